@@ -1,0 +1,58 @@
+# Each target sets up what it needs; nothing has to be there but Python 3.11+ and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help run dev test test-fast lint format lock clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.run  ## one simulated slate end to end, on the embedded profile
+	$(BIN)/prediction-assets run --simulated-players 40
+
+dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon
+	$(BIN)/prediction-assets dev
+
+test: $(VENV)/.dev  ## the whole test-suite, in parallel
+	$(BIN)/python -m pytest -n auto
+
+test-fast: $(VENV)/.dev  ## what runs in seconds
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## rewrite the code as `make lint` wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.dev  ## renew the locked versions within the ranges of pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--python-version 3.11 --custom-compile-command "make lock" -o requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--python-version 3.11 --custom-compile-command "make lock" --all-extras -c requirements.txt \
+		-o requirements-dev.txt
+
+clean:  ## remove the environment and all local state
+	rm -rf $(VENV) .prediction_assets build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV), once ..."
+	$(PIP) install --no-deps --require-hashes -r requirements.txt
+	$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/python
+	@echo "installing development tools into $(VENV), once ..."
+	$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
+	$(PIP) install --no-deps --editable .
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,95 @@
+"""What every asset says of itself in the UI: owners, groups, and the metadata that Dagster draws.
+
+Groups are named in flow order. https://docs.dagster.io/guides/build/assets/metadata-and-tags
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from prediction_assets.warehouse.tables import GAME_LOGS, PREDICTIONS, PROP_LINES, SIMULATED_PREFIX, Table
+
+OWNERS = ["team:predictions"]
+
+FACTS, SLATE, FAN_OUT, FAN_IN, PUBLISHING = "facts", "slate", "fan_out", "fan_in", "publishing"
+
+
+def table_schema(table: Table, only: Sequence[str] | None = None) -> dg.TableSchema:
+    """Return a declared table's schema as the UI shows it."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=c.name,
+                type=c.type.name,
+                description=c.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=not (c.required or c.name in table.key),
+                    other=["business key"] if c.name in table.key else [],
+                ),
+            )
+            for c in table.columns
+            if only is None or c.name in only
+        ]
+    )
+
+
+def table_metadata(table: Table) -> dict[str, Any]:
+    """Return the definition metadata of an asset that is a warehouse table."""
+    return {
+        "dagster/column_schema": table_schema(table),
+        "dagster/table_name": table.qualified_name,
+        "business_key": ", ".join(table.key),
+    }
+
+
+def predictions_lineage() -> dg.TableColumnLineage:
+    """Return where the predictions' columns come from, as far as a column comes from a column."""
+
+    def of(asset: str, *columns: str) -> list[dg.TableColumnDep]:
+        return [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=c) for c in columns]
+
+    staged = {
+        column: of("staged_predictions", column)
+        for column in PREDICTIONS.column_names
+        if column not in ("is_active", "superseded_at", "receipt_id", "created_at", "updated_at")
+    }
+    return dg.TableColumnLineage(deps_by_column=staged)
+
+
+def staged_lineage() -> dg.TableColumnLineage:
+    """Return where a part's columns come from."""
+
+    def of(asset: str, *columns: str) -> list[dg.TableColumnDep]:
+        return [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=c) for c in columns]
+
+    return dg.TableColumnLineage(
+        deps_by_column={
+            "line": of(PROP_LINES.name, "line"),
+            "bookmaker": of(PROP_LINES.name, "bookmaker"),
+            "player_id": of("player_features", "player_id"),
+            "predicted_points": of("player_features", "recent_points", "recent_minutes"),
+            "player_name": of(GAME_LOGS.name, "player_name"),
+            "team": of(GAME_LOGS.name, "team"),
+        }
+    )
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
+    """Return rows as a markdown table with the first row's keys as its header."""
+    if not rows:
+        return dg.MetadataValue.md("*none*")
+    names = list(rows[0])
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|")
+
+
+def is_simulated(league: str) -> bool:
+    """Return whether a league is a simulated one; it is labelled so wherever it shows."""
+    return league.startswith(SIMULATED_PREFIX)

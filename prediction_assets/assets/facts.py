@@ -1,0 +1,152 @@
+"""Facts in: game logs, schedule and prop lines, validated and ingested idempotently.
+
+Each asset reads a file, a folder or, where nothing was named, the simulated league that ships with the
+package. A file with an error in it is refused as a whole, with the row and column; what was ingested before
+stays as it was.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from prediction_assets.assets.describing import FACTS, OWNERS, is_simulated, markdown_table, table_metadata
+from prediction_assets.ingestion.game_logs import read_game_logs
+from prediction_assets.ingestion.names import PlayerDirectory, read_aliases
+from prediction_assets.ingestion.prop_lines import read_prop_lines
+from prediction_assets.ingestion.schedule import read_schedule
+from prediction_assets.resources import SettingsResource, WarehouseResource
+from prediction_assets.simulation.league import simulate_league
+from prediction_assets.warehouse import sql
+from prediction_assets.warehouse.port import Upserted, Warehouse
+from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES, SCHEDULE, Table
+
+LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
+"""A capture says all that a book offered on a player: what it no longer contains is gone."""
+
+
+class FactsConfig(dg.Config):
+    """Where the facts come from."""
+
+    path: str | None = Field(
+        default=None,
+        description="A Parquet or CSV(.gz) file, or a folder of them. Empty: the path in the settings, or the "
+        "simulated league.",
+    )
+    simulated_players: int | None = Field(
+        default=None,
+        description="Take the simulated league whose slate has this many expected players (1 to 5000).",
+    )
+
+    def source(self, default: str | None) -> Path | None:
+        """Return the path to read, None for the simulated league."""
+        if self.simulated_players is not None:
+            return None
+        chosen = self.path or default
+        return None if chosen is None else Path(chosen).expanduser().absolute()
+
+
+def _result(
+    context: dg.AssetExecutionContext, port: Warehouse, table: Table, source: str, done: Upserted, **more: Any
+) -> dg.MaterializeResult:
+    stored = port.query(sql.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
+    context.log.info(
+        "%s from %s: %d inserted, %d updated, %d unchanged, %d replaced",
+        table.name, source, done.inserted, done.updated, done.unchanged, done.removed,
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={
+            "source": source,
+            "simulated": is_simulated(source),
+            "rows_inserted": done.inserted,
+            "rows_updated": done.updated,
+            "rows_unchanged": done.unchanged,
+            "rows_replaced": done.removed,
+            "dagster/row_count": stored,
+            **more,
+        }
+    )
+
+
+@dg.asset(group_name=FACTS, owners=OWNERS, kinds={"duckdb"}, metadata=table_metadata(GAME_LOGS))
+def game_logs(
+    context: dg.AssetExecutionContext,
+    config: FactsConfig,
+    warehouse: WarehouseResource,
+    settings: SettingsResource,
+) -> dg.MaterializeResult:
+    """Every player-game, in stats.nba.com's LeagueGameLog terms; no row means he didn't play.
+
+    Ingesting a file again changes nothing; a corrected row replaces the old one.
+    """
+    path = config.source(settings.game_logs)
+    if path is None:
+        league = simulate_league(config.simulated_players or settings.simulated_players)
+        done = warehouse.port.upsert(GAME_LOGS, league.game_logs)
+        return _result(context, warehouse.port, GAME_LOGS, league.name, done)
+    read = read_game_logs(path)
+    done = warehouse.port.upsert(GAME_LOGS, read.table)
+    return _result(
+        context, warehouse.port, GAME_LOGS, str(path), done,
+        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped,
+    )  # fmt: skip
+
+
+@dg.asset(group_name=FACTS, owners=OWNERS, kinds={"duckdb"}, metadata=table_metadata(SCHEDULE))
+def schedule(
+    context: dg.AssetExecutionContext,
+    config: FactsConfig,
+    warehouse: WarehouseResource,
+    settings: SettingsResource,
+) -> dg.MaterializeResult:
+    """Every scheduled game, by US Eastern date. On a neutral site nobody is at home."""
+    path = config.source(settings.schedule)
+    if path is None:
+        league = simulate_league(config.simulated_players or settings.simulated_players)
+        done = warehouse.port.upsert(SCHEDULE, league.schedule)
+        return _result(context, warehouse.port, SCHEDULE, league.name, done)
+    read = read_schedule(path)
+    done = warehouse.port.upsert(SCHEDULE, read.table)
+    return _result(context, warehouse.port, SCHEDULE, str(path), done, rows_read=read.rows_read)
+
+
+@dg.asset(
+    group_name=FACTS, owners=OWNERS, kinds={"duckdb"}, metadata=table_metadata(PROP_LINES), deps=["game_logs"]
+)
+def prop_lines(
+    context: dg.AssetExecutionContext,
+    config: FactsConfig,
+    warehouse: WarehouseResource,
+    settings: SettingsResource,
+) -> dg.MaterializeResult:
+    """Points lines as the books offered them, with every capture kept.
+
+    The books' names resolve to player ids through the game logs, built-in nicknames and your own aliases.
+    A name that doesn't resolve is kept without an id and reported here, never guessed.
+    """
+    path = config.source(settings.prop_lines)
+    if path is None:
+        league = simulate_league(config.simulated_players or settings.simulated_players)
+        done = warehouse.port.upsert(PROP_LINES, league.prop_lines, LINES_REPLACED_BY)
+        return _result(context, warehouse.port, PROP_LINES, league.name, done)
+    aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
+    known = warehouse.port.query(sql.KNOWN_PLAYERS).to_pylist()
+    read = read_prop_lines(path, PlayerDirectory.from_rows(known, aliases))
+    done = warehouse.port.upsert(PROP_LINES, read.table, LINES_REPLACED_BY)
+    if read.unresolved:
+        context.log.warning(
+            "prop_lines: %d names did not resolve to a player and have no id: %s",
+            len(read.unresolved), ", ".join(u.name for u in read.unresolved[:10]),
+        )  # fmt: skip
+    return _result(
+        context, warehouse.port, PROP_LINES, str(path), done,
+        rows_read=read.rows_read,
+        duplicates_dropped=read.duplicates_dropped,
+        one_sided=read.one_sided,
+        suspended=read.suspended,
+        unresolved_names=len(read.unresolved),
+        unresolved=markdown_table(
+            [{"name": u.name, "rows": u.rows, "reason": u.reason} for u in read.unresolved[:100]]
+        ),
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""Tell the next phase that a slate's predictions are ready: once per receipt content.
+
+An outbox over receipts: the message is built from a committed receipt, stored, delivered, and its delivery
+recorded. Killed anywhere, the next run finds the event and delivers it under the same id.
+"""
+
+import dagster as dg
+from pydantic import Field
+
+from prediction_assets.assets.describing import OWNERS, PUBLISHING, is_simulated
+from prediction_assets.assets.predictions import RECEIPT_ID
+from prediction_assets.checks import CHECK_KEYS
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.gates import Gate, materialization_of_receipt, verdict
+from prediction_assets.messaging.message import completion_message, event_id
+from prediction_assets.messaging.port import OutboxEntry
+from prediction_assets.partitions import SLATES
+from prediction_assets.resources import MessagingResource, SettingsResource, WarehouseResource
+from prediction_assets.warehouse.port import Receipt, Warehouse
+
+
+class NothingToAnnounce(PredictionAssetsError):
+    """The slate has no such receipt, or the checks don't allow to announce it."""
+
+
+class CompletionConfig(dg.Config):
+    """Which consolidation to announce."""
+
+    receipt_id: str | None = Field(default=None, description="Empty: the slate's newest receipt.")
+
+
+def _receipt(port: Warehouse, slate: str, receipt_id: str | None) -> Receipt:
+    receipts = port.receipts(slate)
+    wanted = [r for r in receipts if receipt_id is None or r.receipt_id == receipt_id]
+    if not wanted:
+        raise NothingToAnnounce(
+            f"slate {slate}: {f'no receipt {receipt_id}' if receipt_id else 'no receipt'} in the warehouse; "
+            "materialize predictions for this slate first"
+        )
+    return wanted[-1]
+
+
+def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None:
+    found = materialization_of_receipt(
+        context.instance, dg.AssetKey("predictions"), receipt.slate, receipt.receipt_id, RECEIPT_ID
+    )
+    if found is None:
+        raise NothingToAnnounce(
+            f"slate {receipt.slate}: receipt {receipt.receipt_id} has no materialization whose checks could "
+            "be read; materialize predictions for this slate again (it merges nothing twice)"
+        )
+    result = verdict(context.instance, found, CHECK_KEYS)
+    if result.gate is not Gate.OPEN:
+        raise NothingToAnnounce(
+            f"slate {receipt.slate}: not announced, checks {'failed' if result.gate is Gate.SHUT else 'missing'}: "
+            f"{', '.join(result.checks)}; mend the cause and materialize predictions again"
+        )
+
+
+@dg.asset(
+    partitions_def=SLATES,
+    group_name=PUBLISHING,
+    owners=OWNERS,
+    kinds={"python", "json"},
+    deps=["predictions"],
+)
+def phase5_completion(
+    context: dg.AssetExecutionContext,
+    config: CompletionConfig,
+    warehouse: WarehouseResource,
+    messaging: MessagingResource,
+    settings: SettingsResource,
+) -> dg.MaterializeResult:
+    """The message that starts phase 6: this slate's predictions are merged and checked.
+
+    Built from the receipt, validated against its JSON Schema, published once per content: an identical
+    re-run has the same `event_id` and publishes nothing. Refuses while a check on that consolidation failed
+    or is missing.
+    """
+    slate = context.partition_key
+    receipt = _receipt(warehouse.port, slate, config.receipt_id)
+    _require_checks(context, receipt)
+    outbox = messaging.outbox
+    entry = outbox.enqueue(
+        OutboxEntry(
+            event_id=event_id(receipt),
+            slate=slate,
+            receipt_id=receipt.receipt_id,
+            message=completion_message(
+                receipt, output_table=warehouse.port.output_table, published_at=settings.now()
+            ),
+        )
+    )
+    published_before = entry.message_id is not None
+    if not published_before:
+        message_id = messaging.publisher.publish(entry.message)
+        entry = outbox.mark_published(entry.event_id, message_id, settings.now())
+    context.log.info(
+        "slate %s: completion %s %s as %s",
+        slate, entry.event_id, "was published before" if published_before else "published", entry.message_id,
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={
+            "event_id": entry.event_id,
+            "message_id": entry.message_id,
+            "published_before": published_before,
+            "receipt_id": receipt.receipt_id,
+            "league": receipt.league,
+            "simulated": is_simulated(receipt.league),
+            "message": dg.MetadataValue.json(dict(entry.message)),
+        }
+    )

@@ -1,0 +1,160 @@
+"""The fan-in: a slate's parts merged into the predictions table, idempotently, with a receipt.
+
+The asset decides nothing itself: :mod:`prediction_assets.consolidation` says what to merge and the warehouse
+merges it in one transaction. Its blocking check ``predictions_not_empty`` is evaluated in the same step, so
+that it is red even when there was nothing to materialize.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from prediction_assets.assets.describing import (
+    FAN_IN,
+    OWNERS,
+    is_simulated,
+    markdown_table,
+    predictions_lineage,
+    table_metadata,
+)
+from prediction_assets.batch_state.port import BatchNotOpen, Progress
+from prediction_assets.consolidation import plan
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.keys import parse_slate
+from prediction_assets.partitions import SLATES
+from prediction_assets.preview import preview_features
+from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.warehouse import sql
+from prediction_assets.warehouse.port import NoPartsStaged, Receipt, Warehouse
+from prediction_assets.warehouse.tables import PREDICTIONS
+
+NOT_EMPTY = "predictions_not_empty"
+RECEIPT_ID = "receipt_id"
+"""Metadata key under which a materialization names its receipt."""
+
+_SAMPLE_ROWS = 10
+
+
+class NotSettled(PredictionAssetsError):
+    """A consolidation was asked for while players are still being staged, before the deadline."""
+
+
+class PredictionsConfig(dg.Config):
+    """How to consolidate."""
+
+    before_deadline: bool = Field(
+        default=False,
+        description="Consolidate although players haven't settled and the deadline hasn't passed. The receipt "
+        "and the completion then say partial.",
+    )
+
+
+def _require_settled(progress: Progress, settings: SettingsResource, *, before_deadline: bool) -> None:
+    batch = progress.batch
+    if progress.unsettled and settings.now() < batch.deadline and not before_deadline:
+        raise NotSettled(
+            f"slate {batch.slate}: {len(progress.unsettled)} of {len(batch.expected)} players haven't settled "
+            f"and the deadline is {batch.deadline.isoformat(timespec='minutes')}; wait for staging, or "
+            "materialize with before_deadline: true"
+        )
+
+
+with preview_features():
+
+    @dg.asset(
+        partitions_def=SLATES,
+        group_name=FAN_IN,
+        owners=OWNERS,
+        kinds={"duckdb", "sql"},
+        deps=[dg.AssetDep("staged_predictions", partition_mapping=dg.AllPartitionMapping())],
+        metadata={
+            **table_metadata(PREDICTIONS),
+            "dagster/column_lineage": predictions_lineage(),
+        },
+        check_specs=[
+            dg.AssetCheckSpec(
+                NOT_EMPTY,
+                asset="predictions",
+                blocking=True,
+                partitions_def=SLATES,
+                description="Fails on 0 staged rows and on 0 active rows in the table for the slate. Staging is "
+                "kept, nothing is announced.",
+            )
+        ],
+    )
+    def predictions(
+        context: dg.AssetExecutionContext,
+        config: PredictionsConfig,
+        warehouse: WarehouseResource,
+        batch_state: BatchStateResource,
+        settings: SettingsResource,
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """The slate's predictions in `player_prop_predictions`; read the rows where `is_active`.
+
+        Merges every staged part that no receipt covers yet: new business keys are inserted, rows whose
+        content changed are updated, the others are left alone, and rows of the merged players that the new
+        parts no longer contain are superseded, never deleted. MERGE, supersede and receipt are one
+        transaction. Materializing again is safe at any time: the same outcomes lead to the same receipt.
+        """
+        slate = context.partition_key
+        progress = batch_state.port.progress(slate)
+        if progress is None:
+            raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+        _require_settled(progress, settings, before_deadline=config.before_deadline)
+        port = warehouse.port
+        try:
+            work = plan(progress, port.receipts(slate))
+        except NoPartsStaged as error:
+            yield dg.AssetCheckResult(
+                passed=False, check_name=NOT_EMPTY, description=str(error), metadata={"staged_rows": 0}
+            )
+            raise
+        context.log.info(
+            "slate %s: %d of %d players staged, %d parts to merge",
+            slate, len(work.staged_player_ids), work.expected_players, len(work.parts),
+        )  # fmt: skip
+        receipt = port.merge(work)
+        batch_state.port.mirror_receipt(receipt)
+        context.log.info(
+            "slate %s: MERGE %d staged = %d inserted + %d updated + %d unchanged, %d superseded, %.0f ms",
+            slate, receipt.rows_staged, receipt.rows_inserted, receipt.rows_updated, receipt.rows_unchanged,
+            receipt.rows_superseded, receipt.merge_ms,
+        )  # fmt: skip
+        yield dg.MaterializeResult(
+            metadata=_metadata(receipt, port),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=receipt.rows > 0,
+                    check_name=NOT_EMPTY,
+                    metadata={"rows": receipt.rows, "staged_rows": receipt.rows_staged},
+                )
+            ],
+        )
+
+
+def _metadata(receipt: Receipt, port: Warehouse) -> dict[str, Any]:
+    sample = port.query(sql.PREDICTIONS_SAMPLE, {"slate": parse_slate(receipt.slate), "limit": _SAMPLE_ROWS})
+    return {
+        RECEIPT_ID: receipt.receipt_id,
+        "league": receipt.league,
+        "simulated": is_simulated(receipt.league),
+        "status": receipt.status,
+        "revision": receipt.revision,
+        "dagster/partition_row_count": receipt.rows,
+        "rows_staged": receipt.rows_staged,
+        "rows_inserted": receipt.rows_inserted,
+        "rows_updated": receipt.rows_updated,
+        "rows_unchanged": receipt.rows_unchanged,
+        "rows_superseded": receipt.rows_superseded,
+        "parts_merged": len(receipt.parts),
+        "players_expected": receipt.expected_players,
+        "players_staged": receipt.staged_players,
+        "players_skipped": receipt.skipped_players,
+        "players_failed": receipt.failed_players,
+        "merge_ms": receipt.merge_ms,
+        "feature_snapshot": receipt.feature_snapshot,
+        "sample": markdown_table(sample.to_pylist()),
+        **({"missing_players": markdown_table(receipt.missing[:50])} if receipt.missing else {}),
+    }

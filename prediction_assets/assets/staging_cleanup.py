@@ -1,0 +1,36 @@
+"""Drop the parts that receipts cover, and no others."""
+
+import dagster as dg
+
+from prediction_assets.assets.describing import FAN_IN, OWNERS
+from prediction_assets.partitions import SLATES
+from prediction_assets.resources import WarehouseResource
+
+
+@dg.asset(
+    partitions_def=SLATES,
+    group_name=FAN_IN,
+    owners=OWNERS,
+    kinds={"parquet"},
+    deps=["predictions"],
+)
+def staging_cleanup(context: dg.AssetExecutionContext, warehouse: WarehouseResource) -> dg.MaterializeResult:
+    """Drops exactly the parts that the slate's receipts name.
+
+    A part that was written after the MERGE has another id and survives, to be merged by the next
+    consolidation. Runs only when the blocking checks on `predictions` passed; after a killed run it drops
+    what that run left.
+    """
+    slate, port = context.partition_key, warehouse.port
+    covered = {part["part_id"] for receipt in port.receipts(slate) for part in receipt.parts}
+    staged = port.parts.staged(slate)
+    dropped = [
+        slug
+        for slug, part_id in staged.items()
+        if part_id in covered and port.parts.drop(slate, slug, part_id)
+    ]
+    kept = sorted(staged.keys() - set(dropped))
+    context.log.info("slate %s: %d parts dropped, %d kept", slate, len(dropped), len(kept))
+    return dg.MaterializeResult(
+        metadata={"parts_dropped": len(dropped), "parts_kept": len(kept), "kept_players": kept[:50]}
+    )

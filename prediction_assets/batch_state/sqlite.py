@@ -1,0 +1,273 @@
+"""Batch state in one SQLite file: WAL, a busy timeout, and blind upserts of one row per player.
+
+Each operation opens its own connection and commits one transaction, so threads and processes share nothing
+and a killed one leaves nothing half-written. ``synchronous=NORMAL`` survives a killed process; a power
+failure can lose the last commits, and then those players are staged again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prediction_assets.batch_state.port import (
+    Batch,
+    BatchConflict,
+    BatchNotOpen,
+    Completion,
+    ExpectedPlayer,
+    Outcome,
+    Progress,
+)
+from prediction_assets.state_file import StateUnreadable, connect, transaction
+from prediction_assets.warehouse.port import PartRef, Receipt
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS batches (
+    slate TEXT PRIMARY KEY,
+    batch_id TEXT NOT NULL,
+    league TEXT NOT NULL,
+    games INTEGER NOT NULL,
+    opened_at TEXT NOT NULL,
+    deadline TEXT NOT NULL,
+    feature_snapshot TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS expected_players (
+    slate TEXT NOT NULL REFERENCES batches (slate),
+    slug TEXT NOT NULL,
+    player_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    team TEXT NOT NULL,
+    opponent TEXT NOT NULL,
+    is_home INTEGER,
+    game_id TEXT NOT NULL,
+    PRIMARY KEY (slate, slug)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS completions (
+    slate TEXT NOT NULL,
+    player_slug TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    part TEXT,
+    run_id TEXT NOT NULL,
+    recorded_at TEXT NOT NULL,
+    PRIMARY KEY (slate, player_slug)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS receipts (
+    slate TEXT PRIMARY KEY,
+    receipt_id TEXT NOT NULL,
+    consolidated_at TEXT NOT NULL,
+    receipt TEXT NOT NULL
+) STRICT;
+"""
+
+
+class SqliteBatchState:
+    """A :class:`~prediction_assets.batch_state.port.BatchState` in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self, batch: Batch) -> Batch:
+        """Freeze a batch and return it; opening the same one again returns the first one."""
+        with transaction(self._path, _SCHEMA) as connection:
+            earlier = _batch(connection, batch.slate)
+            if earlier is None:
+                _insert(connection, batch)
+                return batch
+        if earlier.expected != batch.expected or earlier.league != batch.league:
+            raise BatchConflict(_difference(earlier, batch))
+        return earlier
+
+    def reopen(self, batch: Batch) -> Batch:
+        """Replace a slate's expected players; outcomes of players who stay expected are kept."""
+        with transaction(self._path, _SCHEMA) as connection:
+            connection.execute("DELETE FROM expected_players WHERE slate = ?", (batch.slate,))
+            connection.execute("DELETE FROM batches WHERE slate = ?", (batch.slate,))
+            _insert(connection, batch)
+            connection.execute(
+                "DELETE FROM completions WHERE slate = :slate AND player_slug NOT IN "
+                "(SELECT slug FROM expected_players WHERE slate = :slate)",
+                {"slate": batch.slate},
+            )
+        return batch
+
+    def pin_features(self, slate: str, snapshot_id: str) -> None:
+        """Say which feature snapshot the slate's predictions are made from."""
+        with transaction(self._path, _SCHEMA) as connection:
+            done = connection.execute(
+                "UPDATE batches SET feature_snapshot = ? WHERE slate = ?", (snapshot_id, slate)
+            )
+            if not done.rowcount:
+                raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+
+    def record(self, completions: Sequence[Completion]) -> None:
+        """Set each player's outcome; recording one again replaces it and counts nothing twice."""
+        with transaction(self._path, _SCHEMA) as connection:
+            connection.executemany(
+                "INSERT INTO completions VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (slate, player_slug) DO UPDATE SET outcome = excluded.outcome, "
+                "reason = excluded.reason, part = excluded.part, run_id = excluded.run_id, "
+                "recorded_at = excluded.recorded_at",
+                [
+                    (
+                        c.slate,
+                        c.player_slug,
+                        c.outcome.value,
+                        c.reason,
+                        None if c.part is None else json.dumps(asdict(c.part)),
+                        c.run_id,
+                        _text(c.recorded_at),
+                    )
+                    for c in completions
+                ],
+            )
+
+    def progress(self, slate: str) -> Progress | None:
+        """Return the slate's batch as it stands, None when it was never opened."""
+        connection = connect(self._path, _SCHEMA)
+        try:
+            connection.execute("BEGIN")  # one consistent view of the three tables
+            batch = _batch(connection, slate)
+            if batch is None:
+                return None
+            expected = {p.slug for p in batch.expected}
+            rows = connection.execute("SELECT * FROM completions WHERE slate = ?", (slate,)).fetchall()
+            pinned = connection.execute("SELECT feature_snapshot FROM batches WHERE slate = ?", (slate,))
+            receipt = connection.execute("SELECT receipt FROM receipts WHERE slate = ?", (slate,)).fetchone()
+            return Progress(
+                batch=batch,
+                completions={r["player_slug"]: _completion(r) for r in rows if r["player_slug"] in expected},
+                feature_snapshot=pinned.fetchone()["feature_snapshot"],
+                receipt=None if receipt is None else _receipt(receipt["receipt"]),
+            )
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise StateUnreadable(
+                f"{self._path}: slate {slate}: {error}; nothing was changed. Restore the file from a backup"
+            ) from error
+        finally:
+            connection.close()
+
+    def recent_slates(self, since: datetime) -> Sequence[str]:
+        """Return the slates whose batch was opened since then, oldest first."""
+        connection = connect(self._path, _SCHEMA)
+        try:
+            rows = connection.execute(
+                "SELECT slate FROM batches WHERE opened_at >= ? ORDER BY opened_at, slate", (_text(since),)
+            ).fetchall()
+        finally:
+            connection.close()
+        return [row["slate"] for row in rows]
+
+    def mirror_receipt(self, receipt: Receipt) -> None:
+        """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
+        with transaction(self._path, _SCHEMA) as connection:
+            connection.execute(
+                "INSERT INTO receipts VALUES (:slate, :receipt_id, :at, :receipt) ON CONFLICT (slate) "
+                "DO UPDATE SET receipt_id = excluded.receipt_id, consolidated_at = excluded.consolidated_at, "
+                "receipt = excluded.receipt WHERE excluded.consolidated_at >= receipts.consolidated_at",
+                {
+                    "slate": receipt.slate,
+                    "receipt_id": receipt.receipt_id,
+                    "at": _text(receipt.consolidated_at),
+                    "receipt": json.dumps(
+                        {**asdict(receipt), "consolidated_at": _text(receipt.consolidated_at)}
+                    ),
+                },
+            )
+
+
+def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
+    connection.execute(
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, NULL)",
+        (
+            batch.slate,
+            batch.batch_id,
+            batch.league,
+            batch.games,
+            _text(batch.opened_at),
+            _text(batch.deadline),
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO expected_players VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (batch.slate, p.slug, p.player_id, p.name, p.team, p.opponent, p.is_home, p.game_id)
+            for p in batch.expected
+        ],
+    )
+
+
+def _batch(connection: sqlite3.Connection, slate: str) -> Batch | None:
+    row = connection.execute("SELECT * FROM batches WHERE slate = ?", (slate,)).fetchone()
+    if row is None:
+        return None
+    players = connection.execute("SELECT * FROM expected_players WHERE slate = ? ORDER BY slug", (slate,))
+    return Batch(
+        slate=row["slate"],
+        batch_id=row["batch_id"],
+        league=row["league"],
+        games=row["games"],
+        opened_at=datetime.fromisoformat(row["opened_at"]),
+        deadline=datetime.fromisoformat(row["deadline"]),
+        expected=tuple(
+            ExpectedPlayer(
+                player_id=p["player_id"],
+                slug=p["slug"],
+                name=p["name"],
+                team=p["team"],
+                opponent=p["opponent"],
+                is_home=None if p["is_home"] is None else bool(p["is_home"]),
+                game_id=p["game_id"],
+            )
+            for p in players
+        ),
+    )
+
+
+def _completion(row: sqlite3.Row) -> Completion:
+    return Completion(
+        slate=row["slate"],
+        player_slug=row["player_slug"],
+        outcome=Outcome(row["outcome"]),
+        run_id=row["run_id"],
+        recorded_at=datetime.fromisoformat(row["recorded_at"]),
+        reason=row["reason"],
+        part=None if row["part"] is None else PartRef(**json.loads(row["part"])),
+    )
+
+
+def _receipt(text: str) -> Receipt:
+    values: dict[str, Any] = json.loads(text)
+    return Receipt(
+        **{
+            **values,
+            "consolidated_at": datetime.fromisoformat(values["consolidated_at"]),
+            "parts": tuple(values["parts"]),
+            "missing": tuple(values["missing"]),
+        }
+    )
+
+
+def _difference(earlier: Batch, later: Batch) -> str:
+    before, after = {p.slug for p in earlier.expected}, {p.slug for p in later.expected}
+    added, dropped = sorted(after - before), sorted(before - after)
+    changes = [
+        f"{verb} {len(slugs)} ({', '.join(slugs[:3])}{', ...' if len(slugs) > 3 else ''})"
+        for verb, slugs in (("add", added), ("drop", dropped))
+        if slugs
+    ] or ["change a player's team, opponent or game"]
+    return (
+        f"slate {later.slate}: its batch was opened at {_text(earlier.opened_at)} with {len(before)} expected "
+        f"players and is frozen; the facts now would {' and '.join(changes)}. "
+        f"To take that over, materialize slate_roster with reopen: true, or run with --reopen"
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,0 +1,132 @@
+"""What to do with a batch as it stands: pure decisions, made here and nowhere else.
+
+Sensors, the ``predictions`` asset and the command line ask the same functions, so they can't disagree on
+when a slate is ready, what a MERGE consumes or which receipt it belongs to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from enum import Enum
+
+from prediction_assets.batch_state.port import Completion, Outcome, Progress
+from prediction_assets.warehouse.port import Consolidation, MissingPlayer, NoPartsStaged, Receipt
+
+UNSETTLED = "unsettled"
+"""The outcome that a receipt gives to a player who hadn't settled by the deadline."""
+
+
+class Step(Enum):
+    """What a batch needs next."""
+
+    FEATURES = "features"
+    STAGE = "stage"
+    CONSOLIDATE = "consolidate"
+    REST = "rest"
+
+
+def next_step(progress: Progress, now: datetime) -> Step:
+    """Return what a batch needs next.
+
+    A slate is consolidated when every expected player has settled, or at its deadline with whoever has,
+    and again whenever its outcomes are no longer the ones of its newest receipt.
+    """
+    if not progress.batch.expected:
+        return Step.REST
+    past_deadline = now >= progress.batch.deadline
+    if progress.unsettled and not past_deadline:
+        return Step.FEATURES if progress.feature_snapshot is None else Step.STAGE
+    if progress.receipt is not None and progress.receipt.receipt_id == receipt_id(progress):
+        return Step.REST
+    return Step.CONSOLIDATE
+
+
+def receipt_id(progress: Progress) -> str:
+    """Return the id of the receipt that these outcomes lead to: the same outcomes, the same receipt."""
+    return _digest(progress, lambda done: done.part.part_id if done.part else done.reason)[:32]
+
+
+def content_digest(progress: Progress) -> str:
+    """Return SHA-256 over the outcomes and the parts' contents; a re-run that changes nothing keeps it."""
+    return _digest(progress, lambda done: done.part.content_hash if done.part else "")
+
+
+def _digest(progress: Progress, identity: Callable[[Completion], str]) -> str:
+    outcomes = []
+    for player in progress.batch.expected:
+        done = progress.completions.get(player.slug)
+        outcomes.append(
+            [player.slug, done.outcome.value if done else UNSETTLED, identity(done) if done else ""]
+        )
+    text = json.dumps([progress.batch.slate, outcomes], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan(progress: Progress, receipts: Iterable[Receipt]) -> Consolidation:
+    """Return the MERGE that a batch's outcomes call for.
+
+    Parts that an earlier receipt covers are left out: they may have been dropped already, and their rows
+    are in the table. A skipped player's earlier rows go out of force; those of a player who failed or
+    hasn't settled stay, as the best there is.
+
+    Raises:
+        NoPartsStaged: no expected player has staged rows.
+    """
+    batch = progress.batch
+    covered = {part["part_id"] for receipt in receipts for part in receipt.parts}
+    staged, retained, missing, parts = [], [], [], []
+    for player in batch.expected:
+        completion = progress.completions.get(player.slug)
+        if completion is None:
+            missing.append(MissingPlayer(player.slug, UNSETTLED, "no outcome by the deadline"))
+            retained.append(player.player_id)
+        elif completion.part is not None:
+            staged.append(player.player_id)
+            if completion.part.part_id not in covered:
+                parts.append(completion.part)
+        else:
+            missing.append(MissingPlayer(player.slug, completion.outcome.value, completion.reason))
+            if completion.outcome is Outcome.FAILED:
+                retained.append(player.player_id)
+    if not staged:
+        raise NoPartsStaged(
+            f"slate {batch.slate}: none of {len(batch.expected)} expected players has staged rows "
+            f"({_reasons(missing)}); the target was not touched and every part kept. "
+            f"Materialize staged_predictions for {batch.slate} again"
+        )
+    skipped = progress.count(Outcome.SKIPPED)
+    failed = len(batch.expected) - len(staged) - skipped
+    return Consolidation(
+        slate=batch.slate,
+        league=batch.league,
+        batch_id=batch.batch_id,
+        receipt_id=receipt_id(progress),
+        content_digest=content_digest(progress),
+        status="partial" if failed else "success",
+        parts=tuple(parts),
+        staged_player_ids=tuple(staged),
+        retained_player_ids=tuple(retained),
+        expected_players=len(batch.expected),
+        skipped_players=skipped,
+        failed_players=failed,
+        feature_snapshot=_newest_snapshot(progress),
+        missing=tuple(missing),
+    )
+
+
+def _newest_snapshot(progress: Progress) -> str:
+    staged = [c for c in progress.completions.values() if c.part is not None]
+    newest = max(staged, key=lambda c: (c.recorded_at, c.player_slug))
+    return newest.part.feature_snapshot if newest.part else ""
+
+
+def _reasons(missing: Iterable[MissingPlayer]) -> str:
+    counts: dict[str, int] = {}
+    for player in missing:
+        text = f"{player.outcome}: {player.reason}" if player.reason else player.outcome
+        counts[text] = counts.get(text, 0) + 1
+    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
+    return "; ".join(f"{n} {text}" for text, n in common)

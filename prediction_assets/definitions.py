@@ -1,0 +1,66 @@
+"""The code location: wiring only.
+
+``build_defs`` returns fresh definitions and takes overrides, so that a test or the command line swaps one
+part and nothing else. ``defs`` is what Dagster loads; nothing is read from the environment before it does.
+https://docs.dagster.io/guides/build/projects-and-components
+"""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from prediction_assets import __version__
+from prediction_assets.assets.facts import game_logs, prop_lines, schedule
+from prediction_assets.assets.phase5_completion import phase5_completion
+from prediction_assets.assets.player_features import player_features
+from prediction_assets.assets.predictions import predictions
+from prediction_assets.assets.slate_roster import slate_roster
+from prediction_assets.assets.staged_predictions import staged_predictions
+from prediction_assets.assets.staging_cleanup import staging_cleanup
+from prediction_assets.checks import predictions_checks
+from prediction_assets.jobs import JOBS
+from prediction_assets.resources import build_resources
+from prediction_assets.schedules import daily_roster
+from prediction_assets.sensors.automation import build_sensors
+from prediction_assets.settings import Settings, load_settings
+
+ASSETS = [
+    game_logs,
+    schedule,
+    prop_lines,
+    slate_roster,
+    player_features,
+    staged_predictions,
+    predictions,
+    staging_cleanup,
+    phase5_completion,
+]
+
+
+def build_defs(
+    settings: Settings | None = None, resources: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    """Return the code location's definitions.
+
+    Args:
+        settings: the installation's settings; read from the environment when not given.
+        resources: resources to use instead of the profile's own, by key.
+    """
+    settings = settings or load_settings()
+    return dg.Definitions(
+        assets=ASSETS,
+        asset_checks=[predictions_checks],
+        jobs=JOBS,
+        schedules=[daily_roster(settings)],
+        sensors=build_sensors(settings),
+        resources={**build_resources(settings), **(resources or {})},
+        # Steps are short and few: a process per step would spend its time importing.
+        executor=dg.in_process_executor,
+        metadata={"version": __version__, "profile": settings.profile},
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load the code location with the environment's settings."""
+    return build_defs()

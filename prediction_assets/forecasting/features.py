@@ -1,0 +1,355 @@
+"""Point-in-time features: one SQL text that yields the training rows and the slate's rows alike.
+
+What belongs here: the query, the declaration of its columns and the checks that a snapshot has them. The
+games to be predicted are appended to the past games as rows without a result, and the same window expressions
+run over both, so that training and serving cannot differ. What doesn't belong here: running the query, and
+whatever a system derives from the features (:mod:`.rows`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prediction_assets.errors import BadInput
+
+RECENT_GAMES = 25
+"""Length of the two list columns. An exponential average with a half-life of 8 games has 89 % of its weight
+here."""
+
+WARM_UP_DAYS = 550
+"""Days of logs read before ``$history_start``: a game in April needs the season that began 18 months
+before."""
+
+CANDIDATE_DAYS = 400
+"""A player whose latest game is older than this is no candidate: he has missed a whole season."""
+
+FEATURES_SQL = """
+WITH logs AS (
+    -- The only place that reads game logs: nothing of the slate's date or later gets past this filter.
+    SELECT
+        season_id, MOD(season_id, 10000) AS season_year, game_id, game_date, player_id, player_name,
+        team, opponent, is_home, points, minutes,
+        field_goals_attempted, three_pointers_attempted, free_throws_attempted, offensive_rebounds, turnovers
+    FROM facts.game_logs
+    WHERE league = $league
+        AND game_date < CAST($slate AS DATE)
+        AND game_date >= CAST($history_start AS DATE) - 550
+), slate_games AS (
+    SELECT
+        season_id, game_id, game_date, team_a AS team, team_b AS opponent,
+        CASE WHEN home_team IS NOT NULL THEN home_team = team_a END AS is_home
+    FROM facts.schedule
+    WHERE league = $league AND game_date = CAST($slate AS DATE)
+    UNION ALL
+    SELECT
+        season_id, game_id, game_date, team_b AS team, team_a AS opponent,
+        CASE WHEN home_team IS NOT NULL THEN home_team = team_b END AS is_home
+    FROM facts.schedule
+    WHERE league = $league AND game_date = CAST($slate AS DATE)
+), slate_teams AS (
+    SELECT * FROM slate_games
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY team ORDER BY game_id NULLS FIRST) = 1
+), latest AS (
+    SELECT player_id, player_name, team, game_date FROM logs
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY player_id ORDER BY game_date DESC NULLS LAST, game_id DESC NULLS LAST
+    ) = 1
+), player_games AS (
+    SELECT *, FALSE AS is_slate FROM logs
+    UNION ALL
+    SELECT
+        g.season_id, MOD(g.season_id, 10000) AS season_year, g.game_id, g.game_date,
+        l.player_id, l.player_name, g.team, g.opponent, g.is_home, NULL AS points, NULL AS minutes,
+        NULL AS field_goals_attempted, NULL AS three_pointers_attempted, NULL AS free_throws_attempted,
+        NULL AS offensive_rebounds, NULL AS turnovers, TRUE AS is_slate
+    FROM latest AS l
+    JOIN slate_teams AS g ON g.team = l.team
+    WHERE l.game_date >= CAST($slate AS DATE) - 400
+), team_games AS (
+    SELECT
+        game_id, game_date, team, opponent, SUM(points) AS points,
+        -- Oliver's possession estimate, without the defensive rebounding term that player logs don't give.
+        SUM(field_goals_attempted + 0.44 * free_throws_attempted - offensive_rebounds + turnovers)
+            AS possessions
+    FROM logs
+    GROUP BY game_id, game_date, team, opponent
+    UNION ALL
+    SELECT game_id, game_date, team, opponent, NULL AS points, NULL AS possessions FROM slate_teams
+), league_days AS (
+    SELECT game_date, SUM(points) AS points, SUM(possessions) AS possessions, COUNT(*) AS games
+    FROM team_games
+    GROUP BY game_date
+), league_form AS (
+    SELECT
+        game_date,
+        SUM(points) OVER league_before / SUM(games) OVER league_before AS league_points,
+        SUM(possessions) OVER league_before / SUM(games) OVER league_before AS league_pace
+    FROM league_days
+    WINDOW league_before AS (ORDER BY game_date NULLS FIRST ROWS BETWEEN 60 PRECEDING AND 1 PRECEDING)
+), team_form AS (
+    SELECT
+        game_id, team,
+        AVG(points) OVER team_before AS team_points_last_15,
+        AVG(possessions) OVER team_before AS team_pace_last_15,
+        AVG(points) OVER opponent_before AS opponent_points_allowed_last_15,
+        AVG(possessions) OVER opponent_before AS opponent_pace_last_15,
+        DATE_DIFF('day', LAG(game_date) OVER team_order, game_date) AS team_rest_days
+    FROM team_games
+    WINDOW
+        team_order AS (PARTITION BY team ORDER BY game_date NULLS FIRST, game_id NULLS FIRST),
+        team_before AS (
+            PARTITION BY team ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            ROWS BETWEEN 15 PRECEDING AND 1 PRECEDING
+        ),
+        opponent_before AS (
+            PARTITION BY opponent ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            ROWS BETWEEN 15 PRECEDING AND 1 PRECEDING
+        )
+), player_seasons AS (
+    SELECT
+        player_id, season_year + 1 AS season_year,
+        AVG(points) AS points_previous_season, AVG(minutes) AS minutes_previous_season,
+        COUNT(*) AS games_previous_season
+    FROM logs
+    GROUP BY player_id, season_year
+), player_form AS (
+    SELECT
+        is_slate, season_id, season_year, game_id, game_date, player_id, player_name, team, opponent, is_home,
+        points, minutes,
+        COUNT(*) OVER last_25 AS games_last_25,
+        LAG(points) OVER player_order AS points_last_1,
+        AVG(points) OVER last_3 AS points_last_3,
+        AVG(points) OVER last_5 AS points_last_5,
+        AVG(points) OVER last_10 AS points_last_10,
+        LAG(minutes) OVER player_order AS minutes_last_1,
+        AVG(minutes) OVER last_3 AS minutes_last_3,
+        AVG(minutes) OVER last_5 AS minutes_last_5,
+        AVG(minutes) OVER last_10 AS minutes_last_10,
+        AVG(points) OVER season_before AS points_season,
+        AVG(minutes) OVER season_before AS minutes_season,
+        COUNT(*) OVER season_before AS games_season,
+        SUM(points) OVER last_10 / NULLIF(SUM(minutes) OVER last_10, 0) AS points_per_minute_last_10,
+        SUM(points) OVER season_before / NULLIF(SUM(minutes) OVER season_before, 0)
+            AS points_per_minute_season,
+        AVG(field_goals_attempted) OVER last_10 AS field_goals_attempted_last_10,
+        AVG(three_pointers_attempted) OVER last_10 AS three_pointers_attempted_last_10,
+        AVG(free_throws_attempted) OVER last_10 AS free_throws_attempted_last_10,
+        STDDEV_SAMP(points) OVER last_10 AS points_deviation_last_10,
+        STDDEV_SAMP(points) OVER last_20 AS points_deviation_last_20,
+        STDDEV_SAMP(minutes) OVER last_10 AS minutes_deviation_last_10,
+        MAX(points) OVER last_20 AS points_max_last_20,
+        DATE_DIFF('day', LAG(game_date) OVER player_order, game_date) AS rest_days,
+        COUNT(*) OVER last_7_days AS games_last_7_days,
+        ARRAY_AGG(points) OVER most_recent_first AS recent_points,
+        ARRAY_AGG(minutes) OVER most_recent_first AS recent_minutes
+    FROM player_games
+    WINDOW
+        player_order AS (PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST),
+        last_3 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING
+        ),
+        last_5 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            ROWS BETWEEN 5 PRECEDING AND 1 PRECEDING
+        ),
+        last_10 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            ROWS BETWEEN 10 PRECEDING AND 1 PRECEDING
+        ),
+        last_20 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            ROWS BETWEEN 20 PRECEDING AND 1 PRECEDING
+        ),
+        last_25 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            ROWS BETWEEN 25 PRECEDING AND 1 PRECEDING
+        ),
+        season_before AS (
+            PARTITION BY player_id, season_year ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ),
+        last_7_days AS (
+            PARTITION BY player_id ORDER BY DATE_DIFF('day', DATE '2000-01-01', game_date) NULLS FIRST
+            RANGE BETWEEN 7 PRECEDING AND 1 PRECEDING
+        ),
+        most_recent_first AS (
+            PARTITION BY player_id ORDER BY game_date DESC NULLS LAST, game_id DESC NULLS LAST
+            ROWS BETWEEN 1 FOLLOWING AND 25 FOLLOWING
+        )
+)
+SELECT
+    p.is_slate, p.season_id, p.game_id, p.game_date, p.player_id, p.player_name, p.team, p.opponent,
+    p.is_home, p.points, p.minutes, p.games_last_25, CAST(p.points_last_1 AS DOUBLE) AS points_last_1,
+    p.points_last_3, p.points_last_5, p.points_last_10, CAST(p.minutes_last_1 AS DOUBLE) AS minutes_last_1,
+    p.minutes_last_3, p.minutes_last_5, p.minutes_last_10, p.points_season, p.minutes_season, p.games_season,
+    s.points_previous_season, s.minutes_previous_season, s.games_previous_season, p.points_per_minute_last_10,
+    p.points_per_minute_season, p.field_goals_attempted_last_10, p.three_pointers_attempted_last_10,
+    p.free_throws_attempted_last_10, p.points_deviation_last_10, p.points_deviation_last_20,
+    p.minutes_deviation_last_10, CAST(p.points_max_last_20 AS DOUBLE) AS points_max_last_20, p.rest_days,
+    t.team_rest_days, p.rest_days = 1 AS is_back_to_back, p.games_last_7_days, CAST(CASE WHEN p.is_home IS
+    NULL THEN 0.5 WHEN p.is_home THEN 1 ELSE 0 END AS DOUBLE) AS home, t.team_points_last_15,
+    t.team_pace_last_15, t.opponent_points_allowed_last_15, t.opponent_pace_last_15,
+    t.opponent_points_allowed_last_15 / NULLIF(f.league_points, 0) AS opponent_defence, f.league_points,
+    f.league_pace, p.recent_points, p.recent_minutes
+FROM player_form AS p
+JOIN team_form AS t ON t.game_id = p.game_id AND t.team = p.team
+JOIN league_form AS f ON f.game_date = p.game_date
+LEFT JOIN player_seasons AS s ON s.player_id = p.player_id AND s.season_year = p.season_year
+WHERE p.game_date >= CAST($history_start AS DATE) AND p.games_last_25 > 0
+ORDER BY p.game_date NULLS FIRST, p.game_id NULLS FIRST, p.player_id NULLS FIRST
+"""
+
+"""The features of one slate, in DuckDB's dialect, portable to BigQuery by ``sqlglot.transpile``.
+
+Parameters, all named: ``slate`` (DATE), ``league`` (VARCHAR), ``history_start`` (DATE, the earliest game that
+is returned as a training row). Reads ``facts.game_logs`` and ``facts.schedule``; returns the columns of
+:data:`FEATURES_SCHEMA`: training rows (``is_slate`` false: every player-game of ``history_start`` <= date <
+``slate`` whose player has an earlier game) and slate rows (``is_slate`` true, targets NULL: every player
+whose latest team plays on the slate and whose latest game is at most :data:`CANDIDATE_DAYS` days old).
+
+Sources: the possession estimate is Oliver, *Basketball on Paper* (2004), ch. 3.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureColumn:
+    """One column of a feature snapshot: its name, Arrow type and what it holds (with unit)."""
+
+    name: str
+    type: pa.DataType
+    description: str
+
+
+_F, _I, _S, _B, _D = pa.float64(), pa.int64(), pa.string(), pa.bool_(), pa.date32()
+
+KEY_COLUMNS = (
+    FeatureColumn("is_slate", _B, "true on the rows to be predicted, false on training rows"),
+    FeatureColumn("season_id", _I, "stats.nba.com SEASON_ID of the game"),
+    FeatureColumn("game_id", _S, "stats.nba.com GAME_ID of the game"),
+    FeatureColumn("game_date", _D, "US Eastern calendar date of the game"),
+    FeatureColumn("player_id", _I, "stats.nba.com PLAYER_ID"),
+    FeatureColumn(
+        "player_name", _S, "the player's name, as this game's log (slate rows: his latest log) spells it"
+    ),
+    FeatureColumn("team", _S, "the player's team in the game; slate rows: the team of his latest game"),
+    FeatureColumn("opponent", _S, "the other team, abbreviated"),
+    FeatureColumn("is_home", _B, "true at home, false away, NULL on a neutral site"),
+)
+
+TARGET_COLUMNS = (
+    FeatureColumn("points", _I, "points scored in the game; NULL on slate rows"),
+    FeatureColumn("minutes", _I, "whole minutes played in the game; NULL on slate rows"),
+)
+
+FEATURE_COLUMNS = (
+    FeatureColumn("games_last_25", _I, "earlier games known, counted to 25"),
+    FeatureColumn("points_last_1", _F, "points in the previous game"),
+    FeatureColumn("points_last_3", _F, "points per game over the last 3 games"),
+    FeatureColumn("points_last_5", _F, "points per game over the last 5 games"),
+    FeatureColumn("points_last_10", _F, "points per game over the last 10 games"),
+    FeatureColumn("minutes_last_1", _F, "minutes in the previous game"),
+    FeatureColumn("minutes_last_3", _F, "minutes per game over the last 3 games"),
+    FeatureColumn("minutes_last_5", _F, "minutes per game over the last 5 games"),
+    FeatureColumn("minutes_last_10", _F, "minutes per game over the last 10 games"),
+    FeatureColumn("points_season", _F, "points per game this season so far; NULL before his first"),
+    FeatureColumn("minutes_season", _F, "minutes per game this season so far; NULL before his first"),
+    FeatureColumn("games_season", _I, "games played this season so far"),
+    FeatureColumn(
+        "points_previous_season", _F, "points per game of the season before; NULL if he didn't play"
+    ),
+    FeatureColumn(
+        "minutes_previous_season", _F, "minutes per game of the season before; NULL if he didn't play"
+    ),
+    FeatureColumn("games_previous_season", _I, "games played in the season before; NULL if none"),
+    FeatureColumn(
+        "points_per_minute_last_10", _F, "points per minute over the last 10 games; NULL without a minute"
+    ),
+    FeatureColumn(
+        "points_per_minute_season", _F, "points per minute this season so far; NULL without a minute"
+    ),
+    FeatureColumn("field_goals_attempted_last_10", _F, "field goal attempts per game over the last 10 games"),
+    FeatureColumn(
+        "three_pointers_attempted_last_10", _F, "three-point attempts per game over the last 10 games"
+    ),
+    FeatureColumn("free_throws_attempted_last_10", _F, "free throw attempts per game over the last 10 games"),
+    FeatureColumn(
+        "points_deviation_last_10", _F, "sample standard deviation of points, last 10 games; NULL under 2"
+    ),
+    FeatureColumn(
+        "points_deviation_last_20", _F, "sample standard deviation of points, last 20 games; NULL under 2"
+    ),
+    FeatureColumn(
+        "minutes_deviation_last_10", _F, "sample standard deviation of minutes, last 10 games; NULL under 2"
+    ),
+    FeatureColumn("points_max_last_20", _F, "most points in one of the last 20 games"),
+    FeatureColumn("rest_days", _I, "days since the player's previous game: 1 is back to back"),
+    FeatureColumn("team_rest_days", _I, "days since the team's previous game; NULL for the first one known"),
+    FeatureColumn("is_back_to_back", _B, "the player played the day before"),
+    FeatureColumn("games_last_7_days", _I, "the player's games in the 7 days before"),
+    FeatureColumn("home", _F, "1 at home, 0 away, 0.5 on a neutral site"),
+    FeatureColumn("team_points_last_15", _F, "the team's points per game over its last 15 games"),
+    FeatureColumn(
+        "team_pace_last_15", _F, "the team's possessions per game over its last 15 games, estimated"
+    ),
+    FeatureColumn(
+        "opponent_points_allowed_last_15", _F, "points per game that the opponent allowed in its last 15"
+    ),
+    FeatureColumn(
+        "opponent_pace_last_15", _F, "possessions per game against the opponent in its last 15, estimated"
+    ),
+    FeatureColumn(
+        "opponent_defence", _F, "opponent_points_allowed_last_15 / league_points: above 1 is a weak defence"
+    ),
+    FeatureColumn("league_points", _F, "points per team and game over the league's last 60 game days"),
+    FeatureColumn(
+        "league_pace", _F, "possessions per team and game over the league's last 60 game days, estimated"
+    ),
+    FeatureColumn(
+        "recent_points", pa.list_(_I), f"points of the last {RECENT_GAMES} games, most recent first"
+    ),
+    FeatureColumn(
+        "recent_minutes", pa.list_(_I), f"minutes of the last {RECENT_GAMES} games, most recent first"
+    ),
+)
+"""What a system may learn from: known before the game, computed from strictly earlier dates."""
+
+FEATURES_SCHEMA: pa.Schema = pa.schema(
+    [pa.field(c.name, c.type) for c in (*KEY_COLUMNS, *TARGET_COLUMNS, *FEATURE_COLUMNS)]
+)
+
+
+def conform(snapshot: pa.Table) -> pa.Table:
+    """Return the snapshot with exactly the columns and types of :data:`FEATURES_SCHEMA`.
+
+    Raises:
+        BadInput: a column is missing, or a value doesn't fit its type.
+    """
+    missing = [name for name in FEATURES_SCHEMA.names if name not in snapshot.column_names]
+    if missing:
+        raise BadInput(
+            "feature snapshot",
+            f"lacks {', '.join(missing)}",
+            hint="rebuild it with this version's FEATURES_SQL",
+        )
+    try:
+        return snapshot.select(FEATURES_SCHEMA.names).cast(FEATURES_SCHEMA)
+    except pa.ArrowInvalid as error:
+        raise BadInput(
+            "feature snapshot", str(error), hint="rebuild it with this version's FEATURES_SQL"
+        ) from error
+
+
+def split_snapshot(snapshot: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return ``(history, players)``: the training rows and the slate's rows of one :data:`FEATURES_SQL`
+    result.
+
+    Raises:
+        BadInput: as :func:`conform`.
+    """
+    table = conform(snapshot)
+    on_slate = table.column("is_slate")
+    return table.filter(pc.invert(on_slate)), table.filter(on_slate)

@@ -1,0 +1,129 @@
+"""The slate's prediction rows: every player x system x line, with probabilities and a recommendation.
+
+What belongs here: putting features, systems, lines and the recommendation together into value columns of
+``player_prop_predictions``. What doesn't: the columns that staging adds (slug, snapshot, hash) and any
+storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+
+from prediction_assets.forecasting.distribution import probability_over, probability_push
+from prediction_assets.forecasting.features import conform
+from prediction_assets.forecasting.lines import (
+    ESTIMATED,
+    MARKET,
+    OFFSETS,
+    MarketLine,
+    estimated_lines,
+    line_grid,
+)
+from prediction_assets.forecasting.recommendation import DEFAULT_THRESHOLD, confidence, recommend
+from prediction_assets.forecasting.rows import Floats, Rows
+from prediction_assets.forecasting.systems import SYSTEMS, FittedSystem, fit_all
+
+_LINE = pa.decimal128(6, 2)
+
+PREDICTION_SCHEMA: pa.Schema = pa.schema(
+    [
+        pa.field("player_id", pa.int64(), nullable=False),
+        pa.field("game_id", pa.string(), nullable=False),
+        pa.field("system", pa.string(), nullable=False),
+        pa.field("system_version", pa.string(), nullable=False),
+        pa.field("line", _LINE, nullable=False),
+        pa.field("line_offset", _LINE, nullable=False),
+        pa.field("line_source", pa.string(), nullable=False),
+        pa.field("bookmaker", pa.string()),
+        pa.field("predicted_points", pa.float64(), nullable=False),
+        pa.field("standard_deviation", pa.float64(), nullable=False),
+        pa.field("probability_over", pa.float64(), nullable=False),
+        pa.field("probability_push", pa.float64(), nullable=False),
+        pa.field("recommendation", pa.string(), nullable=False),
+        pa.field("confidence", pa.float64(), nullable=False),
+    ]
+)
+"""Columns of :func:`predict_slate`'s result: points are in points, probabilities in [0, 1]."""
+
+ROWS_PER_PLAYER = len(SYSTEMS) * len(OFFSETS)
+"""25: five systems x five lines."""
+
+
+def predict_slate(
+    players: pa.Table,
+    history: pa.Table,
+    market: Mapping[int, MarketLine],
+    *,
+    threshold: float = DEFAULT_THRESHOLD,
+    fitted: Mapping[str, FittedSystem] | None = None,
+) -> pa.Table:
+    """Return 25 prediction rows per player, by player, then system (as registered), then line, ascending.
+
+    A player's rows depend on his own row, the history and his market line only, never on the other players: a
+    re-run of one player gives identical values. Points are rounded to 4 decimals and probabilities to 6;
+    probabilities are computed from the rounded points, and the recommendation from the rounded probabilities.
+
+    Args:
+        players: slate rows of :data:`.features.FEATURES_SCHEMA`, one per player.
+        history: training rows of the same schema; not read when ``fitted`` is given.
+        market: main line by player id; a player who isn't in it gets lines around his recent median.
+        threshold: edge beyond 1/2 that a recommendation needs (:mod:`.recommendation`).
+        fitted: the result of :func:`.systems.fit_all` on this history, to fit once for several calls.
+
+    Raises:
+        BadInput: a table lacks a feature column.
+        ValueError: the threshold isn't in [0, 0.5).
+    """
+    players = conform(players).sort_by([("player_id", "ascending"), ("game_id", "ascending")])
+    if fitted is None:
+        fitted = fit_all(history)
+    rows = Rows(players)
+    n, systems, lines = len(rows), len(SYSTEMS), len(OFFSETS)
+    forecasts = [fitted[system.name].predict(rows) for system in SYSTEMS]
+
+    def per_row(values: list[Floats]) -> Floats:
+        """Stack one (n,) array per system and repeat each value for its five lines: (n * 25,)."""
+        return np.repeat(np.stack(values, axis=1).reshape(-1), lines)
+
+    mean = np.round(per_row([forecast.mean for forecast in forecasts]), 4)
+    deviation = np.round(per_row([forecast.standard_deviation for forecast in forecasts]), 4)
+
+    offered = [market.get(player_id) for player_id in players.column("player_id").to_pylist()]
+    estimates = estimated_lines(rows["recent_points"])
+    grids = [line_grid(o.line if o is not None else e) for o, e in zip(offered, estimates, strict=True)]
+    source = np.repeat([MARKET if o is not None else ESTIMATED for o in offered], systems * lines).astype(str)
+    line = [point for grid in grids for point, _ in grid * systems]
+    offset = [distance for grid in grids for _, distance in grid * systems]
+    points = np.array(line, dtype=np.float64)
+
+    over = np.round(probability_over(mean, deviation, points), 6)
+    push = np.minimum(np.round(probability_push(mean, deviation, points), 6), 1 - over)
+    each = np.repeat(np.arange(n), systems * lines)
+    names = [system.name for system in SYSTEMS for _ in range(lines)] * n
+    versions = [system.version for system in SYSTEMS for _ in range(lines)] * n
+    books = np.array([None if o is None else o.bookmaker for o in offered], dtype=object)
+    columns = [
+        players.column("player_id").take(pa.array(each)),
+        players.column("game_id").take(pa.array(each)),
+        pa.array(names, pa.string()),
+        pa.array(versions, pa.string()),
+        _exact(line),
+        _exact(offset),
+        pa.array(source.tolist(), pa.string()),
+        pa.array(books[each].tolist(), pa.string()),
+        pa.array(mean),
+        pa.array(deviation),
+        pa.array(over),
+        pa.array(push),
+        pa.array(recommend(mean, points, over, push, source, threshold).tolist(), pa.string()),
+        pa.array(np.round(confidence(over, push), 6)),
+    ]
+    return pa.Table.from_arrays(columns, schema=PREDICTION_SCHEMA)
+
+
+def _exact(values: list[Decimal]) -> pa.Array:
+    return pa.array(values, _LINE)

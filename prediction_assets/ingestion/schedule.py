@@ -1,0 +1,186 @@
+"""Schedule: which teams meet on which date, as ``facts.schedule`` rows.
+
+The teams of a game are always ``team_a`` and ``team_b``; home and away are known only where the game is not
+on a neutral site. A schedule that sends a team to two games on one date is refused: every later step counts
+on a player having one game a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from prediction_assets.ingestion import values
+from prediction_assets.ingestion.files import data_files, read_rows
+from prediction_assets.ingestion.rows import Origins, SourceRows
+from prediction_assets.warehouse.tables import NBA_LEAGUE, SCHEDULE
+
+REQUIRED = ("game_id", "game_date")
+OPTIONAL = ("season_id", "home_team", "away_team", "team_a", "team_b")
+
+
+@dataclass(frozen=True)
+class ScheduleRead:
+    """A validated schedule and what reading it found.
+
+    Attributes:
+        table: ``SCHEDULE.arrow_schema``, sorted by date and game, one row per game.
+        files: the files read, in order; none for a live source.
+        rows_read: rows before duplicates were dropped.
+        duplicates_dropped: rows that repeated a game and agreed with it.
+        neutral_games: ids of the games without a home team, sorted.
+        left_out: reason to number of games that a live source lists but that are no games to predict.
+    """
+
+    table: pa.Table
+    files: tuple[Path, ...]
+    rows_read: int
+    duplicates_dropped: int
+    neutral_games: tuple[str, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Game(NamedTuple):
+    season_id: int
+    game_id: str
+    game_date: date
+    home_team: str | None
+    away_team: str | None
+    team_a: str
+    team_b: str
+
+    def facts(self) -> dict[str, object]:
+        # Which of two teams is called A says nothing.
+        return self._asdict() | {"team_a": min(self[-2:]), "team_b": max(self[-2:])}
+
+
+def read_schedule(path: Path, *, league: str = NBA_LEAGUE) -> ScheduleRead:
+    """Read games from a CSV, CSV.gz or Parquet file, or from a directory of them.
+
+    Columns: ``game_id``, ``game_date`` (US Eastern); ``home_team`` and ``away_team``, both empty on a neutral
+    site; ``team_a`` and ``team_b``, needed where home and away are empty; ``season_id``, else derived from
+    the game id (``0022400061`` is of 22024).
+
+    Args:
+        path: the file or directory; a directory's files are read in name order.
+        league: the ``league`` of every row.
+
+    Raises:
+        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
+    """
+    files = data_files(path)
+    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], league=league, files=files)
+
+
+def convert(
+    sources: Sequence[SourceRows],
+    *,
+    league: str,
+    files: tuple[Path, ...] = (),
+    left_out: Mapping[str, int] | None = None,
+) -> ScheduleRead:
+    """Validate the rows of one or more sources; see :func:`read_schedule`."""
+    origins = Origins(tuple(sources))
+    games: dict[str, tuple[int, _Game]] = {}
+    playing: dict[tuple[date, str], int] = {}
+    rows_read = 0
+    for index, game in enumerate(game for rows in sources for game in _parse(rows)):
+        rows_read += 1
+        known = games.get(game.game_id)
+        if known is not None:
+            _refuse_disagreement(game, index, *known[::-1], origins)
+            continue
+        games[game.game_id] = index, game
+        for team in (game.team_a, game.team_b):
+            other = playing.setdefault((game.game_date, team), index)
+            if other != index:
+                raise origins.bad(
+                    index,
+                    f"{team} plays twice on {game.game_date}: game {game.game_id} here and another in "
+                    f"{origins.name(other, beside=index)}",
+                )
+    ordered = sorted((game for _, game in games.values()), key=lambda game: (game.game_date, game.game_id))
+    return ScheduleRead(
+        table=SCHEDULE.arrow_table([{"league": league, **game._asdict()} for game in ordered]),
+        files=files,
+        rows_read=rows_read,
+        duplicates_dropped=rows_read - len(games),
+        neutral_games=tuple(sorted(game.game_id for game in ordered if game.home_team is None)),
+        left_out=left_out or {},
+    )
+
+
+def season_of(game_id: str) -> int:
+    """Return the SEASON_ID that a game id implies: ``0022400061`` is of 22024, ``0029600001`` of 21996."""
+    year = int(game_id[3:5])
+    return int(game_id[2]) * 10_000 + (1900 if year >= 46 else 2000) + year
+
+
+def _parse(rows: SourceRows) -> Iterator[_Game]:
+    rows.require(REQUIRED)
+    if rows.find("home_team") is None and rows.find("away_team") is None:
+        rows.require(["team_a", "team_b"])
+    else:
+        rows.require(["home_team", "away_team"])
+    season = values.whole_number(minimum=10_000, maximum=99_999)
+    game_ids = rows.parse("game_id", values.game_id, pa.string()).to_pylist()
+    days = rows.parse("game_date", values.calendar_date, pa.date32()).to_pylist()
+    seasons = (
+        rows.parse("season_id", season, pa.int64(), nullable=True).to_pylist()
+        if rows.find("season_id")
+        else [None] * len(rows)
+    )
+    homes, aways, ones, others = (
+        rows.parse(name, values.team_code, pa.string(), nullable=True).to_pylist()
+        if rows.find(name)
+        else [None] * len(rows)
+        for name in ("home_team", "away_team", "team_a", "team_b")
+    )
+    for index, game_id in enumerate(game_ids):
+        home, away = homes[index], aways[index]
+        one, other = _teams(rows, index, home, away, ones[index], others[index])
+        yield _Game(seasons[index] or season_of(game_id), game_id, days[index], home, away, one, other)
+
+
+def _teams(
+    rows: SourceRows, index: int, home: str | None, away: str | None, one: str | None, other: str | None
+) -> tuple[str, str]:
+    if (home is None) != (away is None):
+        raise rows.bad(
+            index,
+            f"only one of home_team ({home}) and away_team ({away}) is there",
+            column=rows.find("away_team" if away is None else "home_team"),
+            hint="give both, or neither on a neutral site",
+        )
+    if (one is None) != (other is None):
+        raise rows.bad(index, f"only one of team_a ({one}) and team_b ({other}) is there")
+    if home is not None and away is not None and (one is None or other is None):
+        one, other = home, away
+    if one is None or other is None:
+        raise rows.bad(
+            index,
+            "no teams",
+            hint="a neutral site needs team_a and team_b, any other home_team and away_team",
+        )
+    if home is not None and {home, away} != {one, other}:
+        raise rows.bad(index, f"{away} at {home} are not the teams {one} and {other}")
+    if one == other:
+        raise rows.bad(index, f"{one} is listed against itself")
+    return one, other
+
+
+def _refuse_disagreement(game: _Game, index: int, known: _Game, other: int, origins: Origins) -> None:
+    before = known.facts()
+    for name, value in game.facts().items():
+        if value != before[name]:
+            raise origins.bad(
+                index,
+                f"game {game.game_id} has {name} {value} here and {before[name]} in "
+                f"{origins.name(other, beside=index)}",
+                column=name,
+            )

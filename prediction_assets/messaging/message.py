@@ -1,0 +1,87 @@
+"""The Phase 5 completion message: built from a receipt and validated against its published JSON Schema.
+
+The schema (``phase5_completion.schema.json``, beside this module) is for both sides: the producer validates
+before it enqueues, a consumer before it acts. Pure functions; nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jsonschema
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.warehouse.port import Receipt
+
+PHASE = "phase_5_predictions"
+_EVENTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")
+
+
+class InvalidMessage(PredictionAssetsError):
+    """A completion message doesn't follow its schema."""
+
+
+@cache
+def completion_schema() -> dict[str, Any]:
+    """Return the published JSON Schema of the completion message."""
+    text = resources.files(__package__).joinpath("phase5_completion.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def validate_completion(message: Mapping[str, Any]) -> None:
+    """Check a completion message, as its producer or as a consumer.
+
+    Raises:
+        InvalidMessage: it doesn't follow :func:`completion_schema`; the message names the field.
+    """
+    validator = jsonschema.Draft202012Validator(
+        completion_schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    error = jsonschema.exceptions.best_match(validator.iter_errors(dict(message)))
+    if error is not None:
+        where = ".".join(str(step) for step in error.absolute_path) or "message"
+        raise InvalidMessage(f"completion {message.get('event_id', '?')}: {where}: {error.message}")
+
+
+def event_id(receipt: Receipt) -> str:
+    """Return the event's id: one per slate and revision, so an identical re-run has no second event."""
+    return str(uuid.uuid5(_EVENTS, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
+
+
+def completion_message(receipt: Receipt, *, output_table: str, published_at: datetime) -> dict[str, Any]:
+    """Return the validated completion message of a receipt.
+
+    Raises:
+        InvalidMessage: the receipt can't be announced (no staged players, no rows).
+    """
+    message = {
+        "event_id": event_id(receipt),
+        "phase": PHASE,
+        "slate": receipt.slate,
+        "league": receipt.league,
+        "batch_id": receipt.batch_id,
+        "receipt_id": receipt.receipt_id,
+        "revision": receipt.revision,
+        "status": receipt.status,
+        "expected_players": receipt.expected_players,
+        "staged_players": receipt.staged_players,
+        "skipped_players": receipt.skipped_players,
+        "failed_players": receipt.failed_players,
+        "rows": receipt.rows,
+        "rows_inserted": receipt.rows_inserted,
+        "rows_updated": receipt.rows_updated,
+        "rows_unchanged": receipt.rows_unchanged,
+        "rows_superseded": receipt.rows_superseded,
+        "output_table": output_table,
+        "feature_snapshot": receipt.feature_snapshot,
+        "published_at": published_at.astimezone(UTC).isoformat(timespec="milliseconds"),
+    }
+    validate_completion(message)
+    return message

@@ -1,0 +1,33 @@
+"""The daily schedule: every morning it asks for tonight's roster.
+
+https://docs.dagster.io/guides/automate/schedules
+"""
+
+import dagster as dg
+
+from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
+from prediction_assets.jobs import SLATE_TAG, roster_job
+from prediction_assets.keys import slate_key
+from prediction_assets.settings import Settings
+
+
+def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule, at the settings' hour, running by default."""
+
+    @dg.schedule(
+        name="daily_roster",
+        job=roster_job,
+        cron_schedule=settings.roster_cron,
+        execution_timezone=settings.roster_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Every morning: open tonight's batch. The slate is the tick's date in America/New_York.",
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        slate = slate_key(context.scheduled_execution_time.astimezone(GAME_TIME_ZONE).date())
+        return dg.RunRequest(
+            run_key=f"roster:{slate}",
+            run_config={"ops": {"slate_roster": {"config": {"slate": slate}}}},
+            tags={SLATE_TAG: slate},
+        )
+
+    return tick

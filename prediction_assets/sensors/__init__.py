@@ -1,0 +1,1 @@
+"""Sensors: they decide and ask for a run; every effect lives in an asset."""

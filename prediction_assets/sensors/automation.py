@@ -1,0 +1,229 @@
+"""Staging, consolidation and completion, asked for when a slate needs them.
+
+The first two read batch state, not events: whatever was missed, killed or re-run, the next tick sees what
+the slate still needs. Attempts at the same work are bounded, counted over the runs that carry its tag. The
+third follows materializations of ``predictions`` by storage id, oldest first, and asks for a completion only
+when the checks of that very materialization passed.
+https://docs.dagster.io/guides/automate/sensors
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+import dagster as dg
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+from prediction_assets.assets.predictions import RECEIPT_ID
+from prediction_assets.assets.staged_predictions import STAGED
+from prediction_assets.batch_state.port import Progress
+from prediction_assets.checks import CHECK_KEYS, PREDICTIONS_ASSET
+from prediction_assets.consolidation import Step, next_step, receipt_id
+from prediction_assets.gates import Gate, verdict
+from prediction_assets.jobs import (
+    REQUEST_TAG,
+    SLATE_TAG,
+    completion_job,
+    consolidation_job,
+    features_job,
+    staging_job,
+)
+from prediction_assets.keys import player_key
+from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, SLATE_PLAYERS, ranges
+from prediction_assets.resources import BatchStateResource, SettingsResource
+from prediction_assets.settings import Settings
+
+_IN_FLIGHT = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+_MATERIALIZATIONS_PER_TICK = 25
+
+
+def staging_slates(instance: DagsterInstance) -> set[str]:
+    """Return the slates that a run in flight is staging players of, whoever asked for it."""
+    found = set()
+    for run in instance.get_runs(RunsFilter(statuses=_IN_FLIGHT)):
+        if run.asset_selection is not None and STAGED not in run.asset_selection:
+            continue
+        if run.asset_selection is None and run.job_name != staging_job.name:
+            continue
+        key = run.tags.get(RANGE_START_TAG) or run.tags.get("dagster/partition") or ""
+        found.add(key.partition(":")[0])
+    return found
+
+
+def request(
+    instance: DagsterInstance, work: str, attempts: int, **run: object
+) -> dg.RunRequest | dg.SkipReason:
+    """Return a run request for some work, unless a run for it is in flight or it failed too often."""
+    runs = instance.get_runs(RunsFilter(tags={REQUEST_TAG: work}))
+    if any(not r.is_finished for r in runs):
+        return dg.SkipReason(f"{work}: a run is in flight")
+    if len(runs) >= attempts:
+        return dg.SkipReason(
+            f"{work}: {len(runs)} runs didn't settle it; look at the last one ({runs[0].run_id}), mend the "
+            "cause and materialize by hand"
+        )
+    tags = {**run.pop("tags", {}), REQUEST_TAG: work}  # type: ignore[dict-item]
+    return dg.RunRequest(run_key=f"{work}:{len(runs)}", tags=tags, **run)  # type: ignore[arg-type]
+
+
+def _recent(batch_state: BatchStateResource, settings: SettingsResource, days: int) -> Iterator[Progress]:
+    state = batch_state.port
+    for slate in state.recent_slates(settings.now() - timedelta(days=days)):
+        progress = state.progress(slate)
+        if progress is not None:
+            yield progress
+
+
+def _result(outcomes: Iterable[dg.RunRequest | dg.SkipReason]) -> dg.SensorResult:
+    listed = list(outcomes)
+    requests = [o for o in listed if isinstance(o, dg.RunRequest)]
+    reasons = [o.skip_message or "" for o in listed if isinstance(o, dg.SkipReason)]
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    return dg.SensorResult(skip_reason="; ".join(reasons) or "no slate needs it")
+
+
+def staging_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that asks for features and staging."""
+
+    @dg.sensor(
+        name="staging_sensor",
+        jobs=[features_job, staging_job],
+        minimum_interval_seconds=settings.sensor_interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="After the roster: pins a slate's features, then stages the players who have no outcome yet.",
+    )
+    def evaluate(
+        context: dg.SensorEvaluationContext, batch_state: BatchStateResource, settings: SettingsResource
+    ) -> dg.SensorResult:
+        return _result(_staging_requests(context.instance, batch_state, settings))
+
+    def _staging_requests(
+        instance: DagsterInstance, batch_state: BatchStateResource, now: SettingsResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        busy = staging_slates(instance)
+        for progress in _recent(batch_state, now, settings.sensor_lookback_days):
+            batch, step = progress.batch, next_step(progress, now.now())
+            tags = {SLATE_TAG: batch.slate, "batch": batch.batch_id}
+            if step is Step.FEATURES:
+                work = f"features:{batch.batch_id}"
+                yield request(
+                    instance, work, settings.request_attempts,
+                    job_name=features_job.name, partition_key=batch.slate, tags=tags,
+                )  # fmt: skip
+            elif step is Step.STAGE:
+                if batch.slate in busy:
+                    yield dg.SkipReason(f"staging:{batch.slate}: a run is in flight")
+                    continue
+                registered = instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
+                wanted = [player_key(batch.slate, slug) for slug in progress.unsettled]
+                for first, last in ranges(registered, wanted, settings.staging_run_size):
+                    yield request(
+                        instance, f"staging:{batch.batch_id}:{first}..{last}", settings.request_attempts,
+                        job_name=staging_job.name,
+                        tags={**tags, RANGE_START_TAG: first, RANGE_END_TAG: last},
+                    )  # fmt: skip
+
+    return evaluate
+
+
+def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that asks for consolidations."""
+
+    @dg.sensor(
+        name="consolidation_sensor",
+        job=consolidation_job,
+        minimum_interval_seconds=settings.sensor_interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="When every expected player has settled, or at the deadline with whoever has: merges the "
+        "slate. Again whenever a player was staged anew.",
+    )
+    def evaluate(
+        context: dg.SensorEvaluationContext, batch_state: BatchStateResource, settings: SettingsResource
+    ) -> dg.SensorResult:
+        return _result(_consolidation_requests(context.instance, batch_state, settings))
+
+    def _consolidation_requests(
+        instance: DagsterInstance, batch_state: BatchStateResource, now: SettingsResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        busy = staging_slates(instance)
+        for progress in _recent(batch_state, now, settings.sensor_lookback_days):
+            batch = progress.batch
+            if next_step(progress, now.now()) is not Step.CONSOLIDATE:
+                continue
+            if batch.slate in busy and not progress.unsettled:
+                yield dg.SkipReason(f"consolidate:{batch.slate}: players are being staged anew")
+                continue
+            yield request(
+                instance, f"consolidate:{batch.slate}:{receipt_id(progress)}", settings.request_attempts,
+                partition_key=batch.slate, tags={SLATE_TAG: batch.slate, "batch": batch.batch_id},
+            )  # fmt: skip
+
+    return evaluate
+
+
+def completion_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that asks for Phase 5 completions."""
+
+    @dg.sensor(
+        name="phase5_completion_sensor",
+        job=completion_job,
+        minimum_interval_seconds=settings.sensor_interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Announces each consolidation whose own checks passed, one after another, oldest first. Its "
+        "cursor is the storage id of the last materialization that is done with.",
+    )
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        cursor = int(context.cursor or 0)
+        found = context.instance.fetch_materializations(
+            dg.AssetRecordsFilter(asset_key=PREDICTIONS_ASSET, after_storage_id=cursor),
+            limit=_MATERIALIZATIONS_PER_TICK,
+            ascending=True,
+        )
+        notes = []
+        for record in found.records:
+            outcome = _completion_request(context.instance, record, settings.request_attempts)
+            if isinstance(outcome, dg.RunRequest):
+                return dg.SensorResult(run_requests=[outcome], cursor=str(cursor))
+            if isinstance(outcome, dg.SkipReason):
+                notes.append(outcome.skip_message or "")
+                break
+            cursor = record.storage_id
+        return dg.SensorResult(skip_reason="; ".join(notes) or "no new consolidation", cursor=str(cursor))
+
+    return evaluate
+
+
+def _completion_request(
+    instance: DagsterInstance, record: dg.EventLogRecord, attempts: int
+) -> dg.RunRequest | dg.SkipReason | None:
+    """Return what a consolidation needs: a completion run, patience, or (None) nothing any more."""
+    slate, work = record.partition_key or "", f"phase5:{record.storage_id}"
+    result = verdict(instance, record, CHECK_KEYS)
+    if result.gate is Gate.WAIT:
+        consolidation = instance.get_run_by_id(record.run_id)
+        if consolidation is not None and not consolidation.is_finished:
+            return dg.SkipReason(f"{slate}: waits for {', '.join(result.checks)}")
+    if result.gate is not Gate.OPEN or record.asset_materialization is None:
+        return None
+    runs = instance.get_runs(RunsFilter(tags={REQUEST_TAG: work}))
+    if any(run.is_success for run in runs) or (
+        len(runs) >= attempts and all(run.is_finished for run in runs)
+    ):
+        return None
+    receipt = record.asset_materialization.metadata[RECEIPT_ID].value
+    return request(
+        instance, work, attempts,
+        partition_key=slate, tags={SLATE_TAG: slate},
+        run_config={"ops": {"phase5_completion": {"config": {"receipt_id": receipt}}}},
+    )  # fmt: skip
+
+
+def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """Return every sensor of the automation, running by default."""
+    return [staging_sensor(settings), consolidation_sensor(settings), completion_sensor(settings)]

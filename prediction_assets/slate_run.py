@@ -1,0 +1,217 @@
+"""A whole slate in one process: the same assets and jobs, on the same Dagster instance, one after another.
+
+What the sensors do over minutes, for the command line and for tests. Each stage is an ordinary Dagster run
+that the UI shows. The next stage is chosen by :func:`prediction_assets.consolidation.next_step`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from prediction_assets.assets.predictions import RECEIPT_ID
+from prediction_assets.assets.slate_roster import GAME_TIME_ZONE, default_slate
+from prediction_assets.batch_state.port import Progress
+from prediction_assets.consolidation import next_step
+from prediction_assets.definitions import build_defs
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.jobs import (
+    SLATE_TAG,
+    completion_job,
+    consolidation_job,
+    features_job,
+    ingest_job,
+    roster_job,
+    staging_job,
+)
+from prediction_assets.keys import player_key
+from prediction_assets.messaging.port import OutboxEntry
+from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, SLATE_PLAYERS, ranges
+from prediction_assets.settings import Settings
+from prediction_assets.warehouse import sql
+from prediction_assets.warehouse.port import Receipt, Warehouse
+from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class StageFailed(PredictionAssetsError):
+    """A stage's run failed for a reason that no error of ours explains."""
+
+
+@dataclass(frozen=True)
+class SlateResult:
+    """How a slate ended: its batch, its newest receipt and its newest event, None where there is none."""
+
+    progress: Progress
+    receipt: Receipt | None
+    event: OutboxEntry | None
+
+
+class SlateRun:
+    """Runs stages of a slate in this process, on one Dagster instance.
+
+    Args:
+        settings: the installation's settings.
+        instance: the Dagster instance that records the runs.
+        resources: resources to use instead of the profile's own.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        instance: dg.DagsterInstance,
+        resources: Mapping[str, object] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._defs = build_defs(settings, resources)
+        self._resources = self._defs.resources or {}
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The warehouse that the assets use."""
+        return self._resources["warehouse"].port  # type: ignore[no-any-return]
+
+    def progress(self, slate: str) -> Progress | None:
+        """Return the slate's batch as it stands."""
+        return self._resources["batch_state"].port.progress(slate)  # type: ignore[no-any-return]
+
+    def events(self, slate: str | None = None) -> list[OutboxEntry]:
+        """Return the completion events of one slate or of all, oldest first."""
+        return list(self._resources["messaging"].outbox.entries(slate))
+
+    def default_slate(self) -> str:
+        """Return the slate that is run when none is named."""
+        today = self.now().astimezone(GAME_TIME_ZONE).date()
+        return default_slate(self.warehouse, today, tonight=False)
+
+    def now(self) -> datetime:
+        """Return the time that the assets go by."""
+        return self._resources["settings"].now()  # type: ignore[no-any-return]
+
+    def next_step(self, progress: Progress) -> str:
+        """Return what the batch needs next, in a word."""
+        return next_step(progress, self.now()).value
+
+    def settled_since(self, slate: str, since: datetime) -> int:
+        """Return how many players' outcomes were recorded since then."""
+        progress = self.progress(slate)
+        return sum(c.recorded_at >= since for c in progress.completions.values()) if progress else 0
+
+    def has_facts(self) -> bool:
+        """Return whether a schedule and game logs were ingested."""
+        counts = [self.warehouse.query(sql.COUNT_FACTS[t.name]).to_pylist()[0] for t in (SCHEDULE, GAME_LOGS)]
+        return all(count["row_count"] for count in counts)
+
+    def ingest(self, facts: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, Any]]:
+        """Materialize fact assets and return each one's metadata.
+
+        Args:
+            facts: the config of each asset to materialize: ``{"game_logs": {"path": "..."}}``.
+        """
+        result = self._execute(ingest_job.name, ops=facts, selection=[dg.AssetKey(name) for name in facts])
+        return {
+            name: {k: v.value for k, v in done.metadata.items()}
+            for name in facts
+            for done in result.asset_materializations_for_node(name)
+        }
+
+    def roster(self, slate: str, *, reopen: bool = False) -> Progress:
+        """Open the slate's batch."""
+        config = {"slate_roster": {"slate": slate, "reopen": reopen}}
+        self._execute(roster_job.name, ops=config, tags={SLATE_TAG: slate})
+        progress = self.progress(slate)
+        if progress is None:
+            raise StageFailed(f"slate {slate}: the roster run opened no batch; see its run in the UI")
+        return progress
+
+    def features(self, slate: str) -> None:
+        """Pin the slate's features."""
+        self._execute(features_job.name, partition=slate, tags={SLATE_TAG: slate})
+
+    def stage(self, slate: str, slugs: list[str] | None = None) -> bool:
+        """Stage the slate's expected players, or these; False when a player failed."""
+        progress = self.progress(slate)
+        if progress is None:
+            raise StageFailed(f"slate {slate}: no batch is open; open it with the roster first")
+        wanted = [player_key(slate, slug) for slug in slugs or [p.slug for p in progress.batch.expected]]
+        registered = self._instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
+        done = True
+        for first, last in ranges(registered, wanted, self._settings.staging_run_size):
+            tags = {SLATE_TAG: slate, RANGE_START_TAG: first, RANGE_END_TAG: last}
+            try:
+                self._execute(staging_job.name, tags=tags)
+            except dg.Failure:  # the players who failed have their outcome; the slate goes on
+                done = False
+        return done
+
+    def consolidate(self, slate: str, *, before_deadline: bool = False) -> Receipt:
+        """Merge the slate's parts, check the result and drop them; return the receipt."""
+        result = self._execute(
+            consolidation_job.name,
+            partition=slate,
+            ops={"predictions": {"before_deadline": before_deadline}},
+            tags={SLATE_TAG: slate},
+        )
+        (materialization,) = result.asset_materializations_for_node("predictions")
+        wanted = materialization.metadata[RECEIPT_ID].value
+        return next(r for r in self.warehouse.receipts(slate) if r.receipt_id == wanted)
+
+    def announce(self, receipt: Receipt) -> OutboxEntry:
+        """Publish the receipt's completion, unless it was before; return its event."""
+        self._execute(
+            completion_job.name,
+            partition=receipt.slate,
+            ops={"phase5_completion": {"receipt_id": receipt.receipt_id}},
+            tags={SLATE_TAG: receipt.slate},
+        )
+        return self.events(receipt.slate)[-1]
+
+    def whole(
+        self,
+        slate: str,
+        *,
+        reopen: bool = False,
+        on_stage: Callable[[str, Progress | None], None] = lambda stage, progress: None,
+    ) -> SlateResult:
+        """Carry one slate from its roster to its completion; a day without games ends after the roster.
+
+        Args:
+            slate: the games' date.
+            reopen: take new facts over into a batch that is open already.
+            on_stage: called with each stage's name before it starts.
+        """
+        on_stage("roster", None)
+        progress = self.roster(slate, reopen=reopen)
+        if not progress.batch.expected:
+            return SlateResult(progress, None, None)
+        on_stage("features", progress)
+        self.features(slate)
+        on_stage("staging", progress)
+        self.stage(slate)
+        on_stage("consolidation", progress)
+        receipt = self.consolidate(slate)
+        on_stage("completion", progress)
+        event = self.announce(receipt)
+        return SlateResult(self.progress(slate) or progress, receipt, event)
+
+    def _execute(
+        self,
+        job: str,
+        *,
+        ops: Mapping[str, Mapping[str, object]] | None = None,
+        partition: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        selection: list[dg.AssetKey] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        config = {**_QUIET, "ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}}
+        return self._defs.resolve_job_def(job).execute_in_process(
+            run_config=config,
+            instance=self._instance,
+            partition_key=partition,
+            tags=dict(tags or {}),
+            asset_selection=selection,
+        )

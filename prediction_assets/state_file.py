@@ -1,0 +1,65 @@
+"""The embedded profile's state file: SQLite, opened the one safe way.
+
+WAL, so that readers and a writer don't block each other; a busy timeout, so that writers queue; short
+transactions on connections of their own, so that threads and processes share nothing. Batch state and the
+outbox both live in it; each brings its own tables.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prediction_assets.errors import PredictionAssetsError
+
+_BUSY_TIMEOUT_SECONDS = 60.0
+
+
+class StateUnreadable(PredictionAssetsError):
+    """The state store can't be opened or is damaged; nothing was changed."""
+
+
+def connect(path: Path, schema: str) -> sqlite3.Connection:
+    """Open a state file and create its tables; autocommit until a transaction is begun.
+
+    Raises:
+        StateUnreadable: not a database, damaged, or not permitted.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.executescript(schema)
+    except (sqlite3.DatabaseError, OSError) as error:
+        raise StateUnreadable(
+            f"{path}: {error}; nothing was changed. Check that this user may write there, "
+            "or restore the file from a backup"
+        ) from error
+    return connection
+
+
+@contextmanager
+def transaction(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
+    """Run one write transaction on a state file.
+
+    Raises:
+        StateUnreadable: not a database, damaged, or not permitted.
+    """
+    connection = connect(path, schema)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    except sqlite3.DatabaseError as error:
+        raise StateUnreadable(f"{path}: {error}; this step was rolled back, run it again") from error
+    finally:
+        connection.close()

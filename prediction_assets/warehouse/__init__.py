@@ -1,0 +1,1 @@
+"""The warehouse port: facts in, features out, parts merged. Nothing of Dagster's."""

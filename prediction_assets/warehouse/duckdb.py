@@ -1,0 +1,278 @@
+"""The embedded warehouse: one DuckDB file, Parquet parts beside it.
+
+Each operation opens the file, does its work in one transaction and closes it again, behind a lock that
+waits: DuckDB lets one process write and then no other even read. Readers share the lock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.warehouse import sql
+from prediction_assets.warehouse.locks import locked
+from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
+from prediction_assets.warehouse.port import (
+    Consolidation,
+    DuplicateKeys,
+    MergeCounts,
+    PartMismatch,
+    Receipt,
+    RowsUnaccountedFor,
+    Upserted,
+    WarehouseBusy,
+    WarehouseUnreadable,
+)
+from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS, TABLES, Table
+
+
+class DuckDBWarehouse:
+    """A :class:`~prediction_assets.warehouse.port.Warehouse` in one file.
+
+    Args:
+        database: the DuckDB file; created, with its tables, by the first write.
+        parts: where staging runs put each player's rows.
+        snapshots: where feature snapshots are kept.
+        lock_timeout_seconds: how long an operation waits for another process to finish.
+    """
+
+    def __init__(
+        self,
+        database: Path,
+        parts: ParquetParts,
+        snapshots: ParquetSnapshots,
+        lock_timeout_seconds: float = 60.0,
+    ) -> None:
+        self._database = database
+        self._parts = parts
+        self._snapshots = snapshots
+        self._lock_timeout = lock_timeout_seconds
+
+    @property
+    def parts(self) -> ParquetParts:
+        """The staging area that :meth:`merge` reads."""
+        return self._parts
+
+    @property
+    def snapshots(self) -> ParquetSnapshots:
+        """The feature snapshots."""
+        return self._snapshots
+
+    @property
+    def output_table(self) -> str:
+        """The predictions table, as a reader would name it in a query."""
+        return PREDICTIONS.qualified_name
+
+    @contextmanager
+    def _connect(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file for one operation; creates it and its tables when it isn't there."""
+        if not write and not self._database.exists():
+            with self._connect(write=True):
+                pass
+        try:
+            self._database.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseUnreadable(
+                f"{self._database.parent}: {error.strerror}; set PREDICTION_ASSETS_HOME to a writable folder"
+            ) from error
+        lock = self._database.with_suffix(".lock")
+        try:
+            with locked(lock, exclusive=write, timeout_seconds=self._lock_timeout):
+                connection = self._open(read_only=not write)
+                try:
+                    if write:
+                        _create_tables(connection)
+                    yield connection
+                finally:
+                    connection.close()
+        except PermissionError as error:
+            raise WarehouseUnreadable(
+                f"{error.filename}: {error.strerror}; give this user write access, "
+                "or set PREDICTION_ASSETS_HOME to a writable folder"
+            ) from error
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Connect, waiting for a program that doesn't know our lock (the DuckDB shell, a notebook)."""
+        deadline = time.monotonic() + self._lock_timeout
+        while True:
+            try:
+                connection = duckdb.connect(str(self._database), read_only=read_only)
+                connection.execute("SET TimeZone = 'UTC'")
+                return connection
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise WarehouseUnreadable(
+                        f"{self._database}: {_first_line(error)}; nothing was changed. Restore the file from "
+                        "a backup, or move it away and ingest again"
+                    ) from error
+                if time.monotonic() >= deadline:
+                    raise WarehouseBusy(
+                        f"{self._database}: {_first_line(error)}; close the program that has it open and "
+                        "run this again"
+                    ) from error
+                time.sleep(0.1)
+            except duckdb.Error as error:
+                raise WarehouseUnreadable(
+                    f"{self._database}: {_first_line(error)}; nothing was changed"
+                ) from error
+
+    def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
+        """Insert new keys, update changed ones, leave the others alone, in one transaction."""
+        with self._connect(write=True) as connection:
+            connection.register("incoming", rows.cast(table.arrow_schema))
+            connection.begin()
+            inserted, updated, unchanged = _one(connection, sql.count_upsert(table, "incoming"))
+            removed = 0
+            if replace_by:
+                (removed,) = _one(connection, sql.delete_replaced(table, "incoming", replace_by))
+            if inserted or updated:
+                connection.execute(sql.upsert(table, "incoming"))
+            connection.commit()
+        return Upserted(inserted, updated, unchanged, removed)
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one SELECT with named parameters, given in DuckDB's dialect, without write access."""
+        with self._connect(write=False) as connection:
+            return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
+
+    def receipts(self, slate: str) -> tuple[Receipt, ...]:
+        """Return the slate's receipts, oldest first."""
+        found = self.query(sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
+        return tuple(Receipt.from_row(row) for row in found.to_pylist())
+
+    def merge(self, consolidation: Consolidation) -> Receipt:
+        """Merge parts, supersede what they replace and write the receipt, in one transaction."""
+        with self._connect(write=True) as connection:
+            connection.begin()
+            try:
+                receipt = self._merge(connection, consolidation)
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+        return receipt
+
+    def _merge(self, connection: duckdb.DuckDBPyConnection, work: Consolidation) -> Receipt:
+        started = time.perf_counter()
+        slate = date.fromisoformat(work.slate)
+        earlier = [
+            Receipt.from_row(row)
+            for row in connection.sql(sql.RECEIPTS_OF_SLATE, params={"slate": slate})
+            .to_arrow_table()
+            .to_pylist()
+        ]
+        done = next((r for r in earlier if r.receipt_id == work.receipt_id), None)
+        if done is not None:
+            return done
+
+        self._stage(connection, work)
+        _verify_parts(connection, work)
+        now = datetime.now(UTC)
+        marks = {"slate": slate, "receipt_id": work.receipt_id, "now": now}
+        staged, inserted, updated, unchanged = _one(connection, sql.COUNT_MERGE, {"slate": slate})
+        connection.execute(sql.MERGE, marks)
+        kept = [*work.staged_player_ids, *work.retained_player_ids]
+        connection.execute(sql.SUPERSEDE, {**marks, "kept_player_ids": kept})
+        written = {"slate": slate, "receipt_id": work.receipt_id}
+        (superseded,) = _one(connection, sql.COUNT_SUPERSEDED, written)
+        in_force, changed, active = _one(connection, sql.COUNT_AFTER_MERGE, written)
+        if not (staged == inserted + updated + unchanged == in_force and changed == inserted + updated):
+            raise RowsUnaccountedFor(
+                f"slate {work.slate}: {staged} rows staged, {inserted} to insert, {updated} to update, "
+                f"{unchanged} unchanged, but {in_force} in force and {changed} changed after the MERGE; "
+                "it was rolled back and every part kept"
+            )
+        receipt = Receipt.of(
+            work,
+            MergeCounts(staged, inserted, updated, unchanged, superseded, active),
+            earlier,
+            merge_ms=(time.perf_counter() - started) * 1000,
+            now=now,
+        )
+        connection.execute(sql.INSERT_RECEIPT, receipt.to_row())
+        return receipt
+
+    def _stage(self, connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:
+        """Create the relation of all the parts' rows, after seeing that each part is the one it should be."""
+        gone = [
+            p.player_slug for p in work.parts if self._parts.part_id(work.slate, p.player_slug) != p.part_id
+        ]
+        if gone:
+            raise PartMismatch(_mismatch(work.slate, "in staging is not the completion's part", gone))
+        if not work.parts:
+            connection.register("no_parts", PART_SCHEMA.empty_table())
+            connection.execute(f"CREATE TEMP TABLE {sql.STAGED} AS SELECT * FROM no_parts")
+            return
+        paths = [str(self._parts.path(work.slate, p.player_slug)) for p in work.parts]
+        columns = ", ".join(f'"{name}"' for name in PART_SCHEMA.names)
+        try:
+            connection.execute(
+                f"CREATE TEMP TABLE {sql.STAGED} AS SELECT {columns} "
+                "FROM read_parquet($paths, hive_partitioning = false)",
+                {"paths": paths},
+            )
+        except duckdb.Error as error:
+            raise PartMismatch(
+                f"slate {work.slate}: a part can't be read ({_first_line(error)}); the target was not touched. "
+                "Materialize the player's staged_predictions partition again"
+            ) from error
+
+
+def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    for dataset in sorted({table.dataset for table in TABLES}):
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {dataset}")
+    for table in TABLES:
+        connection.execute(sql.create_table(table))
+
+
+def _verify_parts(connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:
+    """Compare the staged rows with what the completions promised.
+
+    Raises:
+        PartMismatch: a part has another number of rows or another content.
+        DuplicateKeys: rows share a business key or belong to another date.
+    """
+    found = {
+        slug: (rows, digest) for slug, rows, digest in connection.execute(sql.STAGED_BY_PLAYER).fetchall()
+    }
+    promised = {p.player_slug: (p.rows, p.content_hash) for p in work.parts}
+    wrong = sorted(slug for slug in promised.keys() | found.keys() if promised.get(slug) != found.get(slug))
+    if wrong:
+        raise PartMismatch(_mismatch(work.slate, "has not the promised rows", wrong))
+    slate = date.fromisoformat(work.slate)
+    faulty = connection.execute(sql.FAULTY_KEYS, {"slate": slate}).fetchall()
+    if faulty:
+        slug, system, line, rows = faulty[0]
+        raise DuplicateKeys(
+            f"slate {work.slate}: {rows} staged rows of {slug} have the key ({system}, {line}) or another date; "
+            "the target was not touched. Materialize his staged_predictions partition again"
+        )
+
+
+def _mismatch(slate: str, problem: str, slugs: list[str]) -> str:
+    shown = ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")
+    return (
+        f"slate {slate}: what {problem}: {shown}; the target was not touched. "
+        "Materialize these players' staged_predictions partitions again"
+    )
+
+
+def _one(
+    connection: duckdb.DuckDBPyConnection, statement: str, parameters: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
+    row = connection.execute(statement, parameters or {}).fetchone()
+    if row is None:
+        raise PredictionAssetsError("the warehouse answered a count with nothing")
+    return row
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0].rstrip(".")

@@ -1,0 +1,45 @@
+"""A lock between processes that the kernel releases when its holder dies.
+
+DuckDB lets one process write a file and then no other may even read it, and says so by failing. Behind
+this lock the second process waits instead, as long as it was told to and no longer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prediction_assets.warehouse.port import WarehouseBusy
+
+_POLL_SECONDS = 0.02
+
+
+@contextmanager
+def locked(path: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[None]:
+    """Hold ``flock`` on a file, shared with other readers unless exclusive.
+
+    Raises:
+        WarehouseBusy: it was not to be had in time.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise WarehouseBusy(
+                        f"{path}: another process has held this lock for {timeout_seconds:g} s; "
+                        "see who with `fuser`, wait for it to end or stop it, and run this again"
+                    ) from None
+                time.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)  # releases the lock

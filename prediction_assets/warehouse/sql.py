@@ -1,0 +1,246 @@
+"""The platform's SQL, written once in DuckDB's dialect; :func:`render` gives it to another warehouse.
+
+Values are always named parameters (``$slate``). Identifiers come from the declarations in
+:mod:`prediction_assets.warehouse.tables` and from nowhere else. Pure text: no client, nothing is run here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prediction_assets.warehouse.tables import (
+    GAME_LOGS,
+    MERGE_COLUMNS,
+    PART_COLUMNS,
+    PREDICTIONS,
+    PROP_LINES,
+    RECEIPTS,
+    SCHEDULE,
+    Table,
+)
+
+
+def render(statement: str, dialect: str) -> str:
+    """Return a statement of this module in another dialect that sqlglot knows, such as ``bigquery``."""
+    if dialect == "duckdb":
+        return statement
+    import sqlglot  # half a second to import, and the embedded warehouse never needs it
+
+    return sqlglot.transpile(statement, read="duckdb", write=dialect)[0]
+
+
+def create_table(table: Table) -> str:
+    """Return the DDL that creates a table unless it exists (DuckDB; BigQuery's comes from its client)."""
+    required = {*table.key, *(c.name for c in table.columns if c.required)}
+    columns = ", ".join(
+        f'"{c.name}" {c.type.duckdb}{" NOT NULL" if c.name in required else ""}' for c in table.columns
+    )
+    return f"CREATE TABLE IF NOT EXISTS {table.qualified_name} ({columns})"
+
+
+def _same_key(key: Sequence[str], left: str, right: str) -> str:
+    return " AND ".join(f'{left}."{c}" = {right}."{c}"' for c in key)
+
+
+def _assignments(columns: Sequence[str], source: str) -> str:
+    return ", ".join(f'"{c}" = {source}."{c}"' for c in columns)
+
+
+def _names(columns: Sequence[str], prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{c}"' for c in columns)
+
+
+# Ingestion ---------------------------------------------------------------------------------------
+
+
+def _values_differ(table: Table, left: str, right: str) -> str:
+    values = [c for c in table.column_names if c not in table.key]
+    return " OR ".join(f'{left}."{c}" IS DISTINCT FROM {right}."{c}"' for c in values)
+
+
+def count_upsert(table: Table, source: str) -> str:
+    """Return a SELECT of ``inserted, updated, unchanged`` for an upsert that hasn't run yet."""
+    missing = f't."{table.key[0]}" IS NULL'
+    differs = _values_differ(table, "t", "s")
+    return f"""
+        SELECT
+            COUNT(CASE WHEN {missing} THEN 1 END) AS inserted,
+            COUNT(CASE WHEN NOT {missing} AND ({differs}) THEN 1 END) AS updated,
+            COUNT(CASE WHEN NOT {missing} AND NOT ({differs}) THEN 1 END) AS unchanged
+        FROM {source} AS s LEFT JOIN {table.qualified_name} AS t ON {_same_key(table.key, "s", "t")}"""
+
+
+def upsert(table: Table, source: str) -> str:
+    """Return the MERGE of new facts: insert unknown keys, update the rows whose values differ."""
+    values = [c for c in table.column_names if c not in table.key]
+    return f"""
+        MERGE INTO {table.qualified_name} AS t USING {source} AS s ON {_same_key(table.key, "t", "s")}
+        WHEN MATCHED AND ({_values_differ(table, "t", "s")}) THEN UPDATE SET {_assignments(values, "s")}
+        WHEN NOT MATCHED THEN INSERT ({_names(table.column_names)}) VALUES ({_names(table.column_names, "s.")})"""
+
+
+def delete_replaced(table: Table, source: str, group: Sequence[str]) -> str:
+    """Return the DELETE of rows whose group is in the source while they themselves are not."""
+    return f"""
+        DELETE FROM {table.qualified_name} AS t
+        WHERE EXISTS (SELECT 1 FROM {source} AS s WHERE {_same_key(group, "s", "t")})
+          AND NOT EXISTS (SELECT 1 FROM {source} AS s WHERE {_same_key(table.key, "s", "t")})"""
+
+
+# Consolidation -----------------------------------------------------------------------------------
+
+_TARGET = PREDICTIONS.qualified_name
+_KEY = PREDICTIONS.key
+_PART = [c.name for c in PART_COLUMNS]
+_PART_VALUES = [c for c in _PART if c not in _KEY]
+
+STAGED = "staged"
+"""The name of the relation that holds the parts' rows during a consolidation."""
+
+STAGED_BY_PLAYER = f"""
+    SELECT player_slug, COUNT(*) AS row_count,
+           SHA256(STRING_AGG(content_hash, '' ORDER BY content_hash)) AS content_hash
+    FROM {STAGED} GROUP BY player_slug"""
+
+FAULTY_KEYS = f"""
+    SELECT player_slug, system, CAST(line AS VARCHAR) AS line, COUNT(*) AS row_count
+    FROM {STAGED}
+    GROUP BY {", ".join(_KEY)}, player_slug
+    HAVING COUNT(*) > 1 OR game_date <> $slate
+    ORDER BY player_slug, system, line LIMIT 5"""
+
+COUNT_MERGE = f"""
+    SELECT
+        COUNT(*) AS staged,
+        COUNT(CASE WHEN t.system IS NULL THEN 1 END) AS inserted,
+        COUNT(CASE WHEN t.system IS NOT NULL AND (t.content_hash <> s.content_hash OR NOT t.is_active) THEN 1 END) AS updated,
+        COUNT(CASE WHEN t.content_hash = s.content_hash AND t.is_active THEN 1 END) AS unchanged
+    FROM {STAGED} AS s
+    LEFT JOIN (SELECT * FROM {_TARGET} WHERE game_date = $slate) AS t ON {_same_key(_KEY, "s", "t")}"""
+
+MERGE = f"""
+    MERGE INTO {_TARGET} AS t USING {STAGED} AS s
+    ON t.game_date = $slate AND {_same_key(_KEY, "t", "s")}
+    WHEN MATCHED AND (t.content_hash <> s.content_hash OR NOT t.is_active) THEN UPDATE SET
+        {_assignments(_PART_VALUES, "s")},
+        is_active = TRUE, superseded_at = NULL, receipt_id = $receipt_id, updated_at = $now
+    WHEN NOT MATCHED THEN INSERT ({_names(_PART)}, {_names(MERGE_COLUMNS)})
+        VALUES ({_names(_PART, "s.")}, TRUE, NULL, $receipt_id, $now, $now)"""
+
+SUPERSEDE = f"""
+    UPDATE {_TARGET} AS t
+    SET is_active = FALSE, superseded_at = $now, receipt_id = $receipt_id, updated_at = $now
+    WHERE t.game_date = $slate AND t.is_active
+      AND NOT EXISTS (SELECT 1 FROM {STAGED} AS s WHERE {_same_key(_KEY, "s", "t")})
+      AND (t.player_id IN (SELECT s.player_id FROM {STAGED} AS s)
+           OR t.player_id NOT IN (SELECT kept.id FROM UNNEST(CAST($kept_player_ids AS BIGINT[])) AS kept(id)))"""
+
+COUNT_SUPERSEDED = f"""
+    SELECT COUNT(*) FROM {_TARGET}
+    WHERE game_date = $slate AND receipt_id = $receipt_id AND NOT is_active"""
+
+COUNT_AFTER_MERGE = f"""
+    SELECT
+        (SELECT COUNT(*) FROM {STAGED} AS s JOIN {_TARGET} AS t
+            ON t.game_date = $slate AND {_same_key(_KEY, "s", "t")}
+           AND t.is_active AND t.content_hash = s.content_hash) AS in_force,
+        (SELECT COUNT(*) FROM {_TARGET}
+          WHERE game_date = $slate AND receipt_id = $receipt_id AND is_active) AS changed,
+        (SELECT COUNT(*) FROM {_TARGET} WHERE game_date = $slate AND is_active) AS active"""
+
+RECEIPTS_OF_SLATE = f"""
+    SELECT {_names(RECEIPTS.column_names)} FROM {RECEIPTS.qualified_name}
+    WHERE game_date = $slate ORDER BY consolidated_at, receipt_id"""
+
+INSERT_RECEIPT = f"""
+    INSERT INTO {RECEIPTS.qualified_name} ({_names(RECEIPTS.column_names)})
+    VALUES ({", ".join(f"${c}" for c in RECEIPTS.column_names)})"""
+
+
+# What the assets read ----------------------------------------------------------------------------
+
+SLATE_GAMES = f"""
+    SELECT league, season_id, game_id, home_team, away_team, team_a, team_b
+    FROM {SCHEDULE.qualified_name} WHERE game_date = $slate ORDER BY game_id"""
+
+SCHEDULE_SPANS = f"""
+    WITH logged AS (SELECT league, MAX(game_date) AS newest_log FROM {GAME_LOGS.qualified_name} GROUP BY league)
+    SELECT s.league, MIN(s.game_date) AS first_slate, MAX(s.game_date) AS last_slate,
+           MAX(CASE WHEN s.game_date <= $today THEN s.game_date END) AS newest_slate,
+           MIN(CASE WHEN s.game_date > l.newest_log THEN s.game_date END) AS next_slate
+    FROM {SCHEDULE.qualified_name} AS s LEFT JOIN logged AS l ON l.league = s.league
+    GROUP BY s.league ORDER BY s.league"""
+"""Per league: the schedule's span, its newest slate up to today, and the one that follows the game logs."""
+
+ROSTER_CANDIDATES = f"""
+    WITH played AS (
+        SELECT player_id, player_name, team, game_date, minutes,
+               ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) AS recency
+        FROM {GAME_LOGS.qualified_name}
+        WHERE league = $league AND game_date < $slate AND game_date >= $since
+    ),
+    team_games AS (SELECT team, MAX(game_date) AS team_last_game FROM played GROUP BY team),
+    form AS (
+        SELECT player_id, AVG(minutes) AS average_minutes, COUNT(*) AS games
+        FROM played WHERE recency <= $form_games GROUP BY player_id
+    )
+    SELECT p.player_id, p.player_name, p.team, p.game_date AS last_game, t.team_last_game,
+           f.average_minutes, f.games, g.game_id,
+           CASE WHEN p.team = g.team_a THEN g.team_b ELSE g.team_a END AS opponent,
+           CASE WHEN g.home_team IS NULL THEN NULL ELSE p.team = g.home_team END AS is_home
+    FROM played AS p
+    JOIN form AS f ON f.player_id = p.player_id
+    JOIN team_games AS t ON t.team = p.team
+    JOIN {SCHEDULE.qualified_name} AS g
+      ON g.game_date = $slate AND g.league = $league AND p.team IN (g.team_a, g.team_b)
+    WHERE p.recency = 1
+    ORDER BY g.game_id, p.team, p.player_id"""
+
+KNOWN_PLAYERS = f"""
+    SELECT player_id, player_name, team, MAX(game_date) AS last_game_date
+    FROM {GAME_LOGS.qualified_name} GROUP BY player_id, player_name, team
+    ORDER BY player_id, player_name, team"""
+
+MARKET_OFFERS = f"""
+    SELECT player_id, bookmaker, line, over_price, under_price, captured_at, commence_time, sequence, capture
+    FROM {PROP_LINES.qualified_name}
+    WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
+    ORDER BY player_id, bookmaker, capture, sequence, line"""
+
+
+def slate_facts(recommendation_rule: str) -> str:
+    """Return the counts that the asset checks judge; NaN fails a BETWEEN on both warehouses.
+
+    Args:
+        recommendation_rule: the rule as a SQL expression over the stored columns.
+    """
+    return f"""
+        SELECT
+            COUNT(*) AS row_count,
+            COUNT(DISTINCT player_id) AS players,
+            COUNT(CASE WHEN NOT (
+                predicted_points BETWEEN 0 AND $most_points
+                AND standard_deviation BETWEEN 0 AND $most_points AND standard_deviation > 0
+                AND probability_over BETWEEN 0 AND 1 AND probability_push BETWEEN 0 AND 1
+                AND probability_over + probability_push <= 1.000001
+                AND confidence BETWEEN 0.5 AND 1 AND line > 0) THEN 1 END) AS out_of_range,
+            COUNT(CASE WHEN recommendation <> {recommendation_rule} THEN 1 END) AS disagreeing
+        FROM {_TARGET} WHERE game_date = $slate AND is_active"""
+
+
+DUPLICATE_KEYS = f"""
+    SELECT COUNT(*) AS duplicate_keys FROM (
+        SELECT 1 FROM {_TARGET} WHERE game_date = $slate
+        GROUP BY {", ".join(_KEY)} HAVING COUNT(*) > 1) AS repeated"""
+
+PREDICTIONS_SAMPLE = f"""
+    SELECT player_name, team, opponent, system, line, predicted_points, probability_over, recommendation,
+           confidence, line_source
+    FROM {_TARGET}
+    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble'
+    ORDER BY recommendation IN ('OVER', 'UNDER') DESC, confidence DESC, player_id LIMIT $limit"""
+
+COUNT_FACTS = {
+    table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"
+    for table in (GAME_LOGS, SCHEDULE, PROP_LINES)
+}

@@ -1,0 +1,234 @@
+"""The live source: the same validation as files, and clear words when it can't be reached."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prediction_assets.errors import BadInput
+from prediction_assets.ingestion.game_logs import read_game_logs
+from prediction_assets.ingestion.nba_api_source import (
+    LiveSourceError,
+    NbaApiGameLogs,
+    NbaApiSchedule,
+    fetch_game_logs,
+    fetch_schedule,
+)
+
+Make = Callable[..., dict[str, Any]]
+
+
+def log_answer(*rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Make an answer of LeagueGameLog."""
+    result = {
+        "name": "LeagueGameLog",
+        "headers": list(rows[0]) if rows else ["GAME_ID"],
+        "rowSet": [list(row.values()) for row in rows],
+    }
+    return {"resource": "leaguegamelog", "parameters": {}, "resultSets": [result]}
+
+
+def game(
+    game_id: str, home: str | None, away: str | None, day: str = "2024-11-02", **more: Any
+) -> dict[str, Any]:
+    """Make a game of ScheduleLeagueV2."""
+    return {
+        "gameId": game_id, "gameDateEst": f"{day}T00:00:00Z", "gameDateTimeUTC": f"{day}T23:00:00Z",
+        "postponedStatus": "A", "isNeutral": False,
+        "homeTeam": {"teamId": 1, "teamTricode": home}, "awayTeam": {"teamId": 2, "teamTricode": away},
+    } | more  # fmt: skip
+
+
+def schedule_answer(*days: list[dict[str, Any]]) -> dict[str, Any]:
+    """Make an answer of ScheduleLeagueV2."""
+    return {"leagueSchedule": {"seasonYear": "2024-25", "gameDates": [{"games": games} for games in days]}}
+
+
+def test_an_answer_is_read_exactly_as_a_file_is(
+    box_score: Make, opponent_score: Make, write_csv: Callable[..., Path]
+) -> None:
+    rows = [box_score(), opponent_score(MIN=None), box_score()]
+    asked: list[tuple[str, str]] = []
+
+    def client(season: str, season_type: str) -> dict[str, Any]:
+        asked.append((season, season_type))
+        return log_answer(*rows)
+
+    live, file = fetch_game_logs("2024-25", client=client), read_game_logs(write_csv(rows))
+    assert asked == [("2024-25", "Regular Season")]
+    assert live.table.equals(file.table)
+    assert (live.rows_read, live.duplicates_dropped, live.null_minutes, live.files) == (3, 1, 1, ())
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ({"Message": "try later"}, "the answer is not of the shape resultSets"),
+        (
+            {"resultSets": [{"name": "Other", "headers": [], "rowSet": []}]},
+            "no result set LeagueGameLog; it has: Other",
+        ),
+        (log_answer(), "the answer has no rows; has the season begun"),
+        (
+            {"resultSets": [{"name": "LeagueGameLog", "headers": ["A", "B"], "rowSet": [[1, 2], [1]]}]},
+            "row 2: 1 values where there are 2 headers",
+        ),
+        (log_answer({"GAME_ID": "0022400061"}), "missing columns SEASON_ID"),
+    ],
+)
+def test_an_answer_of_another_shape_is_refused(answer: dict[str, Any], problem: str) -> None:
+    with pytest.raises(BadInput, match=problem) as refused:
+        fetch_game_logs("2024-25", "Playoffs", lambda season, season_type: answer)
+    assert str(refused.value).startswith("stats.nba.com LeagueGameLog 2024-25 Playoffs")
+
+
+def test_a_bad_row_of_an_answer_is_named(box_score: Make) -> None:
+    answer = log_answer(box_score(), box_score(GAME_ID="0022400062", AST="nine"))
+    with pytest.raises(BadInput, match="row 2, column AST: 'nine' is not a whole number"):
+        fetch_game_logs("2024-25", client=lambda season, season_type: answer)
+
+
+@pytest.mark.parametrize("season", ["2024", "2024-26", "24-25", "2024-2025"])
+def test_a_season_is_two_years_in_a_row(season: str) -> None:
+    with pytest.raises(BadInput, match=f"season: '{season}' is not a season; write it as 2024-25"):
+        fetch_game_logs(season, client=lambda season, season_type: log_answer())
+
+
+def test_a_century_ends_within_a_season() -> None:
+    answer = schedule_answer([game("0029900001", "BOS", "NYK", "1999-11-02")])
+    assert fetch_schedule("1999-00", lambda season: answer).table["season_id"].to_pylist() == [21999]
+
+
+def test_a_live_schedule_leaves_out_what_is_no_game_to_predict() -> None:
+    answer = schedule_answer(
+        [game("0012400001", "DEN", "MEL"), game("0022400061", "BOS", "NYK")],
+        [
+            game("0022400147", "WAS", "MIA", isNeutral=True),
+            game("0022400150", "UTA", "DAL", postponedStatus="Y"),
+            game("0032400001", "EST", "WST"),
+            game("0042400101", None, None),
+            game("0062400001", "OKC", "MIL"),
+        ],
+    )
+    read = fetch_schedule("2024-25", lambda season: answer)
+    games = read.table.select(["game_id", "home_team", "team_b", "season_id"]).to_pylist()
+    assert [tuple(row.values()) for row in games] == [
+        ("0022400061", "BOS", "NYK", 22024),
+        ("0022400147", None, "MIA", 22024),
+        ("0062400001", "OKC", "MIL", 62024),
+    ]
+    assert read.left_out == {"pre-season or All-Star": 2, "postponed": 1, "teams not known yet": 1}
+    assert read.neutral_games == ("0022400147",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ({"Message": "try later"}, "not of the shape leagueSchedule"),
+        (schedule_answer([{"gameId": "0022400061"}]), "not of the shape leagueSchedule.*homeTeam"),
+        (schedule_answer([game("0012400001", "DEN", "LAL")]), "no rows"),
+        (
+            schedule_answer([game("0012400001", "DEN", "LAL")], [game("0022400061", "BOS", "BOS")]),
+            "row 2: BOS is listed against itself",
+        ),
+    ],
+)
+def test_a_bad_live_schedule_is_refused(answer: dict[str, Any], problem: str) -> None:
+    with pytest.raises(BadInput, match=problem) as refused:
+        fetch_schedule("2024-25", lambda season: answer)
+    assert str(refused.value).startswith("stats.nba.com ScheduleLeagueV2 2024-25")
+
+
+def pretend_nba_api(monkeypatch: pytest.MonkeyPatch, module: str, name: str, endpoint: Any) -> None:
+    """Put a fake endpoint where nba_api's would be imported from."""
+    for package in ("nba_api", "nba_api.stats", "nba_api.stats.endpoints"):
+        monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
+    fake = types.ModuleType(module)
+    setattr(fake, name, endpoint)
+    monkeypatch.setitem(sys.modules, f"nba_api.stats.endpoints.{module}", fake)
+
+
+class Endpoint:
+    """An nba_api endpoint that fails as often as told before it answers."""
+
+    def __init__(self, failures: int, error: Exception, answer: dict[str, Any]) -> None:
+        self.failures, self.error, self.answer = failures, error, answer
+        self.asked: list[dict[str, Any]] = []
+
+    def __call__(self, **parameters: Any) -> Endpoint:
+        self.asked.append(parameters)
+        if len(self.asked) <= self.failures:
+            raise self.error
+        return self
+
+    def get_dict(self) -> dict[str, Any]:
+        return self.answer
+
+
+@pytest.mark.parametrize("error", [TimeoutError("slow"), ValueError("<html>"), KeyError("resultSets")])
+def test_the_default_client_tries_again(
+    error: Exception, box_score: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = Endpoint(2, error, log_answer(box_score()))
+    pretend_nba_api(monkeypatch, "leaguegamelog", "LeagueGameLog", endpoint)
+    waits: list[float] = []
+    read = fetch_game_logs("2024-25", "Playoffs", NbaApiGameLogs(timeout_seconds=7, sleep=waits.append))
+    assert read.rows_read == 1
+    assert len(waits) == 2
+    assert endpoint.asked[-1] == {
+        "season": "2024-25",
+        "season_type_all_star": "Playoffs",
+        "player_or_team_abbreviation": "P",
+        "timeout": 7,
+    }
+
+
+def test_the_default_client_gives_up_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint(99, TimeoutError("read timed out\nand more"), {})
+    pretend_nba_api(monkeypatch, "scheduleleaguev2", "ScheduleLeagueV2", endpoint)
+    with pytest.raises(LiveSourceError, match=r"no usable answer in 3 attempts .*read timed out") as refused:
+        fetch_schedule("2024-25", NbaApiSchedule(attempts=3, sleep=lambda seconds: None))
+    assert len(endpoint.asked) == 3
+    assert "\n" not in str(refused.value)
+
+
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nba_api", None)
+    for module in [name for name in sys.modules if name.startswith("nba_api.")]:
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(LiveSourceError, match=r"pip install 'prediction-assets\[live\]'"):
+        fetch_game_logs("2024-25")
+
+
+def test_nba_api_still_has_the_arguments_that_are_passed() -> None:
+    endpoints = pytest.importorskip("nba_api.stats.endpoints", reason="the extra live isn't installed")
+    log = endpoints.LeagueGameLog(
+        season="2024-25",
+        season_type_all_star="Playoffs",
+        player_or_team_abbreviation="P",
+        timeout=1,
+        get_request=False,
+    )
+    assert log.parameters["PlayerOrTeam"] == "P"
+    assert (
+        endpoints.ScheduleLeagueV2(season="2024-25", timeout=1, get_request=False).parameters["Season"]
+        == "2024-25"
+    )
+
+
+def test_importing_ingestion_imports_neither_pandas_nor_the_live_extra() -> None:
+    script = (
+        "import sys; from prediction_assets.ingestion import nba_api_source, prop_lines, schedule; "
+        "print([name for name in ('pandas', 'nba_api', 'dagster') if name in sys.modules])"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert done.stdout.strip() == "[]"

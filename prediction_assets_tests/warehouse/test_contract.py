@@ -1,0 +1,309 @@
+"""What every warehouse promises; each implementation runs every case."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from datetime import date
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prediction_assets.batch_state.port import Completion, Outcome
+from prediction_assets.consolidation import plan
+from prediction_assets.warehouse.duckdb import DuckDBWarehouse
+from prediction_assets.warehouse.port import (
+    DuplicateKeys,
+    PartMismatch,
+    PartRef,
+    Receipt,
+    RowsUnaccountedFor,
+    Upserted,
+)
+from prediction_assets.warehouse.tables import SCHEDULE
+from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
+
+ACTIVE = "SELECT player_slug, line, predicted_points FROM predictions.player_prop_predictions WHERE is_active"
+
+
+def active(warehouse: DuckDBWarehouse) -> dict[tuple[str, Decimal], float]:
+    rows = warehouse.query(ACTIVE).to_pylist()
+    found = {(r["player_slug"], r["line"]): r["predicted_points"] for r in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def total(warehouse: DuckDBWarehouse) -> int:
+    return warehouse.query("SELECT COUNT(*) AS n FROM predictions.player_prop_predictions")["n"][0].as_py()
+
+
+def write(warehouse: DuckDBWarehouse, number: int, lines: dict[str, float]) -> PartRef:
+    who = player(number)
+    return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines))
+
+
+def merge(warehouse: DuckDBWarehouse, *completions: Completion, players: int = 3) -> Receipt:
+    return warehouse.merge(plan(progress_of(batch(players), *completions), warehouse.receipts(SLATE)))
+
+
+def counts(receipt: Receipt) -> tuple[int, int, int, int, int]:
+    return (
+        receipt.rows_staged,
+        receipt.rows_inserted,
+        receipt.rows_updated,
+        receipt.rows_unchanged,
+        receipt.rows_superseded,
+    )
+
+
+def test_new_keys_are_inserted_and_the_receipt_is_stored_with_them(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0, "25.5": 20.0}) for n in (1, 2, 3)]
+    receipt = merge(warehouse, *map(staged, parts))
+    assert counts(receipt) == (6, 6, 0, 0, 0)
+    assert (receipt.rows, receipt.status, receipt.revision) == (6, "success", 1)
+    assert warehouse.receipts(SLATE) == (receipt,)
+
+
+def test_the_same_outcomes_again_return_the_same_receipt_and_do_nothing(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
+    first = merge(warehouse, *map(staged, parts))
+    for part in parts:
+        warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
+    assert merge(warehouse, *map(staged, parts)) == first
+    assert len(warehouse.receipts(SLATE)) == 1
+
+
+def test_an_identical_rerun_changes_no_row_and_keeps_the_revision(warehouse):
+    first = merge(warehouse, *(staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)))
+    before = warehouse.query("SELECT * FROM predictions.player_prop_predictions ORDER BY ALL")
+    again = merge(warehouse, *(staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)))
+    assert counts(again) == (3, 0, 0, 3, 0)
+    assert again.receipt_id != first.receipt_id
+    assert (again.revision, again.content_digest) == (first.revision, first.content_digest)
+    assert warehouse.query("SELECT * FROM predictions.player_prop_predictions ORDER BY ALL").equals(before)
+
+
+def test_only_rows_whose_content_changed_are_updated(warehouse):
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0})), players=1)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 21.0})), players=1)
+    assert counts(receipt) == (2, 0, 1, 1, 0)
+    assert receipt.revision == 2
+
+
+def test_a_moved_line_supersedes_the_old_ones_of_that_player_only(warehouse):
+    others = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (2, 3)]
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0})), *others)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"25.5": 20.0, "26.5": 20.0}), 2), *others)
+    assert counts(receipt) == (2, 1, 0, 1, 1)
+    assert receipt.rows == 4
+    assert set(active(warehouse)) == {
+        ("player-1", Decimal("25.50")),
+        ("player-1", Decimal("26.50")),
+        ("player-2", Decimal("24.50")),
+        ("player-3", Decimal("24.50")),
+    }
+    assert total(warehouse) == 5, "a superseded row is kept"
+
+
+def test_a_line_that_comes_back_is_in_force_again(warehouse):
+    for lines in ({"24.5": 20.0}, {"25.5": 20.0}):
+        merge(warehouse, staged(write(warehouse, 1, lines)), players=1)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
+    assert counts(receipt) == (1, 0, 1, 0, 1)
+    assert set(active(warehouse)) == {("player-1", Decimal("24.50"))}
+    assert receipt.revision == 3, "the content of two consolidations ago is new again to whoever reads events"
+
+
+def test_half_point_and_whole_lines_are_different_keys_and_25_is_25_0(warehouse):
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.0": 20.0})), players=1)
+    assert counts(receipt) == (2, 2, 0, 0, 0)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25": 20.0})), players=1)
+    assert counts(receipt) == (2, 0, 0, 2, 0)
+
+
+def test_one_staged_part_merges_beside_players_whose_parts_were_dropped(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
+    merge(warehouse, *map(staged, parts))
+    for part in parts:
+        assert warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
+    renewed = write(warehouse, 2, {"24.5": 22.0})
+    receipt = merge(warehouse, staged(parts[0]), staged(renewed, 2), staged(parts[2]))
+    assert counts(receipt) == (1, 0, 1, 0, 0)
+    assert [part["player_slug"] for part in receipt.parts] == ["player-2"]
+    assert (receipt.rows, receipt.staged_players) == (3, 3)
+
+
+def test_duplicate_keys_in_a_part_are_refused_and_change_nothing(warehouse):
+    good = staged(write(warehouse, 2, {"24.5": 20.0}))
+    rows = rows_of(player(1), {"24.5": 20.0})
+    twice = pa.concat_tables([rows, rows_of(player(1), {"24.5": 21.0})])
+    bad = staged(warehouse.parts.write(SLATE, "player-1", twice))
+    with pytest.raises(DuplicateKeys, match="player-1"):
+        merge(warehouse, bad, good, players=2)
+    assert total(warehouse) == 0
+    assert warehouse.receipts(SLATE) == ()
+    assert set(warehouse.parts.staged(SLATE)) == {"player-1", "player-2"}
+
+
+def test_rows_of_another_date_are_refused(warehouse):
+    stray = rows_of(player(1), {"24.5": 20.0}, slate="2026-01-03")
+    with pytest.raises(DuplicateKeys, match="another date"):
+        merge(warehouse, staged(warehouse.parts.write(SLATE, "player-1", stray)), players=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"rows": 7}, "promised rows"),
+        ({"content_hash": "0" * 64}, "promised rows"),
+        ({"part_id": "f" * 32}, "completion's part"),
+    ],
+)
+def test_a_part_that_is_not_what_its_completion_promised_is_refused(warehouse, change, expected):
+    part = dataclasses.replace(write(warehouse, 1, {"24.5": 20.0}), **change)
+    with pytest.raises(PartMismatch, match=f"{expected}.*player-1"):
+        merge(warehouse, staged(part), players=1)
+    assert total(warehouse) == 0
+
+
+def test_a_part_that_vanished_is_refused_and_the_others_are_kept(warehouse):
+    gone, kept = write(warehouse, 1, {"24.5": 20.0}), write(warehouse, 2, {"24.5": 20.0})
+    warehouse.parts.drop(SLATE, gone.player_slug, gone.part_id)
+    with pytest.raises(PartMismatch, match="player-1"):
+        merge(warehouse, staged(gone), staged(kept), players=2)
+    assert warehouse.parts.staged(SLATE) == {"player-2": kept.part_id}
+    assert total(warehouse) == 0
+
+
+def test_a_part_that_arrives_after_the_merge_survives_cleanup(warehouse):
+    first = write(warehouse, 1, {"24.5": 20.0})
+    merge(warehouse, staged(first), players=1)
+    later = write(warehouse, 1, {"24.5": 23.0})
+    assert not warehouse.parts.drop(SLATE, "player-1", first.part_id)
+    assert warehouse.parts.staged(SLATE) == {"player-1": later.part_id}
+
+
+def test_dropping_a_part_twice_is_a_no_op(warehouse):
+    part = write(warehouse, 1, {"24.5": 20.0})
+    assert warehouse.parts.drop(SLATE, "player-1", part.part_id)
+    assert not warehouse.parts.drop(SLATE, "player-1", part.part_id)
+    assert warehouse.parts.slates() == []
+
+
+def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_stay(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
+    merge(warehouse, *map(staged, parts))
+    outcomes = [
+        Completion(SLATE, "player-1", Outcome.SKIPPED, "run", NOW, reason="injured"),
+        Completion(SLATE, "player-2", Outcome.FAILED, "run", NOW, reason="OSError"),
+    ]
+    receipt = merge(warehouse, *outcomes, staged(parts[2]))
+    assert {slug for slug, _ in active(warehouse)} == {"player-2", "player-3"}
+    assert (receipt.rows_superseded, receipt.rows, receipt.status) == (1, 2, "partial")
+
+
+def test_450_parts_merge_in_one_go(warehouse):
+    parts = [write(warehouse, n, {"20.5": 20.0, "21.5": 20.0}) for n in range(1, 451)]
+    receipt = merge(warehouse, *map(staged, parts), players=450)
+    assert counts(receipt) == (900, 900, 0, 0, 0)
+
+
+def test_other_slates_are_never_touched(warehouse):
+    other = "2026-01-03"
+    part = warehouse.parts.write(other, "player-1", rows_of(player(1), {"24.5": 20.0}, slate=other))
+    progress = progress_of(batch(1, other), staged(part))
+    warehouse.merge(plan(progress, ()))
+    merge(warehouse, staged(write(warehouse, 1, {"30.5": 20.0})), players=1)
+    assert {line for _, line in active(warehouse)} == {Decimal("24.50"), Decimal("30.50")}
+
+
+def test_a_merge_that_does_not_add_up_is_rolled_back(warehouse, monkeypatch):
+    from prediction_assets.warehouse import sql
+
+    parts = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}))
+    monkeypatch.setattr(
+        sql, "MERGE", sql.MERGE.replace("t.game_date = $slate", "t.game_date = $slate AND FALSE")
+    )
+    merge(warehouse, parts, players=1)
+    again = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 21.0}))
+    with pytest.raises(RowsUnaccountedFor, match="rolled back"):
+        merge(warehouse, again, players=1)
+    assert total(warehouse) == 2
+    assert len(warehouse.receipts(SLATE)) == 1
+
+
+def test_a_snapshot_is_named_by_its_content(warehouse):
+    players = pa.table({"player_id": [1, 2], "form": [10.0, 20.0]})
+    history = pa.table({"player_id": [1], "points": [12]})
+    first = warehouse.snapshots.write(SLATE, players, history)
+    assert warehouse.snapshots.write(SLATE, players, history) == first
+    assert warehouse.snapshots.write(SLATE, players.slice(0, 1), history) != first
+    read = warehouse.snapshots.read(SLATE, first, [2])
+    assert (read.players["form"].to_pylist(), read.history.num_rows) == ([20.0], 1)
+
+
+def game(game_id: str, day: date, home: str = "S01", away: str = "S02") -> dict[str, object]:
+    return {
+        "league": "simulated-3", "season_id": 22025, "game_id": game_id, "game_date": day,
+        "home_team": home, "away_team": away, "team_a": home, "team_b": away,
+    }  # fmt: skip
+
+
+def test_facts_are_inserted_once_updated_when_corrected_and_else_left_alone(warehouse):
+    day = date(2026, 1, 2)
+    games = SCHEDULE.arrow_table([game("9000000001", day), game("9000000002", day, "S03", "S04")])
+    assert warehouse.upsert(SCHEDULE, games) == Upserted(2, 0, 0)
+    assert warehouse.upsert(SCHEDULE, games) == Upserted(0, 0, 2)
+    postponed = SCHEDULE.arrow_table([game("9000000002", date(2026, 1, 5), "S03", "S04")])
+    assert warehouse.upsert(SCHEDULE, postponed) == Upserted(0, 1, 0)
+
+
+def test_a_group_is_replaced_as_a_whole(warehouse):
+    day = date(2026, 1, 2)
+    two = SCHEDULE.arrow_table([game("9000000001", day), game("9000000002", day, "S03", "S04")])
+    warehouse.upsert(SCHEDULE, two)
+    one = SCHEDULE.arrow_table([game("9000000003", day, "S05", "S06")])
+    assert warehouse.upsert(SCHEDULE, one, ("game_date",)) == Upserted(1, 0, 0, removed=2)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    script=st.lists(
+        st.dictionaries(
+            st.integers(1, 3),
+            st.dictionaries(
+                st.sampled_from(["24.5", "25.0", "25.5"]), st.sampled_from([20.0, 21.0]), min_size=1
+            ),
+            min_size=1,
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_parts(script, tmp_path_factory):
+    from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
+
+    home = tmp_path_factory.mktemp("merge")
+    warehouse = DuckDBWarehouse(
+        home / "w.duckdb", ParquetParts(home / "s"), ParquetSnapshots(home / "f"), 10.0
+    )
+    model: dict[int, dict[str, float]] = {}
+    completions: dict[int, Completion] = {}
+    for minute, step in enumerate(script):
+        for number, lines in step.items():
+            model[number] = lines
+            completions[number] = staged(write(warehouse, number, lines), minute)
+        receipt = merge(warehouse, *completions.values())
+        assert receipt.rows_staged == receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
+        expected = {
+            (f"player-{n}", Decimal(line).quantize(Decimal("0.01"))): points
+            for n, lines in model.items()
+            for line, points in lines.items()
+        }
+        assert active(warehouse) == expected
+        if random.Random(minute).random() < 0.5:
+            for part in receipt.parts:
+                warehouse.parts.drop(SLATE, part["player_slug"], part["part_id"])
