@@ -120,7 +120,7 @@ def ingest(
     for name, counts in ingested.items():
         cells = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_replaced", "unresolved_names")
         table.add_row(name, *(f"{counts.get(cell, 0):,}" for cell in cells))
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -136,7 +136,7 @@ def status(slate: SlateOption = None, as_json: JsonOption = False) -> None:
     table = Table(title=f"slate {chosen}{_simulated(report['league'])}", show_header=False)
     for name, value in report.items():
         table.add_row(name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -147,22 +147,20 @@ def messages(slate: SlateOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps([{**e.message, "message_id": e.message_id} for e in entries], indent=2))
         return
-    table = Table(
-        "slate", "status", "players", "rows", "inserted", "updated", "unchanged", "superseded", "event id"
-    )
+    table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
+    table.add_column("event id", no_wrap=True)
     for entry in entries:
         m = entry.message
+        changes = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_superseded")
         table.add_row(
             m["slate"] + _simulated(m["league"]),
-            m["status"] if entry.message_id else f"{m['status']} (not delivered yet)",
+            m["status"] if entry.message_id else f"{m['status']}, not delivered yet",
             f"{m['staged_players']} of {m['expected_players']}",
-            *(
-                f"{m[c]:,}"
-                for c in ("rows", "rows_inserted", "rows_updated", "rows_unchanged", "rows_superseded")
-            ),
+            f"{m['rows']:,}",
+            ", ".join(f"{m[name]:,}" for name in changes),
             m["event_id"],
         )
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -233,7 +231,7 @@ def _facts(
         return configured, slate
     from prediction_assets.simulation.league import simulated_slate
 
-    expected = simulated_players or settings.simulated_players
+    expected = settings.simulated_players if simulated_players is None else simulated_players
     return (
         {name: {"simulated_players": expected} for name in files},
         slate or simulated_slate(expected).isoformat(),
@@ -277,6 +275,11 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
         finally:
             stop.set()
             watcher.join()
+
+
+def _console() -> Console:
+    """Return standard output; a pipe or a file gets whole lines, not the width of a terminal that isn't there."""
+    return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 def _simulated(league: str) -> str:
@@ -325,7 +328,7 @@ def _show_summary(result: SlateResult) -> None:
     table = Table(title=f"slate {batch.slate}{_simulated(batch.league)}", show_header=False)
     if receipt is None or event is None:
         table.add_row("games", "0: nothing to predict")
-        Console().print(table)
+        _console().print(table)
         return
     table.add_row("status", receipt.status)
     table.add_row("games", str(batch.games))
@@ -345,4 +348,8 @@ def _show_summary(result: SlateResult) -> None:
     same = event.receipt_id != receipt.receipt_id
     table.add_row("completion", f"{event.event_id}{' (nothing new, not published again)' if same else ''}")
     table.add_row("receipt", receipt.receipt_id)
-    Console().print(table)
+    _console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -17,10 +17,10 @@ from prediction_assets.ingestion.names import PlayerDirectory, read_aliases
 from prediction_assets.ingestion.prop_lines import read_prop_lines
 from prediction_assets.ingestion.schedule import read_schedule
 from prediction_assets.resources import SettingsResource, WarehouseResource
-from prediction_assets.simulation.league import simulate_league
+from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Upserted, Warehouse
-from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES, SCHEDULE, Table
+from prediction_assets.warehouse.tables import GAME_LOGS, NBA_LEAGUE, PROP_LINES, SCHEDULE, Table
 
 LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
 """A capture says all that a book offered on a player: what it no longer contains is gone."""
@@ -45,6 +45,11 @@ class FactsConfig(dg.Config):
             return None
         chosen = self.path or default
         return None if chosen is None else Path(chosen).expanduser().absolute()
+
+    def league(self, settings: SettingsResource) -> SimulatedLeague:
+        """Return the simulated league to take when there is no path."""
+        expected = self.simulated_players
+        return simulate_league(settings.simulated_players if expected is None else expected)
 
 
 def _result(
@@ -82,7 +87,7 @@ def game_logs(
     """
     path = config.source(settings.game_logs)
     if path is None:
-        league = simulate_league(config.simulated_players or settings.simulated_players)
+        league = config.league(settings)
         done = warehouse.port.upsert(GAME_LOGS, league.game_logs)
         return _result(context, warehouse.port, GAME_LOGS, league.name, done)
     read = read_game_logs(path)
@@ -103,7 +108,7 @@ def schedule(
     """Every scheduled game, by US Eastern date. On a neutral site nobody is at home."""
     path = config.source(settings.schedule)
     if path is None:
-        league = simulate_league(config.simulated_players or settings.simulated_players)
+        league = config.league(settings)
         done = warehouse.port.upsert(SCHEDULE, league.schedule)
         return _result(context, warehouse.port, SCHEDULE, league.name, done)
     read = read_schedule(path)
@@ -127,11 +132,11 @@ def prop_lines(
     """
     path = config.source(settings.prop_lines)
     if path is None:
-        league = simulate_league(config.simulated_players or settings.simulated_players)
+        league = config.league(settings)
         done = warehouse.port.upsert(PROP_LINES, league.prop_lines, LINES_REPLACED_BY)
         return _result(context, warehouse.port, PROP_LINES, league.name, done)
     aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
-    known = warehouse.port.query(sql.KNOWN_PLAYERS).to_pylist()
+    known = warehouse.port.query(sql.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
     read = read_prop_lines(path, PlayerDirectory.from_rows(known, aliases))
     done = warehouse.port.upsert(PROP_LINES, read.table, LINES_REPLACED_BY)
     if read.unresolved:

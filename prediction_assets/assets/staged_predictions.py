@@ -84,7 +84,7 @@ def staged_predictions(
             except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
                 outcome, reason = Outcome.FAILED, f"{type(error).__name__}: {error}"
         completion = Completion(
-            slate, player.slug, outcome, context.run_id, settings.now(), reason=reason, part=part
+            slate, player.slug, outcome, context.run.run_id, settings.now(), reason=reason, part=part
         )
         state.record([completion])
         return completion

@@ -137,9 +137,10 @@ WITH logs AS (
         AVG(field_goals_attempted) OVER last_10 AS field_goals_attempted_last_10,
         AVG(three_pointers_attempted) OVER last_10 AS three_pointers_attempted_last_10,
         AVG(free_throws_attempted) OVER last_10 AS free_throws_attempted_last_10,
-        STDDEV_SAMP(points) OVER last_10 AS points_deviation_last_10,
-        STDDEV_SAMP(points) OVER last_20 AS points_deviation_last_20,
-        STDDEV_SAMP(minutes) OVER last_10 AS minutes_deviation_last_10,
+        COUNT(*) OVER last_10 AS games_10, COUNT(*) OVER last_20 AS games_20,
+        SUM(points) OVER last_10 AS points_10, SUM(points * points) OVER last_10 AS points_squared_10,
+        SUM(points) OVER last_20 AS points_20, SUM(points * points) OVER last_20 AS points_squared_20,
+        SUM(minutes) OVER last_10 AS minutes_10, SUM(minutes * minutes) OVER last_10 AS minutes_squared_10,
         MAX(points) OVER last_20 AS points_max_last_20,
         DATE_DIFF('day', LAG(game_date) OVER player_order, game_date) AS rest_days,
         COUNT(*) OVER last_7_days AS games_last_7_days,
@@ -182,19 +183,31 @@ WITH logs AS (
         )
 )
 SELECT
-    p.is_slate, p.season_id, p.game_id, p.game_date, p.player_id, p.player_name, p.team, p.opponent,
-    p.is_home, p.points, p.minutes, p.games_last_25, CAST(p.points_last_1 AS DOUBLE) AS points_last_1,
-    p.points_last_3, p.points_last_5, p.points_last_10, CAST(p.minutes_last_1 AS DOUBLE) AS minutes_last_1,
-    p.minutes_last_3, p.minutes_last_5, p.minutes_last_10, p.points_season, p.minutes_season, p.games_season,
-    s.points_previous_season, s.minutes_previous_season, s.games_previous_season, p.points_per_minute_last_10,
-    p.points_per_minute_season, p.field_goals_attempted_last_10, p.three_pointers_attempted_last_10,
-    p.free_throws_attempted_last_10, p.points_deviation_last_10, p.points_deviation_last_20,
-    p.minutes_deviation_last_10, CAST(p.points_max_last_20 AS DOUBLE) AS points_max_last_20, p.rest_days,
-    t.team_rest_days, p.rest_days = 1 AS is_back_to_back, p.games_last_7_days, CAST(CASE WHEN p.is_home IS
-    NULL THEN 0.5 WHEN p.is_home THEN 1 ELSE 0 END AS DOUBLE) AS home, t.team_points_last_15,
-    t.team_pace_last_15, t.opponent_points_allowed_last_15, t.opponent_pace_last_15,
-    t.opponent_points_allowed_last_15 / NULLIF(f.league_points, 0) AS opponent_defence, f.league_points,
-    f.league_pace, p.recent_points, p.recent_minutes
+    p.is_slate, p.season_id, p.game_id, p.game_date, p.player_id, p.player_name, p.team, p.opponent, p.is_home,
+    p.points, p.minutes,
+    p.games_last_25,
+    CAST(p.points_last_1 AS DOUBLE) AS points_last_1, p.points_last_3, p.points_last_5, p.points_last_10,
+    CAST(p.minutes_last_1 AS DOUBLE) AS minutes_last_1, p.minutes_last_3, p.minutes_last_5, p.minutes_last_10,
+    p.points_season, p.minutes_season, p.games_season,
+    s.points_previous_season, s.minutes_previous_season, s.games_previous_season,
+    p.points_per_minute_last_10, p.points_per_minute_season,
+    p.field_goals_attempted_last_10, p.three_pointers_attempted_last_10, p.free_throws_attempted_last_10,
+    -- Deviations from whole sums: STDDEV_SAMP's last digit depends on how the engine shares out the frame, and
+    -- a game must have the same features before it is played and afterwards.
+    SQRT(CAST(p.games_10 * p.points_squared_10 - p.points_10 * p.points_10 AS DOUBLE)
+        / NULLIF(p.games_10 * (p.games_10 - 1), 0)) AS points_deviation_last_10,
+    SQRT(CAST(p.games_20 * p.points_squared_20 - p.points_20 * p.points_20 AS DOUBLE)
+        / NULLIF(p.games_20 * (p.games_20 - 1), 0)) AS points_deviation_last_20,
+    SQRT(CAST(p.games_10 * p.minutes_squared_10 - p.minutes_10 * p.minutes_10 AS DOUBLE)
+        / NULLIF(p.games_10 * (p.games_10 - 1), 0)) AS minutes_deviation_last_10,
+    CAST(p.points_max_last_20 AS DOUBLE) AS points_max_last_20,
+    p.rest_days, t.team_rest_days, p.rest_days = 1 AS is_back_to_back, p.games_last_7_days,
+    CAST(CASE WHEN p.is_home IS NULL THEN 0.5 WHEN p.is_home THEN 1 ELSE 0 END AS DOUBLE) AS home,
+    t.team_points_last_15, t.team_pace_last_15,
+    t.opponent_points_allowed_last_15, t.opponent_pace_last_15,
+    t.opponent_points_allowed_last_15 / NULLIF(f.league_points, 0) AS opponent_defence,
+    f.league_points, f.league_pace,
+    p.recent_points, p.recent_minutes
 FROM player_form AS p
 JOIN team_form AS t ON t.game_id = p.game_id AND t.team = p.team
 JOIN league_form AS f ON f.game_date = p.game_date

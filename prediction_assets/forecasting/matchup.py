@@ -115,7 +115,7 @@ def context(rows: Rows) -> tuple[Floats, ...]:
     return (
         np.log(np.clip(defence, *RATIO_BOUNDS)),
         np.log(np.clip(pace, *RATIO_BOUNDS)),
-        rows["home"] - 0.5,
+        np.nan_to_num(rows["home"] - 0.5),
         np.where(rows["rest_days"] == 1, 1.0, 0.0),
         np.where(rows["rest_days"] > 7, 1.0, 0.0),
     )

@@ -37,9 +37,7 @@ TUNING_ROWS = 8_000
 
 @dataclass(frozen=True, slots=True)
 class MovingAverage:
-    """The fitted system. Its defaults are what the real seasons choose, and stand in without training
-    rows.
-    """
+    """The fitted system. With its defaults it stands in without training rows, and is what others correct."""
 
     half_life: float = 8.0
     prior_games: float = 4.0

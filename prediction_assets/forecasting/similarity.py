@@ -16,7 +16,7 @@ from prediction_assets.forecasting.moving_average import MovingAverage
 from prediction_assets.forecasting.rows import Floats, History, Rows
 
 NEIGHBOURS = 250
-"""Neighbours of one forecast; errors are flat between 150 and 400."""
+"""Neighbours of one forecast; the errors are the same with 500."""
 
 TRAINING_ROWS = 12_000
 """Newest training rows searched: half a season, so that 450 players take about 0.3 s."""

@@ -55,7 +55,7 @@ def own_ratio(spread: Spread, rows: Rows) -> Floats:
 
     The shrinkage is the empirical-Bayes weight n/(n + k) (Efron & Morris, 1977).
     """
-    games = np.minimum(rows["games_last_25"], 20.0)
+    games = np.minimum(np.nan_to_num(rows["games_last_25"]), 20.0)
     own = rows["points_deviation_last_20"] ** 2
     expected = spread.variance(np.nan_to_num(rows["points_last_10"]))
     ratio = np.where(np.isfinite(own), own / np.maximum(expected, 1e-9), 1.0)

@@ -226,10 +226,8 @@ def _check_games(table: pa.Table, origins: Origins) -> npt.NDArray[np.bool_]:
     """Refuse games that contradict themselves; return which rows were played on a neutral site."""
     game = _codes(table["game_id"])
     _, first_row = np.unique(game, return_index=True)
-    one, other = (
-        pc.min_element_wise(table["team"], table["opponent"]),
-        pc.max_element_wise(table["team"], table["opponent"]),
-    )
+    one = pc.min_element_wise(table["team"], table["opponent"])
+    other = pc.max_element_wise(table["team"], table["opponent"])
     pair = pc.binary_join_element_wise(one, other, "-")
     for column, what in (
         (table["game_date"], "date"),

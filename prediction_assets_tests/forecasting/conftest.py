@@ -26,15 +26,16 @@ Snapshots = Callable[..., Snapshot]
 
 REAL_LOGS = """
 SELECT
-    'NBA' AS league, season_id, game_id, CAST(game_date AS DATE) AS game_date, player_id, player_name, team_id,
-    team_abbreviation AS team, team_name,
+    'NBA' AS league, season_id AS season_id, game_id AS game_id, CAST(game_date AS DATE) AS game_date,
+    player_id AS player_id, player_name AS player_name, team_id AS team_id,
+    team_abbreviation AS team, team_name AS team_name,
     MAX(CASE WHEN team_abbreviation <> other THEN other END) OVER (PARTITION BY game_id, team_abbreviation)
         AS opponent,
     CASE WHEN MAX(matchup LIKE '%vs.%') OVER (PARTITION BY game_id) THEN matchup LIKE '%vs.%' END AS is_home,
     wl = 'W' AS is_win, "min" AS minutes, pts AS points, fgm AS field_goals_made, fga AS field_goals_attempted,
     fg3m AS three_pointers_made, fg3a AS three_pointers_attempted, ftm AS free_throws_made,
     fta AS free_throws_attempted, oreb AS offensive_rebounds, dreb AS defensive_rebounds, ast AS assists,
-    stl AS steals, blk AS blocks, tov AS turnovers, pf AS personal_fouls, plus_minus
+    stl AS steals, blk AS blocks, tov AS turnovers, pf AS personal_fouls, plus_minus AS plus_minus
 FROM (
     SELECT *, UNNEST(STRING_SPLIT(REPLACE(matchup, ' vs. ', ' @ '), ' @ ')) AS other FROM read_parquet($path)
 )
@@ -150,7 +151,8 @@ def real_snapshots() -> Iterator[Snapshots]:
     connection.execute("CREATE SCHEMA facts")
     connection.execute(f"CREATE TABLE facts.game_logs AS {REAL_LOGS}", {"path": str(logs)})
     connection.execute(
-        "CREATE TABLE facts.schedule AS SELECT 'NBA' AS league, * FROM read_csv($path)", {"path": str(schedule)}
+        "CREATE TABLE facts.schedule AS SELECT 'NBA' AS league, * FROM read_csv($path)",
+        {"path": str(schedule)},
     )
     known: dict[date, Snapshot] = {}
 

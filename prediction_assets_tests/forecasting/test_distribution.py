@@ -19,7 +19,9 @@ def test_probabilities_are_the_negative_binomial_s() -> None:
     mean, deviation = 17.3, 6.8
     size = mean**2 / (deviation**2 - mean)
     exact = stats.nbinom(size, size / (size + mean))
-    assert probability_over(mean, deviation, [16.5, 17, 6.5]) == pytest.approx(exact.sf([16, 17, 6]), abs=1e-12)
+    assert probability_over(mean, deviation, [16.5, 17, 6.5]) == pytest.approx(
+        exact.sf([16, 17, 6]), abs=1e-12
+    )
     assert probability_push(mean, deviation, [17, 0, 24]) == pytest.approx(exact.pmf([17, 0, 24]), abs=1e-12)
 
 
@@ -31,7 +33,10 @@ def test_a_variance_at_the_mean_is_poisson_s() -> None:
 
 @given(MEANS, DEVIATIONS, LINES)
 def test_the_over_is_never_certain_and_never_impossible(mean: float, deviation: float, line: float) -> None:
-    over, push = float(probability_over(mean, deviation, line)), float(probability_push(mean, deviation, line))
+    over, push = (
+        float(probability_over(mean, deviation, line)),
+        float(probability_push(mean, deviation, line)),
+    )
     assert 0.0001 <= over <= 0.9999
     assert 0 <= push <= 1 - over
     assert push == 0 or (line.is_integer() and line >= 0)
@@ -57,7 +62,9 @@ def test_an_absurd_line_has_a_finite_probability(line: float) -> None:
     assert np.isfinite(probability_push([0.05, 15, 60], [0.3, 6, 9], line)).all()
 
 
-@pytest.mark.parametrize("arguments", [(np.nan, 1, 1), (10, np.inf, 1), (10, 5, np.nan), (0, 1, 1), (5, 0, 1)])
+@pytest.mark.parametrize(
+    "arguments", [(np.nan, 1, 1), (10, np.inf, 1), (10, 5, np.nan), (0, 1, 1), (5, 0, 1)]
+)
 def test_what_is_no_distribution_is_refused(arguments: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         probability_over(*arguments)

@@ -82,7 +82,10 @@ def test_a_game_has_the_same_features_before_it_is_played_and_as_a_training_row(
     played = set(zip(trained["game_id"].to_pylist(), trained["player_id"].to_pylist(), strict=True))
     served = served.filter(
         pa.array(
-            [k in played for k in zip(served["game_id"].to_pylist(), served["player_id"].to_pylist(), strict=True)]
+            [
+                k in played
+                for k in zip(served["game_id"].to_pylist(), served["player_id"].to_pylist(), strict=True)
+            ]
         )
     )
     features = [*KEYS, "season_id", "team", "opponent", "is_home", *(c.name for c in FEATURE_COLUMNS)]
@@ -99,14 +102,17 @@ def test_features_are_what_a_reader_computes_by_hand(helpers: Helpers) -> None:
         game_log(game_id="4", game_date=date(2025, 12, 19), points=12, minutes=28),
     ]
     logs += [
-        game_log(**{**row, "player_id": 2, "team": "BBB", "opponent": "AAA", "points": 8, "field_goals_made": 4})
+        game_log(
+            **{**row, "player_id": 2, "team": "BBB", "opponent": "AAA", "points": 8, "field_goals_made": 4}
+        )
         for row in logs
     ]
     history, players = helpers["snapshot"](helpers["warehouse"](logs, [helpers["scheduled"]()]))
     (row,) = [r for r in players.to_pylist() if r["player_id"] == 1]
     expected = {
         "is_slate": True, "game_id": "9022599999", "team": "AAA", "opponent": "BBB", "is_home": True, "home": 1.0,
-        "points": None, "minutes": None, "games_last_25": 4, "points_last_1": 12.0, "points_last_3": 14.0, "points_last_5": 18.0,
+        "points": None, "minutes": None, "games_last_25": 4,
+        "points_last_1": 12.0, "points_last_3": 14.0, "points_last_5": 18.0,
         "points_season": 14.0, "games_season": 3, "minutes_season": 16.0, "points_previous_season": 30.0,
         "games_previous_season": 1, "rest_days": 1, "is_back_to_back": True, "games_last_7_days": 2,
         "points_per_minute_season": 42 / 48, "points_max_last_20": 30.0, "team_points_last_15": 18.0,
@@ -114,7 +120,9 @@ def test_features_are_what_a_reader_computes_by_hand(helpers: Helpers) -> None:
     }  # fmt: skip
     assert {name: row[name] for name in expected} == pytest.approx(expected)
     assert (row["recent_points"], row["recent_minutes"]) == ([12, 20, 10, 30], [28, 0, 20, 30])
-    assert sorted(set(history["game_id"].to_pylist())) == ["2", "3", "4"], "a first game has no history to learn from"
+    assert sorted(set(history["game_id"].to_pylist())) == ["2", "3", "4"], (
+        "a first game has no history to learn from"
+    )
 
 
 def test_the_candidates_are_the_latest_squads_of_the_slate_s_teams(helpers: Helpers) -> None:
@@ -122,9 +130,13 @@ def test_the_candidates_are_the_latest_squads_of_the_slate_s_teams(helpers: Help
     logs = [
         game_log(game_id="1", player_id=1),
         game_log(game_id="1", player_id=2),
-        game_log(game_id="2", player_id=2, team="CCC", opponent="DDD", game_date=date(2025, 12, 1)),  # traded away
+        game_log(
+            game_id="2", player_id=2, team="CCC", opponent="DDD", game_date=date(2025, 12, 1)
+        ),  # traded away
         game_log(game_id="3", player_id=3, team="CCC", opponent="DDD"),
-        game_log(game_id="4", player_id=3, team="BBB", opponent="DDD", game_date=date(2025, 12, 2)),  # traded in
+        game_log(
+            game_id="4", player_id=3, team="BBB", opponent="DDD", game_date=date(2025, 12, 2)
+        ),  # traded in
         game_log(game_id="0", player_id=4, game_date=SLATE - timedelta(401), season_id=22024),  # gone
         game_log(game_id="00", player_id=5, game_date=SLATE - timedelta(400), season_id=22024),
         game_log(game_id="1", player_id=6, league="another league"),

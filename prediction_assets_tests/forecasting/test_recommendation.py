@@ -66,5 +66,5 @@ def test_confidence_is_the_likelier_side_when_there_is_no_push() -> None:
 
 def test_a_threshold_that_isn_t_an_edge_is_refused() -> None:
     assert 0.524 - 0.5 < DEFAULT_THRESHOLD < 0.578 - 0.5
-    with pytest.raises(ValueError, match="threshold 0.5"):
+    with pytest.raises(ValueError, match=r"threshold 0\.5"):
         recommend(*(np.zeros(1) for _ in range(4)), np.array(["market"]), threshold=0.5)

@@ -264,25 +264,24 @@ SIDES = st.builds(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(SIDES, max_size=12))
 def test_every_row_is_accounted_for(rows: list[dict[str, Any]], write_csv: Write) -> None:
-    rows = [*rows, side()]
+    rows = [*rows, side(price=-137)]
     read = read_prop_lines(write_csv(rows), PLAYERS)
     two_sided = read.table.num_rows - read.one_sided
-    assert read.rows_read == len(rows)
-    assert read.rows_read == (
-        read.other_market_rows
-        + read.duplicates_dropped
-        + read.price_movements
-        + read.one_sided
-        + 2 * two_sided
-    )
-    keys = {tuple(row[name] for name in PROP_LINES.key) for row in read.table.to_pylist()}
-    assert len(keys) == read.table.num_rows
-    last = {(row["source_file"], Decimal(row["line"]), row["bookmaker"], row["side"].lower()): row["price"]
-            for row in rows if row["market"] == "player_points"}  # fmt: skip
-    for row in read.table.to_pylist():
-        key = (row["capture"], row["line"], row["bookmaker"])
-        assert str(row["over_price"]) == str(last.get((*key, "over"))).removesuffix(".0")
-        assert str(row["under_price"]) == str(last.get((*key, "under"))).removesuffix(".0")
+    dropped = read.other_market_rows + read.duplicates_dropped + read.price_movements
+    assert read.rows_read == len(rows) == dropped + read.one_sided + 2 * two_sided
+    lines = read.table.to_pylist()
+    assert len({tuple(line[name] for name in PROP_LINES.key) for line in lines}) == len(lines)
+    last = {
+        (row["source_file"], Decimal(row["line"]), row["bookmaker"], row["side"].lower()): row["price"]
+        for row in rows
+        if row["market"] == "player_points"
+    }
+    for line in lines:
+        key = (line["capture"], line["line"], line["bookmaker"])
+        assert (line["over_price"], line["under_price"]) == (
+            last.get((*key, "over")),
+            last.get((*key, "under")),
+        )
 
 
 @pytest.fixture(scope="session")

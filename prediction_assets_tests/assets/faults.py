@@ -1,0 +1,57 @@
+"""Real ports with one fault in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prediction_assets.resources import MessagingResource, WarehouseResource
+from prediction_assets.warehouse.duckdb import DuckDBWarehouse
+from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
+
+
+class FailingParts(ParquetParts):
+    """Parts that can't be written for some players."""
+
+    def __init__(self, directory: Path, failing: frozenset[str]) -> None:
+        super().__init__(directory)
+        self._failing = failing
+
+    def write(self, slate, player_slug, rows):  # type: ignore[no-untyped-def]
+        if player_slug in self._failing or "*" in self._failing:
+            raise OSError(28, "No space left on device")
+        return super().write(slate, player_slug, rows)
+
+
+class FailingWarehouse(WarehouseResource):
+    """A warehouse whose staging fails for these players, ``*`` for all."""
+
+    failing: list[str]
+
+    @property
+    def port(self) -> DuckDBWarehouse:
+        parts = FailingParts(Path(self.staging), frozenset(self.failing))
+        return DuckDBWarehouse(Path(self.database), parts, ParquetSnapshots(Path(self.features)))
+
+
+class FailingPublisher:
+    """A publisher that can't deliver, or that dies after it delivered."""
+
+    def __init__(self, real: Any, *, after: bool) -> None:
+        self._real, self._after = real, after
+
+    def publish(self, message: Mapping[str, Any]) -> str:
+        if self._after:
+            self._real.publish(message)
+        raise ConnectionError("the connection was lost")
+
+
+class FailingMessaging(MessagingResource):
+    """Messaging whose delivery fails, before or after the message went out."""
+
+    after: bool
+
+    @property
+    def publisher(self) -> FailingPublisher:
+        return FailingPublisher(super().publisher, after=self.after)

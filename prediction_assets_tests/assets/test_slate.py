@@ -1,0 +1,356 @@
+"""A slate through the assets: what a user of the platform relies on."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from dagster._core.errors import DagsterAssetCheckFailedError
+
+from prediction_assets.assets.facts import LINES_REPLACED_BY
+from prediction_assets.assets.phase5_completion import NothingToAnnounce
+from prediction_assets.assets.predictions import NotSettled
+from prediction_assets.assets.slate_roster import NobodyExpected
+from prediction_assets.batch_state.port import BatchConflict, Outcome
+from prediction_assets.errors import BadInput
+from prediction_assets.forecasting.predictions import ROWS_PER_PLAYER
+from prediction_assets.keys import player_key
+from prediction_assets.messaging.message import validate_completion
+from prediction_assets.partitions import SLATE_PLAYERS
+from prediction_assets.resources import build_resources
+from prediction_assets.settings import load_settings
+from prediction_assets.slate_run import SlateRun
+from prediction_assets.warehouse import sql
+from prediction_assets.warehouse.port import NoPartsStaged
+from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES
+from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
+from prediction_assets_tests.assets.faults import FailingMessaging, FailingWarehouse
+
+ROWS = "SELECT * FROM predictions.player_prop_predictions ORDER BY player_id, system, line, is_active"
+STAGED = dg.AssetKey("staged_predictions")
+PREDICTIONS = dg.AssetKey("predictions")
+
+
+def rows(run: SlateRun) -> list[dict[str, object]]:
+    return run.warehouse.query(ROWS).to_pylist()
+
+
+def partitions(run: SlateRun) -> dict[str, str | None]:
+    keys = run._instance.get_dynamic_partitions("slate_players")
+    statuses = run._instance.get_status_by_partition(STAGED, keys, SLATE_PLAYERS) or {}
+    return {key.partition(":")[2]: status and status.value for key, status in statuses.items()}
+
+
+def evaluation(run: SlateRun, check: str) -> dg.AssetCheckEvaluation:
+    key = dg.AssetCheckKey(PREDICTIONS, check)
+    found = run._instance.event_log_storage.get_asset_check_execution_history(key, limit=5)
+    done = [r.event.dagster_event.event_specific_data for r in found if r.event]
+    return next(e for e in done if isinstance(e, dg.AssetCheckEvaluation))
+
+
+def with_fault(settings_of: Path, cls: type, key: str, **fault: object) -> dict[str, object]:
+    real = build_resources(load_settings(home=settings_of))[key]
+    return {key: cls(**{**real.model_dump(), **fault})}
+
+
+def test_a_slate_ends_merged_checked_cleaned_up_and_announced(finished):
+    progress = finished.progress(SIMULATED)
+    (receipt,), (event,) = finished.warehouse.receipts(SIMULATED), finished.events(SIMULATED)
+    assert len(progress.batch.expected) == PLAYERS == progress.count(Outcome.STAGED)
+    assert receipt.rows_staged == receipt.rows_inserted == PLAYERS * ROWS_PER_PLAYER == len(rows(finished))
+    assert finished.warehouse.parts.staged(SIMULATED) == {}
+    assert set(partitions(finished).values()) == {"MATERIALIZED"}
+    assert (event.receipt_id, event.message["status"], event.message["rows"]) == (
+        receipt.receipt_id,
+        "success",
+        200,
+    )
+    (delivered,) = (finished._settings.home / "outbox").glob("*.json")
+    message = json.loads(delivered.read_text("utf-8"))
+    validate_completion(message)
+    assert (message, delivered.name) == (event.message, event.message_id)
+
+
+def test_every_row_carries_the_snapshot_its_own_line_and_the_label_simulated(finished):
+    progress = finished.progress(SIMULATED)
+    for row in rows(finished):
+        assert row["feature_snapshot"] == progress.feature_snapshot
+        assert row["league"] == f"simulated-{PLAYERS}"
+        assert (row["line_source"] == "estimated") == (row["recommendation"] == "NO_LINE")
+    by_player: dict[object, set[object]] = {}
+    for row in rows(finished):
+        by_player.setdefault(row["player_id"], set()).add((row["system"], row["line_offset"]))
+    assert all(len(cells) == ROWS_PER_PLAYER for cells in by_player.values())
+
+
+def test_a_second_run_of_the_whole_slate_changes_nothing_and_announces_nothing(finished):
+    before = rows(finished)
+    assert finished.ingest(FACTS)["game_logs"]["rows_inserted"] == 0
+    result = finished.whole(SIMULATED)
+    assert (result.receipt.rows_inserted, result.receipt.rows_updated, result.receipt.rows_superseded) == (
+        0,
+        0,
+        0,
+    )
+    assert result.receipt.rows_unchanged == PLAYERS * ROWS_PER_PLAYER
+    assert rows(finished) == before
+    assert len(finished.events(SIMULATED)) == 1
+    assert len(list((finished._settings.home / "outbox").glob("*.json"))) == 1
+
+
+def test_one_player_s_moved_line_replaces_his_rows_only_and_is_announced_as_an_event_of_its_own(finished):
+    offers = finished.warehouse.query(
+        "SELECT * FROM facts.prop_lines WHERE game_date = $slate", {"slate": date.fromisoformat(SIMULATED)}
+    )
+    progress = finished.progress(SIMULATED)
+    before = rows(finished)
+    market = {r["player_id"] for r in before if r["line_source"] == "market"}
+    who = next(p for p in progress.batch.expected if p.player_id in market)
+    his = offers.filter(pc.equal(offers["player_id"], who.player_id))
+    moved = [
+        {**offer, "line": offer["line"] + 3, "capture": "later", "captured_at": offer["commence_time"]}
+        for offer in his.to_pylist()
+        if offer["over_price"] and offer["under_price"]
+    ]
+    finished.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table(moved), LINES_REPLACED_BY)
+
+    assert finished.stage(SIMULATED, [who.slug])
+    receipt = finished.consolidate(SIMULATED)
+    event = finished.announce(receipt)
+
+    after = rows(finished)
+    others = [r for r in after if r["player_id"] != who.player_id]
+    assert others == [r for r in before if r["player_id"] != who.player_id]
+    active = {r["line"] for r in after if r["player_id"] == who.player_id and r["is_active"]}
+    old = {r["line"] for r in before if r["player_id"] == who.player_id}
+    assert active == {line + 3 for line in old}
+    assert {
+        r["line"] for r in after if r["player_id"] == who.player_id and not r["is_active"]
+    } == old - active
+    assert receipt.rows == PLAYERS * ROWS_PER_PLAYER
+    assert [part["player_slug"] for part in receipt.parts] == [who.slug]
+    first, second = finished.events(SIMULATED)
+    assert (second.event_id, second.message["revision"]) == (event.event_id, 2)
+    assert first.event_id != second.event_id
+
+
+def test_deleting_every_game_log_from_the_slate_s_date_on_changes_no_prediction(ingested, tmp_path):
+    earlier_day = "2058-12-20"  # a day in the season of the simulated league of 8, with games after it
+    games = ingested.warehouse.query(
+        "SELECT MIN(game_date) AS day FROM facts.schedule WHERE game_date >= $day",
+        {"day": date.fromisoformat(earlier_day)},
+    )
+    slate = games["day"][0].as_py().isoformat()
+    with_future = ingested.whole(slate)
+    seen = rows(ingested)
+
+    logs = ingested.warehouse.query(
+        "SELECT * FROM facts.game_logs WHERE game_date < $slate", {"slate": date.fromisoformat(slate)}
+    )
+    home = tmp_path / "past"
+    settings = load_settings(home=home)
+    from prediction_assets.instance import open_instance
+
+    with open_instance(settings) as instance:
+        past = SlateRun(settings, instance)
+        past.ingest({name: FACTS[name] for name in ("schedule", "prop_lines")})
+        past.warehouse.upsert(GAME_LOGS, logs.cast(GAME_LOGS.arrow_schema))
+        without_future = past.whole(slate)
+        values = ("player_id", "system", "line", "predicted_points", "standard_deviation", "content_hash")
+        assert [[r[v] for v in values] for r in rows(past)] == [[r[v] for v in values] for r in seen]
+    assert without_future.receipt.content_digest == with_future.receipt.content_digest
+
+
+def test_a_day_without_games_materializes_with_0_and_rests(ingested):
+    days = ingested.warehouse.query("SELECT DISTINCT game_date FROM facts.schedule ORDER BY 1")[
+        "game_date"
+    ].to_pylist()
+    gap = next(a for a, b in zip(days, days[1:], strict=False) if (b - a).days > 1)
+    quiet = date.fromordinal(gap.toordinal() + 1).isoformat()
+    result = ingested.whole(quiet)
+    assert (result.progress.batch.games, result.receipt, result.event) == (0, None, None)
+    record = ingested._instance.get_latest_materialization_event(dg.AssetKey("slate_roster"))
+    assert record.asset_materialization.metadata["expected_players"].value == 0
+    assert ingested._instance.get_dynamic_partitions("slates") == []
+
+
+@pytest.mark.parametrize("slate", ["1999-12-31", "9999-01-01"])
+def test_a_slate_beyond_every_schedule_is_refused(ingested, slate):
+    with pytest.raises(BadInput, match="no ingested schedule covers"):
+        ingested.roster(slate)
+    assert ingested.progress(slate) is None
+
+
+def test_games_without_anybody_to_expect_are_an_error_and_not_a_quiet_day(slate_run):
+    slate_run.ingest({"schedule": FACTS["schedule"]})
+    with pytest.raises(NobodyExpected, match="ingest the game logs"):
+        slate_run.roster(SIMULATED)
+
+
+def test_the_expected_set_is_frozen_and_reopening_takes_new_facts_over(finished):
+    progress = finished.progress(SIMULATED)
+    gone = progress.batch.expected[0]
+    finished.warehouse.query("SELECT 1")
+    with finished.warehouse._connect(write=True) as connection:
+        connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
+    with pytest.raises(BatchConflict, match=rf"drop 1 \({gone.slug}\).*--reopen"):
+        finished.roster(SIMULATED)
+    assert finished.progress(SIMULATED).batch == progress.batch
+
+    result = finished.whole(SIMULATED, reopen=True)
+    assert result.receipt.expected_players == PLAYERS - 1
+    assert {r["player_id"] for r in rows(finished) if not r["is_active"]} >= {gone.player_id}
+    assert result.receipt.rows == (PLAYERS - 1) * ROWS_PER_PLAYER
+    assert result.event.message["revision"] == 2
+
+
+def test_a_failing_player_does_not_hold_the_others_back(ingested_home, open_home, tmp_path):
+    healthy = open_home(ingested_home)
+    slugs = [p.slug for p in healthy.roster(SIMULATED).batch.expected]
+    run = open_home(
+        ingested_home, with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=[slugs[3]])
+    )
+    result = run.whole(SIMULATED)
+    assert result.receipt.status == result.event.message["status"] == "partial"
+    assert (result.receipt.staged_players, result.receipt.failed_players) == (PLAYERS - 1, 1)
+    assert result.receipt.missing[0]["player_slug"] == slugs[3]
+    assert "No space left" in result.receipt.missing[0]["reason"]
+    assert partitions(run) == {slug: "FAILED" if slug == slugs[3] else "MATERIALIZED" for slug in slugs}
+    warning = evaluation(run, "every_expected_player_settled")
+    assert (warning.passed, warning.severity) == (False, dg.AssetCheckSeverity.WARN)
+
+    assert healthy.stage(SIMULATED, [slugs[3]])
+    receipt = healthy.consolidate(SIMULATED)
+    event = healthy.announce(receipt)
+    assert (event.message["status"], event.message["rows"]) == ("success", PLAYERS * ROWS_PER_PLAYER)
+    assert len(healthy.events(SIMULATED)) == 2
+    assert set(partitions(healthy).values()) == {"MATERIALIZED"}
+
+
+def test_0_staged_rows_turn_the_blocking_check_red_and_announce_nothing(ingested_home, open_home, tmp_path):
+    run = open_home(ingested_home)
+    run = open_home(
+        ingested_home, with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=["*"])
+    )
+    with pytest.raises(NoPartsStaged, match="none of 8 expected players"):
+        run.whole(SIMULATED)
+    red = evaluation(run, "predictions_not_empty")
+    assert (red.passed, red.blocking) == (False, True)
+    assert (rows(run), run.warehouse.receipts(SIMULATED), run.events(SIMULATED)) == ([], (), [])
+    assert run._instance.get_latest_materialization_event(PREDICTIONS) is None
+
+
+def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    monkeypatch.setattr("prediction_assets.checks.MOST_POINTS", 1.0)
+    with pytest.raises(DagsterAssetCheckFailedError):
+        ingested.consolidate(SIMULATED)
+    assert len(ingested.warehouse.parts.staged(SIMULATED)) == PLAYERS
+    (receipt,) = ingested.warehouse.receipts(SIMULATED)
+    with pytest.raises(NothingToAnnounce, match="checks failed: values_in_range"):
+        ingested.announce(receipt)
+    assert ingested.events(SIMULATED) == []
+
+    monkeypatch.undo()
+    again = ingested.consolidate(SIMULATED)
+    assert again == receipt, "the merge was done before; only the checks and the cleanup were missing"
+    assert ingested.warehouse.parts.staged(SIMULATED) == {}
+    assert ingested.announce(again).message["status"] == "success"
+
+
+def test_a_consolidation_waits_for_staging_unless_it_is_told_not_to(ingested):
+    progress = ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:6]])
+    with pytest.raises(NotSettled, match="2 of 8 players haven't settled"):
+        ingested.consolidate(SIMULATED)
+    receipt = ingested.consolidate(SIMULATED, before_deadline=True)
+    assert (receipt.status, receipt.staged_players, receipt.failed_players) == ("partial", 6, 2)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before_it_went_out", "after_it_went_out"])
+def test_a_lost_publish_is_repeated_under_the_same_event_id(ingested_home, open_home, tmp_path, after):
+    healthy = open_home(ingested_home)
+    run = open_home(ingested_home, with_fault(tmp_path / "home", FailingMessaging, "messaging", after=after))
+    with pytest.raises(ConnectionError):
+        run.whole(SIMULATED)
+    (pending,) = run.events(SIMULATED)
+    assert pending.message_id is None
+    (receipt,) = healthy.warehouse.receipts(SIMULATED)
+    published = healthy.announce(receipt)
+    assert (published.event_id, published.message) == (pending.event_id, pending.message)
+    assert len(list((tmp_path / "home" / "outbox").glob("*.json"))) == 1
+
+
+def test_a_player_s_rows_do_not_depend_on_who_else_is_in_his_run(finished):
+    before = rows(finished)
+    finished.stage(SIMULATED, [finished.progress(SIMULATED).batch.expected[2].slug])
+    receipt = finished.consolidate(SIMULATED)
+    assert (receipt.rows_staged, receipt.rows_unchanged) == (ROWS_PER_PLAYER, ROWS_PER_PLAYER)
+    assert rows(finished) == before
+
+
+def test_a_part_that_arrives_after_the_merge_survives_cleanup_and_is_merged_next(finished):
+    slug = finished.progress(SIMULATED).batch.expected[0].slug
+    finished.stage(SIMULATED, [slug])
+    before = finished.warehouse.parts.staged(SIMULATED)
+    finished._execute("consolidation", partition=SIMULATED, selection=[dg.AssetKey("staging_cleanup")])
+    assert finished.warehouse.parts.staged(SIMULATED) == before
+    finished.consolidate(SIMULATED)
+    assert finished.warehouse.parts.staged(SIMULATED) == {}
+
+
+def test_partition_keys_follow_the_slate_and_its_players(finished):
+    progress = finished.progress(SIMULATED)
+    assert finished._instance.get_dynamic_partitions("slates") == [SIMULATED]
+    assert finished._instance.get_dynamic_partitions("slate_players") == [
+        player_key(SIMULATED, p.slug) for p in progress.batch.expected
+    ]
+
+
+def test_the_predictions_asset_shows_what_the_merge_did(finished):
+    record = finished._instance.get_latest_materialization_event(PREDICTIONS)
+    metadata = record.asset_materialization.metadata
+    (receipt,) = finished.warehouse.receipts(SIMULATED)
+    assert metadata["rows_inserted"].value == receipt.rows_inserted == 200
+    assert metadata["simulated"].value is True
+    assert metadata["sample"].value.startswith("| player_name |")
+    assert metadata["merge_ms"].value == receipt.merge_ms
+
+
+def test_an_unknown_player_is_named(finished):
+    with pytest.raises(BadInput, match="not registered"):
+        finished.stage(SIMULATED, ["michael-nobody"])
+
+
+def test_market_lines_are_exact_decimals(finished):
+    lines = {r["line"] for r in rows(finished)}
+    assert all(isinstance(line, Decimal) and line * 2 == int(line * 2) for line in lines)
+
+
+def test_a_corrected_log_updates_the_rows_that_depend_on_it(finished):
+    logs = finished.warehouse.query("SELECT * FROM facts.game_logs").cast(GAME_LOGS.arrow_schema)
+    expected = finished.progress(SIMULATED).batch.expected[0]
+    his = (
+        logs.filter(pc.equal(logs["player_id"], expected.player_id))
+        .sort_by([("game_date", "descending")])
+        .slice(0, 1)
+    )
+    row = his.to_pylist()[0]
+    corrected = {**row, "free_throws_made": row["free_throws_made"] + 5, "points": row["points"] + 5}
+    done = finished.warehouse.upsert(
+        GAME_LOGS, pa.Table.from_pylist([corrected], schema=GAME_LOGS.arrow_schema)
+    )
+    assert (done.inserted, done.updated) == (0, 1)
+    result = finished.whole(SIMULATED)
+    assert result.receipt.rows_updated > 0
+    assert result.event.message["revision"] == 2

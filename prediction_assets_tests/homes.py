@@ -1,0 +1,70 @@
+"""A finished simulated slate, made once per worker and copied for each test that changes it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from prediction_assets.instance import open_instance
+from prediction_assets.settings import load_settings
+from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.slate_run import SlateRun
+
+PLAYERS = 8
+SIMULATED = simulated_slate(PLAYERS).isoformat()
+FACTS = {name: {"simulated_players": PLAYERS} for name in ("game_logs", "schedule", "prop_lines")}
+
+OpenHome = Callable[..., SlateRun]
+
+
+@pytest.fixture(scope="session")
+def ingested_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the simulated league's facts and nothing else."""
+    home = tmp_path_factory.mktemp("ingested") / "home"
+    settings = load_settings(home=home)
+    with open_instance(settings) as instance:
+        SlateRun(settings, instance).ingest(FACTS)
+    return home
+
+
+@pytest.fixture(scope="session")
+def finished_home(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the simulated slate went all the way."""
+    home = tmp_path_factory.mktemp("finished") / "home"
+    shutil.copytree(ingested_home, home)
+    settings = load_settings(home=home)
+    with open_instance(settings) as instance:
+        SlateRun(settings, instance).whole(SIMULATED)
+    return home
+
+
+@pytest.fixture
+def open_home(tmp_path: Path) -> Iterator[OpenHome]:
+    """Open a copy of a home; the test may do with it what it wants."""
+    with ExitStack() as stack:
+
+        def copy(
+            template: Path, resources: Mapping[str, object] | None = None, **overrides: object
+        ) -> SlateRun:
+            home = tmp_path / "home"
+            if not home.exists():
+                shutil.copytree(template, home)
+            settings = load_settings(home=home, **overrides)
+            instance = stack.enter_context(open_instance(settings))
+            return SlateRun(settings, instance, resources)
+
+        yield copy
+
+
+@pytest.fixture
+def ingested(ingested_home: Path, open_home: OpenHome) -> SlateRun:
+    return open_home(ingested_home)
+
+
+@pytest.fixture
+def finished(finished_home: Path, open_home: OpenHome) -> SlateRun:
+    return open_home(finished_home)

@@ -1,0 +1,212 @@
+"""The command line: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prediction_assets import cli
+from prediction_assets_tests.homes import (  # noqa: F401  fixtures
+    PLAYERS,
+    SIMULATED,
+    finished,
+    finished_home,
+    ingested,
+    ingested_home,
+    open_home,
+)
+
+LOGS = """SEASON_ID,PLAYER_ID,PLAYER_NAME,TEAM_ID,TEAM_ABBREVIATION,TEAM_NAME,GAME_ID,GAME_DATE,MATCHUP,WL,MIN,FGM,FGA,\
+FG3M,FG3A,FTM,FTA,OREB,DREB,REB,AST,STL,BLK,TOV,PF,PTS,PLUS_MINUS
+22090,1,Ann Example,10,BOS,Boston Celtics,0029000001,2090-10-22,BOS vs. NYK,W,30,5,9,1,2,2,2,0,1,1,0,0,0,0,0,13,1
+22090,2,Bea Example,20,NYK,New York Knicks,0029000001,2090-10-22,NYK @ BOS,L,30,4,9,0,2,2,2,0,1,1,0,0,0,0,0,10,-1
+"""
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> tuple[int, str, str]:
+    """Run a command in this process and return its exit code, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["prediction-assets", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    captured = capsys.readouterr()
+    return int(stopped.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture
+def prediction_assets(capsys, monkeypatch):
+    return lambda *arguments: command(capsys, monkeypatch, *arguments)
+
+
+def test_without_facts_a_run_takes_the_simulated_league_and_says_so(home, prediction_assets):
+    code, out, _ = prediction_assets("run", "--simulated-players", "6")
+    assert code == 0
+    assert "(simulated league)" in out
+    assert "6 expected, 6 staged, 0 skipped, 0 failed" in out
+    assert "150 inserted + 0 updated + 0 unchanged" in out
+
+    code, out, _ = prediction_assets("run", "--simulated-players", "6")
+    assert code == 0
+    assert "0 inserted + 0 updated + 150 unchanged" in out
+    assert "nothing new, not published again" in out
+    assert len(list((home / "outbox").glob("*.json"))) == 1
+
+    code, out, _ = prediction_assets("messages", "--json")
+    (message,) = json.loads(out)
+    assert (code, message["status"], message["rows"], message["league"]) == (0, "success", 150, "simulated-6")
+
+    code, out, _ = prediction_assets("status", "--slate", message["slate"], "--json")
+    report = json.loads(out)
+    assert (report["staged_players"], report["parts_in_staging"], report["next_step"]) == (6, 0, "rest")
+    assert (home / "warehouse.duckdb").exists()
+    assert {p.name for p in home.iterdir()} >= {"staging", "features", "outbox", "state.sqlite", "dagster"}
+
+
+def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):  # noqa: F811
+    from prediction_assets_tests.assets.faults import FailingParts
+
+    slug = ingested.roster(SIMULATED).batch.expected[0].slug
+    healthy = FailingParts.__mro__[1].write
+
+    def write(self, slate, player_slug, rows):
+        if player_slug == slug:
+            raise OSError(28, "No space left on device")
+        return healthy(self, slate, player_slug, rows)
+
+    monkeypatch.setattr("prediction_assets.warehouse.parquet.ParquetParts.write", write)
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    code, out, _ = prediction_assets("run", "--slate", SIMULATED)
+    assert code == 1
+    assert f"{PLAYERS - 1} staged, 0 skipped, 1 failed" in out
+    assert f"{slug}: OSError" in out
+
+
+def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_assets):  # noqa: F811
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    code, out, _ = prediction_assets("status", "--slate", "2026-01-02", "--json")
+    assert (code, json.loads(out)["batch"]) == (0, "not open")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--slate", "tonight"), "slate: 'tonight' is not a date"),
+        (("run", "--simulated-players", "0"), "0 expected players"),
+        (("run", "--simulated-players", "6", "--schedule", "s.csv"), "can't be combined with files"),
+        (("ingest",), "nothing to ingest"),
+        (("status", "--slate", "2026-13-01"), "'2026-13-01' is not a date"),
+        (("status",), "no schedule was ingested"),
+        (("run", "--slate", "2026-01-02", "--schedule", "missing.csv"), "missing.csv"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_2(home, prediction_assets, arguments, message):
+    code, out, err = prediction_assets(*arguments)
+    assert code == 2
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, err
+    assert message in errors[0]
+    assert "Traceback" not in err + out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        (LOGS.replace("PTS", "POINTS"), "PTS"),
+        (LOGS.replace(",13,1", ",many,1"), "row 2"),
+        (LOGS.replace("2090-10-22,NYK", "22/10/2090,NYK"), "row 3"),
+        (LOGS + LOGS.splitlines()[1].replace(",W,30,", ",W,31,") + "\n", "row"),
+    ],
+    ids=[
+        "an empty file",
+        "a misspelt column",
+        "a text in a number column",
+        "not a date",
+        "rows that disagree",
+    ],
+)
+def test_a_bad_file_is_refused_by_name_and_row_and_the_warehouse_is_unchanged(
+    tmp_path,
+    ingested,
+    monkeypatch,
+    prediction_assets,
+    text,
+    message,  # noqa: F811
+):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    count = "SELECT COUNT(*) AS n, SUM(points) AS points FROM facts.game_logs"
+    before = ingested.warehouse.query(count).to_pylist()
+    bad = tmp_path / "logs.csv"
+    bad.write_text(text, "utf-8")
+    code, _, err = prediction_assets("ingest", "--game-logs", str(bad))
+    (error,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2
+    assert "logs.csv" in error
+    assert message in error
+    assert ingested.warehouse.query(count).to_pylist() == before
+
+
+def test_a_truncated_parquet_is_refused_by_name(tmp_path, home, prediction_assets):
+    bad = tmp_path / "logs.parquet"
+    bad.write_bytes(b"PAR1" + b"\x00" * 100)
+    code, _, err = prediction_assets("ingest", "--game-logs", str(bad))
+    assert (code, "logs.parquet" in err, "Traceback" in err) == (2, True, False)
+
+
+def test_ingesting_a_file_again_changes_nothing(tmp_path, home, prediction_assets):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    _, first, _ = prediction_assets("ingest", "--game-logs", str(logs))
+    _, second, _ = prediction_assets("ingest", "--game-logs", str(logs))
+    assert [cell.strip() for cell in first.split("│") if cell.strip()][2:5] == ["2", "0", "0"]
+    assert [cell.strip() for cell in second.split("│") if cell.strip()][2:5] == ["0", "0", "2"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write anywhere")
+def test_a_read_only_home_is_refused(tmp_path, monkeypatch, prediction_assets):
+    tmp_path.chmod(0o500)
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "home"))
+    code, _, err = prediction_assets("status")
+    assert (code, "PREDICTION_ASSETS_HOME" in err) == (2, True)
+
+
+def test_a_home_that_cannot_be_a_folder_is_refused(tmp_path, monkeypatch, prediction_assets):
+    (tmp_path / "file").write_text("", "utf-8")
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "file"))
+    code, _, err = prediction_assets("status")
+    assert code == 2
+    assert err.startswith(f"error: {tmp_path / 'file'}")
+    assert "PREDICTION_ASSETS_HOME" in err
+
+
+def test_a_damaged_warehouse_is_named_and_left_as_it_is(ingested, monkeypatch, prediction_assets):  # noqa: F811
+    database = ingested._settings.home / "warehouse.duckdb"
+    damaged = database.read_bytes()[:4096] + b"\xff" * 4096
+    database.write_bytes(damaged)
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    code, _, err = prediction_assets("run", "--slate", SIMULATED)
+    assert (code, "warehouse.duckdb" in err, "Traceback" in err) == (2, True, False)
+    assert database.read_bytes() == damaged
+
+
+def test_the_installed_command_answers(tmp_path):
+    environment = {**os.environ, "PREDICTION_ASSETS_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "prediction_assets.cli", "--help"],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in ("run", "ingest", "status", "messages", "dev"))
+    assert list(tmp_path.iterdir()) == []

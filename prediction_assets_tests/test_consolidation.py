@@ -1,0 +1,97 @@
+"""What to do with a batch as it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+
+from prediction_assets.batch_state.port import Completion, Outcome, Progress
+from prediction_assets.consolidation import Step, content_digest, next_step, plan, receipt_id
+from prediction_assets.warehouse.port import MergeCounts, NoPartsStaged, PartRef, Receipt
+from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
+
+LATER = NOW + timedelta(hours=1)
+
+
+def part(number: int, part_id: str = "p", content: str = "c") -> PartRef:
+    return PartRef(
+        SLATE, f"player-{number}", 100 + number, f"{part_id}{number}", 25, f"{content}{number}", 1, "snap"
+    )
+
+
+def outcome(number: int, kind: Outcome, reason: str = "because") -> Completion:
+    return Completion(SLATE, f"player-{number}", kind, "run", NOW, reason=reason)
+
+
+def receipt_of(progress: Progress) -> Receipt:
+    return Receipt.of(plan(progress, ()), MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+
+
+ALL = progress_of(batch(), staged(part(1)), staged(part(2)), staged(part(3)))
+SOME = progress_of(batch(), staged(part(1)))
+NONE = Progress(batch())
+
+
+@pytest.mark.parametrize(
+    ("progress", "now", "step"),
+    [
+        (Progress(batch(0)), NOW, Step.REST),
+        (NONE, NOW, Step.FEATURES),
+        (SOME, NOW, Step.STAGE),
+        (SOME, LATER, Step.CONSOLIDATE),
+        (NONE, LATER, Step.CONSOLIDATE),
+        (ALL, NOW, Step.CONSOLIDATE),
+        (dataclasses.replace(ALL, receipt=receipt_of(ALL)), NOW, Step.REST),
+        (dataclasses.replace(ALL, receipt=receipt_of(SOME)), NOW, Step.CONSOLIDATE),
+        (dataclasses.replace(SOME, receipt=receipt_of(SOME)), LATER, Step.REST),
+        (dataclasses.replace(SOME, receipt=receipt_of(SOME)), NOW, Step.STAGE),
+    ],
+)
+def test_a_batch_needs_next(progress, now, step):
+    assert next_step(progress, now) is step
+
+
+def test_the_same_outcomes_lead_to_the_same_receipt_and_a_part_written_again_to_another():
+    again = progress_of(batch(), staged(part(1, "q")), staged(part(2)), staged(part(3)))
+    assert receipt_id(ALL) == receipt_id(progress_of(batch(), *reversed(ALL.completions.values())))
+    assert receipt_id(again) != receipt_id(ALL)
+    assert content_digest(again) == content_digest(ALL)
+
+
+def test_a_changed_content_or_outcome_changes_the_digest_and_a_failure_s_wording_does_not():
+    changed = progress_of(batch(), staged(part(1, content="d")), staged(part(2)), staged(part(3)))
+    failed = progress_of(batch(), outcome(1, Outcome.FAILED), staged(part(2)), staged(part(3)))
+    other = progress_of(batch(), outcome(1, Outcome.FAILED, "else"), staged(part(2)), staged(part(3)))
+    assert len({content_digest(p) for p in (ALL, changed, failed)}) == 3
+    assert content_digest(failed) == content_digest(other)
+
+
+@pytest.mark.parametrize(
+    ("completions", "status", "staged_ids", "retained", "skipped", "failed"),
+    [
+        ([staged(part(n)) for n in (1, 2, 3)], "success", (101, 102, 103), (), 0, 0),
+        ([staged(part(1)), outcome(2, Outcome.SKIPPED), staged(part(3))], "success", (101, 103), (), 1, 0),
+        ([staged(part(1)), outcome(2, Outcome.FAILED), staged(part(3))], "partial", (101, 103), (102,), 0, 1),
+        ([staged(part(1))], "partial", (101,), (102, 103), 0, 2),
+    ],
+)
+def test_a_plan_says_who_stays_in_force(completions, status, staged_ids, retained, skipped, failed):
+    work = plan(progress_of(batch(), *completions), ())
+    assert (work.status, work.staged_player_ids, work.retained_player_ids) == (status, staged_ids, retained)
+    assert (work.expected_players, work.skipped_players, work.failed_players) == (3, skipped, failed)
+    assert len(work.missing) == skipped + failed
+
+
+def test_parts_that_a_receipt_covers_are_not_merged_again():
+    earlier = receipt_of(SOME)
+    assert [p.part_id for p in plan(ALL, [earlier]).parts] == ["p2", "p3"]
+
+
+def test_nobody_staged_is_an_error_that_says_why_and_what_to_do():
+    nobody = progress_of(
+        batch(), outcome(1, Outcome.FAILED, "OSError: disk"), outcome(2, Outcome.SKIPPED, "ill")
+    )
+    with pytest.raises(NoPartsStaged, match=r"none of 3 .*OSError: disk.*Materialize staged_predictions"):
+        plan(nobody, ())

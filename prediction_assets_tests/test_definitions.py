@@ -1,0 +1,90 @@
+"""The code location: what a reader of the UI sees, and that it loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from prediction_assets.definitions import build_defs, defs
+
+SNAPSHOT = Path(__file__).with_name("asset_specs.json")
+
+
+@pytest.fixture
+def definitions(settings) -> dg.Definitions:
+    return build_defs(settings)
+
+
+def specs(definitions: dg.Definitions) -> dict[str, dict[str, object]]:
+    graph = definitions.resolve_asset_graph()
+    return {
+        key.to_user_string(): {
+            "group": (node := graph.get(key)).group_name,
+            "owners": sorted(node.owners),
+            "kinds": sorted(
+                k.removeprefix("dagster/kind/") for k in node.tags if k.startswith("dagster/kind/")
+            ),
+            "deps": sorted(parent.to_user_string() for parent in node.parent_keys),
+            "partitions": getattr(node.partitions_def, "name", None),
+            "description": (node.description or "").split("\n\n")[0],
+            "checks": sorted(check.name for check in node.check_keys),
+        }
+        for key in graph.get_all_asset_keys()
+    }
+
+
+def test_the_assets_are_the_ones_that_were_reviewed(definitions, request):
+    """A changed key, group, owner, dependency or description shows up in review, as a diff of the snapshot.
+
+    To renew it: delete the file and run this test.
+    """
+    found = dict(sorted(specs(definitions).items()))
+    if not SNAPSHOT.exists():
+        SNAPSHOT.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+        pytest.fail(f"{SNAPSHOT.name} was written anew: review and commit it")
+    assert found == json.loads(SNAPSHOT.read_text("utf-8"))
+
+
+def test_every_asset_has_a_description_an_owner_a_group_and_kinds(definitions):
+    for key, spec in specs(definitions).items():
+        assert all(spec[field] for field in ("description", "owners", "group", "kinds")), key
+
+
+def test_every_check_job_sensor_and_schedule_has_a_description(definitions):
+    repository = definitions.get_repository_def()
+    named = [*repository.sensor_defs, *repository.schedule_defs]
+    named += [j for j in repository.get_all_jobs() if not j.name.startswith("__")]
+    assert [thing.name for thing in named if not thing.description] == []
+    graph = definitions.resolve_asset_graph()
+    assert [key.name for key in graph.asset_check_keys if not graph.get(key).description] == []
+
+
+def test_the_automation_runs_by_default(definitions):
+    repository = definitions.get_repository_def()
+    assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
+    assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
+    assert len(repository.sensor_defs) == 3
+
+
+def test_only_the_warning_check_does_not_block(definitions):
+    graph = definitions.resolve_asset_graph()
+    open_checks = {key.name for key in graph.asset_check_keys if not graph.get(key).blocking}
+    assert open_checks == {"every_expected_player_settled"}
+
+
+def test_a_resource_can_be_swapped_without_touching_anything_else(settings):
+    swapped = build_defs(settings, {"batch_state": dg.ResourceDefinition.hardcoded_resource("other")})
+    assert swapped.resources is not None
+    assert set(swapped.resources) == set(build_defs(settings).resources or {})
+
+
+def test_the_location_that_dagster_loads_takes_its_settings_from_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "elsewhere"))
+    loaded = defs()
+    assert loaded.resources is not None
+    assert loaded.resources["batch_state"].file == str(tmp_path / "elsewhere" / "state.sqlite")
+    assert not (tmp_path / "elsewhere").exists()
+    dg.Definitions.validate_loadable(loaded)
