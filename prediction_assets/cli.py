@@ -103,18 +103,32 @@ def ingest(
     game_logs: GameLogsOption = None,
     prop_lines: PropLinesOption = None,
     schedule: ScheduleOption = None,
+    season: Annotated[
+        str | None,
+        typer.Option(
+            "--season",
+            metavar="YYYY-YY",
+            help="game logs and schedule of a season, from stats.nba.com (extra: live)",
+        ),
+    ] = None,
     simulated_players: SimulatedOption = None,
 ) -> None:
     """Ingest facts; the same file again changes nothing, a corrected row replaces the old one."""
     files = {"game_logs": game_logs, "schedule": schedule, "prop_lines": prop_lines}
-    if simulated_players is None and not any(files.values()):
+    if simulated_players is None and season is None and not any(files.values()):
         raise BadInput(
-            "ingest", "nothing to ingest", hint="name at least one of --game-logs, --schedule, --prop-lines"
+            "ingest",
+            "nothing to ingest",
+            hint="name at least one of --game-logs, --schedule, --prop-lines, --season",
         )
     if simulated_players is not None and any(files.values()):
         raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
     with _slate_run() as (settings, runner):
-        facts, _ = _facts(settings, runner, files, simulated_players, None)
+        if season is not None:
+            live = {name: {"season": season} for name in ("game_logs", "schedule")}
+            facts = live | _given(files)
+        else:
+            facts, _ = _facts(settings, runner, files, simulated_players, None)
         ingested = runner.ingest(facts)
     table = Table("facts", "inserted", "updated", "unchanged", "replaced", "unresolved names")
     for name, counts in ingested.items():
@@ -192,12 +206,21 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; every error of ours becomes one line and exit code 2."""
+    """Run the command line; every error becomes one line and exit code 2."""
     try:
         app()
     except PredictionAssetsError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(FAILED)
+    except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; a person gets one line
+        text = " ".join(str(error).split()) or "no message"
+        typer.echo(
+            f"error: unexpected {type(error).__name__}: {text}; the traceback is in the failed run, see "
+            "`prediction-assets dev`, Runs. What was done before it stays; run the command again",
+            err=True,
+        )
+    else:
+        return
+    sys.exit(FAILED)
 
 
 @contextmanager
@@ -211,6 +234,13 @@ def _slate_run() -> Iterator[tuple[Settings, SlateRun]]:
         yield settings, SlateRun(settings, instance)
 
 
+def _given(files: dict[str, Path | None]) -> dict[str, dict[str, Any]]:
+    """Return the config of the facts whose files were named."""
+    return {
+        name: {"path": str(path.expanduser().absolute())} for name, path in files.items() if path is not None
+    }
+
+
 def _facts(
     settings: Settings,
     runner: SlateRun,
@@ -219,9 +249,7 @@ def _facts(
     slate: str | None,
 ) -> tuple[dict[str, dict[str, Any]], str | None]:
     """Return what to ingest, and the slate if the facts decide it."""
-    given = {
-        name: {"path": str(path.expanduser().absolute())} for name, path in files.items() if path is not None
-    }
+    given = _given(files)
     if given:
         return given, slate
     configured: dict[str, dict[str, Any]] = {

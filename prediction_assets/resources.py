@@ -12,6 +12,12 @@ from pydantic import Field
 
 from prediction_assets.batch_state.port import BatchState
 from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.ingestion.nba_api_source import (
+    GameLogClient,
+    NbaApiGameLogs,
+    NbaApiSchedule,
+    ScheduleClient,
+)
 from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
 from prediction_assets.messaging.port import Outbox, Publisher
 from prediction_assets.settings import Settings
@@ -67,6 +73,23 @@ class MessagingResource(dg.ConfigurableResource):
         return FilePublisher(Path(self.directory))
 
 
+class LiveSourceResource(dg.ConfigurableResource):
+    """stats.nba.com, through the optional package nba_api."""
+
+    timeout_seconds: float = Field(default=30.0, description="of one request")
+    attempts: int = Field(default=4, description="requests before giving up")
+
+    @property
+    def game_logs(self) -> GameLogClient:
+        """Fetches a season's game logs."""
+        return NbaApiGameLogs(self.timeout_seconds, self.attempts)
+
+    @property
+    def schedule(self) -> ScheduleClient:
+        """Fetches a season's schedule."""
+        return NbaApiSchedule(self.timeout_seconds, self.attempts)
+
+
 class SettingsResource(dg.ConfigurableResource):
     """The installation's settings that the assets' rules depend on."""
 
@@ -99,5 +122,6 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
         ),
         "batch_state": BatchStateResource(file=state),
         "messaging": MessagingResource(file=state, directory=str(home / "outbox")),
+        "live_source": LiveSourceResource(),
         "settings": SettingsResource(**settings.model_dump(mode="json", include=shared)),
     }

@@ -14,9 +14,10 @@ from pydantic import Field
 from prediction_assets.assets.describing import FACTS, OWNERS, is_simulated, markdown_table, table_metadata
 from prediction_assets.ingestion.game_logs import read_game_logs
 from prediction_assets.ingestion.names import PlayerDirectory, read_aliases
+from prediction_assets.ingestion.nba_api_source import fetch_game_logs, fetch_schedule
 from prediction_assets.ingestion.prop_lines import read_prop_lines
 from prediction_assets.ingestion.schedule import read_schedule
-from prediction_assets.resources import SettingsResource, WarehouseResource
+from prediction_assets.resources import LiveSourceResource, SettingsResource, WarehouseResource
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Upserted, Warehouse
@@ -37,6 +38,12 @@ class FactsConfig(dg.Config):
     simulated_players: int | None = Field(
         default=None,
         description="Take the simulated league whose slate has this many expected players (1 to 5000).",
+    )
+
+    season: str | None = Field(
+        default=None,
+        description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). Not for "
+        "prop lines.",
     )
 
     def source(self, default: str | None) -> Path | None:
@@ -79,12 +86,17 @@ def game_logs(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: WarehouseResource,
+    live_source: LiveSourceResource,
     settings: SettingsResource,
 ) -> dg.MaterializeResult:
     """Every player-game, in stats.nba.com's LeagueGameLog terms; no row means he didn't play.
 
     Ingesting a file again changes nothing; a corrected row replaces the old one.
     """
+    if config.season is not None:
+        fetched = fetch_game_logs(config.season, client=live_source.game_logs)
+        done = warehouse.port.upsert(GAME_LOGS, fetched.table)
+        return _result(context, warehouse.port, GAME_LOGS, "stats.nba.com", done, rows_read=fetched.rows_read)
     path = config.source(settings.game_logs)
     if path is None:
         league = config.league(settings)
@@ -103,9 +115,14 @@ def schedule(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: WarehouseResource,
+    live_source: LiveSourceResource,
     settings: SettingsResource,
 ) -> dg.MaterializeResult:
     """Every scheduled game, by US Eastern date. On a neutral site nobody is at home."""
+    if config.season is not None:
+        fetched = fetch_schedule(config.season, live_source.schedule)
+        done = warehouse.port.upsert(SCHEDULE, fetched.table)
+        return _result(context, warehouse.port, SCHEDULE, "stats.nba.com", done, rows_read=fetched.rows_read)
     path = config.source(settings.schedule)
     if path is None:
         league = config.league(settings)

@@ -8,14 +8,14 @@ https://docs.dagster.io/guides/automate/sensors
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
 from prediction_assets.assets.predictions import RECEIPT_ID
 from prediction_assets.assets.staged_predictions import STAGED
-from prediction_assets.batch_state.port import Progress
+from prediction_assets.batch_state.port import BatchState, Progress
 from prediction_assets.checks import CHECK_KEYS, PREDICTIONS_ASSET
 from prediction_assets.consolidation import Step, next_step, receipt_id
 from prediction_assets.gates import Gate, verdict
@@ -41,11 +41,26 @@ _IN_FLIGHT = [
 ]
 _MATERIALIZATIONS_PER_TICK = 25
 
+LOST_AFTER = timedelta(minutes=3)
+"""Silence after which a run counts as lost: the longest step, fitting five systems, takes seconds."""
 
-def staging_slates(instance: DagsterInstance) -> set[str]:
+
+def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
+    """Return whether a run that says it is in flight has been silent for so long that its process must be gone.
+
+    A killed process leaves its run in flight for ever, and Dagster's default launcher can't ask after it. Every
+    step is idempotent, so going on beside a run that was only slow costs work and nothing else.
+    """
+    newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    return bool(newest) and now.timestamp() - newest[0].event_log_entry.timestamp > LOST_AFTER.total_seconds()
+
+
+def staging_slates(instance: DagsterInstance, now: datetime) -> set[str]:
     """Return the slates that a run in flight is staging players of, whoever asked for it."""
     found = set()
     for run in instance.get_runs(RunsFilter(statuses=_IN_FLIGHT)):
+        if is_lost(instance, run, now):
+            continue
         if run.asset_selection is not None and STAGED not in run.asset_selection:
             continue
         if run.asset_selection is None and run.job_name != staging_job.name:
@@ -56,11 +71,11 @@ def staging_slates(instance: DagsterInstance) -> set[str]:
 
 
 def request(
-    instance: DagsterInstance, work: str, attempts: int, **run: object
+    instance: DagsterInstance, work: str, attempts: int, now: datetime, **run: object
 ) -> dg.RunRequest | dg.SkipReason:
     """Return a run request for some work, unless a run for it is in flight or it failed too often."""
     runs = instance.get_runs(RunsFilter(tags={REQUEST_TAG: work}))
-    if any(not r.is_finished for r in runs):
+    if any(not r.is_finished and not is_lost(instance, r, now) for r in runs):
         return dg.SkipReason(f"{work}: a run is in flight")
     if len(runs) >= attempts:
         return dg.SkipReason(
@@ -71,9 +86,8 @@ def request(
     return dg.RunRequest(run_key=f"{work}:{len(runs)}", tags=tags, **run)  # type: ignore[arg-type]
 
 
-def _recent(batch_state: BatchStateResource, settings: SettingsResource, days: int) -> Iterator[Progress]:
-    state = batch_state.port
-    for slate in state.recent_slates(settings.now() - timedelta(days=days)):
+def _recent(state: BatchState, now: datetime, days: int) -> Iterator[Progress]:
+    for slate in state.recent_slates(now - timedelta(days=days)):
         progress = state.progress(slate)
         if progress is not None:
             yield progress
@@ -101,19 +115,19 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
     def evaluate(
         context: dg.SensorEvaluationContext, batch_state: BatchStateResource, settings: SettingsResource
     ) -> dg.SensorResult:
-        return _result(_staging_requests(context.instance, batch_state, settings))
+        return _result(staging_requests(context.instance, batch_state.port, settings.now()))
 
-    def _staging_requests(
-        instance: DagsterInstance, batch_state: BatchStateResource, now: SettingsResource
+    def staging_requests(
+        instance: DagsterInstance, state: BatchState, now: datetime
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        busy = staging_slates(instance)
-        for progress in _recent(batch_state, now, settings.sensor_lookback_days):
-            batch, step = progress.batch, next_step(progress, now.now())
+        busy = staging_slates(instance, now)
+        for progress in _recent(state, now, settings.sensor_lookback_days):
+            batch, step = progress.batch, next_step(progress, now)
             tags = {SLATE_TAG: batch.slate, "batch": batch.batch_id}
             if step is Step.FEATURES:
                 work = f"features:{batch.batch_id}"
                 yield request(
-                    instance, work, settings.request_attempts,
+                    instance, work, settings.request_attempts, now,
                     job_name=features_job.name, partition_key=batch.slate, tags=tags,
                 )  # fmt: skip
             elif step is Step.STAGE:
@@ -124,7 +138,7 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
                 wanted = [player_key(batch.slate, slug) for slug in progress.unsettled]
                 for first, last in ranges(registered, wanted, settings.staging_run_size):
                     yield request(
-                        instance, f"staging:{batch.batch_id}:{first}..{last}", settings.request_attempts,
+                        instance, f"staging:{batch.batch_id}:{first}..{last}", settings.request_attempts, now,
                         job_name=staging_job.name,
                         tags={**tags, RANGE_START_TAG: first, RANGE_END_TAG: last},
                     )  # fmt: skip
@@ -146,21 +160,21 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
     def evaluate(
         context: dg.SensorEvaluationContext, batch_state: BatchStateResource, settings: SettingsResource
     ) -> dg.SensorResult:
-        return _result(_consolidation_requests(context.instance, batch_state, settings))
+        return _result(consolidation_requests(context.instance, batch_state.port, settings.now()))
 
-    def _consolidation_requests(
-        instance: DagsterInstance, batch_state: BatchStateResource, now: SettingsResource
+    def consolidation_requests(
+        instance: DagsterInstance, state: BatchState, now: datetime
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        busy = staging_slates(instance)
-        for progress in _recent(batch_state, now, settings.sensor_lookback_days):
+        busy = staging_slates(instance, now)
+        for progress in _recent(state, now, settings.sensor_lookback_days):
             batch = progress.batch
-            if next_step(progress, now.now()) is not Step.CONSOLIDATE:
+            if next_step(progress, now) is not Step.CONSOLIDATE:
                 continue
             if batch.slate in busy and not progress.unsettled:
                 yield dg.SkipReason(f"consolidate:{batch.slate}: players are being staged anew")
                 continue
             yield request(
-                instance, f"consolidate:{batch.slate}:{receipt_id(progress)}", settings.request_attempts,
+                instance, f"consolidate:{batch.slate}:{receipt_id(progress)}", settings.request_attempts, now,
                 partition_key=batch.slate, tags={SLATE_TAG: batch.slate, "batch": batch.batch_id},
             )  # fmt: skip
 
@@ -169,6 +183,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def completion_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for Phase 5 completions."""
+    attempts = settings.request_attempts
 
     @dg.sensor(
         name="phase5_completion_sensor",
@@ -178,7 +193,7 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Announces each consolidation whose own checks passed, one after another, oldest first. Its "
         "cursor is the storage id of the last materialization that is done with.",
     )
-    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def evaluate(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SensorResult:
         cursor = int(context.cursor or 0)
         found = context.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=PREDICTIONS_ASSET, after_storage_id=cursor),
@@ -187,7 +202,7 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
         )
         notes = []
         for record in found.records:
-            outcome = _completion_request(context.instance, record, settings.request_attempts)
+            outcome = _completion_request(context.instance, record, attempts, settings.now())
             if isinstance(outcome, dg.RunRequest):
                 return dg.SensorResult(run_requests=[outcome], cursor=str(cursor))
             if isinstance(outcome, dg.SkipReason):
@@ -200,14 +215,18 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def _completion_request(
-    instance: DagsterInstance, record: dg.EventLogRecord, attempts: int
+    instance: DagsterInstance, record: dg.EventLogRecord, attempts: int, now: datetime
 ) -> dg.RunRequest | dg.SkipReason | None:
     """Return what a consolidation needs: a completion run, patience, or (None) nothing any more."""
     slate, work = record.partition_key or "", f"phase5:{record.storage_id}"
     result = verdict(instance, record, CHECK_KEYS)
     if result.gate is Gate.WAIT:
         consolidation = instance.get_run_by_id(record.run_id)
-        if consolidation is not None and not consolidation.is_finished:
+        if (
+            consolidation is not None
+            and not consolidation.is_finished
+            and not is_lost(instance, consolidation, now)
+        ):
             return dg.SkipReason(f"{slate}: waits for {', '.join(result.checks)}")
     if result.gate is not Gate.OPEN or record.asset_materialization is None:
         return None
@@ -218,7 +237,7 @@ def _completion_request(
         return None
     receipt = record.asset_materialization.metadata[RECEIPT_ID].value
     return request(
-        instance, work, attempts,
+        instance, work, attempts, now,
         partition_key=slate, tags={SLATE_TAG: slate},
         run_config={"ops": {"phase5_completion": {"config": {"receipt_id": receipt}}}},
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import date
 from decimal import Decimal
@@ -11,7 +12,6 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-
 from dagster._core.errors import DagsterAssetCheckFailedError
 
 from prediction_assets.assets.facts import LINES_REPLACED_BY
@@ -27,11 +27,10 @@ from prediction_assets.partitions import SLATE_PLAYERS
 from prediction_assets.resources import build_resources
 from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import NoPartsStaged
 from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES
-from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
 from prediction_assets_tests.assets.faults import FailingMessaging, FailingWarehouse
+from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
 
 ROWS = "SELECT * FROM predictions.player_prop_predictions ORDER BY player_id, system, line, is_active"
 STAGED = dg.AssetKey("staged_predictions")
@@ -172,7 +171,7 @@ def test_a_day_without_games_materializes_with_0_and_rests(ingested):
     days = ingested.warehouse.query("SELECT DISTINCT game_date FROM facts.schedule ORDER BY 1")[
         "game_date"
     ].to_pylist()
-    gap = next(a for a, b in zip(days, days[1:], strict=False) if (b - a).days > 1)
+    gap = next(a for a, b in itertools.pairwise(days) if (b - a).days > 1)
     quiet = date.fromordinal(gap.toordinal() + 1).isoformat()
     result = ingested.whole(quiet)
     assert (result.progress.batch.games, result.receipt, result.event) == (0, None, None)

@@ -1,0 +1,72 @@
+"""Facts through their assets: the live source, and what the UI shows of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from prediction_assets.resources import LiveSourceResource
+from prediction_assets.slate_run import SlateRun
+
+HEADERS = [
+    "SEASON_ID", "PLAYER_ID", "PLAYER_NAME", "TEAM_ID", "TEAM_ABBREVIATION", "TEAM_NAME", "GAME_ID",
+    "GAME_DATE", "MATCHUP", "WL", "MIN", "FGM", "FGA", "FG3M", "FG3A", "FTM", "FTA", "OREB", "DREB",
+    "REB", "AST", "STL", "BLK", "TOV", "PF", "PTS", "PLUS_MINUS",
+]  # fmt: skip
+ROW = [22090, 1, "Ann Example", 10, "BOS", "Boston Celtics", "0029000001", "2090-10-22", "BOS vs. NYK", "W", 30,
+       5, 9, 1, 2, 2, 2, 0, 1, 1, 0, 0, 0, 0, 0, 13, 1]  # fmt: skip
+GAME = {
+    "gameId": "0029000001", "gameDateEst": "2090-10-22T00:00:00Z", "gameStatus": 1, "postponedStatus": "N",
+    "isNeutral": False, "homeTeam": {"teamTricode": "BOS"}, "awayTeam": {"teamTricode": "NYK"},
+}  # fmt: skip
+
+
+class RecordedAnswers(LiveSourceResource):
+    """Answers of stats.nba.com's shape, with invented players."""
+
+    @property
+    def game_logs(self) -> Any:
+        return self._game_logs
+
+    @property
+    def schedule(self) -> Any:
+        return self._schedule
+
+    def _game_logs(self, season: str, season_type: str) -> Mapping[str, Any]:
+        return {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": [ROW]}]}
+
+    def _schedule(self, season: str) -> Mapping[str, Any]:
+        return {"leagueSchedule": {"gameDates": [{"games": [GAME]}]}}
+
+
+def test_a_season_of_the_live_source_is_ingested_like_a_file(settings, instance):
+    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
+    ingested = run.ingest({"game_logs": {"season": "2090-91"}, "schedule": {"season": "2090-91"}})
+    assert ingested["game_logs"]["rows_inserted"] == ingested["schedule"]["rows_inserted"] == 1
+    assert ingested["game_logs"]["source"] == "stats.nba.com"
+    again = run.ingest({"game_logs": {"season": "2090-91"}})
+    assert again["game_logs"]["rows_unchanged"] == 1
+
+
+def test_simulated_facts_are_labelled_where_they_show(ingested):
+    record = ingested._instance.get_latest_materialization_event(dg.AssetKey("game_logs"))
+    metadata = record.asset_materialization.metadata
+    assert metadata["simulated"].value is True
+    assert metadata["source"].value == "simulated-8"
+
+
+def test_a_name_that_does_not_resolve_is_reported_and_kept_without_an_id(slate_run, tmp_path):
+    lines = tmp_path / "lines.csv"
+    lines.write_text(
+        "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
+        "e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Over,20.5,-110\n"
+        "e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Under,20.5,-110\n",
+        "utf-8",
+    )
+    done = slate_run.ingest({"prop_lines": {"path": str(lines)}})["prop_lines"]
+    assert done["unresolved_names"] == 1
+    assert "No Body" in done["unresolved"]
+    stored = slate_run.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()
+    assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2090-10-22")]
