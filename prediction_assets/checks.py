@@ -11,8 +11,9 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.predictions import NOT_EMPTY
+from prediction_assets.assets.predictions import ENOUGH_STAGED, NOT_EMPTY
 from prediction_assets.batch_state.port import BatchNotOpen, Outcome, Progress
+from prediction_assets.crash_points import reached
 from prediction_assets.forecasting.recommendation import RECOMMENDATION_SQL
 from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
@@ -125,7 +126,7 @@ _BLOCKING: dict[Callable[[SlateFacts], dg.AssetCheckResult], bool] = {
 }
 _JUDGES = {judge.__name__: judge for judge in _BLOCKING}
 
-CHECK_KEYS = [dg.AssetCheckKey(PREDICTIONS_ASSET, name) for name in (NOT_EMPTY, *_JUDGES)]
+CHECK_KEYS = [dg.AssetCheckKey(PREDICTIONS_ASSET, name) for name in (NOT_EMPTY, ENOUGH_STAGED, *_JUDGES)]
 """Every check whose evaluation a completion waits for."""
 
 
@@ -162,3 +163,4 @@ with preview_features():
         for key in sorted(context.selected_asset_check_keys, key=lambda key: key.name):
             result: dict[str, Any] = _JUDGES[key.name](facts)._asdict()
             yield dg.AssetCheckResult(**{**result, "asset_key": key.asset_key, "check_name": key.name})
+        reached("checks_evaluated")

@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import Enum
 
 from prediction_assets.batch_state.port import Completion, Outcome, Progress
+from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.warehouse.port import Consolidation, MissingPlayer, NoPartsStaged, Receipt
 
 UNSETTLED = "unsettled"
@@ -65,15 +66,27 @@ def _digest(progress: Progress, identity: Callable[[Completion], str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def plan(progress: Progress, receipts: Iterable[Receipt]) -> Consolidation:
+class TooFewStaged(PredictionAssetsError):
+    """So few expected players have rows that the slate isn't worth announcing; nothing was touched."""
+
+
+def plan(
+    progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_share: float = 0.0
+) -> Consolidation:
     """Return the MERGE that a batch's outcomes call for.
 
     Parts that an earlier receipt covers are left out: they may have been dropped already, and their rows
     are in the table. A skipped player's earlier rows go out of force; those of a player who failed or
     hasn't settled stay, as the best there is.
 
+    Args:
+        progress: the batch as it stands.
+        receipts: the slate's receipts so far.
+        minimum_staged_share: share of the players who weren't skipped that must have rows, 0 to 1.
+
     Raises:
         NoPartsStaged: no expected player has staged rows.
+        TooFewStaged: fewer have than the minimum share.
     """
     batch = progress.batch
     covered = {part["part_id"] for receipt in receipts for part in receipt.parts}
@@ -99,6 +112,13 @@ def plan(progress: Progress, receipts: Iterable[Receipt]) -> Consolidation:
         )
     skipped = progress.count(Outcome.SKIPPED)
     failed = len(batch.expected) - len(staged) - skipped
+    if len(staged) < minimum_staged_share * (len(staged) + failed):
+        raise TooFewStaged(
+            f"slate {batch.slate}: only {len(staged)} of {len(staged) + failed} players have staged rows, less "
+            f"than {minimum_staged_share:.0%} ({_reasons(missing)}); the target was not touched and every part "
+            f"kept. Materialize the missing players' staged_predictions partitions, or lower "
+            "PREDICTION_ASSETS_MINIMUM_STAGED_SHARE"
+        )
     return Consolidation(
         slate=batch.slate,
         league=batch.league,

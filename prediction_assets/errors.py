@@ -12,6 +12,10 @@ class PredictionAssetsError(Exception):
     """Base of every error whose message is written for the person who has to act on it."""
 
 
+class TransientError(PredictionAssetsError):
+    """Something that may work a moment later: a step tries again before it calls it a failure."""
+
+
 class BadInput(PredictionAssetsError):
     """A file or a value from outside was refused; nothing of it was stored.
 

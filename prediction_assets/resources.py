@@ -4,8 +4,9 @@ An asset asks for the resource and gets the port from it. The fields are what th
 https://docs.dagster.io/guides/build/external-resources
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
@@ -99,6 +100,12 @@ class SettingsResource(dg.ConfigurableResource):
     player_aliases: str | None = Field(default=None, description="CSV of name, player_id")
     simulated_players: int = Field(description="expected players of the simulated slate")
     deadline_minutes: int = Field(description="minutes until a slate is consolidated as it is")
+    deadline_local_time: str | None = Field(default=None, description="a deadline by the clock, HH:MM")
+    roster_time_zone: str = Field(description="time zone of deadline_local_time")
+    minimum_staged_share: float = Field(
+        description="share of players that must be staged to announce a slate"
+    )
+    staging_attempts: int = Field(description="attempts at a part before its player counts as failed")
     history_days: int = Field(description="days of game logs that the systems are fitted on")
     pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
     staging_threads: int = Field(description="parts written at the same time")
@@ -106,6 +113,17 @@ class SettingsResource(dg.ConfigurableResource):
     def now(self) -> datetime:
         """Return the current time; a test replaces it."""
         return datetime.now(UTC)
+
+    def deadline(self, opened_at: datetime) -> datetime:
+        """Return when a batch is consolidated as it is: the earlier of minutes after opening and the clock's."""
+        by_minutes = opened_at + timedelta(minutes=self.deadline_minutes)
+        if self.deadline_local_time is None:
+            return by_minutes
+        hour, minute = map(int, self.deadline_local_time.split(":"))
+        local = opened_at.astimezone(ZoneInfo(self.roster_time_zone))
+        by_clock = local.replace(hour=hour, minute=minute, second=0, microsecond=0).astimezone(UTC)
+        # Opened after the clock's deadline, a batch still gets its minutes.
+        return min(by_minutes, by_clock) if by_clock > opened_at else by_minutes
 
 
 def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:

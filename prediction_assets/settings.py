@@ -6,7 +6,6 @@ import. No other module reads the environment.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -50,6 +49,13 @@ class Settings(BaseSettings):
     deadline_minutes: Annotated[
         int, Field(ge=1, description="minutes after opening until a slate is consolidated as it is")
     ] = 30
+    deadline_local_time: Annotated[
+        str | None,
+        Field(
+            pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+            description="a deadline by the clock, HH:MM in roster_time_zone",
+        ),
+    ] = None
     history_days: Annotated[
         int, Field(ge=30, description="days of game logs before the slate that the systems are fitted on")
     ] = 730
@@ -59,6 +65,17 @@ class Settings(BaseSettings):
     ] = 0.05
 
     staging_threads: Annotated[int, Field(ge=1, le=64, description="parts written at the same time")] = 4
+    staging_attempts: Annotated[
+        int, Field(ge=1, le=10, description="attempts at a part before its player counts as failed")
+    ] = 3
+    minimum_staged_share: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="share of the players not skipped that must be staged to merge and announce",
+        ),
+    ] = 0.8
     staging_run_size: Annotated[
         int, Field(ge=1, description="players per staging run that the sensor requests")
     ] = 5000
@@ -89,11 +106,6 @@ class Settings(BaseSettings):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"{name!r} is not a time zone such as America/Los_Angeles") from error
         return name
-
-    @property
-    def deadline(self) -> timedelta:
-        """How long after its opening a slate is consolidated as it is."""
-        return timedelta(minutes=self.deadline_minutes)
 
     @property
     def dagster_home(self) -> Path:

@@ -7,7 +7,9 @@ outbox both live in it; each brings its own tables.
 
 from __future__ import annotations
 
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,20 +29,37 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
     Raises:
         StateUnreadable: not a database, damaged, or not permitted.
     """
+    connection = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.executescript(schema)
     except (sqlite3.DatabaseError, OSError) as error:
+        if connection is not None:
+            connection.close()
         raise StateUnreadable(
             f"{path}: {error}; nothing was changed. Check that this user may write there, "
             "or restore the file from a backup"
         ) from error
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    # Processes that open a new file at the same moment are told "locked" at once, whatever the busy timeout.
+    deadline = time.monotonic() + _BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311
+        else:
+            return
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from prediction_assets.batch_state.port import Completion, Outcome, Progress
-from prediction_assets.consolidation import Step, content_digest, next_step, plan, receipt_id
+from prediction_assets.consolidation import Step, TooFewStaged, content_digest, next_step, plan, receipt_id
 from prediction_assets.warehouse.port import MergeCounts, NoPartsStaged, PartRef, Receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
 
@@ -95,3 +95,23 @@ def test_nobody_staged_is_an_error_that_says_why_and_what_to_do():
     )
     with pytest.raises(NoPartsStaged, match=r"none of 3 .*OSError: disk.*Materialize staged_predictions"):
         plan(nobody, ())
+
+
+@pytest.mark.parametrize(
+    ("completions", "enough"),
+    [
+        ([staged(part(1)), staged(part(2)), outcome(3, Outcome.FAILED)], False),
+        ([staged(part(1)), staged(part(2)), outcome(3, Outcome.SKIPPED)], True),
+        ([staged(part(1)), staged(part(2)), staged(part(3))], True),
+        ([staged(part(1))], False),
+    ],
+)
+def test_below_the_minimum_share_a_slate_is_not_merged_and_a_skipped_player_does_not_count(
+    completions, enough
+):
+    progress = progress_of(batch(), *completions)
+    if enough:
+        assert plan(progress, (), minimum_staged_share=0.8).parts
+    else:
+        with pytest.raises(TooFewStaged, match="less than 80%"):
+            plan(progress, (), minimum_staged_share=0.8)

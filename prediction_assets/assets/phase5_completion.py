@@ -10,6 +10,7 @@ from pydantic import Field
 from prediction_assets.assets.describing import OWNERS, PUBLISHING, is_simulated
 from prediction_assets.assets.predictions import RECEIPT_ID
 from prediction_assets.checks import CHECK_KEYS
+from prediction_assets.crash_points import reached
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.gates import Gate, materialization_of_receipt, verdict
 from prediction_assets.messaging.message import completion_message, event_id
@@ -91,10 +92,13 @@ def phase5_completion(
             ),
         )
     )
+    reached("outbox_written")
     published_before = entry.message_id is not None
     if not published_before:
         message_id = messaging.publisher.publish(entry.message)
+        reached("published")
         entry = outbox.mark_published(entry.event_id, message_id, settings.now())
+        reached("publish_recorded")
     context.log.info(
         "slate %s: completion %s %s as %s",
         slate, entry.event_id, "was published before" if published_before else "published", entry.message_id,

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated
 from prediction_assets.batch_state.port import BatchNotOpen
+from prediction_assets.crash_points import reached
 from prediction_assets.forecasting.features import (
     FEATURE_COLUMNS,
     FEATURES_SQL,
@@ -68,7 +69,9 @@ def player_features(
         [("game_date", "ascending"), ("game_id", "ascending"), ("player_id", "ascending")]
     )
     snapshot_id = port.snapshots.write(slate, players, history)
+    reached("features_written")
     state.pin_features(slate, snapshot_id)
+    reached("features_pinned")
     context.log.info(
         "slate %s: feature snapshot %s, %d players, %d past player-games",
         slate, snapshot_id, players.num_rows, history.num_rows,

@@ -1,8 +1,8 @@
 """The fan-in: a slate's parts merged into the predictions table, idempotently, with a receipt.
 
 The asset decides nothing itself: :mod:`prediction_assets.consolidation` says what to merge and the warehouse
-merges it in one transaction. Its blocking check ``predictions_not_empty`` is evaluated in the same step, so
-that it is red even when there was nothing to materialize.
+merges it in one transaction. The blocking checks ``predictions_not_empty`` and ``enough_players_staged``
+are evaluated in the same step, so that they are red even when there was nothing to materialize.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from prediction_assets.assets.describing import (
     table_metadata,
 )
 from prediction_assets.batch_state.port import BatchNotOpen, Progress
-from prediction_assets.consolidation import plan
+from prediction_assets.consolidation import TooFewStaged, plan
+from prediction_assets.crash_points import reached
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
@@ -31,6 +32,7 @@ from prediction_assets.warehouse.port import NoPartsStaged, Receipt, Warehouse
 from prediction_assets.warehouse.tables import PREDICTIONS
 
 NOT_EMPTY = "predictions_not_empty"
+ENOUGH_STAGED = "enough_players_staged"
 RECEIPT_ID = "receipt_id"
 """Metadata key under which a materialization names its receipt."""
 
@@ -81,7 +83,15 @@ with preview_features():
                 partitions_def=SLATES,
                 description="Fails on 0 staged rows and on 0 active rows in the table for the slate. Staging is "
                 "kept, nothing is announced.",
-            )
+            ),
+            dg.AssetCheckSpec(
+                ENOUGH_STAGED,
+                asset="predictions",
+                blocking=True,
+                partitions_def=SLATES,
+                description="Fails when fewer of the players who weren't skipped are staged than the minimum "
+                "share in the settings. Nothing is merged or announced, staging is kept.",
+            ),
         ],
     )
     def predictions(
@@ -105,18 +115,21 @@ with preview_features():
         _require_settled(progress, settings, before_deadline=config.before_deadline)
         port = warehouse.port
         try:
-            work = plan(progress, port.receipts(slate))
-        except NoPartsStaged as error:
+            work = plan(progress, port.receipts(slate), minimum_staged_share=settings.minimum_staged_share)
+        except (NoPartsStaged, TooFewStaged) as error:
             yield dg.AssetCheckResult(
-                passed=False, check_name=NOT_EMPTY, description=str(error), metadata={"staged_rows": 0}
+                passed=not isinstance(error, NoPartsStaged), check_name=NOT_EMPTY, description=str(error)
             )
+            yield dg.AssetCheckResult(passed=False, check_name=ENOUGH_STAGED, description=str(error))
             raise
         context.log.info(
             "slate %s: %d of %d players staged, %d parts to merge",
             slate, len(work.staged_player_ids), work.expected_players, len(work.parts),
         )  # fmt: skip
         receipt = port.merge(work)
+        reached("merge_committed")
         batch_state.port.mirror_receipt(receipt)
+        reached("receipt_mirrored")
         context.log.info(
             "slate %s: MERGE %d staged = %d inserted + %d updated + %d unchanged, %d superseded, %.0f ms",
             slate, receipt.rows_staged, receipt.rows_inserted, receipt.rows_updated, receipt.rows_unchanged,
@@ -129,7 +142,16 @@ with preview_features():
                     passed=receipt.rows > 0,
                     check_name=NOT_EMPTY,
                     metadata={"rows": receipt.rows, "staged_rows": receipt.rows_staged},
-                )
+                ),
+                dg.AssetCheckResult(
+                    passed=True,
+                    check_name=ENOUGH_STAGED,
+                    metadata={
+                        "staged": receipt.staged_players,
+                        "not_skipped": receipt.expected_players - receipt.skipped_players,
+                        "minimum_share": settings.minimum_staged_share,
+                    },
+                ),
             ],
         )
 

@@ -5,7 +5,7 @@ follows is asked for by the sensors, from what this asset left in batch state.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -13,6 +13,7 @@ from pydantic import Field
 
 from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated, markdown_table
 from prediction_assets.batch_state.port import Batch, BatchConflict, ExpectedPlayer
+from prediction_assets.crash_points import reached
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.keys import parse_slate, player_key, slate_key
 from prediction_assets.partitions import SLATE_PLAYERS, SLATES
@@ -119,7 +120,7 @@ def slate_roster(
     if not games:
         _require_in_schedule(port, slate)
         context.log.info("slate %s: no games, nothing to predict", slate)
-        state.open(_batch(slate, "", 0, (), now, settings.deadline_minutes))
+        state.open(_batch(slate, "", 0, (), now, settings.deadline(now)))
         return dg.MaterializeResult(metadata={"slate": slate, "games": 0, "expected_players": 0})
 
     league = _league(games, slate)
@@ -133,7 +134,7 @@ def slate_roster(
             f"slate {slate}: {len(games)} games, but no game log before it expects anybody "
             f"({len(candidates)} candidates); ingest the game logs of the weeks, or the season, before"
         )
-    batch = _batch(slate, league, len(games), players, now, settings.deadline_minutes)
+    batch = _batch(slate, league, len(games), players, now, settings.deadline(now))
     earlier = state.progress(slate)
     if earlier is not None and earlier.batch.expected != players and not config.reopen:
         state.open(batch)  # says what differs
@@ -145,8 +146,10 @@ def slate_roster(
     context.instance.add_dynamic_partitions(
         SLATE_PLAYERS.name or "", [player_key(slate, p.slug) for p in players]
     )
+    reached("keys_registered")
     changed = earlier is not None and earlier.batch.expected != players
     opened = state.reopen(batch) if changed and config.reopen else state.open(batch)
+    reached("batch_opened")
     context.log.info(
         "slate %s: batch %s open, %d games, %d expected players, deadline %s",
         slate, opened.batch_id, len(games), len(players), opened.deadline.isoformat(),
@@ -182,7 +185,7 @@ def _batch(
     games: int,
     players: tuple[ExpectedPlayer, ...],
     now: datetime,
-    deadline_minutes: int,
+    deadline: datetime,
 ) -> Batch:
     return Batch(
         slate=slate,
@@ -190,6 +193,6 @@ def _batch(
         league=league,
         games=games,
         opened_at=now,
-        deadline=now + timedelta(minutes=deadline_minutes),
+        deadline=deadline,
         expected=players,
     )

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
 import pyarrow as pa
+import tenacity
 
 from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, ExpectedPlayer, Outcome, Progress
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.crash_points import reached
+from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.forecasting.lines import MarketLine, choose_market_lines
 from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.keys import parse_slate, player_key
@@ -75,18 +77,14 @@ def staged_predictions(
     def settle(player: ExpectedPlayer) -> Completion:
         part, outcome, reason = None, Outcome.SKIPPED, NO_FEATURES
         if player.slug in parts:
-            try:
-                part, outcome, reason = (
-                    port.parts.write(slate, player.slug, parts[player.slug]),
-                    Outcome.STAGED,
-                    "",
-                )
-            except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
-                outcome, reason = Outcome.FAILED, f"{type(error).__name__}: {error}"
+            part, reason = _write(port, slate, player.slug, parts[player.slug], settings.staging_attempts)
+            outcome = Outcome.FAILED if part is None else Outcome.STAGED
         completion = Completion(
             slate, player.slug, outcome, context.run.run_id, settings.now(), reason=reason, part=part
         )
+        reached("part_written")
         state.record([completion])
+        reached("completion_recorded")
         return completion
 
     failed: list[Completion] = []
@@ -107,6 +105,23 @@ def staged_predictions(
             metadata={"failed_players": [f"{c.player_slug}: {c.reason}" for c in failed[:50]]},
             allow_retries=False,
         )
+
+
+def _write(
+    port: Warehouse, slate: str, slug: str, rows: pa.Table, attempts: int
+) -> tuple[PartRef | None, str]:
+    """Write one part, again with a growing pause while the error may pass; return it, or None and why not."""
+    again = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=5.0),
+        retry=tenacity.retry_if_exception_type((OSError, TransientError)),
+        reraise=True,
+    )
+    try:
+        return again(port.parts.write, slate, slug, rows), ""
+    except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
+        tried = again.statistics.get("attempt_number", 1)
+        return None, f"{type(error).__name__}: {error} ({tried} attempts)"
 
 
 def _forecast(

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from prediction_assets.assets.describing import FAN_IN, OWNERS
+from prediction_assets.crash_points import reached
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import WarehouseResource
 
@@ -24,11 +25,11 @@ def staging_cleanup(context: dg.AssetExecutionContext, warehouse: WarehouseResou
     slate, port = context.partition_key, warehouse.port
     covered = {part["part_id"] for receipt in port.receipts(slate) for part in receipt.parts}
     staged = port.parts.staged(slate)
-    dropped = [
-        slug
-        for slug, part_id in staged.items()
-        if part_id in covered and port.parts.drop(slate, slug, part_id)
-    ]
+    dropped = []
+    for slug, part_id in staged.items():
+        if part_id in covered and port.parts.drop(slate, slug, part_id):
+            dropped.append(slug)
+            reached("part_dropped")
     kept = sorted(staged.keys() - set(dropped))
     context.log.info("slate %s: %d parts dropped, %d kept", slate, len(dropped), len(kept))
     return dg.MaterializeResult(

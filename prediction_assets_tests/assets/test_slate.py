@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from prediction_assets.assets.phase5_completion import NothingToAnnounce
 from prediction_assets.assets.predictions import NotSettled
 from prediction_assets.assets.slate_roster import NobodyExpected
 from prediction_assets.batch_state.port import BatchConflict, Outcome
+from prediction_assets.consolidation import TooFewStaged
 from prediction_assets.errors import BadInput
 from prediction_assets.forecasting.predictions import ROWS_PER_PLAYER
 from prediction_assets.keys import player_key
@@ -266,14 +267,60 @@ def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(ing
     assert ingested.announce(again).message["status"] == "success"
 
 
-def test_a_consolidation_waits_for_staging_unless_it_is_told_not_to(ingested):
+def test_too_few_staged_players_merge_nothing_and_keep_staging(ingested, monkeypatch):
     progress = ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:6]])
-    with pytest.raises(NotSettled, match="2 of 8 players haven't settled"):
+    with pytest.raises(TooFewStaged, match="only 6 of 8"):
+        ingested.consolidate(SIMULATED, before_deadline=True)
+    assert evaluation(ingested, "enough_players_staged").passed is False
+    assert evaluation(ingested, "predictions_not_empty").passed is True
+    assert (rows(ingested), len(ingested.warehouse.parts.staged(SIMULATED))) == ([], 6)
+
+
+def test_a_write_that_fails_for_a_moment_is_tried_again(ingested, monkeypatch):
+    from prediction_assets.warehouse.parquet import ParquetParts
+
+    real, failures = ParquetParts.write, {}
+
+    def flaky(self, slate, slug, table):
+        failures[slug] = failures.get(slug, 0) + 1
+        if failures[slug] < 3:
+            raise OSError(5, "Input/output error")
+        return real(self, slate, slug, table)
+
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    monkeypatch.setattr(ParquetParts, "write", flaky)
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
+    assert ingested.stage(SIMULATED)
+    assert ingested.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS
+
+
+@pytest.mark.parametrize(
+    ("clock", "opened_at", "deadline"),
+    [
+        (None, "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
+        ("07:10", "2026-01-02T15:00+00:00", "2026-01-02T15:10+00:00"),
+        ("07:45", "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
+        ("06:00", "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
+    ],
+)
+def test_the_deadline_is_minutes_after_opening_or_the_clock_s_whichever_is_first(
+    tmp_path, clock, opened_at, deadline
+):
+    resource = build_resources(load_settings(home=tmp_path, deadline_local_time=clock))["settings"]
+    assert resource.deadline(datetime.fromisoformat(opened_at)) == datetime.fromisoformat(deadline)
+
+
+def test_a_consolidation_waits_for_staging_unless_it_is_told_not_to(ingested):
+    progress = ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
+    with pytest.raises(NotSettled, match="1 of 8 players haven't settled"):
         ingested.consolidate(SIMULATED)
     receipt = ingested.consolidate(SIMULATED, before_deadline=True)
-    assert (receipt.status, receipt.staged_players, receipt.failed_players) == ("partial", 6, 2)
+    assert (receipt.status, receipt.staged_players, receipt.failed_players) == ("partial", 7, 1)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before_it_went_out", "after_it_went_out"])

@@ -95,14 +95,14 @@ def test_a_player_staged_anew_asks_for_another_consolidation(finished):
 def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ingested, monkeypatch):
     progress = ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
-    ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:5]])
+    ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
     assert requested(tick(ingested, CONSOLIDATION)) == []
     late = progress.batch.deadline + timedelta(seconds=1)
     monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: late)
     (request,) = requested(tick(ingested, CONSOLIDATION))
     assert request.partition_key == SIMULATED
     receipt = ingested.consolidate(SIMULATED)
-    assert (receipt.status, receipt.staged_players) == ("partial", 5)
+    assert (receipt.status, receipt.staged_players) == ("partial", 7)
     assert requested(tick(ingested, CONSOLIDATION)) == []
     assert requested(tick(ingested, STAGING)) == []
 
