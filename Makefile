@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help run dev test test-fast lint format lock clean
+LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
+
+.PHONY: help run dev test test-fast lint format lock emulators clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,11 +35,11 @@ format: $(VENV)/.dev  ## rewrite the code as `make lint` wants it
 
 lock: $(VENV)/.dev  ## renew the locked versions within the ranges of pyproject.toml
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--python-version 3.11 --custom-compile-command "make lock" -o requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--python-version 3.11 --custom-compile-command "make lock" --all-extras -c requirements.txt \
-		-o requirements-dev.txt
+	$(LOCK) --all-extras -o requirements-dev.txt
+	$(LOCK) -c requirements-dev.txt -o requirements.txt
+
+emulators: $(VENV)/.dev  ## the three Google Cloud emulators, until Ctrl-C; prints what to export
+	$(BIN)/python -m prediction_assets_tests.emulators
 
 clean:  ## remove the environment and all local state
 	rm -rf $(VENV) .prediction_assets build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -196,6 +198,35 @@ def dev(
     os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606  our own arguments, no shell
 
 
+gcp_app = typer.Typer(help="Prepare the Google Cloud project of the gcp profile.", no_args_is_help=True)
+app.add_typer(gcp_app, name="gcp")
+
+
+@gcp_app.command("set-up")
+def gcp_set_up() -> None:
+    """Create the datasets, tables, topics and subscriptions that are missing; safe to repeat."""
+    settings = load_settings()
+    if settings.profile != "gcp":
+        raise BadInput(
+            "PREDICTION_ASSETS_PROFILE", f"{settings.profile!r} has nothing to set up", hint="set it to gcp"
+        )
+    from prediction_assets.gcp_resources import gcp_resources
+
+    stores = gcp_resources(settings)
+    stores["warehouse"].port.set_up()
+    typer.echo(f"BigQuery: datasets and tables of {stores['warehouse'].port.output_table} are as declared")
+    done = stores["messaging"].set_up()
+    for path in (done.topic, done.subscription, done.dead_letter_topic, done.dead_letter_subscription):
+        state = (
+            "created"
+            if path in done.created
+            else "brought in line"
+            if path in done.mended
+            else "as it should be"
+        )
+        typer.echo(f"Pub/Sub: {path}: {state}")
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
@@ -274,22 +305,23 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
         console=console, transient=False, disable=not console.is_terminal,
     )  # fmt: skip
     stop = threading.Event()
-    watched: dict[str, Any] = {}
+    watched: tuple[str, TaskID, datetime] | None = None  # replaced as a whole: two threads see it
 
     def watch() -> None:
         while not stop.wait(0.2):
-            if watched:
-                settled = runner.settled_since(watched["slate"], watched["since"])
-                bar.update(watched["task"], completed=settled)
+            if watched is not None:
+                slate, task, since = watched
+                bar.update(task, completed=runner.settled_since(slate, since))
 
     def on_stage(stage: str, progress: BatchProgress | None) -> None:
+        nonlocal watched
+        watched = None
         for task in bar.task_ids:
             bar.update(task, completed=bar.tasks[task].total)
-        watched.clear()
         total = len(progress.batch.expected) if progress is not None and stage == "staging" else 1
         task = bar.add_task(stage, total=total)
         if progress is not None and stage == "staging":
-            watched.update(slate=progress.batch.slate, task=task, since=runner.now())
+            watched = (progress.batch.slate, task, runner.now())
         if not console.is_terminal:
             console.print(f"{stage} ...", highlight=False)
 
@@ -373,8 +405,8 @@ def _show_summary(result: SlateResult) -> None:
     )
     for missing in receipt.missing[:10]:
         table.add_row(missing["outcome"], f"{missing['player_slug']}: {missing['reason']}")
-    same = event.receipt_id != receipt.receipt_id
-    table.add_row("completion", f"{event.event_id}{' (nothing new, not published again)' if same else ''}")
+    again = "" if result.published else " (nothing new, not published again)"
+    table.add_row("completion", f"{event.event_id}{again}")
     table.add_row("receipt", receipt.receipt_id)
     _console().print(table)
 

@@ -37,6 +37,9 @@ ASSETS = [
 ]
 
 
+_GCP_KINDS = {"duckdb": "bigquery", "parquet": "bigquery", "sqlite": "firestore", "json": "pubsub"}
+
+
 def build_defs(
     settings: Settings | None = None, resources: Mapping[str, object] | None = None
 ) -> dg.Definitions:
@@ -48,7 +51,7 @@ def build_defs(
     """
     settings = settings or load_settings()
     return dg.Definitions(
-        assets=ASSETS,
+        assets=[_for_profile(asset, settings) for asset in ASSETS],
         asset_checks=[predictions_checks],
         jobs=JOBS,
         schedules=[daily_roster(settings)],
@@ -58,6 +61,18 @@ def build_defs(
         executor=dg.in_process_executor,
         metadata={"version": __version__, "profile": settings.profile},
     )
+
+
+def _for_profile(asset: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDefinition:
+    """Name the stores that the profile really uses, and split a slate's staging over runs where it has many."""
+    if settings.profile == "local":
+        return asset
+    renamed = asset.map_asset_specs(
+        lambda spec: spec.replace_attributes(kinds={_GCP_KINDS.get(kind, kind) for kind in spec.kinds})
+    )
+    if asset is not staged_predictions:
+        return renamed
+    return renamed.with_attributes(backfill_policy=dg.BackfillPolicy.multi_run(settings.players_per_run))
 
 
 @dg.definitions

@@ -1,77 +1,59 @@
 """Dagster resources: thin configuration over the ports, nothing else.
 
-An asset asks for the resource and gets the port from it. The fields are what the UI shows under Resources.
+An asset asks for the resource and gets the port from it. What a profile puts behind them is in
+:mod:`.local_resources` and :mod:`.gcp_resources`; the fields are what the UI shows under Resources.
 https://docs.dagster.io/guides/build/external-resources
 """
 
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
 
 from prediction_assets.batch_state.port import BatchState
-from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.ingestion.nba_api_source import (
     GameLogClient,
     NbaApiGameLogs,
     NbaApiSchedule,
     ScheduleClient,
 )
-from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
 from prediction_assets.messaging.port import Outbox, Publisher
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import Warehouse
 
 
-class WarehouseResource(dg.ConfigurableResource):
+class WarehouseResource(dg.ConfigurableResource, ABC):
     """Where facts, parts, features and predictions are kept."""
 
-    database: str = Field(description="DuckDB file")
-    staging: str = Field(description="folder of the parts, one Parquet file per slate player")
-    features: str = Field(description="folder of the feature snapshots")
-    lock_timeout_seconds: float = Field(description="how long a step waits for another process")
-
     @property
+    @abstractmethod
     def port(self) -> Warehouse:
         """The warehouse."""
-        return DuckDBWarehouse(
-            Path(self.database),
-            ParquetParts(Path(self.staging), self.lock_timeout_seconds),
-            ParquetSnapshots(Path(self.features)),
-            self.lock_timeout_seconds,
-        )
 
 
-class BatchStateResource(dg.ConfigurableResource):
+class BatchStateResource(dg.ConfigurableResource, ABC):
     """Who is expected on a slate, and what became of each."""
 
-    file: str = Field(description="SQLite file")
-
     @property
+    @abstractmethod
     def port(self) -> BatchState:
         """The batch state."""
-        return SqliteBatchState(Path(self.file))
 
 
-class MessagingResource(dg.ConfigurableResource):
+class MessagingResource(dg.ConfigurableResource, ABC):
     """The outbox of Phase 5 completions and where they are delivered."""
 
-    file: str = Field(description="SQLite file that remembers the events")
-    directory: str = Field(description="folder in which each delivered event is one JSON file")
-
     @property
+    @abstractmethod
     def outbox(self) -> Outbox:
         """The events that were decided, and which of them are delivered."""
-        return SqliteOutbox(Path(self.file))
 
     @property
+    @abstractmethod
     def publisher(self) -> Publisher:
         """Delivers messages."""
-        return FilePublisher(Path(self.directory))
 
 
 class LiveSourceResource(dg.ConfigurableResource):
@@ -128,18 +110,17 @@ class SettingsResource(dg.ConfigurableResource):
 
 def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
     """Return the resources of the settings' profile, keyed as the assets ask for them."""
-    home = settings.home
-    state = str(home / "state.sqlite")
+    if settings.profile == "gcp":
+        from prediction_assets.gcp_resources import gcp_resources  # the cloud clients take seconds to import
+
+        stores = gcp_resources(settings)
+    else:
+        from prediction_assets.local_resources import local_resources
+
+        stores = local_resources(settings)
     shared = set(SettingsResource.model_fields) & set(Settings.model_fields)
     return {
-        "warehouse": WarehouseResource(
-            database=str(home / "warehouse.duckdb"),
-            staging=str(home / "staging"),
-            features=str(home / "features"),
-            lock_timeout_seconds=settings.lock_timeout_seconds,
-        ),
-        "batch_state": BatchStateResource(file=state),
-        "messaging": MessagingResource(file=state, directory=str(home / "outbox")),
+        **stores,
         "live_source": LiveSourceResource(),
         "settings": SettingsResource(**settings.model_dump(mode="json", include=shared)),
     }

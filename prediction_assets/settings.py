@@ -7,15 +7,16 @@ import. No other module reads the environment.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prediction_assets.errors import BadInput
 
 _PREFIX = "PREDICTION_ASSETS_"
+_WHOLE_SLATE = 5000
 
 
 class Settings(BaseSettings):
@@ -24,7 +25,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
     profile: Annotated[
-        Literal["local"], Field(description="embedded DuckDB and SQLite, no account and no server")
+        Literal["local", "gcp"],
+        Field(description="local: embedded DuckDB and SQLite; gcp: BigQuery, Firestore and Pub/Sub"),
     ] = "local"
     home: Annotated[Path, Field(description="the folder that holds all state of the local profile")] = Path(
         ".prediction_assets"
@@ -77,8 +79,9 @@ class Settings(BaseSettings):
         ),
     ] = 0.8
     staging_run_size: Annotated[
-        int, Field(ge=1, description="players per staging run that the sensor requests")
-    ] = 5000
+        int | None,
+        Field(ge=1, description="players per staging run; empty: all of a slate, or 50 in the gcp profile"),
+    ] = None
     lock_timeout_seconds: Annotated[
         float, Field(gt=0, description="how long a step waits for another process at the warehouse")
     ] = 60.0
@@ -91,6 +94,26 @@ class Settings(BaseSettings):
     sensor_lookback_days: Annotated[
         int, Field(ge=1, description="sensors look after batches that were opened within these days")
     ] = 3
+
+    gcp_project: Annotated[
+        str | None, Field(description="project of BigQuery, Firestore and Pub/Sub; needed by the gcp profile")
+    ] = None
+    bigquery_location: Annotated[str, Field(description="location of the datasets and their jobs")] = "US"
+    bigquery_dataset_prefix: Annotated[
+        str, Field(description="put before every dataset's name, such as nba_")
+    ] = ""
+    bigquery_endpoint: Annotated[
+        str | None, Field(description="address of a BigQuery emulator, such as http://127.0.0.1:9050")
+    ] = None
+    firestore_database: Annotated[str, Field(description="Firestore database")] = "(default)"
+    firestore_collection_prefix: Annotated[str, Field(description="put before every collection's name")] = ""
+    pubsub_topic: Annotated[str, Field(description="topic of the Phase 5 completions")] = "phase5-completion"
+    pubsub_subscription: Annotated[
+        str, Field(description="subscription that `prediction-assets gcp set-up` creates for phase 6")
+    ] = "phase5-completion-phase6"
+    pubsub_dead_letter_topic: Annotated[
+        str, Field(description="where completions go that phase 6 couldn't handle five times")
+    ] = "phase5-completion-dead-letter"
 
     @field_validator("home", "game_logs", "prop_lines", "schedule", "player_aliases")
     @classmethod
@@ -106,6 +129,17 @@ class Settings(BaseSettings):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"{name!r} is not a time zone such as America/Los_Angeles") from error
         return name
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.profile == "gcp" and not self.gcp_project:
+            raise ValueError("the gcp profile needs PREDICTION_ASSETS_GCP_PROJECT, the project's id")
+        return self
+
+    @property
+    def players_per_run(self) -> int:
+        """The most players in one staging run."""
+        return self.staging_run_size or (50 if self.profile == "gcp" else _WHOLE_SLATE)
 
     @property
     def dagster_home(self) -> Path:
@@ -123,5 +157,6 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
-        name = _PREFIX + "_".join(str(step) for step in first["loc"]).upper()
-        raise BadInput(name, f"{first['input']!r}: {first['msg']}") from error
+        name = _PREFIX + ("_".join(str(step) for step in first["loc"]).upper() or "PROFILE")
+        shown = f"{first['input']!r}: " if first["loc"] else ""
+        raise BadInput(name, f"{shown}{first['msg'].removeprefix('Value error, ')}") from error

@@ -43,11 +43,16 @@ class StageFailed(PredictionAssetsError):
 
 @dataclass(frozen=True)
 class SlateResult:
-    """How a slate ended: its batch, its newest receipt and its newest event, None where there is none."""
+    """How a slate ended: its batch, its newest receipt and its event, None where there is none.
+
+    Attributes:
+        published: the event was delivered by this run, not by an earlier one.
+    """
 
     progress: Progress
     receipt: Receipt | None
     event: OutboxEntry | None
+    published: bool = False
 
 
 class SlateRun:
@@ -140,7 +145,7 @@ class SlateRun:
         wanted = [player_key(slate, slug) for slug in slugs or [p.slug for p in progress.batch.expected]]
         registered = self._instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
         done = True
-        for first, last in ranges(registered, wanted, self._settings.staging_run_size):
+        for first, last in ranges(registered, wanted, self._settings.players_per_run):
             tags = {SLATE_TAG: slate, RANGE_START_TAG: first, RANGE_END_TAG: last}
             try:
                 self._execute(staging_job.name, tags=tags)
@@ -195,8 +200,11 @@ class SlateRun:
         on_stage("consolidation", progress)
         receipt = self.consolidate(slate)
         on_stage("completion", progress)
+        delivered = {e.event_id for e in self.events(slate) if e.message_id is not None}
         event = self.announce(receipt)
-        return SlateResult(self.progress(slate) or progress, receipt, event)
+        return SlateResult(
+            self.progress(slate) or progress, receipt, event, published=event.event_id not in delivered
+        )
 
     def _execute(
         self,

@@ -21,6 +21,15 @@ from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import PartRef
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION
+from prediction_assets_tests.homes import finished, finished_home, ingested, ingested_home, open_home
+
+__all__ = [
+    "finished",
+    "finished_home",
+    "ingested",
+    "ingested_home",
+    "open_home",
+]  # fixtures of the whole suite
 
 SLATE = "2026-01-02"
 NOW = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)

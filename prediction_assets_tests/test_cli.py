@@ -11,15 +11,7 @@ from pathlib import Path
 import pytest
 
 from prediction_assets import cli
-from prediction_assets_tests.homes import (  # noqa: F401  fixtures
-    PLAYERS,
-    SIMULATED,
-    finished,
-    finished_home,
-    ingested,
-    ingested_home,
-    open_home,
-)
+from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 LOGS = """SEASON_ID,PLAYER_ID,PLAYER_NAME,TEAM_ID,TEAM_ABBREVIATION,TEAM_NAME,GAME_ID,GAME_DATE,MATCHUP,WL,MIN,FGM,FGA,\
 FG3M,FG3A,FTM,FTA,OREB,DREB,REB,AST,STL,BLK,TOV,PF,PTS,PLUS_MINUS
@@ -74,7 +66,7 @@ def test_without_facts_a_run_takes_the_simulated_league_and_says_so(home, predic
     assert {p.name for p in home.iterdir()} >= {"staging", "features", "outbox", "state.sqlite", "dagster"}
 
 
-def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):  # noqa: F811
+def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
     from prediction_assets_tests.assets.faults import FailingParts
 
     slug = ingested.roster(SIMULATED).batch.expected[0].slug
@@ -93,7 +85,7 @@ def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
     assert f"{slug}: OSError" in out
 
 
-def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_assets):  # noqa: F811
+def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_assets):
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
     code, out, _ = prediction_assets("status", "--slate", "2026-01-02", "--json")
     assert (code, json.loads(out)["batch"]) == (0, "not open")
@@ -143,7 +135,7 @@ def test_a_bad_file_is_refused_by_name_and_row_and_the_warehouse_is_unchanged(
     monkeypatch,
     prediction_assets,
     text,
-    message,  # noqa: F811
+    message,
 ):
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
     count = "SELECT COUNT(*) AS n, SUM(points) AS points FROM facts.game_logs"
@@ -191,7 +183,7 @@ def test_a_home_that_cannot_be_a_folder_is_refused(tmp_path, monkeypatch, predic
     assert "PREDICTION_ASSETS_HOME" in err
 
 
-def test_a_damaged_warehouse_is_named_and_left_as_it_is(ingested, monkeypatch, prediction_assets):  # noqa: F811
+def test_a_damaged_warehouse_is_named_and_left_as_it_is(ingested, monkeypatch, prediction_assets):
     database = ingested._settings.home / "warehouse.duckdb"
     damaged = database.read_bytes()[:4096] + b"\xff" * 4096
     database.write_bytes(damaged)

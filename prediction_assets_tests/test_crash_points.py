@@ -14,7 +14,7 @@ from prediction_assets import crash_points
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
-from prediction_assets_tests.homes import SIMULATED, finished_home, ingested_home  # noqa: F401  fixtures
+from prediction_assets_tests.homes import SIMULATED
 
 ROWS = "SELECT player_id, system, line, content_hash, is_active FROM predictions.player_prop_predictions ORDER BY ALL"
 
@@ -78,7 +78,7 @@ def test_a_slate_that_was_stopped_anywhere_ends_like_an_undisturbed_one(
     fault,
     ingested_home,
     finished_home,
-    tmp_path,  # noqa: F811
+    tmp_path,
 ):
     home = tmp_path / "home"
     shutil.copytree(ingested_home, home)
@@ -99,7 +99,7 @@ def test_a_slate_that_was_stopped_anywhere_ends_like_an_undisturbed_one(
     assert found == expected
 
 
-def test_every_point_is_reached_once_a_slate_in_flow_order(ingested_home, tmp_path):  # noqa: F811
+def test_every_point_is_reached_once_a_slate_in_flow_order(ingested_home, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(ingested_home, home)
     settings = load_settings(home=home)

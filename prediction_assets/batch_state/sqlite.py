@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from prediction_assets.batch_state.freezing import require_same_work
 from prediction_assets.batch_state.port import (
     Batch,
-    BatchConflict,
     BatchNotOpen,
     Completion,
     ExpectedPlayer,
@@ -80,9 +81,7 @@ class SqliteBatchState:
             if earlier is None:
                 _insert(connection, batch)
                 return batch
-        if earlier.expected != batch.expected or earlier.league != batch.league:
-            raise BatchConflict(_difference(earlier, batch))
-        return earlier
+        return require_same_work(earlier, batch)
 
     def reopen(self, batch: Batch) -> Batch:
         """Replace a slate's expected players; outcomes of players who stay expected are kept."""
@@ -130,8 +129,7 @@ class SqliteBatchState:
 
     def progress(self, slate: str) -> Progress | None:
         """Return the slate's batch as it stands, None when it was never opened."""
-        connection = connect(self._path, _SCHEMA)
-        try:
+        with self._reading(f"slate {slate}") as connection:
             connection.execute("BEGIN")  # one consistent view of the three tables
             batch = _batch(connection, slate)
             if batch is None:
@@ -146,22 +144,13 @@ class SqliteBatchState:
                 feature_snapshot=pinned.fetchone()["feature_snapshot"],
                 receipt=None if receipt is None else _receipt(receipt["receipt"]),
             )
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            raise StateUnreadable(
-                f"{self._path}: slate {slate}: {error}; nothing was changed. Restore the file from a backup"
-            ) from error
-        finally:
-            connection.close()
 
     def recent_slates(self, since: datetime) -> Sequence[str]:
         """Return the slates whose batch was opened since then, oldest first."""
-        connection = connect(self._path, _SCHEMA)
-        try:
+        with self._reading("recent slates") as connection:
             rows = connection.execute(
                 "SELECT slate FROM batches WHERE opened_at >= ? ORDER BY opened_at, slate", (_text(since),)
             ).fetchall()
-        finally:
-            connection.close()
         return [row["slate"] for row in rows]
 
     def mirror_receipt(self, receipt: Receipt) -> None:
@@ -180,6 +169,18 @@ class SqliteBatchState:
                     ),
                 },
             )
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[sqlite3.Connection]:
+        connection = connect(self._path, _SCHEMA)
+        try:
+            yield connection
+        except (sqlite3.DatabaseError, KeyError, ValueError, TypeError) as error:
+            raise StateUnreadable(
+                f"{self._path}: {what}: {error}; nothing was changed. Restore the file from a backup"
+            ) from error
+        finally:
+            connection.close()
 
 
 def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
@@ -251,21 +252,6 @@ def _receipt(text: str) -> Receipt:
             "parts": tuple(values["parts"]),
             "missing": tuple(values["missing"]),
         }
-    )
-
-
-def _difference(earlier: Batch, later: Batch) -> str:
-    before, after = {p.slug for p in earlier.expected}, {p.slug for p in later.expected}
-    added, dropped = sorted(after - before), sorted(before - after)
-    changes = [
-        f"{verb} {len(slugs)} ({', '.join(slugs[:3])}{', ...' if len(slugs) > 3 else ''})"
-        for verb, slugs in (("add", added), ("drop", dropped))
-        if slugs
-    ] or ["change a player's team, opponent or game"]
-    return (
-        f"slate {later.slate}: its batch was opened at {_text(earlier.opened_at)} with {len(before)} expected "
-        f"players and is frozen; the facts now would {' and '.join(changes)}. "
-        f"To take that over, materialize slate_roster with reopen: true, or run with --reopen"
     )
 
 

@@ -35,6 +35,11 @@ def completion_schema() -> dict[str, Any]:
     return schema
 
 
+def completion_schema_version() -> str:
+    """Return the version at the end of the schema's ``$id``, a whole number such as ``"1"``."""
+    return str(completion_schema()["$id"]).rpartition(":")[2]
+
+
 def validate_completion(message: Mapping[str, Any]) -> None:
     """Check a completion message, as its producer or as a consumer.
 

@@ -136,7 +136,7 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
                     continue
                 registered = instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
                 wanted = [player_key(batch.slate, slug) for slug in progress.unsettled]
-                for first, last in ranges(registered, wanted, settings.staging_run_size):
+                for first, last in ranges(registered, wanted, settings.players_per_run):
                     yield request(
                         instance, f"staging:{batch.batch_id}:{first}..{last}", settings.request_attempts, now,
                         job_name=staging_job.name,

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.warehouse.tables import Table
 
 
-class WarehouseBusy(PredictionAssetsError):
+class WarehouseBusy(TransientError):
     """Another process kept the warehouse for longer than we were told to wait."""
 
 

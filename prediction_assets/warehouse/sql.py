@@ -6,8 +6,11 @@ Values are always named parameters (``$slate``). Identifiers come from the decla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.warehouse.tables import (
     GAME_LOGS,
     MERGE_COLUMNS,
@@ -19,14 +22,88 @@ from prediction_assets.warehouse.tables import (
     Table,
 )
 
+if TYPE_CHECKING:
+    from sqlglot.expressions import Expr
 
-def render(statement: str, dialect: str) -> str:
-    """Return a statement of this module in another dialect that sqlglot knows, such as ``bigquery``."""
+
+def render(
+    statement: str,
+    dialect: str,
+    relations: Mapping[str, tuple[str, ...]] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> str:
+    """Return a statement of this module in another dialect that sqlglot knows, such as ``bigquery``.
+
+    Args:
+        relations: relation to put in a relation's place, by its name as written here:
+            ``{"facts.game_logs": ("my-project", "nba_facts", "game_logs")}``.
+        variables: script variable to put in a named parameter's place: ``{"slate": "v_slate"}``, or
+            ``{"rows": "after.active"}`` for the field of a struct.
+    """
     if dialect == "duckdb":
         return statement
-    import sqlglot  # half a second to import, and the embedded warehouse never needs it
+    return _rendered(statement, dialect, tuple((relations or {}).items()), tuple((variables or {}).items()))
 
-    return sqlglot.transpile(statement, read="duckdb", write=dialect)[0]
+
+@lru_cache(maxsize=512)
+def is_select(statement: str) -> bool:
+    """Return whether a text in DuckDB's dialect is exactly one statement that only reads."""
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        found = sqlglot.parse(statement, read="duckdb")
+    except sqlglot.errors.SqlglotError:
+        return False
+    return len(found) == 1 and isinstance(found[0], exp.Query)
+
+
+@lru_cache(maxsize=512)
+def _rendered(
+    statement: str,
+    dialect: str,
+    relations: tuple[tuple[str, tuple[str, ...]], ...],
+    variables: tuple[tuple[str, str], ...],
+) -> str:
+    import sqlglot  # half a second to import, and the embedded warehouse never needs it
+    from sqlglot import exp
+
+    try:
+        trees = sqlglot.parse(statement, read="duckdb")
+    except sqlglot.errors.SqlglotError:
+        trees = []
+    tree = trees[0] if len(trees) == 1 else None
+    if tree is None:
+        text = " ".join(statement.split())[:200]
+        raise PredictionAssetsError(f"not one SQL statement in DuckDB's dialect: {text}")
+    in_place_of = dict(relations)
+    for table in list(tree.find_all(exp.Table)):
+        found = in_place_of.get(f"{table.db}.{table.name}" if table.db else table.name)
+        if found is not None:
+            for argument, name in zip(("this", "db", "catalog"), reversed(found), strict=False):
+                table.set(argument, exp.to_identifier(name, quoted=True))
+    named_variables = dict(variables)
+    for parameter in list(tree.find_all(exp.Parameter, exp.Placeholder)):
+        variable = named_variables.get(parameter.name)
+        if variable is not None:
+            parameter.replace(exp.column(*reversed(variable.split("."))))
+    if dialect == "bigquery":
+        _suit_bigquery(tree)
+    return tree.sql(dialect=dialect)
+
+
+def _suit_bigquery(tree: Expr) -> None:
+    """Say what sqlglot leaves as DuckDB has it, in place."""
+    from sqlglot import exp
+
+    # DuckDB's SHA256 gives hexadecimal text, BigQuery's gives bytes.
+    for digest in list(tree.find_all(exp.SHA2)):
+        if not isinstance(digest.parent, exp.LowerHex):
+            digest.replace(exp.LowerHex(this=digest.copy()))
+    # BigQuery has long refused a QUALIFY without a WHERE, GROUP BY or HAVING.
+    for select in tree.find_all(exp.Select):
+        if select.args.get("qualify") and not any(map(select.args.get, ("where", "group", "having"))):
+            select.where("TRUE", copy=False)
 
 
 def create_table(table: Table) -> str:
@@ -79,12 +156,21 @@ def upsert(table: Table, source: str) -> str:
         WHEN NOT MATCHED THEN INSERT ({_names(table.column_names)}) VALUES ({_names(table.column_names, "s.")})"""
 
 
-def delete_replaced(table: Table, source: str, group: Sequence[str]) -> str:
-    """Return the DELETE of rows whose group is in the source while they themselves are not."""
+def _replaced(table: Table, source: str, group: Sequence[str]) -> str:
     return f"""
-        DELETE FROM {table.qualified_name} AS t
+        FROM {table.qualified_name} AS t
         WHERE EXISTS (SELECT 1 FROM {source} AS s WHERE {_same_key(group, "s", "t")})
           AND NOT EXISTS (SELECT 1 FROM {source} AS s WHERE {_same_key(table.key, "s", "t")})"""
+
+
+def count_replaced(table: Table, source: str, group: Sequence[str]) -> str:
+    """Return a SELECT of ``removed``, the rows that :func:`delete_replaced` is going to delete."""
+    return f"SELECT COUNT(*) AS removed {_replaced(table, source, group)}"
+
+
+def delete_replaced(table: Table, source: str, group: Sequence[str]) -> str:
+    """Return the DELETE of rows whose group is in the source while they themselves are not."""
+    return f"DELETE {_replaced(table, source, group)}"
 
 
 # Consolidation -----------------------------------------------------------------------------------
@@ -99,21 +185,33 @@ STAGED = "staged"
 
 STAGED_BY_PLAYER = f"""
     SELECT player_slug, COUNT(*) AS row_count,
-           SHA256(STRING_AGG(content_hash, '' ORDER BY content_hash)) AS content_hash
+           SHA256(STRING_AGG(content_hash, '' ORDER BY content_hash NULLS FIRST)) AS content_hash
     FROM {STAGED} GROUP BY player_slug"""
 
+UNPROMISED_PARTS = f"""
+    WITH found AS (
+        SELECT player_slug || ' ' || CAST(row_count AS VARCHAR) || ' ' || content_hash AS part
+        FROM ({STAGED_BY_PLAYER}) AS staged_by_player
+    ),
+    promised AS (SELECT listed.part FROM UNNEST(CAST($promised AS VARCHAR[])) AS listed(part))
+    SELECT COALESCE(f.part, p.part) AS part
+    FROM found AS f FULL OUTER JOIN promised AS p ON f.part = p.part
+    WHERE f.part IS NULL OR p.part IS NULL"""
+"""Parts as ``slug rows hash`` that are staged but weren't promised, or were promised and aren't staged."""
+
 FAULTY_KEYS = f"""
-    SELECT player_slug, system, CAST(line AS VARCHAR) AS line, COUNT(*) AS row_count
+    SELECT player_slug, system, CAST(line AS VARCHAR) AS line_text, COUNT(*) AS row_count
     FROM {STAGED}
     GROUP BY {", ".join(_KEY)}, player_slug
     HAVING COUNT(*) > 1 OR game_date <> $slate
-    ORDER BY player_slug, system, line LIMIT 5"""
+    ORDER BY player_slug, system, line_text LIMIT 5"""
 
 COUNT_MERGE = f"""
     SELECT
         COUNT(*) AS staged,
         COUNT(CASE WHEN t.system IS NULL THEN 1 END) AS inserted,
-        COUNT(CASE WHEN t.system IS NOT NULL AND (t.content_hash <> s.content_hash OR NOT t.is_active) THEN 1 END) AS updated,
+        COUNT(CASE WHEN t.system IS NOT NULL AND (t.content_hash <> s.content_hash OR NOT t.is_active)
+                   THEN 1 END) AS updated,
         COUNT(CASE WHEN t.content_hash = s.content_hash AND t.is_active THEN 1 END) AS unchanged
     FROM {STAGED} AS s
     LEFT JOIN (SELECT * FROM {_TARGET} WHERE game_date = $slate) AS t ON {_same_key(_KEY, "s", "t")}"""
@@ -136,17 +234,23 @@ SUPERSEDE = f"""
            OR t.player_id NOT IN (SELECT kept.id FROM UNNEST(CAST($kept_player_ids AS BIGINT[])) AS kept(id)))"""
 
 COUNT_SUPERSEDED = f"""
-    SELECT COUNT(*) FROM {_TARGET}
+    SELECT COUNT(*) AS superseded FROM {_TARGET}
     WHERE game_date = $slate AND receipt_id = $receipt_id AND NOT is_active"""
 
 COUNT_AFTER_MERGE = f"""
     SELECT
-        (SELECT COUNT(*) FROM {STAGED} AS s JOIN {_TARGET} AS t
-            ON t.game_date = $slate AND {_same_key(_KEY, "s", "t")}
-           AND t.is_active AND t.content_hash = s.content_hash) AS in_force,
+        (SELECT COUNT(*) FROM {STAGED} AS s JOIN {_TARGET} AS t ON {_same_key(_KEY, "s", "t")}
+          WHERE t.game_date = $slate AND t.is_active AND t.content_hash = s.content_hash) AS in_force,
         (SELECT COUNT(*) FROM {_TARGET}
           WHERE game_date = $slate AND receipt_id = $receipt_id AND is_active) AS changed,
         (SELECT COUNT(*) FROM {_TARGET} WHERE game_date = $slate AND is_active) AS active"""
+
+NEXT_REVISION = f"""
+    SELECT COALESCE((
+        SELECT revision + CASE WHEN content_digest = $content_digest THEN 0 ELSE 1 END
+        FROM {RECEIPTS.qualified_name} WHERE game_date = $slate
+        ORDER BY consolidated_at DESC, receipt_id DESC LIMIT 1), 1) AS revision"""
+"""What :meth:`Receipt.of` computes, for a warehouse that writes the receipt in the MERGE's own script."""
 
 RECEIPTS_OF_SLATE = f"""
     SELECT {_names(RECEIPTS.column_names)} FROM {RECEIPTS.qualified_name}
@@ -198,7 +302,7 @@ ROSTER_CANDIDATES = f"""
 
 KNOWN_PLAYERS = f"""
     SELECT player_id, player_name, team, MAX(game_date) AS last_game_date
-    FROM {GAME_LOGS.qualified_name} GROUP BY player_id, player_name, team
+    FROM {GAME_LOGS.qualified_name} WHERE league = $league GROUP BY player_id, player_name, team
     ORDER BY player_id, player_name, team"""
 
 MARKET_OFFERS = f"""

@@ -209,7 +209,12 @@ PREDICTIONS = Table(
         ),
         Column("confidence", _F, "probability of the likelier side when no push, 0.5 to 1", True),
         Column("line_source", _S, "market, or estimated around the player's median", True),
-        Column("line_offset", _N, "this line minus the main line: -2, -1, 0, 1 or 2 points", True),
+        Column(
+            "line_offset",
+            _N,
+            "this line minus the main line, points: -2 to 2, more at the lowest lines",
+            True,
+        ),
         Column("bookmaker", _S, "the book whose main line this is; NULL where estimated"),
         Column("system_version", _S, "version of the forecasting system", True),
         Column("feature_snapshot", _S, "id of the feature snapshot that the prediction was made from", True),

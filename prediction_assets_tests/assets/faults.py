@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prediction_assets.resources import MessagingResource, WarehouseResource
+from prediction_assets.local_resources import DuckDBWarehouseResource, FileMessagingResource
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 
@@ -24,7 +24,7 @@ class FailingParts(ParquetParts):
         return super().write(slate, player_slug, rows)
 
 
-class FailingWarehouse(WarehouseResource):
+class FailingWarehouse(DuckDBWarehouseResource):
     """A warehouse whose staging fails for these players, ``*`` for all."""
 
     failing: list[str]
@@ -47,7 +47,7 @@ class FailingPublisher:
         raise ConnectionError("the connection was lost")
 
 
-class FailingMessaging(MessagingResource):
+class FailingMessaging(FileMessagingResource):
     """Messaging whose delivery fails, before or after the message went out."""
 
     after: bool

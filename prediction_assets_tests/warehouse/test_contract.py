@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.consolidation import plan
+from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import (
     DuplicateKeys,
@@ -22,30 +24,34 @@ from prediction_assets.warehouse.port import (
     Receipt,
     RowsUnaccountedFor,
     Upserted,
+    Warehouse,
 )
-from prediction_assets.warehouse.tables import SCHEDULE
+from prediction_assets.warehouse.tables import PREDICTIONS_SCHEMA_VERSION, SCHEDULE
 from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
-ACTIVE = "SELECT player_slug, line, predicted_points FROM predictions.player_prop_predictions WHERE is_active"
+# BigQuery refuses to read the predictions without a date, so every query here names one.
+ROWS = "FROM predictions.player_prop_predictions WHERE game_date >= DATE '2000-01-01'"
+ACTIVE = f"SELECT player_slug, line, predicted_points {ROWS} AND is_active"
+WHOLE_TABLE = f"SELECT * {ROWS} ORDER BY player_id, line"
 
 
-def active(warehouse: DuckDBWarehouse) -> dict[tuple[str, Decimal], float]:
+def active(warehouse: Warehouse) -> dict[tuple[str, Decimal], float]:
     rows = warehouse.query(ACTIVE).to_pylist()
     found = {(r["player_slug"], r["line"]): r["predicted_points"] for r in rows}
     assert len(found) == len(rows)
     return found
 
 
-def total(warehouse: DuckDBWarehouse) -> int:
-    return warehouse.query("SELECT COUNT(*) AS n FROM predictions.player_prop_predictions")["n"][0].as_py()
+def total(warehouse: Warehouse) -> int:
+    return warehouse.query(f"SELECT COUNT(*) AS n {ROWS}")["n"][0].as_py()
 
 
-def write(warehouse: DuckDBWarehouse, number: int, lines: dict[str, float]) -> PartRef:
+def write(warehouse: Warehouse, number: int, lines: dict[str, float]) -> PartRef:
     who = player(number)
     return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines))
 
 
-def merge(warehouse: DuckDBWarehouse, *completions: Completion, players: int = 3) -> Receipt:
+def merge(warehouse: Warehouse, *completions: Completion, players: int = 3) -> Receipt:
     return warehouse.merge(plan(progress_of(batch(players), *completions), warehouse.receipts(SLATE)))
 
 
@@ -78,12 +84,12 @@ def test_the_same_outcomes_again_return_the_same_receipt_and_do_nothing(warehous
 
 def test_an_identical_rerun_changes_no_row_and_keeps_the_revision(warehouse):
     first = merge(warehouse, *(staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)))
-    before = warehouse.query("SELECT * FROM predictions.player_prop_predictions ORDER BY ALL")
+    before = warehouse.query(WHOLE_TABLE)
     again = merge(warehouse, *(staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)))
     assert counts(again) == (3, 0, 0, 3, 0)
     assert again.receipt_id != first.receipt_id
     assert (again.revision, again.content_digest) == (first.revision, first.content_digest)
-    assert warehouse.query("SELECT * FROM predictions.player_prop_predictions ORDER BY ALL").equals(before)
+    assert warehouse.query(WHOLE_TABLE).equals(before)
 
 
 def test_only_rows_whose_content_changed_are_updated(warehouse):
@@ -182,8 +188,33 @@ def test_a_part_that_arrives_after_the_merge_survives_cleanup(warehouse):
     first = write(warehouse, 1, {"24.5": 20.0})
     merge(warehouse, staged(first), players=1)
     later = write(warehouse, 1, {"24.5": 23.0})
-    assert not warehouse.parts.drop(SLATE, "player-1", first.part_id)
+    # Whether there is still something to drop differs: a file was replaced, a table stands beside the new one.
+    warehouse.parts.drop(SLATE, "player-1", first.part_id)
     assert warehouse.parts.staged(SLATE) == {"player-1": later.part_id}
+
+
+def test_a_part_written_again_is_another_part_and_the_only_one_in_staging(warehouse):
+    first = write(warehouse, 1, {"24.5": 20.0})
+    second = write(warehouse, 1, {"24.5": 21.0})
+    assert second.part_id != first.part_id
+    assert warehouse.parts.staged(SLATE) == {"player-1": second.part_id}
+    merge(warehouse, staged(second), players=1)
+    assert active(warehouse) == {("player-1", Decimal("24.50")): 21.0}
+    assert warehouse.parts.drop(SLATE, "player-1", second.part_id)
+    assert warehouse.parts.staged(SLATE) == {}, "the part that it replaced doesn't come back"
+    assert warehouse.parts.slates() == []
+
+
+def test_parts_are_listed_by_slate_and_player(warehouse):
+    other = "2026-01-03"
+    slugs = ["aj-green", "aj-green-2", "a-j-green", "0"]
+    parts = {
+        slug: warehouse.parts.write(SLATE, slug, rows_of(player(n, slug), {"24.5": 20.0}))
+        for n, slug in enumerate(slugs, start=1)
+    }
+    warehouse.parts.write(other, "aj-green", rows_of(player(1, "aj-green"), {"24.5": 20.0}, slate=other))
+    assert warehouse.parts.staged(SLATE) == {slug: part.part_id for slug, part in parts.items()}
+    assert warehouse.parts.slates() == [SLATE, other]
 
 
 def test_dropping_a_part_twice_is_a_no_op(warehouse):
@@ -205,8 +236,10 @@ def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_s
     assert (receipt.rows_superseded, receipt.rows, receipt.status) == (1, 2, "partial")
 
 
-def test_450_parts_merge_in_one_go(warehouse):
-    parts = [write(warehouse, n, {"20.5": 20.0, "21.5": 20.0}) for n in range(1, 451)]
+@pytest.mark.slow
+def test_450_parts_written_by_8_threads_merge_in_one_go(warehouse):
+    with ThreadPoolExecutor(8) as pool:
+        parts = list(pool.map(lambda n: write(warehouse, n, {"20.5": 20.0, "21.5": 20.0}), range(1, 451)))
     receipt = merge(warehouse, *map(staged, parts), players=450)
     assert counts(receipt) == (900, 900, 0, 0, 0)
 
@@ -218,6 +251,63 @@ def test_other_slates_are_never_touched(warehouse):
     warehouse.merge(plan(progress, ()))
     merge(warehouse, staged(write(warehouse, 1, {"30.5": 20.0})), players=1)
     assert {line for _, line in active(warehouse)} == {Decimal("24.50"), Decimal("30.50")}
+
+
+def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
+    who = player(1)
+    rows = rows_of(who, {"24.5": 20.0})
+    at = rows.schema.get_field_index("schema_version")
+    rows = rows.set_column(at, rows.schema.field(at), pa.array([PREDICTIONS_SCHEMA_VERSION - 1], pa.int64()))
+    part = warehouse.parts.write(SLATE, who.slug, rows)
+    earlier = staged(dataclasses.replace(part, schema_version=PREDICTIONS_SCHEMA_VERSION - 1))
+    assert counts(merge(warehouse, earlier, staged(write(warehouse, 2, {"24.5": 20.0})))) == (2, 2, 0, 0, 0)
+    found = warehouse.query(f"SELECT schema_version {ROWS} ORDER BY player_id")
+    assert found["schema_version"].to_pylist() == [PREDICTIONS_SCHEMA_VERSION - 1, PREDICTIONS_SCHEMA_VERSION]
+
+
+def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
+    merge(warehouse, *map(staged, parts))
+    skipped = Completion(SLATE, "player-3", Outcome.SKIPPED, "run", NOW, reason="injured")
+    receipt = merge(warehouse, staged(parts[0]), staged(parts[1]), skipped)
+    assert counts(receipt) == (0, 0, 0, 0, 1)
+    assert (receipt.rows, receipt.revision, receipt.parts) == (2, 2, ())
+
+
+def test_whatever_a_reason_says_the_receipt_keeps_it_to_the_letter(warehouse):
+    reason = """it's "quoted", {braced} \\ and \n'; DROP TABLE x; -- @slate $slate, Dončić 😀"""
+    failed = Completion(SLATE, "player-2", Outcome.FAILED, "run", NOW, reason=reason)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), failed, players=2)
+    assert receipt.missing == ({"player_slug": "player-2", "outcome": "failed", "reason": reason},)
+    assert warehouse.receipts(SLATE) == (receipt,)
+
+
+def test_answers_have_the_same_types_everywhere(warehouse):
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
+    found = warehouse.query(
+        f"SELECT game_date, player_id, system, line, predicted_points, is_active, updated_at, COUNT(*) AS n {ROWS} "
+        "AND game_date = $day AND system = $system AND player_id <= $most AND line > $line AND is_active = $on "
+        "AND updated_at > $since GROUP BY ALL",
+        {
+            "day": date.fromisoformat(SLATE),
+            "system": "ensemble",
+            "most": 101,
+            "line": 24.25,
+            "on": True,
+            "since": NOW.replace(year=2020),
+        },
+    )
+    assert found.num_rows == 1
+    assert dict(zip(found.column_names, found.schema.types, strict=True)) == {
+        "game_date": pa.date32(),
+        "player_id": pa.int64(),
+        "system": pa.string(),
+        "line": pa.decimal128(6, 2),
+        "predicted_points": pa.float64(),
+        "is_active": pa.bool_(),
+        "updated_at": pa.timestamp("us", tz="UTC"),
+        "n": pa.int64(),
+    }
 
 
 def test_a_merge_that_does_not_add_up_is_rolled_back(warehouse, monkeypatch):
@@ -243,6 +333,30 @@ def test_a_snapshot_is_named_by_its_content(warehouse):
     assert warehouse.snapshots.write(SLATE, players.slice(0, 1), history) != first
     read = warehouse.snapshots.read(SLATE, first, [2])
     assert (read.players["form"].to_pylist(), read.history.num_rows) == ([20.0], 1)
+
+
+def test_a_snapshot_keeps_types_nulls_lists_and_the_order_of_its_rows(warehouse):
+    players = pa.table(
+        {
+            "player_id": pa.array([3, 1, 2], pa.int64()),
+            "name": ["Dončić", None, ""],
+            "day": pa.array([date(2026, 1, 2), None, date(2025, 1, 2)], pa.date32()),
+            "is_home": [True, None, False],
+            "form": [0.1 + 0.2, None, float("nan")],
+            "recent": pa.array([[3, 1, 2], [], [7]], pa.list_(pa.int64())),
+        }
+    )
+    history = players.select(["player_id", "form"]).slice(0, 0)
+    read = warehouse.snapshots.read(SLATE, warehouse.snapshots.write(SLATE, players, history))
+    assert str(read.players.to_pylist()) == str(players.to_pylist())
+    assert read.players.schema.types == players.schema.types
+    assert (read.history.num_rows, read.history.column_names) == (0, ["player_id", "form"])
+
+
+@pytest.mark.parametrize("snapshot_id", ["0" * 20, "../x"])
+def test_a_snapshot_that_is_not_there_is_one_clear_error(warehouse, snapshot_id):
+    with pytest.raises(PredictionAssetsError, match="snapshot"):
+        warehouse.snapshots.read(SLATE, snapshot_id)
 
 
 def game(game_id: str, day: date, home: str = "S01", away: str = "S02") -> dict[str, object]:

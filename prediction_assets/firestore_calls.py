@@ -1,0 +1,140 @@
+"""The GCP profile's state store, Firestore, called the one safe way.
+
+Every call names its own retry, because the client retries neither Aborted nor a commit: jittered
+exponential backoff within one deadline. Every failure becomes one line that says which role, setting or
+service to look at. Batch state and the outbox both go through here; each brings its own documents.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, TypedDict
+
+from google.api_core import exceptions
+from google.api_core.retry import Retry, if_exception_type
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import firestore
+
+from prediction_assets.errors import BadInput
+from prediction_assets.state_file import StateUnreadable
+
+_RETRIED = (
+    exceptions.Aborted,
+    exceptions.DeadlineExceeded,
+    exceptions.InternalServerError,
+    exceptions.ResourceExhausted,
+    exceptions.ServiceUnavailable,
+)
+_CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition)
+
+_logger = logging.getLogger(__name__)
+
+
+class _CallArguments(TypedDict):
+    retry: Retry
+    timeout: float
+
+
+@dataclass(frozen=True)
+class FirestoreCalls:
+    """How long Firestore is asked, and what its failures are called.
+
+    Attributes:
+        timeout_seconds: deadline of one call, its retries included.
+    """
+
+    client: firestore.Client
+    timeout_seconds: float
+
+    @cached_property
+    def arguments(self) -> _CallArguments:
+        """The ``retry`` and ``timeout`` that every call passes."""
+        return {"retry": self._retry(*_RETRIED), "timeout": self.timeout_seconds}
+
+    @cached_property
+    def until_uncontended(self) -> Retry:
+        """A retry around read, decide, write-if-unchanged: once more when somebody else was first."""
+        return self._retry(*_CONFLICTS)
+
+    def _retry(self, *errors: type[Exception]) -> Retry:
+        return Retry(
+            predicate=if_exception_type(*errors),
+            initial=0.1,
+            maximum=5.0,
+            multiplier=2.0,
+            timeout=self.timeout_seconds,
+            on_error=_log_retry,
+        )
+
+    @contextmanager
+    def clear_errors(self, what: str) -> Iterator[None]:
+        """Turn a failure of Firestore into one line about ``what`` that says what to do.
+
+        Raises:
+            StateUnreadable: in place of every error of the client or of its credentials.
+        """
+        try:
+            yield
+        except exceptions.RetryError as error:
+            raise self._unreadable(what, error.cause or error) from error
+        except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
+            raise self._unreadable(what, error) from error
+
+    def _unreadable(self, what: str, error: BaseException) -> StateUnreadable:
+        text = " ".join(str(getattr(error, "message", error)).split())[:300]
+        where = f"Firestore database {self.client._database} of project {self.client.project}"
+        return StateUnreadable(f"{what}: {where}: {text}; {self._remedy(error)}")
+
+    def _remedy(self, error: BaseException) -> str:
+        match error:
+            case exceptions.PermissionDenied():
+                return "give this run's service account the role roles/datastore.user on that project"
+            case exceptions.Unauthenticated() | GoogleAuthError():
+                return (
+                    "the application default credentials are missing or expired: "
+                    "run `gcloud auth application-default login`, or attach a service account"
+                )
+            case exceptions.NotFound():
+                return (
+                    "check the project in the settings, or create the database with `gcloud firestore "
+                    f"databases create --project {self.client.project} --location <region>`"
+                )
+            case exceptions.ResourceExhausted():
+                return "a quota is used up: see the project's Firestore quotas; nothing is lost, run it again"
+            case exceptions.Aborted() | exceptions.FailedPrecondition() | exceptions.AlreadyExists():
+                return f"others kept writing the same document for {self.timeout_seconds:g} s; run it again"
+            case exceptions.ServiceUnavailable() | exceptions.DeadlineExceeded():
+                return (
+                    f"no answer within {self.timeout_seconds:g} s: check the network, or, where "
+                    "FIRESTORE_EMULATOR_HOST is set, start the emulator there (`make emulators`) or unset it"
+                )
+            case _:
+                return "nothing was changed by this step; see docs/gcp.md"
+
+
+def document_id(text: str, kind: str) -> str:
+    """Return a text that may stand as a document's id, unchanged; it is never used as a field path.
+
+    Raises:
+        BadInput: Firestore reserves it: empty, ``.``, ``..``, ``__x__``, with a slash, above 1,500 bytes.
+    """
+    reserved = text in {"", ".", ".."} or (text.startswith("__") and text.endswith("__"))
+    if reserved or "/" in text or len(text.encode()) > 1500:
+        raise BadInput(
+            kind, f"{text[:80]!r} can't name a Firestore document", hint="use a slug such as a-b-1"
+        )
+    return text
+
+
+def moment(stored: Any) -> datetime:
+    """Return a stored timestamp as a plain datetime in UTC; the client's own type is a subclass of it."""
+    return datetime.combine(stored.date(), stored.timetz()).astimezone(UTC)
+
+
+def _log_retry(error: Exception) -> None:
+    _logger.debug("Firestore: trying again after %s", error)

@@ -1,0 +1,156 @@
+"""The gcp profile's resources: BigQuery, Firestore and Pub/Sub, with application default credentials.
+
+Only this profile imports the cloud clients. Emulators are used as each client's own convention says:
+``FIRESTORE_EMULATOR_HOST`` and ``PUBSUB_EMULATOR_HOST`` in the environment; BigQuery has no such convention,
+so its endpoint is a setting.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from dagster_gcp import BigQueryResource
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import bigquery, firestore, pubsub_v1
+from pydantic import Field
+
+from prediction_assets.batch_state.firestore import FirestoreBatchState
+from prediction_assets.errors import BadInput
+from prediction_assets.messaging.firestore import FirestoreOutbox
+from prediction_assets.messaging.pubsub import PubSubPublisher, PubSubSetUp, publisher_client, set_up
+from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
+from prediction_assets.settings import Settings
+from prediction_assets.warehouse.bigquery import BigQueryWarehouse
+
+
+class BigQueryClientResource(BigQueryResource):
+    """dagster-gcp's BigQuery resource, which can also talk to an emulator."""
+
+    endpoint: str | None = Field(default=None, description="address of a BigQuery emulator")
+
+    @contextmanager
+    def get_client(self) -> Iterator[bigquery.Client]:
+        """Return a client for the project, or for the emulator, which takes no credentials."""
+        if self.endpoint is None:
+            with super().get_client() as client:
+                yield client
+        else:
+            yield bigquery.Client(
+                project=self.project,
+                location=self.location,
+                credentials=AnonymousCredentials(),
+                client_options=ClientOptions(api_endpoint=self.endpoint),
+            )
+
+
+@contextmanager
+def _clear_credentials_errors() -> Iterator[None]:
+    try:
+        yield
+    except GoogleAuthError as error:
+        raise BadInput(
+            "Google application default credentials",
+            " ".join(str(error).split()),
+            hint="run `gcloud auth application-default login`, or give the workload a service account",
+        ) from error
+
+
+class BigQueryWarehouseResource(WarehouseResource):
+    """Facts, parts, features and predictions in BigQuery."""
+
+    bigquery: BigQueryClientResource
+    dataset_prefix: str = Field(description="put before every dataset's name")
+    lock_timeout_seconds: float = Field(
+        description="how long a call that fails for a passing reason is tried"
+    )
+
+    @cached_property
+    def port(self) -> BigQueryWarehouse:
+        """The warehouse."""
+        with _clear_credentials_errors(), self.bigquery.get_client() as client:
+            return BigQueryWarehouse(
+                client,
+                location=self.bigquery.location or "US",
+                dataset_prefix=self.dataset_prefix,
+                retry_seconds=self.lock_timeout_seconds,
+            )
+
+
+class FirestoreBatchStateResource(BatchStateResource):
+    """Batch state in Firestore, one document per player on the completion path."""
+
+    project: str = Field(description="project of the database")
+    database: str = Field(description="database in Native mode")
+    collection: str = Field(description="collection of the batches, one document per slate")
+
+    @cached_property
+    def port(self) -> FirestoreBatchState:
+        """The batch state."""
+        with _clear_credentials_errors():
+            client = firestore.Client(project=self.project, database=self.database)
+        return FirestoreBatchState(client, self.collection)
+
+
+class PubSubMessagingResource(MessagingResource):
+    """The outbox in Firestore, deliveries through Pub/Sub."""
+
+    project: str = Field(description="project of the topic and of the outbox")
+    database: str = Field(description="Firestore database of the outbox")
+    collection: str = Field(description="collection of the outbox, one document per event")
+    topic: str = Field(description="topic of the Phase 5 completions")
+    subscription: str = Field(description="subscription that set-up creates for phase 6")
+    dead_letter_topic: str = Field(description="where completions go that couldn't be handled")
+
+    @cached_property
+    def outbox(self) -> FirestoreOutbox:
+        """The events that were decided, and which of them are delivered."""
+        with _clear_credentials_errors():
+            client = firestore.Client(project=self.project, database=self.database)
+        return FirestoreOutbox(client, self.collection)
+
+    @cached_property
+    def publisher(self) -> PubSubPublisher:
+        """Delivers messages."""
+        with _clear_credentials_errors():
+            client = publisher_client()
+        return PubSubPublisher(client, client.topic_path(self.project, self.topic))
+
+    def set_up(self) -> PubSubSetUp:
+        """Create the topics and subscriptions, as far as they aren't there."""
+        with _clear_credentials_errors():
+            return set_up(
+                publisher_client(),
+                pubsub_v1.SubscriberClient(),
+                self.project,
+                self.topic,
+                self.subscription,
+                self.dead_letter_topic,
+            )
+
+
+def gcp_resources(settings: Settings) -> dict[str, Any]:
+    """Return the stores of the gcp profile."""
+    project, prefix = settings.gcp_project or "", settings.firestore_collection_prefix
+    return {
+        "warehouse": BigQueryWarehouseResource(
+            bigquery=BigQueryClientResource(
+                project=project, location=settings.bigquery_location, endpoint=settings.bigquery_endpoint
+            ),
+            dataset_prefix=settings.bigquery_dataset_prefix,
+            lock_timeout_seconds=settings.lock_timeout_seconds,
+        ),
+        "batch_state": FirestoreBatchStateResource(
+            project=project, database=settings.firestore_database, collection=f"{prefix}batches"
+        ),
+        "messaging": PubSubMessagingResource(
+            project=project,
+            database=settings.firestore_database,
+            collection=f"{prefix}outbox",
+            topic=settings.pubsub_topic,
+            subscription=settings.pubsub_subscription,
+            dead_letter_topic=settings.pubsub_dead_letter_topic,
+        ),
+    }

@@ -1,0 +1,75 @@
+"""The embedded profile's resources: DuckDB, Parquet, SQLite and a folder of messages, all in the home."""
+
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field
+
+from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
+from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
+from prediction_assets.settings import Settings
+from prediction_assets.warehouse.duckdb import DuckDBWarehouse
+from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
+
+
+class DuckDBWarehouseResource(WarehouseResource):
+    """Facts and predictions in one DuckDB file, parts and features as Parquet files beside it."""
+
+    database: str = Field(description="DuckDB file")
+    staging: str = Field(description="folder of the parts, one Parquet file per slate player")
+    features: str = Field(description="folder of the feature snapshots")
+    lock_timeout_seconds: float = Field(description="how long a step waits for another process")
+
+    @property
+    def port(self) -> DuckDBWarehouse:
+        """The warehouse."""
+        return DuckDBWarehouse(
+            Path(self.database),
+            ParquetParts(Path(self.staging), self.lock_timeout_seconds),
+            ParquetSnapshots(Path(self.features)),
+            self.lock_timeout_seconds,
+        )
+
+
+class SqliteBatchStateResource(BatchStateResource):
+    """Batch state in one SQLite file."""
+
+    file: str = Field(description="SQLite file")
+
+    @property
+    def port(self) -> SqliteBatchState:
+        """The batch state."""
+        return SqliteBatchState(Path(self.file))
+
+
+class FileMessagingResource(MessagingResource):
+    """Events in the state file; each delivery is one JSON file that a consumer can tail."""
+
+    file: str = Field(description="SQLite file that remembers the events")
+    directory: str = Field(description="folder in which each delivered event is one JSON file")
+
+    @property
+    def outbox(self) -> SqliteOutbox:
+        """The events that were decided, and which of them are delivered."""
+        return SqliteOutbox(Path(self.file))
+
+    @property
+    def publisher(self) -> FilePublisher:
+        """Delivers messages."""
+        return FilePublisher(Path(self.directory))
+
+
+def local_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
+    """Return the stores of the embedded profile."""
+    home, state = settings.home, str(settings.home / "state.sqlite")
+    return {
+        "warehouse": DuckDBWarehouseResource(
+            database=str(home / "warehouse.duckdb"),
+            staging=str(home / "staging"),
+            features=str(home / "features"),
+            lock_timeout_seconds=settings.lock_timeout_seconds,
+        ),
+        "batch_state": SqliteBatchStateResource(file=state),
+        "messaging": FileMessagingResource(file=state, directory=str(home / "outbox")),
+    }

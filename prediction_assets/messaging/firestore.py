@@ -1,0 +1,111 @@
+"""The outbox in Firestore: one document per event, ``outbox/{event_id}``.
+
+An event is created if absent, so the first text of an id stands; a delivery is recorded only on the version
+that was read, so the first message id stands. The text is kept as it was enqueued, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud import firestore
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.firestore_calls import FirestoreCalls, document_id, moment
+from prediction_assets.messaging.port import OutboxEntry
+from prediction_assets.state_file import StateUnreadable
+
+
+class FirestoreOutbox:
+    """An :class:`~prediction_assets.messaging.port.Outbox` in Firestore (Native mode).
+
+    Args:
+        collection: the collection of events.
+        timeout_seconds: deadline of each call, its retries included.
+
+    Every method raises :class:`~prediction_assets.state_file.StateUnreadable` when Firestore refuses or doesn't
+    answer.
+    """
+
+    def __init__(
+        self, client: firestore.Client, collection: str = "outbox", timeout_seconds: float = 30
+    ) -> None:
+        self._client = client
+        self._events = client.collection(collection)
+        self._calls = FirestoreCalls(client, timeout_seconds)
+
+    def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
+        """Store an event and return it; an id that is there already keeps its first entry."""
+        document = self._document(entry.event_id)
+        fields = {
+            "slate": entry.slate,
+            "receipt_id": entry.receipt_id,
+            "message": json.dumps(entry.message),
+            "message_id": None,
+            "published_at": None,
+        }
+        with self._calls.clear_errors(f"event {entry.event_id}"):
+            with suppress(exceptions.AlreadyExists):  # an earlier run's, or our own first attempt's
+                document.create(fields, **self._calls.arguments)
+            return _entry(document.get(**self._calls.arguments))
+
+    def mark_published(self, event_id: str, message_id: str, published_at: datetime) -> OutboxEntry:
+        """Record a delivery and return the entry.
+
+        Raises:
+            PredictionAssetsError: there is no such event.
+        """
+        document = self._document(event_id)
+
+        def mark() -> None:
+            stored = document.get(**self._calls.arguments)
+            if _entry(stored).message_id is None:
+                document.update(
+                    {"message_id": message_id, "published_at": published_at.astimezone(UTC)},
+                    option=self._client.write_option(last_update_time=stored.update_time),
+                    **self._calls.arguments,
+                )
+
+        with self._calls.clear_errors(f"event {event_id}"):
+            self._calls.until_uncontended(mark)()
+            return _entry(document.get(**self._calls.arguments))
+
+    def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
+        """Return the events, oldest first, of one slate or of all."""
+        query = (
+            self._events.where(filter=firestore.FieldFilter("slate", "==", slate))
+            if slate is not None
+            else self._events
+        )
+        with self._calls.clear_errors(f"events of {slate or 'all slates'}"):
+            stored = query.get(**self._calls.arguments)
+        # The server's own creation times, which a query can't sort by; events are a few per slate.
+        return [_entry(event) for event in sorted(stored, key=lambda e: (e.create_time, e.id))]
+
+    def _document(self, event_id: str) -> firestore.DocumentReference:
+        return self._events.document(document_id(event_id, "event"))
+
+
+def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
+    values = stored.to_dict()
+    if values is None:
+        raise PredictionAssetsError(f"event {stored.id} is not in the outbox; publish its receipt again")
+    try:
+        return OutboxEntry(
+            event_id=stored.id,
+            slate=values["slate"],
+            receipt_id=values["receipt_id"],
+            message=json.loads(values["message"]),
+            message_id=values["message_id"],
+            published_at=None if values["published_at"] is None else moment(values["published_at"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StateUnreadable(
+            f"Firestore {stored.reference.path}: {type(error).__name__}: {error}; nothing was changed. "
+            "It was edited by hand or by another version: restore it from a backup"
+        ) from error

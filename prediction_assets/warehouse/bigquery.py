@@ -1,0 +1,260 @@
+"""The warehouse of the GCP profile: BigQuery, with a table for every part.
+
+A consolidation is one multi-statement transaction in one job, whose id is derived from the receipt's: a retry
+after a crash finds the first attempt. A slate costs one load job for each part and a constant number of
+others. What doesn't belong here: making clients, and credentials; the caller brings a client.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+from google.cloud import bigquery
+
+from prediction_assets.errors import BadInput
+from prediction_assets.warehouse import bigquery_scripts as scripts
+from prediction_assets.warehouse import sql as statements
+from prediction_assets.warehouse.bigquery_errors import Misplaced, QueryRefused
+from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs, JobStatistics
+from prediction_assets.warehouse.bigquery_parts import PART_PREFIX, BigQueryParts, BigQuerySnapshots
+from prediction_assets.warehouse.bigquery_tables import STAGING_DATASET, BigQueryTables, schema_fields
+from prediction_assets.warehouse.port import (
+    Consolidation,
+    DuplicateKeys,
+    PartMismatch,
+    Receipt,
+    RowsUnaccountedFor,
+    Upserted,
+)
+from prediction_assets.warehouse.tables import PREDICTIONS, PREDICTIONS_SCHEMA_VERSION, TABLES, Table
+
+
+class BigQueryWarehouse:
+    """A :class:`~prediction_assets.warehouse.port.Warehouse` in one BigQuery project.
+
+    Datasets and tables are created, and compared with the declaration, at the first use or by :meth:`set_up`.
+    An instance may be shared between threads; how many of them write parts at once is the caller's choice.
+
+    Args:
+        client: calls BigQuery; its project holds the datasets and pays for the jobs.
+        location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
+        dataset_prefix: put before every dataset's name: ``nba_`` gives ``nba_predictions``.
+        staging_days: days after which a part that nobody dropped expires.
+        snapshot_days: days after which a feature snapshot expires.
+        retry_seconds: how long a call that fails for a passing reason is tried again.
+        job_timeout_seconds: how long a job is waited for.
+        storage_api: read results through the BigQuery Storage API (role roles/bigquery.readSessionUser).
+    """
+
+    def __init__(
+        self,
+        client: bigquery.Client,
+        *,
+        location: str = "US",
+        dataset_prefix: str = "",
+        staging_days: int = 7,
+        snapshot_days: int = 60,
+        retry_seconds: float = 60.0,
+        job_timeout_seconds: float = 600.0,
+        storage_api: bool = False,
+    ) -> None:
+        self._jobs = BigQueryJobs(
+            client,
+            location=location,
+            dataset_prefix=dataset_prefix,
+            retry_seconds=retry_seconds,
+            job_timeout_seconds=job_timeout_seconds,
+            storage_api=storage_api,
+        )
+        self._tables = BigQueryTables(self._jobs, staging_days=staging_days, snapshot_days=snapshot_days)
+        self._parts = BigQueryParts(self._jobs, self._tables)
+        self._snapshots = BigQuerySnapshots(self._jobs, self._tables)
+        self._relations = {
+            table.qualified_name: self._jobs.relation(table.dataset, table.name) for table in TABLES
+        }
+
+    @property
+    def parts(self) -> BigQueryParts:
+        """The staging area that :meth:`merge` reads."""
+        return self._parts
+
+    @property
+    def snapshots(self) -> BigQuerySnapshots:
+        """The feature snapshots."""
+        return self._snapshots
+
+    @property
+    def output_table(self) -> str:
+        """The predictions table, as a reader would name it in a query."""
+        return ".".join(self._relations[PREDICTIONS.qualified_name])
+
+    @property
+    def job_counts(self) -> Mapping[str, int]:
+        """BigQuery jobs that this warehouse has started, by purpose."""
+        return self._jobs.counts
+
+    @property
+    def last_job_statistics(self) -> JobStatistics | None:
+        """Bytes processed and billed by the newest job that this thread waited for; None before the first."""
+        return self._jobs.last_statistics
+
+    def set_up(self) -> None:
+        """Create the datasets and tables that are missing; a second time changes nothing.
+
+        Raises:
+            Misplaced: a dataset is in another location than this warehouse's.
+            SchemaDrift: a table differs from its declaration by more than missing columns.
+            NotPermitted: something has to be created and this account may not.
+        """
+        self._tables.set_up()
+
+    def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
+        """Insert new keys, update changed ones, leave the others alone, in one transaction.
+
+        Two jobs: a load into a table that lives as long as this call, and the transaction. One day of rows is
+        one partition, and a job can change 4,000 of them.
+        """
+        self._tables.ready()
+        incoming = self._jobs.relation(STAGING_DATASET, f"_incoming_{table.name}_{secrets.token_hex(8)}")
+        required = (*table.key, *(c.name for c in table.columns if c.required))
+        doing = f"storing {rows.num_rows} rows of {table.qualified_name}"
+        try:
+            self._jobs.load(
+                rows.cast(table.arrow_schema),
+                incoming,
+                schema_fields(table.columns, required),
+                purpose="load_facts",
+                doing=doing,
+            )
+            script = scripts.upsert_script(table, incoming, replace_by, self._relations)
+            (row,) = self._jobs.query(script, purpose="upsert", doing=doing).to_pylist()
+        finally:
+            self._jobs.discard(incoming)
+        return Upserted(**row)
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one SELECT with named parameters, given in DuckDB's dialect, without write access.
+
+        Raises:
+            BadInput: it is not a SELECT.
+            QueryRefused: BigQuery can't run it.
+        """
+        self._tables.ready()
+        if not statements.is_select(sql):
+            raise BadInput("query", " ".join(sql.split())[:100], hint="only a SELECT can be run here")
+        return self._jobs.query(
+            statements.render(sql, "bigquery", self._relations),
+            purpose="query",
+            doing="reading the warehouse",
+            parameters=parameters,
+        )
+
+    def receipts(self, slate: str) -> tuple[Receipt, ...]:
+        """Return the slate's receipts, oldest first."""
+        found = self.query(statements.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
+        return tuple(Receipt.from_row(row) for row in found.to_pylist())
+
+    def merge(self, consolidation: Consolidation) -> Receipt:
+        """Merge parts, supersede what they replace and write the receipt, in one transaction.
+
+        Two jobs: a look at the receipts, and the script. The script's job id is made of the receipt's id, so
+        that a second process, or this one after a lost answer, waits for the first attempt's outcome.
+        """
+        work = consolidation
+        done = self._receipt(work)
+        if done is not None:
+            return done
+        self._refuse_vanished(work)
+        script = scripts.merge_script(work, self._selects(work), self._relations)
+        if len(script.encode()) > scripts.SCRIPT_BYTES:
+            raise QueryRefused(
+                f"slate {work.slate}: {len(work.parts)} parts make a script of {len(script.encode())} bytes, "
+                f"and BigQuery takes {scripts.SCRIPT_BYTES}; consolidate the slate in two steps"
+            )
+        try:
+            (row,) = self._jobs.query(
+                script,
+                purpose="merge",
+                doing=f"slate {work.slate}: merging {len(work.parts)} parts",
+                labels={"slate": work.slate, "receipt_id": work.receipt_id},
+                key=f"{self._jobs.dataset_prefix}{work.receipt_id}",
+                is_done=lambda: self._receipt(work) is not None,
+            ).to_pylist()
+        except Misplaced as error:
+            if PART_PREFIX not in str(error):
+                raise
+            raise PartMismatch(
+                f"slate {work.slate}: a part went away during the merge ({error}); the target was not touched. "
+                "Materialize the player's staged_predictions partition again"
+            ) from error
+        return _receipt_of(work, row)
+
+    def _receipt(self, work: Consolidation) -> Receipt | None:
+        return next((r for r in self.receipts(work.slate) if r.receipt_id == work.receipt_id), None)
+
+    def _refuse_vanished(self, work: Consolidation) -> None:
+        newer = [p.player_slug for p in work.parts if p.schema_version > PREDICTIONS_SCHEMA_VERSION]
+        if newer:
+            raise PartMismatch(
+                f"slate {work.slate}: {_shown(newer)} staged by a newer version than this one, which knows schema "
+                f"version {PREDICTIONS_SCHEMA_VERSION}; the target was not touched. Run the newer version here too"
+            )
+        gone = self._parts.missing(work.slate, work.parts)
+        if gone:
+            raise PartMismatch(_mismatch(work.slate, "in staging is not the completion's part", gone))
+
+    def _selects(self, work: Consolidation) -> list[str]:
+        """Return a SELECT for each part; one that was staged under an earlier schema version is looked at."""
+        selects = []
+        for part in work.parts:
+            relation = self._parts.relation(work.slate, part.player_slug, part.part_id)
+            present = None
+            if part.schema_version != PREDICTIONS_SCHEMA_VERSION:
+                present = self._jobs.column_names(relation)
+            selects.append(scripts.select_part(relation, present))
+        return selects
+
+
+def _receipt_of(work: Consolidation, row: Mapping[str, Any]) -> Receipt:
+    """Return the receipt that a merge script answered with.
+
+    Raises:
+        PartMismatch: a part has another number of rows or another content.
+        DuplicateKeys: rows share a business key or belong to another date.
+        RowsUnaccountedFor: the counts didn't add up.
+    """
+    outcome, detail = row["outcome"], row["detail"] or ""
+    if outcome == scripts.MISMATCH:
+        wrong = sorted({part.split(" ")[0] for part in detail.split(",")})
+        raise PartMismatch(_mismatch(work.slate, "has not the promised rows", wrong))
+    if outcome == scripts.FAULTY:
+        slug, system, line, rows = detail.split(",")[0].split(" ")
+        raise DuplicateKeys(
+            f"slate {work.slate}: {rows} staged rows of {slug} have the key ({system}, {line}) or another date; "
+            "the target was not touched. Materialize his staged_predictions partition again"
+        )
+    if outcome == scripts.UNACCOUNTED:
+        raise RowsUnaccountedFor(
+            f"slate {work.slate}: {row['staged']} rows staged, {row['inserted']} to insert, {row['updated']} to "
+            f"update, {row['unchanged']} unchanged, but {row['in_force']} in force and {row['changed']} changed "
+            "after the MERGE; it was rolled back and every part kept"
+        )
+    size = len(scripts.RECEIPT_FIELD)
+    return Receipt.from_row(
+        {name[size:]: value for name, value in row.items() if name.startswith(scripts.RECEIPT_FIELD)}
+    )
+
+
+def _mismatch(slate: str, problem: str, slugs: list[str]) -> str:
+    return (
+        f"slate {slate}: what {problem}: {_shown(slugs)}; the target was not touched. "
+        "Materialize these players' staged_predictions partitions again"
+    )
+
+
+def _shown(slugs: list[str]) -> str:
+    return ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")

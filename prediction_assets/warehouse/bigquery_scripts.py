@@ -1,0 +1,235 @@
+"""What the BigQuery warehouse runs, as text: above all the scripts of the MERGE and of the upsert.
+
+The statements are those of :mod:`prediction_assets.warehouse.sql`; here they are strung together with
+BigQuery's procedural language, so that one job holds a whole transaction. A script says what became of it in
+its last SELECT instead of raising, so that a later process can read the outcome from the job. Pure functions.
+"""
+# ruff: noqa: S608  identifiers come from the declared tables, values go through _literal
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+
+from prediction_assets.warehouse import sql
+from prediction_assets.warehouse.port import Consolidation, MergeCounts, Receipt
+from prediction_assets.warehouse.tables import PART_COLUMNS, RECEIPTS, Column, Table
+
+TABLES_PER_STATEMENT = 500
+"""Parts read by one statement: BigQuery refuses 1,000 tables in one query and 1 MB of text in one job."""
+
+SCRIPT_BYTES = 1_000_000
+"""BigQuery's limit for the text of one job is 1 MiB."""
+
+COMMITTED, DONE_BEFORE, MISMATCH, FAULTY, UNACCOUNTED = (
+    "committed",
+    "done_before",
+    "mismatch",
+    "faulty",
+    "unaccounted",
+)
+"""What a merge script says became of it; only after ``committed`` and ``done_before`` is there a receipt."""
+
+RECEIPT_FIELD = "receipt_"
+"""Put before the receipt's columns in a merge script's answer."""
+
+_COMPUTED = {
+    "consolidated_at": "v_now",
+    "merge_ms": "v_merge_ms",
+    "revision": "v_revision",
+    "rows": "counted.active",
+    "rows_staged": "planned.staged",
+    "rows_inserted": "planned.inserted",
+    "rows_updated": "planned.updated",
+    "rows_unchanged": "planned.unchanged",
+    "rows_superseded": "v_superseded",
+}
+_NOTHING_COUNTED = MergeCounts(0, 0, 0, 0, 0, 0)
+
+Relations = Mapping[str, tuple[str, ...]]
+
+
+def _literal(value: str | int | date | Sequence[str] | Sequence[int]) -> str:
+    """Return a value as BigQuery spells it. Its string literals read JSON's escapes.
+
+    The values of a script are declared at its top rather than passed as query parameters, which the emulator
+    drops from scripts; the text of a job with the same id stays the same either way.
+    """
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    if isinstance(value, int):
+        return str(value)
+    return "[" + ", ".join(_literal(item) for item in value) + "]"
+
+
+def _declare(
+    name: str, kind: str, value: str | int | date | Sequence[str] | Sequence[int] | None = None
+) -> str:
+    default = "" if value is None or value == [] else f" DEFAULT {_literal(value)}"
+    if value == []:
+        default = f" DEFAULT CAST([] AS {kind})"
+    return f"DECLARE {name} {kind}{default}"
+
+
+def _declare_counts(name: str, fields: Sequence[str]) -> str:
+    kind = ", ".join(f"{field} INT64" for field in fields)
+    zeros = ", ".join(f"0 AS {field}" for field in fields)
+    return f"DECLARE {name} STRUCT<{kind}> DEFAULT (SELECT AS STRUCT {zeros})"
+
+
+def _set_counts(name: str, select: str) -> str:
+    return f"SET {name} = ({select.replace('SELECT', 'SELECT AS STRUCT', 1)})"
+
+
+def _script(*statements: str) -> str:
+    return "".join(f"{statement};\n" for statement in statements)
+
+
+def select_part(relation: tuple[str, ...], present: frozenset[str] | None) -> str:
+    """Return the SELECT of a part's rows.
+
+    Args:
+        present: the part's columns, when it was staged under an earlier declaration: what it lacks is NULL.
+    """
+    columns = ", ".join(
+        f"`{c.name}`"
+        if present is None or c.name in present
+        else f"CAST(NULL AS {c.type.bigquery}) AS `{c.name}`"
+        for c in PART_COLUMNS
+    )
+    return f"SELECT {columns} FROM {_quoted(relation)}"
+
+
+def _quoted(relation: tuple[str, ...]) -> str:
+    return ".".join(f"`{step}`" for step in relation)
+
+
+def add_column(relation: tuple[str, ...], column: Column) -> str:
+    """Return the statement that adds a nullable column unless another process was first."""
+    return f"ALTER TABLE {_quoted(relation)} ADD COLUMN IF NOT EXISTS `{column.name}` {column.type.bigquery}"
+
+
+def _stage(staged: str, selects: Sequence[str]) -> list[str]:
+    """Return the statements that put all the parts' rows into one temporary table."""
+    if not selects:
+        columns = ", ".join(f"`{c.name}` {c.type.bigquery}" for c in PART_COLUMNS)
+        return [f"CREATE OR REPLACE TEMP TABLE {staged} ({columns})"]
+    names = ", ".join(f"`{c.name}`" for c in PART_COLUMNS)
+    chunks = [selects[n : n + TABLES_PER_STATEMENT] for n in range(0, len(selects), TABLES_PER_STATEMENT)]
+    return [
+        (f"INSERT INTO {staged} ({names}) " if position else f"CREATE OR REPLACE TEMP TABLE {staged} AS ")
+        + " UNION ALL ".join(chunk)
+        for position, chunk in enumerate(chunks)
+    ]
+
+
+def merge_script(work: Consolidation, selects: Sequence[str], relations: Relations) -> str:
+    """Return the script that verifies the parts, merges them and writes the receipt, or changes nothing.
+
+    Its last SELECT gives one row: ``outcome``, ``detail`` (the parts or the key at fault), the counts that
+    have to add up, and the receipt's columns with :data:`RECEIPT_FIELD` before their names.
+
+    Args:
+        selects: one SELECT for each part.
+        relations: the tables in place of the declared ones.
+    """
+    staged = f"staged_{work.receipt_id[:24]}"
+    placed = {**relations, sql.STAGED: (staged,)}
+    row = Receipt.of(work, _NOTHING_COUNTED, (), merge_ms=0.0, now=datetime.now(UTC)).to_row()
+    known = {c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED}
+    given = {
+        **known,
+        "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
+        "kept_player_ids": ("ARRAY<INT64>", [*work.staged_player_ids, *work.retained_player_ids]),
+    }
+    variables = {**{name: f"v_{name}" for name in given}, **_COMPUTED, "slate": "v_game_date", "now": "v_now"}
+
+    def rendered(statement: str) -> str:
+        return sql.render(statement, "bigquery", placed, variables)
+
+    receipts = _quoted(tuple(placed[RECEIPTS.qualified_name]))
+    mine = "game_date = v_game_date AND receipt_id = v_receipt_id"
+    receipt_columns = ", ".join(f"r.`{c}` AS `{RECEIPT_FIELD}{c}`" for c in RECEIPTS.column_names)
+    transaction = f"""\
+IF v_unpromised IS NOT NULL THEN
+SET v_outcome = '{MISMATCH}'; SET v_detail = v_unpromised;
+ELSEIF v_faulty IS NOT NULL THEN
+SET v_outcome = '{FAULTY}'; SET v_detail = v_faulty;
+ELSE
+BEGIN TRANSACTION;
+SET v_now = CURRENT_TIMESTAMP();
+IF (SELECT COUNT(*) FROM {receipts} WHERE {mine}) > 0 THEN
+ROLLBACK TRANSACTION;
+SET v_outcome = '{DONE_BEFORE}';
+ELSE
+{_set_counts("planned", rendered(sql.COUNT_MERGE))};
+{rendered(sql.MERGE)};
+{rendered(sql.SUPERSEDE)};
+SET v_superseded = ({rendered(sql.COUNT_SUPERSEDED)});
+{_set_counts("counted", rendered(sql.COUNT_AFTER_MERGE))};
+IF planned.staged = planned.inserted + planned.updated + planned.unchanged
+AND planned.staged = counted.in_force AND counted.changed = planned.inserted + planned.updated THEN
+SET v_revision = ({rendered(sql.NEXT_REVISION)});
+SET v_merge_ms = ROUND(TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), v_now, MICROSECOND) / 1000, 1);
+{rendered(sql.INSERT_RECEIPT)};
+COMMIT TRANSACTION;
+SET v_outcome = '{COMMITTED}';
+ELSE
+ROLLBACK TRANSACTION;
+SET v_outcome = '{UNACCOUNTED}';
+END IF;
+END IF;
+END IF"""
+    counts = ("staged", "inserted", "updated", "unchanged")
+    return _script(
+        *(_declare(f"v_{name}", kind, value) for name, (kind, value) in given.items()),
+        "DECLARE v_outcome, v_detail, v_unpromised, v_faulty STRING",
+        "DECLARE v_now TIMESTAMP",
+        "DECLARE v_merge_ms FLOAT64",
+        "DECLARE v_revision, v_superseded INT64",
+        _declare_counts("planned", counts),
+        _declare_counts("counted", ("in_force", "changed", "active")),
+        *_stage(staged, selects),
+        "SET v_unpromised = (SELECT STRING_AGG(part, ',' ORDER BY part) "
+        f"FROM ({rendered(sql.UNPROMISED_PARTS)}))",
+        "SET v_faulty = (SELECT STRING_AGG(CONCAT(player_slug, ' ', system, ' ', line_text, ' ', "
+        f"CAST(row_count AS STRING)), ',' ORDER BY player_slug) FROM ({rendered(sql.FAULTY_KEYS)}))",
+        transaction,
+        "SELECT v_outcome AS outcome, v_detail AS detail, "
+        + ", ".join(f"planned.{name} AS {name}" for name in counts)
+        + ", counted.in_force AS in_force, counted.changed AS changed, "
+        + f"{receipt_columns} FROM (SELECT 1 AS one) AS o "
+        + f"LEFT JOIN (SELECT 1 AS one, * FROM {receipts} WHERE {mine}) AS r ON o.one = r.one",
+    )
+
+
+def upsert_script(table: Table, incoming: tuple[str, ...], group: Sequence[str], relations: Relations) -> str:
+    """Return the script that upserts a loaded table; its last SELECT gives inserted, updated, unchanged, removed.
+
+    Args:
+        incoming: where the rows were loaded.
+        group: columns that name a group of rows which the new rows replace as a whole; none for a plain upsert.
+    """
+    placed = {**relations, "incoming": incoming}
+    fields = ("inserted", "updated", "unchanged")
+    replacing = (
+        [
+            f"SET v_removed = ({sql.render(sql.count_replaced(table, 'incoming', group), 'bigquery', placed)})",
+            sql.render(sql.delete_replaced(table, "incoming", group), "bigquery", placed),
+        ]
+        if group
+        else []
+    )
+    return _script(
+        _declare_counts("counted", fields),
+        "DECLARE v_removed INT64 DEFAULT 0",
+        "BEGIN TRANSACTION",
+        _set_counts("counted", sql.render(sql.count_upsert(table, "incoming"), "bigquery", placed)),
+        *replacing,
+        sql.render(sql.upsert(table, "incoming"), "bigquery", placed),
+        "COMMIT TRANSACTION",
+        "SELECT " + ", ".join(f"counted.{f} AS {f}" for f in fields) + ", v_removed AS removed",
+    )

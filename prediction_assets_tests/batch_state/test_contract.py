@@ -1,0 +1,404 @@
+"""What every implementation of batch state does alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from prediction_assets.batch_state.port import (
+    Batch,
+    BatchConflict,
+    BatchNotOpen,
+    BatchState,
+    Completion,
+    Outcome,
+)
+from prediction_assets.consolidation import Step, next_step, receipt_id
+from prediction_assets.warehouse.port import PartRef, Receipt
+from prediction_assets_tests.batch_state.conftest import Store
+from prediction_assets_tests.conftest import NOW, SLATE, batch, player
+
+OTHER_SLATE = "2026-01-03"
+
+
+def part(slug: str, rows: int = 25) -> PartRef:
+    return PartRef(SLATE, slug, 101, f"part-of-{slug}", rows, "c" * 64, 1, "snapshot1")
+
+
+def staged(slug: str, run: str = "run") -> Completion:
+    return Completion(SLATE, slug, Outcome.STAGED, run, NOW, part=part(slug))
+
+
+def failed(slug: str, reason: str = "ValueError: no") -> Completion:
+    return Completion(SLATE, slug, Outcome.FAILED, "run", NOW, reason=reason)
+
+
+def receipt(receipt_id: str = "r1", minutes: int = 0, parts: int = 2, **changes: object) -> Receipt:
+    made = Receipt(
+        receipt_id=receipt_id, slate=SLATE, league="NBA", batch_id="b", status="partial", revision=1,
+        content_digest="d" * 64, expected_players=3, staged_players=2, skipped_players=0, failed_players=1,
+        rows=50, rows_staged=50, rows_inserted=50, rows_updated=0, rows_unchanged=0, rows_superseded=0,
+        feature_snapshot="snapshot1", merge_ms=12.0, consolidated_at=NOW + timedelta(minutes=minutes),
+        parts=tuple(
+            {"player_slug": f"player-{n}", "part_id": f"{n:032}", "rows": 25, "content_hash": "c" * 64}
+            for n in range(parts)
+        ),
+        missing=({"player_slug": "player-9", "outcome": "failed", "reason": "no"},),
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def by_slug(made: Batch) -> Batch:
+    return replace(made, expected=tuple(sorted(made.expected, key=lambda p: p.slug)))
+
+
+# Opening
+
+
+def test_a_slate_that_was_never_opened_has_no_progress(state: BatchState) -> None:
+    assert state.progress(SLATE) is None
+
+
+def test_an_opened_batch_is_read_back_whole(state: BatchState) -> None:
+    neutral = replace(player(4), is_home=None, name="Nikola Jokić")
+    opened = replace(batch(3), expected=(*batch(3).expected, neutral))
+    assert state.open(opened) == opened
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.batch == opened
+    assert (progress.completions, progress.feature_snapshot, progress.receipt) == ({}, None, None)
+    assert type(progress.batch.opened_at) is datetime
+
+
+def test_times_of_any_zone_are_the_same_moment_in_utc(state: BatchState) -> None:
+    eastern = timezone(timedelta(hours=-5))
+    state.open(replace(batch(1), opened_at=NOW.astimezone(eastern)))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert (progress.batch.opened_at, progress.batch.opened_at.tzinfo) == (NOW, UTC)
+
+
+def test_a_batch_without_players_can_be_opened(state: BatchState) -> None:
+    state.open(batch(0))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.batch.expected == ()
+
+
+def test_opening_again_returns_the_first_batch(state: BatchState) -> None:
+    first = state.open(batch(12))
+    later = replace(batch(12), batch_id="another", opened_at=NOW + timedelta(hours=1))
+    assert state.open(later) == by_slug(first)
+
+
+def test_opening_again_keeps_outcomes_and_pinned_features(state: BatchState) -> None:
+    state.open(batch(2))
+    state.pin_features(SLATE, "snapshot1")
+    state.record([staged("player-1")])
+    state.open(batch(2))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert (list(progress.completions), progress.feature_snapshot) == (["player-1"], "snapshot1")
+
+
+def test_players_in_another_order_are_the_same_batch(state: BatchState) -> None:
+    state.open(batch(3))
+    backwards = replace(batch(3), expected=batch(3).expected[::-1])
+    assert state.open(backwards).expected == batch(3).expected
+
+
+@pytest.mark.parametrize(
+    ("later", "says"),
+    [
+        (batch(4), "would add 1 (player-4)"),
+        (batch(8), "would add 5 (player-4, player-5, player-6, ...)"),
+        (batch(2), "would drop 1 (player-3)"),
+        (replace(batch(3), expected=(player(1), player(2), player(5))), "add 1 (player-5) and drop 1 (player-3)"),
+        (
+            replace(batch(3), expected=(player(1), player(2), replace(player(3), team="S09"))),
+            "change a player's team, opponent or game",
+        ),
+        (replace(batch(3), league="NBA"), "change its league from simulated-3 to NBA"),
+    ],
+)  # fmt: skip
+def test_opening_with_other_work_is_a_conflict_that_says_what_would_change(
+    state: BatchState, later: Batch, says: str
+) -> None:
+    state.open(batch(3))
+    with pytest.raises(BatchConflict) as raised:
+        state.open(later)
+    assert says in str(raised.value)
+    assert f"slate {SLATE}: its batch was opened at 2026-01-02T15:00:00" in str(raised.value)
+    assert "--reopen" in str(raised.value)
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.batch == batch(3)
+
+
+def test_batches_of_different_slates_are_apart(state: BatchState) -> None:
+    state.open(batch(2))
+    state.open(batch(3, OTHER_SLATE))
+    state.record([staged("player-1"), replace(staged("player-3"), slate=OTHER_SLATE, part=None)])
+    here, there = state.progress(SLATE), state.progress(OTHER_SLATE)
+    assert here is not None
+    assert there is not None
+    assert (list(here.completions), list(there.completions)) == (["player-1"], ["player-3"])
+
+
+# Reopening
+
+
+def test_reopening_replaces_the_expected_players_and_keeps_the_outcomes_of_who_stays(
+    state: BatchState,
+) -> None:
+    state.open(batch(3))
+    state.pin_features(SLATE, "snapshot1")
+    state.record([staged("player-1"), staged("player-3")])
+    again = replace(batch(2), batch_id="again")
+    assert state.reopen(again) == again
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert (progress.batch, list(progress.completions)) == (again, ["player-1"])
+    assert progress.feature_snapshot is None
+
+
+def test_a_player_who_was_dropped_and_comes_back_has_no_outcome(state: BatchState) -> None:
+    state.open(batch(3))
+    state.record([staged("player-3")])
+    state.reopen(batch(2))
+    state.reopen(batch(3))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.unsettled == ("player-1", "player-2", "player-3")
+
+
+def test_reopening_twice_is_as_reopening_once(state: BatchState) -> None:
+    state.open(batch(3))
+    state.record([staged("player-1")])
+    for _ in range(2):
+        state.reopen(batch(4))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert (progress.batch, list(progress.completions)) == (batch(4), ["player-1"])
+
+
+def test_a_slate_that_was_never_opened_can_be_reopened(state: BatchState) -> None:
+    state.reopen(batch(2))
+    assert state.open(batch(2)) == batch(2)
+
+
+def test_the_receipt_survives_a_reopening(state: BatchState) -> None:
+    state.open(batch(2))
+    state.mirror_receipt(receipt())
+    state.reopen(batch(3))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.receipt == receipt()
+
+
+# Features
+
+
+def test_the_newest_pinned_features_count(state: BatchState) -> None:
+    state.open(batch(1))
+    state.pin_features(SLATE, "snapshot1")
+    state.pin_features(SLATE, "snapshot2")
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.feature_snapshot == "snapshot2"
+
+
+def test_features_of_a_slate_without_a_batch_are_refused(state: BatchState) -> None:
+    with pytest.raises(BatchNotOpen, match="no batch is open; materialize slate_roster"):
+        state.pin_features(SLATE, "snapshot1")
+    assert state.progress(SLATE) is None
+
+
+# Outcomes
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        staged("player-1"),
+        failed("player-1", "PartMismatch: a reason with\nlines, \u201cquotes\u201d and 100 % more"),
+        Completion(SLATE, "player-1", Outcome.SKIPPED, "", NOW.replace(microsecond=123456), reason="hurt"),
+    ],
+    ids=lambda c: c.outcome.value,
+)
+def test_an_outcome_is_read_back_whole(state: BatchState, completion: Completion) -> None:
+    state.open(batch(1))
+    state.record([completion])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.completions == {"player-1": completion}
+
+
+def test_recording_again_changes_nothing(state: BatchState) -> None:
+    state.open(batch(2))
+    state.record([staged("player-1")])
+    before = state.progress(SLATE)
+    state.record([staged("player-1")])
+    state.record([staged("player-1"), staged("player-1")])
+    assert state.progress(SLATE) == before
+
+
+def test_a_later_outcome_replaces_the_earlier_one(state: BatchState) -> None:
+    state.open(batch(1))
+    state.record([failed("player-1")])
+    state.record([staged("player-1")])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert (progress.count(Outcome.FAILED), progress.count(Outcome.STAGED)) == (0, 1)
+
+
+def test_the_last_outcome_of_a_group_counts(state: BatchState) -> None:
+    state.open(batch(1))
+    state.record([failed("player-1"), staged("player-1", "other run")])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.completions["player-1"] == staged("player-1", "other run")
+
+
+def test_recording_nothing_is_a_no_op(state: BatchState) -> None:
+    state.open(batch(1))
+    state.record([])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.completions == {}
+
+
+def test_an_outcome_of_a_player_who_is_not_expected_does_not_count(state: BatchState) -> None:
+    state.open(batch(1))
+    state.record([staged("player-1"), staged("somebody-else")])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert list(progress.completions) == ["player-1"]
+
+
+def test_an_outcome_that_arrives_before_the_batch_neither_opens_it_nor_is_lost(state: BatchState) -> None:
+    state.record([staged("player-1")])
+    assert state.progress(SLATE) is None
+    assert state.recent_slates(NOW - timedelta(days=1)) == []
+    state.open(batch(2))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert list(progress.completions) == ["player-1"]
+
+
+@pytest.mark.parametrize("slug", ["p.j.-washington", "deaaron-fox-2", "a`b", "x[0]*~", "1", "_", "__a"])
+def test_a_players_key_is_never_taken_apart(state: BatchState, slug: str) -> None:
+    state.open(replace(batch(1), expected=(player(1, slug),)))
+    state.record([staged(slug)])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.completions == {slug: staged(slug)}
+
+
+def test_another_process_sees_what_was_recorded(store: Store) -> None:
+    store.opened().open(batch(2))
+    store.opened().record([staged("player-2")])
+    progress = store.opened().progress(SLATE)
+    assert progress is not None
+    assert progress.unsettled == ("player-1",)
+
+
+# Recent slates
+
+
+def test_recent_slates_come_oldest_first_and_begin_at_the_moment_asked_for(state: BatchState) -> None:
+    opened = {"2026-01-05": 0, "2026-01-04": 2, "2026-01-03": 1, "2026-01-02": 1}
+    for slate, hours in opened.items():
+        state.open(replace(batch(1, slate), opened_at=NOW + timedelta(hours=hours)))
+    assert list(state.recent_slates(NOW)) == ["2026-01-05", "2026-01-02", "2026-01-03", "2026-01-04"]
+    assert list(state.recent_slates(NOW + timedelta(hours=2))) == ["2026-01-04"]
+    assert list(state.recent_slates(NOW + timedelta(hours=3))) == []
+
+
+# Receipts
+
+
+def test_a_mirrored_receipt_is_read_back_whole(state: BatchState) -> None:
+    state.open(batch(1))
+    state.mirror_receipt(receipt())
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.receipt == receipt()
+    assert isinstance(progress.receipt.merge_ms, float)
+
+
+def test_a_receipt_without_parts_is_read_back(state: BatchState) -> None:
+    state.open(batch(1))
+    state.mirror_receipt(receipt(parts=0, missing=()))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.receipt == receipt(parts=0, missing=())
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 2, 1)])
+def test_the_newest_receipt_stays_whatever_order_they_come_in(
+    state: BatchState, order: tuple[int, ...]
+) -> None:
+    state.open(batch(1))
+    for minutes in order:
+        state.mirror_receipt(receipt(f"r{minutes}", minutes, parts=minutes + 1))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.receipt == receipt("r2", 2, parts=3)
+
+
+def test_of_two_receipts_of_one_moment_the_one_mirrored_last_stays(state: BatchState) -> None:
+    state.open(batch(1))
+    state.mirror_receipt(receipt("r1"))
+    state.mirror_receipt(receipt("r2"))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.receipt is not None
+    assert progress.receipt.receipt_id == "r2"
+
+
+def test_decisions_follow_from_what_is_read(state: BatchState) -> None:
+    state.open(batch(2))
+    steps = []
+
+    def step() -> None:
+        progress = state.progress(SLATE)
+        assert progress is not None
+        steps.append(next_step(progress, NOW))
+
+    step()
+    state.pin_features(SLATE, "snapshot1")
+    step()
+    state.record([staged("player-1")])
+    step()
+    state.record([failed("player-2")])
+    step()
+    progress = state.progress(SLATE)
+    assert progress is not None
+    state.mirror_receipt(receipt(receipt_id(progress)))
+    step()
+    state.record([staged("player-2")])
+    step()
+    assert steps == [
+        Step.FEATURES, Step.STAGE, Step.STAGE, Step.CONSOLIDATE, Step.REST, Step.CONSOLIDATE,
+    ]  # fmt: skip
+
+
+# Size
+
+
+@pytest.mark.parametrize("players", [2000, pytest.param(5000, marks=pytest.mark.slow)])
+def test_a_slate_larger_than_a_document_fits_with_its_outcomes_and_receipt(
+    state: BatchState, players: int
+) -> None:
+    large = by_slug(batch(players))
+    state.open(large)
+    assert state.open(batch(players)) == large
+    state.record([staged(p.slug) for p in large.expected])
+    state.mirror_receipt(receipt(parts=players))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert (progress.batch, progress.receipt) == (large, receipt(parts=players))
+    assert (progress.count(Outcome.STAGED), progress.unsettled) == (players, ())

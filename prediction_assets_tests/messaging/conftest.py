@@ -1,0 +1,92 @@
+"""Messaging under test: every outbox and every publisher behind one fixture each, and made-up messages."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from prediction_assets.messaging.firestore import FirestoreOutbox
+from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
+from prediction_assets.messaging.message import completion_message
+from prediction_assets.messaging.port import Outbox, OutboxEntry, Publisher
+from prediction_assets.messaging.pubsub import PubSubPublisher
+from prediction_assets_tests.batch_state.test_contract import receipt
+from prediction_assets_tests.conftest import NOW
+from prediction_assets_tests.emulator_fixtures import (
+    Topic,
+    firestore_client,
+    firestore_emulator,
+    project,
+    pubsub_clients,
+    pubsub_emulator,
+    topic,
+)
+
+__all__ = ["firestore_client", "firestore_emulator", "project", "pubsub_clients", "pubsub_emulator", "topic"]
+
+CONSUMER = Path(__file__).resolve().parents[2] / "examples" / "phase5_consumer.py"
+
+
+def message(revision: int = 1, at: datetime = NOW, **changes: Any) -> dict[str, Any]:
+    """Return a valid completion message."""
+    return completion_message(
+        receipt(revision=revision, **changes), output_table="p.d.player_prop_predictions", published_at=at
+    )
+
+
+def entry(revision: int = 1, **changes: Any) -> OutboxEntry:
+    """Return an outbox entry of a valid message."""
+    made = message(revision, **changes)
+    return OutboxEntry(made["event_id"], made["slate"], made["receipt_id"], made)
+
+
+@pytest.fixture(params=["sqlite", "firestore"])
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Outbox]:
+    """Return an outbox of one store anew with each call, as another process would."""
+    if request.param == "sqlite":
+        return lambda: SqliteOutbox(tmp_path / "state.sqlite")
+    client = request.getfixturevalue("firestore_client")
+    return lambda: FirestoreOutbox(client)
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """A publisher under test, and what a consumer of it finds."""
+
+    publisher: Publisher
+    received: Callable[[], list[Mapping[str, Any]]]
+
+
+@pytest.fixture(params=["files", "pubsub"])
+def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> Deliveries:
+    if request.param == "files":
+        folder = tmp_path / "outbox"
+        return Deliveries(
+            FilePublisher(folder), lambda: [json.loads(f.read_text()) for f in sorted(folder.iterdir())]
+        )
+    made: Topic = request.getfixturevalue("topic")
+    return Deliveries(
+        PubSubPublisher(made.publisher, made.path, ack_deadline_seconds=20),
+        lambda: [json.loads(received.message.data) for received in made.pull()],
+    )
+
+
+@pytest.fixture(scope="session")
+def consumer() -> ModuleType:
+    """The reference consumer, imported from examples/."""
+    spec = importlib.util.spec_from_file_location("phase5_consumer", CONSUMER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

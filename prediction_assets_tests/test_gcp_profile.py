@@ -1,0 +1,193 @@
+"""The same assets on the gcp profile: real clients, the three emulators."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from prediction_assets import cli
+from prediction_assets.definitions import build_defs
+from prediction_assets.errors import BadInput
+from prediction_assets.gcp_resources import gcp_resources
+from prediction_assets.instance import open_instance
+from prediction_assets.settings import Settings, load_settings
+from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.slate_run import SlateRun
+from prediction_assets.warehouse.bigquery import BigQueryWarehouse
+from prediction_assets.warehouse.port import Warehouse
+from prediction_assets_tests.conftest import REAL_DATA
+from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
+from prediction_assets_tests.test_crash_points import DISTURBED
+from prediction_assets_tests.test_real_slates import FILES
+from prediction_assets_tests.warehouse.conftest import bigquery_endpoint
+
+__all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixtures
+
+PLAYERS = 8
+SLATE = simulated_slate(PLAYERS).isoformat()
+FACTS = {name: {"simulated_players": PLAYERS} for name in ("game_logs", "schedule", "prop_lines")}
+VALUES = (
+    "game_date, game_id, player_id, system, line, league, player_slug, player_name, team, opponent, is_home, "
+    "predicted_points, standard_deviation, probability_over, probability_push, recommendation, confidence, "
+    "line_source, line_offset, bookmaker, system_version, feature_snapshot, schema_version, content_hash, is_active"
+)
+
+
+@pytest.fixture
+def gcp_settings(
+    bigquery_endpoint: str,
+    firestore_emulator: str,
+    pubsub_emulator: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Settings:
+    """Settings of the gcp profile in a project of the test's own, as a user would export them."""
+    environment = {
+        "FIRESTORE_EMULATOR_HOST": firestore_emulator,
+        "PUBSUB_EMULATOR_HOST": pubsub_emulator,
+        "PREDICTION_ASSETS_PROFILE": "gcp",
+        "PREDICTION_ASSETS_GCP_PROJECT": f"test-{uuid.uuid4().hex[:16]}",
+        "PREDICTION_ASSETS_BIGQUERY_ENDPOINT": bigquery_endpoint,
+        "PREDICTION_ASSETS_HOME": str(tmp_path / "gcp"),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+@pytest.fixture
+def open_run() -> Iterator[Callable[[Settings], SlateRun]]:
+    """Opens homes, and closes them when the test is done."""
+    with ExitStack() as stack:
+        yield lambda settings: SlateRun(settings, stack.enter_context(open_instance(settings)))
+
+
+@pytest.fixture
+def gcp(gcp_settings: Settings, open_run: Callable[[Settings], SlateRun]) -> SlateRun:
+    gcp_resources(gcp_settings)["messaging"].set_up()
+    return open_run(gcp_settings)
+
+
+@pytest.fixture
+def local(open_run: Callable[[Settings], SlateRun], tmp_path: Path) -> SlateRun:
+    return open_run(load_settings(profile="local", home=tmp_path / "local"))
+
+
+def rows(warehouse: Warehouse, slate: str) -> list[dict[str, object]]:
+    found = warehouse.query(
+        f"SELECT {VALUES} FROM predictions.player_prop_predictions WHERE game_date = CAST($slate AS DATE) "
+        "ORDER BY player_id, system, line, is_active",
+        {"slate": slate},
+    )
+    return found.to_pylist()
+
+
+@pytest.mark.slow
+def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_event_as_on_the_local_profile(gcp, local):
+    for run in (gcp, local):
+        run.ingest(FACTS)
+        assert run.whole(SLATE).receipt.status == "success"
+    assert rows(gcp.warehouse, SLATE) == rows(local.warehouse, SLATE)
+    assert [e.event_id for e in gcp.events(SLATE)] == [e.event_id for e in local.events(SLATE)]
+    assert gcp.warehouse.parts.staged(SLATE) == {}
+
+    again = gcp.whole(SLATE)
+    assert (again.receipt.rows_inserted, again.receipt.rows_updated, again.receipt.rows_unchanged) == (
+        0,
+        0,
+        200,
+    )
+    assert len(gcp.events(SLATE)) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="no real data beside the checkout (../shared/data)")
+def test_a_real_slate_is_the_same_on_both_profiles(gcp, local):
+    slate = "2025-01-10"
+    for run in (gcp, local):
+        run.ingest({name: {"path": str(REAL_DATA / file)} for name, file in FILES.items()})
+        assert run.whole(slate).receipt.status == "success"
+    found = rows(gcp.warehouse, slate)
+    assert len(found) > 3000
+    assert found == rows(local.warehouse, slate)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["part_written", "merge_committed", "outbox_written", "published"])
+def test_a_slate_on_gcp_that_was_killed_ends_with_the_same_rows_and_one_event(
+    gcp, gcp_settings, local, point
+):
+    for run in (gcp, local):
+        run.ingest(FACTS)
+    killed = subprocess.run(
+        [sys.executable, "-c", DISTURBED, str(gcp_settings.home), SLATE, point, "kill", "1"],
+        capture_output=True, text=True, check=False, timeout=180,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    result = gcp.whole(SLATE)
+    local.whole(SLATE)
+    assert rows(gcp.warehouse, SLATE) == rows(local.warehouse, SLATE)
+    assert result.receipt.revision == 1
+    (event,) = gcp.events(SLATE)
+    assert event.message_id is not None
+    assert event.event_id == local.events(SLATE)[0].event_id
+
+
+@pytest.mark.slow
+def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp):
+    gcp.ingest(FACTS)
+    gcp.whole(SLATE)
+    counted: list[int] = []
+    for slugs in (2, 6):
+        warehouse = gcp.warehouse
+        assert isinstance(warehouse, BigQueryWarehouse)
+        before = sum(warehouse.job_counts.values())
+        gcp.stage(SLATE, [p.slug for p in gcp.progress(SLATE).batch.expected[:slugs]])
+        gcp.consolidate(SLATE)
+        counted.append(sum(warehouse.job_counts.values()) - before - slugs)
+    assert counted[0] == counted[1]
+
+
+def test_a_missing_project_names_the_setting(monkeypatch):
+    monkeypatch.setenv("PREDICTION_ASSETS_PROFILE", "gcp")
+    with pytest.raises(BadInput, match="PREDICTION_ASSETS_GCP_PROJECT"):
+        load_settings()
+
+
+def test_a_store_that_does_not_answer_is_one_line_and_exit_2(monkeypatch, tmp_path, capsys):
+    for name, value in {
+        "FIRESTORE_EMULATOR_HOST": "127.0.0.1:1",
+        "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
+        "PREDICTION_ASSETS_PROFILE": "gcp",
+        "PREDICTION_ASSETS_GCP_PROJECT": "nowhere",
+        "PREDICTION_ASSETS_BIGQUERY_ENDPOINT": "http://127.0.0.1:1",
+        "PREDICTION_ASSETS_LOCK_TIMEOUT_SECONDS": "1",
+        "PREDICTION_ASSETS_HOME": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["prediction-assets", "status"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.count("\n") == 1
+    assert "127.0.0.1:1" in error
+
+
+def test_the_gcp_location_loads_without_a_network_and_names_its_stores(monkeypatch, tmp_path):
+    settings = load_settings(profile="gcp", gcp_project="p", home=tmp_path)
+    definitions = build_defs(settings)
+    dg.Definitions.validate_loadable(definitions)
+    graph = definitions.resolve_asset_graph()
+    staged = graph.get(dg.AssetKey("staged_predictions"))
+    assert staged.backfill_policy == dg.BackfillPolicy.multi_run(50)
+    assert "dagster/kind/bigquery" in graph.get(dg.AssetKey("predictions")).tags
+    assert list(tmp_path.iterdir()) == []
