@@ -19,10 +19,10 @@ dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon
 	$(BIN)/prediction-assets dev
 
 test: $(VENV)/.dev  ## the whole test-suite, in parallel
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 test-fast: $(VENV)/.dev  ## what runs in seconds
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow"
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -87,6 +88,7 @@ def run(
         raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
     if slate is not None:
         parse_slate(slate)
+        _require_simulated_slate(slate, simulated_players)
     console = Console(stderr=True, soft_wrap=True)
     with _slate_run() as (settings, runner), _stages(console, runner) as on_stage:
         facts, slate = _facts(settings, runner, files, simulated_players, slate)
@@ -125,6 +127,8 @@ def ingest(
         )
     if simulated_players is not None and any(files.values()):
         raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
+    if simulated_players is not None and season is not None:
+        raise BadInput("--simulated-players", "can't be combined with --season", hint="choose one of them")
     with _slate_run() as (settings, runner):
         if season is not None:
             live = {name: {"season": season} for name in ("game_logs", "schedule")}
@@ -158,6 +162,8 @@ def status(slate: SlateOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def messages(slate: SlateOption = None, as_json: JsonOption = False) -> None:
     """List the Phase 5 completions, oldest first."""
+    if slate is not None:
+        parse_slate(slate)
     with _slate_run() as (_, runner):
         entries = runner.events(slate)
     if as_json:
@@ -188,6 +194,14 @@ def dev(
 
     A home without facts gets the simulated league first.
     """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BadInput(
+                "--port", f"{host}:{port}: {error.strerror}", hint="name another with --port"
+            ) from error
     with _slate_run() as (settings, runner):
         if not runner.has_facts():
             simulated = {"simulated_players": settings.simulated_players}
@@ -205,11 +219,7 @@ app.add_typer(gcp_app, name="gcp")
 @gcp_app.command("set-up")
 def gcp_set_up() -> None:
     """Create the datasets, tables, topics and subscriptions that are missing; safe to repeat."""
-    settings = load_settings()
-    if settings.profile != "gcp":
-        raise BadInput(
-            "PREDICTION_ASSETS_PROFILE", f"{settings.profile!r} has nothing to set up", hint="set it to gcp"
-        )
+    settings = _gcp_settings()
     from prediction_assets.gcp_resources import gcp_resources
 
     stores = gcp_resources(settings)
@@ -225,6 +235,31 @@ def gcp_set_up() -> None:
             else "as it should be"
         )
         typer.echo(f"Pub/Sub: {path}: {state}")
+
+
+@gcp_app.command("smoke-test")
+def gcp_smoke_test() -> None:
+    """Check on the real project what no emulator can show; works in datasets and topics named smoke_*."""
+    settings = _gcp_settings()
+    from prediction_assets.gcp_smoke import smoke_test
+
+    problems = 0
+    for finding in smoke_test(settings):
+        problems += bool(finding.problem)
+        typer.echo(
+            f"{'FAILED' if finding.problem else 'ok':<7} {finding.name}" + f": {finding.problem}".rstrip(": ")
+        )
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+def _gcp_settings() -> Settings:
+    settings = load_settings()
+    if settings.profile != "gcp":
+        raise BadInput(
+            "PREDICTION_ASSETS_PROFILE", f"{settings.profile!r} uses no project", hint="set it to gcp"
+        )
+    return settings
 
 
 @app.callback(invoke_without_command=True)
@@ -263,6 +298,20 @@ def _slate_run() -> Iterator[tuple[Settings, SlateRun]]:
 
     with open_instance(settings) as instance:
         yield settings, SlateRun(settings, instance)
+
+
+def _require_simulated_slate(slate: str, simulated_players: int | None) -> None:
+    if simulated_players is None:
+        return
+    from prediction_assets.simulation.league import simulated_slate
+
+    simulated = simulated_slate(simulated_players).isoformat()
+    if slate != simulated:
+        raise BadInput(
+            "--slate",
+            f"{slate} is not the slate of the simulated league of {simulated_players} ({simulated})",
+            hint="leave out --slate or --simulated-players",
+        )
 
 
 def _given(files: dict[str, Path | None]) -> dict[str, dict[str, Any]]:

@@ -46,8 +46,15 @@ def next_step(progress: Progress, now: datetime) -> Step:
 
 
 def receipt_id(progress: Progress) -> str:
-    """Return the id of the receipt that these outcomes lead to: the same outcomes, the same receipt."""
-    return _digest(progress, lambda done: done.part.part_id if done.part else done.reason)[:32]
+    """Return the id of the receipt that these outcomes lead to: the same outcomes, the same receipt.
+
+    An outcome is recognised by what happened once: the part that was written, or the moment a player was
+    skipped or failed. Failing again, with a success in between, is another outcome.
+    """
+    return _digest(
+        progress,
+        lambda done: done.part.part_id if done.part else f"{done.run_id} {done.recorded_at.isoformat()}",
+    )[:32]
 
 
 def content_digest(progress: Progress) -> str:

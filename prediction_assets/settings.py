@@ -89,8 +89,8 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=10, description="runs that a sensor requests for the same work before it stops")
     ] = 3
     sensor_interval_seconds: Annotated[
-        int, Field(ge=1, description="seconds between two ticks of a sensor")
-    ] = 10
+        int | None, Field(ge=1, description="seconds between two ticks of a sensor; empty: 10, or 60 in gcp")
+    ] = None
     sensor_lookback_days: Annotated[
         int, Field(ge=1, description="sensors look after batches that were opened within these days")
     ] = 3
@@ -135,6 +135,11 @@ class Settings(BaseSettings):
         if self.profile == "gcp" and not self.gcp_project:
             raise ValueError("the gcp profile needs PREDICTION_ASSETS_GCP_PROJECT, the project's id")
         return self
+
+    @property
+    def tick_seconds(self) -> int:
+        """Seconds between two ticks of a sensor; each reads the recent slates' outcomes, which Firestore bills."""
+        return self.sensor_interval_seconds or (60 if self.profile == "gcp" else 10)
 
     @property
     def players_per_run(self) -> int:

@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -240,18 +241,24 @@ def _locked(file: Path) -> Iterator[None]:
 
 
 def start_for_hand_use() -> None:
-    """Start both emulators, print what to export, and keep them until Ctrl-C or SIGTERM."""
+    """Start the three emulators, print what to export, and keep them until Ctrl-C or SIGTERM."""
+    from prediction_assets_tests.warehouse.bigquery_emulator import NoEmulator, running_emulator
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
         try:
             for emulator in EMULATORS.values():
                 address = stack.enter_context(running(emulator))
                 print(f"export {emulator.variable}={address}", flush=True)  # noqa: T201
-            print("# running until Ctrl-C", flush=True)  # noqa: T201
+            log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "bigquery.log"
+            endpoint = stack.enter_context(running_emulator(log))
+            print(f"export PREDICTION_ASSETS_BIGQUERY_ENDPOINT={endpoint}")  # noqa: T201
+            print("export PREDICTION_ASSETS_PROFILE=gcp PREDICTION_ASSETS_GCP_PROJECT=demo")  # noqa: T201
+            print("# running until Ctrl-C; then: prediction-assets gcp set-up", flush=True)  # noqa: T201
             signal.pause()
         except KeyboardInterrupt:
             pass
-        except (EmulatorMissing, EmulatorFailed) as error:
+        except (EmulatorMissing, EmulatorFailed, NoEmulator) as error:
             sys.exit(str(error))
 
 

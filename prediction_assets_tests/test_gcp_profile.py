@@ -17,11 +17,12 @@ from prediction_assets import cli
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import BadInput
 from prediction_assets.gcp_resources import gcp_resources
+from prediction_assets.gcp_smoke import smoke_test
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.simulation.league import simulated_slate
 from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
+from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets_tests.conftest import REAL_DATA
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
@@ -142,18 +143,40 @@ def test_a_slate_on_gcp_that_was_killed_ends_with_the_same_rows_and_one_event(
 
 
 @pytest.mark.slow
-def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp):
+def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp, monkeypatch):
+    started: list[str] = []
+    real = BigQueryJobs._run
+
+    def counted(self, *arguments, **options):
+        started.append("job")
+        return real(self, *arguments, **options)
+
     gcp.ingest(FACTS)
     gcp.whole(SLATE)
-    counted: list[int] = []
-    for slugs in (2, 6):
-        warehouse = gcp.warehouse
-        assert isinstance(warehouse, BigQueryWarehouse)
-        before = sum(warehouse.job_counts.values())
-        gcp.stage(SLATE, [p.slug for p in gcp.progress(SLATE).batch.expected[:slugs]])
+    monkeypatch.setattr(BigQueryJobs, "_run", counted)
+    others = []
+    for parts in (2, 6):
+        started.clear()
+        gcp.stage(SLATE, [p.slug for p in gcp.progress(SLATE).batch.expected[:parts]])
         gcp.consolidate(SLATE)
-        counted.append(sum(warehouse.job_counts.values()) - before - slugs)
-    assert counted[0] == counted[1]
+        others.append(len(started) - parts)
+    assert others[0] == others[1]
+    assert 0 < others[0] < 20
+    record = gcp._instance.get_latest_materialization_event(dg.AssetKey("predictions"))
+    assert record.asset_materialization.metadata["bigquery_jobs"].value > 0
+    assert "bytes_billed" in record.asset_materialization.metadata
+
+
+@pytest.mark.slow
+def test_the_smoke_test_finds_on_the_emulators_only_what_emulators_cannot_show(gcp_settings):
+    found = {finding.name: finding.problem for finding in smoke_test(gcp_settings)}
+    assert len(found) == 6
+    beyond_emulators = {
+        "a job id that exists is refused",
+        "the predictions can't be read without a date",
+        "jobs report the bytes they are billed for",
+    }
+    assert {name for name, problem in found.items() if problem} <= beyond_emulators
 
 
 def test_a_missing_project_names_the_setting(monkeypatch):
@@ -179,7 +202,7 @@ def test_a_store_that_does_not_answer_is_one_line_and_exit_2(monkeypatch, tmp_pa
     error = capsys.readouterr().err
     assert stopped.value.code == 2
     assert error.count("\n") == 1
-    assert "127.0.0.1:1" in error
+    assert "PREDICTION_ASSETS_BIGQUERY_ENDPOINT" in error
 
 
 def test_the_gcp_location_loads_without_a_network_and_names_its_stores(monkeypatch, tmp_path):

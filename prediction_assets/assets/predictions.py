@@ -73,7 +73,6 @@ with preview_features():
         deps=[dg.AssetDep("staged_predictions", partition_mapping=dg.AllPartitionMapping())],
         metadata={
             **table_metadata(PREDICTIONS),
-            "dagster/column_lineage": predictions_lineage(),
         },
         check_specs=[
             dg.AssetCheckSpec(
@@ -127,16 +126,15 @@ with preview_features():
             slate, len(work.staged_player_ids), work.expected_players, len(work.parts),
         )  # fmt: skip
         receipt = port.merge(work)
+        cost = port.cost()
         reached("merge_committed")
-        batch_state.port.mirror_receipt(receipt)
-        reached("receipt_mirrored")
         context.log.info(
             "slate %s: MERGE %d staged = %d inserted + %d updated + %d unchanged, %d superseded, %.0f ms",
             slate, receipt.rows_staged, receipt.rows_inserted, receipt.rows_updated, receipt.rows_unchanged,
             receipt.rows_superseded, receipt.merge_ms,
         )  # fmt: skip
         yield dg.MaterializeResult(
-            metadata=_metadata(receipt, port),
+            metadata={**_metadata(receipt, port), **cost},
             check_results=[
                 dg.AssetCheckResult(
                     passed=receipt.rows > 0,
@@ -177,6 +175,7 @@ def _metadata(receipt: Receipt, port: Warehouse) -> dict[str, Any]:
         "players_failed": receipt.failed_players,
         "merge_ms": receipt.merge_ms,
         "feature_snapshot": receipt.feature_snapshot,
+        "dagster/column_lineage": predictions_lineage(),
         "sample": markdown_table(sample.to_pylist()),
         **({"missing_players": markdown_table(receipt.missing[:50])} if receipt.missing else {}),
     }

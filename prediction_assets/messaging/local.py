@@ -10,6 +10,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ class FilePublisher:
                 os.fsync(file.fileno())
             aside.replace(self._directory / name)
         except OSError as error:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
             raise PredictionAssetsError(
                 f"{self._directory / name}: {error.strerror}; the event stays in the outbox, "
                 f"materialize phase5_completion for {message['slate']} again"

@@ -8,7 +8,7 @@ https://docs.dagster.io/guides/automate/sensors
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
@@ -40,6 +40,9 @@ _IN_FLIGHT = [
     DagsterRunStatus.CANCELING,
 ]
 _MATERIALIZATIONS_PER_TICK = 25
+
+FIRST_PAUSE = timedelta(seconds=30)
+"""Pause before a second attempt at the same work, doubled before each further one."""
 
 LOST_AFTER = timedelta(minutes=3)
 """Silence after which a run counts as lost: the longest step, fitting five systems, takes seconds."""
@@ -74,7 +77,8 @@ def request(
     instance: DagsterInstance, work: str, attempts: int, now: datetime, **run: object
 ) -> dg.RunRequest | dg.SkipReason:
     """Return a run request for some work, unless a run for it is in flight or it failed too often."""
-    runs = instance.get_runs(RunsFilter(tags={REQUEST_TAG: work}))
+    records = instance.get_run_records(RunsFilter(tags={REQUEST_TAG: work}))
+    runs = [record.dagster_run for record in records]
     if any(not r.is_finished and not is_lost(instance, r, now) for r in runs):
         return dg.SkipReason(f"{work}: a run is in flight")
     if len(runs) >= attempts:
@@ -82,6 +86,8 @@ def request(
             f"{work}: {len(runs)} runs didn't settle it; look at the last one ({runs[0].run_id}), mend the "
             "cause and materialize by hand"
         )
+    if records and now < records[0].update_timestamp.replace(tzinfo=UTC) + FIRST_PAUSE * 2 ** (len(runs) - 1):
+        return dg.SkipReason(f"{work}: the last run failed a moment ago, the next attempt waits")
     tags = {**run.pop("tags", {}), REQUEST_TAG: work}  # type: ignore[dict-item]
     return dg.RunRequest(run_key=f"{work}:{len(runs)}", tags=tags, **run)  # type: ignore[arg-type]
 
@@ -108,7 +114,7 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="staging_sensor",
         jobs=[features_job, staging_job],
-        minimum_interval_seconds=settings.sensor_interval_seconds,
+        minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="After the roster: pins a slate's features, then stages the players who have no outcome yet.",
     )
@@ -152,7 +158,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="consolidation_sensor",
         job=consolidation_job,
-        minimum_interval_seconds=settings.sensor_interval_seconds,
+        minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="When every expected player has settled, or at the deadline with whoever has: merges the "
         "slate. Again whenever a player was staged anew.",
@@ -188,7 +194,7 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="phase5_completion_sensor",
         job=completion_job,
-        minimum_interval_seconds=settings.sensor_interval_seconds,
+        minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Announces each consolidation whose own checks passed, one after another, oldest first. Its "
         "cursor is the storage id of the last materialization that is done with.",

@@ -17,6 +17,7 @@ from google.cloud import bigquery
 
 from prediction_assets.errors import BadInput
 from prediction_assets.warehouse import bigquery_scripts as scripts
+from prediction_assets.warehouse import refusals
 from prediction_assets.warehouse import sql as statements
 from prediction_assets.warehouse.bigquery_errors import Misplaced, QueryRefused
 from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs, JobStatistics
@@ -24,10 +25,7 @@ from prediction_assets.warehouse.bigquery_parts import PART_PREFIX, BigQueryPart
 from prediction_assets.warehouse.bigquery_tables import STAGING_DATASET, BigQueryTables, schema_fields
 from prediction_assets.warehouse.port import (
     Consolidation,
-    DuplicateKeys,
-    PartMismatch,
     Receipt,
-    RowsUnaccountedFor,
     Upserted,
 )
 from prediction_assets.warehouse.tables import PREDICTIONS, PREDICTIONS_SCHEMA_VERSION, TABLES, Table
@@ -101,6 +99,15 @@ class BigQueryWarehouse:
     def last_job_statistics(self) -> JobStatistics | None:
         """Bytes processed and billed by the newest job that this thread waited for; None before the first."""
         return self._jobs.last_statistics
+
+    def cost(self) -> Mapping[str, int]:
+        """Return the jobs started so far, and the bytes that this thread's newest one processed and billed."""
+        newest = self.last_job_statistics
+        return {
+            "bigquery_jobs": sum(self.job_counts.values()),
+            "bytes_processed": newest.bytes_processed if newest else 0,
+            "bytes_billed": newest.bytes_billed if newest else 0,
+        }
 
     def set_up(self) -> None:
         """Create the datasets and tables that are missing; a second time changes nothing.
@@ -187,25 +194,17 @@ class BigQueryWarehouse:
         except Misplaced as error:
             if PART_PREFIX not in str(error):
                 raise
-            raise PartMismatch(
-                f"slate {work.slate}: a part went away during the merge ({error}); the target was not touched. "
-                "Materialize the player's staged_predictions partition again"
-            ) from error
+            raise refusals.part_unreadable(work.slate, error) from error
         return _receipt_of(work, row)
 
     def _receipt(self, work: Consolidation) -> Receipt | None:
         return next((r for r in self.receipts(work.slate) if r.receipt_id == work.receipt_id), None)
 
     def _refuse_vanished(self, work: Consolidation) -> None:
-        newer = [p.player_slug for p in work.parts if p.schema_version > PREDICTIONS_SCHEMA_VERSION]
-        if newer:
-            raise PartMismatch(
-                f"slate {work.slate}: {_shown(newer)} staged by a newer version than this one, which knows schema "
-                f"version {PREDICTIONS_SCHEMA_VERSION}; the target was not touched. Run the newer version here too"
-            )
+        refusals.require_known_schema(work)
         gone = self._parts.missing(work.slate, work.parts)
         if gone:
-            raise PartMismatch(_mismatch(work.slate, "in staging is not the completion's part", gone))
+            raise refusals.part_gone(work.slate, gone)
 
     def _selects(self, work: Consolidation) -> list[str]:
         """Return a SELECT for each part; one that was staged under an earlier schema version is looked at."""
@@ -230,31 +229,12 @@ def _receipt_of(work: Consolidation, row: Mapping[str, Any]) -> Receipt:
     outcome, detail = row["outcome"], row["detail"] or ""
     if outcome == scripts.MISMATCH:
         wrong = sorted({part.split(" ")[0] for part in detail.split(",")})
-        raise PartMismatch(_mismatch(work.slate, "has not the promised rows", wrong))
+        raise refusals.part_changed(work.slate, wrong)
     if outcome == scripts.FAULTY:
-        slug, system, line, rows = detail.split(",")[0].split(" ")
-        raise DuplicateKeys(
-            f"slate {work.slate}: {rows} staged rows of {slug} have the key ({system}, {line}) or another date; "
-            "the target was not touched. Materialize his staged_predictions partition again"
-        )
+        raise refusals.faulty_key(work.slate, *detail.split(",")[0].split(" "))
     if outcome == scripts.UNACCOUNTED:
-        raise RowsUnaccountedFor(
-            f"slate {work.slate}: {row['staged']} rows staged, {row['inserted']} to insert, {row['updated']} to "
-            f"update, {row['unchanged']} unchanged, but {row['in_force']} in force and {row['changed']} changed "
-            "after the MERGE; it was rolled back and every part kept"
-        )
+        raise refusals.unaccounted(work.slate, row)
     size = len(scripts.RECEIPT_FIELD)
     return Receipt.from_row(
         {name[size:]: value for name, value in row.items() if name.startswith(scripts.RECEIPT_FIELD)}
     )
-
-
-def _mismatch(slate: str, problem: str, slugs: list[str]) -> str:
-    return (
-        f"slate {slate}: what {problem}: {_shown(slugs)}; the target was not touched. "
-        "Materialize these players' staged_predictions partitions again"
-    )
-
-
-def _shown(slugs: list[str]) -> str:
-    return ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")

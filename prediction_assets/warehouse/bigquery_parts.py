@@ -30,7 +30,7 @@ from prediction_assets.warehouse.bigquery_tables import (
     BigQueryTables,
     schema_fields,
 )
-from prediction_assets.warehouse.parquet import _content_id, part_content_hash
+from prediction_assets.warehouse.parquet import content_id, part_content_hash
 from prediction_assets.warehouse.port import PartRef, Snapshot
 from prediction_assets.warehouse.tables import (
     PART_COLUMNS,
@@ -216,7 +216,7 @@ class BigQuerySnapshots:
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
         """Store a snapshot and return its id; the same content has the same id."""
         self._tables.ready()
-        snapshot_id = _content_id(players, history)
+        snapshot_id = content_id(players, history)
         if self._prolong(slate, snapshot_id):
             return snapshot_id
         # The players' table is loaded last: where it is, the snapshot is whole.

@@ -17,16 +17,13 @@ import duckdb
 import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import refusals, sql
 from prediction_assets.warehouse.locks import locked
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import (
     Consolidation,
-    DuplicateKeys,
     MergeCounts,
-    PartMismatch,
     Receipt,
-    RowsUnaccountedFor,
     Upserted,
     WarehouseBusy,
     WarehouseUnreadable,
@@ -91,6 +88,11 @@ class DuckDBWarehouse:
                     if write:
                         _create_tables(connection)
                     yield connection
+                except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+                    raise WarehouseUnreadable(
+                        f"{self._database}: {_first_line(error)}; nothing of this step was kept. See that the "
+                        "disk has room and this user may write there, then run it again"
+                    ) from error
                 finally:
                     connection.close()
         except PermissionError as error:
@@ -143,6 +145,10 @@ class DuckDBWarehouse:
         with self._connect(write=False) as connection:
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 
+    def cost(self) -> Mapping[str, int]:
+        """Return what this object's work is billed for so far: nothing."""
+        return {}
+
     def receipts(self, slate: str) -> tuple[Receipt, ...]:
         """Return the slate's receipts, oldest first."""
         found = self.query(sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
@@ -185,11 +191,8 @@ class DuckDBWarehouse:
         (superseded,) = _one(connection, sql.COUNT_SUPERSEDED, written)
         in_force, changed, active = _one(connection, sql.COUNT_AFTER_MERGE, written)
         if not (staged == inserted + updated + unchanged == in_force and changed == inserted + updated):
-            raise RowsUnaccountedFor(
-                f"slate {work.slate}: {staged} rows staged, {inserted} to insert, {updated} to update, "
-                f"{unchanged} unchanged, but {in_force} in force and {changed} changed after the MERGE; "
-                "it was rolled back and every part kept"
-            )
+            counted = {"staged": staged, "inserted": inserted, "updated": updated, "unchanged": unchanged}
+            raise refusals.unaccounted(work.slate, {**counted, "in_force": in_force, "changed": changed})
         receipt = Receipt.of(
             work,
             MergeCounts(staged, inserted, updated, unchanged, superseded, active),
@@ -202,11 +205,12 @@ class DuckDBWarehouse:
 
     def _stage(self, connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:
         """Create the relation of all the parts' rows, after seeing that each part is the one it should be."""
+        refusals.require_known_schema(work)
         gone = [
             p.player_slug for p in work.parts if self._parts.part_id(work.slate, p.player_slug) != p.part_id
         ]
         if gone:
-            raise PartMismatch(_mismatch(work.slate, "in staging is not the completion's part", gone))
+            raise refusals.part_gone(work.slate, gone)
         if not work.parts:
             connection.register("no_parts", PART_SCHEMA.empty_table())
             connection.execute(f"CREATE TEMP TABLE {sql.STAGED} AS SELECT * FROM no_parts")
@@ -216,14 +220,11 @@ class DuckDBWarehouse:
         try:
             connection.execute(
                 f"CREATE TEMP TABLE {sql.STAGED} AS SELECT {columns} "
-                "FROM read_parquet($paths, hive_partitioning = false)",
+                "FROM read_parquet($paths, hive_partitioning = false, union_by_name = true)",
                 {"paths": paths},
             )
         except duckdb.Error as error:
-            raise PartMismatch(
-                f"slate {work.slate}: a part can't be read ({_first_line(error)}); the target was not touched. "
-                "Materialize the player's staged_predictions partition again"
-            ) from error
+            raise refusals.part_unreadable(work.slate, _first_line(error)) from error
 
 
 def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -246,23 +247,11 @@ def _verify_parts(connection: duckdb.DuckDBPyConnection, work: Consolidation) ->
     promised = {p.player_slug: (p.rows, p.content_hash) for p in work.parts}
     wrong = sorted(slug for slug in promised.keys() | found.keys() if promised.get(slug) != found.get(slug))
     if wrong:
-        raise PartMismatch(_mismatch(work.slate, "has not the promised rows", wrong))
+        raise refusals.part_changed(work.slate, wrong)
     slate = date.fromisoformat(work.slate)
     faulty = connection.execute(sql.FAULTY_KEYS, {"slate": slate}).fetchall()
     if faulty:
-        slug, system, line, rows = faulty[0]
-        raise DuplicateKeys(
-            f"slate {work.slate}: {rows} staged rows of {slug} have the key ({system}, {line}) or another date; "
-            "the target was not touched. Materialize his staged_predictions partition again"
-        )
-
-
-def _mismatch(slate: str, problem: str, slugs: list[str]) -> str:
-    shown = ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")
-    return (
-        f"slate {slate}: what {problem}: {shown}; the target was not touched. "
-        "Materialize these players' staged_predictions partitions again"
-    )
+        raise refusals.faulty_key(work.slate, *faulty[0])
 
 
 def _one(

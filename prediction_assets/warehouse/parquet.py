@@ -80,8 +80,11 @@ class ParquetParts:
         )
         metadata = {_PART_ID: part.part_id.encode()}
         aside = _write_aside(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata), path)
-        with self._slate_lock(slate):
-            aside.replace(path)
+        try:
+            with self._slate_lock(slate):
+                aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
         return part
 
     def part_id(self, slate: str, player_slug: str) -> str | None:
@@ -126,7 +129,7 @@ class ParquetSnapshots:
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
         """Store a snapshot and return its id; the same content has the same id."""
-        snapshot_id = _content_id(players, history)
+        snapshot_id = content_id(players, history)
         folder = self._folder(slate, snapshot_id)
         # The players' file is renamed last: where it is, the snapshot is whole.
         for name, table in (("history", history), ("players", players)):
@@ -154,7 +157,7 @@ class ParquetSnapshots:
         return Snapshot(snapshot_id, players, history)
 
 
-def _content_id(*tables: pa.Table) -> str:
+def content_id(*tables: pa.Table) -> str:
     """Return the first 20 hex digits of SHA-256 over the tables' Arrow stream."""
     digest = hashlib.sha256()
     for table in tables:

@@ -299,5 +299,8 @@ class Warehouse(Protocol):
             RowsUnaccountedFor: staged is not inserted + updated + unchanged.
         """
 
+    def cost(self) -> Mapping[str, int]:
+        """Return what this object's work is billed for so far, by name; empty where nothing is billed."""
+
     def receipts(self, slate: str) -> tuple[Receipt, ...]:
         """Return the slate's receipts, oldest first."""

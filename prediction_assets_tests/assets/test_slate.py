@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from prediction_assets.partitions import SLATE_PLAYERS
 from prediction_assets.resources import build_resources
 from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
+from prediction_assets.warehouse.parquet import ParquetSnapshots
 from prediction_assets.warehouse.port import NoPartsStaged
 from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES
 from prediction_assets_tests.assets.faults import FailingMessaging, FailingWarehouse
@@ -400,3 +401,43 @@ def test_a_corrected_log_updates_the_rows_that_depend_on_it(finished):
     result = finished.whole(SIMULATED)
     assert result.receipt.rows_updated > 0
     assert result.event.message["revision"] == 2
+
+
+def test_each_player_has_one_materialization_a_run_with_its_metadata(finished):
+    records = finished._instance.fetch_materializations(STAGED, limit=100).records
+    assert len(records) == PLAYERS
+    assert all(r.asset_materialization.metadata["rows"].value == ROWS_PER_PLAYER for r in records)
+
+
+def test_a_skipped_player_is_not_shown_as_materialized(ingested, monkeypatch):
+    gone = ingested.roster(SIMULATED).batch.expected[0]
+    ingested.features(SIMULATED)
+    real = ParquetSnapshots.read
+
+    def without_him(self, slate, snapshot_id, player_ids=None):
+        return real(self, slate, snapshot_id, set(player_ids) - {gone.player_id})
+
+    monkeypatch.setattr(ParquetSnapshots, "read", without_him)
+    ingested.stage(SIMULATED)
+    receipt = ingested.consolidate(SIMULATED)
+    assert (receipt.status, receipt.skipped_players, receipt.staged_players) == ("success", 1, PLAYERS - 1)
+    assert partitions(ingested)[gone.slug] != "MATERIALIZED"
+
+
+def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(finished):
+    from prediction_assets.batch_state.port import Completion
+
+    state = finished._resources["batch_state"].port
+    slug = finished.progress(SIMULATED).batch.expected[0].slug
+    receipts = []
+    for minute in (1, 2):
+        now = finished.now() + timedelta(minutes=minute)
+        state.record(
+            [Completion(SIMULATED, slug, Outcome.FAILED, f"run-{minute}", now, reason="OSError: disk")]
+        )
+        receipts.append(finished.consolidate(SIMULATED))
+        finished.stage(SIMULATED, [slug])
+        receipts.append(finished.consolidate(SIMULATED))
+    assert [r.status for r in receipts] == ["partial", "success"] * 2
+    assert len({r.receipt_id for r in receipts}) == 4
+    assert [r.revision for r in receipts] == [2, 3, 4, 5]

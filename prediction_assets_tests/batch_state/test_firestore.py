@@ -103,8 +103,8 @@ def test_a_slate_without_a_batch_has_no_live_picture_to_rebuild(firestore_state:
 def test_replaced_lists_leave_no_chunks_behind(
     firestore_client: firestore.Client, firestore_state: FirestoreBatchState
 ) -> None:
-    firestore_state.open(batch(3000))
-    firestore_state.mirror_receipt(receipt("r1", parts=3000))
+    firestore_state.open(batch(2000))
+    firestore_state.mirror_receipt(receipt("r1", parts=2000))
     document = firestore_client.document(f"batches/{SLATE}")
 
     def chunks(name: str) -> int:
@@ -120,13 +120,13 @@ def test_replaced_lists_leave_no_chunks_behind(
 def test_a_batch_whose_players_are_incomplete_is_unreadable_and_never_a_smaller_batch(
     firestore_client: firestore.Client, firestore_state: FirestoreBatchState
 ) -> None:
-    firestore_state.open(batch(3000))
+    firestore_state.open(batch(2000))
     expected = firestore_client.document(f"batches/{SLATE}").collection("expected")
     expected.select([]).get()[0].reference.delete()
-    for read in (firestore_state.progress, lambda _: firestore_state.open(batch(3000))):
-        with pytest.raises(StateUnreadable, match=r"of the 3000 items of list .* reopen the slate"):
+    for read in (firestore_state.progress, lambda _: firestore_state.open(batch(2000))):
+        with pytest.raises(StateUnreadable, match=r"of the 2000 items of list .* reopen the slate"):
             read(SLATE)
-    firestore_state.reopen(batch(3000))
+    firestore_state.reopen(batch(2000))
     assert firestore_state.progress(SLATE) is not None
 
 

@@ -9,12 +9,18 @@ import pytest
 from dagster import DagsterRunStatus
 from dagster._core.errors import DagsterAssetCheckFailedError
 
+from prediction_assets import crash_points
 from prediction_assets.jobs import REQUEST_TAG
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 STAGING, CONSOLIDATION, COMPLETION = "staging_sensor", "consolidation_sensor", "phase5_completion_sensor"
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prediction_assets.sensors.automation.FIRST_PAUSE", timedelta(0))
 
 
 def tick(run: SlateRun, name: str, cursor: str | None = None) -> dg.SensorResult:
@@ -195,3 +201,47 @@ def test_the_size_of_a_staging_run_is_a_setting(ingested_home, open_home):
     run.roster(SIMULATED)
     run.features(SIMULATED)
     assert len(requested(tick(run, STAGING))) == -(-PLAYERS // 3)
+
+
+def test_a_second_attempt_waits_a_while(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    (request,) = requested(tick(ingested, STAGING))
+    run_id = finish(ingested, request, DagsterRunStatus.NOT_STARTED)
+    ingested._instance.report_run_failed(ingested._instance.get_run_by_id(run_id))
+    monkeypatch.setattr("prediction_assets.sensors.automation.FIRST_PAUSE", timedelta(seconds=30))
+    waiting = tick(ingested, STAGING)
+    assert requested(waiting) == []
+    assert "next attempt waits" in waiting.skip_reason.skip_message
+
+
+@pytest.mark.parametrize("point", ["merge_committed", "checks_evaluated", "part_dropped", "receipt_mirrored"])
+def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_announced(ingested, point):
+    def stop(name):
+        if name == point:
+            raise OSError(5, f"injected behind {name}")
+
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    crash_points.install(stop)
+    try:
+        with pytest.raises(OSError, match="injected"):
+            ingested.consolidate(SIMULATED)
+    finally:
+        crash_points.install(crash_points._go_on)
+
+    if requested(tick(ingested, CONSOLIDATION)):
+        ingested.consolidate(SIMULATED)
+    assert requested(tick(ingested, CONSOLIDATION)) == []
+    cursor = None
+    for _ in range(4):
+        result = tick(ingested, COMPLETION, cursor)
+        cursor = result.cursor
+        for request in requested(result):
+            config = request.run_config["ops"]["phase5_completion"]["config"]
+            ingested._execute(
+                "completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags
+            )
+    assert ingested.warehouse.parts.staged(SIMULATED) == {}
+    (event,) = ingested.events(SIMULATED)
+    assert event.message_id is not None
