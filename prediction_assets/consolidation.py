@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 
@@ -43,6 +43,28 @@ def next_step(progress: Progress, now: datetime) -> Step:
     if progress.receipt is not None and progress.receipt.receipt_id == receipt_id(progress):
         return Step.REST
     return Step.CONSOLIDATE
+
+
+def lost_parts(progress: Progress, staged: Mapping[str, str], receipts: Iterable[Receipt]) -> tuple[str, ...]:
+    """Return the players whose part is neither merged nor in staging any more, sorted; they need staging again.
+
+    A staging run that was killed after it replaced a part and before it recorded that leaves such a player.
+
+    Args:
+        progress: the batch as it stands.
+        staged: the part id that each player slug has in staging.
+        receipts: the slate's receipts so far.
+    """
+    covered = {part["part_id"] for receipt in receipts for part in receipt.parts}
+    return tuple(
+        sorted(
+            slug
+            for slug, done in progress.completions.items()
+            if done.part is not None
+            and done.part.part_id not in covered
+            and staged.get(slug) != done.part.part_id
+        )
+    )
 
 
 def receipt_id(progress: Progress) -> str:

@@ -19,7 +19,7 @@ from prediction_assets.assets.staged_predictions import staged_predictions
 from prediction_assets.assets.staging_cleanup import staging_cleanup
 from prediction_assets.checks import predictions_checks
 from prediction_assets.jobs import JOBS
-from prediction_assets.resources import build_resources
+from prediction_assets.profiles import build_resources
 from prediction_assets.schedules import daily_roster
 from prediction_assets.sensors.automation import build_sensors
 from prediction_assets.settings import Settings, load_settings

@@ -20,7 +20,6 @@ from prediction_assets.ingestion.nba_api_source import (
     ScheduleClient,
 )
 from prediction_assets.messaging.port import Outbox, Publisher
-from prediction_assets.settings import Settings
 from prediction_assets.warehouse.port import Warehouse
 
 
@@ -106,21 +105,3 @@ class SettingsResource(dg.ConfigurableResource):
         by_clock = local.replace(hour=hour, minute=minute, second=0, microsecond=0).astimezone(UTC)
         # Opened after the clock's deadline, a batch still gets its minutes.
         return min(by_minutes, by_clock) if by_clock > opened_at else by_minutes
-
-
-def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
-    """Return the resources of the settings' profile, keyed as the assets ask for them."""
-    if settings.profile == "gcp":
-        from prediction_assets.gcp_resources import gcp_resources  # the cloud clients take seconds to import
-
-        stores = gcp_resources(settings)
-    else:
-        from prediction_assets.local_resources import local_resources
-
-        stores = local_resources(settings)
-    shared = set(SettingsResource.model_fields) & set(Settings.model_fields)
-    return {
-        **stores,
-        "live_source": LiveSourceResource(),
-        "settings": SettingsResource(**settings.model_dump(mode="json", include=shared)),
-    }

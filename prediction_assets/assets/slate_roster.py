@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated, markdown_table
-from prediction_assets.batch_state.port import Batch, BatchConflict, ExpectedPlayer
+from prediction_assets.batch_state.port import Batch, BatchConflict, BatchState, ExpectedPlayer
 from prediction_assets.crash_points import reached
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.keys import parse_slate, player_key, slate_key
@@ -37,7 +37,7 @@ class RosterConfig(dg.Config):
     slate: str | None = Field(
         default=None,
         description="The games' date, YYYY-MM-DD. Empty: tonight, or the latest scheduled slate when the "
-        "schedule doesn't reach tonight.",
+        "schedule doesn't reach tonight; of a simulated league, its next slate that isn't finished.",
     )
     reopen: bool = Field(
         default=False,
@@ -68,6 +68,23 @@ def default_slate(warehouse: Warehouse, today: date, *, tonight: bool) -> str:
             "schedule", "no schedule was ingested", hint="materialize schedule, or `prediction-assets run`"
         )
     return slate_key(max(following))
+
+
+def _tonight(warehouse: Warehouse, state: BatchState, today: date) -> str:
+    """Return the slate that a click without a configuration means.
+
+    A simulated league has no tonight: its slates come one after another, so that each click has one to carry.
+    """
+    slate = default_slate(warehouse, today, tonight=True)
+    games = warehouse.query(sql.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
+    if not games or not is_simulated(games[0]):
+        return slate
+    days = warehouse.query(sql.SLATES_FROM, {"slate": parse_slate(slate), "league": games[0]})
+    for day in days["game_date"].to_pylist():
+        progress = state.progress(slate_key(day))
+        if progress is None or progress.receipt is None:
+            return slate_key(day)
+    return slate
 
 
 def _require_in_schedule(warehouse: Warehouse, slate: str) -> None:
@@ -114,7 +131,7 @@ def slate_roster(
     games materializes with 0, and everything downstream rests.
     """
     port, state, now = warehouse.port, batch_state.port, settings.now()
-    slate = config.slate or default_slate(port, now.astimezone(GAME_TIME_ZONE).date(), tonight=True)
+    slate = config.slate or _tonight(port, state, now.astimezone(GAME_TIME_ZONE).date())
     day = parse_slate(slate)
     games = port.query(sql.SLATE_GAMES, {"slate": day}).to_pylist()
     if not games:

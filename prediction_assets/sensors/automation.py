@@ -7,7 +7,7 @@ when the checks of that very materialization passed.
 https://docs.dagster.io/guides/automate/sensors
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -17,7 +17,8 @@ from prediction_assets.assets.predictions import RECEIPT_ID
 from prediction_assets.assets.staged_predictions import STAGED
 from prediction_assets.batch_state.port import BatchState, Progress
 from prediction_assets.checks import CHECK_KEYS, PREDICTIONS_ASSET
-from prediction_assets.consolidation import Step, next_step, receipt_id
+from prediction_assets.consolidation import Step, lost_parts, next_step, receipt_id
+from prediction_assets.errors import TransientError
 from prediction_assets.gates import Gate, verdict
 from prediction_assets.jobs import (
     REQUEST_TAG,
@@ -29,7 +30,7 @@ from prediction_assets.jobs import (
 )
 from prediction_assets.keys import player_key
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, SLATE_PLAYERS, ranges
-from prediction_assets.resources import BatchStateResource, SettingsResource
+from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
 from prediction_assets.settings import Settings
 
 _IN_FLIGHT = [
@@ -108,6 +109,26 @@ def _result(outcomes: Iterable[dg.RunRequest | dg.SkipReason]) -> dg.SensorResul
     return dg.SensorResult(skip_reason="; ".join(reasons) or "no slate needs it")
 
 
+def _staging_runs(
+    instance: DagsterInstance,
+    progress: Progress,
+    slugs: Sequence[str],
+    work: str,
+    settings: Settings,
+    now: datetime,
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for the fewest ranged runs that stage these players of one slate."""
+    batch = progress.batch
+    registered = instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
+    wanted = [player_key(batch.slate, slug) for slug in slugs]
+    for first, last in ranges(registered, wanted, settings.players_per_run):
+        yield request(
+            instance, f"{work}:{first}..{last}", settings.request_attempts, now,
+            job_name=staging_job.name,
+            tags={SLATE_TAG: batch.slate, "batch": batch.batch_id, RANGE_START_TAG: first, RANGE_END_TAG: last},
+        )  # fmt: skip
+
+
 def staging_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for features and staging."""
 
@@ -140,14 +161,8 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
                 if batch.slate in busy:
                     yield dg.SkipReason(f"staging:{batch.slate}: a run is in flight")
                     continue
-                registered = instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
-                wanted = [player_key(batch.slate, slug) for slug in progress.unsettled]
-                for first, last in ranges(registered, wanted, settings.players_per_run):
-                    yield request(
-                        instance, f"staging:{batch.batch_id}:{first}..{last}", settings.request_attempts, now,
-                        job_name=staging_job.name,
-                        tags={**tags, RANGE_START_TAG: first, RANGE_END_TAG: last},
-                    )  # fmt: skip
+                work = f"staging:{batch.batch_id}"
+                yield from _staging_runs(instance, progress, progress.unsettled, work, settings, now)
 
     return evaluate
 
@@ -157,19 +172,27 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="consolidation_sensor",
-        job=consolidation_job,
+        jobs=[consolidation_job, staging_job],
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="When every expected player has settled, or at the deadline with whoever has: merges the "
-        "slate. Again whenever a player was staged anew.",
+        "slate. Again whenever a player was staged anew. A player whose part got lost is staged again first.",
     )
     def evaluate(
-        context: dg.SensorEvaluationContext, batch_state: BatchStateResource, settings: SettingsResource
+        context: dg.SensorEvaluationContext,
+        warehouse: WarehouseResource,
+        batch_state: BatchStateResource,
+        settings: SettingsResource,
     ) -> dg.SensorResult:
-        return _result(consolidation_requests(context.instance, batch_state.port, settings.now()))
+        try:
+            return _result(
+                consolidation_requests(context.instance, warehouse, batch_state.port, settings.now())
+            )
+        except TransientError as error:
+            return dg.SensorResult(skip_reason=str(error))
 
     def consolidation_requests(
-        instance: DagsterInstance, state: BatchState, now: datetime
+        instance: DagsterInstance, warehouse: WarehouseResource, state: BatchState, now: datetime
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         busy = staging_slates(instance, now)
         for progress in _recent(state, now, settings.sensor_lookback_days):
@@ -179,9 +202,19 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
             if batch.slate in busy and not progress.unsettled:
                 yield dg.SkipReason(f"consolidate:{batch.slate}: players are being staged anew")
                 continue
+            lost = lost_parts(
+                progress, warehouse.port.parts.staged(batch.slate), warehouse.port.receipts(batch.slate)
+            )
+            if lost:
+                yield from _staging_runs(
+                    instance, progress, lost, f"restage:{receipt_id(progress)}", settings, now
+                )
+                continue
             yield request(
                 instance, f"consolidate:{batch.slate}:{receipt_id(progress)}", settings.request_attempts, now,
-                partition_key=batch.slate, tags={SLATE_TAG: batch.slate, "batch": batch.batch_id},
+                job_name=consolidation_job.name,
+                partition_key=batch.slate,
+                tags={SLATE_TAG: batch.slate, "batch": batch.batch_id},
             )  # fmt: skip
 
     return evaluate

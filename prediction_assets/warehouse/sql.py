@@ -276,6 +276,10 @@ SCHEDULE_SPANS = f"""
     GROUP BY s.league ORDER BY s.league"""
 """Per league: the schedule's span, its newest slate up to today, and the one that follows the game logs."""
 
+SLATES_FROM = f"""
+    SELECT DISTINCT game_date FROM {SCHEDULE.qualified_name}
+    WHERE league = $league AND game_date >= $slate ORDER BY game_date LIMIT 60"""
+
 ROSTER_CANDIDATES = f"""
     WITH played AS (
         SELECT player_id, player_name, team, game_date, minutes,

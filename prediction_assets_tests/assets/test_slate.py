@@ -25,7 +25,7 @@ from prediction_assets.forecasting.predictions import ROWS_PER_PLAYER
 from prediction_assets.keys import player_key
 from prediction_assets.messaging.message import validate_completion
 from prediction_assets.partitions import SLATE_PLAYERS
-from prediction_assets.resources import build_resources
+from prediction_assets.profiles import build_resources
 from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.parquet import ParquetSnapshots
@@ -441,3 +441,14 @@ def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(
     assert [r.status for r in receipts] == ["partial", "success"] * 2
     assert len({r.receipt_id for r in receipts}) == 4
     assert [r.revision for r in receipts] == [2, 3, 4, 5]
+
+
+def test_each_click_on_the_roster_of_a_simulated_league_opens_its_next_slate(finished):
+    finished._execute("roster", ops={"slate_roster": {}})
+    record = finished._instance.get_latest_materialization_event(dg.AssetKey("slate_roster"))
+    opened = record.asset_materialization.metadata["slate"].value
+    assert opened > SIMULATED
+    assert finished.progress(opened).unsettled
+    finished._execute("roster", ops={"slate_roster": {}})
+    record = finished._instance.get_latest_materialization_event(dg.AssetKey("slate_roster"))
+    assert record.asset_materialization.metadata["slate"].value == opened, "it isn't finished yet"

@@ -245,3 +245,27 @@ def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_an
     assert ingested.warehouse.parts.staged(SIMULATED) == {}
     (event,) = ingested.events(SIMULATED)
     assert event.message_id is not None
+
+
+def test_a_player_whose_part_was_replaced_but_not_recorded_is_staged_again_before_the_merge(ingested):
+    def stop(name):
+        if name == "part_written":
+            raise OSError(5, "injected")
+
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    slug = ingested.progress(SIMULATED).batch.expected[2].slug
+    crash_points.install(stop)
+    try:
+        with pytest.raises(OSError, match="injected"):
+            ingested.stage(SIMULATED, [slug])
+    finally:
+        crash_points.install(crash_points._go_on)
+
+    (again,) = requested(tick(ingested, CONSOLIDATION))
+    assert (again.job_name, again.tags[RANGE_START_TAG]) == ("staging", f"{SIMULATED}:{slug}")
+    ingested.stage(SIMULATED, [slug])
+    (merge,) = requested(tick(ingested, CONSOLIDATION))
+    assert merge.job_name == "consolidation"
+    assert ingested.consolidate(SIMULATED).rows == PLAYERS * 25

@@ -1,0 +1,24 @@
+"""Which resources a profile stands for. The cloud clients are imported by the gcp profile only."""
+
+import dagster as dg
+
+from prediction_assets.resources import LiveSourceResource, SettingsResource
+from prediction_assets.settings import Settings
+
+
+def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
+    """Return the resources of the settings' profile, keyed as the assets ask for them."""
+    if settings.profile == "gcp":
+        from prediction_assets.gcp_resources import gcp_resources  # the cloud clients take seconds to import
+
+        stores = gcp_resources(settings)
+    else:
+        from prediction_assets.local_resources import local_resources
+
+        stores = local_resources(settings)
+    shared = set(SettingsResource.model_fields) & set(Settings.model_fields)
+    return {
+        **stores,
+        "live_source": LiveSourceResource(),
+        "settings": SettingsResource(**settings.model_dump(mode="json", include=shared)),
+    }
