@@ -354,10 +354,12 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
         console=console, transient=False, disable=not console.is_terminal,
     )  # fmt: skip
     stop = threading.Event()
+    # Each look reads every outcome of the slate, which Firestore bills.
+    pause = 0.2 if runner.profile == "local" else 5.0
     watched: tuple[str, TaskID, datetime] | None = None  # replaced as a whole: two threads see it
 
     def watch() -> None:
-        while not stop.wait(0.2):
+        while not stop.wait(pause):
             if watched is not None:
                 slate, task, since = watched
                 bar.update(task, completed=runner.settled_since(slate, since))
@@ -400,7 +402,8 @@ def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
     report: dict[str, Any] = {"slate": slate, "league": "", "batch": "not open"}
     if progress is None:
         return report
-    batch, receipt = progress.batch, progress.receipt
+    batch = progress.batch
+    receipt = next(reversed(runner.warehouse.receipts(slate)), None)
     by_outcome = {
         outcome: sum(c.outcome.value == outcome for c in progress.completions.values())
         for outcome in ("staged", "skipped", "failed")

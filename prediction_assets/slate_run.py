@@ -76,6 +76,11 @@ class SlateRun:
         self._resources = self._defs.resources or {}
 
     @property
+    def profile(self) -> str:
+        """The profile that the slate runs on."""
+        return self._settings.profile
+
+    @property
     def warehouse(self) -> Warehouse:
         """The warehouse that the assets use."""
         return self._resources["warehouse"].port  # type: ignore[no-any-return]

@@ -36,6 +36,26 @@ NOW = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+# Whole slates and emulators take seconds each; what needs one is slow without saying so in every test.
+_SLOW_FIXTURES = {
+    "ingested_home",
+    "slate_run",
+    "bigquery_endpoint",
+    "firestore_emulator",
+    "pubsub_emulator",
+    "home",
+}
+_SLOW_KINDS = {"bigquery", "firestore", "pubsub"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs a slate or needs an emulator as slow."""
+    for item in items:
+        kinds = set(map(str, getattr(getattr(item, "callspec", None), "params", {}).values()))
+        if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or _SLOW_KINDS & kinds:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's own settings or Dagster instance."""

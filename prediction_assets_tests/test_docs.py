@@ -23,8 +23,6 @@ OPERATING = ROOT / "docs" / "operating.md"
 HOW_A_BATCH_WORKS = ROOT / "docs" / "how-a-batch-works.md"
 
 LARGEST_PICTURE = 400_000
-OTHER_PROFILES = ("gcp_", "bigquery_", "firestore_", "pubsub_")
-"""Prefixes of the settings that the embedded profile has no use for; their page is the profile's own."""
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -101,12 +99,11 @@ def classes() -> frozenset[str]:
 
 
 def settings_table() -> str:
-    """Return the settings of the embedded profile as a markdown table."""
+    """Return the settings as a markdown table."""
     rows = ["| Setting | Default | What it decides |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        if not name.startswith(OTHER_PROFILES):
-            default = "" if field.default is None else f"`{field.default}`"
-            rows.append(f"| `{name}` | {default} | {field.description} |")
+        default = "" if field.default in (None, "") else f"`{field.default}`"
+        rows.append(f"| `{name}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
 
 
