@@ -257,7 +257,7 @@ def start_for_hand_use() -> None:
             print("# running until Ctrl-C; then: prediction-assets gcp set-up", flush=True)  # noqa: T201
             signal.pause()
         except KeyboardInterrupt:
-            pass
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C wouldn't end them any sooner
         except (EmulatorMissing, EmulatorFailed, NoEmulator) as error:
             sys.exit(str(error))
 
