@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.warehouse.tables import GAME_LOGS, PREDICTIONS, PROP_LINES, SIMULATED_PREFIX, Table
+from prediction_assets.warehouse.tables import GAME_LOGS, PART_COLUMNS, PROP_LINES, SIMULATED_PREFIX, Table
 
 OWNERS = ["team:predictions"]
 
@@ -43,34 +43,27 @@ def table_metadata(table: Table) -> dict[str, Any]:
     }
 
 
+def _from(asset: str, *columns: str) -> list[dg.TableColumnDep]:
+    return [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=c) for c in columns]
+
+
 def predictions_lineage() -> dg.TableColumnLineage:
-    """Return where the predictions' columns come from, as far as a column comes from a column."""
-
-    def of(asset: str, *columns: str) -> list[dg.TableColumnDep]:
-        return [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=c) for c in columns]
-
-    staged = {
-        column: of("staged_predictions", column)
-        for column in PREDICTIONS.column_names
-        if column not in ("is_active", "superseded_at", "receipt_id", "created_at", "updated_at")
-    }
-    return dg.TableColumnLineage(deps_by_column=staged)
+    """Return where the predictions' columns come from: each that a part carries, from the part."""
+    return dg.TableColumnLineage(
+        deps_by_column={column.name: _from("staged_predictions", column.name) for column in PART_COLUMNS}
+    )
 
 
 def staged_lineage() -> dg.TableColumnLineage:
-    """Return where a part's columns come from."""
-
-    def of(asset: str, *columns: str) -> list[dg.TableColumnDep]:
-        return [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=c) for c in columns]
-
+    """Return where a part's columns come from, as far as a column comes from a column."""
     return dg.TableColumnLineage(
         deps_by_column={
-            "line": of(PROP_LINES.name, "line"),
-            "bookmaker": of(PROP_LINES.name, "bookmaker"),
-            "player_id": of("player_features", "player_id"),
-            "predicted_points": of("player_features", "recent_points", "recent_minutes"),
-            "player_name": of(GAME_LOGS.name, "player_name"),
-            "team": of(GAME_LOGS.name, "team"),
+            "line": _from(PROP_LINES.name, "line"),
+            "bookmaker": _from(PROP_LINES.name, "bookmaker"),
+            "player_id": _from("player_features", "player_id"),
+            "predicted_points": _from("player_features", "recent_points", "recent_minutes"),
+            "player_name": _from(GAME_LOGS.name, "player_name"),
+            "team": _from(GAME_LOGS.name, "team"),
         }
     )
 

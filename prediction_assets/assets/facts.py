@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 from pydantic import Field
 
 from prediction_assets.assets.describing import FACTS, OWNERS, is_simulated, markdown_table, table_metadata
@@ -20,7 +21,7 @@ from prediction_assets.ingestion.schedule import read_schedule
 from prediction_assets.resources import LiveSourceResource, SettingsResource, WarehouseResource
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.warehouse import sql
-from prediction_assets.warehouse.port import Upserted, Warehouse
+from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, NBA_LEAGUE, PROP_LINES, SCHEDULE, Table
 
 LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
@@ -59,9 +60,17 @@ class FactsConfig(dg.Config):
         return simulate_league(settings.simulated_players if expected is None else expected)
 
 
-def _result(
-    context: dg.AssetExecutionContext, port: Warehouse, table: Table, source: str, done: Upserted, **more: Any
+def _store(
+    context: dg.AssetExecutionContext,
+    port: Warehouse,
+    table: Table,
+    source: str,
+    rows: pa.Table,
+    replace_by: tuple[str, ...] = (),
+    **more: Any,
 ) -> dg.MaterializeResult:
+    """Upsert facts and say what came of it; ``more`` is further metadata."""
+    done = port.upsert(table, rows, replace_by)
     stored = port.query(sql.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
     context.log.info(
         "%s from %s: %d inserted, %d updated, %d unchanged, %d replaced",
@@ -95,17 +104,16 @@ def game_logs(
     """
     if config.season is not None:
         fetched = fetch_game_logs(config.season, client=live_source.game_logs)
-        done = warehouse.port.upsert(GAME_LOGS, fetched.table)
-        return _result(context, warehouse.port, GAME_LOGS, "stats.nba.com", done, rows_read=fetched.rows_read)
+        return _store(
+            context, warehouse.port, GAME_LOGS, "stats.nba.com", fetched.table, rows_read=fetched.rows_read
+        )
     path = config.source(settings.game_logs)
     if path is None:
         league = config.league(settings)
-        done = warehouse.port.upsert(GAME_LOGS, league.game_logs)
-        return _result(context, warehouse.port, GAME_LOGS, league.name, done)
+        return _store(context, warehouse.port, GAME_LOGS, league.name, league.game_logs)
     read = read_game_logs(path)
-    done = warehouse.port.upsert(GAME_LOGS, read.table)
-    return _result(
-        context, warehouse.port, GAME_LOGS, str(path), done,
+    return _store(
+        context, warehouse.port, GAME_LOGS, str(path), read.table,
         rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped,
     )  # fmt: skip
 
@@ -121,16 +129,15 @@ def schedule(
     """Every scheduled game, by US Eastern date. On a neutral site nobody is at home."""
     if config.season is not None:
         fetched = fetch_schedule(config.season, live_source.schedule)
-        done = warehouse.port.upsert(SCHEDULE, fetched.table)
-        return _result(context, warehouse.port, SCHEDULE, "stats.nba.com", done, rows_read=fetched.rows_read)
+        return _store(
+            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, rows_read=fetched.rows_read
+        )
     path = config.source(settings.schedule)
     if path is None:
         league = config.league(settings)
-        done = warehouse.port.upsert(SCHEDULE, league.schedule)
-        return _result(context, warehouse.port, SCHEDULE, league.name, done)
+        return _store(context, warehouse.port, SCHEDULE, league.name, league.schedule)
     read = read_schedule(path)
-    done = warehouse.port.upsert(SCHEDULE, read.table)
-    return _result(context, warehouse.port, SCHEDULE, str(path), done, rows_read=read.rows_read)
+    return _store(context, warehouse.port, SCHEDULE, str(path), read.table, rows_read=read.rows_read)
 
 
 @dg.asset(
@@ -150,19 +157,17 @@ def prop_lines(
     path = config.source(settings.prop_lines)
     if path is None:
         league = config.league(settings)
-        done = warehouse.port.upsert(PROP_LINES, league.prop_lines, LINES_REPLACED_BY)
-        return _result(context, warehouse.port, PROP_LINES, league.name, done)
+        return _store(context, warehouse.port, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
     aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
     known = warehouse.port.query(sql.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
     read = read_prop_lines(path, PlayerDirectory.from_rows(known, aliases))
-    done = warehouse.port.upsert(PROP_LINES, read.table, LINES_REPLACED_BY)
     if read.unresolved:
         context.log.warning(
             "prop_lines: %d names did not resolve to a player and have no id: %s",
             len(read.unresolved), ", ".join(u.name for u in read.unresolved[:10]),
         )  # fmt: skip
-    return _result(
-        context, warehouse.port, PROP_LINES, str(path), done,
+    return _store(
+        context, warehouse.port, PROP_LINES, str(path), read.table, LINES_REPLACED_BY,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         one_sided=read.one_sided,

@@ -12,7 +12,8 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated, markdown_table
-from prediction_assets.batch_state.port import Batch, BatchConflict, BatchState, ExpectedPlayer
+from prediction_assets.batch_state.freezing import require_same_work
+from prediction_assets.batch_state.port import Batch, BatchState, ExpectedPlayer
 from prediction_assets.crash_points import reached
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.keys import parse_slate, player_key, slate_key
@@ -153,11 +154,8 @@ def slate_roster(
         )
     batch = _batch(slate, league, len(games), players, now, settings.deadline(now))
     earlier = state.progress(slate)
-    if earlier is not None and earlier.batch.expected != players and not config.reopen:
-        state.open(batch)  # says what differs
-        raise BatchConflict(
-            f"slate {slate}: its batch changed while the roster was read; materialize it again"
-        )
+    if earlier is not None and not config.reopen:
+        require_same_work(earlier.batch, batch)  # before any key is registered
 
     context.instance.add_dynamic_partitions(SLATES.name or "", [slate])
     context.instance.add_dynamic_partitions(
