@@ -1,15 +1,8 @@
-"""The command line: the same assets, in process, on the same Dagster instance as the UI.
-
-Commands are thin: they read settings, call :mod:`prediction_assets.slate_run` and show what came of it.
-Exit codes: 0 done, 1 finished but partial, 2 failed; every error of ours is one line on standard error.
-"""
+"""Commands that carry a slate and show where it stands: ``run``, ``ingest``, ``status``, ``messages``."""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,30 +23,22 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from prediction_assets import __version__
-from prediction_assets.errors import BadInput, PredictionAssetsError
+from prediction_assets.cli.console import (
+    PARTIAL,
+    JsonOption,
+    SlateOption,
+    open_slate_run,
+    simulated_label,
+    standard_output,
+)
+from prediction_assets.errors import BadInput
 from prediction_assets.keys import parse_slate
-from prediction_assets.settings import Settings, load_settings
+from prediction_assets.settings import Settings
 
 if TYPE_CHECKING:
     from prediction_assets.batch_state.port import Progress as BatchProgress
     from prediction_assets.slate_run import SlateResult, SlateRun
 
-DONE, PARTIAL, FAILED = 0, 1, 2
-
-app = typer.Typer(
-    name="prediction-assets",
-    help="Turn tonight's NBA slate into points predictions, safely, every game day.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-SlateOption = Annotated[
-    str | None, typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 GameLogsOption = Annotated[
     Path | None, typer.Option("--game-logs", metavar="PATH", help="Parquet, CSV(.gz), or a folder of them")
 ]
@@ -67,7 +52,6 @@ SimulatedOption = Annotated[
 ]
 
 
-@app.command()
 def run(
     slate: SlateOption = None,
     game_logs: GameLogsOption = None,
@@ -90,7 +74,7 @@ def run(
         parse_slate(slate)
         _require_simulated_slate(slate, simulated_players)
     console = Console(stderr=True, soft_wrap=True)
-    with _slate_run() as (settings, runner), _stages(console, runner) as on_stage:
+    with open_slate_run() as (settings, runner), _stages(console, runner) as on_stage:
         facts, slate = _facts(settings, runner, files, simulated_players, slate)
         if facts:
             on_stage("ingest", None)
@@ -102,7 +86,6 @@ def run(
         raise typer.Exit(PARTIAL)
 
 
-@app.command()
 def ingest(
     game_logs: GameLogsOption = None,
     prop_lines: PropLinesOption = None,
@@ -129,7 +112,7 @@ def ingest(
         raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
     if simulated_players is not None and season is not None:
         raise BadInput("--simulated-players", "can't be combined with --season", hint="choose one of them")
-    with _slate_run() as (settings, runner):
+    with open_slate_run() as (settings, runner):
         if season is not None:
             live = {name: {"season": season} for name in ("game_logs", "schedule")}
             facts = live | _given(files)
@@ -140,31 +123,29 @@ def ingest(
     for name, counts in ingested.items():
         cells = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_replaced", "unresolved_names")
         table.add_row(name, *(f"{counts.get(cell, 0):,}" for cell in cells))
-    _console().print(table)
+    standard_output().print(table)
 
 
-@app.command()
 def status(slate: SlateOption = None, as_json: JsonOption = False) -> None:
     """Say where a slate stands: batch, outcomes, receipt, events and what is left in staging."""
-    with _slate_run() as (_, runner):
+    with open_slate_run() as (_, runner):
         chosen = slate or runner.default_slate()
         parse_slate(chosen)
         report = _status(runner, chosen)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
         return
-    table = Table(title=f"slate {chosen}{_simulated(report['league'])}", show_header=False)
+    table = Table(title=f"slate {chosen}{simulated_label(report['league'])}", show_header=False)
     for name, value in report.items():
         table.add_row(name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-    _console().print(table)
+    standard_output().print(table)
 
 
-@app.command()
 def messages(slate: SlateOption = None, as_json: JsonOption = False) -> None:
     """List the Phase 5 completions, oldest first."""
     if slate is not None:
         parse_slate(slate)
-    with _slate_run() as (_, runner):
+    with open_slate_run() as (_, runner):
         entries = runner.events(slate)
     if as_json:
         typer.echo(json.dumps([{**e.message, "message_id": e.message_id} for e in entries], indent=2))
@@ -175,129 +156,14 @@ def messages(slate: SlateOption = None, as_json: JsonOption = False) -> None:
         m = entry.message
         changes = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_superseded")
         table.add_row(
-            m["slate"] + _simulated(m["league"]),
+            m["slate"] + simulated_label(m["league"]),
             m["status"] if entry.message_id else f"{m['status']}, not delivered yet",
             f"{m['staged_players']} of {m['expected_players']}",
             f"{m['rows']:,}",
             ", ".join(f"{m[name]:,}" for name in changes),
             m["event_id"],
         )
-    _console().print(table)
-
-
-@app.command()
-def dev(
-    port: Annotated[int, typer.Option(help="port of the UI")] = 3000,
-    host: Annotated[str, typer.Option(help="the UI has no login: keep it on this machine")] = "127.0.0.1",
-) -> None:
-    """Open the Dagster UI with the daemon; the sensors carry a slate from slate_roster to its completion.
-
-    A home without facts gets the simulated league first.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise BadInput(
-                "--port", f"{host}:{port}: {error.strerror}", hint="name another with --port"
-            ) from error
-    with _slate_run() as (settings, runner):
-        if not runner.has_facts():
-            simulated = {"simulated_players": settings.simulated_players}
-            runner.ingest(dict.fromkeys(("game_logs", "schedule", "prop_lines"), simulated))
-    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
-    os.environ["PREDICTION_ASSETS_HOME"] = str(settings.home)
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "prediction_assets.definitions"]
-    os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606  our own arguments, no shell
-
-
-gcp_app = typer.Typer(help="Prepare the Google Cloud project of the gcp profile.", no_args_is_help=True)
-app.add_typer(gcp_app, name="gcp")
-
-
-@gcp_app.command("set-up")
-def gcp_set_up() -> None:
-    """Create the datasets, tables, topics and subscriptions that are missing; safe to repeat."""
-    settings = _gcp_settings()
-    from prediction_assets.gcp_resources import gcp_resources
-
-    stores = gcp_resources(settings)
-    stores["warehouse"].port.set_up()
-    typer.echo(f"BigQuery: datasets and tables of {stores['warehouse'].port.output_table} are as declared")
-    done = stores["messaging"].set_up()
-    for path in (done.topic, done.subscription, done.dead_letter_topic, done.dead_letter_subscription):
-        state = (
-            "created"
-            if path in done.created
-            else "brought in line"
-            if path in done.mended
-            else "as it should be"
-        )
-        typer.echo(f"Pub/Sub: {path}: {state}")
-
-
-@gcp_app.command("smoke-test")
-def gcp_smoke_test() -> None:
-    """Check on the real project what no emulator can show; works in datasets and topics named smoke_*."""
-    settings = _gcp_settings()
-    from prediction_assets.gcp_smoke import smoke_test
-
-    problems = 0
-    for finding in smoke_test(settings):
-        problems += bool(finding.problem)
-        typer.echo(
-            f"{'FAILED' if finding.problem else 'ok':<7} {finding.name}" + f": {finding.problem}".rstrip(": ")
-        )
-    if problems:
-        raise typer.Exit(FAILED)
-
-
-def _gcp_settings() -> Settings:
-    settings = load_settings()
-    if settings.profile != "gcp":
-        raise BadInput(
-            "PREDICTION_ASSETS_PROFILE", f"{settings.profile!r} uses no project", hint="set it to gcp"
-        )
-    return settings
-
-
-@app.callback(invoke_without_command=True)
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
-) -> None:
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-def main() -> None:
-    """Run the command line; every error becomes one line and exit code 2."""
-    try:
-        app()
-    except PredictionAssetsError as error:
-        typer.echo(f"error: {error}", err=True)
-    except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; a person gets one line
-        text = " ".join(str(error).split()) or "no message"
-        typer.echo(
-            f"error: unexpected {type(error).__name__}: {text}; the traceback is in the failed run, see "
-            "`prediction-assets dev`, Runs. What was done before it stays; run the command again",
-            err=True,
-        )
-    else:
-        return
-    sys.exit(FAILED)
-
-
-@contextmanager
-def _slate_run() -> Iterator[tuple[Settings, SlateRun]]:
-    """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it."""
-    settings = load_settings()
-    from prediction_assets.instance import open_instance
-    from prediction_assets.slate_run import SlateRun
-
-    with open_instance(settings) as instance:
-        yield settings, SlateRun(settings, instance)
+    standard_output().print(table)
 
 
 def _require_simulated_slate(slate: str, simulated_players: int | None) -> None:
@@ -388,15 +254,6 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
             watcher.join()
 
 
-def _console() -> Console:
-    """Return standard output; a pipe or a file gets whole lines, not the width of a terminal that isn't there."""
-    return Console() if sys.stdout.isatty() else Console(width=140)
-
-
-def _simulated(league: str) -> str:
-    return " (simulated league)" if league.startswith("simulated") else ""
-
-
 def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
     progress = runner.progress(slate)
     report: dict[str, Any] = {"slate": slate, "league": "", "batch": "not open"}
@@ -437,10 +294,10 @@ def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
 
 def _show_summary(result: SlateResult) -> None:
     batch, receipt, event = result.progress.batch, result.receipt, result.event
-    table = Table(title=f"slate {batch.slate}{_simulated(batch.league)}", show_header=False)
+    table = Table(title=f"slate {batch.slate}{simulated_label(batch.league)}", show_header=False)
     if receipt is None or event is None:
         table.add_row("games", "0: nothing to predict")
-        _console().print(table)
+        standard_output().print(table)
         return
     table.add_row("status", receipt.status)
     table.add_row("games", str(batch.games))
@@ -460,8 +317,4 @@ def _show_summary(result: SlateResult) -> None:
     again = "" if result.published else " (nothing new, not published again)"
     table.add_row("completion", f"{event.event_id}{again}")
     table.add_row("receipt", receipt.receipt_id)
-    _console().print(table)
-
-
-if __name__ == "__main__":
-    main()
+    standard_output().print(table)

@@ -1,0 +1,57 @@
+"""The command line: the same assets, in process, on the same Dagster instance as the UI.
+
+One module per group of commands; they read settings, call the code that the sensors call, and show what came
+of it. Exit codes: 0 done, 1 finished but partial, 2 failed; every error of ours is one line on standard error.
+Dagster takes seconds to import, so a module here imports it where a command needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from prediction_assets import __version__
+from prediction_assets.cli import dev, gcp, slates
+from prediction_assets.cli.console import FAILED
+from prediction_assets.errors import PredictionAssetsError
+
+app = typer.Typer(
+    name="prediction-assets",
+    help="Turn tonight's NBA slate into points predictions, safely, every game day.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (slates.run, slates.ingest, slates.status, slates.messages, dev.dev):
+    app.command()(command)
+app.add_typer(gcp.app, name="gcp")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every error becomes one line and exit code 2."""
+    try:
+        app()
+    except PredictionAssetsError as error:
+        typer.echo(f"error: {error}", err=True)
+    except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; a person gets one line
+        text = " ".join(str(error).split()) or "no message"
+        typer.echo(
+            f"error: unexpected {type(error).__name__}: {text}; the traceback is in the failed run, see "
+            "`prediction-assets dev`, Runs. What was done before it stays; run the command again",
+            err=True,
+        )
+    else:
+        return
+    sys.exit(FAILED)

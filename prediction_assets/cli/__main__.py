@@ -1,0 +1,6 @@
+"""``python -m prediction_assets.cli``."""
+
+from prediction_assets.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What every command shares: exit codes, options, the opened home and how things are printed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from prediction_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from prediction_assets.slate_run import SlateRun
+
+DONE, PARTIAL, FAILED = 0, 1, 2
+
+SlateOption = Annotated[
+    str | None, typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+
+@contextmanager
+def open_slate_run() -> Iterator[tuple[Settings, SlateRun]]:
+    """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it."""
+    settings = load_settings()
+    from prediction_assets.instance import open_instance
+    from prediction_assets.slate_run import SlateRun
+
+    with open_instance(settings) as instance:
+        yield settings, SlateRun(settings, instance)
+
+
+def standard_output() -> Console:
+    """Return standard output; a pipe or a file gets whole lines, not the width of a terminal that isn't there."""
+    return Console() if sys.stdout.isatty() else Console(width=140)
+
+
+def simulated_label(league: str) -> str:
+    """Return what follows a slate's date wherever it is shown: nothing for real games."""
+    return " (simulated league)" if league.startswith("simulated") else ""

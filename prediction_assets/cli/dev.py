@@ -1,0 +1,39 @@
+"""``dev``: the Dagster UI with its daemon, on this home."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Annotated
+
+import typer
+
+from prediction_assets.cli.console import open_slate_run
+from prediction_assets.errors import BadInput
+
+
+def dev(
+    port: Annotated[int, typer.Option(help="port of the UI")] = 3000,
+    host: Annotated[str, typer.Option(help="the UI has no login: keep it on this machine")] = "127.0.0.1",
+) -> None:
+    """Open the Dagster UI with the daemon; the sensors carry a slate from slate_roster to its completion.
+
+    A home without facts gets the simulated league first.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BadInput(
+                "--port", f"{host}:{port}: {error.strerror}", hint="name another with --port"
+            ) from error
+    with open_slate_run() as (settings, runner):
+        if not runner.has_facts():
+            simulated = {"simulated_players": settings.simulated_players}
+            runner.ingest(dict.fromkeys(("game_logs", "schedule", "prop_lines"), simulated))
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    os.environ["PREDICTION_ASSETS_HOME"] = str(settings.home)
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "prediction_assets.definitions"]
+    os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606  our own arguments, no shell

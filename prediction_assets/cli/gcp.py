@@ -1,0 +1,57 @@
+"""``gcp``: prepare and prove the Google Cloud project of the gcp profile."""
+
+from __future__ import annotations
+
+import typer
+
+from prediction_assets.cli.console import FAILED
+from prediction_assets.errors import BadInput
+from prediction_assets.settings import Settings, load_settings
+
+app = typer.Typer(help="Prepare the Google Cloud project of the gcp profile.", no_args_is_help=True)
+
+
+@app.command("set-up")
+def set_up() -> None:
+    """Create the datasets, tables, topics and subscriptions that are missing; safe to repeat."""
+    settings = _gcp_settings()
+    from prediction_assets.gcp_resources import gcp_resources
+
+    stores = gcp_resources(settings)
+    stores["warehouse"].port.set_up()
+    typer.echo(f"BigQuery: datasets and tables of {stores['warehouse'].port.output_table} are as declared")
+    done = stores["messaging"].set_up()
+    for path in (done.topic, done.subscription, done.dead_letter_topic, done.dead_letter_subscription):
+        state = (
+            "created"
+            if path in done.created
+            else "brought in line"
+            if path in done.mended
+            else "as it should be"
+        )
+        typer.echo(f"Pub/Sub: {path}: {state}")
+
+
+@app.command("smoke-test")
+def check_project() -> None:
+    """Check on the real project what no emulator can show; works in datasets and topics named smoke_*."""
+    settings = _gcp_settings()
+    from prediction_assets.gcp_smoke import smoke_test
+
+    problems = 0
+    for finding in smoke_test(settings):
+        problems += bool(finding.problem)
+        typer.echo(
+            f"{'FAILED' if finding.problem else 'ok':<7} {finding.name}" + f": {finding.problem}".rstrip(": ")
+        )
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+def _gcp_settings() -> Settings:
+    settings = load_settings()
+    if settings.profile != "gcp":
+        raise BadInput(
+            "PREDICTION_ASSETS_PROFILE", f"{settings.profile!r} uses no project", hint="set it to gcp"
+        )
+    return settings
