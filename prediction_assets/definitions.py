@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from prediction_assets import __version__
+from prediction_assets.assets.dead_letters import dead_letters
 from prediction_assets.assets.facts import game_logs, prop_lines, schedule
 from prediction_assets.assets.phase5_completion import phase5_completion
 from prediction_assets.assets.player_features import player_features
@@ -31,6 +32,7 @@ ASSETS = [
     slate_roster,
     player_features,
     staged_predictions,
+    dead_letters,
     predictions,
     staging_cleanup,
     phase5_completion,

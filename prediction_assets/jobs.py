@@ -45,4 +45,18 @@ completion_job = dg.define_asset_job(
     description="Announce a checked consolidation to phase 6, once.",
 )
 
-JOBS = [ingest_job, roster_job, features_job, staging_job, consolidation_job, completion_job]
+dead_letters_job = dg.define_asset_job(
+    "dead_letters",
+    selection=dg.AssetSelection.assets("dead_letters"),
+    description="Show the open dead letters as they are now.",
+)
+
+JOBS = [
+    ingest_job,
+    roster_job,
+    features_job,
+    staging_job,
+    consolidation_job,
+    completion_job,
+    dead_letters_job,
+]
