@@ -46,7 +46,7 @@ completion_job = dg.define_asset_job(
 )
 
 dead_letters_job = dg.define_asset_job(
-    "dead_letters",
+    "list_dead_letters",
     selection=dg.AssetSelection.assets("dead_letters"),
     description="Show the open dead letters as they are now.",
 )

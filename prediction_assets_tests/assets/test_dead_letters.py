@@ -146,7 +146,7 @@ def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(ingested_hom
 def test_the_asset_shows_the_open_letters_by_class_and_the_common_cause(staged_run, breaking):
     breaking(lambda who, _: OSError(28, "full"))
     staged_run.stage(SIMULATED)
-    result = staged_run._execute("dead_letters")
+    result = staged_run._execute("list_dead_letters")
     (done,) = result.asset_materializations_for_node("dead_letters")
     values = {name: value.value for name, value in done.metadata.items()}
     assert values["open_letters"] == PLAYERS
