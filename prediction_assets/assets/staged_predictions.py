@@ -5,7 +5,7 @@ player failed, so that the partition page tells the truth about each. Each playe
 batch state after his part is durable and before his event is logged.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import dagster as dg
@@ -21,13 +21,13 @@ from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.keys import parse_slate, player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.skipping import reasons_to_skip
 from prediction_assets.staging import part_rows
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import PartRef, Warehouse
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
 
 STAGED = dg.AssetKey("staged_predictions")
-NO_FEATURES = "no features: he has no game log before the slate"
 
 
 @dg.multi_asset(
@@ -38,9 +38,10 @@ NO_FEATURES = "no features: he has no game log before the slate"
                 "One player's part of a slate: 5 forecasting systems x 5 lines = 25 rows, staged until a "
                 "consolidation merges them.\n\n"
                 "Materialize a range for a whole slate, or one partition to re-run one player: it picks up "
-                "the newest line and the pinned features, and the consolidation sensor merges it. A part is "
-                "an immutable Parquet file; its row count and content hash travel in the player's "
-                "completion and are verified before the MERGE."
+                "the newest line and the pinned features, and the consolidation sensor merges it. A player "
+                "whose game is off, who is reported Out, or who has no game log before the slate is skipped, "
+                "with the reason as an observation. A part is an immutable Parquet file; its row count and "
+                "content hash travel in the player's completion and are verified before the MERGE."
             ),
             partitions_def=SLATE_PLAYERS,
             skippable=True,
@@ -50,6 +51,8 @@ NO_FEATURES = "no features: he has no game log before the slate"
             deps=[
                 dg.AssetDep("player_features", partition_mapping=dg.AllPartitionMapping()),
                 "prop_lines",
+                "injury_reports",
+                "schedule",
             ],
             metadata={
                 "dagster/column_schema": table_schema(PREDICTIONS, only=PART_SCHEMA.names),
@@ -73,10 +76,11 @@ def staged_predictions(
         raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
     players = progress.batch.players(slugs)
     parts = _forecast(port, progress, players, settings)
+    skipped = _skipped(port, progress, players, parts)
 
     def settle(player: ExpectedPlayer) -> Completion:
-        part, outcome, reason = None, Outcome.SKIPPED, NO_FEATURES
-        if player.slug in parts:
+        part, outcome, reason = None, Outcome.SKIPPED, skipped.get(player.slug, "")
+        if player.slug not in skipped:
             part, reason = _write(port, slate, player.slug, parts[player.slug], settings.staging_attempts)
             outcome = Outcome.FAILED if part is None else Outcome.STAGED
         completion = Completion(
@@ -93,10 +97,9 @@ def staged_predictions(
             if completion.outcome is Outcome.FAILED:
                 failed.append(completion)
             _log_outcome(context, completion)
-    staged = sum(1 for slug in slugs if slug in parts) - len(failed)
     context.log.info(
         "slate %s: %d of %d players staged, %d skipped, %d failed",
-        slate, staged, len(slugs), len(slugs) - staged - len(failed), len(failed),
+        slate, len(slugs) - len(skipped) - len(failed), len(slugs), len(skipped), len(failed),
     )  # fmt: skip
     if failed:
         raise dg.Failure(
@@ -139,6 +142,19 @@ def _forecast(
     market = _market(port, progress)
     forecasts = predict_slate(snapshot.players, snapshot.history, market, threshold=settings.pass_threshold)
     return part_rows(forecasts, batch, snapshot.snapshot_id)
+
+
+def _skipped(
+    port: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], parts: Mapping[str, pa.Table]
+) -> dict[str, str]:
+    """Return why players are not staged, by slug, from the schedule and the injury report as of now."""
+    slate, league = parse_slate(progress.batch.slate), progress.batch.league
+    return reasons_to_skip(
+        players,
+        games=port.query(sql.SLATE_GAMES, {"slate": slate}).to_pylist(),
+        injuries=port.query(sql.NEWEST_INJURY_REPORT, {"slate": slate, "league": league}).to_pylist(),
+        with_features=parts.keys(),
+    )
 
 
 def _market(port: Warehouse, progress: Progress) -> dict[int, MarketLine]:
