@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     staging_attempts: Annotated[
         int, Field(ge=1, le=10, description="attempts at a part before its player counts as failed")
     ] = 3
+    part_timeout_seconds: Annotated[
+        float, Field(gt=0, description="how long a player's part may take, its attempts included")
+    ] = 120.0
     minimum_staged_share: Annotated[
         float,
         Field(

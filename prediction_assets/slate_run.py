@@ -11,12 +11,12 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.predictions import RECEIPT_ID
 from prediction_assets.assets.slate_roster import GAME_TIME_ZONE, default_slate
 from prediction_assets.batch_state.port import Progress
 from prediction_assets.consolidation import next_step
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.gates import RECEIPT_ID
 from prediction_assets.jobs import (
     SLATE_TAG,
     completion_job,

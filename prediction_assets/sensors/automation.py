@@ -13,13 +13,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from prediction_assets.assets.predictions import RECEIPT_ID
 from prediction_assets.assets.staged_predictions import STAGED
 from prediction_assets.batch_state.port import BatchState, Progress
 from prediction_assets.checks import CHECK_KEYS, PREDICTIONS_ASSET
 from prediction_assets.consolidation import Step, lost_parts, next_step, receipt_id
 from prediction_assets.errors import TransientError
-from prediction_assets.gates import Gate, verdict
+from prediction_assets.gates import RECEIPT_ID, Gate, verdict
 from prediction_assets.jobs import (
     REQUEST_TAG,
     SLATE_TAG,
