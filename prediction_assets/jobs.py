@@ -11,8 +11,9 @@ REQUEST_TAG = "prediction_assets/request"
 
 ingest_job = dg.define_asset_job(
     "ingest",
-    selection=dg.AssetSelection.assets("game_logs", "schedule", "prop_lines"),
-    description="Ingest game logs, schedule and prop lines. Safe to repeat: the same file changes nothing.",
+    selection=dg.AssetSelection.assets("game_logs", "schedule", "prop_lines", "injury_reports"),
+    description="Ingest game logs, schedule, prop lines and injury reports. Safe to repeat: the same file "
+    "changes nothing.",
 )
 
 roster_job = dg.define_asset_job(

@@ -84,6 +84,7 @@ class SettingsResource(dg.ConfigurableResource):
     game_logs: str | None = Field(default=None, description="game logs to ingest by default")
     prop_lines: str | None = Field(default=None, description="prop lines to ingest by default")
     schedule: str | None = Field(default=None, description="schedule to ingest by default")
+    injury_reports: str | None = Field(default=None, description="injury reports to ingest by default")
     player_aliases: str | None = Field(default=None, description="CSV of name, player_id")
     simulated_players: int = Field(description="expected players of the simulated slate")
     deadline_minutes: int = Field(description="minutes until a slate is consolidated as it is")

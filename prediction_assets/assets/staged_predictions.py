@@ -5,7 +5,7 @@ player failed, so that the partition page tells the truth about each. Each playe
 batch state after his part, or his dead letter, is durable and before his event is logged.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -23,13 +23,13 @@ from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.keys import parse_slate, player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.skipping import reasons_to_skip
 from prediction_assets.staging import part_rows
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import PartRef, Warehouse
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
 
 STAGED = dg.AssetKey("staged_predictions")
-NO_FEATURES = "no features: he has no game log before the slate"
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
@@ -43,9 +43,10 @@ LONGEST_MESSAGE = 500
                 "One player's part of a slate: 5 forecasting systems x 5 lines = 25 rows, staged until a "
                 "consolidation merges them.\n\n"
                 "Materialize a range for a whole slate, or one partition to re-run one player: it picks up "
-                "the newest line and the pinned features, and the consolidation sensor merges it. A part is "
-                "an immutable Parquet file; its row count and content hash travel in the player's "
-                "completion and are verified before the MERGE."
+                "the newest line and the pinned features, and the consolidation sensor merges it. A player "
+                "whose game is off, who is reported Out, or who has no game log before the slate is skipped, "
+                "with the reason as an observation. A part is an immutable Parquet file; its row count and "
+                "content hash travel in the player's completion and are verified before the MERGE."
             ),
             partitions_def=SLATE_PLAYERS,
             skippable=True,
@@ -55,6 +56,8 @@ LONGEST_MESSAGE = 500
             deps=[
                 dg.AssetDep("player_features", partition_mapping=dg.AllPartitionMapping()),
                 "prop_lines",
+                "injury_reports",
+                "schedule",
             ],
             metadata={
                 "dagster/column_schema": table_schema(PREDICTIONS, only=PART_SCHEMA.names),
@@ -78,6 +81,7 @@ def staged_predictions(
         raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
     players = progress.batch.players(slugs)
     parts = _forecast(port, progress, players, settings)
+    skipped = _skipped(port, progress, players, parts)
     run_id, circuit = context.run.run_id, Circuit(len(players))
 
     def record(
@@ -110,8 +114,8 @@ def staged_predictions(
         return record(player, Outcome.FAILED, reason=reason)
 
     def settle(player: ExpectedPlayer) -> Completion:
-        if player.slug not in parts:
-            return record(player, Outcome.SKIPPED, reason=NO_FEATURES)
+        if player.slug in skipped:
+            return record(player, Outcome.SKIPPED, reason=skipped[player.slug])
         if circuit.opened_by is not None:
             alike = CircuitOpen("not tried: most players of this run failed alike")
             return fail(player, alike, 0, circuit.opened_by)
@@ -135,7 +139,7 @@ def staged_predictions(
     staged = sum(c.outcome is Outcome.STAGED for c in settled)
     context.log.info(
         "slate %s: %d of %d players staged, %d skipped, %d failed",
-        slate, staged, len(slugs), len(slugs) - staged - len(failed), len(failed),
+        slate, staged, len(slugs), len(skipped), len(failed),
     )  # fmt: skip
     if failed:
         raise dg.Failure(
@@ -193,6 +197,19 @@ def _forecast(
     market = _market(port, progress)
     forecasts = predict_slate(snapshot.players, snapshot.history, market, threshold=settings.pass_threshold)
     return part_rows(forecasts, batch, snapshot.snapshot_id)
+
+
+def _skipped(
+    port: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], parts: Mapping[str, pa.Table]
+) -> dict[str, str]:
+    """Return why players are not staged, by slug, from the schedule and the injury report as of now."""
+    slate, league = parse_slate(progress.batch.slate), progress.batch.league
+    return reasons_to_skip(
+        players,
+        games=port.query(sql.SLATE_GAMES, {"slate": slate}).to_pylist(),
+        injuries=port.query(sql.NEWEST_INJURY_REPORT, {"slate": slate, "league": league}).to_pylist(),
+        with_features=parts.keys(),
+    )
 
 
 def _market(port: Warehouse, progress: Progress) -> dict[int, MarketLine]:
