@@ -3,7 +3,7 @@
 import dagster as dg
 
 from prediction_assets.assets.describing import FAN_IN, OWNERS
-from prediction_assets.crash_points import reached
+from prediction_assets.fan_in import release
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import BatchStateResource, WarehouseResource
 
@@ -24,21 +24,20 @@ def staging_cleanup(
     consolidation. Runs only when the blocking checks on `predictions` passed; after a killed run it drops
     what that run left.
     """
-    slate, port = context.partition_key, warehouse.port
-    receipts = port.receipts(slate)
-    covered = {part["part_id"] for receipt in receipts for part in receipt.parts}
-    staged = port.parts.staged(slate)
-    dropped = []
-    for slug, part_id in staged.items():
-        if part_id in covered and port.parts.drop(slate, slug, part_id):
-            dropped.append(slug)
-            reached("part_dropped")
-    # Last of all: until batch state knows the receipt, the sensor asks for this consolidation again.
-    if receipts:
-        batch_state.port.mirror_receipt(receipts[-1])
-        reached("receipt_mirrored")
-    kept = sorted(staged.keys() - set(dropped))
-    context.log.info("slate %s: %d parts dropped, %d kept", slate, len(dropped), len(kept))
+    slate = context.partition_key
+    done = release(warehouse.port, batch_state.port, slate)
+    context.log.info("slate %s: %d parts dropped, %d kept", slate, len(done.dropped), len(done.kept))
+    if done.strays:
+        context.log.warning(
+            "slate %s: %d names in staging are no parts and were left alone: %s",
+            slate, len(done.strays), ", ".join(done.strays[:10]),
+        )  # fmt: skip
     return dg.MaterializeResult(
-        metadata={"parts_dropped": len(dropped), "parts_kept": len(kept), "kept_players": kept[:50]}
+        metadata={
+            "parts_dropped": len(done.dropped),
+            "parts_kept": len(done.kept),
+            "kept_players": list(done.kept[:50]),
+            "left_by_killed_writes": done.swept,
+            "strays": list(done.strays[:50]),
+        }
     )

@@ -315,6 +315,12 @@ class Parts(Protocol):
     def slates(self) -> Sequence[str]:
         """Return the slates that have parts in staging."""
 
+    def sweep(self, slate: str) -> int:
+        """Remove what killed writes of the slate left behind, and nothing that is being written; return how much."""
+
+    def strays(self, slate: str) -> Sequence[str]:
+        """Return the names of what is in the staging area, or in the slate's, and is no part; it is left alone."""
+
 
 class Snapshots(Protocol):
     """Feature snapshots, immutable and named by their content."""
