@@ -1,11 +1,17 @@
-"""Drop the parts that receipts cover, and no others."""
+"""Drop the parts that receipts cover, and no others; then the consolidation is over."""
 
 import dagster as dg
 
 from prediction_assets.assets.describing import FAN_IN, OWNERS
+from prediction_assets.checks import CHECK_KEYS
+from prediction_assets.consolidation import dealt_with
+from prediction_assets.crash_points import reached
+from prediction_assets.dead_letters.port import Closing
 from prediction_assets.fan_in import release
+from prediction_assets.gates import Gate, verdict_on_receipt
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import BatchStateResource, WarehouseResource
+from prediction_assets.warehouse.port import Receipt
 
 
 @dg.asset(
@@ -21,12 +27,19 @@ def staging_cleanup(
     """Drops exactly the parts that the slate's receipts name, and so ends a consolidation.
 
     A part that was written after the MERGE has another id and survives, to be merged by the next
-    consolidation. Runs only when the blocking checks on `predictions` passed; after a killed run it drops
-    what that run left.
+    consolidation. In a consolidation it runs only when the blocking checks on `predictions` passed; after a
+    killed run it drops what that run left. Materialized alone, it releases parts that are merged, and ends the
+    consolidation only if its checks passed. Dead letters of players whose rows are in are closed.
     """
     slate = context.partition_key
-    done = release(warehouse.port, batch_state.port, slate)
-    context.log.info("slate %s: %d parts dropped, %d kept", slate, len(done.dropped), len(done.kept))
+    done = release(warehouse.port, slate)
+    closed = 0
+    if done.receipts and _is_checked(context, done.receipts[-1]):
+        closed = _end_consolidation(batch_state, slate, done.receipts)
+    context.log.info(
+        "slate %s: %d parts dropped, %d kept, %d dead letters closed",
+        slate, len(done.dropped), len(done.kept), closed,
+    )  # fmt: skip
     if done.strays:
         context.log.warning(
             "slate %s: %d names in staging are no parts and were left alone: %s",
@@ -39,5 +52,24 @@ def staging_cleanup(
             "kept_players": list(done.kept[:50]),
             "left_by_killed_writes": done.swept,
             "strays": list(done.strays[:50]),
+            "dead_letters_closed": closed,
         }
     )
+
+
+def _is_checked(context: dg.AssetExecutionContext, receipt: Receipt) -> bool:
+    result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
+    return result is not None and result.gate is Gate.OPEN
+
+
+def _end_consolidation(batch_state: BatchStateResource, slate: str, receipts: tuple[Receipt, ...]) -> int:
+    """Close the letters that the consolidation settled and let batch state know of it; return how many."""
+    progress, letters = batch_state.port.progress(slate), batch_state.dead_letters
+    closed = 0
+    if progress is not None and (found := letters.letters(slate)):
+        closed = letters.close(slate, dealt_with(progress, receipts, found), Closing.REPLAYED)
+    reached("dead_letters_closed")
+    # Last of all: until batch state knows the receipt, the sensor asks for this consolidation again.
+    batch_state.port.mirror_receipt(receipts[-1])
+    reached("receipt_mirrored")
+    return closed

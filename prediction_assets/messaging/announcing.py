@@ -16,13 +16,20 @@ from prediction_assets.warehouse.port import Receipt
 
 
 def announce(
-    receipt: Receipt, outbox: Outbox, publisher: Publisher, *, output_table: str, now: Callable[[], datetime]
+    receipt: Receipt,
+    outbox: Outbox,
+    publisher: Publisher,
+    *,
+    output_table: str,
+    now: Callable[[], datetime],
+    redeliver: bool = False,
 ) -> tuple[OutboxEntry, bool]:
     """Publish a receipt's completion once per content; return its event, and whether it was published before.
 
     Args:
         output_table: the predictions table, as a reader would name it.
         now: tells the time.
+        redeliver: deliver it once more, under the same id, if it was published before.
 
     Raises:
         InvalidMessage: the receipt can't be announced (no staged players, no rows).
@@ -36,10 +43,11 @@ def announce(
         )
     )
     reached("outbox_written")
-    if entry.message_id is not None:
+    published_before = entry.message_id is not None
+    if published_before and not redeliver:
         return entry, True
     message_id = publisher.publish(entry.message)
     reached("published")
     entry = outbox.mark_published(entry.event_id, message_id, now())
     reached("publish_recorded")
-    return entry, False
+    return entry, published_before

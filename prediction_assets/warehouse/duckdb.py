@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,8 @@ class DuckDBWarehouse:
                 receipt = self._merge(connection, consolidation)
                 connection.commit()
             except BaseException:
-                connection.rollback()
+                with suppress(duckdb.TransactionException):  # a commit that failed has rolled back already
+                    connection.rollback()
                 raise
         return receipt
 

@@ -6,7 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.consolidation import lost_parts, plan
 from prediction_assets.fan_in import release
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
@@ -34,13 +33,6 @@ ParquetParts(Path(sys.argv[1])).write(SLATE, "player-1", rows_of(player(1), {"24
 def write(warehouse: Warehouse, number: int, points: float = 20.0):
     who = player(number)
     return warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}))
-
-
-@pytest.fixture
-def state(tmp_path) -> SqliteBatchState:
-    made = SqliteBatchState(tmp_path / "state.sqlite")
-    made.open(batch(2))
-    return made
 
 
 @pytest.mark.slow
@@ -97,14 +89,14 @@ def everything_in_staging(warehouse: Warehouse) -> set[str]:
     return {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
 
 
-def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse, state):
+def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse):
     parts = [write(warehouse, 1), write(warehouse, 2)]
     strays = leave_foreign_things(warehouse)
     foreign = everything_in_staging(warehouse)
     assert {"player-1", "player-2"} <= warehouse.parts.staged(SLATE).keys()
     assert warehouse.parts.slates() == [SLATE]
     receipt = warehouse.merge(plan(progress_of(batch(2), *map(staged, parts)), ()))
-    done = release(warehouse, state, SLATE)
+    done = release(warehouse, SLATE)
     assert (receipt.rows, done.dropped, list(done.strays)) == (2, ("player-1", "player-2"), strays)
     gone = foreign - everything_in_staging(warehouse)
     assert len(gone) == 2
@@ -112,9 +104,7 @@ def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse, stat
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"notes"])
-def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_again(
-    open_duckdb, state, content
-):
+def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_again(open_duckdb, content):
     warehouse = open_duckdb()
     parts = [write(warehouse, 1), write(warehouse, 2)]
     path = warehouse.parts.path(SLATE, "player-1")
@@ -122,7 +112,7 @@ def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_aga
     progress = progress_of(batch(2), *map(staged, parts))
     with pytest.raises(PartMismatch, match="player-1"):
         warehouse.merge(plan(progress, ()))
-    assert release(warehouse, state, SLATE).kept == ("player-1", "player-2")
+    assert release(warehouse, SLATE).kept == ("player-1", "player-2")
     assert path.read_bytes() == content
     assert lost_parts(progress, warehouse.parts.staged(SLATE), ()) == ("player-1",)
     again = progress_of(batch(2), staged(write(warehouse, 1)), staged(parts[1]))
