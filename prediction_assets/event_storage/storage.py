@@ -7,21 +7,24 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.events import ASSET_EVENTS
 from dagster._core.instance import DagsterInstance
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetKeyTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import _event_logs_directory
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import create_engine, event
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, CursorResult, Engine
 from sqlalchemy.pool import NullPool
 
 from prediction_assets.event_storage.shards import ShardPool
@@ -157,6 +160,51 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             self._present.add(name)
         return name in self._present
 
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store one event."""
+        self.store_event_batch([event])
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """Store events in their order, as Dagster's own storage stores each.
+
+        Asset events that follow each other are written in one transaction per file, and of each asset's
+        row only the result. Dagster collects batches itself, of planned events for example, where
+        ``DAGSTER_EVENT_BATCH_SIZE`` says so.
+        """
+        for run_id, batch in groupby(events, lambda event: event.run_id if _is_asset_event(event) else None):
+            if run_id is None:
+                for event in batch:
+                    super().store_event(event)
+            else:
+                self._store_asset_events(run_id, list(batch))
+
+    def _store_asset_events(self, run_id: str, events: Sequence[dg.EventLogEntry]) -> None:
+        rows = [self._event_to_row(event) for event in events]
+        insert = SqlEventLogStorageTable.insert()  # without values: compiled once, whatever they are
+        with self.run_connection(run_id) as run, self.index_transaction() as index:
+            run.execute(insert, rows)
+            ids = [_id(index.execute(insert, row)) for row in rows]
+            self._store_asset_event_tags(index, events, ids)
+            newest: dict[tuple[dg.AssetKey | None, str], int] = {}  # each type of event sets its own columns
+            for position, event in enumerate(events):
+                about = event.get_dagster_event()
+                newest[about.asset_key, about.event_type_value] = position
+            for position in sorted(newest.values()):
+                self._store_asset_event(index, events[position], ids[position])
+
+    def _store_asset_event(self, conn: Connection, event: dg.EventLogEntry, event_id: int) -> None:
+        """Update the asset's row if it has one; Dagster's own tries to insert it first."""
+        key = event.dagster_event and event.dagster_event.asset_key
+        if key is None:
+            return
+        values = self._get_asset_entry_values(
+            event, event_id, self._has_asset_key_index_cols_on_connection(conn)
+        )
+        if values:
+            of_asset = AssetKeyTable.c.asset_key == key.to_string()
+            if conn.execute(AssetKeyTable.update().where(of_asset), values).rowcount == 0:
+                super()._store_asset_event(conn, event, event_id)
+
     def upgrade(self) -> None:
         """Migrate every file, as Dagster does, on connections of its own."""
         self._shards.close()
@@ -174,6 +222,17 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         """Close what is open; a later call opens it again."""
         super().dispose()
         self._shards.close()
+
+
+def _is_asset_event(event: dg.EventLogEntry) -> bool:
+    return event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS
+
+
+def _id(inserted: CursorResult[Any]) -> int:
+    key = inserted.inserted_primary_key
+    if key is None:
+        raise dg.DagsterInvariantViolationError("an event was stored without an id")
+    return int(key[0])
 
 
 def _engine(path: Path) -> Engine:

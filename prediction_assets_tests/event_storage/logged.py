@@ -12,7 +12,11 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluation,
     AssetCheckEvaluationPlanned,
 )
-from dagster._core.events import StepMaterializationData
+from dagster._core.events import (
+    AssetMaterializationPlannedData,
+    AssetObservationData,
+    StepMaterializationData,
+)
 
 from prediction_assets.event_storage import PooledSqliteEventLogStorage
 
@@ -57,6 +61,29 @@ def materialized(run_id: str, partition: str, asset: dg.AssetKey = ASSET) -> dg.
                     tags={"dagster/data_version": f"version of {partition}"},
                 )
             ),
+        ),
+    )
+
+
+def materialization_planned(run_id: str, partition: str) -> dg.EventLogEntry:
+    """Return the plan to materialize one partition."""
+    return happened(
+        run_id,
+        dg.DagsterEvent.build_asset_materialization_planned_event(
+            "job", "step", AssetMaterializationPlannedData(ASSET, partition=partition)
+        ),
+    )
+
+
+def observed(run_id: str, partition: str) -> dg.EventLogEntry:
+    """Return an observation of one partition."""
+    return happened(
+        run_id,
+        dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_OBSERVATION.value,
+            job_name="job",
+            step_key="step",
+            event_specific_data=AssetObservationData(dg.AssetObservation(ASSET, partition=partition)),
         ),
     )
 

@@ -27,7 +27,7 @@ from dagster._core.storage.event_log.base import EventRecordsFilter
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.sql import get_alembic_config, run_alembic_downgrade
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from prediction_assets.event_storage import PooledSqliteEventLogStorage
@@ -227,6 +227,76 @@ class TestAnswersLikeDagstersOwn:
         shard.unlink()
         assert texts(either, "other") == []
         assert texts(either, "run") == ["a"]
+
+
+class TestStoresLikeDagstersOwn:
+    EVENTS = (
+        said("one", "a line"),
+        logged.materialization_planned("one", "a"),
+        logged.materialization_planned("one", "b"),
+        logged.check_planned("one"),
+        materialized("one", "a"),
+        materialized("one", "b", dg.AssetKey("another")),
+        logged.observed("one", "b"),
+        logged.check_evaluated("one", passed=True),
+        logged.run_started("two"),
+        materialized("two", "b"),
+        materialized("one", "c"),
+        logged.materialization_planned("two", "c"),
+    )
+
+    @pytest.mark.parametrize("batched", [False, True], ids=["one by one", "in a batch"])
+    def test_every_table_holds_the_same(self, new_home, tmp_path, batched):
+        held = {}
+        for name, kind in (("own", None), ("pooled", POOLED)):
+            home = shutil.copytree(new_home, tmp_path / name)
+            with instance_in(home, kind) as instance:
+                if batched:
+                    instance.event_log_storage.store_event_batch(self.EVENTS)
+                else:
+                    for event in self.EVENTS:
+                        instance.event_log_storage.store_event(event)
+            held[name] = {
+                shard: _contents(home / "history" / "runs" / f"{shard}.db")
+                for shard in ("index", "one", "two")
+            }
+        assert len(held["own"]["index"]["event_logs"]) == 11
+        assert held["pooled"] == held["own"]
+
+    def test_a_batch_that_fails_leaves_nothing(self, storage):
+        class Unserializable:
+            pass
+
+        bad = materialized("run", "b")._replace(user_message=Unserializable())
+        with pytest.raises(Exception, match="Unserializable"):
+            storage.store_event_batch([materialized("run", "a"), bad])
+        assert texts(storage, "run") == []
+        assert storage.get_materialized_partitions(ASSET) == set()
+
+    def test_a_failing_index_leaves_the_run_without_the_event(self, storage):
+        storage.store_event(materialized("run", "a"))
+        with closing(sqlite3.connect(storage.path_for_shard("index"))) as connection:
+            connection.execute("ALTER TABLE asset_keys RENAME TO gone")
+            connection.commit()
+        with pytest.raises(OperationalError, match="asset_keys"):
+            storage.store_event(materialized("run", "b"))
+        assert len(texts(storage, "run")) == 1
+        with closing(sqlite3.connect(storage.path_for_shard("index"))) as connection:
+            assert connection.execute("SELECT COUNT(*) FROM event_logs").fetchone() == (1,)
+
+    def test_dagster_s_own_batches_of_planned_events_arrive(self, new_home, tmp_path, monkeypatch):
+        monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "100")
+        batches: list[int] = []
+        with instance_in(shutil.copytree(new_home, tmp_path / "home"), POOLED) as instance:
+            storage = instance.event_log_storage
+            store = storage.store_event_batch
+            monkeypatch.setattr(
+                storage, "store_event_batch", lambda events: batches.append(len(events)) or store(events)
+            )
+            tags = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "b"}
+            assert dg.materialize([_ranged], instance=instance, tags=tags).success
+            assert storage.get_materialized_partitions(_ranged.key) == {"a", "b"}
+        assert batches.count(2) == 2  # planned, materialized
 
 
 class TestWatching:
@@ -547,6 +617,29 @@ class TestSwitchingAndMigrating:
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
 def _partitioned() -> None:
     pass
+
+
+@dg.asset(
+    partitions_def=dg.StaticPartitionsDefinition(["a", "b"]), backfill_policy=dg.BackfillPolicy.single_run()
+)
+def _ranged() -> None:
+    pass
+
+
+def _contents(file: Path) -> dict[str, list[tuple]]:
+    """Return every table's rows, but for the time at which a row was made."""
+    with closing(sqlite3.connect(file)) as connection:
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
+        held = {}
+        for table in tables:
+            columns = [column[1] for column in connection.execute(f"PRAGMA table_info({table})")]
+            kept = ", ".join(
+                f'"{c}"' for c in columns if c not in ("create_timestamp", "migration_completed")
+            )
+            held[table] = connection.execute(f"SELECT {kept} FROM {table} ORDER BY 1").fetchall()
+        return held
 
 
 def _open_files(folder: Path) -> list[str]:
