@@ -23,6 +23,7 @@ from prediction_assets.jobs import JOBS
 from prediction_assets.profiles import build_resources
 from prediction_assets.schedules import daily_roster
 from prediction_assets.sensors.automation import build_sensors
+from prediction_assets.sensors.gaps import gap_sensor
 from prediction_assets.settings import Settings, load_settings
 
 ASSETS = [
@@ -58,7 +59,7 @@ def build_defs(
         asset_checks=[predictions_checks],
         jobs=JOBS,
         schedules=[daily_roster(settings)],
-        sensors=build_sensors(settings),
+        sensors=[*build_sensors(settings), gap_sensor(settings)],
         resources={**build_resources(settings), **(resources or {})},
         # Steps are short and few: a process per step would spend its time importing.
         executor=dg.in_process_executor,

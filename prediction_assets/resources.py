@@ -32,6 +32,11 @@ class WarehouseResource(dg.ConfigurableResource, ABC):
     def port(self) -> Warehouse:
         """The warehouse."""
 
+    @property
+    def impatient(self) -> Warehouse:
+        """The warehouse for a caller that comes again soon, such as a sensor: it waits seconds for others."""
+        return self.port
+
 
 class BatchStateResource(dg.ConfigurableResource, ABC):
     """Who is expected on a slate, what became of each, and the dead letters of those who failed."""
