@@ -103,6 +103,7 @@ class SettingsResource(dg.ConfigurableResource):
     history_days: int = Field(description="days of game logs that the systems are fitted on")
     pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
     staging_threads: int = Field(description="parts written at the same time")
+    keep_partitions_days: int = Field(description="days after a slate until its partition keys are pruned")
 
     def now(self) -> datetime:
         """Return the current time; a test replaces it."""

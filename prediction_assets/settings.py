@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     sensor_lookback_days: Annotated[
         int, Field(ge=1, description="sensors look after batches that were opened within these days")
     ] = 3
+    keep_partitions_days: Annotated[
+        int, Field(ge=2, description="days after a slate until its partition keys are pruned")
+    ] = 400
     gap_interval_seconds: Annotated[
         int, Field(ge=1, description="seconds between two ticks of the gap sensor")
     ] = 600
