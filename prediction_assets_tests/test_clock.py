@@ -12,7 +12,7 @@ from prediction_assets.consolidation import Step, next_step, plan
 from prediction_assets.jobs import REQUEST_TAG
 from prediction_assets.sensors.automation import FIRST_PAUSE, LOST_AFTER, is_lost, is_recent, request
 from prediction_assets.warehouse.port import MergeCounts, PartRef, Receipt, later_than
-from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
+from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of, staged
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
