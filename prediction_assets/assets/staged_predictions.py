@@ -132,7 +132,7 @@ def staged_predictions(
         players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
     ):
         if isinstance(done, Overdue):
-            done = fail(player, TimeoutError(f"his part was not written within {done.seconds:g} s"), 1)
+            done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
         settled.append(done)
         _log_outcome(context, done)
     failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
@@ -154,6 +154,10 @@ def staged_predictions(
         )
     # The players' own events are logged; a result for the whole range would add a second one to each.
     yield from ()
+
+
+class PartOverdue(PredictionAssetsError):
+    """A player's part took longer than its time and was given up on."""
 
 
 class CircuitOpen(PredictionAssetsError):
