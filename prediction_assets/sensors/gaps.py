@@ -49,6 +49,7 @@ from prediction_assets.sensors.requests import (
     Rest,
     Work,
     is_pending,
+    is_recent,
     last_update,
     request,
     sensor_result,
@@ -244,9 +245,9 @@ def slowly(instance: DagsterInstance, gap: Gap, attempts: int, now: datetime) ->
         return [
             Rest(f"{gap.name}: {tried} attempts didn't close it, the last is {newest}; see it for the cause")
         ]
-    due = last_update(records) + GAP_PAUSE * 2**tried if records else now
-    if now < due:
-        return [Rest(f"{gap.name}: waits until {due:%H:%M} UTC")]
+    pause = GAP_PAUSE * 2**tried
+    if records and is_recent(last_update(records), now, pause):
+        return [Rest(f"{gap.name}: waits until {last_update(records) + pause:%H:%M} UTC")]
     tags = {GAP_TAG: gap.name, GAP_ATTEMPT_TAG: str(tried + 1)}
     return [work.run_request(f"gap:{gap.name}:{tried}:{work.name}", tags) for work in gap.works]
 
@@ -286,7 +287,7 @@ def _unannounced(
     if result is not None and result.gate is Gate.SHUT:
         yield Rest(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
         return
-    if now < receipt.consolidated_at + GAP_PAUSE:
+    if is_recent(receipt.consolidated_at, now, GAP_PAUSE):
         yield Rest(f"{receipt.slate}: not announced yet, the completion sensor is given its time")
         return
     jobs = (consolidation_job.name, completion_job.name)

@@ -75,6 +75,15 @@ class Rest:
     gave_up: bool = False
 
 
+def is_recent(moment: datetime, now: datetime, span: timedelta) -> bool:
+    """Return whether something happened within a span of time.
+
+    A moment that lies further ahead than the span is from before the clock was set back; were it taken for
+    recent, work would rest until the clock has caught up with it, for hours.
+    """
+    return abs(now - moment) <= span
+
+
 def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
     """Return whether a run that says it is in flight has been silent for so long that its process must be gone.
 
@@ -87,7 +96,9 @@ def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
 
 def _is_silent(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
-    return bool(newest) and now.timestamp() - newest[0].event_log_entry.timestamp > LOST_AFTER.total_seconds()
+    return bool(newest) and not is_recent(
+        datetime.fromtimestamp(newest[0].event_log_entry.timestamp, UTC), now, LOST_AFTER
+    )
 
 
 def is_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
@@ -151,7 +162,7 @@ def request(instance: DagsterInstance, work: Work, attempts: int, now: datetime)
             "cause and materialize by hand",
             gave_up=True,
         )
-    if tried and now < last_update(records) + FIRST_PAUSE * 2 ** (tried - 1):
+    if tried and is_recent(last_update(records), now, FIRST_PAUSE * 2 ** (tried - 1)):
         return Rest(f"{work.name}: the last run failed a moment ago, the next attempt waits")
     return work.run_request(f"{work.name}:{tried}", {REQUEST_TAG: work.name})
 
