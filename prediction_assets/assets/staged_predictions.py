@@ -13,13 +13,13 @@ import tenacity
 
 from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, ExpectedPlayer, Outcome, Progress
+from prediction_assets.batched_events import batched_events
 from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.fan_out import Circuit, Overdue, fan_out
 from prediction_assets.forecasting.lines import MarketLine, choose_market_lines
-from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.keys import parse_slate, player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
@@ -128,13 +128,14 @@ def staged_predictions(
         return record(player, Outcome.STAGED, part=part)
 
     settled: list[Completion] = []
-    for player, done in fan_out(
-        players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
-    ):
-        if isinstance(done, Overdue):
-            done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
-        settled.append(done)
-        _log_outcome(context, done)
+    with batched_events(context) as log_event:
+        for player, done in fan_out(
+            players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
+        ):
+            if isinstance(done, Overdue):
+                done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
+            settled.append(done)
+            log_event(_event(done))
     failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
     staged = sum(c.outcome is Outcome.STAGED for c in settled)
     context.log.info(
@@ -187,6 +188,10 @@ def _forecast(
         raise PredictionAssetsError(
             f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
         )
+    from prediction_assets.forecasting.predictions import (
+        predict_slate,  # scikit-learn takes seconds to import
+    )
+
     snapshot = port.snapshots.read(batch.slate, progress.feature_snapshot, [p.player_id for p in players])
     market = _market(port, progress)
     forecasts = predict_slate(snapshot.players, snapshot.history, market, threshold=settings.pass_threshold)
@@ -214,24 +219,19 @@ def _market(port: Warehouse, progress: Progress) -> dict[int, MarketLine]:
     return choose_market_lines(offers)
 
 
-def _log_outcome(context: dg.AssetExecutionContext, done: Completion) -> None:
+def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:
+    """Return what the player's partition shows of his outcome."""
     key = player_key(done.slate, done.player_slug)
-    if isinstance(done.part, PartRef):
-        context.log_event(
-            dg.AssetMaterialization(
-                STAGED,
-                partition=key,
-                metadata={
-                    "rows": done.part.rows,
-                    "part_id": done.part.part_id,
-                    "content_hash": done.part.content_hash,
-                    "feature_snapshot": done.part.feature_snapshot,
-                },
-            )
-        )
-    else:
-        context.log_event(
-            dg.AssetObservation(
-                STAGED, partition=key, metadata={"outcome": done.outcome.value, "reason": done.reason}
-            )
-        )
+    if not isinstance(done.part, PartRef):
+        seen = {"outcome": done.outcome.value, "reason": done.reason}
+        return dg.AssetObservation(STAGED, partition=key, metadata=seen)
+    return dg.AssetMaterialization(
+        STAGED,
+        partition=key,
+        metadata={
+            "rows": done.part.rows,
+            "part_id": done.part.part_id,
+            "content_hash": done.part.content_hash,
+            "feature_snapshot": done.part.feature_snapshot,
+        },
+    )
