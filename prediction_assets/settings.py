@@ -19,10 +19,22 @@ _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
 
 
-class Settings(BaseSettings):
-    """The installation's settings; each is the environment variable ``PREDICTION_ASSETS_<NAME>``."""
+class LogSettings(BaseSettings):
+    """How a process logs: read on its own, so that a wrong setting elsewhere is still logged."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
+
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="what is logged: this and above")
+    ] = "INFO"
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        Field(description="auto: text on a terminal, else a JSON object a line with Cloud Logging's fields"),
+    ] = "auto"
+
+
+class Settings(LogSettings):
+    """The installation's settings; each is the environment variable ``PREDICTION_ASSETS_<NAME>``."""
 
     profile: Annotated[
         Literal["local", "gcp"],
@@ -161,7 +173,23 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        name = _PREFIX + ("_".join(str(step) for step in first["loc"]).upper() or "PROFILE")
-        shown = f"{first['input']!r}: " if first["loc"] else ""
-        raise BadInput(name, f"{shown}{first['msg'].removeprefix('Value error, ')}") from error
+        raise _refused(error) from error
+
+
+def load_log_settings() -> LogSettings:
+    """Return how to log, from the environment.
+
+    Raises:
+        BadInput: a value isn't acceptable; the message names its environment variable.
+    """
+    try:
+        return LogSettings()
+    except ValidationError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: ValidationError) -> BadInput:
+    first = error.errors()[0]
+    name = _PREFIX + ("_".join(str(step) for step in first["loc"]).upper() or "PROFILE")
+    shown = f"{first['input']!r}: " if first["loc"] else ""
+    return BadInput(name, f"{shown}{first['msg'].removeprefix('Value error, ')}")

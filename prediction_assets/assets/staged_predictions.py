@@ -5,6 +5,7 @@ player failed, so that the partition page tells the truth about each. Each playe
 batch state after his part is durable and before his event is logged.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,6 +29,8 @@ from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
 
 STAGED = dg.AssetKey("staged_predictions")
 NO_FEATURES = "no features: he has no game log before the slate"
+
+_logger = logging.getLogger(__name__)
 
 
 @dg.multi_asset(
@@ -85,6 +88,10 @@ def staged_predictions(
         reached("part_written")
         state.record([completion])
         reached("completion_recorded")
+        _logger.debug(
+            "slate %s: %s %s%s", slate, player.slug, outcome.value, f": {reason}" if reason else "",
+            extra={"slate": slate, "player": player.slug, "batch": progress.batch.batch_id},
+        )  # fmt: skip
         return completion
 
     failed: list[Completion] = []
@@ -97,6 +104,7 @@ def staged_predictions(
     context.log.info(
         "slate %s: %d of %d players staged, %d skipped, %d failed",
         slate, staged, len(slugs), len(slugs) - staged - len(failed), len(failed),
+        extra={"slate": slate, "batch": progress.batch.batch_id},
     )  # fmt: skip
     if failed:
         raise dg.Failure(

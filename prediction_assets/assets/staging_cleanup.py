@@ -38,7 +38,9 @@ def staging_cleanup(
         batch_state.port.mirror_receipt(receipts[-1])
         reached("receipt_mirrored")
     kept = sorted(staged.keys() - set(dropped))
-    context.log.info("slate %s: %d parts dropped, %d kept", slate, len(dropped), len(kept))
+    context.log.info(
+        "slate %s: %d parts dropped, %d kept", slate, len(dropped), len(kept), extra={"slate": slate}
+    )
     return dg.MaterializeResult(
         metadata={"parts_dropped": len(dropped), "parts_kept": len(kept), "kept_players": kept[:50]}
     )

@@ -16,6 +16,8 @@ from prediction_assets import __version__
 from prediction_assets.cli import dev, gcp, slates
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.logs import configure_logging
+from prediction_assets.settings import load_log_settings
 
 app = typer.Typer(
     name="prediction-assets",
@@ -37,6 +39,7 @@ def _root(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    configure_logging(load_log_settings())
 
 
 def main() -> None:
