@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import Enum
 
 from prediction_assets.batch_state.port import Completion, Outcome, Progress
+from prediction_assets.dead_letters.port import DeadLetter
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.warehouse.port import Consolidation, MissingPlayer, NoPartsStaged, Receipt
 
@@ -55,7 +56,7 @@ def lost_parts(progress: Progress, staged: Mapping[str, str], receipts: Iterable
         staged: the part id that each player slug has in staging.
         receipts: the slate's receipts so far.
     """
-    covered = {part["part_id"] for receipt in receipts for part in receipt.parts}
+    covered = covered_parts(receipts)
     return tuple(
         sorted(
             slug
@@ -65,6 +66,44 @@ def lost_parts(progress: Progress, staged: Mapping[str, str], receipts: Iterable
             and staged.get(slug) != done.part.part_id
         )
     )
+
+
+def covered_parts(receipts: Iterable[Receipt]) -> frozenset[str]:
+    """Return the ids of the parts that receipts name: their rows are in the table."""
+    return frozenset(part["part_id"] for receipt in receipts for part in receipt.parts)
+
+
+def releasable_parts(staged: Mapping[str, str], receipts: Iterable[Receipt]) -> dict[str, str]:
+    """Return the parts in staging that may be dropped, by slug: exactly those that a receipt names.
+
+    Args:
+        staged: the part id that each player slug has in staging.
+        receipts: the slate's receipts.
+    """
+    covered = covered_parts(receipts)
+    return {slug: part_id for slug, part_id in staged.items() if part_id in covered}
+
+
+def dealt_with(
+    progress: Progress, receipts: Iterable[Receipt], letters: Iterable[DeadLetter]
+) -> tuple[str, ...]:
+    """Return the players whose dead letter a consolidation settled: merged, skipped, or not expected any more.
+
+    Args:
+        progress: the batch as it stands.
+        receipts: the slate's receipts.
+        letters: the slate's open letters.
+    """
+    covered = covered_parts(receipts)
+    expected = {player.slug for player in progress.batch.expected}
+
+    def is_settled(slug: str) -> bool:
+        done = progress.completions.get(slug)
+        if done is None:
+            return slug not in expected
+        return done.part.part_id in covered if done.part is not None else done.outcome is Outcome.SKIPPED
+
+    return tuple(letter.player_slug for letter in letters if is_settled(letter.player_slug))
 
 
 def receipt_id(progress: Progress) -> str:
@@ -118,7 +157,7 @@ def plan(
         TooFewStaged: fewer have than the minimum share.
     """
     batch = progress.batch
-    covered = {part["part_id"] for receipt in receipts for part in receipt.parts}
+    covered = covered_parts(receipts)
     staged, retained, missing, parts = [], [], [], []
     for player in batch.expected:
         completion = progress.completions.get(player.slug)

@@ -14,16 +14,21 @@ POINTS = (
     "features_written",
     "features_pinned",
     "part_written",
+    "dead_letter_written",
     "completion_recorded",
     "merge_committed",
     "checks_evaluated",
     "part_dropped",
+    "dead_letters_closed",
     "receipt_mirrored",
     "outbox_written",
     "published",
     "publish_recorded",
 )
-"""Every durable step of a slate, in flow order; a step that happens per player has one name."""
+"""Every durable step of a slate, in flow order; a step that happens per player has one name.
+
+``dead_letter_written`` is reached for a player whose part can't be written, in place of ``part_written``.
+"""
 
 
 def _go_on(point: str) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import dagster as dg
 
 from prediction_assets import __version__
-from prediction_assets.assets.facts import game_logs, prop_lines, schedule
+from prediction_assets.assets.dead_letters import dead_letters
+from prediction_assets.assets.facts import game_logs, injury_reports, prop_lines, schedule
 from prediction_assets.assets.phase5_completion import phase5_completion
 from prediction_assets.assets.player_features import player_features
 from prediction_assets.assets.predictions import predictions
@@ -32,9 +33,11 @@ ASSETS = [
     game_logs,
     schedule,
     prop_lines,
+    injury_reports,
     slate_roster,
     player_features,
     staged_predictions,
+    dead_letters,
     predictions,
     staging_cleanup,
     phase5_completion,

@@ -136,5 +136,13 @@ def moment(stored: Any) -> datetime:
     return datetime.combine(stored.date(), stored.timetz()).astimezone(UTC)
 
 
+def damaged(document: firestore.DocumentReference, error: Exception) -> StateUnreadable:
+    """Return the error for a document that isn't of the shape that this version writes."""
+    return StateUnreadable(
+        f"Firestore {document.path}: {type(error).__name__}: {error}; nothing was changed. "
+        "It was edited by hand or by another version: restore it from a backup"
+    )
+
+
 def _log_retry(error: Exception) -> None:
     _logger.debug("Firestore: trying again after %s", error)

@@ -12,6 +12,9 @@ import dagster as dg
 from dagster import AssetCheckKey, AssetKey, DagsterInstance, EventLogRecord
 from dagster._core.event_api import PartitionKeyFilter
 
+RECEIPT_ID = "receipt_id"
+"""Metadata key under which a materialization of ``predictions`` names its receipt."""
+
 _HISTORY = 20
 """Evaluations per check that are looked through: a slate is consolidated a handful of times."""
 
@@ -70,15 +73,22 @@ def _evaluation(
     return None
 
 
-def materialization_of_receipt(
-    instance: DagsterInstance, asset: AssetKey, slate: str, receipt_id: str, metadata_key: str
+def verdict_on_receipt(
+    instance: DagsterInstance, slate: str, receipt_id: str, checks: Sequence[AssetCheckKey]
+) -> Verdict | None:
+    """Return what the checks of a receipt's newest materialization allow, None when it has none."""
+    found = _materialization_of_receipt(instance, slate, receipt_id)
+    return None if found is None else verdict(instance, found, checks)
+
+
+def _materialization_of_receipt(
+    instance: DagsterInstance, slate: str, receipt_id: str
 ) -> EventLogRecord | None:
-    """Return the newest materialization of a slate that names this receipt."""
     found = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[slate]), limit=_HISTORY
+        dg.AssetRecordsFilter(asset_key=AssetKey("predictions"), asset_partitions=[slate]), limit=_HISTORY
     )
     for record in found.records:
-        value = record.asset_materialization and record.asset_materialization.metadata.get(metadata_key)
+        value = record.asset_materialization and record.asset_materialization.metadata.get(RECEIPT_ID)
         if value is not None and value.value == receipt_id:
             return record
     return None

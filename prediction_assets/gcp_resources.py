@@ -18,6 +18,7 @@ from google.cloud import bigquery, firestore, pubsub_v1
 from pydantic import Field
 
 from prediction_assets.batch_state.firestore import FirestoreBatchState
+from prediction_assets.dead_letters.firestore import FirestoreDeadLetters
 from prediction_assets.errors import BadInput
 from prediction_assets.messaging.firestore import FirestoreOutbox
 from prediction_assets.messaging.pubsub import PubSubPublisher, PubSubSetUp, publisher_client, set_up
@@ -85,13 +86,22 @@ class FirestoreBatchStateResource(BatchStateResource):
     project: str = Field(description="project of the database")
     database: str = Field(description="database in Native mode")
     collection: str = Field(description="collection of the batches, one document per slate")
+    dead_letters_collection: str = Field(description="collection of the failures, one document per player")
+
+    @cached_property
+    def _client(self) -> firestore.Client:
+        with _clear_credentials_errors():
+            return firestore.Client(project=self.project, database=self.database)
 
     @cached_property
     def port(self) -> FirestoreBatchState:
         """The batch state."""
-        with _clear_credentials_errors():
-            client = firestore.Client(project=self.project, database=self.database)
-        return FirestoreBatchState(client, self.collection)
+        return FirestoreBatchState(self._client, self.collection)
+
+    @cached_property
+    def dead_letters(self) -> FirestoreDeadLetters:
+        """The failures that nobody has dealt with."""
+        return FirestoreDeadLetters(self._client, self.dead_letters_collection)
 
 
 class PubSubMessagingResource(MessagingResource):
@@ -143,7 +153,10 @@ def gcp_resources(settings: Settings) -> dict[str, Any]:
             lock_timeout_seconds=settings.lock_timeout_seconds,
         ),
         "batch_state": FirestoreBatchStateResource(
-            project=project, database=settings.firestore_database, collection=f"{prefix}batches"
+            project=project,
+            database=settings.firestore_database,
+            collection=f"{prefix}batches",
+            dead_letters_collection=f"{prefix}dead_letters",
         ),
         "messaging": PubSubMessagingResource(
             project=project,

@@ -11,8 +11,9 @@ REQUEST_TAG = "prediction_assets/request"
 
 ingest_job = dg.define_asset_job(
     "ingest",
-    selection=dg.AssetSelection.assets("game_logs", "schedule", "prop_lines"),
-    description="Ingest game logs, schedule and prop lines. Safe to repeat: the same file changes nothing.",
+    selection=dg.AssetSelection.assets("game_logs", "schedule", "prop_lines", "injury_reports"),
+    description="Ingest game logs, schedule, prop lines and injury reports. Safe to repeat: the same file "
+    "changes nothing.",
 )
 
 roster_job = dg.define_asset_job(
@@ -45,4 +46,18 @@ completion_job = dg.define_asset_job(
     description="Announce a checked consolidation to phase 6, once.",
 )
 
-JOBS = [ingest_job, roster_job, features_job, staging_job, consolidation_job, completion_job]
+dead_letters_job = dg.define_asset_job(
+    "list_dead_letters",
+    selection=dg.AssetSelection.assets("dead_letters"),
+    description="Show the open dead letters as they are now.",
+)
+
+JOBS = [
+    ingest_job,
+    roster_job,
+    features_job,
+    staging_job,
+    consolidation_job,
+    completion_job,
+    dead_letters_job,
+]

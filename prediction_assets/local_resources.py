@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
 from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
 from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
 from prediction_assets.settings import Settings
@@ -33,7 +34,7 @@ class DuckDBWarehouseResource(WarehouseResource):
 
 
 class SqliteBatchStateResource(BatchStateResource):
-    """Batch state in one SQLite file."""
+    """Batch state and dead letters in one SQLite file."""
 
     file: str = Field(description="SQLite file")
 
@@ -41,6 +42,11 @@ class SqliteBatchStateResource(BatchStateResource):
     def port(self) -> SqliteBatchState:
         """The batch state."""
         return SqliteBatchState(Path(self.file))
+
+    @property
+    def dead_letters(self) -> SqliteDeadLetters:
+        """The failures that nobody has dealt with."""
+        return SqliteDeadLetters(Path(self.file))
 
 
 class FileMessagingResource(MessagingResource):

@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.batch_state.port import BatchState
+from prediction_assets.dead_letters.port import DeadLetters
 from prediction_assets.ingestion.nba_api_source import (
     GameLogClient,
     NbaApiGameLogs,
@@ -33,12 +34,17 @@ class WarehouseResource(dg.ConfigurableResource, ABC):
 
 
 class BatchStateResource(dg.ConfigurableResource, ABC):
-    """Who is expected on a slate, and what became of each."""
+    """Who is expected on a slate, what became of each, and the dead letters of those who failed."""
 
     @property
     @abstractmethod
     def port(self) -> BatchState:
         """The batch state."""
+
+    @property
+    @abstractmethod
+    def dead_letters(self) -> DeadLetters:
+        """The failures that nobody has dealt with."""
 
 
 class MessagingResource(dg.ConfigurableResource, ABC):
@@ -78,6 +84,7 @@ class SettingsResource(dg.ConfigurableResource):
     game_logs: str | None = Field(default=None, description="game logs to ingest by default")
     prop_lines: str | None = Field(default=None, description="prop lines to ingest by default")
     schedule: str | None = Field(default=None, description="schedule to ingest by default")
+    injury_reports: str | None = Field(default=None, description="injury reports to ingest by default")
     player_aliases: str | None = Field(default=None, description="CSV of name, player_id")
     simulated_players: int = Field(description="expected players of the simulated slate")
     deadline_minutes: int = Field(description="minutes until a slate is consolidated as it is")
@@ -87,6 +94,7 @@ class SettingsResource(dg.ConfigurableResource):
         description="share of players that must be staged to announce a slate"
     )
     staging_attempts: int = Field(description="attempts at a part before its player counts as failed")
+    part_timeout_seconds: float = Field(description="how long a player's part may take")
     history_days: int = Field(description="days of game logs that the systems are fitted on")
     pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
     staging_threads: int = Field(description="parts written at the same time")

@@ -49,6 +49,7 @@ class Settings(LogSettings):
     ] = None
     prop_lines: Annotated[Path | None, Field(description="prop lines to ingest")] = None
     schedule: Annotated[Path | None, Field(description="schedule to ingest")] = None
+    injury_reports: Annotated[Path | None, Field(description="injury reports to ingest")] = None
     player_aliases: Annotated[
         Path | None, Field(description="CSV of name, player_id for names that the books spell their own way")
     ] = None
@@ -82,6 +83,9 @@ class Settings(LogSettings):
     staging_attempts: Annotated[
         int, Field(ge=1, le=10, description="attempts at a part before its player counts as failed")
     ] = 3
+    part_timeout_seconds: Annotated[
+        float, Field(gt=0, description="how long a player's part may take, its attempts included")
+    ] = 120.0
     minimum_staged_share: Annotated[
         float,
         Field(
@@ -127,7 +131,7 @@ class Settings(LogSettings):
         str, Field(description="where completions go that phase 6 couldn't handle five times")
     ] = "phase5-completion-dead-letter"
 
-    @field_validator("home", "game_logs", "prop_lines", "schedule", "player_aliases")
+    @field_validator("home", "game_logs", "prop_lines", "schedule", "injury_reports", "player_aliases")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """Pin relative paths, so that a run in another working directory means the same file."""

@@ -4,19 +4,20 @@ What the sensors do over minutes, for the command line and for tests. Each stage
 that the UI shows. The next stage is chosen by :func:`prediction_assets.consolidation.next_step`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.predictions import RECEIPT_ID
 from prediction_assets.assets.slate_roster import GAME_TIME_ZONE, default_slate
-from prediction_assets.batch_state.port import Progress
-from prediction_assets.consolidation import next_step
+from prediction_assets.batch_state.port import BatchNotOpen, Progress
+from prediction_assets.consolidation import Step, next_step, plan, releasable_parts
+from prediction_assets.dead_letters.port import Closing, DeadLetter
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.gates import RECEIPT_ID
 from prediction_assets.jobs import (
     SLATE_TAG,
     completion_job,
@@ -31,7 +32,7 @@ from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, SLATE_PLAYERS, ranges
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import sql
-from prediction_assets.warehouse.port import Receipt, Warehouse
+from prediction_assets.warehouse.port import Consolidation, Receipt, Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
 
 
@@ -142,9 +143,7 @@ class SlateRun:
 
     def stage(self, slate: str, slugs: list[str] | None = None) -> bool:
         """Stage the slate's expected players, or these; False when a player failed."""
-        progress = self.progress(slate)
-        if progress is None:
-            raise StageFailed(f"slate {slate}: no batch is open; open it with the roster first")
+        progress = self._open_progress(slate)
         wanted = [player_key(slate, slug) for slug in slugs or [p.slug for p in progress.batch.expected]]
         registered = self._instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
         done = True
@@ -168,15 +167,66 @@ class SlateRun:
         wanted = materialization.metadata[RECEIPT_ID].value
         return next(r for r in self.warehouse.receipts(slate) if r.receipt_id == wanted)
 
-    def announce(self, receipt: Receipt) -> OutboxEntry:
+    def plan(self, slate: str) -> Consolidation:
+        """Return the MERGE that the slate's outcomes call for now; nothing is touched.
+
+        Raises:
+            PredictionAssetsError: there is no batch, or the MERGE would be refused.
+        """
+        progress = self._open_progress(slate)
+        share = self._settings.minimum_staged_share
+        return plan(progress, self.warehouse.receipts(slate), minimum_staged_share=share)
+
+    def releasable(self, slate: str) -> dict[str, str]:
+        """Return the parts in staging that receipts name, by slug."""
+        return releasable_parts(self.warehouse.parts.staged(slate), self.warehouse.receipts(slate))
+
+    def release(self, slate: str) -> int:
+        """Drop the parts that receipts name and return how many; ends a consolidation that passed its checks."""
+        result = self._execute(
+            consolidation_job.name,
+            partition=slate,
+            tags={SLATE_TAG: slate},
+            selection=[dg.AssetKey("staging_cleanup")],
+        )
+        (materialization,) = result.asset_materializations_for_node("staging_cleanup")
+        return int(materialization.metadata["parts_dropped"].value)  # type: ignore[arg-type]
+
+    def announce(self, receipt: Receipt, *, redeliver: bool = False) -> OutboxEntry:
         """Publish the receipt's completion, unless it was before; return its event."""
         self._execute(
             completion_job.name,
             partition=receipt.slate,
-            ops={"phase5_completion": {"receipt_id": receipt.receipt_id}},
+            ops={"phase5_completion": {"receipt_id": receipt.receipt_id, "redeliver": redeliver}},
             tags={SLATE_TAG: receipt.slate},
         )
         return self.events(receipt.slate)[-1]
+
+    def dead_letters(self, slate: str | None = None, *, include_closed: bool = False) -> list[DeadLetter]:
+        """Return the dead letters of one slate or of all; only open ones unless asked."""
+        found = self._resources["batch_state"].dead_letters.letters(slate, include_closed=include_closed)
+        return list(found)
+
+    def discard(self, slate: str, slugs: Iterable[str]) -> int:
+        """Close these players' dead letters without a replay and return how many there were."""
+        return int(self._resources["batch_state"].dead_letters.close(slate, slugs, Closing.DISCARDED))
+
+    def replay(self, slate: str, slugs: Sequence[str]) -> OutboxEntry | None:
+        """Stage these players again, and merge and announce the slate if that is what it needs next.
+
+        Returns:
+            the slate's newest event, None while it has none.
+        """
+        self.stage(slate, list(slugs))
+        if self.next_step(self._open_progress(slate)) == Step.CONSOLIDATE.value:
+            return self.announce(self.consolidate(slate))
+        return next(reversed(self.events(slate)), None)
+
+    def _open_progress(self, slate: str) -> Progress:
+        progress = self.progress(slate)
+        if progress is None:
+            raise BatchNotOpen(f"slate {slate}: no batch is open; open it with the roster first")
+        return progress
 
     def whole(
         self,

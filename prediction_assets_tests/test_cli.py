@@ -202,3 +202,30 @@ def test_the_installed_command_answers(tmp_path):
     assert done.returncode == 0
     assert all(verb in done.stdout for verb in ("run", "ingest", "status", "messages", "dev"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_injury_reports_are_ingested_with_the_names_that_did_not_resolve(home, prediction_assets, tmp_path):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    report = tmp_path / "Injury-Report_2090-10-23_05PM.csv"
+    report.write_text(
+        "Game Date,Game Time,Matchup,Team,Player Name,Current Status,Reason\n"
+        '10/23/2090,07:00 (ET),NYK@BOS,Boston Celtics,"Example, Ann",Out,Rest\n'
+        '10/23/2090,07:00 (ET),NYK@BOS,New York Knicks,"Body, No",Questionable,Rest\n',
+        "utf-8",
+    )
+    code, out, err = prediction_assets("ingest", "--game-logs", str(logs), "--injury-reports", str(report))
+    assert (code, err) == (0, "")
+    (line,) = [line for line in out.splitlines() if "injury_reports" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
+        "injury_reports",
+        "2",
+        "0",
+        "0",
+        "0",
+        "1",
+    ]
+
+    code, _, err = prediction_assets("ingest", "--injury-reports", str(tmp_path / "missing.csv"))
+    assert code == 2
+    assert "no such file" in err

@@ -1,10 +1,11 @@
-"""Facts in: game logs, schedule and prop lines, validated and ingested idempotently.
+"""Facts in: game logs, schedule, prop lines and injury reports, validated and ingested idempotently.
 
 Each asset reads a file, a folder or, where nothing was named, the simulated league that ships with the
 package. A file with an error in it is refused as a whole, with the row and column; what was ingested before
 stays as it was.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from pydantic import Field
 
 from prediction_assets.assets.describing import FACTS, OWNERS, is_simulated, markdown_table, table_metadata
 from prediction_assets.ingestion.game_logs import read_game_logs
-from prediction_assets.ingestion.names import PlayerDirectory, read_aliases
+from prediction_assets.ingestion.injury_reports import read_injury_reports
+from prediction_assets.ingestion.names import PlayerDirectory, UnresolvedName, read_aliases
 from prediction_assets.ingestion.nba_api_source import fetch_game_logs, fetch_schedule
 from prediction_assets.ingestion.prop_lines import read_prop_lines
 from prediction_assets.ingestion.schedule import read_schedule
@@ -22,10 +24,24 @@ from prediction_assets.resources import LiveSourceResource, SettingsResource, Wa
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Warehouse
-from prediction_assets.warehouse.tables import GAME_LOGS, NBA_LEAGUE, PROP_LINES, SCHEDULE, Table
+from prediction_assets.warehouse.tables import (
+    GAME_LOGS,
+    INJURY_REPORTS,
+    NBA_LEAGUE,
+    PROP_LINES,
+    SCHEDULE,
+    Table,
+)
 
 LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
 """A capture says all that a book offered on a player: what it no longer contains is gone."""
+
+
+SCHEDULE_REPLACED_BY = ("league", "game_date")
+"""A schedule says all the games of each date that it names: what it no longer lists is off."""
+
+INJURIES_REPLACED_BY = ("league", "reported_at")
+"""A report says all that was known when it was published: a corrected copy takes its place."""
 
 
 class FactsConfig(dg.Config):
@@ -43,8 +59,8 @@ class FactsConfig(dg.Config):
 
     season: str | None = Field(
         default=None,
-        description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). Not for "
-        "prop lines.",
+        description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). For "
+        "game logs and schedule only.",
     )
 
     def source(self, default: str | None) -> Path | None:
@@ -126,18 +142,26 @@ def schedule(
     live_source: LiveSourceResource,
     settings: SettingsResource,
 ) -> dg.MaterializeResult:
-    """Every scheduled game, by US Eastern date. On a neutral site nobody is at home."""
+    """Every scheduled game, by US Eastern date. On a neutral site nobody is at home.
+
+    A schedule says all the games of each date that it names: a game that it no longer lists there was called
+    off and is removed, a game that moved changes its date. Its players are skipped when they are next staged.
+    """
     if config.season is not None:
         fetched = fetch_schedule(config.season, live_source.schedule)
         return _store(
-            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, rows_read=fetched.rows_read
-        )
+            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY,
+            rows_read=fetched.rows_read, left_out=dict(fetched.left_out),
+        )  # fmt: skip
     path = config.source(settings.schedule)
     if path is None:
         league = config.league(settings)
         return _store(context, warehouse.port, SCHEDULE, league.name, league.schedule)
     read = read_schedule(path)
-    return _store(context, warehouse.port, SCHEDULE, str(path), read.table, rows_read=read.rows_read)
+    return _store(
+        context, warehouse.port, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY,
+        rows_read=read.rows_read,
+    )  # fmt: skip
 
 
 @dg.asset(
@@ -158,22 +182,75 @@ def prop_lines(
     if path is None:
         league = config.league(settings)
         return _store(context, warehouse.port, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
-    aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
-    known = warehouse.port.query(sql.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
-    read = read_prop_lines(path, PlayerDirectory.from_rows(known, aliases))
-    if read.unresolved:
-        context.log.warning(
-            "prop_lines: %d names did not resolve to a player and have no id: %s",
-            len(read.unresolved), ", ".join(u.name for u in read.unresolved[:10]),
-        )  # fmt: skip
+    read = read_prop_lines(path, _directory(warehouse.port, settings))
+    _warn_of_unresolved(context, "prop_lines", read.unresolved)
     return _store(
         context, warehouse.port, PROP_LINES, str(path), read.table, LINES_REPLACED_BY,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         one_sided=read.one_sided,
         suspended=read.suspended,
-        unresolved_names=len(read.unresolved),
-        unresolved=markdown_table(
-            [{"name": u.name, "rows": u.rows, "reason": u.reason} for u in read.unresolved[:100]]
-        ),
+        **_unresolved_metadata(read.unresolved),
     )  # fmt: skip
+
+
+@dg.asset(
+    group_name=FACTS,
+    owners=OWNERS,
+    kinds={"duckdb"},
+    metadata=table_metadata(INJURY_REPORTS),
+    deps=["game_logs"],
+    output_required=False,
+)
+def injury_reports(
+    context: dg.AssetExecutionContext,
+    config: FactsConfig,
+    warehouse: WarehouseResource,
+    settings: SettingsResource,
+) -> Iterator[dg.MaterializeResult]:
+    """Who may miss a game, from the NBA's official injury reports; the newest report of a date holds.
+
+    Optional: without a path there is nothing to ingest, and nobody is ruled out. A player who is Out in the
+    newest report of a slate is skipped when he is next staged; whoever is doubtful, questionable or probable
+    is predicted. Names resolve as the books' do; one that doesn't rules nobody out and is reported here.
+    """
+    path = config.source(settings.injury_reports)
+    if path is None:
+        context.log.info("injury_reports: no path was given, nothing is ingested and nobody is ruled out")
+        return
+    read = read_injury_reports(path, _directory(warehouse.port, settings))
+    _warn_of_unresolved(context, "injury_reports", read.unresolved)
+    yield _store(
+        context, warehouse.port, INJURY_REPORTS, str(path), read.table, INJURIES_REPLACED_BY,
+        rows_read=read.rows_read,
+        duplicates_dropped=read.duplicates_dropped,
+        not_yet_submitted=read.not_yet_submitted,
+        players_out=read.players_out,
+        **_unresolved_metadata(read.unresolved),
+    )  # fmt: skip
+
+
+def _directory(port: Warehouse, settings: SettingsResource) -> PlayerDirectory:
+    """Return whom a name can mean: the game logs' spellings and the user's aliases."""
+    aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
+    known = port.query(sql.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
+    return PlayerDirectory.from_rows(known, aliases)
+
+
+def _warn_of_unresolved(
+    context: dg.AssetExecutionContext, facts: str, unresolved: Sequence[UnresolvedName]
+) -> None:
+    if unresolved:
+        context.log.warning(
+            "%s: %d names did not resolve to a player and have no id: %s",
+            facts, len(unresolved), ", ".join(u.name for u in unresolved[:10]),
+        )  # fmt: skip
+
+
+def _unresolved_metadata(unresolved: Sequence[UnresolvedName]) -> dict[str, Any]:
+    return {
+        "unresolved_names": len(unresolved),
+        "unresolved": markdown_table(
+            [{"name": u.name, "rows": u.rows, "reason": u.reason} for u in unresolved[:100]]
+        ),
+    }

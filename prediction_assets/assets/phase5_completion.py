@@ -8,11 +8,10 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.assets.describing import OWNERS, PUBLISHING, is_simulated
-from prediction_assets.assets.predictions import RECEIPT_ID
 from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.crash_points import reached
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.gates import Gate, materialization_of_receipt, verdict
+from prediction_assets.gates import Gate, verdict_on_receipt
 from prediction_assets.messaging.message import completion_message, event_id
 from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.partitions import SLATES
@@ -28,6 +27,11 @@ class CompletionConfig(dg.Config):
     """Which consolidation to announce."""
 
     receipt_id: str | None = Field(default=None, description="Empty: the slate's newest receipt.")
+    redeliver: bool = Field(
+        default=False,
+        description="Deliver an event that was delivered before once more, under its id; for a consumer that lost "
+        "it. Consumers that handled it ignore it.",
+    )
 
 
 def _receipt(port: Warehouse, slate: str, receipt_id: str | None) -> Receipt:
@@ -42,15 +46,12 @@ def _receipt(port: Warehouse, slate: str, receipt_id: str | None) -> Receipt:
 
 
 def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None:
-    found = materialization_of_receipt(
-        context.instance, dg.AssetKey("predictions"), receipt.slate, receipt.receipt_id, RECEIPT_ID
-    )
-    if found is None:
+    result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
+    if result is None:
         raise NothingToAnnounce(
             f"slate {receipt.slate}: receipt {receipt.receipt_id} has no materialization whose checks could "
             "be read; materialize predictions for this slate again (it merges nothing twice)"
         )
-    result = verdict(context.instance, found, CHECK_KEYS)
     if result.gate is not Gate.OPEN:
         raise NothingToAnnounce(
             f"slate {receipt.slate}: not announced, checks {'failed' if result.gate is Gate.SHUT else 'missing'}: "
@@ -94,14 +95,14 @@ def phase5_completion(
     )
     reached("outbox_written")
     published_before = entry.message_id is not None
-    if not published_before:
+    if config.redeliver or not published_before:
         message_id = messaging.publisher.publish(entry.message)
         reached("published")
         entry = outbox.mark_published(entry.event_id, message_id, settings.now())
         reached("publish_recorded")
     context.log.info(
         "slate %s: completion %s %s as %s",
-        slate, entry.event_id, "was published before" if published_before else "published", entry.message_id,
+        slate, entry.event_id, _what_happened(published_before, config.redeliver), entry.message_id,
         extra={"slate": slate, "batch": receipt.batch_id, "event_id": entry.event_id},
     )  # fmt: skip
     return dg.MaterializeResult(
@@ -109,9 +110,16 @@ def phase5_completion(
             "event_id": entry.event_id,
             "message_id": entry.message_id,
             "published_before": published_before,
+            "delivered_again": published_before and config.redeliver,
             "receipt_id": receipt.receipt_id,
             "league": receipt.league,
             "simulated": is_simulated(receipt.league),
             "message": dg.MetadataValue.json(dict(entry.message)),
         }
     )
+
+
+def _what_happened(published_before: bool, redeliver: bool) -> str:
+    if not published_before:
+        return "published"
+    return "delivered again" if redeliver else "was published before"

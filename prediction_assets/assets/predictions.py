@@ -23,6 +23,7 @@ from prediction_assets.batch_state.port import BatchNotOpen, Progress
 from prediction_assets.consolidation import TooFewStaged, plan
 from prediction_assets.crash_points import reached
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.gates import RECEIPT_ID
 from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
 from prediction_assets.preview import preview_features
@@ -33,9 +34,6 @@ from prediction_assets.warehouse.tables import PREDICTIONS
 
 NOT_EMPTY = "predictions_not_empty"
 ENOUGH_STAGED = "enough_players_staged"
-RECEIPT_ID = "receipt_id"
-"""Metadata key under which a materialization names its receipt."""
-
 _SAMPLE_ROWS = 10
 
 

@@ -2,12 +2,12 @@
 
 Skippable multi-asset: it logs one materialization per player that has rows and fails at the end if any
 player failed, so that the partition page tells the truth about each. Each player's outcome is recorded in
-batch state after his part is durable and before his event is logged.
+batch state after his part, or his dead letter, is durable and before his event is logged.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -16,19 +16,24 @@ import tenacity
 from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, ExpectedPlayer, Outcome, Progress
 from prediction_assets.crash_points import reached
+from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
+from prediction_assets.fan_out import Circuit, Overdue, fan_out
 from prediction_assets.forecasting.lines import MarketLine, choose_market_lines
 from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.keys import parse_slate, player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.skipping import reasons_to_skip
 from prediction_assets.staging import part_rows
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import PartRef, Warehouse
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
 
 STAGED = dg.AssetKey("staged_predictions")
-NO_FEATURES = "no features: he has no game log before the slate"
+
+LONGEST_MESSAGE = 500
+"""Characters of an error's text that a dead letter keeps."""
 
 _logger = logging.getLogger(__name__)
 
@@ -41,9 +46,10 @@ _logger = logging.getLogger(__name__)
                 "One player's part of a slate: 5 forecasting systems x 5 lines = 25 rows, staged until a "
                 "consolidation merges them.\n\n"
                 "Materialize a range for a whole slate, or one partition to re-run one player: it picks up "
-                "the newest line and the pinned features, and the consolidation sensor merges it. A part is "
-                "an immutable Parquet file; its row count and content hash travel in the player's "
-                "completion and are verified before the MERGE."
+                "the newest line and the pinned features, and the consolidation sensor merges it. A player "
+                "whose game is off, who is reported Out, or who has no game log before the slate is skipped, "
+                "with the reason as an observation. A part is an immutable Parquet file; its row count and "
+                "content hash travel in the player's completion and are verified before the MERGE."
             ),
             partitions_def=SLATE_PLAYERS,
             skippable=True,
@@ -53,6 +59,8 @@ _logger = logging.getLogger(__name__)
             deps=[
                 dg.AssetDep("player_features", partition_mapping=dg.AllPartitionMapping()),
                 "prop_lines",
+                "injury_reports",
+                "schedule",
             ],
             metadata={
                 "dagster/column_schema": table_schema(PREDICTIONS, only=PART_SCHEMA.names),
@@ -76,16 +84,13 @@ def staged_predictions(
         raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
     players = progress.batch.players(slugs)
     parts = _forecast(port, progress, players, settings)
+    skipped = _skipped(port, progress, players, parts)
+    run_id, circuit = context.run.run_id, Circuit(len(players))
 
-    def settle(player: ExpectedPlayer) -> Completion:
-        part, outcome, reason = None, Outcome.SKIPPED, NO_FEATURES
-        if player.slug in parts:
-            part, reason = _write(port, slate, player.slug, parts[player.slug], settings.staging_attempts)
-            outcome = Outcome.FAILED if part is None else Outcome.STAGED
-        completion = Completion(
-            slate, player.slug, outcome, context.run.run_id, settings.now(), reason=reason, part=part
-        )
-        reached("part_written")
+    def record(
+        player: ExpectedPlayer, outcome: Outcome, *, reason: str = "", part: PartRef | None = None
+    ) -> Completion:
+        completion = Completion(slate, player.slug, outcome, run_id, settings.now(), reason=reason, part=part)
         state.record([completion])
         reached("completion_recorded")
         _logger.debug(
@@ -94,44 +99,97 @@ def staged_predictions(
         )  # fmt: skip
         return completion
 
-    failed: list[Completion] = []
-    with ThreadPoolExecutor(settings.staging_threads, thread_name_prefix="staging") as pool:
-        for completion in pool.map(settle, players):
-            if completion.outcome is Outcome.FAILED:
-                failed.append(completion)
-            _log_outcome(context, completion)
-    staged = sum(1 for slug in slugs if slug in parts) - len(failed)
+    def fail(
+        player: ExpectedPlayer, error: Exception, attempts: int, digest: str | None = None
+    ) -> Completion:
+        failure = Failure(
+            slate=slate,
+            player_slug=player.slug,
+            run_id=run_id,
+            error_class=type(error).__name__,
+            message=" ".join(str(error).split())[:LONGEST_MESSAGE],
+            traceback_digest=digest or traceback_digest(error),
+            attempts=attempts,
+            failed_at=settings.now(),
+            payload=_payload(progress, player),
+        )
+        circuit.failed(failure.traceback_digest)
+        # Before the outcome: killed in between, he is staged again, and never failed without a letter.
+        batch_state.dead_letters.add([failure])
+        reached("dead_letter_written")
+        reason = f"{failure.error_class}: {failure.message} ({attempts} attempts)"
+        return record(player, Outcome.FAILED, reason=reason)
+
+    def settle(player: ExpectedPlayer) -> Completion:
+        if player.slug in skipped:
+            return record(player, Outcome.SKIPPED, reason=skipped[player.slug])
+        if circuit.opened_by is not None:
+            alike = CircuitOpen("not tried: most players of this run failed alike")
+            return fail(player, alike, 0, circuit.opened_by)
+        again = _attempts(settings.staging_attempts, circuit)
+        try:
+            part = again(port.parts.write, slate, player.slug, parts[player.slug])
+        except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
+            return fail(player, error, again.statistics.get("attempt_number", 1))
+        reached("part_written")
+        return record(player, Outcome.STAGED, part=part)
+
+    settled: list[Completion] = []
+    for player, done in fan_out(
+        players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
+    ):
+        if isinstance(done, Overdue):
+            done = fail(player, TimeoutError(f"his part was not written within {done.seconds:g} s"), 1)
+        settled.append(done)
+        _log_outcome(context, done)
+    failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
+    staged = sum(c.outcome is Outcome.STAGED for c in settled)
     context.log.info(
         "slate %s: %d of %d players staged, %d skipped, %d failed",
-        slate, staged, len(slugs), len(slugs) - staged - len(failed), len(failed),
+        slate, staged, len(slugs), len(skipped), len(failed),
         extra={"slate": slate, "batch": progress.batch.batch_id},
     )  # fmt: skip
     if failed:
         raise dg.Failure(
             f"slate {slate}: {len(failed)} of {len(slugs)} players failed, first "
-            f"{failed[0].player_slug}: {failed[0].reason}; materialize their partitions again",
-            metadata={"failed_players": [f"{c.player_slug}: {c.reason}" for c in failed[:50]]},
+            f"{failed[0].player_slug}: {failed[0].reason}; mend the cause, then materialize their partitions again "
+            f"or run `prediction-assets dead-letters replay --slate {slate}`",
+            metadata={
+                "failed_players": [f"{c.player_slug}: {c.reason}" for c in failed[:50]],
+                "common_cause": circuit.opened_by or "",
+            },
             allow_retries=False,
         )
     # The players' own events are logged; a result for the whole range would add a second one to each.
     yield from ()
 
 
-def _write(
-    port: Warehouse, slate: str, slug: str, rows: pa.Table, attempts: int
-) -> tuple[PartRef | None, str]:
-    """Write one part, again with a growing pause while the error may pass; return it, or None and why not."""
-    again = tenacity.Retrying(
+class CircuitOpen(PredictionAssetsError):
+    """Most players of the run had failed alike, so this one wasn't tried any more."""
+
+
+def _attempts(attempts: int, circuit: Circuit) -> tenacity.Retrying:
+    """Return what calls again with a growing pause while the error may pass and the circuit is closed."""
+
+    def may_pass(error: BaseException) -> bool:
+        return isinstance(error, (OSError, TransientError)) and circuit.opened_by is None
+
+    return tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
         wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=5.0),
-        retry=tenacity.retry_if_exception_type((OSError, TransientError)),
+        retry=tenacity.retry_if_exception(may_pass),
         reraise=True,
     )
-    try:
-        return again(port.parts.write, slate, slug, rows), ""
-    except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
-        tried = again.statistics.get("attempt_number", 1)
-        return None, f"{type(error).__name__}: {error} ({tried} attempts)"
+
+
+def _payload(progress: Progress, player: ExpectedPlayer) -> dict[str, Any]:
+    """Return what a replay of the player needs to know."""
+    return {
+        "partition_key": player_key(progress.batch.slate, player.slug),
+        "player_id": player.player_id,
+        "batch_id": progress.batch.batch_id,
+        "feature_snapshot": progress.feature_snapshot,
+    }
 
 
 def _forecast(
@@ -147,6 +205,19 @@ def _forecast(
     market = _market(port, progress)
     forecasts = predict_slate(snapshot.players, snapshot.history, market, threshold=settings.pass_threshold)
     return part_rows(forecasts, batch, snapshot.snapshot_id)
+
+
+def _skipped(
+    port: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], parts: Mapping[str, pa.Table]
+) -> dict[str, str]:
+    """Return why players are not staged, by slug, from the schedule and the injury report as of now."""
+    slate, league = parse_slate(progress.batch.slate), progress.batch.league
+    return reasons_to_skip(
+        players,
+        games=port.query(sql.SLATE_GAMES, {"slate": slate}).to_pylist(),
+        injuries=port.query(sql.NEWEST_INJURY_REPORT, {"slate": slate, "league": league}).to_pylist(),
+        with_features=parts.keys(),
+    )
 
 
 def _market(port: Warehouse, progress: Progress) -> dict[int, MarketLine]:

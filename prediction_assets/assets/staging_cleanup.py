@@ -1,11 +1,16 @@
-"""Drop the parts that receipts cover, and no others."""
+"""Drop the parts that receipts cover, and no others; then the consolidation is over."""
 
 import dagster as dg
 
 from prediction_assets.assets.describing import FAN_IN, OWNERS
+from prediction_assets.checks import CHECK_KEYS
+from prediction_assets.consolidation import dealt_with, releasable_parts
 from prediction_assets.crash_points import reached
+from prediction_assets.dead_letters.port import Closing
+from prediction_assets.gates import Gate, verdict_on_receipt
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import BatchStateResource, WarehouseResource
+from prediction_assets.warehouse.port import Receipt
 
 
 @dg.asset(
@@ -21,26 +26,53 @@ def staging_cleanup(
     """Drops exactly the parts that the slate's receipts name, and so ends a consolidation.
 
     A part that was written after the MERGE has another id and survives, to be merged by the next
-    consolidation. Runs only when the blocking checks on `predictions` passed; after a killed run it drops
-    what that run left.
+    consolidation. In a consolidation it runs only when the blocking checks on `predictions` passed; after a
+    killed run it drops what that run left. Materialized alone, it releases parts that are merged, and ends the
+    consolidation only if its checks passed. Dead letters of players whose rows are in are closed.
     """
     slate, port = context.partition_key, warehouse.port
     receipts = port.receipts(slate)
-    covered = {part["part_id"] for receipt in receipts for part in receipt.parts}
     staged = port.parts.staged(slate)
     dropped = []
-    for slug, part_id in staged.items():
-        if part_id in covered and port.parts.drop(slate, slug, part_id):
+    for slug, part_id in releasable_parts(staged, receipts).items():
+        if port.parts.drop(slate, slug, part_id):
             dropped.append(slug)
             reached("part_dropped")
-    # Last of all: until batch state knows the receipt, the sensor asks for this consolidation again.
-    if receipts:
-        batch_state.port.mirror_receipt(receipts[-1])
-        reached("receipt_mirrored")
+    closed = 0
+    if receipts and _is_checked(context, receipts[-1]):
+        closed = _end_consolidation(batch_state, slate, receipts)
     kept = sorted(staged.keys() - set(dropped))
     context.log.info(
-        "slate %s: %d parts dropped, %d kept", slate, len(dropped), len(kept), extra={"slate": slate}
+        "slate %s: %d parts dropped, %d kept, %d dead letters closed",
+        slate,
+        len(dropped),
+        len(kept),
+        closed,
+        extra={"slate": slate},
     )
     return dg.MaterializeResult(
-        metadata={"parts_dropped": len(dropped), "parts_kept": len(kept), "kept_players": kept[:50]}
+        metadata={
+            "parts_dropped": len(dropped),
+            "parts_kept": len(kept),
+            "kept_players": kept[:50],
+            "dead_letters_closed": closed,
+        }
     )
+
+
+def _is_checked(context: dg.AssetExecutionContext, receipt: Receipt) -> bool:
+    result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
+    return result is not None and result.gate is Gate.OPEN
+
+
+def _end_consolidation(batch_state: BatchStateResource, slate: str, receipts: tuple[Receipt, ...]) -> int:
+    """Close the letters that the consolidation settled and let batch state know of it; return how many."""
+    progress, letters = batch_state.port.progress(slate), batch_state.dead_letters
+    closed = 0
+    if progress is not None and (found := letters.letters(slate)):
+        closed = letters.close(slate, dealt_with(progress, receipts, found), Closing.REPLAYED)
+    reached("dead_letters_closed")
+    # Last of all: until batch state knows the receipt, the sensor asks for this consolidation again.
+    batch_state.port.mirror_receipt(receipts[-1])
+    reached("receipt_mirrored")
+    return closed

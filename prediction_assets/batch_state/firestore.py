@@ -29,7 +29,7 @@ from prediction_assets.batch_state.port import (
     Outcome,
     Progress,
 )
-from prediction_assets.firestore_calls import FirestoreCalls, document_id, moment
+from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id, moment
 from prediction_assets.state_file import StateUnreadable
 from prediction_assets.warehouse.port import PartRef, Receipt
 
@@ -164,7 +164,7 @@ class FirestoreBatchState:
             try:
                 completions = {c.id: _completion(slate, c) for c in done if c.id in expected}
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise _damaged(document.collection(_COMPLETIONS).document("*"), error) from error
+                raise damaged(document.collection(_COMPLETIONS).document("*"), error) from error
             return Progress(
                 batch=opened,
                 completions=completions,
@@ -285,7 +285,7 @@ class FirestoreBatchState:
                 expected=tuple(ExpectedPlayer(**player) for player in players),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _damaged(head.reference, error) from error
+            raise damaged(head.reference, error) from error
 
     def _receipt(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Receipt:
         try:
@@ -295,7 +295,7 @@ class FirestoreBatchState:
                 values[name] = tuple(self._list(kept, values[name], as_of))
             return Receipt(**{**values, "consolidated_at": moment(values["consolidated_at"])})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _damaged(head.reference, error) from error
+            raise damaged(head.reference, error) from error
 
     def _list(
         self, collection: firestore.CollectionReference, kept: _KeptList, as_of: datetime
@@ -379,11 +379,4 @@ def _completion(slate: str, stored: firestore.DocumentSnapshot[Any]) -> Completi
         recorded_at=moment(values["recorded_at"]),
         reason=values["reason"],
         part=None if values["part"] is None else PartRef(**values["part"]),
-    )
-
-
-def _damaged(document: firestore.DocumentReference, error: Exception) -> StateUnreadable:
-    return StateUnreadable(
-        f"Firestore {document.path}: {type(error).__name__}: {error}; nothing was changed. "
-        "It was edited by hand or by another version: restore it from a backup"
     )

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from prediction_assets import __version__
-from prediction_assets.cli import dev, gcp, slates
+from prediction_assets.cli import dead_letters, dev, gcp, repair, slates
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.logs import configure_logging
@@ -27,8 +27,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (slates.run, slates.ingest, slates.status, slates.messages, dev.dev):
+_COMMANDS = (
+    slates.run,
+    slates.ingest,
+    slates.status,
+    slates.messages,
+    repair.consolidate,
+    repair.republish,
+    repair.release,
+    dev.dev,
+)
+for command in _COMMANDS:
     app.command()(command)
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(gcp.app, name="gcp")
 
 

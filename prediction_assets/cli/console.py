@@ -20,6 +20,9 @@ DONE, PARTIAL, FAILED = 0, 1, 2
 SlateOption = Annotated[
     str | None, typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD")
 ]
+RequiredSlateOption = Annotated[
+    str, typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 

@@ -47,6 +47,9 @@ GameLogsOption = Annotated[
 ]
 PropLinesOption = Annotated[Path | None, typer.Option("--prop-lines", metavar="PATH", help="prop lines")]
 ScheduleOption = Annotated[Path | None, typer.Option("--schedule", metavar="PATH", help="the schedule")]
+InjuryReportsOption = Annotated[
+    Path | None, typer.Option("--injury-reports", metavar="PATH", help="the NBA's injury reports")
+]
 SimulatedOption = Annotated[
     int | None,
     typer.Option(
@@ -54,12 +57,15 @@ SimulatedOption = Annotated[
     ),
 ]
 
+_SIMULATED_FACTS = ("game_logs", "schedule", "prop_lines")
+
 
 def run(
     slate: SlateOption = None,
     game_logs: GameLogsOption = None,
     prop_lines: PropLinesOption = None,
     schedule: ScheduleOption = None,
+    injury_reports: InjuryReportsOption = None,
     simulated_players: SimulatedOption = None,
     reopen: Annotated[
         bool, typer.Option("--reopen", help="take new facts over into a batch that is open already")
@@ -70,7 +76,12 @@ def run(
     Without --slate: the newest slate up to today that the schedule has games on. Without any facts, in this
     command or in the home: the simulated league.
     """
-    files = {"game_logs": game_logs, "schedule": schedule, "prop_lines": prop_lines}
+    files = {
+        "game_logs": game_logs,
+        "schedule": schedule,
+        "prop_lines": prop_lines,
+        "injury_reports": injury_reports,
+    }
     if simulated_players is not None and any(files.values()):
         raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
     if slate is not None:
@@ -93,6 +104,7 @@ def ingest(
     game_logs: GameLogsOption = None,
     prop_lines: PropLinesOption = None,
     schedule: ScheduleOption = None,
+    injury_reports: InjuryReportsOption = None,
     season: Annotated[
         str | None,
         typer.Option(
@@ -104,12 +116,17 @@ def ingest(
     simulated_players: SimulatedOption = None,
 ) -> None:
     """Ingest facts; the same file again changes nothing, a corrected row replaces the old one."""
-    files = {"game_logs": game_logs, "schedule": schedule, "prop_lines": prop_lines}
+    files = {
+        "game_logs": game_logs,
+        "schedule": schedule,
+        "prop_lines": prop_lines,
+        "injury_reports": injury_reports,
+    }
     if simulated_players is None and season is None and not any(files.values()):
         raise BadInput(
             "ingest",
             "nothing to ingest",
-            hint="name at least one of --game-logs, --schedule, --prop-lines, --season",
+            hint="name at least one of --game-logs, --schedule, --prop-lines, --injury-reports, --season",
         )
     if simulated_players is not None and any(files.values()):
         raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
@@ -210,7 +227,7 @@ def _facts(
 
     expected = settings.simulated_players if simulated_players is None else simulated_players
     return (
-        {name: {"simulated_players": expected} for name in files},
+        {name: {"simulated_players": expected} for name in _SIMULATED_FACTS},
         slate or simulated_slate(expected).isoformat(),
     )
 

@@ -140,8 +140,7 @@ def most_failed_alike(failed_alike: int, players: int) -> bool:
 def traceback_digest(error: BaseException) -> str:
     """Return 12 hex digits over an error's class and the places in the code that it passed through.
 
-    Not over its message, which often names the player, nor over line numbers' neighbours: two players who fail
-    for the same reason share it.
+    Not over its message, which often names the player: players who fail for the same reason share it.
     """
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename.rpartition('/')[2]}:{frame.name}:{frame.lineno}" for frame in frames]

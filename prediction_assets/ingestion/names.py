@@ -77,6 +77,14 @@ class Unresolved:
     reason: str
 
 
+class UnresolvedName(NamedTuple):
+    """A name that no player id could be found for, the rows that carry it, and why."""
+
+    name: str
+    rows: int
+    reason: str
+
+
 def name_key(name: str) -> NameKey:
     """Return a name's key.
 

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from prediction_assets.errors import BadInput
 from prediction_assets.ingestion import values
 from prediction_assets.ingestion.files import data_files, read_rows
-from prediction_assets.ingestion.names import PlayerDirectory, Resolved
+from prediction_assets.ingestion.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingestion.rows import Name, SourceRows
 from prediction_assets.ingestion.teams import NBA_TEAM_NAMES, TeamNames
 from prediction_assets.warehouse.tables import NBA_LEAGUE, PROP_LINES
@@ -51,14 +51,6 @@ _LARGEST_LINE = Decimal(9999)  # DECIMAL(6, 2)
 _CENT = Decimal("0.01")
 _US_DATE = re.compile(r"(?<!\d)(?P<month>\d{2})_(?P<day>\d{2})_(?P<year>\d{4})(?!\d)", re.ASCII)
 _ISO_DATE = re.compile(r"(?<!\d)(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?!\d)", re.ASCII)
-
-
-class UnresolvedName(NamedTuple):
-    """A name that no player id could be found for, the lines that carry it, and why."""
-
-    name: str
-    rows: int
-    reason: str
 
 
 @dataclass(frozen=True)

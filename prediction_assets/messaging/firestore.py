@@ -16,9 +16,8 @@ from google.api_core import exceptions
 from google.cloud import firestore
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.firestore_calls import FirestoreCalls, document_id, moment
+from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id, moment
 from prediction_assets.messaging.port import OutboxEntry
-from prediction_assets.state_file import StateUnreadable
 
 
 class FirestoreOutbox:
@@ -105,7 +104,4 @@ def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
             published_at=None if values["published_at"] is None else moment(values["published_at"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StateUnreadable(
-            f"Firestore {stored.reference.path}: {type(error).__name__}: {error}; nothing was changed. "
-            "It was edited by hand or by another version: restore it from a backup"
-        ) from error
+        raise damaged(stored.reference, error) from error

@@ -20,6 +20,9 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.warehouse.port import Receipt
 
 PHASE = "phase_5_predictions"
+LONGEST_REASON = 200
+"""Characters of a missing player's reason that a message carries; the receipt has all of it."""
+
 _EVENTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")
 
 
@@ -79,6 +82,7 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
         "staged_players": receipt.staged_players,
         "skipped_players": receipt.skipped_players,
         "failed_players": receipt.failed_players,
+        "missing": [{**player, "reason": player["reason"][:LONGEST_REASON]} for player in receipt.missing],
         "rows": receipt.rows,
         "rows_inserted": receipt.rows_inserted,
         "rows_updated": receipt.rows_updated,

@@ -13,13 +13,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from prediction_assets.assets.predictions import RECEIPT_ID
 from prediction_assets.assets.staged_predictions import STAGED
 from prediction_assets.batch_state.port import BatchState, Progress
 from prediction_assets.checks import CHECK_KEYS, PREDICTIONS_ASSET
 from prediction_assets.consolidation import Step, lost_parts, next_step, receipt_id
 from prediction_assets.errors import TransientError
-from prediction_assets.gates import Gate, verdict
+from prediction_assets.gates import RECEIPT_ID, Gate, verdict
 from prediction_assets.jobs import (
     REQUEST_TAG,
     SLATE_TAG,
@@ -31,6 +30,7 @@ from prediction_assets.jobs import (
 from prediction_assets.keys import player_key
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, SLATE_PLAYERS, ranges
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.sensors.dead_letters import dead_letters_sensor
 from prediction_assets.settings import Settings
 
 _IN_FLIGHT = [
@@ -284,4 +284,9 @@ def _completion_request(
 
 def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """Return every sensor of the automation, running by default."""
-    return [staging_sensor(settings), consolidation_sensor(settings), completion_sensor(settings)]
+    return [
+        staging_sensor(settings),
+        consolidation_sensor(settings),
+        completion_sensor(settings),
+        dead_letters_sensor(settings),
+    ]

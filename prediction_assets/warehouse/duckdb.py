@@ -142,6 +142,15 @@ class DuckDBWarehouse:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one SELECT with named parameters, given in DuckDB's dialect, without write access."""
+        try:
+            return self._select(sql, parameters)
+        except duckdb.CatalogException:
+            # A file of an earlier version lacks tables that this one declares; opening it to write makes them.
+            with self._connect(write=True):
+                pass
+            return self._select(sql, parameters)
+
+    def _select(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:
         with self._connect(write=False) as connection:
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.warehouse.tables import (
     GAME_LOGS,
+    INJURY_REPORTS,
     MERGE_COLUMNS,
     PART_COLUMNS,
     PREDICTIONS,
@@ -316,6 +317,17 @@ MARKET_OFFERS = f"""
     ORDER BY player_id, bookmaker, capture, sequence, line"""
 
 
+NEWEST_INJURY_REPORT = f"""
+    SELECT player_id, team, player_name, status, reason, reported_at
+    FROM {INJURY_REPORTS.qualified_name}
+    WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
+      AND reported_at = (
+          SELECT MAX(newest.reported_at) FROM {INJURY_REPORTS.qualified_name} AS newest
+          WHERE newest.game_date = $slate AND newest.league = $league)
+    ORDER BY player_id, team, player_name"""
+"""The resolved players of the slate's newest report; whom it no longer lists may play."""
+
+
 def slate_facts(recommendation_rule: str) -> str:
     """Return the counts that the asset checks judge; NaN fails a BETWEEN on both warehouses.
 
@@ -350,5 +362,5 @@ PREDICTIONS_SAMPLE = f"""
 
 COUNT_FACTS = {
     table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"
-    for table in (GAME_LOGS, SCHEDULE, PROP_LINES)
+    for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
 }

@@ -184,6 +184,24 @@ PROP_LINES = Table(
     cluster_by=("player_id",),
 )
 
+INJURY_REPORTS = Table(
+    "facts",
+    "injury_reports",
+    "Who may miss a game, as the NBA's official injury reports say. The newest report of a date holds.",
+    (
+        _LEAGUE,
+        Column("game_date", _D, "US Eastern calendar date of the game"),
+        Column("reported_at", _T, "when the report was published"),
+        Column("team", _S, "the player's team, abbreviated"),
+        Column("player_name", _S, "the player as the report spells him, given name first"),
+        Column("player_id", _I, "stats.nba.com PLAYER_ID; NULL while the name is unresolved, never guessed"),
+        Column("status", _S, "Out, Doubtful, Questionable, Probable or Available", True),
+        Column("reason", _S, "the report's reason; NULL when it gives none"),
+    ),
+    key=("league", "game_date", "reported_at", "team", "player_name"),
+    partition_by="game_date",
+)
+
 PREDICTIONS = Table(
     "predictions",
     "player_prop_predictions",
@@ -277,4 +295,4 @@ RECEIPTS = Table(
     partition_by="game_date",
 )
 
-TABLES = (GAME_LOGS, SCHEDULE, PROP_LINES, PREDICTIONS, RECEIPTS)
+TABLES = (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS, PREDICTIONS, RECEIPTS)

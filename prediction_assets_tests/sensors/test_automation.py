@@ -14,6 +14,7 @@ from prediction_assets.jobs import REQUEST_TAG
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
+from prediction_assets_tests.sensors.ticking import requested, tick
 
 STAGING, CONSOLIDATION, COMPLETION = "staging_sensor", "consolidation_sensor", "phase5_completion_sensor"
 
@@ -21,20 +22,6 @@ STAGING, CONSOLIDATION, COMPLETION = "staging_sensor", "consolidation_sensor", "
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("prediction_assets.sensors.automation.FIRST_PAUSE", timedelta(0))
-
-
-def tick(run: SlateRun, name: str, cursor: str | None = None) -> dg.SensorResult:
-    repository = run._defs.get_repository_def()
-    context = dg.build_sensor_context(
-        instance=run._instance, cursor=cursor, repository_def=repository, resources=run._resources
-    )
-    result = repository.get_sensor_def(name)(context)
-    assert isinstance(result, dg.SensorResult)
-    return result
-
-
-def requested(result: dg.SensorResult) -> list[dg.RunRequest]:
-    return list(result.run_requests or [])
 
 
 def finish(run: SlateRun, request: dg.RunRequest, status: DagsterRunStatus) -> str:

@@ -1,0 +1,87 @@
+"""Repair a slate by hand, one step at a time: ``consolidate``, ``republish``, ``release``.
+
+Each is safe to repeat and says with ``--dry-run`` what it would do. For everything at once there is ``run``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prediction_assets.cli.console import PARTIAL, RequiredSlateOption, open_slate_run
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.keys import parse_slate
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what it would do and change nothing")]
+
+
+def consolidate(
+    slate: RequiredSlateOption,
+    before_deadline: Annotated[
+        bool, typer.Option("--before-deadline", help="without the players who haven't settled yet")
+    ] = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Merge what is staged, check it and drop the merged parts; the completion is the sensor's, or `republish`."""
+    parse_slate(slate)
+    with open_slate_run() as (_, runner):
+        if dry_run:
+            work = runner.plan(slate)
+            rows = sum(part.rows for part in work.parts)
+            known = any(r.receipt_id == work.receipt_id for r in runner.warehouse.receipts(slate))
+            typer.echo(
+                f"slate {slate}: would {'find' if known else 'write'} receipt {work.receipt_id} ({work.status}): "
+                f"{'nothing' if known else f'{len(work.parts)} parts with {rows:,} rows'} to merge; "
+                f"{len(work.staged_player_ids)} of {work.expected_players} players staged, "
+                f"{work.skipped_players} skipped, {work.failed_players} failed or unsettled"
+            )
+            for player in work.missing:
+                typer.echo(f"  {player.player_slug}: {player.outcome}: {player.reason}")
+            return
+        receipt = runner.consolidate(slate, before_deadline=before_deadline)
+    typer.echo(
+        f"slate {slate}: receipt {receipt.receipt_id} ({receipt.status}, revision {receipt.revision}): "
+        f"{receipt.rows_staged:,} staged = {receipt.rows_inserted:,} inserted + {receipt.rows_updated:,} updated "
+        f"+ {receipt.rows_unchanged:,} unchanged; {receipt.rows_superseded:,} superseded; "
+        f"{receipt.rows:,} rows in force"
+    )
+    if receipt.status != "success":
+        raise typer.Exit(PARTIAL)
+
+
+def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
+    """Deliver the slate's newest completion, once more if it was delivered; consumers know it by its id."""
+    parse_slate(slate)
+    from prediction_assets.messaging.message import event_id
+
+    with open_slate_run() as (_, runner):
+        receipts = runner.warehouse.receipts(slate)
+        if not receipts:
+            raise PredictionAssetsError(
+                f"slate {slate}: no receipt, so there is nothing to announce; consolidate it first"
+            )
+        receipt = receipts[-1]
+        delivered = {e.event_id for e in runner.events(slate) if e.message_id is not None}
+        what = f"event {event_id(receipt)} of receipt {receipt.receipt_id} (revision {receipt.revision})"
+        again = "again, under the same id" if event_id(receipt) in delivered else "for the first time"
+        if dry_run:
+            typer.echo(f"slate {slate}: would deliver {what} {again}")
+            return
+        event = runner.announce(receipt, redeliver=True)
+    typer.echo(f"slate {slate}: delivered {what} {again}, as {event.message_id}")
+
+
+def release(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
+    """Drop the parts whose rows a receipt already covers; others stay."""
+    parse_slate(slate)
+    with open_slate_run() as (_, runner):
+        staged, covered = runner.warehouse.parts.staged(slate), runner.releasable(slate)
+        if dry_run:
+            typer.echo(
+                f"slate {slate}: would drop {len(covered)} of {len(staged)} parts in staging"
+                + "".join(f"\n  {slug} {part_id}" for slug, part_id in covered.items())
+            )
+            return
+        dropped = runner.release(slate) if staged else 0
+    typer.echo(f"slate {slate}: dropped {dropped} parts, kept {len(staged) - dropped} that no receipt covers")

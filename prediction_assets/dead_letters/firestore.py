@@ -1,0 +1,108 @@
+"""Dead letters in Firestore: one document per player and run that failed, created if absent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC
+from typing import Any
+
+from google.api_core import exceptions
+from google.cloud import firestore
+
+from prediction_assets.dead_letters.port import Closing, DeadLetter, Failure, letters_of
+from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id, moment
+
+_CLOSED_PER_COMMIT = 250
+
+
+class FirestoreDeadLetters:
+    """:class:`~prediction_assets.dead_letters.port.DeadLetters` in Firestore (Native mode).
+
+    Args:
+        collection: the collection of failures.
+        timeout_seconds: deadline of each call, its retries included.
+
+    Every method raises :class:`~prediction_assets.state_file.StateUnreadable` when Firestore refuses or doesn't
+    answer.
+    """
+
+    def __init__(
+        self, client: firestore.Client, collection: str = "dead_letters", timeout_seconds: float = 30
+    ) -> None:
+        self._client = client
+        self._failures = client.collection(collection)
+        self._calls = FirestoreCalls(client, timeout_seconds)
+
+    def add(self, failures: Sequence[Failure]) -> None:
+        """Store failures; one of the same slate, player and run that is there already stays as it is."""
+        for failure in failures:
+            name = document_id(f"{failure.slate}:{failure.player_slug}:{failure.run_id}", "dead letter")
+            fields = {
+                **asdict(failure),
+                "payload": dict(failure.payload),
+                "failed_at": failure.failed_at.astimezone(UTC),
+                "closed": None,
+            }
+            with (
+                self._calls.clear_errors(f"slate {failure.slate}: dead letter of {failure.player_slug}"),
+                suppress(exceptions.AlreadyExists),  # written before, by this run
+            ):
+                self._failures.document(name).create(fields, **self._calls.arguments)
+
+    def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
+        """Return the letters of one slate or of all, by slate and slug; only open ones unless asked.
+
+        Reads a document per failure that is open, and again per failure of the slates that have open ones.
+        """
+        with self._calls.clear_errors(f"dead letters of {slate or 'all slates'}"):
+            if include_closed:
+                return letters_of(map(_failure, self._of(slate).get(**self._calls.arguments)))
+            found = letters_of(map(_failure, self._open(slate).get(**self._calls.arguments)))
+            wanted = {(letter.slate, letter.player_slug) for letter in found}
+            slates = sorted({letter.slate for letter in found})
+            return letters_of(
+                failure
+                for each in slates
+                for failure in map(_failure, self._of(each).get(**self._calls.arguments))
+                if (failure.slate, failure.player_slug) in wanted
+            )
+
+    def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
+        """Close these players' open letters and return how many there were."""
+        slugs = set(player_slugs)
+        with self._calls.clear_errors(f"slate {slate}: closing dead letters"):
+            closing = [
+                stored
+                for stored in self._open(slate).get(**self._calls.arguments)
+                if stored.get("player_slug") in slugs
+            ]
+            for start in range(0, len(closing), _CLOSED_PER_COMMIT):
+                writes = self._client.batch()
+                for stored in closing[start : start + _CLOSED_PER_COMMIT]:
+                    writes.update(stored.reference, {"closed": how.value})
+                writes.commit(**self._calls.arguments)
+        return len({stored.get("player_slug") for stored in closing})
+
+    def _of(self, slate: str | None) -> Any:
+        if slate is None:
+            return self._failures
+        return self._failures.where(filter=firestore.FieldFilter("slate", "==", slate))
+
+    def _open(self, slate: str | None) -> Any:
+        return self._of(slate).where(filter=firestore.FieldFilter("closed", "==", None))
+
+
+def _failure(stored: firestore.DocumentSnapshot[Any]) -> Failure:
+    values = stored.to_dict() or {}
+    try:
+        return Failure(
+            **{
+                **values,
+                "failed_at": moment(values["failed_at"]),
+                "closed": None if values["closed"] is None else Closing(values["closed"]),
+            }
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(stored.reference, error) from error

@@ -1,0 +1,197 @@
+"""A player who fails leaves a letter; a replay that works closes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from prediction_assets.batch_state.port import Outcome
+from prediction_assets.dead_letters.port import Closing
+from prediction_assets.warehouse.parquet import ParquetParts
+from prediction_assets_tests.homes import PLAYERS, SIMULATED
+
+Break = Callable[[Callable[[str, int], Exception | None]], None]
+
+
+@pytest.fixture
+def breaking(monkeypatch: pytest.MonkeyPatch) -> Break:
+    """Let a part's write fail: the function says with what, by slug and attempt (from 1)."""
+    healthy, tried = ParquetParts.write, {}
+
+    def install(failing: Callable[[str, int], Exception | None]) -> None:
+        def write(self, slate, player_slug, rows):
+            tried[player_slug] = tried.get(player_slug, 0) + 1
+            error = failing(player_slug, tried[player_slug])
+            if error is not None:
+                raise error
+            return healthy(self, slate, player_slug, rows)
+
+        monkeypatch.setattr(ParquetParts, "write", write)
+
+    return install
+
+
+@pytest.fixture
+def staged_run(ingested_home, open_home):
+    """A slate that is ready to be staged, and announced with three quarters of its players."""
+    run = open_home(ingested_home, minimum_staged_share=0.7)
+    run.roster(SIMULATED)
+    run.features(SIMULATED)
+    return run
+
+
+def slugs(run) -> list[str]:
+    return [p.slug for p in run.progress(SIMULATED).batch.expected]
+
+
+def test_a_failed_player_s_letter_says_what_a_replay_needs(staged_run, breaking):
+    (slug, *_) = slugs(staged_run)
+    breaking(lambda who, _: OSError(28, "No space left on device") if who == slug else None)
+    assert staged_run.stage(SIMULATED) is False
+    (letter,) = staged_run.dead_letters()
+    failure = letter.newest
+    assert (letter.slate, letter.player_slug, letter.attempts) == (SIMULATED, slug, 3)
+    assert (failure.error_class, failure.message) == ("OSError", "[Errno 28] No space left on device")
+    assert failure.payload["partition_key"] == f"{SIMULATED}:{slug}"
+    assert failure.payload["feature_snapshot"] == staged_run.progress(SIMULATED).feature_snapshot
+    assert staged_run._instance.get_run_by_id(failure.run_id).job_name == "staging"
+
+
+def test_a_flaky_player_is_tried_again_within_the_run_and_leaves_no_letter(staged_run, breaking):
+    flaky = set(slugs(staged_run)[:3])
+    breaking(lambda who, attempt: OSError(5, "flaky") if who in flaky and attempt < 3 else None)
+    assert staged_run.stage(SIMULATED) is True
+    assert staged_run.dead_letters() == []
+
+
+def test_an_error_that_can_not_pass_is_tried_once(staged_run, breaking):
+    (slug, *_) = slugs(staged_run)
+    breaking(lambda who, _: ValueError("never") if who == slug else None)
+    staged_run.stage(SIMULATED)
+    assert staged_run.dead_letters()[0].attempts == 1
+
+
+def test_a_replay_that_works_closes_the_letter_and_a_discarded_one_stays_failed(staged_run, breaking):
+    first, second = slugs(staged_run)[:2]
+    broken = {first, second}
+    breaking(lambda who, _: OSError(28, "full") if who in broken else None)
+    staged_run.stage(SIMULATED)
+    partial = staged_run.announce(staged_run.consolidate(SIMULATED))
+    assert partial.message["status"] == "partial"
+    assert staged_run.discard(SIMULATED, [second]) == 1
+    broken.remove(first)
+    event = staged_run.replay(SIMULATED, [first])
+    assert staged_run.dead_letters() == []
+    closed = {x.player_slug: x.closed for x in staged_run.dead_letters(include_closed=True)}
+    assert closed == {first: Closing.REPLAYED, second: Closing.DISCARDED}
+    assert [m["player_slug"] for m in event.message["missing"]] == [second]
+    assert len(staged_run.events(SIMULATED)) == 2
+
+
+def test_a_replay_that_fails_again_keeps_one_letter_with_both_runs(staged_run, breaking):
+    (slug, *_) = slugs(staged_run)
+    breaking(lambda who, _: OSError(28, "full") if who == slug else None)
+    staged_run.stage(SIMULATED)
+    staged_run.replay(SIMULATED, [slug])
+    (letter,) = staged_run.dead_letters()
+    assert (len(letter.failures), letter.attempts) == (2, 6)
+
+
+def test_a_part_that_hangs_fails_after_its_time_and_the_others_are_staged(
+    ingested_home, open_home, breaking, monkeypatch
+):
+    import threading
+
+    run = open_home(ingested_home, part_timeout_seconds=1.0)
+    run.roster(SIMULATED)
+    run.features(SIMULATED)
+    (slug, *_) = slugs(run)
+    release = threading.Event()
+
+    def hang(who: str, _: int) -> None:
+        if who == slug:
+            release.wait(120)
+
+    breaking(hang)
+    assert run.stage(SIMULATED) is False
+    (letter,) = run.dead_letters()
+    assert (letter.player_slug, letter.newest.error_class) == (slug, "TimeoutError")
+    assert run.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
+    release.set()
+
+
+def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(ingested_home, open_home, breaking):
+    run = open_home(ingested_home, staging_threads=1, staging_attempts=2)
+    run.roster(SIMULATED)
+    run.features(SIMULATED)
+    tried = []
+
+    def fail(who: str, _: int) -> Exception:
+        tried.append(who)
+        return OSError(28, "No space left on device")
+
+    breaking(fail)
+    assert run.stage(SIMULATED) is False
+    # 5 of 8 players are most of them: the other three aren't tried.
+    assert len(set(tried)) == 5
+    letters = run.dead_letters()
+    assert len(letters) == PLAYERS
+    assert len({x.newest.traceback_digest for x in letters}) == 1
+    # The fifth failed while the circuit opened, and so was not tried a second time.
+    assert sorted(x.attempts for x in letters)[:3] == [0, 0, 0]
+    assert min(sorted(x.attempts for x in letters)[3:]) >= 1
+
+
+def test_the_asset_shows_the_open_letters_by_class_and_the_common_cause(staged_run, breaking):
+    breaking(lambda who, _: OSError(28, "full"))
+    staged_run.stage(SIMULATED)
+    result = staged_run._execute("list_dead_letters")
+    (done,) = result.asset_materializations_for_node("dead_letters")
+    values = {name: value.value for name, value in done.metadata.items()}
+    assert values["open_letters"] == PLAYERS
+    assert sum(v for name, v in values.items() if name.startswith("open: ")) == PLAYERS
+    assert "OSError" in values["common_causes"][0]
+    assert len(done.metadata["letters"].records) == PLAYERS
+
+
+def test_the_sensor_asks_for_the_asset_once_per_change(staged_run, breaking):
+    from prediction_assets_tests.sensors.ticking import requested, tick
+
+    def ask(cursor):
+        result = tick(staged_run, "dead_letters_sensor", cursor)
+        return len(requested(result)), result.cursor if result.cursor is not None else cursor
+
+    asked, cursor = ask(None)
+    assert asked == 0
+    (slug, *_) = slugs(staged_run)
+    breaking(lambda who, _: OSError(28, "full") if who == slug else None)
+    staged_run.stage(SIMULATED)
+    asked, cursor = ask(cursor)
+    assert asked == 1
+    asked, cursor = ask(cursor)
+    assert asked == 0
+    staged_run.discard(SIMULATED, [slug])
+    asked, cursor = ask(cursor)
+    assert asked == 1
+    assert ask(cursor)[0] == 0
+
+
+def test_a_letter_is_written_before_the_outcome(staged_run, breaking):
+    from prediction_assets import crash_points
+
+    (slug, *_) = slugs(staged_run)
+    breaking(lambda who, _: OSError(28, "full") if who == slug else None)
+
+    def stop(point: str) -> None:
+        if point == "dead_letter_written":
+            raise OSError(5, "injected")
+
+    crash_points.install(stop)
+    try:
+        with pytest.raises(OSError, match="injected"):
+            staged_run.stage(SIMULATED, [slug])
+    finally:
+        crash_points.install(crash_points._go_on)
+    assert [x.player_slug for x in staged_run.dead_letters()] == [slug]
+    assert slug in staged_run.progress(SIMULATED).unsettled

@@ -1,0 +1,24 @@
+"""Dead letters under test: every implementation of the port, empty, behind one fixture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from prediction_assets.dead_letters.firestore import FirestoreDeadLetters
+from prediction_assets.dead_letters.port import DeadLetters
+from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
+from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
+
+__all__ = ["firestore_client", "firestore_emulator", "project"]
+
+
+@pytest.fixture(params=["sqlite", "firestore"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], DeadLetters]:
+    """Return one store's dead letters anew with each call, as another process would."""
+    if request.param == "sqlite":
+        return lambda: SqliteDeadLetters(tmp_path / "state.sqlite")
+    client = request.getfixturevalue("firestore_client")
+    return lambda: FirestoreDeadLetters(client)

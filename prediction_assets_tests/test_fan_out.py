@@ -1,0 +1,105 @@
+"""Work on many players at once: nobody is lost, nobody holds the others up."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prediction_assets.fan_out import Circuit, Overdue, fan_out
+
+
+@settings(deadline=None)
+@given(items=st.lists(st.integers(), max_size=40), threads=st.integers(1, 8))
+def test_every_item_comes_back_once_with_its_own_result(items, threads):
+    found = list(fan_out(items, lambda n: n * 2, threads=threads, timeout_seconds=60))
+    assert sorted(found) == sorted((n, n * 2) for n in items)
+
+
+def test_no_more_than_so_many_are_worked_on_at_a_time():
+    lock, now, most = threading.Lock(), 0, 0
+    together = threading.Barrier(3)
+
+    def work(_: int) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        together.wait(30)
+        with lock:
+            now -= 1
+
+    list(fan_out(range(12), work, threads=3, timeout_seconds=60))
+    assert most == 3
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_work_that_hangs_is_given_up_on_and_the_others_go_on(threads):
+    release = threading.Event()
+
+    def work(n: int) -> int:
+        if n in (0, 5):
+            release.wait(60)
+        return n
+
+    found = dict(fan_out(range(8), work, threads=threads, timeout_seconds=0.2))
+    release.set()
+    assert {n for n, result in found.items() if isinstance(result, Overdue)} == {0, 5}
+    assert {n: r for n, r in found.items() if n not in (0, 5)} == {n: n for n in (1, 2, 3, 4, 6, 7)}
+
+
+def test_a_result_that_arrives_after_it_was_given_up_on_is_ignored():
+    hanging, finished = threading.Event(), threading.Event()
+
+    def work(n: int) -> int:
+        if n == 0:
+            hanging.wait(60)
+            finished.set()
+        return n
+
+    results = fan_out(range(2), work, threads=2, timeout_seconds=0.2)
+    seen = [next(results), next(results)]
+    hanging.set()
+    assert finished.wait(30)
+    assert list(results) == []
+    assert {n for n, _ in seen} == {0, 1}
+
+
+def test_an_error_of_the_work_is_raised_after_what_was_begun_has_ended_and_nothing_else_is_begun():
+    begun, ended = [], []
+    both = threading.Barrier(2)
+
+    def work(n: int) -> None:
+        begun.append(n)
+        both.wait(30)
+        if n == 0:
+            raise OSError(5, "injected")
+        ended.append(n)
+
+    with pytest.raises(OSError, match="injected"):
+        list(fan_out(range(2), work, threads=2, timeout_seconds=60))
+    assert ended == [1]
+
+    def fail(n: int) -> None:
+        begun.append(n)
+        raise OSError(5, "injected")
+
+    begun.clear()
+    with pytest.raises(OSError, match="injected"):
+        list(fan_out(range(100), fail, threads=1, timeout_seconds=60))
+    assert len(begun) < 100
+
+
+def test_a_circuit_opens_on_one_digest_and_names_it():
+    circuit = Circuit(10)
+    for n in range(10):
+        circuit.failed(f"different {n}")
+    assert circuit.opened_by is None
+    for _ in range(6):
+        circuit.failed("alike")
+    assert circuit.opened_by == "alike"
+    for _ in range(9):
+        circuit.failed("later")
+    assert circuit.opened_by == "alike"
