@@ -27,11 +27,9 @@ LABELS = ("slate", "player", "batch", "run_id", "event_id")
 _PACKAGE = __name__.partition(".")[0]
 _DAGSTER = ("dagster", "dagster-webserver", "dagit")
 
-# Alembic tells of every SQLite file that Dagster opens. What the others log at lower levels contains whole
-# URLs, and those of alerts are secrets.
+# Alembic tells of every SQLite file that Dagster opens; what the others log at lower levels contains whole URLs.
 _AT_LEAST = {
     "alembic": logging.WARNING,
-    "apprise": logging.CRITICAL,
     "httpx": logging.WARNING,
     "urllib3": logging.WARNING,
 }
@@ -61,6 +59,15 @@ def configure_logging(settings: LogSettings) -> None:
         _drop_streams(logger)
     for name, least in _AT_LEAST.items():
         logging.getLogger(name).setLevel(max(least, level))
+    silence("apprise")
+
+
+def silence(name: str) -> None:
+    """Keep a library's own lines from every sink; apprise's contain the URLs of alerts, which are secrets."""
+    logger = logging.getLogger(name)
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 class Sink(logging.Handler):
@@ -217,7 +224,7 @@ def _about(record: logging.LogRecord) -> Mapping[str, Any]:
     """Return the labels and the trace of a record: its own attributes before the run's tags."""
     meta = getattr(record, _DAGSTER_META, None) or {}
     tags: Mapping[str, str] = meta.get("job_tags") or {}
-    found: dict[str, Any] = {"run_id": meta.get("run_id"), **_from_tags(tags)}
+    found: dict[str, Any] = {"run_id": meta.get("run_id"), **labels_of(tags)}
     for name in (*LABELS, "trace"):
         value = getattr(record, name, None)
         if value is not None:
@@ -225,7 +232,8 @@ def _about(record: logging.LogRecord) -> Mapping[str, Any]:
     return found
 
 
-def _from_tags(tags: Mapping[str, str]) -> dict[str, str]:
+def labels_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return what a run is about, by its tags: slate, batch, and the player if it is about one."""
     found = {name: tags[name] for name in ("slate", "batch", "trace") if name in tags}
     key = tags.get(_KEYS["partition"]) or tags.get(_KEYS["range"]) or ""
     if ":" in key:

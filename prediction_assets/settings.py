@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prediction_assets.errors import BadInput
@@ -110,6 +110,36 @@ class Settings(LogSettings):
     sensor_lookback_days: Annotated[
         int, Field(ge=1, description="sensors look after batches that were opened within these days")
     ] = 3
+
+    ui_url: Annotated[str, Field(description="where people reach the UI; alerts link into it")] = (
+        "http://127.0.0.1:3000"
+    )
+    alert_urls: Annotated[
+        SecretStr | None,
+        Field(description="where alerts go besides the log: apprise URLs, separated by spaces; a secret"),
+    ] = None
+    alert_error_urls: Annotated[
+        SecretStr | None,
+        Field(description="further URLs, for alerts of severity error and critical; a secret"),
+    ] = None
+    alert_critical_urls: Annotated[
+        SecretStr | None, Field(description="further URLs, for alerts of severity critical; a secret")
+    ] = None
+    alert_repeat_minutes: Annotated[
+        int, Field(ge=1, description="minutes after which an incident that lasts is told again")
+    ] = 240
+    alert_receipt_minutes: Annotated[
+        int, Field(ge=0, description="minutes after a slate's deadline until a missing receipt is an alert")
+    ] = 5
+    alert_roster_minutes: Annotated[
+        int, Field(ge=1, description="minutes after roster_cron until a missing roster is an alert")
+    ] = 60
+    alert_publish_minutes: Annotated[
+        int, Field(ge=1, description="minutes after a consolidation until a missing completion is an alert")
+    ] = 10
+    alert_dead_letters: Annotated[
+        int, Field(ge=0, description="open dead letters of a slate that are not yet an alert")
+    ] = 5
 
     gcp_project: Annotated[
         str | None, Field(description="project of BigQuery, Firestore and Pub/Sub; needed by the gcp profile")

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from prediction_assets import __version__
-from prediction_assets.cli import dead_letters, dev, gcp, repair, slates
+from prediction_assets.cli import alerts, dead_letters, dev, gcp, repair, slates
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.logs import configure_logging
@@ -39,6 +39,7 @@ _COMMANDS = (
 )
 for command in _COMMANDS:
     app.command()(command)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(gcp.app, name="gcp")
 
