@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -190,14 +191,19 @@ def _message(record: logging.LogRecord) -> tuple[str, str]:
     failure = getattr(data, "error", None)
     # The end of a run repeats the error of the step that failed first.
     if failure is not None and getattr(data, "first_step_failure_event", None) is None:
-        cause = root_cause(failure)
-        message += f" {one_line(cause.message)}"
-        stack = "" if is_expected(cause.cls_name) else failure.to_string()
+        message += f" {first_cause(failure)}"
+        stack = "" if is_expected(_root_cause(failure).cls_name) else failure.to_string()
     return message, stack
 
 
-def root_cause(error: Any) -> Any:
-    """Return the error at the bottom of a chain of Dagster's ``SerializableErrorInfo``: what went wrong first."""
+def first_cause(error: Any) -> str:
+    """Return on one line what went wrong first, from a chain of Dagster's ``SerializableErrorInfo``."""
+    text = one_line(_root_cause(error).message)
+    # Dagster's messages begin with the class and its module: "prediction_assets.errors.BadInput: lines.csv: ...".
+    return re.sub(r"^(?:\w+\.)+(\w+: )", lambda found: "" if found[1] == "Failure: " else found[1], text)
+
+
+def _root_cause(error: Any) -> Any:
     while error.cause is not None:
         error = error.cause
     return error

@@ -37,7 +37,7 @@ from prediction_assets.alerts.incidents import (
     silent_daemons,
 )
 from prediction_assets.alerts.port import AlertStore
-from prediction_assets.logs import labels_of, one_line, root_cause
+from prediction_assets.logs import first_cause, labels_of
 
 FIRST_LOOK = timedelta(days=1)
 """How far back the first look goes: what is older was somebody's who had no alerts."""
@@ -124,7 +124,7 @@ def _keep_run(
             store.change(check_key(check), recovered(now, position))
     for incident in failed_checks(checks, position, pages):
         store.change(incident.key, opened(incident, now))
-    finished = _finished_run(run, record)
+    finished = _finished_run(instance, run, record)
     end = record.event_log_entry.dagster_event_type
     if end is DagsterEventType.RUN_SUCCESS:
         store.change(finished.key, recovered(now, position))
@@ -155,18 +155,20 @@ def _checks(instance: DagsterInstance, run_id: str) -> Iterator[CheckResult]:
     yield from newest.values()
 
 
-def _finished_run(run: DagsterRun, record: EventLogRecord) -> FinishedRun:
-    about = labels_of(run.tags)
+def _finished_run(instance: DagsterInstance, run: DagsterRun, record: EventLogRecord) -> FinishedRun:
+    slate, stage = labels_of(run.tags).get("slate"), _stage(run)
     event = record.event_log_entry.dagster_event
     data = event.event_specific_data if event else None
-    step = error = ""
-    if isinstance(data, JobFailureData):
-        first = data.first_step_failure_event
-        failure = first.event_specific_data if first else None
-        step = (first.step_key or "") if first else ""
-        cause = failure.error if isinstance(failure, StepFailureData) else data.error
-        error = one_line(root_cause(cause).message) if cause is not None else (event and event.message) or ""
-    return FinishedRun(run.run_id, _stage(run), about.get("slate"), record.storage_id, step, error)
+    if event is None or not isinstance(data, JobFailureData):
+        return FinishedRun(run.run_id, stage, slate, record.storage_id)
+    step, cause = "", data.error
+    found = instance.get_records_for_run(run.run_id, of_type=DagsterEventType.STEP_FAILURE, limit=1)
+    for first in found.records:
+        failure = first.event_log_entry.dagster_event
+        if failure is not None and isinstance(failure.event_specific_data, StepFailureData):
+            step, cause = failure.step_key or "", failure.event_specific_data.error
+    error = first_cause(cause) if cause is not None else event.message or ""
+    return FinishedRun(run.run_id, stage, slate, record.storage_id, step, error)
 
 
 def _stage(run: DagsterRun) -> str:
@@ -220,5 +222,5 @@ def _ticks(instance: DagsterInstance, now: datetime) -> Iterator[FinishedTick]:
                 continue
             error = None
             if tick.status is TickStatus.FAILURE:
-                error = one_line(root_cause(tick.error).message) if tick.error else "no error was recorded"
+                error = first_cause(tick.error) if tick.error else "no error was recorded"
             yield FinishedTick(state.instigator_name, kind, location, tick.tick_id, error)

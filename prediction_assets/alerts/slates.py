@@ -57,11 +57,12 @@ def look_at_slates(stores: Stores, store: AlertStore, settings: Settings, now: d
         completion_after_receipt=timedelta(minutes=settings.alert_publish_minutes),
         dead_letters=settings.alert_dead_letters,
     )
-    # A completion run that failed has said already that the slate isn't announced.
+    # A completion run that failed has said already that the slate isn't announced, unless this was said first.
+    open_keys = {alert.incident.key for alert in lasting if alert.is_open}
     told_by_run = {
-        alert.incident.slate
-        for alert in lasting
-        if alert.is_open and alert.incident.key.startswith("run:completion:")
+        slate
+        for slate in slates
+        if f"run:completion:{slate}" in open_keys and f"unpublished:{slate}" not in open_keys
     }
     found = [
         incident
@@ -78,7 +79,13 @@ def look_at_slates(stores: Stores, store: AlertStore, settings: Settings, now: d
         pass
     for incident in found:
         store.change(incident.key, opened(incident, now))
-    for key in over(store.unsettled(), {incident.key for incident in found}, judged):
+    # A day later nobody expects that roster any more, but it isn't there either.
+    never_came = {
+        alert.incident.key
+        for alert in lasting
+        if alert.incident.kind == "no_roster" and _never_opened(state, alert.incident.slate or "")
+    }
+    for key in over(store.unsettled(), never_came | {incident.key for incident in found}, judged):
         store.change(key, recovered(now))
     return slates
 
@@ -96,7 +103,7 @@ def _state(stores: Stores, slate: str) -> SlateState | None:
 
 
 def _missing_roster(stores: Stores, settings: Settings, now: datetime, pages: Pages) -> list[Incident]:
-    """Return the slates, newest of the schedule's hours first, that have games and no batch."""
+    """Return the incident of each slate that has games and no batch although its hour has passed."""
     expected = expected_rosters(settings, now)
     return [
         missing_roster(slate, games, at, pages)
@@ -108,7 +115,7 @@ def _missing_roster(stores: Stores, settings: Settings, now: datetime, pages: Pa
 def expected_rosters(settings: Settings, now: datetime) -> dict[str, datetime]:
     """Return the slates whose roster should be there by now, with the hour that the schedule asked for them.
 
-    Today's and yesterday's, counted back from now: what is older is no longer worth a roster.
+    Those of the last 24 hours: what is older is no longer worth a roster.
     """
     latest = now - timedelta(minutes=settings.alert_roster_minutes)
     hours = reverse_cron_string_iterator(latest.timestamp(), settings.roster_cron, settings.roster_time_zone)
