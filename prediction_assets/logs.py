@@ -192,19 +192,22 @@ def _message(record: logging.LogRecord) -> tuple[str, str]:
     # The end of a run repeats the error of the step that failed first.
     if failure is not None and getattr(data, "first_step_failure_event", None) is None:
         message += f" {first_cause(failure)}"
-        stack = "" if is_expected(_root_cause(failure).cls_name) else failure.to_string()
+        stack = "" if is_expected(_first_cause(failure).cls_name) else failure.to_string()
     return message, stack
 
 
 def first_cause(error: Any) -> str:
-    """Return on one line what went wrong first, from a chain of Dagster's ``SerializableErrorInfo``."""
-    text = one_line(_root_cause(error).message)
+    """Return on one line what went wrong first, from a chain of Dagster's ``SerializableErrorInfo``.
+
+    One of our errors in the chain is preferred: its message says what to do.
+    """
+    text = one_line(_first_cause(error).message)
     # Dagster's messages begin with the class and its module: "prediction_assets.errors.BadInput: lines.csv: ...".
     return re.sub(r"^(?:\w+\.)+(\w+: )", lambda found: "" if found[1] == "Failure: " else found[1], text)
 
 
-def _root_cause(error: Any) -> Any:
-    while error.cause is not None:
+def _first_cause(error: Any) -> Any:
+    while error.cause is not None and not is_expected(error.cls_name):
         error = error.cause
     return error
 
