@@ -6,6 +6,7 @@ couldn't be read is not judged: no alert, and no recovery either.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -71,23 +72,30 @@ def look_at_slates(stores: Stores, store: AlertStore, settings: Settings, now: d
         for incident in slate_incidents(seen, now, limits, pages)
         if not (incident.kind == "unpublished" and slate in told_by_run)
     ]
-    judged = set(SLATE_KINDS)
+    _keep(store, found, SLATE_KINDS, now)
+    # Last: of these it alone opens the warehouse, and what batch state tells doesn't wait for that.
     try:
-        found += _missing_roster(stores, settings, now, pages)
-        judged.add("no_roster")
+        missing = _missing_roster(stores, settings, now, pages)
     except TransientError:  # somebody writes to the warehouse: the next look will tell
-        pass
+        return slates
+    # A day later nobody expects that roster any more, but it isn't there either.
+    never_came = [
+        alert.incident
+        for alert in lasting
+        if alert.is_open
+        and alert.incident.kind == "no_roster"
+        and _never_opened(state, alert.incident.slate or "")
+    ]
+    _keep(store, [*never_came, *missing], frozenset({"no_roster"}), now)
+    return slates
+
+
+def _keep(store: AlertStore, found: Sequence[Incident], judged: frozenset[str], now: datetime) -> None:
+    """Keep the incidents that were found, and the end of those of the kinds judged that weren't."""
     for incident in found:
         store.change(incident.key, opened(incident, now))
-    # A day later nobody expects that roster any more, but it isn't there either.
-    never_came = {
-        alert.incident.key
-        for alert in lasting
-        if alert.incident.kind == "no_roster" and _never_opened(state, alert.incident.slate or "")
-    }
-    for key in over(store.unsettled(), never_came | {incident.key for incident in found}, judged):
+    for key in over(store.unsettled(), {incident.key for incident in found}, judged):
         store.change(key, recovered(now))
-    return slates
 
 
 def _state(stores: Stores, slate: str) -> SlateState | None:
