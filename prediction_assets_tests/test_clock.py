@@ -10,12 +10,21 @@ import pytest
 from prediction_assets.batch_state.port import Progress
 from prediction_assets.consolidation import Step, next_step, plan
 from prediction_assets.jobs import REQUEST_TAG
-from prediction_assets.sensors.automation import FIRST_PAUSE, LOST_AFTER, is_lost, is_recent, request
+from prediction_assets.sensors.requests import (
+    FIRST_PAUSE,
+    LOST_AFTER,
+    Rest,
+    Work,
+    is_lost,
+    is_recent,
+    request,
+)
 from prediction_assets.warehouse.port import MergeCounts, PartRef, Receipt, later_than
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
+WORK = Work("work", "staging", SLATE)
 PART = PartRef(SLATE, "player-1", 101, "a" * 32, 2, "b" * 64, 1, "snapshot1")
 
 
@@ -69,15 +78,15 @@ def failed_run(instance):
 def test_the_pause_before_another_attempt_ends_whatever_the_clock_does(
     instance, failed_run, clock_jumps, asked
 ):
-    outcome = request(instance, "work", 3, datetime.now(UTC) + clock_jumps)
+    outcome = request(instance, WORK, 3, datetime.now(UTC) + clock_jumps)
     assert isinstance(outcome, dg.RunRequest) is asked
 
 
 @pytest.mark.parametrize("clock_jumps", [-3 * HOUR, 3 * HOUR])
 def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clock_jumps):
-    outcome = request(instance, "work", 1, datetime.now(UTC) + clock_jumps)
-    assert isinstance(outcome, dg.SkipReason)
-    assert "mend the cause" in (outcome.skip_message or "")
+    outcome = request(instance, WORK, 1, datetime.now(UTC) + clock_jumps)
+    assert isinstance(outcome, Rest)
+    assert outcome.gave_up
 
 
 @pytest.mark.parametrize(

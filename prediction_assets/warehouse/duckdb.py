@@ -128,6 +128,8 @@ class DuckDBWarehouse:
             try:
                 connection = duckdb.connect(str(self._database), read_only=read_only)
                 connection.execute("SET TimeZone = 'UTC'")
+                # It would write to standard output, into what a command prints, once a query takes 2 seconds.
+                connection.execute("SET enable_progress_bar = false")
                 return connection
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():

@@ -292,6 +292,10 @@ SLATES_FROM = f"""
     SELECT DISTINCT game_date FROM {SCHEDULE.qualified_name}
     WHERE league = $league AND game_date >= $slate ORDER BY game_date LIMIT 60"""
 
+SLATES_BETWEEN = f"""
+    SELECT DISTINCT game_date FROM {SCHEDULE.qualified_name}
+    WHERE league = $league AND game_date BETWEEN $first AND $last ORDER BY game_date"""
+
 ROSTER_CANDIDATES = f"""
     WITH played AS (
         SELECT player_id, player_name, team, game_date, minutes,
