@@ -5,6 +5,7 @@ part and nothing else. ``defs`` is what Dagster loads; nothing is read from the 
 https://docs.dagster.io/guides/build/projects-and-components
 """
 
+import logging
 from collections.abc import Mapping
 
 import dagster as dg
@@ -20,12 +21,15 @@ from prediction_assets.assets.staged_predictions import staged_predictions
 from prediction_assets.assets.staging_cleanup import staging_cleanup
 from prediction_assets.checks import predictions_checks
 from prediction_assets.jobs import JOBS
+from prediction_assets.logs import configure_logging
 from prediction_assets.profiles import build_resources
 from prediction_assets.pruning import prune_job
 from prediction_assets.schedules import daily_prune, daily_roster
 from prediction_assets.sensors.automation import build_sensors
 from prediction_assets.sensors.gaps import gap_sensor
-from prediction_assets.settings import Settings, load_settings
+from prediction_assets.settings import Settings, load_log_settings, load_settings
+
+_logger = logging.getLogger(__name__)
 
 ASSETS = [
     game_logs,
@@ -82,5 +86,13 @@ def _for_profile(asset: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDef
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Load the code location with the environment's settings."""
-    return build_defs()
+    """Load the code location with the environment's settings; code server and run workers log from here on."""
+    configure_logging(load_log_settings())
+    settings = load_settings()
+    _logger.info(
+        "code location prediction_assets %s: profile %s, home %s",
+        __version__,
+        settings.profile,
+        settings.home,
+    )
+    return build_defs(settings)

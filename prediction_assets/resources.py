@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field
 
+from prediction_assets.alerts.port import AlertStore
 from prediction_assets.batch_state.port import BatchState
 from prediction_assets.dead_letters.port import DeadLetters
 from prediction_assets.ingestion.nba_api_source import (
@@ -50,6 +51,15 @@ class BatchStateResource(dg.ConfigurableResource, ABC):
     @abstractmethod
     def dead_letters(self) -> DeadLetters:
         """The failures that nobody has dealt with."""
+
+
+class AlertsResource(dg.ConfigurableResource, ABC):
+    """What is wrong now, and who was told of it. The URLs of alerts are not here: the UI shows resources."""
+
+    @property
+    @abstractmethod
+    def store(self) -> AlertStore:
+        """The alerts."""
 
 
 class MessagingResource(dg.ConfigurableResource, ABC):

@@ -36,8 +36,6 @@ from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Consolidation, Receipt, Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
 
 class StageFailed(PredictionAssetsError):
     """A stage's run failed for a reason that no error of ours explains."""
@@ -280,7 +278,7 @@ class SlateRun:
         tags: Mapping[str, str] | None = None,
         selection: list[dg.AssetKey] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        config = {**_QUIET, "ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}}
+        config = {"ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}}
         return self._defs.resolve_job_def(job).execute_in_process(
             run_config=config,
             instance=self._instance,

@@ -66,7 +66,7 @@ def test_the_automation_runs_by_default(definitions):
     repository = definitions.get_repository_def()
     assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
     assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
-    assert len(repository.sensor_defs) == 5
+    assert len(repository.sensor_defs) == 8
 
 
 def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):

@@ -75,6 +75,7 @@ def player_features(
     context.log.info(
         "slate %s: feature snapshot %s, %d players, %d past player-games",
         slate, snapshot_id, players.num_rows, history.num_rows,
+        extra={"slate": slate, "batch": progress.batch.batch_id},
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={

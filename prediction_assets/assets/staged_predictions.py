@@ -5,6 +5,7 @@ player failed, so that the partition page tells the truth about each. Each playe
 batch state after his part, or his dead letter, is durable and before his event is logged.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
@@ -33,6 +34,8 @@ STAGED = dg.AssetKey("staged_predictions")
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dg.multi_asset(
@@ -90,6 +93,10 @@ def staged_predictions(
         completion = Completion(slate, player.slug, outcome, run_id, settings.now(), reason=reason, part=part)
         state.record([completion])
         reached("completion_recorded")
+        _logger.debug(
+            "slate %s: %s %s%s", slate, player.slug, outcome.value, f": {reason}" if reason else "",
+            extra={"slate": slate, "player": player.slug, "batch": progress.batch.batch_id},
+        )  # fmt: skip
         return completion
 
     def fail(
@@ -141,6 +148,7 @@ def staged_predictions(
     context.log.info(
         "slate %s: %d of %d players staged, %d skipped, %d failed",
         slate, staged, len(slugs), len(skipped), len(failed),
+        extra={"slate": slate, "batch": progress.batch.batch_id},
     )  # fmt: skip
     if failed:
         raise dg.Failure(
