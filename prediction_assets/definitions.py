@@ -14,6 +14,8 @@ from prediction_assets.assets.dead_letters import dead_letters
 from prediction_assets.assets.facts import game_logs, injury_reports, prop_lines, schedule
 from prediction_assets.assets.phase5_completion import phase5_completion
 from prediction_assets.assets.player_features import player_features
+from prediction_assets.assets.points_model import points_model
+from prediction_assets.assets.prediction_grades import prediction_grades
 from prediction_assets.assets.predictions import predictions
 from prediction_assets.assets.slate_roster import slate_roster
 from prediction_assets.assets.staged_predictions import staged_predictions
@@ -21,8 +23,9 @@ from prediction_assets.assets.staging_cleanup import staging_cleanup
 from prediction_assets.checks import predictions_checks
 from prediction_assets.jobs import JOBS
 from prediction_assets.profiles import build_resources
-from prediction_assets.schedules import daily_roster
+from prediction_assets.schedules import daily_roster, weekly_training
 from prediction_assets.sensors.automation import build_sensors
+from prediction_assets.sensors.grading import grading_sensor
 from prediction_assets.settings import Settings, load_settings
 
 ASSETS = [
@@ -30,6 +33,7 @@ ASSETS = [
     schedule,
     prop_lines,
     injury_reports,
+    points_model,
     slate_roster,
     player_features,
     staged_predictions,
@@ -37,6 +41,7 @@ ASSETS = [
     predictions,
     staging_cleanup,
     phase5_completion,
+    prediction_grades,
 ]
 
 
@@ -57,8 +62,8 @@ def build_defs(
         assets=[_for_profile(asset, settings) for asset in ASSETS],
         asset_checks=[predictions_checks],
         jobs=JOBS,
-        schedules=[daily_roster(settings)],
-        sensors=build_sensors(settings),
+        schedules=[daily_roster(settings), weekly_training(settings)],
+        sensors=[*build_sensors(settings), grading_sensor(settings)],
         resources={**build_resources(settings), **(resources or {})},
         # Steps are short and few: a process per step would spend its time importing.
         executor=dg.in_process_executor,

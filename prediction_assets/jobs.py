@@ -52,6 +52,18 @@ dead_letters_job = dg.define_asset_job(
     description="Show the open dead letters as they are now.",
 )
 
+training_job = dg.define_asset_job(
+    "training",
+    selection=dg.AssetSelection.assets("points_model"),
+    description="Train the forecasting systems on all ingested games. The same facts train nothing.",
+)
+
+grading_job = dg.define_asset_job(
+    "grading",
+    selection=dg.AssetSelection.assets("prediction_grades"),
+    description="Grade a slate's forecasts in force, once its game logs are ingested.",
+)
+
 JOBS = [
     ingest_job,
     roster_job,
@@ -60,4 +72,6 @@ JOBS = [
     consolidation_job,
     completion_job,
     dead_letters_job,
+    training_job,
+    grading_job,
 ]

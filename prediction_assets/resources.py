@@ -96,6 +96,9 @@ class SettingsResource(dg.ConfigurableResource):
     staging_attempts: int = Field(description="attempts at a part before its player counts as failed")
     part_timeout_seconds: float = Field(description="how long a player's part may take")
     history_days: int = Field(description="days of game logs that the systems are fitted on")
+    model_history_days: int = Field(description="days of game logs that points_model is trained on")
+    market_aware: bool = Field(description="publish the sixth system, market_aware")
+    grade_bias_limit: float = Field(description="points of bias beyond which a grade warns")
     pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
     staging_threads: int = Field(description="parts written at the same time")
 

@@ -1,10 +1,9 @@
 """System ``ensemble``: a weighted mean of the others, weighted by how they did on games they hadn't seen.
 
-Method: forecast combination by inverse error (Bates & Granger, "The Combination of Forecasts", 1969) with the
-power of Aiolfi & Timmermann ("Persistence in forecasting performance and conditional combination strategies",
-2006). Regressing on the members (Breiman, "Stacked Regressions", 1996) was tried and is no better: their
-forecasts correlate at 0.98, so that its weights are mostly noise (Smith & Wallis, "A Simple Explanation of
-the Forecast Combination Puzzle", 2009).
+Method: stacking (Wolpert, "Stacked Generalization", 1992) as a non-negative least-squares regression on the members
+(Breiman, "Stacked Regressions", 1996) whose weights add up to one, shrunk to equal ones (Smith & Wallis, "A
+Simple Explanation of the Forecast Combination Puzzle", 2009). The members' forecasts are those of fits that never saw
+the games.
 """
 
 from __future__ import annotations
@@ -13,12 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import optimize
 
 from prediction_assets.forecasting.rows import Floats, Rows
 
-POWER = 80.0
-"""Power of the inverse error. Members differ by 0.3-3 % in squared error: one that is 1 % behind the best gets 0.45
-times its weight, one that is 3 % behind a tenth. Errors on ten weeks of 2023-25 are flat between 40 and 100."""
+PRIOR_ROWS = 300.0
+"""Rows' worth of equal weights mixed in: members correlate at 0.98, so that unbounded weights are mostly noise."""
+
+SUM_TO_ONE = 1e4
+"""Weight of the condition that the weights add up to 1: far beyond any error."""
 
 VARIANCE_FLOOR = 2.0
 """Points^2. Added to the mean where errors are divided by the variance that they are expected to have."""
@@ -46,11 +48,18 @@ def fit_weights(forecasts: Floats, points: Floats) -> tuple[float, ...]:
         forecasts: out-of-sample means, shape (n, members), n >= 300.
         points: what happened, shape (n,).
     """
-    variance = (
-        forecasts.mean(axis=1) + VARIANCE_FLOOR
-    )  # else the twenty best scorers would choose the weights
-    error = np.maximum(np.mean((forecasts - points[:, None]) ** 2 / variance[:, None], axis=0), 1e-9)
-    weights = (error / error.min()) ** -POWER
+    members = forecasts.shape[1]
+    middle = forecasts.mean(axis=1)
+    # Errors in units of their expected size: else the twenty best scorers would choose the weights.
+    unit = 1.0 / np.sqrt(middle + VARIANCE_FLOOR)
+    prior = np.sqrt(PRIOR_ROWS) * np.mean(np.std(forecasts, axis=1) * unit)
+    design = np.vstack(
+        [forecasts * unit[:, None], prior * np.eye(members), np.full((1, members), SUM_TO_ONE)]
+    )
+    target = np.concatenate([points * unit, np.full(members, prior / members), [SUM_TO_ONE]])
+    weights, _residual = optimize.nnls(design, target)
+    if not weights.sum() > 0:
+        return tuple(1.0 / members for _ in range(members))
     return tuple(float(weight) for weight in weights / weights.sum())
 
 

@@ -361,9 +361,7 @@ FEATURE_COLUMNS = (
     FeatureColumn(
         "team_lineup_last_1", _F, "scoring strength of the side that his team last fielded, points"
     ),
-    FeatureColumn(
-        "team_lineup_last_10", _F, "mean scoring strength of his team's last 10 sides, points"
-    ),
+    FeatureColumn("team_lineup_last_10", _F, "mean scoring strength of his team's last 10 sides, points"),
     FeatureColumn(
         "points_deviation_last_10", _F, "sample standard deviation of points, last 10 games; NULL under 2"
     ),
