@@ -51,7 +51,7 @@ def fit_weights(forecasts: Floats, points: Floats) -> tuple[float, ...]:
     members = forecasts.shape[1]
     middle = forecasts.mean(axis=1)
     # Errors in units of their expected size: else the twenty best scorers would choose the weights.
-    unit = 1.0 / np.sqrt(middle + VARIANCE_FLOOR)
+    unit = 1.0 / np.sqrt(np.maximum(middle, 0.0) + VARIANCE_FLOOR)
     prior = np.sqrt(PRIOR_ROWS) * np.mean(np.std(forecasts, axis=1) * unit)
     design = np.vstack(
         [forecasts * unit[:, None], prior * np.eye(members), np.full((1, members), SUM_TO_ONE)]

@@ -1,9 +1,10 @@
 """System ``gradient_boosting``: boosted regression trees on all features, correcting a simple forecast.
 
-The trees (:mod:`.trees`) learn the Pearson residual of a simple forecast (McCullagh & Nelder, *Generalized Linear
-Models*, 1989, ch. 2.4: the error over the root of a Poisson-like variance), so that few and small ones suffice. They
-may only grow with recent minutes and with the weakness of the opponent's defence. Minutes are not forecast first here:
-that measures the same alone, and worse beside ``matchup`` in the ensemble, which lives on members that err apart.
+The trees (:mod:`.trees`) learn the median (quantile loss at one half: Koenker & Bassett, "Regression Quantiles", 1978)
+of the Pearson residual of a simple forecast (McCullagh & Nelder, *Generalized Linear Models*, 1989, ch. 2.4: the error
+over the root of a Poisson-like variance). The opponent enters as ``matchup``'s factor, so that a weaker defence never
+lowers a forecast. Minutes are not forecast first here: that measures the same alone, and worse beside ``matchup`` in
+the ensemble, which lives on members that err apart; so does learning medians beside means.
 """
 
 from __future__ import annotations
@@ -13,32 +14,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from prediction_assets.forecasting.features import FEATURE_COLUMNS
+from prediction_assets.forecasting.matchup import Matchup
+from prediction_assets.forecasting.matchup import fit_mean as fit_matchup
 from prediction_assets.forecasting.minutes import COLUMNS as MINUTES_COLUMNS
 from prediction_assets.forecasting.minutes import minutes_design, scoring_rate, weighted_minutes
 from prediction_assets.forecasting.moving_average import MovingAverage, weighted_sum
 from prediction_assets.forecasting.rows import Floats, History, Rows
+from prediction_assets.forecasting.spread import DEFAULT_COEFFICIENTS
 from prediction_assets.forecasting.trees import Trees, fit_trees
 
-RATIOS = (
-    ("team_points_last_15", "league_points"),
-    ("team_pace_last_15", "league_pace"),
-    ("opponent_pace_last_15", "league_pace"),
-)
+RATIOS = (("team_points_last_15", "league_points"), ("team_pace_last_15", "league_pace"))
 """Team levels as the trees see them: relative to the league's."""
 
-LEVELS = ("league_points", "league_pace", "opponent_points_allowed_last_15", *(team for team, _ in RATIOS))
+UNSEEN = (
+    "league_points", "league_pace", "team_points_last_15", "team_pace_last_15",
+    "opponent_points_allowed_last_15", "opponent_pace_last_15", "opponent_defence",
+)  # fmt: skip
 """Columns that the trees don't see: the league's level hardly differs but between dates, so that splits on it learn
-the calendar (0.017 points of mean absolute error on a season fitted before it)."""
+the calendar (0.017 points of mean absolute error on a season fitted before it); the opponent is a factor."""
 
 COLUMNS = tuple(
     c.name
     for c in FEATURE_COLUMNS
-    if c.name not in (*LEVELS, *MINUTES_COLUMNS) and not c.name.startswith("recent_")
+    if c.name not in (*UNSEEN, *MINUTES_COLUMNS) and not c.name.startswith("recent_")
 )
 """What the trees see beside :func:`.minutes.minutes_design`."""
-
-INCREASING = ("opponent_defence", "minutes_last_1", "minutes_last_3", "minutes_last_5", "minutes_last_10")
-"""Columns whose increase must never lower a forecast."""
 
 MINIMUM_ROWS = 400
 """Rows below which trees only memorise; the simple forecast answers instead."""
@@ -46,28 +46,44 @@ MINIMUM_ROWS = 400
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GradientBoosting:
-    """The fitted trees; without trees, the simple forecast."""
+    """The fitted trees and the opponent's factor; without trees, the simple forecast.
 
+    Attributes:
+        lift: by how much the mean exceeds the median, relative to :func:`_skew`.
+    """
+
+    matchup: Matchup
     trees: Trees | None = None
+    lift: float = 0.0
 
     def __call__(self, rows: Rows) -> Floats:
         """Return expected points, shape (n,)."""
-        simple = _simple(rows)
-        if self.trees is None or not len(rows):
-            return simple
-        return np.maximum(simple + self.trees(_design(rows)) * _scale(simple), 0.0)
+        forecast = _simple(rows)
+        if self.trees is not None and len(rows):
+            middle = np.maximum(forecast + self.trees(_design(rows)) * _scale(forecast), 0.0)
+            forecast = middle + self.lift * _skew(middle)
+        return forecast * self.matchup.factor(rows)
 
 
 def fit_mean(history: History) -> GradientBoosting:
     """Fit the trees to the regulars' training rows; with too few, or no point scored, do without."""
-    rows = history.regulars
+    matchup, rows = history.fitted(fit_matchup), history.regulars
+    context = Matchup(0.0, matchup.exponents)
     if len(rows) < MINIMUM_ROWS or not rows["points"].sum() > 0:
-        return GradientBoosting()
-    simple = _simple(rows)
-    names = (*COLUMNS, *MINUTES_COLUMNS)
-    increasing = [names.index(name) for name in INCREASING]
-    trees, _ = fit_trees(_design(rows), (rows["points"] - simple) / _scale(simple), increasing)
-    return GradientBoosting(trees)
+        return GradientBoosting(context)
+    simple, points = _simple(rows), rows["points"] / matchup.factor(rows)
+    trees, said = fit_trees(
+        _design(rows), (points - simple) / _scale(simple), loss="absolute_error", scale=1.25, max_features=0.5
+    )
+    middle = np.maximum(simple + said * _scale(simple), 0.0)
+    lift = float(np.clip(np.mean(points - middle) / np.mean(_skew(middle)), 0.0, 3.0))
+    return GradientBoosting(context, trees, lift)
+
+
+def _skew(middle: Floats) -> Floats:
+    """Return about how much a mean exceeds its median, points: variance / (6 mean) of :mod:`.distribution`'s gamma."""
+    constant, slope, _ = DEFAULT_COEFFICIENTS
+    return (constant / np.maximum(middle, 2.0) + slope) / 6.0
 
 
 def _simple(rows: Rows) -> Floats:

@@ -8,7 +8,6 @@ able to run code. What doesn't belong here: what the trees are fitted to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +63,21 @@ class Trees:
 
 
 def fit_trees(
-    design: Floats, target: Floats, increasing: Sequence[int] = (), scale: float = 1.0
+    design: Floats,
+    target: Floats,
+    *,
+    loss: str = "squared_error",
+    scale: float = 1.0,
+    max_features: float = 1.0,
 ) -> tuple[Trees, Floats]:
-    """Fit trees by squared error; return them and what they say of the training rows, shape (n,).
+    """Fit trees; return them and what they say of the training rows, shape (n,).
 
     Args:
         design: training rows, shape (n, columns), NaN where a value is missing.
         target: what to learn, shape (n,), finite.
-        increasing: columns whose increase must never lower the result.
+        loss: ``squared_error`` learns means, ``absolute_error`` medians.
         scale: share of the usual number of trees.
+        max_features: share of the columns, drawn at random, that each split may choose from.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor  # a second to import, and only fits need it
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -81,17 +86,15 @@ def fit_trees(
     if empty.any():  # scikit-learn can't bin a column without a value
         design = np.where(empty, 0.0, design)
     large = len(design) >= LARGE
-    constraints = np.zeros(design.shape[1], dtype=np.int8)
-    constraints[list(increasing)] = 1
     model = HistGradientBoostingRegressor(
-        loss="squared_error",
+        loss=loss,
         learning_rate=0.08 if large else 0.1,
         max_iter=max(1, round(scale * (120 if large else 40))),
         max_leaf_nodes=16 if large else 8,
         min_samples_leaf=200,
         l2_regularization=50.0,
         max_bins=127 if large else 63,
-        monotonic_cst=constraints,
+        max_features=max_features,
         early_stopping=False,
         random_state=RANDOM_STATE,
     )
