@@ -11,10 +11,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
-from prediction_assets.batch_state.port import Completion, Outcome, Progress
+from prediction_assets.batch_state.port import Completion, ExpectedPlayer, Outcome, Progress
 from prediction_assets.dead_letters.port import DeadLetter
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.keys import player_key
 from prediction_assets.warehouse.port import Consolidation, MissingPlayer, NoPartsStaged, Receipt
 
 UNSETTLED = "unsettled"
@@ -104,6 +106,16 @@ def dealt_with(
         return done.part.part_id in covered if done.part is not None else done.outcome is Outcome.SKIPPED
 
     return tuple(letter.player_slug for letter in letters if is_settled(letter.player_slug))
+
+
+def replay_payload(progress: Progress, player: ExpectedPlayer) -> dict[str, Any]:
+    """Return what a replay of the player needs to know."""
+    return {
+        "partition_key": player_key(progress.batch.slate, player.slug),
+        "player_id": player.player_id,
+        "batch_id": progress.batch.batch_id,
+        "feature_snapshot": progress.feature_snapshot,
+    }
 
 
 def receipt_id(progress: Progress) -> str:

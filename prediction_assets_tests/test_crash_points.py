@@ -1,12 +1,12 @@
-"""Killed or failing anywhere, and run again: what is left is what an undisturbed run would have left."""
+"""Stopped anywhere, and run again: what is left is what an undisturbed run would have left."""
 
 from __future__ import annotations
 
+import os
 import shutil
-import signal
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from unittest import mock
 
 import pytest
 
@@ -14,89 +14,83 @@ from prediction_assets import crash_points
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
-from prediction_assets_tests.homes import SIMULATED
+from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
+from prediction_assets_tests.emulators import FIRESTORE, PUBSUB
+from prediction_assets_tests.fault_matrix import (
+    CASES,
+    Case,
+    Left,
+    OpenCase,
+    gcp_opener,
+    homes,
+    left_behind,
+    slate_of,
+    survive,
+)
+from prediction_assets_tests.homes import PLAYERS, SIMULATED
+from prediction_assets_tests.warehouse.conftest import bigquery_endpoint
 
-ROWS = "SELECT player_id, system, line, content_hash, is_active FROM predictions.player_prop_predictions ORDER BY ALL"
+__all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixtures
 
-# Runs a slate in a process of its own, and at the n-th time that a point is reached does what it is told.
-DISTURBED = """
-import os, signal, sys
-from pathlib import Path
-from prediction_assets import crash_points
-from prediction_assets.instance import open_instance
-from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
-
-home, slate, point, fault, times = sys.argv[1:]
-left = int(times)
-
-def hook(name):
-    global left
-    if name == point:
-        left -= 1
-        if left == 0:
-            if fault == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
-            raise OSError(5, f"injected behind {name}")
-
-crash_points.install(hook)
-settings = load_settings(home=Path(home))
-with open_instance(settings) as instance:
-    SlateRun(settings, instance).whole(slate)
-"""
+pytestmark = pytest.mark.slow
 
 
-def left_behind(run: SlateRun) -> dict[str, object]:
-    """Return what a slate leaves: its rows, the revisions of its receipts, its events and its parts."""
-    home = run._settings.home
-    return {
-        "rows": run.warehouse.query(ROWS).to_pylist(),
-        "revisions": sorted({r.revision for r in run.warehouse.receipts(SIMULATED)}),
-        "events": [(e.event_id, e.message_id) for e in run.events(SIMULATED)],
-        "delivered": sorted(p.name for p in (home / "outbox").glob("*.json")),
-        "parts": dict(run.warehouse.parts.staged(SIMULATED)),
-        "hidden": [p.name for p in (home / "outbox").glob(".*")],
+@pytest.fixture(scope="session")
+def local_cases() -> Iterator[OpenCase]:
+    """Opens homes of the local profile with the league's facts in them."""
+    with homes("local") as open_case:
+        yield open_case
+
+
+@pytest.fixture(scope="session")
+def gcp_cases(
+    bigquery_endpoint: str,
+    firestore_emulator: str,
+    pubsub_emulator: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[OpenCase]:
+    """Opens projects of the gcp profile on the emulators with the league's facts in them."""
+    addresses = {
+        FIRESTORE.variable: firestore_emulator,
+        PUBSUB.variable: pubsub_emulator,
+        "PREDICTION_ASSETS_BIGQUERY_ENDPOINT": bigquery_endpoint,
     }
+    with ExitStack() as stack:
+        yield gcp_opener(stack, tmp_path_factory.mktemp("gcp"), addresses)
 
 
-def disturbed(home: Path, point: str, fault: str, times: int) -> subprocess.CompletedProcess[str]:
-    arguments = [str(home), SIMULATED, point, fault, str(times)]
-    return subprocess.run(
-        [sys.executable, "-c", DISTURBED, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+@pytest.fixture(scope="session")
+def undisturbed() -> Callable[[str, OpenCase], Left]:
+    """What a profile's slate leaves without a fault, run once."""
+    seen: dict[str, Left] = {}
+
+    def of(profile: str, open_case: OpenCase) -> Left:
+        if profile not in seen:
+            _, run = open_case()
+            run.whole(slate_of(profile))
+            seen[profile] = left_behind(run, slate_of(profile))
+        return seen[profile]
+
+    return of
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", ["kill", "fail"])
-@pytest.mark.parametrize("point", crash_points.POINTS)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.profile}-{case.point}-{case.fault}")
 def test_a_slate_that_was_stopped_anywhere_ends_like_an_undisturbed_one(
-    point,
-    fault,
-    ingested_home,
-    finished_home,
-    tmp_path,
+    case: Case, undisturbed: Callable[[str, OpenCase], Left], request: pytest.FixtureRequest
 ):
-    home = tmp_path / "home"
-    shutil.copytree(ingested_home, home)
-    times = 4 if point in ("part_written", "completion_recorded", "part_dropped") else 1
-    stopped = disturbed(home, point, fault, times)
-    if fault == "kill":
-        assert stopped.returncode == -signal.SIGKILL, stopped.stderr
-    else:
-        assert "injected" in stopped.stderr, stopped.stderr
-
-    settings = load_settings(home=home)
-    undisturbed = load_settings(home=finished_home)
-    with open_instance(settings) as instance, open_instance(undisturbed) as other:
-        run = SlateRun(settings, instance)
-        run.whole(SIMULATED)
-        found, expected = left_behind(run), left_behind(SlateRun(undisturbed, other))
-    # An event that was already out carries the first receipt's id; which one that is doesn't change its effect.
+    open_case = request.getfixturevalue(f"{case.profile}_cases")
+    with mock.patch.dict(os.environ):  # opening a case sets what the clients look for
+        expected = undisturbed(case.profile, open_case)
+        environment, run = open_case()
+        found = survive(case, environment, run)
     assert found == expected
+    assert (found.revisions, len(found.events), found.undelivered, found.parts, found.next_step) == (
+        (1,),
+        1,
+        (),
+        (),
+        "rest",
+    )
 
 
 def test_every_point_is_reached_once_a_slate_in_flow_order(ingested_home, tmp_path):
@@ -110,4 +104,6 @@ def test_every_point_is_reached_once_a_slate_in_flow_order(ingested_home, tmp_pa
             SlateRun(settings, instance).whole(SIMULATED)
     finally:
         crash_points.install(crash_points._go_on)
-    assert list(dict.fromkeys(seen)) == list(crash_points.POINTS)
+    in_passing = [point for point in crash_points.POINTS if point != "dead_letter_written"]
+    assert list(dict.fromkeys(seen)) == in_passing
+    assert seen.count("part_written") == seen.count("completion_recorded") == PLAYERS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -26,7 +24,6 @@ from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets_tests.conftest import REAL_DATA
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
-from prediction_assets_tests.test_crash_points import DISTURBED
 from prediction_assets_tests.test_real_slates import FILES
 from prediction_assets_tests.warehouse.conftest import bigquery_endpoint
 
@@ -119,27 +116,6 @@ def test_a_real_slate_is_the_same_on_both_profiles(gcp, local):
     found = rows(gcp.warehouse, slate)
     assert len(found) > 3000
     assert found == rows(local.warehouse, slate)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", ["part_written", "merge_committed", "outbox_written", "published"])
-def test_a_slate_on_gcp_that_was_killed_ends_with_the_same_rows_and_one_event(
-    gcp, gcp_settings, local, point
-):
-    for run in (gcp, local):
-        run.ingest(FACTS)
-    killed = subprocess.run(
-        [sys.executable, "-c", DISTURBED, str(gcp_settings.home), SLATE, point, "kill", "1"],
-        capture_output=True, text=True, check=False, timeout=180,
-    )  # fmt: skip
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    result = gcp.whole(SLATE)
-    local.whole(SLATE)
-    assert rows(gcp.warehouse, SLATE) == rows(local.warehouse, SLATE)
-    assert result.receipt.revision == 1
-    (event,) = gcp.events(SLATE)
-    assert event.message_id is not None
-    assert event.event_id == local.events(SLATE)[0].event_id
 
 
 @pytest.mark.slow

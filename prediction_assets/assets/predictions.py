@@ -6,6 +6,7 @@ are evaluated in the same step, so that they are red even when there was nothing
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -20,8 +21,9 @@ from prediction_assets.assets.describing import (
     table_metadata,
 )
 from prediction_assets.batch_state.port import BatchNotOpen, Progress
-from prediction_assets.consolidation import TooFewStaged, plan
+from prediction_assets.consolidation import TooFewStaged, plan, replay_payload
 from prediction_assets.crash_points import reached
+from prediction_assets.dead_letters.port import Failure
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.gates import RECEIPT_ID
 from prediction_assets.keys import parse_slate
@@ -39,6 +41,10 @@ _SAMPLE_ROWS = 10
 
 class NotSettled(PredictionAssetsError):
     """A consolidation was asked for while players are still being staged, before the deadline."""
+
+
+class DeadlinePassed(PredictionAssetsError):
+    """A player had no outcome when his slate was consolidated at its deadline; his dead letter says so."""
 
 
 class PredictionsConfig(dg.Config):
@@ -123,6 +129,7 @@ with preview_features():
             "slate %s: %d of %d players staged, %d parts to merge",
             slate, len(work.staged_player_ids), work.expected_players, len(work.parts),
         )  # fmt: skip
+        batch_state.dead_letters.add(_overdue(progress, context.run.run_id, settings.now()))
         receipt = port.merge(work)
         cost = port.cost()
         reached("merge_committed")
@@ -150,6 +157,29 @@ with preview_features():
                 ),
             ],
         )
+
+
+def _overdue(progress: Progress, run_id: str, now: datetime) -> list[Failure]:
+    """Return a failure for each player who has no outcome at the deadline, so that he can be replayed.
+
+    Not an outcome: his own may be on its way, and would count at the next consolidation.
+    """
+    if now < progress.batch.deadline:
+        return []
+    return [
+        Failure(
+            slate=progress.batch.slate,
+            player_slug=player.slug,
+            run_id=run_id,
+            error_class=DeadlinePassed.__name__,
+            message=f"no outcome by the deadline, {progress.batch.deadline.isoformat(timespec='seconds')}",
+            traceback_digest="",
+            attempts=0,
+            failed_at=now,
+            payload=replay_payload(progress, player),
+        )
+        for player in progress.batch.players(progress.unsettled)
+    ]
 
 
 def _metadata(receipt: Receipt, port: Warehouse) -> dict[str, Any]:

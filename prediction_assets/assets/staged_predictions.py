@@ -6,7 +6,6 @@ batch state after his part, or his dead letter, is durable and before his event 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -14,6 +13,7 @@ import tenacity
 
 from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, ExpectedPlayer, Outcome, Progress
+from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
@@ -103,7 +103,7 @@ def staged_predictions(
             traceback_digest=digest or traceback_digest(error),
             attempts=attempts,
             failed_at=settings.now(),
-            payload=_payload(progress, player),
+            payload=replay_payload(progress, player),
         )
         circuit.failed(failure.traceback_digest)
         # Before the outcome: killed in between, he is staged again, and never failed without a letter.
@@ -131,7 +131,7 @@ def staged_predictions(
         players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
     ):
         if isinstance(done, Overdue):
-            done = fail(player, TimeoutError(f"his part was not written within {done.seconds:g} s"), 1)
+            done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
         settled.append(done)
         _log_outcome(context, done)
     failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
@@ -155,6 +155,10 @@ def staged_predictions(
     yield from ()
 
 
+class PartOverdue(PredictionAssetsError):
+    """A player's part took longer than its time and was given up on."""
+
+
 class CircuitOpen(PredictionAssetsError):
     """Most players of the run had failed alike, so this one wasn't tried any more."""
 
@@ -171,16 +175,6 @@ def _attempts(attempts: int, circuit: Circuit) -> tenacity.Retrying:
         retry=tenacity.retry_if_exception(may_pass),
         reraise=True,
     )
-
-
-def _payload(progress: Progress, player: ExpectedPlayer) -> dict[str, Any]:
-    """Return what a replay of the player needs to know."""
-    return {
-        "partition_key": player_key(progress.batch.slate, player.slug),
-        "player_id": player.player_id,
-        "batch_id": progress.batch.batch_id,
-        "feature_snapshot": progress.feature_snapshot,
-    }
 
 
 def _forecast(

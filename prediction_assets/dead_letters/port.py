@@ -41,7 +41,8 @@ class Failure:
     Attributes:
         error_class: name of the exception's class: ``OSError``.
         message: the exception's text, one line.
-        traceback_digest: 12 hex digits that the same error from the same lines of code shares.
+        traceback_digest: 12 hex digits that the same error from the same lines of code shares; ``""`` when
+            nothing was raised, as for a player without an outcome at the deadline.
         attempts: how often the run tried; 0 when it gave up because nearly everybody failed alike.
         payload: what a replay needs: batch id, feature snapshot, partition key.
         closed: how somebody dealt with it, None while it is open.
@@ -125,7 +126,7 @@ def common_cause(letters: Iterable[DeadLetter], players: int) -> DeadLetter | No
         players: how many players the slate expects.
     """
     listed = list(letters)
-    counted = Counter(letter.newest.traceback_digest for letter in listed)
+    counted = Counter(letter.newest.traceback_digest for letter in listed if letter.newest.traceback_digest)
     for digest, count in counted.most_common(1):
         if most_failed_alike(count, players):
             return next(letter for letter in listed if letter.newest.traceback_digest == digest)

@@ -49,6 +49,15 @@ LOST_AFTER = timedelta(minutes=3)
 """Silence after which a run counts as lost: the longest step, fitting five systems, takes seconds."""
 
 
+def is_recent(moment: datetime, now: datetime, span: timedelta) -> bool:
+    """Return whether something happened within a span of time.
+
+    A moment that lies further ahead than the span is from before the clock was set back; were it taken for
+    recent, work would rest until the clock has caught up with it, for hours.
+    """
+    return abs(now - moment) <= span
+
+
 def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
     """Return whether a run that says it is in flight has been silent for so long that its process must be gone.
 
@@ -56,7 +65,9 @@ def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
     step is idempotent, so going on beside a run that was only slow costs work and nothing else.
     """
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
-    return bool(newest) and now.timestamp() - newest[0].event_log_entry.timestamp > LOST_AFTER.total_seconds()
+    return bool(newest) and not is_recent(
+        datetime.fromtimestamp(newest[0].event_log_entry.timestamp, UTC), now, LOST_AFTER
+    )
 
 
 def staging_slates(instance: DagsterInstance, now: datetime) -> set[str]:
@@ -87,7 +98,8 @@ def request(
             f"{work}: {len(runs)} runs didn't settle it; look at the last one ({runs[0].run_id}), mend the "
             "cause and materialize by hand"
         )
-    if records and now < records[0].update_timestamp.replace(tzinfo=UTC) + FIRST_PAUSE * 2 ** (len(runs) - 1):
+    pause = FIRST_PAUSE * 2 ** (len(runs) - 1) if runs else FIRST_PAUSE
+    if records and is_recent(records[0].update_timestamp.replace(tzinfo=UTC), now, pause):
         return dg.SkipReason(f"{work}: the last run failed a moment ago, the next attempt waits")
     tags = {**run.pop("tags", {}), REQUEST_TAG: work}  # type: ignore[dict-item]
     return dg.RunRequest(run_key=f"{work}:{len(runs)}", tags=tags, **run)  # type: ignore[arg-type]
