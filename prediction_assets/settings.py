@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     ] = 730
     model_history_days: Annotated[
         int, Field(ge=30, description="days of game logs that points_model is trained on")
-    ] = 1825
+    ] = 1460
     model_cron: Annotated[str, Field(description="when the schedule trains points_model")] = "0 4 * * 1"
     market_aware: Annotated[
         bool,

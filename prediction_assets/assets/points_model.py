@@ -56,7 +56,7 @@ def points_model(
     warehouse: WarehouseResource,
     settings: SettingsResource,
 ) -> dg.MaterializeResult:
-    """Every forecasting system, trained on the last five years of games before a cut-off date.
+    """Every forecasting system, trained on the last four years of games before a cut-off date.
 
     It serves the slates from its cut-off on: a slate takes the newest model that saw only games before it, and
     pins it with its features. The id is derived from the data, so materializing again on the same facts trains

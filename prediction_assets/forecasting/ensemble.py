@@ -1,9 +1,10 @@
 """System ``ensemble``: a weighted mean of the others, weighted by how they did on games they hadn't seen.
 
-Method: stacking (Wolpert, "Stacked Generalization", 1992) as a non-negative least-squares regression on the members
-(Breiman, "Stacked Regressions", 1996) whose weights add up to one, shrunk to equal ones (Smith & Wallis, "A
-Simple Explanation of the Forecast Combination Puzzle", 2009). The members' forecasts are those of fits that never saw
-the games.
+Method: forecast combination by inverse error (Bates & Granger, "The Combination of Forecasts", 1969) with the
+power of Aiolfi & Timmermann ("Persistence in forecasting performance and conditional combination strategies",
+2006). The errors are those of fits that never saw the games. Regressing on the members (Breiman, "Stacked Regressions",
+1996) was tried and is worse: their forecasts correlate at 0.98, so that its weights are mostly noise (Smith &
+Wallis, "A Simple Explanation of the Forecast Combination Puzzle", 2009).
 """
 
 from __future__ import annotations
@@ -12,15 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from prediction_assets.forecasting.rows import Floats, Rows
 
-PRIOR_ROWS = 300.0
-"""Rows' worth of equal weights mixed in: members correlate at 0.98, so that unbounded weights are mostly noise."""
-
-SUM_TO_ONE = 1e4
-"""Weight of the condition that the weights add up to 1: far beyond any error."""
+POWER = 150.0
+"""Power of the inverse error: a member that is 0.5 % behind the best in squared error gets 0.47 times its weight, one
+that is 3 % behind a hundredth. On 2023-24 any weights of the best two between 0.3 and 0.6 give errors within 0.001."""
 
 VARIANCE_FLOOR = 2.0
 """Points^2. Added to the mean where errors are divided by the variance that they are expected to have."""
@@ -48,18 +46,10 @@ def fit_weights(forecasts: Floats, points: Floats) -> tuple[float, ...]:
         forecasts: out-of-sample means, shape (n, members), n >= 300.
         points: what happened, shape (n,).
     """
-    members = forecasts.shape[1]
-    middle = forecasts.mean(axis=1)
-    # Errors in units of their expected size: else the twenty best scorers would choose the weights.
-    unit = 1.0 / np.sqrt(np.maximum(middle, 0.0) + VARIANCE_FLOOR)
-    prior = np.sqrt(PRIOR_ROWS) * np.mean(np.std(forecasts, axis=1) * unit)
-    design = np.vstack(
-        [forecasts * unit[:, None], prior * np.eye(members), np.full((1, members), SUM_TO_ONE)]
-    )
-    target = np.concatenate([points * unit, np.full(members, prior / members), [SUM_TO_ONE]])
-    weights, _residual = optimize.nnls(design, target)
-    if not weights.sum() > 0:
-        return tuple(1.0 / members for _ in range(members))
+    # Else the twenty best scorers would choose the weights.
+    variance = np.maximum(forecasts.mean(axis=1), 0.0) + VARIANCE_FLOOR
+    error = np.maximum(np.mean((forecasts - points[:, None]) ** 2 / variance[:, None], axis=0), 1e-9)
+    weights = (error / error.min()) ** -POWER
     return tuple(float(weight) for weight in weights / weights.sum())
 
 

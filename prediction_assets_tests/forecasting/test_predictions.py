@@ -87,8 +87,8 @@ def test_lines_are_the_market_s_or_estimated(predicted: pa.Table) -> None:
 
 
 def test_a_row_s_numbers_follow_from_its_own_columns(predicted: pa.Table) -> None:
-    columns = ("predicted_points", "standard_deviation", "probability_over", "probability_push", "confidence")
-    mean, deviation, over, push, confidence = (predicted[name].to_numpy() for name in columns)
+    columns = ("predicted_points", "probability_over", "probability_push", "confidence")
+    mean, over, push, confidence = (predicted[name].to_numpy() for name in columns)
     line = predicted["line"].cast(pa.float64()).to_numpy()
     assert ((push > 0) == (line % 1 == 0)).all()
     share = over / (1 - push)

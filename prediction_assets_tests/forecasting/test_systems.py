@@ -173,7 +173,7 @@ def test_histories_without_variation_give_sound_forecasts(league_snapshot: Snaps
 def test_a_weaker_defence_never_lowers_a_forecast(
     league_snapshot: Snapshot, fitted: Systems, weak: float, weaker: float
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     weak, weaker = sorted((weak, weaker))
     less, more = (changed(players, opponent_defence=defence) for defence in (weak, weaker))
     unfitted = Fitted(matchup.Matchup(), Spread())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -132,17 +133,16 @@ class Counting:
 
 def test_a_slate_s_cost_in_a_backtest_doesn_t_grow(open_duckdb: Callable[[], Warehouse]) -> None:
     counting = Counting(filled(open_duckdb()))
-    seen = []
-    for _ in run_backtest(counting, FIRST, LAST, OPTIONS, write=False, now=lambda: NOW):  # type: ignore[arg-type]
-        seen.append(counting.queries)
-    steps = [later - earlier for earlier, later in zip(seen, seen[1:], strict=False)]
+    slates = run_backtest(counting, FIRST, LAST, OPTIONS, write=False, now=lambda: NOW)  # type: ignore[arg-type]
+    seen = [counting.queries for _ in slates]
+    steps = [later - earlier for earlier, later in itertools.pairwise(seen)]
     assert steps == [steps[0]] * 3
     assert steps[0] <= 5
 
 
 def test_a_model_that_is_gone_is_named(facts: Warehouse) -> None:
     with pytest.raises(
-        PredictionAssetsError, match="model 0a1b is not in predictions.points_models any more"
+        PredictionAssetsError, match=r"model 0a1b is not in predictions\.points_models any more"
     ):
         load_model(facts, "0a1b")
 
