@@ -1,7 +1,7 @@
 """Past slates forecast again, point-in-time, through the code that forecasts tonight's.
 
 A slate costs the same wherever it stands in the season: its roster, features, lines and results are one query
-each, and models are trained ahead, at the first of each month. What doesn't belong here: measures
+each, and models are trained ahead, at the first of each quarter. What doesn't belong here: measures
 (:mod:`.forecasting.grading`) and printing. Nothing of Dagster's; no part is staged and nothing is announced.
 """
 
@@ -49,7 +49,7 @@ class BacktestOptions:
         model_history_days: days of game logs that a model is trained on.
         history_days: days of game logs that the systems are fitted on where no model is trained.
         threshold: edge that a recommendation needs.
-        train: train a model for each month; without, the systems are fitted on each slate's own history.
+        train: train a model for each quarter; without, the systems are fitted on each slate's own history.
     """
 
     model_history_days: int
@@ -103,7 +103,7 @@ def run_backtest(
     Args:
         write: store the grades, with the origin ``backtest``.
         now: tells the time that is stored with them.
-        on_model: called before the model of a month is trained or found.
+        on_model: called before the model of a quarter is trained or found.
     """
     models: dict[tuple[str, date], str] = {}
     for league, slate in slates_between(warehouse, since, until):
@@ -112,7 +112,7 @@ def run_backtest(
             continue
         model = ""
         if options.train:
-            cutoff = slate.replace(day=1)
+            cutoff = quarter(slate)
             if (league, cutoff) not in models:
                 on_model(league, cutoff)
                 row, _ = train_model(warehouse, league, cutoff, options.model_history_days)
@@ -124,6 +124,11 @@ def run_backtest(
                 warehouse, slate, done.grades, origin=BACKTEST, league=league, now=now(), model_id=model
             )
         yield done
+
+
+def quarter(slate: date) -> date:
+    """Return the first day of the slate's quarter, the cut-off of its model; one for each month costs twice as much."""
+    return slate.replace(month=(slate.month - 1) // 3 * 3 + 1, day=1)
 
 
 def grade_slate(

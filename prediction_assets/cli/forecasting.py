@@ -82,7 +82,7 @@ def backtest(
     train: Annotated[
         bool,
         typer.Option(
-            "--train/--no-train", help="with a model for each month, or fitted on each slate's own history"
+            "--train/--no-train", help="with a model for each quarter, or fitted on each slate's own history"
         ),
     ] = True,
     as_json: JsonOption = False,

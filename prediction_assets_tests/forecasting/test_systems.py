@@ -168,7 +168,7 @@ def test_histories_without_variation_give_sound_forecasts(league_snapshot: Snaps
         assert_sound(forecast(players, constant), players.num_rows)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(weak=st.floats(0.5, 1.6), weaker=st.floats(0.5, 1.6))
 def test_a_weaker_defence_never_lowers_a_forecast(
     league_snapshot: Snapshot, fitted: Systems, weak: float, weaker: float
@@ -205,7 +205,7 @@ def playing(system: Any, factor: float) -> Any:
     return system
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(few=st.floats(0.2, 2.0), more=st.floats(0.2, 2.0))
 def test_more_minutes_never_lower_a_forecast(
     league_snapshot: Snapshot, fitted: Systems, few: float, more: float

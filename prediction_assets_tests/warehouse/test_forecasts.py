@@ -26,6 +26,8 @@ from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
 from prediction_assets_tests.forecasting.conftest import LEAGUE, game_log, made_up_league
 
+pytestmark = pytest.mark.slow
+
 CUTOFF = date(2025, 12, 1)
 FIRST, LAST = date(2025, 12, 2), date(2025, 12, 8)
 OPTIONS = BacktestOptions(model_history_days=700, history_days=700, threshold=0.05)
