@@ -20,11 +20,11 @@ from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.fan_out import Circuit, Overdue, fan_out
-from prediction_assets.forecasting.lines import MarketLine, choose_market_lines
 from prediction_assets.keys import parse_slate, player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
 from prediction_assets.skipping import reasons_to_skip
+from prediction_assets.slate_forecast import forecast_players, market_lines
 from prediction_assets.staging import part_rows
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import PartRef, Warehouse
@@ -196,13 +196,15 @@ def _forecast(
         raise PredictionAssetsError(
             f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
         )
-    from prediction_assets.forecasting.predictions import (
-        predict_slate,  # scikit-learn takes seconds to import
-    )
-
     snapshot = port.snapshots.read(batch.slate, progress.feature_snapshot, [p.player_id for p in players])
-    market = _market(port, progress)
-    forecasts = predict_slate(snapshot.players, snapshot.history, market, threshold=settings.pass_threshold)
+    forecasts = forecast_players(
+        port,
+        snapshot.players,
+        snapshot.history,
+        market_lines(port, batch.league, parse_slate(batch.slate)),
+        threshold=settings.pass_threshold,
+        market_aware=settings.market_aware,
+    )
     return part_rows(forecasts, batch, snapshot.snapshot_id)
 
 
@@ -217,14 +219,6 @@ def _skipped(
         injuries=port.query(sql.NEWEST_INJURY_REPORT, {"slate": slate, "league": league}).to_pylist(),
         with_features=parts.keys(),
     )
-
-
-def _market(port: Warehouse, progress: Progress) -> dict[int, MarketLine]:
-    offers = port.query(
-        sql.MARKET_OFFERS,
-        {"slate": parse_slate(progress.batch.slate), "league": progress.batch.league},
-    )
-    return choose_market_lines(offers)
 
 
 def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:
