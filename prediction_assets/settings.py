@@ -74,6 +74,17 @@ class Settings(LogSettings):
     history_days: Annotated[
         int, Field(ge=30, description="days of game logs before the slate that the systems are fitted on")
     ] = 730
+    model_history_days: Annotated[
+        int, Field(ge=30, description="days of game logs that points_model is trained on")
+    ] = 1460
+    model_cron: Annotated[str, Field(description="when the schedule trains points_model")] = "0 4 * * 1"
+    market_aware: Annotated[
+        bool,
+        Field(description="publish the sixth system, market_aware, which knows the line: 30 rows a player"),
+    ] = False
+    grade_bias_limit: Annotated[
+        float, Field(gt=0, description="points of bias over ten slates beyond which a grade warns")
+    ] = 1.5
     pass_threshold: Annotated[
         float,
         Field(ge=0, lt=0.5, description="probability above one half that an OVER or UNDER needs"),

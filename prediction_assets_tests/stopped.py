@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 300.0
 
 _PREAMBLE = """
 import sys

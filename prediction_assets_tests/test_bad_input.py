@@ -26,7 +26,7 @@ from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import Receipt, WarehouseUnreadable
 from prediction_assets.warehouse.tables import RECEIPTS
-from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.warehouse.by_hand import by_hand
 
 

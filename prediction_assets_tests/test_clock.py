@@ -20,7 +20,7 @@ from prediction_assets.sensors.requests import (
     request,
 )
 from prediction_assets.warehouse.port import MergeCounts, PartRef, Receipt, later_than
-from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
+from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of, staged
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
@@ -87,6 +87,7 @@ def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clo
     outcome = request(instance, WORK, 1, datetime.now(UTC) + clock_jumps)
     assert isinstance(outcome, Rest)
     assert outcome.gave_up
+    assert "mend the cause" in outcome.reason
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ ROWS = "SELECT player_id, system, line, content_hash, is_active FROM predictions
 PATIENCE_SECONDS = 900
 
 
-def until(condition: Callable[[], bool], what: str, log: Path) -> None:
+def until(condition: Callable[[], bool], what: str, log: Path, look_every: float = 0.5) -> None:
     """Wait for a condition, at the most so long."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     pause = threading.Event()
@@ -33,7 +33,7 @@ def until(condition: Callable[[], bool], what: str, log: Path) -> None:
             pytest.fail(
                 f"{what}: not within {PATIENCE_SECONDS} s; the daemon said:\n{log.read_text()[-4000:]}"
             )
-        pause.wait(0.5)
+        pause.wait(look_every)
 
 
 @contextmanager

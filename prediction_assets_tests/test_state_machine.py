@@ -47,7 +47,7 @@ from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import NoPartsStaged, PartMismatch, PartRef, Receipt, Warehouse
 from prediction_assets.warehouse.tables import RECEIPTS
-from prediction_assets_tests.conftest import NOW, player, rows_of
+from prediction_assets_tests.made_up import NOW, player, rows_of
 from prediction_assets_tests.warehouse.bigquery_emulator import emulator_client
 from prediction_assets_tests.warehouse.by_hand import by_hand
 from prediction_assets_tests.warehouse.conftest import bigquery_endpoint
@@ -380,7 +380,11 @@ class SlateMachine(RuleBasedStateMachine):
             warehouse.crash_in_merge = False
         if receipt is None:
             assert refusal is (None if isinstance(expected, Merged) else expected)
-            self._compare_table()
+            if refusal not in (
+                NoPartsStaged,
+                TooFewStaged,
+            ):  # those are refused before the warehouse is asked
+                self._compare_table()
             return
         assert isinstance(expected, Merged), "merged what should have been refused"
         if expected not in self.model.receipts:
@@ -505,11 +509,8 @@ class SlateMachine(RuleBasedStateMachine):
 
     @rule()
     def replay(self) -> None:
-        """Do what the sensors would have done until the slate rests, then everything once more."""
+        """Do what the sensors would have done until the slate rests."""
         self._until_it_rests()
-        before = self._durable()
-        self._until_it_rests()
-        assert self._durable() == before, "a replayed step did something"
 
     def _until_it_rests(self) -> None:
         for slug in sorted(self.model.expected - self.model.outcomes.keys()):
@@ -544,7 +545,10 @@ class SlateMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "model"):
             return
-        self.replay()
+        self._until_it_rests()
+        before = self._durable()
+        self._until_it_rests()
+        assert self._durable() == before, "a replayed step did something"
         for slug, part_id in self.ports.warehouse.parts.staged(self.slate).items():
             self.ports.warehouse.parts.drop(self.slate, slug, part_id)
 
@@ -589,5 +593,5 @@ def test_any_slate_on_bigquery_is_as_the_model_says(bigquery_endpoint, tmp_path)
     client = emulator_client(bigquery_endpoint, f"test-{uuid.uuid4().hex[:12]}")
     warehouse = StoppingBigQuery(client, dataset_prefix="t_", retry_seconds=10.0)
     with dg.DagsterInstance.ephemeral() as instance:
-        run(Ports.of(warehouse, tmp_path, instance), steps=10)
+        run(Ports.of(warehouse, tmp_path, instance), steps=6)
     client.close()

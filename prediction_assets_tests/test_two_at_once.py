@@ -6,6 +6,7 @@ a lock frees it, because the kernel, SQLite and BigQuery let go of what a dead p
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import WarehouseBusy
-from prediction_assets_tests.conftest import SLATE, batch, player, rows_of, staged
+from prediction_assets_tests.made_up import SLATE, batch, player, rows_of, staged
 from prediction_assets_tests.stopped import running
 from prediction_assets_tests.warehouse.conftest import bigquery_client, bigquery_endpoint, open_bigquery
 
@@ -36,7 +37,7 @@ from prediction_assets.consolidation import plan
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import WarehouseBusy
-from prediction_assets_tests.conftest import SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
 
 home, patience = Path(sys.argv[1]), float(sys.argv[2])
 
@@ -103,7 +104,7 @@ with transaction(home / "state.sqlite", _SCHEMA) as connection:
 class Home:
     """A home with a batch of two players, as another process sees it too."""
 
-    def __init__(self, folder: Path, patience: float = 120.0) -> None:
+    def __init__(self, folder: Path, patience: float = 600.0) -> None:
         self.folder = folder
         self.patience = patience
         self.state = SqliteBatchState(folder / "state.sqlite")
@@ -142,11 +143,10 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_a_second_consolidation_of_the_same_slate_waits_and_finds_the_receipt(home):
-    with (
-        running(CONSOLIDATING, home.folder, 120) as first,
-        running(CONSOLIDATING_AFTER_A_LOOK, home.folder, 120) as second,
-    ):
-        second.until("decided")
+    with ExitStack() as stack:
+        second = stack.enter_context(running(CONSOLIDATING_AFTER_A_LOOK, home.folder, 600))
+        second.until("decided")  # its look at the receipts would wait for the first one's merge
+        first = stack.enter_context(running(CONSOLIDATING, home.folder, 600))
         first.until("before the commit")
         second.go_on()  # it is at the lock from here on, or about to be
         first.go_on()
@@ -159,7 +159,7 @@ def test_a_second_consolidation_of_the_same_slate_waits_and_finds_the_receipt(ho
 
 
 def test_a_consolidation_that_may_not_wait_as_long_is_refused_clearly_and_works_when_retried(home):
-    with running(CONSOLIDATING, home.folder, 120) as holder:
+    with running(CONSOLIDATING, home.folder, 600) as holder:
         holder.until("before the commit")
         with pytest.raises(WarehouseBusy, match=r"warehouse\.lock: another process has held this lock"):
             home.consolidate(patience=0.1)
@@ -171,11 +171,11 @@ def test_a_consolidation_that_may_not_wait_as_long_is_refused_clearly_and_works_
 
 
 def test_two_consolidations_that_were_decided_on_different_outcomes_follow_one_another(home):
-    with running(CONSOLIDATING, home.folder, 120) as first:
+    with running(CONSOLIDATING, home.folder, 600) as first:
         first.until("before the commit")
         home.stage(1, 22.0, minutes=5)
         with running(HOME + "say(0); warehouse = opened(); say(warehouse.merge(decided(warehouse)).revision)",
-                     home.folder, 120) as second:  # fmt: skip
+                     home.folder, 600) as second:  # fmt: skip
             assert second.said() == "0"
             first.go_on()
             first.said()
@@ -187,7 +187,7 @@ def test_two_consolidations_that_were_decided_on_different_outcomes_follow_one_a
 
 
 def test_a_player_staged_again_during_the_merge_survives_cleanup_and_is_merged_by_the_next_one(home):
-    with running(CONSOLIDATING, home.folder, 120) as merging:
+    with running(CONSOLIDATING, home.folder, 600) as merging:
         merging.until("before the commit")
         again = home.stage(1, 22.0, minutes=5)  # staging never waits for the warehouse
         merging.go_on()
@@ -205,7 +205,7 @@ def test_a_player_staged_again_during_the_merge_survives_cleanup_and_is_merged_b
 def test_a_player_staged_again_between_the_decision_and_the_merge_is_refused_and_the_next_one_merges_him(
     home,
 ):
-    with running(CONSOLIDATING_AFTER_A_LOOK, home.folder, 120) as merging:
+    with running(CONSOLIDATING_AFTER_A_LOOK, home.folder, 600) as merging:
         merging.until("decided")
         home.stage(1, 22.0, minutes=5)
         merging.go_on()
@@ -218,7 +218,7 @@ def test_a_player_staged_again_between_the_decision_and_the_merge_is_refused_and
 
 def test_cleanup_beside_a_write_of_the_same_player_never_drops_the_new_part(home):
     home.consolidate()
-    with running(HOLDING_THE_SLATE, home.folder, 120) as holder:
+    with running(HOLDING_THE_SLATE, home.folder, 600) as holder:
         holder.until("holding the slate")
         with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
             release(home.opened(0.1), SLATE)
@@ -234,7 +234,7 @@ def test_cleanup_beside_a_write_of_the_same_player_never_drops_the_new_part(home
 
 
 def test_a_reader_waits_for_a_writer_and_sees_all_of_its_merge(home):
-    with running(CONSOLIDATING, home.folder, 120) as writer, running(READING, home.folder, 120) as reader:
+    with running(CONSOLIDATING, home.folder, 600) as writer, running(READING, home.folder, 600) as reader:
         reader.until("ready")
         writer.until("before the commit")
         reader.go_on()
@@ -246,7 +246,7 @@ def test_a_reader_waits_for_a_writer_and_sees_all_of_its_merge(home):
 
 
 def test_a_writer_waits_for_readers_who_read_side_by_side(home):
-    with running(HOLDING_A_READ, home.folder, 120) as reader, running(READING, home.folder, 120) as other:
+    with running(HOLDING_A_READ, home.folder, 600) as reader, running(READING, home.folder, 600) as other:
         reader.until("reading")
         other.until("ready")
         other.go_on()
@@ -269,7 +269,7 @@ def test_a_writer_waits_for_readers_who_read_side_by_side(home):
     ids=["warehouse for writing", "warehouse for reading", "slate", "state file"],
 )
 def test_a_killed_holder_frees_what_it_held_and_leaves_nothing_half_done(home, code, stops):
-    with running(code, home.folder, 120) as holder:
+    with running(code, home.folder, 600) as holder:
         holder.until(stops)
         holder.kill()
     progress = home.state.progress(SLATE)
@@ -288,7 +288,7 @@ from pathlib import Path
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.consolidation import plan
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets_tests.conftest import SLATE
+from prediction_assets_tests.made_up import SLATE
 from prediction_assets_tests.warehouse.bigquery_emulator import emulator_client
 
 client = emulator_client(sys.argv[1], sys.argv[2])

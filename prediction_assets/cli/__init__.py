@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from prediction_assets import __version__
-from prediction_assets.cli import alerts, dead_letters, dev, gcp, maintenance, repair, slates
+from prediction_assets.cli import alerts, dead_letters, dev, forecasting, gcp, maintenance, repair, slates
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.logs import configure_logging
@@ -36,6 +36,9 @@ _COMMANDS = (
     repair.republish,
     repair.release,
     maintenance.prune,
+    forecasting.train,
+    forecasting.grade,
+    forecasting.backtest,
     dev.dev,
 )
 for command in _COMMANDS:

@@ -17,7 +17,7 @@ from prediction_assets.warehouse.port import (
     WarehouseUnreadable,
 )
 from prediction_assets.warehouse.tables import RECEIPTS, TABLES
-from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.warehouse.by_hand import by_hand
 
 WHOLE_TABLE = (

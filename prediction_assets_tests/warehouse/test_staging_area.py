@@ -10,14 +10,14 @@ from prediction_assets.consolidation import lost_parts, plan
 from prediction_assets.fan_in import release
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.port import PartMismatch, Warehouse
-from prediction_assets_tests.conftest import SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.stopped import running
 
 WRITING = """
 import pyarrow.parquet as pq
 from pathlib import Path
 from prediction_assets.warehouse.parquet import ParquetParts
-from prediction_assets_tests.conftest import SLATE, player, rows_of
+from prediction_assets_tests.made_up import SLATE, player, rows_of
 
 write_table = pq.write_table
 
