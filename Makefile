@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
 
-.PHONY: help run dev test test-fast lint format lock emulators bench clean
+.PHONY: help run dev test test-fast fuzz lint format lock emulators bench clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ test: $(VENV)/.dev  ## the whole test-suite, in parallel
 
 test-fast: $(VENV)/.dev  ## what runs in seconds
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow"
+
+fuzz: $(VENV)/.dev  ## 5,000 random sequences of steps, faults and repeats on each warehouse; takes hours
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile fuzz prediction_assets_tests/test_state_machine.py
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .

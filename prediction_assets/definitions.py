@@ -21,8 +21,10 @@ from prediction_assets.assets.staging_cleanup import staging_cleanup
 from prediction_assets.checks import predictions_checks
 from prediction_assets.jobs import JOBS
 from prediction_assets.profiles import build_resources
-from prediction_assets.schedules import daily_roster
+from prediction_assets.pruning import prune_job
+from prediction_assets.schedules import daily_prune, daily_roster
 from prediction_assets.sensors.automation import build_sensors
+from prediction_assets.sensors.gaps import gap_sensor
 from prediction_assets.settings import Settings, load_settings
 
 ASSETS = [
@@ -56,9 +58,9 @@ def build_defs(
     return dg.Definitions(
         assets=[_for_profile(asset, settings) for asset in ASSETS],
         asset_checks=[predictions_checks],
-        jobs=JOBS,
-        schedules=[daily_roster(settings)],
-        sensors=build_sensors(settings),
+        jobs=[*JOBS, prune_job],
+        schedules=[daily_roster(settings), daily_prune(settings)],
+        sensors=[*build_sensors(settings), gap_sensor(settings)],
         resources={**build_resources(settings), **(resources or {})},
         # Steps are short and few: a process per step would spend its time importing.
         executor=dg.in_process_executor,

@@ -6,12 +6,18 @@ https://docs.dagster.io/guides/build/jobs
 import dagster as dg
 
 SLATE_TAG = "slate"
+BATCH_TAG = "batch"
 REQUEST_TAG = "prediction_assets/request"
 """Names the work that a sensor asked a run for, so that attempts can be counted."""
+
+WHOLE_RETRIES = {"dagster/retry_strategy": "ALL_STEPS"}
+"""A run whose worker was killed starts from its first step: resumed behind ``predictions``, it would evaluate
+checks without a materialization of its own."""
 
 ingest_job = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets("game_logs", "schedule", "prop_lines", "injury_reports"),
+    tags=WHOLE_RETRIES,
     description="Ingest game logs, schedule, prop lines and injury reports. Safe to repeat: the same file "
     "changes nothing.",
 )
@@ -19,36 +25,42 @@ ingest_job = dg.define_asset_job(
 roster_job = dg.define_asset_job(
     "roster",
     selection=dg.AssetSelection.assets("slate_roster"),
+    tags=WHOLE_RETRIES,
     description="Open tonight's batch. The sensors carry it from here to the completion.",
 )
 
 features_job = dg.define_asset_job(
     "features",
     selection=dg.AssetSelection.assets("player_features"),
+    tags=WHOLE_RETRIES,
     description="Pin a slate's point-in-time features.",
 )
 
 staging_job = dg.define_asset_job(
     "staging",
     selection=dg.AssetSelection.assets("staged_predictions"),
+    tags=WHOLE_RETRIES,
     description="Stage a range of one slate's players.",
 )
 
 consolidation_job = dg.define_asset_job(
     "consolidation",
     selection=dg.AssetSelection.assets("predictions", "staging_cleanup"),
+    tags=WHOLE_RETRIES,
     description="Merge a slate's parts, check the result, then drop the merged parts.",
 )
 
 completion_job = dg.define_asset_job(
     "completion",
     selection=dg.AssetSelection.assets("phase5_completion"),
+    tags=WHOLE_RETRIES,
     description="Announce a checked consolidation to phase 6, once.",
 )
 
 dead_letters_job = dg.define_asset_job(
     "list_dead_letters",
     selection=dg.AssetSelection.assets("dead_letters"),
+    tags=WHOLE_RETRIES,
     description="Show the open dead letters as they are now.",
 )
 

@@ -38,6 +38,15 @@ def parse_slate(text: str) -> date:
     raise BadInput("slate", f"{text!r} is not a date", hint="write it as YYYY-MM-DD, for example 2026-01-02")
 
 
+def is_slate(text: str) -> bool:
+    """Return whether a text is a slate key."""
+    try:
+        parse_slate(text)
+    except BadInput:
+        return False
+    return True
+
+
 def slate_key(day: date) -> str:
     """Return the partition key of a slate: the games' date in America/New_York, ISO 8601."""
     return day.isoformat()

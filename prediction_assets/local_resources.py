@@ -13,6 +13,9 @@ from prediction_assets.settings import Settings
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 
+_SENSOR_LOCK_TIMEOUT_SECONDS = 5.0
+"""Dagster ends a sensor's tick after 60 s, and calls it failed; busy is a reason to skip."""
+
 
 class DuckDBWarehouseResource(WarehouseResource):
     """Facts and predictions in one DuckDB file, parts and features as Parquet files beside it."""
@@ -25,11 +28,19 @@ class DuckDBWarehouseResource(WarehouseResource):
     @property
     def port(self) -> DuckDBWarehouse:
         """The warehouse."""
+        return self._port(self.lock_timeout_seconds)
+
+    @property
+    def impatient(self) -> DuckDBWarehouse:
+        """The warehouse for a caller that comes again soon, such as a sensor: it waits seconds for others."""
+        return self._port(min(self.lock_timeout_seconds, _SENSOR_LOCK_TIMEOUT_SECONDS))
+
+    def _port(self, lock_timeout_seconds: float) -> DuckDBWarehouse:
         return DuckDBWarehouse(
             Path(self.database),
-            ParquetParts(Path(self.staging), self.lock_timeout_seconds),
+            ParquetParts(Path(self.staging), lock_timeout_seconds),
             ParquetSnapshots(Path(self.features)),
-            self.lock_timeout_seconds,
+            lock_timeout_seconds,
         )
 
 

@@ -20,6 +20,27 @@ RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 
+_PAGE = 1000
+
+
+def registered_keys(instance: dg.DagsterInstance, wanted: Collection[str]) -> list[str]:
+    """Return the registered slate players from the newest back to the oldest wanted one, in registration order.
+
+    A sensor asks for tonight's keys every few seconds, and they are among the last of possibly 100,000.
+    """
+    missing, newest_first, cursor = set(wanted), list[str](), None
+    while missing:
+        page = instance.get_paginated_dynamic_partitions(
+            SLATE_PLAYERS.name or "", limit=_PAGE, ascending=False, cursor=cursor
+        )
+        newest_first.extend(page.results)
+        missing.difference_update(page.results)
+        cursor = page.cursor
+        if not page.has_more:
+            break
+    return newest_first[::-1]
+
+
 def ranges(registered: Sequence[str], wanted: Collection[str], size: int) -> list[tuple[str, str]]:
     """Return the fewest ``(first, last)`` ranges that cover the wanted keys and no others.
 
@@ -28,7 +49,8 @@ def ranges(registered: Sequence[str], wanted: Collection[str], size: int) -> lis
     These are built by position instead.
 
     Args:
-        registered: every key of the partitions definition, in registration order.
+        registered: keys of the partitions definition, in registration order and without gaps between the
+            wanted ones; see :func:`registered_keys`.
         wanted: the keys to cover; each must be registered.
         size: the most keys in a range.
 

@@ -32,6 +32,11 @@ class WarehouseResource(dg.ConfigurableResource, ABC):
     def port(self) -> Warehouse:
         """The warehouse."""
 
+    @property
+    def impatient(self) -> Warehouse:
+        """The warehouse for a caller that comes again soon, such as a sensor: it waits seconds for others."""
+        return self.port
+
 
 class BatchStateResource(dg.ConfigurableResource, ABC):
     """Who is expected on a slate, what became of each, and the dead letters of those who failed."""
@@ -98,6 +103,7 @@ class SettingsResource(dg.ConfigurableResource):
     history_days: int = Field(description="days of game logs that the systems are fitted on")
     pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
     staging_threads: int = Field(description="parts written at the same time")
+    keep_partitions_days: int = Field(description="days after a slate until its partition keys are pruned")
 
     def now(self) -> datetime:
         """Return the current time; a test replaces it."""

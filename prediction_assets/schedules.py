@@ -1,4 +1,4 @@
-"""The daily schedule: every morning it asks for tonight's roster.
+"""The schedules: every morning tonight's roster is asked for, every night old partition keys are pruned.
 
 https://docs.dagster.io/guides/automate/schedules
 """
@@ -8,7 +8,23 @@ import dagster as dg
 from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.jobs import SLATE_TAG, roster_job
 from prediction_assets.keys import slate_key
+from prediction_assets.pruning import prune_job
 from prediction_assets.settings import Settings
+
+PRUNE_CRON = "30 4 * * *"
+"""Between the last game of an evening and the morning's roster."""
+
+
+def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule of the pruning, running by default."""
+    return dg.ScheduleDefinition(
+        name="daily_prune",
+        job=prune_job,
+        cron_schedule=PRUNE_CRON,
+        execution_timezone=settings.roster_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Every night: delete a slice of the partition keys of old slates.",
+    )
 
 
 def daily_roster(settings: Settings) -> dg.ScheduleDefinition:

@@ -98,6 +98,18 @@ class Settings(BaseSettings):
     sensor_lookback_days: Annotated[
         int, Field(ge=1, description="sensors look after batches that were opened within these days")
     ] = 3
+    keep_partitions_days: Annotated[
+        int, Field(ge=2, description="days after a slate until its partition keys are pruned")
+    ] = 400
+    gap_interval_seconds: Annotated[
+        int, Field(ge=1, description="seconds between two ticks of the gap sensor")
+    ] = 600
+    gap_requests_per_tick: Annotated[
+        int, Field(ge=1, le=50, description="gaps that one tick of the gap sensor asks to close")
+    ] = 3
+    gap_attempts: Annotated[
+        int, Field(ge=0, le=20, description="times that a gap is asked to be closed before it is yours")
+    ] = 4
 
     gcp_project: Annotated[
         str | None, Field(description="project of BigQuery, Firestore and Pub/Sub; needed by the gcp profile")

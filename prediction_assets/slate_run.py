@@ -29,7 +29,8 @@ from prediction_assets.jobs import (
 )
 from prediction_assets.keys import player_key
 from prediction_assets.messaging.port import OutboxEntry
-from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, SLATE_PLAYERS, ranges
+from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges, registered_keys
+from prediction_assets.pruning import Slice, delete, next_slice
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Consolidation, Receipt, Warehouse
@@ -147,7 +148,7 @@ class SlateRun:
         """Stage the slate's expected players, or these; False when a player failed."""
         progress = self._open_progress(slate)
         wanted = [player_key(slate, slug) for slug in slugs or [p.slug for p in progress.batch.expected]]
-        registered = self._instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
+        registered = registered_keys(self._instance, wanted)
         done = True
         for first, last in ranges(registered, wanted, self._settings.players_per_run):
             tags = {SLATE_TAG: slate, RANGE_START_TAG: first, RANGE_END_TAG: last}
@@ -229,6 +230,15 @@ class SlateRun:
         if progress is None:
             raise BatchNotOpen(f"slate {slate}: no batch is open; open it with the roster first")
         return progress
+
+    def prune(self, *, dry_run: bool = False) -> Slice:
+        """Delete one slice of the partition keys of old slates and return it, or only return it."""
+        port, state = self.warehouse, self._resources["batch_state"].port
+        keep_days = self._settings.keep_partitions_days
+        chosen = next_slice(self._instance, port, state, self.now(), keep_days)
+        if not dry_run:
+            delete(self._instance, chosen)
+        return chosen
 
     def whole(
         self,

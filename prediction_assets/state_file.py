@@ -42,7 +42,7 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         if connection is not None:
             connection.close()
         raise StateUnreadable(
-            f"{path}: {error}; nothing was changed. Check that this user may write there, "
+            f"{path}: {error}; nothing was changed. See that the disk has room and this user may write there, "
             "or restore the file from a backup"
         ) from error
     return connection

@@ -66,7 +66,13 @@ def test_the_automation_runs_by_default(definitions):
     repository = definitions.get_repository_def()
     assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
     assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
-    assert len(repository.sensor_defs) == 4
+    assert len(repository.sensor_defs) == 5
+
+
+def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):
+    jobs = [job for job in definitions.get_repository_def().get_all_jobs() if not job.name.startswith("__")]
+    strategies = {job.name: job.run_tags.get("dagster/retry_strategy") for job in jobs}
+    assert strategies == dict.fromkeys(strategies, "ALL_STEPS")
 
 
 def test_only_the_warning_check_does_not_block(definitions):

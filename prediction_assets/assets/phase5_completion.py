@@ -9,11 +9,9 @@ from pydantic import Field
 
 from prediction_assets.assets.describing import OWNERS, PUBLISHING, is_simulated
 from prediction_assets.checks import CHECK_KEYS
-from prediction_assets.crash_points import reached
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.gates import Gate, verdict_on_receipt
-from prediction_assets.messaging.message import completion_message, event_id
-from prediction_assets.messaging.port import OutboxEntry
+from prediction_assets.messaging.announcing import announce
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import MessagingResource, SettingsResource, WarehouseResource
 from prediction_assets.warehouse.port import Receipt, Warehouse
@@ -82,24 +80,14 @@ def phase5_completion(
     slate = context.partition_key
     receipt = _receipt(warehouse.port, slate, config.receipt_id)
     _require_checks(context, receipt)
-    outbox = messaging.outbox
-    entry = outbox.enqueue(
-        OutboxEntry(
-            event_id=event_id(receipt),
-            slate=slate,
-            receipt_id=receipt.receipt_id,
-            message=completion_message(
-                receipt, output_table=warehouse.port.output_table, published_at=settings.now()
-            ),
-        )
+    entry, published_before = announce(
+        receipt,
+        messaging.outbox,
+        messaging.publisher,
+        output_table=warehouse.port.output_table,
+        now=settings.now,
+        redeliver=config.redeliver,
     )
-    reached("outbox_written")
-    published_before = entry.message_id is not None
-    if config.redeliver or not published_before:
-        message_id = messaging.publisher.publish(entry.message)
-        reached("published")
-        entry = outbox.mark_published(entry.event_id, message_id, settings.now())
-        reached("publish_recorded")
     context.log.info(
         "slate %s: completion %s %s as %s",
         slate, entry.event_id, _what_happened(published_before, config.redeliver), entry.message_id,

@@ -43,6 +43,10 @@ class NotSettled(PredictionAssetsError):
     """A consolidation was asked for while players are still being staged, before the deadline."""
 
 
+class DeadlinePassed(PredictionAssetsError):
+    """A player had no outcome when his slate was consolidated at its deadline; his dead letter says so."""
+
+
 class PredictionsConfig(dg.Config):
     """How to consolidate."""
 
@@ -167,7 +171,7 @@ def _overdue(progress: Progress, run_id: str, now: datetime) -> list[Failure]:
             slate=progress.batch.slate,
             player_slug=player.slug,
             run_id=run_id,
-            error_class="DeadlinePassed",
+            error_class=DeadlinePassed.__name__,
             message=f"no outcome by the deadline, {progress.batch.deadline.isoformat(timespec='seconds')}",
             traceback_digest="",
             attempts=0,

@@ -133,7 +133,7 @@ def staged_predictions(
             players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
         ):
             if isinstance(done, Overdue):
-                done = fail(player, TimeoutError(f"his part was not written within {done.seconds:g} s"), 1)
+                done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
             settled.append(done)
             log_event(_event(done))
     failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
@@ -155,6 +155,10 @@ def staged_predictions(
         )
     # The players' own events are logged; a result for the whole range would add a second one to each.
     yield from ()
+
+
+class PartOverdue(PredictionAssetsError):
+    """A player's part took longer than its time and was given up on."""
 
 
 class CircuitOpen(PredictionAssetsError):

@@ -4,9 +4,10 @@ import dagster as dg
 
 from prediction_assets.assets.describing import FAN_IN, OWNERS
 from prediction_assets.checks import CHECK_KEYS
-from prediction_assets.consolidation import dealt_with, releasable_parts
+from prediction_assets.consolidation import dealt_with
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Closing
+from prediction_assets.fan_in import release
 from prediction_assets.gates import Gate, verdict_on_receipt
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import BatchStateResource, WarehouseResource
@@ -30,26 +31,27 @@ def staging_cleanup(
     killed run it drops what that run left. Materialized alone, it releases parts that are merged, and ends the
     consolidation only if its checks passed. Dead letters of players whose rows are in are closed.
     """
-    slate, port = context.partition_key, warehouse.port
-    receipts = port.receipts(slate)
-    staged = port.parts.staged(slate)
-    dropped = []
-    for slug, part_id in releasable_parts(staged, receipts).items():
-        if port.parts.drop(slate, slug, part_id):
-            dropped.append(slug)
-            reached("part_dropped")
+    slate = context.partition_key
+    done = release(warehouse.port, slate)
     closed = 0
-    if receipts and _is_checked(context, receipts[-1]):
-        closed = _end_consolidation(batch_state, slate, receipts)
-    kept = sorted(staged.keys() - set(dropped))
+    if done.receipts and _is_checked(context, done.receipts[-1]):
+        closed = _end_consolidation(batch_state, slate, done.receipts)
     context.log.info(
-        "slate %s: %d parts dropped, %d kept, %d dead letters closed", slate, len(dropped), len(kept), closed
-    )
+        "slate %s: %d parts dropped, %d kept, %d dead letters closed",
+        slate, len(done.dropped), len(done.kept), closed,
+    )  # fmt: skip
+    if done.strays:
+        context.log.warning(
+            "slate %s: %d names in staging are no parts and were left alone: %s",
+            slate, len(done.strays), ", ".join(done.strays[:10]),
+        )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
-            "parts_dropped": len(dropped),
-            "parts_kept": len(kept),
-            "kept_players": kept[:50],
+            "parts_dropped": len(done.dropped),
+            "parts_kept": len(done.kept),
+            "kept_players": list(done.kept[:50]),
+            "left_by_killed_writes": done.swept,
+            "strays": list(done.strays[:50]),
             "dead_letters_closed": closed,
         }
     )

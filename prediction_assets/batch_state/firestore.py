@@ -28,6 +28,7 @@ from prediction_assets.batch_state.port import (
     ExpectedPlayer,
     Outcome,
     Progress,
+    unaltered,
 )
 from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id, moment
 from prediction_assets.state_file import StateUnreadable
@@ -169,7 +170,9 @@ class FirestoreBatchState:
                 batch=opened,
                 completions=completions,
                 feature_snapshot=batch.get("feature_snapshot"),
-                receipt=self._receipt(receipt, as_of) if receipt.exists else None,
+                receipt=unaltered(self._receipt(receipt, as_of), f"Firestore {newest.path}")
+                if receipt.exists
+                else None,
             )
 
     def recent_slates(self, since: datetime) -> Sequence[str]:

@@ -7,6 +7,7 @@ made from :class:`Progress` in :mod:`prediction_assets.consolidation`, never her
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,8 @@ from typing import Protocol
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.warehouse.port import PartRef, Receipt
+
+_logger = logging.getLogger(__name__)
 
 
 class BatchConflict(PredictionAssetsError):
@@ -119,6 +122,21 @@ class Progress:
     def unsettled(self) -> tuple[str, ...]:
         """Slugs of the expected players without an outcome, sorted."""
         return tuple(p.slug for p in self.batch.expected if p.slug not in self.completions)
+
+
+def unaltered(mirrored: Receipt, where: str) -> Receipt | None:
+    """Return a mirrored receipt, or None when it was edited by hand.
+
+    It is only a copy: without it the slate is consolidated again, which finds the receipt in the warehouse,
+    merges nothing twice and mirrors it anew.
+    """
+    if mirrored.is_altered:
+        _logger.warning(
+            "slate %s: the copy of receipt %s in %s was edited by hand; it is ignored and mirrored again",
+            mirrored.slate, mirrored.receipt_id, where,
+        )  # fmt: skip
+        return None
+    return mirrored
 
 
 class BatchState(Protocol):

@@ -24,6 +24,7 @@ from prediction_assets.batch_state.port import (
     ExpectedPlayer,
     Outcome,
     Progress,
+    unaltered,
 )
 from prediction_assets.state_file import StateUnreadable, connect, transaction
 from prediction_assets.warehouse.port import PartRef, Receipt
@@ -142,7 +143,7 @@ class SqliteBatchState:
                 batch=batch,
                 completions={r["player_slug"]: _completion(r) for r in rows if r["player_slug"] in expected},
                 feature_snapshot=pinned.fetchone()["feature_snapshot"],
-                receipt=None if receipt is None else _receipt(receipt["receipt"]),
+                receipt=None if receipt is None else unaltered(_receipt(receipt["receipt"]), str(self._path)),
             )
 
     def recent_slates(self, since: datetime) -> Sequence[str]:

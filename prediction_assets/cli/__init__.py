@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from prediction_assets import __version__
-from prediction_assets.cli import dead_letters, dev, gcp, repair, slates
+from prediction_assets.cli import dead_letters, dev, gcp, maintenance, repair, slates
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError
 
@@ -33,6 +33,7 @@ _COMMANDS = (
     repair.consolidate,
     repair.republish,
     repair.release,
+    maintenance.prune,
     dev.dev,
 )
 for command in _COMMANDS:

@@ -24,6 +24,7 @@ SlateOption = Annotated[
 RequiredSlateOption = Annotated[
     str, typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD")
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what it would do and change nothing")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 

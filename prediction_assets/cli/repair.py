@@ -9,11 +9,9 @@ from typing import Annotated
 
 import typer
 
-from prediction_assets.cli.console import PARTIAL, RequiredSlateOption, open_slate_run
+from prediction_assets.cli.console import PARTIAL, DryRunOption, RequiredSlateOption, open_slate_run
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.keys import parse_slate
-
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what it would do and change nothing")]
 
 
 def consolidate(

@@ -21,7 +21,12 @@ from prediction_assets.warehouse import refusals
 from prediction_assets.warehouse import sql as statements
 from prediction_assets.warehouse.bigquery_errors import Misplaced, QueryRefused
 from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs, JobStatistics
-from prediction_assets.warehouse.bigquery_parts import PART_PREFIX, BigQueryParts, BigQuerySnapshots
+from prediction_assets.warehouse.bigquery_parts import (
+    INCOMING_PREFIX,
+    PART_PREFIX,
+    BigQueryParts,
+    BigQuerySnapshots,
+)
 from prediction_assets.warehouse.bigquery_tables import STAGING_DATASET, BigQueryTables, schema_fields
 from prediction_assets.warehouse.port import (
     Consolidation,
@@ -126,7 +131,9 @@ class BigQueryWarehouse:
         one partition, and a job can change 4,000 of them.
         """
         self._tables.ready()
-        incoming = self._jobs.relation(STAGING_DATASET, f"_incoming_{table.name}_{secrets.token_hex(8)}")
+        incoming = self._jobs.relation(
+            STAGING_DATASET, f"{INCOMING_PREFIX}{table.name}_{secrets.token_hex(8)}"
+        )
         required = (*table.key, *(c.name for c in table.columns if c.required))
         doing = f"storing {rows.num_rows} rows of {table.qualified_name}"
         try:

@@ -40,6 +40,9 @@ from prediction_assets.warehouse.tables import (
 )
 
 PART_PREFIX = "_staging_"
+INCOMING_PREFIX = "_incoming_"
+"""Begins the names of the tables that an upsert loads its rows into, for as long as it takes."""
+
 _PART_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)_([a-z0-9]+(?:_[a-z0-9]+)*)__([0-9a-f]{32})\Z")
 _REQUIRED = (*PREDICTIONS.key, *(c.name for c in PART_COLUMNS if c.required))
 _PART_FIELDS = tuple(schema_fields(PART_COLUMNS, _REQUIRED))
@@ -157,6 +160,22 @@ class BigQueryParts:
         """Return the slates that have parts in staging."""
         return sorted({part.slate for part in self._listed()})
 
+    def sweep(self, slate: str) -> int:
+        """Return 0: a killed load job leaves a whole table or none, and what a job needs for minutes expires."""
+        parse_slate(slate)
+        return 0
+
+    def strays(self, slate: str) -> Sequence[str]:
+        """Return the tables of the staging dataset that are no parts, whichever slate they mean."""
+        parse_slate(slate)
+        self._tables.ready()
+        with self._jobs.clear_errors("listing the tables in staging"):
+            return sorted(
+                item.table_id
+                for item in self._tables_in_staging()
+                if not _PART_TABLE.match(item.table_id) and not item.table_id.startswith(INCOMING_PREFIX)
+            )
+
     def _exists(self, slate: str, player_slug: str, part_id: str) -> bool:
         table = ".".join(self.relation(slate, player_slug, part_id))
         with self._jobs.clear_errors(f"slate {slate}: looking for the part of {player_slug}"):
@@ -184,10 +203,13 @@ class BigQueryParts:
                 key=lambda part: (part.created, part.part_id),
             )
 
-    def _all(self) -> Iterator[_Listed]:
-        for item in self._jobs.client.list_tables(
+    def _tables_in_staging(self) -> Iterable[bigquery.table.TableListItem]:
+        return self._jobs.client.list_tables(
             self._jobs.dataset(STAGING_DATASET), page_size=_LISTED_PER_PAGE, retry=self._jobs.retry
-        ):
+        )
+
+    def _all(self) -> Iterator[_Listed]:
+        for item in self._tables_in_staging():
             match = _PART_TABLE.match(item.table_id)
             if match and item.created:
                 day, slug, part_id = match.groups()

@@ -145,7 +145,13 @@ def merge_script(work: Consolidation, selects: Sequence[str], relations: Relatio
         "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
         "kept_player_ids": ("ARRAY<INT64>", [*work.staged_player_ids, *work.retained_player_ids]),
     }
-    variables = {**{name: f"v_{name}" for name in given}, **_COMPUTED, "slate": "v_game_date", "now": "v_now"}
+    variables = {
+        **{name: f"v_{name}" for name in given},
+        **_COMPUTED,
+        "slate": "v_game_date",
+        "now": "v_now",
+        "started": "v_started",
+    }
 
     def rendered(statement: str) -> str:
         return sql.render(statement, "bigquery", placed, variables)
@@ -160,7 +166,8 @@ ELSEIF v_faulty IS NOT NULL THEN
 SET v_outcome = '{FAULTY}'; SET v_detail = v_faulty;
 ELSE
 BEGIN TRANSACTION;
-SET v_now = CURRENT_TIMESTAMP();
+SET v_started = CURRENT_TIMESTAMP();
+SET v_now = ({rendered(sql.NEXT_MOMENT)});
 IF (SELECT COUNT(*) FROM {receipts} WHERE {mine}) > 0 THEN
 ROLLBACK TRANSACTION;
 SET v_outcome = '{DONE_BEFORE}';
@@ -173,7 +180,7 @@ SET v_superseded = ({rendered(sql.COUNT_SUPERSEDED)});
 IF planned.staged = planned.inserted + planned.updated + planned.unchanged
 AND planned.staged = counted.in_force AND counted.changed = planned.inserted + planned.updated THEN
 SET v_revision = ({rendered(sql.NEXT_REVISION)});
-SET v_merge_ms = ROUND(TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), v_now, MICROSECOND) / 1000, 1);
+SET v_merge_ms = ROUND(TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), v_started, MICROSECOND) / 1000, 1);
 {rendered(sql.INSERT_RECEIPT)};
 COMMIT TRANSACTION;
 SET v_outcome = '{COMMITTED}';
@@ -187,7 +194,7 @@ END IF"""
     return _script(
         *(_declare(f"v_{name}", kind, value) for name, (kind, value) in given.items()),
         "DECLARE v_outcome, v_detail, v_unpromised, v_faulty STRING",
-        "DECLARE v_now TIMESTAMP",
+        "DECLARE v_started, v_now TIMESTAMP",
         "DECLARE v_merge_ms FLOAT64",
         "DECLARE v_revision, v_superseded INT64",
         _declare_counts("planned", counts),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,13 @@ from prediction_assets.warehouse.port import (
     Upserted,
     WarehouseBusy,
     WarehouseUnreadable,
+    later_than,
 )
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS, TABLES, Table
+
+_COLUMNS_THERE = (
+    "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+)
 
 
 class DuckDBWarehouse:
@@ -70,10 +75,24 @@ class DuckDBWarehouse:
 
     @contextmanager
     def _connect(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file for one operation; creates it and its tables when it isn't there."""
-        if not write and not self._database.exists():
-            with self._connect(write=True):
-                pass
+        """Open the file for one operation; what it lacks of the declared tables is added first."""
+        with ExitStack() as stack:
+            if not write and not self._database.exists():
+                self._complete_tables()
+            connection = stack.enter_context(self._session(write=write))
+            if not write and _lacking(connection):  # an earlier version made it, or one that was killed
+                stack.close()
+                self._complete_tables()
+                connection = stack.enter_context(self._session(write=False))
+            yield connection
+
+    def _complete_tables(self) -> None:
+        with self._session(write=True):
+            pass
+
+    @contextmanager
+    def _session(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Hold the lock and a connection; one that writes has every declared table and column."""
         try:
             self._database.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -86,7 +105,8 @@ class DuckDBWarehouse:
                 connection = self._open(read_only=not write)
                 try:
                     if write:
-                        _create_tables(connection)
+                        for statement in _lacking(connection):
+                            connection.execute(statement)
                     yield connection
                 except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
                     raise WarehouseUnreadable(
@@ -108,6 +128,8 @@ class DuckDBWarehouse:
             try:
                 connection = duckdb.connect(str(self._database), read_only=read_only)
                 connection.execute("SET TimeZone = 'UTC'")
+                # It would write to standard output, into what a command prints, once a query takes 2 seconds.
+                connection.execute("SET enable_progress_bar = false")
                 return connection
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
@@ -142,15 +164,6 @@ class DuckDBWarehouse:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one SELECT with named parameters, given in DuckDB's dialect, without write access."""
-        try:
-            return self._select(sql, parameters)
-        except duckdb.CatalogException:
-            # A file of an earlier version lacks tables that this one declares; opening it to write makes them.
-            with self._connect(write=True):
-                pass
-            return self._select(sql, parameters)
-
-    def _select(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:
         with self._connect(write=False) as connection:
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 
@@ -171,7 +184,8 @@ class DuckDBWarehouse:
                 receipt = self._merge(connection, consolidation)
                 connection.commit()
             except BaseException:
-                connection.rollback()
+                with suppress(duckdb.TransactionException):  # a commit that failed has rolled back already
+                    connection.rollback()
                 raise
         return receipt
 
@@ -190,7 +204,7 @@ class DuckDBWarehouse:
 
         self._stage(connection, work)
         _verify_parts(connection, work)
-        now = datetime.now(UTC)
+        now = later_than(earlier, datetime.now(UTC))
         marks = {"slate": slate, "receipt_id": work.receipt_id, "now": now}
         staged, inserted, updated, unchanged = _one(connection, sql.COUNT_MERGE, {"slate": slate})
         connection.execute(sql.MERGE, marks)
@@ -236,11 +250,30 @@ class DuckDBWarehouse:
             raise refusals.part_unreadable(work.slate, _first_line(error)) from error
 
 
-def _create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    for dataset in sorted({table.dataset for table in TABLES}):
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {dataset}")
+def _lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the statements that create the declared tables, or nullable columns, which a file doesn't have yet.
+
+    Raises:
+        WarehouseUnreadable: a table lacks a column that is never NULL.
+    """
+    there: dict[str, set[str]] = {}
+    for table_name, column_name in connection.execute(_COLUMNS_THERE).fetchall():
+        there.setdefault(table_name, set()).add(column_name)
+    statements = []
     for table in TABLES:
-        connection.execute(sql.create_table(table))
+        if table.qualified_name not in there:
+            statements += [f"CREATE SCHEMA IF NOT EXISTS {table.dataset}", sql.create_table(table)]
+            continue
+        for column in table.columns:
+            if column.name in there[table.qualified_name]:
+                continue
+            if column.required or column.name in table.key:
+                raise WarehouseUnreadable(
+                    f"table {table.qualified_name} has no column {column.name}, which this version needs; nothing "
+                    "was changed. Run the version that made the file, or move it away and ingest again"
+                )
+            statements.append(sql.add_column(table, column))
+    return statements
 
 
 def _verify_parts(connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:

@@ -43,3 +43,43 @@ def locked(path: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[N
         yield
     finally:
         os.close(descriptor)  # releases the lock
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Create a file and hold it, so that nobody takes it for one that a killed process left behind."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_still_there(descriptor, path):
+                yield
+                return
+        finally:
+            os.close(descriptor)
+
+
+def remove_if_left_behind(path: Path) -> bool:
+    """Remove a file that nobody holds; False when somebody does, or it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_still_there(descriptor, path):
+            return False
+        path.unlink()
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _is_still_there(descriptor: int, path: Path) -> bool:
+    """Return whether a path still leads to the open file: another process may have removed or renamed it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,13 +20,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.keys import parse_slate, player_key
-from prediction_assets.warehouse.locks import locked
+from prediction_assets.keys import is_slate, parse_slate, player_key
+from prediction_assets.warehouse.locks import held, locked, remove_if_left_behind
 from prediction_assets.warehouse.port import PartRef, Snapshot
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION
 
 _PART_ID = b"prediction_assets.part_id"
 _SUFFIX = ".parquet"
+_LOCK = ".lock"
+_PART = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.parquet\Z")
+_ASIDE = re.compile(r"\..+\.parquet\.\d+\.[0-9a-f]{8}\Z")
 
 
 def part_content_hash(rows: pa.Table) -> str:
@@ -33,16 +37,23 @@ def part_content_hash(rows: pa.Table) -> str:
     return hashlib.sha256("".join(sorted(rows["content_hash"].to_pylist())).encode()).hexdigest()
 
 
-def _write_aside(table: pa.Table, path: Path) -> Path:
-    """Write a file next to its destination, under a name that no reader looks at."""
+@contextmanager
+def _written_aside(table: pa.Table, path: Path) -> Iterator[Path]:
+    """Give a file next to its destination, under a name that no reader looks at; it is held until it is renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
-    try:
-        pq.write_table(table, aside, compression="snappy", write_statistics=False)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    return aside
+    with held(aside):
+        try:
+            pq.write_table(table, aside, compression="snappy", write_statistics=False)
+            yield aside
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> int:
+    """Remove the hidden files whose writer was killed and return how many there were."""
+    asides = [path for path in folder.glob(".*") if _ASIDE.match(path.name)]
+    return sum(remove_if_left_behind(path) for path in asides)
 
 
 class ParquetParts:
@@ -62,7 +73,7 @@ class ParquetParts:
         parse_slate(slate)
         folder = self._directory / slate
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / ".lock", exclusive=True, timeout_seconds=self._lock_timeout):
+        with locked(folder / _LOCK, exclusive=True, timeout_seconds=self._lock_timeout):
             yield
 
     def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
@@ -79,12 +90,11 @@ class ParquetParts:
             feature_snapshot=rows["feature_snapshot"][0].as_py(),
         )
         metadata = {_PART_ID: part.part_id.encode()}
-        aside = _write_aside(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata), path)
-        try:
-            with self._slate_lock(slate):
-                aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        with (
+            _written_aside(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata), path) as aside,
+            self._slate_lock(slate),
+        ):
+            aside.replace(path)
         return part
 
     def part_id(self, slate: str, player_slug: str) -> str | None:
@@ -99,7 +109,7 @@ class ParquetParts:
     def staged(self, slate: str) -> Mapping[str, str]:
         """Return the part id that each player slug of the slate has in staging now, '' if unreadable."""
         parse_slate(slate)
-        slugs = sorted(p.stem for p in (self._directory / slate).glob(f"[!.]*{_SUFFIX}"))
+        slugs = sorted(p.stem for p in (self._directory / slate).glob(f"*{_SUFFIX}") if _PART.match(p.name))
         return {slug: self.part_id(slate, slug) or "" for slug in slugs}
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
@@ -112,7 +122,26 @@ class ParquetParts:
 
     def slates(self) -> Sequence[str]:
         """Return the slates that have parts in staging."""
-        return sorted({p.parent.name for p in self._directory.glob(f"*/[!.]*{_SUFFIX}")})
+        found = {p.parent.name for p in self._directory.glob(f"*/*{_SUFFIX}") if _PART.match(p.name)}
+        return sorted(slate for slate in found if is_slate(slate))
+
+    def sweep(self, slate: str) -> int:
+        """Remove the hidden files that killed writes of the slate left and return how many there were."""
+        parse_slate(slate)
+        return _sweep(self._directory / slate)
+
+    def strays(self, slate: str) -> Sequence[str]:
+        """Return the names in the staging folder, and in the slate's, that are no parts; they are left alone."""
+        parse_slate(slate)
+        beside = [p.name for p in self._directory.glob("*") if not is_slate(p.name)]
+        within = [
+            f"{slate}/{p.name}"
+            for p in (self._directory / slate).glob("*")
+            if p.name != _LOCK
+            and not _ASIDE.match(p.name)
+            and not (_PART.match(p.name) and self.part_id(slate, p.stem))
+        ]
+        return sorted([*beside, *within])
 
 
 class ParquetSnapshots:
@@ -134,7 +163,9 @@ class ParquetSnapshots:
         # The players' file is renamed last: where it is, the snapshot is whole.
         for name, table in (("history", history), ("players", players)):
             path = folder / f"{name}{_SUFFIX}"
-            _write_aside(table, path).replace(path)
+            with _written_aside(table, path) as aside:
+                aside.replace(path)
+        _sweep(folder)
         return snapshot_id
 
     def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:

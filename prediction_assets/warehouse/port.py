@@ -7,16 +7,17 @@ beside this module, one per technology, and pass one contract test-suite. Nothin
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError, TransientError
-from prediction_assets.warehouse.tables import Table
+from prediction_assets.warehouse.tables import RECEIPTS, Table
 
 
 class WarehouseBusy(TransientError):
@@ -41,6 +42,10 @@ class DuplicateKeys(PredictionAssetsError):
 
 class RowsUnaccountedFor(PredictionAssetsError):
     """A MERGE didn't do what was counted before it; it was rolled back."""
+
+
+class ReceiptAltered(PredictionAssetsError):
+    """A receipt was edited after it was committed; nothing is merged, dropped or announced on its strength."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +125,32 @@ class MergeCounts:
     active: int
 
 
+_SEALED = (
+    "receipt_id",
+    "slate",
+    "league",
+    "batch_id",
+    "status",
+    "content_digest",
+    "expected_players",
+    "staged_players",
+    "skipped_players",
+    "failed_players",
+    "feature_snapshot",
+    "parts",
+    "missing",
+)
+"""What a receipt's seal covers: all that is decided before the MERGE. What the MERGE counts is left to the
+check ``staged_rows_are_accounted_for``. A value added here makes every sealed receipt look altered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One committed consolidation; the columns of ``consolidation_receipts``."""
+    """One committed consolidation; the columns of ``consolidation_receipts``.
+
+    Attributes:
+        seal: what :meth:`computed_seal` gave when the receipt was made; None where an earlier version made it.
+    """
 
     receipt_id: str
     slate: str
@@ -146,6 +174,7 @@ class Receipt:
     consolidated_at: datetime
     parts: tuple[dict[str, Any], ...] = field(default=())
     missing: tuple[dict[str, Any], ...] = field(default=())
+    seal: str | None = None
 
     @classmethod
     def of(
@@ -166,7 +195,7 @@ class Receipt:
         revision = earlier[-1].revision if earlier else 0
         if not earlier or earlier[-1].content_digest != work.content_digest:
             revision += 1
-        return cls(
+        receipt = cls(
             receipt_id=work.receipt_id,
             slate=work.slate,
             league=work.league,
@@ -198,6 +227,17 @@ class Receipt:
             ),
             missing=tuple(asdict(player) for player in work.missing),
         )
+        return replace(receipt, seal=receipt.computed_seal())
+
+    def computed_seal(self) -> str:
+        """Return SHA-256 over the values that were decided before the MERGE."""
+        values = [getattr(self, name) for name in _SEALED]
+        return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def is_altered(self) -> bool:
+        """Whether a sealed value isn't the one that was committed; False for a receipt without a seal."""
+        return self.seal is not None and self.seal != self.computed_seal()
 
     def to_row(self) -> dict[str, Any]:
         """Return the receipt as a row of the receipts table."""
@@ -209,12 +249,41 @@ class Receipt:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Receipt:
-        """Return the receipt that a row of the receipts table holds."""
+        """Return the receipt that a row of the receipts table holds.
+
+        Raises:
+            ReceiptAltered: it isn't the receipt that was committed.
+        """
         values = dict(row)
         values["slate"] = values.pop("game_date").isoformat()
-        values["parts"] = tuple(json.loads(values["parts"]))
-        values["missing"] = tuple(json.loads(values["missing"]))
-        return cls(**values)
+        try:
+            values["parts"] = tuple(json.loads(values["parts"]))
+            values["missing"] = tuple(json.loads(values["missing"]))
+            receipt = cls(**values)
+        except (TypeError, ValueError) as error:
+            raise _altered(values, f"can't be read ({error})") from error
+        if receipt.is_altered:
+            raise _altered(values, "isn't what its seal was made for")
+        return receipt
+
+
+def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:
+    """Return the moment that a slate's next receipt carries: now, or just after the newest one's.
+
+    A clock that was set back must not make the next receipt look older than the ones before it.
+
+    Args:
+        earlier: the slate's receipts so far, oldest first.
+    """
+    return max([now, *(receipt.consolidated_at + timedelta(microseconds=1) for receipt in earlier[-1:])])
+
+
+def _altered(values: Mapping[str, Any], problem: str) -> ReceiptAltered:
+    return ReceiptAltered(
+        f"slate {values['slate']}: receipt {values['receipt_id']} in {RECEIPTS.qualified_name} {problem}: it was "
+        "edited by hand. Nothing of the slate is merged, dropped or announced until the row is restored from a "
+        "backup, or its seal is set to NULL to accept it as it is"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +314,12 @@ class Parts(Protocol):
 
     def slates(self) -> Sequence[str]:
         """Return the slates that have parts in staging."""
+
+    def sweep(self, slate: str) -> int:
+        """Remove what killed writes of the slate left behind, and nothing that is being written; return how much."""
+
+    def strays(self, slate: str) -> Sequence[str]:
+        """Return the names of what is in the staging area, or in the slate's, and is no part; it is left alone."""
 
 
 class Snapshots(Protocol):
@@ -297,10 +372,15 @@ class Warehouse(Protocol):
             PartMismatch: a part is missing, or its rows or hash are not the completion's.
             DuplicateKeys: staged rows share a business key.
             RowsUnaccountedFor: staged is not inserted + updated + unchanged.
+            ReceiptAltered: an earlier receipt of the slate was edited by hand.
         """
 
     def cost(self) -> Mapping[str, int]:
         """Return what this object's work is billed for so far, by name; empty where nothing is billed."""
 
     def receipts(self, slate: str) -> tuple[Receipt, ...]:
-        """Return the slate's receipts, oldest first."""
+        """Return the slate's receipts, oldest first.
+
+        Raises:
+            ReceiptAltered: one of them was edited by hand.
+        """

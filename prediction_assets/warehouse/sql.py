@@ -20,6 +20,7 @@ from prediction_assets.warehouse.tables import (
     PROP_LINES,
     RECEIPTS,
     SCHEDULE,
+    Column,
     Table,
 )
 
@@ -114,6 +115,11 @@ def create_table(table: Table) -> str:
         f'"{c.name}" {c.type.duckdb}{" NOT NULL" if c.name in required else ""}' for c in table.columns
     )
     return f"CREATE TABLE IF NOT EXISTS {table.qualified_name} ({columns})"
+
+
+def add_column(table: Table, column: Column) -> str:
+    """Return the DDL that adds a nullable column to a table (DuckDB)."""
+    return f'ALTER TABLE {table.qualified_name} ADD COLUMN "{column.name}" {column.type.duckdb}'
 
 
 def _same_key(key: Sequence[str], left: str, right: str) -> str:
@@ -253,6 +259,11 @@ NEXT_REVISION = f"""
         ORDER BY consolidated_at DESC, receipt_id DESC LIMIT 1), 1) AS revision"""
 """What :meth:`Receipt.of` computes, for a warehouse that writes the receipt in the MERGE's own script."""
 
+NEXT_MOMENT = f"""
+    SELECT GREATEST($started, COALESCE(MAX(consolidated_at) + INTERVAL 1 MICROSECOND, $started)) AS moment
+    FROM {RECEIPTS.qualified_name} WHERE game_date = $slate"""
+"""What :func:`prediction_assets.warehouse.port.later_than` computes, for the same."""
+
 RECEIPTS_OF_SLATE = f"""
     SELECT {_names(RECEIPTS.column_names)} FROM {RECEIPTS.qualified_name}
     WHERE game_date = $slate ORDER BY consolidated_at, receipt_id"""
@@ -280,6 +291,10 @@ SCHEDULE_SPANS = f"""
 SLATES_FROM = f"""
     SELECT DISTINCT game_date FROM {SCHEDULE.qualified_name}
     WHERE league = $league AND game_date >= $slate ORDER BY game_date LIMIT 60"""
+
+SLATES_BETWEEN = f"""
+    SELECT DISTINCT game_date FROM {SCHEDULE.qualified_name}
+    WHERE league = $league AND game_date BETWEEN $first AND $last ORDER BY game_date"""
 
 ROSTER_CANDIDATES = f"""
     WITH played AS (

@@ -289,7 +289,17 @@ RECEIPTS = Table(
         Column("missing", _J, "the players without rows: a list of {player_slug, outcome, reason}", True),
         Column("feature_snapshot", _S, "snapshot id of the newest consumed part; '' without parts", True),
         Column("merge_ms", _F, "milliseconds from BEGIN to the receipt", True),
-        Column("consolidated_at", _T, "when the MERGE committed", True),
+        Column(
+            "consolidated_at",
+            _T,
+            "when the MERGE committed; each receipt of a slate is later than the one before",
+            True,
+        ),
+        Column(
+            "seal",
+            _S,
+            "SHA-256 over what was decided before the MERGE; a receipt edited by hand has another. NULL: not sealed",
+        ),
     ),
     key=("receipt_id",),
     partition_by="game_date",

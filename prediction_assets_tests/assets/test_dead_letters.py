@@ -116,7 +116,7 @@ def test_a_part_that_hangs_fails_after_its_time_and_the_others_are_staged(
     breaking(hang)
     assert run.stage(SIMULATED) is False
     (letter,) = run.dead_letters()
-    assert (letter.player_slug, letter.newest.error_class) == (slug, "TimeoutError")
+    assert (letter.player_slug, letter.newest.error_class) == (slug, "PartOverdue")
     assert run.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
     release.set()
 

@@ -329,6 +329,33 @@ def test_a_mirrored_receipt_is_read_back_whole(state: BatchState) -> None:
     assert isinstance(progress.receipt.merge_ms, float)
 
 
+def test_a_mirrored_receipt_is_read_with_its_seal_and_one_of_an_earlier_version_without(
+    state: BatchState,
+) -> None:
+    state.open(batch(1))
+    for seal in (None, receipt().computed_seal()):
+        state.mirror_receipt(receipt(seal=seal))
+        progress = state.progress(SLATE)
+        assert progress is not None
+        assert progress.receipt == receipt(seal=seal)
+
+
+def test_a_mirrored_receipt_that_was_edited_by_hand_is_ignored_named_and_mirrored_again(
+    state: BatchState, caplog: pytest.LogCaptureFixture
+) -> None:
+    state.open(batch(1))
+    sealed = receipt(seal=receipt().computed_seal())
+    state.mirror_receipt(replace(sealed, status="success"))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.receipt is None
+    assert f"slate {SLATE}: the copy of receipt r1 in" in caplog.text
+    state.mirror_receipt(sealed)
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.receipt == sealed
+
+
 def test_a_receipt_without_parts_is_read_back(state: BatchState) -> None:
     state.open(batch(1))
     state.mirror_receipt(receipt(parts=0, missing=()))

@@ -6,31 +6,23 @@ from datetime import timedelta
 
 import dagster as dg
 import pytest
-from dagster import DagsterRunStatus
 from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 
 from prediction_assets import crash_points
 from prediction_assets.jobs import REQUEST_TAG
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
-from prediction_assets.slate_run import SlateRun
+from prediction_assets.sensors.requests import LOST_AFTER
+from prediction_assets.warehouse.port import NoPartsStaged
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
-from prediction_assets_tests.sensors.ticking import requested, tick
+from prediction_assets_tests.sensors.ticking import fail, kill, leave_run, requested, retry, tick
 
 STAGING, CONSOLIDATION, COMPLETION = "staging_sensor", "consolidation_sensor", "phase5_completion_sensor"
 
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prediction_assets.sensors.automation.FIRST_PAUSE", timedelta(0))
-
-
-def finish(run: SlateRun, request: dg.RunRequest, status: DagsterRunStatus) -> str:
-    """Leave the record of a run that the request led to."""
-    job = run._defs.resolve_job_def(request.job_name or "consolidation")
-    record = run._instance.create_run_for_job(job_def=job, tags=dict(request.tags))
-    if status is not DagsterRunStatus.NOT_STARTED:
-        run._instance.report_run_failed(record) if status is DagsterRunStatus.FAILURE else None
-    return record.run_id
+    monkeypatch.setattr("prediction_assets.sensors.requests.FIRST_PAUSE", timedelta(0))
 
 
 def test_without_a_batch_every_sensor_rests(ingested):
@@ -106,16 +98,104 @@ def test_work_in_flight_is_not_asked_for_twice_and_failed_work_only_so_often(ing
     for _ in range(3):
         (request,) = requested(tick(ingested, STAGING))
         keys.append(request.run_key)
-        run_id = finish(ingested, request, DagsterRunStatus.NOT_STARTED)
+        run_id = leave_run(ingested, request)
         waiting = tick(ingested, STAGING)
         assert requested(waiting) == []
         assert "in flight" in waiting.skip_reason.skip_message
-        ingested._instance.report_run_failed(ingested._instance.get_run_by_id(run_id))
+        fail(ingested, run_id)
     assert len(set(keys)) == 3
     given_up = tick(ingested, STAGING)
     assert requested(given_up) == []
     assert "materialize by hand" in given_up.skip_reason.skip_message
     assert run_id in given_up.skip_reason.skip_message
+
+
+def test_a_killed_run_that_dagster_retries_is_in_flight_and_one_attempt_together_with_its_retries(ingested):
+    ingested.roster(SIMULATED)
+    for attempt in range(3):
+        (request,) = requested(tick(ingested, STAGING))
+        assert request.run_key.endswith(f":{attempt}")
+        run_id = leave_run(ingested, request)
+        kill(ingested, run_id)
+        assert requested(tick(ingested, STAGING)) == []  # Dagster's daemon is about to retry it
+        retried = retry(ingested, run_id)
+        assert requested(tick(ingested, STAGING)) == []
+        fail(ingested, retried)
+    assert "materialize by hand" in tick(ingested, STAGING).skip_reason.skip_message
+
+
+def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    (request,) = requested(tick(ingested, STAGING))
+    kill(ingested, leave_run(ingested, request))
+    assert requested(tick(ingested, STAGING)) == []
+    later = ingested.now() + LOST_AFTER + timedelta(seconds=10)
+    monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: later)
+    assert len(requested(tick(ingested, STAGING))) == 1
+
+
+def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_asked_for_beside_it(ingested):
+    progress = ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    (request,) = requested(tick(ingested, STAGING))
+    run_id = leave_run(ingested, request)
+    ingested.stage(SIMULATED, [progress.batch.expected[0].slug])  # what the killed run had done
+    kill(ingested, run_id)
+    waiting = tick(ingested, STAGING)
+    assert requested(waiting) == []
+    assert "in flight" in waiting.skip_reason.skip_message
+
+
+def test_a_consolidation_that_can_only_be_refused_is_asked_for_once(ingested, monkeypatch):
+    progress = ingested.roster(SIMULATED)
+    late = progress.batch.deadline + timedelta(seconds=1)
+    monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: late)
+    (request,) = requested(tick(ingested, CONSOLIDATION))
+    with pytest.raises(NoPartsStaged):
+        ingested._execute("consolidation", partition=SIMULATED, tags=request.tags)
+    refused = tick(ingested, CONSOLIDATION)
+    assert requested(refused) == []
+    assert "1 runs didn't settle it" in refused.skip_reason.skip_message
+
+
+def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(ingested, monkeypatch):
+    progress = ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    slugs = [p.slug for p in progress.batch.expected]
+    ingested.stage(SIMULATED, slugs[:7])
+    late = progress.batch.deadline + timedelta(seconds=1)
+    monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: late)
+    job = ingested._defs.resolve_job_def("staging")
+    keys = {"dagster/partition": f"{SIMULATED}:{slugs[7]}"}
+    monkeypatch.setattr("prediction_assets.sensors.requests.LOST_AFTER", timedelta(days=1))
+    running = ingested._instance.create_run_for_job(job_def=job, tags=keys)
+    assert len(requested(tick(ingested, CONSOLIDATION))) == 1  # the deadline waits for nobody
+    ingested.consolidate(SIMULATED)
+    ingested.stage(SIMULATED, slugs[:1])
+    assert "being staged anew" in tick(ingested, CONSOLIDATION).skip_reason.skip_message
+    fail(ingested, running.run_id)
+    assert len(requested(tick(ingested, CONSOLIDATION))) == 1
+
+
+def test_a_consolidation_whose_killed_run_is_to_be_retried_is_not_passed_over(ingested):
+    # A worker that is killed behind the materialization and before the checks leaves just that event.
+    job = ingested._defs.resolve_job_def("consolidation")
+    run = ingested._instance.create_run_for_job(job_def=job, tags={"dagster/partition": SIMULATED})
+    done = dg.AssetMaterialization("predictions", partition=SIMULATED, metadata={"receipt_id": "r"})
+    event = DagsterEvent(
+        DagsterEventType.ASSET_MATERIALIZATION.value,
+        job.name,
+        event_specific_data=StepMaterializationData(done),
+    )
+    ingested._instance.report_dagster_event(event, run.run_id)
+    kill(ingested, run.run_id)
+    waiting = tick(ingested, COMPLETION)
+    assert (requested(waiting), waiting.cursor) == ([], "0")
+    assert "waits for" in waiting.skip_reason.skip_message
+    retried = retry(ingested, run.run_id)
+    assert tick(ingested, COMPLETION).cursor == "0"
+    fail(ingested, retried)
+    assert int(tick(ingested, COMPLETION).cursor) > 0
 
 
 def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
@@ -151,9 +231,9 @@ def test_each_checked_consolidation_is_announced_once_oldest_first(finished):
 
 def test_a_lost_completion_run_is_asked_for_again_before_any_later_one(finished):
     (request,) = requested(first := tick(finished, COMPLETION))
-    run_id = finish(finished, request, DagsterRunStatus.NOT_STARTED)
+    run_id = leave_run(finished, request)
     assert requested(tick(finished, COMPLETION, first.cursor)) == []
-    finished._instance.report_run_failed(finished._instance.get_run_by_id(run_id))
+    fail(finished, run_id)
     (again,) = requested(tick(finished, COMPLETION, first.cursor))
     assert again.tags[REQUEST_TAG] == request.tags[REQUEST_TAG]
     assert again.run_key != request.run_key
@@ -193,9 +273,9 @@ def test_the_size_of_a_staging_run_is_a_setting(ingested_home, open_home):
 def test_a_second_attempt_waits_a_while(ingested, monkeypatch):
     ingested.roster(SIMULATED)
     (request,) = requested(tick(ingested, STAGING))
-    run_id = finish(ingested, request, DagsterRunStatus.NOT_STARTED)
-    ingested._instance.report_run_failed(ingested._instance.get_run_by_id(run_id))
-    monkeypatch.setattr("prediction_assets.sensors.automation.FIRST_PAUSE", timedelta(seconds=30))
+    run_id = leave_run(ingested, request)
+    fail(ingested, run_id)
+    monkeypatch.setattr("prediction_assets.sensors.requests.FIRST_PAUSE", timedelta(seconds=30))
     waiting = tick(ingested, STAGING)
     assert requested(waiting) == []
     assert "next attempt waits" in waiting.skip_reason.skip_message

@@ -1,0 +1,90 @@
+"""Made-up players, batches and rows, without anything of Dagster's: a child process imports them in no time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+
+from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome, Progress
+from prediction_assets.staging import row_content_hash
+from prediction_assets.warehouse.port import PartRef
+from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION
+
+SLATE = "2026-01-02"
+NOW = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
+
+
+def player(number: int, slug: str | None = None) -> ExpectedPlayer:
+    """Return a made-up expected player."""
+    return ExpectedPlayer(
+        player_id=100 + number,
+        slug=slug or f"player-{number}",
+        name=f"Player {number}",
+        team="S01",
+        opponent="S02",
+        is_home=True,
+        game_id="9000000001",
+    )
+
+
+def batch(players: int = 3, slate: str = SLATE) -> Batch:
+    """Return a made-up batch."""
+    return Batch(
+        slate=slate,
+        batch_id=f"{slate}@test",
+        league="simulated-3",
+        games=1,
+        opened_at=NOW,
+        deadline=NOW + timedelta(minutes=30),
+        expected=tuple(player(n) for n in range(1, players + 1)),
+    )
+
+
+def rows_of(
+    who: ExpectedPlayer, lines: dict[str, float], slate: str = SLATE, snapshot: str = "snapshot1"
+) -> pa.Table:
+    """Return a made-up part: one row per line, with the points that the only system predicts."""
+    made = []
+    for line, points in lines.items():
+        row = {
+            "game_date": datetime.fromisoformat(slate).date(),
+            "game_id": who.game_id,
+            "player_id": who.player_id,
+            "system": "ensemble",
+            "line": Decimal(line).quantize(Decimal("0.01")),
+            "league": "simulated-3",
+            "player_slug": who.slug,
+            "player_name": who.name,
+            "team": who.team,
+            "opponent": who.opponent,
+            "is_home": who.is_home,
+            "predicted_points": points,
+            "standard_deviation": 6.0,
+            "probability_over": 0.5,
+            "probability_push": 0.0,
+            "recommendation": "PASS",
+            "confidence": 0.5,
+            "line_source": "market",
+            "line_offset": Decimal("0.00"),
+            "bookmaker": "Simulated Book A",
+            "system_version": "1",
+            "feature_snapshot": snapshot,
+            "schema_version": PREDICTIONS_SCHEMA_VERSION,
+        }
+        row["content_hash"] = row_content_hash(row)
+        made.append(row)
+    return pa.Table.from_pylist(made, schema=PART_SCHEMA)
+
+
+def staged(part: PartRef, minutes: int = 1) -> Completion:
+    """Return the completion of a written part."""
+    return Completion(
+        part.slate, part.player_slug, Outcome.STAGED, "run", NOW + timedelta(minutes=minutes), part=part
+    )
+
+
+def progress_of(opened: Batch, *completions: Completion) -> Progress:
+    """Return a batch's progress with these outcomes."""
+    return Progress(opened, {c.player_slug: c for c in completions}, "snapshot1")

@@ -1,0 +1,119 @@
+"""What else can be in the staging area: half of a killed write, somebody's notes, a file in a part's place."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from prediction_assets.consolidation import lost_parts, plan
+from prediction_assets.fan_in import release
+from prediction_assets.warehouse.bigquery import BigQueryWarehouse
+from prediction_assets.warehouse.port import PartMismatch, Warehouse
+from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.stopped import running
+
+WRITING = """
+import pyarrow.parquet as pq
+from pathlib import Path
+from prediction_assets.warehouse.parquet import ParquetParts
+from prediction_assets_tests.made_up import SLATE, player, rows_of
+
+write_table = pq.write_table
+
+def and_stop(*arguments, **options):
+    write_table(*arguments, **options)
+    stop("written aside")
+
+pq.write_table = and_stop
+ParquetParts(Path(sys.argv[1])).write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}))
+"""
+
+
+def write(warehouse: Warehouse, number: int, points: float = 20.0):
+    who = player(number)
+    return warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}))
+
+
+@pytest.mark.slow
+def test_what_a_killed_write_left_is_swept_and_what_is_being_written_is_not(open_duckdb):
+    warehouse = open_duckdb()
+    parts = warehouse.parts
+    folder = parts.path(SLATE, "player-1").parent
+    before = write(warehouse, 1)
+    with running(WRITING, folder.parent) as lives, running(WRITING, folder.parent) as dies:
+        lives.until("written aside")
+        dies.until("written aside")
+        assert parts.sweep(SLATE) == 0
+        assert parts.strays(SLATE) == []
+        dies.kill()
+        assert parts.sweep(SLATE) == 1
+        assert parts.staged(SLATE) == {"player-1": before.part_id}
+        lives.go_on()
+        lives.ended()
+    assert parts.sweep(SLATE) == 0
+    assert parts.staged(SLATE)["player-1"] not in ("", before.part_id)
+    assert sorted(p.name for p in folder.iterdir()) == [".lock", "player-1.parquet"]
+
+
+def leave_foreign_things(warehouse: Warehouse) -> list[str]:
+    """Put into the staging area what isn't ours; return the names that should be reported."""
+    if isinstance(warehouse, BigQueryWarehouse):
+        names = ["_staging_2026_01_02_player_1__notes", "notes"]
+        client = warehouse._jobs.client
+        for name in names:
+            client.create_table(f"{client.project}.{warehouse._jobs.dataset_prefix}staging.{name}")
+        return names
+    folder = warehouse.parts.path(SLATE, "player-1").parent  # type: ignore[attr-defined]
+    (folder.parent / "backup").mkdir()
+    pq.write_table(pa.table({"x": [1]}), folder.parent / "backup" / "player-1.parquet")
+    pq.write_table(pa.table({"x": [1]}), folder / "Stephen Curry.parquet")
+    pq.write_table(pa.table({"x": [1]}), folder / "somebody-else.parquet")
+    (folder / "half-written.parquet").write_bytes(b"PAR1 and no more")
+    (folder / "notes.txt").write_text("don't touch")
+    (folder / ".notes").write_text("don't touch")
+    return [
+        "2026-01-02/.notes",
+        "2026-01-02/Stephen Curry.parquet",
+        "2026-01-02/half-written.parquet",
+        "2026-01-02/notes.txt",
+        "2026-01-02/somebody-else.parquet",
+        "backup",
+    ]
+
+
+def everything_in_staging(warehouse: Warehouse) -> set[str]:
+    if isinstance(warehouse, BigQueryWarehouse):
+        return {item.table_id for item in warehouse.parts._tables_in_staging()}
+    root = warehouse.parts.path(SLATE, "player-1").parent.parent  # type: ignore[attr-defined]
+    return {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+
+
+def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse):
+    parts = [write(warehouse, 1), write(warehouse, 2)]
+    strays = leave_foreign_things(warehouse)
+    foreign = everything_in_staging(warehouse)
+    assert {"player-1", "player-2"} <= warehouse.parts.staged(SLATE).keys()
+    assert warehouse.parts.slates() == [SLATE]
+    receipt = warehouse.merge(plan(progress_of(batch(2), *map(staged, parts)), ()))
+    done = release(warehouse, SLATE)
+    assert (receipt.rows, done.dropped, list(done.strays)) == (2, ("player-1", "player-2"), strays)
+    gone = foreign - everything_in_staging(warehouse)
+    assert len(gone) == 2
+    assert all("player-1" in name.replace("_", "-") or "player-2" in name.replace("_", "-") for name in gone)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"notes"])
+def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_again(open_duckdb, content):
+    warehouse = open_duckdb()
+    parts = [write(warehouse, 1), write(warehouse, 2)]
+    path = warehouse.parts.path(SLATE, "player-1")
+    path.write_bytes(content)
+    progress = progress_of(batch(2), *map(staged, parts))
+    with pytest.raises(PartMismatch, match="player-1"):
+        warehouse.merge(plan(progress, ()))
+    assert release(warehouse, SLATE).kept == ("player-1", "player-2")
+    assert path.read_bytes() == content
+    assert lost_parts(progress, warehouse.parts.staged(SLATE), ()) == ("player-1",)
+    again = progress_of(batch(2), staged(write(warehouse, 1)), staged(parts[1]))
+    assert warehouse.merge(plan(again, ())).rows == 2
