@@ -64,6 +64,20 @@ dead_letters_job = dg.define_asset_job(
     description="Show the open dead letters as they are now.",
 )
 
+training_job = dg.define_asset_job(
+    "training",
+    selection=dg.AssetSelection.assets("points_model"),
+    tags=WHOLE_RETRIES,
+    description="Train the forecasting systems on all ingested games. The same facts train nothing.",
+)
+
+grading_job = dg.define_asset_job(
+    "grading",
+    selection=dg.AssetSelection.assets("prediction_grades"),
+    tags=WHOLE_RETRIES,
+    description="Grade a slate's forecasts in force, once its game logs are ingested.",
+)
+
 JOBS = [
     ingest_job,
     roster_job,
@@ -72,4 +86,6 @@ JOBS = [
     consolidation_job,
     completion_job,
     dead_letters_job,
+    training_job,
+    grading_job,
 ]

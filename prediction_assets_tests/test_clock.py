@@ -87,6 +87,7 @@ def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clo
     outcome = request(instance, WORK, 1, datetime.now(UTC) + clock_jumps)
     assert isinstance(outcome, Rest)
     assert outcome.gave_up
+    assert "mend the cause" in outcome.reason
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.definitions import build_defs, defs
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")
@@ -66,7 +67,7 @@ def test_the_automation_runs_by_default(definitions):
     repository = definitions.get_repository_def()
     assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
     assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
-    assert len(repository.sensor_defs) == 5
+    assert len(repository.sensor_defs) == 9
 
 
 def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):
@@ -75,10 +76,14 @@ def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):
     assert strategies == dict.fromkeys(strategies, "ALL_STEPS")
 
 
-def test_only_the_warning_check_does_not_block(definitions):
+def test_only_the_warning_checks_do_not_block(definitions):
     graph = definitions.resolve_asset_graph()
     open_checks = {key.name for key in graph.asset_check_keys if not graph.get(key).blocking}
-    assert open_checks == {"every_expected_player_settled"}
+    assert open_checks == {"every_expected_player_settled", "systems_are_steady"}
+
+
+def test_a_completion_waits_for_no_check_of_the_morning_after():
+    assert "systems_are_steady" not in {key.name for key in CHECK_KEYS}
 
 
 def test_a_resource_can_be_swapped_without_touching_anything_else(settings):

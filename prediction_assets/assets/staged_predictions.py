@@ -5,6 +5,7 @@ player failed, so that the partition page tells the truth about each. Each playe
 batch state after his part, or his dead letter, is durable and before his event is logged.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
@@ -19,11 +20,11 @@ from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.fan_out import Circuit, Overdue, fan_out
-from prediction_assets.forecasting.lines import MarketLine, choose_market_lines
 from prediction_assets.keys import parse_slate, player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
 from prediction_assets.skipping import reasons_to_skip
+from prediction_assets.slate_forecast import forecast_players, market_lines
 from prediction_assets.staging import part_rows
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import PartRef, Warehouse
@@ -33,6 +34,8 @@ STAGED = dg.AssetKey("staged_predictions")
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dg.multi_asset(
@@ -90,6 +93,10 @@ def staged_predictions(
         completion = Completion(slate, player.slug, outcome, run_id, settings.now(), reason=reason, part=part)
         state.record([completion])
         reached("completion_recorded")
+        _logger.debug(
+            "slate %s: %s %s%s", slate, player.slug, outcome.value, f": {reason}" if reason else "",
+            extra={"slate": slate, "player": player.slug, "batch": progress.batch.batch_id},
+        )  # fmt: skip
         return completion
 
     def fail(
@@ -141,6 +148,7 @@ def staged_predictions(
     context.log.info(
         "slate %s: %d of %d players staged, %d skipped, %d failed",
         slate, staged, len(slugs), len(skipped), len(failed),
+        extra={"slate": slate, "batch": progress.batch.batch_id},
     )  # fmt: skip
     if failed:
         raise dg.Failure(
@@ -188,13 +196,15 @@ def _forecast(
         raise PredictionAssetsError(
             f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
         )
-    from prediction_assets.forecasting.predictions import (
-        predict_slate,  # scikit-learn takes seconds to import
-    )
-
     snapshot = port.snapshots.read(batch.slate, progress.feature_snapshot, [p.player_id for p in players])
-    market = _market(port, progress)
-    forecasts = predict_slate(snapshot.players, snapshot.history, market, threshold=settings.pass_threshold)
+    forecasts = forecast_players(
+        port,
+        snapshot.players,
+        snapshot.history,
+        market_lines(port, batch.league, parse_slate(batch.slate)),
+        threshold=settings.pass_threshold,
+        market_aware=settings.market_aware,
+    )
     return part_rows(forecasts, batch, snapshot.snapshot_id)
 
 
@@ -209,14 +219,6 @@ def _skipped(
         injuries=port.query(sql.NEWEST_INJURY_REPORT, {"slate": slate, "league": league}).to_pylist(),
         with_features=parts.keys(),
     )
-
-
-def _market(port: Warehouse, progress: Progress) -> dict[int, MarketLine]:
-    offers = port.query(
-        sql.MARKET_OFFERS,
-        {"slate": parse_slate(progress.batch.slate), "league": progress.batch.league},
-    )
-    return choose_market_lines(offers)
 
 
 def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:

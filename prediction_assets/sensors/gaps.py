@@ -287,7 +287,7 @@ def _unannounced(
     if result is not None and result.gate is Gate.SHUT:
         yield Rest(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
         return
-    if now < receipt.consolidated_at + GAP_PAUSE:
+    if is_recent(receipt.consolidated_at, now, GAP_PAUSE):
         yield Rest(f"{receipt.slate}: not announced yet, the completion sensor is given its time")
         return
     jobs = (consolidation_job.name, completion_job.name)
