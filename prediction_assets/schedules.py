@@ -1,4 +1,4 @@
-"""The schedules: every morning tonight's roster is asked for, every night old partition keys are pruned.
+"""The schedules: the roster and its morning check each morning, pruning of old partition keys each night.
 
 https://docs.dagster.io/guides/automate/schedules
 """
@@ -6,7 +6,7 @@ https://docs.dagster.io/guides/automate/schedules
 import dagster as dg
 
 from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
-from prediction_assets.jobs import SLATE_TAG, roster_job
+from prediction_assets.jobs import SLATE_TAG, morning_check_job, roster_job
 from prediction_assets.keys import slate_key
 from prediction_assets.pruning import prune_job
 from prediction_assets.settings import Settings
@@ -47,3 +47,16 @@ def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
         )
 
     return tick
+
+
+def daily_morning_check(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule of the morning check, running by default."""
+    return dg.ScheduleDefinition(
+        name="daily_morning_check",
+        job=morning_check_job,
+        cron_schedule=settings.morning_check_cron,
+        execution_timezone=settings.roster_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Every morning, after the slate's deadline: are tonight's predictions there? A day without "
+        "games passes.",
+    )

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from prediction_assets import __version__
-from prediction_assets.cli import dead_letters, dev, gcp, maintenance, repair, slates
+from prediction_assets.cli import dead_letters, dev, gcp, health, maintenance, repair, slates
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError
 
@@ -30,6 +30,7 @@ _COMMANDS = (
     slates.ingest,
     slates.status,
     slates.messages,
+    health.health,
     repair.consolidate,
     repair.republish,
     repair.release,
