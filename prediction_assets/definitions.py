@@ -12,21 +12,24 @@ import dagster as dg
 
 from prediction_assets import __version__
 from prediction_assets.assets.dead_letters import dead_letters
+from prediction_assets.assets.describing import with_docs
 from prediction_assets.assets.facts import game_logs, injury_reports, prop_lines, schedule
 from prediction_assets.assets.phase5_completion import phase5_completion
 from prediction_assets.assets.player_features import player_features
 from prediction_assets.assets.points_model import points_model
 from prediction_assets.assets.prediction_grades import prediction_grades
 from prediction_assets.assets.predictions import predictions
+from prediction_assets.assets.slate_report import slate_report
 from prediction_assets.assets.slate_roster import slate_roster
 from prediction_assets.assets.staged_predictions import staged_predictions
 from prediction_assets.assets.staging_cleanup import staging_cleanup
 from prediction_assets.checks import predictions_checks
+from prediction_assets.health.asset_check import morning_check
 from prediction_assets.jobs import JOBS
 from prediction_assets.logs import configure_logging
 from prediction_assets.profiles import build_resources
 from prediction_assets.pruning import prune_job
-from prediction_assets.schedules import daily_prune, daily_roster, weekly_training
+from prediction_assets.schedules import daily_morning_check, daily_prune, daily_roster, weekly_training
 from prediction_assets.sensors.automation import build_sensors
 from prediction_assets.sensors.gaps import gap_sensor
 from prediction_assets.sensors.grading import grading_sensor
@@ -48,6 +51,7 @@ ASSETS = [
     staging_cleanup,
     phase5_completion,
     prediction_grades,
+    slate_report,
 ]
 
 
@@ -66,9 +70,14 @@ def build_defs(
     settings = settings or load_settings()
     return dg.Definitions(
         assets=[_for_profile(asset, settings) for asset in ASSETS],
-        asset_checks=[predictions_checks],
+        asset_checks=[predictions_checks, morning_check],
         jobs=[*JOBS, prune_job],
-        schedules=[daily_roster(settings), weekly_training(settings), daily_prune(settings)],
+        schedules=[
+            daily_roster(settings),
+            daily_morning_check(settings),
+            weekly_training(settings),
+            daily_prune(settings),
+        ],
         sensors=[*build_sensors(settings), gap_sensor(settings), grading_sensor(settings)],
         resources={**build_resources(settings), **(resources or {})},
         # Steps are short and few: a process per step would spend its time importing.
@@ -79,12 +88,13 @@ def build_defs(
 
 def _for_profile(asset: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDefinition:
     """Name the stores that the profile really uses, and split a slate's staging over runs where it has many."""
+    asset = asset.map_asset_specs(lambda spec: with_docs(spec, settings.docs_url))
     if settings.profile == "local":
         return asset
     renamed = asset.map_asset_specs(
         lambda spec: spec.replace_attributes(kinds={_GCP_KINDS.get(kind, kind) for kind in spec.kinds})
     )
-    if asset is not staged_predictions:
+    if not asset.keys & staged_predictions.keys:
         return renamed
     return renamed.with_attributes(backfill_policy=dg.BackfillPolicy.multi_run(settings.players_per_run))
 

@@ -5,8 +5,9 @@ https://docs.dagster.io/guides/build/jobs
 
 import dagster as dg
 
-SLATE_TAG = "slate"
-BATCH_TAG = "batch"
+SLATE_TAG, BATCH_TAG = "slate", "batch"
+"""Tags of every run that works on a slate, whoever started it."""
+
 REQUEST_TAG = "prediction_assets/request"
 """Names the work that a sensor asked a run for, so that attempts can be counted."""
 
@@ -52,9 +53,17 @@ consolidation_job = dg.define_asset_job(
 
 completion_job = dg.define_asset_job(
     "completion",
-    selection=dg.AssetSelection.assets("phase5_completion"),
+    # The morning check hangs on the completion, but judges a whole morning: it has a job of its own.
+    selection=dg.AssetSelection.assets("phase5_completion", "slate_report").without_checks(),
     tags=WHOLE_RETRIES,
-    description="Announce a checked consolidation to phase 6, once.",
+    description="Announce a checked consolidation to phase 6, once, and draw the slate's report.",
+)
+
+morning_check_job = dg.define_asset_job(
+    "morning_check",
+    selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("phase5_completion"), "morning_check")),
+    tags=WHOLE_RETRIES,
+    description="Judge whether tonight's predictions are there, as `prediction-assets health` does.",
 )
 
 dead_letters_job = dg.define_asset_job(
@@ -85,6 +94,7 @@ JOBS = [
     staging_job,
     consolidation_job,
     completion_job,
+    morning_check_job,
     dead_letters_job,
     training_job,
     grading_job,

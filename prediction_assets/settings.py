@@ -57,10 +57,17 @@ class Settings(LogSettings):
         int, Field(ge=1, le=5000, description="expected players of the simulated slate, without real data")
     ] = 40
 
+    docs_url: Annotated[
+        str, Field(description="where this project's files are read, linked from the UI; empty: only named")
+    ] = ""
+
     roster_cron: Annotated[str, Field(description="when the daily schedule asks for tonight's roster")] = (
         "0 7 * * *"
     )
     roster_time_zone: Annotated[str, Field(description="time zone of roster_cron")] = "America/Los_Angeles"
+    morning_check_cron: Annotated[
+        str, Field(description="when the daily morning check judges tonight's slate, in roster_time_zone")
+    ] = "45 7 * * *"
     deadline_minutes: Annotated[
         int, Field(ge=1, description="minutes after opening until a slate is consolidated as it is")
     ] = 30

@@ -48,6 +48,11 @@ _SLOW_FIXTURES = {
 _SLOW_KINDS = {"bigquery", "firestore", "pubsub"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the browser test renew the documentation's pictures: ``make pictures``."""
+    parser.addoption("--pictures", metavar="FOLDER", help="keep the documentation's pictures in this folder")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs a slate or needs an emulator as slow."""
     for item in items:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from prediction_assets.assets.describing import DOCS
 from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.definitions import build_defs, defs
 
@@ -76,14 +77,72 @@ def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):
     assert strategies == dict.fromkeys(strategies, "ALL_STEPS")
 
 
-def test_only_the_warning_checks_do_not_block(definitions):
+def test_only_the_warning_checks_and_the_morning_check_do_not_block(definitions):
     graph = definitions.resolve_asset_graph()
     open_checks = {key.name for key in graph.asset_check_keys if not graph.get(key).blocking}
-    assert open_checks == {"every_expected_player_settled", "systems_are_steady"}
+    assert open_checks == {"every_expected_player_settled", "systems_are_steady", "morning_check"}
 
 
 def test_a_completion_waits_for_no_check_of_the_morning_after():
     assert "systems_are_steady" not in {key.name for key in CHECK_KEYS}
+
+
+def test_every_field_of_every_launchpad_config_is_described(definitions):
+    from dagster._config import Shape
+
+    undescribed = [
+        f"{node.name}.{name}"
+        for asset in definitions.resolve_all_job_defs()
+        for node in asset.nodes
+        for name, field in getattr(node.definition.config_field.config_type, "fields", {}).items()
+        if isinstance(node.definition.config_field.config_type, Shape) and not field.description
+    ]
+    assert undescribed == []
+
+
+def test_the_morning_check_is_not_waited_for_by_a_completion(definitions):
+    assert "morning_check" not in {key.name for key in CHECK_KEYS}
+    completion = definitions.resolve_job_def("completion")
+    assert completion.asset_layer.asset_graph.asset_check_keys == set()
+    morning = definitions.resolve_job_def("morning_check")
+    assert {key.name for key in morning.asset_layer.asset_graph.asset_check_keys} == {"morning_check"}
+
+
+def test_only_what_is_materialized_every_day_must_be_fresh_every_day(definitions):
+    graph = definitions.resolve_asset_graph()
+    fresh = {key.to_user_string() for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy}
+    assert fresh == {"slate_roster"}
+    assert graph.get(dg.AssetKey("slate_roster")).partitions_def is None
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("", "More: `docs/operating.md#the-slate-is-late`"),
+        ("https://example.org/files/", "(https://example.org/files/docs/operating.md#the-slate-is-late)"),
+    ],
+)
+def test_a_description_ends_with_the_page_to_read(settings, address, said):
+    graph = build_defs(settings.model_copy(update={"docs_url": address})).resolve_asset_graph()
+    assert said in (graph.get(dg.AssetKey("slate_roster")).description or "")
+
+
+def test_every_asset_has_a_page_and_every_page_has_its_heading(definitions):
+    from prediction_assets_tests.test_docs import ROOT, anchors
+
+    assert set(DOCS) == set(specs(definitions))
+    for page in DOCS.values():
+        path, _, anchor = page.partition("#")
+        assert anchor in anchors(ROOT / path), page
+
+
+def test_groups_are_listed_in_flow_order(definitions):
+    """The UI sorts groups by name; each must come no earlier than what it depends on."""
+    graph = definitions.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        for parent in node.parent_keys:
+            assert graph.get(parent).group_name <= node.group_name, (parent, key)
 
 
 def test_a_resource_can_be_swapped_without_touching_anything_else(settings):

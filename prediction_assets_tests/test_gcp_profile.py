@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -190,3 +191,29 @@ def test_the_gcp_location_loads_without_a_network_and_names_its_stores(monkeypat
     assert staged.backfill_policy == dg.BackfillPolicy.multi_run(50)
     assert "dagster/kind/bigquery" in graph.get(dg.AssetKey("predictions")).tags
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(gcp, gcp_settings, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["prediction-assets", "health", "--json"])
+
+    def check() -> dict[str, str]:
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        report = json.loads(capsys.readouterr().out)
+        assert stopped.value.code == report["exit_code"]
+        return {each["name"]: each["color"] for each in report["checks"]}
+
+    gcp.ingest(FACTS)
+    assert check()["batch_opened"] == "red"
+    gcp.whole(SLATE)
+    assert set(check().values()) == {"green"}
+    monkeypatch.setattr(
+        "prediction_assets.batch_state.firestore.FirestoreBatchState.progress", _refused, raising=True
+    )
+    found = check()
+    assert (found["batch_opened"], found["merge"]) == ("red", "green")
+
+
+def _refused(self: object, slate: str) -> None:
+    raise ConnectionRefusedError(f"no Firestore for {slate}")

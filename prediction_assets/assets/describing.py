@@ -8,11 +8,47 @@ from typing import Any
 
 import dagster as dg
 
+from prediction_assets.jobs import BATCH_TAG, SLATE_TAG
 from prediction_assets.warehouse.tables import GAME_LOGS, PART_COLUMNS, PROP_LINES, SIMULATED_PREFIX, Table
 
 OWNERS = ["team:predictions"]
 
-FACTS, SLATE, FAN_OUT, FAN_IN, PUBLISHING = "facts", "slate", "fan_out", "fan_in", "publishing"
+# The UI lists groups by name: the numbers keep them in flow order.
+FACTS, SLATE, FAN_OUT, FAN_IN, PUBLISHING = "1_facts", "2_slate", "3_fan_out", "4_fan_in", "5_publishing"
+
+DOCS = {
+    "game_logs": "README.md#with-your-own-data",
+    "schedule": "README.md#with-your-own-data",
+    "prop_lines": "docs/operating.md#a-name-did-not-resolve",
+    "injury_reports": "docs/operating.md#a-player-is-out",
+    "slate_roster": "docs/operating.md#the-slate-is-late",
+    "player_features": "docs/how-a-batch-works.md#the-stages",
+    "staged_predictions": "docs/operating.md#a-player-is-missing-or-failed",
+    "dead_letters": "docs/operating.md#dead-letters",
+    "predictions": "docs/how-a-batch-works.md#receipt-revision-event",
+    "staging_cleanup": "docs/how-a-batch-works.md#killed-and-run-again",
+    "phase5_completion": "docs/operating.md#nothing-was-published",
+    "slate_report": "docs/operating.md#the-morning-check",
+    "points_model": "docs/forecasting.md#the-trained-model",
+    "prediction_grades": "docs/forecasting.md#grades",
+}
+"""The page that an asset's description ends with: what to read when it looks wrong."""
+
+
+def with_docs(spec: dg.AssetSpec, docs_url: str) -> dg.AssetSpec:
+    """Return a spec whose description ends with its page, as a link where the installation has an address for it."""
+    page = DOCS.get(spec.key.to_user_string())
+    if page is None:
+        return spec
+    where = f"[{page}]({docs_url.rstrip('/')}/{page})" if docs_url else f"`{page}`"
+    return spec.replace_attributes(description=f"{spec.description or ''}\n\nMore: {where}")
+
+
+def tag_run(context: dg.AssetExecutionContext, slate: str, batch_id: str) -> None:
+    """Tag the run with its slate and batch, so that it is found by them whoever started it."""
+    tags = {SLATE_TAG: slate, BATCH_TAG: batch_id}
+    if any(context.run.tags.get(name) != value for name, value in tags.items()):
+        context.instance.add_run_tags(context.run.run_id, tags)
 
 
 def table_schema(table: Table, only: Sequence[str] | None = None) -> dg.TableSchema:

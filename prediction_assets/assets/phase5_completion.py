@@ -7,7 +7,7 @@ recorded. Killed anywhere, the next run finds the event and delivers it under th
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.describing import OWNERS, PUBLISHING, is_simulated
+from prediction_assets.assets.describing import OWNERS, PUBLISHING, is_simulated, tag_run
 from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.gates import Gate, verdict_on_receipt
@@ -79,6 +79,7 @@ def phase5_completion(
     """
     slate = context.partition_key
     receipt = _receipt(warehouse.port, slate, config.receipt_id)
+    tag_run(context, slate, receipt.batch_id)
     _require_checks(context, receipt)
     entry, published_before = announce(
         receipt,
@@ -97,6 +98,9 @@ def phase5_completion(
         metadata={
             "event_id": entry.event_id,
             "message_id": entry.message_id,
+            "revision": receipt.revision,
+            "rows": receipt.rows,
+            "players_staged": receipt.staged_players,
             "published_before": published_before,
             "delivered_again": published_before and config.redeliver,
             "receipt_id": receipt.receipt_id,

@@ -3,7 +3,7 @@
 import dagster as dg
 import pyarrow.compute as pc
 
-from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated
+from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated, tag_run
 from prediction_assets.batch_state.port import BatchNotOpen
 from prediction_assets.crash_points import reached
 from prediction_assets.forecasting.features import (
@@ -50,6 +50,7 @@ def player_features(
     progress = state.progress(slate)
     if progress is None:
         raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+    tag_run(context, slate, progress.batch.batch_id)
     day = parse_slate(slate)
     league = progress.batch.league
     model = choose_model(port, league, day)

@@ -19,6 +19,7 @@ from prediction_assets.assets.describing import (
     markdown_table,
     predictions_lineage,
     table_metadata,
+    tag_run,
 )
 from prediction_assets.batch_state.port import BatchNotOpen, Progress
 from prediction_assets.consolidation import TooFewStaged, plan, replay_payload
@@ -115,6 +116,7 @@ with preview_features():
         progress = batch_state.port.progress(slate)
         if progress is None:
             raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+        tag_run(context, slate, progress.batch.batch_id)
         _require_settled(progress, settings, before_deadline=config.before_deadline)
         port = warehouse.port
         try:

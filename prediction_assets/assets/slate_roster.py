@@ -5,13 +5,13 @@ follows is asked for by the sensors, from what this asset left in batch state.
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated, markdown_table
+from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated, markdown_table, tag_run
 from prediction_assets.batch_state.freezing import require_same_work
 from prediction_assets.batch_state.port import Batch, BatchState, ExpectedPlayer
 from prediction_assets.crash_points import reached
@@ -26,6 +26,12 @@ from prediction_assets.warehouse.tables import NBA_LEAGUE
 
 GAME_TIME_ZONE = ZoneInfo("America/New_York")
 """A game belongs to its US Eastern calendar date."""
+
+
+FRESH_EVERY_MORNING = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(hours=26), fail_window=timedelta(hours=28)
+)
+"""The only asset that is materialized every day, games or not; a day with a clock change has 25 hours."""
 
 
 class NobodyExpected(PredictionAssetsError):
@@ -115,6 +121,7 @@ def _league(games: Sequence[dict[str, str]], slate: str) -> str:
     owners=OWNERS,
     kinds={"python", "duckdb", "sqlite"},
     deps=["game_logs", "schedule"],
+    freshness_policy=FRESH_EVERY_MORNING,
 )
 def slate_roster(
     context: dg.AssetExecutionContext,
@@ -165,6 +172,7 @@ def slate_roster(
     changed = earlier is not None and earlier.batch.expected != players
     opened = state.reopen(batch) if changed and config.reopen else state.open(batch)
     reached("batch_opened")
+    tag_run(context, slate, opened.batch_id)
     context.log.info(
         "slate %s: batch %s open, %d games, %d expected players, deadline %s",
         slate, opened.batch_id, len(games), len(players), opened.deadline.isoformat(timespec="seconds"),

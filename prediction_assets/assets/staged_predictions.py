@@ -12,7 +12,8 @@ import dagster as dg
 import pyarrow as pa
 import tenacity
 
-from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
+from prediction_assets import __version__
+from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema, tag_run
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, ExpectedPlayer, Outcome, Progress
 from prediction_assets.batched_events import batched_events
 from prediction_assets.consolidation import replay_payload
@@ -31,6 +32,8 @@ from prediction_assets.warehouse.port import PartRef, Warehouse
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
 
 STAGED = dg.AssetKey("staged_predictions")
+CODE_VERSION_TAG = "prediction_assets/version"
+"""Tag of a player's materialization: the package's version that staged him."""
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
@@ -82,6 +85,7 @@ def staged_predictions(
     progress = state.progress(slate)
     if progress is None:
         raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+    tag_run(context, slate, progress.batch.batch_id)
     players = progress.batch.players(slugs)
     parts = _forecast(port, progress, players, settings)
     skipped = _skipped(port, progress, players, parts)
@@ -236,4 +240,5 @@ def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:
             "content_hash": done.part.content_hash,
             "feature_snapshot": done.part.feature_snapshot,
         },
+        tags={CODE_VERSION_TAG: __version__},
     )

@@ -13,7 +13,17 @@ from typing import Annotated
 import typer
 
 from prediction_assets import __version__
-from prediction_assets.cli import alerts, dead_letters, dev, forecasting, gcp, maintenance, repair, slates
+from prediction_assets.cli import (
+    alerts,
+    dead_letters,
+    dev,
+    forecasting,
+    gcp,
+    health,
+    maintenance,
+    repair,
+    slates,
+)
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.logs import configure_logging
@@ -32,6 +42,7 @@ _COMMANDS = (
     slates.ingest,
     slates.status,
     slates.messages,
+    health.health,
     repair.consolidate,
     repair.republish,
     repair.release,

@@ -377,6 +377,40 @@ PREDICTIONS_SAMPLE = f"""
     WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble'
     ORDER BY recommendation IN ('OVER', 'UNDER') DESC, confidence DESC, player_id LIMIT $limit"""
 
+SLATE_TABLE = f"""
+    SELECT COUNT(*) AS row_count, COUNT(DISTINCT player_id) AS players, MAX(updated_at) AS newest
+    FROM {_TARGET} WHERE game_date = $slate AND is_active"""
+
+SLATE_VERSIONS = f"""
+    SELECT DISTINCT system, system_version, schema_version, feature_snapshot
+    FROM {_TARGET} WHERE game_date = $slate AND is_active
+    ORDER BY system, system_version, schema_version, feature_snapshot"""
+
+SLATE_BY_SYSTEM = f"""
+    SELECT system, COUNT(*) AS row_count, AVG(predicted_points) AS mean_points,
+           AVG(standard_deviation) AS mean_deviation,
+           COUNT(CASE WHEN recommendation = 'OVER' AND line_offset = 0 THEN 1 END) AS over_count,
+           COUNT(CASE WHEN recommendation = 'UNDER' AND line_offset = 0 THEN 1 END) AS under_count,
+           COUNT(CASE WHEN recommendation = 'PASS' AND line_offset = 0 THEN 1 END) AS pass_count,
+           COUNT(CASE WHEN recommendation = 'NO_LINE' AND line_offset = 0 THEN 1 END) AS no_line_count
+    FROM {_TARGET} WHERE game_date = $slate AND is_active GROUP BY system ORDER BY system"""
+"""Recommendations are counted at the main line only: each player has one there."""
+
+SLATE_LINES = f"""
+    SELECT line_source, bookmaker, COUNT(*) AS players FROM {_TARGET}
+    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble'
+    GROUP BY line_source, bookmaker ORDER BY line_source DESC, players DESC, bookmaker"""
+
+SLATE_EDGES = f"""
+    SELECT CAST(FLOOR(probability_over * 20) AS BIGINT) AS bin, COUNT(*) AS players FROM {_TARGET}
+    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble' AND line_source = 'market'
+    GROUP BY bin ORDER BY bin"""
+
+EARLIER_MERGES = f"""
+    SELECT receipt_id, merge_ms, rows_staged, parts FROM {RECEIPTS.qualified_name}
+    WHERE game_date BETWEEN $since AND $slate AND league = $league AND rows_staged > 0
+    ORDER BY consolidated_at DESC, receipt_id LIMIT $limit"""
+
 COUNT_FACTS = {
     table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"
     for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)

@@ -1,0 +1,118 @@
+"""``health``: the morning check of one slate."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from prediction_assets.cli.console import JsonOption, SlateOption, simulated_label, standard_output
+from prediction_assets.errors import BadInput, PredictionAssetsError
+from prediction_assets.keys import parse_slate
+from prediction_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from prediction_assets.health.reader import Sources
+    from prediction_assets.health.report import Report
+
+_PATIENCE_SECONDS = 10.0
+"""A morning check doesn't wait for a busy warehouse as long as a step does."""
+
+_A_WEEK = 7 * 24 * 60
+
+
+def health(
+    minutes: Annotated[
+        str, typer.Option(metavar="N", help="look for failed runs and ticks this far back, 1 to 10080")
+    ] = "30",
+    slate: SlateOption = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show the numbers of each check")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether tonight's predictions are there, and if not, what to do; exits 0 green, 1 yellow, 2 red.
+
+    Ten checks on facts of batch state, warehouse, outbox and Dagster. Without --slate: tonight's slate.
+    """
+    window = _window(minutes)
+    if slate is not None:
+        parse_slate(slate)
+    settings = load_settings()
+    settings = settings.model_copy(
+        update={"lock_timeout_seconds": min(settings.lock_timeout_seconds, _PATIENCE_SECONDS)}
+    )
+    from prediction_assets.health.reader import read_facts
+    from prediction_assets.health.report import report_on
+
+    with ExitStack() as stack:
+        report = report_on(read_facts(_sources(settings, stack), slate, window))
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+    else:
+        _show(report, verbose=verbose)
+    raise typer.Exit(report.exit_code)
+
+
+def _window(minutes: str) -> timedelta:
+    if not minutes.isascii() or not minutes.isdigit() or not 1 <= int(minutes) <= _A_WEEK:
+        raise BadInput(
+            "--minutes",
+            f"{minutes!r} is not a whole number from 1 to {_A_WEEK:,}",
+            hint="leave it out for 30",
+        )
+    return timedelta(minutes=int(minutes))
+
+
+def _sources(settings: Settings, stack: ExitStack) -> Sources:
+    from prediction_assets.health.facts import Unreadable
+    from prediction_assets.health.reader import Sources, one_line
+    from prediction_assets.instance import open_instance
+    from prediction_assets.profiles import build_resources
+
+    resources: dict[str, Any] = build_resources(settings)
+    instance: Any
+    try:
+        instance = stack.enter_context(open_instance(settings))
+    except PredictionAssetsError:  # the home itself can't be used
+        raise
+    except Exception as error:  # noqa: BLE001  a damaged instance is a red check; the others are still made
+        instance = Unreadable("Dagster instance", one_line(error))
+    return Sources(
+        warehouse=lambda: resources["warehouse"].port,
+        batch_state=lambda: resources["batch_state"].port,
+        dead_letters=lambda: resources["batch_state"].dead_letters,
+        outbox=lambda: resources["messaging"].outbox,
+        instance=instance,
+        settings=resources["settings"],
+    )
+
+
+def _show(report: Report, *, verbose: bool) -> None:
+    console = standard_output()
+    width = max(map(len, report.checks))
+    for name, judgement in report.checks.items():
+        style = judgement.color.value
+        console.print(
+            f"[{style}]{judgement.color.value.upper():<6}[/] {name:<{width}}  {escape(judgement.line)}",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        if verbose:
+            for key, value in judgement.details.items():
+                console.print(
+                    f"{'':<{width + 9}}{key}: {escape(_plain(value))}", highlight=False, soft_wrap=True
+                )
+    style, label = report.color.value, simulated_label(report.league)
+    console.print(f"[bold {style}]{escape(report.summary)}[/]{label}", highlight=False, soft_wrap=True)
+    for command in report.commands:
+        console.print(f"  next: {escape(command)}", highlight=False, soft_wrap=True)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_plain(v)}" for k, v in value.items()) or "none"
+    return "none" if value is None else str(value)

@@ -1,0 +1,328 @@
+"""Gathers the facts of one slate from batch state, the warehouse, the outbox and the Dagster instance.
+
+Reads only. Whatever goes wrong while a source is read becomes :class:`Unreadable` in its place; a locked
+warehouse is waited for once, not once a question.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+import dagster as dg
+from dagster import DagsterInstance, DagsterRun, RunsFilter
+from dagster._core.scheduler.instigation import TickStatus
+from dagster._utils.schedules import cron_string_iterator
+
+from prediction_assets import __version__
+from prediction_assets.assets.describing import is_simulated
+from prediction_assets.assets.slate_roster import GAME_TIME_ZONE, default_slate
+from prediction_assets.assets.staged_predictions import CODE_VERSION_TAG
+from prediction_assets.batch_state.port import BatchState, Progress
+from prediction_assets.dead_letters.port import DeadLetters
+from prediction_assets.errors import BadInput
+from prediction_assets.forecasting.systems import SYSTEMS
+from prediction_assets.health.facts import (
+    EarlierMerge,
+    HealthFacts,
+    Incident,
+    InstanceFacts,
+    Rules,
+    ScheduleFacts,
+    TableFacts,
+    Unreadable,
+    WarehouseFacts,
+)
+from prediction_assets.jobs import SLATE_TAG
+from prediction_assets.keys import parse_slate, slate_key
+from prediction_assets.messaging.port import Outbox
+from prediction_assets.resources import SettingsResource
+from prediction_assets.warehouse import sql
+from prediction_assets.warehouse.port import Warehouse
+from prediction_assets.warehouse.tables import NBA_LEAGUE, PREDICTIONS_SCHEMA_VERSION
+
+Read = TypeVar("Read")
+
+DAEMON_SILENCE = timedelta(minutes=5)
+"""Ten times the interval in which a daemon reports itself."""
+
+_MERGES = 30
+_MERGES_WITHIN = timedelta(days=60)
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_MOST_FAILURES = 50
+
+_STAGES = {
+    "slate_roster": "roster", "player_features": "features", "staged_predictions": "staging",
+    "predictions": "consolidation", "staging_cleanup": "consolidation", "phase5_completion": "completion",
+}  # fmt: skip
+"""The job that an asset belongs to, for runs that somebody started on the asset's own page."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the facts are read.
+
+    Attributes:
+        instance: the Dagster instance, or why it can't be opened.
+    """
+
+    warehouse: Callable[[], Warehouse]
+    batch_state: Callable[[], BatchState]
+    dead_letters: Callable[[], DeadLetters]
+    outbox: Callable[[], Outbox]
+    instance: DagsterInstance | Unreadable
+    settings: SettingsResource
+
+
+def read_facts(sources: Sources, slate: str | None, window: timedelta) -> HealthFacts:
+    """Gather the facts of a slate.
+
+    Args:
+        slate: the slate to look at; None: tonight's, or the newest of a simulated league.
+        window: how far back failed runs and ticks are looked for.
+
+    Raises:
+        BadInput: the slate isn't a date, or no schedule and no batch knows of it.
+    """
+    now = sources.settings.now()
+    if slate is not None:
+        parse_slate(slate)
+    chosen = slate or _slate_of_the_morning(sources, now)
+    progress = _attempt("batch state", lambda: sources.batch_state().progress(chosen))
+    warehouse = _attempt("warehouse", lambda: _warehouse_facts(sources.warehouse(), chosen))
+    if slate is not None and progress is None and not isinstance(warehouse, Unreadable):
+        _require_known(slate, warehouse.schedule)
+    simulated = not isinstance(warehouse, Unreadable) and is_simulated(warehouse.schedule.league)
+    return HealthFacts(
+        slate=chosen,
+        now=now,
+        window=window,
+        roster_due=None if simulated else _roster_due(chosen, sources.settings),
+        rules=Rules(
+            minimum_staged_share=sources.settings.minimum_staged_share,
+            systems={system.name: system.version for system in SYSTEMS},
+            schema_version=PREDICTIONS_SCHEMA_VERSION,
+            code_version=__version__,
+        ),
+        progress=progress,
+        warehouse=warehouse,
+        events=_attempt("outbox", lambda: tuple(sources.outbox().entries(chosen))),
+        dead_letters=_attempt("dead letters", lambda: tuple(sources.dead_letters().letters(chosen))),
+        instance=sources.instance
+        if isinstance(sources.instance, Unreadable)
+        else _attempt("Dagster instance", _instance_reader(sources.instance, progress, now, window)),
+        named=slate is not None,
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's text as one line, with its class where it isn't one of ours."""
+    text = " ".join(str(error).split()) or "no message"
+    ours = type(error).__module__.startswith("prediction_assets.")
+    return text if ours else f"{type(error).__name__}: {text}"
+
+
+def _attempt(source: str, read: Callable[[], Read]) -> Read | Unreadable:
+    try:
+        return read()
+    except Exception as error:  # noqa: BLE001  whatever it is, the check is red and says so
+        return Unreadable(source, one_line(error))
+
+
+def _slate_of_the_morning(sources: Sources, now: datetime) -> str:
+    """Return tonight's slate; of a simulated league, the newest that was opened."""
+    today = now.astimezone(GAME_TIME_ZONE).date()
+    try:
+        warehouse = sources.warehouse()
+        slate = default_slate(warehouse, today, tonight=True)
+        leagues = warehouse.query(sql.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
+        if not leagues or not is_simulated(leagues[0]):
+            return slate
+    except Exception:  # noqa: BLE001  a warehouse that can't be read is reported with the slate's facts
+        slate = slate_key(today)
+    opened = _attempt("batch state", lambda: list(sources.batch_state().recent_slates(_LONG_AGO)))
+    return slate if isinstance(opened, Unreadable) or not opened else opened[-1]
+
+
+def _require_known(slate: str, schedule: ScheduleFacts) -> None:
+    if schedule.last_slate is not None and not schedule.covered:
+        raise BadInput(
+            f"slate {slate}",
+            f"was never opened, and no ingested schedule covers this date (the newest ends {schedule.last_slate})",
+            hint="name another with --slate, or `prediction-assets ingest --schedule FILE`",
+        )
+
+
+def _roster_due(slate: str, settings: SettingsResource) -> datetime:
+    midnight = datetime.combine(parse_slate(slate), time(), GAME_TIME_ZONE)
+    ticks = cron_string_iterator(midnight.timestamp(), settings.roster_cron, settings.roster_time_zone)
+    return next(ticks).astimezone(UTC)
+
+
+def _warehouse_facts(port: Warehouse, slate: str) -> WarehouseFacts:
+    day = parse_slate(slate)
+    schedule = _schedule_facts(port, day)
+    receipts = tuple(port.receipts(slate))
+    league = receipts[-1].league if receipts else schedule.league
+    merges = port.query(
+        sql.EARLIER_MERGES,
+        {"slate": day, "since": day - _MERGES_WITHIN, "league": league, "limit": _MERGES},
+    ).to_pylist()
+    newest = receipts[-1].receipt_id if receipts else ""
+    return WarehouseFacts(
+        schedule=schedule,
+        receipts=receipts,
+        earlier_merges=tuple(
+            EarlierMerge(row["merge_ms"], row["rows_staged"], len(json.loads(row["parts"])))
+            for row in merges
+            if row["receipt_id"] != newest
+        ),
+        table=_table_facts(port, day),
+        staged=dict(port.parts.staged(slate)),
+        other_slates_staged=tuple(other for other in port.parts.slates() if other != slate),
+    )
+
+
+def _schedule_facts(port: Warehouse, day: date) -> ScheduleFacts:
+    games = port.query(sql.SLATE_GAMES, {"slate": day}).to_pylist()
+    spans = {row["league"]: row for row in port.query(sql.SCHEDULE_SPANS, {"today": day}).to_pylist()}
+    if not spans:
+        return ScheduleFacts(0, "", None, covered=False)
+    league = games[0]["league"] if games else NBA_LEAGUE if NBA_LEAGUE in spans else min(spans)
+    return ScheduleFacts(
+        games=len(games),
+        league=league,
+        last_slate=spans[league]["last_slate"],
+        covered=any(span["first_slate"] <= day <= span["last_slate"] for span in spans.values()),
+    )
+
+
+def _table_facts(port: Warehouse, day: date) -> TableFacts:
+    counts = port.query(sql.SLATE_TABLE, {"slate": day}).to_pylist()[0]
+    versions = port.query(sql.SLATE_VERSIONS, {"slate": day}).to_pylist()
+    systems: dict[str, set[str]] = {}
+    for row in versions:
+        systems.setdefault(row["system"], set()).add(row["system_version"])
+    return TableFacts(
+        rows=counts["row_count"],
+        players=counts["players"],
+        newest=counts["newest"],
+        systems={name: tuple(sorted(found)) for name, found in systems.items()},
+        schema_versions=tuple(sorted({row["schema_version"] for row in versions})),
+        feature_snapshots=tuple(sorted({row["feature_snapshot"] for row in versions})),
+    )
+
+
+def _instance_reader(
+    instance: DagsterInstance, progress: Progress | Unreadable | None, now: datetime, window: timedelta
+) -> Callable[[], InstanceFacts]:
+    def read() -> InstanceFacts:
+        failures = [*_failed_runs(instance, now - window), *_failed_ticks(instance, now - window)]
+        heartbeats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
+        newest = datetime.fromtimestamp(max(heartbeats), UTC) if heartbeats else None
+        return InstanceFacts(
+            failures=tuple(sorted(failures, key=lambda failure: failure.at)),
+            daemon_silent_since=newest if newest is not None and now - newest > DAEMON_SILENCE else None,
+            code_versions=_code_versions(instance, progress) if isinstance(progress, Progress) else (),
+        )
+
+    return read
+
+
+def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterable[Incident]:
+    failed = instance.get_run_records(
+        RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since), limit=_MOST_FAILURES
+    )
+    if not failed:
+        return
+    succeeded: dict[tuple[str, str], datetime] = {}
+    for record in instance.get_run_records(
+        RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=since)
+    ):
+        work, at = _work(record.dagster_run), record.update_timestamp.replace(tzinfo=UTC)
+        succeeded[work] = max(at, succeeded.get(work, at))
+    for record in failed:
+        work, at = _work(record.dagster_run), record.update_timestamp.replace(tzinfo=UTC)
+        stage, slate = work
+        yield Incident(
+            what=f"{stage} of {slate}" if slate else stage,
+            at=at,
+            error=_error_of(instance, record.dagster_run.run_id),
+            run_id=record.dagster_run.run_id,
+            recovered=succeeded.get(work, since) > at,
+        )
+
+
+def _work(run: DagsterRun) -> tuple[str, str]:
+    """Return the job that a run stands for, and its slate."""
+    name = run.job_name
+    if name.startswith("__") and run.asset_selection:
+        first = min(key.to_user_string() for key in run.asset_selection)
+        name = _STAGES.get(first, first)
+    partition = run.tags.get("dagster/partition") or run.tags.get("dagster/asset_partition_range_start") or ""
+    return name, run.tags.get(SLATE_TAG) or partition.partition(":")[0]
+
+
+def _error_of(instance: DagsterInstance, run_id: str) -> str:
+    """Return the first line of a run's error: its innermost cause, or what the failure itself says."""
+    for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE):
+        for record in instance.get_records_for_run(run_id, of_type=kind, limit=1).records:
+            event = record.event_log_entry.dagster_event
+            if event is None:
+                continue
+            if kind is dg.DagsterEventType.RUN_FAILURE:
+                return _first_line(event.message or "")
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                return _first_line(data.user_failure_data.description)
+            error = data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None:
+                return _first_line(error.message)
+    return ""
+
+
+def _first_line(text: str) -> str:
+    """Return an error's first line, its class without the module that Dagster puts before it."""
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return re.sub(r"^(?:\w+\.)+(?=\w+: )", "", first)
+
+
+def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterable[Incident]:
+    for state in instance.all_instigator_state():
+        origin, selector = state.instigator_origin_id, state.selector_id
+        failed = instance.get_ticks(
+            origin, selector, after=since.timestamp(), statuses=[TickStatus.FAILURE], limit=_MOST_FAILURES
+        )
+        if not failed:
+            continue
+        good = instance.get_ticks(
+            origin, selector, statuses=[TickStatus.SUCCESS, TickStatus.SKIPPED], limit=1
+        )
+        newest_good = good[0].timestamp if good else 0.0
+        for tick in failed:
+            yield Incident(
+                what=f"a tick of {state.instigator_name}",
+                at=datetime.fromtimestamp(tick.timestamp, UTC),
+                error=_first_line(tick.error.message) if tick.error else "",
+                recovered=newest_good > tick.timestamp,
+            )
+
+
+def _code_versions(instance: DagsterInstance, progress: Progress) -> tuple[str, ...]:
+    """Return the package's versions that staged the slate's players; a run has one, its materializations say it."""
+    runs = {c.run_id for c in progress.completions.values() if c.part is not None}
+    found = set()
+    for run_id in runs:
+        for record in instance.get_records_for_run(
+            run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION, limit=1
+        ).records:
+            materialization = record.asset_materialization
+            version = (materialization.tags or {}).get(CODE_VERSION_TAG) if materialization else None
+            found.update([version] if version else [])
+    return tuple(sorted(found))

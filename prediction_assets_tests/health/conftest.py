@@ -1,0 +1,226 @@
+"""A slate of six players in real stores, made without a run: each test breaks it in one way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pytest
+
+from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
+from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
+from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.consolidation import plan
+from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
+from prediction_assets.forecasting.systems import SYSTEMS
+from prediction_assets.health.facts import Unreadable
+from prediction_assets.health.judgements import Judgement
+from prediction_assets.health.reader import Sources, read_facts
+from prediction_assets.health.report import Report, report_on
+from prediction_assets.messaging.local import SqliteOutbox
+from prediction_assets.messaging.message import completion_message, event_id
+from prediction_assets.messaging.port import OutboxEntry
+from prediction_assets.profiles import build_resources
+from prediction_assets.resources import SettingsResource
+from prediction_assets.settings import Settings
+from prediction_assets.staging import row_content_hash
+from prediction_assets.warehouse.duckdb import DuckDBWarehouse
+from prediction_assets.warehouse.port import Receipt
+from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION, SCHEDULE
+from prediction_assets_tests.conftest import player
+
+PLAYERS = 6
+GAME = "0022500001"
+
+
+def part_rows(
+    who: ExpectedPlayer,
+    slate: str,
+    *,
+    lines: int = 5,
+    versions: Callable[[str], str] = lambda system: "1",
+    schema_version: int = PREDICTIONS_SCHEMA_VERSION,
+) -> pa.Table:
+    """Return a part of every system at some lines."""
+    made = []
+    for system in SYSTEMS:
+        for line in range(lines):
+            row = {
+                "game_date": date.fromisoformat(slate),
+                "game_id": who.game_id,
+                "player_id": who.player_id,
+                "system": system.name,
+                "line": Decimal(f"{18 + line}.50"),
+                "league": "NBA",
+                "player_slug": who.slug,
+                "player_name": who.name,
+                "team": who.team,
+                "opponent": who.opponent,
+                "is_home": True,
+                "predicted_points": 20.0,
+                "standard_deviation": 6.0,
+                "probability_over": 0.5,
+                "probability_push": 0.0,
+                "recommendation": "PASS",
+                "confidence": 0.5,
+                "line_source": "market",
+                "line_offset": Decimal(f"{line - 2}.00"),
+                "bookmaker": "A Book",
+                "system_version": versions(system.name),
+                "feature_snapshot": "snapshot1",
+                "schema_version": schema_version,
+            }
+            row["content_hash"] = row_content_hash(row)
+            made.append(row)
+    return pa.Table.from_pylist(made, schema=PART_SCHEMA)
+
+
+class World:
+    """One slate's real stores, and the morning check on them.
+
+    Attributes:
+        now: the time that the check goes by.
+        slate: today's, in America/New_York.
+    """
+
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance, warehouse: DuckDBWarehouse) -> None:
+        self.settings, self.instance, self.warehouse = settings, instance, warehouse
+        self.state = SqliteBatchState(settings.home / "state.sqlite")
+        self.dead_letters = SqliteDeadLetters(settings.home / "state.sqlite")
+        self.outbox = SqliteOutbox(settings.home / "state.sqlite")
+        self.now = datetime.now(UTC)
+        self.slate = self.now.astimezone(GAME_TIME_ZONE).date().isoformat()
+
+    def shifted(self, days: int) -> str:
+        """Return the slate some days from the world's."""
+        return (date.fromisoformat(self.slate) + timedelta(days=days)).isoformat()
+
+    def schedule(self, *days: int, games: int = 1) -> None:
+        """Put games on the slates that are so many days from the world's."""
+        rows = [
+            {
+                "league": "NBA",
+                "season_id": 22025,
+                "game_id": f"{int(GAME) + 100 * (day + 50) + n:010}" if day or n else GAME,
+                "game_date": date.fromisoformat(self.shifted(day)),
+                "home_team": "S01",
+                "away_team": "S02",
+                "team_a": "S01",
+                "team_b": "S02",
+            }
+            for day in days
+            for n in range(games)
+        ]
+        self.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(rows))
+
+    def open(self, *, opened: int = 60, deadline: int = 30, slate: str | None = None) -> Batch:
+        """Open the batch, so many minutes ago, its deadline so many minutes ago (negative: to come)."""
+        slate = slate or self.slate
+        return self.state.open(
+            Batch(
+                slate=slate,
+                batch_id=f"{slate}@test",
+                league="NBA",
+                games=1,
+                opened_at=self.ago(opened),
+                deadline=self.ago(deadline),
+                expected=tuple(replace(player(n), game_id=GAME) for n in range(1, PLAYERS + 1)),
+            )
+        )
+
+    def ago(self, minutes: float) -> datetime:
+        return self.now - timedelta(minutes=minutes)
+
+    def settle(
+        self,
+        outcome: Outcome,
+        *numbers: int,
+        minutes: float = 40,
+        slate: str | None = None,
+        **rows: object,
+    ) -> None:
+        """Give players an outcome, staged ones with a part."""
+        slate = slate or self.slate
+        progress = self.state.progress(slate)
+        assert progress is not None
+        for number in numbers:
+            who = progress.batch.expected[number - 1]
+            part = None
+            if outcome is Outcome.STAGED:
+                part = self.warehouse.parts.write(slate, who.slug, part_rows(who, slate, **rows))  # type: ignore[arg-type]
+            reason = "" if part else "OSError: No space left on device (3 attempts)"
+            at = self.ago(minutes - number / 60)
+            self.state.record([Completion(slate, who.slug, outcome, "run", at, reason, part)])
+
+    def merge(self, *, slate: str | None = None, cleanup: bool = True, minutes: float = 35) -> Receipt:
+        """Consolidate, so many minutes ago."""
+        slate = slate or self.slate
+        progress = self.state.progress(slate)
+        assert progress is not None
+        receipt = self.warehouse.merge(plan(progress, self.warehouse.receipts(slate)))
+        self.sql(
+            "UPDATE predictions.consolidation_receipts SET consolidated_at = $at WHERE receipt_id = $id",
+            at=self.ago(minutes), id=receipt.receipt_id,
+        )  # fmt: skip
+        receipt = replace(receipt, consolidated_at=self.ago(minutes))
+        if cleanup:
+            for slug, part_id in self.warehouse.parts.staged(slate).items():
+                self.warehouse.parts.drop(slate, slug, part_id)
+            self.state.mirror_receipt(receipt)
+        return receipt
+
+    def announce(self, receipt: Receipt, *, deliver: bool = True) -> None:
+        """Store the completion, and deliver it."""
+        message = completion_message(receipt, output_table="t", published_at=self.now)
+        entry = OutboxEntry(event_id(receipt), receipt.slate, receipt.receipt_id, message)
+        self.outbox.enqueue(entry)
+        if deliver:
+            self.outbox.mark_published(entry.event_id, "delivered", self.now)
+
+    def sql(self, statement: str, **parameters: object) -> None:
+        """Change the warehouse behind everybody's back."""
+        with duckdb.connect(str(self.settings.home / "warehouse.duckdb")) as connection:
+            connection.execute(statement, parameters)
+
+    def healthy(self) -> None:
+        """Make all ten green."""
+        self.schedule(-2, -1, 0, 1)
+        self.open()
+        self.settle(Outcome.STAGED, *range(1, PLAYERS + 1))
+        self.announce(self.merge())
+
+    def report(
+        self, slate: str | None = None, *, minutes: int = 30, instance: Unreadable | None = None
+    ) -> Report:
+        """Make the morning check."""
+        resources = build_resources(self.settings)
+        sources = Sources(
+            warehouse=lambda: resources["warehouse"].port,  # type: ignore[attr-defined]
+            batch_state=lambda: resources["batch_state"].port,  # type: ignore[attr-defined]
+            dead_letters=lambda: resources["batch_state"].dead_letters,  # type: ignore[attr-defined]
+            outbox=lambda: resources["messaging"].outbox,  # type: ignore[attr-defined]
+            instance=instance or self.instance,
+            settings=resources["settings"],  # type: ignore[arg-type]
+        )
+        return report_on(read_facts(sources, slate, timedelta(minutes=minutes)))
+
+    def says(self, check: str, slate: str | None = None) -> Judgement:
+        """Return what one check says."""
+        return self.report(slate).checks[check]
+
+
+@pytest.fixture
+def world(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    warehouse: DuckDBWarehouse,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    made = World(settings, instance, warehouse)
+    monkeypatch.setattr(SettingsResource, "now", lambda self: made.now)
+    return made
