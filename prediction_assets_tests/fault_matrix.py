@@ -254,23 +254,41 @@ def _gcp_homes(stack: ExitStack, folder: Path) -> OpenCase:
 
 
 def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> OpenCase:
-    """Return what opens a case on running emulators, each in a project of its own."""
+    """Return what opens a case on running emulators, all in one project, whose facts are ingested once.
+
+    A case finds no predictions and no parts, and has collections, a topic and a home of its own.
+    """
+    project = f"test-{uuid.uuid4().hex[:16]}"
+    is_ingested = False
 
     def open_case() -> tuple[dict[str, str], SlateRun]:
-        project = f"test-{uuid.uuid4().hex[:16]}"
+        nonlocal is_ingested
+        case = f"case-{uuid.uuid4().hex[:8]}"
         environment = {
             **addresses,
             "PREDICTION_ASSETS_PROFILE": "gcp",
             "PREDICTION_ASSETS_GCP_PROJECT": project,
-            "PREDICTION_ASSETS_HOME": str(folder / project),
+            "PREDICTION_ASSETS_HOME": str(folder / case),
+            "PREDICTION_ASSETS_FIRESTORE_COLLECTION_PREFIX": f"{case}-",
+            "PREDICTION_ASSETS_PUBSUB_TOPIC": f"{case}-completion",
+            "PREDICTION_ASSETS_PUBSUB_SUBSCRIPTION": f"{case}-phase6",
+            "PREDICTION_ASSETS_PUBSUB_DEAD_LETTER_TOPIC": f"{case}-dead-letter",
         }
         os.environ.update(environment)  # the clients look for their emulators there
         settings = load_settings()
         from prediction_assets.gcp_resources import gcp_resources
+        from prediction_assets.warehouse.bigquery_tables import STAGING_DATASET
+        from prediction_assets.warehouse.tables import PREDICTIONS
 
-        gcp_resources(settings)["messaging"].set_up()
+        stores = gcp_resources(settings)
+        stores["messaging"].set_up()
+        with stores["warehouse"].bigquery.get_client() as client:
+            for dataset in (PREDICTIONS.dataset, STAGING_DATASET):
+                client.delete_dataset(f"{project}.{dataset}", delete_contents=True, not_found_ok=True)
         run = SlateRun(settings, stack.enter_context(open_instance(settings)))
-        run.ingest(facts_of("gcp"))
+        if not is_ingested:
+            run.ingest(facts_of("gcp"))
+            is_ingested = True
         return environment, run
 
     return open_case
