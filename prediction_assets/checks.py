@@ -5,7 +5,8 @@ share one step that opens the warehouse once. Blocking ones keep cleanup, and so
 https://docs.dagster.io/guides/test/asset-checks
 """
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +118,16 @@ def recommendation_agrees_with_its_line(facts: SlateFacts) -> dg.AssetCheckResul
     )
 
 
+def _log_results(context: dg.AssetCheckExecutionContext, slate: str, passed: Mapping[str, bool]) -> None:
+    failed = sorted(name for name, result in passed.items() if not result)
+    context.log.log(
+        logging.WARNING if failed else logging.INFO,
+        f"slate {slate}: {len(passed) - len(failed)} of {len(passed)} checks passed"
+        + (f", failed: {', '.join(failed)}" if failed else ""),
+        extra={"slate": slate},
+    )
+
+
 _BLOCKING: dict[Callable[[SlateFacts], dg.AssetCheckResult], bool] = {
     every_expected_player_settled: False,
     staged_rows_are_accounted_for: True,
@@ -160,7 +171,9 @@ with preview_features():
         facts = read_slate_facts(
             warehouse.port, progress, receipts[-1], pass_threshold=settings.pass_threshold
         )
-        for key in sorted(context.selected_asset_check_keys, key=lambda key: key.name):
-            result: dict[str, Any] = _JUDGES[key.name](facts)._asdict()
+        judged = {key: _JUDGES[key.name](facts) for key in context.selected_asset_check_keys}
+        _log_results(context, slate, {key.name: result.passed for key, result in judged.items()})
+        for key in sorted(judged, key=lambda key: key.name):
+            result: dict[str, Any] = judged[key]._asdict()
             yield dg.AssetCheckResult(**{**result, "asset_key": key.asset_key, "check_name": key.name})
         reached("checks_evaluated")

@@ -5,6 +5,7 @@ part and nothing else. ``defs`` is what Dagster loads; nothing is read from the 
 https://docs.dagster.io/guides/build/projects-and-components
 """
 
+import logging
 from collections.abc import Mapping
 
 import dagster as dg
@@ -15,6 +16,8 @@ from prediction_assets.assets.describing import with_docs
 from prediction_assets.assets.facts import game_logs, injury_reports, prop_lines, schedule
 from prediction_assets.assets.phase5_completion import phase5_completion
 from prediction_assets.assets.player_features import player_features
+from prediction_assets.assets.points_model import points_model
+from prediction_assets.assets.prediction_grades import prediction_grades
 from prediction_assets.assets.predictions import predictions
 from prediction_assets.assets.slate_report import slate_report
 from prediction_assets.assets.slate_roster import slate_roster
@@ -23,18 +26,23 @@ from prediction_assets.assets.staging_cleanup import staging_cleanup
 from prediction_assets.checks import predictions_checks
 from prediction_assets.health.asset_check import morning_check
 from prediction_assets.jobs import JOBS
+from prediction_assets.logs import configure_logging
 from prediction_assets.profiles import build_resources
 from prediction_assets.pruning import prune_job
-from prediction_assets.schedules import daily_morning_check, daily_prune, daily_roster
+from prediction_assets.schedules import daily_morning_check, daily_prune, daily_roster, weekly_training
 from prediction_assets.sensors.automation import build_sensors
 from prediction_assets.sensors.gaps import gap_sensor
-from prediction_assets.settings import Settings, load_settings
+from prediction_assets.sensors.grading import grading_sensor
+from prediction_assets.settings import Settings, load_log_settings, load_settings
+
+_logger = logging.getLogger(__name__)
 
 ASSETS = [
     game_logs,
     schedule,
     prop_lines,
     injury_reports,
+    points_model,
     slate_roster,
     player_features,
     staged_predictions,
@@ -43,6 +51,7 @@ ASSETS = [
     staging_cleanup,
     phase5_completion,
     slate_report,
+    prediction_grades,
 ]
 
 
@@ -63,8 +72,13 @@ def build_defs(
         assets=[_for_profile(asset, settings) for asset in ASSETS],
         asset_checks=[predictions_checks, morning_check],
         jobs=[*JOBS, prune_job],
-        schedules=[daily_roster(settings), daily_morning_check(settings), daily_prune(settings)],
-        sensors=[*build_sensors(settings), gap_sensor(settings)],
+        schedules=[
+            daily_roster(settings),
+            daily_morning_check(settings),
+            weekly_training(settings),
+            daily_prune(settings),
+        ],
+        sensors=[*build_sensors(settings), gap_sensor(settings), grading_sensor(settings)],
         resources={**build_resources(settings), **(resources or {})},
         # Steps are short and few: a process per step would spend its time importing.
         executor=dg.in_process_executor,
@@ -87,5 +101,13 @@ def _for_profile(asset: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDef
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Load the code location with the environment's settings."""
-    return build_defs()
+    """Load the code location with the environment's settings; code server and run workers log from here on."""
+    configure_logging(load_log_settings())
+    settings = load_settings()
+    _logger.info(
+        "code location prediction_assets %s: profile %s, home %s",
+        __version__,
+        settings.profile,
+        settings.home,
+    )
+    return build_defs(settings)

@@ -17,12 +17,18 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery, firestore, pubsub_v1
 from pydantic import Field
 
+from prediction_assets.alerts.firestore import FirestoreAlertStore
 from prediction_assets.batch_state.firestore import FirestoreBatchState
 from prediction_assets.dead_letters.firestore import FirestoreDeadLetters
 from prediction_assets.errors import BadInput
 from prediction_assets.messaging.firestore import FirestoreOutbox
 from prediction_assets.messaging.pubsub import PubSubPublisher, PubSubSetUp, publisher_client, set_up
-from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
+from prediction_assets.resources import (
+    AlertsResource,
+    BatchStateResource,
+    MessagingResource,
+    WarehouseResource,
+)
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 
@@ -104,6 +110,21 @@ class FirestoreBatchStateResource(BatchStateResource):
         return FirestoreDeadLetters(self._client, self.dead_letters_collection)
 
 
+class FirestoreAlertsResource(AlertsResource):
+    """Alerts in Firestore, one document per incident."""
+
+    project: str = Field(description="project of the database")
+    database: str = Field(description="database in Native mode")
+    collection: str = Field(description="collection of the alerts")
+
+    @cached_property
+    def store(self) -> FirestoreAlertStore:
+        """The alerts."""
+        with _clear_credentials_errors():
+            client = firestore.Client(project=self.project, database=self.database)
+        return FirestoreAlertStore(client, self.collection)
+
+
 class PubSubMessagingResource(MessagingResource):
     """The outbox in Firestore, deliveries through Pub/Sub."""
 
@@ -157,6 +178,9 @@ def gcp_resources(settings: Settings) -> dict[str, Any]:
             database=settings.firestore_database,
             collection=f"{prefix}batches",
             dead_letters_collection=f"{prefix}dead_letters",
+        ),
+        "alerts": FirestoreAlertsResource(
+            project=project, database=settings.firestore_database, collection=f"{prefix}alerts"
         ),
         "messaging": PubSubMessagingResource(
             project=project,

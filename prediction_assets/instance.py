@@ -1,16 +1,46 @@
-"""The Dagster instance of the embedded profile: a folder in the home, with the packaged ``dagster.yaml``."""
+"""The Dagster instance: of the embedded profile, a folder in the home with the packaged ``dagster.yaml``.
+
+Both shipped instances name :class:`LoggedInstance`, because the daemon opens the instance and never imports
+the code location.
+"""
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster._config import UserConfigSchema
+from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import ConfigurableClassData
 
 from prediction_assets.errors import BadInput
-from prediction_assets.settings import Settings
+from prediction_assets.logs import configure_logging
+from prediction_assets.settings import Settings, load_log_settings
+
+
+class LoggedInstance(dg.DagsterInstance):
+    """A Dagster instance in whose process logging is configured: also the daemon's and the UI's.
+
+    What ``dagster.yaml`` names as ``instance_class``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        configure_logging(load_log_settings())
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def config_schema(cls) -> UserConfigSchema:
+        """Return the keys of ``dagster.yaml`` that are this class's own: none."""
+        return {}
+
+    @classmethod
+    def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
+        """Return what a key that ``dagster.yaml`` leaves out means: what it means anywhere."""
+        return InstanceRef.config_defaults(base_dir)
 
 
 def prepare_home(settings: Settings) -> Path:

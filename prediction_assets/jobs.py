@@ -73,6 +73,20 @@ dead_letters_job = dg.define_asset_job(
     description="Show the open dead letters as they are now.",
 )
 
+training_job = dg.define_asset_job(
+    "training",
+    selection=dg.AssetSelection.assets("points_model"),
+    tags=WHOLE_RETRIES,
+    description="Train the forecasting systems on all ingested games. The same facts train nothing.",
+)
+
+grading_job = dg.define_asset_job(
+    "grading",
+    selection=dg.AssetSelection.assets("prediction_grades"),
+    tags=WHOLE_RETRIES,
+    description="Grade a slate's forecasts in force, once its game logs are ingested.",
+)
+
 JOBS = [
     ingest_job,
     roster_job,
@@ -82,4 +96,6 @@ JOBS = [
     completion_job,
     morning_check_job,
     dead_letters_job,
+    training_job,
+    grading_job,
 ]

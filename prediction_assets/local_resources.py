@@ -5,10 +5,16 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from prediction_assets.alerts.sqlite import SqliteAlertStore
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
 from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
-from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
+from prediction_assets.resources import (
+    AlertsResource,
+    BatchStateResource,
+    MessagingResource,
+    WarehouseResource,
+)
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
@@ -60,6 +66,17 @@ class SqliteBatchStateResource(BatchStateResource):
         return SqliteDeadLetters(Path(self.file))
 
 
+class SqliteAlertsResource(AlertsResource):
+    """Alerts in the state file."""
+
+    file: str = Field(description="SQLite file")
+
+    @property
+    def store(self) -> SqliteAlertStore:
+        """The alerts."""
+        return SqliteAlertStore(Path(self.file))
+
+
 class FileMessagingResource(MessagingResource):
     """Events in the state file; each delivery is one JSON file that a consumer can tail."""
 
@@ -88,5 +105,6 @@ def local_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
             lock_timeout_seconds=settings.lock_timeout_seconds,
         ),
         "batch_state": SqliteBatchStateResource(file=state),
+        "alerts": SqliteAlertsResource(file=state),
         "messaging": FileMessagingResource(file=state, directory=str(home / "outbox")),
     }

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field
 
+from prediction_assets.alerts.port import AlertStore
 from prediction_assets.batch_state.port import BatchState
 from prediction_assets.dead_letters.port import DeadLetters
 from prediction_assets.ingestion.nba_api_source import (
@@ -50,6 +51,15 @@ class BatchStateResource(dg.ConfigurableResource, ABC):
     @abstractmethod
     def dead_letters(self) -> DeadLetters:
         """The failures that nobody has dealt with."""
+
+
+class AlertsResource(dg.ConfigurableResource, ABC):
+    """What is wrong now, and who was told of it. The URLs of alerts are not here: the UI shows resources."""
+
+    @property
+    @abstractmethod
+    def store(self) -> AlertStore:
+        """The alerts."""
 
 
 class MessagingResource(dg.ConfigurableResource, ABC):
@@ -102,6 +112,9 @@ class SettingsResource(dg.ConfigurableResource):
     staging_attempts: int = Field(description="attempts at a part before its player counts as failed")
     part_timeout_seconds: float = Field(description="how long a player's part may take")
     history_days: int = Field(description="days of game logs that the systems are fitted on")
+    model_history_days: int = Field(description="days of game logs that points_model is trained on")
+    market_aware: bool = Field(description="publish the sixth system, market_aware")
+    grade_bias_limit: float = Field(description="points of bias beyond which a grade warns")
     pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
     staging_threads: int = Field(description="parts written at the same time")
     keep_partitions_days: int = Field(description="days after a slate until its partition keys are pruned")

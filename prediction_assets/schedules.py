@@ -1,4 +1,4 @@
-"""The schedules: the roster and its morning check each morning, pruning of old partition keys each night.
+"""The schedules: roster and morning check every morning, a newly trained model every week, pruning every night.
 
 https://docs.dagster.io/guides/automate/schedules
 """
@@ -6,7 +6,7 @@ https://docs.dagster.io/guides/automate/schedules
 import dagster as dg
 
 from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
-from prediction_assets.jobs import SLATE_TAG, morning_check_job, roster_job
+from prediction_assets.jobs import SLATE_TAG, morning_check_job, roster_job, training_job
 from prediction_assets.keys import slate_key
 from prediction_assets.pruning import prune_job
 from prediction_assets.settings import Settings
@@ -59,4 +59,16 @@ def daily_morning_check(settings: Settings) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every morning, after the slate's deadline: are tonight's predictions there? A day without "
         "games passes.",
+    )
+
+
+def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule, at the settings' hour, running by default."""
+    return dg.ScheduleDefinition(
+        name="weekly_training",
+        job=training_job,
+        cron_schedule=settings.model_cron,
+        execution_timezone=settings.roster_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Every week: train `points_model` on all ingested games, hours before a roster is opened.",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prediction_assets.errors import BadInput
@@ -19,10 +19,22 @@ _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
 
 
-class Settings(BaseSettings):
-    """The installation's settings; each is the environment variable ``PREDICTION_ASSETS_<NAME>``."""
+class LogSettings(BaseSettings):
+    """How a process logs: read on its own, so that a wrong setting elsewhere is still logged."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
+
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="what is logged: this and above")
+    ] = "INFO"
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        Field(description="auto: text on a terminal, else a JSON object a line with Cloud Logging's fields"),
+    ] = "auto"
+
+
+class Settings(LogSettings):
+    """The installation's settings; each is the environment variable ``PREDICTION_ASSETS_<NAME>``."""
 
     profile: Annotated[
         Literal["local", "gcp"],
@@ -69,6 +81,17 @@ class Settings(BaseSettings):
     history_days: Annotated[
         int, Field(ge=30, description="days of game logs before the slate that the systems are fitted on")
     ] = 730
+    model_history_days: Annotated[
+        int, Field(ge=30, description="days of game logs that points_model is trained on")
+    ] = 1460
+    model_cron: Annotated[str, Field(description="when the schedule trains points_model")] = "0 4 * * 1"
+    market_aware: Annotated[
+        bool,
+        Field(description="publish the sixth system, market_aware, which knows the line: 30 rows a player"),
+    ] = False
+    grade_bias_limit: Annotated[
+        float, Field(gt=0, description="points of bias over ten slates beyond which a grade warns")
+    ] = 1.5
     pass_threshold: Annotated[
         float,
         Field(ge=0, lt=0.5, description="probability above one half that an OVER or UNDER needs"),
@@ -117,6 +140,36 @@ class Settings(BaseSettings):
     gap_attempts: Annotated[
         int, Field(ge=0, le=20, description="times that a gap is asked to be closed before it is yours")
     ] = 4
+
+    ui_url: Annotated[str, Field(description="where people reach the UI; alerts link into it")] = (
+        "http://127.0.0.1:3000"
+    )
+    alert_urls: Annotated[
+        SecretStr | None,
+        Field(description="where alerts go besides the log: apprise URLs, separated by spaces; a secret"),
+    ] = None
+    alert_error_urls: Annotated[
+        SecretStr | None,
+        Field(description="further URLs, for alerts of severity error and critical; a secret"),
+    ] = None
+    alert_critical_urls: Annotated[
+        SecretStr | None, Field(description="further URLs, for alerts of severity critical; a secret")
+    ] = None
+    alert_repeat_minutes: Annotated[
+        int, Field(ge=1, description="minutes after which an incident that lasts is told again")
+    ] = 240
+    alert_receipt_minutes: Annotated[
+        int, Field(ge=0, description="minutes after a slate's deadline until a missing receipt is an alert")
+    ] = 5
+    alert_roster_minutes: Annotated[
+        int, Field(ge=1, description="minutes after roster_cron until a missing roster is an alert")
+    ] = 60
+    alert_publish_minutes: Annotated[
+        int, Field(ge=1, description="minutes after a consolidation until a missing completion is an alert")
+    ] = 10
+    alert_dead_letters: Annotated[
+        int, Field(ge=0, description="open dead letters of a slate that are not yet an alert")
+    ] = 5
 
     gcp_project: Annotated[
         str | None, Field(description="project of BigQuery, Firestore and Pub/Sub; needed by the gcp profile")
@@ -184,7 +237,23 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        first = error.errors()[0]
-        name = _PREFIX + ("_".join(str(step) for step in first["loc"]).upper() or "PROFILE")
-        shown = f"{first['input']!r}: " if first["loc"] else ""
-        raise BadInput(name, f"{shown}{first['msg'].removeprefix('Value error, ')}") from error
+        raise _refused(error) from error
+
+
+def load_log_settings() -> LogSettings:
+    """Return how to log, from the environment.
+
+    Raises:
+        BadInput: a value isn't acceptable; the message names its environment variable.
+    """
+    try:
+        return LogSettings()
+    except ValidationError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: ValidationError) -> BadInput:
+    first = error.errors()[0]
+    name = _PREFIX + ("_".join(str(step) for step in first["loc"]).upper() or "PROFILE")
+    shown = f"{first['input']!r}: " if first["loc"] else ""
+    return BadInput(name, f"{shown}{first['msg'].removeprefix('Value error, ')}")

@@ -4,28 +4,33 @@ What the sensors do over minutes, for the command line and for tests. Each stage
 that the UI shows. The next stage is chosen by :func:`prediction_assets.consolidation.next_step`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
 
 from prediction_assets.assets.slate_roster import GAME_TIME_ZONE, default_slate
+from prediction_assets.backtest import BacktestOptions, GradedSlate, run_backtest
 from prediction_assets.batch_state.port import BatchNotOpen, Progress
 from prediction_assets.consolidation import Step, next_step, plan, releasable_parts
 from prediction_assets.dead_letters.port import Closing, DeadLetter
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.forecasting.grading import Grade
 from prediction_assets.gates import RECEIPT_ID
+from prediction_assets.grades import PUBLISHED, gradable, stored_grades
 from prediction_assets.jobs import (
     SLATE_TAG,
     completion_job,
     consolidation_job,
     features_job,
+    grading_job,
     ingest_job,
     roster_job,
     staging_job,
+    training_job,
 )
 from prediction_assets.keys import player_key
 from prediction_assets.messaging.port import OutboxEntry
@@ -35,8 +40,6 @@ from prediction_assets.settings import Settings
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Consolidation, Receipt, Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
-
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class StageFailed(PredictionAssetsError):
@@ -225,6 +228,48 @@ class SlateRun:
             return self.announce(self.consolidate(slate))
         return next(reversed(self.events(slate)), None)
 
+    def grade(self, since: date, until: date) -> tuple[dict[str, list[Grade]], list[str]]:
+        """Grade the consolidated slates between two dates, both included.
+
+        Returns:
+            each graded slate's grades, and the slates that still lack game logs.
+        """
+        slates = gradable(self.warehouse, since, until)
+        for each in slates:
+            if each.has_results:
+                self._execute(grading_job.name, partition=each.slate, tags={SLATE_TAG: each.slate})
+        graded: dict[str, list[Grade]] = {each.slate: [] for each in slates if each.has_results}
+        for rows in stored_grades(self.warehouse, since, until, PUBLISHED).values():
+            for row in rows:
+                graded.setdefault(row["game_date"].isoformat(), []).append(Grade.from_row(row))
+        return graded, [each.slate for each in slates if not each.has_results]
+
+    def backtest(
+        self,
+        since: date,
+        until: date,
+        *,
+        write: bool,
+        train: bool,
+        on_model: Callable[[str, date], None] = lambda league, cutoff: None,
+    ) -> Iterator[GradedSlate]:
+        """Forecast past slates again, point-in-time, and yield each one's grades (:mod:`.backtest`)."""
+        options = BacktestOptions(
+            model_history_days=self._settings.model_history_days,
+            history_days=self._settings.history_days,
+            threshold=self._settings.pass_threshold,
+            train=train,
+        )
+        return run_backtest(
+            self.warehouse, since, until, options, write=write, now=self.now, on_model=on_model
+        )
+
+    def train(self, **config: str) -> dict[str, Any]:
+        """Materialize ``points_model`` and return its metadata; ``cutoff`` and ``league`` as its config."""
+        result = self._execute(training_job.name, ops={"points_model": config})
+        (done,) = result.asset_materializations_for_node("points_model")
+        return {name: value.value for name, value in done.metadata.items()}
+
     def _open_progress(self, slate: str) -> Progress:
         progress = self.progress(slate)
         if progress is None:
@@ -280,7 +325,7 @@ class SlateRun:
         tags: Mapping[str, str] | None = None,
         selection: list[dg.AssetKey] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        config = {**_QUIET, "ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}}
+        config = {"ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}}
         return self._defs.resolve_job_def(job).execute_in_process(
             run_config=config,
             instance=self._instance,

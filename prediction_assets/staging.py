@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
-from prediction_assets.batch_state.port import Batch
+from prediction_assets.batch_state.port import Batch, ExpectedPlayer
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION
+
+_HASHED = [name for name in PART_SCHEMA.names if name != "content_hash"]
+_OF_THE_PLAYER = {
+    "game_id": "game_id",
+    "player_slug": "slug",
+    "player_name": "name",
+    "team": "team",
+    "opponent": "opponent",
+    "is_home": "is_home",
+}
+"""Columns that the batch decides, and where an expected player has each."""
 
 
 def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str) -> dict[str, pa.Table]:
-    """Return each player's part, keyed by slug.
+    """Return each player's part, keyed by slug; computed for the whole slate column by column.
 
     Args:
         forecasts: the result of :func:`prediction_assets.forecasting.predictions.predict_slate`, one row per
@@ -27,34 +40,64 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str) -> dict[str, 
         snapshot_id: the feature snapshot that the forecasts were made from.
 
     Returns:
-        tables of :data:`~prediction_assets.warehouse.tables.PART_SCHEMA`.
+        tables of :data:`~prediction_assets.warehouse.tables.PART_SCHEMA`, rows in the forecasts' order.
     """
-    players = {player.player_id: player for player in batch.expected}
-    common = {
+    by_id = {player.player_id: player for player in batch.expected}
+    players = [by_id[player_id] for player_id in forecasts["player_id"].to_pylist()]
+    rows = len(players)
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        name: forecasts[name] for name in forecasts.column_names if name in PART_SCHEMA.names
+    }
+    for name, value in {
         "game_date": date.fromisoformat(batch.slate),
         "league": batch.league,
         "feature_snapshot": snapshot_id,
         "schema_version": PREDICTIONS_SCHEMA_VERSION,
-    }
-    by_slug: dict[str, list[dict[str, object]]] = {}
-    for forecast in forecasts.to_pylist():
-        player = players[forecast["player_id"]]
-        row = {
-            **forecast,
-            **common,
-            "game_id": player.game_id,
-            "player_slug": player.slug,
-            "player_name": player.name,
-            "team": player.team,
-            "opponent": player.opponent,
-            "is_home": player.is_home,
-        }
-        row["content_hash"] = row_content_hash(row)
-        by_slug.setdefault(player.slug, []).append(row)
-    return {slug: pa.Table.from_pylist(rows, schema=PART_SCHEMA) for slug, rows in by_slug.items()}
+    }.items():
+        columns[name] = pa.repeat(pa.scalar(value, PART_SCHEMA.field(name).type), rows)
+    for name, attribute in _OF_THE_PLAYER.items():
+        values = [getattr(player, attribute) for player in players]
+        columns[name] = pa.array(values, PART_SCHEMA.field(name).type)
+    columns["content_hash"] = pa.array(_content_hashes([columns[name] for name in _HASHED]), pa.string())
+    whole = pa.table(
+        [columns[name].cast(PART_SCHEMA.field(name).type) for name in PART_SCHEMA.names], PART_SCHEMA
+    )
+    return {slug: _rows_at(whole, positions) for slug, positions in _positions(players).items()}
 
 
 def row_content_hash(row: Mapping[str, object]) -> str:
-    """Return SHA-256 over a row's values in the declared column order."""
-    values = [row[name] for name in PART_SCHEMA.names if name != "content_hash"]
+    """Return SHA-256 over a row's values in the declared column order, as JSON."""
+    values = [row[name] for name in _HASHED]
     return hashlib.sha256(json.dumps(values, default=str, separators=(",", ":")).encode()).hexdigest()
+
+
+def _positions(players: list[ExpectedPlayer]) -> dict[str, list[int]]:
+    positions: dict[str, list[int]] = {}
+    for position, player in enumerate(players):
+        positions.setdefault(player.slug, []).append(position)
+    return positions
+
+
+def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
+    """Return rows by ascending position; those that follow each other without a copy."""
+    first, last = positions[0], positions[-1]
+    if last - first + 1 == len(positions):
+        return table.slice(first, len(positions))
+    return table.take(pa.array(positions, pa.int64()))
+
+
+def _content_hashes(columns: list[Any]) -> list[str]:
+    """Return what :func:`row_content_hash` returns for each row, with each distinct value encoded once."""
+    encoded = zip(*(_encoded(column.to_pylist()) for column in columns), strict=True)
+    return [hashlib.sha256(f"[{','.join(row)}]".encode()).hexdigest() for row in encoded]
+
+
+def _encoded(values: list[Any]) -> list[str]:
+    """Return each value as JSON; floats one by one, because 0.0 and -0.0 are equal and not the same text."""
+    if any(isinstance(value, float) for value in values):
+        return [
+            float.__repr__(value) if isinstance(value, float) and math.isfinite(value) else json.dumps(value)
+            for value in values
+        ]
+    as_json = {value: json.dumps(value, default=str) for value in set(values)}
+    return [as_json[value] for value in values]

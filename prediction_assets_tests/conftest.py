@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,21 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("PREDICTION_ASSETS_") or name == "DAGSTER_HOME":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Whatever a test configures, the next one finds logging as it was."""
+    root, made_by, disabled = logging.getLogger(), logging.getLoggerClass(), logging.root.manager.disable
+    loggers = [root, *(logging.getLogger(name) for name in ("dagster", "dagster-webserver", "dagit"))]
+    kept = [(each, type(each), each.level, list(each.handlers)) for each in loggers]
+    yield
+    logging.setLoggerClass(made_by)
+    logging.disable(disabled)
+    for each, kind, level, handlers in kept:
+        each.__class__ = kind
+        each.setLevel(level)
+        each.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_the_automation_runs_by_default(definitions):
     repository = definitions.get_repository_def()
     assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
     assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
-    assert len(repository.sensor_defs) == 5
+    assert len(repository.sensor_defs) == 9
 
 
 def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):
@@ -77,10 +77,10 @@ def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):
     assert strategies == dict.fromkeys(strategies, "ALL_STEPS")
 
 
-def test_only_the_warning_and_the_morning_check_do_not_block(definitions):
+def test_only_the_warning_checks_and_the_morning_check_do_not_block(definitions):
     graph = definitions.resolve_asset_graph()
     open_checks = {key.name for key in graph.asset_check_keys if not graph.get(key).blocking}
-    assert open_checks == {"every_expected_player_settled", "morning_check"}
+    assert open_checks == {"every_expected_player_settled", "systems_are_steady", "morning_check"}
 
 
 def test_every_field_of_every_launchpad_config_is_described(definitions):
@@ -139,6 +139,10 @@ def test_groups_are_listed_in_flow_order(definitions):
         node = graph.get(key)
         for parent in node.parent_keys:
             assert graph.get(parent).group_name <= node.group_name, (parent, key)
+
+
+def test_a_completion_waits_for_no_check_of_the_morning_after():
+    assert "systems_are_steady" not in {key.name for key in CHECK_KEYS}
 
 
 def test_a_resource_can_be_swapped_without_touching_anything_else(settings):

@@ -61,10 +61,10 @@ sys.exit(len(list(pathlib.Path.cwd().iterdir())))
 @pytest.mark.parametrize(
     ("command", "unwanted"),
     [
-        ("import prediction_assets.cli", ("dagster", "sklearn", "google", "sqlglot")),
+        ("import prediction_assets.cli", ("dagster", "sklearn", "google", "sqlglot", "apprise")),
         (
             "import prediction_assets.definitions",
-            ("google.cloud.bigquery", "google.cloud.firestore", "sqlglot"),
+            ("google.cloud.bigquery", "google.cloud.firestore", "sqlglot", "apprise"),
         ),
     ],
 )

@@ -92,6 +92,7 @@ def phase5_completion(
     context.log.info(
         "slate %s: completion %s %s as %s",
         slate, entry.event_id, _what_happened(published_before, config.redeliver), entry.message_id,
+        extra={"slate": slate, "batch": receipt.batch_id, "event_id": entry.event_id},
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={

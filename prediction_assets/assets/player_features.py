@@ -1,9 +1,6 @@
 """Point-in-time features of a slate, pinned by a snapshot id that every prediction row carries."""
 
-from datetime import timedelta
-
 import dagster as dg
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated, tag_run
@@ -11,14 +8,13 @@ from prediction_assets.batch_state.port import BatchNotOpen
 from prediction_assets.crash_points import reached
 from prediction_assets.forecasting.features import (
     FEATURE_COLUMNS,
-    FEATURES_SQL,
     KEY_COLUMNS,
     TARGET_COLUMNS,
-    split_snapshot,
 )
 from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.slate_forecast import choose_model, slate_features
 
 
 @dg.asset(
@@ -26,7 +22,7 @@ from prediction_assets.resources import BatchStateResource, SettingsResource, Wa
     group_name=SLATE,
     owners=OWNERS,
     kinds={"duckdb", "parquet"},
-    deps=["slate_roster", "game_logs"],
+    deps=["slate_roster", "game_logs", "points_model"],
     metadata={
         "dagster/column_schema": dg.TableSchema(
             columns=[
@@ -42,11 +38,12 @@ def player_features(
     batch_state: BatchStateResource,
     settings: SettingsResource,
 ) -> dg.MaterializeResult:
-    """Features of the slate's expected players, and of the past games that the systems are fitted on.
+    """Features of the slate's expected players, and the model that is going to forecast them.
 
-    One SQL query of window functions gives both, from games before the slate only. The result is stored as
-    an immutable snapshot named by its content: the same facts give the same id, and every prediction row
-    carries the id it was made from.
+    One SQL query of window functions, over games before the slate only. The newest `points_model` that was
+    trained on such games is pinned with them; where there is none, the past games that the systems are then
+    fitted on are stored, too. The result is an immutable snapshot named by its content: the same facts give
+    the same id, and every prediction row carries the id it was made from.
     """
     slate = context.partition_key
     state, port = batch_state.port, warehouse.port
@@ -55,19 +52,10 @@ def player_features(
         raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
     tag_run(context, slate, progress.batch.batch_id)
     day = parse_slate(slate)
-    rows = port.query(
-        FEATURES_SQL,
-        {
-            "slate": day,
-            "league": progress.batch.league,
-            "history_start": day - timedelta(days=settings.history_days),
-        },
-    )
-    history, candidates = split_snapshot(rows)
-    expected = pa.array([p.player_id for p in progress.batch.expected], pa.int64())
-    players = candidates.filter(pc.is_in(candidates["player_id"], expected)).sort_by("player_id")
-    history = history.sort_by(
-        [("game_date", "ascending"), ("game_id", "ascending"), ("player_id", "ascending")]
+    league = progress.batch.league
+    model = choose_model(port, league, day)
+    players, history = slate_features(
+        port, league, day, (p.player_id for p in progress.batch.expected), settings.history_days, model
     )
     snapshot_id = port.snapshots.write(slate, players, history)
     reached("features_written")
@@ -76,6 +64,7 @@ def player_features(
     context.log.info(
         "slate %s: feature snapshot %s, %d players, %d past player-games",
         slate, snapshot_id, players.num_rows, history.num_rows,
+        extra={"slate": slate, "batch": progress.batch.batch_id},
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
@@ -83,7 +72,8 @@ def player_features(
             "league": progress.batch.league,
             "simulated": is_simulated(progress.batch.league),
             "players": players.num_rows,
-            "players_without_features": len(expected) - players.num_rows,
+            "players_without_features": len(progress.batch.expected) - players.num_rows,
+            "model_id": model or "none: the systems are fitted on the past player-games",
             "past_player_games": history.num_rows,
             "newest_game": str(pc.max(history["game_date"]).as_py() or ""),
             "dagster/row_count": players.num_rows,

@@ -127,9 +127,16 @@ with preview_features():
             )
             yield dg.AssetCheckResult(passed=False, check_name=ENOUGH_STAGED, description=str(error))
             raise
+        about = {"slate": slate, "batch": work.batch_id}
         context.log.info(
-            "slate %s: %d of %d players staged, %d parts to merge",
-            slate, len(work.staged_player_ids), work.expected_players, len(work.parts),
+            "slate %s: batch complete: %d staged, %d skipped, %d failed or unsettled of %d expected players",
+            slate, len(work.staged_player_ids), work.skipped_players, work.failed_players, work.expected_players,
+            extra=about,
+        )  # fmt: skip
+        context.log.info(
+            "slate %s: %d parts found that no receipt covers, %d rows",
+            slate, len(work.parts), sum(part.rows for part in work.parts),
+            extra=about,
         )  # fmt: skip
         batch_state.dead_letters.add(_overdue(progress, context.run.run_id, settings.now()))
         receipt = port.merge(work)
@@ -139,6 +146,7 @@ with preview_features():
             "slate %s: MERGE %d staged = %d inserted + %d updated + %d unchanged, %d superseded, %.0f ms",
             slate, receipt.rows_staged, receipt.rows_inserted, receipt.rows_updated, receipt.rows_unchanged,
             receipt.rows_superseded, receipt.merge_ms,
+            extra=about,
         )  # fmt: skip
         yield dg.MaterializeResult(
             metadata={**_metadata(receipt, port), **cost},

@@ -144,7 +144,7 @@ def slate_roster(
     games = port.query(sql.SLATE_GAMES, {"slate": day}).to_pylist()
     if not games:
         _require_in_schedule(port, slate)
-        context.log.info("slate %s: no games, nothing to predict", slate)
+        context.log.info("slate %s: no games, nothing to predict", slate, extra={"slate": slate})
         state.open(_batch(slate, "", 0, (), now, settings.deadline(now)))
         return dg.MaterializeResult(metadata={"slate": slate, "games": 0, "expected_players": 0})
 
@@ -175,7 +175,8 @@ def slate_roster(
     tag_run(context, slate, opened.batch_id)
     context.log.info(
         "slate %s: batch %s open, %d games, %d expected players, deadline %s",
-        slate, opened.batch_id, len(games), len(players), opened.deadline.isoformat(),
+        slate, opened.batch_id, len(games), len(players), opened.deadline.isoformat(timespec="seconds"),
+        extra={"slate": slate, "batch": opened.batch_id},
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={

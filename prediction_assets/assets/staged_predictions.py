@@ -5,6 +5,7 @@ player failed, so that the partition page tells the truth about each. Each playe
 batch state after his part, or his dead letter, is durable and before his event is logged.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
@@ -14,17 +15,17 @@ import tenacity
 from prediction_assets import __version__
 from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema, tag_run
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, ExpectedPlayer, Outcome, Progress
+from prediction_assets.batched_events import batched_events
 from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.fan_out import Circuit, Overdue, fan_out
-from prediction_assets.forecasting.lines import MarketLine, choose_market_lines
-from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.keys import parse_slate, player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
 from prediction_assets.skipping import reasons_to_skip
+from prediction_assets.slate_forecast import forecast_players, market_lines
 from prediction_assets.staging import part_rows
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import PartRef, Warehouse
@@ -36,6 +37,8 @@ CODE_VERSION_TAG = "prediction_assets/version"
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dg.multi_asset(
@@ -94,6 +97,10 @@ def staged_predictions(
         completion = Completion(slate, player.slug, outcome, run_id, settings.now(), reason=reason, part=part)
         state.record([completion])
         reached("completion_recorded")
+        _logger.debug(
+            "slate %s: %s %s%s", slate, player.slug, outcome.value, f": {reason}" if reason else "",
+            extra={"slate": slate, "player": player.slug, "batch": progress.batch.batch_id},
+        )  # fmt: skip
         return completion
 
     def fail(
@@ -132,18 +139,20 @@ def staged_predictions(
         return record(player, Outcome.STAGED, part=part)
 
     settled: list[Completion] = []
-    for player, done in fan_out(
-        players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
-    ):
-        if isinstance(done, Overdue):
-            done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
-        settled.append(done)
-        _log_outcome(context, done)
+    with batched_events(context) as log_event:
+        for player, done in fan_out(
+            players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
+        ):
+            if isinstance(done, Overdue):
+                done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
+            settled.append(done)
+            log_event(_event(done))
     failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
     staged = sum(c.outcome is Outcome.STAGED for c in settled)
     context.log.info(
         "slate %s: %d of %d players staged, %d skipped, %d failed",
         slate, staged, len(slugs), len(skipped), len(failed),
+        extra={"slate": slate, "batch": progress.batch.batch_id},
     )  # fmt: skip
     if failed:
         raise dg.Failure(
@@ -192,8 +201,14 @@ def _forecast(
             f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
         )
     snapshot = port.snapshots.read(batch.slate, progress.feature_snapshot, [p.player_id for p in players])
-    market = _market(port, progress)
-    forecasts = predict_slate(snapshot.players, snapshot.history, market, threshold=settings.pass_threshold)
+    forecasts = forecast_players(
+        port,
+        snapshot.players,
+        snapshot.history,
+        market_lines(port, batch.league, parse_slate(batch.slate)),
+        threshold=settings.pass_threshold,
+        market_aware=settings.market_aware,
+    )
     return part_rows(forecasts, batch, snapshot.snapshot_id)
 
 
@@ -210,33 +225,20 @@ def _skipped(
     )
 
 
-def _market(port: Warehouse, progress: Progress) -> dict[int, MarketLine]:
-    offers = port.query(
-        sql.MARKET_OFFERS,
-        {"slate": parse_slate(progress.batch.slate), "league": progress.batch.league},
-    )
-    return choose_market_lines(offers)
-
-
-def _log_outcome(context: dg.AssetExecutionContext, done: Completion) -> None:
+def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:
+    """Return what the player's partition shows of his outcome."""
     key = player_key(done.slate, done.player_slug)
-    if isinstance(done.part, PartRef):
-        context.log_event(
-            dg.AssetMaterialization(
-                STAGED,
-                partition=key,
-                metadata={
-                    "rows": done.part.rows,
-                    "part_id": done.part.part_id,
-                    "content_hash": done.part.content_hash,
-                    "feature_snapshot": done.part.feature_snapshot,
-                },
-                tags={CODE_VERSION_TAG: __version__},
-            )
-        )
-    else:
-        context.log_event(
-            dg.AssetObservation(
-                STAGED, partition=key, metadata={"outcome": done.outcome.value, "reason": done.reason}
-            )
-        )
+    if not isinstance(done.part, PartRef):
+        seen = {"outcome": done.outcome.value, "reason": done.reason}
+        return dg.AssetObservation(STAGED, partition=key, metadata=seen)
+    return dg.AssetMaterialization(
+        STAGED,
+        partition=key,
+        metadata={
+            "rows": done.part.rows,
+            "part_id": done.part.part_id,
+            "content_hash": done.part.content_hash,
+            "feature_snapshot": done.part.feature_snapshot,
+        },
+        tags={CODE_VERSION_TAG: __version__},
+    )

@@ -39,11 +39,13 @@ def staging_cleanup(
     context.log.info(
         "slate %s: %d parts dropped, %d kept, %d dead letters closed",
         slate, len(done.dropped), len(done.kept), closed,
+        extra={"slate": slate},
     )  # fmt: skip
     if done.strays:
         context.log.warning(
             "slate %s: %d names in staging are no parts and were left alone: %s",
             slate, len(done.strays), ", ".join(done.strays[:10]),
+            extra={"slate": slate},
         )  # fmt: skip
     return dg.MaterializeResult(
         metadata={

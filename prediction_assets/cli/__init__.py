@@ -13,9 +13,21 @@ from typing import Annotated
 import typer
 
 from prediction_assets import __version__
-from prediction_assets.cli import dead_letters, dev, gcp, health, maintenance, repair, slates
+from prediction_assets.cli import (
+    alerts,
+    dead_letters,
+    dev,
+    forecasting,
+    gcp,
+    health,
+    maintenance,
+    repair,
+    slates,
+)
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.logs import configure_logging
+from prediction_assets.settings import load_log_settings
 
 app = typer.Typer(
     name="prediction-assets",
@@ -35,10 +47,14 @@ _COMMANDS = (
     repair.republish,
     repair.release,
     maintenance.prune,
+    forecasting.train,
+    forecasting.grade,
+    forecasting.backtest,
     dev.dev,
 )
 for command in _COMMANDS:
     app.command()(command)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(gcp.app, name="gcp")
 
@@ -50,6 +66,7 @@ def _root(
     if version:
         typer.echo(__version__)
         raise typer.Exit
+    configure_logging(load_log_settings())
 
 
 def main() -> None:

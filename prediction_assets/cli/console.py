@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of 
 def open_slate_run() -> Iterator[tuple[Settings, SlateRun]]:
     """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it."""
     settings = load_settings()
+    # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
     from prediction_assets.instance import open_instance
     from prediction_assets.slate_run import SlateRun
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ from prediction_assets.settings import Settings
 if TYPE_CHECKING:
     from prediction_assets.batch_state.port import Progress as BatchProgress
     from prediction_assets.slate_run import SlateResult, SlateRun
+
+_logger = logging.getLogger(__name__)
 
 GameLogsOption = Annotated[
     Path | None, typer.Option("--game-logs", metavar="PATH", help="Parquet, CSV(.gz), or a folder of them")
@@ -256,8 +259,7 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
         task = bar.add_task(stage, total=total)
         if progress is not None and stage == "staging":
             watched = (progress.batch.slate, task, runner.now())
-        if not console.is_terminal:
-            console.print(f"{stage} ...", highlight=False)
+        _logger.debug("%s begins", stage)
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
     with bar:

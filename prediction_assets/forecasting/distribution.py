@@ -1,8 +1,14 @@
-"""The distribution of a player's points: a negative binomial on 0, 1, 2, ... given by mean and standard
+"""The distribution of a player's points: a shifted gamma with half a gamma's skew, given by mean and standard
 deviation.
 
-What belongs here: turning (mean, standard deviation, line) into probabilities, vectorised. What doesn't:
-where the mean comes from (the systems) and where the standard deviation comes from (:mod:`.spread`).
+What belongs here: turning (mean, standard deviation, line) into a median and into probabilities, vectorised.
+What doesn't: where the mean comes from (the systems) and where the standard deviation comes from
+(:mod:`.spread`).
+
+Points plus their own mean are gamma distributed (Pearson type III: Johnson, Kotz & Balakrishnan, *Continuous
+Univariate Distributions*, vol. 1, 1994, ch. 17), with a continuity correction of half a point. The skew that this
+gives, standard deviation / mean, is what forecast errors have: 0.97 to 0.20 from 2-6 to over 19 expected points on the
+regulars of 2023-24. A negative binomial has about twice as much, and on those games overestimates the under by 2 %.
 """
 
 from __future__ import annotations
@@ -19,13 +25,10 @@ SMALLEST_PROBABILITY = 0.0001
 """No forecast claims certainty: 1 in 10,000 is below the resolution of a season (26,000 player-games)."""
 
 SMALLEST_MEAN = 0.05
-"""Points. A negative binomial needs a positive mean; 1 game in 20 with a point is less than anyone who
-plays."""
+"""Points. 1 game in 20 with a point is less than anyone who plays."""
 
-POISSON_TOLERANCE = 1e-6
-"""Relative distance of variance and mean under which the negative binomial's size exceeds 10^6 times the
-mean: its probabilities then equal Poisson's to about six digits, and the incomplete beta function loses
-precision."""
+SMALLEST_SHAPE = 0.05
+"""Least shape of the gamma: a standard deviation of nine times the mean, which no forecast has."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,13 +43,29 @@ class Distribution:
     mean: Floats
     standard_deviation: Floats
 
+    @property
+    def median(self) -> Floats:
+        """The points that are exceeded half of the time, shape (n,), positive: the least absolute error."""
+        return median(self.mean, self.standard_deviation)
+
+
+def median(mean: npt.ArrayLike, standard_deviation: npt.ArrayLike) -> Floats:
+    """Return the distribution's median, never below a tenth of the mean: finite and positive.
+
+    The gamma's median by Wilson & Hilferty ("The Distribution of Chi-Square", 1931): within 0.01 points.
+
+    Raises:
+        ValueError: an argument isn't finite and positive.
+    """
+    m, sd, _ = _checked(mean, standard_deviation, 0.0)
+    shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
+    # Below a shape of 1/9 the approximation's base turns negative.
+    found: Floats = 2 * m * np.maximum(1 - 1 / (9 * shape), 0.0) ** 3 - m
+    return np.maximum(found, 0.1 * m)
+
 
 def probability_over(mean: npt.ArrayLike, standard_deviation: npt.ArrayLike, line: npt.ArrayLike) -> Floats:
     """Return P(points > line), clipped to [0.0001, 0.9999]; it never rises with the line.
-
-    Points are negative binomial with the given mean m and variance v > m (size m^2/(v - m)): the usual model
-    of over-dispersed counts (Cameron & Trivedi, *Regression Analysis of Count Data*, 2013, ch. 3.3). At v = m
-    it is Poisson; at v < m, which no count mixture can have, a normal with continuity correction stands in.
 
     Args:
         mean: expected points, > 0.
@@ -86,18 +105,7 @@ def _checked(
 
 def _survival(m: Floats, sd: Floats, k: Floats) -> Floats:
     """Return P(points > k) for whole k; 1 below zero."""
-    variance = sd * sd
-    k1 = np.maximum(k, -1.0) + 1.0  # k = -1 would put the functions at their pole; it is overwritten below
-    excess = variance - m
-    over_dispersed = excess > POISSON_TOLERANCE * m
-    under_dispersed = excess < -POISSON_TOLERANCE * m
-    safe = np.where(over_dispersed, excess, 1.0)
-    shifted = np.maximum(k1, 1.0)
-    tail = np.where(
-        over_dispersed,
-        special.betainc(shifted, m * m / safe, safe / (m + safe)),
-        special.gammainc(shifted, m),
-    )
-    tail = np.where(under_dispersed, special.ndtr((m - k - 0.5) / sd), tail)
-    result: Floats = np.where(k < 0, 1.0, tail)
+    shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
+    above = np.maximum(k + 0.5 + m, 0.0) * shape / (2 * m)
+    result: Floats = np.where(k < 0, 1.0, special.gammaincc(shape, above))
     return result

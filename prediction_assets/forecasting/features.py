@@ -68,6 +68,22 @@ WITH logs AS (
     FROM latest AS l
     JOIN slate_teams AS g ON g.team = l.team
     WHERE l.game_date >= CAST($slate AS DATE) - 400
+), form_before AS (
+    SELECT
+        game_id, team,
+        SUM(points) OVER ten_before AS points, COUNT(*) OVER ten_before AS games
+    FROM logs
+    WINDOW ten_before AS (
+        PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+        ROWS BETWEEN 10 PRECEDING AND 1 PRECEDING
+    )
+), lineups AS (
+    -- Whole thousandths of a point: a sum of fractions would depend on the order of the players.
+    SELECT
+        game_id, team,
+        SUM(CAST(ROUND(COALESCE(points, 0) * 1000 / GREATEST(games, 1)) AS BIGINT)) AS lineup
+    FROM form_before
+    GROUP BY game_id, team
 ), team_games AS (
     SELECT
         game_id, game_date, team, opponent, SUM(points) AS points,
@@ -91,21 +107,28 @@ WITH logs AS (
     WINDOW league_before AS (ORDER BY game_date NULLS FIRST ROWS BETWEEN 60 PRECEDING AND 1 PRECEDING)
 ), team_form AS (
     SELECT
-        game_id, team,
+        t.game_id, t.team,
+        LAG(l.lineup) OVER team_order / 1000 AS team_lineup_last_1,
+        AVG(l.lineup) OVER team_ten_before / 1000 AS team_lineup_last_10,
         AVG(points) OVER team_before AS team_points_last_15,
         AVG(possessions) OVER team_before AS team_pace_last_15,
         AVG(points) OVER opponent_before AS opponent_points_allowed_last_15,
         AVG(possessions) OVER opponent_before AS opponent_pace_last_15,
         DATE_DIFF('day', LAG(game_date) OVER team_order, game_date) AS team_rest_days
-    FROM team_games
+    FROM team_games AS t
+    LEFT JOIN lineups AS l ON l.game_id = t.game_id AND l.team = t.team
     WINDOW
-        team_order AS (PARTITION BY team ORDER BY game_date NULLS FIRST, game_id NULLS FIRST),
+        team_order AS (PARTITION BY t.team ORDER BY game_date NULLS FIRST, t.game_id NULLS FIRST),
+        team_ten_before AS (
+            PARTITION BY t.team ORDER BY game_date NULLS FIRST, t.game_id NULLS FIRST
+            ROWS BETWEEN 10 PRECEDING AND 1 PRECEDING
+        ),
         team_before AS (
-            PARTITION BY team ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            PARTITION BY t.team ORDER BY game_date NULLS FIRST, t.game_id NULLS FIRST
             ROWS BETWEEN 15 PRECEDING AND 1 PRECEDING
         ),
         opponent_before AS (
-            PARTITION BY opponent ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            PARTITION BY opponent ORDER BY game_date NULLS FIRST, t.game_id NULLS FIRST
             ROWS BETWEEN 15 PRECEDING AND 1 PRECEDING
         )
 ), player_seasons AS (
@@ -117,7 +140,7 @@ WITH logs AS (
     GROUP BY player_id, season_year
 ), player_form AS (
     SELECT
-        is_slate, season_id, season_year, game_id, game_date, player_id, player_name, team, opponent, is_home,
+        is_slate, season_id, season_year, p.game_id, game_date, player_id, player_name, p.team, opponent, is_home,
         points, minutes,
         COUNT(*) OVER last_25 AS games_last_25,
         LAG(points) OVER player_order AS points_last_1,
@@ -137,6 +160,18 @@ WITH logs AS (
         AVG(field_goals_attempted) OVER last_10 AS field_goals_attempted_last_10,
         AVG(three_pointers_attempted) OVER last_10 AS three_pointers_attempted_last_10,
         AVG(free_throws_attempted) OVER last_10 AS free_throws_attempted_last_10,
+        AVG(field_goals_attempted) OVER last_3 AS field_goals_attempted_last_3,
+        AVG(free_throws_attempted) OVER last_3 AS free_throws_attempted_last_3,
+        AVG(field_goals_attempted) OVER last_25 AS field_goals_attempted_last_25,
+        AVG(three_pointers_attempted) OVER last_25 AS three_pointers_attempted_last_25,
+        AVG(free_throws_attempted) OVER last_25 AS free_throws_attempted_last_25,
+        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_3 AS attempts_3,
+        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_10 AS attempts_10,
+        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_60 AS attempts_60,
+        SUM(minutes) OVER last_3 AS minutes_3, SUM(minutes) OVER last_60 AS minutes_60,
+        SUM(points) OVER last_60 AS points_60,
+        LAG(l.lineup) OVER player_order / 1000 AS lineup_last_1,
+        AVG(l.lineup) OVER last_10 / 1000 AS lineup_last_10,
         COUNT(*) OVER last_10 AS games_10, COUNT(*) OVER last_20 AS games_20,
         SUM(points) OVER last_10 AS points_10, SUM(points * points) OVER last_10 AS points_squared_10,
         SUM(points) OVER last_20 AS points_20, SUM(points * points) OVER last_20 AS points_squared_20,
@@ -146,31 +181,36 @@ WITH logs AS (
         COUNT(*) OVER last_7_days AS games_last_7_days,
         ARRAY_AGG(points) OVER most_recent_first AS recent_points,
         ARRAY_AGG(minutes) OVER most_recent_first AS recent_minutes
-    FROM player_games
+    FROM player_games AS p
+    LEFT JOIN lineups AS l ON l.game_id = p.game_id AND l.team = p.team
     WINDOW
-        player_order AS (PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST),
+        player_order AS (PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST),
         last_3 AS (
-            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
             ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING
         ),
         last_5 AS (
-            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
             ROWS BETWEEN 5 PRECEDING AND 1 PRECEDING
         ),
         last_10 AS (
-            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
             ROWS BETWEEN 10 PRECEDING AND 1 PRECEDING
         ),
+        last_60 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
+            ROWS BETWEEN 60 PRECEDING AND 1 PRECEDING
+        ),
         last_20 AS (
-            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
             ROWS BETWEEN 20 PRECEDING AND 1 PRECEDING
         ),
         last_25 AS (
-            PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
             ROWS BETWEEN 25 PRECEDING AND 1 PRECEDING
         ),
         season_before AS (
-            PARTITION BY player_id, season_year ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+            PARTITION BY player_id, season_year ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ),
         last_7_days AS (
@@ -178,7 +218,7 @@ WITH logs AS (
             RANGE BETWEEN 7 PRECEDING AND 1 PRECEDING
         ),
         most_recent_first AS (
-            PARTITION BY player_id ORDER BY game_date DESC NULLS LAST, game_id DESC NULLS LAST
+            PARTITION BY player_id ORDER BY game_date DESC NULLS LAST, p.game_id DESC NULLS LAST
             ROWS BETWEEN 1 FOLLOWING AND 25 FOLLOWING
         )
 )
@@ -192,6 +232,14 @@ SELECT
     s.points_previous_season, s.minutes_previous_season, s.games_previous_season,
     p.points_per_minute_last_10, p.points_per_minute_season,
     p.field_goals_attempted_last_10, p.three_pointers_attempted_last_10, p.free_throws_attempted_last_10,
+    p.field_goals_attempted_last_3, p.free_throws_attempted_last_3,
+    p.field_goals_attempted_last_25, p.three_pointers_attempted_last_25, p.free_throws_attempted_last_25,
+    p.attempts_3 / NULLIF(100 * p.minutes_3, 0) AS attempts_per_minute_last_3,
+    p.attempts_10 / NULLIF(100 * p.minutes_10, 0) AS attempts_per_minute_last_10,
+    p.attempts_60 / NULLIF(100 * p.minutes_60, 0) AS attempts_per_minute_last_60,
+    100 * p.points_10 / NULLIF(p.attempts_10, 0) AS points_per_attempt_last_10,
+    100 * p.points_60 / NULLIF(p.attempts_60, 0) AS points_per_attempt_last_60,
+    p.lineup_last_1, p.lineup_last_10, t.team_lineup_last_1, t.team_lineup_last_10,
     -- Deviations from whole sums: STDDEV_SAMP's last digit depends on how the engine shares out the frame, and
     -- a game must have the same features before it is played and afterwards.
     SQRT(CAST(p.games_10 * p.points_squared_10 - p.points_10 * p.points_10 AS DOUBLE)
@@ -289,6 +337,31 @@ FEATURE_COLUMNS = (
         "three_pointers_attempted_last_10", _F, "three-point attempts per game over the last 10 games"
     ),
     FeatureColumn("free_throws_attempted_last_10", _F, "free throw attempts per game over the last 10 games"),
+    FeatureColumn("field_goals_attempted_last_3", _F, "field goal attempts per game over the last 3 games"),
+    FeatureColumn("free_throws_attempted_last_3", _F, "free throw attempts per game over the last 3 games"),
+    FeatureColumn("field_goals_attempted_last_25", _F, "field goal attempts per game over the last 25 games"),
+    FeatureColumn(
+        "three_pointers_attempted_last_25", _F, "three-point attempts per game over the last 25 games"
+    ),
+    FeatureColumn("free_throws_attempted_last_25", _F, "free throw attempts per game over the last 25 games"),
+    FeatureColumn(
+        "attempts_per_minute_last_3", _F, "scoring attempts (FGA + 0.44 FTA) per minute, last 3 games"
+    ),
+    FeatureColumn("attempts_per_minute_last_10", _F, "scoring attempts per minute, last 10 games"),
+    FeatureColumn("attempts_per_minute_last_60", _F, "scoring attempts per minute, last 60 games"),
+    FeatureColumn("points_per_attempt_last_10", _F, "points per scoring attempt, last 10 games"),
+    FeatureColumn("points_per_attempt_last_60", _F, "points per scoring attempt, last 60 games"),
+    FeatureColumn(
+        "lineup_last_1",
+        _F,
+        "scoring strength of the side he last played in: the sum of what each man in it had averaged over his "
+        "10 games before, points",
+    ),
+    FeatureColumn("lineup_last_10", _F, "mean scoring strength of the sides in his last 10 games, points"),
+    FeatureColumn(
+        "team_lineup_last_1", _F, "scoring strength of the side that his team last fielded, points"
+    ),
+    FeatureColumn("team_lineup_last_10", _F, "mean scoring strength of his team's last 10 sides, points"),
     FeatureColumn(
         "points_deviation_last_10", _F, "sample standard deviation of points, last 10 games; NULL under 2"
     ),

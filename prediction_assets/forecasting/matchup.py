@@ -1,42 +1,40 @@
-"""System ``matchup``: minutes times scoring rate, adjusted for defence, pace, home and rest.
+"""System ``matchup``: expected minutes times scoring rate, adjusted for defence, pace, home and rest.
 
 Method: the multiplicative opponent adjustment of team ratings (Oliver, *Basketball on Paper*, 2004, ch. 3 and
 9; Kubatko et al., "A Starting Point for Analyzing Basketball Statistics", 2007) fitted as a Poisson
 regression with the unadjusted forecast as offset (McCullagh & Nelder, *Generalized Linear Models*, 1989, ch.
-6). Defence and pace can only help the scorer: their exponents are never negative, so a weaker defence never
-lowers a forecast.
+6); boosted trees then correct the scoring rate. Defence and pace can only help the scorer: their exponents are never
+negative, so a weaker defence never lowers a forecast.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from prediction_assets.forecasting.moving_average import prior, weighted_sum
+from prediction_assets.forecasting.minutes import Minutes, fit_minutes, scoring_rate
 from prediction_assets.forecasting.rows import Floats, History, Rows
-
-MINUTES_HALF_LIFE = 2.5
-"""Games. A role changes overnight, so minutes follow quickly."""
-
-RATE_HALF_LIFE = 15.0
-"""Games. Points per minute is noisy from game to game and drifts slowly."""
-
-PRIOR_MINUTES_GAMES = 1.0
-"""Games' worth of the season's minutes mixed into the recent ones."""
-
-PRIOR_RATE_MINUTES = 120.0
-"""Minutes' worth of the season's scoring rate mixed into the recent one (about four games of a regular)."""
-
-LEAGUE_MINUTES = 12.4
-"""Minutes per game of players with at most ten known games (2,741 player-games of 2022-25)."""
+from prediction_assets.forecasting.trees import Trees, fit_trees
 
 FACTOR_BOUNDS = (0.8, 1.25)
 """Limits of all adjustments together: no context of a single game moves a mean by more than a quarter."""
 
 RATIO_BOUNDS = (0.85, 1.18)
 """Limits of the defence and pace ratios; 15-game averages of 2022-25 stay within 0.856-1.129."""
+
+RATE_COLUMNS = (
+    "points_season", "games_season", "points_previous_season", "points_per_minute_last_10",
+    "points_per_minute_season", "attempts_per_minute_last_3", "attempts_per_minute_last_10",
+    "attempts_per_minute_last_60", "points_per_attempt_last_10", "points_per_attempt_last_60", "rest_days", "home",
+    "lineup_last_1", "lineup_last_10", "team_lineup_last_1", "team_lineup_last_10",
+    "three_pointers_attempted_last_25", "free_throws_attempted_last_25", "field_goals_attempted_last_25",
+    "games_last_25",
+)  # fmt: skip
+
+LARGEST_FALL = 1.9
+"""Residuals below which the forecast could fall while minutes rise (twice its own scale); none on real games."""
 
 MINIMUM_ROWS = 400
 """Training rows below which the default exponents stand."""
@@ -60,23 +58,38 @@ class Matchup:
 
     level: float = 0.0
     exponents: tuple[float, ...] = DEFAULT_EXPONENTS
+    minutes: Minutes = field(default_factory=Minutes)
+    trees: Trees | None = None
 
     def __call__(self, rows: Rows) -> Floats:
         """Return expected points, shape (n,)."""
+        base = self.minutes(rows) * scoring_rate(rows)
+        if self.trees is not None and len(rows):
+            base = base + np.maximum(self.trees(_design(rows)), -LARGEST_FALL) * _unit(base)
+        return np.maximum(base * float(np.exp(self.level)) * self.factor(rows), 0.0)
+
+    def factor(self, rows: Rows) -> Floats:
+        """Return what the game's context multiplies a forecast by, shape (n,)."""
+        return rows.once((self, "factor"), lambda: self._factor(rows))
+
+    def _factor(self, rows: Rows) -> Floats:
         log_factor = np.zeros(len(rows))
         for exponent, column in zip(self.exponents, context(rows), strict=True):
             log_factor += exponent * column
-        factor: Floats = np.clip(np.exp(log_factor), *FACTOR_BOUNDS)
-        return unadjusted(rows) * float(np.exp(self.level)) * factor
+        return np.clip(np.exp(log_factor), *FACTOR_BOUNDS)
 
 
 def fit_mean(history: History) -> Matchup:
-    """Fit the exponents to all training rows; with fewer than 400, or no point scored, the defaults stand."""
-    if len(history) < MINIMUM_ROWS or not history["points"].sum() > 0:
-        return Matchup()
-    base = np.maximum(unadjusted(history), 0.05)
-    points = history["points"]
-    design = np.column_stack([np.ones(len(history)), *context(history)])
+    """Fit the exponents to the regulars' training rows; with fewer than 400, or no point scored, the defaults
+    stand.
+    """
+    minutes = history.fitted(fit_minutes)
+    rows = history.regulars
+    if len(rows) < MINIMUM_ROWS or not rows["points"].sum() > 0:
+        return Matchup(minutes=minutes)
+    base = np.maximum(minutes(rows) * scoring_rate(rows), 0.05)
+    points = rows["points"]
+    design = np.column_stack([np.ones(len(rows)), *context(rows)])
     free = np.ones(design.shape[1], dtype=bool)
     start = np.array([0.0, *DEFAULT_EXPONENTS])
     while True:
@@ -86,23 +99,24 @@ def fit_mean(history: History) -> Matchup:
             break
         free &= ~wrong
         start = np.where(wrong, 0.0, start)
-    return Matchup(float(coefficients[0]), tuple(float(c) for c in coefficients[1:]))
-
-
-def unadjusted(rows: Rows) -> Floats:
-    """Return minutes times points per minute, both shrunk to the season: points, shape (n,)."""
-    played = rows["recent_minutes"]
-    minutes_sum, minutes_weight = weighted_sum(played, MINUTES_HALF_LIFE)
-    usual = np.where(
-        np.isfinite(rows["minutes_season"]), rows["minutes_season"], rows["minutes_previous_season"]
+    exponents = tuple(float(c) for c in coefficients[1:])
+    context_alone = Matchup(0.0, exponents, minutes)
+    trees, _ = fit_trees(
+        _design(rows), (points / context_alone.factor(rows) - base) / _unit(base), scale=0.75
     )
-    usual = np.where(np.isfinite(usual), usual, LEAGUE_MINUTES)
-    minutes = (minutes_sum + PRIOR_MINUTES_GAMES * usual) / (minutes_weight + PRIOR_MINUTES_GAMES)
-    points_sum, _ = weighted_sum(rows["recent_points"], RATE_HALF_LIFE)
-    rate_minutes, _ = weighted_sum(played, RATE_HALF_LIFE)
-    usual_rate = np.clip(prior(rows) / np.maximum(usual, 4.0), 0.1, 1.2)
-    rate = (points_sum + PRIOR_RATE_MINUTES * usual_rate) / (rate_minutes + PRIOR_RATE_MINUTES)
-    return minutes * rate
+    return Matchup(0.0, exponents, minutes, trees)
+
+
+def _unit(base: Floats) -> Floats:
+    """Return the unit of the trees' residuals, points: the root of a Poisson-like variance, finite at 0."""
+    return np.sqrt(base + 1.0)
+
+
+def _design(rows: Rows) -> Floats:
+    """Return what the trees know of a scoring rate: neither expected minutes nor the opponent."""
+    return np.column_stack(
+        [rows.matrix(RATE_COLUMNS), scoring_rate(rows), rows["lineup_last_10"] - rows["team_lineup_last_1"]]
+    )
 
 
 def context(rows: Rows) -> tuple[Floats, ...]:

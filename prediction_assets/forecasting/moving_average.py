@@ -32,7 +32,7 @@ PREVIOUS_SEASON_GAMES = 12.0
 """Games' worth of the previous season's average: by game 12 of a season both weigh the same."""
 
 TUNING_ROWS = 8_000
-"""Newest training rows that choose the parameters: a third of a season, and 20 candidates cost 30 ms."""
+"""Newest regulars' rows that choose the parameters: two fifths of a season, and 20 candidates cost 30 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,10 @@ class MovingAverage:
 
 
 def fit_mean(history: History) -> MovingAverage:
-    """Choose half-life and prior strength by squared error over the newest training rows."""
-    rows = history.newest(TUNING_ROWS)
+    """Choose half-life and prior strength by squared error over the newest regulars' rows."""
+    every = history.regulars
+    first = max(0, len(every) - TUNING_ROWS)
+    rows = Rows(every.table.slice(first), every, slice(first, None))
     if not len(rows):
         return MovingAverage()
     base, points = prior(rows), rows["points"]

@@ -114,13 +114,13 @@ class Ensemble:
 
 
 BASE_SYSTEMS = (
-    MeanSystem("moving_average", "1", moving_average.fit_mean),
-    MeanSystem("matchup", "1", matchup.fit_mean),
-    MeanSystem("similarity", "1", similarity.fit_mean),
-    MeanSystem("gradient_boosting", "1", gradient_boosting.fit_mean),
+    MeanSystem("moving_average", "2", moving_average.fit_mean),
+    MeanSystem("matchup", "2", matchup.fit_mean),
+    MeanSystem("similarity", "2", similarity.fit_mean),
+    MeanSystem("gradient_boosting", "2", gradient_boosting.fit_mean),
 )
 
-SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "1", BASE_SYSTEMS))
+SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "2", BASE_SYSTEMS))
 
 
 def fit_all(history: pa.Table) -> dict[str, FittedSystem]:

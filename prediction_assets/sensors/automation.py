@@ -29,6 +29,7 @@ from prediction_assets.jobs import (
 from prediction_assets.keys import player_key
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges, registered_keys
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.sensors.alerts import alert_sensors
 from prediction_assets.sensors.dead_letters import dead_letters_sensor
 from prediction_assets.sensors.requests import (
     Rest,
@@ -274,4 +275,5 @@ def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
         consolidation_sensor(settings),
         completion_sensor(settings),
         dead_letters_sensor(settings),
+        *alert_sensors(settings),
     ]

@@ -16,6 +16,8 @@ from prediction_assets.warehouse.tables import (
     INJURY_REPORTS,
     MERGE_COLUMNS,
     PART_COLUMNS,
+    POINTS_MODELS,
+    PREDICTION_GRADES,
     PREDICTIONS,
     PROP_LINES,
     RECEIPTS,
@@ -413,3 +415,74 @@ COUNT_FACTS = {
     table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"
     for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
 }
+
+
+# Models and grades -------------------------------------------------------------------------------
+
+_MODEL = [c for c in POINTS_MODELS.column_names if c != "document"]
+
+MODELS_BEFORE = f"""
+    SELECT {_names(_MODEL)} FROM {POINTS_MODELS.qualified_name}
+    WHERE league = $league AND cutoff <= $slate AND cutoff >= $oldest
+    ORDER BY cutoff DESC, trained_at DESC, model_id LIMIT 50"""
+"""The models that a slate may be forecast with, the one to prefer first; without the fitted systems."""
+
+MODEL_BY_ID = f"""
+    SELECT {_names(POINTS_MODELS.column_names)} FROM {POINTS_MODELS.qualified_name} WHERE model_id = $model_id"""
+
+LOGGED_LEAGUES = f"""
+    SELECT league, MAX(game_date) AS newest_log, COUNT(*) AS row_count
+    FROM {GAME_LOGS.qualified_name} GROUP BY league ORDER BY league"""
+
+RESULTS = f"""
+    SELECT game_id, player_id, points FROM {GAME_LOGS.qualified_name}
+    WHERE league = $league AND game_date = $slate ORDER BY game_id, player_id"""
+
+RESULTS_IN = f"""
+    SELECT COUNT(DISTINCT s.game_id) AS games, COUNT(DISTINCT l.game_id) AS logged
+    FROM {SCHEDULE.qualified_name} AS s
+    LEFT JOIN {GAME_LOGS.qualified_name} AS l
+      ON l.game_id = s.game_id AND l.game_date = $slate AND l.league = s.league
+    WHERE s.game_date = $slate"""
+"""How many games the slate has, and how many of them have game logs."""
+
+PUBLISHED_FORECASTS = f"""
+    SELECT player_id, game_id, system, system_version, league, line, line_source, predicted_points, probability_over,
+           probability_push, recommendation
+    FROM {_TARGET} WHERE game_date = $slate AND is_active AND line_offset = 0
+    ORDER BY system, player_id"""
+"""One row per player and system: the one at the main line."""
+
+GRADABLE_SLATES = f"""
+    WITH merged AS (
+        SELECT game_date, receipt_id FROM {RECEIPTS.qualified_name}
+        WHERE game_date >= $since AND game_date <= $until
+        QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY game_date ORDER BY consolidated_at DESC NULLS LAST, receipt_id DESC NULLS LAST) = 1
+    ), games AS (
+        SELECT game_date, COUNT(DISTINCT game_id) AS games FROM {SCHEDULE.qualified_name}
+        WHERE game_date >= $since AND game_date <= $until GROUP BY game_date
+    ), logged AS (
+        SELECT game_date, COUNT(DISTINCT game_id) AS games FROM {GAME_LOGS.qualified_name}
+        WHERE game_date >= $since AND game_date <= $until GROUP BY game_date
+    ), graded AS (
+        SELECT DISTINCT game_date, receipt_id FROM {PREDICTION_GRADES.qualified_name}
+        WHERE game_date >= $since AND game_date <= $until AND origin = 'published'
+    )
+    SELECT m.game_date, m.receipt_id, g.receipt_id IS NOT NULL AS is_graded,
+           COALESCE(l.games, 0) >= s.games AS has_results
+    FROM merged AS m
+    JOIN games AS s ON s.game_date = m.game_date
+    LEFT JOIN logged AS l ON l.game_date = m.game_date
+    LEFT JOIN graded AS g ON g.game_date = m.game_date AND g.receipt_id = m.receipt_id
+    ORDER BY m.game_date"""
+"""The slates with a receipt, whether every game has logs, and whether that very receipt was graded."""
+
+GRADES = f"""
+    SELECT {_names(PREDICTION_GRADES.column_names)} FROM {PREDICTION_GRADES.qualified_name}
+    WHERE game_date >= $since AND game_date <= $until AND origin = $origin
+    ORDER BY game_date, system"""
+
+SLATES_BETWEEN = f"""
+    SELECT DISTINCT league, game_date FROM {SCHEDULE.qualified_name}
+    WHERE game_date >= $since AND game_date <= $until ORDER BY game_date, league"""

@@ -218,9 +218,14 @@ PREDICTIONS = Table(
         Column("team", _S, "the player's team, abbreviated", True),
         Column("opponent", _S, "the other team, abbreviated", True),
         Column("is_home", _B, "true at home, false away, NULL on a neutral site"),
-        Column("predicted_points", _F, "mean of the predicted distribution, points", True),
+        Column(
+            "predicted_points",
+            _F,
+            "median of the system's own forecast, points; only market_aware knows the line",
+            True,
+        ),
         Column("standard_deviation", _F, "standard deviation of the predicted distribution, points", True),
-        Column("probability_over", _F, "P(points > line)", True),
+        Column("probability_over", _F, "P(points > line); on a market line, the line counts too", True),
         Column("probability_push", _F, "P(points = line); 0 on a half-point line", True),
         Column(
             "recommendation", _S, "OVER, UNDER or PASS on a market line; NO_LINE where it is estimated", True
@@ -305,4 +310,74 @@ RECEIPTS = Table(
     partition_by="game_date",
 )
 
-TABLES = (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS, PREDICTIONS, RECEIPTS)
+POINTS_MODELS = Table(
+    "predictions",
+    "points_models",
+    "One row per trained model: what it was trained on, and the fitted systems themselves.",
+    (
+        Column(
+            "model_id", _S, "derived from league, cut-off, systems and data: the same of those, the same id"
+        ),
+        Column("league", _S, "NBA, or simulated-N", True),
+        Column("cutoff", _D, "trained on games before this date: serves slates from it on", True),
+        Column("newest_game", _D, "date of the newest game that it was trained on"),
+        Column("trained_rows", _I, "player-games before the cut-off", True),
+        Column("seasons", _S, "the seasons of those games", True),
+        Column("data_hash", _S, "SHA-256 over the training table", True),
+        Column("systems", _J, "version by name of the systems in it", True),
+        Column("document", _S, "the fitted systems: base64 of compressed arrays", True),
+        Column("trained_at", _T, "when it was trained", True),
+    ),
+    key=("model_id",),
+)
+
+PREDICTION_GRADES = Table(
+    "predictions",
+    "prediction_grades",
+    "One row per slate, origin and system: how its forecasts did, on players who played.",
+    (
+        Column("game_date", _D, "the slate"),
+        Column("origin", _S, "published: the rows in force; backtest: made afterwards, point-in-time"),
+        Column(
+            "system",
+            _S,
+            "forecasting system; or a yardstick: season_mean, last_5_mean, last_game, market_line",
+        ),
+        Column("league", _S, "NBA, or simulated-N", True),
+        Column("system_version", _S, "version of the forecasting system; '' for a yardstick", True),
+        Column("model_id", _S, "the stored model; '' where systems were fitted on the slate's history", True),
+        Column("receipt_id", _S, "the consolidation that was graded; '' in a backtest", True),
+        Column("players", _I, "players with a forecast and a game log: the ones graded", True),
+        Column("voids", _I, "players with a forecast and no game log: excluded", True),
+        Column("mean_absolute_error", _F, "points"),
+        Column("bias", _F, "mean of predicted minus actual points"),
+        Column("lines", _I, "graded players with a market line that wasn't a push", True),
+        Column("line_players", _I, "graded players with a market line", True),
+        Column("line_error", _F, "mean absolute error on the players with a market line, points"),
+        Column("brier_score", _F, "mean squared error of P(over, no push) on the market lines"),
+        Column("bets", _I, "lines with OVER or UNDER", True),
+        Column("hits", _I, "bets that won", True),
+        Column("hit_rate", _F, "hits / bets; NULL without a bet"),
+        Column("coverage", _F, "bets / lines; NULL without a line"),
+        Column(
+            "calibration",
+            _J,
+            "ten {lines, predicted, over}: lines, sum of P(over) and overs by decile of P(over)",
+            True,
+        ),
+        Column("graded_at", _T, "when", True),
+    ),
+    key=("game_date", "origin", "system"),
+    partition_by="game_date",
+)
+
+TABLES = (
+    GAME_LOGS,
+    SCHEDULE,
+    PROP_LINES,
+    INJURY_REPORTS,
+    PREDICTIONS,
+    RECEIPTS,
+    POINTS_MODELS,
+    PREDICTION_GRADES,
+)

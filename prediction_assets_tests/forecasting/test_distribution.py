@@ -8,27 +8,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from prediction_assets.forecasting.distribution import probability_over, probability_push
+from prediction_assets.forecasting.distribution import median, probability_over, probability_push
 
 MEANS = st.floats(0.05, 60)
 DEVIATIONS = st.floats(0.05, 30)
 LINES = st.integers(-4, 400).map(lambda halves: halves / 2)
 
 
-def test_probabilities_are_the_negative_binomial_s() -> None:
+def test_probabilities_are_those_of_a_gamma_that_is_shifted_by_its_mean() -> None:
     mean, deviation = 17.3, 6.8
-    size = mean**2 / (deviation**2 - mean)
-    exact = stats.nbinom(size, size / (size + mean))
+    exact = stats.gamma((2 * mean / deviation) ** 2, scale=deviation**2 / (2 * mean), loc=-mean)
+    assert exact.mean() == pytest.approx(mean)
+    assert exact.std() == pytest.approx(deviation)
+    assert float(exact.stats("s")) == pytest.approx(deviation / mean)
     assert probability_over(mean, deviation, [16.5, 17, 6.5]) == pytest.approx(
-        exact.sf([16, 17, 6]), abs=1e-12
+        exact.sf([16.5, 17.5, 6.5]), abs=1e-12
     )
-    assert probability_push(mean, deviation, [17, 0, 24]) == pytest.approx(exact.pmf([17, 0, 24]), abs=1e-12)
+    assert probability_push(mean, deviation, [17, 24]) == pytest.approx(
+        exact.cdf([17.5, 24.5]) - exact.cdf([16.5, 23.5]), abs=1e-12
+    )
 
 
-def test_a_variance_at_the_mean_is_poisson_s() -> None:
-    for factor in (1.0, 1 + 2e-6):
-        over = probability_over(9.0, np.sqrt(9.0 * factor), [3.5, 9, 20.5])
-        assert over == pytest.approx(stats.poisson(9.0).sf([3, 9, 20]), abs=1e-5)
+@given(st.floats(2, 40), st.floats(0.25, 1.2))
+def test_the_median_is_exceeded_half_of_the_time(mean: float, ratio: float) -> None:
+    found = float(median(mean, ratio * mean))
+    exact = stats.gamma((2 / ratio) ** 2, scale=ratio**2 * mean / 2, loc=-mean)
+    assert exact.sf(found) == pytest.approx(0.5, abs=0.005)
+
+
+@given(MEANS, DEVIATIONS)
+def test_the_median_is_positive_and_not_above_the_mean(mean: float, deviation: float) -> None:
+    assert 0 < float(median(mean, deviation)) <= mean
+
+
+@given(st.floats(0.5, 40), st.floats(1.0, 1.5), st.floats(2, 10), st.floats(1, 3))
+def test_a_higher_mean_never_lowers_the_median(mean: float, more: float, floor: float, slope: float) -> None:
+    deviations = np.sqrt(floor + slope * np.array([mean, mean * more]))
+    lower, higher = median([mean, mean * more], deviations)
+    assert higher >= lower - 1e-9
 
 
 @given(MEANS, DEVIATIONS, LINES)

@@ -12,7 +12,9 @@ import pytest
 from prediction_assets.errors import BadInput
 from prediction_assets.forecasting.distribution import probability_over, probability_push
 from prediction_assets.forecasting.lines import MarketLine
+from prediction_assets.forecasting.market import with_market
 from prediction_assets.forecasting.predictions import PREDICTION_SCHEMA, ROWS_PER_PLAYER, predict_slate
+from prediction_assets.forecasting.rows import Rows
 from prediction_assets.forecasting.systems import SYSTEMS, FittedSystem, fit_all
 from prediction_assets.warehouse.tables import PREDICTIONS
 
@@ -85,11 +87,9 @@ def test_lines_are_the_market_s_or_estimated(predicted: pa.Table) -> None:
 
 
 def test_a_row_s_numbers_follow_from_its_own_columns(predicted: pa.Table) -> None:
-    columns = ("predicted_points", "standard_deviation", "probability_over", "probability_push", "confidence")
-    mean, deviation, over, push, confidence = (predicted[name].to_numpy() for name in columns)
+    columns = ("predicted_points", "probability_over", "probability_push", "confidence")
+    mean, over, push, confidence = (predicted[name].to_numpy() for name in columns)
     line = predicted["line"].cast(pa.float64()).to_numpy()
-    assert over == pytest.approx(probability_over(mean, deviation, line), abs=1e-6)
-    assert push == pytest.approx(probability_push(mean, deviation, line), abs=1e-6)
     assert ((push > 0) == (line % 1 == 0)).all()
     share = over / (1 - push)
     assert confidence == pytest.approx(np.maximum(share, 1 - share), abs=1e-6)
@@ -99,6 +99,58 @@ def test_a_row_s_numbers_follow_from_its_own_columns(predicted: pa.Table) -> Non
     assert (share[said == "UNDER"] <= 0.45).all()
     assert (mean[said == "UNDER"] < line[said == "UNDER"]).all()
     assert {"OVER", "UNDER", "PASS", "NO_LINE"} >= set(said)
+
+
+def test_probabilities_weigh_the_market_line_and_points_don_t(
+    league_snapshot: Snapshot, predicted: pa.Table, fitted: dict[str, FittedSystem]
+) -> None:
+    rows = Rows(league_snapshot[1].sort_by([("player_id", "ascending"), ("game_id", "ascending")]))
+    for system in SYSTEMS:
+        own = fitted[system.name].predict(rows)
+        lines = np.array([float(MARKET[p].line) if p in MARKET else np.nan for p in rows["player_id"]])
+        beside = with_market(own, lines)
+        table = predicted.filter(pc.equal(predicted["system"], system.name))
+        line = table["line"].cast(pa.float64()).to_numpy()
+        mean, deviation = (np.repeat(v, 5) for v in (beside.mean, beside.standard_deviation))
+        assert table["predicted_points"].to_numpy() == pytest.approx(np.repeat(own.median, 5), abs=1e-4)
+        assert table["probability_over"].to_numpy() == pytest.approx(
+            probability_over(mean, deviation, line), abs=1e-6
+        )
+        assert table["probability_push"].to_numpy() == pytest.approx(
+            probability_push(mean, deviation, line), abs=1e-6
+        )
+
+
+def test_the_market_aware_system_adds_five_rows_and_changes_no_other(
+    league_snapshot: Snapshot, predicted: pa.Table, fitted: dict[str, FittedSystem]
+) -> None:
+    history, players = league_snapshot
+    more = predict_slate(players, history, MARKET, fitted=fitted, market_aware=True)
+    assert more.num_rows == 30 * players.num_rows
+    added = pc.equal(more["system"], "market_aware")
+    assert more.filter(pc.invert(added)).equals(predicted)
+    for row in more.filter(added).to_pylist():
+        if row["line_source"] == "market" and row["line_offset"] == 0:
+            alone = of(predicted, row["player_id"])[0]["predicted_points"]
+            low, high = sorted((float(alone), float(row["line"])))
+            assert low - 0.1 <= row["predicted_points"] <= high + 0.1
+
+
+@pytest.mark.parametrize("line", ["0", "0.5", "200"])
+def test_an_absurd_market_line_gives_finite_rows(
+    league_snapshot: Snapshot, fitted: dict[str, FittedSystem], line: str
+) -> None:
+    history, players = league_snapshot
+    market = {player: MarketLine(Decimal(line), "Book A") for player in players["player_id"].to_pylist()}
+    rows = predict_slate(players, history, market, fitted=fitted, market_aware=True)
+    for name in (
+        "predicted_points",
+        "standard_deviation",
+        "probability_over",
+        "probability_push",
+        "confidence",
+    ):
+        assert np.isfinite(rows[name].to_numpy()).all(), name
 
 
 def test_each_line_is_judged_on_its_own(predicted: pa.Table) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prediction_assets.forecasting import matchup, rows
+from prediction_assets.forecasting import matchup, rows, similarity
 from prediction_assets.forecasting.distribution import Distribution
 from prediction_assets.forecasting.ensemble import EnsembleMean, fit_weights
 from prediction_assets.forecasting.features import FEATURES_SCHEMA
+from prediction_assets.forecasting.minutes import Minutes, scoring_rate
 from prediction_assets.forecasting.moving_average import LEAGUE_POINTS
 from prediction_assets.forecasting.rows import History, Rows
+from prediction_assets.forecasting.spread import Spread
 from prediction_assets.forecasting.systems import (
     BASE_SYSTEMS,
     SYSTEMS,
@@ -165,17 +168,57 @@ def test_histories_without_variation_give_sound_forecasts(league_snapshot: Snaps
         assert_sound(forecast(players, constant), players.num_rows)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=10)
 @given(weak=st.floats(0.5, 1.6), weaker=st.floats(0.5, 1.6))
-def test_a_weaker_defence_never_lowers_the_matchup_forecast(
-    league_snapshot: Snapshot, weak: float, weaker: float
+def test_a_weaker_defence_never_lowers_a_forecast(
+    league_snapshot: Snapshot, fitted: Systems, weak: float, weaker: float
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     weak, weaker = sorted((weak, weaker))
-    for system in (History(history).fitted(matchup.fit_mean), matchup.Matchup()):
-        less = system(Rows(changed(players, opponent_defence=weak)))
-        more = system(Rows(changed(players, opponent_defence=weaker)))
-        assert (more >= less).all()
+    less, more = (changed(players, opponent_defence=defence) for defence in (weak, weaker))
+    unfitted = Fitted(matchup.Matchup(), Spread())
+    for name, system in {**fitted, "matchup without a fit": unfitted}.items():
+        before, after = system.predict(Rows(less)), system.predict(Rows(more))
+        assert (after.mean >= before.mean - 1e-9).all(), name
+        assert (after.median >= before.median - 1e-9).all(), name
+
+
+@dataclass(frozen=True, eq=False)
+class MoreMinutes(Minutes):
+    """The fitted minutes, times a factor."""
+
+    usual: Minutes = field(default_factory=Minutes)
+    factor: float = 1.0
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        return self.factor * self.usual(rows)
+
+
+def playing(system: Any, factor: float) -> Any:
+    """Return a fitted mean that expects everybody to play that much longer, at the same rate."""
+    if isinstance(system, EnsembleMean):
+        return replace(system, members=tuple(playing(member, factor) for member in system.members))
+    if isinstance(system, similarity.Similarity):
+        return replace(system, matchup=playing(system.matchup, factor))
+    if isinstance(system, matchup.Matchup):
+        return replace(system, minutes=MoreMinutes(None, system.minutes, factor))
+    return system
+
+
+@settings(deadline=None, max_examples=10)
+@given(few=st.floats(0.2, 2.0), more=st.floats(0.2, 2.0))
+def test_more_minutes_never_lower_a_forecast(
+    league_snapshot: Snapshot, fitted: Systems, few: float, more: float
+) -> None:
+    few, more = sorted((few, more))
+    for name, system in fitted.items():
+        assert isinstance(system, Fitted)
+        less = Fitted(playing(system.mean, few), system.spread).predict(Rows(league_snapshot[1]))
+        longer = Fitted(playing(system.mean, more), system.spread).predict(Rows(league_snapshot[1]))
+        assert (longer.mean >= less.mean - 1e-9).all(), name
+        assert (longer.median >= less.median - 1e-9).all(), name
+    twice = playing(fitted["matchup"].mean, 2.0)(Rows(league_snapshot[1]))  # type: ignore[attr-defined]
+    assert (twice > fitted["matchup"].mean(Rows(league_snapshot[1]))).all()  # type: ignore[attr-defined]
 
 
 def test_a_league_where_good_defences_concede_more_doesn_t_turn_the_matchup_around(
@@ -248,4 +291,5 @@ def test_a_new_system_is_one_function_and_one_registration(league_snapshot: Snap
 def test_the_factor_of_a_single_game_is_bounded(league_snapshot: Snapshot) -> None:
     extreme = replace(matchup.Matchup(), exponents=(9.0, 9.0, 9.0, 9.0, 9.0))
     these = Rows(changed(league_snapshot[1], opponent_defence=1.5, is_home=True, home=1.0))
-    assert extreme(these) == pytest.approx(matchup.unadjusted(these) * matchup.FACTOR_BOUNDS[1])
+    base = extreme.minutes(these) * scoring_rate(these)
+    assert extreme(these) == pytest.approx(base * matchup.FACTOR_BOUNDS[1])

@@ -27,7 +27,7 @@ from prediction_assets.health.facts import Unreadable
 from prediction_assets.health.judgements import CHECKS, Color
 from prediction_assets.health.report import health_schema
 from prediction_assets.jobs import SLATE_TAG
-from prediction_assets_tests.health.conftest import PLAYERS, World
+from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World
 
 GREEN, YELLOW, RED = Color
 pytestmark = pytest.mark.slow  # a Dagster instance and a warehouse for each case
@@ -263,7 +263,9 @@ def a_lost_part(world: World) -> None:
 def an_older_version_of_a_system(world: World) -> None:
     world.schedule(0)
     world.open()
-    world.settle(Outcome.STAGED, *EVERYBODY, versions=lambda system: "0" if system == "similarity" else "1")
+    world.settle(
+        Outcome.STAGED, *EVERYBODY, versions=lambda system: "0" if system == "similarity" else RUNNING[system]
+    )
     world.announce(world.merge())
 
 
@@ -342,7 +344,7 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("versions_consistent", YELLOW, an_older_version_of_a_system, "similarity not of the running versions"),
     ("versions_consistent", YELLOW, two_snapshots, "2 feature snapshots"),
     ("versions_consistent", YELLOW, under_way, "no rows; due at"),
-    ("versions_consistent", RED, two_versions_of_a_system, "mixed versions across the slate: ensemble 0, 1"),
+    ("versions_consistent", RED, two_versions_of_a_system, f"mixed versions across the slate: ensemble 0, {RUNNING['ensemble']}"),
     ("versions_consistent", RED, two_schemas, "schema 0, 1"),
 ]  # fmt: skip
 

@@ -1,0 +1,210 @@
+"""The cases: each prints a table of whole processes beside their peers, measured in the same run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.environments import PEERS, PLAIN, ROOT, Peer
+from benchmarks.measuring import CommandFailed, Usage, repeated, run, table
+
+PORTS = Peer("this project: stage, MERGE, cleanup alone", "ours")
+HEADER = ("", "wall s", "cpu s", "peak MiB", "wall ratio", "cpu ratio")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asked for.
+
+    Attributes:
+        sizes: players per slate.
+        peers: names of the peers to measure beside.
+        repeats: counted repeats after a warm-up.
+        history: rows in the table that a slate is merged into.
+        slates: slates of the season's backfill.
+        keys: partition keys that an old instance has.
+        folder: where everything is written.
+    """
+
+    sizes: tuple[int, ...]
+    peers: tuple[str, ...]
+    repeats: int
+    history: tuple[int, ...]
+    slates: int
+    keys: int
+    folder: Path
+
+
+def python(module: str, *arguments: object) -> list[str | Path]:
+    """Return the command that runs a module of ours."""
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def environment(home: Path | None = None) -> dict[str, str]:
+    """Return what a process of ours needs beside its own environment."""
+    return {"PYTHONPATH": str(ROOT)} | ({"PREDICTION_ASSETS_HOME": str(home)} if home else {})
+
+
+def given(options: Options, players: int, seed: int) -> Path:
+    """Return the file with a slate's rows, made once."""
+    file = options.folder / f"rows-{players}-{seed}.parquet"
+    if not file.exists():
+        run(python("benchmarks.given_rows", file, players, seed), environment=environment())
+    return file
+
+
+def peer(options: Options, which: Peer, players: int) -> Callable[[Path], Sequence[Usage]]:
+    """Return what measures a peer's first run in a folder, and its second with changed values."""
+    files = [given(options, players, seed) for seed in (0, 1)]
+    return lambda folder: [
+        run([*which.command, folder, file, number], environment=environment())
+        for number, file in enumerate(map(str, files))
+    ]
+
+
+def whole_slate(players: int) -> Callable[[Path], Sequence[Usage]]:
+    """Return what measures `prediction-assets run` in a new home, and again with changed facts."""
+
+    def once(folder: Path) -> Sequence[Usage]:
+        command = python("prediction_assets.cli", "run", "--simulated-players", players)
+        first = run(command, environment=environment(folder))
+        subprocess.run(
+            python("benchmarks.changed_facts", folder), check=True, env={**os.environ, **environment()}
+        )
+        # The facts are in the home: without naming the league, they aren't ingested anew.
+        again = run(python("prediction_assets.cli", "run"), environment=environment(folder))
+        return [first, again]
+
+    return once
+
+
+def compared(title: str, measured: Sequence[tuple[str, Usage | None]]) -> str:
+    """Return a table whose first row is what the others are compared with."""
+    base = measured[0][1]
+    rows: list[Sequence[object]] = []
+    for name, used in measured:
+        if used is None or base is None:
+            rows.append((name, "failed", "", "", "", ""))
+            continue
+        rows.append((name, used.wall, used.cpu, used.peak, used.wall / base.wall, used.cpu / base.cpu))
+    return table(title, HEADER, rows)
+
+
+def tried(options: Options, once: Callable[[Path], Sequence[Usage]], count: int) -> Sequence[Usage | None]:
+    """Return the medians, or None for each when the command failed; the reason goes to standard error."""
+    root = Path(tempfile.mkdtemp(dir=options.folder))
+    try:
+        return repeated(once, options.repeats, root)
+    except CommandFailed as error:
+        print(error, file=sys.stderr, flush=True)
+        return [None] * count
+
+
+def slates(options: Options) -> None:
+    """(a) A slate of given rows, then again with changed values: this project beside its peers."""
+    for players in options.sizes:
+        measured: list[tuple[str, Sequence[Usage | None]]] = []
+        for name in options.peers:
+            which = PEERS[name]
+            try:
+                which.install()
+            except subprocess.CalledProcessError as error:
+                print(f"{which.name}: not installed: {error}", file=sys.stderr)
+                continue
+            print(f"{players} players: {which.name}: {which.versions()}", file=sys.stderr, flush=True)
+            measured.append((which.name, tried(options, peer(options, which, players), 2)))
+        measured.append((PORTS.name, tried(options, peer(options, PORTS, players), 2)))
+        measured.append(("this project: the whole slate", tried(options, whole_slate(players), 2)))
+        for number, what in enumerate(("first run", "again, with changed values")):
+            title = f"{players:,} players x 25 rows, {what}"
+            print(compared(title, [(name, used[number]) for name, used in measured]), flush=True)
+
+
+def growth(options: Options) -> None:
+    """(b) MERGE of a slate of 450 players into a growing table."""
+    subprocess.run(
+        python("benchmarks.growth", options.folder, *options.history),
+        check=True,
+        env={**os.environ, **environment()},
+    )
+
+
+def contention(options: Options) -> None:
+    """(c) Workers that complete at once."""
+    subprocess.run(
+        python("benchmarks.contention", "--workers", *options.sizes),
+        check=False,  # it says so itself when the emulator is missing
+        env={**os.environ, **environment()},
+    )
+
+
+def season(options: Options) -> None:
+    """(d) A season, slate after slate, through the assets."""
+    subprocess.run(
+        python("benchmarks.season", options.folder, options.slates),
+        check=True,
+        env={**os.environ, **environment()},
+    )
+
+
+def old_instance(options: Options) -> None:
+    """(e) A slate in an instance with many old partition keys, beside a new one."""
+    players = options.sizes[0]
+
+    def once(folder: Path) -> Sequence[Usage]:
+        command = python("prediction_assets.cli", "run", "--simulated-players", players)
+        homes = [folder / "new", folder / "old"]
+        for home in homes:
+            run(command, environment=environment(home))
+        subprocess.run(
+            python("benchmarks.old_keys", homes[1], options.keys),
+            check=True,
+            env={**os.environ, **environment()},
+        )
+        return [run(command, environment=environment(home)) for home in homes]
+
+    new, old = tried(options, once, 2)
+    title = f"{players} players again, in a new instance and in one with {options.keys:,} old partition keys"
+    print(compared(title, [("new instance", new), (f"{options.keys:,} old keys", old)]), flush=True)
+
+
+def first_command(options: Options) -> None:
+    """(f) `make run` in an environment that is installed, in a new home."""
+    command = ["make", "--silent", "--old-file=requirements.txt", "--directory", str(ROOT), "run"]
+    used = tried(options, lambda folder: [run(command, environment=environment(folder / "home"))], 1)
+    print(compared("the first command, `make run`", [("make run", used[0])]), flush=True)
+
+
+def pages(options: Options) -> None:
+    """(g) What the UI asks for an asset's page, on this event storage and on Dagster's own."""
+    subprocess.run(
+        python("benchmarks.pages", options.folder, options.keys),
+        check=True,
+        env={**os.environ, **environment()},
+    )
+
+
+def events(options: Options) -> None:
+    """(h) One event stored: this event storage beside Dagster's own."""
+    subprocess.run(
+        python("benchmarks.events", options.folder), check=True, env={**os.environ, **environment()}
+    )
+
+
+CASES: dict[str, Callable[[Options], None]] = {
+    "a": slates,
+    "b": growth,
+    "c": contention,
+    "d": season,
+    "e": old_instance,
+    "f": first_command,
+    "g": pages,
+    "h": events,
+}
+
+assert PEERS["plain"] is PLAIN  # what all others are compared with

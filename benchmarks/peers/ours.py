@@ -1,0 +1,41 @@
+"""The project's own ports without Dagster: parts written, one MERGE with its receipt, the parts dropped.
+
+python ours.py FOLDER ROWS NUMBER
+"""
+
+import itertools
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.given_rows import SLATE, expected, staged
+from prediction_assets.batch_state.port import Progress
+from prediction_assets.consolidation import plan
+from prediction_assets.warehouse.duckdb import DuckDBWarehouse
+from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
+from prediction_assets.warehouse.tables import PART_SCHEMA
+
+
+def main(folder: Path, rows: str) -> None:
+    table = pq.read_table(rows).cast(PART_SCHEMA)
+    slugs = table["player_slug"].to_pylist()
+    starts = [n for n, slug in enumerate(slugs) if n == 0 or slugs[n - 1] != slug] + [len(slugs)]
+    given = [(slugs[a], table.slice(a, b - a)) for a, b in itertools.pairwise(starts)]
+    warehouse = DuckDBWarehouse(
+        folder / "ours.duckdb", ParquetParts(folder / "staging"), ParquetSnapshots(folder / "features")
+    )
+    with ThreadPoolExecutor(4) as pool:
+        parts = list(pool.map(lambda each: warehouse.parts.write(SLATE, *each), given))
+    progress = Progress(
+        expected(len(parts)), {p.player_slug: staged(p) for p in parts}, parts[0].feature_snapshot
+    )
+    receipt = warehouse.merge(plan(progress, warehouse.receipts(SLATE), minimum_staged_share=0.8))
+    for part in parts:
+        warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
+    assert receipt.rows_staged == table.num_rows, receipt
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,1 @@
+"""Alerts: an incident is told once, again while it lasts, and once more when it is over."""

@@ -1,0 +1,80 @@
+"""Alerts in Firestore: one document per incident's key, replaced only on the version that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from google.cloud import firestore
+
+from prediction_assets.alerts.port import Alert, Change
+from prediction_assets.alerts.records import from_text, to_text
+from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id
+
+
+class FirestoreAlertStore:
+    """An :class:`~prediction_assets.alerts.port.AlertStore` in Firestore (Native mode).
+
+    Args:
+        collection: the collection of alerts.
+        timeout_seconds: deadline of each call, its retries included.
+
+    Every method raises :class:`~prediction_assets.state_file.StateUnreadable` when Firestore refuses or doesn't
+    answer.
+    """
+
+    def __init__(
+        self, client: firestore.Client, collection: str = "alerts", timeout_seconds: float = 30
+    ) -> None:
+        self._client = client
+        self._alerts = client.collection(collection)
+        self._calls = FirestoreCalls(client, timeout_seconds)
+
+    def change(self, key: str, change: Change) -> Alert | None:
+        """Replace an alert by what ``change`` makes of it, atomically, and return what is there then."""
+        document = self._alerts.document(document_id(key, "alert"))
+
+        def replace() -> Alert | None:
+            stored = document.get(**self._calls.arguments)
+            before = _alert(stored) if stored.exists else None
+            after = change(before)
+            if after is None or after is before:
+                return before
+            fields = {
+                "opened_at": after.opened_at.astimezone(UTC),
+                "settled": after.settled_at is not None,
+                "alert": to_text(after),
+            }
+            if stored.exists:
+                unchanged = self._client.write_option(last_update_time=stored.update_time)
+                document.update(fields, option=unchanged, **self._calls.arguments)
+            else:
+                document.create(fields, **self._calls.arguments)
+            return after
+
+        with self._calls.clear_errors(f"alert {key}"):
+            done: Alert | None = self._calls.until_uncontended(replace)()
+        return done
+
+    def unsettled(self) -> Sequence[Alert]:
+        """Return the alerts that last or have something left to say, longest first."""
+        return self._found(firestore.FieldFilter("settled", "==", False), "alerts that last")
+
+    def since(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were opened since then, settled ones too, oldest first."""
+        filtered = firestore.FieldFilter("opened_at", ">=", moment.astimezone(UTC))
+        return self._found(filtered, f"alerts since {moment:%Y-%m-%d}")
+
+    def _found(self, filtered: firestore.FieldFilter, what: str) -> list[Alert]:
+        with self._calls.clear_errors(what):
+            stored = self._alerts.where(filter=filtered).get(**self._calls.arguments)
+        alerts = [_alert(document) for document in stored]
+        return sorted(alerts, key=lambda alert: (alert.opened_at, alert.incident.key))
+
+
+def _alert(stored: firestore.DocumentSnapshot[Any]) -> Alert:
+    try:
+        return from_text(stored.get("alert"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(stored.reference, error) from error

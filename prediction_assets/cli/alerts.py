@@ -1,0 +1,145 @@
+"""``alerts``: try the destinations, look for what is wrong without the daemon, and list what is open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from prediction_assets.cli.console import PARTIAL, JsonOption, standard_output
+from prediction_assets.settings import load_settings
+
+if TYPE_CHECKING:
+    from prediction_assets.alerts.port import Alert
+
+app = typer.Typer(help="What is wrong now, and who was told.", no_args_is_help=True)
+
+_DAYS_SHOWN = 7
+
+
+@app.command("test")
+def send_test(
+    severity: Annotated[
+        str, typer.Option("--severity", help="warning, error or critical: whom it reaches")
+    ] = "critical",
+) -> None:
+    """Send a test message to every destination of a severity; exit 2 when one isn't reached."""
+    from prediction_assets.alerts.destinations import destinations, wanting
+    from prediction_assets.alerts.port import Message, NotDelivered, Notice, Severity
+    from prediction_assets.errors import BadInput
+
+    settings = load_settings()
+    if severity not in list(Severity):
+        raise BadInput("--severity", f"{severity!r} is none", hint=f"choose one of {', '.join(Severity)}")
+    chosen = Severity(severity)
+    test = Message(
+        Notice.OPENED,
+        chosen,
+        title=f"[{chosen.value}] prediction_assets: test",
+        body=f"A test of alerts; nothing is wrong.\nNext: prediction-assets alerts list\n{settings.ui_url}",
+    )
+    problems = []
+    for destination in wanting(destinations(settings), chosen):
+        try:
+            destination.send(test)
+            typer.echo(f"sent    {destination.name}")
+        except NotDelivered as error:
+            typer.echo(f"FAILED  {destination.name}")
+            problems.append(str(error))
+    if problems:
+        raise NotDelivered("; ".join(problems))
+
+
+@app.command("check")
+def check(as_json: JsonOption = False) -> None:
+    """Look for incidents without the daemon, tell what is due, and list what is open.
+
+    For cron, beside the daemon or in its place: the sensors share what was told. Exit 0: nothing is open, 1:
+    something is, 2: it couldn't be looked at, or a message didn't arrive.
+    """
+    settings = load_settings()
+    from prediction_assets.alerts.incidents import Pages
+    from prediction_assets.alerts.port import NotDelivered
+    from prediction_assets.alerts.runs import follow_runs, look_at_automation
+    from prediction_assets.alerts.slates import Stores, look_at_slates
+    from prediction_assets.instance import open_instance
+    from prediction_assets.profiles import build_resources
+    from prediction_assets.sensors.alerts import ALERT_DELIVERY, deliver, undelivered
+
+    resources: dict[str, Any] = dict(build_resources(settings))
+    store, pages, now = resources["alerts"].store, Pages(settings.ui_url), resources["settings"].now()
+    with open_instance(settings) as instance:
+        followed = follow_runs(instance, store, 0, now, pages)
+        while followed.more:
+            followed = follow_runs(instance, store, followed.cursor, now, pages)
+        look_at_automation(instance, store, now, pages, leave_out={ALERT_DELIVERY})
+    stores = Stores(resources["warehouse"], resources["batch_state"], resources["messaging"])
+    look_at_slates(stores, store, settings, now)
+    done = deliver(resources["alerts"], settings, resources["settings"])
+    lasting = [alert for alert in store.unsettled() if alert.is_open]
+    _show(lasting, as_json=as_json)
+    if done.problems:
+        raise NotDelivered(undelivered(done))
+    if lasting:
+        raise typer.Exit(PARTIAL)
+
+
+@app.command("list")
+def list_alerts(
+    every: Annotated[
+        bool, typer.Option("--all", help=f"also the settled ones of {_DAYS_SHOWN} days")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the alerts that last or have something left to say."""
+    settings = load_settings()
+    from prediction_assets.profiles import build_resources
+
+    resources: dict[str, Any] = dict(build_resources(settings))
+    store, now = resources["alerts"].store, resources["settings"].now()
+    _show(store.since(now - timedelta(days=_DAYS_SHOWN)) if every else store.unsettled(), as_json=as_json)
+
+
+def _show(alerts: Sequence[Alert], *, as_json: bool) -> None:
+    rows = [_values(alert) for alert in alerts]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        typer.echo("nothing is open")
+        return
+    table = Table("since (UTC)", "severity", "state", "slate", "what", "next")
+    for row in rows:
+        table.add_row(
+            row["opened_at"][:16], row["severity"], row["state"], row["slate"], row["fact"], row["command"]
+        )
+    standard_output().print(table)
+
+
+def _values(alert: Alert) -> dict[str, Any]:
+    incident = alert.incident
+    return {
+        "key": incident.key,
+        "severity": incident.severity.value,
+        "state": _state(alert),
+        "slate": incident.slate or "",
+        "fact": incident.fact,
+        "link": incident.link,
+        "command": incident.command,
+        "opened_at": f"{alert.opened_at:%Y-%m-%d %H:%M:%S}",
+        "told_at": None if alert.told_at is None else f"{alert.told_at:%Y-%m-%d %H:%M:%S}",
+        "times_told": alert.times_told,
+        "recovered_at": None if alert.recovered_at is None else f"{alert.recovered_at:%Y-%m-%d %H:%M:%S}",
+    }
+
+
+def _state(alert: Alert) -> str:
+    if alert.settled_at is not None:
+        return "recovered" if alert.recovered_at is not None else "given up"
+    if alert.recovered_at is not None:
+        return "recovered, not told yet"
+    return "open" if alert.times_told else "open, not told yet"

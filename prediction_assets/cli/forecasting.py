@@ -1,0 +1,185 @@
+"""Commands about the forecasts themselves: ``train``, ``grade`` and ``backtest``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from prediction_assets.cli.console import PARTIAL, JsonOption, open_slate_run, standard_output
+from prediction_assets.errors import BadInput
+from prediction_assets.keys import parse_slate
+
+if TYPE_CHECKING:
+    from prediction_assets.forecasting.grading import Grade
+
+FromOption = Annotated[str, typer.Option("--from", metavar="DATE", help="the first slate, YYYY-MM-DD")]
+ToOption = Annotated[
+    str | None, typer.Option("--to", metavar="DATE", help="the last slate; without: the first one")
+]
+
+
+def _span(since: str, until: str | None) -> tuple[date, date]:
+    first = parse_slate(since)
+    last = first if until is None else parse_slate(until)
+    if last < first:
+        raise BadInput("--to", f"{last} is before {first}", hint="give the earlier date to --from")
+    return first, last
+
+
+def train(
+    before: Annotated[
+        str | None,
+        typer.Option(
+            "--before", metavar="DATE", help="train on games before this date; without: on all of them"
+        ),
+    ] = None,
+) -> None:
+    """Train the model that slates from a date on are forecast with; the same facts train nothing."""
+    config = {} if before is None else {"cutoff": parse_slate(before).isoformat()}
+    with open_slate_run() as (_, runner):
+        done = runner.train(**config)
+    table = Table(title=f"model {done['model_id']}", show_header=False)
+    for name in ("league", "cutoff", "newest_game", "trained_rows", "seasons", "data_hash", "trained_now"):
+        table.add_row(name, str(done[name]))
+    standard_output().print(table)
+
+
+def grade(since: FromOption, until: ToOption = None, as_json: JsonOption = False) -> None:
+    """Grade published slates against their results, and show the systems over all of them.
+
+    Exit code 1 when a slate between the dates can't be graded yet, because a game of it has no game log.
+    """
+    first, last = _span(since, until)
+    with open_slate_run() as (_, runner):
+        graded, waiting = runner.grade(first, last)
+    if not graded and not waiting:
+        raise BadInput(
+            "--from, --to",
+            f"no slate was consolidated from {first} to {last}",
+            hint="run one first: `prediction-assets run --slate DATE`, or see `prediction-assets backtest --help`",
+        )
+    _show(
+        f"{len(graded)} slates, {first} .. {last}", [g for grades in graded.values() for g in grades], as_json
+    )
+    for slate in waiting:
+        typer.echo(f"{slate}: not graded, a game of it has no game log yet", err=True)
+    if waiting:
+        raise typer.Exit(PARTIAL)
+
+
+def backtest(
+    since: FromOption,
+    until: ToOption = None,
+    write: Annotated[
+        bool, typer.Option("--write/--no-write", help="store the grades in prediction_grades")
+    ] = True,
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train/--no-train", help="with a model for each quarter, or fitted on each slate's own history"
+        ),
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Forecast past slates again with what was known before each, and grade the forecasts.
+
+    Beside the systems: what anybody could have said (season_mean, last_5_mean, last_game) and the market's line.
+    Nothing is staged, merged or announced.
+    """
+    first, last = _span(since, until)
+    console = Console(stderr=True, soft_wrap=True)
+    with open_slate_run() as (_, runner):
+        graded = []
+        for slate in runner.backtest(
+            first,
+            last,
+            write=write,
+            train=train,
+            on_model=lambda league, cutoff: console.print(
+                f"model of {league} before {cutoff} ...", highlight=False
+            ),
+        ):
+            graded.append(slate)
+            console.print(f"{slate.slate}: {slate.expected} expected", highlight=False)
+    if not graded:
+        raise BadInput(
+            "--from, --to", f"no game from {first} to {last} has a game log", hint="ingest the game logs"
+        )
+    _show(
+        f"{len(graded)} slates, {first} .. {last}, point-in-time",
+        [grade for slate in graded for grade in slate.grades],
+        as_json,
+    )
+
+
+def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
+    from prediction_assets.backtest import pooled
+
+    by_system = pooled(grades)
+    line = next((g.line_error for g in by_system if g.system == "market_line"), None)
+    rows = [_row(grade, line) for grade in by_system]
+    if as_json:
+        typer.echo(json.dumps({"title": title, "grades": rows}, indent=2))
+        return
+    table = Table(title=title)
+    table.add_column("system")
+    for name in (
+        "players",
+        "MAE",
+        "bias",
+        "lines",
+        "MAE on lines",
+        "x line",
+        "Brier",
+        "bets",
+        "hit rate",
+        "coverage",
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row["system"],
+            f"{row['players']:,}",
+            _number(row["mean_absolute_error"], 4),
+            _number(row["bias"], 3),
+            f"{row['line_players']:,}",
+            _number(row["line_error"], 4),
+            _number(row["error_to_line"], 4),
+            _number(row["brier_score"], 4),
+            f"{row['bets']:,}",
+            _number(row["hit_rate"], 3),
+            _number(row["coverage"], 3),
+        )
+    standard_output().print(table)
+    for row in rows:
+        if row["system"] == "ensemble" and row["lines"]:
+            standard_output().print(_calibration(row))
+
+
+def _calibration(row: Mapping[str, Any]) -> Table:
+    table = Table(title="calibration of the ensemble's P(over) on market lines")
+    for name in ("P(over) from", "lines", "predicted", "over"):
+        table.add_column(name, justify="right")
+    for tenth, decile in enumerate(row["calibration"]):
+        if decile["lines"]:
+            n = decile["lines"]
+            table.add_row(
+                f"{tenth / 10:.1f}", f"{n:,}", f"{decile['predicted'] / n:.3f}", f"{decile['over'] / n:.3f}"
+            )
+    return table
+
+
+def _row(grade: Grade, line: float | None) -> dict[str, Any]:
+    row = grade.to_row()
+    ratio = grade.line_error / line if grade.line_error is not None and line else None
+    return {**row, "calibration": json.loads(row["calibration"]), "error_to_line": ratio}
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,76 @@
+"""What every store of alerts does alike."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta, timezone
+
+from prediction_assets.alerts.decisions import opened, recovered, told
+from prediction_assets.alerts.port import Alert, AlertStore, Incident, Notice, Severity
+from prediction_assets.alerts.telling import _claim
+from prediction_assets_tests.alerts.conftest import OpenStore
+from prediction_assets_tests.conftest import NOW, SLATE
+
+HOUR = timedelta(hours=1)
+
+
+def incident(key: str = f"no_receipt:{SLATE}", **changes: object) -> Incident:
+    made = Incident(key, Severity.ERROR, "a fact: 1 of 2", "http://ui/runs/r", "do this", slate=SLATE)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def keep(store: AlertStore, key: str, minutes: int = 0) -> Alert | None:
+    return store.change(key, opened(incident(key), NOW + timedelta(minutes=minutes)))
+
+
+def test_an_alert_is_read_back_whole(open_store: OpenStore) -> None:
+    made = Alert(
+        incident(position=7), NOW, NOW + HOUR, 2, NOW + 2 * HOUR, None, NOW + 3 * HOUR, ("opened:abc", "opened:log")
+    )  # fmt: skip
+    assert open_store().change(made.incident.key, lambda _: made) == made
+    assert list(open_store().unsettled()) == [made]
+    eastern = replace(made, opened_at=NOW.astimezone(timezone(-5 * HOUR)))
+    open_store().change(made.incident.key, lambda _: eastern)
+    assert open_store().unsettled()[0].opened_at.utcoffset() == timedelta(0)
+
+
+def test_a_change_sees_what_is_there_and_no_change_writes_nothing(open_store: OpenStore) -> None:
+    store = open_store()
+    assert store.change("a:1", lambda alert: alert) is None
+    first = keep(store, "a:1")
+    assert store.change("a:1", lambda alert: alert) == first
+    assert store.change("a:1", lambda alert: None) == first
+    seen: list[Alert | None] = []
+    store.change("a:1", lambda alert: seen.append(alert) or alert)  # type: ignore[func-returns-value]
+    assert seen == [first]
+
+
+def test_what_is_settled_is_listed_only_when_asked_for(open_store: OpenStore) -> None:
+    store = open_store()
+    for position, key in enumerate(["c:3", "a:1", "b:2"]):
+        keep(store, key, minutes=position)
+    store.change("a:1", recovered(NOW + HOUR))
+    assert [a.incident.key for a in store.unsettled()] == ["c:3", "a:1", "b:2"]
+    store.change("a:1", told(Notice.RECOVERED, NOW + HOUR))
+    assert [a.incident.key for a in store.unsettled()] == ["c:3", "b:2"]
+    assert [a.incident.key for a in store.since(NOW)] == ["c:3", "a:1", "b:2"]
+    assert [a.incident.key for a in store.since(NOW + timedelta(minutes=2))] == ["b:2"]
+
+
+def test_changes_at_the_same_time_are_all_made(open_store: OpenStore) -> None:
+    keep(open_store(), "a:1")
+
+    def once_more(alert: Alert | None) -> Alert | None:
+        return None if alert is None else replace(alert, times_told=alert.times_told + 1)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: open_store().change("a:1", once_more), range(24)))
+    assert open_store().unsettled()[0].times_told == 24
+
+
+def test_of_all_who_want_to_tell_at_the_same_time_one_may(open_store: OpenStore) -> None:
+    keep(open_store(), "a:1")
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda _: _claim(open_store(), "a:1", NOW, HOUR), range(8)))
+    assert [claim[1] for claim in claims if claim is not None] == [Notice.OPENED]

@@ -1,0 +1,129 @@
+"""Where alerts go: whom a severity reaches, and that a URL is never shown."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import pytest
+
+from prediction_assets.alerts.decisions import message
+from prediction_assets.alerts.destinations import destinations, wanting
+from prediction_assets.alerts.port import Alert, NotDelivered, Notice, Severity
+from prediction_assets.alerts.sqlite import SqliteAlertStore
+from prediction_assets.alerts.telling import tell
+from prediction_assets.errors import BadInput
+from prediction_assets.settings import Settings, load_settings
+from prediction_assets_tests.alerts.conftest import TOKEN, Webhook
+from prediction_assets_tests.alerts.test_contract import HOUR, incident, keep
+from prediction_assets_tests.conftest import NOW
+
+OPENED = message(Alert(incident(), NOW), Notice.OPENED)
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def seen(caplog: pytest.LogCaptureFixture) -> str:
+    """Return what an installation logs; pytest also captures apprise's, which is silent, and urllib3's DEBUG."""
+    assert not logging.getLogger("apprise").propagate
+    kept = [r.getMessage() for r in caplog.records if r.name.partition(".")[0] not in ("apprise", "urllib3")]
+    return "\n".join(kept)
+
+
+@pytest.mark.parametrize(
+    ("severity", "reached"),
+    [
+        (Severity.WARNING, ["log", "URL 1 of PREDICTION_ASSETS_ALERT_URLS (json://)"]),
+        (
+            Severity.ERROR,
+            [
+                "log",
+                "URL 1 of PREDICTION_ASSETS_ALERT_URLS (json://)",
+                "URL 1 of PREDICTION_ASSETS_ALERT_ERROR_URLS (json://)",
+                "URL 2 of PREDICTION_ASSETS_ALERT_ERROR_URLS (slack://)",
+            ],
+        ),
+        (
+            Severity.CRITICAL,
+            [
+                "log",
+                "URL 1 of PREDICTION_ASSETS_ALERT_URLS (json://)",
+                "URL 1 of PREDICTION_ASSETS_ALERT_ERROR_URLS (json://)",
+                "URL 2 of PREDICTION_ASSETS_ALERT_ERROR_URLS (slack://)",
+                "URL 1 of PREDICTION_ASSETS_ALERT_CRITICAL_URLS (mailto://)",
+            ],
+        ),
+    ],
+)
+def test_a_severity_reaches_those_who_want_it_or_milder(severity, reached):
+    settings = load_settings(
+        alert_urls="json://127.0.0.1/a",
+        alert_error_urls="json://127.0.0.1/b  slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/",
+        alert_critical_urls="mailto://user:password@example.com",
+    )
+    assert [each.name for each in wanting(destinations(settings), severity)] == reached
+
+
+def test_without_a_url_alerts_are_in_the_log(caplog):
+    (only,) = destinations(load_settings())
+    with caplog.at_level(logging.INFO, "prediction_assets.alerts"):
+        only.send(OPENED)
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert "a fact: 1 of 2" in record.getMessage()
+    assert "http://ui/runs/r" in record.getMessage()
+
+
+@pytest.mark.parametrize("url", [f"carrier-pigeon://{TOKEN}", TOKEN, f"slack://{TOKEN}", f"json://[{TOKEN}"])
+def test_a_url_that_apprise_does_not_know_is_refused_without_being_shown(url, caplog, capsys):
+    with pytest.raises(BadInput, match=r"PREDICTION_ASSETS_ALERT_URLS: URL 2 \(") as refused:
+        destinations(load_settings(alert_urls=f"json://127.0.0.1/x {url}"))
+    captured = capsys.readouterr()
+    assert TOKEN not in str(refused.value) + seen(caplog) + captured.err + captured.out
+
+
+@pytest.mark.parametrize(
+    ("status", "trouble"), [(404, "answered with HTTP 404"), (500, "HTTP 500"), (None, "unreachable")]
+)
+def test_a_webhook_that_does_not_take_a_message_is_named_and_its_url_is_not(
+    webhook: Webhook, status, trouble, caplog, capsys
+):
+    url = webhook.url if status else f"json://127.0.0.1:{closed_port()}/{TOKEN}"
+    webhook.status = status or 200
+    caplog.set_level(logging.DEBUG)
+    *_, hook = destinations(load_settings(alert_urls=url))
+    with pytest.raises(NotDelivered, match=trouble) as failed:
+        hook.send(OPENED)
+    captured = capsys.readouterr()
+    assert TOKEN not in str(failed.value) + seen(caplog) + captured.err + captured.out + repr(hook)
+
+
+def test_settings_show_no_url():
+    settings = load_settings(alert_urls=f"json://host/{TOKEN}")
+    assert TOKEN not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_one_who_got_the_message_is_not_told_twice_because_another_was_unreachable(
+    tmp_path, webhook: Webhook
+):
+    store = SqliteAlertStore(tmp_path / "state.sqlite")
+    keep(store, "a:1")
+    other = Webhook(port=closed_port())
+
+    def told(settings: Settings, minutes: int) -> tuple[int, int]:
+        at = NOW + HOUR * minutes / 60
+        done = tell(store, destinations(settings), at, repeat=4 * HOUR, give_up=72 * HOUR)
+        return len(done.notices), len(done.problems)
+
+    settings = load_settings(alert_urls=f"{webhook.url} {other.url}")
+    assert told(settings, 1) == (0, 1)
+    assert told(settings, 2) == (0, 1)
+    assert len(webhook.received) == 1
+    # The unreachable one is taken out of the settings: nothing is left to be done.
+    assert told(load_settings(alert_urls=webhook.url), 3) == (1, 0)
+    assert len(webhook.received) == 1
+    assert told(load_settings(alert_urls=webhook.url), 4) == (0, 0)

@@ -1,0 +1,88 @@
+"""Grades: what is counted, what is void, and that pooling is the same as grading everything at once."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from prediction_assets.forecasting.grading import Grade, grade_forecasts, grade_yardstick, pool
+
+
+def forecast(player_id: int, points: float, **cells: Any) -> dict[str, Any]:
+    return {
+        "system": "ensemble", "system_version": "2", "game_id": "1", "player_id": player_id,
+        "line": Decimal("20.50"), "line_source": "market", "predicted_points": points, "probability_over": 0.5,
+        "probability_push": 0.0, "recommendation": "PASS",
+    } | cells  # fmt: skip
+
+
+def graded(rows: list[dict[str, Any]], results: dict[tuple[str, int], float]) -> dict[str, Grade]:
+    return {grade.system: grade for grade in grade_forecasts(pa.Table.from_pylist(rows), results)}
+
+
+ROWS = [
+    forecast(1, 24.0, probability_over=0.64, recommendation="OVER"),
+    forecast(2, 18.0, probability_over=0.36, recommendation="UNDER"),
+    forecast(
+        3, 21.0, line=Decimal("20.00"), probability_over=0.45, probability_push=0.1, recommendation="OVER"
+    ),
+    forecast(4, 9.0, line=Decimal("8.50"), line_source="estimated", recommendation="NO_LINE"),
+    forecast(5, 30.0, probability_over=0.9, recommendation="OVER"),
+]
+RESULTS = {("1", 1): 28.0, ("1", 2): 25.0, ("1", 3): 20.0, ("1", 4): 12.0}
+
+
+def test_each_figure_is_what_a_reader_computes_by_hand() -> None:
+    grade = graded(ROWS, RESULTS)["ensemble"]
+    assert (grade.players, grade.voids) == (4, 1)
+    assert grade.mean_absolute_error == pytest.approx((4 + 7 + 1 + 3) / 4)
+    assert grade.bias == pytest.approx((-4 - 7 + 1 - 3) / 4)
+    assert (grade.line_players, grade.line_error) == (3, pytest.approx((4 + 7 + 1) / 3))
+    assert grade.lines == 2, "a push is neither over nor under"
+    assert grade.brier_score == pytest.approx((0.36**2 + 0.64**2) / 2)
+    assert (grade.bets, grade.hits, grade.hit_rate, grade.coverage) == (2, 1, 0.5, 1.0)
+    assert [(n, d.lines, d.over) for n, d in enumerate(grade.calibration) if d.lines] == [
+        (3, 1, 1),
+        (6, 1, 1),
+    ]
+
+
+def test_the_market_s_line_is_graded_beside_the_systems() -> None:
+    line = graded(ROWS, RESULTS)["market_line"]
+    assert line.mean_absolute_error == line.line_error == pytest.approx((7.5 + 4.5 + 0) / 3)
+    assert line.voids == 1
+
+
+def test_nobody_played_is_a_grade_without_figures() -> None:
+    grade = graded(ROWS, {})["ensemble"]
+    assert (grade.players, grade.voids, grade.mean_absolute_error, grade.brier_score) == (0, 5, None, None)
+    assert grade.hit_rate is grade.coverage is grade.bias is None
+    assert Grade.from_row(grade.to_row()) == grade
+
+
+def test_no_forecasts_are_no_grades() -> None:
+    assert grade_forecasts(pa.Table.from_pylist(ROWS).slice(0, 0), RESULTS) == []
+
+
+def test_pooled_slates_are_graded_like_one() -> None:
+    together = graded(ROWS, RESULTS)["ensemble"]
+    apart = pool([graded(ROWS[:2], RESULTS)["ensemble"], graded(ROWS[2:], RESULTS)["ensemble"]])
+    for name in ("players", "voids", "lines", "line_players", "bets", "hits"):
+        assert getattr(apart, name) == getattr(together, name), name
+    for name in ("mean_absolute_error", "bias", "line_error", "brier_score", "hit_rate", "coverage"):
+        assert getattr(apart, name) == pytest.approx(getattr(together, name)), name
+    assert [(d.lines, d.over) for d in apart.calibration] == [(d.lines, d.over) for d in together.calibration]
+
+
+def test_a_grade_survives_the_warehouse() -> None:
+    grade = graded(ROWS, RESULTS)["ensemble"]
+    assert Grade.from_row(grade.to_row()) == grade
+
+
+def test_a_yardstick_is_graded_by_its_numbers_alone() -> None:
+    grade = grade_yardstick("last_game", {("1", 1): 30.0, ("1", 9): 5.0}, RESULTS, lined=[("1", 1)])
+    assert (grade.players, grade.voids, grade.mean_absolute_error, grade.line_error) == (1, 1, 2.0, 2.0)
+    assert (grade.lines, grade.brier_score) == (0, None)

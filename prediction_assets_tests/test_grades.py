@@ -1,0 +1,128 @@
+"""The morning after, in Dagster: results come in, the sensor asks, and the grades are rows, plots and a check."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+import dagster as dg
+import pytest
+
+from prediction_assets.grades import PUBLISHED, ResultsMissing, stored_grades
+from prediction_assets.keys import parse_slate
+from prediction_assets.resources import SettingsResource
+from prediction_assets.sensors.grading import grading_sensor
+from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.slate_run import SlateRun
+from prediction_assets.warehouse import sql
+from prediction_assets.warehouse.tables import GAME_LOGS
+
+PLAYERS = 6
+SLATE = simulated_slate(PLAYERS).isoformat()
+DAY = parse_slate(SLATE)
+
+
+class OnTheMorningAfter(SettingsResource):
+    """Goes by the clock of the day after the simulated slate."""
+
+    def now(self):
+        return datetime.combine(DAY + timedelta(1), time(15), UTC)
+
+
+def on_the_morning_after(settings) -> OnTheMorningAfter:
+    shared = set(SettingsResource.model_fields) & set(type(settings).model_fields)
+    return OnTheMorningAfter(**settings.model_dump(mode="json", include=shared))
+
+
+@pytest.fixture
+def finished_slate(slate_run: SlateRun) -> SlateRun:
+    names = ("game_logs", "schedule", "prop_lines")
+    slate_run.ingest({name: {"simulated_players": PLAYERS} for name in names})
+    slate_run.whole(SLATE)
+    return slate_run
+
+
+def play(run: SlateRun, *, absent: int = 1) -> None:
+    """Ingest the slate's results: everybody scores 11, but for the last ones, who didn't play."""
+    progress = run.progress(SLATE)
+    assert progress is not None
+    newest = run.warehouse.query(
+        f"SELECT * FROM {GAME_LOGS.qualified_name} "
+        "QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) = 1"
+    ).to_pylist()
+    by_player = {row["player_id"]: row for row in newest}
+    expected = progress.batch.expected[: len(progress.batch.expected) - absent]
+    logs = [
+        {**by_player[p.player_id], "game_id": p.game_id, "game_date": DAY, "points": 11, "minutes": 25}
+        for p in expected
+    ]
+    for game in run.warehouse.query(sql.SLATE_GAMES, {"slate": DAY}).to_pylist():
+        if game["game_id"] not in {log["game_id"] for log in logs}:
+            logs.append({**newest[0], "player_id": 1, "game_id": game["game_id"], "game_date": DAY})
+    run.warehouse.upsert(GAME_LOGS, GAME_LOGS.arrow_table(logs))
+
+
+def tick(run: SlateRun, settings, instance) -> dg.SensorResult:
+    sensor = grading_sensor(settings)
+    context = dg.build_sensor_context(
+        instance=instance,
+        resources={"warehouse": run._resources["warehouse"], "settings": on_the_morning_after(settings)},
+    )
+    result = sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def test_a_slate_is_graded_once_its_results_are_in_and_not_again(finished_slate, settings, instance):
+    run = finished_slate
+    assert not tick(run, settings, instance).run_requests
+    graded, waiting = run.grade(DAY, DAY)
+    assert (graded, waiting) == ({}, [SLATE])
+    with pytest.raises(ResultsMissing):
+        run._execute("grading", partition=SLATE)
+
+    play(run)
+    (request,) = tick(run, settings, instance).run_requests
+    assert request.partition_key == SLATE
+    graded, waiting = run.grade(DAY, DAY)
+    assert waiting == []
+    by_system = {grade.system: grade for grade in graded[SLATE]}
+    assert {"ensemble", "matchup", "similarity", "moving_average", "gradient_boosting"} <= by_system.keys()
+    assert (by_system["ensemble"].players, by_system["ensemble"].voids) == (PLAYERS - 1, 1)
+    assert not tick(run, settings, instance).run_requests
+
+    again, _ = run.grade(DAY, DAY)
+    assert again == graded
+    rows = stored_grades(run.warehouse, DAY, DAY, PUBLISHED)
+    assert len(rows["ensemble"]) == 1
+    assert rows["ensemble"][0]["receipt_id"] == run.warehouse.receipts(SLATE)[-1].receipt_id
+
+
+def test_the_grades_are_plots_and_the_check_warns_without_holding_anything_up(finished_slate, instance):
+    play(finished_slate)
+    finished_slate.grade(DAY, DAY)
+    (record,) = instance.fetch_materializations(dg.AssetKey("prediction_grades"), limit=1).records
+    metadata = record.asset_materialization.metadata
+    assert metadata["ensemble/mean_absolute_error"].value > 0
+    key = dg.AssetCheckKey(dg.AssetKey("prediction_grades"), "systems_are_steady")
+    (check,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    evaluation = check.event.dagster_event.event_specific_data
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    assert not evaluation.blocking
+
+
+def test_a_model_is_pinned_with_the_features_and_a_later_one_changes_no_row(slate_run):
+    names = ("game_logs", "schedule", "prop_lines")
+    slate_run.ingest({name: {"simulated_players": PLAYERS} for name in names})
+    trained = slate_run.train()
+    assert trained["trained_now"]
+    assert slate_run.train()["model_id"] == trained["model_id"]
+    assert not slate_run.train()["trained_now"]
+    assert trained["cutoff"] <= SLATE
+
+    first = slate_run.whole(SLATE)
+    assert first.receipt.rows == PLAYERS * 25
+    snapshot = slate_run.warehouse.snapshots.read(SLATE, first.progress.feature_snapshot)
+    assert set(snapshot.players["model_id"].to_pylist()) == {trained["model_id"]}
+    assert snapshot.history.num_rows == 0
+    slate_run.stage(SLATE)
+    assert slate_run.consolidate(SLATE).rows_unchanged == first.receipt.rows
