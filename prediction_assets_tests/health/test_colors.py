@@ -291,6 +291,8 @@ def nothing_at_all(world: World) -> None:
     """Leave the home empty."""
 
 
+MIXED = f"mixed versions across the slate: ensemble 0, {RUNNING['ensemble']}"
+
 CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     *((check, GREEN, healthy, "") for check in CHECKS),
     ("batch_opened", YELLOW, tomorrow_has_games, "the roster is due at"),
@@ -344,7 +346,7 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("versions_consistent", YELLOW, an_older_version_of_a_system, "similarity not of the running versions"),
     ("versions_consistent", YELLOW, two_snapshots, "2 feature snapshots"),
     ("versions_consistent", YELLOW, under_way, "no rows; due at"),
-    ("versions_consistent", RED, two_versions_of_a_system, f"mixed versions across the slate: ensemble 0, {RUNNING['ensemble']}"),
+    ("versions_consistent", RED, two_versions_of_a_system, MIXED),
     ("versions_consistent", RED, two_schemas, "schema 0, 1"),
 ]  # fmt: skip
 
