@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
 
-.PHONY: help run dev test test-fast fuzz faults lint format lock pictures emulators bench clean
+.PHONY: help run dev test test-fast fuzz faults lint format lock bench pictures emulators clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,14 +41,14 @@ lock: $(VENV)/.dev  ## renew the locked versions within the ranges of pyproject.
 	$(LOCK) --all-extras -o requirements-dev.txt
 	$(LOCK) -c requirements-dev.txt -o requirements.txt
 
-pictures: $(VENV)/.dev  ## renew docs/images with a real browser; needs chromium
-	$(BIN)/python -m pytest prediction_assets_tests/test_browser.py --pictures docs/images
-
 bench: $(VENV)/.dev  ## measure beside plain DuckDB, minutes; more with `make bench BENCH="--help"`
 	$(BIN)/python -m benchmarks $(BENCH)
 
 faults: $(VENV)/.dev  ## a slate stopped at every durable step, in every way, on both profiles: the matrix
 	$(BIN)/python -m prediction_assets_tests.fault_matrix
+
+pictures: $(VENV)/.dev  ## renew docs/images with a real browser; needs chromium
+	$(BIN)/python -m pytest prediction_assets_tests/test_browser.py --pictures docs/images
 
 emulators: $(VENV)/.dev  ## the three Google Cloud emulators, until Ctrl-C; prints what to export
 	$(BIN)/python -m prediction_assets_tests.emulators

@@ -105,6 +105,13 @@ def tried(options: Options, once: Callable[[Path], Sequence[Usage]], count: int)
         return [None] * count
 
 
+def noted(name: str, used: Sequence[Usage | None]) -> tuple[str, Sequence[Usage | None]]:
+    """Say on standard error what was measured, for whoever waits for the table."""
+    for each in used:
+        print(f"  {name}: {each}", file=sys.stderr, flush=True)
+    return name, used
+
+
 def slates(options: Options) -> None:
     """(a) A slate of given rows, then again with changed values: this project beside its peers."""
     for players in options.sizes:
@@ -117,9 +124,9 @@ def slates(options: Options) -> None:
                 print(f"{which.name}: not installed: {error}", file=sys.stderr)
                 continue
             print(f"{players} players: {which.name}: {which.versions()}", file=sys.stderr, flush=True)
-            measured.append((which.name, tried(options, peer(options, which, players), 2)))
-        measured.append((PORTS.name, tried(options, peer(options, PORTS, players), 2)))
-        measured.append(("this project: the whole slate", tried(options, whole_slate(players), 2)))
+            measured.append(noted(which.name, tried(options, peer(options, which, players), 2)))
+        measured.append(noted(PORTS.name, tried(options, peer(options, PORTS, players), 2)))
+        measured.append(noted("this project: the whole slate", tried(options, whole_slate(players), 2)))
         for number, what in enumerate(("first run", "again, with changed values")):
             title = f"{players:,} players x 25 rows, {what}"
             print(compared(title, [(name, used[number]) for name, used in measured]), flush=True)

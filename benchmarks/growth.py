@@ -48,7 +48,7 @@ FILL = f"""
            CAST(0 AS DECIMAL(6, 2)) AS line_offset, 'Simulated Book A' AS bookmaker, '1' AS system_version,
            'snapshot' AS feature_snapshot, 1 AS schema_version, sha256(CAST(i % 1000 AS VARCHAR)) AS content_hash,
            TRUE AS is_active, NULL AS superseded_at, 'receipt' AS receipt_id,
-           TIMESTAMPTZ '2026-01-01 12:00:00Z' AS inserted_at, TIMESTAMPTZ '2026-01-01 12:00:00Z' AS updated_at
+           TIMESTAMPTZ '2026-01-01 12:00:00Z' AS created_at, TIMESTAMPTZ '2026-01-01 12:00:00Z' AS updated_at
     FROM range($first, $last) AS made(i)"""
 
 

@@ -50,8 +50,8 @@ ASSETS = [
     predictions,
     staging_cleanup,
     phase5_completion,
-    slate_report,
     prediction_grades,
+    slate_report,
 ]
 
 

@@ -1,4 +1,4 @@
-"""The schedules: roster and morning check every morning, a newly trained model every week, pruning every night.
+"""The schedules: the roster and its morning check each morning, a model each week, pruning each night.
 
 https://docs.dagster.io/guides/automate/schedules
 """
@@ -49,6 +49,18 @@ def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
     return tick
 
 
+def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the schedule, at the settings' hour, running by default."""
+    return dg.ScheduleDefinition(
+        name="weekly_training",
+        job=training_job,
+        cron_schedule=settings.model_cron,
+        execution_timezone=settings.roster_time_zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Every week: train `points_model` on all ingested games, hours before a roster is opened.",
+    )
+
+
 def daily_morning_check(settings: Settings) -> dg.ScheduleDefinition:
     """Return the schedule of the morning check, running by default."""
     return dg.ScheduleDefinition(
@@ -59,16 +71,4 @@ def daily_morning_check(settings: Settings) -> dg.ScheduleDefinition:
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every morning, after the slate's deadline: are tonight's predictions there? A day without "
         "games passes.",
-    )
-
-
-def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule, at the settings' hour, running by default."""
-    return dg.ScheduleDefinition(
-        name="weekly_training",
-        job=training_job,
-        cron_schedule=settings.model_cron,
-        execution_timezone=settings.roster_time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every week: train `points_model` on all ingested games, hours before a roster is opened.",
     )

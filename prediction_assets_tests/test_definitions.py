@@ -83,6 +83,10 @@ def test_only_the_warning_checks_and_the_morning_check_do_not_block(definitions)
     assert open_checks == {"every_expected_player_settled", "systems_are_steady", "morning_check"}
 
 
+def test_a_completion_waits_for_no_check_of_the_morning_after():
+    assert "systems_are_steady" not in {key.name for key in CHECK_KEYS}
+
+
 def test_every_field_of_every_launchpad_config_is_described(definitions):
     from dagster._config import Shape
 
@@ -139,10 +143,6 @@ def test_groups_are_listed_in_flow_order(definitions):
         node = graph.get(key)
         for parent in node.parent_keys:
             assert graph.get(parent).group_name <= node.group_name, (parent, key)
-
-
-def test_a_completion_waits_for_no_check_of_the_morning_after():
-    assert "systems_are_steady" not in {key.name for key in CHECK_KEYS}
 
 
 def test_a_resource_can_be_swapped_without_touching_anything_else(settings):

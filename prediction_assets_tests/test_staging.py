@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.forecasting.predictions import PREDICTION_SCHEMA
@@ -86,6 +86,7 @@ rows = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rows)
 def test_the_hash_of_a_row_does_not_depend_on_the_other_rows(made):
     parts = part_rows(forecasts(*(forecast(*row) for row in made)), batch(5), "snapshot1")

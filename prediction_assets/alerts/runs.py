@@ -61,6 +61,9 @@ _STAGES = {
     "predictions": "consolidation",
     "staging_cleanup": "consolidation",
     "phase5_completion": "completion",
+    "dead_letters": "list_dead_letters",
+    "points_model": "training",
+    "prediction_grades": "grading",
 }
 """The job that materializes each asset, so that a click in the UI counts as an attempt at the same stage."""
 

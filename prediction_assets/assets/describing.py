@@ -21,7 +21,6 @@ DOCS = {
     "schedule": "README.md#with-your-own-data",
     "prop_lines": "docs/operating.md#a-name-did-not-resolve",
     "injury_reports": "docs/operating.md#a-player-is-out",
-    "points_model": "docs/forecasting.md#the-trained-model",
     "slate_roster": "docs/operating.md#the-slate-is-late",
     "player_features": "docs/how-a-batch-works.md#the-stages",
     "staged_predictions": "docs/operating.md#a-player-is-missing-or-failed",
@@ -29,8 +28,9 @@ DOCS = {
     "predictions": "docs/how-a-batch-works.md#receipt-revision-event",
     "staging_cleanup": "docs/how-a-batch-works.md#killed-and-run-again",
     "phase5_completion": "docs/operating.md#nothing-was-published",
-    "prediction_grades": "docs/forecasting.md#grades",
     "slate_report": "docs/operating.md#the-morning-check",
+    "points_model": "docs/forecasting.md#the-trained-model",
+    "prediction_grades": "docs/forecasting.md#grades",
 }
 """The page that an asset's description ends with: what to read when it looks wrong."""
 

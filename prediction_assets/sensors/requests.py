@@ -104,11 +104,15 @@ def _is_silent(instance: DagsterInstance, run: DagsterRun, now: datetime) -> boo
 def is_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
     """Return whether a run may still do its work: it is in flight, or Dagster is about to retry it.
 
-    Dagster says so when it records the failure, and its daemon creates the retry within seconds.
+    Dagster tags a failed run with whether it will be, a moment after it records the failure, and its daemon
+    creates the retry within seconds.
     """
     if not run.is_finished:
         return not is_lost(instance, run, now)
-    will_be_retried = run.tags.get(WILL_RETRY_TAG) == "true" and AUTO_RETRY_RUN_ID_TAG not in run.tags
+    if run.status is not DagsterRunStatus.FAILURE or AUTO_RETRY_RUN_ID_TAG in run.tags:
+        return False
+    undecided = "true" if instance.run_retries_enabled else "false"
+    will_be_retried = run.tags.get(WILL_RETRY_TAG, undecided) == "true"
     return will_be_retried and not _is_silent(instance, run, now)
 
 
@@ -120,13 +124,9 @@ def is_group_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) 
 
 def pending_runs(instance: DagsterInstance, now: datetime) -> list[DagsterRun]:
     """Return the runs that are in flight or about to be retried."""
-    about_to_be_retried = RunsFilter(
-        statuses=[DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"}, updated_after=now - LOST_AFTER
-    )
-    runs = [
-        *instance.get_runs(RunsFilter(statuses=_IN_FLIGHT)),
-        *instance.get_runs(about_to_be_retried),
-    ]
+    failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=now - LOST_AFTER)
+    # The failed ones first: a retry that is created in between is then seen as the one or as the other.
+    runs = [*instance.get_runs(failed), *instance.get_runs(RunsFilter(statuses=_IN_FLIGHT))]
     return [run for run in runs if is_pending(instance, run, now)]
 
 

@@ -164,6 +164,14 @@ class DuckDBWarehouse:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one SELECT with named parameters, given in DuckDB's dialect, without write access."""
+        try:
+            return self._select(sql, parameters)
+        except duckdb.InternalException:
+            # An assertion of DuckDB's own: 2.0.1's dictionary caching fails one now and then on a busy machine.
+            # It has invalidated the connection and changed nothing; a read on a new one is safe.
+            return self._select(sql, parameters)
+
+    def _select(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:
         with self._connect(write=False) as connection:
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 

@@ -219,7 +219,9 @@ def mend_and_tick(w: Watched) -> None:
     """Have the sensors tick again, a minute after they did last as far as they know."""
     instance = w.run._instance
     for state in instance.all_instigator_state():
-        data = state.instigator_data._replace(last_tick_timestamp=time.time() - 3600)
+        data = state.instigator_data._replace(
+            last_tick_timestamp=time.time() - 3600, last_tick_start_timestamp=time.time() - 3600
+        )
         instance.update_instigator_state(state.with_data(data))
     tick_as_the_daemon(w)
 
@@ -336,6 +338,11 @@ CASES = {
 }  # fmt: skip
 
 
+def of_this(case: Case, received: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out the ticks of other sensors that read the warehouse too: each is an incident of its own."""
+    return [m for m in received if not m["title"].endswith(": tick") or case.fact in m["message"]]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_failure_is_told_once_with_its_link_and_its_end_once(watched: Watched, name):
@@ -347,14 +354,15 @@ def test_a_failure_is_told_once_with_its_link_and_its_end_once(watched: Watched,
     assert f"Next: prediction-assets {case.command}" in told["message"].splitlines()
     assert told["message"].splitlines()[-1].startswith(case.link)
     assert told["type"] == ("warning" if "[warning]" in case.title else "failure")
-    others = [m["title"].replace(f" {S}", "") for m in received if m is not told]
+    others = [m["title"].replace(f" {S}", "") for m in of_this(case, received) if m is not told]
     assert sorted(others) == sorted(case.also), received
 
     watched.mend()
-    case.end(watched)
     received.clear()
+    case.end(watched)
     watched.look()
     watched.look()
+    received = of_this(case, received)
     ends = [m for m in received if m["title"].startswith("[recovered, ")]
     (ended,) = [m for m in ends if case.fact in m["message"]]
     assert ended["type"] == "success"

@@ -18,8 +18,11 @@ from prediction_assets.alerts.incidents import (
     slate_incidents,
 )
 from prediction_assets.alerts.port import Severity
+from prediction_assets.alerts.runs import _STAGES
 from prediction_assets.alerts.slates import expected_rosters
 from prediction_assets.dead_letters.port import DeadLetter, Failure
+from prediction_assets.definitions import build_defs
+from prediction_assets.jobs import JOBS
 from prediction_assets.settings import load_settings
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of
@@ -127,6 +130,13 @@ def test_a_failed_run_says_what_to_run_next(stage, slate, severity, command):
     assert (found.severity, found.command, found.link) == (severity, command, "http://ui:3000/runs/r-1")
     assert found.fact.startswith(f"Run of {stage} failed at step a_step: OSError: full xxx")
     assert len(found.fact) < 700
+
+
+def test_every_job_s_assets_are_of_its_stage_so_that_a_click_counts_as_an_attempt():
+    definitions = build_defs(load_settings())
+    for job in JOBS:
+        for key in definitions.resolve_job_def(job.name).asset_layer.executable_asset_keys:
+            assert _STAGES[key.to_user_string()] == job.name
 
 
 @pytest.mark.parametrize(

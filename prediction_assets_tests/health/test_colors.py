@@ -480,3 +480,10 @@ def test_a_warehouse_that_cannot_be_read_does_not_make_a_day_look_without_games(
     world.schedule(-1, 1)
     damaged_warehouse(world)
     assert world.report().color is RED
+
+
+def test_the_sixth_system_is_missed_where_it_is_published(world):
+    world.healthy()
+    world.settings = world.settings.model_copy(update={"market_aware": True})
+    judgement = world.says("versions_consistent", world.slate)
+    assert (judgement.color, judgement.line) == (YELLOW, "market_aware not of the running versions")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -122,6 +122,17 @@ def test_a_killed_run_that_dagster_retries_is_in_flight_and_one_attempt_together
         assert requested(tick(ingested, STAGING)) == []
         fail(ingested, retried)
     assert "materialize by hand" in tick(ingested, STAGING).skip_reason.skip_message
+
+
+def test_a_run_of_which_dagster_has_not_said_yet_whether_it_will_be_retried_is_in_flight(ingested):
+    ingested.roster(SIMULATED)
+    (request,) = requested(tick(ingested, STAGING))
+    run_id = leave_run(ingested, request)
+    failure = DagsterEvent(DagsterEventType.RUN_FAILURE.value, "features")
+    ingested._instance.run_storage.handle_run_event(run_id, failure, datetime.now(UTC))
+    assert requested(tick(ingested, STAGING)) == []
+    fail(ingested, run_id)
+    assert len(requested(tick(ingested, STAGING))) == 1
 
 
 def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypatch):
@@ -252,8 +263,6 @@ def test_a_consolidation_whose_check_failed_is_not_announced(ingested, monkeypat
 
 
 def test_the_daily_schedule_names_the_slate_of_its_tick_in_eastern_time(ingested):
-    from datetime import UTC, datetime
-
     schedule = ingested._defs.get_repository_def().get_schedule_def("daily_roster")
     moment = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
     context = dg.build_schedule_context(scheduled_execution_time=moment)
