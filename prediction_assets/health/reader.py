@@ -25,6 +25,7 @@ from prediction_assets.assets.staged_predictions import CODE_VERSION_TAG
 from prediction_assets.batch_state.port import BatchState, Progress
 from prediction_assets.dead_letters.port import DeadLetters
 from prediction_assets.errors import BadInput
+from prediction_assets.forecasting.market import MARKET_AWARE
 from prediction_assets.forecasting.systems import SYSTEMS
 from prediction_assets.health.facts import (
     EarlierMerge,
@@ -104,7 +105,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         roster_due=None if simulated else _roster_due(chosen, sources.settings),
         rules=Rules(
             minimum_staged_share=sources.settings.minimum_staged_share,
-            systems={system.name: system.version for system in SYSTEMS},
+            systems=_running_systems(market_aware=sources.settings.market_aware),
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             code_version=__version__,
         ),
@@ -124,6 +125,11 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split()) or "no message"
     ours = type(error).__module__.startswith("prediction_assets.")
     return text if ours else f"{type(error).__name__}: {text}"
+
+
+def _running_systems(*, market_aware: bool) -> dict[str, str]:
+    systems = {system.name: system.version for system in SYSTEMS}
+    return {**systems, MARKET_AWARE: SYSTEMS[-1].version} if market_aware else systems
 
 
 def _attempt(source: str, read: Callable[[], Read]) -> Read | Unreadable:

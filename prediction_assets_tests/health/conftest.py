@@ -35,6 +35,7 @@ from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_V
 from prediction_assets_tests.conftest import player
 
 PLAYERS = 6
+RUNNING = {system.name: system.version for system in SYSTEMS}
 GAME = "0022500001"
 
 
@@ -43,7 +44,7 @@ def part_rows(
     slate: str,
     *,
     lines: int = 5,
-    versions: Callable[[str], str] = lambda system: "1",
+    versions: Callable[[str], str] = lambda system: RUNNING[system],
     schema_version: int = PREDICTIONS_SCHEMA_VERSION,
 ) -> pa.Table:
     """Return a part of every system at some lines."""

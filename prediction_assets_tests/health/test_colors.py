@@ -27,7 +27,7 @@ from prediction_assets.health.facts import Unreadable
 from prediction_assets.health.judgements import CHECKS, Color
 from prediction_assets.health.report import health_schema
 from prediction_assets.jobs import SLATE_TAG
-from prediction_assets_tests.health.conftest import PLAYERS, World
+from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World
 
 GREEN, YELLOW, RED = Color
 pytestmark = pytest.mark.slow  # a Dagster instance and a warehouse for each case
@@ -263,7 +263,9 @@ def a_lost_part(world: World) -> None:
 def an_older_version_of_a_system(world: World) -> None:
     world.schedule(0)
     world.open()
-    world.settle(Outcome.STAGED, *EVERYBODY, versions=lambda system: "0" if system == "similarity" else "1")
+    world.settle(
+        Outcome.STAGED, *EVERYBODY, versions=lambda system: "0" if system == "similarity" else RUNNING[system]
+    )
     world.announce(world.merge())
 
 
@@ -288,6 +290,8 @@ def two_snapshots(world: World) -> None:
 def nothing_at_all(world: World) -> None:
     """Leave the home empty."""
 
+
+MIXED = f"mixed versions across the slate: ensemble 0, {RUNNING['ensemble']}"
 
 CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     *((check, GREEN, healthy, "") for check in CHECKS),
@@ -342,7 +346,7 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("versions_consistent", YELLOW, an_older_version_of_a_system, "similarity not of the running versions"),
     ("versions_consistent", YELLOW, two_snapshots, "2 feature snapshots"),
     ("versions_consistent", YELLOW, under_way, "no rows; due at"),
-    ("versions_consistent", RED, two_versions_of_a_system, "mixed versions across the slate: ensemble 0, 1"),
+    ("versions_consistent", RED, two_versions_of_a_system, MIXED),
     ("versions_consistent", RED, two_schemas, "schema 0, 1"),
 ]  # fmt: skip
 
@@ -476,3 +480,10 @@ def test_a_warehouse_that_cannot_be_read_does_not_make_a_day_look_without_games(
     world.schedule(-1, 1)
     damaged_warehouse(world)
     assert world.report().color is RED
+
+
+def test_the_sixth_system_is_missed_where_it_is_published(world):
+    world.healthy()
+    world.settings = world.settings.model_copy(update={"market_aware": True})
+    judgement = world.says("versions_consistent", world.slate)
+    assert (judgement.color, judgement.line) == (YELLOW, "market_aware not of the running versions")
