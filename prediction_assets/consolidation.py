@@ -161,14 +161,15 @@ def plan(
 
     Args:
         progress: the batch as it stands.
-        receipts: the slate's receipts so far.
+        receipts: the slate's receipts so far, oldest first, read before its progress was: a consolidation that
+            comes between is noticed by the MERGE.
         minimum_staged_share: share of the players who weren't skipped that must have rows, 0 to 1.
 
     Raises:
         NoPartsStaged: no expected player has staged rows.
         TooFewStaged: fewer have than the minimum share.
     """
-    batch = progress.batch
+    batch, receipts = progress.batch, tuple(receipts)
     covered = covered_parts(receipts)
     staged, retained, missing, parts = [], [], [], []
     for player in batch.expected:
@@ -214,6 +215,7 @@ def plan(
         failed_players=failed,
         feature_snapshot=_newest_snapshot(progress),
         missing=tuple(missing),
+        after=receipts[-1].receipt_id if receipts else "",
     )
 
 

@@ -112,15 +112,15 @@ with preview_features():
         parts no longer contain are superseded, never deleted. MERGE, supersede and receipt are one
         transaction. Materializing again is safe at any time: the same outcomes lead to the same receipt.
         """
-        slate = context.partition_key
+        slate, port = context.partition_key, warehouse.port
+        receipts = port.receipts(slate)  # before the outcomes: a consolidation that comes between is noticed
         progress = batch_state.port.progress(slate)
         if progress is None:
             raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
         tag_run(context, slate, progress.batch.batch_id)
         _require_settled(progress, settings, before_deadline=config.before_deadline)
-        port = warehouse.port
         try:
-            work = plan(progress, port.receipts(slate), minimum_staged_share=settings.minimum_staged_share)
+            work = plan(progress, receipts, minimum_staged_share=settings.minimum_staged_share)
         except (NoPartsStaged, TooFewStaged) as error:
             yield dg.AssetCheckResult(
                 passed=not isinstance(error, NoPartsStaged), check_name=NOT_EMPTY, description=str(error)

@@ -234,6 +234,8 @@ def _receipt_of(work: Consolidation, row: Mapping[str, Any]) -> Receipt:
         RowsUnaccountedFor: the counts didn't add up.
     """
     outcome, detail = row["outcome"], row["detail"] or ""
+    if outcome == scripts.OVERTAKEN:
+        raise refusals.overtaken(work, detail)
     if outcome == scripts.MISMATCH:
         wrong = sorted({part.split(" ")[0] for part in detail.split(",")})
         raise refusals.part_changed(work.slate, wrong)

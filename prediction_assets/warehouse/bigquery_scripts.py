@@ -22,9 +22,10 @@ TABLES_PER_STATEMENT = 500
 SCRIPT_BYTES = 1_000_000
 """BigQuery's limit for the text of one job is 1 MiB."""
 
-COMMITTED, DONE_BEFORE, MISMATCH, FAULTY, UNACCOUNTED = (
+COMMITTED, DONE_BEFORE, OVERTAKEN, MISMATCH, FAULTY, UNACCOUNTED = (
     "committed",
     "done_before",
+    "overtaken",
     "mismatch",
     "faulty",
     "unaccounted",
@@ -143,6 +144,7 @@ def merge_script(work: Consolidation, selects: Sequence[str], relations: Relatio
     given = {
         **known,
         "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
+        "after": ("STRING", work.after),
         "kept_player_ids": ("ARRAY<INT64>", [*work.staged_player_ids, *work.retained_player_ids]),
     }
     variables = {
@@ -171,6 +173,10 @@ SET v_now = ({rendered(sql.NEXT_MOMENT)});
 IF (SELECT COUNT(*) FROM {receipts} WHERE {mine}) > 0 THEN
 ROLLBACK TRANSACTION;
 SET v_outcome = '{DONE_BEFORE}';
+ELSEIF ({rendered(sql.NEWEST_RECEIPT)}) <> v_after THEN
+SET v_detail = ({rendered(sql.NEWEST_RECEIPT)});
+ROLLBACK TRANSACTION;
+SET v_outcome = '{OVERTAKEN}';
 ELSE
 {_set_counts("planned", rendered(sql.COUNT_MERGE))};
 {rendered(sql.MERGE)};

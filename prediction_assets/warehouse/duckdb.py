@@ -209,6 +209,9 @@ class DuckDBWarehouse:
         done = next((r for r in earlier if r.receipt_id == work.receipt_id), None)
         if done is not None:
             return done
+        newest = earlier[-1].receipt_id if earlier else ""
+        if newest != work.after:
+            raise refusals.overtaken(work, newest)
 
         self._stage(connection, work)
         _verify_parts(connection, work)

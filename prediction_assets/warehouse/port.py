@@ -44,6 +44,10 @@ class RowsUnaccountedFor(PredictionAssetsError):
     """A MERGE didn't do what was counted before it; it was rolled back."""
 
 
+class Overtaken(TransientError):
+    """Another consolidation of the slate was committed since this one was decided; the target was not touched."""
+
+
 class ReceiptAltered(PredictionAssetsError):
     """A receipt was edited after it was committed; nothing is merged, dropped or announced on its strength."""
 
@@ -95,6 +99,7 @@ class Consolidation:
         parts: the parts to merge; those that an earlier receipt covers are not among them.
         staged_player_ids: players whose rows stay in force, merged now or earlier.
         retained_player_ids: players whose earlier rows stay in force although they failed or didn't settle.
+        after: the slate's newest receipt when this was decided, '' for none: the MERGE is refused after any other.
     """
 
     slate: str
@@ -111,6 +116,7 @@ class Consolidation:
     failed_players: int
     feature_snapshot: str
     missing: tuple[MissingPlayer, ...] = ()
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +378,7 @@ class Warehouse(Protocol):
             PartMismatch: a part is missing, or its rows or hash are not the completion's.
             DuplicateKeys: staged rows share a business key.
             RowsUnaccountedFor: staged is not inserted + updated + unchanged.
+            Overtaken: another consolidation of the slate was committed since this one was decided.
             ReceiptAltered: an earlier receipt of the slate was edited by hand.
         """
 

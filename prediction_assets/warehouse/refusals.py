@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prediction_assets.warehouse.port import Consolidation, DuplicateKeys, PartMismatch, RowsUnaccountedFor
+from prediction_assets.warehouse.port import (
+    Consolidation,
+    DuplicateKeys,
+    Overtaken,
+    PartMismatch,
+    RowsUnaccountedFor,
+)
 from prediction_assets.warehouse.tables import PREDICTIONS_SCHEMA_VERSION
 
 _AGAIN = "Materialize these players' staged_predictions partitions again"
@@ -55,6 +61,14 @@ def faulty_key(slate: str, slug: str, system: str, line: str, rows: object) -> D
     return DuplicateKeys(
         f"slate {slate}: {rows} staged rows of {slug} have the key ({system}, {line}) or another date; the "
         f"target was not touched. {_AGAIN}"
+    )
+
+
+def overtaken(work: Consolidation, newest: str) -> Overtaken:
+    """Return the error for a MERGE that was decided before another one's receipt."""
+    return Overtaken(
+        f"slate {work.slate}: another consolidation (receipt {newest}) was committed after this one was decided; "
+        "the target was not touched and every part kept. Materialize predictions for it again"
     )
 
 

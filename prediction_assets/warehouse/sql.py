@@ -261,6 +261,11 @@ NEXT_REVISION = f"""
         ORDER BY consolidated_at DESC, receipt_id DESC LIMIT 1), 1) AS revision"""
 """What :meth:`Receipt.of` computes, for a warehouse that writes the receipt in the MERGE's own script."""
 
+NEWEST_RECEIPT = f"""
+    SELECT COALESCE((
+        SELECT receipt_id FROM {RECEIPTS.qualified_name} WHERE game_date = $slate
+        ORDER BY consolidated_at DESC, receipt_id DESC LIMIT 1), '') AS newest_receipt"""
+
 NEXT_MOMENT = f"""
     SELECT GREATEST($started, COALESCE(MAX(consolidated_at) + INTERVAL 1 MICROSECOND, $started)) AS moment
     FROM {RECEIPTS.qualified_name} WHERE game_date = $slate"""

@@ -40,8 +40,8 @@ def bigquery_client(bigquery_endpoint: str) -> Iterator[bigquery.Client]:
 
 @pytest.fixture
 def open_bigquery(bigquery_client: bigquery.Client) -> Callable[..., BigQueryWarehouse]:
-    """Opens the test's BigQuery warehouse, again or with other arguments; gives up after 3 s."""
-    return partial(BigQueryWarehouse, bigquery_client, dataset_prefix="t_", retry_seconds=3.0)
+    """Opens the test's BigQuery warehouse, again or with other arguments; gives up after 15 s."""
+    return partial(BigQueryWarehouse, bigquery_client, dataset_prefix="t_", retry_seconds=15.0)
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_what_is_staged_expires_by_itself(open_bigquery, bigquery_client):
 def test_a_column_added_to_the_declaration_is_added_before_the_first_part_is_loaded(
     warehouse, open_bigquery, bigquery_client
 ):
-    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
+    first = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
     table = bigquery_client.get_table("t_predictions.player_prop_predictions")
     bigquery_client.delete_table(table)
     table = bigquery.Table(
@@ -171,7 +171,7 @@ def test_a_column_added_to_the_declaration_is_added_before_the_first_part_is_loa
     newer = open_bigquery()
     part = write(newer, 1, {"24.5": 20.0})
     assert newer.job_counts == {"add_column": 2, "load_part": 1}
-    newer.merge(dataclasses.replace(plan_of(staged(part)), receipt_id="f" * 32))
+    newer.merge(dataclasses.replace(plan_of(staged(part)), receipt_id="f" * 32, after=first.receipt_id))
     assert newer.query(f"SELECT confidence {ROWS}")["confidence"].to_pylist() == [0.5]
 
 

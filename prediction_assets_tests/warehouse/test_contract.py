@@ -19,6 +19,7 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import (
     DuplicateKeys,
+    Overtaken,
     PartMismatch,
     PartRef,
     Receipt,
@@ -242,6 +243,16 @@ def test_450_parts_written_by_8_threads_merge_in_one_go(warehouse):
         parts = list(pool.map(lambda n: write(warehouse, n, {"20.5": 20.0, "21.5": 20.0}), range(1, 451)))
     receipt = merge(warehouse, *map(staged, parts), players=450)
     assert counts(receipt) == (900, 900, 0, 0, 0)
+
+
+def test_a_merge_that_was_decided_before_another_one_s_receipt_is_refused_and_changes_nothing(warehouse):
+    first = staged(write(warehouse, 1, {"24.5": 20.0}))
+    late = plan(progress_of(batch(1), first), warehouse.receipts(SLATE))
+    newest = merge(warehouse, staged(write(warehouse, 1, {"24.5": 23.0}), 2), players=1)
+    with pytest.raises(Overtaken, match=rf"receipt {newest.receipt_id}.*Materialize predictions"):
+        warehouse.merge(late)
+    assert active(warehouse) == {("player-1", Decimal("24.50")): 23.0}
+    assert warehouse.receipts(SLATE) == (newest,)
 
 
 def test_other_slates_are_never_touched(warehouse):
