@@ -1,7 +1,7 @@
 """What a book's line says, combined with what a system says.
 
 A line is the sharpest public forecast there is: on the matched lines of 2024-25 the books miss by 5.19 points, the
-best system by 5.26. So a probability against a market line weighs both, or it would be overconfident exactly where
+best system by 5.28. So a probability against a market line weighs both, or it would be overconfident exactly where
 it disagrees most; and :data:`MARKET_AWARE` is a system that takes the line into its forecast. What doesn't belong
 here: choosing the line (:mod:`.lines`).
 """
