@@ -40,7 +40,7 @@ from prediction_assets.sensors.requests import (
     staging_slates,
 )
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse.port import NoPartsStaged, Warehouse
+from prediction_assets.warehouse.port import NoPartsStaged, ReceiptAltered, Warehouse
 
 _MATERIALIZATIONS_PER_TICK = 10
 """Each takes a query per check; on a busy machine with years of events that is 0.2 s."""
@@ -123,7 +123,11 @@ def consolidation_needs(
         # At the deadline nobody waits for a staging run; later its players are merged together.
         yield Rest(f"consolidate:{slate}: players are being staged anew")
         return
-    receipts = warehouse.receipts(slate)
+    try:
+        receipts = warehouse.receipts(slate)
+    except ReceiptAltered as error:  # of this slate only: the others go on
+        yield Rest(str(error))
+        return
     lost = lost_parts(progress, warehouse.parts.staged(slate), receipts)
     if lost:
         name = f"restage:{receipt_id(progress)}"

@@ -57,7 +57,7 @@ from prediction_assets.sensors.requests import (
 )
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import sql
-from prediction_assets.warehouse.port import NoPartsStaged, Receipt, Warehouse
+from prediction_assets.warehouse.port import NoPartsStaged, Receipt, ReceiptAltered, Warehouse
 from prediction_assets.warehouse.tables import NBA_LEAGUE
 
 GAP_TAG = "prediction_assets/gap"
@@ -147,7 +147,12 @@ class GapFinder:
             progress = opened.get(slate) or state.progress(slate)
             if progress is None or (not progress.batch.expected and slate in scheduled):
                 # Batch state can be lost, and then the warehouse still knows that the slate is done.
-                if not warehouse.receipts(slate):
+                try:
+                    is_done = bool(warehouse.receipts(slate))
+                except ReceiptAltered as error:
+                    yield Rest(str(error))
+                    continue
+                if not is_done:
                     yield _no_batch(slate, reopen=progress is not None)
             elif slate in opened:
                 yield from self._stuck(instance, warehouse, progress, busy, now)
