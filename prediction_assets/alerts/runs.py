@@ -61,6 +61,7 @@ _STAGES = {
     "predictions": "consolidation",
     "staging_cleanup": "consolidation",
     "phase5_completion": "completion",
+    "slate_report": "completion",
     "dead_letters": "list_dead_letters",
     "points_model": "training",
     "prediction_grades": "grading",
