@@ -488,6 +488,6 @@ GRADES = f"""
     WHERE game_date >= $since AND game_date <= $until AND origin = $origin
     ORDER BY game_date, system"""
 
-SLATES_BETWEEN = f"""
+LEAGUE_SLATES_BETWEEN = f"""
     SELECT DISTINCT league, game_date FROM {SCHEDULE.qualified_name}
     WHERE game_date >= $since AND game_date <= $until ORDER BY game_date, league"""
