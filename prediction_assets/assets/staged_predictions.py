@@ -7,6 +7,7 @@ batch state after his part, or his dead letter, is durable and before his event 
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 import dagster as dg
 import pyarrow as pa
@@ -92,9 +93,15 @@ def staged_predictions(
     run_id, circuit = context.run.run_id, Circuit(len(players))
 
     def record(
-        player: ExpectedPlayer, outcome: Outcome, *, reason: str = "", part: PartRef | None = None
+        player: ExpectedPlayer,
+        outcome: Outcome,
+        *,
+        reason: str = "",
+        part: PartRef | None = None,
+        at: datetime | None = None,
     ) -> Completion:
-        completion = Completion(slate, player.slug, outcome, run_id, settings.now(), reason=reason, part=part)
+        at = at or settings.now()
+        completion = Completion(slate, player.slug, outcome, run_id, at, reason=reason, part=part)
         state.record([completion])
         reached("completion_recorded")
         _logger.debug(
@@ -122,7 +129,7 @@ def staged_predictions(
         batch_state.dead_letters.add([failure])
         reached("dead_letter_written")
         reason = f"{failure.error_class}: {failure.message} ({attempts} attempts)"
-        return record(player, Outcome.FAILED, reason=reason)
+        return record(player, Outcome.FAILED, reason=reason, at=failure.failed_at)
 
     def settle(player: ExpectedPlayer) -> Completion:
         if player.slug in skipped:

@@ -1,10 +1,11 @@
 """Batch state in Firestore: one document per player's outcome, set blindly.
 
 The completion path is one set of ``batches/{slate}/completions/{slug}``: no read, no transaction, so nothing
-contends and redelivery changes nothing. What is frozen (the expected players) is committed together with the
-batch document that names it; what is replaced (a reopened batch, a newer receipt) is written only if the
-document is still the one that was read. Lists that could outgrow a document's 1 MiB are kept in chunks, and a
-reader, who reads everything as of one moment, sees all of a list or none of it.
+contends and redelivery changes nothing. Only a failure looks first whether a newer outcome is there. What is
+frozen (the expected players) is committed together with the batch document that names it; what is replaced (a
+reopened batch, a newer receipt) is written only if the document is still the one that was read. Lists that could
+outgrow a document's 1 MiB are kept in chunks, and a reader, who reads everything as of one moment, sees all of a
+list or none of it.
 """
 
 from __future__ import annotations
@@ -122,13 +123,14 @@ class FirestoreBatchState:
         self._update(slate, {"feature_snapshot": snapshot_id})
 
     def record(self, completions: Sequence[Completion]) -> None:
-        """Set each player's outcome; recording one again replaces it and counts nothing twice.
+        """Set each player's outcome, unless it is a failure from before the one that is there.
 
-        Committed in groups of 250: should one fail, the groups before it stand, and recording all of them
-        again is right.
+        Failures are committed one by one, the others before them in groups of 250: should a commit fail, those
+        before it stand, and recording all of them again is right.
         """
         newest = {(c.slate, c.player_slug): c for c in completions}
-        ordered = [newest[key] for key in sorted(newest)]  # one order for all, so that groups can't deadlock
+        in_order = [newest[key] for key in sorted(newest)]  # one order for all, so that groups can't deadlock
+        ordered = [c for c in in_order if c.outcome is not Outcome.FAILED]
         for start in range(0, len(ordered), _COMPLETIONS_PER_COMMIT):
             group = ordered[start : start + _COMPLETIONS_PER_COMMIT]
             writes = self._client.batch()
@@ -140,8 +142,22 @@ class FirestoreBatchState:
                 )
             with self._calls.clear_errors(f"slate {group[0].slate}: {len(group)} outcomes"):
                 writes.commit(**self._calls.arguments)
+        for failure in in_order:
+            if failure.outcome is Outcome.FAILED:
+                with self._calls.clear_errors(f"slate {failure.slate}: failure of {failure.player_slug}"):
+                    self._calls.until_uncontended(self._record_failure)(failure)
         for slate in {c.slate for c in completions}:
             self._live.delivered(slate, [c.player_slug for c in completions if c.slate == slate])
+
+    def _record_failure(self, failure: Completion) -> None:
+        slug = document_id(failure.player_slug, "player")
+        document = self._document(failure.slate).collection(_COMPLETIONS).document(slug)
+        there = document.get(**self._calls.arguments)
+        if not there.exists:
+            document.create(_completion_fields(failure), **self._calls.arguments)
+        elif moment(there.get("recorded_at")) <= failure.recorded_at:
+            unchanged = self._client.write_option(last_update_time=there.update_time)
+            document.update(_completion_fields(failure), option=unchanged, **self._calls.arguments)
 
     def progress(self, slate: str) -> Progress | None:
         """Return the slate's batch as it stands, None when it was never opened.

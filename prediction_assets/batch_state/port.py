@@ -1,8 +1,8 @@
 """What the assets ask of batch state, and the values they exchange.
 
 A batch is the work on one slate: the expected players, frozen before fan-out, and each one's outcome. The
-completion path is one blind write per player, so redelivery and concurrency change nothing. Decisions are
-made from :class:`Progress` in :mod:`prediction_assets.consolidation`, never here.
+completion path is one blind write per player, a failure's aside, so redelivery and concurrency change nothing.
+Decisions are made from :class:`Progress` in :mod:`prediction_assets.consolidation`, never here.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class Completion:
         reason: why he was skipped or failed, ``""`` when staged.
         part: the written part when staged, else None.
         run_id: the Dagster run that produced the outcome.
+        recorded_at: when the outcome was there: of a failure, when the last attempt had failed.
     """
 
     slate: str
@@ -156,7 +157,11 @@ class BatchState(Protocol):
         """Say which feature snapshot the slate's predictions are made from."""
 
     def record(self, completions: Sequence[Completion]) -> None:
-        """Set each player's outcome; recording one again replaces it and counts nothing twice."""
+        """Set each player's outcome; recording one again replaces it and counts nothing twice.
+
+        A failure from before the outcome that is there changes nothing: whoever recorded that one knew more than
+        a process that hung in between.
+        """
 
     def progress(self, slate: str) -> Progress | None:
         """Return the slate's batch as it stands, None when it was never opened."""

@@ -107,13 +107,14 @@ class SqliteBatchState:
                 raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
 
     def record(self, completions: Sequence[Completion]) -> None:
-        """Set each player's outcome; recording one again replaces it and counts nothing twice."""
+        """Set each player's outcome, unless it is a failure from before the one that is there."""
         with transaction(self._path, _SCHEMA) as connection:
             connection.executemany(
                 "INSERT INTO completions VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (slate, player_slug) DO UPDATE SET outcome = excluded.outcome, "
                 "reason = excluded.reason, part = excluded.part, run_id = excluded.run_id, "
-                "recorded_at = excluded.recorded_at",
+                "recorded_at = excluded.recorded_at "
+                "WHERE excluded.outcome <> ? OR excluded.recorded_at >= recorded_at",
                 [
                     (
                         c.slate,
@@ -123,6 +124,7 @@ class SqliteBatchState:
                         None if c.part is None else json.dumps(asdict(c.part)),
                         c.run_id,
                         _text(c.recorded_at),
+                        Outcome.FAILED.value,
                     )
                     for c in completions
                 ],

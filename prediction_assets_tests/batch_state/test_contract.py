@@ -254,6 +254,21 @@ def test_a_later_outcome_replaces_the_earlier_one(state: BatchState) -> None:
     assert (progress.count(Outcome.FAILED), progress.count(Outcome.STAGED)) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "outcome"), [(-1, Outcome.STAGED), (0, Outcome.FAILED), (1, Outcome.FAILED)]
+)
+def test_a_failure_from_before_the_outcome_that_is_there_changes_nothing(
+    state: BatchState, minutes: int, outcome: Outcome
+) -> None:
+    state.open(batch(2))
+    state.record([staged("player-1"), staged("player-2")])
+    at = NOW + timedelta(minutes=minutes)
+    state.record([replace(failed(slug), recorded_at=at) for slug in ("player-1", "player-2")])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert [progress.completions[slug].outcome for slug in ("player-1", "player-2")] == [outcome] * 2
+
+
 def test_the_last_outcome_of_a_group_counts(state: BatchState) -> None:
     state.open(batch(1))
     state.record([failed("player-1"), staged("player-1", "other run")])
