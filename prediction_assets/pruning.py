@@ -14,12 +14,11 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.batch_state.port import BatchState
 from prediction_assets.consolidation import Step, next_step
 from prediction_assets.errors import BadInput
 from prediction_assets.jobs import WHOLE_RETRIES
-from prediction_assets.keys import parse_slate
+from prediction_assets.keys import GAME_TIME_ZONE, parse_slate
 from prediction_assets.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
 from prediction_assets.sensors.requests import pending_runs, slate_of

@@ -26,8 +26,9 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _HERE_DOCUMENT = re.compile(r"<<'?(\w+)'?")
 _DIFFERS = [
     (r"\b[0-9a-f]{32}\b", "RECEIPT"),
+    (r"(?<!-)\b[0-9a-f]{12}\b", "DIGEST"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(\+00:00|Z)", "TIME"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "TIME"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?Z?", "TIME"),
     (r"@20\d{6}T\d{6}Z", "@TIME"),
     (r"^\d\d:\d\d:\d\d", "TIME"),
     (r"[\d.]+ players a minute", "N players a minute"),

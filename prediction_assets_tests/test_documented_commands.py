@@ -34,6 +34,8 @@ __all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixt
 TUTORIAL = "docs/first-ten-minutes.md"
 README, OPERATING, GCP = "README.md", "docs/operating.md", "docs/gcp.md"
 
+EXTENDING = "docs/extending.md"
+
 SLATE_ON_POSTGRESQL = "test_deploy.py::test_a_slate_runs_on_the_postgresql_instance_in_several_staging_runs"
 ELSEWHERE = {
     (README, "PREDICTION_ASSETS_HOME=/tmp/first-slate make dev"): "test_browser.py::"
@@ -42,6 +44,10 @@ ELSEWHERE = {
     "test_a_disk_that_is_full_during_the_merge_rolls_it_back_and_keeps_every_part",
     (OPERATING, "prediction-assets alerts test"): "alerts/test_command_line.py::"
     "test_a_test_message_reaches_every_destination_of_its_severity",
+    (
+        EXTENDING,
+        "PREDICTION_ASSETS_HOME=/tmp/rain dagster dev -f examples/weather_stations.py",
+    ): "test_weather_stations.py::test_a_day_of_rain_goes_all_the_way_and_again_changes_nothing",
     (GCP, "prediction-assets gcp smoke-test"): "test_gcp_profile.py::"
     "test_the_smoke_test_finds_on_the_emulators_only_what_emulators_cannot_show",
     (GCP, 'mkdir -p "$PREDICTION_ASSETS_HOME/dagster"'): SLATE_ON_POSTGRESQL,
@@ -224,7 +230,7 @@ WALKS: dict[str, tuple[list[Shown], Before]] = {
     "pruning": (commands(OPERATING, "The UI grew slow"), {0: simulated(3)}),
     "a read-only home": (commands(OPERATING, "The home is read-only"), {}),
     "logs": (commands(OPERATING, "Logs"), {}),
-    "three players": (commands("docs/extending.md", "Add a forecasting system"), {}),
+    "three players": (commands(EXTENDING, "Add a forecasting system"), {}),
     "one of five": (
         commands("docs/decisions/0011-earlier-rows-of-failed-and-skipped-players.md", "Consequences"),
         {0: one_of_five_fails_the_second_time},

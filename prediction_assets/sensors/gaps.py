@@ -14,7 +14,6 @@ import dagster as dg
 from dagster import DagsterInstance, DagsterRun, RunsFilter
 from dagster._utils.schedules import reverse_cron_string_iterator
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.batch_state.port import BatchState, Outcome, Progress
 from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.consolidation import Step, TooFewStaged, next_step, plan
@@ -28,7 +27,7 @@ from prediction_assets.jobs import (
     roster_job,
     staging_job,
 )
-from prediction_assets.keys import slate_key
+from prediction_assets.keys import GAME_TIME_ZONE, slate_key
 from prediction_assets.messaging.message import event_id
 from prediction_assets.messaging.port import Outbox
 from prediction_assets.resources import (
