@@ -5,6 +5,7 @@ Chromium comes from the machine (Debian's package ``chromium``), Playwright from
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, Response, expect, sync_playwright
 from playwright.sync_api import TimeoutError as TimedOut
 
@@ -33,6 +35,14 @@ _FLAGS = [
 def chromium() -> str | None:
     """Return where the machine's Chromium is, None when it has none."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def require_chromium() -> None:
+    """Skip a test where there is no browser, and fail it where ``CI=true``."""
+    if chromium() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs a browser: install the package chromium")
+        pytest.skip("no chromium on this machine")
 
 
 class Ui:

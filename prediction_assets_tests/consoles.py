@@ -1,6 +1,7 @@
 """The documentation's console blocks: read from a page, executed in a shell, compared with what the page shows.
 
-A shown line that is ``...`` stands for any lines, and ``...`` within a line for anything. What differs on each run
+A shown line that is ``...`` stands for any lines, and ``...`` within a line for anything; what begins with such a line
+is an excerpt, and may end before the output does. What differs on each run
 (times, durations, receipt ids, the width of a table) is taken out of both before they are compared.
 """
 
@@ -125,6 +126,8 @@ def is_as_shown(shown: str, actual: str) -> bool:
     pattern = ""
     for line in compared(shown).splitlines():
         pattern += r"(?:.*\n)*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) + r"\n"
+    if shown.startswith("...\n"):
+        pattern += r"(?:.*\n)*"
     return re.fullmatch(pattern, compared(actual) + "\n") is not None
 
 

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from prediction_assets.simulation.league import simulate_league, simulated_slate
-from prediction_assets_tests.browser import browser, chromium
+from prediction_assets_tests.browser import browser, require_chromium
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server
 
 pytestmark = [pytest.mark.slow]
@@ -44,10 +44,7 @@ def pictures(request: pytest.FixtureRequest) -> Path | None:
 
 
 def test_a_click_becomes_a_slate_that_one_can_look_at_and_a_fault_turns_a_check_red(tmp_path, pictures):
-    if chromium() is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs a browser: install the package chromium")
-        pytest.skip("no chromium on this machine")
+    require_chromium()
     players = 40 if pictures else 6
     slate = simulated_slate(players).isoformat()
     days = sorted(set(simulate_league(players).schedule["game_date"].to_pylist()))

@@ -382,6 +382,8 @@ def test_a_test_that_is_said_to_execute_a_command_exists(named):
         ("a\n...\nd", "a\nb\nc\nd", True),
         ("a\n...\nd", "a\nd", True),
         ("a\n...\nd", "a\nb", False),
+        ("...\nb", "a\nb\nc", True),
+        ("a\nb", "a\nb\nc", False),
         ("took 12 ms", "took 8 ms", True),
         ("│ rows    │ 25 │", "│ rows │ 25 │", True),
         ("│ rows │ 25 │", "│ rows │ 26 │", False),
