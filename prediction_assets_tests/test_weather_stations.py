@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import re
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,10 +16,11 @@ from prediction_assets.batch_state.port import Outcome
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
+from prediction_assets_tests.examples import EXAMPLES, load_example
 from prediction_assets_tests.sensors.ticking import requested, tick
 
 ROOT = Path(__file__).resolve().parents[1]
-EXAMPLE = ROOT / "examples" / "weather_stations.py"
+EXAMPLE = EXAMPLES / "weather_stations.py"
 EXTENDING = ROOT / "docs" / "extending.md"
 
 SLATE = "2026-05-02"
@@ -32,13 +31,7 @@ ROWS = STATIONS * 2 * 5
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("weather_stations", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_example("weather_stations")
 
 
 def observations(days: int = 60, stations: int = STATIONS) -> list[str]:

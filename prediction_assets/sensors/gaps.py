@@ -8,7 +8,7 @@ outage of a quarter of an hour heals itself. https://docs.dagster.io/guides/auto
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, RunsFilter
@@ -165,10 +165,8 @@ class GapFinder:
         )
         newest = next(iter(ticks)).astimezone(GAME_TIME_ZONE).date()
         oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=settings.sensor_lookback_days)
-        days: list[date] = warehouse.query(
-            sql.SLATES_BETWEEN, {"league": NBA_LEAGUE, "first": oldest, "last": newest}
-        )["game_date"].to_pylist()
-        return [slate_key(day) for day in days]
+        found = warehouse.query(sql.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
+        return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
 
     def _stuck(
         self,
