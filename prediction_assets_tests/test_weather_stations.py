@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import ModuleType
 import dagster as dg
 import pytest
 
+from prediction_assets import cli
 from prediction_assets.batch_state.port import Outcome
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
@@ -139,6 +141,25 @@ def test_one_station_forecast_alone_gets_the_numbers_that_it_gets_among_all(rain
     rain.stage(SLATE, ["station-5"])
     assert rain.consolidate(SLATE).rows_unchanged == 10
     assert in_force(rain) == rows
+
+
+@pytest.mark.slow
+def test_the_morning_check_of_a_subject_without_a_schedule_is_yellow_and_says_where(
+    rain, monkeypatch, capsys
+):
+    rain.whole(SLATE)
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(rain._settings.home))
+    monkeypatch.setattr(sys, "argv", ["prediction-assets", "health", "--slate", SLATE])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    colors = {words[1]: words[0] for words in lines if words[0] in {"GREEN", "YELLOW", "RED"}}
+    assert len(colors) == 10
+    assert {name for name, color in colors.items() if color != "GREEN"} == {
+        "batch_opened",
+        "versions_consistent",
+    }
+    assert stopped.value.code == 1
 
 
 def test_the_example_is_a_code_location_of_under_a_hundred_lines(example, tmp_path, monkeypatch):
