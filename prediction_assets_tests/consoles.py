@@ -125,7 +125,7 @@ def is_as_shown(shown: str, actual: str) -> bool:
     """Return whether an output is what a page shows of it."""
     pattern = ""
     for line in compared(shown).splitlines():
-        pattern += r"(?:.*\n)*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) + r"\n"
+        pattern += r"(?:.*\n)*" if line == "..." else ".*".join(map(re.escape, re.split(r" ?\.\.\. ?", line))) + r"\n"
     if shown.startswith("...\n"):
         pattern += r"(?:.*\n)*"
     return re.fullmatch(pattern, compared(actual) + "\n") is not None
@@ -157,10 +157,10 @@ class Console:
     def variables(self) -> dict[str, str]:
         """The shell's environment, before what was exported in it."""
         kept = {
-            name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
+            name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ
         }
         path = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
-        return {**kept, "PATH": path, "COLUMNS": "160", **self.environment}
+        return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "160", **self.environment}
 
     def type(self, command: str) -> str:
         """Run a command and return what it prints, with its error if it ends in one."""
