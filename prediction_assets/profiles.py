@@ -3,6 +3,7 @@
 import dagster as dg
 
 from prediction_assets.resources import LiveSourceResource, SettingsResource
+from prediction_assets.schema_versions import VersionedStore
 from prediction_assets.settings import Settings
 
 
@@ -22,3 +23,14 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
         "live_source": LiveSourceResource(),
         "settings": SettingsResource(**settings.model_dump(mode="json", include=shared)),
     }
+
+
+def versioned_stores(settings: Settings) -> list[VersionedStore]:
+    """Return what of the settings' profile has a schema with a version."""
+    if settings.profile == "gcp":
+        from prediction_assets.gcp_resources import gcp_stores
+
+        return gcp_stores(settings)
+    from prediction_assets.local_resources import local_stores
+
+    return local_stores(settings)

@@ -11,15 +11,6 @@ from prediction_assets.alerts.port import Alert, Change
 from prediction_assets.alerts.records import from_text, to_text
 from prediction_assets.state_file import StateUnreadable, transaction
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS alerts (
-    key TEXT PRIMARY KEY,
-    opened_at TEXT NOT NULL,
-    settled INTEGER NOT NULL,
-    alert TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
-
 
 class SqliteAlertStore:
     """An :class:`~prediction_assets.alerts.port.AlertStore` in a state file."""
@@ -29,7 +20,7 @@ class SqliteAlertStore:
 
     def change(self, key: str, change: Change) -> Alert | None:
         """Replace an alert by what ``change`` makes of it, in one transaction, and return what is there then."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             row = connection.execute("SELECT key, alert FROM alerts WHERE key = ?", (key,)).fetchone()
             before = None if row is None else self._alert(row)
             after = change(before)
@@ -51,7 +42,7 @@ class SqliteAlertStore:
         return self._select("WHERE opened_at >= ? ORDER BY opened_at, key", _text(moment))
 
     def _select(self, condition: str, *values: str) -> list[Alert]:
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             rows = connection.execute(f"SELECT key, alert FROM alerts {condition}", values).fetchall()  # noqa: S608  our own text
         return [self._alert(row) for row in rows]
 

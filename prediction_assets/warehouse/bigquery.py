@@ -16,6 +16,7 @@ import pyarrow as pa
 from google.cloud import bigquery
 
 from prediction_assets.errors import BadInput
+from prediction_assets.schema_versions import StoreSchema
 from prediction_assets.warehouse import bigquery_scripts as scripts
 from prediction_assets.warehouse import refusals
 from prediction_assets.warehouse import sql as statements
@@ -123,6 +124,17 @@ class BigQueryWarehouse:
             NotPermitted: something has to be created and this account may not.
         """
         self._tables.set_up()
+
+    def schema(self) -> StoreSchema:
+        """Look at the version and the tables, and change nothing."""
+        return self._tables.schema()
+
+    def migrate(self) -> StoreSchema:
+        """Add the tables and columns that are missing and record the version."""
+        found = self._tables.schema()
+        if found.is_there:
+            self._tables.set_up()
+        return found
 
     def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
         """Insert new keys, update changed ones, leave the others alone, in one transaction.

@@ -17,7 +17,9 @@ import duckdb
 import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.schema_versions import StoreSchema
 from prediction_assets.warehouse import refusals, sql
+from prediction_assets.warehouse.duckdb_schema import complete, lack
 from prediction_assets.warehouse.locks import locked
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import (
@@ -29,11 +31,7 @@ from prediction_assets.warehouse.port import (
     WarehouseUnreadable,
     later_than,
 )
-from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS, TABLES, Table
-
-_COLUMNS_THERE = (
-    "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE NOT internal"
-)
+from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS, WAREHOUSE_SCHEMA_VERSION, Table
 
 
 class DuckDBWarehouse:
@@ -80,7 +78,9 @@ class DuckDBWarehouse:
             if not write and not self._database.exists():
                 self._complete_tables()
             connection = stack.enter_context(self._session(write=write))
-            if not write and _lacking(connection):  # an earlier version made it, or one that was killed
+            if not write and lack(
+                connection, str(self._database)
+            ):  # an earlier version made it, or one that was killed
                 stack.close()
                 self._complete_tables()
                 connection = stack.enter_context(self._session(write=False))
@@ -105,8 +105,9 @@ class DuckDBWarehouse:
                 connection = self._open(read_only=not write)
                 try:
                     if write:
-                        for statement in _lacking(connection):
-                            connection.execute(statement)
+                        lacking = lack(connection, str(self._database))
+                        if lacking:
+                            complete(connection, lacking)
                     yield connection
                 except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
                     raise WarehouseUnreadable(
@@ -147,6 +148,22 @@ class DuckDBWarehouse:
                 raise WarehouseUnreadable(
                     f"{self._database}: {_first_line(error)}; nothing was changed"
                 ) from error
+
+    def schema(self) -> StoreSchema:
+        """Look at the file's version and tables, and change nothing."""
+        name = str(self._database)
+        if not self._database.exists():
+            return StoreSchema(name, None, WAREHOUSE_SCHEMA_VERSION, is_there=False)
+        with self._session(write=False) as connection:
+            found = lack(connection, name)
+        return StoreSchema(name, found.version, WAREHOUSE_SCHEMA_VERSION, found.changes)
+
+    def migrate(self) -> StoreSchema:
+        """Add the tables and columns that the file lacks, in one transaction."""
+        found = self.schema()
+        if found.is_there:
+            self._complete_tables()
+        return found
 
     def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
         """Insert new keys, update changed ones, leave the others alone, in one transaction."""
@@ -259,32 +276,6 @@ class DuckDBWarehouse:
             )
         except duckdb.Error as error:
             raise refusals.part_unreadable(work.slate, _first_line(error)) from error
-
-
-def _lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return the statements that create the declared tables, or nullable columns, which a file doesn't have yet.
-
-    Raises:
-        WarehouseUnreadable: a table lacks a column that is never NULL.
-    """
-    there: dict[str, set[str]] = {}
-    for table_name, column_name in connection.execute(_COLUMNS_THERE).fetchall():
-        there.setdefault(table_name, set()).add(column_name)
-    statements = []
-    for table in TABLES:
-        if table.qualified_name not in there:
-            statements += [f"CREATE SCHEMA IF NOT EXISTS {table.dataset}", sql.create_table(table)]
-            continue
-        for column in table.columns:
-            if column.name in there[table.qualified_name]:
-                continue
-            if column.required or column.name in table.key:
-                raise WarehouseUnreadable(
-                    f"table {table.qualified_name} has no column {column.name}, which this version needs; nothing "
-                    "was changed. Run the version that made the file, or move it away and ingest again"
-                )
-            statements.append(sql.add_column(table, column))
-    return statements
 
 
 def _verify_parts(connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:
