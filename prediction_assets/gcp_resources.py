@@ -84,6 +84,7 @@ class BigQueryWarehouseResource(WarehouseResource):
 
     bigquery: BigQueryClientResource
     dataset_prefix: str = Field(description="put before every dataset's name")
+    snapshot_days: int = Field(description="days after which a feature snapshot expires; 0: never")
     lock_timeout_seconds: float = Field(
         description="how long a call that fails for a passing reason is tried"
     )
@@ -96,6 +97,7 @@ class BigQueryWarehouseResource(WarehouseResource):
                 client,
                 location=self.bigquery.location or "US",
                 dataset_prefix=self.dataset_prefix,
+                snapshot_days=self.snapshot_days or None,
                 retry_seconds=self.lock_timeout_seconds,
             )
 
@@ -218,5 +220,6 @@ def _warehouse(settings: Settings) -> BigQueryWarehouseResource:
             endpoint=settings.bigquery_endpoint,
         ),
         dataset_prefix=settings.bigquery_dataset_prefix,
+        snapshot_days=settings.keep_snapshots_days,
         lock_timeout_seconds=settings.lock_timeout_seconds,
     )

@@ -43,7 +43,7 @@ SHAPES = {4: "a527757a96cb"}
 @pytest.fixture(params=EARLIER, ids=lambda path: path.name)
 def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A home as an earlier version left it."""
-    home = tmp_path / "home"
+    home = tmp_path / request.param.name
     (home / "dagster").mkdir(parents=True)
     with closing(sqlite3.connect(home / "state.sqlite")) as state:
         state.executescript((request.param / "state.sql").read_text("utf-8"))
@@ -297,7 +297,7 @@ OLD = (EARLIER[0] / "dagster.yaml").read_text("utf-8")
             "",
             "concurrency.runs.max_concurrent_runs: 8 (packaged: 4)",
         ),
-        (OLD + "# mine\n", Origin.EDITED, "run_retries.max_retries: 2", ""),
+        (OLD + "# mine\n", Origin.EDITED, "instance_class.class: LoggedInstance", "run_retries.max_retries: 0 (packaged: 2)"),
         (PACKAGED + "sensors: {use_threads: true}\n", Origin.EDITED, "", "sensors.use_threads: True (not packaged)"),
         ("telemetry: [", Origin.EDITED, "", "can't be read"),
         ("a list", Origin.EDITED, "", "can't be read"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -40,6 +41,19 @@ class SqliteAlertStore:
     def since(self, moment: datetime) -> Sequence[Alert]:
         """Return the alerts that were opened since then, settled ones too, oldest first."""
         return self._select("WHERE opened_at >= ? ORDER BY opened_at, key", _text(moment))
+
+    def settled_before(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were settled before then, oldest first."""
+        opened = self._select("WHERE settled AND opened_at < ? ORDER BY opened_at, key", _text(moment))
+        return [alert for alert in opened if alert.settled_at is not None and alert.settled_at < moment]
+
+    def drop_settled(self, keys: Sequence[str]) -> int:
+        """Delete these alerts and return how many there were; one that isn't settled, or not any more, stays."""
+        with transaction(self._path) as connection:
+            return connection.execute(
+                "DELETE FROM alerts WHERE settled AND key IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(keys)),),
+            ).rowcount
 
     def _select(self, condition: str, *values: str) -> list[Alert]:
         with transaction(self._path) as connection:

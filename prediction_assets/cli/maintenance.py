@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import typer
 
-from prediction_assets.cli.console import DryRunOption, open_slate_run
+from prediction_assets.cli.console import FAILED, DryRunOption, open_slate_run
+from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -14,24 +16,36 @@ if TYPE_CHECKING:
 
 
 def prune(dry_run: DryRunOption = False) -> None:
-    """Delete the partition keys of slates older than keep_partitions_days; rows and receipts stay."""
-    deleted = 0
-    with open_slate_run() as (settings, runner):
-        while True:
-            chosen = runner.prune(dry_run=dry_run)
-            deleted += len(chosen.keys)
-            if chosen.keys:
-                first, *_, last = chosen.keys if len(chosen.keys) > 1 else (*chosen.keys, *chosen.keys)
-                typer.echo(
-                    f"{'would delete' if dry_run else 'deleted'} {chosen.key_count:,} partition keys of "
-                    f"{len(chosen.keys):,} slates, {first} .. {last}; {chosen.later:,} older slates are left"
-                )
-            if dry_run or not chosen.keys or not chosen.later:
-                break
-    for slate, reason in chosen.kept.items():
-        typer.echo(f"  {slate} keeps its keys: {reason}")
-    if not deleted:
-        typer.echo(f"nothing to prune: no finished slate is older than {settings.keep_partitions_days} days")
+    """Remove history that is older than its keep_*_days; what is in force, open or undelivered stays."""
+    failed = 0
+    with open_slate_run() as (_, runner):
+        removed: Counter[str] = Counter()
+        kept: dict[str, str] = {}
+        more: set[str] = set()
+        goes_on = True
+        while goes_on:
+            goes_on = False
+            kept.clear()
+            for kind, outcome in runner.prune(dry_run=dry_run):
+                if isinstance(outcome, PredictionAssetsError):
+                    failed += 1
+                    typer.echo(f"error: {kind.name}: {outcome}", err=True)
+                    continue
+                removed[kind.name] += outcome.removed
+                if dry_run and outcome.left:
+                    more.add(kind.name)
+                kept.update({f"{kind.name} of {what}": why for what, why in outcome.kept.items()})
+                goes_on = goes_on or (not dry_run and not failed and outcome.removed > 0 and outcome.left > 0)
+    for what, why in kept.items():
+        typer.echo(f"  kept {what}: {why}")
+    for name, count in removed.items():
+        if count:
+            later = ", and more in later slices" if name in more else ""
+            typer.echo(f"{'would remove' if dry_run else 'removed'} {count:,} {name}{later}")
+    if failed:
+        raise typer.Exit(FAILED)
+    if not removed.total():
+        typer.echo("nothing to prune: nothing is older than it is kept")
 
 
 def migrate(dry_run: DryRunOption = False) -> None:

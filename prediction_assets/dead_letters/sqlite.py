@@ -53,6 +53,15 @@ class SqliteDeadLetters:
             ).fetchall()
         return len({row["player_slug"] for row in closed})
 
+    def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
+        """Delete these players' closed failures and return how many there were; open ones stay."""
+        with transaction(self._path) as connection:
+            return connection.execute(
+                "DELETE FROM dead_letters WHERE slate = ? AND closed IS NOT NULL "
+                "AND player_slug IN (SELECT value FROM json_each(?))",
+                (slate, json.dumps(sorted(set(player_slugs)))),
+            ).rowcount
+
 
 def _failure(row: sqlite3.Row) -> Failure:
     return Failure(

@@ -54,6 +54,15 @@ class SqliteOutbox:
             ).fetchall()
         return [_from_row(row) for row in rows]
 
+    def drop_delivered(self, event_ids: Sequence[str]) -> int:
+        """Delete these events and return how many there were; one that wasn't delivered stays."""
+        with transaction(self._path) as connection:
+            return connection.execute(
+                "DELETE FROM outbox WHERE message_id IS NOT NULL "
+                "AND event_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(event_ids)),),
+            ).rowcount
+
 
 class FilePublisher:
     """A :class:`~prediction_assets.messaging.port.Publisher` into a directory of JSON files."""

@@ -8,8 +8,8 @@ others. What doesn't belong here: making clients, and credentials; the caller br
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -48,7 +48,7 @@ class BigQueryWarehouse:
         location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
         dataset_prefix: put before every dataset's name: ``nba_`` gives ``nba_predictions``.
         staging_days: days after which a part that nobody dropped expires.
-        snapshot_days: days after which a feature snapshot expires.
+        snapshot_days: days after which a feature snapshot expires, None for never.
         retry_seconds: how long a call that fails for a passing reason is tried again.
         job_timeout_seconds: how long a job is waited for.
         storage_api: read results through the BigQuery Storage API (role roles/bigquery.readSessionUser).
@@ -61,7 +61,7 @@ class BigQueryWarehouse:
         location: str = "US",
         dataset_prefix: str = "",
         staging_days: int = 7,
-        snapshot_days: int = 60,
+        snapshot_days: int | None = 60,
         retry_seconds: float = 60.0,
         job_timeout_seconds: float = 600.0,
         storage_api: bool = False,
@@ -215,6 +215,37 @@ class BigQueryWarehouse:
                 raise
             raise refusals.part_unreadable(work.slate, error) from error
         return _receipt_of(work, row)
+
+    def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
+        """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
+        return self._drop(
+            slate,
+            "receipts",
+            statements.COUNT_DROPPED_RECEIPTS,
+            statements.DROP_RECEIPTS,
+            {"receipt_ids": ("ARRAY<STRING>", list(receipt_ids))},
+        )
+
+    def drop_superseded(self, slate: str, before: datetime) -> int:
+        """Delete a slate's rows that went out of force before a moment, and return how many there were."""
+        return self._drop(
+            slate,
+            "superseded rows",
+            statements.COUNT_DROPPED_ROWS,
+            statements.DROP_SUPERSEDED,
+            {"before": ("TIMESTAMP", before)},
+        )
+
+    def _drop(
+        self, slate: str, what: str, count: str, delete: str, marks: Mapping[str, tuple[str, Any]]
+    ) -> int:
+        self._tables.ready()
+        given = {"slate": ("DATE", date.fromisoformat(slate)), **marks}
+        script = scripts.drop_script(count, delete, given, self._relations)
+        (row,) = self._jobs.query(
+            script, purpose="prune", doing=f"slate {slate}: pruning {what}", labels={"slate": slate}
+        ).to_pylist()
+        return int(row["removed"])
 
     def _receipt(self, work: Consolidation) -> Receipt | None:
         return next((r for r in self.receipts(work.slate) if r.receipt_id == work.receipt_id), None)

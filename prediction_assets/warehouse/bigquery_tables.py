@@ -42,10 +42,10 @@ class BigQueryTables:
 
     Args:
         staging_days: days after which a part that nobody dropped expires.
-        snapshot_days: days after which a feature snapshot expires.
+        snapshot_days: days after which a feature snapshot expires, None for never.
     """
 
-    def __init__(self, jobs: BigQueryJobs, *, staging_days: int = 7, snapshot_days: int = 60) -> None:
+    def __init__(self, jobs: BigQueryJobs, *, staging_days: int = 7, snapshot_days: int | None = 60) -> None:
         self._jobs = jobs
         self.snapshot_days = snapshot_days
         self._days: dict[str, int | None] = {

@@ -7,7 +7,7 @@ waits: DuckDB lets one process write and then no other even read. Readers share 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -200,6 +200,24 @@ class DuckDBWarehouse:
         """Return the slate's receipts, oldest first."""
         found = self.query(sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
+
+    def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
+        """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
+        marks = {"slate": date.fromisoformat(slate), "receipt_ids": list(receipt_ids)}
+        return self._drop(sql.COUNT_DROPPED_RECEIPTS, sql.DROP_RECEIPTS, marks)
+
+    def drop_superseded(self, slate: str, before: datetime) -> int:
+        """Delete a slate's rows that went out of force before a moment, and return how many there were."""
+        marks = {"slate": date.fromisoformat(slate), "before": before}
+        return self._drop(sql.COUNT_DROPPED_ROWS, sql.DROP_SUPERSEDED, marks)
+
+    def _drop(self, count: str, delete: str, marks: dict[str, Any]) -> int:
+        with self._connect(write=True) as connection:
+            connection.begin()
+            (removed,) = _one(connection, count, marks)
+            connection.execute(delete, marks)
+            connection.commit()
+        return int(removed)
 
     def merge(self, consolidation: Consolidation) -> Receipt:
         """Merge parts, supersede what they replace and write the receipt, in one transaction."""
