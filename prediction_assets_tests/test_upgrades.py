@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,11 +15,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from prediction_assets import state_file
+from prediction_assets import __version__, state_file
 from prediction_assets.alerts.sqlite import SqliteAlertStore
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.firestore_schema import DOCUMENTS_VERSION
 from prediction_assets.instance_config import EARLIER_PACKAGED, Origin, judge, packaged_text
 from prediction_assets.local_resources import local_stores
 from prediction_assets.messaging.local import SqliteOutbox
@@ -31,6 +33,8 @@ from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.tables import TABLES, WAREHOUSE_SCHEMA_VERSION
 from prediction_assets_tests.test_cli import command
+
+ROOT = Path(__file__).resolve().parents[1]
 
 EARLIER = [
     Path(__file__).parent / "earlier_homes" / name for name in ("6939341", "f9c5766", "42b8ef7", "38250f9")
@@ -297,7 +301,7 @@ OLD = (EARLIER[0] / "dagster.yaml").read_text("utf-8")
             "",
             "concurrency.runs.max_concurrent_runs: 8 (packaged: 4)",
         ),
-        (OLD + "# mine\n", Origin.EDITED, "instance_class.class: LoggedInstance", "run_retries.max_retries: 0 (packaged: 2)"),
+        (OLD + "# mine\n", Origin.EDITED, "instance_class.class: LoggedInstance", "max_retries: 0 (packaged: 2)"),
         (PACKAGED + "sensors: {use_threads: true}\n", Origin.EDITED, "", "sensors.use_threads: True (not packaged)"),
         ("telemetry: [", Origin.EDITED, "", "can't be read"),
         ("a list", Origin.EDITED, "", "can't be read"),
@@ -340,3 +344,20 @@ def test_the_packaged_dagster_yaml_is_not_among_the_earlier_ones():
     assert digest == "f1f43b5cd4535bcf1095fc5ae9a56781f827ed4da19147192768f5172ec64892", (
         "dagster.yaml changed: add the digest in this test to EARLIER_PACKAGED, and the new one here"
     )
+
+
+def test_the_changelog_has_a_section_for_the_version_that_is_running():
+    sections = re.findall(r"^## (\d+\.\d+\.\d+)\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert sections[0] == __version__
+    assert sections == sorted(sections, key=lambda version: [*map(int, version.split("."))], reverse=True)
+
+
+def test_the_documentation_names_the_stores_versions():
+    text = (ROOT / "docs" / "upgrading.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith(("| `", "| BigQuery", "| Firestore"))]
+    newest = {
+        row.split("|")[1].strip(): re.findall(r"(\d+):", row.split("|")[3]) for row in rows if "1:" in row
+    }
+    assert newest["`warehouse.duckdb`"][-1] == str(WAREHOUSE_SCHEMA_VERSION)
+    assert newest["`state.sqlite`"][-1] == str(STATE_SCHEMA_VERSION)
+    assert newest["Firestore"][-1] == str(DOCUMENTS_VERSION)

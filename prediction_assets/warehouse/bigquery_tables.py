@@ -19,6 +19,7 @@ from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs
 from prediction_assets.warehouse.bigquery_scripts import add_column
 from prediction_assets.warehouse.tables import (
     PREDICTIONS,
+    RECEIPTS,
     TABLES,
     WAREHOUSE_SCHEMA_VERSION,
     Column,
@@ -100,28 +101,30 @@ class BigQueryTables:
 
     @property
     def _name(self) -> str:
-        reference = self._jobs.dataset(PREDICTIONS.dataset)
-        return f"BigQuery dataset {reference.project}.{reference.dataset_id}"
+        return f"BigQuery, labelled on {'.'.join(self._jobs.relation(RECEIPTS.dataset, RECEIPTS.name))}"
 
-    def _recorded(self) -> bigquery.Dataset | None:
-        """Return the dataset whose label says the version, None when it isn't there."""
+    def _recorded(self) -> bigquery.Table | None:
+        """Return the table whose label says the version, None when it isn't there.
+
+        A table's label and not the dataset's, which only an owner may change.
+        """
         try:
-            return self._jobs.client.get_dataset(
-                self._jobs.dataset(PREDICTIONS.dataset), retry=self._jobs.retry
+            return self._jobs.client.get_table(
+                self._jobs.dataset(RECEIPTS.dataset).table(RECEIPTS.name), retry=self._jobs.retry
             )
         except exceptions.NotFound:
             return None
 
-    def _refuse_later_version(self, holder: bigquery.Dataset | None) -> None:
+    def _refuse_later_version(self, holder: bigquery.Table | None) -> None:
         if holder is not None:
             require_known(self._name, _version(holder), WAREHOUSE_SCHEMA_VERSION)
 
     def _record_version(self) -> None:
-        """Label the dataset; a later version's label that came in between stands, and is refused next time."""
+        """Label the table; a later version's label that came in between stands, and is refused next time."""
         holder = self._recorded()
         if holder is not None and (_version(holder) or 0) < WAREHOUSE_SCHEMA_VERSION:
             holder.labels = {**holder.labels, _VERSION_LABEL: str(WAREHOUSE_SCHEMA_VERSION)}
-            self._jobs.client.update_dataset(holder, ["labels"], retry=self._jobs.retry)
+            self._jobs.client.update_table(holder, ["labels"], retry=self._jobs.retry)
 
     def ready(self) -> None:
         """Set up before the first use; free afterwards."""
@@ -181,7 +184,7 @@ class BigQueryTables:
         return made
 
 
-def _version(holder: bigquery.Dataset) -> int | None:
+def _version(holder: bigquery.Table) -> int | None:
     label = holder.labels.get(_VERSION_LABEL, "")
     return int(label) if label.isdecimal() else None
 

@@ -501,9 +501,9 @@ def test_the_warehouse_records_its_version_and_refuses_a_later_one_before_it_tou
     assert open_bigquery().schema().is_there is False
     open_bigquery().set_up()
     assert open_bigquery().schema().is_current
-    holder = bigquery_client.get_dataset("t_predictions")
+    holder = bigquery_client.get_table("t_predictions.consolidation_receipts")
     holder.labels = {**holder.labels, "schema_version": str(WAREHOUSE_SCHEMA_VERSION + 1)}
-    bigquery_client.update_dataset(holder, ["labels"])
+    bigquery_client.update_table(holder, ["labels"])
     bigquery_client.delete_table("t_facts.injury_reports")
     for use in (
         open_bigquery().set_up,
@@ -521,9 +521,9 @@ def test_an_earlier_warehouse_is_migrated_and_loses_no_row(open_bigquery, bigque
     warehouse = open_bigquery()
     merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
     (receipt,) = warehouse.receipts(SLATE)
-    holder = bigquery_client.get_dataset("t_predictions")
+    holder = bigquery_client.get_table("t_predictions.consolidation_receipts")
     holder.labels = {**holder.labels, "schema_version": None}
-    bigquery_client.update_dataset(holder, ["labels"])
+    bigquery_client.update_table(holder, ["labels"])
     if lost == "table":
         bigquery_client.delete_table("t_predictions.prediction_grades")
     if lost == "column":
