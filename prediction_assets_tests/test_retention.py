@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -16,6 +17,7 @@ from prediction_assets.consolidation import plan
 from prediction_assets.dead_letters.port import Closing, letters_of
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import BadInput
+from prediction_assets.pruning.job import KINDS, prune_slices
 from prediction_assets.pruning.kinds import History
 from prediction_assets.pruning.receipts import prune_receipts, prune_superseded_rows, unneeded
 from prediction_assets.pruning.records import (
@@ -145,22 +147,32 @@ def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(h
     assert [alert.incident.key for alert in history.alerts.unsettled()] == ["z:3"]
 
 
+def merged(history: History, n: int, lines: dict[str, float]) -> Receipt:
+    """Stage the one expected player, consolidate, and clean up."""
+    part = history.warehouse.parts.write(SLATE, player(1).slug, rows_of(player(1), lines))
+    history.state.record([staged(part, n)])
+    progress = history.state.progress(SLATE)
+    assert progress is not None
+    made = history.warehouse.merge(plan(progress, history.warehouse.receipts(SLATE)))
+    history.state.mirror_receipt(made)
+    history.warehouse.parts.drop(SLATE, player(1).slug, part.part_id)
+    return made
+
+
+def three_consolidations(history: History) -> list[Receipt]:
+    """Return the receipts of a slate whose first lines moved, and that was then run again."""
+    history.state.open(batch(1))
+    return [
+        merged(history, 1, {"24.5": 20.0, "25.5": 20.0}),
+        *(merged(history, n, {"26.5": 20.0}) for n in (2, 3)),
+    ]
+
+
 @pytest.mark.slow
 def test_a_finished_slate_still_rests_after_everything_that_may_go_is_gone(history):
-    def merge(n: int, lines: dict[str, float]) -> Receipt:
-        part = history.warehouse.parts.write(SLATE, player(1).slug, rows_of(player(1), lines))
-        history.state.record([staged(part, n)])
-        progress = history.state.progress(SLATE)
-        assert progress is not None
-        made = history.warehouse.merge(plan(progress, history.warehouse.receipts(SLATE)))
-        history.state.mirror_receipt(made)
-        history.warehouse.parts.drop(SLATE, player(1).slug, part.part_id)
-        return made
-
-    history.state.open(batch(1))
-    merge(1, {"24.5": 20.0, "25.5": 20.0})
-    second = merge(2, {"26.5": 20.0})
-    newest = merge(3, {"26.5": 20.0})  # nothing new: the row still names the second receipt
+    _, second, newest = three_consolidations(
+        history
+    )  # the row in force names the second: the third changed nothing
     after = later(history)
     assert prune_superseded_rows(history, 400, False).removed == 0
     assert prune_receipts(history, 400, False).removed == 0
@@ -169,12 +181,58 @@ def test_a_finished_slate_still_rests_after_everything_that_may_go_is_gone(histo
     assert prune_receipts(after, 400, True).removed == 1
     assert prune_receipts(after, 400, False).removed == 1
     assert prune_superseded_rows(after, 400, False).removed == prune_receipts(after, 400, False).removed == 0
-    assert [r.receipt_id for r in history.warehouse.receipts(SLATE)] == [second.receipt_id, newest.receipt_id]
+    assert history.warehouse.receipts(SLATE) == (second, newest)
     progress = history.state.progress(SLATE)
     assert progress is not None
     work = plan(progress, history.warehouse.receipts(SLATE))
     assert (work.receipt_id, work.parts) == (newest.receipt_id, ())
     assert history.warehouse.merge(work) == newest
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.slow
+def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, monkeypatch):
+    _, second, newest = three_consolidations(history)
+    history.letters.add([failure("a"), failure("open")])
+    history.letters.close(SLATE, ["a"], Closing.REPLAYED)
+    for revision in (1, 2):
+        history.outbox.enqueue(entry(revision))
+        history.outbox.mark_published(entry(revision).event_id, "m", NOW)
+    made = Incident("x:1", Severity.ERROR, "a fact", "http://ui", "do this", slate=SLATE)
+    for change in (opened(made, NOW), recovered(NOW), told(Notice.RECOVERED, NOW)):
+        history.alerts.change("x:1", change)
+    history.warehouse.snapshots.write(SLATE, pa.table({"player_id": [1]}), pa.table({"player_id": [1]}))
+    keep_days = {kind.setting: 400 for kind in KINDS}
+    killed = 0
+    for store, name in (  # in the order of KINDS: what comes before it is gone by then
+        (history.warehouse.snapshots, "drop"), (history.warehouse, "drop_superseded"),
+        (history.warehouse, "drop_receipts"), (history.outbox, "drop_delivered"),
+        (history.letters, "drop_closed"), (history.alerts, "drop_settled"),
+    ):  # fmt: skip
+        really = getattr(type(store), name)
+
+        def and_die(self: object, *arguments: object, really: Any = really) -> None:
+            nonlocal killed
+            really(self, *arguments)
+            killed += 1
+            raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(store), name, and_die)
+            with pytest.raises(Killed):
+                list(prune_slices(later(history), keep_days, dry_run=False))
+    assert killed == 6
+    assert [(kind.name, done.removed) for kind, done in prune_slices(later(history), keep_days, dry_run=False)] == [
+        (kind.name, 0) for kind in KINDS
+    ]  # fmt: skip
+    assert history.warehouse.receipts(SLATE) == (second, newest)
+    assert [letter.player_slug for letter in history.letters.letters(include_closed=True)] == ["open"]
+    assert [event.message["revision"] for event in history.outbox.entries()] == [2]
+    assert list(history.alerts.since(NOW - timedelta(days=1))) == []
+    assert list(history.warehouse.snapshots.stored()) == []
 
 
 @pytest.mark.slow
@@ -238,9 +296,6 @@ def test_runs_that_ended_long_ago_go_with_their_events_and_logs_and_those_in_pro
     monkeypatch.setattr("prediction_assets.pruning.runs.RUNS_PER_SLICE", 2)
     assert (prune_runs(after, 400, True).removed, prune_runs(after, 400, True).left) == (2, 1)
     assert len(instance.get_runs()) == 4
-
-    class Killed(BaseException):
-        """The process is gone."""
 
     def killed(_self: object, _run_id: str) -> None:
         raise Killed

@@ -60,7 +60,7 @@ def migrate(dry_run: DryRunOption = False) -> None:
         _tell(store.schema() if dry_run else store.migrate(), dry_run=dry_run)
     if settings.profile == "local":
         _migrate_instance_config(settings, dry_run=dry_run)
-        _look_at_dagsters_storage(settings)
+    _look_at_dagsters_storage(settings)
 
 
 def _tell(found: StoreSchema, *, dry_run: bool) -> None:
