@@ -19,15 +19,16 @@ RUN python -m pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
 FROM ${PYTHON_IMAGE}
 RUN groupadd --gid 10001 app \
     && useradd --uid 10001 --gid app --no-create-home --home-dir /var/lib/prediction-assets --shell /usr/sbin/nologin app \
-    && install --directory --owner app --group app /opt/dagster /opt/dagster/storage /var/lib/prediction-assets
+    && install --directory --owner app --group app /opt/dagster/dagster_home /opt/dagster/dagster_home/storage \
+        /var/lib/prediction-assets
 COPY --from=build /opt/venv /opt/venv
-COPY deploy/dagster.yaml deploy/workspace.yaml /opt/dagster/
+COPY deploy/dagster.yaml deploy/workspace.yaml /opt/dagster/dagster_home/
 ENV PATH=/opt/venv/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
-    DAGSTER_HOME=/opt/dagster \
+    DAGSTER_HOME=/opt/dagster/dagster_home \
     PREDICTION_ASSETS_HOME=/var/lib/prediction-assets \
     PREDICTION_ASSETS_LOG_FORMAT=json
-WORKDIR /opt/dagster
+WORKDIR /opt/dagster/dagster_home
 USER 10001:10001
 EXPOSE 4000
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 \

@@ -191,7 +191,8 @@ class Deployment:
         until(self._has_jobs, f"jobs at {self.address}; see {self.folder}")
 
     def _has_jobs(self) -> bool:
-        query = "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus locationOrLoadError { __typename } } } } }"
+        entry = "locationEntries { locationOrLoadError { __typename } }"
+        query = f"{{ workspaceOrError {{ ... on Workspace {{ {entry} }} }} }}"
         try:
             entries = self.ask(query)["workspaceOrError"]["locationEntries"]
         except NoAnswer:

@@ -162,8 +162,7 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, staging_run_s
         "PREDICTION_ASSETS_DEADLINE_MINUTES": "240",
     }
     with deployment(folder, settings) as made, _store(made) as run:
-        facts = {"simulated_players": players}
-        run.ingest(dict.fromkeys(("game_logs", "schedule", "prop_lines"), facts))
+        run.ingest(_facts(players))
         calendar = _calendar(run, players)
         soaked = _Soak(made, run, random.Random(seed), calendar)
         start_all(made)
@@ -228,6 +227,10 @@ def _files(folder: Path) -> list[Path]:
     return [each for each in folder.rglob("*") if each.is_file()] if folder.exists() else []
 
 
+def _facts(players: int) -> dict[str, dict[str, object]]:
+    return {name: {"simulated_players": players} for name in ("game_logs", "schedule", "prop_lines")}
+
+
 def _calendar(run: SlateRun, players: int) -> list[str]:
     first = simulated_slate(players)
     days = run.warehouse.query(sql.SLATES_FROM, {"slate": first, "league": f"simulated-{players}"})
@@ -258,7 +261,7 @@ def _undisturbed(home: Path, slates: list[str], players: int) -> dict[str, list[
     settings: Settings = load_settings(home=home)
     with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
-        run.ingest(dict.fromkeys(("game_logs", "schedule", "prop_lines"), {"simulated_players": players}))
+        run.ingest(_facts(players))
         for slate in slates:
             run.whole(slate)
         return {slate: run.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
