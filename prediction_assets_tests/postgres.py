@@ -67,6 +67,9 @@ def postgres_server(folder: Path, address: str = "127.0.0.1") -> Iterator[dict[s
     hidden = {**quiet, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     make = [programs / "initdb", "-D", data, "-U", "dagster", "-A", "scram-sha-256", f"--pwfile={password}"]
     subprocess.run([*prefix, *make, "--no-sync"], **hidden)
+    if address != "127.0.0.1":
+        with (data / "pg_hba.conf").open("a", encoding="utf-8") as access:
+            access.write("host all all all scram-sha-256\n")
     port = _start([*prefix, str(programs / "pg_ctl"), "-D", str(data)], data, address, hidden)
     try:
         yield {

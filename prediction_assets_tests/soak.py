@@ -28,7 +28,8 @@ import dagster as dg
 
 from prediction_assets.instance import open_instance
 from prediction_assets.keys import slate_key
-from prediction_assets.settings import Settings, load_settings
+from prediction_assets.logs import configure_logging
+from prediction_assets.settings import LogSettings, load_settings
 from prediction_assets.simulation.league import simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse import sql
@@ -144,12 +145,12 @@ class _Soak:
         )
 
 
-def soak(folder: Path, seconds: float, *, seed: int, players: int, staging_run_size: int = 20) -> SoakResult:
+def soak(folder: Path, seconds: float, *, seed: int, players: int, staging_run_size: int = 40) -> SoakResult:
     """Run a deployment of the local profile, disturb it for so long, let it finish, and judge it.
 
     Args:
         folder: an empty folder.
-        players: expected players of the simulated league's first slate; the others have about as many.
+        players: expected players of the simulated league's first slate; its other slates have more.
 
     Raises:
         TimeoutError: the slates didn't become complete within 40 minutes after the last kill.
@@ -258,7 +259,7 @@ def _store(made: Deployment) -> Iterator[SlateRun]:
 
 def _undisturbed(home: Path, slates: list[str], players: int) -> dict[str, list[dict[str, Any]]]:
     """Return the same slates' rows from one process that nobody disturbs."""
-    settings: Settings = load_settings(home=home)
+    settings = load_settings(home=home)
     with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
         run.ingest(_facts(players))
@@ -286,6 +287,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="repeats the victims and pauses of a report")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
+    configure_logging(LogSettings(log_level="WARNING"))
     print(f"seed {seed}", flush=True)  # noqa: T201
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
