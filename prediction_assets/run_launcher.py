@@ -29,7 +29,7 @@ class WatchedRunLauncher(DefaultRunLauncher):
         A code server that doesn't answer is no sign that the worker is gone: it counts as running, and is asked
         again. Run monitoring fails whatever is neither running nor done.
         """
-        client = self._get_grpc_client_for_termination(run.run_id)
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
         if client is None:  # finished by now, or launched by something else
             return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server isn't known")
         try:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import yaml
 
 from prediction_assets_tests.emulators import free_port
@@ -240,6 +241,27 @@ class Deployment:
         """
         query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
         return str(self.ask(query, id=run_id)["runOrError"]["status"])
+
+    def runs_in_flight(self) -> bool:
+        """Return whether a run isn't finished, as far as Dagster knows; True when the webserver is down."""
+        states = "[QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]"
+        query = f"{{ runsOrError(filter: {{statuses: {states}}}) {{ ... on Runs {{ results {{ id }} }} }} }}"
+        try:
+            return bool(self.ask(query)["runsOrError"]["results"])
+        except NoAnswer:
+            return True
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        """Open the deployment's Dagster instance in this process."""
+        kept = dict(os.environ)
+        os.environ.update(self.environment)
+        try:
+            with dg.DagsterInstance.from_config(str(self.dagster_home)) as opened:
+                yield opened
+        finally:
+            os.environ.clear()
+            os.environ.update(kept)
 
     def stop(self) -> None:
         """End every process of the deployment but PostgreSQL."""

@@ -171,17 +171,17 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, staging_run_s
 
         def is_over() -> bool:
             soaked.look_after()
-            return not soaked.unfinished()
+            return not soaked.unfinished() and not made.runs_in_flight()
 
         soaked.calendar = soaked.calendar[: len(soaked.asked)]  # nothing more is asked for
-        until(is_over, f"slates {', '.join(soaked.unfinished())}; see {folder}", _PATIENCE_SECONDS, 1.0)
-        with _instance(made) as instance:
+        until(is_over, f"slates {', '.join(soaked.asked)}, all complete", _PATIENCE_SECONDS, 1.0)
+        with made.instance() as instance:
             runs = Counter(each.status.value for each in instance.get_runs())
             runs["of them retries by Dagster"] = sum(bool(r.parent_run_id) for r in instance.get_runs())
         slates = list(soaked.asked)
         found = {slate: run.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
         problems = [f"slate {slate}: {p}" for slate in slates for p in judge(run, slate, found[slate])]
-        problems += [f"staging holds {p.name}" for p in _files(made.home / "staging")]
+        problems += [f"staging holds {p.name}" for p in _files(made.home / "staging") if p.name != ".lock"]
         problems += _messages(made.home / "outbox", slates)
     undisturbed = _undisturbed(folder / "undisturbed", slates, players)
     problems += [
@@ -236,18 +236,6 @@ def _calendar(run: SlateRun, players: int) -> list[str]:
     first = simulated_slate(players)
     days = run.warehouse.query(sql.SLATES_FROM, {"slate": first, "league": f"simulated-{players}"})
     return [slate_key(day) for day in days["game_date"].to_pylist()]
-
-
-@contextmanager
-def _instance(made: Deployment) -> Iterator[dg.DagsterInstance]:
-    kept = dict(os.environ)
-    os.environ.update(made.environment)
-    try:
-        with dg.DagsterInstance.from_config(str(made.dagster_home)) as instance:
-            yield instance
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)
 
 
 @contextmanager

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+from dagster import DagsterRun, DagsterRunStatus
+from dagster._core.launcher import WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_slate
@@ -180,6 +183,25 @@ def test_the_search_for_secrets_finds_each_of_them():
         **{name.removeprefix("PREDICTION_ASSETS_").lower(): value for name, value in SECRETS.items()}
     )
     assert not RECOGNISED.search(repr(settings))
+
+
+def test_run_monitoring_is_told_that_a_worker_is_gone_only_by_a_code_server_that_answers(carried):
+    made = carried.made
+    here = {"host": made.environment["CODE_SERVER_HOST"], "port": int(made.environment["CODE_SERVER_PORT"])}
+    cases = [
+        ({GRPC_INFO_TAG: json.dumps(here)}, WorkerStatus.NOT_FOUND),
+        ({GRPC_INFO_TAG: json.dumps({**here, "port": 9})}, WorkerStatus.RUNNING),
+        ({}, WorkerStatus.RUNNING),
+    ]
+    with made.instance() as instance:
+        assert instance.run_launcher.supports_check_run_worker_health
+        for tags, expected in cases:
+            run = DagsterRun("roster", status=DagsterRunStatus.STARTED, tags=tags)
+            instance.add_run(run)
+            try:
+                assert instance.run_launcher.check_run_worker_health(run).status is expected
+            finally:
+                instance.delete_run(run.run_id)
 
 
 def test_everything_listens_on_this_machine_only(carried):
