@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -164,6 +165,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     configure_logging(LogSettings(log_level="WARNING"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing outlives it
     with tempfile.TemporaryDirectory(prefix="scale-out-") as folder:
         for line in scale_out(
             Path(folder),

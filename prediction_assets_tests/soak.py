@@ -43,10 +43,10 @@ AT_ONCE = 2
 """Unfinished slates that are asked for at the same time."""
 
 _WORKER, _HOST = "run worker", "worker host"
-_VICTIMS = {"daemon": 3, "code": 2, "webserver": 2, _WORKER: 6, _HOST: 1}
+_VICTIMS = {"daemon": 2, "code": 1, "webserver": 2, _WORKER: 6, _HOST: 1}
 """What is killed, and how often in comparison. The worker host is the code server and all runs at once."""
 
-_PAUSE_SECONDS = (4.0, 16.0)
+_PAUSE_SECONDS = (8.0, 32.0)
 _PATIENCE_SECONDS = 2400.0
 
 
@@ -276,6 +276,7 @@ def main() -> None:
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     configure_logging(LogSettings(log_level="WARNING"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing outlives it
     print(f"seed {seed}", flush=True)  # noqa: T201
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
