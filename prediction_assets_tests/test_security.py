@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from typing import Any
 
 import pytest
 import yaml
 
+from prediction_assets import cli
 from prediction_assets_tests.deployment import DEPLOY, PARTS, REPOSITORY, command, compose
+from prediction_assets_tests.emulators import free_port
 
 PAGES = [*sorted((REPOSITORY / "docs").glob("*.md")), DEPLOY / "cloud-run.md"]
 
@@ -28,6 +32,26 @@ def directives() -> list[str]:
     """Return the proxy's directives, comments left out."""
     lines = (DEPLOY / "proxy" / "nginx.conf").read_text("utf-8").splitlines()
     return [line.strip().rstrip(";{ ") for line in lines if line.strip() and not line.strip().startswith("#")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "host"),
+    [([], "127.0.0.1"), (["--host", "127.0.0.2"], "127.0.0.2")],
+    ids=["default", "asked for"],
+)
+def test_the_ui_listens_on_this_machine_unless_somebody_asks_for_more(
+    finished_home, monkeypatch, arguments, host
+):
+    became: list[list[str]] = []
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(finished_home))
+    monkeypatch.setenv("DAGSTER_HOME", "set back after this test")
+    monkeypatch.setattr(os, "execv", lambda program, words: became.append(words))
+    monkeypatch.setattr(sys, "argv", ["prediction-assets", "dev", "--port", str(free_port()), *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code in (0, None)
+    ((*_, flag, address, _, _),) = became
+    assert (flag, address) == ("-h", host)
 
 
 def test_the_proxy_lets_nobody_in_without_a_login():
