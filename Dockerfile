@@ -25,6 +25,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY deploy/dagster.yaml deploy/workspace.yaml /opt/dagster/dagster_home/
 ENV PATH=/opt/venv/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
+    DAGSTER_EVENT_BATCH_SIZE=500 \
     DAGSTER_HOME=/opt/dagster/dagster_home \
     PREDICTION_ASSETS_HOME=/var/lib/prediction-assets \
     PREDICTION_ASSETS_LOG_FORMAT=json

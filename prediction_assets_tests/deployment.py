@@ -67,6 +67,12 @@ def image_command() -> list[str]:
     return json.loads(found)  # type: ignore[no-any-return]
 
 
+def image_variable(name: str) -> str:
+    """Return the value of one of the image's environment variables."""
+    (found,) = re.findall(rf"\b{name}=(\S+)", DOCKERFILE.read_text("utf-8"))
+    return str(found)
+
+
 def command(part: str) -> list[str]:
     """Return the command of a service in ``deploy/compose.yaml``."""
     return list(compose()["services"][part].get("command") or image_command())
@@ -139,7 +145,11 @@ class Deployment:
 
     def variables(self, part: str) -> dict[str, str]:
         """Return a part's environment: the code server alone has the project's settings."""
-        own = {"DAGSTER_HOME": str(self.dagster_home), "PREDICTION_ASSETS_LOG_FORMAT": "json"}
+        own = {
+            name: image_variable(name)
+            for name in ("DAGSTER_EVENT_BATCH_SIZE", "PREDICTION_ASSETS_LOG_FORMAT")
+        }
+        own["DAGSTER_HOME"] = str(self.dagster_home)
         own["PYTHONPATH"] = str(REPOSITORY)
         if part == "code":
             own |= {"PREDICTION_ASSETS_HOME": str(self.home), **self.settings}
@@ -295,7 +305,7 @@ def deployment(
     (folder / "home").mkdir()
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copyfile(DEPLOY / name, dagster_home / name)
-    with postgres_server(folder / "postgres", instance_host) as variables:
+    with postgres_server(instance_host) as variables:
         address = {"CODE_SERVER_HOST": code_host, "CODE_SERVER_PORT": str(free_port())}
         made = Deployment(folder, {**variables, **address}, dict(settings), free_port(), code_prefix or [])
         try:

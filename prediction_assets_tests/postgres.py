@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,21 +44,27 @@ def reason_to_skip() -> str | None:
 
 
 @contextmanager
-def postgres_server(folder: Path, address: str = "127.0.0.1") -> Iterator[dict[str, str]]:
+def postgres_server(address: str = "127.0.0.1") -> Iterator[dict[str, str]]:
     """Run a server with an empty database and yield the variables that ``deploy/dagster.yaml`` reads.
 
+    PostgreSQL refuses to run as root, so root's server runs as the user ``postgres``. Its data are in a folder of
+    their own: pytest closes the one that holds its temporary folders to other users, whenever it starts.
+
     Args:
-        folder: an empty folder for its data; PostgreSQL refuses to run as root, so root's server runs as
-            the user ``postgres``.
         address: where it listens.
 
     Raises:
         PostgresMissing: it isn't installed.
     """
-    programs, data = _programs(), folder / "data"
+    programs = _programs()
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        yield from _serve(programs, Path(folder), address)
+
+
+def _serve(programs: Path, folder: Path, address: str) -> Iterator[dict[str, str]]:
     prefix = ["runuser", "-u", "postgres", "--"] if getpass.getuser() == "root" else []
-    data.mkdir(parents=True)
-    password = folder / "password"
+    data, password = folder / "data", folder / "password"
+    data.mkdir()
     password.write_text(secrets.token_hex(16), "utf-8")
     if prefix:
         shutil.chown(data, "postgres")

@@ -22,7 +22,7 @@ from pathlib import Path
 import dagster as dg
 
 from prediction_assets.logs import configure_logging
-from prediction_assets.settings import LogSettings, load_settings
+from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets.simulation.league import simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.deployment import Deployment, deployment, start_all, until
@@ -164,7 +164,8 @@ def main() -> None:
         "--namespace", action="store_true", help="put code server and run workers on a host of their own"
     )
     options = parser.parse_args()
-    configure_logging(LogSettings(log_level="WARNING"))
+    os.environ.setdefault("PREDICTION_ASSETS_LOG_LEVEL", "WARNING")
+    configure_logging(load_log_settings())
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing outlives it
     with tempfile.TemporaryDirectory(prefix="scale-out-") as folder:
         for line in scale_out(

@@ -29,7 +29,7 @@ import dagster as dg
 from prediction_assets.instance import open_instance
 from prediction_assets.keys import slate_key
 from prediction_assets.logs import configure_logging
-from prediction_assets.settings import LogSettings, load_settings
+from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets.simulation.league import simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse import sql
@@ -275,7 +275,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="repeats the victims and pauses of a report")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
-    configure_logging(LogSettings(log_level="WARNING"))
+    os.environ.setdefault("PREDICTION_ASSETS_LOG_LEVEL", "WARNING")
+    configure_logging(load_log_settings())
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing outlives it
     print(f"seed {seed}", flush=True)  # noqa: T201
     with ExitStack() as stack:

@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psycopg2
 import pytest
 import yaml
 from dagster._core.workspace.load_target import WorkspaceFileTarget
@@ -326,9 +328,40 @@ def test_every_option_of_a_deployed_command_is_one_that_its_program_knows(part, 
 
 @pytest.mark.slow
 @pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
+def test_an_event_on_postgresql_does_not_open_a_connection_of_its_own(tmp_path, monkeypatch):
+    with postgres_server() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        (tmp_path / "dagster.yaml").write_bytes(INSTANCES[1].read_bytes())
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            before = _sessions(variables)
+            for number in range(40):
+                instance.report_runless_asset_event(dg.AssetMaterialization("staged", partition=str(number)))
+            opened = _sessions(variables) - before
+            assert len(instance.get_materialized_partitions(dg.AssetKey("staged"))) == 40
+    assert opened < 10  # a connection for each of the three storages, and the two counts' own
+
+
+def _sessions(variables: dict[str, str]) -> int:
+    """Return how many connections the server has seen so far."""
+    connection = psycopg2.connect(
+        host=variables["DAGSTER_POSTGRES_HOST"],
+        port=variables["DAGSTER_POSTGRES_PORT"],
+        user=variables["DAGSTER_POSTGRES_USER"],
+        password=variables["DAGSTER_POSTGRES_PASSWORD"],
+        dbname=variables["DAGSTER_POSTGRES_DB"],
+    )
+    with closing(connection), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT sum(sessions) FROM pg_stat_database")
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
 def test_a_slate_runs_on_the_postgresql_instance_in_several_staging_runs(tmp_path, monkeypatch):
     settings = load_settings(home=tmp_path / "home", staging_run_size=3)
-    with postgres_server(tmp_path / "postgres") as variables:
+    with postgres_server() as variables:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         (tmp_path / "dagster").mkdir()
