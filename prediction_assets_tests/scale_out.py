@@ -28,7 +28,7 @@ from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.deployment import Deployment, deployment, start_all, until
 
 HOST, WORKERS = "10.203.0.1", "10.203.0.2"
-_NAMESPACE = "prediction-workers"
+_NAMESPACE = f"workers-{os.getpid()}"
 _HOURS = 3
 
 
@@ -47,8 +47,8 @@ def worker_host() -> Iterator[list[str]]:
         NoNamespaces: it can't be made here.
     """
     inside = ["ip", "netns", "exec", _NAMESPACE]
+    _do("ip", "netns", "add", _NAMESPACE)
     steps = [
-        ["ip", "netns", "add", _NAMESPACE],
         ["ip", "link", "add", "pa-host", "type", "veth", "peer", "name", "pa-workers", "netns", _NAMESPACE],
         ["ip", "address", "add", f"{HOST}/30", "dev", "pa-host"],
         ["ip", "link", "set", "pa-host", "up"],
@@ -58,13 +58,17 @@ def worker_host() -> Iterator[list[str]]:
     ]
     try:
         for step in steps:
-            try:
-                subprocess.run(step, check=True, capture_output=True, text=True)
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise NoNamespaces(f"{' '.join(step)}: {getattr(error, 'stderr', '') or error}") from error
+            _do(*step)
         yield inside
     finally:
         subprocess.run(["ip", "netns", "delete", _NAMESPACE], check=False, capture_output=True)
+
+
+def _do(*step: str) -> None:
+    try:
+        subprocess.run(step, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NoNamespaces(f"{' '.join(step)}: {getattr(error, 'stderr', '') or error}") from error
 
 
 @contextmanager
