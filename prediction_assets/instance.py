@@ -20,16 +20,22 @@ from prediction_assets.instance_config import packaged_text, renew
 from prediction_assets.logs import configure_logging
 from prediction_assets.settings import Settings, load_log_settings
 
+_POSTGRES = {"statement_timeout": 300_000, "pool_recycle": 3600, "max_overflow": 20}
+"""Milliseconds that a statement may take, seconds that a connection may live, connections at once beyond the first."""
+
 
 class LoggedInstance(dg.DagsterInstance):
-    """A Dagster instance in whose process logging is configured: also the daemon's and the UI's.
+    """A Dagster instance in whose process logging is configured, and whose connections to PostgreSQL stay open.
 
-    What ``dagster.yaml`` names as ``instance_class``.
+    What ``dagster.yaml`` names as ``instance_class``: also the daemon's and the UI's process has it. Dagster keeps
+    connections open in its webserver only; elsewhere each event of each player would open two. SQLite knows
+    nothing of it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         configure_logging(load_log_settings())
         super().__init__(*args, **kwargs)
+        self.optimize_for_webserver(**_POSTGRES)
 
     @classmethod
     def config_schema(cls) -> UserConfigSchema:
