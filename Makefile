@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
 
-.PHONY: help run dev test test-fast fuzz faults lint format lock bench pictures api-docs emulators clean
+.PHONY: help run dev test test-fast fuzz faults soak scale-out lint format lock audit bench pictures api-docs emulators clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,12 +40,24 @@ lock: $(VENV)/.dev  ## renew the locked versions within the ranges of pyproject.
 	$(BIN)/python -m pip install --quiet uv
 	$(LOCK) --all-extras -o requirements-dev.txt
 	$(LOCK) -c requirements-dev.txt -o requirements.txt
+	$(LOCK) deploy/requirements.in --extra postgres -c requirements-dev.txt -o deploy/requirements.txt
+	echo 'setuptools>=77' | $(subst pyproject.toml,-,$(LOCK)) --no-annotate -o deploy/build-requirements.txt
+
+audit: $(VENV)/.dev  ## ask for known vulnerabilities of every locked version of the image; needs PyPI's advisories
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement deploy/requirements.txt
 
 bench: $(VENV)/.dev  ## measure beside plain DuckDB, minutes; more with `make bench BENCH="--help"`
 	$(BIN)/python -m benchmarks $(BENCH)
 
 faults: $(VENV)/.dev  ## a slate stopped at every durable step, in every way, on both profiles: the matrix
 	$(BIN)/python -m prediction_assets_tests.fault_matrix
+
+soak: $(VENV)/.dev  ## a deployment whose processes are killed for ten minutes; needs PostgreSQL's programs
+	$(BIN)/python -m prediction_assets_tests.soak $(SOAK)
+
+scale-out: $(VENV)/.dev  ## 5,000 players on four run workers; more with `make scale-out SCALE="--help"`
+	$(BIN)/python -m prediction_assets_tests.scale_out $(SCALE)
 
 pictures: $(VENV)/.dev  ## renew docs/images with a real browser; needs chromium
 	$(BIN)/python -m pytest prediction_assets_tests/test_browser.py --pictures docs/images

@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
 from benchmarks.environments import ROOT
@@ -24,6 +25,9 @@ FILES = {
     "schedule": "schedule_2023_25.csv",
     "prop_lines": "prop_lines_2024_25.csv.gz",
 }
+MODEL_AGE = timedelta(days=28)
+"""How old the model gets before the backfill trains the next one, which counts as that slate's time."""
+
 GAME_DAYS = """
     SELECT DISTINCT game_date FROM facts.schedule
     WHERE game_date BETWEEN DATE '2024-10-22' AND DATE '2025-04-30' ORDER BY game_date"""
@@ -40,8 +44,12 @@ def main(folder: Path, slates: int) -> None:
         runner.ingest({name: {"path": str(DATA / file)} for name, file in FILES.items()})
         days = runner.warehouse.query(GAME_DAYS)["game_date"].to_pylist()
         step = max(1, len(days) // slates)
+        trained = date.min
         for day in days[::step][:slates]:
             started = time.perf_counter()
+            if day - trained >= MODEL_AGE:
+                runner.train(cutoff=day.isoformat())
+                trained = day
             result = runner.whole(day.isoformat())
             seconds.append(time.perf_counter() - started)
             assert result.receipt is not None

@@ -28,7 +28,7 @@ from prediction_assets.health.asset_check import morning_check
 from prediction_assets.jobs import JOBS
 from prediction_assets.logs import configure_logging
 from prediction_assets.profiles import build_resources
-from prediction_assets.pruning import prune_job
+from prediction_assets.pruning.job import prune_job
 from prediction_assets.schedules import daily_morning_check, daily_prune, daily_roster, weekly_training
 from prediction_assets.sensors.automation import build_sensors
 from prediction_assets.sensors.gaps import gap_sensor

@@ -8,7 +8,7 @@ service to look at. Batch state and the outbox both go through here; each brings
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ _RETRIED = (
     exceptions.ResourceExhausted,
     exceptions.ServiceUnavailable,
 )
+_DELETED_PER_COMMIT = 250
 _CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition)
 
 _logger = logging.getLogger(__name__)
@@ -60,6 +61,14 @@ class FirestoreCalls:
     def until_uncontended(self) -> Retry:
         """A retry around read, decide, write-if-unchanged: once more when somebody else was first."""
         return self._retry(*_CONFLICTS)
+
+    def delete(self, documents: Sequence[firestore.DocumentReference]) -> None:
+        """Delete documents in groups; should one fail, those before it are gone, and deleting all again is right."""
+        for start in range(0, len(documents), _DELETED_PER_COMMIT):
+            writes = self.client.batch()
+            for document in documents[start : start + _DELETED_PER_COMMIT]:
+                writes.delete(document)
+            writes.commit(**self.arguments)
 
     def _retry(self, *errors: type[Exception]) -> Retry:
         return Retry(

@@ -21,6 +21,7 @@ from prediction_assets.alerts.firestore import FirestoreAlertStore
 from prediction_assets.batch_state.firestore import FirestoreBatchState
 from prediction_assets.dead_letters.firestore import FirestoreDeadLetters
 from prediction_assets.errors import BadInput
+from prediction_assets.firestore_schema import FirestoreDocuments
 from prediction_assets.messaging.firestore import FirestoreOutbox
 from prediction_assets.messaging.pubsub import PubSubPublisher, PubSubSetUp, publisher_client, set_up
 from prediction_assets.resources import (
@@ -29,6 +30,7 @@ from prediction_assets.resources import (
     MessagingResource,
     WarehouseResource,
 )
+from prediction_assets.schema_versions import VersionedStore
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 
@@ -65,11 +67,24 @@ def _clear_credentials_errors() -> Iterator[None]:
         ) from error
 
 
+def _firestore(project: str, database: str, schema_collection: str) -> firestore.Client:
+    """Return a client of documents that this version of the code may read and write.
+
+    Raises:
+        SchemaTooNew: a later version wrote them.
+    """
+    with _clear_credentials_errors():
+        client = firestore.Client(project=project, database=database)
+    FirestoreDocuments(client, schema_collection).migrate()
+    return client
+
+
 class BigQueryWarehouseResource(WarehouseResource):
     """Facts, parts, features and predictions in BigQuery."""
 
     bigquery: BigQueryClientResource
     dataset_prefix: str = Field(description="put before every dataset's name")
+    snapshot_days: int = Field(description="days after which a feature snapshot expires; 0: never")
     lock_timeout_seconds: float = Field(
         description="how long a call that fails for a passing reason is tried"
     )
@@ -82,6 +97,7 @@ class BigQueryWarehouseResource(WarehouseResource):
                 client,
                 location=self.bigquery.location or "US",
                 dataset_prefix=self.dataset_prefix,
+                snapshot_days=self.snapshot_days or None,
                 retry_seconds=self.lock_timeout_seconds,
             )
 
@@ -93,11 +109,11 @@ class FirestoreBatchStateResource(BatchStateResource):
     database: str = Field(description="database in Native mode")
     collection: str = Field(description="collection of the batches, one document per slate")
     dead_letters_collection: str = Field(description="collection of the failures, one document per player")
+    schema_collection: str = Field(description="collection of the document that says the schema version")
 
     @cached_property
     def _client(self) -> firestore.Client:
-        with _clear_credentials_errors():
-            return firestore.Client(project=self.project, database=self.database)
+        return _firestore(self.project, self.database, self.schema_collection)
 
     @cached_property
     def port(self) -> FirestoreBatchState:
@@ -116,12 +132,12 @@ class FirestoreAlertsResource(AlertsResource):
     project: str = Field(description="project of the database")
     database: str = Field(description="database in Native mode")
     collection: str = Field(description="collection of the alerts")
+    schema_collection: str = Field(description="collection of the document that says the schema version")
 
     @cached_property
     def store(self) -> FirestoreAlertStore:
         """The alerts."""
-        with _clear_credentials_errors():
-            client = firestore.Client(project=self.project, database=self.database)
+        client = _firestore(self.project, self.database, self.schema_collection)
         return FirestoreAlertStore(client, self.collection)
 
 
@@ -131,6 +147,7 @@ class PubSubMessagingResource(MessagingResource):
     project: str = Field(description="project of the topic and of the outbox")
     database: str = Field(description="Firestore database of the outbox")
     collection: str = Field(description="collection of the outbox, one document per event")
+    schema_collection: str = Field(description="collection of the document that says the schema version")
     topic: str = Field(description="topic of the Phase 5 completions")
     subscription: str = Field(description="subscription that set-up creates for phase 6")
     dead_letter_topic: str = Field(description="where completions go that couldn't be handled")
@@ -138,8 +155,7 @@ class PubSubMessagingResource(MessagingResource):
     @cached_property
     def outbox(self) -> FirestoreOutbox:
         """The events that were decided, and which of them are delivered."""
-        with _clear_credentials_errors():
-            client = firestore.Client(project=self.project, database=self.database)
+        client = _firestore(self.project, self.database, self.schema_collection)
         return FirestoreOutbox(client, self.collection)
 
     @cached_property
@@ -165,29 +181,45 @@ class PubSubMessagingResource(MessagingResource):
 def gcp_resources(settings: Settings) -> dict[str, Any]:
     """Return the stores of the gcp profile."""
     project, prefix = settings.gcp_project or "", settings.firestore_collection_prefix
+    documents = {
+        "project": project,
+        "database": settings.firestore_database,
+        "schema_collection": f"{prefix}schema",
+    }
     return {
-        "warehouse": BigQueryWarehouseResource(
-            bigquery=BigQueryClientResource(
-                project=project, location=settings.bigquery_location, endpoint=settings.bigquery_endpoint
-            ),
-            dataset_prefix=settings.bigquery_dataset_prefix,
-            lock_timeout_seconds=settings.lock_timeout_seconds,
-        ),
+        "warehouse": _warehouse(settings),
         "batch_state": FirestoreBatchStateResource(
-            project=project,
-            database=settings.firestore_database,
+            **documents,
             collection=f"{prefix}batches",
             dead_letters_collection=f"{prefix}dead_letters",
         ),
-        "alerts": FirestoreAlertsResource(
-            project=project, database=settings.firestore_database, collection=f"{prefix}alerts"
-        ),
+        "alerts": FirestoreAlertsResource(**documents, collection=f"{prefix}alerts"),
         "messaging": PubSubMessagingResource(
-            project=project,
-            database=settings.firestore_database,
+            **documents,
             collection=f"{prefix}outbox",
             topic=settings.pubsub_topic,
             subscription=settings.pubsub_subscription,
             dead_letter_topic=settings.pubsub_dead_letter_topic,
         ),
     }
+
+
+def gcp_stores(settings: Settings) -> list[VersionedStore]:
+    """Return what of the gcp profile has a schema with a version."""
+    with _clear_credentials_errors():
+        client = firestore.Client(project=settings.gcp_project, database=settings.firestore_database)
+    collection = f"{settings.firestore_collection_prefix}schema"
+    return [_warehouse(settings).port, FirestoreDocuments(client, collection)]
+
+
+def _warehouse(settings: Settings) -> BigQueryWarehouseResource:
+    return BigQueryWarehouseResource(
+        bigquery=BigQueryClientResource(
+            project=settings.gcp_project or "",
+            location=settings.bigquery_location,
+            endpoint=settings.bigquery_endpoint,
+        ),
+        dataset_prefix=settings.bigquery_dataset_prefix,
+        snapshot_days=settings.keep_snapshots_days,
+        lock_timeout_seconds=settings.lock_timeout_seconds,
+    )

@@ -5,10 +5,8 @@ the code location.
 """
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +16,26 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 
 from prediction_assets.errors import BadInput
+from prediction_assets.instance_config import packaged_text, renew
 from prediction_assets.logs import configure_logging
 from prediction_assets.settings import Settings, load_log_settings
 
+_POSTGRES = {"statement_timeout": 300_000, "pool_recycle": 3600, "max_overflow": 20}
+"""Milliseconds that a statement may take, seconds that a connection may live, connections at once beyond the first."""
+
 
 class LoggedInstance(dg.DagsterInstance):
-    """A Dagster instance in whose process logging is configured: also the daemon's and the UI's.
+    """A Dagster instance in whose process logging is configured, and whose connections to PostgreSQL stay open.
 
-    What ``dagster.yaml`` names as ``instance_class``.
+    What ``dagster.yaml`` names as ``instance_class``: also the daemon's and the UI's process has it. Dagster keeps
+    connections open in its webserver only; elsewhere each event of each player would open two. SQLite knows
+    nothing of it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         configure_logging(load_log_settings())
         super().__init__(*args, **kwargs)
+        self.optimize_for_webserver(**_POSTGRES)
 
     @classmethod
     def config_schema(cls) -> UserConfigSchema:
@@ -57,10 +62,7 @@ def prepare_home(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         config = home / "dagster.yaml"
         if not config.exists():
-            with resources.as_file(resources.files(__package__).joinpath("dagster.yaml")) as packaged:
-                aside = home / f".dagster.yaml.{os.getpid()}"
-                shutil.copyfile(packaged, aside)
-                aside.replace(config)
+            renew(config, packaged_text())
     except OSError as error:
         raise BadInput(
             error.filename or home,
@@ -81,3 +83,18 @@ def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     """Open the home's Dagster instance, whatever ``DAGSTER_HOME`` says."""
     with dg.DagsterInstance.from_config(str(prepare_home(settings))) as instance:
         yield instance
+
+
+def outdated_storages(instance: dg.DagsterInstance) -> list[str]:
+    """Return which of Dagster's own storages have an older schema than the installed Dagster's."""
+    storages = {
+        "runs": instance.run_storage,
+        "event log": instance.event_log_storage,
+        "schedules": instance.schedule_storage,
+    }
+    behind = []
+    for name, storage in storages.items():
+        version = storage.alembic_version() if storage is not None else None
+        if version is not None and version[0] != version[1]:
+            behind.append(f"{name} ({version[0]}, current is {version[1]})")
+    return behind

@@ -15,7 +15,9 @@ from prediction_assets.resources import (
     MessagingResource,
     WarehouseResource,
 )
+from prediction_assets.schema_versions import VersionedStore
 from prediction_assets.settings import Settings
+from prediction_assets.state_file import StateFile
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 
@@ -96,15 +98,28 @@ class FileMessagingResource(MessagingResource):
 
 def local_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
     """Return the stores of the embedded profile."""
-    home, state = settings.home, str(settings.home / "state.sqlite")
+    state = str(_state_file(settings))
     return {
-        "warehouse": DuckDBWarehouseResource(
-            database=str(home / "warehouse.duckdb"),
-            staging=str(home / "staging"),
-            features=str(home / "features"),
-            lock_timeout_seconds=settings.lock_timeout_seconds,
-        ),
+        "warehouse": _warehouse(settings),
         "batch_state": SqliteBatchStateResource(file=state),
         "alerts": SqliteAlertsResource(file=state),
-        "messaging": FileMessagingResource(file=state, directory=str(home / "outbox")),
+        "messaging": FileMessagingResource(file=state, directory=str(settings.home / "outbox")),
     }
+
+
+def local_stores(settings: Settings) -> list[VersionedStore]:
+    """Return what of the embedded profile has a schema with a version."""
+    return [_warehouse(settings).port, StateFile(_state_file(settings))]
+
+
+def _state_file(settings: Settings) -> Path:
+    return settings.home / "state.sqlite"
+
+
+def _warehouse(settings: Settings) -> DuckDBWarehouseResource:
+    return DuckDBWarehouseResource(
+        database=str(settings.home / "warehouse.duckdb"),
+        staging=str(settings.home / "staging"),
+        features=str(settings.home / "features"),
+        lock_timeout_seconds=settings.lock_timeout_seconds,
+    )

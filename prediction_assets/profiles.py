@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from prediction_assets.resources import BasketballResource, LiveSourceResource, SettingsResource
+from prediction_assets.schema_versions import VersionedStore
 from prediction_assets.settings import Settings
 
 
@@ -29,3 +30,14 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
 def _shared(settings: Settings, resource: type[dg.ConfigurableResource]) -> dict[str, Any]:
     """Return the settings that a resource has a field of the same name for."""
     return settings.model_dump(mode="json", include=set(resource.model_fields) & set(Settings.model_fields))
+
+
+def versioned_stores(settings: Settings) -> list[VersionedStore]:
+    """Return what of the settings' profile has a schema with a version."""
+    if settings.profile == "gcp":
+        from prediction_assets.gcp_resources import gcp_stores
+
+        return gcp_stores(settings)
+    from prediction_assets.local_resources import local_stores
+
+    return local_stores(settings)

@@ -141,6 +141,13 @@ class SettingsResource(dg.ConfigurableResource):
     pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
     staging_threads: int = Field(description="parts written at the same time")
     keep_partitions_days: int = Field(description="days after a slate until its partition keys are pruned")
+    keep_snapshots_days: int = Field(description="days after a slate until its feature snapshots are pruned")
+    keep_superseded_days: int = Field(description="days until rows that went out of force are deleted")
+    keep_receipts_days: int = Field(description="days until receipts that nothing needs are deleted")
+    keep_events_days: int = Field(description="days until delivered events are deleted")
+    keep_letters_days: int = Field(description="days until closed dead letters are deleted")
+    keep_alerts_days: int = Field(description="days until settled alerts are deleted")
+    keep_runs_days: int = Field(description="days until ended runs are deleted with their events")
 
     def now(self) -> datetime:
         """Return the current time; a test replaces it."""

@@ -7,7 +7,7 @@ import dagster as dg
 
 from prediction_assets.jobs import SLATE_TAG, morning_check_job, roster_job, training_job
 from prediction_assets.keys import GAME_TIME_ZONE, slate_key
-from prediction_assets.pruning import prune_job
+from prediction_assets.pruning.job import prune_job
 from prediction_assets.settings import Settings
 
 PRUNE_CRON = "30 4 * * *"
@@ -22,7 +22,7 @@ def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=PRUNE_CRON,
         execution_timezone=settings.roster_time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every night: delete a slice of the partition keys of old slates.",
+        description="Every night: remove a slice of history that is older than it is kept, of each kind.",
     )
 
 

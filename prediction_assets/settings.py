@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prediction_assets.errors import BadInput
 
 _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
+_MERGES_COMPARED_DAYS = 60
+"""The morning check compares a MERGE with those of as many days before."""
 
 
 class LogSettings(BaseSettings):
@@ -129,7 +131,29 @@ class Settings(LogSettings):
         int, Field(ge=1, description="sensors look after batches that were opened within these days")
     ] = 3
     keep_partitions_days: Annotated[
-        int, Field(ge=2, description="days after a slate until its partition keys are pruned")
+        int, Field(ge=0, description="days after a slate until its partition keys are pruned; 0: never")
+    ] = 400
+    keep_snapshots_days: Annotated[
+        int, Field(ge=0, description="days after a slate until its feature snapshots are pruned; 0: never")
+    ] = 60
+    keep_superseded_days: Annotated[
+        int, Field(ge=0, description="days until rows that went out of force are deleted; 0: never")
+    ] = 400
+    keep_receipts_days: Annotated[
+        int, Field(ge=0, description="days until receipts that nothing needs any more are deleted; 0: never")
+    ] = 400
+    keep_events_days: Annotated[
+        int,
+        Field(ge=0, description="days until delivered events are deleted, but a slate's newest; 0: never"),
+    ] = 400
+    keep_letters_days: Annotated[
+        int, Field(ge=0, description="days until closed dead letters are deleted; 0: never")
+    ] = 400
+    keep_alerts_days: Annotated[
+        int, Field(ge=0, description="days until settled alerts are deleted; 0: never")
+    ] = 400
+    keep_runs_days: Annotated[
+        int, Field(ge=0, description="days until ended Dagster runs are deleted with their events; 0: never")
     ] = 400
     gap_interval_seconds: Annotated[
         int, Field(ge=1, description="seconds between two ticks of the gap sensor")
@@ -196,6 +220,25 @@ class Settings(LogSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         """Pin relative paths, so that a run in another working directory means the same file."""
         return None if path is None else path.expanduser().absolute()
+
+    @field_validator(
+        "keep_partitions_days",
+        "keep_snapshots_days",
+        "keep_superseded_days",
+        "keep_receipts_days",
+        "keep_events_days",
+        "keep_letters_days",
+        "keep_alerts_days",
+        "keep_runs_days",
+    )
+    @classmethod
+    def _kept_while_it_is_read(cls, days: int, info: ValidationInfo) -> int:
+        """Refuse to prune what sensors, alerts and the morning check still look at."""
+        read = info.data.get("sensor_lookback_days", 3)
+        least = max(_MERGES_COMPARED_DAYS if info.field_name == "keep_receipts_days" else 0, read + 1)
+        if 0 < days < least:
+            raise ValueError(f"what is younger than {least} days is still read; 0 keeps it for ever")
+        return days
 
     @field_validator("roster_time_zone")
     @classmethod

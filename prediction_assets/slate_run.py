@@ -35,7 +35,8 @@ from prediction_assets.jobs import (
 from prediction_assets.keys import GAME_TIME_ZONE, player_key
 from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges, registered_keys
-from prediction_assets.pruning import Slice, delete, next_slice
+from prediction_assets.pruning.job import KINDS, prune_slices
+from prediction_assets.pruning.kinds import History, Kind, Pruned
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Consolidation, Receipt, Warehouse
@@ -276,14 +277,15 @@ class SlateRun:
             raise BatchNotOpen(f"slate {slate}: no batch is open; open it with the roster first")
         return progress
 
-    def prune(self, *, dry_run: bool = False) -> Slice:
-        """Delete one slice of the partition keys of old slates and return it, or only return it."""
-        port, state = self.warehouse, self._resources["batch_state"].port
-        keep_days = self._settings.keep_partitions_days
-        chosen = next_slice(self._instance, port, state, self.now(), keep_days)
-        if not dry_run:
-            delete(self._instance, chosen)
-        return chosen
+    def prune(self, *, dry_run: bool = False) -> Iterator[tuple[Kind, Pruned | PredictionAssetsError]]:
+        """Remove one slice of each kind of history, or only say what would be; yield what came of each."""
+        state, messaging = self._resources["batch_state"], self._resources["messaging"]
+        history = History(
+            self._instance, self.warehouse, state.port, state.dead_letters, messaging.outbox,
+            self._resources["alerts"].store, self.now(),
+        )  # fmt: skip
+        keep_days = {kind.setting: getattr(self._settings, kind.setting) for kind in KINDS}
+        return prune_slices(history, keep_days, dry_run=dry_run)
 
     def whole(
         self,

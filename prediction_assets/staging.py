@@ -88,15 +88,16 @@ def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
 
 def _content_hashes(columns: list[Any]) -> list[str]:
     """Return what :func:`row_content_hash` returns for each row, with each distinct value encoded once."""
-    encoded = zip(*(_encoded(column.to_pylist()) for column in columns), strict=True)
+    encoded = zip(*map(_encoded, columns), strict=True)
     return [hashlib.sha256(f"[{','.join(row)}]".encode()).hexdigest() for row in encoded]
 
 
-def _encoded(values: list[Any]) -> list[str]:
+def _encoded(column: pa.Array | pa.ChunkedArray) -> list[str]:
     """Return each value as JSON; floats one by one, because 0.0 and -0.0 are equal and not the same text."""
-    if any(isinstance(value, float) for value in values):
+    values = column.to_pylist()
+    if pa.types.is_floating(column.type):
         return [
-            float.__repr__(value) if isinstance(value, float) and math.isfinite(value) else json.dumps(value)
+            repr(value) if value is not None and math.isfinite(value) else json.dumps(value)
             for value in values
         ]
     as_json = {value: json.dumps(value, default=str) for value in set(values)}

@@ -1,32 +1,37 @@
 """The embedded profile's state file: SQLite, opened the one safe way.
 
 WAL, so that readers and a writer don't block each other; a busy timeout, so that writers queue; short
-transactions on connections of their own, so that threads and processes share nothing. Batch state and the
-outbox both live in it; each brings its own tables.
+transactions on connections of their own, so that threads and processes share nothing. Opening it brings its
+schema up to date first; see :mod:`prediction_assets.state_schema`.
 """
 
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.schema_versions import SchemaTooNew, StoreSchema, require_known
+from prediction_assets.state_schema import STATE_SCHEMA_VERSION, STEPS
 
 _BUSY_TIMEOUT_SECONDS = 60.0
+_CREATED = re.compile(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)")
 
 
 class StateUnreadable(PredictionAssetsError):
     """The state store can't be opened or is damaged; nothing was changed."""
 
 
-def connect(path: Path, schema: str) -> sqlite3.Connection:
-    """Open a state file and create its tables; autocommit until a transaction is begun.
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a state file and bring its schema up to date; autocommit until a transaction is begun.
 
     Raises:
+        SchemaTooNew: a later version migrated it.
         StateUnreadable: not a database, damaged, or not permitted.
     """
     connection = None
@@ -37,10 +42,12 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
         _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.executescript(schema)
-    except (sqlite3.DatabaseError, OSError) as error:
+        _migrate(connection, path)
+    except (SchemaTooNew, sqlite3.DatabaseError, OSError) as error:
         if connection is not None:
             connection.close()
+        if isinstance(error, SchemaTooNew):
+            raise
         raise StateUnreadable(
             f"{path}: {error}; nothing was changed. See that the disk has room and this user may write there, "
             "or restore the file from a backup"
@@ -63,13 +70,14 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def transaction(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
+def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """Run one write transaction on a state file.
 
     Raises:
+        SchemaTooNew: a later version migrated it.
         StateUnreadable: not a database, damaged, or not permitted.
     """
-    connection = connect(path, schema)
+    connection = connect(path)
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -82,3 +90,61 @@ def transaction(path: Path, schema: str) -> Iterator[sqlite3.Connection]:
         raise StateUnreadable(f"{path}: {error}; this step was rolled back, run it again") from error
     finally:
         connection.close()
+
+
+class StateFile:
+    """The state file as a :class:`~prediction_assets.schema_versions.VersionedStore`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def schema(self) -> StoreSchema:
+        """Look at the file's version and tables, and change nothing.
+
+        Raises:
+            StateUnreadable: not a database, damaged, or not permitted.
+        """
+        if not self._path.exists():
+            return StoreSchema(str(self._path), None, STATE_SCHEMA_VERSION, is_there=False)
+        try:
+            with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
+                version = _version(connection)
+                names = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+        except sqlite3.DatabaseError as error:
+            raise StateUnreadable(
+                f"{self._path}: {error}; nothing was changed. Restore it from a backup"
+            ) from error
+        require_known(str(self._path), version, STATE_SCHEMA_VERSION)
+        created = [name for step in STEPS[version:] for name in _CREATED.findall(" ".join(step))]
+        changes = tuple(f"add {name}" for name in created if name not in names)
+        return StoreSchema(str(self._path), version or None, STATE_SCHEMA_VERSION, changes)
+
+    def migrate(self) -> StoreSchema:
+        """Take the steps that the file hasn't seen, all or none of them."""
+        found = self.schema()
+        if found.is_there:
+            connect(self._path).close()
+        return found
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Take the steps that the file hasn't seen, in one transaction; killed in it, the file is as it was."""
+    version = _version(connection)
+    require_known(str(path), version, STATE_SCHEMA_VERSION)
+    if version == STATE_SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in STEPS[_version(connection) :]:  # another process may have been first
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {STATE_SCHEMA_VERSION:d}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")

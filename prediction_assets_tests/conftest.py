@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from prediction_assets.alerts.sqlite import SqliteAlertStore
 from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
 from prediction_assets.instance import open_instance
+from prediction_assets.messaging.local import SqliteOutbox
+from prediction_assets.pruning.kinds import History
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
@@ -108,6 +113,21 @@ def batch_state(settings: Settings) -> SqliteBatchState:
 def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
     with open_instance(settings) as opened:
         yield opened
+
+
+@pytest.fixture
+def history(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    warehouse: DuckDBWarehouse,
+    batch_state: SqliteBatchState,
+) -> History:
+    """Everything that is pruned, in the test's own home, three days after the made-up slate."""
+    file = settings.home / "state.sqlite"
+    return History(
+        instance, warehouse, batch_state, SqliteDeadLetters(file), SqliteOutbox(file), SqliteAlertStore(file),
+        NOW + timedelta(days=3),
+    )  # fmt: skip
 
 
 @pytest.fixture

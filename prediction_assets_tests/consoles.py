@@ -34,6 +34,7 @@ _DIFFERS = [
     (r"^\d\d:\d\d:\d\d", "TIME"),
     (r"[\d.]+ players a minute", "N players a minute"),
     (r"\d+ ms\b", "N ms"),
+    (r"PID \d+", "PID N"),
     (r"[ \t]+", " "),
     (r"([─━])[─━]+", r"\1"),
 ]
@@ -125,7 +126,11 @@ def is_as_shown(shown: str, actual: str) -> bool:
     """Return whether an output is what a page shows of it."""
     pattern = ""
     for line in compared(shown).splitlines():
-        pattern += r"(?:.*\n)*" if line == "..." else ".*".join(map(re.escape, re.split(r" ?\.\.\. ?", line))) + r"\n"
+        pattern += (
+            r"(?:.*\n)*"
+            if line == "..."
+            else ".*".join(map(re.escape, re.split(r" ?\.\.\. ?", line))) + r"\n"
+        )
     if shown.startswith("...\n"):
         pattern += r"(?:.*\n)*"
     return re.fullmatch(pattern, compared(actual) + "\n") is not None
@@ -156,9 +161,7 @@ class Console:
     @property
     def variables(self) -> dict[str, str]:
         """The shell's environment, before what was exported in it."""
-        kept = {
-            name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ
-        }
+        kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
         path = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
         return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "160", **self.environment}
 

@@ -57,7 +57,7 @@ class Emulator:
     component: str
     main_class: str | None = None
 
-    def command(self, port: int) -> list[str]:
+    def command(self, port: int, host: str = "127.0.0.1") -> list[str]:
         """Return the command line that runs it in the foreground; the CLI's wrappers orphan the JVM."""
         java = shutil.which("java")
         if java is None:
@@ -66,7 +66,7 @@ class Emulator:
             )
         jar = self._installed()
         start = ["-cp", str(jar), self.main_class, "start"] if self.main_class else ["-jar", str(jar)]
-        return [java, *_JVM, *start, "--host=127.0.0.1", f"--port={port}"]
+        return [java, *_JVM, *start, f"--host={host}", f"--port={port}"]
 
     def _installed(self) -> Path:
         for sdk in _sdk_folders():
@@ -113,7 +113,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(emulator: Emulator, log: IO[bytes] | int = subprocess.DEVNULL) -> Iterator[str]:
+def running(
+    emulator: Emulator, log: IO[bytes] | int = subprocess.DEVNULL, host: str = "127.0.0.1"
+) -> Iterator[str]:
     """Run an emulator as a child of this process and yield its address; it dies with this process.
 
     Raises:
@@ -123,15 +125,15 @@ def running(emulator: Emulator, log: IO[bytes] | int = subprocess.DEVNULL) -> It
     for _ in range(_ATTEMPTS):
         port = free_port()
         process = subprocess.Popen(
-            emulator.command(port),
+            emulator.command(port, host),
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
             preexec_fn=_die_with_parent,
         )
         try:
-            if _answers(process, port):
-                yield f"127.0.0.1:{port}"
+            if _answers(process, f"{host}:{port}"):
+                yield f"{host}:{port}"
                 return
         finally:
             process.terminate()
@@ -146,11 +148,11 @@ def running(emulator: Emulator, log: IO[bytes] | int = subprocess.DEVNULL) -> It
     )
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+def _answers(process: subprocess.Popen[bytes], address: str) -> bool:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://{address}/", timeout=2) as answer:
                 if answer.read().strip() == b"Ok":
                     return True
         except OSError:

@@ -126,9 +126,10 @@ def slate_of(profile: str) -> str:
     return simulated_slate(PLAYERS[profile]).isoformat()
 
 
-def facts_of(profile: str) -> dict[str, dict[str, object]]:
-    """Return what the ingestion of a profile's league takes."""
-    return {name: {"simulated_players": PLAYERS[profile]} for name in ("game_logs", "schedule", "prop_lines")}
+def prepare(run: SlateRun, profile: str) -> None:
+    """Ingest a profile's league and train its model, so that no case spends its time on fitting systems."""
+    run.ingest({n: {"simulated_players": PLAYERS[profile]} for n in ("game_logs", "schedule", "prop_lines")})
+    run.train(league=f"simulated-{PLAYERS[profile]}", cutoff=slate_of(profile))
 
 
 def disturb(case: Case, environment: Mapping[str, str], recover: Callable[[], None]) -> None:
@@ -229,7 +230,7 @@ def _local_homes(stack: ExitStack, folder: Path) -> OpenCase:
     template = folder / "template"
     settings = load_settings(home=template)
     with open_instance(settings) as instance:
-        SlateRun(settings, instance).ingest(facts_of("local"))
+        prepare(SlateRun(settings, instance), "local")
 
     def open_case() -> tuple[dict[str, str], SlateRun]:
         home = folder / uuid.uuid4().hex
@@ -259,10 +260,10 @@ def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> 
     A case finds no predictions and no parts, and has collections, a topic and a home of its own.
     """
     project = f"test-{uuid.uuid4().hex[:16]}"
-    is_ingested = False
+    is_prepared = False
 
     def open_case() -> tuple[dict[str, str], SlateRun]:
-        nonlocal is_ingested
+        nonlocal is_prepared
         case = f"case-{uuid.uuid4().hex[:8]}"
         environment = {
             **addresses,
@@ -278,17 +279,19 @@ def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> 
         settings = load_settings()
         from prediction_assets.gcp_resources import gcp_resources
         from prediction_assets.warehouse.bigquery_tables import STAGING_DATASET
-        from prediction_assets.warehouse.tables import PREDICTIONS
+        from prediction_assets.warehouse.tables import POINTS_MODELS, PREDICTIONS
 
         stores = gcp_resources(settings)
         stores["messaging"].set_up()
         with stores["warehouse"].bigquery.get_client() as client:
-            for dataset in (PREDICTIONS.dataset, STAGING_DATASET):
-                client.delete_dataset(f"{project}.{dataset}", delete_contents=True, not_found_ok=True)
+            client.delete_dataset(f"{project}.{STAGING_DATASET}", delete_contents=True, not_found_ok=True)
+            for table in client.list_tables(f"{project}.{PREDICTIONS.dataset}") if is_prepared else ():
+                if table.table_id != POINTS_MODELS.name:
+                    client.delete_table(table)
         run = SlateRun(settings, stack.enter_context(open_instance(settings)))
-        if not is_ingested:
-            run.ingest(facts_of("gcp"))
-            is_ingested = True
+        if not is_prepared:
+            prepare(run, "gcp")
+            is_prepared = True
         return environment, run
 
     return open_case

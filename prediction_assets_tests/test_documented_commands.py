@@ -1,6 +1,7 @@
-"""Every command in README and docs is executed by a test, or is listed here with the reason why it can't be.
+"""Every command in README and docs is executed by a test, or is listed with the reason why it can't be.
 
-The walks below type a page's commands in order into a shell and compare what it prints with what the page shows.
+``documented_commands.toml`` is the list. The walks below type a page's commands in order into a shell and compare what
+it prints with what the page shows.
 ``docs/first-ten-minutes.md`` has a test of its own, :mod:`.test_first_ten_minutes`.
 """
 
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import threading
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,75 +36,14 @@ __all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixt
 TUTORIAL = "docs/first-ten-minutes.md"
 README, OPERATING, GCP = "README.md", "docs/operating.md", "docs/gcp.md"
 
-EXTENDING = "docs/extending.md"
-
-SLATE_ON_POSTGRESQL = "test_deploy.py::test_a_slate_runs_on_the_postgresql_instance_in_several_staging_runs"
+LISTED = tomllib.loads((ROOT / "prediction_assets_tests" / "documented_commands.toml").read_text("utf-8"))
 ELSEWHERE = {
-    (README, "PREDICTION_ASSETS_HOME=/tmp/first-slate make dev"): "test_browser.py::"
-    "test_a_click_becomes_a_slate_that_one_can_look_at_and_a_fault_turns_a_check_red",
-    (OPERATING, "prediction-assets run --simulated-players 40"): "test_bad_input.py::"
-    "test_a_disk_that_is_full_during_the_merge_rolls_it_back_and_keeps_every_part",
-    (OPERATING, "prediction-assets alerts test"): "alerts/test_command_line.py::"
-    "test_a_test_message_reaches_every_destination_of_its_severity",
-    (
-        EXTENDING,
-        "PREDICTION_ASSETS_HOME=/tmp/rain dagster dev -f examples/weather_stations.py",
-    ): "test_weather_stations.py::test_a_day_of_rain_goes_all_the_way_and_again_changes_nothing",
-    (GCP, "prediction-assets gcp smoke-test"): "test_gcp_profile.py::"
-    "test_the_smoke_test_finds_on_the_emulators_only_what_emulators_cannot_show",
-    (GCP, 'mkdir -p "$PREDICTION_ASSETS_HOME/dagster"'): SLATE_ON_POSTGRESQL,
-    (GCP, 'cp deploy/gcp/dagster.yaml "$PREDICTION_ASSETS_HOME/dagster/dagster.yaml"'): SLATE_ON_POSTGRESQL,
-    (GCP, 'export DAGSTER_HOME="$PREDICTION_ASSETS_HOME/dagster"'): SLATE_ON_POSTGRESQL,
-    (
-        GCP,
-        "export DAGSTER_POSTGRES_HOST=... DAGSTER_POSTGRES_USER=... DAGSTER_POSTGRES_PASSWORD=... "
-        "DAGSTER_POSTGRES_DB=...",
-    ): SLATE_ON_POSTGRESQL,
-    (GCP, "dagster-daemon run -m prediction_assets.definitions"): "test_logs.py::"
-    "test_a_long_running_process_tells_its_first_line",
-    (GCP, "dagster-webserver -m prediction_assets.definitions"): "test_packaging.py::"
-    "test_in_an_empty_environment_the_wheel_runs_a_slate_and_serves_the_ui",
+    (group["page"], command): group["test"] for group in LISTED["elsewhere"] for command in group["commands"]
 }
 """Commands that another test executes, or whose function it calls with faults that a shell can't make."""
 
-A_PROJECT = "creates things in a Google Cloud project, which costs money and needs somebody's account"
 NOT_HERE = {
-    (
-        GCP,
-        "gcloud services enable bigquery.googleapis.com firestore.googleapis.com pubsub.googleapis.com "
-        "--project PROJECT",
-    ): A_PROJECT,
-    (
-        GCP,
-        "gcloud firestore databases create --project PROJECT --location REGION --type firestore-native",
-    ): A_PROJECT,
-    (
-        GCP,
-        "gcloud iam service-accounts create prediction-assets-worker --project PROJECT",
-    ): A_PROJECT,
-    (GCP, "gcloud auth application-default login"): "opens a browser for somebody's login",
-    (
-        GCP,
-        "export PREDICTION_ASSETS_PROFILE=gcp PREDICTION_ASSETS_GCP_PROJECT=PROJECT "
-        "PREDICTION_ASSETS_BIGQUERY_LOCATION=REGION",
-    ): "PROJECT and REGION are the reader's",
-    (
-        GCP,
-        "pip install 'prediction-assets[postgres]'",
-    ): "the package is on no index; `make lock` resolves the extra",
-    (
-        OPERATING,
-        "export PREDICTION_ASSETS_ALERT_URLS='slack://TokenA/TokenB/TokenC/#predictions'",
-    ): "the tokens are the reader's",
-    (
-        OPERATING,
-        "export PREDICTION_ASSETS_ALERT_CRITICAL_URLS='pagerduty://IntegrationKey@ApiKey'",
-    ): "the keys are the reader's",
-    (OPERATING, "export PREDICTION_ASSETS_UI_URL=https://dagster.example.com"): "the address is the reader's",
-    (
-        "docs/forecasting.md",
-        "prediction-assets backtest --from 2024-10-22 --to 2025-04-13",
-    ): "takes a season's forecasts and ten seasons of game logs; test_model.py backtests a few slates",
+    (group["page"], command): group["reason"] for group in LISTED["not_here"] for command in group["commands"]
 }
 """Commands that can't be executed where the tests run, and why."""
 
@@ -110,7 +51,7 @@ Before = Mapping[int, Callable[[Console], None]]
 
 
 def commands(page: str, *sections: str) -> list[Shown]:
-    """Return the commands of a page's sections that nothing above speaks of; a test below types them."""
+    """Return the commands of a page's sections that aren't listed; a test below types them."""
     found = [
         shown
         for shown in shown_on(ROOT / page)
@@ -230,7 +171,6 @@ WALKS: dict[str, tuple[list[Shown], Before]] = {
     "pruning": (commands(OPERATING, "The UI grew slow"), {0: simulated(3)}),
     "a read-only home": (commands(OPERATING, "The home is read-only"), {}),
     "logs": (commands(OPERATING, "Logs"), {}),
-    "three players": (commands(EXTENDING, "Add a forecasting system"), {}),
     "one of five": (
         commands("docs/decisions/0011-earlier-rows-of-failed-and-skipped-players.md", "Consequences"),
         {0: one_of_five_fails_the_second_time},
@@ -238,9 +178,9 @@ WALKS: dict[str, tuple[list[Shown], Before]] = {
 }
 
 BUSY = commands(OPERATING, "The warehouse is busy")
-EMULATORS = commands(GCP, "On a laptop")
+EMULATORS = commands(GCP, "On a laptop", "Jobs per slate")
 PYTHON = [
-    *commands(GCP, "Jobs per slate", "Costs per slate"),
+    *commands(GCP, "Costs per slate"),
     *commands("docs/decisions/0001-flat-slate-player-keys.md", "Consequences"),
     *commands("docs/decisions/0007-the-simulated-league-plays-in-the-future.md", "Decision"),
     *commands("docs/decisions/0008-sql-once-in-duckdbs-dialect.md", "Decision"),

@@ -359,4 +359,5 @@ def test_a_long_running_process_tells_its_first_line(tmp_path, script, command, 
             if line["severity"] == "INFO" and expected in line["message"]
         ]
         wait_for(lambda: bool(told()), process, output)
+    # A code server asks a location twice: what there is in it, and then for its definitions.
     assert len({line["message"] for line in told()}) == 1

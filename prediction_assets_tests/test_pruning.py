@@ -14,7 +14,7 @@ from prediction_assets.consolidation import receipt_id
 from prediction_assets.definitions import build_defs
 from prediction_assets.keys import player_key
 from prediction_assets.partitions import ranges, registered_keys
-from prediction_assets.pruning import delete, next_slice, old_slates
+from prediction_assets.pruning.partition_keys import delete, next_slice, old_slates
 from prediction_assets.warehouse.port import Consolidation, MergeCounts, Receipt
 from prediction_assets_tests.conftest import batch, player, rows_of
 
@@ -75,13 +75,13 @@ def test_players_whose_slate_s_own_key_is_gone_already_are_found():
 
 @pytest.mark.slow
 def test_old_slates_are_pruned_in_slices_oldest_first_and_young_and_simulated_ones_never(
-    instance, warehouse, batch_state
+    instance, history, batch_state
 ):
     register(instance, OLD[1], YOUNG, OLD[0], SIMULATED, OLD[2], OLD[3])
     for slate in OLD:
         finish(batch_state, slate)
     pruned = []
-    while (chosen := next_slice(instance, warehouse, batch_state, NOW, KEEP, limit=8)).keys:
+    while (chosen := next_slice(history, KEEP, limit=8)).keys:
         assert chosen.key_count <= 8
         assert chosen.later == len(OLD) - len(pruned) - len(chosen.keys)
         pruned += list(chosen.keys)
@@ -95,7 +95,7 @@ def test_old_slates_are_pruned_in_slices_oldest_first_and_young_and_simulated_on
 
 @pytest.mark.slow
 def test_a_slate_with_parts_unfinished_or_at_work_keeps_its_keys(
-    settings, instance, warehouse, batch_state, monkeypatch
+    settings, instance, history, warehouse, batch_state, monkeypatch
 ):
     # The run is stamped with the real time, years from this test's.
     monkeypatch.setattr("prediction_assets.sensors.requests.LOST_AFTER", timedelta(days=36_500))
@@ -106,7 +106,7 @@ def test_a_slate_with_parts_unfinished_or_at_work_keeps_its_keys(
     warehouse.parts.write(OLD[0], "player-1", rows_of(player(1), {"20.5": 21.0}, OLD[0]))
     job = build_defs(settings).resolve_job_def("staging")
     instance.create_run_for_job(job_def=job, tags={"dagster/partition": f"{OLD[2]}:player-1"})
-    chosen = next_slice(instance, warehouse, batch_state, NOW, KEEP)
+    chosen = next_slice(history, KEEP)
     assert list(chosen.keys) == [OLD[3]]
     assert chosen.kept == {
         OLD[0]: "parts in staging", OLD[1]: "not finished", OLD[2]: "a run is at work on it",
@@ -114,9 +114,7 @@ def test_a_slate_with_parts_unfinished_or_at_work_keeps_its_keys(
 
 
 @pytest.mark.slow
-def test_stopped_behind_any_key_pruning_goes_on_where_it_stopped(
-    instance, warehouse, batch_state, monkeypatch
-):
+def test_stopped_behind_any_key_pruning_goes_on_where_it_stopped(instance, history, batch_state, monkeypatch):
     class Killed(BaseException):
         pass
 
@@ -133,9 +131,9 @@ def test_stopped_behind_any_key_pruning_goes_on_where_it_stopped(
         raise Killed
 
     attempts = 0
-    while next_slice(instance, warehouse, batch_state, NOW, KEEP).keys:
+    while next_slice(history, KEEP).keys:
         attempts += 1
-        chosen = next_slice(instance, warehouse, batch_state, NOW, KEEP)
+        chosen = next_slice(history, KEEP)
         with monkeypatch.context() as patch:
             patch.setattr(type(instance), "delete_dynamic_partition", stop_after_one)
             with pytest.raises(Killed):
@@ -149,7 +147,7 @@ def test_the_job_prunes_one_slice_and_a_dry_run_nothing(settings, instance, batc
     register(instance, OLD[0], YOUNG)
     job = build_defs(settings).resolve_job_def("prune")
     before = registered(instance)
-    dry = {"ops": {"prune_partition_keys": {"config": {"dry_run": True}}}}
+    dry = {"ops": {"prune_history": {"config": {"dry_run": True}}}}
     assert job.execute_in_process(instance=instance, run_config=dry).success
     assert registered(instance) == before
     assert job.execute_in_process(instance=instance).success
@@ -178,14 +176,14 @@ def test_the_command_prunes_all_slices_and_says_what_it_would_do(settings, insta
     from prediction_assets_tests.test_cli import command
 
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(settings.home))
-    monkeypatch.setattr("prediction_assets.pruning.KEYS_PER_SLICE", 8)
+    monkeypatch.setattr("prediction_assets.pruning.partition_keys.KEYS_PER_SLICE", 8)
     register(instance, *OLD, SIMULATED)
     code, out, err = command(capsys, monkeypatch, "prune", "--dry-run")
     assert (code, err) == (0, "")
-    assert "would delete" in out
+    assert "would remove 8 partition keys, and more in later slices" in out
     assert registered(instance)[0] == [*OLD, SIMULATED]
     code, out, _ = command(capsys, monkeypatch, "prune")
     assert code == 0
     assert registered(instance) == ([SIMULATED], keys_of(SIMULATED))
     code, out, _ = command(capsys, monkeypatch, "prune")
-    assert (code, out) == (0, "nothing to prune: no finished slate is older than 400 days\n")
+    assert (code, out) == (0, "nothing to prune: nothing is older than it is kept\n")

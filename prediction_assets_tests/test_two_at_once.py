@@ -93,9 +93,8 @@ with ParquetParts(home / "staging")._slate_lock(SLATE):
 WRITING_STATE = (
     HOME
     + """
-from prediction_assets.batch_state.sqlite import _SCHEMA
 from prediction_assets.state_file import transaction
-with transaction(home / "state.sqlite", _SCHEMA) as connection:
+with transaction(home / "state.sqlite") as connection:
     connection.execute("DELETE FROM completions")
     stop("before the commit")
 """

@@ -66,6 +66,32 @@ class FirestoreAlertStore:
         filtered = firestore.FieldFilter("opened_at", ">=", moment.astimezone(UTC))
         return self._found(filtered, f"alerts since {moment:%Y-%m-%d}")
 
+    def settled_before(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were settled before then, oldest first; reads all that were opened before then.
+
+        A query by both fields would need an index of its own.
+        """
+        filtered = firestore.FieldFilter("opened_at", "<", moment.astimezone(UTC))
+        opened = self._found(filtered, f"alerts before {moment:%Y-%m-%d}")
+        return [alert for alert in opened if alert.settled_at is not None and alert.settled_at < moment]
+
+    def drop_settled(self, keys: Sequence[str]) -> int:
+        """Delete these alerts and return how many there were; one that isn't settled, or not any more, stays."""
+        dropped = 0
+        for key in keys:
+            document = self._alerts.document(document_id(key, "alert"))
+            with self._calls.clear_errors(f"alert {key}"):
+                dropped += bool(self._calls.until_uncontended(self._drop_settled)(document))
+        return dropped
+
+    def _drop_settled(self, document: firestore.DocumentReference) -> bool:
+        stored = document.get(**self._calls.arguments)
+        if not stored.exists or not stored.get("settled"):
+            return False
+        unchanged = self._client.write_option(last_update_time=stored.update_time)
+        document.delete(option=unchanged, **self._calls.arguments)
+        return True
+
     def _found(self, filtered: firestore.FieldFilter, what: str) -> list[Alert]:
         with self._calls.clear_errors(what):
             stored = self._alerts.where(filter=filtered).get(**self._calls.arguments)

@@ -115,6 +115,12 @@ class AlertStore(Protocol):
     def since(self, moment: datetime) -> Sequence[Alert]:
         """Return the alerts that were opened since then, settled ones too, oldest first."""
 
+    def settled_before(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were settled before then, oldest first."""
+
+    def drop_settled(self, keys: Sequence[str]) -> int:
+        """Delete these alerts and return how many there were; one that isn't settled, or not any more, stays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

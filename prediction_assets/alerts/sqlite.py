@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,15 +11,6 @@ from pathlib import Path
 from prediction_assets.alerts.port import Alert, Change
 from prediction_assets.alerts.records import from_text, to_text
 from prediction_assets.state_file import StateUnreadable, transaction
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS alerts (
-    key TEXT PRIMARY KEY,
-    opened_at TEXT NOT NULL,
-    settled INTEGER NOT NULL,
-    alert TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
 
 
 class SqliteAlertStore:
@@ -29,7 +21,7 @@ class SqliteAlertStore:
 
     def change(self, key: str, change: Change) -> Alert | None:
         """Replace an alert by what ``change`` makes of it, in one transaction, and return what is there then."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             row = connection.execute("SELECT key, alert FROM alerts WHERE key = ?", (key,)).fetchone()
             before = None if row is None else self._alert(row)
             after = change(before)
@@ -50,8 +42,21 @@ class SqliteAlertStore:
         """Return the alerts that were opened since then, settled ones too, oldest first."""
         return self._select("WHERE opened_at >= ? ORDER BY opened_at, key", _text(moment))
 
+    def settled_before(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were settled before then, oldest first."""
+        opened = self._select("WHERE settled AND opened_at < ? ORDER BY opened_at, key", _text(moment))
+        return [alert for alert in opened if alert.settled_at is not None and alert.settled_at < moment]
+
+    def drop_settled(self, keys: Sequence[str]) -> int:
+        """Delete these alerts and return how many there were; one that isn't settled, or not any more, stays."""
+        with transaction(self._path) as connection:
+            return connection.execute(
+                "DELETE FROM alerts WHERE settled AND key IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(keys)),),
+            ).rowcount
+
     def _select(self, condition: str, *values: str) -> list[Alert]:
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             rows = connection.execute(f"SELECT key, alert FROM alerts {condition}", values).fetchall()  # noqa: S608  our own text
         return [self._alert(row) for row in rows]
 

@@ -29,45 +29,6 @@ from prediction_assets.batch_state.port import (
 from prediction_assets.state_file import StateUnreadable, connect, transaction
 from prediction_assets.warehouse.port import PartRef, Receipt
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS batches (
-    slate TEXT PRIMARY KEY,
-    batch_id TEXT NOT NULL,
-    league TEXT NOT NULL,
-    games INTEGER NOT NULL,
-    opened_at TEXT NOT NULL,
-    deadline TEXT NOT NULL,
-    feature_snapshot TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS expected_players (
-    slate TEXT NOT NULL REFERENCES batches (slate),
-    slug TEXT NOT NULL,
-    player_id INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    team TEXT NOT NULL,
-    opponent TEXT NOT NULL,
-    is_home INTEGER,
-    game_id TEXT NOT NULL,
-    PRIMARY KEY (slate, slug)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS completions (
-    slate TEXT NOT NULL,
-    player_slug TEXT NOT NULL,
-    outcome TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    part TEXT,
-    run_id TEXT NOT NULL,
-    recorded_at TEXT NOT NULL,
-    PRIMARY KEY (slate, player_slug)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS receipts (
-    slate TEXT PRIMARY KEY,
-    receipt_id TEXT NOT NULL,
-    consolidated_at TEXT NOT NULL,
-    receipt TEXT NOT NULL
-) STRICT;
-"""
-
 
 class SqliteBatchState:
     """A :class:`~prediction_assets.batch_state.port.BatchState` in one SQLite file."""
@@ -77,7 +38,7 @@ class SqliteBatchState:
 
     def open(self, batch: Batch) -> Batch:
         """Freeze a batch and return it; opening the same one again returns the first one."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             earlier = _batch(connection, batch.slate)
             if earlier is None:
                 _insert(connection, batch)
@@ -86,7 +47,7 @@ class SqliteBatchState:
 
     def reopen(self, batch: Batch) -> Batch:
         """Replace a slate's expected players; outcomes of players who stay expected are kept."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             connection.execute("DELETE FROM expected_players WHERE slate = ?", (batch.slate,))
             connection.execute("DELETE FROM batches WHERE slate = ?", (batch.slate,))
             _insert(connection, batch)
@@ -99,7 +60,7 @@ class SqliteBatchState:
 
     def pin_features(self, slate: str, snapshot_id: str) -> None:
         """Say which feature snapshot the slate's predictions are made from."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             done = connection.execute(
                 "UPDATE batches SET feature_snapshot = ? WHERE slate = ?", (snapshot_id, slate)
             )
@@ -108,7 +69,7 @@ class SqliteBatchState:
 
     def record(self, completions: Sequence[Completion]) -> None:
         """Set each player's outcome, unless it is a failure from before the one that is there."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             connection.executemany(
                 "INSERT INTO completions VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (slate, player_slug) DO UPDATE SET outcome = excluded.outcome, "
@@ -158,7 +119,7 @@ class SqliteBatchState:
 
     def mirror_receipt(self, receipt: Receipt) -> None:
         """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             connection.execute(
                 "INSERT INTO receipts VALUES (:slate, :receipt_id, :at, :receipt) ON CONFLICT (slate) "
                 "DO UPDATE SET receipt_id = excluded.receipt_id, consolidated_at = excluded.consolidated_at, "
@@ -175,7 +136,7 @@ class SqliteBatchState:
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[sqlite3.Connection]:
-        connection = connect(self._path, _SCHEMA)
+        connection = connect(self._path)
         try:
             yield connection
         except (sqlite3.DatabaseError, KeyError, ValueError, TypeError) as error:

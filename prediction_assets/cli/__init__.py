@@ -47,6 +47,7 @@ _COMMANDS = (
     repair.republish,
     repair.release,
     maintenance.prune,
+    maintenance.migrate,
     forecasting.train,
     forecasting.grade,
     forecasting.backtest,

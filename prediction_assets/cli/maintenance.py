@@ -1,28 +1,113 @@
-"""Maintenance by hand: ``prune``."""
+"""Maintenance by hand: ``prune``, and ``migrate`` after an upgrade."""
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import TYPE_CHECKING
+
 import typer
 
-from prediction_assets.cli.console import DryRunOption, open_slate_run
+from prediction_assets.cli.console import FAILED, DryRunOption, open_slate_run
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from prediction_assets.schema_versions import StoreSchema
 
 
 def prune(dry_run: DryRunOption = False) -> None:
-    """Delete the partition keys of slates older than keep_partitions_days; rows and receipts stay."""
-    deleted = 0
-    with open_slate_run() as (settings, runner):
-        while True:
-            chosen = runner.prune(dry_run=dry_run)
-            deleted += len(chosen.keys)
-            if chosen.keys:
-                first, *_, last = chosen.keys if len(chosen.keys) > 1 else (*chosen.keys, *chosen.keys)
-                typer.echo(
-                    f"{'would delete' if dry_run else 'deleted'} {chosen.key_count:,} partition keys of "
-                    f"{len(chosen.keys):,} slates, {first} .. {last}; {chosen.later:,} older slates are left"
-                )
-            if dry_run or not chosen.keys or not chosen.later:
-                break
-    for slate, reason in chosen.kept.items():
-        typer.echo(f"  {slate} keeps its keys: {reason}")
-    if not deleted:
-        typer.echo(f"nothing to prune: no finished slate is older than {settings.keep_partitions_days} days")
+    """Remove history that is older than its keep_*_days; what is in force, open or undelivered stays."""
+    failed = 0
+    with open_slate_run() as (_, runner):
+        removed: Counter[str] = Counter()
+        kept: dict[str, str] = {}
+        more: set[str] = set()
+        goes_on = True
+        while goes_on:
+            goes_on = False
+            kept.clear()
+            for kind, outcome in runner.prune(dry_run=dry_run):
+                if isinstance(outcome, PredictionAssetsError):
+                    failed += 1
+                    typer.echo(f"error: {kind.name}: {outcome}", err=True)
+                    continue
+                removed[kind.name] += outcome.removed
+                if dry_run and outcome.left:
+                    more.add(kind.name)
+                kept.update({f"{kind.name} of {what}": why for what, why in outcome.kept.items()})
+                goes_on = goes_on or (not dry_run and not failed and outcome.removed > 0 and outcome.left > 0)
+    for what, why in kept.items():
+        typer.echo(f"  kept {what}: {why}")
+    for name, count in removed.items():
+        if count:
+            later = ", and more in later slices" if name in more else ""
+            typer.echo(f"{'would remove' if dry_run else 'removed'} {count:,} {name}{later}")
+    if failed:
+        raise typer.Exit(FAILED)
+    if not removed.total():
+        typer.echo("nothing to prune: nothing is older than it is kept")
+
+
+def migrate(dry_run: DryRunOption = False) -> None:
+    """Bring the stores' schemas and dagster.yaml up to date after an upgrade; safe to repeat."""
+    settings = load_settings()
+    from prediction_assets.profiles import versioned_stores
+
+    stores = versioned_stores(settings)
+    for store in stores:  # one that is too new is refused before another one is touched
+        store.schema()
+    for store in stores:
+        _tell(store.schema() if dry_run else store.migrate(), dry_run=dry_run)
+    if settings.profile == "local":
+        _migrate_instance_config(settings, dry_run=dry_run)
+    _look_at_dagsters_storage(settings)
+
+
+def _tell(found: StoreSchema, *, dry_run: bool) -> None:
+    if not found.is_there:
+        typer.echo(f"{found.store}: not there yet; the first write makes it, at version {found.known}")
+    elif found.is_current:
+        typer.echo(f"{found.store}: version {found.known}, nothing to do")
+    else:
+        earlier = f"version {found.found}" if found.found is not None else "no version recorded"
+        typer.echo(f"{found.store}: {earlier}, {'would be' if dry_run else 'now'} {found.known}")
+        for change in found.changes:
+            typer.echo(f"  {change}")
+
+
+def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
+    from prediction_assets.instance_config import Origin, judge, packaged_text, renew
+
+    path = settings.dagster_home / "dagster.yaml"
+    packaged = packaged_text()
+    config = judge(path.read_text("utf-8") if path.exists() else None, packaged)
+    text = f"{path}: {config.origin.value}"
+    if config.origin is Origin.EARLIER:
+        if not dry_run:
+            renew(path, packaged)
+        text += f", {'would be renewed' if dry_run else 'renewed; restart what has the instance open'}"
+    elif config.origin is Origin.EDITED:
+        text += ", left alone; move it away to get the packaged one" + (
+            ", or copy what it lacks from there" if config.lacks else ""
+        )
+    typer.echo(text)
+    for each in config.lacks:
+        typer.echo(f"  lacks {each}")
+    for each in config.differs:
+        typer.echo(f"  has {each}")
+
+
+def _look_at_dagsters_storage(settings: Settings) -> None:
+    if not (settings.dagster_home / "dagster.yaml").exists():
+        return
+    from prediction_assets.instance import open_instance, outdated_storages
+
+    with open_instance(settings) as instance:
+        behind = outdated_storages(instance)
+    if behind:
+        typer.echo(
+            f"Dagster's own storage is behind: {', '.join(behind)}; stop what has the instance open and run "
+            f"`DAGSTER_HOME={settings.dagster_home} dagster instance migrate`"
+        )
+    else:
+        typer.echo(f"{settings.dagster_home}: Dagster's own storage is current")

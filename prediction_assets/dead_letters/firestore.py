@@ -85,6 +85,18 @@ class FirestoreDeadLetters:
                 writes.commit(**self._calls.arguments)
         return len({stored.get("player_slug") for stored in closing})
 
+    def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
+        """Delete these players' closed failures and return how many there were; open ones stay."""
+        slugs = set(player_slugs)
+        with self._calls.clear_errors(f"slate {slate}: pruning dead letters"):
+            dropped = [
+                stored.reference
+                for stored in self._of(slate).get(**self._calls.arguments)
+                if stored.get("player_slug") in slugs and stored.get("closed") is not None
+            ]
+            self._calls.delete(dropped)
+        return len(dropped)
+
     def _of(self, slate: str | None) -> Any:
         if slate is None:
             return self._failures

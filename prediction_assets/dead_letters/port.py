@@ -106,6 +106,9 @@ class DeadLetters(Protocol):
     def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
         """Close these players' open letters and return how many there were."""
 
+    def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
+        """Delete these players' closed failures and return how many there were; open ones stay."""
+
 
 def letters_of(failures: Iterable[Failure]) -> list[DeadLetter]:
     """Return failures grouped into letters, sorted by slate and slug."""

@@ -11,23 +11,6 @@ from pathlib import Path
 from prediction_assets.dead_letters.port import Closing, DeadLetter, Failure, letters_of
 from prediction_assets.state_file import transaction
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS dead_letters (
-    slate TEXT NOT NULL,
-    player_slug TEXT NOT NULL,
-    run_id TEXT NOT NULL,
-    error_class TEXT NOT NULL,
-    message TEXT NOT NULL,
-    traceback_digest TEXT NOT NULL,
-    attempts INTEGER NOT NULL,
-    failed_at TEXT NOT NULL,
-    payload TEXT NOT NULL,
-    closed TEXT,
-    PRIMARY KEY (slate, player_slug, run_id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS open_dead_letters ON dead_letters (slate, player_slug) WHERE closed IS NULL;
-"""
-
 
 class SqliteDeadLetters:
     """:class:`~prediction_assets.dead_letters.port.DeadLetters` in a state file."""
@@ -37,7 +20,7 @@ class SqliteDeadLetters:
 
     def add(self, failures: Sequence[Failure]) -> None:
         """Store failures; one of the same slate, player and run that is there already stays as it is."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             connection.executemany(
                 "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
                 [
@@ -51,7 +34,7 @@ class SqliteDeadLetters:
 
     def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
         """Return the letters of one slate or of all, by slate and slug; only open ones unless asked."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             rows = connection.execute(
                 "SELECT * FROM dead_letters AS d WHERE (:slate IS NULL OR slate = :slate) AND (:closed OR EXISTS "
                 "(SELECT 1 FROM dead_letters AS o WHERE o.slate = d.slate AND o.player_slug = d.player_slug "
@@ -62,13 +45,22 @@ class SqliteDeadLetters:
 
     def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
         """Close these players' open letters and return how many there were."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             closed = connection.execute(
                 "UPDATE dead_letters SET closed = ? WHERE slate = ? AND closed IS NULL "
                 "AND player_slug IN (SELECT value FROM json_each(?)) RETURNING player_slug",
                 (how.value, slate, json.dumps(sorted(set(player_slugs)))),
             ).fetchall()
         return len({row["player_slug"] for row in closed})
+
+    def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
+        """Delete these players' closed failures and return how many there were; open ones stay."""
+        with transaction(self._path) as connection:
+            return connection.execute(
+                "DELETE FROM dead_letters WHERE slate = ? AND closed IS NOT NULL "
+                "AND player_slug IN (SELECT value FROM json_each(?))",
+                (slate, json.dumps(sorted(set(player_slugs)))),
+            ).rowcount
 
 
 def _failure(row: sqlite3.Row) -> Failure:

@@ -102,6 +102,13 @@ class ShardPool:
             for name in idle:
                 self._shards.pop(name).close()
 
+    def discard(self, name: str) -> None:
+        """Close a shard's connection unless somebody uses it."""
+        with self._lock:
+            shard = self._shards.get(name)
+            if shard is not None and not shard.users:
+                self._shards.pop(name).close()
+
     @property
     def open_shards(self) -> list[str]:
         """The shards with an open connection, least recently used first."""

@@ -213,6 +213,14 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         finally:
             self._shards.close()
 
+    def delete_events(self, run_id: str) -> None:
+        """Delete a run's events, and its file, which Dagster's own storage leaves behind empty."""
+        super().delete_events(run_id)
+        self._shards.discard(run_id)
+        path = Path(self.path_for_shard(run_id))
+        for name in (f"{path.name}-wal", f"{path.name}-shm", path.name):
+            path.with_name(name).unlink(missing_ok=True)
+
     def wipe(self) -> None:
         """Delete every run's file and empty the index."""
         self._shards.close()

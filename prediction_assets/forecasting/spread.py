@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
 
 from prediction_assets.forecasting.rows import Floats, Rows
 
@@ -70,6 +69,8 @@ def fit_spread(mean: Floats, rows: Rows) -> Spread:
     Non-negative least squares of the squared errors on (1, mean, mean^2), each row divided by the variance it
     is expected to have (iteratively reweighted once: Davidian & Carroll, 1987).
     """
+    from scipy import optimize  # a tenth of a slate's imports, and only needed to fit
+
     squared = (rows["points"] - mean) ** 2
     design = np.column_stack([np.ones_like(mean), mean, mean * mean])
     spread = Spread()

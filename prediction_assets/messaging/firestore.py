@@ -86,6 +86,18 @@ class FirestoreOutbox:
         # The server's own creation times, which a query can't sort by; events are a few per slate.
         return [_entry(event) for event in sorted(stored, key=lambda e: (e.create_time, e.id))]
 
+    def drop_delivered(self, event_ids: Sequence[str]) -> int:
+        """Delete these events and return how many there were; one that wasn't delivered stays."""
+        documents = [self._document(event_id) for event_id in event_ids]
+        with self._calls.clear_errors("pruning delivered events"):
+            # A delivered event never becomes undelivered, so looking first is safe.
+            stored = self._client.get_all(documents, **self._calls.arguments)
+            dropped = [
+                each.reference for each in stored if each.exists and each.get("message_id") is not None
+            ]
+            self._calls.delete(dropped)
+        return len(dropped)
+
     def _document(self, event_id: str) -> firestore.DocumentReference:
         return self._events.document(document_id(event_id, "event"))
 

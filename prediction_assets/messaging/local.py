@@ -19,18 +19,6 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.state_file import transaction
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS outbox (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    event_id TEXT NOT NULL UNIQUE,
-    slate TEXT NOT NULL,
-    receipt_id TEXT NOT NULL,
-    message TEXT NOT NULL,
-    message_id TEXT,
-    published_at TEXT
-) STRICT;
-"""
-
 
 class SqliteOutbox:
     """An :class:`~prediction_assets.messaging.port.Outbox` in the state file."""
@@ -40,7 +28,7 @@ class SqliteOutbox:
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
         """Store an event and return it; an id that is there already keeps its first entry."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             connection.execute(
                 "INSERT INTO outbox (event_id, slate, receipt_id, message) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (event_id) DO NOTHING",
@@ -50,7 +38,7 @@ class SqliteOutbox:
 
     def mark_published(self, event_id: str, message_id: str, published_at: datetime) -> OutboxEntry:
         """Record a delivery and return the entry."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             connection.execute(
                 "UPDATE outbox SET message_id = ?, published_at = ? WHERE event_id = ? AND message_id IS NULL",
                 (message_id, published_at.astimezone(UTC).isoformat(), event_id),
@@ -59,12 +47,21 @@ class SqliteOutbox:
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         """Return the events, oldest first, of one slate or of all."""
-        with transaction(self._path, _SCHEMA) as connection:
+        with transaction(self._path) as connection:
             rows = connection.execute(
                 "SELECT * FROM outbox WHERE :slate IS NULL OR slate = :slate ORDER BY position",
                 {"slate": slate},
             ).fetchall()
         return [_from_row(row) for row in rows]
+
+    def drop_delivered(self, event_ids: Sequence[str]) -> int:
+        """Delete these events and return how many there were; one that wasn't delivered stays."""
+        with transaction(self._path) as connection:
+            return connection.execute(
+                "DELETE FROM outbox WHERE message_id IS NOT NULL "
+                "AND event_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(event_ids)),),
+            ).rowcount
 
 
 class FilePublisher:

@@ -1,7 +1,8 @@
 """The Phase 5 completion message: built from a receipt and validated against its published JSON Schema.
 
 The schema (``phase5_completion.schema.json``, beside this module) is for both sides: the producer validates
-before it enqueues, a consumer before it acts. Pure functions; nothing is sent here.
+before it enqueues, a consumer before it acts. Within a version of it fields are only added (docs/upgrading.md).
+Pure functions; nothing is sent here.
 """
 
 from __future__ import annotations
@@ -38,9 +39,14 @@ def completion_schema() -> dict[str, Any]:
     return schema
 
 
-def completion_schema_version() -> str:
-    """Return the version at the end of the schema's ``$id``, a whole number such as ``"1"``."""
-    return str(completion_schema()["$id"]).rpartition(":")[2]
+def completion_schema_version() -> int:
+    """Return the version of the messages that are made now: the number at the end of the schema's ``$id``."""
+    return int(str(completion_schema()["$id"]).rpartition(":")[2])
+
+
+def schema_version(message: Mapping[str, Any]) -> int:
+    """Return the schema version that a message was made under, which may be an earlier one's; absent means 1."""
+    return int(message.get("schema_version", 1))
 
 
 def validate_completion(message: Mapping[str, Any]) -> None:
@@ -70,6 +76,7 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
         InvalidMessage: the receipt can't be announced (no staged players, no rows).
     """
     message = {
+        "schema_version": completion_schema_version(),
         "event_id": event_id(receipt),
         "phase": PHASE,
         "slate": receipt.slate,

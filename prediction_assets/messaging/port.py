@@ -43,6 +43,9 @@ class Outbox(Protocol):
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         """Return the events, oldest first, of one slate or of all."""
 
+    def drop_delivered(self, event_ids: Sequence[str]) -> int:
+        """Delete these events and return how many there were; one that wasn't delivered stays."""
+
 
 class Publisher(Protocol):
     """Delivers messages to whoever waits for Phase 5."""

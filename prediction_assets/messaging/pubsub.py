@@ -23,7 +23,7 @@ from google.cloud.pubsub_v1.publisher.exceptions import (  # type: ignore[import
 )
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.messaging.message import completion_schema_version
+from prediction_assets.messaging.message import schema_version
 
 SET_UP_COMMAND = "prediction-assets gcp set-up"
 """What a person runs to create the topic, its dead-letter topic and the subscription."""
@@ -90,7 +90,7 @@ class PubSubPublisher:
             "event_id": str(message["event_id"]),
             "phase": str(message["phase"]),
             "slate": slate,
-            "schema_version": completion_schema_version(),
+            "schema_version": str(schema_version(message)),
         }
         ends = time.monotonic() + self._ack_deadline_seconds
 

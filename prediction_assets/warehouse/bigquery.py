@@ -8,14 +8,15 @@ others. What doesn't belong here: making clients, and credentials; the caller br
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
 from google.cloud import bigquery
 
 from prediction_assets.errors import BadInput
+from prediction_assets.schema_versions import StoreSchema
 from prediction_assets.warehouse import bigquery_scripts as scripts
 from prediction_assets.warehouse import refusals
 from prediction_assets.warehouse import sql as statements
@@ -47,7 +48,7 @@ class BigQueryWarehouse:
         location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
         dataset_prefix: put before every dataset's name: ``nba_`` gives ``nba_predictions``.
         staging_days: days after which a part that nobody dropped expires.
-        snapshot_days: days after which a feature snapshot expires.
+        snapshot_days: days after which a feature snapshot expires, None for never.
         retry_seconds: how long a call that fails for a passing reason is tried again.
         job_timeout_seconds: how long a job is waited for.
         storage_api: read results through the BigQuery Storage API (role roles/bigquery.readSessionUser).
@@ -60,7 +61,7 @@ class BigQueryWarehouse:
         location: str = "US",
         dataset_prefix: str = "",
         staging_days: int = 7,
-        snapshot_days: int = 60,
+        snapshot_days: int | None = 60,
         retry_seconds: float = 60.0,
         job_timeout_seconds: float = 600.0,
         storage_api: bool = False,
@@ -123,6 +124,17 @@ class BigQueryWarehouse:
             NotPermitted: something has to be created and this account may not.
         """
         self._tables.set_up()
+
+    def schema(self) -> StoreSchema:
+        """Look at the version and the tables, and change nothing."""
+        return self._tables.schema()
+
+    def migrate(self) -> StoreSchema:
+        """Add the tables and columns that are missing and record the version."""
+        found = self._tables.schema()
+        if found.is_there:
+            self._tables.set_up()
+        return found
 
     def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
         """Insert new keys, update changed ones, leave the others alone, in one transaction.
@@ -203,6 +215,37 @@ class BigQueryWarehouse:
                 raise
             raise refusals.part_unreadable(work.slate, error) from error
         return _receipt_of(work, row)
+
+    def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
+        """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
+        return self._drop(
+            slate,
+            "receipts",
+            statements.COUNT_DROPPED_RECEIPTS,
+            statements.DROP_RECEIPTS,
+            {"receipt_ids": ("ARRAY<STRING>", list(receipt_ids))},
+        )
+
+    def drop_superseded(self, slate: str, before: datetime) -> int:
+        """Delete a slate's rows that went out of force before a moment, and return how many there were."""
+        return self._drop(
+            slate,
+            "superseded rows",
+            statements.COUNT_DROPPED_ROWS,
+            statements.DROP_SUPERSEDED,
+            {"before": ("TIMESTAMP", before)},
+        )
+
+    def _drop(
+        self, slate: str, what: str, count: str, delete: str, marks: Mapping[str, tuple[str, Any]]
+    ) -> int:
+        self._tables.ready()
+        given = {"slate": ("DATE", date.fromisoformat(slate)), **marks}
+        script = scripts.drop_script(count, delete, given, self._relations)
+        (row,) = self._jobs.query(
+            script, purpose="prune", doing=f"slate {slate}: pruning {what}", labels={"slate": slate}
+        ).to_pylist()
+        return int(row["removed"])
 
     def _receipt(self, work: Consolidation) -> Receipt | None:
         return next((r for r in self.receipts(work.slate) if r.receipt_id == work.receipt_id), None)

@@ -43,6 +43,7 @@ PART_PREFIX = "_staging_"
 INCOMING_PREFIX = "_incoming_"
 """Begins the names of the tables that an upsert loads its rows into, for as long as it takes."""
 
+_SNAPSHOT_TABLE = re.compile(r"snapshot_(\d{4}_\d\d_\d\d)_([0-9a-zA-Z]+)_(?:players|history)\Z")
 _PART_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)_([a-z0-9]+(?:_[a-z0-9]+)*)__([0-9a-f]{32})\Z")
 _REQUIRED = (*PREDICTIONS.key, *(c.name for c in PART_COLUMNS if c.required))
 _PART_FIELDS = tuple(schema_fields(PART_COLUMNS, _REQUIRED))
@@ -260,7 +261,8 @@ class BigQuerySnapshots:
             try:
                 for name in ("history", "players"):
                     table = client.get_table(".".join(self._relation(slate, snapshot_id, name)), retry=retry)
-                    table.expires = datetime.now(UTC) + timedelta(days=self._tables.snapshot_days)
+                    days = self._tables.snapshot_days
+                    table.expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
                     client.update_table(table, ["expires"], retry=retry)
             except (exceptions.NotFound, exceptions.PreconditionFailed):
                 return False
@@ -276,6 +278,23 @@ class BigQuerySnapshots:
         if player_ids is not None:
             players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
         return Snapshot(snapshot_id, players, history)
+
+    def stored(self) -> Sequence[tuple[str, str]]:
+        """Return slate and id of every snapshot, half of one too, sorted; one free request for every thousand."""
+        self._tables.ready()
+        with self._jobs.clear_errors("listing the feature snapshots"):
+            listed = self._jobs.client.list_tables(
+                self._jobs.dataset(SNAPSHOTS_DATASET), page_size=_LISTED_PER_PAGE, retry=self._jobs.retry
+            )
+            found = [match.groups() for item in listed if (match := _SNAPSHOT_TABLE.match(item.table_id))]
+        return sorted({(day.replace("_", "-"), snapshot_id) for day, snapshot_id in found})
+
+    def drop(self, slate: str, snapshot_id: str) -> None:
+        """Drop a snapshot's tables, the one that makes it whole first."""
+        with self._jobs.clear_errors(f"slate {slate}: dropping feature snapshot {snapshot_id}"):
+            for name in ("players", "history"):
+                table = ".".join(self._relation(slate, snapshot_id, name))
+                self._jobs.client.delete_table(table, not_found_ok=True, retry=self._jobs.retry)
 
     def _read(self, slate: str, snapshot_id: str, name: str) -> pa.Table:
         relation = ".".join(self._relation(slate, snapshot_id, name))

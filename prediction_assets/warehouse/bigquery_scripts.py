@@ -51,7 +51,7 @@ _NOTHING_COUNTED = MergeCounts(0, 0, 0, 0, 0, 0)
 Relations = Mapping[str, tuple[str, ...]]
 
 
-def _literal(value: str | int | date | Sequence[str] | Sequence[int]) -> str:
+def _literal(value: str | int | date | datetime | Sequence[str] | Sequence[int]) -> str:
     """Return a value as BigQuery spells it. Its string literals read JSON's escapes.
 
     The values of a script are declared at its top rather than passed as query parameters, which the emulator
@@ -59,6 +59,8 @@ def _literal(value: str | int | date | Sequence[str] | Sequence[int]) -> str:
     """
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, datetime):
+        return f"TIMESTAMP '{value.astimezone(UTC).isoformat(sep=' ')}'"
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
     if isinstance(value, int):
@@ -67,7 +69,7 @@ def _literal(value: str | int | date | Sequence[str] | Sequence[int]) -> str:
 
 
 def _declare(
-    name: str, kind: str, value: str | int | date | Sequence[str] | Sequence[int] | None = None
+    name: str, kind: str, value: str | int | date | datetime | Sequence[str] | Sequence[int] | None = None
 ) -> str:
     default = "" if value is None or value == [] else f" DEFAULT {_literal(value)}"
     if value == []:
@@ -245,4 +247,33 @@ def upsert_script(table: Table, incoming: tuple[str, ...], group: Sequence[str],
         sql.render(sql.upsert(table, "incoming"), "bigquery", placed),
         "COMMIT TRANSACTION",
         "SELECT " + ", ".join(f"counted.{f} AS {f}" for f in fields) + ", v_removed AS removed",
+    )
+
+
+def drop_script(
+    count: str,
+    delete: str,
+    given: Mapping[str, tuple[str, str | date | datetime | Sequence[str]]],
+    relations: Relations,
+) -> str:
+    """Return the script that deletes rows in one transaction; its last SELECT gives ``removed``.
+
+    Args:
+        count: SELECT of the number of rows that the DELETE is about.
+        given: type and value of each of their named parameters.
+        relations: the tables in place of the declared ones.
+    """
+    variables = {name: f"v_{name}" for name in given}
+
+    def rendered(statement: str) -> str:
+        return sql.render(statement, "bigquery", relations, variables)
+
+    return _script(
+        *(_declare(f"v_{name}", kind, value) for name, (kind, value) in given.items()),
+        "DECLARE v_removed INT64 DEFAULT 0",
+        "BEGIN TRANSACTION",
+        f"SET v_removed = ({rendered(count)})",
+        rendered(delete),
+        "COMMIT TRANSACTION",
+        "SELECT v_removed AS removed",
     )

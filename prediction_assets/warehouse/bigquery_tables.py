@@ -13,10 +13,18 @@ from collections.abc import Iterable, Sequence
 from google.api_core import exceptions
 from google.cloud import bigquery
 
+from prediction_assets.schema_versions import StoreSchema, require_known
 from prediction_assets.warehouse.bigquery_errors import LOCATION_SETTING, Misplaced, SchemaDrift
 from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs
 from prediction_assets.warehouse.bigquery_scripts import add_column
-from prediction_assets.warehouse.tables import PREDICTIONS, TABLES, Column, Table
+from prediction_assets.warehouse.tables import (
+    PREDICTIONS,
+    RECEIPTS,
+    TABLES,
+    WAREHOUSE_SCHEMA_VERSION,
+    Column,
+    Table,
+)
 
 STAGING_DATASET = "staging"
 """Holds the parts and what a job needs for minutes. All its tables expire."""
@@ -24,6 +32,7 @@ STAGING_DATASET = "staging"
 SNAPSHOTS_DATASET = "features"
 """Holds the feature snapshots. All its tables expire, later."""
 
+_VERSION_LABEL = "schema_version"
 _FILTERED_BY_PARTITION = (PREDICTIONS,)
 _DAY_MS = 86_400_000
 _SAME_TYPE = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "DECIMAL": "NUMERIC"}
@@ -34,10 +43,10 @@ class BigQueryTables:
 
     Args:
         staging_days: days after which a part that nobody dropped expires.
-        snapshot_days: days after which a feature snapshot expires.
+        snapshot_days: days after which a feature snapshot expires, None for never.
     """
 
-    def __init__(self, jobs: BigQueryJobs, *, staging_days: int = 7, snapshot_days: int = 60) -> None:
+    def __init__(self, jobs: BigQueryJobs, *, staging_days: int = 7, snapshot_days: int | None = 60) -> None:
         self._jobs = jobs
         self.snapshot_days = snapshot_days
         self._days: dict[str, int | None] = {
@@ -54,14 +63,68 @@ class BigQueryTables:
         Raises:
             Misplaced: a dataset is in another location than the settings say.
             SchemaDrift: a table differs by more than missing columns.
+            SchemaTooNew: a later version migrated them.
             NotPermitted: something has to be created and this account may not.
         """
         with self._jobs.clear_errors("setting up the warehouse"):
+            self._refuse_later_version(self._recorded())
             for name, days in self._days.items():
                 self._ensure_dataset(name, days)
             for table in TABLES:
                 self._ensure_table(table)
+            self._record_version()
         self._is_set_up = True
+
+    def schema(self) -> StoreSchema:
+        """Look at the version and the tables, and change nothing.
+
+        Raises:
+            SchemaTooNew: a later version migrated them.
+            SchemaDrift: a table differs by more than missing columns.
+        """
+        client, retry = self._jobs.client, self._jobs.retry
+        with self._jobs.clear_errors("looking at the warehouse's tables"):
+            holder = self._recorded()
+            if holder is None:
+                return StoreSchema(self._name, None, WAREHOUSE_SCHEMA_VERSION, is_there=False)
+            self._refuse_later_version(holder)
+            changes = []
+            for table in TABLES:
+                try:
+                    found = client.get_table(self._declared(table).reference, retry=retry)
+                except exceptions.NotFound:
+                    changes.append(f"add table {table.qualified_name}")
+                else:
+                    lacking = missing_columns(table, found)
+                    changes += [f"add column {table.qualified_name}.{column.name}" for column in lacking]
+        return StoreSchema(self._name, _version(holder), WAREHOUSE_SCHEMA_VERSION, tuple(changes))
+
+    @property
+    def _name(self) -> str:
+        return f"BigQuery, labelled on {'.'.join(self._jobs.relation(RECEIPTS.dataset, RECEIPTS.name))}"
+
+    def _recorded(self) -> bigquery.Table | None:
+        """Return the table whose label says the version, None when it isn't there.
+
+        A table's label and not the dataset's, which only an owner may change.
+        """
+        try:
+            return self._jobs.client.get_table(
+                self._jobs.dataset(RECEIPTS.dataset).table(RECEIPTS.name), retry=self._jobs.retry
+            )
+        except exceptions.NotFound:
+            return None
+
+    def _refuse_later_version(self, holder: bigquery.Table | None) -> None:
+        if holder is not None:
+            require_known(self._name, _version(holder), WAREHOUSE_SCHEMA_VERSION)
+
+    def _record_version(self) -> None:
+        """Label the table; a later version's label that came in between stands, and is refused next time."""
+        holder = self._recorded()
+        if holder is not None and (_version(holder) or 0) < WAREHOUSE_SCHEMA_VERSION:
+            holder.labels = {**holder.labels, _VERSION_LABEL: str(WAREHOUSE_SCHEMA_VERSION)}
+            self._jobs.client.update_table(holder, ["labels"], retry=self._jobs.retry)
 
     def ready(self) -> None:
         """Set up before the first use; free afterwards."""
@@ -119,6 +182,11 @@ class BigQueryTables:
         if table.cluster_by:
             made.clustering_fields = list(table.cluster_by)
         return made
+
+
+def _version(holder: bigquery.Table) -> int | None:
+    label = holder.labels.get(_VERSION_LABEL, "")
+    return int(label) if label.isdecimal() else None
 
 
 def schema_fields(columns: Iterable[Column], required: Iterable[str]) -> list[bigquery.SchemaField]:

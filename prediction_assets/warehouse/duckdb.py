@@ -7,7 +7,7 @@ waits: DuckDB lets one process write and then no other even read. Readers share 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,7 +17,9 @@ import duckdb
 import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.schema_versions import StoreSchema
 from prediction_assets.warehouse import refusals, sql
+from prediction_assets.warehouse.duckdb_schema import complete, lack
 from prediction_assets.warehouse.locks import locked
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import (
@@ -29,11 +31,7 @@ from prediction_assets.warehouse.port import (
     WarehouseUnreadable,
     later_than,
 )
-from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS, TABLES, Table
-
-_COLUMNS_THERE = (
-    "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE NOT internal"
-)
+from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS, WAREHOUSE_SCHEMA_VERSION, Table
 
 
 class DuckDBWarehouse:
@@ -80,7 +78,9 @@ class DuckDBWarehouse:
             if not write and not self._database.exists():
                 self._complete_tables()
             connection = stack.enter_context(self._session(write=write))
-            if not write and _lacking(connection):  # an earlier version made it, or one that was killed
+            if not write and lack(
+                connection, str(self._database)
+            ):  # an earlier version made it, or one that was killed
                 stack.close()
                 self._complete_tables()
                 connection = stack.enter_context(self._session(write=False))
@@ -105,8 +105,9 @@ class DuckDBWarehouse:
                 connection = self._open(read_only=not write)
                 try:
                     if write:
-                        for statement in _lacking(connection):
-                            connection.execute(statement)
+                        lacking = lack(connection, str(self._database))
+                        if lacking:
+                            complete(connection, lacking)
                     yield connection
                 except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
                     raise WarehouseUnreadable(
@@ -148,6 +149,22 @@ class DuckDBWarehouse:
                     f"{self._database}: {_first_line(error)}; nothing was changed"
                 ) from error
 
+    def schema(self) -> StoreSchema:
+        """Look at the file's version and tables, and change nothing."""
+        name = str(self._database)
+        if not self._database.exists():
+            return StoreSchema(name, None, WAREHOUSE_SCHEMA_VERSION, is_there=False)
+        with self._session(write=False) as connection:
+            found = lack(connection, name)
+        return StoreSchema(name, found.version, WAREHOUSE_SCHEMA_VERSION, found.changes)
+
+    def migrate(self) -> StoreSchema:
+        """Add the tables and columns that the file lacks, in one transaction."""
+        found = self.schema()
+        if found.is_there:
+            self._complete_tables()
+        return found
+
     def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
         """Insert new keys, update changed ones, leave the others alone, in one transaction."""
         with self._connect(write=True) as connection:
@@ -183,6 +200,24 @@ class DuckDBWarehouse:
         """Return the slate's receipts, oldest first."""
         found = self.query(sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
+
+    def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
+        """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
+        marks = {"slate": date.fromisoformat(slate), "receipt_ids": list(receipt_ids)}
+        return self._drop(sql.COUNT_DROPPED_RECEIPTS, sql.DROP_RECEIPTS, marks)
+
+    def drop_superseded(self, slate: str, before: datetime) -> int:
+        """Delete a slate's rows that went out of force before a moment, and return how many there were."""
+        marks = {"slate": date.fromisoformat(slate), "before": before}
+        return self._drop(sql.COUNT_DROPPED_ROWS, sql.DROP_SUPERSEDED, marks)
+
+    def _drop(self, count: str, delete: str, marks: dict[str, Any]) -> int:
+        with self._connect(write=True) as connection:
+            connection.begin()
+            (removed,) = _one(connection, count, marks)
+            connection.execute(delete, marks)
+            connection.commit()
+        return int(removed)
 
     def merge(self, consolidation: Consolidation) -> Receipt:
         """Merge parts, supersede what they replace and write the receipt, in one transaction."""
@@ -259,32 +294,6 @@ class DuckDBWarehouse:
             )
         except duckdb.Error as error:
             raise refusals.part_unreadable(work.slate, _first_line(error)) from error
-
-
-def _lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return the statements that create the declared tables, or nullable columns, which a file doesn't have yet.
-
-    Raises:
-        WarehouseUnreadable: a table lacks a column that is never NULL.
-    """
-    there: dict[str, set[str]] = {}
-    for table_name, column_name in connection.execute(_COLUMNS_THERE).fetchall():
-        there.setdefault(table_name, set()).add(column_name)
-    statements = []
-    for table in TABLES:
-        if table.qualified_name not in there:
-            statements += [f"CREATE SCHEMA IF NOT EXISTS {table.dataset}", sql.create_table(table)]
-            continue
-        for column in table.columns:
-            if column.name in there[table.qualified_name]:
-                continue
-            if column.required or column.name in table.key:
-                raise WarehouseUnreadable(
-                    f"table {table.qualified_name} has no column {column.name}, which this version needs; nothing "
-                    "was changed. Run the version that made the file, or move it away and ingest again"
-                )
-            statements.append(sql.add_column(table, column))
-    return statements
 
 
 def _verify_parts(connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:

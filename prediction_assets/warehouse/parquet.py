@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -186,6 +186,21 @@ class ParquetSnapshots:
         if player_ids is not None:
             players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
         return Snapshot(snapshot_id, players, history)
+
+    def stored(self) -> Sequence[tuple[str, str]]:
+        """Return slate and id of every snapshot, half of one too, sorted."""
+        found = [(path.parent.name, path.name) for path in self._directory.glob("*/*") if path.is_dir()]
+        return sorted((slate, name) for slate, name in found if is_slate(slate) and name.isalnum())
+
+    def drop(self, slate: str, snapshot_id: str) -> None:
+        """Drop a snapshot's files, the one that makes it whole first, and the folders that are empty then."""
+        folder = self._folder(slate, snapshot_id)
+        _sweep(folder)
+        for name in ("players", "history"):
+            (folder / f"{name}{_SUFFIX}").unlink(missing_ok=True)
+        with suppress(OSError):  # not empty, or not there
+            folder.rmdir()
+            folder.parent.rmdir()
 
 
 def content_id(*tables: pa.Table) -> str:

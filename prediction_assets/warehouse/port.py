@@ -341,6 +341,12 @@ class Snapshots(Protocol):
             PredictionAssetsError: there is no such snapshot.
         """
 
+    def stored(self) -> Sequence[tuple[str, str]]:
+        """Return slate and id of every snapshot, half of one too, sorted."""
+
+    def drop(self, slate: str, snapshot_id: str) -> None:
+        """Drop a snapshot; nothing if it isn't there."""
+
 
 class Warehouse(Protocol):
     """Facts in, features out, parts merged."""
@@ -391,3 +397,9 @@ class Warehouse(Protocol):
         Raises:
             ReceiptAltered: one of them was edited by hand.
         """
+
+    def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
+        """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
+
+    def drop_superseded(self, slate: str, before: datetime) -> int:
+        """Delete a slate's rows that went out of force before a moment, and return how many there were."""

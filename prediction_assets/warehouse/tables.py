@@ -387,3 +387,10 @@ TABLES = (
     POINTS_MODELS,
     PREDICTION_GRADES,
 )
+
+WAREHOUSE_SCHEMA_VERSION = 4
+"""Counts the shapes that :data:`TABLES` has had; any change of it is the next one, and only adds.
+
+1: facts, predictions and receipts. 2: injury_reports. 3: the receipts' seal. 4: models and grades. Versions are
+recorded since 4; what an earlier one made is completed by what it lacks.
+"""

@@ -74,3 +74,19 @@ def test_of_all_who_want_to_tell_at_the_same_time_one_may(open_store: OpenStore)
     with ThreadPoolExecutor(8) as pool:
         claims = list(pool.map(lambda _: _claim(open_store(), "a:1", NOW, HOUR), range(8)))
     assert [claim[1] for claim in claims if claim is not None] == [Notice.OPENED]
+
+
+def test_only_settled_alerts_among_those_named_are_dropped(open_store: OpenStore) -> None:
+    store = open_store()
+    for key in ("a:1", "b:2", "c:3"):
+        keep(store, key)
+    for position, key in enumerate(("a:1", "b:2")):
+        at = NOW + timedelta(hours=1 + position)
+        store.change(key, recovered(at))
+        store.change(key, told(Notice.RECOVERED, at))
+    assert [a.incident.key for a in store.settled_before(NOW + HOUR)] == []
+    assert [a.incident.key for a in store.settled_before(NOW + timedelta(minutes=90))] == ["a:1"]
+    assert [a.incident.key for a in store.settled_before(NOW + timedelta(days=9))] == ["a:1", "b:2"]
+    assert store.drop_settled(["a:1", "c:3", "d:4"]) == 1
+    assert [a.incident.key for a in open_store().since(NOW - HOUR)] == ["b:2", "c:3"]
+    assert store.drop_settled(["a:1"]) == 0

@@ -149,3 +149,15 @@ def test_the_common_cause_of_a_slate_is_a_letter_that_shows_it():
     assert common_cause(letters_of(alike + other), 10).newest.traceback_digest == "0123456789ab"
     assert common_cause(letters_of(alike + other), 12) is None
     assert common_cause([], 12) is None
+
+
+def test_only_closed_failures_of_the_named_players_are_dropped(opened: OpenDeadLetters):
+    store = opened()
+    store.add([failure("a"), failure("b"), failure("c"), failure("d", slate="2026-01-03")])
+    store.close(SLATE, ["a", "b"], Closing.REPLAYED)
+    store.add([failure("b", run="run-2", minutes=9)])
+    assert store.drop_closed(SLATE, ["a", "b", "c", "d", "nobody"]) == 2
+    left = {(letter.slate, letter.player_slug): letter for letter in opened().letters(include_closed=True)}
+    assert sorted(left) == [(SLATE, "b"), (SLATE, "c"), ("2026-01-03", "d")]
+    assert [f.run_id for f in left[SLATE, "b"].failures] == ["run-2"]
+    assert opened().drop_closed(SLATE, ["a", "b", "c"]) == 0

@@ -121,3 +121,15 @@ def test_an_event_published_again_keeps_its_id(deliveries: Deliveries) -> None:
     for _ in range(2):
         deliveries.publisher.publish(message())
     assert {received["event_id"] for received in deliveries.received()} == {message()["event_id"]}
+
+
+def test_only_delivered_events_among_those_named_are_dropped(outbox: OpenOutbox) -> None:
+    made = [entry(revision) for revision in (1, 2, 3)]
+    for each in made:
+        outbox().enqueue(each)
+    for each in made[:2]:
+        outbox().mark_published(each.event_id, "m", NOW)
+    assert outbox().drop_delivered([]) == 0
+    assert outbox().drop_delivered([made[0].event_id, made[2].event_id, "00000000-no-such-event"]) == 1
+    assert [each.event_id for each in outbox().entries()] == [made[1].event_id, made[2].event_id]
+    assert outbox().drop_delivered([made[0].event_id]) == 0

@@ -13,11 +13,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from prediction_assets.alerts.sqlite import SqliteAlertStore
 from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.consolidation import receipt_id
+from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
 from prediction_assets.instance import open_instance
-from prediction_assets.pruning import delete, next_slice
+from prediction_assets.messaging.local import SqliteOutbox
+from prediction_assets.pruning.kinds import History
+from prediction_assets.pruning.partition_keys import delete, next_slice
 from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.port import Consolidation, MergeCounts, Receipt
@@ -148,10 +152,14 @@ def test_every_sensor_s_tick_takes_less_than_a_tenth_of_its_time_limit(old):
 
 @pytest.mark.slow
 def test_pruning_works_in_slices_until_no_old_key_is_left(old, monkeypatch):
-    instance, state = old._instance, SqliteBatchState(old._settings.home / "state.sqlite")
+    instance, file = old._instance, old._settings.home / "state.sqlite"
+    history = History(
+        instance, old.warehouse, SqliteBatchState(file), SqliteDeadLetters(file), SqliteOutbox(file),
+        SqliteAlertStore(file), datetime.now(UTC),
+    )  # fmt: skip
 
     def sliced():
-        return next_slice(instance, old.warehouse, state, datetime.now(UTC), 400, limit=200)
+        return next_slice(history, 400, limit=200)
 
     for n in range(1, 3):
         chosen = sliced()
@@ -160,5 +168,5 @@ def test_pruning_works_in_slices_until_no_old_key_is_left(old, monkeypatch):
         delete(instance, chosen)
         assert len(instance.get_dynamic_partitions("slate_players")) == 40 * (SLATES - 4 * n)
     # The rest goes quickly here, as one slice: what is chosen is whatever is left, and nothing else.
-    rest = next_slice(instance, old.warehouse, state, datetime.now(UTC), 400, limit=200_000)
+    rest = next_slice(history, 400, limit=200_000)
     assert (list(rest.keys), rest.kept, rest.later) == (OLD[8:], {}, 0)

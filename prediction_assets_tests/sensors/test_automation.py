@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import duckdb
 import pytest
 from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
@@ -13,7 +14,9 @@ from prediction_assets import crash_points
 from prediction_assets.jobs import REQUEST_TAG
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
 from prediction_assets.sensors.requests import LOST_AFTER
+from prediction_assets.simulation.league import simulated_slate
 from prediction_assets.warehouse.port import NoPartsStaged
+from prediction_assets.warehouse.tables import RECEIPTS
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.sensors.ticking import fail, kill, leave_run, requested, retry, tick
 
@@ -345,3 +348,19 @@ def test_a_player_whose_part_was_replaced_but_not_recorded_is_staged_again_befor
     (merge,) = requested(tick(ingested, CONSOLIDATION))
     assert merge.job_name == "consolidation"
     assert ingested.consolidate(SIMULATED).rows == PLAYERS * 25
+
+
+def test_a_slate_whose_receipt_was_edited_by_hand_rests_and_the_others_go_on(finished):
+    finished.stage(SIMULATED, [finished.progress(SIMULATED).batch.expected[0].slug])
+    with duckdb.connect(str(finished._settings.home / "warehouse.duckdb")) as connection:
+        connection.execute(f"UPDATE {RECEIPTS.qualified_name} SET parts = '[]'")
+    rests = tick(finished, CONSOLIDATION)
+    assert requested(rests) == []
+    assert "edited by hand" in rests.skip_reason.skip_message
+
+    other = simulated_slate(3).isoformat()
+    finished.ingest({n: {"simulated_players": 3} for n in ("game_logs", "schedule", "prop_lines")})
+    finished.roster(other)
+    finished.features(other)
+    finished.stage(other)
+    assert [r.partition_key for r in requested(tick(finished, CONSOLIDATION))] == [other]

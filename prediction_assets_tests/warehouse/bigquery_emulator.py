@@ -46,11 +46,12 @@ def emulator_client(endpoint: str, project: str) -> bigquery.Client:
 
 
 @contextmanager
-def running_emulator(log: Path) -> Iterator[str]:
+def running_emulator(log: Path, address: str = "127.0.0.1") -> Iterator[str]:
     """Yield the endpoint of a running emulator, ``http://127.0.0.1:9050``; ends it if it was started here.
 
     Args:
         log: file for the emulator's output.
+        address: where it listens if it is started here.
 
     Raises:
         NoEmulator: none is running and none can be started.
@@ -65,7 +66,7 @@ def running_emulator(log: Path) -> Iterator[str]:
         raise NoEmulator(
             f"bqemulator isn't installed (the `test` extra has it) and {HOST_VARIABLE} isn't set"
         )
-    process, endpoint = _start(log)
+    process, endpoint = _start(log, address)
     try:
         yield endpoint
     finally:
@@ -77,17 +78,17 @@ def running_emulator(log: Path) -> Iterator[str]:
             process.wait()
 
 
-def _start(log: Path) -> tuple[subprocess.Popen[bytes], str]:
+def _start(log: Path, address: str) -> tuple[subprocess.Popen[bytes], str]:
     for _ in range(_ATTEMPTS):  # another process may take the port between our look and the emulator's bind
         port = _free_port()
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).resolve()), "--port", str(port)],
+                [sys.executable, str(Path(__file__).resolve()), "--port", str(port), "--host", address],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )
-        endpoint = f"http://127.0.0.1:{port}"
+        endpoint = f"http://{address}:{port}"
         try:
             _wait_until_ready(endpoint, process, _READY_SECONDS)
         except NoEmulator:
@@ -120,7 +121,7 @@ def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes] | None, se
     raise NoEmulator(f"no BigQuery emulator answers at {endpoint}")
 
 
-def serve(port: int) -> None:
+def serve(port: int, host: str = "127.0.0.1") -> None:
     """Run bqemulator in this process until it is told to stop."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -130,7 +131,10 @@ def serve(port: int) -> None:
     # Its geography functions are DuckDB's spatial extension, which is downloaded at every start.
     DuckDBEngine._load_spatial = lambda self: None
     main(
-        ["start", "--rest-port", str(port), "--grpc-port", "0", "--ephemeral", "--log-level", "error"],
+        [
+            *("start", "--rest-host", host, "--rest-port", str(port), "--grpc-port", "0"),
+            *("--ephemeral", "--log-level", "error"),
+        ],
         standalone_mode=True,
     )
 
@@ -138,4 +142,6 @@ def serve(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serve the BigQuery emulator.")
     parser.add_argument("--port", type=int, default=9050)
-    serve(parser.parse_args().port)
+    parser.add_argument("--host", default="127.0.0.1")
+    options = parser.parse_args()
+    serve(options.port, options.host)

@@ -13,6 +13,7 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from prediction_assets.errors import BadInput, PredictionAssetsError
+from prediction_assets.schema_versions import SchemaTooNew
 from prediction_assets.warehouse import bigquery_parts, bigquery_scripts
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.bigquery_errors import Misplaced, SchemaDrift
@@ -24,6 +25,7 @@ from prediction_assets.warehouse.tables import (
     PART_SCHEMA,
     PREDICTIONS,
     PREDICTIONS_SCHEMA_VERSION,
+    WAREHOUSE_SCHEMA_VERSION,
 )
 from prediction_assets_tests.conftest import SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.warehouse.test_contract import ROWS, active, counts, merge, total, write
@@ -491,3 +493,50 @@ def test_the_same_snapshot_is_loaded_once(warehouse):
     first = warehouse.snapshots.write(SLATE, rows, rows)
     assert warehouse.snapshots.write(SLATE, rows, rows) == first
     assert warehouse.job_counts == {"load_snapshot": 2}
+
+
+def test_the_warehouse_records_its_version_and_refuses_a_later_one_before_it_touches_a_table(
+    open_bigquery, bigquery_client
+):
+    assert open_bigquery().schema().is_there is False
+    open_bigquery().set_up()
+    assert open_bigquery().schema().is_current
+    holder = bigquery_client.get_table("t_predictions.consolidation_receipts")
+    holder.labels = {**holder.labels, "schema_version": str(WAREHOUSE_SCHEMA_VERSION + 1)}
+    bigquery_client.update_table(holder, ["labels"])
+    bigquery_client.delete_table("t_facts.injury_reports")
+    for use in (
+        open_bigquery().set_up,
+        open_bigquery().schema,
+        open_bigquery().migrate,
+        lambda: open_bigquery().receipts(SLATE),
+    ):
+        with pytest.raises(SchemaTooNew, match=r"docs/upgrading\.md"):
+            use()
+    assert "injury_reports" not in {table.table_id for table in bigquery_client.list_tables("t_facts")}
+
+
+@pytest.mark.parametrize("lost", ["label", "table", "column"])
+def test_an_earlier_warehouse_is_migrated_and_loses_no_row(open_bigquery, bigquery_client, lost):
+    warehouse = open_bigquery()
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
+    (receipt,) = warehouse.receipts(SLATE)
+    holder = bigquery_client.get_table("t_predictions.consolidation_receipts")
+    holder.labels = {**holder.labels, "schema_version": None}
+    bigquery_client.update_table(holder, ["labels"])
+    if lost == "table":
+        bigquery_client.delete_table("t_predictions.prediction_grades")
+    if lost == "column":
+        statement = "ALTER TABLE `t_predictions`.`consolidation_receipts` DROP COLUMN seal"
+        bigquery_client.query(statement).result()
+    wanted = {
+        "label": (),
+        "table": ("add table predictions.prediction_grades",),
+        "column": ("add column predictions.consolidation_receipts.seal",),
+    }[lost]
+    found = open_bigquery().schema()
+    assert (found.found, found.changes, found.is_current) == (None, wanted, False)
+    assert open_bigquery().migrate() == found
+    assert open_bigquery().schema().is_current
+    (after,) = open_bigquery().receipts(SLATE)
+    assert dataclasses.replace(after, seal=receipt.seal) == receipt

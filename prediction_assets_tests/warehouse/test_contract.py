@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.consolidation import plan
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import (
     DuplicateKeys,
@@ -432,3 +433,67 @@ def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_par
         if random.Random(minute).random() < 0.5:
             for part in receipt.parts:
                 warehouse.parts.drop(SLATE, part["player_slug"], part["part_id"])
+
+
+def test_superseded_rows_from_before_a_moment_are_dropped_and_no_row_in_force(warehouse):
+    others = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (2, 3)]
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0})), *others)
+    merge(warehouse, staged(write(warehouse, 1, {"25.5": 20.0, "26.5": 20.0}), 2), *others)
+    in_force = active(warehouse)
+    assert warehouse.drop_superseded(SLATE, NOW - timedelta(days=1)) == 0
+    assert total(warehouse) == 5
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert warehouse.drop_superseded("2026-01-03", later) == 0
+    assert warehouse.drop_superseded(SLATE, later) == 1
+    assert (total(warehouse), active(warehouse)) == (4, in_force)
+    assert warehouse.drop_superseded(SLATE, later) == 0
+    back = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}), 3), *others)
+    assert counts(back) == (2, 1, 0, 1, 1)  # the line that was dropped is a new row
+
+
+def test_the_receipts_that_are_named_are_dropped_but_never_the_newest(warehouse):
+    made = [
+        merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0 + n}), n), players=1) for n in range(1, 4)
+    ]
+    ids = [receipt.receipt_id for receipt in made]
+    assert warehouse.drop_receipts("2026-01-03", ids) == 0
+    assert warehouse.drop_receipts(SLATE, [ids[0]]) == 1
+    assert warehouse.receipts(SLATE) == tuple(made[1:])
+    assert warehouse.drop_receipts(SLATE, ids) == 1
+    assert warehouse.receipts(SLATE) == (made[2],)
+    assert warehouse.drop_receipts(SLATE, ids) == 0
+    after = merge(warehouse, staged(write(warehouse, 1, {"24.5": 30.0}), 9), players=1)
+    assert after.revision == made[2].revision + 1
+
+
+def test_old_receipts_are_those_that_no_row_in_force_names_and_old_rows_those_out_of_force(warehouse):
+    kept = staged(write(warehouse, 2, {"24.5": 20.0}))
+    first = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), kept, players=2)
+    second = merge(warehouse, staged(write(warehouse, 1, {"25.5": 20.0}), 2), kept, players=2)
+    third = merge(warehouse, staged(write(warehouse, 1, {"26.5": 20.0}), 3), kept, players=2)
+    later = {"before": datetime.now(UTC) + timedelta(days=1), "since": date(2000, 1, 1)}
+    old = warehouse.query(sql.OLD_RECEIPTS, later).to_pylist()
+    assert [row["receipt_id"] for row in old] == [second.receipt_id]  # player 2's row names the first
+    assert third.receipt_id != first.receipt_id
+    rows = warehouse.query(sql.OLD_SUPERSEDED, later).to_pylist()
+    assert rows == [{"game_date": date.fromisoformat(SLATE), "row_count": 2}]
+    earlier = {**later, "before": NOW - timedelta(days=1)}
+    assert warehouse.query(sql.OLD_RECEIPTS, earlier).num_rows == 0
+    assert warehouse.query(sql.OLD_SUPERSEDED, earlier).num_rows == 0
+
+
+def test_snapshots_are_listed_and_dropped_one_by_one(warehouse):
+    snapshots = warehouse.snapshots
+    assert list(snapshots.stored()) == []
+    players = pa.table({"player_id": pa.array([1], pa.int64())})
+    one, two = (
+        snapshots.write(slate, players, pa.table({"player_id": pa.array([n], pa.int64())}))
+        for n, slate in ((1, SLATE), (2, "2026-01-03"))
+    )
+    assert list(snapshots.stored()) == [(SLATE, one), ("2026-01-03", two)]
+    snapshots.drop(SLATE, one)
+    snapshots.drop(SLATE, one)
+    assert list(snapshots.stored()) == [("2026-01-03", two)]
+    assert snapshots.read("2026-01-03", two).history["player_id"].to_pylist() == [2]
+    with pytest.raises(PredictionAssetsError, match="materialize player_features"):
+        snapshots.read(SLATE, one)

@@ -1,0 +1,75 @@
+"""The version of the documents in Firestore: recorded at the first use, and a later one is refused."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from google.cloud import firestore
+
+from prediction_assets import gcp_resources
+from prediction_assets.batch_state.firestore import FirestoreBatchState
+from prediction_assets.firestore_schema import DOCUMENTS_VERSION, FirestoreDocuments
+from prediction_assets.schema_versions import SchemaTooNew
+from prediction_assets.settings import load_settings
+from prediction_assets_tests.batch_state.test_contract import receipt
+from prediction_assets_tests.conftest import SLATE, batch
+from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
+
+__all__ = ["firestore_client", "firestore_emulator", "project"]
+
+
+def recorded(client: firestore.Client) -> dict[str, object]:
+    return client.collection("schema").document("documents").get().to_dict() or {}
+
+
+def test_the_version_is_recorded_once_however_many_begin_at_the_same_time(firestore_client):
+    documents = FirestoreDocuments(firestore_client)
+    assert documents.schema().found is None
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: FirestoreDocuments(firestore_client).migrate(), range(4)))
+    first = recorded(firestore_client)
+    assert first["version"] == DOCUMENTS_VERSION
+    assert documents.migrate().is_current
+    assert recorded(firestore_client) == first
+
+
+def test_an_earlier_version_is_brought_up_and_a_later_one_refused_untouched(firestore_client):
+    documents = FirestoreDocuments(firestore_client)
+    at = firestore_client.collection("schema").document("documents")
+    at.set({"version": DOCUMENTS_VERSION - 1})
+    assert documents.migrate().found == DOCUMENTS_VERSION - 1
+    assert recorded(firestore_client)["version"] == DOCUMENTS_VERSION
+    at.set({"version": DOCUMENTS_VERSION + 1})
+    for look in (documents.schema, documents.migrate):
+        with pytest.raises(SchemaTooNew, match=r"docs/upgrading\.md"):
+            look()
+    assert recorded(firestore_client) == {"version": DOCUMENTS_VERSION + 1}
+
+
+def test_no_store_of_the_gcp_profile_opens_documents_of_a_later_version(firestore_client, project):
+    settings = load_settings(profile="gcp", gcp_project=project)
+    stores = gcp_resources.gcp_resources(settings)
+    stores["batch_state"].port.open(batch())
+    firestore_client.collection("schema").document("documents").set({"version": DOCUMENTS_VERSION + 1})
+    stores = gcp_resources.gcp_resources(settings)
+    for open_store in (
+        lambda: stores["batch_state"].port,
+        lambda: stores["batch_state"].dead_letters,
+        lambda: stores["alerts"].store,
+        lambda: stores["messaging"].outbox,
+    ):
+        with pytest.raises(SchemaTooNew):
+            open_store()
+
+
+def test_a_receipt_that_version_1_mirrored_without_a_seal_is_read(firestore_client):
+    state = FirestoreBatchState(firestore_client)
+    state.open(batch())
+    state.mirror_receipt(receipt(seal=None))
+    newest = firestore_client.collection("batches").document(SLATE).collection("receipts").document("newest")
+    newest.update({"seal": firestore.DELETE_FIELD})
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.receipt is not None
+    assert progress.receipt.seal is None
