@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
 
-.PHONY: help run dev test test-fast fuzz faults soak scale-out lint format lock audit bench pictures emulators clean
+.PHONY: help run dev test test-fast fuzz faults soak scale-out lint format lock audit bench pictures api-docs emulators clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -61,6 +61,10 @@ scale-out: $(VENV)/.dev  ## 5,000 players on four run workers; more with `make s
 
 pictures: $(VENV)/.dev  ## renew docs/images with a real browser; needs chromium
 	$(BIN)/python -m pytest prediction_assets_tests/test_browser.py --pictures docs/images
+
+api-docs: $(VENV)/.dev  ## the package's docstrings as pages, in build/api
+	$(BIN)/python -m pip install --quiet 'pdoc>=16,<17'
+	$(BIN)/python -m pdoc --docformat google --output-directory build/api prediction_assets
 
 emulators: $(VENV)/.dev  ## the three Google Cloud emulators, until Ctrl-C; prints what to export
 	$(BIN)/python -m prediction_assets_tests.emulators

@@ -78,7 +78,7 @@ def slates_between(warehouse: Warehouse, since: date, until: date) -> list[tuple
     """
     if until < since:
         raise BadInput("--to", f"{until} is before {since}", hint="give the earlier date to --from")
-    rows = warehouse.query(sql.LEAGUE_SLATES_BETWEEN, {"since": since, "until": until}).to_pylist()
+    rows = warehouse.query(sql.SLATES_BETWEEN, {"first": since, "last": until}).to_pylist()
     if not rows:
         raise BadInput(
             "--from, --to",

@@ -11,12 +11,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date
+from zoneinfo import ZoneInfo
 
 from prediction_assets.errors import BadInput
 
 _SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 _SLATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _SEPARATOR = ":"
+
+GAME_TIME_ZONE = ZoneInfo("America/New_York")
+"""A game belongs to its US Eastern calendar date."""
 
 # Letters that Unicode doesn't decompose into a base letter and a mark.
 _UNDECOMPOSED = str.maketrans(

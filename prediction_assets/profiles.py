@@ -1,8 +1,10 @@
 """Which resources a profile stands for. The cloud clients are imported by the gcp profile only."""
 
+from typing import Any
+
 import dagster as dg
 
-from prediction_assets.resources import LiveSourceResource, SettingsResource
+from prediction_assets.resources import BasketballResource, LiveSourceResource, SettingsResource
 from prediction_assets.schema_versions import VersionedStore
 from prediction_assets.settings import Settings
 
@@ -17,12 +19,17 @@ def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
         from prediction_assets.local_resources import local_resources
 
         stores = local_resources(settings)
-    shared = set(SettingsResource.model_fields) & set(Settings.model_fields)
     return {
         **stores,
+        "subject": BasketballResource(**_shared(settings, BasketballResource)),
         "live_source": LiveSourceResource(),
-        "settings": SettingsResource(**settings.model_dump(mode="json", include=shared)),
+        "settings": SettingsResource(**_shared(settings, SettingsResource)),
     }
+
+
+def _shared(settings: Settings, resource: type[dg.ConfigurableResource]) -> dict[str, Any]:
+    """Return the settings that a resource has a field of the same name for."""
+    return settings.model_dump(mode="json", include=set(resource.model_fields) & set(Settings.model_fields))
 
 
 def versioned_stores(settings: Settings) -> list[VersionedStore]:

@@ -13,6 +13,7 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.alerts.port import AlertStore
+from prediction_assets.basketball import Basketball
 from prediction_assets.batch_state.port import BatchState
 from prediction_assets.dead_letters.port import DeadLetters
 from prediction_assets.ingestion.nba_api_source import (
@@ -22,7 +23,30 @@ from prediction_assets.ingestion.nba_api_source import (
     ScheduleClient,
 )
 from prediction_assets.messaging.port import Outbox, Publisher
+from prediction_assets.subject import Subject
 from prediction_assets.warehouse.port import Warehouse
+
+
+class SubjectResource(dg.ConfigurableResource, ABC):
+    """What a slate is about: who is expected, from what they are predicted, and how."""
+
+    @property
+    @abstractmethod
+    def port(self) -> Subject:
+        """The subject."""
+
+
+class BasketballResource(SubjectResource):
+    """The NBA, or the simulated league that stands in for it."""
+
+    history_days: int = Field(description="days of game logs that the systems are fitted on")
+    pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
+    market_aware: bool = Field(description="publish the sixth system, market_aware")
+
+    @property
+    def port(self) -> Basketball:
+        """The subject."""
+        return Basketball(self.history_days, self.pass_threshold, self.market_aware)
 
 
 class WarehouseResource(dg.ConfigurableResource, ABC):
@@ -111,7 +135,6 @@ class SettingsResource(dg.ConfigurableResource):
     )
     staging_attempts: int = Field(description="attempts at a part before its player counts as failed")
     part_timeout_seconds: float = Field(description="how long a player's part may take")
-    history_days: int = Field(description="days of game logs that the systems are fitted on")
     model_history_days: int = Field(description="days of game logs that points_model is trained on")
     market_aware: bool = Field(description="publish the sixth system, market_aware")
     grade_bias_limit: float = Field(description="points of bias beyond which a grade warns")

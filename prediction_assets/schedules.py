@@ -5,9 +5,8 @@ https://docs.dagster.io/guides/automate/schedules
 
 import dagster as dg
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.jobs import SLATE_TAG, morning_check_job, roster_job, training_job
-from prediction_assets.keys import slate_key
+from prediction_assets.keys import GAME_TIME_ZONE, slate_key
 from prediction_assets.pruning.job import prune_job
 from prediction_assets.settings import Settings
 

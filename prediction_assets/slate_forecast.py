@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.forecasting.features import FEATURES_SQL, split_snapshot
+from prediction_assets.forecasting.features import split_snapshot
+from prediction_assets.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.forecasting.lines import MarketLine, choose_market_lines
 from prediction_assets.forecasting.model import (
     Model,

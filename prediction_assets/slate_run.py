@@ -11,8 +11,8 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE, default_slate
 from prediction_assets.backtest import BacktestOptions, GradedSlate, run_backtest
+from prediction_assets.basketball import default_slate
 from prediction_assets.batch_state.port import BatchNotOpen, Progress
 from prediction_assets.consolidation import Step, next_step, plan, releasable_parts
 from prediction_assets.dead_letters.port import Closing, DeadLetter
@@ -32,7 +32,7 @@ from prediction_assets.jobs import (
     staging_job,
     training_job,
 )
-from prediction_assets.keys import player_key
+from prediction_assets.keys import GAME_TIME_ZONE, player_key
 from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges, registered_keys
 from prediction_assets.pruning.job import KINDS, prune_slices

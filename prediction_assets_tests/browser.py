@@ -1,4 +1,4 @@
-"""A real browser on a real ``prediction-assets dev``: what a user of the UI sees and presses.
+"""A real browser on a real Dagster UI: what its user sees and presses.
 
 Chromium comes from the machine (Debian's package ``chromium``), Playwright from the test dependencies.
 """
@@ -8,18 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, Response, expect, sync_playwright
 from playwright.sync_api import TimeoutError as TimedOut
 
@@ -36,7 +30,6 @@ _FLAGS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-_START_SECONDS = 240.0
 
 
 def chromium() -> str | None:
@@ -44,58 +37,12 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def dev_server(home: Path, log: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Run ``prediction-assets dev`` on a home of its own and yield its address; nothing of it outlives the block."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "prediction_assets.cli", "dev", "--port", str(port)]
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            env={**os.environ, "PREDICTION_ASSETS_HOME": str(home), **environment},
-        )
-        try:
-            _await_answer(server, address, log)
-            yield address
-        finally:
-            _stop(server)
-
-
-def _await_answer(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    deadline, pause = time.monotonic() + _START_SECONDS, threading.Event()
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise AssertionError(f"prediction-assets dev ended with {server.returncode}: {_tail(log)}")
-        with suppress(urllib.error.URLError, OSError):
-            urllib.request.urlopen(f"{address}/server_info", timeout=5).close()
-            return
-        pause.wait(0.2)
-    raise AssertionError(f"prediction-assets dev didn't answer within {_START_SECONDS:g} s: {_tail(log)}")
-
-
-def _tail(log: Path) -> str:
-    return log.read_text("utf-8", errors="replace")[-3000:]
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server's whole process group: webserver, daemon, code servers and run workers."""
-    for kind, patience in ((signal.SIGTERM, 30), (signal.SIGKILL, 30)):
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, kind)
-        with suppress(subprocess.TimeoutExpired):
-            server.wait(timeout=patience)
-    with suppress(ProcessLookupError):
-        os.killpg(server.pid, signal.SIGKILL)
+def require_chromium() -> None:
+    """Skip a test where there is no browser, and fail it where ``CI=true``."""
+    if chromium() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs a browser: install the package chromium")
+        pytest.skip("no chromium on this machine")
 
 
 class Ui:

@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import expect
 
 from prediction_assets.simulation.league import simulate_league, simulated_slate
-from prediction_assets_tests.browser import browser, chromium, dev_server
+from prediction_assets_tests.browser import browser, require_chromium
+from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server
 
 pytestmark = [pytest.mark.slow]
 
@@ -43,23 +44,22 @@ def pictures(request: pytest.FixtureRequest) -> Path | None:
 
 
 def test_a_click_becomes_a_slate_that_one_can_look_at_and_a_fault_turns_a_check_red(tmp_path, pictures):
-    if chromium() is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("CI needs a browser: install the package chromium")
-        pytest.skip("no chromium on this machine")
+    require_chromium()
     players = 40 if pictures else 6
     slate = simulated_slate(players).isoformat()
     days = sorted(set(simulate_league(players).schedule["game_date"].to_pylist()))
     following = next(day.isoformat() for day in days if day.isoformat() > slate)
     home = tmp_path / "home"
     environment = {
+        **os.environ,
+        "PREDICTION_ASSETS_HOME": str(home),
         "PREDICTION_ASSETS_SIMULATED_PLAYERS": str(players),
         "PREDICTION_ASSETS_SENSOR_INTERVAL_SECONDS": "2",
         "TZ": "UTC",
     }
     picture = pictures.joinpath if pictures else lambda name: None
     with (
-        dev_server(home, tmp_path / "dev.log", environment) as address,
+        dev_server(PREDICTION_ASSETS_DEV, tmp_path / "dev.log", environment) as address,
         browser(address, tmp_path / "failed.png") as ui,
     ):
         # The asset graph, before anything happened: every asset is there, in its group.

@@ -22,10 +22,9 @@ from prediction_assets.alerts.incidents import (
     slate_incidents,
 )
 from prediction_assets.alerts.port import AlertStore, Incident
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.batch_state.port import BatchState
 from prediction_assets.errors import TransientError
-from prediction_assets.keys import parse_slate, slate_key
+from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.messaging.message import event_id
 from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
 from prediction_assets.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from prediction_assets.jobs import BATCH_TAG, SLATE_TAG
-from prediction_assets.warehouse.tables import GAME_LOGS, PART_COLUMNS, PROP_LINES, SIMULATED_PREFIX, Table
+from prediction_assets.warehouse.tables import GAME_LOGS, PART_COLUMNS, PROP_LINES, Table
 
 OWNERS = ["team:predictions"]
 
@@ -117,8 +117,3 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValu
 def _cell(value: object) -> str:
     text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
     return text.replace("|", "\\|")
-
-
-def is_simulated(league: str) -> bool:
-    """Return whether a league is a simulated one; it is labelled so wherever it shows."""
-    return league.startswith(SIMULATED_PREFIX)

@@ -13,7 +13,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from prediction_assets.assets.describing import FACTS, OWNERS, is_simulated, markdown_table, table_metadata
+from prediction_assets.assets.describing import FACTS, OWNERS, markdown_table, table_metadata
 from prediction_assets.ingestion.game_logs import read_game_logs
 from prediction_assets.ingestion.injury_reports import read_injury_reports
 from prediction_assets.ingestion.names import PlayerDirectory, UnresolvedName, read_aliases
@@ -31,6 +31,7 @@ from prediction_assets.warehouse.tables import (
     PROP_LINES,
     SCHEDULE,
     Table,
+    is_simulated,
 )
 
 LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")

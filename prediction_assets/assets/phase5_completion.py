@@ -7,7 +7,7 @@ recorded. Killed anywhere, the next run finds the event and delivers it under th
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.describing import OWNERS, PUBLISHING, is_simulated, tag_run
+from prediction_assets.assets.describing import OWNERS, PUBLISHING, tag_run
 from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.gates import Gate, verdict_on_receipt
@@ -15,6 +15,7 @@ from prediction_assets.messaging.announcing import announce
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import MessagingResource, SettingsResource, WarehouseResource
 from prediction_assets.warehouse.port import Receipt, Warehouse
+from prediction_assets.warehouse.tables import is_simulated
 
 
 class NothingToAnnounce(PredictionAssetsError):

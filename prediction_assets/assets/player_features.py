@@ -1,9 +1,8 @@
 """Point-in-time features of a slate, pinned by a snapshot id that every prediction row carries."""
 
 import dagster as dg
-import pyarrow.compute as pc
 
-from prediction_assets.assets.describing import OWNERS, SLATE, is_simulated, tag_run
+from prediction_assets.assets.describing import OWNERS, SLATE, tag_run
 from prediction_assets.batch_state.port import BatchNotOpen
 from prediction_assets.crash_points import reached
 from prediction_assets.forecasting.features import (
@@ -11,10 +10,9 @@ from prediction_assets.forecasting.features import (
     KEY_COLUMNS,
     TARGET_COLUMNS,
 )
-from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
-from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
-from prediction_assets.slate_forecast import choose_model, slate_features
+from prediction_assets.resources import BatchStateResource, SubjectResource, WarehouseResource
+from prediction_assets.warehouse.tables import is_simulated
 
 
 @dg.asset(
@@ -34,9 +32,9 @@ from prediction_assets.slate_forecast import choose_model, slate_features
 )
 def player_features(
     context: dg.AssetExecutionContext,
+    subject: SubjectResource,
     warehouse: WarehouseResource,
     batch_state: BatchStateResource,
-    settings: SettingsResource,
 ) -> dg.MaterializeResult:
     """Features of the slate's expected players, and the model that is going to forecast them.
 
@@ -51,12 +49,8 @@ def player_features(
     if progress is None:
         raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
     tag_run(context, slate, progress.batch.batch_id)
-    day = parse_slate(slate)
-    league = progress.batch.league
-    model = choose_model(port, league, day)
-    players, history = slate_features(
-        port, league, day, (p.player_id for p in progress.batch.expected), settings.history_days, model
-    )
+    features = subject.port.features(port, progress.batch)
+    players, history = features.players, features.history
     snapshot_id = port.snapshots.write(slate, players, history)
     reached("features_written")
     state.pin_features(slate, snapshot_id)
@@ -73,9 +67,8 @@ def player_features(
             "simulated": is_simulated(progress.batch.league),
             "players": players.num_rows,
             "players_without_features": len(progress.batch.expected) - players.num_rows,
-            "model_id": model or "none: the systems are fitted on the past player-games",
+            **features.about,
             "past_player_games": history.num_rows,
-            "newest_game": str(pc.max(history["game_date"]).as_py() or ""),
             "dagster/row_count": players.num_rows,
         },
         tags={"feature_snapshot": snapshot_id},

@@ -5,14 +5,14 @@ from datetime import date, timedelta
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.describing import FACTS, OWNERS, is_simulated, table_metadata
+from prediction_assets.assets.describing import FACTS, OWNERS, table_metadata
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.keys import parse_slate
 from prediction_assets.resources import SettingsResource, WarehouseResource
 from prediction_assets.slate_forecast import train_model
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Warehouse
-from prediction_assets.warehouse.tables import NBA_LEAGUE, POINTS_MODELS
+from prediction_assets.warehouse.tables import NBA_LEAGUE, POINTS_MODELS, is_simulated
 
 
 class PointsModelConfig(dg.Config):

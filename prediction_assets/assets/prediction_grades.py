@@ -9,13 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.describing import (
-    OWNERS,
-    PUBLISHING,
-    is_simulated,
-    markdown_table,
-    table_metadata,
-)
+from prediction_assets.assets.describing import OWNERS, PUBLISHING, markdown_table, table_metadata
 from prediction_assets.forecasting.grading import Grade
 from prediction_assets.grades import (
     EARLIER_SLATES,
@@ -32,7 +26,7 @@ from prediction_assets.partitions import SLATES
 from prediction_assets.preview import preview_features
 from prediction_assets.resources import SettingsResource, WarehouseResource
 from prediction_assets.warehouse.port import Warehouse
-from prediction_assets.warehouse.tables import PREDICTION_GRADES
+from prediction_assets.warehouse.tables import PREDICTION_GRADES, is_simulated
 
 STEADY = "systems_are_steady"
 _LOOKBACK = timedelta(days=200)

@@ -15,7 +15,6 @@ from pydantic import Field
 from prediction_assets.assets.describing import (
     FAN_IN,
     OWNERS,
-    is_simulated,
     markdown_table,
     predictions_lineage,
     table_metadata,
@@ -33,7 +32,7 @@ from prediction_assets.preview import preview_features
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import NoPartsStaged, Receipt, Warehouse
-from prediction_assets.warehouse.tables import PREDICTIONS
+from prediction_assets.warehouse.tables import PREDICTIONS, is_simulated
 
 NOT_EMPTY = "predictions_not_empty"
 ENOUGH_STAGED = "enough_players_staged"

@@ -5,13 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.describing import (
-    OWNERS,
-    PUBLISHING,
-    is_simulated,
-    markdown_table,
-    tag_run,
-)
+from prediction_assets.assets.describing import OWNERS, PUBLISHING, markdown_table, tag_run
 from prediction_assets.batch_state.port import BatchNotOpen, Outcome, Progress
 from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
@@ -19,6 +13,7 @@ from prediction_assets.resources import BatchStateResource, WarehouseResource
 from prediction_assets.slate_picture import EDGE_BINS, SlateCounts, slate_picture
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Warehouse
+from prediction_assets.warehouse.tables import is_simulated
 
 
 @dg.asset(

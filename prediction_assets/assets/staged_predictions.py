@@ -6,7 +6,7 @@ batch state after his part, or his dead letter, is durable and before his event 
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import dagster as dg
@@ -22,13 +22,16 @@ from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.fan_out import Circuit, Overdue, fan_out
-from prediction_assets.keys import parse_slate, player_key
+from prediction_assets.keys import player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
-from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
-from prediction_assets.skipping import reasons_to_skip
-from prediction_assets.slate_forecast import forecast_players, market_lines
+from prediction_assets.resources import (
+    BatchStateResource,
+    SettingsResource,
+    SubjectResource,
+    WarehouseResource,
+)
 from prediction_assets.staging import part_rows
-from prediction_assets.warehouse import sql
+from prediction_assets.subject import Subject
 from prediction_assets.warehouse.port import PartRef, Warehouse
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
 
@@ -76,6 +79,7 @@ _logger = logging.getLogger(__name__)
 )
 def staged_predictions(
     context: dg.AssetExecutionContext,
+    subject: SubjectResource,
     warehouse: WarehouseResource,
     batch_state: BatchStateResource,
     settings: SettingsResource,
@@ -88,8 +92,8 @@ def staged_predictions(
         raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
     tag_run(context, slate, progress.batch.batch_id)
     players = progress.batch.players(slugs)
-    parts = _forecast(port, progress, players, settings)
-    skipped = _skipped(port, progress, players, parts)
+    parts = _forecast(subject.port, port, progress, players)
+    skipped = subject.port.reasons_to_skip(port, progress.batch, players, parts.keys())
     run_id, circuit = context.run.run_id, Circuit(len(players))
 
     def record(
@@ -199,7 +203,7 @@ def _attempts(attempts: int, circuit: Circuit) -> tenacity.Retrying:
 
 
 def _forecast(
-    port: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], settings: SettingsResource
+    subject: Subject, port: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer]
 ) -> dict[str, pa.Table]:
     """Return the parts' rows by slug for the players who have features, computed for all of them at once."""
     batch = progress.batch
@@ -208,28 +212,7 @@ def _forecast(
             f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
         )
     snapshot = port.snapshots.read(batch.slate, progress.feature_snapshot, [p.player_id for p in players])
-    forecasts = forecast_players(
-        port,
-        snapshot.players,
-        snapshot.history,
-        market_lines(port, batch.league, parse_slate(batch.slate)),
-        threshold=settings.pass_threshold,
-        market_aware=settings.market_aware,
-    )
-    return part_rows(forecasts, batch, snapshot.snapshot_id)
-
-
-def _skipped(
-    port: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], parts: Mapping[str, pa.Table]
-) -> dict[str, str]:
-    """Return why players are not staged, by slug, from the schedule and the injury report as of now."""
-    slate, league = parse_slate(progress.batch.slate), progress.batch.league
-    return reasons_to_skip(
-        players,
-        games=port.query(sql.SLATE_GAMES, {"slate": slate}).to_pylist(),
-        injuries=port.query(sql.NEWEST_INJURY_REPORT, {"slate": slate, "league": league}).to_pylist(),
-        with_features=parts.keys(),
-    )
+    return part_rows(subject.forecasts(port, batch, snapshot), batch, snapshot.snapshot_id)
 
 
 def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:

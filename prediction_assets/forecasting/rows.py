@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prediction_assets.forecasting.features import RECENT_GAMES
+from prediction_assets.forecasting.features_sql import RECENT_GAMES
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

@@ -19,9 +19,8 @@ from dagster._core.scheduler.instigation import TickStatus
 from dagster._utils.schedules import cron_string_iterator
 
 from prediction_assets import __version__
-from prediction_assets.assets.describing import is_simulated
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE, default_slate
 from prediction_assets.assets.staged_predictions import CODE_VERSION_TAG
+from prediction_assets.basketball import default_slate
 from prediction_assets.batch_state.port import BatchState, Progress
 from prediction_assets.dead_letters.port import DeadLetters
 from prediction_assets.errors import BadInput
@@ -39,12 +38,12 @@ from prediction_assets.health.facts import (
     WarehouseFacts,
 )
 from prediction_assets.jobs import SLATE_TAG
-from prediction_assets.keys import parse_slate, slate_key
+from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.messaging.port import Outbox
 from prediction_assets.resources import SettingsResource
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.port import Warehouse
-from prediction_assets.warehouse.tables import NBA_LEAGUE, PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.warehouse.tables import NBA_LEAGUE, PREDICTIONS_SCHEMA_VERSION, is_simulated
 
 Read = TypeVar("Read")
 

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
+from prediction_assets.keys import GAME_TIME_ZONE
 from prediction_assets.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.pruning.kinds import History, Pruned
 from prediction_assets.pruning.slates import SlatesAtRest, is_before

@@ -2,10 +2,9 @@
 
 from datetime import date, timedelta
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.consolidation import Step, next_step
 from prediction_assets.errors import BadInput
-from prediction_assets.keys import parse_slate
+from prediction_assets.keys import GAME_TIME_ZONE, parse_slate
 from prediction_assets.pruning.kinds import History
 from prediction_assets.sensors.requests import pending_runs, slate_of
 

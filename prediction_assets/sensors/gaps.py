@@ -8,13 +8,12 @@ outage of a quarter of an hour heals itself. https://docs.dagster.io/guides/auto
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, RunsFilter
 from dagster._utils.schedules import reverse_cron_string_iterator
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.batch_state.port import BatchState, Outcome, Progress
 from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.consolidation import Step, TooFewStaged, next_step, plan
@@ -28,7 +27,7 @@ from prediction_assets.jobs import (
     roster_job,
     staging_job,
 )
-from prediction_assets.keys import slate_key
+from prediction_assets.keys import GAME_TIME_ZONE, slate_key
 from prediction_assets.messaging.message import event_id
 from prediction_assets.messaging.port import Outbox
 from prediction_assets.resources import (
@@ -166,10 +165,8 @@ class GapFinder:
         )
         newest = next(iter(ticks)).astimezone(GAME_TIME_ZONE).date()
         oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=settings.sensor_lookback_days)
-        days: list[date] = warehouse.query(
-            sql.SLATES_BETWEEN, {"league": NBA_LEAGUE, "first": oldest, "last": newest}
-        )["game_date"].to_pylist()
-        return [slate_key(day) for day in days]
+        found = warehouse.query(sql.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
+        return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
 
     def _stuck(
         self,

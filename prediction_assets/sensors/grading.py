@@ -9,10 +9,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.errors import TransientError
 from prediction_assets.grades import gradable
 from prediction_assets.jobs import grading_job
+from prediction_assets.keys import GAME_TIME_ZONE
 from prediction_assets.resources import SettingsResource, WarehouseResource
 from prediction_assets.sensors.requests import Work, request
 from prediction_assets.settings import Settings

@@ -335,8 +335,8 @@ SLATES_FROM = f"""
     WHERE league = $league AND game_date >= $slate ORDER BY game_date LIMIT 60"""
 
 SLATES_BETWEEN = f"""
-    SELECT DISTINCT game_date FROM {SCHEDULE.qualified_name}
-    WHERE league = $league AND game_date BETWEEN $first AND $last ORDER BY game_date"""
+    SELECT DISTINCT league, game_date FROM {SCHEDULE.qualified_name}
+    WHERE game_date BETWEEN $first AND $last ORDER BY game_date, league"""
 
 ROSTER_CANDIDATES = f"""
     WITH played AS (
@@ -522,7 +522,3 @@ GRADES = f"""
     SELECT {_names(PREDICTION_GRADES.column_names)} FROM {PREDICTION_GRADES.qualified_name}
     WHERE game_date >= $since AND game_date <= $until AND origin = $origin
     ORDER BY game_date, system"""
-
-LEAGUE_SLATES_BETWEEN = f"""
-    SELECT DISTINCT league, game_date FROM {SCHEDULE.qualified_name}
-    WHERE game_date >= $since AND game_date <= $until ORDER BY game_date, league"""

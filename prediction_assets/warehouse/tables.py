@@ -97,6 +97,12 @@ NBA_LEAGUE = "NBA"
 
 SIMULATED_PREFIX = "simulated"
 
+
+def is_simulated(league: str) -> bool:
+    """Return whether a league is a simulated one; it is labelled so wherever it shows."""
+    return league.startswith(SIMULATED_PREFIX)
+
+
 _LEAGUE = Column("league", _S, "NBA, or simulated-N for a simulated league of N expected players", True)
 
 GAME_LOGS = Table(

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.workspace.load_target import ModuleTarget
@@ -26,20 +25,10 @@ from prediction_assets.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_A
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.alerts.conftest import Webhook
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
+from prediction_assets_tests.sensors.ticking import tick
 
 UI = "http://ui.example:3000"
 NEVER = 100_000
-
-
-def tick(run: SlateRun, name: str, cursor: str | None = None) -> dg.SensorResult:
-    """Evaluate a sensor as the daemon does."""
-    repository = run._defs.get_repository_def()
-    context = dg.build_sensor_context(
-        instance=run._instance, cursor=cursor, repository_def=repository, resources=run._resources
-    )
-    result = repository.get_sensor_def(name)(context)
-    assert isinstance(result, dg.SensorResult)
-    return result
 
 
 @dataclass

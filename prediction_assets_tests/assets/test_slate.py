@@ -17,7 +17,7 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 from prediction_assets.assets.facts import LINES_REPLACED_BY
 from prediction_assets.assets.phase5_completion import NothingToAnnounce
 from prediction_assets.assets.predictions import NotSettled
-from prediction_assets.assets.slate_roster import NobodyExpected
+from prediction_assets.basketball import NobodyExpected
 from prediction_assets.batch_state.port import BatchConflict, Outcome
 from prediction_assets.consolidation import TooFewStaged
 from prediction_assets.errors import BadInput

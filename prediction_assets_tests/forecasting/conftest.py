@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prediction_assets.forecasting.features import FEATURES_SQL, split_snapshot
+from prediction_assets.forecasting.features import split_snapshot
+from prediction_assets.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
 
 REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

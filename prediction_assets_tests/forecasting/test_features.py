@@ -16,9 +16,9 @@ from prediction_assets.errors import BadInput
 from prediction_assets.forecasting.features import (
     FEATURE_COLUMNS,
     FEATURES_SCHEMA,
-    FEATURES_SQL,
     conform,
 )
+from prediction_assets.forecasting.features_sql import FEATURES_SQL
 
 SLATE = date(2025, 12, 20)
 Helpers = Mapping[str, Callable[..., Any]]

@@ -12,7 +12,6 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from prediction_assets.assets.slate_roster import GAME_TIME_ZONE
 from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.consolidation import plan
@@ -22,6 +21,7 @@ from prediction_assets.health.facts import Unreadable
 from prediction_assets.health.judgements import Judgement
 from prediction_assets.health.reader import Sources, read_facts
 from prediction_assets.health.report import Report, report_on
+from prediction_assets.keys import GAME_TIME_ZONE
 from prediction_assets.messaging.local import SqliteOutbox
 from prediction_assets.messaging.message import completion_message, event_id
 from prediction_assets.messaging.port import OutboxEntry

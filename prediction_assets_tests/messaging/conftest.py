@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,10 +28,9 @@ from prediction_assets_tests.emulator_fixtures import (
     pubsub_emulator,
     topic,
 )
+from prediction_assets_tests.examples import load_example
 
 __all__ = ["firestore_client", "firestore_emulator", "project", "pubsub_clients", "pubsub_emulator", "topic"]
-
-CONSUMER = Path(__file__).resolve().parents[2] / "examples" / "phase5_consumer.py"
 
 
 def message(revision: int = 1, at: datetime = NOW, **changes: Any) -> dict[str, Any]:
@@ -82,11 +79,5 @@ def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> Deliveries:
 
 @pytest.fixture(scope="session")
 def consumer() -> ModuleType:
-    """The reference consumer, imported from examples/."""
-    spec = importlib.util.spec_from_file_location("phase5_consumer", CONSUMER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    """The reference consumer."""
+    return load_example("phase5_consumer")

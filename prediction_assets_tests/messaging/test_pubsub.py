@@ -30,7 +30,8 @@ from prediction_assets.messaging.pubsub import (
 from prediction_assets_tests.conftest import NOW, SLATE
 from prediction_assets_tests.emulator_fixtures import Topic
 from prediction_assets_tests.emulators import free_port
-from prediction_assets_tests.messaging.conftest import CONSUMER, entry, message
+from prediction_assets_tests.examples import EXAMPLES
+from prediction_assets_tests.messaging.conftest import entry, message
 
 Clients = tuple[pubsub_v1.PublisherClient, pubsub_v1.SubscriberClient]
 
@@ -263,7 +264,13 @@ def test_the_consumer_runs_as_a_script(topic: Topic, pubsub_emulator: str, tmp_p
     publisher(topic).publish(message())
     options = ["--project", topic.project, "--subscription", "phase5-consumer", "--wait", "20", "--once"]
     done = subprocess.run(
-        [sys.executable, str(CONSUMER), *options, "--state", str(tmp_path / "handled.sqlite")],
+        [
+            sys.executable,
+            str(EXAMPLES / "phase5_consumer.py"),
+            *options,
+            "--state",
+            str(tmp_path / "handled.sqlite"),
+        ],
         env={**os.environ, "PUBSUB_EMULATOR_HOST": pubsub_emulator},
         capture_output=True,
         text=True,

@@ -11,7 +11,8 @@ import sqlglot
 from sqlglot import exp
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.forecasting.features import FEATURES_SQL, conform
+from prediction_assets.forecasting.features import conform
+from prediction_assets.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.forecasting.recommendation import RECOMMENDATION_SQL
 from prediction_assets.simulation import SimulatedLeague, simulate_league
 from prediction_assets.warehouse import sql

@@ -1,0 +1,267 @@
+"""The query behind the features: one SQL text that yields the training rows and the slate's rows alike.
+
+The games to be predicted are appended to the past games as rows without a result, and the same window expressions run
+over both, so that training and serving cannot differ. What its columns hold is declared in :mod:`.features`; who runs
+it is none of this module's business.
+"""
+
+from __future__ import annotations
+
+RECENT_GAMES = 25
+"""Length of the two list columns. An exponential average with a half-life of 8 games has 89 % of its weight
+here."""
+
+WARM_UP_DAYS = 550
+"""Days of logs read before ``$history_start``: a game in April needs the season that began 18 months
+before."""
+
+CANDIDATE_DAYS = 400
+"""A player whose latest game is older than this is no candidate: he has missed a whole season."""
+
+FEATURES_SQL = f"""
+WITH logs AS (
+    -- The only place that reads game logs: nothing of the slate's date or later gets past this filter.
+    SELECT
+        season_id, MOD(season_id, 10000) AS season_year, game_id, game_date, player_id, player_name,
+        team, opponent, is_home, points, minutes,
+        field_goals_attempted, three_pointers_attempted, free_throws_attempted, offensive_rebounds, turnovers
+    FROM facts.game_logs
+    WHERE league = $league
+        AND game_date < CAST($slate AS DATE)
+        AND game_date >= CAST($history_start AS DATE) - {WARM_UP_DAYS}
+), slate_games AS (
+    SELECT
+        season_id, game_id, game_date, team_a AS team, team_b AS opponent,
+        CASE WHEN home_team IS NOT NULL THEN home_team = team_a END AS is_home
+    FROM facts.schedule
+    WHERE league = $league AND game_date = CAST($slate AS DATE)
+    UNION ALL
+    SELECT
+        season_id, game_id, game_date, team_b AS team, team_a AS opponent,
+        CASE WHEN home_team IS NOT NULL THEN home_team = team_b END AS is_home
+    FROM facts.schedule
+    WHERE league = $league AND game_date = CAST($slate AS DATE)
+), slate_teams AS (
+    SELECT * FROM slate_games
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY team ORDER BY game_id NULLS FIRST) = 1
+), latest AS (
+    SELECT player_id, player_name, team, game_date FROM logs
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY player_id ORDER BY game_date DESC NULLS LAST, game_id DESC NULLS LAST
+    ) = 1
+), player_games AS (
+    SELECT *, FALSE AS is_slate FROM logs
+    UNION ALL
+    SELECT
+        g.season_id, MOD(g.season_id, 10000) AS season_year, g.game_id, g.game_date,
+        l.player_id, l.player_name, g.team, g.opponent, g.is_home, NULL AS points, NULL AS minutes,
+        NULL AS field_goals_attempted, NULL AS three_pointers_attempted, NULL AS free_throws_attempted,
+        NULL AS offensive_rebounds, NULL AS turnovers, TRUE AS is_slate
+    FROM latest AS l
+    JOIN slate_teams AS g ON g.team = l.team
+    WHERE l.game_date >= CAST($slate AS DATE) - {CANDIDATE_DAYS}
+), form_before AS (
+    SELECT
+        game_id, team,
+        SUM(points) OVER ten_before AS points, COUNT(*) OVER ten_before AS games
+    FROM logs
+    WINDOW ten_before AS (
+        PARTITION BY player_id ORDER BY game_date NULLS FIRST, game_id NULLS FIRST
+        ROWS BETWEEN 10 PRECEDING AND 1 PRECEDING
+    )
+), lineups AS (
+    -- Whole thousandths of a point: a sum of fractions would depend on the order of the players.
+    SELECT
+        game_id, team,
+        SUM(CAST(ROUND(COALESCE(points, 0) * 1000 / GREATEST(games, 1)) AS BIGINT)) AS lineup
+    FROM form_before
+    GROUP BY game_id, team
+), team_games AS (
+    SELECT
+        game_id, game_date, team, opponent, SUM(points) AS points,
+        -- Oliver's possession estimate, without the defensive rebounding term that player logs don't give.
+        SUM(field_goals_attempted + 0.44 * free_throws_attempted - offensive_rebounds + turnovers)
+            AS possessions
+    FROM logs
+    GROUP BY game_id, game_date, team, opponent
+    UNION ALL
+    SELECT game_id, game_date, team, opponent, NULL AS points, NULL AS possessions FROM slate_teams
+), league_days AS (
+    SELECT game_date, SUM(points) AS points, SUM(possessions) AS possessions, COUNT(*) AS games
+    FROM team_games
+    GROUP BY game_date
+), league_form AS (
+    SELECT
+        game_date,
+        SUM(points) OVER league_before / SUM(games) OVER league_before AS league_points,
+        SUM(possessions) OVER league_before / SUM(games) OVER league_before AS league_pace
+    FROM league_days
+    WINDOW league_before AS (ORDER BY game_date NULLS FIRST ROWS BETWEEN 60 PRECEDING AND 1 PRECEDING)
+), team_form AS (
+    SELECT
+        t.game_id, t.team,
+        LAG(l.lineup) OVER team_order / 1000 AS team_lineup_last_1,
+        AVG(l.lineup) OVER team_ten_before / 1000 AS team_lineup_last_10,
+        AVG(points) OVER team_before AS team_points_last_15,
+        AVG(possessions) OVER team_before AS team_pace_last_15,
+        AVG(points) OVER opponent_before AS opponent_points_allowed_last_15,
+        AVG(possessions) OVER opponent_before AS opponent_pace_last_15,
+        DATE_DIFF('day', LAG(game_date) OVER team_order, game_date) AS team_rest_days
+    FROM team_games AS t
+    LEFT JOIN lineups AS l ON l.game_id = t.game_id AND l.team = t.team
+    WINDOW
+        team_order AS (PARTITION BY t.team ORDER BY game_date NULLS FIRST, t.game_id NULLS FIRST),
+        team_ten_before AS (
+            PARTITION BY t.team ORDER BY game_date NULLS FIRST, t.game_id NULLS FIRST
+            ROWS BETWEEN 10 PRECEDING AND 1 PRECEDING
+        ),
+        team_before AS (
+            PARTITION BY t.team ORDER BY game_date NULLS FIRST, t.game_id NULLS FIRST
+            ROWS BETWEEN 15 PRECEDING AND 1 PRECEDING
+        ),
+        opponent_before AS (
+            PARTITION BY opponent ORDER BY game_date NULLS FIRST, t.game_id NULLS FIRST
+            ROWS BETWEEN 15 PRECEDING AND 1 PRECEDING
+        )
+), player_seasons AS (
+    SELECT
+        player_id, season_year + 1 AS season_year,
+        AVG(points) AS points_previous_season, AVG(minutes) AS minutes_previous_season,
+        COUNT(*) AS games_previous_season
+    FROM logs
+    GROUP BY player_id, season_year
+), player_form AS (
+    SELECT
+        is_slate, season_id, season_year, p.game_id, game_date, player_id, player_name, p.team, opponent, is_home,
+        points, minutes,
+        COUNT(*) OVER last_25 AS games_last_25,
+        LAG(points) OVER player_order AS points_last_1,
+        AVG(points) OVER last_3 AS points_last_3,
+        AVG(points) OVER last_5 AS points_last_5,
+        AVG(points) OVER last_10 AS points_last_10,
+        LAG(minutes) OVER player_order AS minutes_last_1,
+        AVG(minutes) OVER last_3 AS minutes_last_3,
+        AVG(minutes) OVER last_5 AS minutes_last_5,
+        AVG(minutes) OVER last_10 AS minutes_last_10,
+        AVG(points) OVER season_before AS points_season,
+        AVG(minutes) OVER season_before AS minutes_season,
+        COUNT(*) OVER season_before AS games_season,
+        SUM(points) OVER last_10 / NULLIF(SUM(minutes) OVER last_10, 0) AS points_per_minute_last_10,
+        SUM(points) OVER season_before / NULLIF(SUM(minutes) OVER season_before, 0)
+            AS points_per_minute_season,
+        AVG(field_goals_attempted) OVER last_10 AS field_goals_attempted_last_10,
+        AVG(three_pointers_attempted) OVER last_10 AS three_pointers_attempted_last_10,
+        AVG(free_throws_attempted) OVER last_10 AS free_throws_attempted_last_10,
+        AVG(field_goals_attempted) OVER last_3 AS field_goals_attempted_last_3,
+        AVG(free_throws_attempted) OVER last_3 AS free_throws_attempted_last_3,
+        AVG(field_goals_attempted) OVER last_25 AS field_goals_attempted_last_25,
+        AVG(three_pointers_attempted) OVER last_25 AS three_pointers_attempted_last_25,
+        AVG(free_throws_attempted) OVER last_25 AS free_throws_attempted_last_25,
+        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_3 AS attempts_3,
+        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_10 AS attempts_10,
+        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_60 AS attempts_60,
+        SUM(minutes) OVER last_3 AS minutes_3, SUM(minutes) OVER last_60 AS minutes_60,
+        SUM(points) OVER last_60 AS points_60,
+        LAG(l.lineup) OVER player_order / 1000 AS lineup_last_1,
+        AVG(l.lineup) OVER last_10 / 1000 AS lineup_last_10,
+        COUNT(*) OVER last_10 AS games_10, COUNT(*) OVER last_20 AS games_20,
+        SUM(points) OVER last_10 AS points_10, SUM(points * points) OVER last_10 AS points_squared_10,
+        SUM(points) OVER last_20 AS points_20, SUM(points * points) OVER last_20 AS points_squared_20,
+        SUM(minutes) OVER last_10 AS minutes_10, SUM(minutes * minutes) OVER last_10 AS minutes_squared_10,
+        MAX(points) OVER last_20 AS points_max_last_20,
+        DATE_DIFF('day', LAG(game_date) OVER player_order, game_date) AS rest_days,
+        COUNT(*) OVER last_7_days AS games_last_7_days,
+        ARRAY_AGG(points) OVER most_recent_first AS recent_points,
+        ARRAY_AGG(minutes) OVER most_recent_first AS recent_minutes
+    FROM player_games AS p
+    LEFT JOIN lineups AS l ON l.game_id = p.game_id AND l.team = p.team
+    WINDOW
+        player_order AS (PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST),
+        last_3 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
+            ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING
+        ),
+        last_5 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
+            ROWS BETWEEN 5 PRECEDING AND 1 PRECEDING
+        ),
+        last_10 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
+            ROWS BETWEEN 10 PRECEDING AND 1 PRECEDING
+        ),
+        last_60 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
+            ROWS BETWEEN 60 PRECEDING AND 1 PRECEDING
+        ),
+        last_20 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
+            ROWS BETWEEN 20 PRECEDING AND 1 PRECEDING
+        ),
+        last_25 AS (
+            PARTITION BY player_id ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
+            ROWS BETWEEN 25 PRECEDING AND 1 PRECEDING
+        ),
+        season_before AS (
+            PARTITION BY player_id, season_year ORDER BY game_date NULLS FIRST, p.game_id NULLS FIRST
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ),
+        last_7_days AS (
+            PARTITION BY player_id ORDER BY DATE_DIFF('day', DATE '2000-01-01', game_date) NULLS FIRST
+            RANGE BETWEEN 7 PRECEDING AND 1 PRECEDING
+        ),
+        most_recent_first AS (
+            PARTITION BY player_id ORDER BY game_date DESC NULLS LAST, p.game_id DESC NULLS LAST
+            ROWS BETWEEN 1 FOLLOWING AND 25 FOLLOWING
+        )
+)
+SELECT
+    p.is_slate, p.season_id, p.game_id, p.game_date, p.player_id, p.player_name, p.team, p.opponent, p.is_home,
+    p.points, p.minutes,
+    p.games_last_25,
+    CAST(p.points_last_1 AS DOUBLE) AS points_last_1, p.points_last_3, p.points_last_5, p.points_last_10,
+    CAST(p.minutes_last_1 AS DOUBLE) AS minutes_last_1, p.minutes_last_3, p.minutes_last_5, p.minutes_last_10,
+    p.points_season, p.minutes_season, p.games_season,
+    s.points_previous_season, s.minutes_previous_season, s.games_previous_season,
+    p.points_per_minute_last_10, p.points_per_minute_season,
+    p.field_goals_attempted_last_10, p.three_pointers_attempted_last_10, p.free_throws_attempted_last_10,
+    p.field_goals_attempted_last_3, p.free_throws_attempted_last_3,
+    p.field_goals_attempted_last_25, p.three_pointers_attempted_last_25, p.free_throws_attempted_last_25,
+    p.attempts_3 / NULLIF(100 * p.minutes_3, 0) AS attempts_per_minute_last_3,
+    p.attempts_10 / NULLIF(100 * p.minutes_10, 0) AS attempts_per_minute_last_10,
+    p.attempts_60 / NULLIF(100 * p.minutes_60, 0) AS attempts_per_minute_last_60,
+    100 * p.points_10 / NULLIF(p.attempts_10, 0) AS points_per_attempt_last_10,
+    100 * p.points_60 / NULLIF(p.attempts_60, 0) AS points_per_attempt_last_60,
+    p.lineup_last_1, p.lineup_last_10, t.team_lineup_last_1, t.team_lineup_last_10,
+    -- Deviations from whole sums: STDDEV_SAMP's last digit depends on how the engine shares out the frame, and
+    -- a game must have the same features before it is played and afterwards.
+    SQRT(CAST(p.games_10 * p.points_squared_10 - p.points_10 * p.points_10 AS DOUBLE)
+        / NULLIF(p.games_10 * (p.games_10 - 1), 0)) AS points_deviation_last_10,
+    SQRT(CAST(p.games_20 * p.points_squared_20 - p.points_20 * p.points_20 AS DOUBLE)
+        / NULLIF(p.games_20 * (p.games_20 - 1), 0)) AS points_deviation_last_20,
+    SQRT(CAST(p.games_10 * p.minutes_squared_10 - p.minutes_10 * p.minutes_10 AS DOUBLE)
+        / NULLIF(p.games_10 * (p.games_10 - 1), 0)) AS minutes_deviation_last_10,
+    CAST(p.points_max_last_20 AS DOUBLE) AS points_max_last_20,
+    p.rest_days, t.team_rest_days, p.rest_days = 1 AS is_back_to_back, p.games_last_7_days,
+    CAST(CASE WHEN p.is_home IS NULL THEN 0.5 WHEN p.is_home THEN 1 ELSE 0 END AS DOUBLE) AS home,
+    t.team_points_last_15, t.team_pace_last_15,
+    t.opponent_points_allowed_last_15, t.opponent_pace_last_15,
+    t.opponent_points_allowed_last_15 / NULLIF(f.league_points, 0) AS opponent_defence,
+    f.league_points, f.league_pace,
+    p.recent_points, p.recent_minutes
+FROM player_form AS p
+JOIN team_form AS t ON t.game_id = p.game_id AND t.team = p.team
+JOIN league_form AS f ON f.game_date = p.game_date
+LEFT JOIN player_seasons AS s ON s.player_id = p.player_id AND s.season_year = p.season_year
+WHERE p.game_date >= CAST($history_start AS DATE) AND p.games_last_25 > 0
+ORDER BY p.game_date NULLS FIRST, p.game_id NULLS FIRST, p.player_id NULLS FIRST
+"""
+"""The features of one slate, in DuckDB's dialect, portable to BigQuery by ``sqlglot.transpile``.
+
+Parameters, all named: ``slate`` (DATE), ``league`` (VARCHAR), ``history_start`` (DATE, the earliest game that
+is returned as a training row). Reads ``facts.game_logs`` and ``facts.schedule``; returns the columns of
+:data:`.features.FEATURES_SCHEMA`: training rows (``is_slate`` false: every player-game of ``history_start`` <= date
+< ``slate`` whose player has an earlier game) and slate rows (``is_slate`` true, targets NULL: every player whose
+latest team plays on the slate and whose latest game is at most :data:`CANDIDATE_DAYS` days old).
+
+Sources: the possession estimate is Oliver, *Basketball on Paper* (2004), ch. 3.
+"""
