@@ -50,8 +50,8 @@ audit: $(VENV)/.dev  ## ask for known vulnerabilities of every locked version of
 bench: $(VENV)/.dev  ## measure beside plain DuckDB, minutes; more with `make bench BENCH="--help"`
 	$(BIN)/python -m benchmarks $(BENCH)
 
-faults: $(VENV)/.dev  ## a slate stopped at every durable step, in every way, on both profiles: the matrix
-	$(BIN)/python -m prediction_assets_tests.fault_matrix
+faults: $(VENV)/.dev  ## a slate stopped at every durable step, in every way, on both profiles or `FAULTS=local`
+	$(BIN)/python -m prediction_assets_tests.fault_matrix $(FAULTS)
 
 soak: $(VENV)/.dev  ## a deployment whose processes are killed for ten minutes; needs PostgreSQL's programs
 	$(BIN)/python -m prediction_assets_tests.soak $(SOAK)
