@@ -584,7 +584,7 @@ def test_any_slate_on_duckdb_is_as_the_model_says(tmp_path, monkeypatch):
     parts, snapshots = ParquetParts(tmp_path / "staging"), ParquetSnapshots(tmp_path / "features")
     warehouse = KeptOpen(tmp_path / "warehouse.duckdb", parts, snapshots)
     warehouse.receipts("2100-01-01")
-    monkeypatch.setattr("prediction_assets.warehouse.duckdb._lacking", lambda connection: [])  # all is there
+    monkeypatch.setattr("prediction_assets.warehouse.duckdb.lack", lambda *_: None)  # all is there
     with dg.DagsterInstance.ephemeral() as instance:
         run(Ports.of(warehouse, tmp_path, instance), steps=15, examples=EXAMPLES["duckdb"])
 
