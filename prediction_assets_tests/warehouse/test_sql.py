@@ -69,7 +69,7 @@ def test_every_scan_of_the_predictions_names_their_date(name):
         return
     for table in tree.find_all(exp.Table):
         if table.name == PREDICTIONS.name and "incoming" not in STATEMENTS[name]:
-            scope = table.find_ancestor(exp.Select, exp.Update)
+            scope = table.find_ancestor(exp.Select, exp.Update, exp.Delete)
             assert re.search(r"game_date (=|<|>)", scope.args["where"].sql()), name
 
 
