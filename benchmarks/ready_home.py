@@ -8,14 +8,13 @@ from __future__ import annotations
 import sys
 
 from prediction_assets.cli.console import open_slate_run
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 
 
 def main(players: int) -> None:
     """Ingest the simulated league into the environment's home and train on the games before its slate."""
     with open_slate_run() as (_, runner):
-        facts = ("game_logs", "schedule", "prop_lines")
-        runner.ingest({name: {"simulated_players": players} for name in facts})
+        runner.ingest(simulated_facts(players))
         runner.train(cutoff=simulated_slate(players).isoformat())
 
 

@@ -8,7 +8,7 @@ service to look at. Batch state and the outbox both go through here; each brings
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ _RETRIED = (
     exceptions.ResourceExhausted,
     exceptions.ServiceUnavailable,
 )
-_DELETED_PER_COMMIT = 250
+_WRITES_PER_COMMIT = 250
 _CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition)
 
 _logger = logging.getLogger(__name__)
@@ -62,13 +62,25 @@ class FirestoreCalls:
         """A retry around read, decide, write-if-unchanged: once more when somebody else was first."""
         return self._retry(*_CONFLICTS)
 
-    def delete(self, documents: Sequence[firestore.DocumentReference]) -> None:
-        """Delete documents in groups; should one fail, those before it are gone, and deleting all again is right."""
-        for start in range(0, len(documents), _DELETED_PER_COMMIT):
+    def write_each(
+        self,
+        documents: Sequence[firestore.DocumentReference],
+        write: Callable[[firestore.WriteBatch, firestore.DocumentReference], None],
+    ) -> None:
+        """Write documents in groups; should one fail, those before it stand, and writing all again is right.
+
+        Args:
+            write: adds one document's write to a group's.
+        """
+        for start in range(0, len(documents), _WRITES_PER_COMMIT):
             writes = self.client.batch()
-            for document in documents[start : start + _DELETED_PER_COMMIT]:
-                writes.delete(document)
+            for document in documents[start : start + _WRITES_PER_COMMIT]:
+                write(writes, document)
             writes.commit(**self.arguments)
+
+    def delete(self, documents: Sequence[firestore.DocumentReference]) -> None:
+        """Delete documents, in groups as :meth:`write_each`."""
+        self.write_each(documents, lambda writes, document: writes.delete(document))
 
     def _retry(self, *errors: type[Exception]) -> Retry:
         return Retry(

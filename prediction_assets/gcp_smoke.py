@@ -16,6 +16,7 @@ from google.cloud import bigquery
 from prediction_assets.gcp_resources import gcp_resources
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import Settings
+from prediction_assets.simulation.league import simulated_facts
 from prediction_assets.slate_run import SlateResult, SlateRun
 
 PREFIX = "smoke_"
@@ -56,7 +57,7 @@ def smoke_test(installation: Settings) -> Iterator[Finding]:
     stores["messaging"].set_up()
     with open_instance(settings) as instance, stores["warehouse"].bigquery.get_client() as client:
         run = SlateRun(settings, instance)
-        run.ingest({name: {"simulated_players": PLAYERS} for name in ("game_logs", "schedule", "prop_lines")})
+        run.ingest(simulated_facts(PLAYERS))
         first = run.whole(run.default_slate())
         again = run.whole(first.progress.batch.slate)
         for name, check in _CHECKS.items():

@@ -66,14 +66,24 @@ def dev_server(
         assert stopped, f"{server.args} didn't stop within {_STOP_SECONDS:g} s: {_tail(log)}"
 
 
+class QueryFailed(Exception):
+    """The webserver's answer to a query has errors."""
+
+
 def graphql(address: str, query: str, variables: Mapping[str, object] | None = None) -> dict[str, Any]:
-    """Return the data that a Dagster webserver answers with."""
+    """Return the data that a Dagster webserver answers with.
+
+    Raises:
+        OSError: it doesn't answer.
+        QueryFailed: it answers with errors.
+    """
     body = json.dumps({"query": query, "variables": variables or {}}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{address}/graphql", body, headers)
     with urllib.request.urlopen(request, timeout=60) as response:
         answer: dict[str, Any] = json.load(response)
-    assert "errors" not in answer, answer["errors"]
+    if "errors" in answer:
+        raise QueryFailed(str(answer["errors"]))
     data: dict[str, Any] = answer["data"]
     return data
 

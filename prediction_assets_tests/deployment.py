@@ -15,8 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
+from prediction_assets_tests.dagster_dev import QueryFailed, graphql
 from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.postgres import postgres_server
 
@@ -218,18 +217,10 @@ class Deployment:
         Raises:
             NoAnswer: it is down.
         """
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"{self.address}/graphql", body, {"Content-Type": "application/json"}
-        )
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                found = json.load(answer)
-        except (OSError, urllib.error.URLError, ValueError) as error:
+            return graphql(self.address, query, variables)
+        except (OSError, ValueError, QueryFailed) as error:
             raise NoAnswer(str(error)) from error
-        if found.get("errors"):
-            raise NoAnswer(str(found["errors"]))
-        return found["data"]  # type: ignore[no-any-return]
 
     def launch(self, job: str, **ops: Mapping[str, object]) -> str:
         """Launch a job as the UI's button does, and return the run's id.

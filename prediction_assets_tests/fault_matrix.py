@@ -22,7 +22,7 @@ from pathlib import Path
 from prediction_assets import crash_points
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 
 KILL, FAIL, HANG = FAULTS = ("SIGKILL", "exception", "hang")
@@ -30,10 +30,12 @@ PROFILES = ("local", "gcp")
 PER_PLAYER = ("part_written", "completion_recorded", "part_dropped")
 PLAYERS = {"local": 8, "gcp": 4}
 
-_ROWS = (
+ROWS = (
     "SELECT player_id, system, line, content_hash, is_active FROM predictions.player_prop_predictions "
     "WHERE game_date = CAST($slate AS DATE) ORDER BY player_id, system, line, content_hash, is_active"
 )
+"""What a slate's rows are compared by; the parameter is ``slate``."""
+
 _PATIENCE_SECONDS = 300
 
 DISTURBED = """
@@ -109,7 +111,7 @@ class Left:
 def left_behind(run: SlateRun, slate: str) -> Left:
     """Return what a slate has left so far."""
     progress, events = run.progress(slate), run.events(slate)
-    rows = run.warehouse.query(_ROWS, {"slate": slate}).to_pylist()
+    rows = run.warehouse.query(ROWS, {"slate": slate}).to_pylist()
     return Left(
         rows=tuple(tuple(row.values()) for row in rows),
         revisions=tuple(sorted({r.revision for r in run.warehouse.receipts(slate)})),
@@ -128,7 +130,7 @@ def slate_of(profile: str) -> str:
 
 def prepare(run: SlateRun, profile: str) -> None:
     """Ingest a profile's league and train its model, so that no case spends its time on fitting systems."""
-    run.ingest({n: {"simulated_players": PLAYERS[profile]} for n in ("game_logs", "schedule", "prop_lines")})
+    run.ingest(simulated_facts(PLAYERS[profile]))
     run.train(league=f"simulated-{PLAYERS[profile]}", cutoff=slate_of(profile))
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 
 PLAYERS = 8
 SIMULATED = simulated_slate(PLAYERS).isoformat()
-FACTS = {name: {"simulated_players": PLAYERS} for name in ("game_logs", "schedule", "prop_lines")}
+FACTS = simulated_facts(PLAYERS)
 
 OpenHome = Callable[..., SlateRun]
 

@@ -23,7 +23,7 @@ import dagster as dg
 
 from prediction_assets.logs import configure_logging
 from prediction_assets.settings import load_log_settings, load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.deployment import Deployment, deployment, start_all, until
 
@@ -116,7 +116,7 @@ def scale_out(folder: Path, players: int, workers: int, *, profile: str, namespa
         )
         own = stack.enter_context(dg.DagsterInstance.ephemeral())
         run = SlateRun(load_settings(home=made.home), own)
-        run.ingest({n: {"simulated_players": players} for n in ("game_logs", "schedule", "prop_lines")})
+        run.ingest(simulated_facts(players))
         start_all(made)
         began = time.monotonic()
         made.launch("roster", slate_roster={"slate": slate})

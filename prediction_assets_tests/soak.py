@@ -30,15 +30,12 @@ from prediction_assets.instance import open_instance
 from prediction_assets.keys import slate_key
 from prediction_assets.logs import configure_logging
 from prediction_assets.settings import load_log_settings, load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse import sql
 from prediction_assets_tests.deployment import Deployment, NoAnswer, deployment, start_all, until
+from prediction_assets_tests.fault_matrix import ROWS
 
-ROWS = (
-    "SELECT player_id, system, line, content_hash, is_active FROM predictions.player_prop_predictions "
-    "WHERE game_date = CAST($slate AS DATE) ORDER BY player_id, system, line, content_hash, is_active"
-)
 AT_ONCE = 2
 """Unfinished slates that are asked for at the same time."""
 
@@ -163,7 +160,7 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, staging_run_s
         "PREDICTION_ASSETS_DEADLINE_MINUTES": "240",
     }
     with deployment(folder, settings) as made, _store(made) as run:
-        run.ingest(_facts(players))
+        run.ingest(simulated_facts(players))
         calendar = _calendar(run, players)
         soaked = _Soak(made, run, random.Random(seed), calendar)
         start_all(made)
@@ -228,10 +225,6 @@ def _files(folder: Path) -> list[Path]:
     return [each for each in folder.rglob("*") if each.is_file()] if folder.exists() else []
 
 
-def _facts(players: int) -> dict[str, dict[str, object]]:
-    return {name: {"simulated_players": players} for name in ("game_logs", "schedule", "prop_lines")}
-
-
 def _calendar(run: SlateRun, players: int) -> list[str]:
     first = simulated_slate(players)
     days = run.warehouse.query(sql.SLATES_FROM, {"slate": first, "league": f"simulated-{players}"})
@@ -250,7 +243,7 @@ def _undisturbed(home: Path, slates: list[str], players: int) -> dict[str, list[
     settings = load_settings(home=home)
     with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
-        run.ingest(_facts(players))
+        run.ingest(simulated_facts(players))
         for slate in slates:
             run.whole(slate)
         return {slate: run.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}

@@ -17,7 +17,7 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets_tests.deployment import (
@@ -69,9 +69,7 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carried]:
     }
     with deployment(folder, settings) as made:
         start_all(made)
-        simulated = {"simulated_players": PLAYERS}
-        facts = dict.fromkeys(("game_logs", "schedule", "prop_lines"), simulated)
-        ingestion = made.launch("ingest", **facts, injury_reports={})
+        ingestion = made.launch("ingest", **simulated_facts(PLAYERS), injury_reports={})
         until(lambda: made.run_status(ingestion) in ("SUCCESS", "FAILURE"), f"ingestion; see {folder}")
         failing = made.launch("roster", slate_roster={"slate": "not-a-date"})
         made.launch("roster", slate_roster={"slate": SLATE})

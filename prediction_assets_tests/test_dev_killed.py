@@ -14,7 +14,7 @@ import pytest
 
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.test_run_retries import until
@@ -66,9 +66,7 @@ def test_a_killed_dagster_dev_that_is_started_again_completes_the_slate_unaided(
     settings = load_settings(home=home)
     with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
-        run.ingest(
-            {name: {"simulated_players": EXPECTED} for name in ("game_logs", "schedule", "prop_lines")}
-        )
+        run.ingest(simulated_facts(EXPECTED))
         run.roster(SLATE)
 
         def is_in_the_middle() -> bool:

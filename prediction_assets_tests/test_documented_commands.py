@@ -23,7 +23,7 @@ import pytest
 
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.conftest import REAL_DATA
 from prediction_assets_tests.consoles import PAGES, ROOT, Console, Shown, is_as_shown, shown_on
@@ -90,7 +90,7 @@ def simulated(players: int) -> Callable[[Console], None]:
     def prepare(console: Console) -> None:
         new_home(console)
         with opened(console) as run:
-            run.ingest({name: {"simulated_players": players} for name in FILES})
+            run.ingest(simulated_facts(players))
             run.roster(simulated_slate(players).isoformat())
 
     return prepare

@@ -19,7 +19,7 @@ from prediction_assets.gcp_resources import gcp_resources
 from prediction_assets.gcp_smoke import smoke_test
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import Settings, load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs
 from prediction_assets.warehouse.port import Warehouse
@@ -32,7 +32,7 @@ __all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixt
 
 PLAYERS = 8
 SLATE = simulated_slate(PLAYERS).isoformat()
-FACTS = {name: {"simulated_players": PLAYERS} for name in ("game_logs", "schedule", "prop_lines")}
+FACTS = simulated_facts(PLAYERS)
 VALUES = (
     "game_date, game_id, player_id, system, line, league, player_slug, player_name, team, opponent, is_home, "
     "predicted_points, standard_deviation, probability_over, probability_push, recommendation, confidence, "

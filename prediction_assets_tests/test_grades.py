@@ -11,7 +11,7 @@ from prediction_assets.grades import PUBLISHED, ResultsMissing, stored_grades
 from prediction_assets.keys import parse_slate
 from prediction_assets.resources import SettingsResource
 from prediction_assets.sensors.grading import grading_sensor
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse import sql
 from prediction_assets.warehouse.tables import GAME_LOGS
@@ -35,8 +35,7 @@ def on_the_morning_after(settings) -> OnTheMorningAfter:
 
 @pytest.fixture
 def finished_slate(slate_run: SlateRun) -> SlateRun:
-    names = ("game_logs", "schedule", "prop_lines")
-    slate_run.ingest({name: {"simulated_players": PLAYERS} for name in names})
+    slate_run.ingest(simulated_facts(PLAYERS))
     slate_run.whole(SLATE)
     return slate_run
 
@@ -111,8 +110,7 @@ def test_the_grades_are_plots_and_the_check_warns_without_holding_anything_up(fi
 
 
 def test_a_model_is_pinned_with_the_features_and_a_later_one_changes_no_row(slate_run):
-    names = ("game_logs", "schedule", "prop_lines")
-    slate_run.ingest({name: {"simulated_players": PLAYERS} for name in names})
+    slate_run.ingest(simulated_facts(PLAYERS))
     trained = slate_run.train()
     assert trained["trained_now"]
     assert slate_run.train()["model_id"] == trained["model_id"]

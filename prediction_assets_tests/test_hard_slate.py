@@ -17,7 +17,7 @@ from prediction_assets.instance import open_instance
 from prediction_assets.keys import parse_slate
 from prediction_assets.resources import SettingsResource
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.tables import INJURY_REPORTS
 from prediction_assets_tests.sensors.ticking import requested, tick
@@ -58,7 +58,7 @@ def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_b
 ):
     home = tmp_path / "home"
     settings = load_settings(home=home)
-    facts = {name: {"simulated_players": EXPECTED} for name in ("game_logs", "schedule", "prop_lines")}
+    facts = simulated_facts(EXPECTED)
     with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
         run.ingest(facts)

@@ -8,7 +8,6 @@ import logging
 import logging.config
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from prediction_assets.errors import BadInput
 from prediction_assets.instance import LoggedInstance, open_instance
 from prediction_assets.logs import JsonFormatter, Sink, TextFormatter, configure_logging
 from prediction_assets.settings import LogSettings, load_log_settings
+from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 PATIENCE_SECONDS = 180
@@ -326,12 +326,6 @@ def test_a_run_worker_tells_each_stage_s_lines(ingested, tmp_path):
         assert done.returncode == 0, done.stderr
         assert_told(json_lines(done.stderr), STORY[job])
     assert ingested.progress(SIMULATED).receipt.rows == PLAYERS * 25
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.slow

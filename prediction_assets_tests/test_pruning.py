@@ -66,11 +66,15 @@ def finish(state: SqliteBatchState, slate: str) -> None:
 )
 def test_a_slate_is_old_by_its_date_and_a_simulated_one_never(slate, is_old):
     keys = [f"{slate}:player-1"]
-    assert old_slates([slate], keys, date(2026, 1, 5), KEEP) == ({slate: keys} if is_old else {})
+    assert old_slates([slate], keys, date(2026, 1, 5) - timedelta(days=KEEP)) == (
+        {slate: keys} if is_old else {}
+    )
 
 
 def test_players_whose_slate_s_own_key_is_gone_already_are_found():
-    assert old_slates([], keys_of(OLD[0]), date(2026, 1, 5), KEEP) == {OLD[0]: keys_of(OLD[0])}
+    assert old_slates([], keys_of(OLD[0]), date(2026, 1, 5) - timedelta(days=KEEP)) == {
+        OLD[0]: keys_of(OLD[0])
+    }
 
 
 @pytest.mark.slow

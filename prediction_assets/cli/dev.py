@@ -31,8 +31,9 @@ def dev(
             ) from error
     with open_slate_run() as (settings, runner):
         if not runner.has_facts():
-            simulated = {"simulated_players": settings.simulated_players}
-            runner.ingest(dict.fromkeys(("game_logs", "schedule", "prop_lines"), simulated))
+            from prediction_assets.simulation.league import simulated_facts
+
+            runner.ingest(simulated_facts(settings.simulated_players))
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
     os.environ["PREDICTION_ASSETS_HOME"] = str(settings.home)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "prediction_assets.definitions"]

@@ -57,8 +57,6 @@ SimulatedOption = Annotated[
     ),
 ]
 
-_SIMULATED_FACTS = ("game_logs", "schedule", "prop_lines")
-
 
 def run(
     slate: SlateOption = None,
@@ -223,13 +221,10 @@ def _facts(
     }
     if simulated_players is None and (configured or runner.has_facts()):
         return configured, slate
-    from prediction_assets.simulation.league import simulated_slate
+    from prediction_assets.simulation.league import simulated_facts, simulated_slate
 
     expected = settings.simulated_players if simulated_players is None else simulated_players
-    return (
-        {name: {"simulated_players": expected} for name in _SIMULATED_FACTS},
-        slate or simulated_slate(expected).isoformat(),
-    )
+    return simulated_facts(expected), slate or simulated_slate(expected).isoformat()
 
 
 @contextmanager

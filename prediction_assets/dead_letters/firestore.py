@@ -14,8 +14,6 @@ from google.cloud import firestore
 from prediction_assets.dead_letters.port import Closing, DeadLetter, Failure, letters_of
 from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id, moment
 
-_CLOSED_PER_COMMIT = 250
-
 
 class FirestoreDeadLetters:
     """:class:`~prediction_assets.dead_letters.port.DeadLetters` in Firestore (Native mode).
@@ -78,11 +76,10 @@ class FirestoreDeadLetters:
                 for stored in self._open(slate).get(**self._calls.arguments)
                 if stored.get("player_slug") in slugs
             ]
-            for start in range(0, len(closing), _CLOSED_PER_COMMIT):
-                writes = self._client.batch()
-                for stored in closing[start : start + _CLOSED_PER_COMMIT]:
-                    writes.update(stored.reference, {"closed": how.value})
-                writes.commit(**self._calls.arguments)
+            self._calls.write_each(
+                [stored.reference for stored in closing],
+                lambda writes, letter: writes.update(letter, {"closed": how.value}),
+            )
         return len({stored.get("player_slug") for stored in closing})
 
     def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:

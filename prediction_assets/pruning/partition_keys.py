@@ -8,14 +8,13 @@ https://docs.dagster.io/guides/build/partitions-and-backfills/partitioning-asset
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 
-from prediction_assets.keys import GAME_TIME_ZONE
 from prediction_assets.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.pruning.kinds import History, Pruned
-from prediction_assets.pruning.slates import SlatesAtRest, is_before
+from prediction_assets.pruning.slates import SlatesAtRest, is_before, oldest_kept
 
 KEYS_PER_SLICE = 5_000
 """Keys that one run deletes, at some 10 ms each: Dagster deletes one at a time. A day adds at most 450."""
@@ -41,9 +40,7 @@ class Slice:
         return len(self.keys) + sum(map(len, self.keys.values()))
 
 
-def old_slates(
-    slates: Iterable[str], slate_players: Iterable[str], today: date, keep_days: int
-) -> dict[str, list[str]]:
+def old_slates(slates: Iterable[str], slate_players: Iterable[str], oldest: date) -> dict[str, list[str]]:
     """Return the slate players' keys of each slate that is older than it is kept, oldest slate first.
 
     A simulated league plays in the future, so age never prunes it.
@@ -51,10 +48,8 @@ def old_slates(
     Args:
         slates: the registered slates.
         slate_players: the registered slate players; of a slate that was half pruned some may be left.
-        today: the US Eastern date.
-        keep_days: days for which keys are kept.
+        oldest: the first US Eastern date that is kept.
     """
-    oldest = today - timedelta(days=keep_days)
     found: dict[str, list[str]] = defaultdict(list)
     for slate in slates:
         found[slate] = []
@@ -77,8 +72,7 @@ def next_slice(history: History, keep_days: int, *, limit: int | None = None) ->
     candidates = old_slates(
         instance.get_dynamic_partitions(SLATES.name or ""),
         instance.get_dynamic_partitions(SLATE_PLAYERS.name or ""),
-        history.now.astimezone(GAME_TIME_ZONE).date(),
-        keep_days,
+        oldest_kept(history, keep_days),
     )
     at_rest = SlatesAtRest(history)
     keys: dict[str, Sequence[str]] = {}

@@ -100,6 +100,11 @@ def simulated_slate(expected_players: int) -> date:
     return date(_FIRST_YEAR + expected_players, 1, 15)
 
 
+def simulated_facts(expected_players: int) -> dict[str, dict[str, int]]:
+    """Return what makes the fact assets ingest the simulated league: the config of each, by its name."""
+    return {name: {"simulated_players": expected_players} for name in ("game_logs", "schedule", "prop_lines")}
+
+
 def simulate_league(expected_players: int = 40) -> SimulatedLeague:
     """Return the simulated league with exactly so many expected players on its slate.
 

@@ -14,7 +14,7 @@ from prediction_assets import crash_points
 from prediction_assets.jobs import REQUEST_TAG
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
 from prediction_assets.sensors.requests import LOST_AFTER
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.warehouse.port import NoPartsStaged
 from prediction_assets.warehouse.tables import RECEIPTS
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
@@ -359,7 +359,7 @@ def test_a_slate_whose_receipt_was_edited_by_hand_rests_and_the_others_go_on(fin
     assert "edited by hand" in rests.skip_reason.skip_message
 
     other = simulated_slate(3).isoformat()
-    finished.ingest({n: {"simulated_players": 3} for n in ("game_logs", "schedule", "prop_lines")})
+    finished.ingest(simulated_facts(3))
     finished.roster(other)
     finished.features(other)
     finished.stage(other)
