@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TextIO
 
 from prediction_assets.errors import PredictionAssetsError
@@ -72,7 +74,13 @@ def silence(name: str) -> None:
 
 
 class Sink(logging.Handler):
-    """Writes to standard error as it is now, so that a progress bar or a test that replaced it gets the lines."""
+    """Writes to the standard error that the process began with, or to what replaced ``sys.stderr`` since.
+
+    While a run's steps go on, Dagster turns file descriptor 2 into the run's compute logs. It mirrors those on
+    standard error with a ``tail`` that it ends without waiting, so that on a busy machine the last lines are lost
+    (https://github.com/dagster-io/dagster/issues/23336). These lines go past that. The UI shows them in the run's
+    event log. A progress bar or a test that replaced ``sys.stderr`` gets them as well.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Pass a record on, but not a second time: what a run captured comes through the run's own logger."""
@@ -82,7 +90,7 @@ class Sink(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         try:
-            stream: TextIO = sys.stderr
+            stream = _first_standard_error() if sys.stderr is sys.__stderr__ else sys.stderr
             stream.write(self.format(record) + "\n")
             stream.flush()
         except RecursionError:
@@ -93,6 +101,17 @@ class Sink(logging.Handler):
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
         self.setFormatter(formatter)
+        _first_standard_error()
+
+
+@cache
+def _first_standard_error() -> TextIO:
+    """Return a stream on what file descriptor 2 is now, whatever it becomes later."""
+    try:
+        number = sys.__stderr__.fileno()  # type: ignore[union-attr]
+        return os.fdopen(os.dup(number), "w", encoding="utf-8", errors="backslashreplace")
+    except (AttributeError, OSError, ValueError):  # a process without one
+        return sys.stderr
 
 
 class JsonFormatter(logging.Formatter):

@@ -228,6 +228,21 @@ def test_a_failing_step_is_one_line_with_its_first_cause(instance, capsys):
     assert (told["severity"], "stack_trace" in told) == ("ERROR", False)
 
 
+def test_a_line_is_told_while_a_run_s_steps_have_standard_error_for_themselves():
+    """Dagster turns file descriptor 2 into a file while steps go on, and may not mirror all of it."""
+    script = (
+        "import logging, os\n"
+        "from prediction_assets.logs import configure_logging\n"
+        "from prediction_assets.settings import LogSettings\n"
+        "configure_logging(LogSettings(log_format='json'))\n"
+        "os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n"
+        "configure_logging(LogSettings(log_format='json'))\n"
+        "logging.getLogger('prediction_assets').info('20 players staged')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert [line["message"] for line in json_lines(done.stderr)] == ["20 players staged"]
+
+
 # Every entry point
 
 
