@@ -15,6 +15,7 @@ POINTS = (
     "features_pinned",
     "part_written",
     "dead_letter_written",
+    "events_stored",
     "completion_recorded",
     "merge_committed",
     "checks_evaluated",
@@ -25,7 +26,7 @@ POINTS = (
     "published",
     "publish_recorded",
 )
-"""Every durable step of a slate, in flow order; a step that happens per player has one name.
+"""Every durable step of a slate, in flow order; a step that happens per player, or per few dozen, has one name.
 
 ``dead_letter_written`` is reached for a player whose part can't be written, in place of ``part_written``.
 """

@@ -6,6 +6,7 @@ given up on, another takes its place, and it ends with the process.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -38,6 +39,8 @@ def fan_out(
     *,
     threads: int,
     timeout_seconds: float,
+    idle_seconds: float = math.inf,
+    on_idle: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Item, Result | Overdue]]:
     """Yield each item with its result as soon as it is there, in no particular order.
 
@@ -45,6 +48,7 @@ def fan_out(
         work: called once per item, in one of the threads.
         threads: items worked on at the same time.
         timeout_seconds: how long one item may take from when its work started.
+        idle_seconds: how long to wait for the next result before ``on_idle`` is called, each time again.
 
     Raises:
         BaseException: what ``work`` raised first. Items that were being worked on are waited for, within their
@@ -57,8 +61,10 @@ def fan_out(
     try:
         while crew.left:
             try:
-                position, outcome = crew.finished.get(timeout=crew.patience(timeout_seconds))
+                patience = min(idle_seconds, crew.patience(timeout_seconds))
+                position, outcome = crew.finished.get(timeout=patience)
             except queue.Empty:
+                on_idle()
                 for overdue in crew.give_up_on(timeout_seconds):
                     if raised is None:
                         crew.grow()

@@ -27,7 +27,7 @@ from prediction_assets.slate_run import SlateRun
 
 KILL, FAIL, HANG = FAULTS = ("SIGKILL", "exception", "hang")
 PROFILES = ("local", "gcp")
-PER_PLAYER = ("part_written", "completion_recorded", "part_dropped")
+PER_PLAYER = ("part_written", "part_dropped")
 PLAYERS = {"local": 8, "gcp": 4}
 
 ROWS = (

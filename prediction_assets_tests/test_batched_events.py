@@ -15,12 +15,12 @@ RANGE = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partitio
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def many(context: dg.AssetExecutionContext):
-    with batched_events(context) as log_event:
+    with batched_events(context) as events:
         for number, key in enumerate(KEYS):
             if "fail" in context.run.tags and number == 60:
                 raise dg.Failure("in the middle")
             kind = dg.AssetObservation if number % 10 == 9 else dg.AssetMaterialization
-            log_event(kind("many", partition=key))
+            events.log(kind("many", partition=key))
     yield from ()
 
 
@@ -52,6 +52,24 @@ def test_what_was_logged_before_a_failure_arrives(instance, batch_size):
     result = dg.materialize([many], instance=instance, tags={**RANGE, "fail": "1"}, raise_on_error=False)
     assert not result.success
     assert logged(instance, result.run_id) == KEYS[:60]
+
+
+def test_what_waits_for_the_events_is_told_after_each_batch_and_not_without_one(instance):
+    told = []
+
+    @dg.op
+    def logging(context: dg.OpExecutionContext):
+        def count_stored() -> None:
+            told.append(len(logged(instance, context.run.run_id)))
+
+        with batched_events(context, count_stored) as events:
+            for key in KEYS:
+                events.log(dg.AssetMaterialization("many", partition=key))
+            events.store()
+            events.store()
+
+    dg.GraphDefinition("once", node_defs=[logging]).to_job().execute_in_process(instance=instance)
+    assert told == [EVENTS_PER_BATCH, EVENTS_PER_BATCH * 2, len(KEYS)]
 
 
 def test_an_event_does_not_wait_longer_than_it_may_for_its_batch(instance, monkeypatch):

@@ -50,6 +50,16 @@ def test_work_that_hangs_is_given_up_on_and_the_others_go_on(threads):
     assert {n: r for n, r in found.items() if n not in (0, 5)} == {n: n for n in (1, 2, 3, 4, 6, 7)}
 
 
+def test_a_pause_between_results_is_told_while_it_lasts():
+    idle = threading.Event()
+
+    def work(n: int) -> bool:
+        return n > 0 or idle.wait(60)
+
+    found = dict(fan_out(range(3), work, threads=2, timeout_seconds=60, idle_seconds=0.01, on_idle=idle.set))
+    assert found == {0: True, 1: True, 2: True}
+
+
 def test_a_result_that_arrives_after_it_was_given_up_on_is_ignored():
     hanging, finished = threading.Event(), threading.Event()
 

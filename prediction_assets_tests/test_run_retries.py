@@ -70,7 +70,7 @@ def daemon(home: Path, log: Path, **environment: str) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("job", "point", "times"),
-    [("staging", "completion_recorded", 3), ("consolidation", "merge_committed", 1)],
+    [("staging", "events_stored", 1), ("consolidation", "merge_committed", 1)],
 )
 def test_a_killed_worker_s_run_is_retried_by_dagster_and_the_slate_is_announced_once(
     ingested_home, finished_home, tmp_path, job, point, times

@@ -2,7 +2,8 @@
 
 Skippable multi-asset: it logs one materialization per player that has rows and fails at the end if any
 player failed, so that the partition page tells the truth about each. Each player's outcome is recorded in
-batch state after his part, or his dead letter, is durable and before his event is logged.
+batch state after his part, or his dead letter, is durable and his event is stored, a few dozen players at a
+time: killed before, the players concerned are staged again, and none is settled who has no event.
 """
 
 import logging
@@ -16,7 +17,7 @@ import tenacity
 from prediction_assets import __version__
 from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema, tag_run
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, ExpectedPlayer, Outcome, Progress
-from prediction_assets.batched_events import batched_events
+from prediction_assets.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
@@ -96,23 +97,16 @@ def staged_predictions(
     skipped = subject.port.reasons_to_skip(port, progress.batch, players, parts.keys())
     run_id, circuit = context.run.run_id, Circuit(len(players))
 
-    def record(
+    def outcome(
         player: ExpectedPlayer,
-        outcome: Outcome,
+        kind: Outcome,
         *,
         reason: str = "",
         part: PartRef | None = None,
         at: datetime | None = None,
     ) -> Completion:
         at = at or settings.now()
-        completion = Completion(slate, player.slug, outcome, run_id, at, reason=reason, part=part)
-        state.record([completion])
-        reached("completion_recorded")
-        _logger.debug(
-            "slate %s: %s %s%s", slate, player.slug, outcome.value, f": {reason}" if reason else "",
-            extra={"slate": slate, "player": player.slug, "batch": progress.batch.batch_id},
-        )  # fmt: skip
-        return completion
+        return Completion(slate, player.slug, kind, run_id, at, reason=reason, part=part)
 
     def fail(
         player: ExpectedPlayer, error: Exception, attempts: int, digest: str | None = None
@@ -133,11 +127,11 @@ def staged_predictions(
         batch_state.dead_letters.add([failure])
         reached("dead_letter_written")
         reason = f"{failure.error_class}: {failure.message} ({attempts} attempts)"
-        return record(player, Outcome.FAILED, reason=reason, at=failure.failed_at)
+        return outcome(player, Outcome.FAILED, reason=reason, at=failure.failed_at)
 
     def settle(player: ExpectedPlayer) -> Completion:
         if player.slug in skipped:
-            return record(player, Outcome.SKIPPED, reason=skipped[player.slug])
+            return outcome(player, Outcome.SKIPPED, reason=skipped[player.slug])
         if circuit.opened_by is not None:
             alike = CircuitOpen("not tried: most players of this run failed alike")
             return fail(player, alike, 0, circuit.opened_by)
@@ -147,17 +141,38 @@ def staged_predictions(
         except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
             return fail(player, error, again.statistics.get("attempt_number", 1))
         reached("part_written")
-        return record(player, Outcome.STAGED, part=part)
+        return outcome(player, Outcome.STAGED, part=part)
 
     settled: list[Completion] = []
-    with batched_events(context) as log_event:
+    unrecorded: list[Completion] = []
+
+    def record() -> None:
+        """Record the outcomes whose events are stored."""
+        reached("events_stored")
+        state.record(unrecorded)
+        reached("completion_recorded")
+        for done in unrecorded:
+            _logger.debug(
+                "slate %s: %s %s%s", slate, done.player_slug, done.outcome.value,
+                f": {done.reason}" if done.reason else "",
+                extra={"slate": slate, "player": done.player_slug, "batch": progress.batch.batch_id},
+            )  # fmt: skip
+        settled.extend(unrecorded)
+        unrecorded.clear()
+
+    with batched_events(context, on_stored=record) as events:
         for player, done in fan_out(
-            players, settle, threads=settings.staging_threads, timeout_seconds=settings.part_timeout_seconds
+            players,
+            settle,
+            threads=settings.staging_threads,
+            timeout_seconds=settings.part_timeout_seconds,
+            idle_seconds=LONGEST_WAIT_SECONDS,
+            on_idle=events.store,
         ):
             if isinstance(done, Overdue):
                 done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
-            settled.append(done)
-            log_event(_event(done))
+            unrecorded.append(done)
+            events.log(_event(done))
     failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
     staged = sum(c.outcome is Outcome.STAGED for c in settled)
     context.log.info(

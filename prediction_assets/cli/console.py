@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -28,12 +29,17 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what it would
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
+_ALLOCATIONS_PER_COLLECTION = 50_000
+
+
 @contextmanager
 def open_slate_run() -> Iterator[tuple[Settings, SlateRun]]:
     """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it."""
     settings = load_settings()
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
+    # What Dagster's import makes lives as long as the process: looked through hundreds of times, nothing is found.
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     from prediction_assets.instance import open_instance
     from prediction_assets.slate_run import SlateRun
 

@@ -55,6 +55,7 @@ class DuckDBWarehouse:
         self._parts = parts
         self._snapshots = snapshots
         self._lock_timeout = lock_timeout_seconds
+        self._seen_complete: tuple[int, int, int] | None = None  # inode, modification, size
 
     @property
     def parts(self) -> ParquetParts:
@@ -78,13 +79,23 @@ class DuckDBWarehouse:
             if not write and not self._database.exists():
                 self._complete_tables()
             connection = stack.enter_context(self._session(write=write))
-            if not write and lack(
-                connection, str(self._database)
-            ):  # an earlier version made it, or one that was killed
+            if not write and not self._is_complete(
+                connection
+            ):  # by an earlier version, or one that was killed
                 stack.close()
                 self._complete_tables()
                 connection = stack.enter_context(self._session(write=False))
             yield connection
+
+    def _is_complete(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Return whether the file has every declared table; looked at again only after it changed."""
+        found = self._database.stat()
+        state = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if state != self._seen_complete:
+            if lack(connection, str(self._database)):
+                return False
+            self._seen_complete = state
+        return True
 
     def _complete_tables(self) -> None:
         with self._session(write=True):
