@@ -38,7 +38,7 @@ from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges,
 from prediction_assets.pruning.job import KINDS, prune_slices
 from prediction_assets.pruning.kinds import History, Kind, Pruned
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Consolidation, Receipt, Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
 
@@ -119,7 +119,9 @@ class SlateRun:
 
     def has_facts(self) -> bool:
         """Return whether a schedule and game logs were ingested."""
-        counts = [self.warehouse.query(sql.COUNT_FACTS[t.name]).to_pylist()[0] for t in (SCHEDULE, GAME_LOGS)]
+        counts = [
+            self.warehouse.query(queries.COUNT_FACTS[t.name]).to_pylist()[0] for t in (SCHEDULE, GAME_LOGS)
+        ]
         return all(count["row_count"] for count in counts)
 
     def ingest(self, facts: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from prediction_assets.ingestion.prop_lines import read_prop_lines
 from prediction_assets.ingestion.schedule import read_schedule
 from prediction_assets.resources import LiveSourceResource, SettingsResource, WarehouseResource
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import (
     GAME_LOGS,
@@ -88,7 +88,7 @@ def _store(
 ) -> dg.MaterializeResult:
     """Upsert facts and say what came of it; ``more`` is further metadata."""
     done = port.upsert(table, rows, replace_by)
-    stored = port.query(sql.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
+    stored = port.query(queries.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
     context.log.info(
         "%s from %s: %d inserted, %d updated, %d unchanged, %d replaced",
         table.name, source, done.inserted, done.updated, done.unchanged, done.removed,
@@ -234,7 +234,7 @@ def injury_reports(
 def _directory(port: Warehouse, settings: SettingsResource) -> PlayerDirectory:
     """Return whom a name can mean: the game logs' spellings and the user's aliases."""
     aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
-    known = port.query(sql.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
+    known = port.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
     return PlayerDirectory.from_rows(known, aliases)
 
 

@@ -30,7 +30,7 @@ from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
 from prediction_assets.preview import preview_features
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import NoPartsStaged, Receipt, Warehouse
 from prediction_assets.warehouse.tables import PREDICTIONS, is_simulated
 
@@ -192,7 +192,9 @@ def _overdue(progress: Progress, run_id: str, now: datetime) -> list[Failure]:
 
 
 def _metadata(receipt: Receipt, port: Warehouse) -> dict[str, Any]:
-    sample = port.query(sql.PREDICTIONS_SAMPLE, {"slate": parse_slate(receipt.slate), "limit": _SAMPLE_ROWS})
+    sample = port.query(
+        queries.PREDICTIONS_SAMPLE, {"slate": parse_slate(receipt.slate), "limit": _SAMPLE_ROWS}
+    )
     return {
         RECEIPT_ID: receipt.receipt_id,
         "league": receipt.league,

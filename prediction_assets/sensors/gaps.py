@@ -55,7 +55,7 @@ from prediction_assets.sensors.requests import (
     staging_slates,
 )
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import NoPartsStaged, Receipt, ReceiptAltered, Warehouse
 from prediction_assets.warehouse.tables import NBA_LEAGUE
 
@@ -165,7 +165,7 @@ class GapFinder:
         )
         newest = next(iter(ticks)).astimezone(GAME_TIME_ZONE).date()
         oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=settings.sensor_lookback_days)
-        found = warehouse.query(sql.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
+        found = warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
         return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
 
     def _stuck(
