@@ -158,11 +158,11 @@ def test_a_key_that_can_not_name_a_document_is_refused_before_anything_is_writte
 
 
 def _outbox(client: firestore.Client) -> FirestoreOutbox:
-    return FirestoreOutbox(client, timeout_seconds=0.3)
+    return FirestoreOutbox(FirestoreCalls(client, timeout_seconds=0.3))
 
 
 def _state(client: firestore.Client) -> FirestoreBatchState:
-    return FirestoreBatchState(client, timeout_seconds=0.3)
+    return FirestoreBatchState(FirestoreCalls(client, timeout_seconds=0.3))
 
 
 OPERATIONS: dict[str, Callable[[firestore.Client], object]] = {
