@@ -221,6 +221,20 @@ class FirestoreBatchState:
                 counts[outcome] = int(of_kind.count().get(**self._calls.arguments)[0][0].value)
         return counts
 
+    def live_players(self, slate: str) -> Sequence[str]:
+        """Return the slugs of the players whom the batch document's live picture shows as settled; one read.
+
+        Raises:
+            BatchNotOpen: the slate has no batch yet.
+        """
+        document = self._document(slate)
+        with self._calls.clear_errors(f"slate {slate}"):
+            head = document.get(["live.players"], **self._calls.arguments)
+        if not head.exists:
+            raise _not_open(slate)
+        with undamaged(document):
+            return sorted((head.to_dict() or {}).get("live", {}).get("players", ()))
+
     def rebuild_live_picture(self, slate: str) -> int:
         """Make the batch document's live picture anew from the outcomes and return how many there are.
 
@@ -256,9 +270,7 @@ class FirestoreBatchState:
                 # Also what a missing database says, and then this read says so.
                 if document.get(**self._calls.arguments).exists:
                     raise
-                raise BatchNotOpen(
-                    f"slate {slate}: no batch is open; materialize slate_roster for it first"
-                ) from error
+                raise _not_open(slate) from error
 
     def _batch_fields(
         self, writes: firestore.WriteBatch, batch: Batch, settled: Iterable[str]
@@ -313,6 +325,10 @@ class FirestoreBatchState:
                 f"items of list {kept['name']} are there; restore them from a backup, or reopen the slate"
             )
         return items
+
+
+def _not_open(slate: str) -> BatchNotOpen:
+    return BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
 
 
 def _live_fields(settled: Iterable[str]) -> dict[str, Any]:
