@@ -6,7 +6,6 @@ import typer
 
 from prediction_assets.cli.console import FAILED, DryRunOption, RequiredSlateOption
 from prediction_assets.errors import BadInput
-from prediction_assets.keys import parse_slate
 from prediction_assets.settings import Settings, load_settings
 
 app = typer.Typer(help="Look after the Google Cloud project of the gcp profile.", no_args_is_help=True)
@@ -52,7 +51,6 @@ def check_project() -> None:
 @app.command("rebuild-live-picture")
 def rebuild_live_picture(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     """Make the live picture on a slate's batch document anew from the outcomes; nothing is decided from it."""
-    parse_slate(slate)
     settings = _gcp_settings()
     from prediction_assets.gcp_resources import gcp_resources
 
