@@ -13,7 +13,7 @@ import dagster as dg
 
 from prediction_assets.backtest import BacktestOptions, GradedSlate, run_backtest
 from prediction_assets.basketball import default_slate
-from prediction_assets.batch_state.port import BatchNotOpen, Progress
+from prediction_assets.batch_state.port import Progress, open_progress
 from prediction_assets.consolidation import Step, next_step, plan, releasable_parts
 from prediction_assets.dead_letters.port import Closing, DeadLetter
 from prediction_assets.definitions import build_defs
@@ -274,10 +274,7 @@ class SlateRun:
         return {name: value.value for name, value in done.metadata.items()}
 
     def _open_progress(self, slate: str) -> Progress:
-        progress = self.progress(slate)
-        if progress is None:
-            raise BatchNotOpen(f"slate {slate}: no batch is open; open it with the roster first")
-        return progress
+        return open_progress(self._resources["batch_state"].port, slate)
 
     def prune(self, *, dry_run: bool = False) -> Iterator[tuple[Kind, Pruned | PredictionAssetsError]]:
         """Remove one slice of each kind of history, or only say what would be; yield what came of each."""

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from prediction_assets.assets.describing import OWNERS, PUBLISHING, markdown_table, tag_run
-from prediction_assets.batch_state.port import BatchNotOpen, Outcome, Progress
+from prediction_assets.batch_state.port import Outcome, Progress, open_progress
 from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import BatchStateResource, WarehouseResource
@@ -28,9 +28,7 @@ def slate_report(
 ) -> dg.MaterializeResult:
     """The slate as a picture and numbers: outcomes, rows by system, line coverage and edges."""
     slate = context.partition_key
-    progress = batch_state.port.progress(slate)
-    if progress is None:
-        raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+    progress = open_progress(batch_state.port, slate)
     tag_run(context, slate, progress.batch.batch_id)
     port, day = warehouse.port, parse_slate(slate)
     by_system = port.query(queries.SLATE_BY_SYSTEM, {"slate": day}).to_pylist()

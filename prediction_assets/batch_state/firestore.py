@@ -231,7 +231,7 @@ class FirestoreBatchState:
         with self._calls.clear_errors(f"slate {slate}"):
             head = document.get(["live.players"], **self._calls.arguments)
         if not head.exists:
-            raise _not_open(slate)
+            raise BatchNotOpen.on(slate)
         with undamaged(document):
             return sorted((head.to_dict() or {}).get("live", {}).get("players", ()))
 
@@ -270,7 +270,7 @@ class FirestoreBatchState:
                 # Also what a missing database says, and then this read says so.
                 if document.get(**self._calls.arguments).exists:
                     raise
-                raise _not_open(slate) from error
+                raise BatchNotOpen.on(slate) from error
 
     def _batch_fields(
         self, writes: firestore.WriteBatch, batch: Batch, settled: Iterable[str]
@@ -325,10 +325,6 @@ class FirestoreBatchState:
                 f"items of list {kept['name']} are there; restore them from a backup, or reopen the slate"
             )
         return items
-
-
-def _not_open(slate: str) -> BatchNotOpen:
-    return BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
 
 
 def _live_fields(settled: Iterable[str]) -> dict[str, Any]:
