@@ -37,7 +37,6 @@ from prediction_assets.warehouse.tables import (
 LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
 """A capture says all that a book offered on a player: what it no longer contains is gone."""
 
-
 SCHEDULE_REPLACED_BY = ("league", "game_date")
 """A schedule says all the games of each date that it names: what it no longer lists is off."""
 
@@ -57,7 +56,6 @@ class FactsConfig(dg.Config):
         default=None,
         description="Take the simulated league whose slate has this many expected players (1 to 5000).",
     )
-
     season: str | None = Field(
         default=None,
         description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). For "

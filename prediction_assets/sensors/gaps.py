@@ -40,7 +40,7 @@ from prediction_assets.sensors.automation import (
     consolidation_needs,
     consolidation_work,
     features_work,
-    recent,
+    recent_batches,
     staging_needs,
     staging_work,
 )
@@ -140,7 +140,7 @@ class GapFinder:
         """Yield the gaps, oldest slate first; of a slate without any, nothing."""
         settings = self._settings
         busy = staging_slates(instance, now)
-        opened = {p.batch.slate: p for p in recent(state, now, settings.sensor_lookback_days)}
+        opened = {p.batch.slate: p for p in recent_batches(state, now, settings.sensor_lookback_days)}
         scheduled = self._slates_due(warehouse, now)
         for slate in sorted({*opened, *scheduled}):
             progress = opened.get(slate) or state.progress(slate)
@@ -223,14 +223,16 @@ class GapFinder:
             if isinstance(gap, Rest):
                 yield gap
                 continue
-            asked = slowly(instance, gap, self._settings.gap_attempts, now)
+            asked = _requests_due(instance, gap, self._settings.gap_attempts, now)
             yield from asked
             left -= any(isinstance(outcome, dg.RunRequest) for outcome in asked)
             if not left:
                 return
 
 
-def slowly(instance: DagsterInstance, gap: Gap, attempts: int, now: datetime) -> list[dg.RunRequest | Rest]:
+def _requests_due(
+    instance: DagsterInstance, gap: Gap, attempts: int, now: datetime
+) -> list[dg.RunRequest | Rest]:
     """Return the requests of a gap's runs, or why it isn't time for them."""
     asked = instance.get_run_records(RunsFilter(tags={GAP_TAG: gap.name}))
     others = [
