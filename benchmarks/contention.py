@@ -23,6 +23,7 @@ from google.cloud import firestore
 from prediction_assets.batch_state.firestore import FirestoreBatchState
 from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
 from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets_tests.batch_state import crowd
 from prediction_assets_tests.emulators import FIRESTORE, EmulatorMissing, running
 
@@ -62,7 +63,7 @@ def _with_transactions(batch: Batch) -> tuple[str, str, Callable[[], int]]:
 
 def _with_documents(batch: Batch) -> tuple[str, str, Callable[[], int]]:
     project = f"benchmark-{uuid.uuid4().hex[:12]}"
-    state = FirestoreBatchState(firestore.Client(project=project))
+    state = FirestoreBatchState(FirestoreCalls(firestore.Client(project=project)))
     state.open(batch)
     return f"{crowd.__name__}:to_firestore", project, lambda: sum(state.outcome_counts(SLATE).values())
 

@@ -25,7 +25,7 @@ from prediction_assets.batch_state.port import Progress
 from prediction_assets.consolidation import plan
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.sql import COUNT_FACTS
+from prediction_assets.warehouse.queries import COUNT_FACTS
 from prediction_assets.warehouse.tables import PREDICTIONS
 
 PLAYERS = 450

@@ -35,7 +35,7 @@ from prediction_assets.slate_forecast import (
     slate_features,
     train_model,
 )
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 
 _LINE = PREDICTION_SCHEMA.field("line_offset").type
@@ -78,7 +78,7 @@ def slates_between(warehouse: Warehouse, since: date, until: date) -> list[tuple
     """
     if until < since:
         raise BadInput("--to", f"{until} is before {since}", hint="give the earlier date to --from")
-    rows = warehouse.query(sql.SLATES_BETWEEN, {"first": since, "last": until}).to_pylist()
+    rows = warehouse.query(queries.SLATES_BETWEEN, {"first": since, "last": until}).to_pylist()
     if not rows:
         raise BadInput(
             "--from, --to",
@@ -141,7 +141,7 @@ def grade_slate(
 ) -> GradedSlate:
     """Return how every system, and every yardstick, did on one slate's expected players."""
     candidates = warehouse.query(
-        sql.ROSTER_CANDIDATES,
+        queries.ROSTER_CANDIDATES,
         {"slate": slate, "league": league, "since": slate - CANDIDATE_LOOKBACK, "form_games": FORM_GAMES},
     ).to_pylist()
     expected = expected_players(candidates, slate)

@@ -20,7 +20,7 @@ from prediction_assets.roster import CANDIDATE_LOOKBACK, FORM_GAMES, expected_pl
 from prediction_assets.skipping import reasons_to_skip
 from prediction_assets.slate_forecast import choose_model, forecast_players, market_lines, slate_features
 from prediction_assets.subject import Features, Roster
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Snapshot, Warehouse
 from prediction_assets.warehouse.tables import NBA_LEAGUE, is_simulated
 
@@ -52,10 +52,10 @@ class Basketball:
             BadInput: no schedule was ingested.
         """
         slate = default_slate(warehouse, now.astimezone(GAME_TIME_ZONE).date(), tonight=True)
-        games = warehouse.query(sql.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
+        games = warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
         if not games or not is_simulated(games[0]):
             return slate
-        days = warehouse.query(sql.SLATES_FROM, {"slate": parse_slate(slate), "league": games[0]})
+        days = warehouse.query(queries.SLATES_FROM, {"slate": parse_slate(slate), "league": games[0]})
         for day in days["game_date"].to_pylist():
             progress = state.progress(slate_key(day))
             if progress is None or progress.receipt is None:
@@ -70,13 +70,13 @@ class Basketball:
             NobodyExpected: there are games, but no game log before them expects anybody.
         """
         day = parse_slate(slate)
-        games = warehouse.query(sql.SLATE_GAMES, {"slate": day}).to_pylist()
+        games = warehouse.query(queries.SLATE_GAMES, {"slate": day}).to_pylist()
         if not games:
             _require_in_schedule(warehouse, slate)
             return Roster("", (), (), 0)
         league = _league(games, slate)
         candidates = warehouse.query(
-            sql.ROSTER_CANDIDATES,
+            queries.ROSTER_CANDIDATES,
             {"slate": day, "league": league, "since": day - CANDIDATE_LOOKBACK, "form_games": FORM_GAMES},
         ).to_pylist()
         players = expected_players(candidates, day)
@@ -127,10 +127,10 @@ class Basketball:
     ) -> Mapping[str, str]:
         """Return why players are not predicted, from the schedule and the injury report as of now."""
         slate = parse_slate(batch.slate)
-        injuries = warehouse.query(sql.NEWEST_INJURY_REPORT, {"slate": slate, "league": batch.league})
+        injuries = warehouse.query(queries.NEWEST_INJURY_REPORT, {"slate": slate, "league": batch.league})
         return reasons_to_skip(
             players,
-            games=warehouse.query(sql.SLATE_GAMES, {"slate": slate}).to_pylist(),
+            games=warehouse.query(queries.SLATE_GAMES, {"slate": slate}).to_pylist(),
             injuries=injuries.to_pylist(),
             with_features=with_features,
         )
@@ -146,7 +146,9 @@ def default_slate(warehouse: Warehouse, today: date, *, tonight: bool) -> str:
     Raises:
         BadInput: no schedule was ingested.
     """
-    spans = {row["league"]: row for row in warehouse.query(sql.SCHEDULE_SPANS, {"today": today}).to_pylist()}
+    spans = {
+        row["league"]: row for row in warehouse.query(queries.SCHEDULE_SPANS, {"today": today}).to_pylist()
+    }
     real = spans.get(NBA_LEAGUE)
     if real is not None:
         if tonight and real["first_slate"] <= today <= real["last_slate"]:
@@ -163,7 +165,7 @@ def default_slate(warehouse: Warehouse, today: date, *, tonight: bool) -> str:
 def _require_in_schedule(warehouse: Warehouse, slate: str) -> None:
     """Tell a day without games from a day that no schedule knows of."""
     day = parse_slate(slate)
-    spans = warehouse.query(sql.SCHEDULE_SPANS, {"today": day}).to_pylist()
+    spans = warehouse.query(queries.SCHEDULE_SPANS, {"today": day}).to_pylist()
     if not any(span["first_slate"] <= day <= span["last_slate"] for span in spans):
         known = "; ".join(f"{s['league']} {s['first_slate']} .. {s['last_slate']}" for s in spans) or "none"
         raise BadInput(

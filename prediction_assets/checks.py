@@ -20,7 +20,7 @@ from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
 from prediction_assets.preview import preview_features
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Receipt, Warehouse
 
 PREDICTIONS_ASSET = dg.AssetKey("predictions")
@@ -48,10 +48,10 @@ def read_slate_facts(
     """Count what the checks judge."""
     slate = parse_slate(progress.batch.slate)
     counts = warehouse.query(
-        sql.slate_facts(RECOMMENDATION_SQL),
+        queries.slate_facts(RECOMMENDATION_SQL),
         {"slate": slate, "most_points": MOST_POINTS, "threshold": pass_threshold},
     ).to_pylist()[0]
-    duplicates = warehouse.query(sql.DUPLICATE_KEYS, {"slate": slate}).to_pylist()[0]
+    duplicates = warehouse.query(queries.DUPLICATE_KEYS, {"slate": slate}).to_pylist()[0]
     return SlateFacts(
         progress=progress,
         receipt=receipt,

@@ -30,7 +30,9 @@ from prediction_assets.logs import configure_logging
 from prediction_assets.profiles import build_resources
 from prediction_assets.pruning.job import prune_job
 from prediction_assets.schedules import daily_morning_check, daily_prune, daily_roster, weekly_training
-from prediction_assets.sensors.automation import build_sensors
+from prediction_assets.sensors.alerts import alert_sensors
+from prediction_assets.sensors.automation import completion_sensor, consolidation_sensor, staging_sensor
+from prediction_assets.sensors.dead_letters import dead_letters_sensor
 from prediction_assets.sensors.gaps import gap_sensor
 from prediction_assets.sensors.grading import grading_sensor
 from prediction_assets.settings import Settings, load_log_settings, load_settings
@@ -78,7 +80,15 @@ def build_defs(
             weekly_training(settings),
             daily_prune(settings),
         ],
-        sensors=[*build_sensors(settings), gap_sensor(settings), grading_sensor(settings)],
+        sensors=[
+            staging_sensor(settings),
+            consolidation_sensor(settings),
+            completion_sensor(settings),
+            gap_sensor(settings),
+            dead_letters_sensor(settings),
+            grading_sensor(settings),
+            *alert_sensors(settings),
+        ],
         resources={**build_resources(settings), **(resources or {})},
         # Steps are short and few: a process per step would spend its time importing.
         executor=dg.in_process_executor,

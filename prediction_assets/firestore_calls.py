@@ -2,18 +2,18 @@
 
 Every call names its own retry, because the client retries neither Aborted nor a commit: jittered
 exponential backoff within one deadline. Every failure becomes one line that says which role, setting or
-service to look at. Batch state and the outbox both go through here; each brings its own documents.
+service to look at. Every store in Firestore goes through here; each brings its own documents.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
@@ -34,6 +34,7 @@ _WRITES_PER_COMMIT = 250
 _CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition)
 
 _logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class _CallArguments(TypedDict):
@@ -43,24 +44,48 @@ class _CallArguments(TypedDict):
 
 @dataclass(frozen=True)
 class FirestoreCalls:
-    """How long Firestore is asked, and what its failures are called.
+    """How Firestore is asked: for how long, what is tried again, and what its failures are called.
 
     Attributes:
         timeout_seconds: deadline of one call, its retries included.
     """
 
     client: firestore.Client
-    timeout_seconds: float
+    timeout_seconds: float = 30
 
     @cached_property
     def arguments(self) -> _CallArguments:
         """The ``retry`` and ``timeout`` that every call passes."""
         return {"retry": self._retry(*_RETRIED), "timeout": self.timeout_seconds}
 
-    @cached_property
-    def until_uncontended(self) -> Retry:
-        """A retry around read, decide, write-if-unchanged: once more when somebody else was first."""
-        return self._retry(*_CONFLICTS)
+    def until_uncontended(self, what: str, change: Callable[[], _T]) -> _T:
+        """Read, decide and write if unchanged, once more whenever somebody else was first; return what that returns.
+
+        Args:
+            what: of which the errors speak, as in :meth:`clear_errors`.
+
+        Raises:
+            StateUnreadable: others were first until the deadline, or a call failed for good.
+        """
+        with self.clear_errors(what):
+            done: _T = self._retry(*_CONFLICTS)(change)()
+        return done
+
+    def unchanged(self, read: firestore.DocumentSnapshot[Any]) -> firestore.WriteOption:
+        """Return the condition that a document is still the one that was read."""
+        return self.client.write_option(last_update_time=read.update_time)
+
+    def write_over(self, read: firestore.DocumentSnapshot[Any], fields: Mapping[str, Any]) -> None:
+        """Write a document over what was read of it: create what wasn't there, update what is unchanged since."""
+        if read.exists:
+            read.reference.update(dict(fields), option=self.unchanged(read), **self.arguments)
+        else:
+            read.reference.create(dict(fields), **self.arguments)
+
+    def create_once(self, document: firestore.DocumentReference, fields: Mapping[str, Any]) -> None:
+        """Create a document; one that is there, of an earlier run or of our own first attempt, stays as it is."""
+        with suppress(exceptions.AlreadyExists):
+            document.create(dict(fields), **self.arguments)
 
     def write_each(
         self,
@@ -157,12 +182,27 @@ def moment(stored: Any) -> datetime:
     return datetime.combine(stored.date(), stored.timetz()).astimezone(UTC)
 
 
-def damaged(document: firestore.DocumentReference, error: Exception) -> StateUnreadable:
-    """Return the error for a document that isn't of the shape that this version writes."""
-    return StateUnreadable(
-        f"Firestore {document.path}: {type(error).__name__}: {error}; nothing was changed. "
-        "It was edited by hand or by another version: restore it from a backup"
-    )
+def of_slate(collection: firestore.CollectionReference, slate: str | None) -> Any:
+    """Return the query of a collection's documents of one slate, or of all."""
+    if slate is None:
+        return collection
+    return collection.where(filter=firestore.FieldFilter("slate", "==", slate))
+
+
+@contextmanager
+def undamaged(document: firestore.DocumentReference) -> Iterator[None]:
+    """Take a document's fields apart within this.
+
+    Raises:
+        StateUnreadable: it isn't of the shape that this version writes.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StateUnreadable(
+            f"Firestore {document.path}: {type(error).__name__}: {error}; nothing was changed. "
+            "It was edited by hand or by another version: restore it from a backup"
+        ) from error
 
 
 def _log_retry(error: Exception) -> None:

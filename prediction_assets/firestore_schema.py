@@ -23,19 +23,15 @@ class FirestoreDocuments:
 
     Args:
         collection: the collection of the document that says the version.
-        timeout_seconds: deadline of each call, its retries included.
     """
 
-    def __init__(
-        self, client: firestore.Client, collection: str = "schema", timeout_seconds: float = 30
-    ) -> None:
-        self._client = client
-        self._document = client.collection(collection).document("documents")
-        self._calls = FirestoreCalls(client, timeout_seconds)
+    def __init__(self, calls: FirestoreCalls, collection: str = "schema") -> None:
+        self._calls = calls
+        self._document = calls.client.collection(collection).document("documents")
 
     @property
     def _name(self) -> str:
-        return f"Firestore {self._document.path} of project {self._client.project}"
+        return f"Firestore {self._document.path} of project {self._calls.client.project}"
 
     def schema(self) -> StoreSchema:
         """Look at the version; one read, nothing is changed."""
@@ -49,21 +45,16 @@ class FirestoreDocuments:
         def record() -> StoreSchema:
             stored = self._document.get(**self._calls.arguments)
             found = self._found(stored)
-            fields = {
-                "version": DOCUMENTS_VERSION,
-                "code_version": __version__,
-                "migrated_at": firestore.SERVER_TIMESTAMP,
-            }
-            if not stored.exists:
-                self._document.create(fields, **self._calls.arguments)
-            elif not found.is_current:
-                unchanged = self._client.write_option(last_update_time=stored.update_time)
-                self._document.update(fields, option=unchanged, **self._calls.arguments)
+            if not found.is_current:
+                fields = {
+                    "version": DOCUMENTS_VERSION,
+                    "code_version": __version__,
+                    "migrated_at": firestore.SERVER_TIMESTAMP,
+                }
+                self._calls.write_over(stored, fields)
             return found
 
-        with self._calls.clear_errors("schema version"):
-            done: StoreSchema = self._calls.until_uncontended(record)()
-        return done
+        return self._calls.until_uncontended("schema version", record)
 
     def _found(self, stored: firestore.DocumentSnapshot[Any]) -> StoreSchema:
         version = int(stored.get("version")) if stored.exists else None

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+import dagster as dg
 from dagster_gcp import BigQueryResource
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
@@ -21,6 +22,7 @@ from prediction_assets.alerts.firestore import FirestoreAlertStore
 from prediction_assets.batch_state.firestore import FirestoreBatchState
 from prediction_assets.dead_letters.firestore import FirestoreDeadLetters
 from prediction_assets.errors import BadInput
+from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets.firestore_schema import FirestoreDocuments
 from prediction_assets.messaging.firestore import FirestoreOutbox
 from prediction_assets.messaging.pubsub import PubSubPublisher, PubSubSetUp, publisher_client, set_up
@@ -67,16 +69,31 @@ def _clear_credentials_errors() -> Iterator[None]:
         ) from error
 
 
-def _firestore(project: str, database: str, schema_collection: str) -> firestore.Client:
-    """Return a client of documents that this version of the code may read and write.
-
-    Raises:
-        SchemaTooNew: a later version wrote them.
-    """
+def _firestore(project: str, database: str) -> FirestoreCalls:
     with _clear_credentials_errors():
-        client = firestore.Client(project=project, database=database)
-    FirestoreDocuments(client, schema_collection).migrate()
-    return client
+        return FirestoreCalls(firestore.Client(project=project, database=database))
+
+
+class _InFirestore(dg.ConfigurableResource):
+    """What keeps documents in Firestore."""
+
+    project: str = Field(description="project of the database")
+    database: str = Field(description="database in Native mode")
+    schema_collection: str = Field(description="collection of the document that says the schema version")
+
+    @cached_property
+    def _calls(self) -> FirestoreCalls:
+        """Calls of documents that this version of the code may read and write.
+
+        Dagster makes a resource anew for every tick and run, and each looks at the version again, one read: so the
+        processes of an earlier version, which outlive an upgrade beside the new ones, are refused from then on.
+
+        Raises:
+            SchemaTooNew: a later version wrote them.
+        """
+        calls = _firestore(self.project, self.database)
+        FirestoreDocuments(calls, self.schema_collection).migrate()
+        return calls
 
 
 class BigQueryWarehouseResource(WarehouseResource):
@@ -102,52 +119,38 @@ class BigQueryWarehouseResource(WarehouseResource):
             )
 
 
-class FirestoreBatchStateResource(BatchStateResource):
+class FirestoreBatchStateResource(_InFirestore, BatchStateResource):
     """Batch state in Firestore, one document per player on the completion path."""
 
-    project: str = Field(description="project of the database")
-    database: str = Field(description="database in Native mode")
     collection: str = Field(description="collection of the batches, one document per slate")
     dead_letters_collection: str = Field(description="collection of the failures, one document per player")
-    schema_collection: str = Field(description="collection of the document that says the schema version")
-
-    @cached_property
-    def _client(self) -> firestore.Client:
-        return _firestore(self.project, self.database, self.schema_collection)
 
     @cached_property
     def port(self) -> FirestoreBatchState:
         """The batch state."""
-        return FirestoreBatchState(self._client, self.collection)
+        return FirestoreBatchState(self._calls, self.collection)
 
     @cached_property
     def dead_letters(self) -> FirestoreDeadLetters:
         """The failures that nobody has dealt with."""
-        return FirestoreDeadLetters(self._client, self.dead_letters_collection)
+        return FirestoreDeadLetters(self._calls, self.dead_letters_collection)
 
 
-class FirestoreAlertsResource(AlertsResource):
+class FirestoreAlertsResource(_InFirestore, AlertsResource):
     """Alerts in Firestore, one document per incident."""
 
-    project: str = Field(description="project of the database")
-    database: str = Field(description="database in Native mode")
     collection: str = Field(description="collection of the alerts")
-    schema_collection: str = Field(description="collection of the document that says the schema version")
 
     @cached_property
     def store(self) -> FirestoreAlertStore:
         """The alerts."""
-        client = _firestore(self.project, self.database, self.schema_collection)
-        return FirestoreAlertStore(client, self.collection)
+        return FirestoreAlertStore(self._calls, self.collection)
 
 
-class PubSubMessagingResource(MessagingResource):
-    """The outbox in Firestore, deliveries through Pub/Sub."""
+class PubSubMessagingResource(_InFirestore, MessagingResource):
+    """The outbox in Firestore, deliveries through Pub/Sub topics of the same project."""
 
-    project: str = Field(description="project of the topic and of the outbox")
-    database: str = Field(description="Firestore database of the outbox")
     collection: str = Field(description="collection of the outbox, one document per event")
-    schema_collection: str = Field(description="collection of the document that says the schema version")
     topic: str = Field(description="topic of the Phase 5 completions")
     subscription: str = Field(description="subscription that set-up creates for phase 6")
     dead_letter_topic: str = Field(description="where completions go that couldn't be handled")
@@ -155,8 +158,7 @@ class PubSubMessagingResource(MessagingResource):
     @cached_property
     def outbox(self) -> FirestoreOutbox:
         """The events that were decided, and which of them are delivered."""
-        client = _firestore(self.project, self.database, self.schema_collection)
-        return FirestoreOutbox(client, self.collection)
+        return FirestoreOutbox(self._calls, self.collection)
 
     @cached_property
     def publisher(self) -> PubSubPublisher:
@@ -206,10 +208,9 @@ def gcp_resources(settings: Settings) -> dict[str, Any]:
 
 def gcp_stores(settings: Settings) -> list[VersionedStore]:
     """Return what of the gcp profile has a schema with a version."""
-    with _clear_credentials_errors():
-        client = firestore.Client(project=settings.gcp_project, database=settings.firestore_database)
+    calls = _firestore(settings.gcp_project or "", settings.firestore_database)
     collection = f"{settings.firestore_collection_prefix}schema"
-    return [_warehouse(settings).port, FirestoreDocuments(client, collection)]
+    return [_warehouse(settings).port, FirestoreDocuments(calls, collection)]
 
 
 def _warehouse(settings: Settings) -> BigQueryWarehouseResource:

@@ -14,7 +14,7 @@ from typing import Any
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.forecasting.grading import Grade, grade_forecasts, pool
 from prediction_assets.keys import parse_slate
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Upserted, Warehouse
 from prediction_assets.warehouse.tables import PREDICTION_GRADES
 
@@ -64,7 +64,7 @@ class GradableSlate:
 
 def gradable(warehouse: Warehouse, since: date, until: date) -> list[GradableSlate]:
     """Return the consolidated slates between two dates, both included, oldest first."""
-    rows = warehouse.query(sql.GRADABLE_SLATES, {"since": since, "until": until}).to_pylist()
+    rows = warehouse.query(queries.GRADABLE_SLATES, {"since": since, "until": until}).to_pylist()
     return [
         GradableSlate(r["game_date"].isoformat(), r["receipt_id"], r["has_results"], r["is_graded"])
         for r in rows
@@ -73,7 +73,7 @@ def gradable(warehouse: Warehouse, since: date, until: date) -> list[GradableSla
 
 def results_of(warehouse: Warehouse, league: str, slate: date) -> dict[tuple[str, int], float]:
     """Return points by ``(game_id, player_id)`` of everybody who played."""
-    rows = warehouse.query(sql.RESULTS, {"league": league, "slate": slate}).to_pylist()
+    rows = warehouse.query(queries.RESULTS, {"league": league, "slate": slate}).to_pylist()
     return {(row["game_id"], row["player_id"]): float(row["points"]) for row in rows}
 
 
@@ -83,7 +83,7 @@ def require_results(warehouse: Warehouse, slate: str) -> None:
     Raises:
         ResultsMissing: some game has none.
     """
-    counts = warehouse.query(sql.RESULTS_IN, {"slate": parse_slate(slate)}).to_pylist()[0]
+    counts = warehouse.query(queries.RESULTS_IN, {"slate": parse_slate(slate)}).to_pylist()[0]
     if not counts["games"] or counts["logged"] < counts["games"]:
         raise ResultsMissing(
             f"slate {slate}: {counts['logged']} of {counts['games']} games have game logs; ingest the slate's game "
@@ -99,7 +99,7 @@ def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, list[Grade]]
         PredictionAssetsError: nothing of the slate is in force.
     """
     require_results(warehouse, slate)
-    forecasts = warehouse.query(sql.PUBLISHED_FORECASTS, {"slate": parse_slate(slate)})
+    forecasts = warehouse.query(queries.PUBLISHED_FORECASTS, {"slate": parse_slate(slate)})
     if not forecasts.num_rows:
         raise PredictionAssetsError(
             f"slate {slate}: no predictions are in force; run the slate first: `prediction-assets run --slate {slate}`"
@@ -141,7 +141,7 @@ def stored_grades(
     warehouse: Warehouse, since: date, until: date, origin: str
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Return the rows of ``prediction_grades`` between two slates, both included, by system, oldest first."""
-    rows = warehouse.query(sql.GRADES, {"since": since, "until": until, "origin": origin}).to_pylist()
+    rows = warehouse.query(queries.GRADES, {"since": since, "until": until, "origin": origin}).to_pylist()
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["system"], []).append(row)

@@ -41,7 +41,7 @@ def expected_players(candidates: Iterable[Mapping[str, Any]], slate: date) -> tu
     """Return the expected players among candidates, sorted by slug.
 
     Args:
-        candidates: rows of :data:`prediction_assets.warehouse.sql.ROSTER_CANDIDATES`, one per player.
+        candidates: rows of :data:`prediction_assets.warehouse.queries.ROSTER_CANDIDATES`, one per player.
         slate: the games' date.
     """
     chosen = [c for c in candidates if is_expected(c, slate)]

@@ -28,8 +28,8 @@ def reasons_to_skip(
 
     Args:
         players: expected players of one slate.
-        games: rows of :data:`prediction_assets.warehouse.sql.SLATE_GAMES`, the slate's games as scheduled now.
-        injuries: rows of :data:`prediction_assets.warehouse.sql.NEWEST_INJURY_REPORT`.
+        games: rows of :data:`prediction_assets.warehouse.queries.SLATE_GAMES`, the slate's games as scheduled now.
+        injuries: rows of :data:`prediction_assets.warehouse.queries.NEWEST_INJURY_REPORT`.
         with_features: slugs of the players who have features.
     """
     playing = {game["game_id"]: {game["team_a"], game["team_b"]} for game in games}

@@ -31,7 +31,7 @@ from prediction_assets.forecasting.model import (
 )
 from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.forecasting.systems import FittedSystem
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import POINTS_MODELS
 
@@ -51,7 +51,7 @@ def choose_model(warehouse: Warehouse, league: str, slate: date) -> str:
     version of the package.
     """
     found = warehouse.query(
-        sql.MODELS_BEFORE, {"league": league, "slate": slate, "oldest": slate - OLDEST_MODEL}
+        queries.MODELS_BEFORE, {"league": league, "slate": slate, "oldest": slate - OLDEST_MODEL}
     )
     wanted = system_versions()
     return next((str(row[MODEL_ID]) for row in found.to_pylist() if json.loads(row["systems"]) == wanted), "")
@@ -64,7 +64,7 @@ def load_model(warehouse: Warehouse, chosen: str) -> Mapping[str, FittedSystem]:
         PredictionAssetsError: there is no such model any more.
         ModelUnreadable: it is damaged.
     """
-    rows = warehouse.query(sql.MODEL_BY_ID, {MODEL_ID: chosen}).to_pylist()
+    rows = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: chosen}).to_pylist()
     if not rows:
         raise PredictionAssetsError(
             f"model {chosen} is not in {POINTS_MODELS.qualified_name} any more; materialize points_model, then "
@@ -98,7 +98,7 @@ def slate_features(
 
 def market_lines(warehouse: Warehouse, league: str, slate: date) -> dict[int, MarketLine]:
     """Return each player's main line on the slate; a player without an offer is absent."""
-    return choose_market_lines(warehouse.query(sql.MARKET_OFFERS, {"slate": slate, "league": league}))
+    return choose_market_lines(warehouse.query(queries.MARKET_OFFERS, {"slate": slate, "league": league}))
 
 
 def forecast_players(
@@ -134,7 +134,7 @@ def train_model(
     history, _ = split_snapshot(warehouse.query(FEATURES_SQL, parameters))
     history = history.sort_by(_ORDER)
     hashed = data_hash(history)
-    stored = warehouse.query(sql.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
+    stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
     if stored:
         return stored[0], False
     row = model_row(train(history, league, cutoff, hashed), datetime.now(UTC))

@@ -13,7 +13,7 @@ import dagster as dg
 
 from prediction_assets.backtest import BacktestOptions, GradedSlate, run_backtest
 from prediction_assets.basketball import default_slate
-from prediction_assets.batch_state.port import BatchNotOpen, Progress
+from prediction_assets.batch_state.port import Progress, open_progress
 from prediction_assets.consolidation import Step, next_step, plan, releasable_parts
 from prediction_assets.dead_letters.port import Closing, DeadLetter
 from prediction_assets.definitions import build_defs
@@ -38,7 +38,7 @@ from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges,
 from prediction_assets.pruning.job import KINDS, prune_slices
 from prediction_assets.pruning.kinds import History, Kind, Pruned
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Consolidation, Receipt, Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
 
@@ -119,7 +119,9 @@ class SlateRun:
 
     def has_facts(self) -> bool:
         """Return whether a schedule and game logs were ingested."""
-        counts = [self.warehouse.query(sql.COUNT_FACTS[t.name]).to_pylist()[0] for t in (SCHEDULE, GAME_LOGS)]
+        counts = [
+            self.warehouse.query(queries.COUNT_FACTS[t.name]).to_pylist()[0] for t in (SCHEDULE, GAME_LOGS)
+        ]
         return all(count["row_count"] for count in counts)
 
     def ingest(self, facts: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, Any]]:
@@ -272,10 +274,7 @@ class SlateRun:
         return {name: value.value for name, value in done.metadata.items()}
 
     def _open_progress(self, slate: str) -> Progress:
-        progress = self.progress(slate)
-        if progress is None:
-            raise BatchNotOpen(f"slate {slate}: no batch is open; open it with the roster first")
-        return progress
+        return open_progress(self._resources["batch_state"].port, slate)
 
     def prune(self, *, dry_run: bool = False) -> Iterator[tuple[Kind, Pruned | PredictionAssetsError]]:
         """Remove one slice of each kind of history, or only say what would be; yield what came of each."""

@@ -32,7 +32,7 @@ from prediction_assets.logs import configure_logging
 from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets_tests.deployment import Deployment, NoAnswer, deployment, start_all, until
 from prediction_assets_tests.fault_matrix import ROWS
 
@@ -227,7 +227,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _calendar(run: SlateRun, players: int) -> list[str]:
     first = simulated_slate(players)
-    days = run.warehouse.query(sql.SLATES_FROM, {"slate": first, "league": f"simulated-{players}"})
+    days = run.warehouse.query(queries.SLATES_FROM, {"slate": first, "league": f"simulated-{players}"})
     return [slate_key(day) for day in days["game_date"].to_pylist()]
 
 

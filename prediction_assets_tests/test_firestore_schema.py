@@ -9,6 +9,7 @@ from google.cloud import firestore
 
 from prediction_assets import gcp_resources
 from prediction_assets.batch_state.firestore import FirestoreBatchState
+from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets.firestore_schema import DOCUMENTS_VERSION, FirestoreDocuments
 from prediction_assets.schema_versions import SchemaTooNew
 from prediction_assets.settings import load_settings
@@ -24,10 +25,10 @@ def recorded(client: firestore.Client) -> dict[str, object]:
 
 
 def test_the_version_is_recorded_once_however_many_begin_at_the_same_time(firestore_client):
-    documents = FirestoreDocuments(firestore_client)
+    documents = FirestoreDocuments(FirestoreCalls(firestore_client))
     assert documents.schema().found is None
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: FirestoreDocuments(firestore_client).migrate(), range(4)))
+        list(pool.map(lambda _: FirestoreDocuments(FirestoreCalls(firestore_client)).migrate(), range(4)))
     first = recorded(firestore_client)
     assert first["version"] == DOCUMENTS_VERSION
     assert documents.migrate().is_current
@@ -35,7 +36,7 @@ def test_the_version_is_recorded_once_however_many_begin_at_the_same_time(firest
 
 
 def test_an_earlier_version_is_brought_up_and_a_later_one_refused_untouched(firestore_client):
-    documents = FirestoreDocuments(firestore_client)
+    documents = FirestoreDocuments(FirestoreCalls(firestore_client))
     at = firestore_client.collection("schema").document("documents")
     at.set({"version": DOCUMENTS_VERSION - 1})
     assert documents.migrate().found == DOCUMENTS_VERSION - 1
@@ -64,7 +65,7 @@ def test_no_store_of_the_gcp_profile_opens_documents_of_a_later_version(firestor
 
 
 def test_a_receipt_that_version_1_mirrored_without_a_seal_is_read(firestore_client):
-    state = FirestoreBatchState(firestore_client)
+    state = FirestoreBatchState(FirestoreCalls(firestore_client))
     state.open(batch())
     state.mirror_receipt(receipt(seal=None))
     newest = firestore_client.collection("batches").document(SLATE).collection("receipts").document("newest")

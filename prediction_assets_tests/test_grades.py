@@ -13,7 +13,7 @@ from prediction_assets.resources import SettingsResource
 from prediction_assets.sensors.grading import grading_sensor
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.tables import GAME_LOGS
 
 PLAYERS = 6
@@ -54,7 +54,7 @@ def play(run: SlateRun, *, absent: int = 1) -> None:
         {**by_player[p.player_id], "game_id": p.game_id, "game_date": DAY, "points": 11, "minutes": 25}
         for p in expected
     ]
-    for game in run.warehouse.query(sql.SLATE_GAMES, {"slate": DAY}).to_pylist():
+    for game in run.warehouse.query(queries.SLATE_GAMES, {"slate": DAY}).to_pylist():
         if game["game_id"] not in {log["game_id"] for log in logs}:
             logs.append({**newest[0], "player_id": 1, "game_id": game["game_id"], "game_date": DAY})
     run.warehouse.upsert(GAME_LOGS, GAME_LOGS.arrow_table(logs))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from google.cloud import firestore
 
 from prediction_assets.alerts.port import Alert, Change
 from prediction_assets.alerts.records import from_text, to_text
-from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id
+from prediction_assets.firestore_calls import FirestoreCalls, document_id, undamaged
 
 
 class FirestoreAlertStore:
@@ -18,18 +19,14 @@ class FirestoreAlertStore:
 
     Args:
         collection: the collection of alerts.
-        timeout_seconds: deadline of each call, its retries included.
 
     Every method raises :class:`~prediction_assets.state_file.StateUnreadable` when Firestore refuses or doesn't
     answer.
     """
 
-    def __init__(
-        self, client: firestore.Client, collection: str = "alerts", timeout_seconds: float = 30
-    ) -> None:
-        self._client = client
-        self._alerts = client.collection(collection)
-        self._calls = FirestoreCalls(client, timeout_seconds)
+    def __init__(self, calls: FirestoreCalls, collection: str = "alerts") -> None:
+        self._calls = calls
+        self._alerts = calls.client.collection(collection)
 
     def change(self, key: str, change: Change) -> Alert | None:
         """Replace an alert by what ``change`` makes of it, atomically, and return what is there then."""
@@ -46,16 +43,10 @@ class FirestoreAlertStore:
                 "settled": after.settled_at is not None,
                 "alert": to_text(after),
             }
-            if stored.exists:
-                unchanged = self._client.write_option(last_update_time=stored.update_time)
-                document.update(fields, option=unchanged, **self._calls.arguments)
-            else:
-                document.create(fields, **self._calls.arguments)
+            self._calls.write_over(stored, fields)
             return after
 
-        with self._calls.clear_errors(f"alert {key}"):
-            done: Alert | None = self._calls.until_uncontended(replace)()
-        return done
+        return self._calls.until_uncontended(f"alert {key}", replace)
 
     def unsettled(self) -> Sequence[Alert]:
         """Return the alerts that last or have something left to say, longest first."""
@@ -80,16 +71,14 @@ class FirestoreAlertStore:
         dropped = 0
         for key in keys:
             document = self._alerts.document(document_id(key, "alert"))
-            with self._calls.clear_errors(f"alert {key}"):
-                dropped += bool(self._calls.until_uncontended(self._drop_settled)(document))
+            dropped += self._calls.until_uncontended(f"alert {key}", partial(self._drop_settled, document))
         return dropped
 
     def _drop_settled(self, document: firestore.DocumentReference) -> bool:
         stored = document.get(**self._calls.arguments)
         if not stored.exists or not stored.get("settled"):
             return False
-        unchanged = self._client.write_option(last_update_time=stored.update_time)
-        document.delete(option=unchanged, **self._calls.arguments)
+        document.delete(option=self._calls.unchanged(stored), **self._calls.arguments)
         return True
 
     def _found(self, filtered: firestore.FieldFilter, what: str) -> list[Alert]:
@@ -100,7 +89,5 @@ class FirestoreAlertStore:
 
 
 def _alert(stored: firestore.DocumentSnapshot[Any]) -> Alert:
-    try:
+    with undamaged(stored.reference):
         return from_text(stored.get("alert"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(stored.reference, error) from error

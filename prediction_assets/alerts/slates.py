@@ -28,7 +28,7 @@ from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.messaging.message import event_id
 from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 
 
 @dataclass(frozen=True)
@@ -139,4 +139,4 @@ def _never_opened(state: BatchState, slate: str) -> bool:
 
 
 def _games(stores: Stores, slate: str) -> int:
-    return int(stores.warehouse.port.query(sql.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)
+    return int(stores.warehouse.port.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)

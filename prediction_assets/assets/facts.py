@@ -22,7 +22,7 @@ from prediction_assets.ingestion.prop_lines import read_prop_lines
 from prediction_assets.ingestion.schedule import read_schedule
 from prediction_assets.resources import LiveSourceResource, SettingsResource, WarehouseResource
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import (
     GAME_LOGS,
@@ -36,7 +36,6 @@ from prediction_assets.warehouse.tables import (
 
 LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
 """A capture says all that a book offered on a player: what it no longer contains is gone."""
-
 
 SCHEDULE_REPLACED_BY = ("league", "game_date")
 """A schedule says all the games of each date that it names: what it no longer lists is off."""
@@ -57,7 +56,6 @@ class FactsConfig(dg.Config):
         default=None,
         description="Take the simulated league whose slate has this many expected players (1 to 5000).",
     )
-
     season: str | None = Field(
         default=None,
         description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). For "
@@ -88,7 +86,7 @@ def _store(
 ) -> dg.MaterializeResult:
     """Upsert facts and say what came of it; ``more`` is further metadata."""
     done = port.upsert(table, rows, replace_by)
-    stored = port.query(sql.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
+    stored = port.query(queries.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
     context.log.info(
         "%s from %s: %d inserted, %d updated, %d unchanged, %d replaced",
         table.name, source, done.inserted, done.updated, done.unchanged, done.removed,
@@ -234,7 +232,7 @@ def injury_reports(
 def _directory(port: Warehouse, settings: SettingsResource) -> PlayerDirectory:
     """Return whom a name can mean: the game logs' spellings and the user's aliases."""
     aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
-    known = port.query(sql.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
+    known = port.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
     return PlayerDirectory.from_rows(known, aliases)
 
 

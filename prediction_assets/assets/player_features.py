@@ -3,7 +3,7 @@
 import dagster as dg
 
 from prediction_assets.assets.describing import OWNERS, SLATE, tag_run
-from prediction_assets.batch_state.port import BatchNotOpen
+from prediction_assets.batch_state.port import open_progress
 from prediction_assets.crash_points import reached
 from prediction_assets.forecasting.features import (
     FEATURE_COLUMNS,
@@ -45,9 +45,7 @@ def player_features(
     """
     slate = context.partition_key
     state, port = batch_state.port, warehouse.port
-    progress = state.progress(slate)
-    if progress is None:
-        raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+    progress = open_progress(state, slate)
     tag_run(context, slate, progress.batch.batch_id)
     features = subject.port.features(port, progress.batch)
     players, history = features.players, features.history

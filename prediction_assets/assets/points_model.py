@@ -10,7 +10,7 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.keys import parse_slate
 from prediction_assets.resources import SettingsResource, WarehouseResource
 from prediction_assets.slate_forecast import train_model
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import NBA_LEAGUE, POINTS_MODELS, is_simulated
 
@@ -33,7 +33,7 @@ class NothingToTrainOn(PredictionAssetsError):
 
 def _league(warehouse: Warehouse, wanted: str | None) -> tuple[str, date]:
     """Return the league to train on and the date of its newest game log."""
-    logged = {row["league"]: row["newest_log"] for row in warehouse.query(sql.LOGGED_LEAGUES).to_pylist()}
+    logged = {row["league"]: row["newest_log"] for row in warehouse.query(queries.LOGGED_LEAGUES).to_pylist()}
     league = wanted or (NBA_LEAGUE if NBA_LEAGUE in logged else next(iter(logged), ""))
     if league not in logged:
         raise NothingToTrainOn(

@@ -20,7 +20,7 @@ from prediction_assets.assets.describing import (
     table_metadata,
     tag_run,
 )
-from prediction_assets.batch_state.port import BatchNotOpen, Progress
+from prediction_assets.batch_state.port import Progress, open_progress
 from prediction_assets.consolidation import TooFewStaged, plan, replay_payload
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure
@@ -30,7 +30,7 @@ from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
 from prediction_assets.preview import preview_features
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import NoPartsStaged, Receipt, Warehouse
 from prediction_assets.warehouse.tables import PREDICTIONS, is_simulated
 
@@ -75,9 +75,7 @@ with preview_features():
         owners=OWNERS,
         kinds={"duckdb", "sql"},
         deps=[dg.AssetDep("staged_predictions", partition_mapping=dg.AllPartitionMapping())],
-        metadata={
-            **table_metadata(PREDICTIONS),
-        },
+        metadata=table_metadata(PREDICTIONS),
         check_specs=[
             dg.AssetCheckSpec(
                 NOT_EMPTY,
@@ -113,9 +111,7 @@ with preview_features():
         """
         slate, port = context.partition_key, warehouse.port
         receipts = port.receipts(slate)  # before the outcomes: a consolidation that comes between is noticed
-        progress = batch_state.port.progress(slate)
-        if progress is None:
-            raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+        progress = open_progress(batch_state.port, slate)
         tag_run(context, slate, progress.batch.batch_id)
         _require_settled(progress, settings, before_deadline=config.before_deadline)
         try:
@@ -192,7 +188,9 @@ def _overdue(progress: Progress, run_id: str, now: datetime) -> list[Failure]:
 
 
 def _metadata(receipt: Receipt, port: Warehouse) -> dict[str, Any]:
-    sample = port.query(sql.PREDICTIONS_SAMPLE, {"slate": parse_slate(receipt.slate), "limit": _SAMPLE_ROWS})
+    sample = port.query(
+        queries.PREDICTIONS_SAMPLE, {"slate": parse_slate(receipt.slate), "limit": _SAMPLE_ROWS}
+    )
     return {
         RECEIPT_ID: receipt.receipt_id,
         "league": receipt.league,

@@ -6,12 +6,12 @@ from typing import Any
 import dagster as dg
 
 from prediction_assets.assets.describing import OWNERS, PUBLISHING, markdown_table, tag_run
-from prediction_assets.batch_state.port import BatchNotOpen, Outcome, Progress
+from prediction_assets.batch_state.port import Outcome, Progress, open_progress
 from prediction_assets.keys import parse_slate
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import BatchStateResource, WarehouseResource
 from prediction_assets.slate_picture import EDGE_BINS, SlateCounts, slate_picture
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import is_simulated
 
@@ -28,13 +28,11 @@ def slate_report(
 ) -> dg.MaterializeResult:
     """The slate as a picture and numbers: outcomes, rows by system, line coverage and edges."""
     slate = context.partition_key
-    progress = batch_state.port.progress(slate)
-    if progress is None:
-        raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+    progress = open_progress(batch_state.port, slate)
     tag_run(context, slate, progress.batch.batch_id)
     port, day = warehouse.port, parse_slate(slate)
-    by_system = port.query(sql.SLATE_BY_SYSTEM, {"slate": day}).to_pylist()
-    lines = port.query(sql.SLATE_LINES, {"slate": day}).to_pylist()
+    by_system = port.query(queries.SLATE_BY_SYSTEM, {"slate": day}).to_pylist()
+    lines = port.query(queries.SLATE_LINES, {"slate": day}).to_pylist()
     edges = _edges(port, slate)
     league = progress.batch.league
     outcomes = _outcomes(progress)
@@ -74,7 +72,7 @@ def _outcomes(progress: Progress) -> dict[str, int]:
 def _edges(port: Warehouse, slate: str) -> list[int]:
     """Return players by bin of the ensemble's P(points > main market line)."""
     bins = [0] * EDGE_BINS
-    for row in port.query(sql.SLATE_EDGES, {"slate": parse_slate(slate)}).to_pylist():
+    for row in port.query(queries.SLATE_EDGES, {"slate": parse_slate(slate)}).to_pylist():
         bins[min(row["bin"], EDGE_BINS - 1)] += row["players"]
     return bins
 

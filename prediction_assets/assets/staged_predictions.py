@@ -16,7 +16,7 @@ import tenacity
 
 from prediction_assets import __version__
 from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema, tag_run
-from prediction_assets.batch_state.port import BatchNotOpen, Completion, ExpectedPlayer, Outcome, Progress
+from prediction_assets.batch_state.port import Completion, ExpectedPlayer, Outcome, Progress, open_progress
 from prediction_assets.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
@@ -88,9 +88,7 @@ def staged_predictions(
     """Write each player's part and record his outcome; fails at the end if any player failed."""
     slate, slugs = one_slate(context.partition_keys)
     state, port = batch_state.port, warehouse.port
-    progress = state.progress(slate)
-    if progress is None:
-        raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+    progress = open_progress(state, slate)
     tag_run(context, slate, progress.batch.batch_id)
     players = progress.batch.players(slugs)
     parts = _forecast(subject.port, port, progress, players)

@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypedDict
 
 from google.api_core import exceptions
@@ -31,7 +32,7 @@ from prediction_assets.batch_state.port import (
     Progress,
     unaltered,
 )
-from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id, moment
+from prediction_assets.firestore_calls import FirestoreCalls, document_id, moment, undamaged
 from prediction_assets.state_file import StateUnreadable
 from prediction_assets.warehouse.port import PartRef, Receipt
 
@@ -43,7 +44,6 @@ _RECEIPT_LISTS = ("parts", "missing")
 
 # A document holds 1 MiB and a request 10 MiB; Firestore's encoding is smaller than this JSON.
 _CHUNK_BYTES = 256 * 1024
-_COMPLETIONS_PER_COMMIT = 250
 
 
 class _KeptList(TypedDict):
@@ -59,7 +59,6 @@ class FirestoreBatchState:
 
     Args:
         collection: the collection of batch documents, one per slate.
-        timeout_seconds: deadline of each call, its retries included.
         live_picture_seconds: pause between two updates of the live picture by this process.
 
     Every method raises :class:`~prediction_assets.state_file.StateUnreadable` when Firestore refuses or doesn't
@@ -67,22 +66,16 @@ class FirestoreBatchState:
     """
 
     def __init__(
-        self,
-        client: firestore.Client,
-        collection: str = "batches",
-        timeout_seconds: float = 30,
-        *,
-        live_picture_seconds: float = 1.0,
+        self, calls: FirestoreCalls, collection: str = "batches", *, live_picture_seconds: float = 1.0
     ) -> None:
-        self._client = client
-        self._batches = client.collection(collection)
-        self._calls = FirestoreCalls(client, timeout_seconds)
-        self._live = LivePicture(client, self._document, live_picture_seconds)
+        self._calls = calls
+        self._batches = calls.client.collection(collection)
+        self._live = LivePicture(calls.client, self._document, live_picture_seconds)
 
     def open(self, batch: Batch) -> Batch:
         """Freeze a batch and return it; opening the same one again returns the first one."""
         with self._calls.clear_errors(f"slate {batch.slate}"):
-            writes = self._client.batch()
+            writes = self._calls.client.batch()
             writes.create(self._document(batch.slate), self._batch_fields(writes, batch, settled=()))
             try:
                 writes.commit(**self._calls.arguments)
@@ -101,11 +94,10 @@ class FirestoreBatchState:
             completions = list(
                 document.collection(_COMPLETIONS).select([]).get(**self._calls.arguments)  # ids only
             )
-            writes = self._client.batch()
+            writes = self._calls.client.batch()
             fields = self._batch_fields(writes, batch, settled=expected & {c.id for c in completions})
             if earlier.exists:
-                unchanged = self._client.write_option(last_update_time=earlier.update_time)
-                writes.update(document, fields, option=unchanged)
+                writes.update(document, fields, option=self._calls.unchanged(earlier))
                 _forget(writes, document.collection(_EXPECTED), earlier.get("expected"), fields["expected"])
             else:
                 writes.create(document, fields)
@@ -114,8 +106,7 @@ class FirestoreBatchState:
                     writes.delete(completion.reference)
             writes.commit(**self._calls.arguments)
 
-        with self._calls.clear_errors(f"slate {batch.slate}"):
-            self._calls.until_uncontended(replace)()
+        self._calls.until_uncontended(f"slate {batch.slate}", replace)
         return batch
 
     def pin_features(self, slate: str, snapshot_id: str) -> None:
@@ -130,34 +121,25 @@ class FirestoreBatchState:
         """
         newest = {(c.slate, c.player_slug): c for c in completions}
         in_order = [newest[key] for key in sorted(newest)]  # one order for all, so that groups can't deadlock
-        ordered = [c for c in in_order if c.outcome is not Outcome.FAILED]
-        for start in range(0, len(ordered), _COMPLETIONS_PER_COMMIT):
-            group = ordered[start : start + _COMPLETIONS_PER_COMMIT]
-            writes = self._client.batch()
-            for completion in group:
-                slug = document_id(completion.player_slug, "player")
-                writes.set(
-                    self._document(completion.slate).collection(_COMPLETIONS).document(slug),
-                    _completion_fields(completion),
-                )
-            with self._calls.clear_errors(f"slate {group[0].slate}: {len(group)} outcomes"):
-                writes.commit(**self._calls.arguments)
+        documents = {
+            self._outcome(c): _completion_fields(c) for c in in_order if c.outcome is not Outcome.FAILED
+        }
+        slates = sorted({c.slate for c in completions})
+        with self._calls.clear_errors(f"slate {', '.join(slates)}: {len(documents)} outcomes"):
+            self._calls.write_each(
+                list(documents), lambda writes, document: writes.set(document, documents[document])
+            )
         for failure in in_order:
             if failure.outcome is Outcome.FAILED:
-                with self._calls.clear_errors(f"slate {failure.slate}: failure of {failure.player_slug}"):
-                    self._calls.until_uncontended(self._record_failure)(failure)
-        for slate in {c.slate for c in completions}:
+                what = f"slate {failure.slate}: failure of {failure.player_slug}"
+                self._calls.until_uncontended(what, partial(self._record_failure, failure))
+        for slate in slates:
             self._live.delivered(slate, [c.player_slug for c in completions if c.slate == slate])
 
     def _record_failure(self, failure: Completion) -> None:
-        slug = document_id(failure.player_slug, "player")
-        document = self._document(failure.slate).collection(_COMPLETIONS).document(slug)
-        there = document.get(**self._calls.arguments)
-        if not there.exists:
-            document.create(_completion_fields(failure), **self._calls.arguments)
-        elif moment(there.get("recorded_at")) <= failure.recorded_at:
-            unchanged = self._client.write_option(last_update_time=there.update_time)
-            document.update(_completion_fields(failure), option=unchanged, **self._calls.arguments)
+        there = self._outcome(failure).get(**self._calls.arguments)
+        if not there.exists or moment(there.get("recorded_at")) <= failure.recorded_at:
+            self._calls.write_over(there, _completion_fields(failure))
 
     def progress(self, slate: str) -> Progress | None:
         """Return the slate's batch as it stands, None when it was never opened.
@@ -169,7 +151,7 @@ class FirestoreBatchState:
             newest = document.collection(_RECEIPTS).document(_NEWEST)
             heads = {
                 head.reference.path: head
-                for head in self._client.get_all([document, newest], **self._calls.arguments)
+                for head in self._calls.client.get_all([document, newest], **self._calls.arguments)
             }
             batch, receipt = heads[document.path], heads[newest.path]
             if not batch.exists:
@@ -178,10 +160,8 @@ class FirestoreBatchState:
             done = document.collection(_COMPLETIONS).get(read_time=as_of, **self._calls.arguments)
             opened = self._batch(batch, as_of)
             expected = {player.slug for player in opened.expected}
-            try:
+            with undamaged(document.collection(_COMPLETIONS).document("*")):
                 completions = {c.id: _completion(slate, c) for c in done if c.id in expected}
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise damaged(document.collection(_COMPLETIONS).document("*"), error) from error
             return Progress(
                 batch=opened,
                 completions=completions,
@@ -212,22 +192,20 @@ class FirestoreBatchState:
             earlier = newest.get(**self._calls.arguments)
             if earlier.exists and moment(earlier.get("consolidated_at")) > values["consolidated_at"]:
                 return
-            writes = self._client.batch()
+            writes = self._calls.client.batch()
             kept = {
                 name: _keep(writes, slate.collection(f"receipt_{name}"), items)
                 for name, items in lists.items()
             }
             if earlier.exists:
-                unchanged = self._client.write_option(last_update_time=earlier.update_time)
-                writes.update(newest, {**values, **kept}, option=unchanged)
+                writes.update(newest, {**values, **kept}, option=self._calls.unchanged(earlier))
                 for name, now in kept.items():
                     _forget(writes, slate.collection(f"receipt_{name}"), earlier.get(name), now)
             else:
                 writes.create(newest, {**values, **kept})
             writes.commit(**self._calls.arguments)
 
-        with self._calls.clear_errors(f"slate {receipt.slate}: receipt {receipt.receipt_id}"):
-            self._calls.until_uncontended(replace)()
+        self._calls.until_uncontended(f"slate {receipt.slate}: receipt {receipt.receipt_id}", replace)
 
     def outcome_counts(self, slate: str) -> Mapping[Outcome, int]:
         """Return how many players' outcomes are of each kind, counted by Firestore: 3 aggregation queries.
@@ -242,6 +220,20 @@ class FirestoreBatchState:
                 of_kind = completions.where(filter=firestore.FieldFilter("outcome", "==", outcome.value))
                 counts[outcome] = int(of_kind.count().get(**self._calls.arguments)[0][0].value)
         return counts
+
+    def live_players(self, slate: str) -> Sequence[str]:
+        """Return the slugs of the players whom the batch document's live picture shows as settled; one read.
+
+        Raises:
+            BatchNotOpen: the slate has no batch yet.
+        """
+        document = self._document(slate)
+        with self._calls.clear_errors(f"slate {slate}"):
+            head = document.get(["live.players"], **self._calls.arguments)
+        if not head.exists:
+            raise BatchNotOpen.on(slate)
+        with undamaged(document):
+            return sorted((head.to_dict() or {}).get("live", {}).get("players", ()))
 
     def rebuild_live_picture(self, slate: str) -> int:
         """Make the batch document's live picture anew from the outcomes and return how many there are.
@@ -262,6 +254,13 @@ class FirestoreBatchState:
     def _document(self, slate: str) -> firestore.DocumentReference:
         return self._batches.document(document_id(slate, "slate"))
 
+    def _outcome(self, completion: Completion) -> firestore.DocumentReference:
+        completions = self._document(completion.slate).collection(_COMPLETIONS)
+        document: firestore.DocumentReference = completions.document(
+            document_id(completion.player_slug, "player")
+        )
+        return document
+
     def _update(self, slate: str, fields: Mapping[str, Any]) -> None:
         document = self._document(slate)
         with self._calls.clear_errors(f"slate {slate}"):
@@ -271,9 +270,7 @@ class FirestoreBatchState:
                 # Also what a missing database says, and then this read says so.
                 if document.get(**self._calls.arguments).exists:
                     raise
-                raise BatchNotOpen(
-                    f"slate {slate}: no batch is open; materialize slate_roster for it first"
-                ) from error
+                raise BatchNotOpen.on(slate) from error
 
     def _batch_fields(
         self, writes: firestore.WriteBatch, batch: Batch, settled: Iterable[str]
@@ -291,7 +288,7 @@ class FirestoreBatchState:
         }
 
     def _batch(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Batch:
-        try:
+        with undamaged(head.reference):
             values = head.to_dict() or {}
             players = self._list(head.reference.collection(_EXPECTED), values["expected"], as_of)
             return Batch(
@@ -303,18 +300,14 @@ class FirestoreBatchState:
                 deadline=moment(values["deadline"]),
                 expected=tuple(ExpectedPlayer(**player) for player in players),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise damaged(head.reference, error) from error
 
     def _receipt(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Receipt:
-        try:
+        with undamaged(head.reference):
             values = head.to_dict() or {}
             for name in _RECEIPT_LISTS:
                 kept = head.reference.parent.parent.collection(f"receipt_{name}")
                 values[name] = tuple(self._list(kept, values[name], as_of))
             return Receipt(**{**values, "consolidated_at": moment(values["consolidated_at"])})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise damaged(head.reference, error) from error
 
     def _list(
         self, collection: firestore.CollectionReference, kept: _KeptList, as_of: datetime
@@ -322,7 +315,7 @@ class FirestoreBatchState:
         wanted = _chunks_of(collection, kept)
         found = {
             chunk.id: chunk.get("items")
-            for chunk in self._client.get_all(wanted, read_time=as_of, **self._calls.arguments)
+            for chunk in self._calls.client.get_all(wanted, read_time=as_of, **self._calls.arguments)
             if chunk.exists
         }
         items = [item for chunk in wanted for item in found.get(chunk.id, ())]

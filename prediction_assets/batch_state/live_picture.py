@@ -84,5 +84,5 @@ class LivePicture:
         except Exception as error:  # noqa: BLE001  a picture for people is worth no failure
             _logger.info(
                 "slate %s: the live picture misses %d deliveries, nothing else does (%s); "
-                "rebuild_live_picture mends it", slate, len(slugs), error,
+                "`prediction-assets gcp rebuild-live-picture --slate %s` mends it", slate, len(slugs), error, slate,
             )  # fmt: skip

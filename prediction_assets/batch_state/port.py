@@ -27,6 +27,11 @@ class BatchConflict(PredictionAssetsError):
 class BatchNotOpen(PredictionAssetsError):
     """The slate has no batch yet."""
 
+    @classmethod
+    def on(cls, slate: str) -> BatchNotOpen:
+        """Return the error about a slate, with what opens its batch."""
+        return cls(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+
 
 class Outcome(StrEnum):
     """How an expected player's work on a slate ended."""
@@ -123,6 +128,18 @@ class Progress:
     def unsettled(self) -> tuple[str, ...]:
         """Slugs of the expected players without an outcome, sorted."""
         return tuple(p.slug for p in self.batch.expected if p.slug not in self.completions)
+
+
+def open_progress(state: BatchState, slate: str) -> Progress:
+    """Return a slate's batch as it stands.
+
+    Raises:
+        BatchNotOpen: the slate has no batch yet.
+    """
+    progress = state.progress(slate)
+    if progress is None:
+        raise BatchNotOpen.on(slate)
+    return progress
 
 
 def unaltered(mirrored: Receipt, where: str) -> Receipt | None:

@@ -65,7 +65,7 @@ class SqliteBatchState:
                 "UPDATE batches SET feature_snapshot = ? WHERE slate = ?", (snapshot_id, slate)
             )
             if not done.rowcount:
-                raise BatchNotOpen(f"slate {slate}: no batch is open; materialize slate_roster for it first")
+                raise BatchNotOpen.on(slate)
 
     def record(self, completions: Sequence[Completion]) -> None:
         """Set each player's outcome, unless it is a failure from before the one that is there."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from prediction_assets.keys import parse_slate
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 DONE, PARTIAL, FAILED = 0, 1, 2
 
-SlateOption = Annotated[
-    str | None, typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD")
-]
-RequiredSlateOption = Annotated[
-    str, typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD")
-]
+
+def _a_date(slate: str | None) -> str | None:
+    """Refuse what is no date before a command opens anything."""
+    if slate is not None:
+        parse_slate(slate)
+    return slate
+
+
+_SLATE = typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD", callback=_a_date)
+SlateOption = Annotated[str | None, _SLATE]
+RequiredSlateOption = Annotated[str, _SLATE]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what it would do and change nothing")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 

@@ -18,7 +18,6 @@ from prediction_assets.cli.console import (
     standard_output,
 )
 from prediction_assets.dead_letters.port import NoSuchLetter
-from prediction_assets.keys import parse_slate
 
 if TYPE_CHECKING:
     from prediction_assets.dead_letters.port import DeadLetter
@@ -40,8 +39,6 @@ def list_letters(
     as_json: JsonOption = False,
 ) -> None:
     """List the open dead letters: player, error, attempts, when."""
-    if slate is not None:
-        parse_slate(slate)
     with open_slate_run() as (_, runner):
         letters = runner.dead_letters(slate, include_closed=closed)
     if as_json:
@@ -66,7 +63,6 @@ def list_letters(
 @app.command()
 def show(slate: RequiredSlateOption, player: PlayerOption) -> None:
     """Show everything about one player's letter, each failure with its run and payload, as JSON."""
-    parse_slate(slate)
     with open_slate_run() as (_, runner):
         (letter,) = _wanted(runner, slate, [player], include_closed=True)
     typer.echo(json.dumps(_values(letter), indent=2))
@@ -78,8 +74,6 @@ def replay(slate: SlateOption = None, player: PlayersOption = None) -> None:
 
     Exit code 1 when a letter is still open afterwards.
     """
-    if slate is not None:
-        parse_slate(slate)
     with open_slate_run() as (_, runner):
         letters = _wanted(runner, slate, player)
         if not letters:
@@ -103,7 +97,6 @@ def replay(slate: SlateOption = None, player: PlayersOption = None) -> None:
 @app.command()
 def discard(slate: RequiredSlateOption, player: PlayersOption = None) -> None:
     """Close letters without trying again; the players stay failed and their earlier rows in force."""
-    parse_slate(slate)
     with open_slate_run() as (_, runner):
         slugs = [letter.player_slug for letter in _wanted(runner, slate, player)]
         count = runner.discard(slate, slugs)

@@ -1,14 +1,14 @@
-"""``gcp``: prepare and prove the Google Cloud project of the gcp profile."""
+"""``gcp``: prepare and prove the Google Cloud project of the gcp profile, and mend what only it keeps."""
 
 from __future__ import annotations
 
 import typer
 
-from prediction_assets.cli.console import FAILED
+from prediction_assets.cli.console import FAILED, DryRunOption, RequiredSlateOption
 from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
 
-app = typer.Typer(help="Prepare the Google Cloud project of the gcp profile.", no_args_is_help=True)
+app = typer.Typer(help="Look after the Google Cloud project of the gcp profile.", no_args_is_help=True)
 
 
 @app.command("set-up")
@@ -46,6 +46,24 @@ def check_project() -> None:
         )
     if problems:
         raise typer.Exit(FAILED)
+
+
+@app.command("rebuild-live-picture")
+def rebuild_live_picture(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
+    """Make the live picture on a slate's batch document anew from the outcomes; nothing is decided from it."""
+    settings = _gcp_settings()
+    from prediction_assets.gcp_resources import gcp_resources
+
+    state = gcp_resources(settings)["batch_state"].port
+    before = len(state.live_players(slate))
+    if dry_run:
+        settled = sum(state.outcome_counts(slate).values())
+        typer.echo(
+            f"slate {slate}: the live picture shows {before} settled players, and would show {settled}"
+        )
+        return
+    settled = state.rebuild_live_picture(slate)
+    typer.echo(f"slate {slate}: the live picture shows {settled} settled players, and showed {before}")
 
 
 def _gcp_settings() -> Settings:

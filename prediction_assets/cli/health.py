@@ -12,7 +12,6 @@ from rich.markup import escape
 
 from prediction_assets.cli.console import JsonOption, SlateOption, simulated_label, standard_output
 from prediction_assets.errors import BadInput, PredictionAssetsError
-from prediction_assets.keys import parse_slate
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ def health(
     Ten checks on facts of batch state, warehouse, outbox and Dagster. Without --slate: tonight's slate.
     """
     window = _window(minutes)
-    if slate is not None:
-        parse_slate(slate)
     settings = load_settings()
     settings = settings.model_copy(
         update={"lock_timeout_seconds": min(settings.lock_timeout_seconds, _PATIENCE_SECONDS)}

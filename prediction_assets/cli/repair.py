@@ -11,7 +11,6 @@ import typer
 
 from prediction_assets.cli.console import PARTIAL, DryRunOption, RequiredSlateOption, open_slate_run
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.keys import parse_slate
 
 
 def consolidate(
@@ -22,7 +21,6 @@ def consolidate(
     dry_run: DryRunOption = False,
 ) -> None:
     """Merge what is staged, check it and drop the merged parts; the completion is the sensor's, or `republish`."""
-    parse_slate(slate)
     with open_slate_run() as (_, runner):
         if dry_run:
             work = runner.plan(slate)
@@ -50,7 +48,6 @@ def consolidate(
 
 def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     """Deliver the slate's newest completion, once more if it was delivered; consumers know it by its id."""
-    parse_slate(slate)
     from prediction_assets.messaging.message import event_id
 
     with open_slate_run() as (_, runner):
@@ -72,7 +69,6 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
 
 def release(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     """Drop the parts whose rows a receipt already covers; others stay."""
-    parse_slate(slate)
     with open_slate_run() as (_, runner):
         staged, covered = runner.warehouse.parts.staged(slate), runner.releasable(slate)
         if dry_run:

@@ -33,7 +33,6 @@ from prediction_assets.cli.console import (
     standard_output,
 )
 from prediction_assets.errors import BadInput
-from prediction_assets.keys import parse_slate
 from prediction_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,16 +73,8 @@ def run(
     Without --slate: the newest slate up to today that the schedule has games on. Without any facts, in this
     command or in the home: the simulated league.
     """
-    files = {
-        "game_logs": game_logs,
-        "schedule": schedule,
-        "prop_lines": prop_lines,
-        "injury_reports": injury_reports,
-    }
-    if simulated_players is not None and any(files.values()):
-        raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
+    files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     if slate is not None:
-        parse_slate(slate)
         _require_simulated_slate(slate, simulated_players)
     console = Console(stderr=True, soft_wrap=True)
     with open_slate_run() as (settings, runner), _stages(console, runner) as on_stage:
@@ -114,20 +105,13 @@ def ingest(
     simulated_players: SimulatedOption = None,
 ) -> None:
     """Ingest facts; the same file again changes nothing, a corrected row replaces the old one."""
-    files = {
-        "game_logs": game_logs,
-        "schedule": schedule,
-        "prop_lines": prop_lines,
-        "injury_reports": injury_reports,
-    }
+    files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     if simulated_players is None and season is None and not any(files.values()):
         raise BadInput(
             "ingest",
             "nothing to ingest",
             hint="name at least one of --game-logs, --schedule, --prop-lines, --injury-reports, --season",
         )
-    if simulated_players is not None and any(files.values()):
-        raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
     if simulated_players is not None and season is not None:
         raise BadInput("--simulated-players", "can't be combined with --season", hint="choose one of them")
     with open_slate_run() as (settings, runner):
@@ -148,7 +132,6 @@ def status(slate: SlateOption = None, as_json: JsonOption = False) -> None:
     """Say where a slate stands: batch, outcomes, receipt, events and what is left in staging."""
     with open_slate_run() as (_, runner):
         chosen = slate or runner.default_slate()
-        parse_slate(chosen)
         report = _status(runner, chosen)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
@@ -161,8 +144,6 @@ def status(slate: SlateOption = None, as_json: JsonOption = False) -> None:
 
 def messages(slate: SlateOption = None, as_json: JsonOption = False) -> None:
     """List the Phase 5 completions, oldest first."""
-    if slate is not None:
-        parse_slate(slate)
     with open_slate_run() as (_, runner):
         entries = runner.events(slate)
     if as_json:
@@ -182,6 +163,29 @@ def messages(slate: SlateOption = None, as_json: JsonOption = False) -> None:
             m["event_id"],
         )
     standard_output().print(table)
+
+
+def _files(
+    game_logs: Path | None,
+    schedule: Path | None,
+    prop_lines: Path | None,
+    injury_reports: Path | None,
+    simulated_players: int | None,
+) -> dict[str, Path | None]:
+    """Return the file of each kind of facts, None where none was named.
+
+    Raises:
+        BadInput: files beside a simulated league.
+    """
+    files = {
+        "game_logs": game_logs,
+        "schedule": schedule,
+        "prop_lines": prop_lines,
+        "injury_reports": injury_reports,
+    }
+    if simulated_players is not None and any(files.values()):
+        raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
+    return files
 
 
 def _require_simulated_slate(slate: str, simulated_players: int | None) -> None:
@@ -269,16 +273,14 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
 
 
 def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
+    from prediction_assets.batch_state.port import Outcome
+
     progress = runner.progress(slate)
     report: dict[str, Any] = {"slate": slate, "league": "", "batch": "not open"}
     if progress is None:
         return report
     batch = progress.batch
     receipt = next(reversed(runner.warehouse.receipts(slate)), None)
-    by_outcome = {
-        outcome: sum(c.outcome.value == outcome for c in progress.completions.values())
-        for outcome in ("staged", "skipped", "failed")
-    }
     events = runner.events(slate)
     report |= {
         "league": batch.league,
@@ -286,7 +288,7 @@ def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
         "deadline": batch.deadline.isoformat(timespec="seconds"),
         "games": batch.games,
         "expected_players": len(batch.expected),
-        **{f"{name}_players": count for name, count in by_outcome.items()},
+        **{f"{outcome.value}_players": progress.count(outcome) for outcome in Outcome},
         "unsettled_players": len(progress.unsettled),
         "missing": [
             f"{slug}: {c.outcome.value}: {c.reason}"

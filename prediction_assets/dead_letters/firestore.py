@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC
 from typing import Any
 
-from google.api_core import exceptions
 from google.cloud import firestore
 
 from prediction_assets.dead_letters.port import Closing, DeadLetter, Failure, letters_of
-from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id, moment
+from prediction_assets.firestore_calls import FirestoreCalls, document_id, moment, of_slate, undamaged
 
 
 class FirestoreDeadLetters:
@@ -20,18 +18,14 @@ class FirestoreDeadLetters:
 
     Args:
         collection: the collection of failures.
-        timeout_seconds: deadline of each call, its retries included.
 
     Every method raises :class:`~prediction_assets.state_file.StateUnreadable` when Firestore refuses or doesn't
     answer.
     """
 
-    def __init__(
-        self, client: firestore.Client, collection: str = "dead_letters", timeout_seconds: float = 30
-    ) -> None:
-        self._client = client
-        self._failures = client.collection(collection)
-        self._calls = FirestoreCalls(client, timeout_seconds)
+    def __init__(self, calls: FirestoreCalls, collection: str = "dead_letters") -> None:
+        self._calls = calls
+        self._failures = calls.client.collection(collection)
 
     def add(self, failures: Sequence[Failure]) -> None:
         """Store failures; one of the same slate, player and run that is there already stays as it is."""
@@ -43,11 +37,8 @@ class FirestoreDeadLetters:
                 "failed_at": failure.failed_at.astimezone(UTC),
                 "closed": None,
             }
-            with (
-                self._calls.clear_errors(f"slate {failure.slate}: dead letter of {failure.player_slug}"),
-                suppress(exceptions.AlreadyExists),  # written before, by this run
-            ):
-                self._failures.document(name).create(fields, **self._calls.arguments)
+            with self._calls.clear_errors(f"slate {failure.slate}: dead letter of {failure.player_slug}"):
+                self._calls.create_once(self._failures.document(name), fields)
 
     def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
         """Return the letters of one slate or of all, by slate and slug; only open ones unless asked.
@@ -56,14 +47,14 @@ class FirestoreDeadLetters:
         """
         with self._calls.clear_errors(f"dead letters of {slate or 'all slates'}"):
             if include_closed:
-                return letters_of(map(_failure, self._of(slate).get(**self._calls.arguments)))
+                return letters_of(map(_failure, of_slate(self._failures, slate).get(**self._calls.arguments)))
             found = letters_of(map(_failure, self._open(slate).get(**self._calls.arguments)))
             wanted = {(letter.slate, letter.player_slug) for letter in found}
             slates = sorted({letter.slate for letter in found})
             return letters_of(
                 failure
                 for each in slates
-                for failure in map(_failure, self._of(each).get(**self._calls.arguments))
+                for failure in map(_failure, of_slate(self._failures, each).get(**self._calls.arguments))
                 if (failure.slate, failure.player_slug) in wanted
             )
 
@@ -88,24 +79,19 @@ class FirestoreDeadLetters:
         with self._calls.clear_errors(f"slate {slate}: pruning dead letters"):
             dropped = [
                 stored.reference
-                for stored in self._of(slate).get(**self._calls.arguments)
+                for stored in of_slate(self._failures, slate).get(**self._calls.arguments)
                 if stored.get("player_slug") in slugs and stored.get("closed") is not None
             ]
             self._calls.delete(dropped)
         return len(dropped)
 
-    def _of(self, slate: str | None) -> Any:
-        if slate is None:
-            return self._failures
-        return self._failures.where(filter=firestore.FieldFilter("slate", "==", slate))
-
     def _open(self, slate: str | None) -> Any:
-        return self._of(slate).where(filter=firestore.FieldFilter("closed", "==", None))
+        return of_slate(self._failures, slate).where(filter=firestore.FieldFilter("closed", "==", None))
 
 
 def _failure(stored: firestore.DocumentSnapshot[Any]) -> Failure:
     values = stored.to_dict() or {}
-    try:
+    with undamaged(stored.reference):
         return Failure(
             **{
                 **values,
@@ -113,5 +99,3 @@ def _failure(stored: firestore.DocumentSnapshot[Any]) -> Failure:
                 "closed": None if values["closed"] is None else Closing(values["closed"]),
             }
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(stored.reference, error) from error

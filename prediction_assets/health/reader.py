@@ -41,7 +41,7 @@ from prediction_assets.jobs import SLATE_TAG
 from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.messaging.port import Outbox
 from prediction_assets.resources import SettingsResource
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import NBA_LEAGUE, PREDICTIONS_SCHEMA_VERSION, is_simulated
 
@@ -144,7 +144,7 @@ def _slate_of_the_morning(sources: Sources, now: datetime) -> str:
     try:
         warehouse = sources.warehouse()
         slate = default_slate(warehouse, today, tonight=True)
-        leagues = warehouse.query(sql.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
+        leagues = warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
         if not leagues or not is_simulated(leagues[0]):
             return slate
     except Exception:  # noqa: BLE001  a warehouse that can't be read is reported with the slate's facts
@@ -174,7 +174,7 @@ def _warehouse_facts(port: Warehouse, slate: str) -> WarehouseFacts:
     receipts = tuple(port.receipts(slate))
     league = receipts[-1].league if receipts else schedule.league
     merges = port.query(
-        sql.EARLIER_MERGES,
+        queries.EARLIER_MERGES,
         {"slate": day, "since": day - _MERGES_WITHIN, "league": league, "limit": _MERGES},
     ).to_pylist()
     newest = receipts[-1].receipt_id if receipts else ""
@@ -193,8 +193,8 @@ def _warehouse_facts(port: Warehouse, slate: str) -> WarehouseFacts:
 
 
 def _schedule_facts(port: Warehouse, day: date) -> ScheduleFacts:
-    games = port.query(sql.SLATE_GAMES, {"slate": day}).to_pylist()
-    spans = {row["league"]: row for row in port.query(sql.SCHEDULE_SPANS, {"today": day}).to_pylist()}
+    games = port.query(queries.SLATE_GAMES, {"slate": day}).to_pylist()
+    spans = {row["league"]: row for row in port.query(queries.SCHEDULE_SPANS, {"today": day}).to_pylist()}
     if not spans:
         return ScheduleFacts(0, "", None, covered=False)
     league = games[0]["league"] if games else NBA_LEAGUE if NBA_LEAGUE in spans else min(spans)
@@ -207,8 +207,8 @@ def _schedule_facts(port: Warehouse, day: date) -> ScheduleFacts:
 
 
 def _table_facts(port: Warehouse, day: date) -> TableFacts:
-    counts = port.query(sql.SLATE_TABLE, {"slate": day}).to_pylist()[0]
-    versions = port.query(sql.SLATE_VERSIONS, {"slate": day}).to_pylist()
+    counts = port.query(queries.SLATE_TABLE, {"slate": day}).to_pylist()[0]
+    versions = port.query(queries.SLATE_VERSIONS, {"slate": day}).to_pylist()
     systems: dict[str, set[str]] = {}
     for row in versions:
         systems.setdefault(row["system"], set()).add(row["system_version"])

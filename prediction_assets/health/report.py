@@ -15,8 +15,9 @@ from importlib import resources
 from typing import Any
 
 from prediction_assets.batch_state.port import Progress
+from prediction_assets.health.checks import judge, without_games
 from prediction_assets.health.facts import HealthFacts, Unreadable
-from prediction_assets.health.judgements import Color, Judgement, judge, without_games
+from prediction_assets.health.judgement import Color, Judgement
 
 EXIT_CODES = {Color.GREEN: 0, Color.YELLOW: 1, Color.RED: 2}
 

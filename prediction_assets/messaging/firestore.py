@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from google.api_core import exceptions
 from google.cloud import firestore
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.firestore_calls import FirestoreCalls, damaged, document_id, moment
+from prediction_assets.firestore_calls import FirestoreCalls, document_id, moment, of_slate, undamaged
 from prediction_assets.messaging.port import OutboxEntry
 
 
@@ -25,18 +23,14 @@ class FirestoreOutbox:
 
     Args:
         collection: the collection of events.
-        timeout_seconds: deadline of each call, its retries included.
 
     Every method raises :class:`~prediction_assets.state_file.StateUnreadable` when Firestore refuses or doesn't
     answer.
     """
 
-    def __init__(
-        self, client: firestore.Client, collection: str = "outbox", timeout_seconds: float = 30
-    ) -> None:
-        self._client = client
-        self._events = client.collection(collection)
-        self._calls = FirestoreCalls(client, timeout_seconds)
+    def __init__(self, calls: FirestoreCalls, collection: str = "outbox") -> None:
+        self._calls = calls
+        self._events = calls.client.collection(collection)
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
         """Store an event and return it; an id that is there already keeps its first entry."""
@@ -49,8 +43,7 @@ class FirestoreOutbox:
             "published_at": None,
         }
         with self._calls.clear_errors(f"event {entry.event_id}"):
-            with suppress(exceptions.AlreadyExists):  # an earlier run's, or our own first attempt's
-                document.create(fields, **self._calls.arguments)
+            self._calls.create_once(document, fields)
             return _entry(document.get(**self._calls.arguments))
 
     def mark_published(self, event_id: str, message_id: str, published_at: datetime) -> OutboxEntry:
@@ -64,25 +57,17 @@ class FirestoreOutbox:
         def mark() -> None:
             stored = document.get(**self._calls.arguments)
             if _entry(stored).message_id is None:
-                document.update(
-                    {"message_id": message_id, "published_at": published_at.astimezone(UTC)},
-                    option=self._client.write_option(last_update_time=stored.update_time),
-                    **self._calls.arguments,
-                )
+                delivery = {"message_id": message_id, "published_at": published_at.astimezone(UTC)}
+                self._calls.write_over(stored, delivery)
 
+        self._calls.until_uncontended(f"event {event_id}", mark)
         with self._calls.clear_errors(f"event {event_id}"):
-            self._calls.until_uncontended(mark)()
             return _entry(document.get(**self._calls.arguments))
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         """Return the events, oldest first, of one slate or of all."""
-        query = (
-            self._events.where(filter=firestore.FieldFilter("slate", "==", slate))
-            if slate is not None
-            else self._events
-        )
         with self._calls.clear_errors(f"events of {slate or 'all slates'}"):
-            stored = query.get(**self._calls.arguments)
+            stored = of_slate(self._events, slate).get(**self._calls.arguments)
         # The server's own creation times, which a query can't sort by; events are a few per slate.
         return [_entry(event) for event in sorted(stored, key=lambda e: (e.create_time, e.id))]
 
@@ -91,7 +76,7 @@ class FirestoreOutbox:
         documents = [self._document(event_id) for event_id in event_ids]
         with self._calls.clear_errors("pruning delivered events"):
             # A delivered event never becomes undelivered, so looking first is safe.
-            stored = self._client.get_all(documents, **self._calls.arguments)
+            stored = self._calls.client.get_all(documents, **self._calls.arguments)
             dropped = [
                 each.reference for each in stored if each.exists and each.get("message_id") is not None
             ]
@@ -106,7 +91,7 @@ def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
     values = stored.to_dict()
     if values is None:
         raise PredictionAssetsError(f"event {stored.id} is not in the outbox; publish its receipt again")
-    try:
+    with undamaged(stored.reference):
         return OutboxEntry(
             event_id=stored.id,
             slate=values["slate"],
@@ -115,5 +100,3 @@ def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
             message_id=values["message_id"],
             published_at=None if values["published_at"] is None else moment(values["published_at"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(stored.reference, error) from error

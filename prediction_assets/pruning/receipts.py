@@ -10,7 +10,7 @@ from datetime import date, datetime
 from prediction_assets.batch_state.port import Progress
 from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.pruning.kinds import History, Pruned
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import pruning_sql
 from prediction_assets.warehouse.port import Receipt, ReceiptAltered
 
 SLATES_PER_SLICE = 100
@@ -88,7 +88,9 @@ def prune_receipts(history: History, keep_days: int, dry_run: bool) -> Pruned:
 
 def _old_receipts(history: History, before: datetime) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for row in history.warehouse.query(sql.OLD_RECEIPTS, {"before": before, "since": _EVER}).to_pylist():
+    for row in history.warehouse.query(
+        pruning_sql.OLD_RECEIPTS, {"before": before, "since": _EVER}
+    ).to_pylist():
         found.setdefault(row["game_date"].isoformat(), set()).add(row["receipt_id"])
     return found
 
@@ -96,7 +98,9 @@ def _old_receipts(history: History, before: datetime) -> dict[str, set[str]]:
 def prune_superseded_rows(history: History, keep_days: int, dry_run: bool) -> Pruned:
     """Remove one slice of the rows that went out of force long ago; an active row never."""
     before = history.before(keep_days)
-    found = history.warehouse.query(sql.OLD_SUPERSEDED, {"before": before, "since": _EVER}).to_pylist()
+    found = history.warehouse.query(
+        pruning_sql.OLD_SUPERSEDED, {"before": before, "since": _EVER}
+    ).to_pylist()
     now = found[:SLATES_PER_SLICE]
     slates = tuple(row["game_date"].isoformat() for row in now)
     if dry_run:

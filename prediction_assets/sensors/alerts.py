@@ -33,6 +33,7 @@ _SLATE_LOOK_SECONDS = {"local": 60, "gcp": 300}
 
 def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that keeps failed runs, checks and ticks, and silent daemons."""
+    pages = Pages(settings.ui_url)
 
     @dg.sensor(
         name=RUN_ALERTS,
@@ -45,7 +46,7 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
     def evaluate(
         context: dg.SensorEvaluationContext, alerts: AlertsResource, settings: SettingsResource
     ) -> dg.SensorResult:
-        now, pages = settings.now(), Pages(ui_url)
+        now = settings.now()
         followed = follow_runs(context.instance, alerts.store, int(context.cursor or 0), now, pages)
         look_at_automation(context.instance, alerts.store, now, pages, leave_out={RUN_ALERTS, ALERT_DELIVERY})
         return dg.SensorResult(
@@ -53,7 +54,6 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
             cursor=str(followed.cursor),
         )
 
-    ui_url = settings.ui_url
     return evaluate
 
 

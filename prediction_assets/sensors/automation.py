@@ -29,8 +29,6 @@ from prediction_assets.jobs import (
 from prediction_assets.keys import player_key
 from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges, registered_keys
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
-from prediction_assets.sensors.alerts import alert_sensors
-from prediction_assets.sensors.dead_letters import dead_letters_sensor
 from prediction_assets.sensors.requests import (
     Rest,
     Work,
@@ -46,7 +44,7 @@ _MATERIALIZATIONS_PER_TICK = 10
 """Each takes a query per check; on a busy machine with years of events that is 0.2 s."""
 
 
-def recent(state: BatchState, now: datetime, days: int) -> Iterator[Progress]:
+def recent_batches(state: BatchState, now: datetime, days: int) -> Iterator[Progress]:
     """Yield the batches that were opened within these days, oldest first."""
     for slate in state.recent_slates(now - timedelta(days=days)):
         progress = state.progress(slate)
@@ -167,7 +165,7 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
         busy = staging_slates(instance, now)
         return sensor_result(
             outcome
-            for progress in recent(batch_state.port, now, days)
+            for progress in recent_batches(batch_state.port, now, days)
             for outcome in _ask(
                 instance, staging_needs(instance, progress, busy, players_per_run, now), attempts, now
             )
@@ -200,7 +198,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
         try:
             return sensor_result(
                 outcome
-                for progress in recent(batch_state.port, now, days)
+                for progress in recent_batches(batch_state.port, now, days)
                 for outcome in _ask(
                     instance,
                     consolidation_needs(
@@ -270,14 +268,3 @@ def _completion_request(
     if any(run.is_success for run in instance.get_runs(RunsFilter(tags={REQUEST_TAG: work.name}))):
         return None
     return request(instance, work, attempts, now)
-
-
-def build_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return every sensor of the automation, running by default."""
-    return [
-        staging_sensor(settings),
-        consolidation_sensor(settings),
-        completion_sensor(settings),
-        dead_letters_sensor(settings),
-        *alert_sensors(settings),
-    ]

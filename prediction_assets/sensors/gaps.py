@@ -40,7 +40,7 @@ from prediction_assets.sensors.automation import (
     consolidation_needs,
     consolidation_work,
     features_work,
-    recent,
+    recent_batches,
     staging_needs,
     staging_work,
 )
@@ -55,7 +55,7 @@ from prediction_assets.sensors.requests import (
     staging_slates,
 )
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import NoPartsStaged, Receipt, ReceiptAltered, Warehouse
 from prediction_assets.warehouse.tables import NBA_LEAGUE
 
@@ -140,7 +140,7 @@ class GapFinder:
         """Yield the gaps, oldest slate first; of a slate without any, nothing."""
         settings = self._settings
         busy = staging_slates(instance, now)
-        opened = {p.batch.slate: p for p in recent(state, now, settings.sensor_lookback_days)}
+        opened = {p.batch.slate: p for p in recent_batches(state, now, settings.sensor_lookback_days)}
         scheduled = self._slates_due(warehouse, now)
         for slate in sorted({*opened, *scheduled}):
             progress = opened.get(slate) or state.progress(slate)
@@ -165,7 +165,7 @@ class GapFinder:
         )
         newest = next(iter(ticks)).astimezone(GAME_TIME_ZONE).date()
         oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=settings.sensor_lookback_days)
-        found = warehouse.query(sql.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
+        found = warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
         return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
 
     def _stuck(
@@ -223,14 +223,16 @@ class GapFinder:
             if isinstance(gap, Rest):
                 yield gap
                 continue
-            asked = slowly(instance, gap, self._settings.gap_attempts, now)
+            asked = _requests_due(instance, gap, self._settings.gap_attempts, now)
             yield from asked
             left -= any(isinstance(outcome, dg.RunRequest) for outcome in asked)
             if not left:
                 return
 
 
-def slowly(instance: DagsterInstance, gap: Gap, attempts: int, now: datetime) -> list[dg.RunRequest | Rest]:
+def _requests_due(
+    instance: DagsterInstance, gap: Gap, attempts: int, now: datetime
+) -> list[dg.RunRequest | Rest]:
     """Return the requests of a gap's runs, or why it isn't time for them."""
     asked = instance.get_run_records(RunsFilter(tags={GAP_TAG: gap.name}))
     others = [

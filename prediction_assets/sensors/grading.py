@@ -28,6 +28,7 @@ LOOKBACK = timedelta(days=30)
 
 def grading_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for grades."""
+    attempts = settings.request_attempts
 
     @dg.sensor(
         name="grading_sensor",
@@ -63,5 +64,4 @@ def grading_sensor(settings: Settings) -> dg.SensorDefinition:
             return dg.SensorResult(run_requests=requests)
         return dg.SensorResult(skip_reason="no slate with all its game logs lacks its grades")
 
-    attempts = settings.request_attempts
     return evaluate

@@ -18,8 +18,7 @@ from google.cloud import bigquery
 from prediction_assets.errors import BadInput
 from prediction_assets.schema_versions import StoreSchema
 from prediction_assets.warehouse import bigquery_scripts as scripts
-from prediction_assets.warehouse import refusals
-from prediction_assets.warehouse import sql as statements
+from prediction_assets.warehouse import dialects, merge_sql, pruning_sql, refusals
 from prediction_assets.warehouse.bigquery_errors import Misplaced, QueryRefused
 from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs, JobStatistics
 from prediction_assets.warehouse.bigquery_parts import (
@@ -170,10 +169,10 @@ class BigQueryWarehouse:
             QueryRefused: BigQuery can't run it.
         """
         self._tables.ready()
-        if not statements.is_select(sql):
+        if not dialects.is_select(sql):
             raise BadInput("query", " ".join(sql.split())[:100], hint="only a SELECT can be run here")
         return self._jobs.query(
-            statements.render(sql, "bigquery", self._relations),
+            dialects.render(sql, "bigquery", self._relations),
             purpose="query",
             doing="reading the warehouse",
             parameters=parameters,
@@ -181,7 +180,7 @@ class BigQueryWarehouse:
 
     def receipts(self, slate: str) -> tuple[Receipt, ...]:
         """Return the slate's receipts, oldest first."""
-        found = self.query(statements.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
+        found = self.query(merge_sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
 
     def merge(self, consolidation: Consolidation) -> Receipt:
@@ -221,8 +220,8 @@ class BigQueryWarehouse:
         return self._drop(
             slate,
             "receipts",
-            statements.COUNT_DROPPED_RECEIPTS,
-            statements.DROP_RECEIPTS,
+            pruning_sql.COUNT_DROPPED_RECEIPTS,
+            pruning_sql.DROP_RECEIPTS,
             {"receipt_ids": ("ARRAY<STRING>", list(receipt_ids))},
         )
 
@@ -231,8 +230,8 @@ class BigQueryWarehouse:
         return self._drop(
             slate,
             "superseded rows",
-            statements.COUNT_DROPPED_ROWS,
-            statements.DROP_SUPERSEDED,
+            pruning_sql.COUNT_DROPPED_ROWS,
+            pruning_sql.DROP_SUPERSEDED,
             {"before": ("TIMESTAMP", before)},
         )
 

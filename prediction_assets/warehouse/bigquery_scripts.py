@@ -1,6 +1,6 @@
 """What the BigQuery warehouse runs, as text: above all the scripts of the MERGE and of the upsert.
 
-The statements are those of :mod:`prediction_assets.warehouse.sql`; here they are strung together with
+The statements are those of :mod:`.merge_sql` and :mod:`.table_sql`; here they are strung together with
 BigQuery's procedural language, so that one job holds a whole transaction. A script says what became of it in
 its last SELECT instead of raising, so that a later process can read the outcome from the job. Pure functions.
 """
@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import dialects, merge_sql, table_sql
 from prediction_assets.warehouse.port import Consolidation, MergeCounts, Receipt
 from prediction_assets.warehouse.tables import PART_COLUMNS, RECEIPTS, Column, Table
 
@@ -140,7 +140,7 @@ def merge_script(work: Consolidation, selects: Sequence[str], relations: Relatio
         relations: the tables in place of the declared ones.
     """
     staged = f"staged_{work.receipt_id[:24]}"
-    placed = {**relations, sql.STAGED: (staged,)}
+    placed = {**relations, merge_sql.STAGED: (staged,)}
     row = Receipt.of(work, _NOTHING_COUNTED, (), merge_ms=0.0, now=datetime.now(UTC)).to_row()
     known = {c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED}
     given = {
@@ -158,7 +158,7 @@ def merge_script(work: Consolidation, selects: Sequence[str], relations: Relatio
     }
 
     def rendered(statement: str) -> str:
-        return sql.render(statement, "bigquery", placed, variables)
+        return dialects.render(statement, "bigquery", placed, variables)
 
     receipts = _quoted(tuple(placed[RECEIPTS.qualified_name]))
     mine = "game_date = v_game_date AND receipt_id = v_receipt_id"
@@ -171,25 +171,25 @@ SET v_outcome = '{FAULTY}'; SET v_detail = v_faulty;
 ELSE
 BEGIN TRANSACTION;
 SET v_started = CURRENT_TIMESTAMP();
-SET v_now = ({rendered(sql.NEXT_MOMENT)});
+SET v_now = ({rendered(merge_sql.NEXT_MOMENT)});
 IF (SELECT COUNT(*) FROM {receipts} WHERE {mine}) > 0 THEN
 ROLLBACK TRANSACTION;
 SET v_outcome = '{DONE_BEFORE}';
-ELSEIF ({rendered(sql.NEWEST_RECEIPT)}) <> v_after THEN
-SET v_detail = ({rendered(sql.NEWEST_RECEIPT)});
+ELSEIF ({rendered(merge_sql.NEWEST_RECEIPT)}) <> v_after THEN
+SET v_detail = ({rendered(merge_sql.NEWEST_RECEIPT)});
 ROLLBACK TRANSACTION;
 SET v_outcome = '{OVERTAKEN}';
 ELSE
-{_set_counts("planned", rendered(sql.COUNT_MERGE))};
-{rendered(sql.MERGE)};
-{rendered(sql.SUPERSEDE)};
-SET v_superseded = ({rendered(sql.COUNT_SUPERSEDED)});
-{_set_counts("counted", rendered(sql.COUNT_AFTER_MERGE))};
+{_set_counts("planned", rendered(merge_sql.COUNT_MERGE))};
+{rendered(merge_sql.MERGE)};
+{rendered(merge_sql.SUPERSEDE)};
+SET v_superseded = ({rendered(merge_sql.COUNT_SUPERSEDED)});
+{_set_counts("counted", rendered(merge_sql.COUNT_AFTER_MERGE))};
 IF planned.staged = planned.inserted + planned.updated + planned.unchanged
 AND planned.staged = counted.in_force AND counted.changed = planned.inserted + planned.updated THEN
-SET v_revision = ({rendered(sql.NEXT_REVISION)});
+SET v_revision = ({rendered(merge_sql.NEXT_REVISION)});
 SET v_merge_ms = ROUND(TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), v_started, MICROSECOND) / 1000, 1);
-{rendered(sql.INSERT_RECEIPT)};
+{rendered(merge_sql.INSERT_RECEIPT)};
 COMMIT TRANSACTION;
 SET v_outcome = '{COMMITTED}';
 ELSE
@@ -209,9 +209,9 @@ END IF"""
         _declare_counts("counted", ("in_force", "changed", "active")),
         *_stage(staged, selects),
         "SET v_unpromised = (SELECT STRING_AGG(part, ',' ORDER BY part) "
-        f"FROM ({rendered(sql.UNPROMISED_PARTS)}))",
+        f"FROM ({rendered(merge_sql.UNPROMISED_PARTS)}))",
         "SET v_faulty = (SELECT STRING_AGG(CONCAT(player_slug, ' ', system, ' ', line_text, ' ', "
-        f"CAST(row_count AS STRING)), ',' ORDER BY player_slug) FROM ({rendered(sql.FAULTY_KEYS)}))",
+        f"CAST(row_count AS STRING)), ',' ORDER BY player_slug) FROM ({rendered(merge_sql.FAULTY_KEYS)}))",
         transaction,
         "SELECT v_outcome AS outcome, v_detail AS detail, "
         + ", ".join(f"planned.{name} AS {name}" for name in counts)
@@ -230,10 +230,14 @@ def upsert_script(table: Table, incoming: tuple[str, ...], group: Sequence[str],
     """
     placed = {**relations, "incoming": incoming}
     fields = ("inserted", "updated", "unchanged")
+
+    def rendered(statement: str) -> str:
+        return dialects.render(statement, "bigquery", placed)
+
     replacing = (
         [
-            f"SET v_removed = ({sql.render(sql.count_replaced(table, 'incoming', group), 'bigquery', placed)})",
-            sql.render(sql.delete_replaced(table, "incoming", group), "bigquery", placed),
+            f"SET v_removed = ({rendered(table_sql.count_replaced(table, 'incoming', group))})",
+            rendered(table_sql.delete_replaced(table, "incoming", group)),
         ]
         if group
         else []
@@ -242,9 +246,9 @@ def upsert_script(table: Table, incoming: tuple[str, ...], group: Sequence[str],
         _declare_counts("counted", fields),
         "DECLARE v_removed INT64 DEFAULT 0",
         "BEGIN TRANSACTION",
-        _set_counts("counted", sql.render(sql.count_upsert(table, "incoming"), "bigquery", placed)),
+        _set_counts("counted", rendered(table_sql.count_upsert(table, "incoming"))),
         *replacing,
-        sql.render(sql.upsert(table, "incoming"), "bigquery", placed),
+        rendered(table_sql.upsert(table, "incoming")),
         "COMMIT TRANSACTION",
         "SELECT " + ", ".join(f"counted.{f} AS {f}" for f in fields) + ", v_removed AS removed",
     )
@@ -266,7 +270,7 @@ def drop_script(
     variables = {name: f"v_{name}" for name in given}
 
     def rendered(statement: str) -> str:
-        return sql.render(statement, "bigquery", relations, variables)
+        return dialects.render(statement, "bigquery", relations, variables)
 
     return _script(
         *(_declare(f"v_{name}", kind, value) for name, (kind, value) in given.items()),

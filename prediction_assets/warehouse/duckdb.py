@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.schema_versions import StoreSchema
-from prediction_assets.warehouse import refusals, sql
+from prediction_assets.warehouse import merge_sql, pruning_sql, refusals, table_sql
 from prediction_assets.warehouse.duckdb_schema import complete, lack
 from prediction_assets.warehouse.locks import locked
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
@@ -181,12 +181,12 @@ class DuckDBWarehouse:
         with self._connect(write=True) as connection:
             connection.register("incoming", rows.cast(table.arrow_schema))
             connection.begin()
-            inserted, updated, unchanged = _one(connection, sql.count_upsert(table, "incoming"))
+            inserted, updated, unchanged = _one(connection, table_sql.count_upsert(table, "incoming"))
             removed = 0
             if replace_by:
-                (removed,) = _one(connection, sql.delete_replaced(table, "incoming", replace_by))
+                (removed,) = _one(connection, table_sql.delete_replaced(table, "incoming", replace_by))
             if inserted or updated:
-                connection.execute(sql.upsert(table, "incoming"))
+                connection.execute(table_sql.upsert(table, "incoming"))
             connection.commit()
         return Upserted(inserted, updated, unchanged, removed)
 
@@ -209,18 +209,18 @@ class DuckDBWarehouse:
 
     def receipts(self, slate: str) -> tuple[Receipt, ...]:
         """Return the slate's receipts, oldest first."""
-        found = self.query(sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
+        found = self.query(merge_sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
 
     def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
         """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
         marks = {"slate": date.fromisoformat(slate), "receipt_ids": list(receipt_ids)}
-        return self._drop(sql.COUNT_DROPPED_RECEIPTS, sql.DROP_RECEIPTS, marks)
+        return self._drop(pruning_sql.COUNT_DROPPED_RECEIPTS, pruning_sql.DROP_RECEIPTS, marks)
 
     def drop_superseded(self, slate: str, before: datetime) -> int:
         """Delete a slate's rows that went out of force before a moment, and return how many there were."""
         marks = {"slate": date.fromisoformat(slate), "before": before}
-        return self._drop(sql.COUNT_DROPPED_ROWS, sql.DROP_SUPERSEDED, marks)
+        return self._drop(pruning_sql.COUNT_DROPPED_ROWS, pruning_sql.DROP_SUPERSEDED, marks)
 
     def _drop(self, count: str, delete: str, marks: dict[str, Any]) -> int:
         with self._connect(write=True) as connection:
@@ -248,7 +248,7 @@ class DuckDBWarehouse:
         slate = date.fromisoformat(work.slate)
         earlier = [
             Receipt.from_row(row)
-            for row in connection.sql(sql.RECEIPTS_OF_SLATE, params={"slate": slate})
+            for row in connection.sql(merge_sql.RECEIPTS_OF_SLATE, params={"slate": slate})
             .to_arrow_table()
             .to_pylist()
         ]
@@ -263,13 +263,13 @@ class DuckDBWarehouse:
         _verify_parts(connection, work)
         now = later_than(earlier, datetime.now(UTC))
         marks = {"slate": slate, "receipt_id": work.receipt_id, "now": now}
-        staged, inserted, updated, unchanged = _one(connection, sql.COUNT_MERGE, {"slate": slate})
-        connection.execute(sql.MERGE, marks)
+        staged, inserted, updated, unchanged = _one(connection, merge_sql.COUNT_MERGE, {"slate": slate})
+        connection.execute(merge_sql.MERGE, marks)
         kept = [*work.staged_player_ids, *work.retained_player_ids]
-        connection.execute(sql.SUPERSEDE, {**marks, "kept_player_ids": kept})
+        connection.execute(merge_sql.SUPERSEDE, {**marks, "kept_player_ids": kept})
         written = {"slate": slate, "receipt_id": work.receipt_id}
-        (superseded,) = _one(connection, sql.COUNT_SUPERSEDED, written)
-        in_force, changed, active = _one(connection, sql.COUNT_AFTER_MERGE, written)
+        (superseded,) = _one(connection, merge_sql.COUNT_SUPERSEDED, written)
+        in_force, changed, active = _one(connection, merge_sql.COUNT_AFTER_MERGE, written)
         if not (staged == inserted + updated + unchanged == in_force and changed == inserted + updated):
             counted = {"staged": staged, "inserted": inserted, "updated": updated, "unchanged": unchanged}
             raise refusals.unaccounted(work.slate, {**counted, "in_force": in_force, "changed": changed})
@@ -280,7 +280,7 @@ class DuckDBWarehouse:
             merge_ms=(time.perf_counter() - started) * 1000,
             now=now,
         )
-        connection.execute(sql.INSERT_RECEIPT, receipt.to_row())
+        connection.execute(merge_sql.INSERT_RECEIPT, receipt.to_row())
         return receipt
 
     def _stage(self, connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:
@@ -293,13 +293,13 @@ class DuckDBWarehouse:
             raise refusals.part_gone(work.slate, gone)
         if not work.parts:
             connection.register("no_parts", PART_SCHEMA.empty_table())
-            connection.execute(f"CREATE TEMP TABLE {sql.STAGED} AS SELECT * FROM no_parts")
+            connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_parts")
             return
         paths = [str(self._parts.path(work.slate, p.player_slug)) for p in work.parts]
         columns = ", ".join(f'"{name}"' for name in PART_SCHEMA.names)
         try:
             connection.execute(
-                f"CREATE TEMP TABLE {sql.STAGED} AS SELECT {columns} "
+                f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT {columns} "
                 "FROM read_parquet($paths, hive_partitioning = false, union_by_name = true)",
                 {"paths": paths},
             )
@@ -315,14 +315,15 @@ def _verify_parts(connection: duckdb.DuckDBPyConnection, work: Consolidation) ->
         DuplicateKeys: rows share a business key or belong to another date.
     """
     found = {
-        slug: (rows, digest) for slug, rows, digest in connection.execute(sql.STAGED_BY_PLAYER).fetchall()
+        slug: (rows, digest)
+        for slug, rows, digest in connection.execute(merge_sql.STAGED_BY_PLAYER).fetchall()
     }
     promised = {p.player_slug: (p.rows, p.content_hash) for p in work.parts}
     wrong = sorted(slug for slug in promised.keys() | found.keys() if promised.get(slug) != found.get(slug))
     if wrong:
         raise refusals.part_changed(work.slate, wrong)
     slate = date.fromisoformat(work.slate)
-    faulty = connection.execute(sql.FAULTY_KEYS, {"slate": slate}).fetchall()
+    faulty = connection.execute(merge_sql.FAULTY_KEYS, {"slate": slate}).fetchall()
     if faulty:
         raise refusals.faulty_key(work.slate, *faulty[0])
 

@@ -12,7 +12,7 @@ import duckdb
 
 from prediction_assets import __version__
 from prediction_assets.schema_versions import require_known
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import table_sql
 from prediction_assets.warehouse.port import WarehouseUnreadable
 from prediction_assets.warehouse.tables import TABLES, WAREHOUSE_SCHEMA_VERSION
 
@@ -65,7 +65,7 @@ def lack(connection: duckdb.DuckDBPyConnection, store: str) -> Lack:
     for table in TABLES:
         if table.qualified_name not in there:
             changes.append(f"add table {table.qualified_name}")
-            statements += [f"CREATE SCHEMA IF NOT EXISTS {table.dataset}", sql.create_table(table)]
+            statements += [f"CREATE SCHEMA IF NOT EXISTS {table.dataset}", table_sql.create_table(table)]
             continue
         for column in table.columns:
             if column.name in there[table.qualified_name]:
@@ -76,7 +76,7 @@ def lack(connection: duckdb.DuckDBPyConnection, store: str) -> Lack:
                     "was changed. Run the version that made the file, or move it away and ingest again"
                 )
             changes.append(f"add column {table.qualified_name}.{column.name}")
-            statements.append(sql.add_column(table, column))
+            statements.append(table_sql.add_column(table, column))
     return Lack(version, tuple(changes), tuple(statements))
 
 

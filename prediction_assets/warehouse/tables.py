@@ -1,7 +1,8 @@
 """The warehouse's tables, declared once.
 
 A :class:`Table` gives the DDL of both warehouses, the Arrow schema of files and parts, the columns of the
-MERGE and the schema that the Dagster UI shows. What doesn't belong here: SQL (:mod:`.sql`) and clients.
+MERGE and the schema that the Dagster UI shows. What doesn't belong here: SQL (:mod:`.queries`, :mod:`.merge_sql`, ...)
+and clients.
 
 Columns are named as the sport and stats.nba.com name them, in snake case; points are ``points``, minutes
 are ``minutes``.

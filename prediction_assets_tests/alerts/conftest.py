@@ -15,6 +15,7 @@ import pytest
 from prediction_assets.alerts.firestore import FirestoreAlertStore
 from prediction_assets.alerts.port import AlertStore
 from prediction_assets.alerts.sqlite import SqliteAlertStore
+from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
 
 __all__ = ["firestore_client", "firestore_emulator", "project"]
@@ -82,4 +83,4 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> OpenStore:
     if request.param == "sqlite":
         return lambda: SqliteAlertStore(tmp_path / "state.sqlite")
     client = request.getfixturevalue("firestore_client")
-    return lambda: FirestoreAlertStore(client)
+    return lambda: FirestoreAlertStore(FirestoreCalls(client))

@@ -13,6 +13,7 @@ from google.cloud import firestore
 from prediction_assets.batch_state.firestore import FirestoreBatchState
 from prediction_assets.batch_state.port import BatchState
 from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets_tests.batch_state import crowd
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
 
@@ -42,7 +43,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(
         f"{crowd.__name__}:to_firestore",
         client.project,
-        lambda: FirestoreBatchState(client, live_picture_seconds=0),
+        lambda: FirestoreBatchState(FirestoreCalls(client), live_picture_seconds=0),
     )
 
 
@@ -55,7 +56,7 @@ def state(store: Store) -> BatchState:
 @pytest.fixture
 def firestore_state(firestore_client: firestore.Client) -> FirestoreBatchState:
     """An empty batch state in Firestore, for what only Firestore has."""
-    return FirestoreBatchState(firestore_client, live_picture_seconds=0)
+    return FirestoreBatchState(FirestoreCalls(firestore_client), live_picture_seconds=0)
 
 
 @pytest.fixture(scope="module")
@@ -64,5 +65,5 @@ def firestore_history(firestore_emulator: str) -> Iterator[FirestoreBatchState]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
         client = firestore.Client(project=f"test-{uuid.uuid4().hex[:20]}")
-        yield FirestoreBatchState(client, live_picture_seconds=0)
+        yield FirestoreBatchState(FirestoreCalls(client), live_picture_seconds=0)
         client.close()

@@ -25,6 +25,7 @@ from google.cloud import firestore
 from prediction_assets.batch_state.firestore import FirestoreBatchState
 from prediction_assets.batch_state.port import Completion
 from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.firestore_calls import FirestoreCalls
 
 Record = Callable[[Completion], None]
 
@@ -41,7 +42,7 @@ class Rush:
 
 def to_firestore(project: str) -> Record:
     """Record into the emulator's project."""
-    state = FirestoreBatchState(firestore.Client(project=project), timeout_seconds=60)
+    state = FirestoreBatchState(FirestoreCalls(firestore.Client(project=project), timeout_seconds=60))
     return lambda completion: state.record([completion])
 
 

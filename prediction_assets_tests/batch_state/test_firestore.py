@@ -62,12 +62,16 @@ def test_the_live_picture_gathers_players_and_deliveries(
     assert (picture["players"], picture["deliveries"]) == (["player-1", "player-2"], 3)
 
 
-def test_the_live_picture_never_opens_a_batch(
-    firestore_client: firestore.Client, firestore_state: FirestoreBatchState
+def test_the_live_picture_never_opens_a_batch_and_the_log_names_the_command_that_mends_it(
+    firestore_client: firestore.Client,
+    firestore_state: FirestoreBatchState,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "prediction_assets")
     firestore_state.record([staged("player-1")])
     firestore_state.settle_live_picture()
     assert not firestore_client.document(f"batches/{SLATE}").get().exists
+    assert f"`prediction-assets gcp rebuild-live-picture --slate {SLATE}` mends it" in caplog.text
 
 
 def test_a_wrong_live_picture_changes_no_decision_and_is_rebuilt_from_the_outcomes(
@@ -158,11 +162,11 @@ def test_a_key_that_can_not_name_a_document_is_refused_before_anything_is_writte
 
 
 def _outbox(client: firestore.Client) -> FirestoreOutbox:
-    return FirestoreOutbox(client, timeout_seconds=0.3)
+    return FirestoreOutbox(FirestoreCalls(client, timeout_seconds=0.3))
 
 
 def _state(client: firestore.Client) -> FirestoreBatchState:
-    return FirestoreBatchState(client, timeout_seconds=0.3)
+    return FirestoreBatchState(FirestoreCalls(client, timeout_seconds=0.3))
 
 
 OPERATIONS: dict[str, Callable[[firestore.Client], object]] = {
@@ -174,6 +178,7 @@ OPERATIONS: dict[str, Callable[[firestore.Client], object]] = {
     "recent_slates": lambda client: _state(client).recent_slates(NOW - timedelta(days=1)),
     "mirror_receipt": lambda client: _state(client).mirror_receipt(receipt()),
     "outcome_counts": lambda client: _state(client).outcome_counts(SLATE),
+    "live_players": lambda client: _state(client).live_players(SLATE),
     "rebuild_live_picture": lambda client: _state(client).rebuild_live_picture(SLATE),
     "enqueue": lambda client: _outbox(client).enqueue(OutboxEntry("e", SLATE, "r", {})),
     "mark_published": lambda client: _outbox(client).mark_published("e", "m", NOW),

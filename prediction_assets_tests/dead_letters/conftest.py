@@ -10,6 +10,7 @@ import pytest
 from prediction_assets.dead_letters.firestore import FirestoreDeadLetters
 from prediction_assets.dead_letters.port import DeadLetters
 from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
+from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
 
 __all__ = ["firestore_client", "firestore_emulator", "project"]
@@ -21,4 +22,4 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], DeadL
     if request.param == "sqlite":
         return lambda: SqliteDeadLetters(tmp_path / "state.sqlite")
     client = request.getfixturevalue("firestore_client")
-    return lambda: FirestoreDeadLetters(client)
+    return lambda: FirestoreDeadLetters(FirestoreCalls(client))

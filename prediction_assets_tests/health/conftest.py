@@ -18,7 +18,7 @@ from prediction_assets.consolidation import plan
 from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
 from prediction_assets.forecasting.systems import SYSTEMS
 from prediction_assets.health.facts import Unreadable
-from prediction_assets.health.judgements import Judgement
+from prediction_assets.health.judgement import Judgement
 from prediction_assets.health.reader import Sources, read_facts
 from prediction_assets.health.report import Report, report_on
 from prediction_assets.keys import GAME_TIME_ZONE

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from prediction_assets import cli
-from prediction_assets.health.judgements import CHECKS
+from prediction_assets.health.checks import CHECKS
 from prediction_assets.health.report import health_schema
 from prediction_assets_tests.homes import SIMULATED
 

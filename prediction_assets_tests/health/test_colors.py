@@ -23,8 +23,9 @@ from dagster._utils.error import SerializableErrorInfo
 
 from prediction_assets.batch_state.port import Outcome
 from prediction_assets.dead_letters.port import Failure
+from prediction_assets.health.checks import CHECKS
 from prediction_assets.health.facts import Unreadable
-from prediction_assets.health.judgements import CHECKS, Color
+from prediction_assets.health.judgement import Color
 from prediction_assets.health.report import health_schema
 from prediction_assets.jobs import SLATE_TAG
 from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets.messaging.firestore import FirestoreOutbox
 from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
 from prediction_assets.messaging.message import completion_message
@@ -52,7 +53,7 @@ def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Outbo
     if request.param == "sqlite":
         return lambda: SqliteOutbox(tmp_path / "state.sqlite")
     client = request.getfixturevalue("firestore_client")
-    return lambda: FirestoreOutbox(client)
+    return lambda: FirestoreOutbox(FirestoreCalls(client))
 
 
 @dataclass(frozen=True)

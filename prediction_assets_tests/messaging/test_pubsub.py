@@ -18,6 +18,7 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import firestore, pubsub_v1
 
+from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets.messaging.firestore import FirestoreOutbox
 from prediction_assets.messaging.message import InvalidMessage
 from prediction_assets.messaging.pubsub import (
@@ -286,7 +287,7 @@ def test_a_crash_between_publish_and_record_publishes_the_same_event_and_acts_on
 ) -> None:
     def announce(crash: bool) -> None:
         """The steps of the phase5_completion asset."""
-        outbox = FirestoreOutbox(firestore_client)
+        outbox = FirestoreOutbox(FirestoreCalls(firestore_client))
         stored = outbox.enqueue(entry())
         if stored.message_id is None:
             message_id = publisher(topic).publish(stored.message)
@@ -302,7 +303,7 @@ def test_a_crash_between_publish_and_record_publishes_the_same_event_and_acts_on
     assert len({m.message_id for m in received}) == 2
     assert {m.attributes["event_id"] for m in received} == {entry().event_id}
     assert [consumer.handle(m.data, state) for m in received] == [True, False]
-    (stored,) = FirestoreOutbox(firestore_client).entries()
+    (stored,) = FirestoreOutbox(FirestoreCalls(firestore_client)).entries()
     assert stored.message_id == received[1].message_id
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import dialects
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.port import Warehouse
 
@@ -12,7 +12,7 @@ from prediction_assets.warehouse.port import Warehouse
 def by_hand(warehouse: Warehouse, statement: str) -> None:
     """Run one statement in DuckDB's dialect on either warehouse, past everything that guards it."""
     if isinstance(warehouse, BigQueryWarehouse):
-        text = sql.render(statement, "bigquery", warehouse._relations)
+        text = dialects.render(statement, "bigquery", warehouse._relations)
         warehouse._jobs.query(text, purpose="by_hand", doing="changing the warehouse by hand")
         return
     with duckdb.connect(str(warehouse._database)) as connection:  # type: ignore[attr-defined]

@@ -348,11 +348,11 @@ def test_a_process_that_comes_after_a_killed_one_finds_the_merge_that_is_still_r
 def test_an_attempt_that_failed_is_followed_by_another_under_another_id(
     warehouse, unique_job_ids, monkeypatch
 ):
-    from prediction_assets.warehouse import sql
+    from prediction_assets.warehouse import merge_sql
 
     work = plan_of(staged(write(warehouse, 1, {"24.5": 20.0})))
     with monkeypatch.context() as broken:
-        broken.setattr(sql, "SUPERSEDE", "DELETE FROM predictions.nothing WHERE TRUE")
+        broken.setattr(merge_sql, "SUPERSEDE", "DELETE FROM predictions.nothing WHERE TRUE")
         with pytest.raises(PredictionAssetsError):
             warehouse.merge(work)
     assert total(warehouse) == 0

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.consolidation import plan
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import merge_sql, pruning_sql
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import (
     DuplicateKeys,
@@ -323,11 +323,9 @@ def test_answers_have_the_same_types_everywhere(warehouse):
 
 
 def test_a_merge_that_does_not_add_up_is_rolled_back(warehouse, monkeypatch):
-    from prediction_assets.warehouse import sql
-
     parts = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}))
     monkeypatch.setattr(
-        sql, "MERGE", sql.MERGE.replace("t.game_date = $slate", "t.game_date = $slate AND FALSE")
+        merge_sql, "MERGE", merge_sql.MERGE.replace("t.game_date = $slate", "t.game_date = $slate AND FALSE")
     )
     merge(warehouse, parts, players=1)
     again = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 21.0}))
@@ -472,14 +470,14 @@ def test_old_receipts_are_those_that_no_row_in_force_names_and_old_rows_those_ou
     second = merge(warehouse, staged(write(warehouse, 1, {"25.5": 20.0}), 2), kept, players=2)
     third = merge(warehouse, staged(write(warehouse, 1, {"26.5": 20.0}), 3), kept, players=2)
     later = {"before": datetime.now(UTC) + timedelta(days=1), "since": date(2000, 1, 1)}
-    old = warehouse.query(sql.OLD_RECEIPTS, later).to_pylist()
+    old = warehouse.query(pruning_sql.OLD_RECEIPTS, later).to_pylist()
     assert [row["receipt_id"] for row in old] == [second.receipt_id]  # player 2's row names the first
     assert third.receipt_id != first.receipt_id
-    rows = warehouse.query(sql.OLD_SUPERSEDED, later).to_pylist()
+    rows = warehouse.query(pruning_sql.OLD_SUPERSEDED, later).to_pylist()
     assert rows == [{"game_date": date.fromisoformat(SLATE), "row_count": 2}]
     earlier = {**later, "before": NOW - timedelta(days=1)}
-    assert warehouse.query(sql.OLD_RECEIPTS, earlier).num_rows == 0
-    assert warehouse.query(sql.OLD_SUPERSEDED, earlier).num_rows == 0
+    assert warehouse.query(pruning_sql.OLD_RECEIPTS, earlier).num_rows == 0
+    assert warehouse.query(pruning_sql.OLD_SUPERSEDED, earlier).num_rows == 0
 
 
 def test_snapshots_are_listed_and_dropped_one_by_one(warehouse):

@@ -15,7 +15,7 @@ from prediction_assets.forecasting.features import conform
 from prediction_assets.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.forecasting.recommendation import RECOMMENDATION_SQL
 from prediction_assets.simulation import SimulatedLeague, simulate_league
-from prediction_assets.warehouse import sql
+from prediction_assets.warehouse import dialects, merge_sql, pruning_sql, queries, table_sql
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, PREDICTIONS, PROP_LINES, SCHEDULE, TABLES
 from prediction_assets_tests.conftest import SLATE, player, rows_of, staged
@@ -23,32 +23,33 @@ from prediction_assets_tests.warehouse.test_contract import merge
 
 STATEMENTS = {
     name: value
-    for name, value in vars(sql).items()
+    for module in (merge_sql, pruning_sql, queries)
+    for name, value in vars(module).items()
     if name.isupper()
     and isinstance(value, str)
     and re.match(r"\s*(SELECT|WITH|MERGE|UPDATE|INSERT|DELETE)\s", value)
 } | {
     "FEATURES_SQL": FEATURES_SQL,
-    "slate_facts": sql.slate_facts(RECOMMENDATION_SQL),
-    **{f"COUNT_FACTS[{name}]": text for name, text in sql.COUNT_FACTS.items()},
+    "slate_facts": queries.slate_facts(RECOMMENDATION_SQL),
+    **{f"COUNT_FACTS[{name}]": text for name, text in queries.COUNT_FACTS.items()},
     **{
         f"{made.__name__}({t.name})": made(t, "incoming")
         for t in TABLES
-        for made in (sql.count_upsert, sql.upsert)
+        for made in (table_sql.count_upsert, table_sql.upsert)
     },
-    "count_replaced": sql.count_replaced(PROP_LINES, "incoming", ("event_id", "capture")),
-    "delete_replaced": sql.delete_replaced(PROP_LINES, "incoming", ("event_id", "capture")),
+    "count_replaced": table_sql.count_replaced(PROP_LINES, "incoming", ("event_id", "capture")),
+    "delete_replaced": table_sql.delete_replaced(PROP_LINES, "incoming", ("event_id", "capture")),
 }
 RELATIONS = {
     **{t.qualified_name: ("my-project", f"nba_{t.dataset}", t.name) for t in TABLES},
-    sql.STAGED: ("staged_1",),
+    merge_sql.STAGED: ("staged_1",),
     "incoming": ("my-project", "nba_staging", "incoming_1"),
 }
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_statement_is_one_statement_of_bigquery_s_dialect(name):
-    rendered = sql.render(STATEMENTS[name], "bigquery", RELATIONS)
+    rendered = dialects.render(STATEMENTS[name], "bigquery", RELATIONS)
     tree = sqlglot.parse_one(rendered, read="bigquery")
     assert not tree.find(exp.Command), "sqlglot gave up and passed the text through"
     assert "$" not in re.sub(r"'[^']*'", "", rendered)
@@ -56,7 +57,7 @@ def test_every_statement_is_one_statement_of_bigquery_s_dialect(name):
 
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_table_is_the_installation_s_own(name):
-    tree = sqlglot.parse_one(sql.render(STATEMENTS[name], "bigquery", RELATIONS), read="bigquery")
+    tree = sqlglot.parse_one(dialects.render(STATEMENTS[name], "bigquery", RELATIONS), read="bigquery")
     named_within = {cte.alias for cte in tree.find_all(exp.CTE)}
     read = {tuple(part.name for part in t.parts) for t in tree.find_all(exp.Table)}
     assert {table for table in read if table[0] not in named_within} <= set(RELATIONS.values())
@@ -74,11 +75,11 @@ def test_every_scan_of_the_predictions_names_their_date(name):
 
 
 def test_the_dialect_they_are_written_in_is_left_as_it_is():
-    assert sql.render(sql.MERGE, "duckdb") is sql.MERGE
+    assert dialects.render(merge_sql.MERGE, "duckdb") is merge_sql.MERGE
 
 
 def test_a_parameter_becomes_a_script_variable_where_it_is_named_so():
-    rendered = sql.render(
+    rendered = dialects.render(
         "SELECT $slate AS a, $rows AS b, $other AS c",
         "bigquery",
         variables={"slate": "v_slate", "rows": "n.active"},
@@ -87,20 +88,20 @@ def test_a_parameter_becomes_a_script_variable_where_it_is_named_so():
 
 
 def test_a_name_in_a_text_or_comment_is_not_taken_for_a_table():
-    rendered = sql.render(
+    rendered = dialects.render(
         "SELECT 'facts.schedule' AS facts FROM facts.schedule -- facts.schedule", "bigquery", RELATIONS
     )
     assert rendered.startswith("SELECT 'facts.schedule' AS facts FROM `my-project`.`nba_facts`.`schedule`")
 
 
 def test_a_part_s_hash_is_hexadecimal_text_on_both():
-    assert "TO_HEX(SHA256(" in sql.render(sql.STAGED_BY_PLAYER, "bigquery")
+    assert "TO_HEX(SHA256(" in dialects.render(merge_sql.STAGED_BY_PLAYER, "bigquery")
 
 
 @pytest.mark.parametrize("text", ["SELECT FROM WHERE", "SELECT 1; SELECT 2", "'"])
 def test_what_is_not_one_statement_is_refused(text):
     with pytest.raises(PredictionAssetsError, match="not one SQL statement"):
-        sql.render(text, "bigquery")
+        dialects.render(text, "bigquery")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_what_is_not_one_statement_is_refused(text):
     ],
 )
 def test_only_a_single_select_reads(text, expected):
-    assert sql.is_select(text) is expected
+    assert dialects.is_select(text) is expected
 
 
 def with_facts(warehouse: Warehouse, league: SimulatedLeague) -> Warehouse:
@@ -133,20 +134,20 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
     """Return each query that the platform asks, with parameters as it gives them."""
     whose = {"slate": league.slate, "league": league.name}
     return {
-        "SLATE_GAMES": (sql.SLATE_GAMES, {"slate": league.slate}),
-        "SCHEDULE_SPANS": (sql.SCHEDULE_SPANS, {"today": league.slate}),
+        "SLATE_GAMES": (queries.SLATE_GAMES, {"slate": league.slate}),
+        "SCHEDULE_SPANS": (queries.SCHEDULE_SPANS, {"today": league.slate}),
         "ROSTER_CANDIDATES": (
-            sql.ROSTER_CANDIDATES, {**whose, "since": league.slate - timedelta(days=400), "form_games": 7},
+            queries.ROSTER_CANDIDATES, {**whose, "since": league.slate - timedelta(days=400), "form_games": 7},
         ),
-        "KNOWN_PLAYERS": (sql.KNOWN_PLAYERS, {"league": league.name}),
-        "MARKET_OFFERS": (sql.MARKET_OFFERS, whose),
+        "KNOWN_PLAYERS": (queries.KNOWN_PLAYERS, {"league": league.name}),
+        "MARKET_OFFERS": (queries.MARKET_OFFERS, whose),
         "slate_facts": (
-            sql.slate_facts(RECOMMENDATION_SQL), {"slate": slate, "most_points": 100.0, "threshold": 0.05},
+            queries.slate_facts(RECOMMENDATION_SQL), {"slate": slate, "most_points": 100.0, "threshold": 0.05},
         ),
-        "DUPLICATE_KEYS": (sql.DUPLICATE_KEYS, {"slate": slate}),
-        "PREDICTIONS_SAMPLE": (sql.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
+        "DUPLICATE_KEYS": (queries.DUPLICATE_KEYS, {"slate": slate}),
+        "PREDICTIONS_SAMPLE": (queries.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
         "FEATURES_SQL": (FEATURES_SQL, {**whose, "history_start": league.slate - timedelta(days=60)}),
-        **{f"COUNT_FACTS[{name}]": (text, {}) for name, text in sql.COUNT_FACTS.items()},
+        **{f"COUNT_FACTS[{name}]": (text, {}) for name, text in queries.COUNT_FACTS.items()},
     }  # fmt: skip
 
 

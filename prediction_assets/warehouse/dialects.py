@@ -1,0 +1,92 @@
+"""A statement in another dialect than DuckDB's, in which all are written; and whether a text only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from prediction_assets.errors import PredictionAssetsError
+
+if TYPE_CHECKING:
+    from sqlglot.expressions import Expr
+
+
+def render(
+    statement: str,
+    dialect: str,
+    relations: Mapping[str, tuple[str, ...]] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> str:
+    """Return a statement in another dialect that sqlglot knows, such as ``bigquery``.
+
+    Args:
+        relations: relation to put in a relation's place, by its name as written here:
+            ``{"facts.game_logs": ("my-project", "nba_facts", "game_logs")}``.
+        variables: script variable to put in a named parameter's place: ``{"slate": "v_slate"}``, or
+            ``{"rows": "after.active"}`` for the field of a struct.
+    """
+    if dialect == "duckdb":
+        return statement
+    return _rendered(statement, dialect, tuple((relations or {}).items()), tuple((variables or {}).items()))
+
+
+@lru_cache(maxsize=512)
+def is_select(statement: str) -> bool:
+    """Return whether a text in DuckDB's dialect is exactly one statement that only reads."""
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        found = sqlglot.parse(statement, read="duckdb")
+    except sqlglot.errors.SqlglotError:
+        return False
+    return len(found) == 1 and isinstance(found[0], exp.Query)
+
+
+@lru_cache(maxsize=512)
+def _rendered(
+    statement: str,
+    dialect: str,
+    relations: tuple[tuple[str, tuple[str, ...]], ...],
+    variables: tuple[tuple[str, str], ...],
+) -> str:
+    import sqlglot  # half a second to import, and the embedded warehouse never needs it
+    from sqlglot import exp
+
+    try:
+        trees = sqlglot.parse(statement, read="duckdb")
+    except sqlglot.errors.SqlglotError:
+        trees = []
+    tree = trees[0] if len(trees) == 1 else None
+    if tree is None:
+        text = " ".join(statement.split())[:200]
+        raise PredictionAssetsError(f"not one SQL statement in DuckDB's dialect: {text}")
+    in_place_of = dict(relations)
+    for table in list(tree.find_all(exp.Table)):
+        found = in_place_of.get(f"{table.db}.{table.name}" if table.db else table.name)
+        if found is not None:
+            for argument, name in zip(("this", "db", "catalog"), reversed(found), strict=False):
+                table.set(argument, exp.to_identifier(name, quoted=True))
+    named_variables = dict(variables)
+    for parameter in list(tree.find_all(exp.Parameter, exp.Placeholder)):
+        variable = named_variables.get(parameter.name)
+        if variable is not None:
+            parameter.replace(exp.column(*reversed(variable.split("."))))
+    if dialect == "bigquery":
+        _suit_bigquery(tree)
+    return tree.sql(dialect=dialect)
+
+
+def _suit_bigquery(tree: Expr) -> None:
+    """Say what sqlglot leaves as DuckDB has it, in place."""
+    from sqlglot import exp
+
+    # DuckDB's SHA256 gives hexadecimal text, BigQuery's gives bytes.
+    for digest in list(tree.find_all(exp.SHA2)):
+        if not isinstance(digest.parent, exp.LowerHex):
+            digest.replace(exp.LowerHex(this=digest.copy()))
+    # BigQuery has long refused a QUALIFY without a WHERE, GROUP BY or HAVING.
+    for select in tree.find_all(exp.Select):
+        if select.args.get("qualify") and not any(map(select.args.get, ("where", "group", "having"))):
+            select.where("TRUE", copy=False)
