@@ -23,6 +23,13 @@ from prediction_assets.settings import Settings, load_log_settings
 _POSTGRES = {"statement_timeout": 300_000, "pool_recycle": 3600, "max_overflow": 20}
 """Milliseconds that a statement may take, seconds that a connection may live, connections at once beyond the first."""
 
+_IN_THIS_PROCESS: dict[str, Any] = {
+    "compute_logs": {
+        "module": "dagster._core.storage.noop_compute_log_manager",
+        "class": "NoOpComputeLogManager",
+    }
+}
+
 
 class LoggedInstance(dg.DagsterInstance):
     """A Dagster instance in whose process logging is configured, and whose connections to PostgreSQL stay open.
@@ -80,8 +87,13 @@ def prepare_home(settings: Settings) -> Path:
 
 @contextmanager
 def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Open the home's Dagster instance, whatever ``DAGSTER_HOME`` says."""
-    with dg.DagsterInstance.from_config(str(prepare_home(settings))) as instance:
+    """Open the home's Dagster instance for this process, whatever ``DAGSTER_HOME`` says.
+
+    Runs that are executed in this process leave its standard output and error to it, where somebody reads them;
+    Dagster would start four processes a run to have them in files too. Their lines are in the event log.
+    """
+    ref = InstanceRef.from_dir(str(prepare_home(settings)), overrides=_IN_THIS_PROCESS)
+    with dg.DagsterInstance.from_ref(ref) as instance:
         yield instance
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.instance.ref import InstanceRef
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._grpc.types import ExecuteRunArgs
 
@@ -315,7 +316,8 @@ def worker_run(run: Any, job: str, **made: Any) -> str:
     recorded = instance.create_run_for_job(
         job_def=run._defs.resolve_job_def(job), job_code_origin=JobPythonOrigin(job, origin), **made
     )
-    arguments = ExecuteRunArgs(JobPythonOrigin(job, origin), recorded.run_id, instance.get_ref())
+    ref = InstanceRef.from_dir(str(run._settings.dagster_home))  # with the capture of a worker's output
+    arguments = ExecuteRunArgs(JobPythonOrigin(job, origin), recorded.run_id, ref)
     return arguments.get_command_args()[-1]
 
 

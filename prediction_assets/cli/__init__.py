@@ -7,6 +7,7 @@ Dagster takes seconds to import, so a module here imports it where a command nee
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated
 
@@ -85,4 +86,6 @@ def main() -> None:
         )
     else:
         return
+    finally:
+        gc.freeze()  # the process ends; it need not look for garbage among all that it imported
     sys.exit(FAILED)

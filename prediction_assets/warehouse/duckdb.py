@@ -33,6 +33,9 @@ from prediction_assets.warehouse.port import (
 )
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS, WAREHOUSE_SCHEMA_VERSION, Table
 
+_seen_complete: dict[Path, tuple[int, int, int]] = {}
+"""The files that this process has found complete, each with the inode, modification and size it had then."""
+
 
 class DuckDBWarehouse:
     """A :class:`~prediction_assets.warehouse.port.Warehouse` in one file.
@@ -55,7 +58,6 @@ class DuckDBWarehouse:
         self._parts = parts
         self._snapshots = snapshots
         self._lock_timeout = lock_timeout_seconds
-        self._seen_complete: tuple[int, int, int] | None = None  # inode, modification, size
 
     @property
     def parts(self) -> ParquetParts:
@@ -91,10 +93,10 @@ class DuckDBWarehouse:
         """Return whether the file has every declared table; looked at again only after it changed."""
         found = self._database.stat()
         state = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if state != self._seen_complete:
+        if state != _seen_complete.get(self._database):
             if lack(connection, str(self._database)):
                 return False
-            self._seen_complete = state
+            _seen_complete[self._database] = state
         return True
 
     def _complete_tables(self) -> None:

@@ -41,10 +41,12 @@ def part_content_hash(rows: pa.Table) -> str:
 def _written_aside(table: pa.Table, path: Path) -> Iterator[Path]:
     """Give a file next to its destination, under a name that no reader looks at; it is held until it is renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    file = pa.BufferOutputStream()  # a Parquet writer writes and asks for its place some sixty times a part
+    pq.write_table(table, file, compression="snappy", write_statistics=False)
     aside = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
     with held(aside):
         try:
-            pq.write_table(table, aside, compression="snappy", write_statistics=False)
+            aside.write_bytes(file.getvalue())
             yield aside
         finally:
             aside.unlink(missing_ok=True)
@@ -100,7 +102,8 @@ class ParquetParts:
     def part_id(self, slate: str, player_slug: str) -> str | None:
         """Return the id of the part in the player's place, None when there is none or it is unreadable."""
         try:
-            metadata = pq.read_metadata(self.path(slate, player_slug)).metadata
+            with self.path(slate, player_slug).open("rb") as file:
+                metadata = pq.read_metadata(file).metadata
         except (OSError, pa.ArrowInvalid):
             return None
         value = (metadata or {}).get(_PART_ID)
