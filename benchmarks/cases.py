@@ -96,10 +96,11 @@ def compared(title: str, measured: Sequence[tuple[str, Usage | None]]) -> str:
     base = measured[0][1]
     rows: list[Sequence[object]] = []
     for name, used in measured:
-        if used is None or base is None:
+        if used is None:
             rows.append((name, "failed", "", "", "", ""))
             continue
-        rows.append((name, used.wall, used.cpu, used.peak, used.wall / base.wall, used.cpu / base.cpu))
+        ratios = ("", "") if base is None else (used.wall / base.wall, used.cpu / base.cpu)
+        rows.append((name, used.wall, used.cpu, used.peak, *ratios))
     return table(title, HEADER, rows)
 
 

@@ -33,6 +33,9 @@ from prediction_assets.warehouse.port import (
 )
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS, WAREHOUSE_SCHEMA_VERSION, Table
 
+_FILES_READ_AT_ONCE = 100
+"""Parts that one statement reads: DuckDB keeps every file of a statement open, with its buffers, to the end."""
+
 _seen_complete: dict[Path, tuple[int, int, int]] = {}
 """The files that this process has found complete, each with the inode, modification and size it had then."""
 
@@ -293,18 +296,17 @@ class DuckDBWarehouse:
         ]
         if gone:
             raise refusals.part_gone(work.slate, gone)
-        if not work.parts:
-            connection.register("no_parts", PART_SCHEMA.empty_table())
-            connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_parts")
-            return
+        connection.register("no_parts", PART_SCHEMA.empty_table())
+        connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_parts")
         paths = [str(self._parts.path(work.slate, p.player_slug)) for p in work.parts]
         columns = ", ".join(f'"{name}"' for name in PART_SCHEMA.names)
         try:
-            connection.execute(
-                f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT {columns} "
-                "FROM read_parquet($paths, hive_partitioning = false, union_by_name = true)",
-                {"paths": paths},
-            )
+            for first in range(0, len(paths), _FILES_READ_AT_ONCE):
+                connection.execute(
+                    f"INSERT INTO {merge_sql.STAGED} SELECT {columns} "
+                    "FROM read_parquet($paths, hive_partitioning = false, union_by_name = true)",
+                    {"paths": paths[first : first + _FILES_READ_AT_ONCE]},
+                )
         except duckdb.Error as error:
             raise refusals.part_unreadable(work.slate, _first_line(error)) from error
 
