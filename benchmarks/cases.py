@@ -177,13 +177,13 @@ def old_instance(options: Options) -> None:
     def once(folder: Path) -> Sequence[Usage]:
         command = python("prediction_assets.cli", "run", "--simulated-players", players)
         homes = [folder / "new", folder / "old"]
-        for home in homes:
-            run(command, environment=environment(home))
         subprocess.run(
             python("benchmarks.old_keys", homes[1], options.keys),
             check=True,
             env={**os.environ, **environment()},
         )
+        for home in homes:
+            run(command, environment=environment(home))
         return [run(command, environment=environment(home)) for home in homes]
 
     new, old = tried(options, once, 2)

@@ -19,8 +19,7 @@ SLATE_PLAYERS = dg.DynamicPartitionsDefinition(name="slate_players")
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 
-
-_PAGE = 1000
+_FIRST_PAGE = 1000
 
 
 def registered_keys(instance: dg.DagsterInstance, wanted: Collection[str]) -> list[str]:
@@ -28,11 +27,12 @@ def registered_keys(instance: dg.DagsterInstance, wanted: Collection[str]) -> li
 
     A sensor asks for tonight's keys every few seconds, and they are among the last of possibly 100,000.
     """
-    missing, newest_first, cursor = set(wanted), list[str](), None
+    missing, newest_first, cursor, limit = set(wanted), list[str](), None, _FIRST_PAGE
     while missing:
         page = instance.get_paginated_dynamic_partitions(
-            SLATE_PLAYERS.name or "", limit=_PAGE, ascending=False, cursor=cursor
+            SLATE_PLAYERS.name or "", limit=limit, ascending=False, cursor=cursor
         )
+        limit *= 2
         newest_first.extend(page.results)
         missing.difference_update(page.results)
         cursor = page.cursor

@@ -162,7 +162,7 @@ def test_the_job_prunes_one_slice_and_a_dry_run_nothing(settings, instance, batc
 def test_the_newest_keys_are_found_without_reading_the_old_ones_and_give_the_same_ranges(
     instance, monkeypatch
 ):
-    monkeypatch.setattr("prediction_assets.partitions._PAGE", 4)
+    monkeypatch.setattr("prediction_assets.partitions._FIRST_PAGE", 4)
     register(instance, *OLD, YOUNG)
     late = player_key(OLD[3], "late-addition")
     instance.add_dynamic_partitions("slate_players", [late])
