@@ -12,8 +12,8 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.predictions import ENOUGH_STAGED, NOT_EMPTY
 from prediction_assets.batch_state.port import BatchNotOpen, Outcome, Progress
+from prediction_assets.consolidation import ENOUGH_STAGED, NOT_EMPTY
 from prediction_assets.crash_points import reached
 from prediction_assets.forecasting.recommendation import RECOMMENDATION_SQL
 from prediction_assets.keys import parse_slate

@@ -22,6 +22,9 @@ from prediction_assets.warehouse.port import Consolidation, MissingPlayer, NoPar
 UNSETTLED = "unsettled"
 """The outcome that a receipt gives to a player who hadn't settled by the deadline."""
 
+NOT_EMPTY, ENOUGH_STAGED = "predictions_not_empty", "enough_players_staged"
+"""The asset checks that fail in the UI when a slate is refused for :class:`NoPartsStaged` or :class:`TooFewStaged`."""
+
 
 class Step(Enum):
     """What a batch needs next."""

@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from prediction_assets.alerts.port import Incident, Severity
 from prediction_assets.batch_state.port import Progress
+from prediction_assets.consolidation import ENOUGH_STAGED, NOT_EMPTY
 from prediction_assets.dead_letters.port import DeadLetter, common_cause
 from prediction_assets.logs import one_line
 
-NOT_EMPTY, ENOUGH_STAGED = "predictions_not_empty", "enough_players_staged"
 LONGEST_FACT = 600
 """Characters of a fact: an error's text may be a page long, a chat message shouldn't."""
 

@@ -21,7 +21,7 @@ from prediction_assets.assets.describing import (
     tag_run,
 )
 from prediction_assets.batch_state.port import Progress, open_progress
-from prediction_assets.consolidation import TooFewStaged, plan, replay_payload
+from prediction_assets.consolidation import ENOUGH_STAGED, NOT_EMPTY, TooFewStaged, plan, replay_payload
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure
 from prediction_assets.errors import PredictionAssetsError
@@ -34,8 +34,6 @@ from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import NoPartsStaged, Receipt, Warehouse
 from prediction_assets.warehouse.tables import PREDICTIONS, is_simulated
 
-NOT_EMPTY = "predictions_not_empty"
-ENOUGH_STAGED = "enough_players_staged"
 _SAMPLE_ROWS = 10
 
 
