@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
+import json
 import os
 import re
+import shutil
+import ssl
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import tenacity
 import yaml
 
 from prediction_assets import cli
@@ -121,3 +133,109 @@ def test_every_file_of_deploy_that_a_page_names_exists(page):
     named = set(re.findall(r"`(?:\.\./)?(deploy/[\w./-]*\w)`", page.read_text("utf-8")))
     local = {"deploy/settings.env"}  # the reader's own
     assert {name for name in named - local if not (REPOSITORY / name).exists()} == set()
+
+
+# The proxy itself, where there is one
+
+
+class _Upstream(BaseHTTPRequestHandler):
+    """Stands where the webserver does and answers with the headers that reached it."""
+
+    def do_GET(self) -> None:
+        body = json.dumps(dict(self.headers.items())).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[str]:
+    """The address of an nginx with the shipped configuration, but for its paths and the webserver's name."""
+    key, certificate, users = tmp_path / "key", tmp_path / "certificate", tmp_path / "users"
+    openssl = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=127.0.0.1",
+        "-days",
+        "1",
+    ]
+    subprocess.run([*openssl, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    hashed = subprocess.run(
+        ["openssl", "passwd", "-apr1", "right"], check=True, capture_output=True, text=True
+    )
+    users.write_text(f"analyst:{hashed.stdout}", "utf-8")
+    users.chmod(0o644)
+    upstream, port = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream), free_port()
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    text = (DEPLOY / "proxy" / "nginx.conf").read_text("utf-8")
+    replaced = {
+        "/tmp/": f"{tmp_path}/",
+        "/run/secrets/ui_certificate": str(certificate),
+        "/run/secrets/ui_key": str(key),
+        "/run/secrets/ui_users": str(users),
+        "listen 8443": f"listen 127.0.0.1:{port}",
+        "webserver:3000": f"127.0.0.1:{upstream.server_port}",
+    }
+    for shipped, here in replaced.items():
+        assert shipped in text
+        text = text.replace(shipped, here)
+    (tmp_path / "nginx.conf").write_text(text, "utf-8")
+    tmp_path.chmod(0o755)
+    started = ["nginx", "-p", str(tmp_path), "-c", "nginx.conf", "-g", "daemon off; user root;"]
+    if os.getuid() != 0:
+        started[-1] = "daemon off;"
+    process = subprocess.Popen(started, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"https://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(30)
+        upstream.shutdown()
+        upstream.server_close()
+
+
+def answered(address: str, **headers: str) -> tuple[int, dict[str, str]]:
+    """Return the status of a request and the headers that reached the webserver; waits for nginx to listen."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    for attempt in tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(ConnectionError),
+        stop=tenacity.stop_after_delay(30),
+        wait=tenacity.wait_fixed(0.05),
+        reraise=True,
+    ):
+        with attempt:
+            connection = http.client.HTTPSConnection(urlsplit(address).netloc, timeout=30, context=trusting)
+            connection.request("GET", "/", headers=headers)
+            answer = connection.getresponse()
+            body = answer.read()
+    return answer.status, json.loads(body) if answer.status == 200 else {}
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("nginx") and shutil.which("openssl")), reason="no nginx or no openssl on this machine"
+)
+def test_nginx_with_the_shipped_configuration_asks_for_a_login_and_keeps_it_to_itself(proxy):
+    assert answered(proxy)[0] == 401
+    assert answered(proxy, Authorization=basic("analyst", "wrong"))[0] == 401
+    status, reached = answered(
+        proxy, Authorization=basic("analyst", "right"), Upgrade="websocket", Connection="upgrade"
+    )
+    assert status == 200
+    assert "Authorization" not in reached
+    assert (reached["Upgrade"], reached["Connection"]) == ("websocket", "upgrade")
+    assert (reached["X-Forwarded-Proto"], reached["X-Forwarded-For"]) == ("https", "127.0.0.1")
