@@ -121,6 +121,24 @@ def test_a_part_that_hangs_fails_after_its_time_and_the_others_are_staged(
     release.set()
 
 
+def test_the_others_are_settled_while_one_player_still_takes_his_time(staged_run, breaking):
+    import threading
+
+    (slug, *_) = slugs(staged_run)
+    settled_meanwhile = threading.Event()
+
+    def take_time(who: str, _: int) -> None:
+        for _ in range(600 if who == slug else 0):
+            if staged_run.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1:
+                settled_meanwhile.set()
+                return
+            settled_meanwhile.wait(0.05)
+
+    breaking(take_time)
+    assert staged_run.stage(SIMULATED) is True
+    assert settled_meanwhile.is_set()
+
+
 def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(ingested_home, open_home, breaking):
     run = open_home(ingested_home, staging_threads=1, staging_attempts=2)
     run.roster(SIMULATED)
