@@ -23,7 +23,7 @@ from prediction_assets.settings import Settings, load_log_settings
 _POSTGRES = {"statement_timeout": 300_000, "pool_recycle": 3600, "max_overflow": 20}
 """Milliseconds that a statement may take, seconds that a connection may live, connections at once beyond the first."""
 
-_IN_THIS_PROCESS: dict[str, Any] = {
+_NO_CAPTURE: dict[str, Any] = {
     "compute_logs": {
         "module": "dagster._core.storage.noop_compute_log_manager",
         "class": "NoOpComputeLogManager",
@@ -86,13 +86,15 @@ def prepare_home(settings: Settings) -> Path:
 
 
 @contextmanager
-def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
-    """Open the home's Dagster instance for this process, whatever ``DAGSTER_HOME`` says.
+def open_instance(settings: Settings, *, capture_output: bool = True) -> Iterator[dg.DagsterInstance]:
+    """Open the home's Dagster instance, whatever ``DAGSTER_HOME`` says.
 
-    Runs that are executed in this process leave its standard output and error to it, where somebody reads them;
-    Dagster would start four processes a run to have them in files too. Their lines are in the event log.
+    Args:
+        settings: say where the home is.
+        capture_output: let Dagster keep what runs of this process print, and know what it kept of others. Without
+            that it starts no processes to mirror it; the lines that are logged are in the event log either way.
     """
-    ref = InstanceRef.from_dir(str(prepare_home(settings)), overrides=_IN_THIS_PROCESS)
+    ref = InstanceRef.from_dir(str(prepare_home(settings)), overrides={} if capture_output else _NO_CAPTURE)
     with dg.DagsterInstance.from_ref(ref) as instance:
         yield instance
 

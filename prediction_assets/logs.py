@@ -52,13 +52,15 @@ def configure_logging(settings: LogSettings) -> None:
     _drop_streams(root)
     root.addHandler(Sink(TextFormatter() if as_text else JsonFormatter()))
     root.setLevel(level)
-    for logger in _existing(_PACKAGE):
-        logger.disabled, logger.propagate = False, True
-        logger.setLevel(logging.NOTSET)
+    for logger in _existing():  # logging.config, as Alembic calls it, disables what it doesn't name
+        logger.disabled = False
+        if logger.name.partition(".")[0] == _PACKAGE:
+            logger.propagate = True
+            logger.setLevel(logging.NOTSET)
     for name in _DAGSTER:
         logger = logging.getLogger(name)
         logger.__class__ = _Routed
-        logger.disabled, logger.propagate = False, True
+        logger.propagate = True
         _drop_streams(logger)
     for name, least in _AT_LEAST.items():
         logging.getLogger(name).setLevel(max(least, level))
@@ -177,9 +179,9 @@ def _is_dagsters(logger: logging.Logger) -> bool:
     return logger.parent is None or logger.name.partition(".")[0] in _DAGSTER
 
 
-def _existing(package: str) -> Iterator[logging.Logger]:
-    for name, logger in list(logging.Logger.manager.loggerDict.items()):
-        if name.partition(".")[0] == package and isinstance(logger, logging.Logger):
+def _existing() -> Iterator[logging.Logger]:
+    for logger in list(logging.Logger.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
             yield logger
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from datetime import timedelta
@@ -64,6 +65,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         kinds = set(map(str, getattr(getattr(item, "callspec", None), "params", {}).values()))
         if _SLOW_FIXTURES & set(getattr(item, "fixturenames", ())) or _SLOW_KINDS & kinds:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _usual_garbage_collection() -> Iterator[None]:
+    """Set back what the command line does for a process of its own: garbage here may hold files open."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture(autouse=True)

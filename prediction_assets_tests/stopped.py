@@ -7,7 +7,7 @@ with :meth:`StoppedProcess.go_on` or :meth:`StoppedProcess.kill`. Nobody sleeps,
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -85,8 +85,9 @@ class StoppedProcess:
     def _line(self) -> str:
         assert self._process.stdout is not None
         assert self._process.stderr is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE_SECONDS)
-        assert ready, "the child neither stopped nor ended"
+        with selectors.DefaultSelector() as selector:  # takes file descriptors of any number
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            assert selector.select(PATIENCE_SECONDS), "the child neither stopped nor ended"
         line = self._process.stdout.readline().rstrip("\n")
         if not line:
             raise AssertionError(f"the child ended: {self._process.stderr.read()}")

@@ -21,7 +21,6 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.code_pointer import ModuleCodePointer
-from dagster._core.instance.ref import InstanceRef
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._grpc.types import ExecuteRunArgs
 
@@ -164,12 +163,14 @@ def test_a_bad_log_setting_is_named(monkeypatch, name, value):
     ],
 )
 def test_what_an_import_did_to_logging_before_is_put_right(capsys, spoil):
-    logging.getLogger("prediction_assets.x")
+    ours, daemons = logging.getLogger("prediction_assets.x"), logging.getLogger("dagster.daemon.SensorDaemon")
     spoil()
     capsys.readouterr()
     configure_logging(LogSettings())
-    logging.getLogger("prediction_assets.x").info("a line")
-    assert capsys.readouterr().err.count("a line") == 1
+    ours.info("a line")
+    daemons.info("a daemon's")
+    told = capsys.readouterr().err
+    assert (told.count("a line"), told.count("a daemon's")) == (1, 1)
     assert len([h for h in logging.getLogger().handlers if isinstance(h, Sink)]) == 1
 
 
@@ -316,8 +317,7 @@ def worker_run(run: Any, job: str, **made: Any) -> str:
     recorded = instance.create_run_for_job(
         job_def=run._defs.resolve_job_def(job), job_code_origin=JobPythonOrigin(job, origin), **made
     )
-    ref = InstanceRef.from_dir(str(run._settings.dagster_home))  # with the capture of a worker's output
-    arguments = ExecuteRunArgs(JobPythonOrigin(job, origin), recorded.run_id, ref)
+    arguments = ExecuteRunArgs(JobPythonOrigin(job, origin), recorded.run_id, instance.get_ref())
     return arguments.get_command_args()[-1]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -35,21 +34,20 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what it would
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
-_ALLOCATIONS_PER_COLLECTION = 50_000
-
-
 @contextmanager
-def open_slate_run() -> Iterator[tuple[Settings, SlateRun]]:
-    """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it."""
+def open_slate_run(*, capture_output: bool = False) -> Iterator[tuple[Settings, SlateRun]]:
+    """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it.
+
+    Args:
+        capture_output: see :func:`~prediction_assets.instance.open_instance`.
+    """
     settings = load_settings()
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
-    # What Dagster's import makes lives as long as the process: looked through hundreds of times, nothing is found.
-    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     from prediction_assets.instance import open_instance
     from prediction_assets.slate_run import SlateRun
 
-    with open_instance(settings) as instance:
+    with open_instance(settings, capture_output=capture_output) as instance:
         yield settings, SlateRun(settings, instance)
 
 

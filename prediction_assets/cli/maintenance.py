@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def prune(dry_run: DryRunOption = False) -> None:
     """Remove history that is older than its keep_*_days; what is in force, open or undelivered stays."""
     failed = 0
-    with open_slate_run() as (_, runner):
+    with open_slate_run(capture_output=True) as (_, runner):  # it deletes what was kept of old runs
         removed: Counter[str] = Counter()
         kept: dict[str, str] = {}
         more: set[str] = set()

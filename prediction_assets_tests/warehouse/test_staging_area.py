@@ -14,18 +14,17 @@ from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, r
 from prediction_assets_tests.stopped import running
 
 WRITING = """
-import pyarrow.parquet as pq
 from pathlib import Path
 from prediction_assets.warehouse.parquet import ParquetParts
 from prediction_assets_tests.made_up import SLATE, player, rows_of
 
-write_table = pq.write_table
+write_bytes = Path.write_bytes
 
-def and_stop(*arguments, **options):
-    write_table(*arguments, **options)
+def and_stop(self, data):
+    write_bytes(self, data)
     stop("written aside")
 
-pq.write_table = and_stop
+Path.write_bytes = and_stop
 ParquetParts(Path(sys.argv[1])).write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}))
 """
 
