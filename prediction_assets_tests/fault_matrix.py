@@ -219,7 +219,7 @@ OpenCase = Callable[[], tuple[dict[str, str], SlateRun]]
 
 @contextmanager
 def homes(profile: str) -> Iterator[OpenCase]:
-    """Open fresh homes with the league's facts in them, one for each call."""
+    """Open fresh homes with the league's facts in them, one for each call, which closes the one before."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if profile == "gcp":
@@ -233,12 +233,14 @@ def _local_homes(stack: ExitStack, folder: Path) -> OpenCase:
     settings = load_settings(home=template)
     with open_instance(settings) as instance:
         prepare(SlateRun(settings, instance), "local")
+    opened = stack.enter_context(ExitStack())
 
     def open_case() -> tuple[dict[str, str], SlateRun]:
+        opened.close()
         home = folder / uuid.uuid4().hex
         shutil.copytree(template, home)
         settings = load_settings(home=home)
-        instance = stack.enter_context(open_instance(settings))
+        instance = opened.enter_context(open_instance(settings))
         return {"PREDICTION_ASSETS_HOME": str(home)}, SlateRun(settings, instance)
 
     return open_case
@@ -263,9 +265,11 @@ def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> 
     """
     project = f"test-{uuid.uuid4().hex[:16]}"
     is_prepared = False
+    opened = stack.enter_context(ExitStack())
 
     def open_case() -> tuple[dict[str, str], SlateRun]:
         nonlocal is_prepared
+        opened.close()
         case = f"case-{uuid.uuid4().hex[:8]}"
         environment = {
             **addresses,
@@ -290,7 +294,7 @@ def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> 
             for table in client.list_tables(f"{project}.{PREDICTIONS.dataset}") if is_prepared else ():
                 if table.table_id != POINTS_MODELS.name:
                     client.delete_table(table)
-        run = SlateRun(settings, stack.enter_context(open_instance(settings)))
+        run = SlateRun(settings, opened.enter_context(open_instance(settings)))
         if not is_prepared:
             prepare(run, "gcp")
             is_prepared = True
