@@ -82,6 +82,7 @@ def test_a_killed_dagster_dev_that_is_started_again_completes_the_slate_unaided(
         with dev(home, log):
             until(is_in_the_middle, "players being staged", log, look_every=0.02)
         assert not is_over()
+        assert _processes_of(home) == []
         with dev(home, log):
             until(is_over, "an announced slate", log)
             until(lambda: not run.warehouse.parts.staged(SLATE), "a staging area without parts", log)

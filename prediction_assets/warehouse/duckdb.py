@@ -84,10 +84,8 @@ class DuckDBWarehouse:
             if not write and not self._database.exists():
                 self._complete_tables()
             connection = stack.enter_context(self._session(write=write))
-            if not write and not self._is_complete(
-                connection
-            ):  # by an earlier version, or one that was killed
-                stack.close()
+            if not write and not self._is_complete(connection):
+                stack.close()  # an earlier version made it, or one that was killed
                 self._complete_tables()
                 connection = stack.enter_context(self._session(write=False))
             yield connection
@@ -296,17 +294,17 @@ class DuckDBWarehouse:
         ]
         if gone:
             raise refusals.part_gone(work.slate, gone)
-        connection.register("no_parts", PART_SCHEMA.empty_table())
-        connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_parts")
+        connection.register("no_rows", PART_SCHEMA.empty_table())
+        connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_rows")
         paths = [str(self._parts.path(work.slate, p.player_slug)) for p in work.parts]
         columns = ", ".join(f'"{name}"' for name in PART_SCHEMA.names)
+        insert = (
+            f"INSERT INTO {merge_sql.STAGED} SELECT {columns} "
+            "FROM read_parquet($paths, hive_partitioning = false, union_by_name = true)"
+        )
         try:
             for first in range(0, len(paths), _FILES_READ_AT_ONCE):
-                connection.execute(
-                    f"INSERT INTO {merge_sql.STAGED} SELECT {columns} "
-                    "FROM read_parquet($paths, hive_partitioning = false, union_by_name = true)",
-                    {"paths": paths[first : first + _FILES_READ_AT_ONCE]},
-                )
+                connection.execute(insert, {"paths": paths[first : first + _FILES_READ_AT_ONCE]})
         except duckdb.Error as error:
             raise refusals.part_unreadable(work.slate, _first_line(error)) from error
 

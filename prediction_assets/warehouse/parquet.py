@@ -102,6 +102,7 @@ class ParquetParts:
     def part_id(self, slate: str, player_slug: str) -> str | None:
         """Return the id of the part in the player's place, None when there is none or it is unreadable."""
         try:
+            # Given a path instead, pyarrow looks at each of its folders first.
             with self.path(slate, player_slug).open("rb") as file:
                 metadata = pq.read_metadata(file).metadata
         except (OSError, pa.ArrowInvalid):
