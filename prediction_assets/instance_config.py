@@ -27,6 +27,7 @@ EARLIER_PACKAGED = frozenset(
         "f2b924ef2320f9873f9152a462e82a37466a519fe8f4bb337c45e1fa863011ed",
         "2684ebcb8bc8725f9f0242ddace6230f74247605405e4a9dcf10fe4600bfdc49",
         "c619352747af5bb22ce4e847d867a47be3f75bc2c84da082a05994129ae002f3",
+        "f1f43b5cd4535bcf1095fc5ae9a56781f827ed4da19147192768f5172ec64892",
     }
 )
 """SHA-256 of what earlier versions packaged: whoever has one of these has edited nothing."""

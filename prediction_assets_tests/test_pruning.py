@@ -15,6 +15,7 @@ from prediction_assets.definitions import build_defs
 from prediction_assets.keys import player_key
 from prediction_assets.partitions import ranges, registered_keys
 from prediction_assets.pruning.partition_keys import delete, next_slice, old_slates
+from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.port import Consolidation, MergeCounts, Receipt
 from prediction_assets_tests.conftest import batch, player, rows_of
 
@@ -191,3 +192,32 @@ def test_the_command_prunes_all_slices_and_says_what_it_would_do(settings, insta
     assert registered(instance) == ([SIMULATED], keys_of(SIMULATED))
     code, out, _ = command(capsys, monkeypatch, "prune")
     assert (code, out) == (0, "nothing to prune: nothing is older than it is kept\n")
+
+
+@dg.job
+def printing_job():
+    """Do nothing; Dagster keeps what its step prints all the same."""
+
+    @dg.op
+    def step() -> None:
+        pass
+
+    step()
+
+
+@pytest.mark.slow
+def test_the_command_deletes_what_old_runs_printed(settings, instance, monkeypatch, capsys):
+    """Commands that carry a slate keep no output and so open the instance without it; this one must have it."""
+    from prediction_assets_tests.test_cli import command
+
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(settings.home))
+    run_id = printing_job.execute_in_process(instance=instance).run_id
+    printed = settings.dagster_home / "storage" / run_id / "compute_logs"
+    printed.mkdir(parents=True, exist_ok=True)
+    (printed / "step.err").write_text("a line\n", encoding="utf-8")
+    monkeypatch.setattr(SlateRun, "now", lambda _: datetime.now(UTC) + timedelta(days=500))
+    code, out, err = command(capsys, monkeypatch, "prune")
+    assert (code, err) == (0, "")
+    assert "removed 1 runs" in out
+    assert instance.get_run_by_id(run_id) is None
+    assert not printed.exists()

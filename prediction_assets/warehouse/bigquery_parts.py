@@ -48,7 +48,8 @@ _PART_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)_([a-z0-9]+(?:_[a-z0-9
 _REQUIRED = (*PREDICTIONS.key, *(c.name for c in PART_COLUMNS if c.required))
 _PART_FIELDS = tuple(schema_fields(PART_COLUMNS, _REQUIRED))
 _POSITION = "row_position"
-_LISTED_PER_PAGE = 1000
+_LISTED_PER_PAGE = 10_000
+"""BigQuery may send shorter pages and says so; the emulator sends one, whatever it leaves out."""
 
 _BIGQUERY_TYPES = {
     pa.bool_(): "BOOL",
@@ -196,7 +197,7 @@ class BigQueryParts:
         return True
 
     def _listed(self, slate: str | None = None) -> list[_Listed]:
-        """Return the parts of a slate, or all, oldest first; one free request for every thousand."""
+        """Return the parts of a slate, or all, oldest first; a free request a page."""
         self._tables.ready()
         with self._jobs.clear_errors("listing the parts in staging"):
             return sorted(
@@ -280,7 +281,7 @@ class BigQuerySnapshots:
         return Snapshot(snapshot_id, players, history)
 
     def stored(self) -> Sequence[tuple[str, str]]:
-        """Return slate and id of every snapshot, half of one too, sorted; one free request for every thousand."""
+        """Return slate and id of every snapshot, half of one too, sorted; a free request a page."""
         self._tables.ready()
         with self._jobs.clear_errors("listing the feature snapshots"):
             listed = self._jobs.client.list_tables(

@@ -288,6 +288,25 @@ def test_other_tables_in_the_staging_dataset_are_left_alone(warehouse, bigquery_
     assert warehouse.parts.slates() == [SLATE]
 
 
+def test_a_listing_of_several_pages_is_read_to_the_last(warehouse, bigquery_client, monkeypatch):
+    """As the real one answers; the emulator's listings have one page."""
+    parts = {(part := write(warehouse, n, {"24.5": 20.0})).player_slug: part.part_id for n in range(1, 6)}
+    send = bigquery_client._connection.api_request
+    asked = []
+
+    def in_pages_of_two(**request: Any) -> Any:
+        if request["method"] != "GET" or not request["path"].endswith("/tables"):
+            return send(**request)
+        asked.append(first := int(request["query_params"].pop("pageToken", "0")))
+        answer = send(**request)
+        rest = {"nextPageToken": str(first + 2)} if first + 2 < len(answer["tables"]) else {}
+        return {**answer, "tables": answer["tables"][first : first + 2], **rest}
+
+    monkeypatch.setattr(bigquery_client._connection, "api_request", in_pages_of_two)
+    assert warehouse.parts.staged(SLATE) == parts
+    assert asked == [0, 2, 4]
+
+
 # MERGE -------------------------------------------------------------------------------------------
 
 
