@@ -19,7 +19,8 @@ from prediction_assets.errors import BadInput
 from prediction_assets.schema_versions import StoreSchema
 from prediction_assets.warehouse import bigquery_scripts as scripts
 from prediction_assets.warehouse import dialects, merge_sql, pruning_sql, refusals
-from prediction_assets.warehouse.bigquery_errors import Misplaced, QueryRefused
+from prediction_assets.warehouse.bigquery_errors import Misplaced
+from prediction_assets.warehouse.bigquery_gathering import gathered
 from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs, JobStatistics
 from prediction_assets.warehouse.bigquery_parts import (
     INCOMING_PREFIX,
@@ -186,7 +187,8 @@ class BigQueryWarehouse:
     def merge(self, consolidation: Consolidation) -> Receipt:
         """Merge parts, supersede what they replace and write the receipt, in one transaction.
 
-        Two jobs: a look at the receipts, and the script. The script's job id is made of the receipt's id, so
+        Two jobs: a look at the receipts, and the script; of more parts than a job's text can name the rows are
+        gathered first, see :mod:`.bigquery_gathering`. The script's job id is made of the receipt's id, so
         that a second process, or this one after a lost answer, waits for the first attempt's outcome.
         """
         work = consolidation
@@ -194,25 +196,31 @@ class BigQueryWarehouse:
         if done is not None:
             return done
         self._refuse_vanished(work)
-        script = scripts.merge_script(work, self._selects(work), self._relations)
-        if len(script.encode()) > scripts.SCRIPT_BYTES:
-            raise QueryRefused(
-                f"slate {work.slate}: {len(work.parts)} parts make a script of {len(script.encode())} bytes, "
-                f"and BigQuery takes {scripts.SCRIPT_BYTES}; consolidate the slate in two steps"
-            )
+        selects = self._selects(work)
+        script = scripts.merge_script(work, selects, self._relations)
         try:
-            (row,) = self._jobs.query(
-                script,
-                purpose="merge",
-                doing=f"slate {work.slate}: merging {len(work.parts)} parts",
-                labels={"slate": work.slate, "receipt_id": work.receipt_id},
-                key=f"{self._jobs.dataset_prefix}{work.receipt_id}",
-                is_done=lambda: self._receipt(work) is not None,
-            ).to_pylist()
+            if len(script.encode()) <= scripts.SCRIPT_BYTES:
+                return self._run_merge(work, script)
+            with gathered(self._jobs, work, selects) as (tables, costs):
+                receipt = self._run_merge(
+                    work, scripts.merge_script(work, selects, self._relations, gathered=tables)
+                )
+                self._jobs.charge_to_newest(costs)
+            return receipt
         except Misplaced as error:
             if PART_PREFIX not in str(error):
                 raise
             raise refusals.part_unreadable(work.slate, error) from error
+
+    def _run_merge(self, work: Consolidation, script: str) -> Receipt:
+        (row,) = self._jobs.query(
+            script,
+            purpose="merge",
+            doing=f"slate {work.slate}: merging {len(work.parts)} parts",
+            labels={"slate": work.slate, "receipt_id": work.receipt_id},
+            key=f"{self._jobs.dataset_prefix}{work.receipt_id}",
+            is_done=lambda: self._receipt(work) is not None,
+        ).to_pylist()
         return _receipt_of(work, row)
 
     def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:

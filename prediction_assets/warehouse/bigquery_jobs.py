@@ -15,7 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -131,6 +131,19 @@ class BigQueryJobs:
     def last_statistics(self) -> JobStatistics | None:
         """What the newest job that this thread waited for cost."""
         return getattr(self._newest, "statistics", None)
+
+    def charge_to_newest(self, earlier: Sequence[JobStatistics]) -> None:
+        """Add what earlier jobs cost to this thread's newest one, which they were run for."""
+        newest = self.last_statistics
+        if newest is not None:
+            jobs = [newest, *earlier]
+            self._newest.statistics = replace(
+                newest,
+                bytes_processed=sum(job.bytes_processed for job in jobs),
+                bytes_billed=sum(job.bytes_billed for job in jobs),
+                slot_milliseconds=sum(job.slot_milliseconds for job in jobs),
+                seconds=round(sum(job.seconds for job in jobs), 3),
+            )
 
     def dataset(self, name: str) -> bigquery.DatasetReference:
         """Return the dataset that a declared dataset is stored in."""

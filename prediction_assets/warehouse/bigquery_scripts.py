@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from prediction_assets.warehouse import dialects, merge_sql, table_sql
@@ -48,10 +49,29 @@ _COMPUTED = {
 }
 _NOTHING_COUNTED = MergeCounts(0, 0, 0, 0, 0, 0)
 
+_LONG = frozenset({"promised", "kept_player_ids", "parts", "missing"})
+"""Values of a merge script that are as long as the slate has players."""
+
 Relations = Mapping[str, tuple[str, ...]]
+Value = str | int | date | datetime | Sequence[str] | Sequence[int]
+Given = Mapping[str, tuple[str, Value]]
+"""Type and value of each of a script's named parameters."""
 
 
-def _literal(value: str | int | date | datetime | Sequence[str] | Sequence[int]) -> str:
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Where the rows of a consolidation's parts are, and a row with its long lists, before its script runs.
+
+    Attributes:
+        rows: a table with the columns of a part.
+        lists: a table with one row and the columns of :func:`long_lists`.
+    """
+
+    rows: tuple[str, str, str]
+    lists: tuple[str, str, str]
+
+
+def _literal(value: Value) -> str:
     """Return a value as BigQuery spells it. Its string literals read JSON's escapes.
 
     The values of a script are declared at its top rather than passed as query parameters, which the emulator
@@ -68,9 +88,7 @@ def _literal(value: str | int | date | datetime | Sequence[str] | Sequence[int])
     return "[" + ", ".join(_literal(item) for item in value) + "]"
 
 
-def _declare(
-    name: str, kind: str, value: str | int | date | datetime | Sequence[str] | Sequence[int] | None = None
-) -> str:
+def _declare(name: str, kind: str, value: Value | None = None) -> str:
     default = "" if value is None or value == [] else f" DEFAULT {_literal(value)}"
     if value == []:
         default = f" DEFAULT CAST([] AS {kind})"
@@ -115,42 +133,61 @@ def add_column(relation: tuple[str, ...], column: Column) -> str:
     return f"ALTER TABLE {_quoted(relation)} ADD COLUMN IF NOT EXISTS `{column.name}` {column.type.bigquery}"
 
 
-def _stage(staged: str, selects: Sequence[str]) -> list[str]:
-    """Return the statements that put all the parts' rows into one temporary table."""
+def gather(rows: tuple[str, ...], selects: Sequence[str]) -> list[str]:
+    """Return the statements, a job each, that put all the parts' rows into one table of their own."""
+    return _fill("CREATE TABLE", _quoted(rows), selects)
+
+
+def _fill(create: str, table: str, selects: Sequence[str]) -> list[str]:
+    """Return the statements that make a table of the rows that these SELECTs give, a limited number of them each."""
     if not selects:
-        columns = ", ".join(f"`{c.name}` {c.type.bigquery}" for c in PART_COLUMNS)
-        return [f"CREATE OR REPLACE TEMP TABLE {staged} ({columns})"]
+        return [f"{create} {table} ({', '.join(f'`{c.name}` {c.type.bigquery}' for c in PART_COLUMNS)})"]
     names = ", ".join(f"`{c.name}`" for c in PART_COLUMNS)
     chunks = [selects[n : n + TABLES_PER_STATEMENT] for n in range(0, len(selects), TABLES_PER_STATEMENT)]
     return [
-        (f"INSERT INTO {staged} ({names}) " if position else f"CREATE OR REPLACE TEMP TABLE {staged} AS ")
+        (f"INSERT INTO {table} ({names}) " if position else f"{create} {table} AS ")
         + " UNION ALL ".join(chunk)
         for position, chunk in enumerate(chunks)
     ]
 
 
-def merge_script(work: Consolidation, selects: Sequence[str], relations: Relations) -> str:
+def long_lists(work: Consolidation) -> Given:
+    """Return the values of a merge script that are as long as the slate has players."""
+    return {name: value for name, value in _given(work).items() if name in _LONG}
+
+
+def _given(work: Consolidation) -> Given:
+    row = Receipt.of(work, _NOTHING_COUNTED, (), merge_ms=0.0, now=datetime.now(UTC)).to_row()
+    return {
+        **{c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED},
+        "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
+        "after": ("STRING", work.after),
+        "kept_player_ids": ("ARRAY<INT64>", [*work.staged_player_ids, *work.retained_player_ids]),
+    }
+
+
+def merge_script(
+    work: Consolidation, selects: Sequence[str], relations: Relations, gathered: Gathered | None = None
+) -> str:
     """Return the script that verifies the parts, merges them and writes the receipt, or changes nothing.
 
     Its last SELECT gives one row: ``outcome``, ``detail`` (the parts or the key at fault), the counts that
     have to add up, and the receipt's columns with :data:`RECEIPT_FIELD` before their names.
 
     Args:
-        selects: one SELECT for each part.
+        selects: one SELECT for each part; not read when they are gathered.
         relations: the tables in place of the declared ones.
+        gathered: where the rows and the long lists are when they don't go into the script.
     """
     staged = f"staged_{work.receipt_id[:24]}"
-    placed = {**relations, merge_sql.STAGED: (staged,)}
-    row = Receipt.of(work, _NOTHING_COUNTED, (), merge_ms=0.0, now=datetime.now(UTC)).to_row()
-    known = {c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED}
-    given = {
-        **known,
-        "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
-        "after": ("STRING", work.after),
-        "kept_player_ids": ("ARRAY<INT64>", [*work.staged_player_ids, *work.retained_player_ids]),
-    }
+    placed = {**relations, merge_sql.STAGED: gathered.rows if gathered else (staged,)}
+    elsewhere = _LONG if gathered else frozenset()
+    given = {name: value for name, value in _given(work).items() if name not in elsewhere}
     variables = {
         **{name: f"v_{name}" for name in given},
+        **{
+            name: f"(SELECT l.`{name}` FROM {_quoted(gathered.lists)} AS l)" for name in elsewhere if gathered
+        },
         **_COMPUTED,
         "slate": "v_game_date",
         "now": "v_now",
@@ -207,7 +244,7 @@ END IF"""
         "DECLARE v_revision, v_superseded INT64",
         _declare_counts("planned", counts),
         _declare_counts("counted", ("in_force", "changed", "active")),
-        *_stage(staged, selects),
+        *([] if gathered else _fill("CREATE OR REPLACE TEMP TABLE", staged, selects)),
         "SET v_unpromised = (SELECT STRING_AGG(part, ',' ORDER BY part) "
         f"FROM ({rendered(merge_sql.UNPROMISED_PARTS)}))",
         "SET v_faulty = (SELECT STRING_AGG(CONCAT(player_slug, ' ', system, ' ', line_text, ' ', "
@@ -257,14 +294,14 @@ def upsert_script(table: Table, incoming: tuple[str, ...], group: Sequence[str],
 def drop_script(
     count: str,
     delete: str,
-    given: Mapping[str, tuple[str, str | date | datetime | Sequence[str]]],
+    given: Given,
     relations: Relations,
 ) -> str:
     """Return the script that deletes rows in one transaction; its last SELECT gives ``removed``.
 
     Args:
         count: SELECT of the number of rows that the DELETE is about.
-        given: type and value of each of their named parameters.
+        given: the two statements' named parameters.
         relations: the tables in place of the declared ones.
     """
     variables = {name: f"v_{name}" for name in given}

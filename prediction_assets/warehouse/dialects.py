@@ -23,8 +23,8 @@ def render(
     Args:
         relations: relation to put in a relation's place, by its name as written here:
             ``{"facts.game_logs": ("my-project", "nba_facts", "game_logs")}``.
-        variables: script variable to put in a named parameter's place: ``{"slate": "v_slate"}``, or
-            ``{"rows": "after.active"}`` for the field of a struct.
+        variables: expression of that dialect to put in a named parameter's place: ``{"slate": "v_slate"}`` for
+            a script's variable, ``{"rows": "after.active"}`` for the field of a struct.
     """
     if dialect == "duckdb":
         return statement
@@ -72,7 +72,7 @@ def _rendered(
     for parameter in list(tree.find_all(exp.Parameter, exp.Placeholder)):
         variable = named_variables.get(parameter.name)
         if variable is not None:
-            parameter.replace(exp.column(*reversed(variable.split("."))))
+            parameter.replace(sqlglot.parse_one(variable, dialect=dialect))
     if dialect == "bigquery":
         _suit_bigquery(tree)
     return tree.sql(dialect=dialect)

@@ -15,12 +15,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
@@ -30,6 +32,7 @@ HOST_VARIABLE = "BIGQUERY_EMULATOR_HOST"
 _READY_SECONDS = 60.0
 _ATTEMPTS = 3
 _PR_SET_PDEATHSIG = 1
+_of_thread = threading.local()
 
 
 class NoEmulator(Exception):
@@ -130,6 +133,7 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
 
     # Its geography functions are DuckDB's spatial extension, which is downloaded at every start.
     DuckDBEngine._load_spatial = lambda self: None
+    DuckDBEngine.connection = property(_connection_of_thread)
     main(
         [
             *("start", "--rest-host", host, "--rest-port", str(port), "--grpc-port", "0"),
@@ -137,6 +141,20 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
         ],
         standalone_mode=True,
     )
+
+
+def _connection_of_thread(engine: Any) -> Any:
+    """Return the emulator's connection, or in another thread than the server's one of its own.
+
+    It answers questions for rows in worker threads, on the connection that its jobs run on: then one thread gets the
+    other's rows, or DuckDB's "connection is busy".
+    """
+    if threading.current_thread() is threading.main_thread():
+        return engine._connection
+    if not hasattr(_of_thread, "connection"):
+        _of_thread.connection = engine._connection.cursor()
+        _of_thread.connection.execute("SET TimeZone = 'UTC'")
+    return _of_thread.connection
 
 
 if __name__ == "__main__":

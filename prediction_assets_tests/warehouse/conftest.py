@@ -11,6 +11,7 @@ import pytest
 from google.cloud import bigquery
 
 from prediction_assets.settings import Settings
+from prediction_assets.warehouse import bigquery_scripts
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
@@ -45,6 +46,16 @@ def open_bigquery(bigquery_client: bigquery.Client) -> Callable[..., BigQueryWar
 
 
 @pytest.fixture
+def open_gathering_bigquery(
+    open_bigquery: Callable[..., BigQueryWarehouse], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., BigQueryWarehouse]:
+    """Opens the test's BigQuery warehouse; every slate is too large for one job's text, three parts too."""
+    monkeypatch.setattr(bigquery_scripts, "SCRIPT_BYTES", 0)
+    monkeypatch.setattr(bigquery_scripts, "TABLES_PER_STATEMENT", 2)
+    return open_bigquery
+
+
+@pytest.fixture
 def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
     """Opens the test's embedded warehouse."""
     home = settings.home
@@ -53,7 +64,7 @@ def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
     )
 
 
-@pytest.fixture(params=["duckdb", "bigquery"])
+@pytest.fixture(params=["duckdb", "bigquery", "gathering_bigquery"])
 def warehouse(request: pytest.FixtureRequest) -> Warehouse:
     """A new warehouse, of each kind in turn."""
     return request.getfixturevalue(f"open_{request.param}")()
