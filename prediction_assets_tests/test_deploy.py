@@ -34,27 +34,30 @@ from prediction_assets_tests.postgres import postgres_server, reason_to_skip
 INSTANCES = [REPOSITORY / "prediction_assets" / "dagster.yaml", DEPLOY / "dagster.yaml"]
 LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==(\S+?) ?(?:;[^\\]*)?\\$", re.MULTILINE)
 
-# The keys of the chart's values, version 1.13, that are objects with a fixed set of keys: what a typing error in
-# deploy/helm/values.yaml would break silently. https://artifacthub.io/packages/helm/dagster/dagster
+# The keys of the chart's values. Where its schema has a fixed set Helm refuses another one, elsewhere a typing error in
+# deploy/helm/values.yaml would be ignored. https://artifacthub.io/packages/helm/dagster/dagster
 CHART = {
     "": "dagsterWebserver dagster-user-deployments postgresql generatePostgresqlPasswordSecret rabbitmq redis flower "
     "generateCeleryConfigSecret ingress imagePullSecrets computeLogManager scheduler runLauncher pythonLogs "
     "dagsterDaemon busybox migrate telemetry serviceAccount global retention additionalInstanceConfig "
-    "rbacEnabled nameOverride fullnameOverride dagsterHome",
+    "rbacEnabled nameOverride fullnameOverride concurrency extraManifests",
     "dagsterWebserver": "replicaCount image nameOverride pathPrefix service workspace env envConfigMaps envSecrets "
     "deploymentLabels labels nodeSelector affinity tolerations podSecurityContext securityContext resources "
     "readinessProbe livenessProbe startupProbe annotations enableReadOnly dbStatementTimeout dbPoolRecycle "
-    "logLevel schedulerName volumeMounts volumes",
+    "logLevel schedulerName volumeMounts volumes checkDbReadyInitContainer dbPoolMaxOverflow "
+    "initContainerResources extraContainers extraPrependedInitContainers",
     "dagsterDaemon": "enabled image runCoordinator heartbeatTolerance env envConfigMaps envSecrets deploymentLabels "
     "labels nodeSelector affinity tolerations podSecurityContext securityContext resources livenessProbe "
     "readinessProbe startupProbe annotations runMonitoring runRetries sensors schedules schedulerName volumeMounts "
-    "volumes",
+    "volumes backfills checkDbReadyInitContainer initContainerResources extraContainers extraPrependedInitContainers",
     "dagsterDaemon.runCoordinator": "enabled type config",
-    "dagster-user-deployments": "enabled enableSubchart imagePullSecrets deployments serviceAccount rbacEnabled",
+    "dagster-user-deployments": "enabled enableSubchart imagePullSecrets deployments serviceAccount rbacEnabled "
+    "dagsterHome postgresqlSecretName celeryConfigSecretName extraManifests nameOverride fullnameOverride",
     "dagster-user-deployments.serviceAccount": "create name annotations",
-    "computeLogManager.config.gcsComputeLogManager": "bucket localDir prefix jsonCredentialsEnvvar uploadInterval",
-    "dagsterDaemon.runCoordinator.config.queuedRunCoordinator": "maxConcurrentRuns tagConcurrencyLimits "
-    "dequeueIntervalSeconds dequeueNumWorkers dequeueUseThreads",
+    "computeLogManager.config.gcsComputeLogManager": "bucket localDir prefix jsonCredentialsEnvvar uploadInterval "
+    "showUrlOnly",
+    "dagsterDaemon.runCoordinator.config.customRunCoordinator": "module class config",
+    "retention": "enabled sensor schedule autoMaterialize",
     "runLauncher": "type config",
     "runLauncher.config.k8sRunLauncher": "image imagePullPolicy jobNamespace loadInclusterConfig kubeconfigFile "
     "envConfigMaps envSecrets envVars volumeMounts volumes labels failPodOnRunFailure resources schedulerName "
@@ -63,17 +66,18 @@ CHART = {
     "jobSpecConfig jobMetadata",
     "computeLogManager": "type config",
     "postgresql": "image enabled postgresqlHost postgresqlUsername postgresqlPassword postgresqlDatabase "
-    "postgresqlParams postgresqlScheme service",
+    "postgresqlParams postgresqlScheme service authProvider",
     "serviceAccount": "create name annotations",
     "global": "postgresqlSecretName dagsterHome serviceAccountName celeryConfigSecretName "
-    "dagsterInstanceConfigMap",
+    "dagsterInstanceConfigMap postgresqlAuthWifEnabled nameOverride fullnameOverride",
     "pythonLogs": "pythonLogLevel managedPythonLoggers dagsterHandlerConfig",
     "telemetry": "enabled",
 }
 CODE_DEPLOYMENT = (
     "name image dagsterApiGrpcArgs codeServerArgs includeConfigInLaunchedRuns port env envConfigMaps envSecrets "
     "annotations nodeSelector affinity tolerations podSecurityContext securityContext resources livenessProbe "
-    "readinessProbe startupProbe labels volumeMounts volumes schedulerName"
+    "readinessProbe startupProbe labels volumeMounts volumes schedulerName deploymentNamespace deploymentStrategy "
+    "initContainers sidecarContainers service"
 )
 
 
@@ -109,6 +113,13 @@ def test_a_shipped_instance_gives_a_killed_run_s_slot_back(path):
     assert config["concurrency"]["pools"]["default_limit"] == 1
     assert config["run_retries"] == {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False}
     assert config["telemetry"]["enabled"] is False
+
+
+@pytest.mark.parametrize("path", INSTANCES, ids=["local", "deployed"])
+def test_a_shipped_instance_says_nothing_twice(path):
+    """Of two equal keys YAML takes the last one, without a word."""
+    keys = re.findall(r"^(\w+):", path.read_text("utf-8"), re.MULTILINE)
+    assert len(keys) == len(set(keys))
 
 
 def test_the_checkout_s_dagster_yaml_is_the_packaged_one():
@@ -268,6 +279,16 @@ class TestHelmValues:
                 f"{account['name']}@PROJECT.iam.gserviceaccount.com",
             )
 
+    def test_a_run_gets_the_code_server_s_settings_and_nothing_else_of_it(self):
+        """What a code server includes in its runs wins over the launcher: its account, resources and token, too."""
+        (code,) = helm_values()["dagster-user-deployments"]["deployments"]
+        launcher = helm_values()["runLauncher"]["config"]["k8sRunLauncher"]
+        assert code["includeConfigInLaunchedRuns"] == {"enabled": False}
+        assert launcher["runK8sConfig"]["containerConfig"]["env"] == code["env"]
+        assert launcher["envSecrets"] == code["envSecrets"]
+        ours = {each["name"].removeprefix("PREDICTION_ASSETS_").lower() for each in code["env"]}
+        assert ours <= Settings.model_fields.keys()
+
     def test_the_ui_s_probe_asks_the_port_that_it_is_served_on(self):
         webserver = helm_values()["dagsterWebserver"]
         assert webserver["readinessProbe"]["httpGet"]["port"] == webserver["service"]["port"] > 1024
@@ -296,18 +317,28 @@ class TestHelmValues:
         assert "postgresqlPassword" not in values["postgresql"]
 
     def test_its_instance_is_the_shipped_one_but_for_where_runs_go(self, tmp_path):
+        """What the chart makes of the values, as far as two of its blocks could contradict each other."""
         shipped = yaml.safe_load((DEPLOY / "dagster.yaml").read_text("utf-8"))
-        extra = helm_values()["additionalInstanceConfig"]
+        values = helm_values()
+        extra, daemon = values["additionalInstanceConfig"], values["dagsterDaemon"]
         for key in ("instance_class", "concurrency", "run_monitoring", "run_retries"):
             assert extra[key] == shipped[key], key
-        assert (
-            helm_values()["dagsterDaemon"]["runMonitoring"]["enabled"] is False
-        )  # the chart's block lacks a limit
-        assert helm_values()["dagsterDaemon"]["runRetries"]["enabled"] is False
-        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(extra), "utf-8")
+        assert daemon["runMonitoring"]["enabled"] is False
+        assert daemon["runRetries"]["enabled"] is False
+        assert daemon["runCoordinator"]["type"] == "CustomRunCoordinator"
+        coordinator = daemon["runCoordinator"]["config"]["customRunCoordinator"]
+        assert shipped["run_coordinator"]["config"].items() <= coordinator["config"].items()
+        ticks = {
+            kind: {"purge_after_days": values["retention"][kind]["purgeAfterDays"]}
+            for kind in ("schedule", "sensor")
+        }
+        assert ticks == shipped["retention"]
+        rendered = {**extra, "run_coordinator": coordinator, "retention": ticks}
+        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(rendered), "utf-8")
         with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
             assert instance.run_monitoring_enabled
             assert instance.run_retries_enabled
+            assert type(instance.run_coordinator).__name__ == "QueuedRunCoordinator"
 
 
 @pytest.mark.parametrize("part", PARTS)
