@@ -1,4 +1,4 @@
-"""The Dagster instance: of the embedded profile, a folder in the home with the packaged ``dagster.yaml``.
+"""The Dagster instance: a folder in the home with the packaged ``dagster.yaml``, or a deployment's.
 
 Both shipped instances name :class:`LoggedInstance`, because the daemon opens the instance and never imports
 the code location.
@@ -59,38 +59,46 @@ def prepare_home(settings: Settings) -> Path:
     """Create the home and the Dagster instance's folder; an edited ``dagster.yaml`` is left alone.
 
     Returns:
-        the Dagster home.
+        the instance's folder.
 
     Raises:
-        BadInput: the home can't be written.
+        BadInput: the home can't be written, or a deployment's instance isn't there.
     """
-    home = settings.dagster_home
+    folder = settings.instance_folder
+    config = folder / "dagster.yaml"
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        config = home / "dagster.yaml"
-        if not config.exists():
-            renew(config, packaged_text())
+        settings.home.mkdir(parents=True, exist_ok=True)
+        if settings.dagster_home is None:
+            folder.mkdir(exist_ok=True)
+            if not config.exists():
+                renew(config, packaged_text())
     except OSError as error:
         raise BadInput(
-            error.filename or home,
+            error.filename or folder,
             str(error.strerror),
             hint="set PREDICTION_ASSETS_HOME to a folder that this user can write",
         ) from error
+    if not config.exists():
+        raise BadInput(
+            config,
+            "not there",
+            hint="PREDICTION_ASSETS_DAGSTER_HOME is a folder with an instance; unset it for the home's own",
+        )
     if not os.access(settings.home, os.W_OK):
         raise BadInput(
             settings.home,
             "not writable",
             hint="set PREDICTION_ASSETS_HOME to a folder that this user can write",
         )
-    return home
+    return folder
 
 
 @contextmanager
 def open_instance(settings: Settings, *, capture_output: bool = True) -> Iterator[dg.DagsterInstance]:
-    """Open the home's Dagster instance, whatever ``DAGSTER_HOME`` says.
+    """Open the installation's Dagster instance, whatever ``DAGSTER_HOME`` says.
 
     Args:
-        settings: say where the home is.
+        settings: say where it is.
         capture_output: let Dagster keep what runs of this process print, and know what it kept of others. Without
             that it starts no processes to mirror it; the lines that are logged are in the event log either way.
     """

@@ -45,6 +45,13 @@ class Settings(LogSettings):
     home: Annotated[Path, Field(description="the folder that holds all state of the local profile")] = Path(
         ".prediction_assets"
     )
+    dagster_home: Annotated[
+        Path | None,
+        Field(
+            description="the folder with the `dagster.yaml` of a deployment's Dagster instance, which the command line "
+            "then opens; empty: `dagster` in the home, made when it is missing"
+        ),
+    ] = None
 
     game_logs: Annotated[
         Path | None, Field(description="game logs to ingest: a Parquet or CSV(.gz) file, or a folder of them")
@@ -266,9 +273,9 @@ class Settings(LogSettings):
         return self.staging_run_size or (50 if self.profile == "gcp" else _WHOLE_SLATE)
 
     @property
-    def dagster_home(self) -> Path:
+    def instance_folder(self) -> Path:
         """The Dagster instance's folder."""
-        return self.home / "dagster"
+        return self.dagster_home or self.home / "dagster"
 
 
 def load_settings(**overrides: object) -> Settings:

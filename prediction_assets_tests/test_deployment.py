@@ -121,6 +121,27 @@ def test_a_code_server_that_is_gone_is_said_to_be_unhealthy(carried):
     assert check.returncode == 1
 
 
+def test_the_command_line_beside_the_code_server_sees_the_deployment_s_instance(carried):
+    """Not an instance of its own, where no run ever failed and no daemon is missed."""
+    made = carried.made
+
+    def tell(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            made.local(["prediction-assets", *words]),
+            cwd=made.dagster_home, env=made.variables("code"), capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+
+    health = tell("health", "--slate", SLATE, "--json")
+    (no_errors,) = [check for check in json.loads(health.stdout)["checks"] if check["name"] == "no_errors"]
+    assert "roster" in no_errors["summary"], "the run that failed in the deployment"
+    again = tell("consolidate", "--slate", SLATE)
+    assert again.returncode == 0, again.stderr
+    query = "{ runsOrError { ... on Runs { results { jobName } } } }"
+    jobs = [run["jobName"] for run in made.ask(query)["runsOrError"]["results"]]
+    assert jobs.count("consolidation") == 2
+    assert not (made.home / "dagster").exists()
+
+
 def test_the_dagster_home_gets_nothing_but_what_compose_mounts_there(carried):
     root = "/opt/dagster/dagster_home/"
     service = compose()["services"]["code"]

@@ -212,7 +212,7 @@ def test_the_command_deletes_what_old_runs_printed(settings, instance, monkeypat
 
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(settings.home))
     run_id = printing_job.execute_in_process(instance=instance).run_id
-    printed = settings.dagster_home / "storage" / run_id / "compute_logs"
+    printed = settings.instance_folder / "storage" / run_id / "compute_logs"
     printed.mkdir(parents=True, exist_ok=True)
     (printed / "step.err").write_text("a line\n", encoding="utf-8")
     monkeypatch.setattr(SlateRun, "now", lambda _: datetime.now(UTC) + timedelta(days=500))

@@ -34,7 +34,7 @@ def dev(
             from prediction_assets.simulation.league import simulated_facts
 
             runner.ingest(simulated_facts(settings.simulated_players))
-    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    os.environ["DAGSTER_HOME"] = str(settings.instance_folder)
     os.environ["PREDICTION_ASSETS_HOME"] = str(settings.home)
     command = [sys.executable, "-m", "dagster", "dev", "-m", "prediction_assets.definitions"]
     os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606  our own arguments, no shell

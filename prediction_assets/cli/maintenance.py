@@ -58,7 +58,7 @@ def migrate(dry_run: DryRunOption = False) -> None:
         store.schema()
     for store in stores:
         _tell(store.schema() if dry_run else store.migrate(), dry_run=dry_run)
-    if settings.profile == "local":
+    if settings.profile == "local" and settings.dagster_home is None:
         _migrate_instance_config(settings, dry_run=dry_run)
     _look_at_dagsters_storage(settings)
 
@@ -78,7 +78,7 @@ def _tell(found: StoreSchema, *, dry_run: bool) -> None:
 def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
     from prediction_assets.instance_config import Origin, judge, packaged_text, renew
 
-    path = settings.dagster_home / "dagster.yaml"
+    path = settings.instance_folder / "dagster.yaml"
     packaged = packaged_text()
     config = judge(path.read_text("utf-8") if path.exists() else None, packaged)
     text = f"{path}: {config.origin.value}"
@@ -98,7 +98,7 @@ def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
 
 
 def _look_at_dagsters_storage(settings: Settings) -> None:
-    if not (settings.dagster_home / "dagster.yaml").exists():
+    if not (settings.instance_folder / "dagster.yaml").exists():
         return
     from prediction_assets.instance import open_instance, outdated_storages
 
@@ -107,7 +107,7 @@ def _look_at_dagsters_storage(settings: Settings) -> None:
     if behind:
         typer.echo(
             f"Dagster's own storage is behind: {', '.join(behind)}; stop what has the instance open and run "
-            f"`DAGSTER_HOME={settings.dagster_home} dagster instance migrate`"
+            f"`DAGSTER_HOME={settings.instance_folder} dagster instance migrate`"
         )
     else:
-        typer.echo(f"{settings.dagster_home}: Dagster's own storage is current")
+        typer.echo(f"{settings.instance_folder}: Dagster's own storage is current")

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import FunctionType
 from typing import Any
 
 import pyarrow as pa
@@ -124,7 +125,7 @@ def pack(fitted: Mapping[str, FittedSystem]) -> str:
 
 
 def unpack(document: str) -> dict[str, FittedSystem]:
-    """Return the fitted systems that :func:`pack` wrote; nothing but our classes and arrays is ever built.
+    """Return the fitted systems that :func:`pack` wrote, made of arrays and of what this package's forecasting defines.
 
     Raises:
         ModelUnreadable: the text is damaged, holds something else, or is of another version.
@@ -144,7 +145,11 @@ class _Reader(pickle.Unpickler):
     """Builds numpy arrays and this package's fitted systems, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a class that a model may hold."""
-        if (module, name) in _ALLOWED or (module.startswith(_OURS) and name[:1].isupper()):
+        """Return a class that a model may hold, or a function that a :class:`.player.PerPlayer` asks."""
+        if (module, name) in _ALLOWED:
             return super().find_class(module, name)
+        if module.startswith(_OURS) and "." not in name:
+            found = super().find_class(module, name)
+            if isinstance(found, type | FunctionType) and found.__module__ == module:  # not what it imports
+                return found
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a model")
