@@ -12,14 +12,15 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import bigquery
 
+from prediction_assets.consolidation import plan
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.schema_versions import SchemaTooNew
-from prediction_assets.warehouse import bigquery_parts, bigquery_scripts, bigquery_tables
+from prediction_assets.warehouse import bigquery_jobs, bigquery_parts, bigquery_scripts, bigquery_tables
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.bigquery_errors import Misplaced, SchemaDrift
 from prediction_assets.warehouse.bigquery_parts import part_table
 from prediction_assets.warehouse.bigquery_tables import BigQueryTables, schema_fields
-from prediction_assets.warehouse.port import PartMismatch
+from prediction_assets.warehouse.port import PartMismatch, PartRef
 from prediction_assets.warehouse.tables import (
     PART_COLUMNS,
     PART_SCHEMA,
@@ -182,8 +183,6 @@ def test_a_column_added_to_the_declaration_is_added_before_the_first_part_is_loa
 
 
 def plan_of(*completions, players=1):
-    from prediction_assets.consolidation import plan
-
     return plan(progress_of(batch(players), *completions), ())
 
 
@@ -314,6 +313,41 @@ def test_more_parts_than_a_statement_may_read_are_read_by_several(warehouse, mon
     monkeypatch.setattr(bigquery_scripts, "TABLES_PER_STATEMENT", 2)
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in range(1, 6)]
     assert counts(merge(warehouse, *map(staged, parts), players=5)) == (5, 5, 0, 0, 0)
+
+
+def test_a_script_names_some_1300_parts_before_they_are_gathered():
+    def size(players: int) -> int:
+        slugs = [f"dacian-abberstone-{number:04d}" for number in range(players)]
+        parts = [PartRef(SLATE, slug, 1_000_000, "a" * 32, 25, "b" * 64, 1, "c" * 20) for slug in slugs]
+        expected = tuple(player(number, slug=slug) for number, slug in enumerate(slugs))
+        opened = dataclasses.replace(batch(1), expected=expected)
+        work = plan(progress_of(opened, *map(staged, parts)), ())
+        relation = ("a-project-of-ours", "nba_staging")
+        relations = {t.qualified_name: ("a-project-of-ours", f"nba_{t.dataset}", t.name) for t in TABLES}
+        selects = [
+            bigquery_scripts.select_part((*relation, part_table(SLATE, p.player_slug, p.part_id)), None)
+            for p in parts
+        ]
+        return len(bigquery_scripts.merge_script(work, selects, relations).encode())
+
+    assert size(1_200) < bigquery_scripts.SCRIPT_BYTES < size(1_400)
+
+
+def test_what_is_gathered_of_many_parts_costs_a_job_per_500_and_is_gone_after_the_merge(
+    open_gathering_bigquery, bigquery_client, monkeypatch
+):
+    def ten_bytes_each(job, purpose, seconds):
+        return bigquery_jobs.JobStatistics(job.job_id, purpose, 10, 10, 0, seconds)
+
+    monkeypatch.setattr(bigquery_jobs, "_statistics", ten_bytes_each)
+    warehouse = open_gathering_bigquery()  # 2 parts a job here
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in range(1, 6)]
+    merge(warehouse, *map(staged, parts), players=5)
+    jobs = dict(warehouse.job_counts)
+    assert (jobs["load_part"], jobs["load_lists"], jobs["gather"], jobs["merge"]) == (5, 1, 3, 1)
+    staging = f"{bigquery_client.project}.t_staging"
+    assert len(list(bigquery_client.list_tables(staging))) == 5  # the parts, until they are dropped
+    assert warehouse.cost()["bytes_billed"] == 40, "gathering and the MERGE"
 
 
 def test_a_slate_costs_a_job_for_each_part_and_a_constant_number_of_others(warehouse):
