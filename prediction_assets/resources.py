@@ -58,8 +58,8 @@ class WarehouseResource(dg.ConfigurableResource, ABC):
         """The warehouse."""
 
     @property
-    def impatient(self) -> Warehouse:
-        """The warehouse for a caller that comes again soon, such as a sensor: it waits seconds for others."""
+    def for_sensors(self) -> Warehouse:
+        """The warehouse for a sensor, which comes again soon: it waits seconds for others, not a minute."""
         return self.port
 
 

@@ -6,7 +6,7 @@ couldn't be read is not judged: no alert, and no recovery either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,16 +26,21 @@ from prediction_assets.batch_state.port import BatchState
 from prediction_assets.errors import TransientError
 from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.messaging.message import event_id
-from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
+from prediction_assets.resources import BatchStateResource, MessagingResource
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import queries
+from prediction_assets.warehouse.port import Warehouse
 
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores that the slates' state is read from."""
+    """The stores that the slates' state is read from.
 
-    warehouse: WarehouseResource
+    Attributes:
+        warehouse: opened only when a roster is missing; how long it waits for others is the caller's choice.
+    """
+
+    warehouse: Callable[[], Warehouse]
     batch_state: BatchStateResource
     messaging: MessagingResource
 
@@ -139,4 +144,4 @@ def _never_opened(state: BatchState, slate: str) -> bool:
 
 
 def _games(stores: Stores, slate: str) -> int:
-    return int(stores.warehouse.port.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)
+    return int(stores.warehouse().query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)

@@ -202,7 +202,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
                 for outcome in _ask(
                     instance,
                     consolidation_needs(
-                        instance, warehouse.impatient, progress, busy, players_per_run, share, now
+                        instance, warehouse.for_sensors, progress, busy, players_per_run, share, now
                     ),
                     attempts,
                     now,

@@ -110,7 +110,7 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         try:
             found = finder.find(
-                context.instance, warehouse.impatient, batch_state.port, messaging.outbox, settings.now()
+                context.instance, warehouse.for_sensors, batch_state.port, messaging.outbox, settings.now()
             )
             return sensor_result(finder.ask(context.instance, found, settings.now()))
         except TransientError as error:
