@@ -15,11 +15,12 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting import gradient_boosting, matchup, moving_average, similarity
 from prediction_assets.forecasting.distribution import SMALLEST_MEAN, Distribution
 from prediction_assets.forecasting.ensemble import EnsembleMean, fit_weights
 from prediction_assets.forecasting.features import conform
-from prediction_assets.forecasting.rows import Floats, History, Rows
+from prediction_assets.forecasting.rows import History, Rows
 from prediction_assets.forecasting.spread import Spread, fit_spread
 
 

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.predictions import predict_slate
-from prediction_assets.forecasting.rows import Floats, Rows
+from prediction_assets.forecasting.rows import Rows
 from prediction_assets.forecasting.systems import SYSTEMS, fit_all, forecast_with
 
 REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
