@@ -27,11 +27,12 @@ from prediction_assets.forecasting.grading import (
 from prediction_assets.forecasting.lines import MARKET
 from prediction_assets.forecasting.predictions import PREDICTION_SCHEMA
 from prediction_assets.grades import BACKTEST, results_of, store_grades
-from prediction_assets.roster import CANDIDATE_LOOKBACK, FORM_GAMES, expected_players
+from prediction_assets.roster import expected_players
 from prediction_assets.slate_forecast import (
     MODEL_ID,
     forecast_players,
     market_lines,
+    roster_candidates,
     slate_features,
     train_model,
 )
@@ -140,10 +141,7 @@ def grade_slate(
     model: str,
 ) -> GradedSlate:
     """Return how every system, and every yardstick, did on one slate's expected players."""
-    candidates = warehouse.query(
-        queries.ROSTER_CANDIDATES,
-        {"slate": slate, "league": league, "since": slate - CANDIDATE_LOOKBACK, "form_games": FORM_GAMES},
-    ).to_pylist()
+    candidates = roster_candidates(warehouse, league, slate)
     expected = expected_players(candidates, slate)
     players, history = slate_features(
         warehouse, league, slate, (p.player_id for p in expected), options.history_days, model

@@ -58,4 +58,6 @@ def standard_output() -> Console:
 
 def simulated_label(league: str) -> str:
     """Return what follows a slate's date wherever it is shown: nothing for real games."""
-    return " (simulated league)" if league.startswith("simulated") else ""
+    from prediction_assets.warehouse.tables import is_simulated
+
+    return " (simulated league)" if is_simulated(league) else ""
