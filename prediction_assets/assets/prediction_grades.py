@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.describing import OWNERS, PUBLISHING, markdown_table, table_metadata
+from prediction_assets.assets.describing import OWNERS, PUBLISHING, table_metadata
 from prediction_assets.forecasting.grading import Grade
 from prediction_assets.grades import (
     EARLIER_SLATES,
@@ -22,6 +22,7 @@ from prediction_assets.grades import (
     stored_grades,
 )
 from prediction_assets.keys import parse_slate
+from prediction_assets.markdown import markdown_table
 from prediction_assets.partitions import SLATES
 from prediction_assets.preview import preview_features
 from prediction_assets.resources import SettingsResource, WarehouseResource

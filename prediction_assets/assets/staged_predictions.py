@@ -15,7 +15,8 @@ import pyarrow as pa
 import tenacity
 
 from prediction_assets import __version__
-from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema, tag_run
+from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
+from prediction_assets.assets.tagging import tag_run
 from prediction_assets.batch_state.port import Completion, ExpectedPlayer, Outcome, Progress, open_progress
 from prediction_assets.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.consolidation import replay_payload
@@ -23,6 +24,7 @@ from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.fan_out import Circuit, Overdue, fan_out
+from prediction_assets.jobs import STAGED
 from prediction_assets.keys import player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import (
@@ -31,14 +33,11 @@ from prediction_assets.resources import (
     SubjectResource,
     WarehouseResource,
 )
+from prediction_assets.run_tags import CODE_VERSION_TAG
 from prediction_assets.staging import part_rows
 from prediction_assets.subject import Subject
 from prediction_assets.warehouse.port import PartRef, Warehouse
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
-
-STAGED = dg.AssetKey("staged_predictions")
-CODE_VERSION_TAG = "prediction_assets/version"
-"""Tag of a player's materialization: the package's version that staged him."""
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""

@@ -32,8 +32,8 @@ from prediction_assets.batch_state.port import (
     Progress,
     unaltered,
 )
+from prediction_assets.errors import StateUnreadable
 from prediction_assets.firestore_calls import FirestoreCalls, document_id, moment, undamaged
-from prediction_assets.state_file import StateUnreadable
 from prediction_assets.warehouse.port import PartRef, Receipt
 
 _EXPECTED = "expected"

@@ -22,7 +22,7 @@ from google.cloud.pubsub_v1.publisher.exceptions import (  # type: ignore[import
     PublishToPausedOrderingKeyException,
 )
 
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import PredictionAssetsError, one_line
 from prediction_assets.messaging.message import schema_version
 
 SET_UP_COMMAND = "prediction-assets gcp set-up"
@@ -129,17 +129,17 @@ class PubSubPublisher:
             )
         if isinstance(error, (exceptions.Unauthenticated, GoogleAuthError)):
             return PublishRefused(
-                f"{what}: {_one_line(error)}; the event stays in the outbox. The application default "
+                f"{what}: {_said(error)}; the event stays in the outbox. The application default "
                 "credentials are missing or expired: run `gcloud auth application-default login`, "
                 "or attach a service account"
             )
         if isinstance(error, exceptions.GoogleAPIError) and not isinstance(error, _RETRIED):
             return PublishRefused(
-                f"{what}: {self._topic_path}: {_one_line(error)}; the event stays in the outbox"
+                f"{what}: {self._topic_path}: {_said(error)}; the event stays in the outbox"
             )
         return PublishUnacknowledged(
             f"{what}: {self._topic_path}: no ack within {self._ack_deadline_seconds:g} s "
-            f"({_one_line(error) or type(error).__name__}); the event stays in the outbox and is published again "
+            f"({_said(error) or type(error).__name__}); the event stays in the outbox and is published again "
             "under the same id. Check the network, or, where PUBSUB_EMULATOR_HOST is set, start the emulator "
             "there (`make emulators`) or unset it"
         )
@@ -241,22 +241,20 @@ def set_up(
         subscribe(paths["subscription"], paths["topic"], policy)
     except exceptions.PermissionDenied as error:
         raise PublishRefused(
-            f"project {project}: {_one_line(error)}; run it as somebody with the role roles/pubsub.editor"
+            f"project {project}: {_said(error)}; run it as somebody with the role roles/pubsub.editor"
         ) from error
     except (exceptions.Unauthenticated, GoogleAuthError) as error:
         raise PublishRefused(
-            f"project {project}: {_one_line(error)}; run `gcloud auth application-default login`"
+            f"project {project}: {_said(error)}; run `gcloud auth application-default login`"
         ) from error
     except exceptions.GoogleAPIError as error:
         cause = (error.cause if isinstance(error, exceptions.RetryError) else error) or error
         if isinstance(cause, _RETRIED):
             raise PublishUnacknowledged(
-                f"project {project}: Pub/Sub didn't answer within {_SET_UP_SECONDS:g} s ({_one_line(cause)}); run it "
+                f"project {project}: Pub/Sub didn't answer within {_SET_UP_SECONDS:g} s ({_said(cause)}); run it "
                 "again. Check the network, or, where PUBSUB_EMULATOR_HOST is set, that the emulator is up"
             ) from error
-        raise PublishRefused(
-            f"project {project}: {_one_line(cause)}; check the names in the settings"
-        ) from error
+        raise PublishRefused(f"project {project}: {_said(cause)}; check the names in the settings") from error
     return PubSubSetUp(**paths, created=tuple(created), mended=tuple(mended))
 
 
@@ -266,5 +264,5 @@ def _retry(seconds: float) -> Retry:
     )
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(getattr(error, "message", error)).split())[:300]
+def _said(error: BaseException) -> str:
+    return one_line(str(getattr(error, "message", error)), 300)

@@ -19,20 +19,19 @@ from prediction_assets.consolidation import Step, TooFewStaged, lost_parts, next
 from prediction_assets.errors import TransientError
 from prediction_assets.gates import RECEIPT_ID, Gate, verdict
 from prediction_assets.jobs import (
-    BATCH_TAG,
-    REQUEST_TAG,
     completion_job,
     consolidation_job,
     features_job,
     staging_job,
 )
 from prediction_assets.keys import player_key
-from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges, registered_keys
+from prediction_assets.partitions import ranges, registered_keys
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
+from prediction_assets.runs import is_group_pending
 from prediction_assets.sensors.requests import (
     Rest,
     Work,
-    is_group_pending,
     request,
     sensor_result,
     staging_slates,

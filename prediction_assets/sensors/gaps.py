@@ -12,15 +12,14 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, RunsFilter
-from dagster._utils.schedules import reverse_cron_string_iterator
 
 from prediction_assets.batch_state.port import BatchState, Outcome, Progress
 from prediction_assets.checks import CHECK_KEYS
+from prediction_assets.clock import is_recent, roster_hours_before
 from prediction_assets.consolidation import Step, TooFewStaged, next_step, plan
 from prediction_assets.errors import TransientError
 from prediction_assets.gates import Gate, verdict_on_receipt
 from prediction_assets.jobs import (
-    SLATE_TAG,
     completion_job,
     consolidation_job,
     features_job,
@@ -28,7 +27,7 @@ from prediction_assets.jobs import (
     staging_job,
 )
 from prediction_assets.keys import GAME_TIME_ZONE, slate_key
-from prediction_assets.messaging.message import event_id
+from prediction_assets.messaging.message import is_announced
 from prediction_assets.messaging.port import Outbox
 from prediction_assets.resources import (
     BatchStateResource,
@@ -36,6 +35,8 @@ from prediction_assets.resources import (
     SettingsResource,
     WarehouseResource,
 )
+from prediction_assets.run_tags import SLATE_TAG
+from prediction_assets.runs import is_pending
 from prediction_assets.sensors.automation import (
     consolidation_needs,
     consolidation_work,
@@ -47,8 +48,6 @@ from prediction_assets.sensors.automation import (
 from prediction_assets.sensors.requests import (
     Rest,
     Work,
-    is_pending,
-    is_recent,
     last_update,
     request,
     sensor_result,
@@ -160,10 +159,8 @@ class GapFinder:
     def _slates_due(self, warehouse: Warehouse, now: datetime) -> list[str]:
         """Return the real slates with games whose roster the daily schedule should have asked for, oldest first."""
         settings = self._settings
-        ticks = reverse_cron_string_iterator(
-            (now - ROSTER_GRACE).timestamp(), settings.roster_cron, settings.roster_time_zone
-        )
-        newest = next(iter(ticks)).astimezone(GAME_TIME_ZONE).date()
+        hours = roster_hours_before(now - ROSTER_GRACE, settings.roster_cron, settings.roster_time_zone)
+        newest = next(hours).astimezone(GAME_TIME_ZONE).date()
         oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=settings.sensor_lookback_days)
         found = warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
         return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
@@ -284,8 +281,7 @@ def _unannounced(
     receipt: Receipt | None = progress.receipt
     if receipt is None or next_step(progress, now) is not Step.REST:
         return
-    expected = event_id(receipt)
-    if any(e.event_id == expected and e.message_id is not None for e in outbox.entries(receipt.slate)):
+    if is_announced(receipt, outbox.entries(receipt.slate)):
         return
     result = verdict_on_receipt(instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
     if result is not None and result.gate is Gate.SHUT:

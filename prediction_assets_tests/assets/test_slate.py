@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -296,22 +296,6 @@ def test_a_write_that_fails_for_a_moment_is_tried_again(ingested, monkeypatch):
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
     assert ingested.stage(SIMULATED)
     assert ingested.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS
-
-
-@pytest.mark.parametrize(
-    ("clock", "opened_at", "deadline"),
-    [
-        (None, "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
-        ("07:10", "2026-01-02T15:00+00:00", "2026-01-02T15:10+00:00"),
-        ("07:45", "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
-        ("06:00", "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
-    ],
-)
-def test_the_deadline_is_minutes_after_opening_or_the_clock_s_whichever_is_first(
-    tmp_path, clock, opened_at, deadline
-):
-    resource = build_resources(load_settings(home=tmp_path, deadline_local_time=clock))["settings"]
-    assert resource.deadline(datetime.fromisoformat(opened_at)) == datetime.fromisoformat(deadline)
 
 
 def test_a_consolidation_waits_for_staging_unless_it_is_told_not_to(ingested):

@@ -12,11 +12,10 @@ from google.cloud import firestore
 
 from prediction_assets.batch_state.firestore import FirestoreBatchState
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, Outcome
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, StateUnreadable
 from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets.messaging.firestore import FirestoreOutbox
 from prediction_assets.messaging.port import OutboxEntry
-from prediction_assets.state_file import StateUnreadable
 from prediction_assets_tests.batch_state.test_contract import failed, receipt, staged
 from prediction_assets_tests.conftest import NOW, SLATE, batch
 from prediction_assets_tests.emulators import free_port

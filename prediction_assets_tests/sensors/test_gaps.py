@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
+from prediction_assets.run_tags import RANGE_END_TAG, RANGE_START_TAG
 from prediction_assets.sensors.gaps import GAP_PAUSE
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.tables import NBA_LEAGUE, SCHEDULE
