@@ -61,13 +61,12 @@ class BacktestOptions:
 
 @dataclass(frozen=True, slots=True)
 class GradedSlate:
-    """One slate of a backtest: how many were expected, who of them was skipped, and the grades."""
+    """One slate of a backtest: how many were expected, and the grades."""
 
     slate: date
     league: str
     model_id: str
     expected: int
-    without_features: int
     grades: tuple[Grade, ...]
 
 
@@ -147,7 +146,7 @@ def grade_slate(
         warehouse, league, slate, (p.player_id for p in expected), options.history_days, model
     )
     if not players.num_rows:
-        return GradedSlate(slate, league, model, len(expected), len(expected), ())
+        return GradedSlate(slate, league, model, len(expected), ())
     forecasts = forecast_players(
         warehouse,
         players,
@@ -161,7 +160,7 @@ def grade_slate(
     offered = at_main_line.filter(pc.equal(at_main_line["line_source"], MARKET))
     lined = set(zip(offered["game_id"].to_pylist(), offered["player_id"].to_pylist(), strict=True))
     grades += [grade_yardstick(name, said, results, lined) for name, said in naive_forecasts(players).items()]
-    return GradedSlate(slate, league, model, len(expected), len(expected) - players.num_rows, tuple(grades))
+    return GradedSlate(slate, league, model, len(expected), tuple(grades))
 
 
 def pooled(grades: Iterable[Grade]) -> list[Grade]:

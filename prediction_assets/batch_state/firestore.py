@@ -247,10 +247,6 @@ class FirestoreBatchState:
         self._update(slate, {"live": _live_fields(settled)})
         return len(settled)
 
-    def settle_live_picture(self) -> None:
-        """Wait until this process has tried to add every outcome it recorded to the live picture."""
-        self._live.settle()
-
     def _document(self, slate: str) -> firestore.DocumentReference:
         return self._batches.document(document_id(slate, "slate"))
 

@@ -17,7 +17,7 @@ from prediction_assets.settings import Settings, load_settings
 if TYPE_CHECKING:
     from prediction_assets.slate_run import SlateRun
 
-DONE, PARTIAL, FAILED = 0, 1, 2
+PARTIAL, FAILED = 1, 2
 
 
 def _a_date(slate: str | None) -> str | None:

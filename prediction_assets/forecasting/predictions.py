@@ -51,9 +51,6 @@ PREDICTION_SCHEMA: pa.Schema = pa.schema(
 )
 """Columns of :func:`predict_slate`'s result: points are in points, probabilities in [0, 1]."""
 
-ROWS_PER_PLAYER = len(SYSTEMS) * len(OFFSETS)
-"""25: five systems x five lines."""
-
 
 def predict_slate(
     players: pa.Table,

@@ -134,29 +134,6 @@ def fit_all(history: pa.Table) -> dict[str, FittedSystem]:
     return {system.name: system.fit(rows) for system in SYSTEMS}
 
 
-def forecast_with(fitted: dict[str, FittedSystem], players: pa.Table) -> dict[str, Distribution]:
-    """Return each fitted system's distributions for the players' rows, in their order.
-
-    Raises:
-        BadInput: the table lacks a feature column.
-    """
-    rows = Rows(conform(players))
-    return {name: system.predict(rows) for name, system in fitted.items()}
-
-
-def forecast(players: pa.Table, history: pa.Table) -> dict[str, Distribution]:
-    """Return every system's distributions for the players, learnt from the training rows.
-
-    Args:
-        players: n slate rows of :data:`.features.FEATURES_SCHEMA`.
-        history: training rows of the same schema.
-
-    Raises:
-        BadInput: a table lacks a feature column.
-    """
-    return forecast_with(fit_all(history), players)
-
-
 def sane(mean: Floats) -> Floats:
     """Return the means with the smallest positive mean as floor; NaN, which no system should give, becomes it
     too.

@@ -21,7 +21,6 @@ from prediction_assets.basketball import NobodyExpected
 from prediction_assets.batch_state.port import BatchConflict, Outcome
 from prediction_assets.consolidation import TooFewStaged
 from prediction_assets.errors import BadInput
-from prediction_assets.forecasting.predictions import ROWS_PER_PLAYER
 from prediction_assets.keys import player_key
 from prediction_assets.messaging.message import validate_completion
 from prediction_assets.partitions import SLATE_PLAYERS
@@ -33,6 +32,7 @@ from prediction_assets.warehouse.port import NoPartsStaged
 from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES
 from prediction_assets_tests.assets.faults import FailingMessaging, FailingWarehouse
 from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
+from prediction_assets_tests.made_up import ROWS_PER_PLAYER
 
 ROWS = "SELECT * FROM predictions.player_prop_predictions ORDER BY player_id, system, line, is_active"
 STAGED = dg.AssetKey("staged_predictions")

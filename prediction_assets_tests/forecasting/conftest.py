@@ -12,8 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prediction_assets.forecasting.features import split_snapshot
+from prediction_assets.forecasting.distribution import Distribution
+from prediction_assets.forecasting.features import conform, split_snapshot
 from prediction_assets.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.forecasting.rows import Rows
+from prediction_assets.forecasting.systems import FittedSystem, fit_all
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
 
 REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -170,3 +173,14 @@ def real_snapshots() -> Iterator[Snapshots]:
 def helpers() -> Mapping[str, Callable[..., Any]]:
     """Return the builders, for test modules to make facts of their own."""
     return {"game_log": game_log, "scheduled": scheduled, "warehouse": warehouse, "snapshot": snapshot}
+
+
+def forecast_with(fitted: Mapping[str, FittedSystem], players: pa.Table) -> dict[str, Distribution]:
+    """Return each fitted system's distributions for the players' rows, in their order."""
+    rows = Rows(conform(players))
+    return {name: system.predict(rows) for name, system in fitted.items()}
+
+
+def forecast(players: pa.Table, history: pa.Table) -> dict[str, Distribution]:
+    """Return every system's distributions for the players, learnt from the training rows."""
+    return forecast_with(fit_all(history), players)

@@ -17,7 +17,8 @@ import pytest
 from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.forecasting.rows import Rows
-from prediction_assets.forecasting.systems import SYSTEMS, fit_all, forecast_with
+from prediction_assets.forecasting.systems import SYSTEMS, fit_all
+from prediction_assets_tests.forecasting.conftest import forecast_with
 
 REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Snapshots = Callable[..., tuple[pa.Table, pa.Table]]

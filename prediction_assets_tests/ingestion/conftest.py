@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from prediction_assets.ingestion.game_logs import GameLogsRead, read_game_logs
@@ -69,6 +70,14 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+def directory_of(logs: pa.Table) -> PlayerDirectory:
+    """Return everyone in a table of game logs."""
+    spellings = logs.group_by(["player_id", "player_name", "team"]).aggregate([("game_date", "max")])
+    return PlayerDirectory.from_rows(
+        spellings.rename_columns([*spellings.column_names[:-1], "last_game_date"]).to_pylist()
+    )
+
+
 @pytest.fixture(scope="session")
 def real_logs(real_data: Path) -> GameLogsRead:
     """Return every player-game of 2023-24 and 2024-25."""
@@ -78,4 +87,4 @@ def real_logs(real_data: Path) -> GameLogsRead:
 @pytest.fixture(scope="session")
 def real_players(real_logs: GameLogsRead) -> PlayerDirectory:
     """Return everyone who played in 2023-24 or 2024-25."""
-    return PlayerDirectory.from_game_logs(real_logs.table)
+    return directory_of(real_logs.table)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.simulation import simulate_league
+from prediction_assets.simulation.league import simulate_league
 
 REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
