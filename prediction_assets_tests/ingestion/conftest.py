@@ -13,8 +13,7 @@ import pytest
 
 from prediction_assets.ingestion.game_logs import GameLogsRead, read_game_logs
 from prediction_assets.ingestion.names import PlayerDirectory
-
-REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 Row = dict[str, Any]
 
@@ -66,7 +65,7 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
 def real_data() -> Path:
     """Return the folder of real NBA data, which isn't part of the repository."""
     if not REAL_DATA.is_dir():
-        pytest.skip(f"the real data isn't at {REAL_DATA}")
+        pytest.skip(WITHOUT_REAL_DATA)
     return REAL_DATA
 
 
