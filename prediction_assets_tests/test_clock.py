@@ -14,7 +14,7 @@ from prediction_assets.run_tags import REQUEST_TAG
 from prediction_assets.runs import LOST_AFTER, is_lost
 from prediction_assets.sensors.requests import (
     FIRST_PAUSE,
-    Rest,
+    NotRequested,
     Work,
     request,
 )
@@ -84,7 +84,7 @@ def test_the_pause_before_another_attempt_ends_whatever_the_clock_does(
 @pytest.mark.parametrize("clock_jumps", [-3 * HOUR, 3 * HOUR])
 def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clock_jumps):
     outcome = request(instance, WORK, 1, datetime.now(UTC) + clock_jumps)
-    assert isinstance(outcome, Rest)
+    assert isinstance(outcome, NotRequested)
     assert outcome.gave_up
     assert "mend the cause" in outcome.reason
 

@@ -21,7 +21,7 @@ from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
 from prediction_assets.errors import PredictionAssetsError, StateUnreadable
 from prediction_assets.firestore_schema import DOCUMENTS_VERSION
-from prediction_assets.instance_config import EARLIER_PACKAGED, Origin, judge, packaged_text
+from prediction_assets.instance_config import EARLIER_PACKAGED, Origin, examine, packaged_text
 from prediction_assets.local_resources import local_stores
 from prediction_assets.messaging.local import SqliteOutbox
 from prediction_assets.messaging.message import validate_completion
@@ -309,7 +309,7 @@ OLD = (EARLIER[0] / "dagster.yaml").read_text("utf-8")
     ],
 )  # fmt: skip
 def test_an_edited_dagster_yaml_is_told_by_what_it_says(text, origin, lacks, differs):
-    judged = judge(text, PACKAGED)
+    judged = examine(text, PACKAGED)
     assert judged.origin is origin
     assert lacks in "\n".join(judged.lacks)
     assert differs in "\n".join(judged.differs)

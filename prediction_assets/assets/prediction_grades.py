@@ -15,9 +15,9 @@ from prediction_assets.grades import (
     EARLIER_SLATES,
     PUBLISHED,
     RECENT_SLATES,
-    Judgement,
+    Steadiness,
     grade_published,
-    judge,
+    steadiness,
     store_grades,
     stored_grades,
 )
@@ -85,11 +85,11 @@ def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
     }
 
 
-def _judgements(warehouse: Warehouse, slate: date, bias_limit: float) -> list[Judgement]:
+def _judgements(warehouse: Warehouse, slate: date, bias_limit: float) -> list[Steadiness]:
     """Judge every system that was graded on this slate, by the slates up to it."""
     history = stored_grades(warehouse, slate - _LOOKBACK, slate, PUBLISHED)
     return [
-        judge(rows, bias_limit)
+        steadiness(rows, bias_limit)
         for rows in history.values()
         if rows[-1]["game_date"] == slate and rows[-1]["system_version"]
     ]

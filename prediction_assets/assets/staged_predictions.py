@@ -34,6 +34,7 @@ from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.fan_out import Circuit, Overdue, fan_out
 from prediction_assets.jobs import STAGED
 from prediction_assets.keys import player_key
+from prediction_assets.part_rows import part_rows
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import (
     BatchStateResource,
@@ -42,7 +43,6 @@ from prediction_assets.resources import (
     WarehouseResource,
 )
 from prediction_assets.run_tags import CODE_VERSION_TAG
-from prediction_assets.staging import part_rows
 from prediction_assets.subject import Subject
 from prediction_assets.warehouse.port import PartRef, Parts, Warehouse
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS

@@ -28,8 +28,8 @@ from prediction_assets.forecasting.systems import SYSTEMS
 from prediction_assets.health.facts import (
     EarlierMerge,
     HealthFacts,
-    Incident,
     InstanceFacts,
+    RecentFailure,
     Rules,
     ScheduleFacts,
     TableFacts,
@@ -233,7 +233,7 @@ def _instance_reader(
     return read
 
 
-def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterable[Incident]:
+def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterable[RecentFailure]:
     failed = instance.get_run_records(
         RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since), limit=_MOST_FAILURES
     )
@@ -248,7 +248,7 @@ def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterable[Inciden
     for record in failed:
         work, at = _work(record.dagster_run), record.update_timestamp.replace(tzinfo=UTC)
         stage, slate = work
-        yield Incident(
+        yield RecentFailure(
             what=f"{stage} of {slate}" if slate else stage,
             at=at,
             error=failure_of(instance, record.dagster_run.run_id).error,
@@ -262,7 +262,7 @@ def _work(run: DagsterRun) -> tuple[str, str]:
     return stage_of(run), slate_of(run.tags)
 
 
-def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterable[Incident]:
+def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterable[RecentFailure]:
     for state in instance.all_instigator_state():
         origin, selector = state.instigator_origin_id, state.selector_id
         failed = instance.get_ticks(
@@ -275,7 +275,7 @@ def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterable[Incide
         )
         newest_good = good[0].timestamp if good else 0.0
         for tick in failed:
-            yield Incident(
+            yield RecentFailure(
                 what=f"a tick of {state.instigator_name}",
                 at=datetime.fromtimestamp(tick.timestamp, UTC),
                 error=first_cause(tick.error) if tick.error else "",

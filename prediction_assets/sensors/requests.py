@@ -52,7 +52,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Rest:
+class NotRequested:
     """Why nothing is asked for.
 
     Attributes:
@@ -76,21 +76,23 @@ def staging_slates(instance: DagsterInstance, now: datetime) -> set[str]:
     }
 
 
-def request(instance: DagsterInstance, work: Work, attempts: int, now: datetime) -> dg.RunRequest | Rest:
+def request(
+    instance: DagsterInstance, work: Work, attempts: int, now: datetime
+) -> dg.RunRequest | NotRequested:
     """Return the request of a run for some work, unless a run for it is in flight or it failed too often."""
     records = instance.get_run_records(RunsFilter(tags={REQUEST_TAG: work.name}))
     runs = [record.dagster_run for record in records]
     if any(is_pending(instance, run, now) for run in runs):
-        return Rest(f"{work.name}: a run is in flight")
+        return NotRequested(f"{work.name}: a run is in flight")
     tried = sum(run.parent_run_id is None for run in runs)
     if tried >= (work.attempts or attempts):
-        return Rest(
+        return NotRequested(
             f"{work.name}: {tried} runs didn't settle it; look at the last one ({runs[0].run_id}), mend the "
             "cause and materialize by hand",
             gave_up=True,
         )
     if tried and is_recent(last_update(records), now, FIRST_PAUSE * 2 ** (tried - 1)):
-        return Rest(f"{work.name}: the last run failed a moment ago, the next attempt waits")
+        return NotRequested(f"{work.name}: the last run failed a moment ago, the next attempt waits")
     return work.run_request(f"{work.name}:{tried}", {REQUEST_TAG: work.name})
 
 
@@ -99,11 +101,11 @@ def last_update(records: Sequence[dg.RunRecord]) -> datetime:
     return max(record.update_timestamp.replace(tzinfo=UTC) for record in records)
 
 
-def sensor_result(outcomes: Iterable[dg.RunRequest | Rest]) -> dg.SensorResult:
+def sensor_result(outcomes: Iterable[dg.RunRequest | NotRequested]) -> dg.SensorResult:
     """Return the requests, or else the reasons for there being none."""
     listed = list(outcomes)
     requests = [outcome for outcome in listed if isinstance(outcome, dg.RunRequest)]
     if requests:
         return dg.SensorResult(run_requests=requests)
-    reasons = [outcome.reason for outcome in listed if isinstance(outcome, Rest)]
+    reasons = [outcome.reason for outcome in listed if isinstance(outcome, NotRequested)]
     return dg.SensorResult(skip_reason="; ".join(reasons) or "no slate needs it")
