@@ -82,7 +82,7 @@ PEERS = {
     "dbt": Peer(
         "dbt-duckdb incremental",
         "dbt_incremental",
-        # Later versions of dbt-core fetch a part of theirs from outside the package registry.
+        # Later versions of dbt-core download files that pip does not install.
         ("dbt-core>=1.10,<1.12", "dbt-duckdb", "pyarrow"),
         ("dbt-core", "dbt-duckdb", "duckdb"),
     ),

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
-from prediction_assets.staging import part_rows
+from prediction_assets.part_rows import part_rows
 from prediction_assets.warehouse.port import PartRef
 
 SLATE = "2026-01-02"

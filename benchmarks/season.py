@@ -2,7 +2,7 @@
 
     python -m benchmarks.season FOLDER SLATES
 
-Takes the real season 2024-25 where its data is (see the tests), otherwise there is nothing to measure.
+Takes the real season 2024-25 where its data is, otherwise there is nothing to measure.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import time
 from datetime import date, timedelta
 from pathlib import Path
 
-from benchmarks.environments import ROOT
 from benchmarks.measuring import table
 from prediction_assets.cli.console import open_slate_run
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
-DATA = ROOT.parent / "shared" / "data"
 FILES = {
     "game_logs": "player_game_logs_2023_25.parquet",
     "schedule": "schedule_2023_25.csv",
@@ -35,13 +34,13 @@ GAME_DAYS = """
 
 def main(folder: Path, slates: int) -> None:
     """Ingest, then carry each slate from its roster to its completion."""
-    if not DATA.exists():
-        print(f"\nno season: {DATA} is not there")
+    if not REAL_DATA.is_dir():
+        print(f"\nno season: {WITHOUT_REAL_DATA}")
         return
     os.environ["PREDICTION_ASSETS_HOME"] = tempfile.mkdtemp(dir=folder)
     seconds, players, rows = [], 0, 0
     with open_slate_run() as (_, runner):
-        runner.ingest({name: {"path": str(DATA / file)} for name, file in FILES.items()})
+        runner.ingest({name: {"path": str(REAL_DATA / file)} for name, file in FILES.items()})
         days = runner.warehouse.query(GAME_DAYS)["game_date"].to_pylist()
         step = max(1, len(days) // slates)
         trained = date.min

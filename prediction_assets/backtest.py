@@ -27,11 +27,12 @@ from prediction_assets.forecasting.grading import (
 from prediction_assets.forecasting.lines import MARKET
 from prediction_assets.forecasting.predictions import PREDICTION_SCHEMA
 from prediction_assets.grades import BACKTEST, results_of, store_grades
-from prediction_assets.roster import CANDIDATE_LOOKBACK, FORM_GAMES, expected_players
+from prediction_assets.roster import expected_players
 from prediction_assets.slate_forecast import (
     MODEL_ID,
     forecast_players,
     market_lines,
+    roster_candidates,
     slate_features,
     train_model,
 )
@@ -60,13 +61,12 @@ class BacktestOptions:
 
 @dataclass(frozen=True, slots=True)
 class GradedSlate:
-    """One slate of a backtest: how many were expected, who of them was skipped, and the grades."""
+    """One slate of a backtest: how many were expected, and the grades."""
 
     slate: date
     league: str
     model_id: str
     expected: int
-    without_features: int
     grades: tuple[Grade, ...]
 
 
@@ -140,16 +140,13 @@ def grade_slate(
     model: str,
 ) -> GradedSlate:
     """Return how every system, and every yardstick, did on one slate's expected players."""
-    candidates = warehouse.query(
-        queries.ROSTER_CANDIDATES,
-        {"slate": slate, "league": league, "since": slate - CANDIDATE_LOOKBACK, "form_games": FORM_GAMES},
-    ).to_pylist()
+    candidates = roster_candidates(warehouse, league, slate)
     expected = expected_players(candidates, slate)
     players, history = slate_features(
         warehouse, league, slate, (p.player_id for p in expected), options.history_days, model
     )
     if not players.num_rows:
-        return GradedSlate(slate, league, model, len(expected), len(expected), ())
+        return GradedSlate(slate, league, model, len(expected), ())
     forecasts = forecast_players(
         warehouse,
         players,
@@ -163,7 +160,7 @@ def grade_slate(
     offered = at_main_line.filter(pc.equal(at_main_line["line_source"], MARKET))
     lined = set(zip(offered["game_id"].to_pylist(), offered["player_id"].to_pylist(), strict=True))
     grades += [grade_yardstick(name, said, results, lined) for name, said in naive_forecasts(players).items()]
-    return GradedSlate(slate, league, model, len(expected), len(expected) - players.num_rows, tuple(grades))
+    return GradedSlate(slate, league, model, len(expected), tuple(grades))
 
 
 def pooled(grades: Iterable[Grade]) -> list[Grade]:

@@ -16,9 +16,15 @@ import pyarrow.compute as pc
 from prediction_assets.batch_state.port import Batch, BatchState, ExpectedPlayer
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
-from prediction_assets.roster import CANDIDATE_LOOKBACK, FORM_GAMES, expected_players
+from prediction_assets.roster import expected_players
 from prediction_assets.skipping import reasons_to_skip
-from prediction_assets.slate_forecast import choose_model, forecast_players, market_lines, slate_features
+from prediction_assets.slate_forecast import (
+    choose_model,
+    forecast_players,
+    market_lines,
+    roster_candidates,
+    slate_features,
+)
 from prediction_assets.subject import Features, Roster
 from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Snapshot, Warehouse
@@ -75,10 +81,7 @@ class Basketball:
             _require_in_schedule(warehouse, slate)
             return Roster("", (), (), 0)
         league = _league(games, slate)
-        candidates = warehouse.query(
-            queries.ROSTER_CANDIDATES,
-            {"slate": day, "league": league, "since": day - CANDIDATE_LOOKBACK, "form_games": FORM_GAMES},
-        ).to_pylist()
+        candidates = roster_candidates(warehouse, league, day)
         players = expected_players(candidates, day)
         if not players:
             raise NobodyExpected(

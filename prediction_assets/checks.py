@@ -128,14 +128,14 @@ def _log_results(context: dg.AssetCheckExecutionContext, slate: str, passed: Map
     )
 
 
-_BLOCKING: dict[Callable[[SlateFacts], dg.AssetCheckResult], bool] = {
+_CHECKS: dict[Callable[[SlateFacts], dg.AssetCheckResult], bool] = {
     every_expected_player_settled: False,
     staged_rows_are_accounted_for: True,
     business_key_is_unique: True,
     values_in_range: True,
     recommendation_agrees_with_its_line: True,
 }
-_JUDGES = {judge.__name__: judge for judge in _BLOCKING}
+_JUDGES = {judge.__name__: judge for judge in _CHECKS}
 
 CHECK_KEYS = [dg.AssetCheckKey(PREDICTIONS_ASSET, name) for name in (NOT_EMPTY, ENOUGH_STAGED, *_JUDGES)]
 """Every check whose evaluation a completion waits for."""
@@ -152,7 +152,7 @@ with preview_features():
                 description=judge.__doc__,
                 partitions_def=SLATES,
             )
-            for judge, blocking in _BLOCKING.items()
+            for judge, blocking in _CHECKS.items()
         ],
         can_subset=True,
     )

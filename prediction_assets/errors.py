@@ -16,6 +16,10 @@ class TransientError(PredictionAssetsError):
     """Something that may work a moment later: a step tries again before it calls it a failure."""
 
 
+class StateUnreadable(PredictionAssetsError):
+    """The state store can't be opened or is damaged; nothing was changed."""
+
+
 class BadInput(PredictionAssetsError):
     """A file or a value from outside was refused; nothing of it was stored.
 
@@ -50,3 +54,9 @@ class BadInput(PredictionAssetsError):
         if hint:
             message += f"; {hint}"
         super().__init__(message)
+
+
+def one_line(text: str, most: int = 2000) -> str:
+    """Return a text on one line, cut where it's too long to read."""
+    joined = " ".join(text.split())
+    return joined if len(joined) <= most else f"{joined[:most]} ..."

@@ -20,8 +20,7 @@ from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import firestore
 
-from prediction_assets.errors import BadInput
-from prediction_assets.state_file import StateUnreadable
+from prediction_assets.errors import BadInput, StateUnreadable, one_line
 
 _RETRIED = (
     exceptions.Aborted,
@@ -132,7 +131,7 @@ class FirestoreCalls:
             raise self._unreadable(what, error) from error
 
     def _unreadable(self, what: str, error: BaseException) -> StateUnreadable:
-        text = " ".join(str(getattr(error, "message", error)).split())[:300]
+        text = one_line(str(getattr(error, "message", error)), 300)
         where = f"Firestore database {self.client._database} of project {self.client.project}"
         return StateUnreadable(f"{what}: {where}: {text}; {self._remedy(error)}")
 

@@ -37,7 +37,7 @@ class ResultsMissing(PredictionAssetsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Steadiness:
     """What the latest slates say about one system, against its own history.
 
     Attributes:
@@ -148,7 +148,7 @@ def stored_grades(
     return found
 
 
-def judge(rows: Sequence[Mapping[str, Any]], bias_limit: float) -> Judgement:
+def steadiness(rows: Sequence[Mapping[str, Any]], bias_limit: float) -> Steadiness:
     """Judge one system by its newest grades.
 
     Args:
@@ -157,7 +157,7 @@ def judge(rows: Sequence[Mapping[str, Any]], bias_limit: float) -> Judgement:
     """
     grades = [Grade.from_row(row) for row in rows if row["players"]]
     if not grades:
-        return Judgement(rows[-1]["system"], Grade.from_row(rows[-1]), None, "")
+        return Steadiness(rows[-1]["system"], Grade.from_row(rows[-1]), None, "")
     recent = pool(grades[-RECENT_SLATES:])
     before = grades[-RECENT_SLATES - EARLIER_SLATES : -RECENT_SLATES]
     earlier = pool(before) if len(before) >= LEAST_EARLIER_SLATES else None
@@ -168,4 +168,4 @@ def judge(rows: Sequence[Mapping[str, Any]], bias_limit: float) -> Judgement:
     then = earlier.mean_absolute_error if earlier is not None else None
     if now is not None and then is not None and now > then * (1 + DRIFT_SHARE):
         complaints.append(f"mean absolute error {now:.2f} points, {then:.2f} before")
-    return Judgement(recent.system, recent, earlier, "; ".join(complaints))
+    return Steadiness(recent.system, recent, earlier, "; ".join(complaints))

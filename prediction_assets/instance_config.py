@@ -61,7 +61,7 @@ def packaged_text() -> str:
     return resources.files(__package__).joinpath("dagster.yaml").read_text("utf-8")
 
 
-def judge(text: str | None, packaged: str) -> InstanceConfig:
+def examine(text: str | None, packaged: str) -> InstanceConfig:
     """Compare a home's ``dagster.yaml`` with the packaged one by what they say; comments don't count.
 
     Args:

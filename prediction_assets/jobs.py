@@ -5,11 +5,8 @@ https://docs.dagster.io/guides/build/jobs
 
 import dagster as dg
 
-SLATE_TAG, BATCH_TAG = "slate", "batch"
-"""Tags of every run that works on a slate, whoever started it."""
-
-REQUEST_TAG = "prediction_assets/request"
-"""Names the work that a sensor asked a run for, so that attempts can be counted."""
+STAGED = dg.AssetKey("staged_predictions")
+"""What a staging run materializes, a partition per slate player."""
 
 WHOLE_RETRIES = {"dagster/retry_strategy": "ALL_STEPS"}
 """A run whose worker was killed starts from its first step: resumed behind ``predictions``, it would evaluate
@@ -39,7 +36,7 @@ features_job = dg.define_asset_job(
 
 staging_job = dg.define_asset_job(
     "staging",
-    selection=dg.AssetSelection.assets("staged_predictions"),
+    selection=dg.AssetSelection.assets(STAGED),
     tags=WHOLE_RETRIES,
     description="Stage a range of one slate's players.",
 )
@@ -86,6 +83,24 @@ grading_job = dg.define_asset_job(
     tags=WHOLE_RETRIES,
     description="Grade a slate's forecasts in force, once its game logs are ingested.",
 )
+
+JOB_OF_ASSET = {
+    "game_logs": ingest_job.name,
+    "schedule": ingest_job.name,
+    "prop_lines": ingest_job.name,
+    "injury_reports": ingest_job.name,
+    "slate_roster": roster_job.name,
+    "player_features": features_job.name,
+    "staged_predictions": staging_job.name,
+    "predictions": consolidation_job.name,
+    "staging_cleanup": consolidation_job.name,
+    "phase5_completion": completion_job.name,
+    "slate_report": completion_job.name,
+    "dead_letters": dead_letters_job.name,
+    "points_model": training_job.name,
+    "prediction_grades": grading_job.name,
+}
+"""The job that materializes each asset, so that a click in the UI counts as an attempt at the same stage."""
 
 JOBS = [
     ingest_job,

@@ -39,8 +39,8 @@ class DuckDBWarehouseResource(WarehouseResource):
         return self._port(self.lock_timeout_seconds)
 
     @property
-    def impatient(self) -> DuckDBWarehouse:
-        """The warehouse for a caller that comes again soon, such as a sensor: it waits seconds for others."""
+    def for_sensors(self) -> DuckDBWarehouse:
+        """The warehouse for a sensor, which comes again soon: it waits seconds for others, not a minute."""
         return self._port(min(self.lock_timeout_seconds, _SENSOR_LOCK_TIMEOUT_SECONDS))
 
     def _port(self, lock_timeout_seconds: float) -> DuckDBWarehouse:

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TextIO
 
-from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.keys import split_player_key
+from prediction_assets.errors import PredictionAssetsError, one_line
+from prediction_assets.run_tags import labels_of
 from prediction_assets.settings import LogSettings
 
 LABELS = ("slate", "player", "batch", "run_id", "event_id")
@@ -39,7 +39,6 @@ _AT_LEAST = {
 
 _DAGSTER_META = "dagster_meta"
 _OF_RUN = "of_run"
-_KEYS = {"partition": "dagster/partition", "range": "dagster/asset_partition_range_start"}
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -233,12 +232,6 @@ def _first_cause(error: Any) -> Any:
     return error
 
 
-def one_line(text: str, most: int = 2000) -> str:
-    """Return a text on one line, cut where it's too long to read."""
-    joined = " ".join(text.split())
-    return joined if len(joined) <= most else f"{joined[:most]} ..."
-
-
 def is_expected(class_name: str | None) -> bool:
     """Return whether an error's message says everything: it is one of ours, or a run's own ``Failure``."""
 
@@ -259,21 +252,4 @@ def _about(record: logging.LogRecord) -> Mapping[str, Any]:
         value = getattr(record, name, None)
         if value is not None:
             found[name] = value
-    return found
-
-
-def labels_of(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return what a run is about, by its tags: slate, batch, and the player if it is about one."""
-    found = {name: tags[name] for name in ("slate", "batch", "trace") if name in tags}
-    key = tags.get(_KEYS["partition"]) or tags.get(_KEYS["range"]) or ""
-    if ":" in key:
-        try:
-            slate, slug = split_player_key(key)
-        except PredictionAssetsError:
-            return found
-        found.setdefault("slate", slate)
-        if _KEYS["partition"] in tags:
-            found["player"] = slug
-    elif key:
-        found.setdefault("slate", key)
     return found

@@ -16,9 +16,6 @@ from prediction_assets.keys import split_player_key
 SLATES = dg.DynamicPartitionsDefinition(name="slates")
 SLATE_PLAYERS = dg.DynamicPartitionsDefinition(name="slate_players")
 
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
-
 _FIRST_PAGE = 1000
 
 

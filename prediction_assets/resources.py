@@ -6,8 +6,7 @@ https://docs.dagster.io/guides/build/external-resources
 """
 
 from abc import ABC, abstractmethod
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 import dagster as dg
 from pydantic import Field
@@ -23,8 +22,14 @@ from prediction_assets.ingestion.nba_api_source import (
     ScheduleClient,
 )
 from prediction_assets.messaging.port import Outbox, Publisher
+from prediction_assets.settings import Settings
 from prediction_assets.subject import Subject
 from prediction_assets.warehouse.port import Warehouse
+
+
+def _as_set(name: str) -> str | None:
+    """Return what the setting of this name says of itself."""
+    return Settings.model_fields[name].description
 
 
 class SubjectResource(dg.ConfigurableResource, ABC):
@@ -39,9 +44,9 @@ class SubjectResource(dg.ConfigurableResource, ABC):
 class BasketballResource(SubjectResource):
     """The NBA, or the simulated league that stands in for it."""
 
-    history_days: int = Field(description="days of game logs that the systems are fitted on")
-    pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
-    market_aware: bool = Field(description="publish the sixth system, market_aware")
+    history_days: int = Field(description=_as_set("history_days"))
+    pass_threshold: float = Field(description=_as_set("pass_threshold"))
+    market_aware: bool = Field(description=_as_set("market_aware"))
 
     @property
     def port(self) -> Basketball:
@@ -58,8 +63,8 @@ class WarehouseResource(dg.ConfigurableResource, ABC):
         """The warehouse."""
 
     @property
-    def impatient(self) -> Warehouse:
-        """The warehouse for a caller that comes again soon, such as a sensor: it waits seconds for others."""
+    def for_sensors(self) -> Warehouse:
+        """The warehouse for a sensor, which comes again soon: it waits seconds for others, not a minute."""
         return self.port
 
 
@@ -120,46 +125,33 @@ class LiveSourceResource(dg.ConfigurableResource):
 class SettingsResource(dg.ConfigurableResource):
     """The installation's settings that the assets' rules depend on."""
 
-    game_logs: str | None = Field(default=None, description="game logs to ingest by default")
-    prop_lines: str | None = Field(default=None, description="prop lines to ingest by default")
-    schedule: str | None = Field(default=None, description="schedule to ingest by default")
-    injury_reports: str | None = Field(default=None, description="injury reports to ingest by default")
-    player_aliases: str | None = Field(default=None, description="CSV of name, player_id")
-    simulated_players: int = Field(description="expected players of the simulated slate")
-    deadline_minutes: int = Field(description="minutes until a slate is consolidated as it is")
-    deadline_local_time: str | None = Field(default=None, description="a deadline by the clock, HH:MM")
-    roster_time_zone: str = Field(description="time zone of deadline_local_time")
-    roster_cron: str = Field(description="when the daily schedule asks for tonight's roster")
-    minimum_staged_share: float = Field(
-        description="share of players that must be staged to announce a slate"
-    )
-    staging_attempts: int = Field(description="attempts at a part before its player counts as failed")
-    part_timeout_seconds: float = Field(description="how long a player's part may take")
-    model_history_days: int = Field(description="days of game logs that points_model is trained on")
-    market_aware: bool = Field(description="publish the sixth system, market_aware")
-    grade_bias_limit: float = Field(description="points of bias beyond which a grade warns")
-    pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
-    staging_threads: int = Field(description="parts written at the same time")
-    keep_partitions_days: int = Field(description="days after a slate until its partition keys are pruned")
-    keep_snapshots_days: int = Field(description="days after a slate until its feature snapshots are pruned")
-    keep_superseded_days: int = Field(description="days until rows that went out of force are deleted")
-    keep_receipts_days: int = Field(description="days until receipts that nothing needs are deleted")
-    keep_events_days: int = Field(description="days until delivered events are deleted")
-    keep_letters_days: int = Field(description="days until closed dead letters are deleted")
-    keep_alerts_days: int = Field(description="days until settled alerts are deleted")
-    keep_runs_days: int = Field(description="days until ended runs are deleted with their events")
+    game_logs: str | None = Field(default=None, description=_as_set("game_logs"))
+    prop_lines: str | None = Field(default=None, description=_as_set("prop_lines"))
+    schedule: str | None = Field(default=None, description=_as_set("schedule"))
+    injury_reports: str | None = Field(default=None, description=_as_set("injury_reports"))
+    player_aliases: str | None = Field(default=None, description=_as_set("player_aliases"))
+    simulated_players: int = Field(description=_as_set("simulated_players"))
+    deadline_minutes: int = Field(description=_as_set("deadline_minutes"))
+    deadline_local_time: str | None = Field(default=None, description=_as_set("deadline_local_time"))
+    roster_time_zone: str = Field(description=_as_set("roster_time_zone"))
+    roster_cron: str = Field(description=_as_set("roster_cron"))
+    minimum_staged_share: float = Field(description=_as_set("minimum_staged_share"))
+    staging_attempts: int = Field(description=_as_set("staging_attempts"))
+    part_timeout_seconds: float = Field(description=_as_set("part_timeout_seconds"))
+    model_history_days: int = Field(description=_as_set("model_history_days"))
+    market_aware: bool = Field(description=_as_set("market_aware"))
+    grade_bias_limit: float = Field(description=_as_set("grade_bias_limit"))
+    pass_threshold: float = Field(description=_as_set("pass_threshold"))
+    staging_threads: int = Field(description=_as_set("staging_threads"))
+    keep_partitions_days: int = Field(description=_as_set("keep_partitions_days"))
+    keep_snapshots_days: int = Field(description=_as_set("keep_snapshots_days"))
+    keep_superseded_days: int = Field(description=_as_set("keep_superseded_days"))
+    keep_receipts_days: int = Field(description=_as_set("keep_receipts_days"))
+    keep_events_days: int = Field(description=_as_set("keep_events_days"))
+    keep_letters_days: int = Field(description=_as_set("keep_letters_days"))
+    keep_alerts_days: int = Field(description=_as_set("keep_alerts_days"))
+    keep_runs_days: int = Field(description=_as_set("keep_runs_days"))
 
     def now(self) -> datetime:
         """Return the current time; a test replaces it."""
         return datetime.now(UTC)
-
-    def deadline(self, opened_at: datetime) -> datetime:
-        """Return when a batch is consolidated as it is: the earlier of minutes after opening and the clock's."""
-        by_minutes = opened_at + timedelta(minutes=self.deadline_minutes)
-        if self.deadline_local_time is None:
-            return by_minutes
-        hour, minute = map(int, self.deadline_local_time.split(":"))
-        local = opened_at.astimezone(ZoneInfo(self.roster_time_zone))
-        by_clock = local.replace(hour=hour, minute=minute, second=0, microsecond=0).astimezone(UTC)
-        # Opened after the clock's deadline, a batch still gets its minutes.
-        return min(by_minutes, by_clock) if by_clock > opened_at else by_minutes

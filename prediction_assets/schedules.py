@@ -5,9 +5,10 @@ https://docs.dagster.io/guides/automate/schedules
 
 import dagster as dg
 
-from prediction_assets.jobs import SLATE_TAG, morning_check_job, roster_job, training_job
+from prediction_assets.jobs import morning_check_job, roster_job, training_job
 from prediction_assets.keys import GAME_TIME_ZONE, slate_key
 from prediction_assets.pruning.job import prune_job
+from prediction_assets.run_tags import SLATE_TAG
 from prediction_assets.settings import Settings
 
 PRUNE_CRON = "30 4 * * *"

@@ -17,7 +17,7 @@ from prediction_assets.errors import BadInput
 
 _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
-_MERGES_COMPARED_DAYS = 60
+MERGES_COMPARED_DAYS = 60
 """The morning check compares a MERGE with those of as many days before."""
 
 
@@ -242,7 +242,7 @@ class Settings(LogSettings):
     def _kept_while_it_is_read(cls, days: int, info: ValidationInfo) -> int:
         """Refuse to prune what sensors, alerts and the morning check still look at."""
         read = info.data.get("sensor_lookback_days", 3)
-        least = max(_MERGES_COMPARED_DAYS if info.field_name == "keep_receipts_days" else 0, read + 1)
+        least = max(MERGES_COMPARED_DAYS if info.field_name == "keep_receipts_days" else 0, read + 1)
         if 0 < days < least:
             raise ValueError(f"what is younger than {least} days is still read; 0 keeps it for ever")
         return days

@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from prediction_assets.batch_state.port import ExpectedPlayer
+from prediction_assets.subject import NO_FEATURES
+from prediction_assets.warehouse.tables import OUT
 
-NO_FEATURES = "no features: he has no game log before the slate"
-
-OUT = "Out"
-"""The only status of the injury report that rules a player out; a doubtful one may play."""
+NO_GAME_LOG = f"{NO_FEATURES}: he has no game log before the slate"
 
 
 def reasons_to_skip(
@@ -44,5 +43,5 @@ def reasons_to_skip(
         elif player.player_id in out:
             reasons[player.slug] = f"out: {out[player.player_id]}"
         elif player.slug not in with_features:
-            reasons[player.slug] = NO_FEATURES
+            reasons[player.slug] = NO_GAME_LOG
     return reasons

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +32,7 @@ from prediction_assets.forecasting.model import (
 )
 from prediction_assets.forecasting.predictions import predict_slate
 from prediction_assets.forecasting.systems import FittedSystem
+from prediction_assets.roster import CANDIDATE_LOOKBACK, FORM_GAMES
 from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import POINTS_MODELS
@@ -42,6 +44,15 @@ OLDEST_MODEL = timedelta(days=400)
 """A model that is older than this at the slate is not used: a season would be missing in it."""
 
 _ORDER = [("game_date", "ascending"), ("game_id", "ascending"), ("player_id", "ascending")]
+
+
+def roster_candidates(warehouse: Warehouse, league: str, slate: date) -> list[dict[str, Any]]:
+    """Return who may be expected on the slate, one row per player, from facts of before it."""
+    found: list[dict[str, Any]] = warehouse.query(
+        queries.ROSTER_CANDIDATES,
+        {"slate": slate, "league": league, "since": slate - CANDIDATE_LOOKBACK, "form_games": FORM_GAMES},
+    ).to_pylist()
+    return found
 
 
 def choose_model(warehouse: Warehouse, league: str, slate: date) -> str:

@@ -22,7 +22,6 @@ from prediction_assets.forecasting.grading import Grade
 from prediction_assets.gates import RECEIPT_ID
 from prediction_assets.grades import PUBLISHED, gradable, stored_grades
 from prediction_assets.jobs import (
-    SLATE_TAG,
     completion_job,
     consolidation_job,
     features_job,
@@ -33,10 +32,12 @@ from prediction_assets.jobs import (
     training_job,
 )
 from prediction_assets.keys import GAME_TIME_ZONE, player_key
+from prediction_assets.messaging.message import is_announced
 from prediction_assets.messaging.port import OutboxEntry
-from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges, registered_keys
+from prediction_assets.partitions import ranges, registered_keys
 from prediction_assets.pruning.job import KINDS, prune_slices
 from prediction_assets.pruning.kinds import History, Kind, Pruned
+from prediction_assets.run_tags import RANGE_END_TAG, RANGE_START_TAG, SLATE_TAG
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Consolidation, Receipt, Warehouse
@@ -311,11 +312,9 @@ class SlateRun:
         on_stage("consolidation", progress)
         receipt = self.consolidate(slate)
         on_stage("completion", progress)
-        delivered = {e.event_id for e in self.events(slate) if e.message_id is not None}
+        announced_before = is_announced(receipt, self.events(slate))
         event = self.announce(receipt)
-        return SlateResult(
-            self.progress(slate) or progress, receipt, event, published=event.event_id not in delivered
-        )
+        return SlateResult(self.progress(slate) or progress, receipt, event, published=not announced_before)
 
     def _execute(
         self,

@@ -13,18 +13,15 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import StateUnreadable
 from prediction_assets.schema_versions import SchemaTooNew, StoreSchema, require_known
 from prediction_assets.state_schema import STATE_SCHEMA_VERSION, STEPS
 
 _BUSY_TIMEOUT_SECONDS = 60.0
 _CREATED = re.compile(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)")
-
-
-class StateUnreadable(PredictionAssetsError):
-    """The state store can't be opened or is damaged; nothing was changed."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -53,6 +50,11 @@ def connect(path: Path) -> sqlite3.Connection:
             "or restore the file from a backup"
         ) from error
     return connection
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a moment as the state file keeps it: UTC with microseconds, so that texts sort as moments do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -51,6 +51,10 @@ class Features:
     about: Mapping[str, str] = field(default_factory=dict)
 
 
+NO_FEATURES = "no features"
+"""How the reason begins why a player who has none is skipped."""
+
+
 class Subject(Protocol):
     """Decides who is expected on a slate and makes their prediction rows; every method may be called again."""
 
@@ -99,4 +103,4 @@ class Subject(Protocol):
         Args:
             with_features: slugs of the players who have features; nobody else can be predicted.
         """
-        return {p.slug: "no features before the slate" for p in players if p.slug not in with_features}
+        return {p.slug: f"{NO_FEATURES} before the slate" for p in players if p.slug not in with_features}

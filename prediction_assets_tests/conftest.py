@@ -39,8 +39,6 @@ __all__ = [
     "staged",
 ]  # fixtures and made-up values of the whole suite
 
-REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
 
 # Whole slates and emulators take seconds each; what needs one is slow without saying so in every test.
 _SLOW_FIXTURES = {

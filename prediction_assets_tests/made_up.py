@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pyarrow as pa
 
 from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome, Progress
-from prediction_assets.staging import row_content_hash
 from prediction_assets.warehouse.port import PartRef
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION
 
 SLATE = "2026-01-02"
 NOW = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
+
+
+ROWS_PER_PLAYER = 25
+"""Five systems x five lines."""
+
+
+def row_content_hash(row: Mapping[str, object]) -> str:
+    """Return SHA-256 over a row's values in the declared column order, as JSON."""
+    values = [row[name] for name in PART_SCHEMA.names if name != "content_hash"]
+    return hashlib.sha256(json.dumps(values, default=str, separators=(",", ":")).encode()).hexdigest()
 
 
 def player(number: int, slug: str | None = None) -> ExpectedPlayer:

@@ -17,11 +17,10 @@ from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.checks import read_slate_facts, staged_rows_are_accounted_for
 from prediction_assets.consolidation import plan
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import PredictionAssetsError, StateUnreadable
 from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
 from prediction_assets.messaging.message import completion_message
 from prediction_assets.messaging.port import OutboxEntry
-from prediction_assets.state_file import StateUnreadable
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
 from prediction_assets.warehouse.port import Receipt, WarehouseUnreadable

@@ -8,15 +8,14 @@ import dagster as dg
 import pytest
 
 from prediction_assets.batch_state.port import Progress
+from prediction_assets.clock import deadline, is_recent
 from prediction_assets.consolidation import Step, next_step, plan
-from prediction_assets.jobs import REQUEST_TAG
+from prediction_assets.run_tags import REQUEST_TAG
+from prediction_assets.runs import LOST_AFTER, is_lost
 from prediction_assets.sensors.requests import (
     FIRST_PAUSE,
-    LOST_AFTER,
-    Rest,
+    NotRequested,
     Work,
-    is_lost,
-    is_recent,
     request,
 )
 from prediction_assets.warehouse.port import MergeCounts, PartRef, Receipt, later_than
@@ -85,7 +84,7 @@ def test_the_pause_before_another_attempt_ends_whatever_the_clock_does(
 @pytest.mark.parametrize("clock_jumps", [-3 * HOUR, 3 * HOUR])
 def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clock_jumps):
     outcome = request(instance, WORK, 1, datetime.now(UTC) + clock_jumps)
-    assert isinstance(outcome, Rest)
+    assert isinstance(outcome, NotRequested)
     assert outcome.gave_up
     assert "mend the cause" in outcome.reason
 
@@ -134,3 +133,19 @@ def test_a_receipt_is_later_than_the_one_before_it(newest, now, moment):
     counts = MergeCounts(2, 2, 0, 0, 0, 2)
     earlier = [Receipt.of(work, counts, (), merge_ms=1.0, now=newest)] if newest else []
     assert later_than(earlier, now) == moment
+
+
+@pytest.mark.parametrize(
+    ("local_time", "opened_at", "expected"),
+    [
+        (None, "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
+        ("07:10", "2026-01-02T15:00+00:00", "2026-01-02T15:10+00:00"),
+        ("07:45", "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
+        ("06:00", "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
+    ],
+)
+def test_the_deadline_is_minutes_after_opening_or_the_clock_s_whichever_is_first(
+    local_time, opened_at, expected
+):
+    found = deadline(datetime.fromisoformat(opened_at), 30, local_time, "America/Los_Angeles")
+    assert found == datetime.fromisoformat(expected)

@@ -25,9 +25,9 @@ from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
-from prediction_assets_tests.conftest import REAL_DATA
 from prediction_assets_tests.consoles import PAGES, ROOT, Console, Shown, is_as_shown, shown_on
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 from prediction_assets_tests.test_real_slates import FILES
 from prediction_assets_tests.warehouse.conftest import bigquery_endpoint
 
@@ -278,7 +278,7 @@ e1,2025-01-11T02:00Z,Denver Nuggets,Brooklyn Nets,The Joker,player_points,Book,u
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="no real data beside the checkout (../shared/data)")
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
 @pytest.mark.xdist_group("real_slates")
 def test_the_commands_for_one_s_own_data_run_on_real_data(console):
     data = console.folder / "data"

@@ -23,8 +23,8 @@ from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs
 from prediction_assets.warehouse.port import Warehouse
-from prediction_assets_tests.conftest import REAL_DATA
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 from prediction_assets_tests.test_real_slates import FILES
 from prediction_assets_tests.warehouse.conftest import bigquery_endpoint
 
@@ -108,7 +108,7 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_event_as_on_the_local_
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not REAL_DATA.is_dir(), reason="no real data beside the checkout (../shared/data)")
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
 def test_a_real_slate_is_the_same_on_both_profiles(gcp, local):
     slate = "2025-01-10"
     for run in (gcp, local):

@@ -103,7 +103,7 @@ def test_a_slate_with_parts_unfinished_or_at_work_keeps_its_keys(
     settings, instance, history, warehouse, batch_state, monkeypatch
 ):
     # The run is stamped with the real time, years from this test's.
-    monkeypatch.setattr("prediction_assets.sensors.requests.LOST_AFTER", timedelta(days=36_500))
+    monkeypatch.setattr("prediction_assets.runs.LOST_AFTER", timedelta(days=36_500))
     register(instance, *OLD)
     for slate in (OLD[0], OLD[2], OLD[3]):
         finish(batch_state, slate)

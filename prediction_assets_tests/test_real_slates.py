@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from prediction_assets.forecasting.predictions import ROWS_PER_PLAYER
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
-from prediction_assets_tests.conftest import REAL_DATA
+from prediction_assets_tests.made_up import ROWS_PER_PLAYER
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 FILES = {
     "game_logs": "player_game_logs_2023_25.parquet",
@@ -18,7 +18,7 @@ FILES = {
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not REAL_DATA.is_dir(), reason="no real data beside the checkout (../shared/data)"),
+    pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA),
     pytest.mark.xdist_group("real_slates"),
 ]
 

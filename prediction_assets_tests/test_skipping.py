@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prediction_assets.skipping import NO_FEATURES, reasons_to_skip
+from prediction_assets.skipping import NO_GAME_LOG, reasons_to_skip
 from prediction_assets_tests.conftest import player
 
 GAME = player(1).game_id
@@ -21,7 +21,7 @@ def injury(status: str, reason: str | None = "Injury/Illness - Left Knee; Sorene
     ("games", "injuries", "has_features", "expected"),
     [
         (ON, [], True, None),
-        (ON, [], False, NO_FEATURES),
+        (ON, [], False, NO_GAME_LOG),
         (ON, [injury("Out")], True, "out: Injury/Illness - Left Knee; Soreness"),
         (ON, [injury("Out", None)], True, "out: Out"),
         (ON, [injury("Out")], False, "out: Injury/Illness - Left Knee; Soreness"),
@@ -50,4 +50,4 @@ def test_one_player_s_reason_is_nobody_else_s():
         injuries=[injury("Out", player_id=102)],
         with_features={"player-1", "player-2"},
     )
-    assert found == {"player-2": "out: Injury/Illness - Left Knee; Soreness", "player-3": NO_FEATURES}
+    assert found == {"player-2": "out: Injury/Illness - Left Knee; Soreness", "player-3": NO_GAME_LOG}

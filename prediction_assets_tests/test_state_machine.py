@@ -36,12 +36,12 @@ from prediction_assets import crash_points
 from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.consolidation import Step, TooFewStaged, lost_parts, next_step, plan
-from prediction_assets.fan_in import release
 from prediction_assets.keys import player_key
 from prediction_assets.messaging.announcing import announce
 from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
 from prediction_assets.messaging.message import event_id
 from prediction_assets.partitions import SLATE_PLAYERS, ranges
+from prediction_assets.releasing import release
 from prediction_assets.warehouse import bigquery_scripts
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse

@@ -14,7 +14,7 @@ import pytest
 from prediction_assets.batch_state.port import Completion
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.consolidation import plan
-from prediction_assets.fan_in import release
+from prediction_assets.releasing import release
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots

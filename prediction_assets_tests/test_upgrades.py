@@ -19,15 +19,15 @@ from prediction_assets import __version__, state_file
 from prediction_assets.alerts.sqlite import SqliteAlertStore
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import PredictionAssetsError, StateUnreadable
 from prediction_assets.firestore_schema import DOCUMENTS_VERSION
-from prediction_assets.instance_config import EARLIER_PACKAGED, Origin, judge, packaged_text
+from prediction_assets.instance_config import EARLIER_PACKAGED, Origin, examine, packaged_text
 from prediction_assets.local_resources import local_stores
 from prediction_assets.messaging.local import SqliteOutbox
 from prediction_assets.messaging.message import validate_completion
 from prediction_assets.schema_versions import SchemaTooNew
 from prediction_assets.settings import load_settings
-from prediction_assets.state_file import StateFile, StateUnreadable
+from prediction_assets.state_file import StateFile
 from prediction_assets.state_schema import STATE_SCHEMA_VERSION
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
@@ -309,7 +309,7 @@ OLD = (EARLIER[0] / "dagster.yaml").read_text("utf-8")
     ],
 )  # fmt: skip
 def test_an_edited_dagster_yaml_is_told_by_what_it_says(text, origin, lacks, differs):
-    judged = judge(text, PACKAGED)
+    judged = examine(text, PACKAGED)
     assert judged.origin is origin
     assert lacks in "\n".join(judged.lacks)
     assert differs in "\n".join(judged.differs)

@@ -15,7 +15,7 @@ from prediction_assets.alerts.port import Incident, Severity
 from prediction_assets.batch_state.port import Progress
 from prediction_assets.consolidation import ENOUGH_STAGED, NOT_EMPTY
 from prediction_assets.dead_letters.port import DeadLetter, common_cause
-from prediction_assets.logs import one_line
+from prediction_assets.errors import one_line
 
 LONGEST_FACT = 600
 """Characters of a fact: an error's text may be a page long, a chat message shouldn't."""
@@ -87,7 +87,7 @@ def failed_checks(results: Sequence[CheckResult], position: int, pages: Pages) -
         Incident(
             key=check_key(check),
             severity=_check_severity(check),
-            fact=_short(
+            fact=_fact(
                 (
                     "0-row MERGE: "
                     if check.name == NOT_EMPTY
@@ -140,7 +140,7 @@ def failed_run(run: FinishedRun, pages: Pages) -> Incident:
     return Incident(
         key=run.key,
         severity=Severity.CRITICAL if run.stage == "completion" else Severity.ERROR,
-        fact=_short(f"Run of {run.stage} failed{where}: {run.error or 'no error was recorded'}"),
+        fact=_fact(f"Run of {run.stage} failed{where}: {run.error or 'no error was recorded'}"),
         link=pages.run(run.run_id),
         command=_next_of_stage(run),
         slate=run.slate,
@@ -177,14 +177,14 @@ def failed_tick(tick: FinishedTick, pages: Pages) -> Incident:
     return Incident(
         key=tick.key,
         severity=Severity.ERROR,
-        fact=_short(f"A tick of {tick.name} failed: {tick.error}"),
+        fact=_fact(f"A tick of {tick.name} failed: {tick.error}"),
         link=pages.automation(tick.location, tick.kind, tick.name),
         command="prediction-assets alerts check",
         position=tick.tick_id,
     )
 
 
-def silent_daemons(last_heard: Mapping[str, datetime], pages: Pages) -> list[Incident]:
+def daemon_incidents(last_heard: Mapping[str, datetime], pages: Pages) -> list[Incident]:
     """Return the incident that daemons are which were heard once and aren't any more, by their last heartbeat."""
     if not last_heard:
         return []
@@ -284,7 +284,7 @@ def _dead_letters(state: SlateState, limits: Limits, pages: Pages) -> list[Incid
         Incident(
             key=f"dead_letters:{batch.slate}",
             severity=Severity.CRITICAL if alike else Severity.ERROR,
-            fact=_short(
+            fact=_fact(
                 f"{len(letters)} of {len(batch.expected)} players failed, {why}"
                 f"{shown.newest.error_class}: {shown.newest.message}"
             ),
@@ -299,5 +299,5 @@ def _of_slate(slate: str | None, command: str) -> str:
     return command.format(slate) if slate else "prediction-assets alerts list"
 
 
-def _short(text: str) -> str:
+def _fact(text: str) -> str:
     return one_line(text, LONGEST_FACT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from dagster import (
     DagsterEventType,
@@ -20,8 +20,6 @@ from dagster import (
 )
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
 from dagster._core.event_api import RunStatusChangeEventType
-from dagster._core.events import JobFailureData
-from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 from prediction_assets.alerts.decisions import opened, over, recovered
@@ -31,13 +29,16 @@ from prediction_assets.alerts.incidents import (
     FinishedTick,
     Pages,
     check_key,
+    daemon_incidents,
     failed_checks,
     failed_run,
     failed_tick,
-    silent_daemons,
 )
 from prediction_assets.alerts.port import AlertStore
-from prediction_assets.logs import first_cause, labels_of
+from prediction_assets.daemons import silent_daemons
+from prediction_assets.logs import first_cause
+from prediction_assets.run_tags import labels_of
+from prediction_assets.runs import failure_of, stage_of
 
 FIRST_LOOK = timedelta(days=1)
 """How far back the first look goes: what is older was somebody's who had no alerts."""
@@ -49,24 +50,6 @@ _ENDS: tuple[RunStatusChangeEventType, ...] = (
     DagsterEventType.RUN_SUCCESS,
     DagsterEventType.RUN_CANCELED,
 )
-
-_STAGES = {
-    "game_logs": "ingest",
-    "schedule": "ingest",
-    "prop_lines": "ingest",
-    "injury_reports": "ingest",
-    "slate_roster": "roster",
-    "player_features": "features",
-    "staged_predictions": "staging",
-    "predictions": "consolidation",
-    "staging_cleanup": "consolidation",
-    "phase5_completion": "completion",
-    "slate_report": "completion",
-    "dead_letters": "list_dead_letters",
-    "points_model": "training",
-    "prediction_grades": "grading",
-}
-"""The job that materializes each asset, so that a click in the UI counts as an attempt at the same stage."""
 
 
 @dataclass(frozen=True)
@@ -160,27 +143,12 @@ def _checks(instance: DagsterInstance, run_id: str) -> Iterator[CheckResult]:
 
 
 def _finished_run(instance: DagsterInstance, run: DagsterRun, record: EventLogRecord) -> FinishedRun:
-    slate, stage = labels_of(run.tags).get("slate"), _stage(run)
+    slate, stage = labels_of(run.tags).get("slate"), stage_of(run)
     event = record.event_log_entry.dagster_event
-    data = event.event_specific_data if event else None
-    if event is None or not isinstance(data, JobFailureData):
+    if event is None or not event.is_job_failure:
         return FinishedRun(run.run_id, stage, slate, record.storage_id)
-    step, cause = "", data.error
-    found = instance.get_records_for_run(run.run_id, of_type=DagsterEventType.STEP_FAILURE, limit=1)
-    for first in found.records:
-        failure = first.event_log_entry.dagster_event
-        if failure is not None and isinstance(failure.event_specific_data, StepFailureData):
-            step, cause = failure.step_key or "", failure.event_specific_data.error
-    error = first_cause(cause) if cause is not None else event.message or ""
-    return FinishedRun(run.run_id, stage, slate, record.storage_id, step, error)
-
-
-def _stage(run: DagsterRun) -> str:
-    if not run.job_name.startswith("__"):
-        return run.job_name
-    names = sorted("/".join(key.path) for key in run.asset_selection or ())
-    stages = {_STAGES.get(name, name) for name in names}
-    return "+".join(sorted(stages)) or run.job_name
+    failure = failure_of(instance, run.run_id)
+    return FinishedRun(run.run_id, stage, slate, record.storage_id, failure.step, failure.error)
 
 
 TICK_KINDS = frozenset({"daemon"})
@@ -202,12 +170,7 @@ def look_at_automation(
             store.change(tick.key, recovered(now, tick.tick_id))
         else:
             store.change(tick.key, opened(failed_tick(tick, pages), now))
-    silent = {
-        name: datetime.fromtimestamp(status.last_heartbeat.timestamp, UTC)
-        for name, status in instance.get_daemon_statuses().items()
-        if status.required and not status.healthy and status.last_heartbeat is not None
-    }
-    found = silent_daemons(silent, pages)
+    found = daemon_incidents(silent_daemons(instance), pages)
     for incident in found:
         store.change(incident.key, opened(incident, now))
     for key in over(store.unsettled(), {incident.key for incident in found}, TICK_KINDS):

@@ -6,11 +6,9 @@ couldn't be read is not judged: no alert, and no recovery either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-
-from dagster._utils.schedules import reverse_cron_string_iterator
+from datetime import datetime, timedelta
 
 from prediction_assets.alerts.decisions import opened, over, recovered
 from prediction_assets.alerts.incidents import (
@@ -23,19 +21,25 @@ from prediction_assets.alerts.incidents import (
 )
 from prediction_assets.alerts.port import AlertStore, Incident
 from prediction_assets.batch_state.port import BatchState
+from prediction_assets.clock import roster_hours_before
 from prediction_assets.errors import TransientError
 from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
-from prediction_assets.messaging.message import event_id
-from prediction_assets.resources import BatchStateResource, MessagingResource, WarehouseResource
+from prediction_assets.messaging.message import is_announced
+from prediction_assets.resources import BatchStateResource, MessagingResource
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import queries
+from prediction_assets.warehouse.port import Warehouse
 
 
 @dataclass(frozen=True)
 class Stores:
-    """The stores that the slates' state is read from."""
+    """The stores that the slates' state is read from.
 
-    warehouse: WarehouseResource
+    Attributes:
+        warehouse: opened only when a roster is missing; how long it waits for others is the caller's choice.
+    """
+
+    warehouse: Callable[[], Warehouse]
     batch_state: BatchStateResource
     messaging: MessagingResource
 
@@ -101,11 +105,9 @@ def _state(stores: Stores, slate: str) -> SlateState | None:
     progress = stores.batch_state.port.progress(slate)
     if progress is None:
         return None
-    announced = False
-    if progress.receipt is not None:
-        wanted = event_id(progress.receipt)
-        entries = stores.messaging.outbox.entries(slate)
-        announced = any(e.event_id == wanted and e.message_id is not None for e in entries)
+    announced = progress.receipt is not None and is_announced(
+        progress.receipt, stores.messaging.outbox.entries(slate)
+    )
     return SlateState(progress, announced, stores.batch_state.dead_letters.letters(slate))
 
 
@@ -125,12 +127,11 @@ def expected_rosters(settings: Settings, now: datetime) -> dict[str, datetime]:
     Those of the last 24 hours: what is older is no longer worth a roster.
     """
     latest = now - timedelta(minutes=settings.alert_roster_minutes)
-    hours = reverse_cron_string_iterator(latest.timestamp(), settings.roster_cron, settings.roster_time_zone)
     expected: dict[str, datetime] = {}
-    for hour in hours:
+    for hour in roster_hours_before(latest, settings.roster_cron, settings.roster_time_zone):
         if hour < now - timedelta(days=1):
             break
-        expected.setdefault(slate_key(hour.astimezone(GAME_TIME_ZONE).date()), hour.astimezone(UTC))
+        expected.setdefault(slate_key(hour.astimezone(GAME_TIME_ZONE).date()), hour)
     return expected
 
 
@@ -139,4 +140,4 @@ def _never_opened(state: BatchState, slate: str) -> bool:
 
 
 def _games(stores: Stores, slate: str) -> int:
-    return int(stores.warehouse.port.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)
+    return int(stores.warehouse().query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from prediction_assets.alerts.port import Alert, Change
 from prediction_assets.alerts.records import from_text, to_text
-from prediction_assets.state_file import StateUnreadable, transaction
+from prediction_assets.errors import StateUnreadable
+from prediction_assets.state_file import moment_text, transaction
 
 
 class SqliteAlertStore:
@@ -30,7 +31,7 @@ class SqliteAlertStore:
             connection.execute(
                 "INSERT INTO alerts VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
                 "opened_at = excluded.opened_at, settled = excluded.settled, alert = excluded.alert",
-                (key, _text(after.opened_at), after.settled_at is not None, to_text(after)),
+                (key, moment_text(after.opened_at), after.settled_at is not None, to_text(after)),
             )
         return after
 
@@ -40,11 +41,11 @@ class SqliteAlertStore:
 
     def since(self, moment: datetime) -> Sequence[Alert]:
         """Return the alerts that were opened since then, settled ones too, oldest first."""
-        return self._select("WHERE opened_at >= ? ORDER BY opened_at, key", _text(moment))
+        return self._select("WHERE opened_at >= ? ORDER BY opened_at, key", moment_text(moment))
 
     def settled_before(self, moment: datetime) -> Sequence[Alert]:
         """Return the alerts that were settled before then, oldest first."""
-        opened = self._select("WHERE settled AND opened_at < ? ORDER BY opened_at, key", _text(moment))
+        opened = self._select("WHERE settled AND opened_at < ? ORDER BY opened_at, key", moment_text(moment))
         return [alert for alert in opened if alert.settled_at is not None and alert.settled_at < moment]
 
     def drop_settled(self, keys: Sequence[str]) -> int:
@@ -68,7 +69,3 @@ class SqliteAlertStore:
                 f"{self._path}: alert {row['key']}: {type(error).__name__}: {error}; nothing was changed. It was "
                 "edited by hand or by another version: delete that row, and what is wrong is told anew"
             ) from error
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -3,12 +3,11 @@
 Groups are named in flow order. https://docs.dagster.io/guides/build/assets/metadata-and-tags
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
-from prediction_assets.jobs import BATCH_TAG, SLATE_TAG
 from prediction_assets.warehouse.tables import GAME_LOGS, PART_COLUMNS, PROP_LINES, Table
 
 OWNERS = ["team:predictions"]
@@ -42,13 +41,6 @@ def with_docs(spec: dg.AssetSpec, docs_url: str) -> dg.AssetSpec:
         return spec
     where = f"[{page}]({docs_url.rstrip('/')}/{page})" if docs_url else f"`{page}`"
     return spec.replace_attributes(description=f"{spec.description or ''}\n\nMore: {where}")
-
-
-def tag_run(context: dg.AssetExecutionContext, slate: str, batch_id: str) -> None:
-    """Tag the run with its slate and batch, so that it is found by them whoever started it."""
-    tags = {SLATE_TAG: slate, BATCH_TAG: batch_id}
-    if any(context.run.tags.get(name) != value for name, value in tags.items()):
-        context.instance.add_run_tags(context.run.run_id, tags)
 
 
 def table_schema(table: Table, only: Sequence[str] | None = None) -> dg.TableSchema:
@@ -102,18 +94,3 @@ def staged_lineage() -> dg.TableColumnLineage:
             "team": _from(GAME_LOGS.name, "team"),
         }
     )
-
-
-def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """Return rows as a markdown table with the first row's keys as its header."""
-    if not rows:
-        return dg.MetadataValue.md("*none*")
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
-    return dg.MetadataValue.md("\n".join(lines))
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|")

@@ -13,13 +13,14 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from prediction_assets.assets.describing import FACTS, OWNERS, markdown_table, table_metadata
+from prediction_assets.assets.describing import FACTS, OWNERS, table_metadata
 from prediction_assets.ingestion.game_logs import read_game_logs
 from prediction_assets.ingestion.injury_reports import read_injury_reports
 from prediction_assets.ingestion.names import PlayerDirectory, UnresolvedName, read_aliases
 from prediction_assets.ingestion.nba_api_source import fetch_game_logs, fetch_schedule
 from prediction_assets.ingestion.prop_lines import read_prop_lines
 from prediction_assets.ingestion.schedule import read_schedule
+from prediction_assets.markdown import markdown_table
 from prediction_assets.resources import LiveSourceResource, SettingsResource, WarehouseResource
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.warehouse import queries

@@ -7,7 +7,8 @@ recorded. Killed anywhere, the next run finds the event and delivers it under th
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.describing import OWNERS, PUBLISHING, tag_run
+from prediction_assets.assets.describing import OWNERS, PUBLISHING
+from prediction_assets.assets.tagging import tag_run
 from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.gates import Gate, verdict_on_receipt

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from prediction_assets.assets.describing import OWNERS, SLATE, tag_run
+from prediction_assets.assets.describing import OWNERS, SLATE
+from prediction_assets.assets.tagging import tag_run
 from prediction_assets.batch_state.port import open_progress
 from prediction_assets.crash_points import reached
 from prediction_assets.forecasting.features import (

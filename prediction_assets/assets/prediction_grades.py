@@ -9,19 +9,20 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.describing import OWNERS, PUBLISHING, markdown_table, table_metadata
+from prediction_assets.assets.describing import OWNERS, PUBLISHING, table_metadata
 from prediction_assets.forecasting.grading import Grade
 from prediction_assets.grades import (
     EARLIER_SLATES,
     PUBLISHED,
     RECENT_SLATES,
-    Judgement,
+    Steadiness,
     grade_published,
-    judge,
+    steadiness,
     store_grades,
     stored_grades,
 )
 from prediction_assets.keys import parse_slate
+from prediction_assets.markdown import markdown_table
 from prediction_assets.partitions import SLATES
 from prediction_assets.preview import preview_features
 from prediction_assets.resources import SettingsResource, WarehouseResource
@@ -84,11 +85,11 @@ def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
     }
 
 
-def _judgements(warehouse: Warehouse, slate: date, bias_limit: float) -> list[Judgement]:
+def _judgements(warehouse: Warehouse, slate: date, bias_limit: float) -> list[Steadiness]:
     """Judge every system that was graded on this slate, by the slates up to it."""
     history = stored_grades(warehouse, slate - _LOOKBACK, slate, PUBLISHED)
     return [
-        judge(rows, bias_limit)
+        steadiness(rows, bias_limit)
         for rows in history.values()
         if rows[-1]["game_date"] == slate and rows[-1]["system_version"]
     ]

@@ -12,14 +12,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.describing import (
-    FAN_IN,
-    OWNERS,
-    markdown_table,
-    predictions_lineage,
-    table_metadata,
-    tag_run,
-)
+from prediction_assets.assets.describing import FAN_IN, OWNERS, predictions_lineage, table_metadata
+from prediction_assets.assets.tagging import tag_run
 from prediction_assets.batch_state.port import Progress, open_progress
 from prediction_assets.consolidation import ENOUGH_STAGED, NOT_EMPTY, TooFewStaged, plan, replay_payload
 from prediction_assets.crash_points import reached
@@ -27,6 +21,7 @@ from prediction_assets.dead_letters.port import Failure
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.gates import RECEIPT_ID
 from prediction_assets.keys import parse_slate
+from prediction_assets.markdown import markdown_table
 from prediction_assets.partitions import SLATES
 from prediction_assets.preview import preview_features
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource

@@ -5,9 +5,11 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.assets.describing import OWNERS, PUBLISHING, markdown_table, tag_run
+from prediction_assets.assets.describing import OWNERS, PUBLISHING
+from prediction_assets.assets.tagging import tag_run
 from prediction_assets.batch_state.port import Outcome, Progress, open_progress
 from prediction_assets.keys import parse_slate
+from prediction_assets.markdown import markdown_table
 from prediction_assets.partitions import SLATES
 from prediction_assets.resources import BatchStateResource, WarehouseResource
 from prediction_assets.slate_picture import EDGE_BINS, SlateCounts, slate_picture

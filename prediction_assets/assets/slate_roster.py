@@ -9,11 +9,14 @@ from datetime import datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.describing import OWNERS, SLATE, markdown_table, tag_run
+from prediction_assets.assets.describing import OWNERS, SLATE
+from prediction_assets.assets.tagging import tag_run
 from prediction_assets.batch_state.freezing import require_same_work
 from prediction_assets.batch_state.port import Batch, ExpectedPlayer
+from prediction_assets.clock import deadline
 from prediction_assets.crash_points import reached
 from prediction_assets.keys import player_key
+from prediction_assets.markdown import markdown_table
 from prediction_assets.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.resources import (
     BatchStateResource,
@@ -70,13 +73,14 @@ def slate_roster(
     state, now = batch_state.port, settings.now()
     slate = config.slate or subject.port.tonight(warehouse.port, state, now)
     roster = subject.port.roster(warehouse.port, slate)
+    due = deadline(now, settings.deadline_minutes, settings.deadline_local_time, settings.roster_time_zone)
     if not roster.games:
         context.log.info("slate %s: no games, nothing to predict", slate, extra={"slate": slate})
-        state.open(_batch(slate, "", 0, (), now, settings.deadline(now)))
+        state.open(_batch(slate, "", 0, (), now, due))
         return dg.MaterializeResult(metadata={"slate": slate, "games": 0, "expected_players": 0})
 
     games, players, league = roster.games, roster.players, roster.league
-    batch = _batch(slate, league, len(games), players, now, settings.deadline(now))
+    batch = _batch(slate, league, len(games), players, now, due)
     earlier = state.progress(slate)
     if earlier is not None and not config.reopen:
         require_same_work(earlier.batch, batch)  # before any key is registered

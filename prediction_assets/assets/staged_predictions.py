@@ -7,7 +7,8 @@ time: killed before, the players concerned are staged again, and none is settled
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import dagster as dg
@@ -15,15 +16,25 @@ import pyarrow as pa
 import tenacity
 
 from prediction_assets import __version__
-from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema, tag_run
-from prediction_assets.batch_state.port import Completion, ExpectedPlayer, Outcome, Progress, open_progress
+from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
+from prediction_assets.assets.tagging import tag_run
+from prediction_assets.batch_state.port import (
+    BatchState,
+    Completion,
+    ExpectedPlayer,
+    Outcome,
+    Progress,
+    open_progress,
+)
 from prediction_assets.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
-from prediction_assets.dead_letters.port import Failure, traceback_digest
+from prediction_assets.dead_letters.port import DeadLetters, Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.fan_out import Circuit, Overdue, fan_out
+from prediction_assets.jobs import STAGED
 from prediction_assets.keys import player_key
+from prediction_assets.part_rows import part_rows
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import (
     BatchStateResource,
@@ -31,14 +42,10 @@ from prediction_assets.resources import (
     SubjectResource,
     WarehouseResource,
 )
-from prediction_assets.staging import part_rows
+from prediction_assets.run_tags import CODE_VERSION_TAG
 from prediction_assets.subject import Subject
-from prediction_assets.warehouse.port import PartRef, Warehouse
+from prediction_assets.warehouse.port import PartRef, Parts, Warehouse
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
-
-STAGED = dg.AssetKey("staged_predictions")
-CODE_VERSION_TAG = "prediction_assets/version"
-"""Tag of a player's materialization: the package's version that staged him."""
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
@@ -92,10 +99,110 @@ def staged_predictions(
     tag_run(context, slate, progress.batch.batch_id)
     players = progress.batch.players(slugs)
     parts = _forecast(subject.port, port, progress, players)
-    skipped = subject.port.reasons_to_skip(port, progress.batch, players, parts.keys())
-    run_id, circuit = context.run.run_id, Circuit(len(players))
+    staging = _Staging(
+        progress=progress,
+        parts=parts,
+        skipped=subject.port.reasons_to_skip(port, progress.batch, players, parts.keys()),
+        run_id=context.run.run_id,
+        staging_area=port.parts,
+        state=state,
+        dead_letters=batch_state.dead_letters,
+        settings=settings,
+        circuit=Circuit(len(players)),
+    )
+    with batched_events(context, on_stored=staging.record) as events:
+        for player, done in fan_out(
+            players,
+            staging.settle,
+            threads=settings.staging_threads,
+            timeout_seconds=settings.part_timeout_seconds,
+            idle_seconds=LONGEST_WAIT_SECONDS,
+            on_idle=events.store,
+        ):
+            if isinstance(done, Overdue):
+                done = staging.fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
+            staging.unrecorded.append(done)
+            events.log(_event(done))
+    settled = staging.settled
+    failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
+    staged = sum(c.outcome is Outcome.STAGED for c in settled)
+    context.log.info(
+        "slate %s: %d of %d players staged, %d skipped, %d failed",
+        slate, staged, len(slugs), len(staging.skipped), len(failed),
+        extra={"slate": slate, "batch": progress.batch.batch_id},
+    )  # fmt: skip
+    if failed:
+        raise _failure(slate, len(slugs), failed, staging.circuit)
+    # The players' own events are logged; a result for the whole range would add a second one to each.
+    yield from ()
 
-    def outcome(
+
+@dataclass
+class _Staging:
+    """One run's work on its players: each is settled in a thread, and recorded when his event is stored.
+
+    Attributes:
+        parts: the rows of each player who has features, by slug.
+        skipped: why each other player isn't predicted, by slug.
+        unrecorded: outcomes whose events aren't stored yet.
+        settled: outcomes that are recorded.
+    """
+
+    progress: Progress
+    parts: Mapping[str, pa.Table]
+    skipped: Mapping[str, str]
+    run_id: str
+    staging_area: Parts
+    state: BatchState
+    dead_letters: DeadLetters
+    settings: SettingsResource
+    circuit: Circuit
+    unrecorded: list[Completion] = field(default_factory=list)
+    settled: list[Completion] = field(default_factory=list)
+
+    @property
+    def slate(self) -> str:
+        return self.progress.batch.slate
+
+    def settle(self, player: ExpectedPlayer) -> Completion:
+        """Write a player's part, and return his outcome."""
+        if player.slug in self.skipped:
+            return self._outcome(player, Outcome.SKIPPED, reason=self.skipped[player.slug])
+        if self.circuit.opened_by is not None:
+            alike = CircuitOpen("not tried: most players of this run failed alike")
+            return self.fail(player, alike, 0, self.circuit.opened_by)
+        again = _attempts(self.settings.staging_attempts, self.circuit)
+        try:
+            part = again(self.staging_area.write, self.slate, player.slug, self.parts[player.slug])
+        except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
+            return self.fail(player, error, again.statistics.get("attempt_number", 1))
+        reached("part_written")
+        return self._outcome(player, Outcome.STAGED, part=part)
+
+    def fail(
+        self, player: ExpectedPlayer, error: Exception, attempts: int, digest: str | None = None
+    ) -> Completion:
+        """Write a player's dead letter, and return his outcome."""
+        failure = Failure(
+            slate=self.slate,
+            player_slug=player.slug,
+            run_id=self.run_id,
+            error_class=type(error).__name__,
+            message=" ".join(str(error).split())[:LONGEST_MESSAGE],
+            traceback_digest=digest or traceback_digest(error),
+            attempts=attempts,
+            failed_at=self.settings.now(),
+            payload=replay_payload(self.progress, player),
+        )
+        self.circuit.failed(failure.traceback_digest)
+        # Before the outcome: killed in between, he is staged again, and never failed without a letter.
+        self.dead_letters.add([failure])
+        reached("dead_letter_written")
+        reason = f"{failure.error_class}: {failure.message} ({attempts} attempts)"
+        return self._outcome(player, Outcome.FAILED, reason=reason, at=failure.failed_at)
+
+    def _outcome(
+        self,
         player: ExpectedPlayer,
         kind: Outcome,
         *,
@@ -103,94 +210,36 @@ def staged_predictions(
         part: PartRef | None = None,
         at: datetime | None = None,
     ) -> Completion:
-        at = at or settings.now()
-        return Completion(slate, player.slug, kind, run_id, at, reason=reason, part=part)
+        at = at or self.settings.now()
+        return Completion(self.slate, player.slug, kind, self.run_id, at, reason=reason, part=part)
 
-    def fail(
-        player: ExpectedPlayer, error: Exception, attempts: int, digest: str | None = None
-    ) -> Completion:
-        failure = Failure(
-            slate=slate,
-            player_slug=player.slug,
-            run_id=run_id,
-            error_class=type(error).__name__,
-            message=" ".join(str(error).split())[:LONGEST_MESSAGE],
-            traceback_digest=digest or traceback_digest(error),
-            attempts=attempts,
-            failed_at=settings.now(),
-            payload=replay_payload(progress, player),
-        )
-        circuit.failed(failure.traceback_digest)
-        # Before the outcome: killed in between, he is staged again, and never failed without a letter.
-        batch_state.dead_letters.add([failure])
-        reached("dead_letter_written")
-        reason = f"{failure.error_class}: {failure.message} ({attempts} attempts)"
-        return outcome(player, Outcome.FAILED, reason=reason, at=failure.failed_at)
-
-    def settle(player: ExpectedPlayer) -> Completion:
-        if player.slug in skipped:
-            return outcome(player, Outcome.SKIPPED, reason=skipped[player.slug])
-        if circuit.opened_by is not None:
-            alike = CircuitOpen("not tried: most players of this run failed alike")
-            return fail(player, alike, 0, circuit.opened_by)
-        again = _attempts(settings.staging_attempts, circuit)
-        try:
-            part = again(port.parts.write, slate, player.slug, parts[player.slug])
-        except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
-            return fail(player, error, again.statistics.get("attempt_number", 1))
-        reached("part_written")
-        return outcome(player, Outcome.STAGED, part=part)
-
-    settled: list[Completion] = []
-    unrecorded: list[Completion] = []
-
-    def record() -> None:
+    def record(self) -> None:
         """Record the outcomes whose events are stored."""
         reached("events_stored")
-        state.record(unrecorded)
+        self.state.record(self.unrecorded)
         reached("completion_recorded")
-        for done in unrecorded:
+        for done in self.unrecorded:
             _logger.debug(
-                "slate %s: %s %s%s", slate, done.player_slug, done.outcome.value,
+                "slate %s: %s %s%s", self.slate, done.player_slug, done.outcome.value,
                 f": {done.reason}" if done.reason else "",
-                extra={"slate": slate, "player": done.player_slug, "batch": progress.batch.batch_id},
+                extra={"slate": self.slate, "player": done.player_slug, "batch": self.progress.batch.batch_id},
             )  # fmt: skip
-        settled.extend(unrecorded)
-        unrecorded.clear()
+        self.settled.extend(self.unrecorded)
+        self.unrecorded.clear()
 
-    with batched_events(context, on_stored=record) as events:
-        for player, done in fan_out(
-            players,
-            settle,
-            threads=settings.staging_threads,
-            timeout_seconds=settings.part_timeout_seconds,
-            idle_seconds=LONGEST_WAIT_SECONDS,
-            on_idle=events.store,
-        ):
-            if isinstance(done, Overdue):
-                done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
-            unrecorded.append(done)
-            events.log(_event(done))
-    failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
-    staged = sum(c.outcome is Outcome.STAGED for c in settled)
-    context.log.info(
-        "slate %s: %d of %d players staged, %d skipped, %d failed",
-        slate, staged, len(slugs), len(skipped), len(failed),
-        extra={"slate": slate, "batch": progress.batch.batch_id},
-    )  # fmt: skip
-    if failed:
-        raise dg.Failure(
-            f"slate {slate}: {len(failed)} of {len(slugs)} players failed, first "
-            f"{failed[0].player_slug}: {failed[0].reason}; mend the cause, then materialize their partitions again "
-            f"or run `prediction-assets dead-letters replay --slate {slate}`",
-            metadata={
-                "failed_players": [f"{c.player_slug}: {c.reason}" for c in failed[:50]],
-                "common_cause": circuit.opened_by or "",
-            },
-            allow_retries=False,
-        )
-    # The players' own events are logged; a result for the whole range would add a second one to each.
-    yield from ()
+
+def _failure(slate: str, players: int, failed: Sequence[Completion], circuit: Circuit) -> dg.Failure:
+    """Return what fails a run that couldn't stage all of its players."""
+    return dg.Failure(
+        f"slate {slate}: {len(failed)} of {players} players failed, first "
+        f"{failed[0].player_slug}: {failed[0].reason}; mend the cause, then materialize their partitions again "
+        f"or run `prediction-assets dead-letters replay --slate {slate}`",
+        metadata={
+            "failed_players": [f"{c.player_slug}: {c.reason}" for c in failed[:50]],
+            "common_cause": circuit.opened_by or "",
+        },
+        allow_retries=False,
+    )
 
 
 class PartOverdue(PredictionAssetsError):

@@ -7,9 +7,9 @@ from prediction_assets.checks import CHECK_KEYS
 from prediction_assets.consolidation import dealt_with
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Closing
-from prediction_assets.fan_in import release
 from prediction_assets.gates import Gate, verdict_on_receipt
 from prediction_assets.partitions import SLATES
+from prediction_assets.releasing import release
 from prediction_assets.resources import BatchStateResource, WarehouseResource
 from prediction_assets.warehouse.port import Receipt
 

@@ -32,8 +32,8 @@ from prediction_assets.batch_state.port import (
     Progress,
     unaltered,
 )
+from prediction_assets.errors import StateUnreadable
 from prediction_assets.firestore_calls import FirestoreCalls, document_id, moment, undamaged
-from prediction_assets.state_file import StateUnreadable
 from prediction_assets.warehouse.port import PartRef, Receipt
 
 _EXPECTED = "expected"
@@ -246,10 +246,6 @@ class FirestoreBatchState:
             settled = [c.id for c in completions.select([]).get(**self._calls.arguments)]
         self._update(slate, {"live": _live_fields(settled)})
         return len(settled)
-
-    def settle_live_picture(self) -> None:
-        """Wait until this process has tried to add every outcome it recorded to the live picture."""
-        self._live.settle()
 
     def _document(self, slate: str) -> firestore.DocumentReference:
         return self._batches.document(document_id(slate, "slate"))

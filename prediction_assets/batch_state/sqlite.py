@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from prediction_assets.batch_state.port import (
     Progress,
     unaltered,
 )
-from prediction_assets.state_file import StateUnreadable, connect, transaction
+from prediction_assets.errors import StateUnreadable
+from prediction_assets.state_file import connect, moment_text, transaction
 from prediction_assets.warehouse.port import PartRef, Receipt
 
 
@@ -84,7 +85,7 @@ class SqliteBatchState:
                         c.reason,
                         None if c.part is None else json.dumps(asdict(c.part)),
                         c.run_id,
-                        _text(c.recorded_at),
+                        moment_text(c.recorded_at),
                         Outcome.FAILED.value,
                     )
                     for c in completions
@@ -113,7 +114,8 @@ class SqliteBatchState:
         """Return the slates whose batch was opened since then, oldest first."""
         with self._reading("recent slates") as connection:
             rows = connection.execute(
-                "SELECT slate FROM batches WHERE opened_at >= ? ORDER BY opened_at, slate", (_text(since),)
+                "SELECT slate FROM batches WHERE opened_at >= ? ORDER BY opened_at, slate",
+                (moment_text(since),),
             ).fetchall()
         return [row["slate"] for row in rows]
 
@@ -127,9 +129,9 @@ class SqliteBatchState:
                 {
                     "slate": receipt.slate,
                     "receipt_id": receipt.receipt_id,
-                    "at": _text(receipt.consolidated_at),
+                    "at": moment_text(receipt.consolidated_at),
                     "receipt": json.dumps(
-                        {**asdict(receipt), "consolidated_at": _text(receipt.consolidated_at)}
+                        {**asdict(receipt), "consolidated_at": moment_text(receipt.consolidated_at)}
                     ),
                 },
             )
@@ -155,8 +157,8 @@ def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
             batch.batch_id,
             batch.league,
             batch.games,
-            _text(batch.opened_at),
-            _text(batch.deadline),
+            moment_text(batch.opened_at),
+            moment_text(batch.deadline),
         ),
     )
     connection.executemany(
@@ -217,7 +219,3 @@ def _receipt(text: str) -> Receipt:
             "missing": tuple(values["missing"]),
         }
     )
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -27,7 +27,7 @@ from prediction_assets.cli import (
     slates,
 )
 from prediction_assets.cli.console import FAILED
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import PredictionAssetsError, one_line
 from prediction_assets.logs import configure_logging
 from prediction_assets.settings import load_log_settings
 
@@ -86,7 +86,7 @@ def main() -> None:
     except PredictionAssetsError as error:
         typer.echo(f"error: {error}", err=True)
     except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; a person gets one line
-        text = " ".join(str(error).split()) or "no message"
+        text = one_line(str(error)) or "no message"
         typer.echo(
             f"error: unexpected {type(error).__name__}: {text}; the traceback is in the failed run, see "
             "`prediction-assets dev`, Runs. What was done before it stays; run the command again",

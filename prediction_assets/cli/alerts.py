@@ -77,7 +77,7 @@ def check(as_json: JsonOption = False) -> None:
         while followed.more:
             followed = follow_runs(instance, store, followed.cursor, now, pages)
         look_at_automation(instance, store, now, pages, leave_out={ALERT_DELIVERY})
-    stores = Stores(resources["warehouse"], resources["batch_state"], resources["messaging"])
+    stores = Stores(lambda: resources["warehouse"].port, resources["batch_state"], resources["messaging"])
     look_at_slates(stores, store, settings, now)
     done = deliver(resources["alerts"], settings, resources["settings"])
     lasting = [alert for alert in store.unsettled() if alert.is_open]

@@ -17,7 +17,7 @@ from prediction_assets.settings import Settings, load_settings
 if TYPE_CHECKING:
     from prediction_assets.slate_run import SlateRun
 
-DONE, PARTIAL, FAILED = 0, 1, 2
+PARTIAL, FAILED = 1, 2
 
 
 def _a_date(slate: str | None) -> str | None:
@@ -58,4 +58,6 @@ def standard_output() -> Console:
 
 def simulated_label(league: str) -> str:
     """Return what follows a slate's date wherever it is shown: nothing for real games."""
-    return " (simulated league)" if league.startswith("simulated") else ""
+    from prediction_assets.warehouse.tables import is_simulated
+
+    return " (simulated league)" if is_simulated(league) else ""

@@ -65,7 +65,7 @@ def _window(minutes: str) -> timedelta:
 
 def _sources(settings: Settings, stack: ExitStack) -> Sources:
     from prediction_assets.health.facts import Unreadable
-    from prediction_assets.health.reader import Sources, one_line
+    from prediction_assets.health.reader import Sources, in_words
     from prediction_assets.instance import open_instance
     from prediction_assets.profiles import build_resources
 
@@ -76,7 +76,7 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
     except PredictionAssetsError:  # the home itself can't be used
         raise
     except Exception as error:  # noqa: BLE001  a damaged instance is a red check; the others are still made
-        instance = Unreadable("Dagster instance", one_line(error))
+        instance = Unreadable("Dagster instance", in_words(error))
     return Sources(
         warehouse=lambda: resources["warehouse"].port,
         batch_state=lambda: resources["batch_state"].port,

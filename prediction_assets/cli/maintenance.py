@@ -76,11 +76,11 @@ def _tell(found: StoreSchema, *, dry_run: bool) -> None:
 
 
 def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
-    from prediction_assets.instance_config import Origin, judge, packaged_text, renew
+    from prediction_assets.instance_config import Origin, examine, packaged_text, renew
 
     path = settings.instance_folder / "dagster.yaml"
     packaged = packaged_text()
-    config = judge(path.read_text("utf-8") if path.exists() else None, packaged)
+    config = examine(path.read_text("utf-8") if path.exists() else None, packaged)
     text = f"{path}: {config.origin.value}"
     if config.origin is Origin.EARLIER:
         if not dry_run:

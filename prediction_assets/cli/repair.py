@@ -48,7 +48,7 @@ def consolidate(
 
 def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     """Deliver the slate's newest completion, once more if it was delivered; consumers know it by its id."""
-    from prediction_assets.messaging.message import event_id
+    from prediction_assets.messaging.message import event_id, is_announced
 
     with open_slate_run() as (_, runner):
         receipts = runner.warehouse.receipts(slate)
@@ -57,9 +57,9 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
                 f"slate {slate}: no receipt, so there is nothing to announce; consolidate it first"
             )
         receipt = receipts[-1]
-        delivered = {e.event_id for e in runner.events(slate) if e.message_id is not None}
+        announced = is_announced(receipt, runner.events(slate))
         what = f"event {event_id(receipt)} of receipt {receipt.receipt_id} (revision {receipt.revision})"
-        again = "again, under the same id" if event_id(receipt) in delivered else "for the first time"
+        again = "again, under the same id" if announced else "for the first time"
         if dry_run:
             typer.echo(f"slate {slate}: would deliver {what} {again}")
             return

@@ -109,12 +109,6 @@ class ShardPool:
             if shard is not None and not shard.users:
                 self._shards.pop(name).close()
 
-    @property
-    def open_shards(self) -> list[str]:
-        """The shards with an open connection, least recently used first."""
-        with self._lock:
-            return [name for name, shard in self._shards.items() if shard.engine is not None]
-
     @contextmanager
     def _borrowed(self, name: str, path: Path) -> Iterator[_Shard]:
         with self._lock:

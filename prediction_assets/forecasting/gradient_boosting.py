@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.features import FEATURE_COLUMNS
 from prediction_assets.forecasting.matchup import Matchup
 from prediction_assets.forecasting.matchup import fit_mean as fit_matchup
 from prediction_assets.forecasting.minutes import COLUMNS as MINUTES_COLUMNS
 from prediction_assets.forecasting.minutes import minutes_design, scoring_rate, weighted_minutes
 from prediction_assets.forecasting.moving_average import MovingAverage, weighted_sum
-from prediction_assets.forecasting.rows import Floats, History, Rows
+from prediction_assets.forecasting.rows import History, Rows
 from prediction_assets.forecasting.spread import DEFAULT_COEFFICIENTS
 from prediction_assets.forecasting.trees import Trees, fit_trees
 

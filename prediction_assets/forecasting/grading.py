@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.lines import MARKET
 from prediction_assets.forecasting.recommendation import OVER, UNDER, share_over
-from prediction_assets.forecasting.rows import Floats, Rows
+from prediction_assets.forecasting.rows import Rows
 
 DECILES = 10
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.minutes import Minutes, fit_minutes, scoring_rate
-from prediction_assets.forecasting.rows import Floats, History, Rows
+from prediction_assets.forecasting.rows import History, Rows
 from prediction_assets.forecasting.trees import Trees, fit_trees
 
 FACTOR_BOUNDS = (0.8, 1.25)
@@ -65,7 +66,7 @@ class Matchup:
         """Return expected points, shape (n,)."""
         base = self.minutes(rows) * scoring_rate(rows)
         if self.trees is not None and len(rows):
-            base = base + np.maximum(self.trees(_design(rows)), -LARGEST_FALL) * _unit(base)
+            base = base + np.maximum(self.trees(_design(rows)), -LARGEST_FALL) * unit(base)
         return np.maximum(base * float(np.exp(self.level)) * self.factor(rows), 0.0)
 
     def factor(self, rows: Rows) -> Floats:
@@ -101,14 +102,12 @@ def fit_mean(history: History) -> Matchup:
         start = np.where(wrong, 0.0, start)
     exponents = tuple(float(c) for c in coefficients[1:])
     context_alone = Matchup(0.0, exponents, minutes)
-    trees, _ = fit_trees(
-        _design(rows), (points / context_alone.factor(rows) - base) / _unit(base), scale=0.75
-    )
+    trees, _ = fit_trees(_design(rows), (points / context_alone.factor(rows) - base) / unit(base), scale=0.75)
     return Matchup(0.0, exponents, minutes, trees)
 
 
-def _unit(base: Floats) -> Floats:
-    """Return the unit of the trees' residuals, points: the root of a Poisson-like variance, finite at 0."""
+def unit(base: Floats) -> Floats:
+    """Return the unit of residuals and departures, points: the root of a Poisson-like variance, finite at 0."""
     return np.sqrt(base + 1.0)
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.moving_average import prior, weighted_sum
-from prediction_assets.forecasting.rows import Floats, History, Rows
+from prediction_assets.forecasting.rows import History, Rows
 from prediction_assets.forecasting.trees import Trees, fit_trees
 
 HALF_LIFE = 2.5

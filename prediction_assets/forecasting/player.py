@@ -13,7 +13,8 @@ from datetime import date
 
 import numpy as np
 
-from prediction_assets.forecasting.rows import Floats, Rows
+from prediction_assets.arrays import Floats
+from prediction_assets.forecasting.rows import Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.distribution import median, probability_over, probability_push
 from prediction_assets.forecasting.features import conform
 from prediction_assets.forecasting.lines import (
@@ -25,7 +26,7 @@ from prediction_assets.forecasting.lines import (
 )
 from prediction_assets.forecasting.market import MARKET_AWARE, with_market
 from prediction_assets.forecasting.recommendation import DEFAULT_THRESHOLD, NO_LINE, confidence, recommend
-from prediction_assets.forecasting.rows import Floats, Rows
+from prediction_assets.forecasting.rows import Rows
 from prediction_assets.forecasting.systems import SYSTEMS, FittedSystem, fit_all
 
 _LINE = pa.decimal128(6, 2)
@@ -49,9 +50,6 @@ PREDICTION_SCHEMA: pa.Schema = pa.schema(
     ]
 )
 """Columns of :func:`predict_slate`'s result: points are in points, probabilities in [0, 1]."""
-
-ROWS_PER_PLAYER = len(SYSTEMS) * len(OFFSETS)
-"""25: five systems x five lines."""
 
 
 def predict_slate(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from prediction_assets.forecasting.distribution import Floats
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.lines import MARKET
 
 OVER, UNDER, PASS, NO_LINE = "OVER", "UNDER", "PASS", "NO_LINE"

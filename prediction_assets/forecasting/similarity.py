@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.forecasting.matchup import Matchup
+from prediction_assets.arrays import Floats
+from prediction_assets.forecasting.matchup import Matchup, unit
 from prediction_assets.forecasting.matchup import fit_mean as fit_matchup
 from prediction_assets.forecasting.minutes import scoring_rate
-from prediction_assets.forecasting.rows import Floats, History, Rows
+from prediction_assets.forecasting.rows import History, Rows
 
 NEIGHBOURS = 400
 """Neighbours of one forecast; the errors are the same with 250 and 800."""
@@ -68,7 +69,7 @@ class Similarity:
         shift = np.empty(len(rows))
         for first in range(0, len(rows), CHUNK):
             shift[first : first + CHUNK] = self._departure(now[:, first : first + CHUNK])
-        result: Floats = (base + np.maximum(shift, -LARGEST_FALL) * _unit(base)) * self.matchup.factor(rows)
+        result: Floats = (base + np.maximum(shift, -LARGEST_FALL) * unit(base)) * self.matchup.factor(rows)
         return np.maximum(result, 0.0)
 
     def _departure(self, now: Floats) -> Floats:
@@ -105,13 +106,8 @@ def fit_mean(history: History) -> Similarity | Matchup:
     weights = np.array([weight for _, weight in COLUMNS])
     scale = np.where(deviation > 1e-9, weights / np.maximum(deviation, 1e-9), 0.0)
     base = matchup.minutes(rows) * scoring_rate(rows)
-    departure = (rows["points"] / matchup.factor(rows) - base) / _unit(base)
+    departure = (rows["points"] / matchup.factor(rows) - base) / unit(base)
     return Similarity(matchup, middle, scale, _scaled(features, middle, scale), departure)
-
-
-def _unit(base: Floats) -> Floats:
-    """Return the unit of departures, points: the root of a Poisson-like variance, finite at 0."""
-    return np.sqrt(base + 1.0)
 
 
 def _features(rows: Rows) -> Floats:

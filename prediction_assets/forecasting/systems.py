@@ -15,11 +15,12 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting import gradient_boosting, matchup, moving_average, similarity
 from prediction_assets.forecasting.distribution import SMALLEST_MEAN, Distribution
 from prediction_assets.forecasting.ensemble import EnsembleMean, fit_weights
 from prediction_assets.forecasting.features import conform
-from prediction_assets.forecasting.rows import Floats, History, Rows
+from prediction_assets.forecasting.rows import History, Rows
 from prediction_assets.forecasting.spread import Spread, fit_spread
 
 
@@ -131,29 +132,6 @@ def fit_all(history: pa.Table) -> dict[str, FittedSystem]:
     """
     rows = History(conform(history))
     return {system.name: system.fit(rows) for system in SYSTEMS}
-
-
-def forecast_with(fitted: dict[str, FittedSystem], players: pa.Table) -> dict[str, Distribution]:
-    """Return each fitted system's distributions for the players' rows, in their order.
-
-    Raises:
-        BadInput: the table lacks a feature column.
-    """
-    rows = Rows(conform(players))
-    return {name: system.predict(rows) for name, system in fitted.items()}
-
-
-def forecast(players: pa.Table, history: pa.Table) -> dict[str, Distribution]:
-    """Return every system's distributions for the players, learnt from the training rows.
-
-    Args:
-        players: n slate rows of :data:`.features.FEATURES_SCHEMA`.
-        history: training rows of the same schema.
-
-    Raises:
-        BadInput: a table lacks a feature column.
-    """
-    return forecast_with(fit_all(history), players)
 
 
 def sane(mean: Floats) -> Floats:

@@ -9,11 +9,11 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.assets.describing import markdown_table
 from prediction_assets.assets.phase5_completion import phase5_completion
 from prediction_assets.health.judgement import Color
 from prediction_assets.health.reader import Sources, read_facts
 from prediction_assets.health.report import Report, report_on
+from prediction_assets.markdown import markdown_table
 from prediction_assets.resources import (
     BatchStateResource,
     MessagingResource,

@@ -100,13 +100,13 @@ class WarehouseFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Incident:
+class RecentFailure:
     """A run or a tick that failed within the window.
 
     Attributes:
         what: the job, sensor or schedule, with its slate if it has one: ``consolidation of 2026-01-02``.
         at: when it failed.
-        error: the first line of the error, '' when Dagster has none.
+        error: what went wrong first, one line, '' when Dagster has none.
         run_id: of a run; '' for a tick.
         recovered: the same work succeeded later.
     """
@@ -129,7 +129,7 @@ class InstanceFacts:
         code_versions: of the package, by which the slate's players were staged.
     """
 
-    failures: tuple[Incident, ...]
+    failures: tuple[RecentFailure, ...]
     daemon_silent_since: datetime | None
     code_versions: tuple[str, ...]
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from prediction_assets.batch_state.port import Progress
+from prediction_assets.clock import is_recent
 from prediction_assets.health.facts import HealthFacts, Unreadable
 
 GRACE = timedelta(minutes=5)
@@ -78,7 +79,7 @@ def under_way(facts: HealthFacts, progress: Progress) -> bool:
 
 def recent(facts: HealthFacts, moment: datetime) -> bool:
     """Return whether the work that follows a moment is still within its time: sensors, checks, cleanup."""
-    return facts.now - moment <= GRACE
+    return is_recent(moment, facts.now, GRACE)
 
 
 def run_command(facts: HealthFacts) -> str:

@@ -7,40 +7,42 @@ warehouse is waited for once, not once a question.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, RunsFilter
 from dagster._core.scheduler.instigation import TickStatus
-from dagster._utils.schedules import cron_string_iterator
 
 from prediction_assets import __version__
-from prediction_assets.assets.staged_predictions import CODE_VERSION_TAG
 from prediction_assets.basketball import default_slate
 from prediction_assets.batch_state.port import BatchState, Progress
+from prediction_assets.clock import roster_hour
+from prediction_assets.daemons import last_heard
 from prediction_assets.dead_letters.port import DeadLetters
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, one_line
 from prediction_assets.forecasting.market import MARKET_AWARE
 from prediction_assets.forecasting.systems import SYSTEMS
 from prediction_assets.health.facts import (
     EarlierMerge,
     HealthFacts,
-    Incident,
     InstanceFacts,
+    RecentFailure,
     Rules,
     ScheduleFacts,
     TableFacts,
     Unreadable,
     WarehouseFacts,
 )
-from prediction_assets.jobs import SLATE_TAG
 from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
+from prediction_assets.logs import first_cause
 from prediction_assets.messaging.port import Outbox
 from prediction_assets.resources import SettingsResource
+from prediction_assets.run_tags import CODE_VERSION_TAG, slate_of
+from prediction_assets.runs import failure_of, stage_of
+from prediction_assets.settings import MERGES_COMPARED_DAYS
 from prediction_assets.warehouse import queries
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import NBA_LEAGUE, PREDICTIONS_SCHEMA_VERSION, is_simulated
@@ -51,15 +53,8 @@ DAEMON_SILENCE = timedelta(minutes=5)
 """Ten times the interval in which a daemon reports itself."""
 
 _MERGES = 30
-_MERGES_WITHIN = timedelta(days=60)
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_FAILURES = 50
-
-_STAGES = {
-    "slate_roster": "roster", "player_features": "features", "staged_predictions": "staging",
-    "predictions": "consolidation", "staging_cleanup": "consolidation", "phase5_completion": "completion",
-}  # fmt: skip
-"""The job that an asset belongs to, for runs that somebody started on the asset's own page."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +96,9 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         slate=chosen,
         now=now,
         window=window,
-        roster_due=None if simulated else _roster_due(chosen, sources.settings),
+        roster_due=None
+        if simulated
+        else roster_hour(chosen, sources.settings.roster_cron, sources.settings.roster_time_zone),
         rules=Rules(
             minimum_staged_share=sources.settings.minimum_staged_share,
             systems=_running_systems(market_aware=sources.settings.market_aware),
@@ -119,9 +116,9 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
     )
 
 
-def one_line(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
     """Return an error's text as one line, with its class where it isn't one of ours."""
-    text = " ".join(str(error).split()) or "no message"
+    text = one_line(str(error)) or "no message"
     ours = type(error).__module__.startswith("prediction_assets.")
     return text if ours else f"{type(error).__name__}: {text}"
 
@@ -135,7 +132,7 @@ def _attempt(source: str, read: Callable[[], Read]) -> Read | Unreadable:
     try:
         return read()
     except Exception as error:  # noqa: BLE001  whatever it is, the check is red and says so
-        return Unreadable(source, one_line(error))
+        return Unreadable(source, in_words(error))
 
 
 def _slate_of_the_morning(sources: Sources, now: datetime) -> str:
@@ -162,12 +159,6 @@ def _require_known(slate: str, schedule: ScheduleFacts) -> None:
         )
 
 
-def _roster_due(slate: str, settings: SettingsResource) -> datetime:
-    midnight = datetime.combine(parse_slate(slate), time(), GAME_TIME_ZONE)
-    ticks = cron_string_iterator(midnight.timestamp(), settings.roster_cron, settings.roster_time_zone)
-    return next(ticks).astimezone(UTC)
-
-
 def _warehouse_facts(port: Warehouse, slate: str) -> WarehouseFacts:
     day = parse_slate(slate)
     schedule = _schedule_facts(port, day)
@@ -175,7 +166,12 @@ def _warehouse_facts(port: Warehouse, slate: str) -> WarehouseFacts:
     league = receipts[-1].league if receipts else schedule.league
     merges = port.query(
         queries.EARLIER_MERGES,
-        {"slate": day, "since": day - _MERGES_WITHIN, "league": league, "limit": _MERGES},
+        {
+            "slate": day,
+            "since": day - timedelta(days=MERGES_COMPARED_DAYS),
+            "league": league,
+            "limit": _MERGES,
+        },
     ).to_pylist()
     newest = receipts[-1].receipt_id if receipts else ""
     return WarehouseFacts(
@@ -227,8 +223,7 @@ def _instance_reader(
 ) -> Callable[[], InstanceFacts]:
     def read() -> InstanceFacts:
         failures = [*_failed_runs(instance, now - window), *_failed_ticks(instance, now - window)]
-        heartbeats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
-        newest = datetime.fromtimestamp(max(heartbeats), UTC) if heartbeats else None
+        newest = last_heard(instance)
         return InstanceFacts(
             failures=tuple(sorted(failures, key=lambda failure: failure.at)),
             daemon_silent_since=newest if newest is not None and now - newest > DAEMON_SILENCE else None,
@@ -238,7 +233,7 @@ def _instance_reader(
     return read
 
 
-def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterable[Incident]:
+def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterable[RecentFailure]:
     failed = instance.get_run_records(
         RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since), limit=_MOST_FAILURES
     )
@@ -253,10 +248,10 @@ def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterable[Inciden
     for record in failed:
         work, at = _work(record.dagster_run), record.update_timestamp.replace(tzinfo=UTC)
         stage, slate = work
-        yield Incident(
+        yield RecentFailure(
             what=f"{stage} of {slate}" if slate else stage,
             at=at,
-            error=_error_of(instance, record.dagster_run.run_id),
+            error=failure_of(instance, record.dagster_run.run_id).error,
             run_id=record.dagster_run.run_id,
             recovered=succeeded.get(work, since) > at,
         )
@@ -264,41 +259,10 @@ def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterable[Inciden
 
 def _work(run: DagsterRun) -> tuple[str, str]:
     """Return the job that a run stands for, and its slate."""
-    name = run.job_name
-    if name.startswith("__") and run.asset_selection:
-        first = min(key.to_user_string() for key in run.asset_selection)
-        name = _STAGES.get(first, first)
-    partition = run.tags.get("dagster/partition") or run.tags.get("dagster/asset_partition_range_start") or ""
-    return name, run.tags.get(SLATE_TAG) or partition.partition(":")[0]
+    return stage_of(run), slate_of(run.tags)
 
 
-def _error_of(instance: DagsterInstance, run_id: str) -> str:
-    """Return the first line of a run's error: its innermost cause, or what the failure itself says."""
-    for kind in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE):
-        for record in instance.get_records_for_run(run_id, of_type=kind, limit=1).records:
-            event = record.event_log_entry.dagster_event
-            if event is None:
-                continue
-            if kind is dg.DagsterEventType.RUN_FAILURE:
-                return _first_line(event.message or "")
-            data = event.step_failure_data
-            if data.user_failure_data is not None and data.user_failure_data.description:
-                return _first_line(data.user_failure_data.description)
-            error = data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            if error is not None:
-                return _first_line(error.message)
-    return ""
-
-
-def _first_line(text: str) -> str:
-    """Return an error's first line, its class without the module that Dagster puts before it."""
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return re.sub(r"^(?:\w+\.)+(?=\w+: )", "", first)
-
-
-def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterable[Incident]:
+def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterable[RecentFailure]:
     for state in instance.all_instigator_state():
         origin, selector = state.instigator_origin_id, state.selector_id
         failed = instance.get_ticks(
@@ -311,10 +275,10 @@ def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterable[Incide
         )
         newest_good = good[0].timestamp if good else 0.0
         for tick in failed:
-            yield Incident(
+            yield RecentFailure(
                 what=f"a tick of {state.instigator_name}",
                 at=datetime.fromtimestamp(tick.timestamp, UTC),
-                error=_first_line(tick.error.message) if tick.error else "",
+                error=first_cause(tick.error) if tick.error else "",
                 recovered=newest_good > tick.timestamp,
             )
 

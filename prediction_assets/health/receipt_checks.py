@@ -19,7 +19,7 @@ from prediction_assets.health.judgement import (
     utc,
     waiting,
 )
-from prediction_assets.messaging.message import event_id
+from prediction_assets.messaging.message import event_id, event_of
 
 LEAST_HISTORY = 3
 """MERGEs before this one's rows and duration are compared with theirs."""
@@ -128,10 +128,9 @@ def completion_published(facts: HealthFacts) -> Judgement:
     if not warehouse.receipts:
         return waiting(facts, "nothing to announce yet")
     receipt = warehouse.receipts[-1]
-    wanted = event_id(receipt)
-    found = next((e for e in events if e.event_id == wanted), None)
+    found = event_of(receipt, events)
     details = {
-        "event_id": wanted,
+        "event_id": event_id(receipt),
         "message_id": found.message_id if found else None,
         "published_at": utc(found.published_at) if found else None,
         "events": len(events),

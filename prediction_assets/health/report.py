@@ -6,12 +6,9 @@ and wants to know more.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from prediction_assets.batch_state.port import Progress
@@ -112,11 +109,3 @@ def report_on(facts: HealthFacts) -> Report:
         rest=without_games(facts),
         checks=judge(facts),
     )
-
-
-@cache
-def health_schema() -> dict[str, Any]:
-    """Return the published JSON Schema of ``prediction-assets health --json``."""
-    text = resources.files(__package__).joinpath("health.schema.json").read_text("utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema

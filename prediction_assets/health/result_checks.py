@@ -6,7 +6,8 @@ By the Dagster instance, the dead letters, the predictions table and staging.
 from __future__ import annotations
 
 from prediction_assets.batch_state.port import Outcome
-from prediction_assets.consolidation import lost_parts
+from prediction_assets.consolidation import covered_parts, lost_parts
+from prediction_assets.errors import one_line
 from prediction_assets.health.facts import HealthFacts, Unreadable
 from prediction_assets.health.judgement import (
     SHOWN,
@@ -51,7 +52,7 @@ def no_errors(facts: HealthFacts) -> Judgement:
     look = (f"prediction-assets dead-letters list --slate {facts.slate}",) if letters else ()
     if open_ones:
         newest = open_ones[-1]
-        said = f": {_short(newest.error)}" if newest.error else ""
+        said = f": {one_line(newest.error, _LONGEST)}" if newest.error else ""
         return Judgement(
             Color.RED,
             f"{len(open_ones)} failed in the last {count(minutes, 'minute')}, newest {newest.what}{said}",
@@ -124,7 +125,7 @@ def no_staging_leftovers(facts: HealthFacts) -> Judgement:
     if isinstance(progress, Unreadable):
         return unreadable(facts, progress)
     lost = lost_parts(progress, warehouse.staged, warehouse.receipts) if progress is not None else ()
-    covered = {part["part_id"] for receipt in warehouse.receipts for part in receipt.parts}
+    covered = covered_parts(warehouse.receipts)
     merged = sorted(slug for slug, part in warehouse.staged.items() if part in covered)
     details = {
         "parts": len(warehouse.staged),
@@ -204,7 +205,3 @@ def versions_consistent(facts: HealthFacts) -> Judgement:
         f"{code}schema {rules.schema_version}, {count(len(made), 'system')}, one feature snapshot",
         details,
     )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -25,8 +24,8 @@ from prediction_assets.ingestion.files import data_files, read_rows
 from prediction_assets.ingestion.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingestion.rows import Name, Origins, SourceRows
 from prediction_assets.ingestion.teams import NBA_TEAM_NAMES, TeamNames
-from prediction_assets.skipping import OUT
-from prediction_assets.warehouse.tables import INJURY_REPORTS, NBA_LEAGUE
+from prediction_assets.keys import GAME_TIME_ZONE
+from prediction_assets.warehouse.tables import INJURY_REPORTS, NBA_LEAGUE, OUT
 
 # The first of a pair is the report's own heading.
 GAME_DATE: Name = ("Game Date", "game_date")
@@ -39,8 +38,6 @@ REPORTED_AT: Name = ("Reported At", "reported_at")
 REQUIRED = (GAME_DATE, MATCHUP, TEAM, PLAYER, STATUS, REASON)
 
 STATUSES = (OUT, "Doubtful", "Questionable", "Probable", "Available")
-
-EASTERN = ZoneInfo("America/New_York")
 
 _US_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})\Z", re.ASCII)
 _MATCHUP = re.compile(r"([A-Z0-9]{2,4})@([A-Z0-9]{2,4})\Z", re.ASCII)
@@ -190,7 +187,7 @@ def _published(file: Path) -> datetime | None:
         return None
     spelled = f"{match['day']} {match['hour']}:{match['minute'] or '00'} {match['half']}"
     try:
-        local = datetime.strptime(spelled, "%Y-%m-%d %I:%M %p").replace(tzinfo=EASTERN)
+        local = datetime.strptime(spelled, "%Y-%m-%d %I:%M %p").replace(tzinfo=GAME_TIME_ZONE)
     except ValueError:
         return None
     return local.astimezone(UTC)

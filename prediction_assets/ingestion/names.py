@@ -103,7 +103,7 @@ def name_key(name: str) -> NameKey:
 class PlayerDirectory:
     """Every player of the game logs by every spelling of his name.
 
-    Build it with :meth:`from_rows`, :meth:`from_table` or :meth:`from_game_logs`.
+    Build it with :meth:`from_rows`.
 
     >>> directory = PlayerDirectory.from_rows([(7, "Zoran Brežina Jr.", "DEN", date(2025, 1, 2))])
     >>> directory.resolve("Zoran Brezina")
@@ -148,19 +148,6 @@ class PlayerDirectory:
             for row in rows
         )
         return cls(spellings, aliases or {})
-
-    @classmethod
-    def from_table(cls, table: pa.Table, aliases: Mapping[str, int] | None = None) -> PlayerDirectory:
-        """Return the directory of an Arrow table with the columns of :class:`PlayerSpelling`."""
-        return cls.from_rows(table.to_pylist(), aliases)
-
-    @classmethod
-    def from_game_logs(cls, table: pa.Table, aliases: Mapping[str, int] | None = None) -> PlayerDirectory:
-        """Return the directory of a table of ``GAME_LOGS``' schema."""
-        spellings = table.group_by(["player_id", "player_name", "team"]).aggregate([("game_date", "max")])
-        return cls.from_table(
-            spellings.rename_columns([*spellings.column_names[:-1], "last_game_date"]), aliases
-        )
 
     def __len__(self) -> int:
         return len(self._last_dates)

@@ -16,17 +16,18 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
+from prediction_assets.forecasting.lines import SUSPENDED_PRICE
 from prediction_assets.ingestion import values
 from prediction_assets.ingestion.files import data_files, read_rows
 from prediction_assets.ingestion.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingestion.rows import Name, SourceRows
 from prediction_assets.ingestion.teams import NBA_TEAM_NAMES, TeamNames
+from prediction_assets.keys import GAME_TIME_ZONE
 from prediction_assets.warehouse.tables import NBA_LEAGUE, PROP_LINES
 
 POINTS_MARKET = "player_points"
@@ -42,10 +43,6 @@ CAPTURE: Name = ("capture", "source_file")
 CAPTURED_AT: Name = ("captured_at", "last_update")
 GAME_DATE = "game_date_et"
 
-EASTERN = ZoneInfo("America/New_York")
-
-SUSPENDED_PRICE = 10_000
-"""American odds this long on either side stand for 'no bets': a suspended line."""
 
 _LARGEST_LINE = Decimal(9999)  # DECIMAL(6, 2)
 _CENT = Decimal("0.01")
@@ -186,7 +183,7 @@ def _parse(rows: SourceRows, file_capture: str, teams: TeamNames) -> Iterator[_S
     captures = column(CAPTURE, values.text, pa.string(), optional=True)
     has_capture = rows.find(CAPTURE) is not None
     seen = column(CAPTURED_AT, values.instant, moment, optional=True)
-    local_dates = {value: value.astimezone(EASTERN).date() for value in set(commence)}
+    local_dates = {value: value.astimezone(GAME_TIME_ZONE).date() for value in set(commence)}
     given_dates = column(GAME_DATE, values.calendar_date, pa.date32(), optional=True)
     dated = {capture: _date_in(capture) for capture in {*captures, file_capture} if capture}
     cells = zip(

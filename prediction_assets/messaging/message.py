@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -18,6 +18,7 @@ from typing import Any
 import jsonschema
 
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.warehouse.port import Receipt
 
 PHASE = "phase_5_predictions"
@@ -67,6 +68,18 @@ def validate_completion(message: Mapping[str, Any]) -> None:
 def event_id(receipt: Receipt) -> str:
     """Return the event's id: one per slate and revision, so an identical re-run has no second event."""
     return str(uuid.uuid5(_EVENTS, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
+
+
+def event_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
+    """Return the event of a receipt's content among the outbox's entries, None when it isn't there."""
+    wanted = event_id(receipt)
+    return next((entry for entry in entries if entry.event_id == wanted), None)
+
+
+def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
+    """Return whether a receipt's completion was published, and its delivery acknowledged."""
+    event = event_of(receipt, entries)
+    return event is not None and event.message_id is not None
 
 
 def completion_message(receipt: Receipt, *, output_table: str, published_at: datetime) -> dict[str, Any]:

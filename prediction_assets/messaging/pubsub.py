@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import google.cloud.pubsub_v1 as pubsub_v1  # type: ignore[import-untyped]
@@ -22,7 +22,7 @@ from google.cloud.pubsub_v1.publisher.exceptions import (  # type: ignore[import
     PublishToPausedOrderingKeyException,
 )
 
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import PredictionAssetsError, one_line
 from prediction_assets.messaging.message import schema_version
 
 SET_UP_COMMAND = "prediction-assets gcp set-up"
@@ -129,17 +129,17 @@ class PubSubPublisher:
             )
         if isinstance(error, (exceptions.Unauthenticated, GoogleAuthError)):
             return PublishRefused(
-                f"{what}: {_one_line(error)}; the event stays in the outbox. The application default "
+                f"{what}: {_said(error)}; the event stays in the outbox. The application default "
                 "credentials are missing or expired: run `gcloud auth application-default login`, "
                 "or attach a service account"
             )
         if isinstance(error, exceptions.GoogleAPIError) and not isinstance(error, _RETRIED):
             return PublishRefused(
-                f"{what}: {self._topic_path}: {_one_line(error)}; the event stays in the outbox"
+                f"{what}: {self._topic_path}: {_said(error)}; the event stays in the outbox"
             )
         return PublishUnacknowledged(
             f"{what}: {self._topic_path}: no ack within {self._ack_deadline_seconds:g} s "
-            f"({_one_line(error) or type(error).__name__}); the event stays in the outbox and is published again "
+            f"({_said(error) or type(error).__name__}); the event stays in the outbox and is published again "
             "under the same id. Check the network, or, where PUBSUB_EMULATOR_HOST is set, start the emulator "
             "there (`make emulators`) or unset it"
         )
@@ -190,19 +190,39 @@ def set_up(
         "dead_letter_subscription": subscriber_client.subscription_path(project, dead_letter_topic),
     }
     policy = {"dead_letter_topic": paths["dead_letter_topic"], "max_delivery_attempts": DELIVERY_ATTEMPTS}
-    created: list[str] = []
-    mended: list[str] = []
-    call = {"retry": _retry(_SET_UP_SECONDS), "timeout": _SET_UP_SECONDS}
+    work = _SettingUp(publisher_client, subscriber_client)
+    with _clear_set_up_errors(project):
+        work.create_topic(paths["dead_letter_topic"])
+        work.subscribe(paths["dead_letter_subscription"], paths["dead_letter_topic"], None)
+        work.create_topic(paths["topic"])
+        work.subscribe(paths["subscription"], paths["topic"], policy)
+    return PubSubSetUp(**paths, created=tuple(work.created), mended=tuple(work.mended))
 
-    def create(create_it: Callable[..., Any], request: dict[str, Any]) -> bool:
-        try:
-            create_it(request=request, **call)
-        except exceptions.AlreadyExists:
-            return False
-        created.append(request["name"])
-        return True
 
-    def subscribe(path: str, to: str, dead_letter_policy: Mapping[str, Any] | None) -> None:
+@dataclass
+class _SettingUp:
+    """What is created or brought in line, one topic or subscription after another.
+
+    Attributes:
+        created: paths of what wasn't there.
+        mended: paths of subscriptions whose dead-letter policy was another.
+    """
+
+    publisher_client: pubsub_v1.PublisherClient
+    subscriber_client: pubsub_v1.SubscriberClient
+    created: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+
+    def create_topic(self, path: str) -> None:
+        """Create a topic unless it is there."""
+        self._create(self.publisher_client.create_topic, {"name": path})
+
+    def subscribe(self, path: str, to: str, dead_letter_policy: Mapping[str, Any] | None) -> None:
+        """Create a subscription, or bring the one that is there in line.
+
+        Raises:
+            PublishRefused: the one that is there can't be brought in line.
+        """
         wanted: dict[str, Any] = {
             "name": path,
             "topic": to,
@@ -212,9 +232,9 @@ def set_up(
         }
         if dead_letter_policy:
             wanted["dead_letter_policy"] = dead_letter_policy
-        if create(subscriber_client.create_subscription, wanted):
+        if self._create(self.subscriber_client.create_subscription, wanted):
             return
-        there = subscriber_client.get_subscription(request={"subscription": path}, **call)
+        there = self.subscriber_client.get_subscription(request={"subscription": path}, **_set_up_call())
         if there.topic != to or not there.enable_message_ordering:
             raise PublishRefused(
                 f"{path} is there already, on {there.topic}"
@@ -225,39 +245,49 @@ def set_up(
             there.dead_letter_policy.dead_letter_topic != dead_letter_policy["dead_letter_topic"]
             or there.dead_letter_policy.max_delivery_attempts != dead_letter_policy["max_delivery_attempts"]
         ):
-            subscriber_client.update_subscription(
+            self.subscriber_client.update_subscription(
                 request={
                     "subscription": {"name": path, "dead_letter_policy": dead_letter_policy},
                     "update_mask": {"paths": ["dead_letter_policy"]},
                 },
-                **call,
+                **_set_up_call(),
             )
-            mended.append(path)
+            self.mended.append(path)
 
+    def _create(self, create: Callable[..., Any], request: dict[str, Any]) -> bool:
+        try:
+            create(request=request, **_set_up_call())
+        except exceptions.AlreadyExists:
+            return False
+        self.created.append(request["name"])
+        return True
+
+
+def _set_up_call() -> dict[str, Any]:
+    return {"retry": _retry(_SET_UP_SECONDS), "timeout": _SET_UP_SECONDS}
+
+
+@contextmanager
+def _clear_set_up_errors(project: str) -> Iterator[None]:
+    """Turn the client's errors into one line that says what to do."""
     try:
-        create(publisher_client.create_topic, {"name": paths["dead_letter_topic"]})
-        subscribe(paths["dead_letter_subscription"], paths["dead_letter_topic"], None)
-        create(publisher_client.create_topic, {"name": paths["topic"]})
-        subscribe(paths["subscription"], paths["topic"], policy)
+        yield
     except exceptions.PermissionDenied as error:
         raise PublishRefused(
-            f"project {project}: {_one_line(error)}; run it as somebody with the role roles/pubsub.editor"
+            f"project {project}: {_said(error)}; run it as somebody with the role roles/pubsub.editor"
         ) from error
     except (exceptions.Unauthenticated, GoogleAuthError) as error:
         raise PublishRefused(
-            f"project {project}: {_one_line(error)}; run `gcloud auth application-default login`"
+            f"project {project}: {_said(error)}; run `gcloud auth application-default login`"
         ) from error
     except exceptions.GoogleAPIError as error:
         cause = (error.cause if isinstance(error, exceptions.RetryError) else error) or error
         if isinstance(cause, _RETRIED):
             raise PublishUnacknowledged(
-                f"project {project}: Pub/Sub didn't answer within {_SET_UP_SECONDS:g} s ({_one_line(cause)}); run it "
+                f"project {project}: Pub/Sub didn't answer within {_SET_UP_SECONDS:g} s ({_said(cause)}); run it "
                 "again. Check the network, or, where PUBSUB_EMULATOR_HOST is set, that the emulator is up"
             ) from error
-        raise PublishRefused(
-            f"project {project}: {_one_line(cause)}; check the names in the settings"
-        ) from error
-    return PubSubSetUp(**paths, created=tuple(created), mended=tuple(mended))
+        raise PublishRefused(f"project {project}: {_said(cause)}; check the names in the settings") from error
 
 
 def _retry(seconds: float) -> Retry:
@@ -266,5 +296,5 @@ def _retry(seconds: float) -> Retry:
     )
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(getattr(error, "message", error)).split())[:300]
+def _said(error: BaseException) -> str:
+    return one_line(str(getattr(error, "message", error)), 300)

@@ -6,7 +6,8 @@ from prediction_assets.consolidation import Step, next_step
 from prediction_assets.errors import BadInput
 from prediction_assets.keys import GAME_TIME_ZONE, parse_slate
 from prediction_assets.pruning.kinds import History
-from prediction_assets.sensors.requests import pending_runs, slate_of
+from prediction_assets.run_tags import slate_of
+from prediction_assets.runs import pending_runs
 
 
 class SlatesAtRest:
@@ -15,7 +16,7 @@ class SlatesAtRest:
     def __init__(self, history: History) -> None:
         self._history = history
         self._in_staging = set(history.warehouse.parts.slates())
-        self._at_work = {slate_of(run) for run in pending_runs(history.instance, history.now)}
+        self._at_work = {slate_of(run.tags) for run in pending_runs(history.instance, history.now)}
         self._known: dict[str, str | None] = {}
 
     def reason_to_keep(self, slate: str) -> str | None:

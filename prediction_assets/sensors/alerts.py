@@ -77,7 +77,7 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         messaging: MessagingResource,
         settings: SettingsResource,
     ) -> dg.SensorResult:
-        stores = Stores(warehouse, batch_state, messaging)
+        stores = Stores(lambda: warehouse.for_sensors, batch_state, messaging)
         slates = look_at_slates(stores, alerts.store, installation, settings.now())
         return dg.SensorResult(skip_reason=f"{len(slates)} slates looked at, {_lasting(alerts)}")
 

@@ -19,20 +19,19 @@ from prediction_assets.consolidation import Step, TooFewStaged, lost_parts, next
 from prediction_assets.errors import TransientError
 from prediction_assets.gates import RECEIPT_ID, Gate, verdict
 from prediction_assets.jobs import (
-    BATCH_TAG,
-    REQUEST_TAG,
     completion_job,
     consolidation_job,
     features_job,
     staging_job,
 )
 from prediction_assets.keys import player_key
-from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG, ranges, registered_keys
+from prediction_assets.partitions import ranges, registered_keys
 from prediction_assets.resources import BatchStateResource, SettingsResource, WarehouseResource
+from prediction_assets.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
+from prediction_assets.runs import is_group_pending
 from prediction_assets.sensors.requests import (
-    Rest,
+    NotRequested,
     Work,
-    is_group_pending,
     request,
     sensor_result,
     staging_slates,
@@ -82,7 +81,7 @@ def consolidation_work(progress: Progress, attempts: int | None = None) -> Work:
 
 def staging_needs(
     instance: DagsterInstance, progress: Progress, busy: set[str], players_per_run: int, now: datetime
-) -> Iterator[Work | Rest]:
+) -> Iterator[Work | NotRequested]:
     """Yield what a batch needs until all its players have settled.
 
     Args:
@@ -92,7 +91,7 @@ def staging_needs(
     if step is Step.FEATURES:
         yield features_work(progress)
     elif step is Step.STAGE and progress.batch.slate in busy:
-        yield Rest(f"staging:{progress.batch.slate}: a run is in flight")
+        yield NotRequested(f"staging:{progress.batch.slate}: a run is in flight")
     elif step is Step.STAGE:
         name = f"staging:{progress.batch.batch_id}"
         yield from staging_work(instance, progress, progress.unsettled, name, players_per_run)
@@ -106,7 +105,7 @@ def consolidation_needs(
     players_per_run: int,
     minimum_staged_share: float,
     now: datetime,
-) -> Iterator[Work | Rest]:
+) -> Iterator[Work | NotRequested]:
     """Yield what a batch needs to be merged as it stands.
 
     A consolidation that can only be refused is asked for once, so that its checks turn red.
@@ -119,12 +118,12 @@ def consolidation_needs(
     slate = progress.batch.slate
     if slate in busy and (not progress.unsettled or progress.receipt is not None):
         # At the deadline nobody waits for a staging run; later its players are merged together.
-        yield Rest(f"consolidate:{slate}: players are being staged anew")
+        yield NotRequested(f"consolidate:{slate}: players are being staged anew")
         return
     try:
         receipts = warehouse.receipts(slate)
     except ReceiptAltered as error:  # of this slate only: the others go on
-        yield Rest(str(error))
+        yield NotRequested(str(error))
         return
     lost = lost_parts(progress, warehouse.parts.staged(slate), receipts)
     if lost:
@@ -134,16 +133,16 @@ def consolidation_needs(
     try:
         plan(progress, receipts, minimum_staged_share=minimum_staged_share)
     except (NoPartsStaged, TooFewStaged) as error:
-        yield Rest(str(error)) if slate in busy else consolidation_work(progress, attempts=1)
+        yield NotRequested(str(error)) if slate in busy else consolidation_work(progress, attempts=1)
     else:
         yield consolidation_work(progress)
 
 
 def _ask(
-    instance: DagsterInstance, needs: Iterator[Work | Rest], attempts: int, now: datetime
-) -> Iterator[dg.RunRequest | Rest]:
+    instance: DagsterInstance, needs: Iterator[Work | NotRequested], attempts: int, now: datetime
+) -> Iterator[dg.RunRequest | NotRequested]:
     for need in needs:
-        yield need if isinstance(need, Rest) else request(instance, need, attempts, now)
+        yield need if isinstance(need, NotRequested) else request(instance, need, attempts, now)
 
 
 def staging_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -202,7 +201,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
                 for outcome in _ask(
                     instance,
                     consolidation_needs(
-                        instance, warehouse.impatient, progress, busy, players_per_run, share, now
+                        instance, warehouse.for_sensors, progress, busy, players_per_run, share, now
                     ),
                     attempts,
                     now,
@@ -238,7 +237,7 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
             outcome = _completion_request(context.instance, record, attempts, settings.now())
             if isinstance(outcome, dg.RunRequest):
                 return dg.SensorResult(run_requests=[outcome], cursor=str(cursor))
-            if isinstance(outcome, Rest) and not outcome.gave_up:
+            if isinstance(outcome, NotRequested) and not outcome.gave_up:
                 notes.append(outcome.reason)
                 break
             cursor = record.storage_id
@@ -249,7 +248,7 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def _completion_request(
     instance: DagsterInstance, record: dg.EventLogRecord, attempts: int, now: datetime
-) -> dg.RunRequest | Rest | None:
+) -> dg.RunRequest | NotRequested | None:
     """Return what a consolidation needs: a completion run, patience, or (None) nothing any more."""
     slate = record.partition_key or ""
     result = verdict(instance, record, CHECK_KEYS)
@@ -257,7 +256,7 @@ def _completion_request(
         consolidation = instance.get_run_by_id(record.run_id)
         # A retry of a killed run may evaluate the checks of what that run materialized.
         if consolidation is not None and is_group_pending(instance, consolidation, now):
-            return Rest(f"{slate}: waits for {', '.join(result.checks)}")
+            return NotRequested(f"{slate}: waits for {', '.join(result.checks)}")
     if result.gate is not Gate.OPEN or record.asset_materialization is None:
         return None
     receipt = record.asset_materialization.metadata[RECEIPT_ID].value

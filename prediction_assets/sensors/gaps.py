@@ -12,15 +12,14 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, RunsFilter
-from dagster._utils.schedules import reverse_cron_string_iterator
 
 from prediction_assets.batch_state.port import BatchState, Outcome, Progress
 from prediction_assets.checks import CHECK_KEYS
+from prediction_assets.clock import is_recent, roster_hours_before
 from prediction_assets.consolidation import Step, TooFewStaged, next_step, plan
 from prediction_assets.errors import TransientError
 from prediction_assets.gates import Gate, verdict_on_receipt
 from prediction_assets.jobs import (
-    SLATE_TAG,
     completion_job,
     consolidation_job,
     features_job,
@@ -28,7 +27,7 @@ from prediction_assets.jobs import (
     staging_job,
 )
 from prediction_assets.keys import GAME_TIME_ZONE, slate_key
-from prediction_assets.messaging.message import event_id
+from prediction_assets.messaging.message import is_announced
 from prediction_assets.messaging.port import Outbox
 from prediction_assets.resources import (
     BatchStateResource,
@@ -36,6 +35,8 @@ from prediction_assets.resources import (
     SettingsResource,
     WarehouseResource,
 )
+from prediction_assets.run_tags import SLATE_TAG
+from prediction_assets.runs import is_pending
 from prediction_assets.sensors.automation import (
     consolidation_needs,
     consolidation_work,
@@ -45,10 +46,8 @@ from prediction_assets.sensors.automation import (
     staging_work,
 )
 from prediction_assets.sensors.requests import (
-    Rest,
+    NotRequested,
     Work,
-    is_pending,
-    is_recent,
     last_update,
     request,
     sensor_result,
@@ -110,7 +109,7 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         try:
             found = finder.find(
-                context.instance, warehouse.impatient, batch_state.port, messaging.outbox, settings.now()
+                context.instance, warehouse.for_sensors, batch_state.port, messaging.outbox, settings.now()
             )
             return sensor_result(finder.ask(context.instance, found, settings.now()))
         except TransientError as error:
@@ -136,7 +135,7 @@ class GapFinder:
         state: BatchState,
         outbox: Outbox,
         now: datetime,
-    ) -> Iterator[Gap | Rest]:
+    ) -> Iterator[Gap | NotRequested]:
         """Yield the gaps, oldest slate first; of a slate without any, nothing."""
         settings = self._settings
         busy = staging_slates(instance, now)
@@ -149,7 +148,7 @@ class GapFinder:
                 try:
                     is_done = bool(warehouse.receipts(slate))
                 except ReceiptAltered as error:
-                    yield Rest(str(error))
+                    yield NotRequested(str(error))
                     continue
                 if not is_done:
                     yield _no_batch(slate, reopen=progress is not None)
@@ -160,10 +159,8 @@ class GapFinder:
     def _slates_due(self, warehouse: Warehouse, now: datetime) -> list[str]:
         """Return the real slates with games whose roster the daily schedule should have asked for, oldest first."""
         settings = self._settings
-        ticks = reverse_cron_string_iterator(
-            (now - ROSTER_GRACE).timestamp(), settings.roster_cron, settings.roster_time_zone
-        )
-        newest = next(iter(ticks)).astimezone(GAME_TIME_ZONE).date()
+        hours = roster_hours_before(now - ROSTER_GRACE, settings.roster_cron, settings.roster_time_zone)
+        newest = next(hours).astimezone(GAME_TIME_ZONE).date()
         oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=settings.sensor_lookback_days)
         found = warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
         return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
@@ -175,7 +172,7 @@ class GapFinder:
         progress: Progress,
         busy: set[str],
         now: datetime,
-    ) -> Iterator[Gap | Rest]:
+    ) -> Iterator[Gap | NotRequested]:
         """Yield what a batch needs that the stage sensors gave up."""
         settings, batch = self._settings, progress.batch
         size, share = settings.players_per_run, settings.minimum_staged_share
@@ -199,7 +196,7 @@ class GapFinder:
         name = f"{'+'.join(sorted(jobs))}:{batch.batch_id}"
         yield Gap(name, batch.slate, tuple(jobs), given_up)
 
-    def _too_few(self, instance: DagsterInstance, progress: Progress, refusal: str) -> Gap | Rest:
+    def _too_few(self, instance: DagsterInstance, progress: Progress, refusal: str) -> Gap | NotRequested:
         """Return the staging of everybody who isn't staged and whom no permanent reason keeps out."""
         batch = progress.batch
         if progress.feature_snapshot is None:
@@ -209,18 +206,18 @@ class GapFinder:
         failed = {s for s, done in progress.completions.items() if done.outcome is Outcome.FAILED}
         again = sorted(failed.union(progress.unsettled))
         if not again:
-            return Rest(f"{batch.slate}: {refusal}")
+            return NotRequested(f"{batch.slate}: {refusal}")
         name, size = f"staging:{batch.batch_id}", self._settings.players_per_run
         works = list(staging_work(instance, progress, again, f"gap:{name}", size))
         return Gap(name, batch.slate, (staging_job.name,), works)
 
     def ask(
-        self, instance: DagsterInstance, gaps: Iterator[Gap | Rest], now: datetime
-    ) -> Iterator[dg.RunRequest | Rest]:
+        self, instance: DagsterInstance, gaps: Iterator[Gap | NotRequested], now: datetime
+    ) -> Iterator[dg.RunRequest | NotRequested]:
         """Yield run requests for the first few gaps whose time has come, and why the others wait."""
         left = self._settings.gap_requests_per_tick
         for gap in gaps:
-            if isinstance(gap, Rest):
+            if isinstance(gap, NotRequested):
                 yield gap
                 continue
             asked = _requests_due(instance, gap, self._settings.gap_attempts, now)
@@ -232,7 +229,7 @@ class GapFinder:
 
 def _requests_due(
     instance: DagsterInstance, gap: Gap, attempts: int, now: datetime
-) -> list[dg.RunRequest | Rest]:
+) -> list[dg.RunRequest | NotRequested]:
     """Return the requests of a gap's runs, or why it isn't time for them."""
     asked = instance.get_run_records(RunsFilter(tags={GAP_TAG: gap.name}))
     others = [
@@ -242,16 +239,18 @@ def _requests_due(
     ]
     records = [*asked, *others]
     if any(is_pending(instance, record.dagster_run, now) for record in records):
-        return [Rest(f"{gap.name}: a run is in flight")]
+        return [NotRequested(f"{gap.name}: a run is in flight")]
     tried = max((_attempt(record.dagster_run) for record in asked), default=0)
     if tried >= attempts:
         newest = asked[0].dagster_run.run_id
         return [
-            Rest(f"{gap.name}: {tried} attempts didn't close it, the last is {newest}; see it for the cause")
+            NotRequested(
+                f"{gap.name}: {tried} attempts didn't close it, the last is {newest}; see it for the cause"
+            )
         ]
     pause = GAP_PAUSE * 2**tried
     if records and is_recent(last_update(records), now, pause):
-        return [Rest(f"{gap.name}: waits until {last_update(records) + pause:%H:%M} UTC")]
+        return [NotRequested(f"{gap.name}: waits until {last_update(records) + pause:%H:%M} UTC")]
     tags = {GAP_TAG: gap.name, GAP_ATTEMPT_TAG: str(tried + 1)}
     return [work.run_request(f"gap:{gap.name}:{tried}:{work.name}", tags) for work in gap.works]
 
@@ -260,8 +259,8 @@ def _attempt(run: DagsterRun) -> int:
     return int(run.tags.get(GAP_ATTEMPT_TAG, "1"))
 
 
-def _is_given_up(outcome: dg.RunRequest | Rest) -> bool:
-    return isinstance(outcome, Rest) and outcome.gave_up
+def _is_given_up(outcome: dg.RunRequest | NotRequested) -> bool:
+    return isinstance(outcome, NotRequested) and outcome.gave_up
 
 
 def _no_batch(slate: str, *, reopen: bool) -> Gap:
@@ -275,7 +274,7 @@ def _no_batch(slate: str, *, reopen: bool) -> Gap:
 
 def _unannounced(
     instance: DagsterInstance, progress: Progress, outbox: Outbox, now: datetime
-) -> Iterator[Gap | Rest]:
+) -> Iterator[Gap | NotRequested]:
     """Yield the consolidation of a receipt whose event isn't out; it merges nothing twice.
 
     Its new materialization is checked again, and then announced by the completion sensor. A receipt whose
@@ -284,15 +283,14 @@ def _unannounced(
     receipt: Receipt | None = progress.receipt
     if receipt is None or next_step(progress, now) is not Step.REST:
         return
-    expected = event_id(receipt)
-    if any(e.event_id == expected and e.message_id is not None for e in outbox.entries(receipt.slate)):
+    if is_announced(receipt, outbox.entries(receipt.slate)):
         return
     result = verdict_on_receipt(instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
     if result is not None and result.gate is Gate.SHUT:
-        yield Rest(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
+        yield NotRequested(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
         return
     if is_recent(receipt.consolidated_at, now, GAP_PAUSE):
-        yield Rest(f"{receipt.slate}: not announced yet, the completion sensor is given its time")
+        yield NotRequested(f"{receipt.slate}: not announced yet, the completion sensor is given its time")
         return
     jobs = (consolidation_job.name, completion_job.name)
     yield Gap(f"announce:{receipt.receipt_id}", receipt.slate, jobs, [consolidation_work(progress)])

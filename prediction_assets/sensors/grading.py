@@ -44,7 +44,7 @@ def grading_sensor(settings: Settings) -> dg.SensorDefinition:
         now = settings.now()
         today = now.astimezone(GAME_TIME_ZONE).date()
         try:
-            found = gradable(warehouse.port, today - LOOKBACK, today)
+            found = gradable(warehouse.for_sensors, today - LOOKBACK, today)
         except TransientError as error:
             return dg.SensorResult(skip_reason=str(error))
         wanted = (

@@ -4,7 +4,3 @@ Everything in it is invented and labelled *simulated*. It has exactly as many ex
 and is the same on every machine. Nothing here reads a file, a clock or the environment; writing the facts
 to a warehouse is the ingestion's work.
 """
-
-from prediction_assets.simulation.league import MOST_EXPECTED_PLAYERS, SimulatedLeague, simulate_league
-
-__all__ = ["MOST_EXPECTED_PLAYERS", "SimulatedLeague", "simulate_league"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.simulation.draws import Bools, Draws, Floats, Ints, total
+from prediction_assets.arrays import Bools, Floats, Ints
+from prediction_assets.simulation.draws import Draws, total
 from prediction_assets.simulation.fixtures import TeamGames
 from prediction_assets.simulation.rosters import Rosters
 
@@ -97,13 +98,8 @@ def draw_box_scores(
     free_accuracy = rosters.free_throw_accuracy[cell]
     points_per_shot = 2.0 * (1.0 - three_share) * two_accuracy + 3.0 * three_share * three_accuracy
     points_per_shot = points_per_shot + free_rate * free_accuracy
-    # Within a player, shots per 30 minutes spread by 3.3 around 12. They compete for a team's possessions:
-    # one man's aggressive night is taken from the others, and the sum spreads far less than the parts.
-    shots = usual_points / points_per_shot
-    taken = shots * np.maximum(1.0 + 0.22 * draws.normal(team.size), 0.3)
     side = team * games.fixture.shape[1] + game
-    wanted = np.bincount(side, weights=taken)[side]
-    shots = taken * (np.bincount(side, weights=shots)[side] / np.maximum(wanted, 1.0)) * tempo
+    shots = _draw_shots(draws, usual_points / points_per_shot, side) * tempo
     trials = np.rint(1.3 * shots).astype(np.int64) + 1
 
     attempted = draws.binomial(trials, shots / trials)
@@ -162,6 +158,18 @@ def draw_box_scores(
         plus_minus=plus_minus,
         is_win=margin > 0.0,
     )
+
+
+def _draw_shots(draws: Draws, usual: Floats, side: Ints) -> Floats:
+    """Draw how many shots each player wants, around his usual number; each side's sum stays the usual one.
+
+    Within a player, shots per 30 minutes spread by 3.3 around 12. They compete for a team's possessions: one man's
+    aggressive night is taken from the others, and the sum spreads far less than the parts.
+    """
+    taken = usual * np.maximum(1.0 + 0.22 * draws.normal(usual.size), 0.3)
+    wanted = np.bincount(side, weights=taken)[side]
+    shots: Floats = taken * (np.bincount(side, weights=usual)[side] / np.maximum(wanted, 1.0))
+    return shots
 
 
 def _tie_breakers(fixture: Ints, team: Ints, games: TeamGames, points: Ints) -> Ints:

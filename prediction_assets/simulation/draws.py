@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from prediction_assets.arrays import Floats, Ints
+
 Shape = int | tuple[int, ...]
 
 _SEED = 20_510_115

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.simulation.draws import Bools, Draws, Ints
+from prediction_assets.arrays import Bools, Ints
+from prediction_assets.simulation.draws import Draws
 
 GAMES_PER_DAY = 82 / 167
 """A team's games per day that has games: 82 from 22 October to 13 April, less seven days off."""
@@ -89,19 +90,11 @@ def draw_fixtures(
         elif day in off:
             chosen = slate_teams[:0]
         else:
-            # A day has 40 % more or fewer games than are due; 2024-25 had 1 to 15 a day, 7 on average.
-            usual = GAMES_PER_DAY * teams / 2.0
-            due = usual * (days_with_games + 1) - sum(home.size for home in all_home)
-            if day < days - 1:
-                due += usual * 0.8 * (float(draws.uniform(1)[0]) - 0.5)
-            pairs = min(max(1, int(due + 0.5)), teams // 2)
-            owed = GAMES_PER_DAY * (days_with_games + 1) - played + 0.4 * draws.normal(teams)
             # Never a third day in a row: the day before the slate counts the slate's game already.
             tired = yesterday & (before | (on_slate & (day == slate_day - 1)))
-            pairs = min(pairs, int(np.count_nonzero(~tired)) // 2)
-            owed = np.where(tired, -np.inf, owed - 0.7 * yesterday)
-            most_owed = np.argsort(-owed, kind="stable")[: 2 * pairs]
-            chosen = most_owed[draws.permutation(most_owed.size)]
+            chosen = _teams_of_day(
+                draws, played, yesterday, tired, days_with_games + 1, is_last=day == days - 1
+            )
         first, second = chosen[0::2], chosen[1::2]
         swap = home_games[first] > home_games[second]
         home, away = np.where(swap, second, first), np.where(swap, first, second)
@@ -115,14 +108,48 @@ def draw_fixtures(
         all_away.append(away)
     day_of, home_of, away_of = (np.concatenate(part) for part in (all_days, all_home, all_away))
 
-    # One neutral site, in the week before the slate, so that features and lines meet it (2024-25 had 5).
     involves_slate = (home_of == slate_teams[0]) | (away_of == slate_teams[0])
-    candidates = np.flatnonzero((day_of >= slate_day - 9) & (day_of <= slate_day - 2) & involves_slate)
-    neutral = np.zeros(day_of.size, dtype=np.bool_)
-    neutral[candidates[0]] = True
+    neutral = _one_neutral_site(day_of, slate_day, involves_slate)
     number = draws.permutation(day_of.size) + 1
     tip_off = 30 * draws.below(8, day_of.size)
     return Fixtures(day_of, home_of, away_of, neutral, number, tip_off)
+
+
+def _teams_of_day(
+    draws: Draws, played: Ints, yesterday: Bools, tired: Bools, days_with_games: int, *, is_last: bool
+) -> Ints:
+    """Return the teams that play on a day, paired in order: those that are owed a game most.
+
+    Args:
+        draws: the stream to draw from.
+        played: each team's games so far.
+        yesterday: the teams that played the day before.
+        tired: the teams that mustn't play.
+        days_with_games: how many days have games up to this one.
+        is_last: the season ends with this day.
+    """
+    teams = played.size
+    # A day has 40 % more or fewer games than are due; 2024-25 had 1 to 15 a day, 7 on average.
+    usual = GAMES_PER_DAY * teams / 2.0
+    due = usual * days_with_games - int(played.sum()) // 2
+    if not is_last:
+        due += usual * 0.8 * (float(draws.uniform(1)[0]) - 0.5)
+    pairs = min(max(1, int(due + 0.5)), teams // 2)
+    owed = GAMES_PER_DAY * days_with_games - played + 0.4 * draws.normal(teams)
+    pairs = min(pairs, int(np.count_nonzero(~tired)) // 2)
+    owed = np.where(tired, -np.inf, owed - 0.7 * yesterday)
+    most_owed = np.argsort(-owed, kind="stable")[: 2 * pairs]
+    return most_owed[draws.permutation(most_owed.size)]
+
+
+def _one_neutral_site(day: Ints, slate_day: int, involves_slate: Bools) -> Bools:
+    """Return which game is played at a neutral site: one in the week before the slate, so that features and lines
+    meet it (2024-25 had 5).
+    """
+    candidates = np.flatnonzero((day >= slate_day - 9) & (day <= slate_day - 2) & involves_slate)
+    neutral = np.zeros(day.size, dtype=np.bool_)
+    neutral[candidates[0]] = True
+    return neutral
 
 
 def games_of_teams(fixtures: Fixtures, teams: int, before_day: int) -> TeamGames:

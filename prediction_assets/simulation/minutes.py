@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from prediction_assets.simulation.draws import Bools, Draws, Floats, Ints, total
+from prediction_assets.arrays import Bools, Floats, Ints
+from prediction_assets.simulation.draws import Draws, total
 from prediction_assets.simulation.fixtures import TeamGames
 from prediction_assets.simulation.rosters import PLACES, Rosters
 
 RULE_GAMES = 7
-RULE_DAYS = 15
 RULE_MINUTES = 15
 MARGIN_MINUTES = 2
 """The roster rule, and how far from its limit every player of a slate team stays."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.simulation.draws import Bools, Draws, Floats, Ints
+from prediction_assets.arrays import Bools, Floats, Ints
+from prediction_assets.simulation.draws import Draws
 
 PLACES = 15
 
@@ -147,19 +148,8 @@ def draw_rosters(
     always_fit = np.zeros(shape, dtype=np.bool_)
     always_fit[new_team, _TRADED_PLACE] = always_fit[old_team, -1] = True
 
-    inside = draws.uniform(shape)
-    three_share = np.clip(0.60 - 0.40 * inside + 0.12 * draws.normal(shape), 0.03, 0.80)
-    three_accuracy = np.clip(0.361 + 0.022 * draws.normal(shape), 0.28, 0.43)
-    finishing = (
-        0.535 + 0.10 * (inside - 0.5) + 0.12 * (points_per_minute - 0.45) + 0.025 * draws.normal(shape)
-    )
-    free_throw_rate = 0.225 + 0.12 * (points_per_minute - 0.45) + 0.07 * draws.normal(shape)
-    free_throw_accuracy = 0.78 - 0.14 * (inside - 0.5) + 0.05 * draws.normal(shape)
-    two_accuracy = np.clip(finishing, 0.40, 0.68)
-    free_throw_rate = np.clip(free_throw_rate, 0.05, 0.50)
-    free_throw_accuracy = np.clip(free_throw_accuracy, 0.55, 0.93)
-    habits = (inside, three_share, three_accuracy, two_accuracy, free_throw_rate, free_throw_accuracy)
-    for attribute in (minutes, points_per_minute, player, *habits):
+    habits = _draw_habits(draws, points_per_minute)
+    for attribute in (minutes, points_per_minute, player, *habits.values()):
         attribute[old_team, -1] = attribute[new_team, _TRADED_PLACE]
 
     # Between the teams of 2024-25, points allowed spread by 4.7 (4.2 without chance), possessions by 2.1 %.
@@ -175,12 +165,28 @@ def draw_rosters(
         until_day=until_day,
         always_fit=always_fit,
         points_per_minute=points_per_minute,
-        three_share=three_share,
-        three_accuracy=three_accuracy,
-        two_accuracy=two_accuracy,
-        free_throw_rate=free_throw_rate,
-        free_throw_accuracy=free_throw_accuracy,
-        inside=inside,
+        **habits,
         pace=pace,
         defence=defence,
     )
+
+
+def _draw_habits(draws: Draws, points_per_minute: Floats) -> dict[str, Floats]:
+    """Draw how each player shoots, and where: fields of :class:`Rosters`."""
+    shape = points_per_minute.shape
+    inside = draws.uniform(shape)
+    three_share = np.clip(0.60 - 0.40 * inside + 0.12 * draws.normal(shape), 0.03, 0.80)
+    three_accuracy = np.clip(0.361 + 0.022 * draws.normal(shape), 0.28, 0.43)
+    finishing = (
+        0.535 + 0.10 * (inside - 0.5) + 0.12 * (points_per_minute - 0.45) + 0.025 * draws.normal(shape)
+    )
+    free_throw_rate = 0.225 + 0.12 * (points_per_minute - 0.45) + 0.07 * draws.normal(shape)
+    free_throw_accuracy = 0.78 - 0.14 * (inside - 0.5) + 0.05 * draws.normal(shape)
+    return {
+        "inside": inside,
+        "three_share": three_share,
+        "three_accuracy": three_accuracy,
+        "two_accuracy": np.clip(finishing, 0.40, 0.68),
+        "free_throw_rate": np.clip(free_throw_rate, 0.05, 0.50),
+        "free_throw_accuracy": np.clip(free_throw_accuracy, 0.55, 0.93),
+    }

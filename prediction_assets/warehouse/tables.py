@@ -191,6 +191,9 @@ PROP_LINES = Table(
     cluster_by=("player_id",),
 )
 
+OUT = "Out"
+"""The only status of the injury report that rules a player out; a doubtful one may play."""
+
 INJURY_REPORTS = Table(
     "facts",
     "injury_reports",

@@ -18,11 +18,10 @@ from prediction_assets.alerts.incidents import (
     slate_incidents,
 )
 from prediction_assets.alerts.port import Severity
-from prediction_assets.alerts.runs import _STAGES
 from prediction_assets.alerts.slates import expected_rosters
 from prediction_assets.dead_letters.port import DeadLetter, Failure
 from prediction_assets.definitions import build_defs
-from prediction_assets.jobs import JOBS
+from prediction_assets.jobs import JOB_OF_ASSET, JOBS
 from prediction_assets.settings import load_settings
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of
@@ -136,7 +135,7 @@ def test_every_job_s_assets_are_of_its_stage_so_that_a_click_counts_as_an_attemp
     definitions = build_defs(load_settings())
     for job in JOBS:
         for key in definitions.resolve_job_def(job.name).asset_layer.executable_asset_keys:
-            assert _STAGES[key.to_user_string()] == job.name
+            assert JOB_OF_ASSET[key.to_user_string()] == job.name
 
 
 @pytest.mark.parametrize(

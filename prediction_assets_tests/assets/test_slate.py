@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from prediction_assets.basketball import NobodyExpected
 from prediction_assets.batch_state.port import BatchConflict, Outcome
 from prediction_assets.consolidation import TooFewStaged
 from prediction_assets.errors import BadInput
-from prediction_assets.forecasting.predictions import ROWS_PER_PLAYER
 from prediction_assets.keys import player_key
 from prediction_assets.messaging.message import validate_completion
 from prediction_assets.partitions import SLATE_PLAYERS
@@ -33,6 +32,7 @@ from prediction_assets.warehouse.port import NoPartsStaged
 from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES
 from prediction_assets_tests.assets.faults import FailingMessaging, FailingWarehouse
 from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
+from prediction_assets_tests.made_up import ROWS_PER_PLAYER
 
 ROWS = "SELECT * FROM predictions.player_prop_predictions ORDER BY player_id, system, line, is_active"
 STAGED = dg.AssetKey("staged_predictions")
@@ -296,22 +296,6 @@ def test_a_write_that_fails_for_a_moment_is_tried_again(ingested, monkeypatch):
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
     assert ingested.stage(SIMULATED)
     assert ingested.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS
-
-
-@pytest.mark.parametrize(
-    ("clock", "opened_at", "deadline"),
-    [
-        (None, "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
-        ("07:10", "2026-01-02T15:00+00:00", "2026-01-02T15:10+00:00"),
-        ("07:45", "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
-        ("06:00", "2026-01-02T15:00+00:00", "2026-01-02T15:30+00:00"),
-    ],
-)
-def test_the_deadline_is_minutes_after_opening_or_the_clock_s_whichever_is_first(
-    tmp_path, clock, opened_at, deadline
-):
-    resource = build_resources(load_settings(home=tmp_path, deadline_local_time=clock))["settings"]
-    assert resource.deadline(datetime.fromisoformat(opened_at)) == datetime.fromisoformat(deadline)
 
 
 def test_a_consolidation_waits_for_staging_unless_it_is_told_not_to(ingested):

@@ -12,11 +12,10 @@ from google.cloud import firestore
 
 from prediction_assets.batch_state.firestore import FirestoreBatchState
 from prediction_assets.batch_state.port import BatchNotOpen, Completion, Outcome
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, StateUnreadable
 from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets.messaging.firestore import FirestoreOutbox
 from prediction_assets.messaging.port import OutboxEntry
-from prediction_assets.state_file import StateUnreadable
 from prediction_assets_tests.batch_state.test_contract import failed, receipt, staged
 from prediction_assets_tests.conftest import NOW, SLATE, batch
 from prediction_assets_tests.emulators import free_port
@@ -38,7 +37,7 @@ def test_recording_waits_for_nobody_who_holds_the_batch_document(
     firestore_state.record([staged("player-1")])
     assert document.collection("completions").document("player-1").get().get("outcome") == "staged"
     transaction._rollback()
-    firestore_state.settle_live_picture()
+    firestore_state._live.settle()
 
 
 def test_counts_come_from_an_aggregation_query(firestore_state: FirestoreBatchState) -> None:
@@ -57,7 +56,7 @@ def test_the_live_picture_gathers_players_and_deliveries(
     assert (live(firestore_client)["players"], live(firestore_client)["deliveries"]) == ([], 0)
     firestore_state.record([staged("player-1"), staged("player-2")])
     firestore_state.record([staged("player-1")])
-    firestore_state.settle_live_picture()
+    firestore_state._live.settle()
     picture = live(firestore_client)
     assert (picture["players"], picture["deliveries"]) == (["player-1", "player-2"], 3)
 
@@ -69,7 +68,7 @@ def test_the_live_picture_never_opens_a_batch_and_the_log_names_the_command_that
 ) -> None:
     caplog.set_level("INFO", "prediction_assets")
     firestore_state.record([staged("player-1")])
-    firestore_state.settle_live_picture()
+    firestore_state._live.settle()
     assert not firestore_client.document(f"batches/{SLATE}").get().exists
     assert f"`prediction-assets gcp rebuild-live-picture --slate {SLATE}` mends it" in caplog.text
 
@@ -79,7 +78,7 @@ def test_a_wrong_live_picture_changes_no_decision_and_is_rebuilt_from_the_outcom
 ) -> None:
     firestore_state.open(batch(3))
     firestore_state.record([staged("player-1"), staged("player-2")])
-    firestore_state.settle_live_picture()
+    firestore_state._live.settle()
     before = firestore_state.progress(SLATE)
     wrong = {"live": {"players": ["somebody"], "deliveries": 99}}
     firestore_client.document(f"batches/{SLATE}").update(wrong)
@@ -94,7 +93,7 @@ def test_a_reopened_batch_shows_the_players_who_stay(
 ) -> None:
     firestore_state.open(batch(3))
     firestore_state.record([staged("player-1"), staged("player-3")])
-    firestore_state.settle_live_picture()
+    firestore_state._live.settle()
     firestore_state.reopen(batch(2))
     assert live(firestore_client)["players"] == ["player-1"]
 

@@ -41,7 +41,7 @@ def test_a_dry_run_says_what_the_picture_misses_and_the_command_mends_it(
 ) -> None:
     firestore_state.open(batch(3))
     firestore_state.record([staged("player-1"), staged("player-2")])
-    firestore_state.settle_live_picture()
+    firestore_state._live.settle()
     document = firestore_client.document(f"batches/{SLATE}")
     document.update({"live": {"players": ["player-1"], "deliveries": 1}})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -12,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prediction_assets.forecasting.features import split_snapshot
+from prediction_assets.forecasting.distribution import Distribution
+from prediction_assets.forecasting.features import conform, split_snapshot
 from prediction_assets.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.forecasting.rows import Rows
+from prediction_assets.forecasting.systems import FittedSystem, fit_all
 from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
-
-REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 LEAGUE = "simulated-test"
 SLATE = date(2025, 12, 20)
@@ -147,7 +148,7 @@ def real_snapshots() -> Iterator[Snapshots]:
     """Return a function from a slate of 2024-25 to its real (history, players)."""
     logs, schedule = REAL_DATA / "player_game_logs_2023_25.parquet", REAL_DATA / "schedule_2023_25.csv"
     if not (logs.is_file() and schedule.is_file()):
-        pytest.skip(f"the real data isn't at {REAL_DATA}")
+        pytest.skip(WITHOUT_REAL_DATA)
     connection = duckdb.connect()
     connection.execute("CREATE SCHEMA facts")
     connection.execute(f"CREATE TABLE facts.game_logs AS {REAL_LOGS}", {"path": str(logs)})
@@ -170,3 +171,14 @@ def real_snapshots() -> Iterator[Snapshots]:
 def helpers() -> Mapping[str, Callable[..., Any]]:
     """Return the builders, for test modules to make facts of their own."""
     return {"game_log": game_log, "scheduled": scheduled, "warehouse": warehouse, "snapshot": snapshot}
+
+
+def forecast_with(fitted: Mapping[str, FittedSystem], players: pa.Table) -> dict[str, Distribution]:
+    """Return each fitted system's distributions for the players' rows, in their order."""
+    rows = Rows(conform(players))
+    return {name: system.predict(rows) for name, system in fitted.items()}
+
+
+def forecast(players: pa.Table, history: pa.Table) -> dict[str, Distribution]:
+    """Return every system's distributions for the players, learnt from the training rows."""
+    return forecast_with(fit_all(history), players)

@@ -16,7 +16,7 @@ import pytest
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.forecasting.model import Model, ModelUnreadable, data_hash, pack, train, unpack
 from prediction_assets.forecasting.player import PerPlayer, each_player
-from prediction_assets.forecasting.systems import forecast_with
+from prediction_assets_tests.forecasting.conftest import forecast_with
 
 Snapshot = tuple[pa.Table, pa.Table]
 CUTOFF = date(2025, 12, 20)

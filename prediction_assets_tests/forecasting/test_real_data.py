@@ -6,7 +6,6 @@ import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +13,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
 
+from prediction_assets.arrays import Floats
 from prediction_assets.forecasting.predictions import predict_slate
-from prediction_assets.forecasting.rows import Floats, Rows
-from prediction_assets.forecasting.systems import SYSTEMS, fit_all, forecast_with
+from prediction_assets.forecasting.rows import Rows
+from prediction_assets.forecasting.systems import SYSTEMS, fit_all
+from prediction_assets_tests.forecasting.conftest import forecast_with
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
-REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 Snapshots = Callable[..., tuple[pa.Table, pa.Table]]
 
 OPENING_NIGHT = date(2024, 10, 22)
@@ -104,7 +105,7 @@ def test_no_system_knows_more_than_the_books(judged: Judged) -> None:
     """Both sides on the games with a line: the books' own lines miss by about 5 points."""
     lines_file = REAL_DATA / "prop_lines_2024_25.csv.gz"
     if not lines_file.is_file():
-        pytest.skip(f"the real lines aren't at {REAL_DATA}")
+        pytest.skip(WITHOUT_REAL_DATA)
     with gzip.open(lines_file) as raw:
         offers = pyarrow.csv.read_csv(raw).select(["player", "game_date_et", "line"])
     offered = offers.group_by(["player", "game_date_et"]).aggregate([("line", "mean")])

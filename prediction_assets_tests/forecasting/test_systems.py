@@ -28,9 +28,8 @@ from prediction_assets.forecasting.systems import (
     FittedSystem,
     MeanSystem,
     fit_all,
-    forecast,
-    forecast_with,
 )
+from prediction_assets_tests.forecasting.conftest import forecast, forecast_with
 
 Snapshot = tuple[pa.Table, pa.Table]
 Systems = dict[str, FittedSystem]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import resources
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -28,11 +31,11 @@ from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.profiles import build_resources
 from prediction_assets.resources import SettingsResource
 from prediction_assets.settings import Settings
-from prediction_assets.staging import row_content_hash
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import Receipt
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION, SCHEDULE
 from prediction_assets_tests.conftest import player
+from prediction_assets_tests.made_up import row_content_hash
 
 PLAYERS = 6
 RUNNING = {system.name: system.version for system in SYSTEMS}
@@ -225,3 +228,10 @@ def world(
     made = World(settings, instance, warehouse)
     monkeypatch.setattr(SettingsResource, "now", lambda self: made.now)
     return made
+
+
+def health_schema() -> dict[str, Any]:
+    """Return the published JSON Schema of ``prediction-assets health --json``."""
+    text = resources.files("prediction_assets.health").joinpath("health.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema

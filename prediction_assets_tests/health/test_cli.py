@@ -15,7 +15,7 @@ import pytest
 
 from prediction_assets import cli
 from prediction_assets.health.checks import CHECKS
-from prediction_assets.health.report import health_schema
+from prediction_assets_tests.health.conftest import health_schema
 from prediction_assets_tests.homes import SIMULATED
 
 SCRIPT = Path(__file__).resolve().parents[2] / "bin" / "monitoring" / "check_morning_run.sh"

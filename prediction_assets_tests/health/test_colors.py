@@ -26,9 +26,8 @@ from prediction_assets.dead_letters.port import Failure
 from prediction_assets.health.checks import CHECKS
 from prediction_assets.health.facts import Unreadable
 from prediction_assets.health.judgement import Color
-from prediction_assets.health.report import health_schema
-from prediction_assets.jobs import SLATE_TAG
-from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World
+from prediction_assets.run_tags import SLATE_TAG
+from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World, health_schema
 
 GREEN, YELLOW, RED = Color
 pytestmark = pytest.mark.slow  # a Dagster instance and a warehouse for each case

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from prediction_assets.ingestion.game_logs import GameLogsRead, read_game_logs
 from prediction_assets.ingestion.names import PlayerDirectory
-
-REAL_DATA = Path(__file__).parents[3] / "shared" / "data"
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 Row = dict[str, Any]
 
@@ -65,8 +65,16 @@ def write_csv(tmp_path: Path) -> Callable[..., Path]:
 def real_data() -> Path:
     """Return the folder of real NBA data, which isn't part of the repository."""
     if not REAL_DATA.is_dir():
-        pytest.skip(f"the real data isn't at {REAL_DATA}")
+        pytest.skip(WITHOUT_REAL_DATA)
     return REAL_DATA
+
+
+def directory_of(logs: pa.Table) -> PlayerDirectory:
+    """Return everyone in a table of game logs."""
+    spellings = logs.group_by(["player_id", "player_name", "team"]).aggregate([("game_date", "max")])
+    return PlayerDirectory.from_rows(
+        spellings.rename_columns([*spellings.column_names[:-1], "last_game_date"]).to_pylist()
+    )
 
 
 @pytest.fixture(scope="session")
@@ -78,4 +86,4 @@ def real_logs(real_data: Path) -> GameLogsRead:
 @pytest.fixture(scope="session")
 def real_players(real_logs: GameLogsRead) -> PlayerDirectory:
     """Return everyone who played in 2023-24 or 2024-25."""
-    return PlayerDirectory.from_game_logs(real_logs.table)
+    return directory_of(real_logs.table)

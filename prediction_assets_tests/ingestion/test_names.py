@@ -22,6 +22,7 @@ from prediction_assets.ingestion.names import (
     name_key,
     read_aliases,
 )
+from prediction_assets_tests.ingestion.conftest import directory_of
 
 Write = Callable[..., Path]
 
@@ -132,15 +133,12 @@ def test_a_users_alias_wins_over_the_logs(directory: PlayerDirectory) -> None:
     assert isinstance(directory.resolve("Big Z"), Unresolved)
 
 
-def test_a_directory_may_come_from_tuples_dicts_or_arrow() -> None:
+def test_a_directory_may_come_from_tuples_or_dicts() -> None:
     fields = ("player_id", "player_name", "team", "last_game_date")
     dicts = [dict(zip(fields, row, strict=True)) for row in PLAYERS]
-    for directory in (
-        PlayerDirectory.from_rows(dicts),
-        PlayerDirectory.from_table(pa.Table.from_pylist(dicts)),
-    ):
-        assert len(directory) == len(PLAYERS)
-        assert directory.resolve("Zoran Brezina") == Resolved(1)
+    directory = PlayerDirectory.from_rows(dicts)
+    assert len(directory) == len(PLAYERS)
+    assert directory.resolve("Zoran Brezina") == Resolved(1)
 
 
 def test_a_directory_knows_every_spelling_in_the_game_logs() -> None:
@@ -148,7 +146,7 @@ def test_a_directory_knows_every_spelling_in_the_game_logs() -> None:
         {"player_id": 1, "player_name": "Danilo Exumé", "team": "DAL", "game_date": date(2024, 1, 2)},
         {"player_id": 1, "player_name": "Dan Exumé", "team": "DAL", "game_date": date(2025, 1, 2)},
     ]
-    directory = PlayerDirectory.from_game_logs(pa.Table.from_pylist(rows))
+    directory = directory_of(pa.Table.from_pylist(rows))
     assert directory.resolve("Danilo Exume") == directory.resolve("Dan Exumé") == Resolved(1)
 
 

@@ -11,9 +11,8 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 
 from prediction_assets import crash_points
-from prediction_assets.jobs import REQUEST_TAG
-from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
-from prediction_assets.sensors.requests import LOST_AFTER
+from prediction_assets.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
+from prediction_assets.runs import LOST_AFTER
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.warehouse.port import NoPartsStaged
 from prediction_assets.warehouse.tables import RECEIPTS
@@ -181,7 +180,7 @@ def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(i
     monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: late)
     job = ingested._defs.resolve_job_def("staging")
     keys = {"dagster/partition": f"{SIMULATED}:{slugs[7]}"}
-    monkeypatch.setattr("prediction_assets.sensors.requests.LOST_AFTER", timedelta(days=1))
+    monkeypatch.setattr("prediction_assets.runs.LOST_AFTER", timedelta(days=1))
     running = ingested._instance.create_run_for_job(job_def=job, tags=keys)
     assert len(requested(tick(ingested, CONSOLIDATION))) == 1  # the deadline waits for nobody
     ingested.consolidate(SIMULATED)

@@ -6,10 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from prediction_assets.partitions import RANGE_END_TAG, RANGE_START_TAG
+from prediction_assets.run_tags import RANGE_END_TAG, RANGE_START_TAG
 from prediction_assets.sensors.gaps import GAP_PAUSE
 from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.locks import locked
 from prediction_assets.warehouse.tables import NBA_LEAGUE, SCHEDULE
 from prediction_assets_tests.homes import PLAYERS, SIMULATED, OpenHome
 from prediction_assets_tests.sensors.ticking import fail, kill, leave_run, requested, retry, tick
@@ -240,10 +239,3 @@ def test_a_receipt_whose_completion_was_given_up_is_announced_in_the_end_and_onc
     assert event.message_id is not None
     assert len(ingested.warehouse.receipts(SIMULATED)) == 1
     assert requested(tick(ingested, GAPS)) == []
-
-
-def test_a_busy_warehouse_is_a_reason_to_skip_and_no_failure(ingested_home, open_home: OpenHome, clock):
-    run = open_home(ingested_home, lock_timeout_seconds=0.1)
-    with locked(run._settings.home / "warehouse.lock", exclusive=True, timeout_seconds=5):
-        result = tick(run, GAPS)
-    assert "another process has held this lock" in result.skip_reason.skip_message

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import pytest
 
-from prediction_assets.simulation import simulate_league
-
-REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+from prediction_assets.simulation.league import simulate_league
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +27,5 @@ def real_logs():
     """Return the files of real logs; skip where they aren't."""
     files = sorted(REAL_DATA.glob("player_game_logs_*.parquet"))
     if not files:
-        pytest.skip(f"no real logs in {REAL_DATA}")
+        pytest.skip(WITHOUT_REAL_DATA)
     return files

@@ -13,7 +13,14 @@ import pytest
 
 from prediction_assets.backtest import BacktestOptions, run_backtest, slates_between
 from prediction_assets.errors import BadInput, PredictionAssetsError
-from prediction_assets.grades import BACKTEST, ResultsMissing, gradable, grade_published, judge, stored_grades
+from prediction_assets.grades import (
+    BACKTEST,
+    ResultsMissing,
+    gradable,
+    grade_published,
+    steadiness,
+    stored_grades,
+)
 from prediction_assets.slate_forecast import (
     MODEL_ID,
     choose_model,
@@ -168,9 +175,9 @@ def test_a_system_that_drifts_or_is_biased_is_complained_about(open_duckdb: Call
     slates = backtest(filled(open_duckdb()), replace(OPTIONS, train=False), write=False)
     grade = next(g for g in slates[0].grades if g.system == "ensemble")
     steady = [{**grade.to_row(), "mean_absolute_error": 5.0, "bias": 0.1} for _ in range(40)]
-    assert judge(steady, 1.5).complaint == ""
+    assert steadiness(steady, 1.5).complaint == ""
     worse = steady[:30] + [{**row, "mean_absolute_error": 5.6} for row in steady[30:]]
-    assert judge(worse, 1.5).complaint == "mean absolute error 5.60 points, 5.00 before"
+    assert steadiness(worse, 1.5).complaint == "mean absolute error 5.60 points, 5.00 before"
     biased = steady[:30] + [{**row, "bias": -1.7} for row in steady[30:]]
-    assert judge(biased, 1.5).complaint == "bias -1.70 points, limit 1.5"
-    assert judge(steady[:3], 1.5).earlier is None
+    assert steadiness(biased, 1.5).complaint == "bias -1.70 points, limit 1.5"
+    assert steadiness(steady[:3], 1.5).earlier is None

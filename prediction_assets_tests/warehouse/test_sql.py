@@ -14,7 +14,7 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.forecasting.features import conform
 from prediction_assets.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.forecasting.recommendation import RECOMMENDATION_SQL
-from prediction_assets.simulation import SimulatedLeague, simulate_league
+from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.warehouse import dialects, merge_sql, pruning_sql, queries, table_sql
 from prediction_assets.warehouse.port import Warehouse
 from prediction_assets.warehouse.tables import GAME_LOGS, PREDICTIONS, PROP_LINES, SCHEDULE, TABLES

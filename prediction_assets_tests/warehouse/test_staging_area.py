@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from prediction_assets.consolidation import lost_parts, plan
-from prediction_assets.fan_in import release
+from prediction_assets.releasing import release
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.port import PartMismatch, Warehouse
 from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged

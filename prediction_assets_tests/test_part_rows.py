@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.forecasting.predictions import PREDICTION_SCHEMA
-from prediction_assets.staging import _content_hashes, part_rows, row_content_hash
+from prediction_assets.part_rows import _content_hashes, part_rows
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION
 from prediction_assets_tests.conftest import batch
+from prediction_assets_tests.made_up import row_content_hash
 
 
 def forecast(player_id: int, line: str, points: float) -> dict[str, object]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -65,12 +64,6 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str) -> dict[str, 
     return {slug: _rows_at(whole, positions) for slug, positions in _positions(players).items()}
 
 
-def row_content_hash(row: Mapping[str, object]) -> str:
-    """Return SHA-256 over a row's values in the declared column order, as JSON."""
-    values = [row[name] for name in _HASHED]
-    return hashlib.sha256(json.dumps(values, default=str, separators=(",", ":")).encode()).hexdigest()
-
-
 def _positions(players: list[ExpectedPlayer]) -> dict[str, list[int]]:
     positions: dict[str, list[int]] = {}
     for position, player in enumerate(players):
@@ -87,7 +80,7 @@ def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
 
 
 def _content_hashes(columns: list[Any]) -> list[str]:
-    """Return what :func:`row_content_hash` returns for each row, with each distinct value encoded once."""
+    """Return SHA-256 over each row's values as a JSON list, with each distinct value encoded once."""
     encoded = zip(*map(_encoded, columns), strict=True)
     return [hashlib.sha256(f"[{','.join(row)}]".encode()).hexdigest() for row in encoded]
 
