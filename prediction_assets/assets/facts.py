@@ -118,10 +118,11 @@ def game_logs(
     Ingesting a file again changes nothing; a corrected row replaces the old one.
     """
     if config.season is not None:
-        fetched = fetch_game_logs(config.season, client=live_source.game_logs)
+        fetched = fetch_game_logs(config.season, live_source.game_logs)
         return _store(
-            context, warehouse.port, GAME_LOGS, "stats.nba.com", fetched.table, rows_read=fetched.rows_read
-        )
+            context, warehouse.port, GAME_LOGS, "stats.nba.com", fetched.table,
+            rows_read=fetched.rows_read, duplicates_dropped=fetched.duplicates_dropped,
+        )  # fmt: skip
     path = config.source(settings.game_logs)
     if path is None:
         league = config.league(settings)

@@ -35,7 +35,8 @@ class RecordedAnswers(LiveSourceResource):
         return self._schedule
 
     def _game_logs(self, season: str, season_type: str) -> Mapping[str, Any]:
-        return {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": [ROW]}]}
+        rows = [ROW] if season_type == "Regular Season" else []
+        return {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": rows}]}
 
     def _schedule(self, season: str) -> Mapping[str, Any]:
         return {"leagueSchedule": {"gameDates": [{"games": [GAME]}]}}
