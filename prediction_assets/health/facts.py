@@ -47,10 +47,23 @@ class ScheduleFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class GamesWithoutLogs:
+    """Games of the days before the slate that are over and have no game logs.
+
+    Attributes:
+        since: the date of the first of them, None without any.
+    """
+
+    games: int = 0
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TableFacts:
     """The slate's active rows in the predictions table.
 
     Attributes:
+        players_with_a_line: players with rows at a line that a book offered.
         newest: when a row was last changed, None without rows.
         systems: by forecasting system, the versions that made its rows.
         schema_versions: of the rows.
@@ -59,6 +72,7 @@ class TableFacts:
 
     rows: int
     players: int
+    players_with_a_line: int
     newest: datetime | None
     systems: Mapping[str, tuple[str, ...]]
     schema_versions: tuple[int, ...]
@@ -85,6 +99,9 @@ class WarehouseFacts:
     """All that comes from the warehouse.
 
     Attributes:
+        without_logs: of the slate's league; a simulated league's games are not asked for.
+        newest_lines: the newest date up to the slate that has prop lines. Looked for only where no player has a
+            line; None without one in two months, and for a simulated league.
         receipts: the slate's, oldest first.
         earlier_merges: newest first, at most some dozens.
         staged: part id by player slug, of the slate's parts in staging.
@@ -92,6 +109,8 @@ class WarehouseFacts:
     """
 
     schedule: ScheduleFacts
+    without_logs: GamesWithoutLogs
+    newest_lines: date | None
     receipts: tuple[Receipt, ...]
     earlier_merges: tuple[EarlierMerge, ...]
     table: TableFacts

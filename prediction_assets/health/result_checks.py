@@ -85,7 +85,7 @@ def no_errors(facts: HealthFacts) -> Judgement:
 
 
 def predictions_in_table(facts: HealthFacts) -> Judgement:
-    """The table holds the rows that the receipt says, of enough of the expected players."""
+    """The table holds the rows that the receipt says, of enough of the expected players, and books have lines."""
     warehouse, progress = facts.warehouse, facts.progress
     if isinstance(warehouse, Unreadable):
         return unreadable(facts, warehouse)
@@ -97,10 +97,11 @@ def predictions_in_table(facts: HealthFacts) -> Judgement:
     receipt = warehouse.receipts[-1] if warehouse.receipts else None
     details = {
         "rows": table.rows, "players": table.players, "newest": utc(table.newest),
+        "players_with_a_line": table.players_with_a_line,
         "players_not_skipped": wanted, "share_of_expected": share,
         "rows_in_receipt": receipt.rows if receipt else None,
     }  # fmt: skip
-    again = (run_command(facts),)
+    again: tuple[str, ...] = (run_command(facts),)
     if not table.rows:
         return waiting(facts, "no rows")
     line = f"{table.rows:,} rows of {count(table.players, 'player')}, newest at {utc(table.newest)}"
@@ -113,6 +114,14 @@ def predictions_in_table(facts: HealthFacts) -> Judgement:
         return Judgement(Color.RED, f"{line}; batch state expects nobody", details, again)
     if share < facts.rules.minimum_staged_share:
         return Judgement(Color.RED, line, details, again)
+    if warehouse.newest_lines is not None:
+        newest = str(warehouse.newest_lines)
+        said = "the slate's prop lines came after the rows, or name other players"
+        if newest != facts.slate:
+            said = f"no prop line of the slate was ingested, the newest is of {newest}"
+            again = ("prediction-assets ingest --prop-lines FILE", *again)
+        details |= {"newest_lines": newest}
+        return Judgement(Color.YELLOW, f"{line}; no player has a line: {said}", details, again)
     return Judgement(Color.GREEN if share >= 1 else Color.YELLOW, line, details, again if share < 1 else ())
 
 
