@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from prediction_assets import cli
@@ -83,6 +84,19 @@ def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
     assert code == 1
     assert f"{PLAYERS - 1} staged, 0 skipped, 1 failed" in out
     assert f"{slug}: OSError" in out
+
+
+def test_a_home_with_real_game_logs_and_no_schedule_does_not_get_the_simulated_league(
+    home, tmp_path, prediction_assets
+):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    assert prediction_assets("ingest", "--game-logs", str(logs))[0] == 0
+    code, _, err = prediction_assets("run")
+    assert code == 2
+    assert "this home holds real games, but game logs or schedule are missing" in err
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchall() == [(0,)]
 
 
 def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_assets):

@@ -225,10 +225,25 @@ def _facts(
     }
     if simulated_players is None and (configured or runner.has_facts()):
         return configured, slate
+    if simulated_players is None:
+        _refuse_half_of_the_facts(runner)
     from prediction_assets.simulation.league import simulated_facts, simulated_slate
 
     expected = settings.simulated_players if simulated_players is None else simulated_players
     return simulated_facts(expected), slate or simulated_slate(expected).isoformat()
+
+
+def _refuse_half_of_the_facts(runner: SlateRun) -> None:
+    """Take the simulated league unasked only where nothing real is."""
+    from prediction_assets.assets.facts import holds_real_facts
+
+    if holds_real_facts(runner.warehouse):
+        raise BadInput(
+            "run",
+            "this home holds real games, but game logs or schedule are missing",
+            hint="`prediction-assets ingest --game-logs FILE --schedule FILE`; the simulated league has to be "
+            "asked for with --simulated-players, best in a home of its own",
+        )
 
 
 @contextmanager

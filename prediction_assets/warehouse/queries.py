@@ -169,6 +169,12 @@ NEWEST_LINES = f"""
     SELECT MAX(game_date) AS newest FROM {PROP_LINES.qualified_name}
     WHERE league = $league AND game_date BETWEEN $since AND $slate"""
 
+HOLDS_LEAGUE = " UNION ALL ".join(
+    f"SELECT * FROM (SELECT '{table.name}' AS facts FROM {table.qualified_name} WHERE league = $league LIMIT 1) AS one"
+    for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
+)
+"""The kinds of facts that are there of a league."""
+
 COUNT_FACTS = {
     table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"
     for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
