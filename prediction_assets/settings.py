@@ -249,6 +249,16 @@ class Settings(LogSettings):
             raise ValueError(f"{name!r} is not a time zone such as America/Los_Angeles") from error
         return name
 
+    @field_validator("roster_cron", "morning_check_cron", "model_cron")
+    @classmethod
+    def _known_cron(cls, cron: str) -> str:
+        # Dagster's own rule, imported for a value that somebody set: it takes a second to import.
+        from dagster._utils.schedules import is_valid_cron_string
+
+        if not is_valid_cron_string(cron):
+            raise ValueError("not a cron expression of five fields, such as 0 7 * * *")
+        return cron
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.profile == "gcp" and not self.gcp_project:
