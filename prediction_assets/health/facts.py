@@ -162,12 +162,14 @@ class Rules:
         systems: the running code's forecasting systems and their versions.
         schema_version: the running code's schema of the predictions.
         code_version: of the running package.
+        ui_url: where people reach the UI, '' when nobody said.
     """
 
     minimum_staged_share: float
     systems: Mapping[str, str]
     schema_version: int
     code_version: str
+    ui_url: str
 
 
 @dataclass(frozen=True, slots=True)

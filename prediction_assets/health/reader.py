@@ -115,6 +115,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
             systems=_running_systems(market_aware=sources.settings.market_aware),
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             code_version=__version__,
+            ui_url=sources.settings.ui_url.rstrip("/"),
         ),
         progress=progress,
         warehouse=warehouse,

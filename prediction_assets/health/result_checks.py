@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from prediction_assets.batch_state.port import Outcome
 from prediction_assets.consolidation import lost_parts
-from prediction_assets.health.facts import HealthFacts, Unreadable
+from prediction_assets.health.facts import HealthFacts, Incident, Unreadable
 from prediction_assets.health.judgement import (
     SHOWN,
     Color,
@@ -18,6 +18,8 @@ from prediction_assets.health.judgement import (
     utc,
     waiting,
 )
+
+START_THE_DAEMON = "start the daemon: `prediction-assets dev`, or restart its service"
 
 _LONGEST = 120
 """Characters of an error in a line; the details have all of it."""
@@ -48,40 +50,31 @@ def no_errors(facts: HealthFacts) -> Judgement:
             for letter in letters[:SHOWN]
         ],
     }
-    look = (f"prediction-assets dead-letters list --slate {facts.slate}",) if letters else ()
+    said: list[str] = []
+    commands: list[str] = []
+    if instance.daemon_silent_since is not None:
+        said.append(
+            f"the daemon is down since {utc(instance.daemon_silent_since)}: nobody asks for the next slate"
+        )
+        commands.append(START_THE_DAEMON)
+    if letters:
+        commands.append(f"prediction-assets dead-letters list --slate {facts.slate}")
+    window = f"in the last {count(minutes, 'minute')}"
     if open_ones:
         newest = open_ones[-1]
-        said = f": {_short(newest.error)}" if newest.error else ""
-        return Judgement(
-            Color.RED,
-            f"{len(open_ones)} failed in the last {count(minutes, 'minute')}, newest {newest.what}{said}",
-            details,
-            (*look, "prediction-assets dev"),
-        )
-    if letters:
+        error = f": {_short(newest.error)}" if newest.error else ""
+        said.append(f"{len(open_ones)} failed {window}, newest {newest.what}{error}")
+        commands.append(_where_to_look(newest, facts.rules.ui_url))
+    elif letters:
         last = max(letters, key=lambda letter: letter.last_seen)
-        return Judgement(
-            Color.YELLOW,
-            f"{count(len(letters), 'dead letter')} open, newest {last.player_slug}: {last.newest.error_class}",
-            details,
-            look,
+        said.append(
+            f"{count(len(letters), 'dead letter')} open, newest {last.player_slug}: {last.newest.error_class}"
         )
-    if instance.daemon_silent_since is not None:
-        return Judgement(
-            Color.YELLOW,
-            f"the daemon is down since {utc(instance.daemon_silent_since)}: nobody asks for the next slate",
-            details,
-            ("prediction-assets dev",),
-        )
-    if failures:
-        return Judgement(
-            Color.YELLOW,
-            f"{len(failures)} failed in the last {count(minutes, 'minute')}, each succeeded since",
-            details,
-        )
-    return Judgement(
-        Color.GREEN, f"no run and no tick failed in the last {count(minutes, 'minute')}", details
-    )
+    elif failures:
+        said.append(f"{len(failures)} failed {window}, each succeeded since")
+    if not said:
+        return Judgement(Color.GREEN, f"no run and no tick failed {window}", details)
+    return Judgement(Color.RED if open_ones else Color.YELLOW, "; ".join(said), details, tuple(commands))
 
 
 def predictions_in_table(facts: HealthFacts) -> Judgement:
@@ -213,6 +206,15 @@ def versions_consistent(facts: HealthFacts) -> Judgement:
         f"{code}schema {rules.schema_version}, {count(len(made), 'system')}, one feature snapshot",
         details,
     )
+
+
+def _where_to_look(incident: Incident, ui_url: str) -> str:
+    """Return where a failure is seen: its run's page, or the ticks."""
+    if not ui_url:
+        return "look under Runs and Automation in the UI; `prediction-assets dev` opens one"
+    if incident.run_id:
+        return f"look at the failed run: {ui_url}/runs/{incident.run_id}"
+    return f"look at the failed tick: {ui_url}/automation"
 
 
 def _short(text: str) -> str:

@@ -261,6 +261,16 @@ def a_daemon_that_beats(world: World) -> None:
     world.instance.add_daemon_heartbeat(DaemonHeartbeat(world.now.timestamp() - 20, "SENSOR", "1", []))
 
 
+def a_failed_run_and_a_daemon_that_went_away(world: World) -> None:
+    a_daemon_that_went_away(world)
+    a_failed_run(world)
+
+
+def a_dead_letter_and_a_daemon_that_went_away(world: World) -> None:
+    a_daemon_that_went_away(world)
+    a_dead_letter(world)
+
+
 def a_dead_letter(world: World) -> None:
     world.healthy()
     payload = {"partition": f"{world.slate}:player-1"}
@@ -371,6 +381,8 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("no_errors", YELLOW, a_failed_run_that_was_repeated, "each succeeded since"),
     ("no_errors", YELLOW, a_failed_tick_and_a_good_one, "each succeeded since"),
     ("no_errors", YELLOW, a_daemon_that_went_away, "the daemon is down since"),
+    ("no_errors", YELLOW, a_dead_letter_and_a_daemon_that_went_away, "next slate; 1 dead letter open"),
+    ("no_errors", RED, a_failed_run_and_a_daemon_that_went_away, "nobody asks for the next slate; 1 failed in"),
     ("no_errors", RED, a_failed_run, "newest consolidation of"),
     ("no_errors", RED, a_failed_run_and_a_success_of_another_slate, "newest consolidation of"),
     ("no_errors", RED, a_failed_tick, "a tick of staging_sensor: StateUnreadable: damaged"),
@@ -457,6 +469,25 @@ def test_a_day_without_games_still_shows_what_failed(world):
     world.schedule(-1, 1)
     a_failed_run(world, "ingest")
     assert world.report().checks["no_errors"].color is RED
+
+
+def test_a_silent_daemon_is_told_first_and_a_failed_run_with_its_page(world):
+    a_failed_run_and_a_daemon_that_went_away(world)
+    world.settings = world.settings.model_copy(update={"ui_url": "https://ui.example/"})
+    judgement = world.says("no_errors")
+    assert judgement.line.startswith("the daemon is down since")
+    (run,) = world.instance.get_runs()
+    assert judgement.commands == (
+        "start the daemon: `prediction-assets dev`, or restart its service",
+        f"look at the failed run: https://ui.example/runs/{run.run_id}",
+    )
+    world.settings = world.settings.model_copy(update={"ui_url": ""})
+    assert world.says("no_errors").commands[1].startswith("look under Runs")
+
+
+def test_a_failed_tick_is_told_with_the_page_of_the_ticks(world):
+    a_failed_tick(world)
+    assert world.says("no_errors").commands == ("look at the failed tick: http://127.0.0.1:3000/automation",)
 
 
 def test_what_failed_before_the_window_is_not_counted(world):
