@@ -14,12 +14,15 @@ from prediction_assets.errors import BadInput
 
 
 def dev(
-    port: Annotated[int, typer.Option(help="port of the UI")] = 3000,
-    host: Annotated[str, typer.Option(help="the UI has no login: keep it on this machine")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="port of the UI")] = 3000,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="the UI has no login: keep it on this machine")
+    ] = "127.0.0.1",
 ) -> None:
-    """Open the Dagster UI with the daemon; the sensors carry a slate from slate_roster to its completion.
+    """Open the Dagster UI with its daemon.
 
-    A home without any facts gets the simulated league first.
+    The sensors carry a slate from slate_roster to its completion. A home without any facts gets the simulated
+    league first.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
