@@ -128,7 +128,7 @@ class SettingsResource(dg.ConfigurableResource):
     simulated_players: int = Field(description="expected players of the simulated slate")
     deadline_minutes: int = Field(description="minutes until a slate is consolidated as it is")
     deadline_local_time: str | None = Field(default=None, description="a deadline by the clock, HH:MM")
-    roster_time_zone: str = Field(description="time zone of deadline_local_time")
+    roster_time_zone: str = Field(description="time zone of roster_cron and deadline_local_time")
     roster_cron: str = Field(description="when the daily schedule asks for tonight's roster")
     minimum_staged_share: float = Field(
         description="share of players that must be staged to announce a slate"

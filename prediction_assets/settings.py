@@ -66,7 +66,9 @@ class Settings(LogSettings):
     roster_cron: Annotated[str, Field(description="when the daily schedule asks for tonight's roster")] = (
         "0 7 * * *"
     )
-    roster_time_zone: Annotated[str, Field(description="time zone of roster_cron")] = "America/Los_Angeles"
+    roster_time_zone: Annotated[
+        str, Field(description="time zone of every cron, of pruning's hour and of deadline_local_time")
+    ] = "America/Los_Angeles"
     morning_check_cron: Annotated[
         str, Field(description="when the daily morning check judges tonight's slate, in roster_time_zone")
     ] = "45 7 * * *"
@@ -77,7 +79,8 @@ class Settings(LogSettings):
         str | None,
         Field(
             pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-            description="a deadline by the clock, HH:MM in roster_time_zone",
+            description="a deadline by the clock, HH:MM in roster_time_zone; the earlier of it and deadline_minutes "
+            "holds",
         ),
     ] = None
     history_days: Annotated[
