@@ -102,6 +102,22 @@ def test_a_home_with_real_game_logs_and_no_schedule_does_not_get_the_simulated_l
         assert connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchall() == [(0,)]
 
 
+@pytest.mark.parametrize("with_logs", [True, False], ids=["real logs", "empty home"])
+def test_the_ui_is_opened_on_a_simulated_league_only_where_nothing_real_is(
+    home, tmp_path, monkeypatch, prediction_assets, with_logs
+):
+    if with_logs:
+        logs = tmp_path / "logs.csv"
+        logs.write_text(LOGS, "utf-8")
+        assert prediction_assets("ingest", "--game-logs", str(logs))[0] == 0
+    monkeypatch.setenv("DAGSTER_HOME", "")  # what the command sets goes with the test
+    monkeypatch.setattr("prediction_assets.cli.dev.os.execv", lambda *command: None)  # it would not return
+    assert prediction_assets("dev", "--port", "0")[0] == 0
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        (count,) = connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchone()
+    assert bool(count) is not with_logs
+
+
 def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_assets):
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
     code, out, _ = prediction_assets("status", "--slate", "2026-01-02", "--json")
