@@ -123,8 +123,8 @@ def _log_results(context: dg.AssetCheckExecutionContext, slate: str, passed: Map
     within = len(CHECK_KEYS) - len(_JUDGES)
     context.log.log(
         logging.WARNING if failed else logging.INFO,
-        f"slate {slate}: {len(passed) - len(failed)} of {len(passed)} checks passed after the MERGE "
-        f"({within} more within it)" + (f", failed: {', '.join(failed)}" if failed else ""),
+        f"slate {slate}: {len(passed) - len(failed)} of {len(passed)} checks passed on the merged rows "
+        f"({within} more ran with the asset)" + (f", failed: {', '.join(failed)}" if failed else ""),
         extra={"slate": slate},
     )
 

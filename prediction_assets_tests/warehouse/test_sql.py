@@ -145,7 +145,6 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
             queries.slate_facts(RECOMMENDATION_SQL), {"slate": slate, "most_points": 100.0, "threshold": 0.05},
         ),
         "DUPLICATE_KEYS": (queries.DUPLICATE_KEYS, {"slate": slate}),
-        "SLATE_TABLE": (queries.SLATE_TABLE, {"slate": slate}),
         "GAMES_WITHOUT_LOGS": (
             queries.GAMES_WITHOUT_LOGS,
             {**whose, "first": league.slate - timedelta(days=10), "last": league.slate},
