@@ -64,7 +64,7 @@ def read_slate_facts(
 
 
 def every_expected_player_settled(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Every expected player ended staged, skipped or failed; a failed or unsettled one is a warning."""
+    """Warns when a player failed or has no outcome; the slate is then announced as partial."""
     progress = facts.progress
     failed = sorted(slug for slug, c in progress.completions.items() if c.outcome is Outcome.FAILED)
     return dg.AssetCheckResult(
@@ -105,7 +105,7 @@ def business_key_is_unique(facts: SlateFacts) -> dg.AssetCheckResult:
 
 
 def values_in_range(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Points, deviations, probabilities and confidences of the active rows are finite and possible."""
+    """Points 0-120, probabilities 0-1, confidence 0.5-1, nothing NaN."""
     return dg.AssetCheckResult(
         passed=facts.out_of_range == 0, metadata={"rows_out_of_range": facts.out_of_range, "rows": facts.rows}
     )
@@ -120,10 +120,11 @@ def recommendation_agrees_with_its_line(facts: SlateFacts) -> dg.AssetCheckResul
 
 def _log_results(context: dg.AssetCheckExecutionContext, slate: str, passed: Mapping[str, bool]) -> None:
     failed = sorted(name for name, result in passed.items() if not result)
+    within = len(CHECK_KEYS) - len(_JUDGES)
     context.log.log(
         logging.WARNING if failed else logging.INFO,
-        f"slate {slate}: {len(passed) - len(failed)} of {len(passed)} checks passed"
-        + (f", failed: {', '.join(failed)}" if failed else ""),
+        f"slate {slate}: {len(passed) - len(failed)} of {len(passed)} checks passed on the merged rows "
+        f"({within} more ran with the asset)" + (f", failed: {', '.join(failed)}" if failed else ""),
         extra={"slate": slate},
     )
 

@@ -143,6 +143,7 @@ class SettingsResource(dg.ConfigurableResource):
     grade_bias_limit: float = Field(description=_as_set("grade_bias_limit"))
     pass_threshold: float = Field(description=_as_set("pass_threshold"))
     staging_threads: int = Field(description=_as_set("staging_threads"))
+    ui_url: str = Field(description=_as_set("ui_url"))
     keep_partitions_days: int = Field(description=_as_set("keep_partitions_days"))
     keep_snapshots_days: int = Field(description=_as_set("keep_snapshots_days"))
     keep_superseded_days: int = Field(description=_as_set("keep_superseded_days"))

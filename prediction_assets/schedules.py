@@ -23,7 +23,7 @@ def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=PRUNE_CRON,
         execution_timezone=settings.roster_time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every night: remove a slice of history that is older than it is kept, of each kind.",
+        description="Every night: deletes one slice of each kind of history that is past its keep_*_days.",
     )
 
 
@@ -57,7 +57,8 @@ def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=settings.model_cron,
         execution_timezone=settings.roster_time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every week: train `points_model` on all ingested games, hours before a roster is opened.",
+        description="Every week: train `points_model` on the last `model_history_days` of games, hours before a "
+        "roster is opened.",
     )
 
 

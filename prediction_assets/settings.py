@@ -73,7 +73,9 @@ class Settings(LogSettings):
     roster_cron: Annotated[str, Field(description="when the daily schedule asks for tonight's roster")] = (
         "0 7 * * *"
     )
-    roster_time_zone: Annotated[str, Field(description="time zone of roster_cron")] = "America/Los_Angeles"
+    roster_time_zone: Annotated[
+        str, Field(description="time zone of every cron, of pruning's hour and of deadline_local_time")
+    ] = "America/Los_Angeles"
     morning_check_cron: Annotated[
         str, Field(description="when the daily morning check judges tonight's slate, in roster_time_zone")
     ] = "45 7 * * *"
@@ -84,7 +86,8 @@ class Settings(LogSettings):
         str | None,
         Field(
             pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-            description="a deadline by the clock, HH:MM in roster_time_zone",
+            description="a deadline by the clock, HH:MM in roster_time_zone; the earlier of it and deadline_minutes "
+            "holds",
         ),
     ] = None
     history_days: Annotated[
@@ -255,6 +258,16 @@ class Settings(LogSettings):
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"{name!r} is not a time zone such as America/Los_Angeles") from error
         return name
+
+    @field_validator("roster_cron", "morning_check_cron", "model_cron")
+    @classmethod
+    def _known_cron(cls, cron: str) -> str:
+        # Dagster's own rule, imported for a value that somebody set: it takes a second to import.
+        from dagster._utils.schedules import is_valid_cron_string
+
+        if not is_valid_cron_string(cron):
+            raise ValueError("not a cron expression of five fields, such as 0 7 * * *")
+        return cron
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

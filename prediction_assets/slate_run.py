@@ -1,7 +1,8 @@
 """A whole slate in one process: the same assets and jobs, on the same Dagster instance, one after another.
 
 What the sensors do over minutes, for the command line and for tests. Each stage is an ordinary Dagster run
-that the UI shows. The next stage is chosen by :func:`prediction_assets.consolidation.next_step`.
+that the UI shows. :meth:`SlateRun.whole` takes the stages in their fixed order, done or not: each is a no-op
+when repeated.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -6,9 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
+import typer
 
 from prediction_assets import cli
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
@@ -85,6 +89,35 @@ def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
     assert f"{slug}: OSError" in out
 
 
+def test_a_home_with_real_game_logs_and_no_schedule_does_not_get_the_simulated_league(
+    home, tmp_path, prediction_assets
+):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    assert prediction_assets("ingest", "--game-logs", str(logs))[0] == 0
+    code, _, err = prediction_assets("run")
+    assert code == 2
+    assert "this home holds real games, but game logs or schedule are missing" in err
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("with_logs", [True, False], ids=["real logs", "empty home"])
+def test_the_ui_is_opened_on_a_simulated_league_only_where_nothing_real_is(
+    home, tmp_path, monkeypatch, prediction_assets, with_logs
+):
+    if with_logs:
+        logs = tmp_path / "logs.csv"
+        logs.write_text(LOGS, "utf-8")
+        assert prediction_assets("ingest", "--game-logs", str(logs))[0] == 0
+    monkeypatch.setenv("DAGSTER_HOME", "")  # what the command sets goes with the test
+    monkeypatch.setattr("prediction_assets.cli.dev.os.execv", lambda *command: None)  # it would not return
+    assert prediction_assets("dev", "--port", "0")[0] == 0
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        (count,) = connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchone()
+    assert bool(count) is not with_logs
+
+
 def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_assets):
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
     code, out, _ = prediction_assets("status", "--slate", "2026-01-02", "--json")
@@ -97,7 +130,7 @@ def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_as
         (("run", "--slate", "tonight"), "slate: 'tonight' is not a date"),
         (("run", "--simulated-players", "0"), "0 expected players"),
         (("run", "--simulated-players", "6", "--schedule", "s.csv"), "can't be combined with files"),
-        (("ingest",), "nothing to ingest"),
+        (("ingest",), "nothing to ingest: no file is named, here or in the settings"),
         (("status", "--slate", "2026-13-01"), "'2026-13-01' is not a date"),
         (("status",), "no schedule was ingested"),
         (("run", "--slate", "2026-01-02", "--schedule", "missing.csv"), "missing.csv"),
@@ -191,6 +224,65 @@ def test_a_damaged_warehouse_is_named_and_left_as_it_is(ingested, monkeypatch, p
     code, _, err = prediction_assets("run", "--slate", SIMULATED)
     assert (code, "warehouse.duckdb" in err, "Traceback" in err) == (2, True, False)
     assert database.read_bytes() == damaged
+
+
+def test_ingest_without_options_takes_the_files_of_the_settings(
+    home, tmp_path, monkeypatch, prediction_assets
+):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    monkeypatch.setenv("PREDICTION_ASSETS_GAME_LOGS", str(logs))
+    code, out, _ = prediction_assets("ingest")
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if "game_logs" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")][:2] == ["game_logs", "2"]
+    assert not any(facts in out for facts in ("schedule", "prop_lines"))
+
+
+def test_status_lists_the_players_who_have_not_settled_beside_those_who_failed(
+    ingested, monkeypatch, prediction_assets
+):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    slugs = [player.slug for player in ingested.roster(SIMULATED).batch.expected]
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED, slugs[:-2])
+    code, out, _ = prediction_assets("status", "--slate", SIMULATED, "--json")
+    report = json.loads(out)
+    assert (code, report["unsettled_players"]) == (0, 2)
+    assert report["missing"] == [f"{slug}: unsettled" for slug in sorted(slugs[-2:])]
+
+
+def all_commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command with what is typed for it."""
+    root = typer.main.get_command(cli.app)
+    for name, command in root.commands.items():
+        yield name, command
+        for sub, each in getattr(command, "commands", {}).items():
+            yield f"{name} {sub}", each
+
+
+@pytest.mark.parametrize("group", ["", "alerts", "dead-letters", "gcp"])
+def test_the_commands_summaries_fit_a_terminal_of_80_columns(group):
+    root = typer.main.get_command(cli.app)
+    shown = root.commands[group] if group else root
+    listed = shown.get_help(root.context_class(shown, terminal_width=80)).partition("Commands:")[2]
+    assert listed
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+
+
+def test_every_option_says_in_capitals_what_it_takes_and_slates_say_their_default():
+    options = [(name, each) for name, command in all_commands() for each in command.params]
+    unnamed = [(name, each.name) for name, each in options if not each.is_flag and not each.metavar]
+    assert unnamed == []
+    said = {name: each.help for name, each in options if "--slate" in each.opts and not each.required}
+    assert {name: text.partition("default: ")[2] for name, text in said.items()} == {
+        "run": "newest with games up to today",
+        "status": "newest with games up to today",
+        "health": "tonight",
+        "messages": "all",
+        "dead-letters list": "all",
+        "dead-letters replay": "all",
+    }
 
 
 def test_the_installed_command_answers(tmp_path):

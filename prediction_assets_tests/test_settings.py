@@ -35,6 +35,9 @@ def test_a_relative_home_means_the_same_folder_wherever_a_run_works(monkeypatch,
         ("ROSTER_TIME_ZONE", "Mars/Olympus"),
         ("PASS_THRESHOLD", "0.7"),
         ("SIMULATED_PLAYERS", "5001"),
+        ("ROSTER_CRON", "every morning"),
+        ("MORNING_CHECK_CRON", "45 7"),
+        ("MODEL_CRON", "61 4 1 1 1"),
     ],
 )
 def test_a_bad_setting_is_named_as_its_environment_variable(monkeypatch, name, value):

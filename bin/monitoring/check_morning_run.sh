@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Are tonight's predictions there? `prediction-assets health` for cron jobs and tired people.
+# Are tonight's predictions there? `prediction-assets health` for cron jobs and monitors.
 # Usage: check_morning_run.sh [MINUTES] [verbose]     exits 0 green, 1 yellow, 2 red or cannot tell
 set -u
 

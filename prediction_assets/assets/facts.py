@@ -1,8 +1,8 @@
 """Facts in: game logs, schedule, prop lines and injury reports, validated and ingested idempotently.
 
-Each asset reads a file, a folder or, where nothing was named, the simulated league that ships with the
-package. A file with an error in it is refused as a whole, with the row and column; what was ingested before
-stays as it was.
+Each asset reads a file, a folder or, where nothing was named and nothing real is there, the simulated league
+that ships with the package. A file with an error in it is refused as a whole, with the row and column; what was
+ingested before stays as it was.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from prediction_assets.assets.describing import FACTS, OWNERS, table_metadata
+from prediction_assets.errors import BadInput
 from prediction_assets.ingestion.game_logs import read_game_logs
 from prediction_assets.ingestion.injury_reports import read_injury_reports
 from prediction_assets.ingestion.names import PlayerDirectory, UnresolvedName, read_aliases
@@ -50,8 +51,8 @@ class FactsConfig(dg.Config):
 
     path: str | None = Field(
         default=None,
-        description="A Parquet or CSV(.gz) file, or a folder of them. Empty: the path in the settings, or the "
-        "simulated league.",
+        description="A Parquet or CSV(.gz) file, or a folder of them. Empty: the path in the settings; while no "
+        "path is set and no real game is ingested, the simulated league.",
     )
     simulated_players: int | None = Field(
         default=None,
@@ -70,10 +71,44 @@ class FactsConfig(dg.Config):
         chosen = self.path or default
         return None if chosen is None else Path(chosen).expanduser().absolute()
 
-    def league(self, settings: SettingsResource) -> SimulatedLeague:
-        """Return the simulated league to take when there is no path."""
+    def league(self, facts: str, settings: SettingsResource, port: Warehouse) -> SimulatedLeague:
+        """Return the simulated league to take when there is no path.
+
+        Raises:
+            BadInput: nobody asked for it, and the installation is one of real games.
+        """
         expected = self.simulated_players
+        if expected is None:
+            _refuse_among_real_facts(facts, settings, port)
         return simulate_league(settings.simulated_players if expected is None else expected)
+
+
+def holds_real_facts(port: Warehouse) -> bool:
+    """Return whether any facts of real games were ingested."""
+    return bool(port.query(queries.HOLDS_LEAGUE, {"league": NBA_LEAGUE}).num_rows)
+
+
+def _refuse_among_real_facts(facts: str, settings: SettingsResource, port: Warehouse) -> None:
+    named = _named_files(settings)
+    if not named and not holds_real_facts(port):
+        return
+    why = f"{named[0]} is set" if named else "this home holds real games"
+    raise BadInput(
+        facts,
+        f"no path is named, but {why}: the simulated league is not ingested unasked",
+        hint=f"set {_setting(facts)}, or name a path, or simulated_players, in the launchpad; the simulated "
+        "league is best kept in a home of its own",
+    )
+
+
+def _named_files(settings: SettingsResource) -> list[str]:
+    """Return the settings that name facts to ingest."""
+    tables = (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
+    return [_setting(table.name) for table in tables if getattr(settings, table.name) is not None]
+
+
+def _setting(facts: str) -> str:
+    return f"PREDICTION_ASSETS_{facts.upper()}"
 
 
 def _store(
@@ -114,18 +149,19 @@ def game_logs(
     live_source: LiveSourceResource,
     settings: SettingsResource,
 ) -> dg.MaterializeResult:
-    """Every player-game, in stats.nba.com's LeagueGameLog terms; no row means he didn't play.
+    """One row per player and game played, as stats.nba.com's LeagueGameLog reports it. No row: he did not play.
 
     Ingesting a file again changes nothing; a corrected row replaces the old one.
     """
     if config.season is not None:
-        fetched = fetch_game_logs(config.season, client=live_source.game_logs)
+        fetched = fetch_game_logs(config.season, live_source.game_logs)
         return _store(
-            context, warehouse.port, GAME_LOGS, "stats.nba.com", fetched.table, rows_read=fetched.rows_read
-        )
+            context, warehouse.port, GAME_LOGS, "stats.nba.com", fetched.table,
+            rows_read=fetched.rows_read, duplicates_dropped=fetched.duplicates_dropped,
+        )  # fmt: skip
     path = config.source(settings.game_logs)
     if path is None:
-        league = config.league(settings)
+        league = config.league("game_logs", settings, warehouse.port)
         return _store(context, warehouse.port, GAME_LOGS, league.name, league.game_logs)
     read = read_game_logs(path)
     return _store(
@@ -144,8 +180,8 @@ def schedule(
 ) -> dg.MaterializeResult:
     """Every scheduled game, by US Eastern date. On a neutral site nobody is at home.
 
-    A schedule says all the games of each date that it names: a game that it no longer lists there was called
-    off and is removed, a game that moved changes its date. Its players are skipped when they are next staged.
+    Each ingested schedule is complete for the dates it contains: a game it no longer lists is removed, and a
+    game that moved changes its date. Players of a removed game are skipped when staged again.
     """
     if config.season is not None:
         fetched = fetch_schedule(config.season, live_source.schedule)
@@ -155,7 +191,7 @@ def schedule(
         )  # fmt: skip
     path = config.source(settings.schedule)
     if path is None:
-        league = config.league(settings)
+        league = config.league("schedule", settings, warehouse.port)
         return _store(context, warehouse.port, SCHEDULE, league.name, league.schedule)
     read = read_schedule(path)
     return _store(
@@ -165,26 +201,36 @@ def schedule(
 
 
 @dg.asset(
-    group_name=FACTS, owners=OWNERS, kinds={"duckdb"}, metadata=table_metadata(PROP_LINES), deps=["game_logs"]
+    group_name=FACTS,
+    owners=OWNERS,
+    kinds={"duckdb"},
+    metadata=table_metadata(PROP_LINES),
+    deps=["game_logs"],
+    output_required=False,
 )
 def prop_lines(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: WarehouseResource,
     settings: SettingsResource,
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """Points lines as the books offered them, with every capture kept.
 
-    The books' names resolve to player ids through the game logs, built-in nicknames and your own aliases.
-    A name that doesn't resolve is kept without an id and reported here, never guessed.
+    Optional: where the settings name real games and no lines, nothing is ingested, and players are predicted at
+    lines around their median. The books' names resolve to player ids through the game logs, built-in nicknames
+    and your own aliases. A name that doesn't resolve is kept without an id and reported here, never guessed.
     """
     path = config.source(settings.prop_lines)
     if path is None:
-        league = config.league(settings)
-        return _store(context, warehouse.port, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
+        if config.simulated_players is None and _named_files(settings):
+            context.log.info("prop_lines: no path was given, nothing is ingested and nobody has a line")
+            return
+        league = config.league("prop_lines", settings, warehouse.port)
+        yield _store(context, warehouse.port, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
+        return
     read = read_prop_lines(path, _directory(warehouse.port, settings))
     _warn_of_unresolved(context, "prop_lines", read.unresolved)
-    return _store(
+    yield _store(
         context, warehouse.port, PROP_LINES, str(path), read.table, LINES_REPLACED_BY,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,

@@ -73,7 +73,7 @@ def phase5_completion(
     messaging: MessagingResource,
     settings: SettingsResource,
 ) -> dg.MaterializeResult:
-    """The message that starts phase 6: this slate's predictions are merged and checked.
+    """Publishes the message that tells downstream consumers (phase 6) that the slate's predictions are ready.
 
     Built from the receipt, validated against its JSON Schema, published once per content: an identical
     re-run has the same `event_id` and publishes nothing. Refuses while a check on that consolidation failed

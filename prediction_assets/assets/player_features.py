@@ -37,7 +37,7 @@ def player_features(
     warehouse: WarehouseResource,
     batch_state: BatchStateResource,
 ) -> dg.MaterializeResult:
-    """Features of the slate's expected players, and the model that is going to forecast them.
+    """Features of the slate's expected players, and the id of the model that will forecast them.
 
     One SQL query of window functions, over games before the slate only. The newest `points_model` that was
     trained on such games is pinned with them; where there is none, the past games that the systems are then

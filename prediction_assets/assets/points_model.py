@@ -20,7 +20,8 @@ class PointsModelConfig(dg.Config):
 
     cutoff: str | None = Field(
         default=None,
-        description="Train on games before this date, YYYY-MM-DD. Empty: all ingested games.",
+        description="Train on the last `model_history_days` of games before this date, YYYY-MM-DD. Empty: up to the "
+        "newest ingested game.",
     )
     league: str | None = Field(
         default=None, description="Empty: the NBA, or the simulated league where there is no NBA game."
@@ -56,11 +57,11 @@ def points_model(
     warehouse: WarehouseResource,
     settings: SettingsResource,
 ) -> dg.MaterializeResult:
-    """Every forecasting system, trained on the last four years of games before a cut-off date.
+    """Every forecasting system, trained on the last `model_history_days` of games before the cut-off.
 
     It serves the slates from its cut-off on: a slate takes the newest model that saw only games before it, and
-    pins it with its features. The id is derived from the data, so materializing again on the same facts trains
-    nothing. Slates don't need it: without one, the systems are fitted on the slate's own feature snapshot, which
+    pins it with its features. The id is derived from the data: materializing again on unchanged data does not
+    retrain. Slates don't need it: without one, the systems are fitted on the slate's own feature snapshot, which
     takes longer and knows less history.
     """
     port = warehouse.port

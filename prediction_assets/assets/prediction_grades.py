@@ -118,7 +118,7 @@ with preview_features():
     def prediction_grades(
         context: dg.AssetExecutionContext, warehouse: WarehouseResource, settings: SettingsResource
     ) -> Iterator[dg.MaterializeResult]:
-        """How each system's forecasts in force did, once every game of the slate has its logs.
+        """How accurate each system's active forecasts were, once all games have game logs.
 
         Mean absolute error and bias over everybody who played, and against the market lines Brier score,
         calibration by decile, hit rate and coverage; players who didn't play are void and in none of them.

@@ -65,10 +65,11 @@ def slate_roster(
     """Tonight's slate and its expected players; opens the batch.
 
     A player is expected when his team plays, he appeared in the last 15 days and averaged 15 minutes or more
-    over his last seven games, all judged on facts from before the slate. Adds the `slates` and
-    `slate_players` partition keys and freezes the expected set: materializing again is a no-op while the
-    facts agree, and a clear error when they don't (`reopen: true` takes the new facts over). A day without
-    games materializes with 0, and everything downstream rests.
+    over his last seven games, all judged on facts from before the slate. On opening night, or when his team
+    has not played for more than 15 days, the 15 days are counted back from its last game. Adds the `slates`
+    and `slate_players` partition keys and freezes the expected players. Materializing again changes nothing
+    unless the facts changed; then it fails, unless `reopen: true`. A day without games materializes with 0,
+    and everything downstream rests.
     """
     state, now = batch_state.port, settings.now()
     slate = config.slate or subject.port.tonight(warehouse.port, state, now)

@@ -58,13 +58,13 @@ _logger = logging.getLogger(__name__)
         dg.AssetSpec(
             STAGED,
             description=(
-                "One player's part of a slate: 5 forecasting systems x 5 lines = 25 rows, staged until a "
-                "consolidation merges them.\n\n"
+                "One player's part of a slate: 5 forecasting systems (6 with `market_aware`) x 5 lines, staged "
+                "until a consolidation merges them.\n\n"
                 "Materialize a range for a whole slate, or one partition to re-run one player: it picks up "
                 "the newest line and the pinned features, and the consolidation sensor merges it. A player "
                 "whose game is off, who is reported Out, or who has no game log before the slate is skipped, "
-                "with the reason as an observation. A part is an immutable Parquet file; its row count and "
-                "content hash travel in the player's completion and are verified before the MERGE."
+                "with the reason as an observation. A part is written once; its row count and content hash travel "
+                "in the player's completion and are verified before the MERGE."
             ),
             partitions_def=SLATE_PLAYERS,
             skippable=True,

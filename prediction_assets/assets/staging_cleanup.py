@@ -24,12 +24,13 @@ from prediction_assets.warehouse.port import Receipt
 def staging_cleanup(
     context: dg.AssetExecutionContext, warehouse: WarehouseResource, batch_state: BatchStateResource
 ) -> dg.MaterializeResult:
-    """Drops exactly the parts that the slate's receipts name, and so ends a consolidation.
+    """Deletes the staged parts that a receipt covers, closes dead letters of merged players, and marks the
+    consolidation finished.
 
     A part that was written after the MERGE has another id and survives, to be merged by the next
     consolidation. In a consolidation it runs only when the blocking checks on `predictions` passed; after a
-    killed run it drops what that run left. Materialized alone, it releases parts that are merged, and ends the
-    consolidation only if its checks passed. Dead letters of players whose rows are in are closed.
+    killed run it drops what that run left. Materialized alone, it deletes parts that are merged, and marks the
+    consolidation finished only if its checks passed.
     """
     slate = context.partition_key
     done = release(warehouse.port, slate)

@@ -1,7 +1,7 @@
 """The command line: the same assets, in process, on the same Dagster instance as the UI.
 
-One module per group of commands; they read settings, call the code that the sensors call, and show what came
-of it. Exit codes: 0 done, 1 finished but partial, 2 failed; every error of ours is one line on standard error.
+One module per group of commands; they read settings, execute the jobs that the sensors request, and show what
+came of it. Exit codes: 0 done, 1 finished but partial, 2 failed; every error of ours is one line on standard error.
 Dagster takes seconds to import, so a module here imports it where a command needs it.
 """
 

@@ -24,10 +24,14 @@ _DAYS_SHOWN = 7
 @app.command("test")
 def send_test(
     severity: Annotated[
-        str, typer.Option("--severity", help="warning, error or critical: whom it reaches")
+        str,
+        typer.Option("--severity", metavar="SEVERITY", help="warning, error or critical: whom it reaches"),
     ] = "critical",
 ) -> None:
-    """Send a test message to every destination of a severity; exit 2 when one isn't reached."""
+    """Send a test message to every destination.
+
+    Every one that takes messages of the severity. Exit 2 when one isn't reached.
+    """
     from prediction_assets.alerts.destinations import destinations, wanting
     from prediction_assets.alerts.port import Message, NotDelivered, Notice, Severity
     from prediction_assets.errors import BadInput
@@ -56,10 +60,10 @@ def send_test(
 
 @app.command("check")
 def check(as_json: JsonOption = False) -> None:
-    """Look for incidents without the daemon, tell what is due, and list what is open.
+    """Look for incidents without the daemon.
 
-    For cron, beside the daemon or in its place: the sensors share what was told. Exit 0: nothing is open, 1:
-    something is, 2: it couldn't be looked at, or a message didn't arrive.
+    Tells what is due and lists what is open. For cron, beside the daemon or in its place: the sensors share what
+    was told. Exit 0: nothing is open, 1: something is, 2: it couldn't be looked at, or a message didn't arrive.
     """
     settings = load_settings()
     from prediction_assets.alerts.incidents import Pages

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -27,9 +27,18 @@ def _a_date(slate: str | None) -> str | None:
     return slate
 
 
-_SLATE = typer.Option("--slate", metavar="DATE", help="the games' date, YYYY-MM-DD", callback=_a_date)
-SlateOption = Annotated[str | None, _SLATE]
-RequiredSlateOption = Annotated[str, _SLATE]
+def _slate(default: str = "") -> Any:
+    """Return the option ``--slate``; ``default`` says what the command takes without it."""
+    said = f"; default: {default}" if default else ""
+    return typer.Option(
+        "--slate", metavar="DATE", help=f"the games' date, YYYY-MM-DD{said}", callback=_a_date
+    )
+
+
+NewestSlateOption = Annotated[str | None, _slate("newest with games up to today")]
+TonightOption = Annotated[str | None, _slate("tonight")]
+EverySlateOption = Annotated[str | None, _slate("all")]
+RequiredSlateOption = Annotated[str, _slate()]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what it would do and change nothing")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from prediction_assets.cli.console import (
     PARTIAL,
+    EverySlateOption,
     JsonOption,
     RequiredSlateOption,
-    SlateOption,
     open_slate_run,
     standard_output,
 )
@@ -27,14 +27,14 @@ app = typer.Typer(help="Players whose part could not be written.", no_args_is_he
 
 PlayersOption = Annotated[
     list[str] | None,
-    typer.Option("--player", metavar="SLUG", help="a player's slug; repeat it; all of them without it"),
+    typer.Option("--player", metavar="SLUG", help="a player's slug, repeatable (default: all)"),
 ]
 PlayerOption = Annotated[str, typer.Option("--player", metavar="SLUG", help="the player's slug")]
 
 
 @app.command("list")
 def list_letters(
-    slate: SlateOption = None,
+    slate: EverySlateOption = None,
     closed: Annotated[bool, typer.Option("--closed", help="also the ones that were dealt with")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,17 +62,20 @@ def list_letters(
 
 @app.command()
 def show(slate: RequiredSlateOption, player: PlayerOption) -> None:
-    """Show everything about one player's letter, each failure with its run and payload, as JSON."""
+    """Show all about one player's letter, as JSON.
+
+    Each failure with its run and payload.
+    """
     with open_slate_run() as (_, runner):
         (letter,) = _wanted(runner, slate, [player], include_closed=True)
     typer.echo(json.dumps(_values(letter), indent=2))
 
 
 @app.command()
-def replay(slate: SlateOption = None, player: PlayersOption = None) -> None:
-    """Stage the players of open letters again; merge and announce their slates where that completes them.
+def replay(slate: EverySlateOption = None, player: PlayersOption = None) -> None:
+    """Stage the players of open letters again.
 
-    Exit code 1 when a letter is still open afterwards.
+    Their slates are merged and announced where that completes them. Exit code 1 when a letter is still open afterwards.
     """
     with open_slate_run() as (_, runner):
         letters = _wanted(runner, slate, player)
@@ -96,7 +99,10 @@ def replay(slate: SlateOption = None, player: PlayersOption = None) -> None:
 
 @app.command()
 def discard(slate: RequiredSlateOption, player: PlayersOption = None) -> None:
-    """Close letters without trying again; the players stay failed and their earlier rows in force."""
+    """Close letters without trying again.
+
+    The players stay failed, and their earlier rows in force.
+    """
     with open_slate_run() as (_, runner):
         slugs = [letter.player_slug for letter in _wanted(runner, slate, player)]
         count = runner.discard(slate, slugs)

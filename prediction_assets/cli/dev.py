@@ -14,12 +14,15 @@ from prediction_assets.errors import BadInput
 
 
 def dev(
-    port: Annotated[int, typer.Option(help="port of the UI")] = 3000,
-    host: Annotated[str, typer.Option(help="the UI has no login: keep it on this machine")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", help="port of the UI")] = 3000,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="the UI has no login: keep it on this machine")
+    ] = "127.0.0.1",
 ) -> None:
-    """Open the Dagster UI with the daemon; the sensors carry a slate from slate_roster to its completion.
+    """Open the Dagster UI with its daemon.
 
-    A home without facts gets the simulated league first.
+    The sensors carry a slate from slate_roster to its completion. A home without any facts gets the simulated
+    league first.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -30,7 +33,9 @@ def dev(
                 "--port", f"{host}:{port}: {error.strerror}", hint="name another with --port"
             ) from error
     with open_slate_run() as (settings, runner):
-        if not runner.has_facts():
+        from prediction_assets.assets.facts import holds_real_facts
+
+        if not runner.has_facts() and not holds_real_facts(runner.warehouse):
             from prediction_assets.simulation.league import simulated_facts
 
             runner.ingest(simulated_facts(settings.simulated_players))

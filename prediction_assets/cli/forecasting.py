@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FromOption = Annotated[str, typer.Option("--from", metavar="DATE", help="the first slate, YYYY-MM-DD")]
 ToOption = Annotated[
-    str | None, typer.Option("--to", metavar="DATE", help="the last slate; without: the first one")
+    str | None, typer.Option("--to", metavar="DATE", help="the last slate; default: the first one")
 ]
 
 
@@ -36,11 +36,14 @@ def train(
     before: Annotated[
         str | None,
         typer.Option(
-            "--before", metavar="DATE", help="train on games before this date; without: on all of them"
+            "--before", metavar="DATE", help="train on games before this date; default: on all of them"
         ),
     ] = None,
 ) -> None:
-    """Train the model that slates from a date on are forecast with; the same facts train nothing."""
+    """Train the model for later slates.
+
+    On the last model_history_days of games before the date. The same facts train nothing.
+    """
     config = {} if before is None else {"cutoff": parse_slate(before).isoformat()}
     with open_slate_run() as (_, runner):
         done = runner.train(**config)
@@ -51,9 +54,10 @@ def train(
 
 
 def grade(since: FromOption, until: ToOption = None, as_json: JsonOption = False) -> None:
-    """Grade published slates against their results, and show the systems over all of them.
+    """Grade published slates against their results.
 
-    Exit code 1 when a slate between the dates can't be graded yet, because a game of it has no game log.
+    Shows the systems over all of them. Exit code 1 when a slate between the dates can't be graded yet, because a
+    game of it has no game log.
     """
     first, last = _span(since, until)
     with open_slate_run() as (_, runner):
@@ -82,15 +86,16 @@ def backtest(
     train: Annotated[
         bool,
         typer.Option(
-            "--train/--no-train", help="with a model for each quarter, or fitted on each slate's own history"
+            "--train/--no-train",
+            help="train a model per quarter, or fit each slate on its own history",
         ),
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Forecast past slates again with what was known before each, and grade the forecasts.
+    """Forecast past slates again, and grade the forecasts.
 
-    Beside the systems: what anybody could have said (season_mean, last_5_mean, last_game) and the market's line.
-    Nothing is staged, merged or announced.
+    Each with what was known before it, and beside the systems what anybody could have said (season_mean,
+    last_5_mean, last_game) and the market's line. Nothing is staged, merged or announced.
     """
     first, last = _span(since, until)
     console = Console(stderr=True, soft_wrap=True)

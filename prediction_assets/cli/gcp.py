@@ -13,7 +13,10 @@ app = typer.Typer(help="Look after the Google Cloud project of the gcp profile."
 
 @app.command("set-up")
 def set_up() -> None:
-    """Create the datasets, tables, topics and subscriptions that are missing; safe to repeat."""
+    """Create what is missing in the project.
+
+    Datasets, tables, topics and subscriptions. Safe to repeat.
+    """
     settings = _gcp_settings()
     from prediction_assets.gcp_resources import gcp_resources
 
@@ -34,7 +37,10 @@ def set_up() -> None:
 
 @app.command("smoke-test")
 def check_project() -> None:
-    """Check on the real project what no emulator can show; works in datasets and topics named smoke_*."""
+    """Try on the real project what no emulator can show.
+
+    Works in datasets and topics named smoke_*.
+    """
     settings = _gcp_settings()
     from prediction_assets.gcp_smoke import smoke_test
 
@@ -50,7 +56,10 @@ def check_project() -> None:
 
 @app.command("rebuild-live-picture")
 def rebuild_live_picture(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
-    """Make the live picture on a slate's batch document anew from the outcomes; nothing is decided from it."""
+    """Make a slate's live picture anew.
+
+    On its batch document, from the outcomes. Nothing is decided from it.
+    """
     settings = _gcp_settings()
     from prediction_assets.gcp_resources import gcp_resources
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from prediction_assets.cli.console import JsonOption, SlateOption, simulated_label, standard_output
+from prediction_assets.cli.console import JsonOption, TonightOption, simulated_label, standard_output
 from prediction_assets.errors import BadInput, PredictionAssetsError
+from prediction_assets.health import WINDOW_MINUTES
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,14 +28,15 @@ _A_WEEK = 7 * 24 * 60
 def health(
     minutes: Annotated[
         str, typer.Option(metavar="N", help="look for failed runs and ticks this far back, 1 to 10080")
-    ] = "30",
-    slate: SlateOption = None,
+    ] = str(WINDOW_MINUTES),
+    slate: TonightOption = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show the numbers of each check")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether tonight's predictions are there, and if not, what to do; exits 0 green, 1 yellow, 2 red.
+    """Check whether tonight's predictions are there.
 
-    Ten checks on facts of batch state, warehouse, outbox and Dagster. Without --slate: tonight's slate.
+    Ten checks on facts of batch state, warehouse, outbox and Dagster, and what to do next where one isn't green.
+    Exits 0 green, 1 yellow, 2 red.
     """
     window = _window(minutes)
     settings = load_settings()
@@ -58,7 +60,7 @@ def _window(minutes: str) -> timedelta:
         raise BadInput(
             "--minutes",
             f"{minutes!r} is not a whole number from 1 to {_A_WEEK:,}",
-            hint="leave it out for 30",
+            hint=f"leave it out for {WINDOW_MINUTES}",
         )
     return timedelta(minutes=int(minutes))
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def prune(dry_run: DryRunOption = False) -> None:
-    """Remove history that is older than its keep_*_days; what is in force, open or undelivered stays."""
+    """Delete old history.
+
+    All that is older than its keep_*_days; what is in force, open or undelivered stays.
+    """
     failed = 0
     with open_slate_run(capture_output=True) as (_, runner):  # it deletes what was kept of old runs
         removed: Counter[str] = Counter()
@@ -49,7 +52,10 @@ def prune(dry_run: DryRunOption = False) -> None:
 
 
 def migrate(dry_run: DryRunOption = False) -> None:
-    """Bring the stores' schemas and dagster.yaml up to date after an upgrade; safe to repeat."""
+    """Update the stores after an upgrade.
+
+    Their schemas, and dagster.yaml. Safe to repeat.
+    """
     settings = load_settings()
     from prediction_assets.profiles import versioned_stores
 

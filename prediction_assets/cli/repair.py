@@ -16,11 +16,15 @@ from prediction_assets.errors import PredictionAssetsError
 def consolidate(
     slate: RequiredSlateOption,
     before_deadline: Annotated[
-        bool, typer.Option("--before-deadline", help="without the players who haven't settled yet")
+        bool, typer.Option("--before-deadline", help="consolidate now, without players who have not settled")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Merge what is staged, check it and drop the merged parts; the completion is the sensor's, or `republish`."""
+    """Merge, check and clean up one slate.
+
+    What is staged is merged, the result is checked, and the merged parts are dropped. The completion is the
+    sensor's, or `republish`.
+    """
     with open_slate_run() as (_, runner):
         if dry_run:
             work = runner.plan(slate)
@@ -47,7 +51,10 @@ def consolidate(
 
 
 def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
-    """Deliver the slate's newest completion, once more if it was delivered; consumers know it by its id."""
+    """Deliver a slate's newest completion again.
+
+    Or for the first time. Consumers know it by its id.
+    """
     from prediction_assets.messaging.message import event_id, is_announced
 
     with open_slate_run() as (_, runner):
@@ -68,7 +75,10 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
 
 
 def release(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
-    """Drop the parts whose rows a receipt already covers; others stay."""
+    """Drop parts that are already merged.
+
+    Those whose rows a receipt covers; others stay.
+    """
     with open_slate_run() as (_, runner):
         staged, covered = runner.warehouse.parts.staged(slate), runner.releasable(slate)
         if dry_run:

@@ -26,14 +26,15 @@ from rich.table import Table
 
 from prediction_assets.cli.console import (
     PARTIAL,
+    EverySlateOption,
     JsonOption,
-    SlateOption,
+    NewestSlateOption,
     open_slate_run,
     simulated_label,
     standard_output,
 )
 from prediction_assets.errors import BadInput
-from prediction_assets.settings import Settings
+from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from prediction_assets.batch_state.port import Progress as BatchProgress
@@ -42,10 +43,25 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 GameLogsOption = Annotated[
-    Path | None, typer.Option("--game-logs", metavar="PATH", help="Parquet, CSV(.gz), or a folder of them")
+    Path | None,
+    typer.Option(
+        "--game-logs",
+        metavar="PATH",
+        help="box scores: Parquet, CSV(.gz) or a folder of them; so are the others",
+    ),
 ]
-PropLinesOption = Annotated[Path | None, typer.Option("--prop-lines", metavar="PATH", help="prop lines")]
-ScheduleOption = Annotated[Path | None, typer.Option("--schedule", metavar="PATH", help="the schedule")]
+PropLinesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prop-lines",
+        metavar="PATH",
+        help="The Odds API's lines: event, player, bookmaker, side, line, price",
+    ),
+]
+ScheduleOption = Annotated[
+    Path | None,
+    typer.Option("--schedule", metavar="PATH", help="games: id, date, home and away team"),
+]
 InjuryReportsOption = Annotated[
     Path | None, typer.Option("--injury-reports", metavar="PATH", help="the NBA's injury reports")
 ]
@@ -58,20 +74,21 @@ SimulatedOption = Annotated[
 
 
 def run(
-    slate: SlateOption = None,
+    slate: NewestSlateOption = None,
     game_logs: GameLogsOption = None,
     prop_lines: PropLinesOption = None,
     schedule: ScheduleOption = None,
     injury_reports: InjuryReportsOption = None,
     simulated_players: SimulatedOption = None,
     reopen: Annotated[
-        bool, typer.Option("--reopen", help="take new facts over into a batch that is open already")
+        bool,
+        typer.Option("--reopen", help="replace the frozen expected players with what the facts say now"),
     ] = False,
 ) -> None:
     """Carry one slate from its facts to its completion.
 
-    Without --slate: the newest slate up to today that the schedule has games on. Without any facts, in this
-    command or in the home: the simulated league.
+    Without files: those of the settings. Without any facts, here, in the settings or in the home: the simulated
+    league.
     """
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     if slate is not None:
@@ -104,14 +121,21 @@ def ingest(
     ] = None,
     simulated_players: SimulatedOption = None,
 ) -> None:
-    """Ingest facts; the same file again changes nothing, a corrected row replaces the old one."""
+    """Ingest facts from files or stats.nba.com.
+
+    Without options: the files of the settings. The same file again changes nothing, a corrected row replaces the
+    old one.
+    """
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     if simulated_players is None and season is None and not any(files.values()):
-        raise BadInput(
-            "ingest",
-            "nothing to ingest",
-            hint="name at least one of --game-logs, --schedule, --prop-lines, --injury-reports, --season",
-        )
+        settings = load_settings()
+        if all(getattr(settings, name) is None for name in files):
+            raise BadInput(
+                "ingest",
+                "nothing to ingest: no file is named, here or in the settings",
+                hint="name at least one of --game-logs, --schedule, --prop-lines, --injury-reports, --season, or set "
+                "PREDICTION_ASSETS_GAME_LOGS and the like",
+            )
     if simulated_players is not None and season is not None:
         raise BadInput("--simulated-players", "can't be combined with --season", hint="choose one of them")
     with open_slate_run() as (settings, runner):
@@ -128,8 +152,11 @@ def ingest(
     standard_output().print(table)
 
 
-def status(slate: SlateOption = None, as_json: JsonOption = False) -> None:
-    """Say where a slate stands: batch, outcomes, receipt, events and what is left in staging."""
+def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None:
+    """Show where a slate stands.
+
+    Batch, outcomes, receipt, events and what is left in staging.
+    """
     with open_slate_run() as (_, runner):
         chosen = slate or runner.default_slate()
         report = _status(runner, chosen)
@@ -142,7 +169,7 @@ def status(slate: SlateOption = None, as_json: JsonOption = False) -> None:
     standard_output().print(table)
 
 
-def messages(slate: SlateOption = None, as_json: JsonOption = False) -> None:
+def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> None:
     """List the Phase 5 completions, oldest first."""
     with open_slate_run() as (_, runner):
         entries = runner.events(slate)
@@ -225,10 +252,25 @@ def _facts(
     }
     if simulated_players is None and (configured or runner.has_facts()):
         return configured, slate
+    if simulated_players is None:
+        _refuse_half_of_the_facts(runner)
     from prediction_assets.simulation.league import simulated_facts, simulated_slate
 
     expected = settings.simulated_players if simulated_players is None else simulated_players
     return simulated_facts(expected), slate or simulated_slate(expected).isoformat()
+
+
+def _refuse_half_of_the_facts(runner: SlateRun) -> None:
+    """Take the simulated league unasked only where nothing real is."""
+    from prediction_assets.assets.facts import holds_real_facts
+
+    if holds_real_facts(runner.warehouse):
+        raise BadInput(
+            "run",
+            "this home holds real games, but game logs or schedule are missing",
+            hint="`prediction-assets ingest --game-logs FILE --schedule FILE`; the simulated league has to be "
+            "asked for with --simulated-players, best in a home of its own",
+        )
 
 
 @contextmanager
@@ -294,7 +336,8 @@ def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
             f"{slug}: {c.outcome.value}: {c.reason}"
             for slug, c in sorted(progress.completions.items())
             if c.part is None
-        ],
+        ]
+        + [f"{slug}: unsettled" for slug in sorted(progress.unsettled)],
         "feature_snapshot": progress.feature_snapshot,
         "receipt": None if receipt is None else receipt.receipt_id,
         "status": None if receipt is None else receipt.status,

@@ -48,8 +48,9 @@ def recommend(
 ) -> npt.NDArray[np.str_]:
     """Return the recommendation of each row; the arguments are stored (rounded) values of one shape.
 
-    ``NO_LINE`` where no book has a line. ``OVER`` when P(over | no push) >= 1/2 + threshold and the expected
-    points exceed the line, ``UNDER`` when it is <= 1/2 - threshold and they fall short of it, else ``PASS``.
+    ``NO_LINE`` where no book has a line. ``OVER`` when P(over | no push) >= 1/2 + threshold and the predicted
+    points, the median, exceed the line, ``UNDER`` when it is <= 1/2 - threshold and they fall short of it, else
+    ``PASS``.
     Both conditions, because points are skewed: at a line equal to the mean the under is likelier without any
     edge.
 

@@ -56,7 +56,7 @@ class Rows:
 
     Args:
         table: n rows of :data:`.features.FEATURES_SCHEMA`.
-        whole: rows that contain these, for :meth:`part`.
+        whole: rows that contain these; their columns are converted once, there.
         where: the positions of these rows in ``whole``.
     """
 

@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.assets.phase5_completion import phase5_completion
+from prediction_assets.health import WINDOW_MINUTES
 from prediction_assets.health.judgement import Color
 from prediction_assets.health.reader import Sources, read_facts
 from prediction_assets.health.report import Report, report_on
@@ -30,7 +31,9 @@ class MorningCheckConfig(dg.Config):
         description="The games' date, YYYY-MM-DD. Empty: tonight, or the newest of a simulated league.",
     )
     minutes: int = Field(
-        default=60, ge=1, description="Failed runs and ticks are looked for this many minutes back."
+        default=WINDOW_MINUTES,
+        ge=1,
+        description="Failed runs and ticks are looked for this many minutes back.",
     )
 
 
@@ -38,8 +41,8 @@ class MorningCheckConfig(dg.Config):
     asset=phase5_completion,
     blocking=False,
     description="Are tonight's predictions there? The ten checks of `prediction-assets health`, every morning: "
-    "passed when all are green, a warning when one is yellow, an error when one is red. Its commands say what "
-    "to do next.",
+    "passed when all are green, a warning when one is yellow, an error when one is red. The metadata lists the "
+    "commands to run.",
 )
 def morning_check(
     context: dg.AssetCheckExecutionContext,
@@ -63,6 +66,11 @@ def morning_check(
     return _result(report)
 
 
+def _shown(command: str) -> str:
+    """Return a command as code, a sentence as it is."""
+    return f"`{command}`" if command.startswith("prediction-assets ") else command
+
+
 def _result(report: Report) -> dg.AssetCheckResult:
     colors = [judgement.color for judgement in report.checks.values()]
     return dg.AssetCheckResult(
@@ -79,7 +87,7 @@ def _result(report: Report) -> dg.AssetCheckResult:
                 ]
             ),
             "next": dg.MetadataValue.md(
-                "\n".join(f"- `{command}`" for command in report.commands) or "*nothing*"
+                "\n".join(f"- {_shown(command)}" for command in report.commands) or "*nothing*"
             ),
         },
     )

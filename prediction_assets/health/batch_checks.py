@@ -19,7 +19,7 @@ from prediction_assets.health.judgement import (
 
 
 def batch_opened(facts: HealthFacts) -> Judgement:
-    """The slate's batch is open, with the games that the schedule has."""
+    """The slate's batch is open, with the games that the schedule has, and the games before them have game logs."""
     roster, schedule = run_command(facts), _schedule(facts)
     progress = facts.progress
     if isinstance(progress, Unreadable):
@@ -71,6 +71,14 @@ def batch_opened(facts: HealthFacts) -> Judgement:
             f"{line}; but the schedule ends on {last}, so tonight has none",
             {**details, "schedule_ends": last},
             ("prediction-assets ingest --schedule FILE",),
+        )
+    if not isinstance(facts.warehouse, Unreadable) and facts.warehouse.without_logs.games:
+        games, since = facts.warehouse.without_logs.games, facts.warehouse.without_logs.since
+        return Judgement(
+            Color.YELLOW,
+            f"{line}; but {count(games, 'game')} since {since} {'have' if games > 1 else 'has'} no game logs",
+            {**details, "games_without_logs": games, "without_logs_since": str(since)},
+            ("prediction-assets ingest --game-logs FILE", f"{roster} --reopen"),
         )
     return Judgement(Color.GREEN, line, details)
 

@@ -47,10 +47,23 @@ class ScheduleFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class GamesWithoutLogs:
+    """Games of the days before the slate that are over and have no game logs.
+
+    Attributes:
+        since: the date of the first of them, None without any.
+    """
+
+    games: int = 0
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TableFacts:
     """The slate's active rows in the predictions table.
 
     Attributes:
+        players_with_a_line: players with rows at a line that a book offered.
         newest: when a row was last changed, None without rows.
         systems: by forecasting system, the versions that made its rows.
         schema_versions: of the rows.
@@ -59,6 +72,7 @@ class TableFacts:
 
     rows: int
     players: int
+    players_with_a_line: int
     newest: datetime | None
     systems: Mapping[str, tuple[str, ...]]
     schema_versions: tuple[int, ...]
@@ -85,6 +99,9 @@ class WarehouseFacts:
     """All that comes from the warehouse.
 
     Attributes:
+        without_logs: of the slate's league; a simulated league's games are not asked for.
+        newest_lines: the newest date up to the slate that has prop lines. Looked for only where no player has a
+            line; None without one in two months, and for a simulated league.
         receipts: the slate's, oldest first.
         earlier_merges: newest first, at most some dozens.
         staged: part id by player slug, of the slate's parts in staging.
@@ -92,6 +109,8 @@ class WarehouseFacts:
     """
 
     schedule: ScheduleFacts
+    without_logs: GamesWithoutLogs
+    newest_lines: date | None
     receipts: tuple[Receipt, ...]
     earlier_merges: tuple[EarlierMerge, ...]
     table: TableFacts
@@ -143,12 +162,14 @@ class Rules:
         systems: the running code's forecasting systems and their versions.
         schema_version: the running code's schema of the predictions.
         code_version: of the running package.
+        ui_url: where people reach the UI, '' when nobody said.
     """
 
     minimum_staged_share: float
     systems: Mapping[str, str]
     schema_version: int
     code_version: str
+    ui_url: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Judgement:
     Attributes:
         line: the finding, one line.
         details: numbers and lists behind it, JSON values.
-        commands: what to type next; empty when green.
+        commands: what to do next, each a command to type or a sentence; empty when green.
     """
 
     color: Color

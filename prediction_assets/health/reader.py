@@ -27,6 +27,7 @@ from prediction_assets.forecasting.market import MARKET_AWARE
 from prediction_assets.forecasting.systems import SYSTEMS
 from prediction_assets.health.facts import (
     EarlierMerge,
+    GamesWithoutLogs,
     HealthFacts,
     InstanceFacts,
     RecentFailure,
@@ -53,6 +54,11 @@ DAEMON_SILENCE = timedelta(minutes=5)
 """Ten times the interval in which a daemon reports itself."""
 
 _MERGES = 30
+_LOGS_WITHIN = timedelta(days=10)
+_LINES_WITHIN = timedelta(days=60)
+"""A home without a line for as long has no feed that could be down."""
+
+_A_DAY = timedelta(days=1)
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _MOST_FAILURES = 50
 
@@ -88,7 +94,9 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         parse_slate(slate)
     chosen = slate or _slate_of_the_morning(sources, now)
     progress = _attempt("batch state", lambda: sources.batch_state().progress(chosen))
-    warehouse = _attempt("warehouse", lambda: _warehouse_facts(sources.warehouse(), chosen))
+    warehouse = _attempt(
+        "warehouse", lambda: _warehouse_facts(sources.warehouse(), chosen, now, sources.settings)
+    )
     if slate is not None and progress is None and not isinstance(warehouse, Unreadable):
         _require_known(slate, warehouse.schedule)
     simulated = not isinstance(warehouse, Unreadable) and is_simulated(warehouse.schedule.league)
@@ -104,6 +112,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
             systems=_running_systems(market_aware=sources.settings.market_aware),
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             code_version=__version__,
+            ui_url=sources.settings.ui_url.rstrip("/"),
         ),
         progress=progress,
         warehouse=warehouse,
@@ -159,9 +168,13 @@ def _require_known(slate: str, schedule: ScheduleFacts) -> None:
         )
 
 
-def _warehouse_facts(port: Warehouse, slate: str) -> WarehouseFacts:
+def _warehouse_facts(
+    port: Warehouse, slate: str, now: datetime, settings: SettingsResource
+) -> WarehouseFacts:
     day = parse_slate(slate)
     schedule = _schedule_facts(port, day)
+    table = _table_facts(port, day)
+    is_real = schedule.games > 0 and not is_simulated(schedule.league)
     receipts = tuple(port.receipts(slate))
     league = receipts[-1].league if receipts else schedule.league
     merges = port.query(
@@ -176,13 +189,19 @@ def _warehouse_facts(port: Warehouse, slate: str) -> WarehouseFacts:
     newest = receipts[-1].receipt_id if receipts else ""
     return WarehouseFacts(
         schedule=schedule,
+        without_logs=_games_without_logs(port, schedule.league, day, _last_logged(day, now, settings))
+        if is_real
+        else GamesWithoutLogs(),
+        newest_lines=_newest_lines(port, schedule.league, day)
+        if is_real and table.rows and not table.players_with_a_line
+        else None,
         receipts=receipts,
         earlier_merges=tuple(
             EarlierMerge(row["merge_ms"], row["rows_staged"], len(json.loads(row["parts"])))
             for row in merges
             if row["receipt_id"] != newest
         ),
-        table=_table_facts(port, day),
+        table=table,
         staged=dict(port.parts.staged(slate)),
         other_slates_staged=tuple(other for other in port.parts.slates() if other != slate),
     )
@@ -202,6 +221,27 @@ def _schedule_facts(port: Warehouse, day: date) -> ScheduleFacts:
     )
 
 
+def _last_logged(day: date, now: datetime, settings: SettingsResource) -> date:
+    """Return the last date before the slate whose logs are due: last night's are by the roster's hour."""
+    today = now.astimezone(GAME_TIME_ZONE).date()
+    is_morning = now >= roster_hour(slate_key(today), settings.roster_cron, settings.roster_time_zone)
+    return min(day, today if is_morning else today - _A_DAY) - _A_DAY
+
+
+def _games_without_logs(port: Warehouse, league: str, day: date, last: date) -> GamesWithoutLogs:
+    dates = {"first": day - _LOGS_WITHIN, "last": last, "slate": day}
+    found = port.query(queries.GAMES_WITHOUT_LOGS, {"league": league, **dates}).to_pylist()[0]
+    return GamesWithoutLogs(found["games"], found["since"])
+
+
+def _newest_lines(port: Warehouse, league: str, day: date) -> date | None:
+    dates = {"since": day - _LINES_WITHIN, "slate": day}
+    found: list[date | None] = port.query(queries.NEWEST_LINES, {"league": league, **dates})[
+        "newest"
+    ].to_pylist()
+    return found[0]
+
+
 def _table_facts(port: Warehouse, day: date) -> TableFacts:
     counts = port.query(queries.SLATE_TABLE, {"slate": day}).to_pylist()[0]
     versions = port.query(queries.SLATE_VERSIONS, {"slate": day}).to_pylist()
@@ -211,6 +251,7 @@ def _table_facts(port: Warehouse, day: date) -> TableFacts:
     return TableFacts(
         rows=counts["row_count"],
         players=counts["players"],
+        players_with_a_line=counts["players_with_a_line"],
         newest=counts["newest"],
         systems={name: tuple(sorted(found)) for name, found in systems.items()},
         schema_versions=tuple(sorted({row["schema_version"] for row in versions})),

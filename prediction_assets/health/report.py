@@ -60,7 +60,7 @@ class Report:
 
     @property
     def commands(self) -> list[str]:
-        """What to type next, most urgent first, each once."""
+        """What to do next, most urgent first, each once."""
         by_color = [
             command
             for color in (Color.RED, Color.YELLOW)

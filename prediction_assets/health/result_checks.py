@@ -8,7 +8,7 @@ from __future__ import annotations
 from prediction_assets.batch_state.port import Outcome
 from prediction_assets.consolidation import covered_parts, lost_parts
 from prediction_assets.errors import one_line
-from prediction_assets.health.facts import HealthFacts, Unreadable
+from prediction_assets.health.facts import HealthFacts, RecentFailure, Unreadable
 from prediction_assets.health.judgement import (
     SHOWN,
     Color,
@@ -19,6 +19,8 @@ from prediction_assets.health.judgement import (
     utc,
     waiting,
 )
+
+START_THE_DAEMON = "start the daemon: `prediction-assets dev`, or restart its service"
 
 _LONGEST = 120
 """Characters of an error in a line; the details have all of it."""
@@ -49,44 +51,35 @@ def no_errors(facts: HealthFacts) -> Judgement:
             for letter in letters[:SHOWN]
         ],
     }
-    look = (f"prediction-assets dead-letters list --slate {facts.slate}",) if letters else ()
+    said: list[str] = []
+    commands: list[str] = []
+    if instance.daemon_silent_since is not None:
+        said.append(
+            f"the daemon is down since {utc(instance.daemon_silent_since)}: nobody asks for the next slate"
+        )
+        commands.append(START_THE_DAEMON)
+    if letters:
+        commands.append(f"prediction-assets dead-letters list --slate {facts.slate}")
+    window = f"in the last {count(minutes, 'minute')}"
     if open_ones:
         newest = open_ones[-1]
-        said = f": {one_line(newest.error, _LONGEST)}" if newest.error else ""
-        return Judgement(
-            Color.RED,
-            f"{len(open_ones)} failed in the last {count(minutes, 'minute')}, newest {newest.what}{said}",
-            details,
-            (*look, "prediction-assets dev"),
-        )
-    if letters:
+        error = f": {one_line(newest.error, _LONGEST)}" if newest.error else ""
+        said.append(f"{len(open_ones)} failed {window}, newest {newest.what}{error}")
+        commands.append(_where_to_look(newest, facts.rules.ui_url))
+    elif letters:
         last = max(letters, key=lambda letter: letter.last_seen)
-        return Judgement(
-            Color.YELLOW,
-            f"{count(len(letters), 'dead letter')} open, newest {last.player_slug}: {last.newest.error_class}",
-            details,
-            look,
+        said.append(
+            f"{count(len(letters), 'dead letter')} open, newest {last.player_slug}: {last.newest.error_class}"
         )
-    if instance.daemon_silent_since is not None:
-        return Judgement(
-            Color.YELLOW,
-            f"the daemon is down since {utc(instance.daemon_silent_since)}: nobody asks for the next slate",
-            details,
-            ("prediction-assets dev",),
-        )
-    if failures:
-        return Judgement(
-            Color.YELLOW,
-            f"{len(failures)} failed in the last {count(minutes, 'minute')}, each succeeded since",
-            details,
-        )
-    return Judgement(
-        Color.GREEN, f"no run and no tick failed in the last {count(minutes, 'minute')}", details
-    )
+    elif failures:
+        said.append(f"{len(failures)} failed {window}, each succeeded since")
+    if not said:
+        return Judgement(Color.GREEN, f"no run and no tick failed {window}", details)
+    return Judgement(Color.RED if open_ones else Color.YELLOW, "; ".join(said), details, tuple(commands))
 
 
 def predictions_in_table(facts: HealthFacts) -> Judgement:
-    """The table holds the rows that the receipt says, of enough of the expected players."""
+    """The table holds the rows that the receipt says, of enough of the expected players, and books have lines."""
     warehouse, progress = facts.warehouse, facts.progress
     if isinstance(warehouse, Unreadable):
         return unreadable(facts, warehouse)
@@ -98,10 +91,11 @@ def predictions_in_table(facts: HealthFacts) -> Judgement:
     receipt = warehouse.receipts[-1] if warehouse.receipts else None
     details = {
         "rows": table.rows, "players": table.players, "newest": utc(table.newest),
+        "players_with_a_line": table.players_with_a_line,
         "players_not_skipped": wanted, "share_of_expected": share,
         "rows_in_receipt": receipt.rows if receipt else None,
     }  # fmt: skip
-    again = (run_command(facts),)
+    again: tuple[str, ...] = (run_command(facts),)
     if not table.rows:
         return waiting(facts, "no rows")
     line = f"{table.rows:,} rows of {count(table.players, 'player')}, newest at {utc(table.newest)}"
@@ -114,6 +108,14 @@ def predictions_in_table(facts: HealthFacts) -> Judgement:
         return Judgement(Color.RED, f"{line}; batch state expects nobody", details, again)
     if share < facts.rules.minimum_staged_share:
         return Judgement(Color.RED, line, details, again)
+    if warehouse.newest_lines is not None:
+        newest = str(warehouse.newest_lines)
+        said = "the slate's prop lines came after the rows, or name other players"
+        if newest != facts.slate:
+            said = f"no prop line of the slate was ingested, the newest is of {newest}"
+            again = ("prediction-assets ingest --prop-lines FILE", *again)
+        details |= {"newest_lines": newest}
+        return Judgement(Color.YELLOW, f"{line}; no player has a line: {said}", details, again)
     return Judgement(Color.GREEN if share >= 1 else Color.YELLOW, line, details, again if share < 1 else ())
 
 
@@ -205,3 +207,12 @@ def versions_consistent(facts: HealthFacts) -> Judgement:
         f"{code}schema {rules.schema_version}, {count(len(made), 'system')}, one feature snapshot",
         details,
     )
+
+
+def _where_to_look(incident: RecentFailure, ui_url: str) -> str:
+    """Return where a failure is seen: its run's page, or the ticks."""
+    if not ui_url:
+        return "look under Runs and Automation in the UI; `prediction-assets dev` opens one"
+    if incident.run_id:
+        return f"look at the failed run: {ui_url}/runs/{incident.run_id}"
+    return f"look at the failed tick: {ui_url}/automation"

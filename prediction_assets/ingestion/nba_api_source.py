@@ -31,6 +31,13 @@ _SEASON = re.compile(r"(\d{4})-(\d{2})\Z", re.ASCII)
 # The third digit of a game id. Left out: 1 pre-season (its teams meet clubs of other leagues), 3 All-Star.
 _SEASON_TYPES = {"2": "regular season", "4": "playoffs", "5": "play-in", "6": "NBA Cup final"}
 
+REGULAR_SEASON = "Regular Season"
+_LOG_TYPES = {REGULAR_SEASON: 1946, "IST": 2023, "PlayIn": 2019, "Playoffs": 1946}
+"""stats.nba.com's names of the same four kinds, in the order of a season, and the year each was first played.
+
+IST is the NBA Cup final; the Cup's other games are of the regular season (swar/nba_api issue 492).
+"""
+
 
 class LiveSourceError(PredictionAssetsError):
     """The live source can't be reached, or the extra that reaches it isn't installed."""
@@ -40,7 +47,7 @@ class GameLogClient(Protocol):
     """Returns LeagueGameLog's JSON, ``{"resultSets": [{"name", "headers", "rowSet"}]}``, for players."""
 
     def __call__(self, season: str, season_type: str) -> Mapping[str, Any]:
-        """Fetch a season (``2024-25``) of a type (``Regular Season``, ``Playoffs``, ``PlayIn``)."""
+        """Fetch a season (``2024-25``) of a type (``Regular Season``, ``IST``, ``PlayIn``, ``Playoffs``)."""
 
 
 class ScheduleClient(Protocol):
@@ -51,28 +58,35 @@ class ScheduleClient(Protocol):
 
 
 def fetch_game_logs(
-    season: str,
-    season_type: str = "Regular Season",
-    client: GameLogClient | None = None,
-    *,
-    league: str = NBA_LEAGUE,
+    season: str, client: GameLogClient | None = None, *, league: str = NBA_LEAGUE
 ) -> GameLogsRead:
-    """Fetch a season's player game logs, validated exactly as a file's are.
+    """Fetch a season's player game logs of every kind of game, validated exactly as a file's are.
+
+    Regular season, NBA Cup final, play-in and playoffs: what a schedule has games of. All but the regular
+    season may have no rows yet.
 
     Args:
         season: ``2024-25``.
-        season_type: as stats.nba.com names it: ``Regular Season``, ``Playoffs``, ``PlayIn``.
         client: what fetches; by default ``nba_api`` with retries.
         league: the ``league`` of every row.
 
     Raises:
-        BadInput: the season is not one, or the answer is not of LeagueGameLog's shape; rows count from 1.
+        BadInput: the season is not one, or an answer is not of LeagueGameLog's shape; rows count from 1.
         LiveSourceError: ``nba_api`` isn't installed, or stats.nba.com didn't answer.
     """
-    _check_season(season)
-    source = f"stats.nba.com LeagueGameLog {season} {season_type}"
-    answer = (client or NbaApiGameLogs())(season, season_type)
-    return game_logs.convert([_result_set(answer, "LeagueGameLog", source)], league=league)
+    first_year = _first_year(season)
+    fetch = client or NbaApiGameLogs()
+    answers = []
+    for season_type, since in _LOG_TYPES.items():
+        if first_year < since:
+            continue
+        source = f"stats.nba.com LeagueGameLog {season} {season_type}"
+        rows = _result_set(fetch(season, season_type), "LeagueGameLog", source)
+        if rows is not None:
+            answers.append(rows)
+        elif season_type == REGULAR_SEASON:
+            raise _no_rows(source)
+    return game_logs.convert(answers, league=league)
 
 
 def fetch_schedule(
@@ -92,7 +106,7 @@ def fetch_schedule(
         BadInput: the season is not one, or the answer is not of ScheduleLeagueV2's shape; rows count from 1.
         LiveSourceError: ``nba_api`` isn't installed, or stats.nba.com didn't answer.
     """
-    _check_season(season)
+    _first_year(season)
     source = f"stats.nba.com ScheduleLeagueV2 {season}"
     rows, left_out = _games((client or NbaApiSchedule())(season), source)
     return schedule.convert([rows], league=league, left_out=left_out)
@@ -189,13 +203,23 @@ def _with_retries(
         ) from error
 
 
-def _check_season(season: str) -> None:
+def _first_year(season: str) -> int:
     match = _SEASON.match(season)
     if not match or (int(match[1]) + 1) % 100 != int(match[2]):
         raise BadInput("season", f"{season!r} is not a season", hint="write it as 2024-25")
+    return int(match[1])
 
 
-def _result_set(answer: Mapping[str, Any], name: str, source: str) -> SourceRows:
+def _no_rows(source: str) -> BadInput:
+    return BadInput(source, "the answer has no rows", hint="has the season begun?")
+
+
+def _result_set(answer: Mapping[str, Any], name: str, source: str) -> SourceRows | None:
+    """Return the rows of a result set, None where it has none.
+
+    Raises:
+        BadInput: the answer has another shape.
+    """
     try:
         found = {one["name"]: (one["headers"], one["rowSet"]) for one in answer["resultSets"]}
     except (LookupError, TypeError):
@@ -212,6 +236,8 @@ def _result_set(answer: Mapping[str, Any], name: str, source: str) -> SourceRows
             raise BadInput(
                 source, f"{len(record)} values where there are {len(headers)} headers", row=position
             )
+    if not records:
+        return None
     return _source_rows(
         source, {str(header): [row[i] for row in records] for i, header in enumerate(headers)}
     )
@@ -257,7 +283,7 @@ def _source_rows(
 ) -> SourceRows:
     table = pa.table({name: _column(cells) for name, cells in columns.items()})
     if not table.num_rows:
-        raise BadInput(source, "the answer has no rows", hint="has the season begun?")
+        raise _no_rows(source)
     positions = range(1, table.num_rows + 1) if numbers is None else numbers
     return SourceRows(source, table, np.array(positions, dtype=np.int64))
 

@@ -39,8 +39,8 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         name=RUN_ALERTS,
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Notes failed runs, failed checks of any severity, failed ticks and silent daemons as alerts, "
-        "and notes when they are over. Follows finished runs, oldest first; its cursor is the storage id of "
+        description="Records alerts for failed runs, checks and ticks and for missing daemons, and their recovery. "
+        "Follows finished runs, oldest first; its cursor is the storage id of "
         "the last one that is done with.",
     )
     def evaluate(
@@ -65,8 +65,8 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         name=SLATE_ALERTS,
         minimum_interval_seconds=max(settings.tick_seconds, _SLATE_LOOK_SECONDS[settings.profile]),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Notes as alerts what is missing: a roster by its hour, a consolidation at the deadline, a "
-        "completion after it; and too many dead letters. Notes when they are over. Days without games are "
+        description="Records alerts for a late roster, consolidation or completion, and for many dead letters, and "
+        "their recovery. Days without games are "
         "never late.",
     )
     def evaluate(
@@ -92,8 +92,8 @@ def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
         name=ALERT_DELIVERY,
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells of each alert once, again while it lasts, and once when it is over: in the log and at "
-        "the URLs of the settings. A message that didn't arrive fails the tick and is sent again at the next.",
+        description="Sends new, repeated and recovery alerts to the log and the configured URLs; a failed delivery "
+        "fails the tick and is retried.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext, alerts: AlertsResource, settings: SettingsResource

@@ -183,8 +183,8 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
         jobs=[consolidation_job, staging_job],
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="When every expected player has settled, or at the deadline with whoever has: merges the "
-        "slate. Again whenever a player was staged anew. A player whose part got lost is staged again first.",
+        description="Requests the merge of a slate when all players have an outcome, or at its deadline; again after "
+        "a re-run. Requests staging of players whose part is lost.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
@@ -222,7 +222,7 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
         job=completion_job,
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Announces each consolidation whose own checks passed, one after another, oldest first. Its "
+        description="Requests the announcement of each consolidation whose checks passed, oldest first. Its "
         "cursor is the storage id of the last materialization that is done with.",
     )
     def evaluate(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SensorResult:

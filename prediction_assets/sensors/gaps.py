@@ -96,9 +96,9 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
         jobs=[roster_job, features_job, staging_job, consolidation_job],
         minimum_interval_seconds=settings.gap_interval_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Recent slates with games and no receipt, and receipts without an event: missed ticks, a "
-        "daemon that was down, work that the other sensors gave up. Asks again, oldest slate first, half an "
-        "hour after the last run and then twice as long apart.",
+        description="Every 10 minutes: re-requests the roster, staging or consolidation of recent slates that are "
+        "stuck, at growing intervals: missed ticks, a daemon that was down, work that the other sensors gave up. "
+        "Oldest slate first, half an hour after the last run and then twice as long apart.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,

@@ -122,7 +122,8 @@ PREDICTIONS_SAMPLE = f"""
     ORDER BY recommendation IN ('OVER', 'UNDER') DESC, confidence DESC, player_id LIMIT $limit"""
 
 SLATE_TABLE = f"""
-    SELECT COUNT(*) AS row_count, COUNT(DISTINCT player_id) AS players, MAX(updated_at) AS newest
+    SELECT COUNT(*) AS row_count, COUNT(DISTINCT player_id) AS players, MAX(updated_at) AS newest,
+           COUNT(DISTINCT CASE WHEN line_source = 'market' THEN player_id END) AS players_with_a_line
     FROM {_TARGET} WHERE game_date = $slate AND is_active"""
 
 SLATE_VERSIONS = f"""
@@ -154,6 +155,25 @@ EARLIER_MERGES = f"""
     SELECT receipt_id, merge_ms, rows_staged, parts FROM {RECEIPTS.qualified_name}
     WHERE game_date BETWEEN $since AND $slate AND league = $league AND rows_staged > 0
     ORDER BY consolidated_at DESC, receipt_id LIMIT $limit"""
+
+GAMES_WITHOUT_LOGS = f"""
+    SELECT COUNT(*) AS games, MIN(s.game_date) AS since
+    FROM {SCHEDULE.qualified_name} AS s
+    LEFT JOIN (
+        SELECT DISTINCT game_id FROM {GAME_LOGS.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $slate) AS l ON l.game_id = s.game_id
+    WHERE s.league = $league AND s.game_date BETWEEN $first AND $last AND l.game_id IS NULL"""
+"""The scheduled games of some days without a game log; a game that was moved counts by the day of its logs."""
+
+NEWEST_LINES = f"""
+    SELECT MAX(game_date) AS newest FROM {PROP_LINES.qualified_name}
+    WHERE league = $league AND game_date BETWEEN $since AND $slate"""
+
+HOLDS_LEAGUE = " UNION ALL ".join(
+    f"SELECT * FROM (SELECT '{table.name}' AS facts FROM {table.qualified_name} WHERE league = $league LIMIT 1) AS one"
+    for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
+)
+"""The kinds of facts that are there of a league."""
 
 COUNT_FACTS = {
     table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"

@@ -109,7 +109,7 @@ _LEAGUE = Column("league", _S, "NBA, or simulated-N for a simulated league of N 
 GAME_LOGS = Table(
     "facts",
     "game_logs",
-    "One row per player and game played, in stats.nba.com LeagueGameLog terms. No row: he didn't play.",
+    "One row per player and game played, as stats.nba.com's LeagueGameLog reports it. No row: he did not play.",
     (
         _LEAGUE,
         Column("season_id", _I, "stats.nba.com SEASON_ID: 22024 is the regular season 2024-25", True),
@@ -302,7 +302,7 @@ RECEIPTS = Table(
         Column("rows_superseded", _I, "active rows taken out of force", True),
         Column("parts", _J, "the consumed parts: a list of {player_slug, part_id, rows, content_hash}", True),
         Column("missing", _J, "the players without rows: a list of {player_slug, outcome, reason}", True),
-        Column("feature_snapshot", _S, "snapshot id of the newest consumed part; '' without parts", True),
+        Column("feature_snapshot", _S, "snapshot id of the slate's newest part", True),
         Column("merge_ms", _F, "milliseconds from BEGIN to the receipt", True),
         Column(
             "consolidated_at",

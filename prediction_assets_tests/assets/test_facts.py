@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import pytest
 
+from prediction_assets.errors import BadInput
 from prediction_assets.resources import LiveSourceResource
+from prediction_assets.simulation.league import simulated_facts
 from prediction_assets.slate_run import SlateRun
 
 HEADERS = [
@@ -35,7 +38,8 @@ class RecordedAnswers(LiveSourceResource):
         return self._schedule
 
     def _game_logs(self, season: str, season_type: str) -> Mapping[str, Any]:
-        return {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": [ROW]}]}
+        rows = [ROW] if season_type == "Regular Season" else []
+        return {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": rows}]}
 
     def _schedule(self, season: str) -> Mapping[str, Any]:
         return {"leagueSchedule": {"gameDates": [{"games": [GAME]}]}}
@@ -48,6 +52,54 @@ def test_a_season_of_the_live_source_is_ingested_like_a_file(settings, instance)
     assert ingested["game_logs"]["source"] == "stats.nba.com"
     again = run.ingest({"game_logs": {"season": "2090-91"}})
     assert again["game_logs"]["rows_unchanged"] == 1
+
+
+@pytest.fixture
+def real(settings, instance) -> SlateRun:
+    """A home with a real game, ingested without any setting that names a file."""
+    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
+    run.ingest({"game_logs": {"season": "2090-91"}, "schedule": {"season": "2090-91"}})
+    return run
+
+
+def leagues(run: SlateRun, facts: str) -> list[str]:
+    return run.warehouse.query(f"SELECT DISTINCT league FROM facts.{facts} ORDER BY league")[
+        "league"
+    ].to_pylist()
+
+
+@pytest.mark.parametrize("facts", ["game_logs", "schedule", "prop_lines"])
+def test_the_simulated_league_is_not_ingested_unasked_among_real_games(real, facts):
+    with pytest.raises(
+        BadInput, match=r"this home holds real games.*unasked; set PREDICTION_ASSETS_"
+    ) as refused:
+        real.ingest({facts: {}})
+    assert f"set PREDICTION_ASSETS_{facts.upper()}, or name a path" in str(refused.value)
+    assert "simulated-40" not in leagues(real, facts)
+
+
+def test_the_simulated_league_can_be_asked_for_beside_real_games(real):
+    real.ingest(simulated_facts(8))
+    assert leagues(real, "game_logs") == ["NBA", "simulated-8"]
+
+
+def test_a_home_without_real_games_gets_the_simulated_league_unasked_and_again(slate_run):
+    for inserted in (True, False):
+        done = slate_run.ingest({"game_logs": {}, "schedule": {}, "prop_lines": {}})
+        assert {facts: each["source"] for facts, each in done.items()} == dict.fromkeys(done, "simulated-40")
+        assert len(done) == 3
+        assert bool(done["prop_lines"]["rows_inserted"]) is inserted
+
+
+def test_an_installation_that_names_one_file_is_told_which_other_is_missing_and_may_lack_lines(
+    settings, instance, tmp_path
+):
+    named = settings.model_copy(update={"game_logs": tmp_path / "logs.csv"})
+    run = SlateRun(named, instance)
+    with pytest.raises(BadInput, match="schedule: no path is named, but PREDICTION_ASSETS_GAME_LOGS is set"):
+        run.ingest({"schedule": {}})
+    assert run.ingest({"prop_lines": {}}) == {}
+    assert leagues(run, "prop_lines") == []
 
 
 def test_simulated_facts_are_labelled_where_they_show(ingested):

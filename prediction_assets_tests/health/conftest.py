@@ -33,7 +33,13 @@ from prediction_assets.resources import SettingsResource
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import Receipt
-from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION, SCHEDULE
+from prediction_assets.warehouse.tables import (
+    GAME_LOGS,
+    PART_SCHEMA,
+    PREDICTIONS_SCHEMA_VERSION,
+    PROP_LINES,
+    SCHEDULE,
+)
 from prediction_assets_tests.conftest import player
 from prediction_assets_tests.made_up import row_content_hash
 
@@ -48,6 +54,7 @@ def part_rows(
     *,
     lines: int = 5,
     versions: Callable[[str], str] = lambda system: RUNNING[system],
+    line_source: str = "market",
     schema_version: int = PREDICTIONS_SCHEMA_VERSION,
 ) -> pa.Table:
     """Return a part of every system at some lines."""
@@ -70,11 +77,11 @@ def part_rows(
                 "standard_deviation": 6.0,
                 "probability_over": 0.5,
                 "probability_push": 0.0,
-                "recommendation": "PASS",
+                "recommendation": "PASS" if line_source == "market" else "NO_LINE",
                 "confidence": 0.5,
-                "line_source": "market",
+                "line_source": line_source,
                 "line_offset": Decimal(f"{line - 2}.00"),
-                "bookmaker": "A Book",
+                "bookmaker": "A Book" if line_source == "market" else None,
                 "system_version": versions(system.name),
                 "feature_snapshot": "snapshot1",
                 "schema_version": schema_version,
@@ -121,6 +128,63 @@ class World:
             for n in range(games)
         ]
         self.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(rows))
+
+    def logs(self, *days: int) -> None:
+        """Log the games of the slates that are so many days from the world's: a player's box score each."""
+        scheduled = self.warehouse.query(
+            "SELECT game_id, game_date FROM facts.schedule ORDER BY game_date, game_id"
+        ).to_pylist()
+        wanted = {date.fromisoformat(self.shifted(day)) for day in days}
+        self.warehouse.upsert(
+            GAME_LOGS,
+            GAME_LOGS.arrow_table(
+                [
+                    {
+                        **{c.name: 0 for c in GAME_LOGS.columns if c.required},
+                        "league": "NBA",
+                        "season_id": 22025,
+                        "player_id": 101,
+                        "player_name": "Player 1",
+                        "team_id": 1,
+                        "team": "S01",
+                        "team_name": "S",
+                        "opponent": "S02",
+                        "is_home": True,
+                        **game,
+                    }
+                    for game in scheduled
+                    if game["game_date"] in wanted
+                ]
+            ),
+        )
+
+    def lines(self, *days: int) -> None:
+        """Put a book's line on the slates that are so many days from the world's."""
+        self.warehouse.upsert(
+            PROP_LINES,
+            PROP_LINES.arrow_table(
+                [
+                    {
+                        "league": "NBA",
+                        "event_id": f"event{day}",
+                        "capture": "",
+                        "bookmaker": "A Book",
+                        "player_name": "Player 1",
+                        "line": Decimal("20.50"),
+                        "player_id": 101,
+                        "home_team": "S01",
+                        "away_team": "S02",
+                        "over_price": -110,
+                        "under_price": -110,
+                        "game_date": date.fromisoformat(self.shifted(day)),
+                        "commence_time": self.now + timedelta(days=day),
+                        "captured_at": self.now + timedelta(days=day),
+                        "sequence": 0,
+                    }
+                    for day in days
+                ]
+            ),
+        )
 
     def open(self, *, opened: int = 60, deadline: int = 30, slate: str | None = None) -> Batch:
         """Open the batch, so many minutes ago, its deadline so many minutes ago (negative: to come)."""
@@ -194,6 +258,7 @@ class World:
     def healthy(self) -> None:
         """Make all ten green."""
         self.schedule(-2, -1, 0, 1)
+        self.logs(-2, -1)
         self.open()
         self.settle(Outcome.STAGED, *range(1, PLAYERS + 1))
         self.announce(self.merge())

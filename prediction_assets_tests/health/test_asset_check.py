@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pytest
 
 from prediction_assets.batch_state.port import Outcome
+from prediction_assets.health.asset_check import _result
+from prediction_assets.health.judgement import Color, Judgement
+from prediction_assets.health.report import Report
+from prediction_assets.health.result_checks import START_THE_DAEMON
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
@@ -42,6 +48,16 @@ def test_a_slate_under_way_is_a_warning_and_a_slate_that_is_missing_an_error(ing
     evaluation = evaluated(ingested)
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert f"0 of {PLAYERS} settled" in evaluation.metadata["checks"].value
+
+
+def test_the_next_steps_are_shown_as_code_where_they_can_be_typed():
+    steps = ("prediction-assets run --slate 2026-01-02", START_THE_DAEMON)
+    checks = {"no_errors": Judgement(Color.YELLOW, "the daemon is down", {}, steps)}
+    report = Report("2026-01-02", "NBA", datetime.now(UTC), 60, rest=False, checks=checks)
+    assert _result(report).metadata["next"].value.splitlines() == [
+        "- `prediction-assets run --slate 2026-01-02`",
+        "- start the daemon: `prediction-assets dev`, or restart its service",
+    ]
 
 
 def test_a_warehouse_that_cannot_be_read_is_an_error_and_not_a_crash(finished):

@@ -47,7 +47,7 @@ def test_minutes_that_are_no_number_are_refused(health, minutes):
     code, out, err = health(f"--minutes={minutes}")
     assert (code, out) == (2, "")
     assert err.startswith("error: --minutes: ")
-    assert "1 to 10,080" in err
+    assert "1 to 10,080; leave it out for 60" in err
     assert len(err.splitlines()) == 1
 
 
@@ -181,7 +181,7 @@ def script(
     [
         ((), 0, "GREEN, the predictions are there", False),
         (("45", "verbose"), 0, "in the last 45 minutes", True),
-        (("verbose",), 0, "in the last 30 minutes", True),
+        (("verbose",), 0, "in the last 60 minutes", True),
         (("soon",), 2, "error: --minutes: 'soon' is not a whole number", False),
         (("30", "loud"), 2, "'loud' is not verbose", False),
         (("30", "verbose", "more"), 2, "more than two arguments", False),

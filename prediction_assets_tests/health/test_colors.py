@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -26,6 +26,7 @@ from prediction_assets.dead_letters.port import Failure
 from prediction_assets.health.checks import CHECKS
 from prediction_assets.health.facts import Unreadable
 from prediction_assets.health.judgement import Color
+from prediction_assets.keys import GAME_TIME_ZONE
 from prediction_assets.run_tags import SLATE_TAG
 from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World, health_schema
 
@@ -53,6 +54,41 @@ def yesterday_was_forgotten(world: World) -> None:
 def a_game_was_added(world: World) -> None:
     world.healthy()
     world.schedule(0, games=2)
+
+
+def last_week_was_not_logged(world: World) -> None:
+    world.schedule(-40, -9, -3, -1, 0)
+    world.logs(-9)
+    world.open()
+
+
+def opening_night(world: World) -> None:
+    world.schedule(-130, 0, 2)
+    world.open()
+
+
+def without_lines(world: World, *days_with_lines: int) -> None:
+    world.schedule(0)
+    world.lines(*days_with_lines)
+    world.open()
+    world.settle(Outcome.STAGED, *EVERYBODY, line_source="estimated")
+    world.announce(world.merge())
+
+
+def a_feed_that_is_down(world: World) -> None:
+    without_lines(world, -4, -2)
+
+
+def lines_that_came_after_the_rows(world: World) -> None:
+    without_lines(world, -2, 0)
+
+
+def a_home_without_a_feed(world: World) -> None:
+    without_lines(world)
+
+
+def a_feed_of_last_season(world: World) -> None:
+    without_lines(world, -120)
 
 
 def under_way(world: World) -> None:
@@ -224,6 +260,16 @@ def a_daemon_that_beats(world: World) -> None:
     world.instance.add_daemon_heartbeat(DaemonHeartbeat(world.now.timestamp() - 20, "SENSOR", "1", []))
 
 
+def a_failed_run_and_a_daemon_that_went_away(world: World) -> None:
+    a_daemon_that_went_away(world)
+    a_failed_run(world)
+
+
+def a_dead_letter_and_a_daemon_that_went_away(world: World) -> None:
+    a_daemon_that_went_away(world)
+    a_dead_letter(world)
+
+
 def a_dead_letter(world: World) -> None:
     world.healthy()
     payload = {"partition": f"{world.slate}:player-1"}
@@ -297,6 +343,8 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     *((check, GREEN, healthy, "") for check in CHECKS),
     ("batch_opened", YELLOW, tomorrow_has_games, "the roster is due at"),
     ("batch_opened", YELLOW, a_game_was_added, "the schedule now has 2"),
+    ("batch_opened", YELLOW, last_week_was_not_logged, "no game logs"),
+    ("batch_opened", GREEN, opening_night, "1 game, 6 expected players"),
     ("batch_opened", RED, yesterday_was_forgotten, "slate_roster wasn't materialized"),
     ("batch_opened", RED, nothing_at_all, "no schedule was ingested"),
     ("players_settled", YELLOW, tomorrow_has_games, "nobody is expected yet; due at"),
@@ -332,11 +380,17 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("no_errors", YELLOW, a_failed_run_that_was_repeated, "each succeeded since"),
     ("no_errors", YELLOW, a_failed_tick_and_a_good_one, "each succeeded since"),
     ("no_errors", YELLOW, a_daemon_that_went_away, "the daemon is down since"),
+    ("no_errors", YELLOW, a_dead_letter_and_a_daemon_that_went_away, "next slate; 1 dead letter open"),
+    ("no_errors", RED, a_failed_run_and_a_daemon_that_went_away, "nobody asks for the next slate; 1 failed in"),
     ("no_errors", RED, a_failed_run, "newest consolidation of"),
     ("no_errors", RED, a_failed_run_and_a_success_of_another_slate, "newest consolidation of"),
     ("no_errors", RED, a_failed_tick, "a tick of staging_sensor: StateUnreadable: damaged"),
     ("predictions_in_table", YELLOW, one_failed, "125 rows of 5 players"),
     ("predictions_in_table", YELLOW, under_way, "no rows; due at"),
+    ("predictions_in_table", YELLOW, a_feed_that_is_down, "no prop line of the slate was ingested"),
+    ("predictions_in_table", YELLOW, lines_that_came_after_the_rows, "lines came after the rows"),
+    ("predictions_in_table", GREEN, a_home_without_a_feed, "100% of those expected"),
+    ("predictions_in_table", GREEN, a_feed_of_last_season, "100% of those expected"),
     ("predictions_in_table", RED, rows_deleted, "the receipt says 150 rows"),
     ("predictions_in_table", RED, all_rows_deleted, "no rows"),
     ("no_staging_leftovers", YELLOW, merged_and_not_cleaned_up, "6 parts merged and not dropped"),
@@ -416,6 +470,25 @@ def test_a_day_without_games_still_shows_what_failed(world):
     assert world.report().checks["no_errors"].color is RED
 
 
+def test_a_silent_daemon_is_told_first_and_a_failed_run_with_its_page(world):
+    a_failed_run_and_a_daemon_that_went_away(world)
+    world.settings = world.settings.model_copy(update={"ui_url": "https://ui.example/"})
+    judgement = world.says("no_errors")
+    assert judgement.line.startswith("the daemon is down since")
+    (run,) = world.instance.get_runs()
+    assert judgement.commands == (
+        "start the daemon: `prediction-assets dev`, or restart its service",
+        f"look at the failed run: https://ui.example/runs/{run.run_id}",
+    )
+    world.settings = world.settings.model_copy(update={"ui_url": ""})
+    assert world.says("no_errors").commands[1].startswith("look under Runs")
+
+
+def test_a_failed_tick_is_told_with_the_page_of_the_ticks(world):
+    a_failed_tick(world)
+    assert world.says("no_errors").commands == ("look at the failed tick: http://127.0.0.1:3000/automation",)
+
+
 def test_what_failed_before_the_window_is_not_counted(world):
     world.healthy()
     a_failed_run(world)
@@ -424,8 +497,47 @@ def test_what_failed_before_the_window_is_not_counted(world):
     assert world.report(minutes=120).checks["no_errors"].color is RED
 
 
+def test_games_that_were_played_and_not_ingested_are_counted_with_their_first_date_and_the_way_out(world):
+    last_week_was_not_logged(world)
+    world.now = at_noon(world)
+    judgement = world.says("batch_opened", world.slate)
+    assert judgement.line.endswith(f"but 2 games since {world.shifted(-3)} have no game logs")
+    assert judgement.commands == (
+        "prediction-assets ingest --game-logs FILE",
+        f"prediction-assets run --slate {world.slate} --reopen",
+    )
+    world.logs(-3, -1)
+    assert world.says("batch_opened", world.slate).color is GREEN
+
+
+def test_last_night_s_games_are_waited_for_until_the_roster_is_due_and_tonight_s_until_tomorrow(world):
+    world.schedule(-1, 0)
+    world.open()
+    world.now = at_noon(world) - timedelta(hours=6)
+    assert world.says("batch_opened", world.slate).color is GREEN
+    world.now = at_noon(world)
+    assert world.says("batch_opened", world.slate).color is YELLOW
+    world.logs(-1)
+    assert world.says("batch_opened", world.slate).color is GREEN
+
+
+def test_a_feed_that_is_down_is_told_with_the_newest_line_that_there_is(world):
+    a_feed_that_is_down(world)
+    judgement = world.says("predictions_in_table", world.slate)
+    assert judgement.details["newest_lines"] == world.shifted(-2)
+    assert judgement.commands[0] == "prediction-assets ingest --prop-lines FILE"
+    late = world.report(world.slate)
+    assert (late.color, late.exit_code) == (YELLOW, 1)
+
+
+def at_noon(world: World) -> datetime:
+    """Return noon of the world's slate, America/New_York: the roster was due at 10."""
+    return datetime.combine(date.fromisoformat(world.slate), time(12), GAME_TIME_ZONE).astimezone(UTC)
+
+
 def test_without_a_name_the_slate_is_tonight_s_and_a_schedule_that_ended_is_told(world):
     world.schedule(-9, -8)
+    world.logs(-9)
     report = world.report()
     assert report.slate == world.shifted(-8)
     world.open(slate=report.slate)

@@ -58,12 +58,52 @@ def test_an_answer_is_read_exactly_as_a_file_is(
 
     def client(season: str, season_type: str) -> dict[str, Any]:
         asked.append((season, season_type))
-        return log_answer(*rows)
+        return log_answer(*rows) if season_type == "Regular Season" else log_answer()
 
-    live, file = fetch_game_logs("2024-25", client=client), read_game_logs(write_csv(rows))
-    assert asked == [("2024-25", "Regular Season")]
+    live, file = fetch_game_logs("2024-25", client), read_game_logs(write_csv(rows))
+    assert asked == [("2024-25", kind) for kind in ("Regular Season", "IST", "PlayIn", "Playoffs")]
     assert live.table.equals(file.table)
     assert (live.rows_read, live.duplicates_dropped, live.null_minutes, live.files) == (3, 1, 1, ())
+
+
+def of_season_type(**answers: list[dict[str, Any]]) -> Callable[[str, str], dict[str, Any]]:
+    """Make a client that has these rows, and none of the other season types."""
+    return lambda season, season_type: log_answer(*answers.get(season_type.replace(" ", ""), []))
+
+
+def test_a_season_has_the_games_of_the_cup_final_the_play_in_and_the_playoffs(box_score: Make) -> None:
+    client = of_season_type(
+        RegularSeason=[box_score()],
+        IST=[box_score(GAME_ID="0062400001", SEASON_ID="62024", GAME_DATE="2024-12-17")],
+        PlayIn=[box_score(GAME_ID="0052400101", SEASON_ID="52024", GAME_DATE="2025-04-15")],
+        Playoffs=[box_score(GAME_ID="0042400101", SEASON_ID="42024", GAME_DATE="2025-04-19")],
+    )
+    read = fetch_game_logs("2024-25", client)
+    assert read.rows_read == 4
+    assert read.table["season_id"].to_pylist() == [22024, 62024, 52024, 42024]
+    assert read.table["game_id"].to_pylist()[1:] == ["0062400001", "0052400101", "0042400101"]
+
+
+def test_a_game_that_two_season_types_list_is_ingested_once_and_must_be_the_same_in_both(
+    box_score: Make,
+) -> None:
+    twice = of_season_type(RegularSeason=[box_score()], IST=[box_score()])
+    read = fetch_game_logs("2024-25", twice)
+    assert (read.table.num_rows, read.duplicates_dropped) == (1, 1)
+    differing = of_season_type(RegularSeason=[box_score()], IST=[box_score(SEASON_ID="62024")])
+    with pytest.raises(BadInput, match=r"season 62024 here and 22024 in .*Regular Season"):
+        fetch_game_logs("2024-25", differing)
+
+
+def test_a_season_is_not_asked_for_what_was_not_played_yet_in_its_year(box_score: Make) -> None:
+    asked: list[str] = []
+
+    def client(season: str, season_type: str) -> dict[str, Any]:
+        asked.append(season_type)
+        return log_answer(box_score()) if season_type == "Regular Season" else log_answer()
+
+    fetch_game_logs("2018-19", client)
+    assert asked == ["Regular Season", "Playoffs"]
 
 
 @pytest.mark.parametrize(
@@ -84,8 +124,8 @@ def test_an_answer_is_read_exactly_as_a_file_is(
 )
 def test_an_answer_of_another_shape_is_refused(answer: dict[str, Any], problem: str) -> None:
     with pytest.raises(BadInput, match=problem) as refused:
-        fetch_game_logs("2024-25", "Playoffs", lambda season, season_type: answer)
-    assert str(refused.value).startswith("stats.nba.com LeagueGameLog 2024-25 Playoffs")
+        fetch_game_logs("2024-25", lambda season, season_type: answer)
+    assert str(refused.value).startswith("stats.nba.com LeagueGameLog 2024-25 Regular Season")
 
 
 def test_a_bad_row_of_an_answer_is_named(box_score: Make) -> None:
@@ -178,8 +218,8 @@ def test_the_default_client_tries_again(
     endpoint = Endpoint(2, error, log_answer(box_score()))
     pretend_nba_api(monkeypatch, "leaguegamelog", "LeagueGameLog", endpoint)
     waits: list[float] = []
-    read = fetch_game_logs("2024-25", "Playoffs", NbaApiGameLogs(timeout_seconds=7, sleep=waits.append))
-    assert read.rows_read == 1
+    answer = NbaApiGameLogs(timeout_seconds=7, sleep=waits.append)("2024-25", "Playoffs")
+    assert answer == log_answer(box_score())
     assert len(waits) == 2
     assert endpoint.asked[-1] == {
         "season": "2024-25",

@@ -145,6 +145,12 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
             queries.slate_facts(RECOMMENDATION_SQL), {"slate": slate, "most_points": 100.0, "threshold": 0.05},
         ),
         "DUPLICATE_KEYS": (queries.DUPLICATE_KEYS, {"slate": slate}),
+        "GAMES_WITHOUT_LOGS": (
+            queries.GAMES_WITHOUT_LOGS,
+            {**whose, "first": league.slate - timedelta(days=10), "last": league.slate},
+        ),
+        "HOLDS_LEAGUE": (f"{queries.HOLDS_LEAGUE} ORDER BY facts", {"league": league.name}),
+        "NEWEST_LINES": (queries.NEWEST_LINES, {**whose, "since": league.slate - timedelta(days=60)}),
         "PREDICTIONS_SAMPLE": (queries.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
         "FEATURES_SQL": (FEATURES_SQL, {**whose, "history_start": league.slate - timedelta(days=60)}),
         **{f"COUNT_FACTS[{name}]": (text, {}) for name, text in queries.COUNT_FACTS.items()},
