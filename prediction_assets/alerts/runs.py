@@ -1,15 +1,16 @@
 """What Dagster did: runs that finished, ticks, and daemons, kept as alerts.
 
 Finished runs are followed by storage id, oldest first; whoever asks again from an earlier one changes nothing,
-because each alert knows the newest event that it was made from. A run that failed because of its checks is not
-told beside them.
+because each alert knows the newest event that it was made from, and when that happened. A run that failed because
+of its checks is not told beside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from dagster import (
     DagsterEventType,
@@ -37,6 +38,7 @@ from prediction_assets.alerts.incidents import (
     silent_daemons,
 )
 from prediction_assets.alerts.port import AlertStore
+from prediction_assets.following import Position, follow
 from prediction_assets.logs import first_cause, labels_of
 
 FIRST_LOOK = timedelta(days=1)
@@ -74,43 +76,47 @@ class Followed:
     """How far the finished runs were followed.
 
     Attributes:
-        cursor: storage id of the last one that is done with.
+        cursor: the last one that is done with.
         runs: how many were looked at.
         more: there may be more.
     """
 
-    cursor: int
+    cursor: Position
     runs: int
     more: bool
 
 
 def follow_runs(
-    instance: DagsterInstance, store: AlertStore, cursor: int, now: datetime, pages: Pages
+    instance: DagsterInstance, store: AlertStore, cursor: Position, now: datetime, pages: Pages
 ) -> Followed:
     """Keep what the runs tell that finished after the cursor, at most 50 of them, oldest first.
 
     Everything is stored when this returns; an error leaves the cursor to the caller, who comes again with it.
     """
-    records = _finished(instance, cursor, now)
+    since = now - FIRST_LOOK
+    cursor, records = follow(
+        partial(_finished, instance), cursor, limit=RUNS_AT_ONCE, first_since=since, again_since=since
+    )
     for record in records:
         run = instance.get_run_by_id(record.run_id)
         if run is not None:
             _keep_run(instance, store, record, run, now, pages)
-    reached = records[-1].storage_id if records else cursor
+    reached = Position.at(records[-1]) if records else cursor
     return Followed(reached, len(records), len(records) == RUNS_AT_ONCE)
 
 
-def _finished(instance: DagsterInstance, cursor: int, now: datetime) -> list[EventLogRecord]:
-    since = None if cursor else (now - FIRST_LOOK).timestamp()
+def _finished(
+    instance: DagsterInstance, *, after: int, since: datetime | None, limit: int, ascending: bool
+) -> list[EventLogRecord]:
     found: list[EventLogRecord] = []
     for end in _ENDS:
         wanted = RunStatusChangeRecordsFilter(
             end,
-            after_storage_id=cursor,
-            after_timestamp=since,
+            after_storage_id=after,
+            after_timestamp=None if since is None else since.timestamp(),
         )
-        found += instance.fetch_run_status_changes(wanted, limit=RUNS_AT_ONCE, ascending=True).records
-    return sorted(found, key=lambda record: record.storage_id)[:RUNS_AT_ONCE]
+        found += instance.fetch_run_status_changes(wanted, limit=limit, ascending=ascending).records
+    return sorted(found, key=lambda record: record.storage_id, reverse=not ascending)[:limit]
 
 
 def _keep_run(
@@ -121,19 +127,19 @@ def _keep_run(
     now: datetime,
     pages: Pages,
 ) -> None:
-    position = record.storage_id
+    position, at = record.storage_id, datetime.fromtimestamp(record.timestamp, UTC)
     checks = list(_checks(instance, run.run_id))
     for check in checks:
         if check.passed:
-            store.change(check_key(check), recovered(now, position))
+            store.change(check_key(check), recovered(now, position, at))
     for incident in failed_checks(checks, position, pages):
-        store.change(incident.key, opened(incident, now))
+        store.change(incident.key, opened(replace(incident, at=at), now))
     finished = _finished_run(instance, run, record)
     end = record.event_log_entry.dagster_event_type
     if end is DagsterEventType.RUN_SUCCESS:
-        store.change(finished.key, recovered(now, position))
+        store.change(finished.key, recovered(now, position, at))
     elif end is DagsterEventType.RUN_FAILURE and all(check.passed or check.warns for check in checks):
-        store.change(finished.key, opened(failed_run(finished, pages), now))
+        store.change(finished.key, opened(replace(failed_run(finished, pages), at=at), now))
 
 
 def _checks(instance: DagsterInstance, run_id: str) -> Iterator[CheckResult]:
@@ -199,7 +205,7 @@ def look_at_automation(
         if tick.name in leave_out:
             continue
         if tick.error is None:
-            store.change(tick.key, recovered(now, tick.tick_id))
+            store.change(tick.key, recovered(now, tick.tick_id, tick.at))
         else:
             store.change(tick.key, opened(failed_tick(tick, pages), now))
     silent = {
@@ -227,4 +233,5 @@ def _ticks(instance: DagsterInstance, now: datetime) -> Iterator[FinishedTick]:
             error = None
             if tick.status is TickStatus.FAILURE:
                 error = first_cause(tick.error) if tick.error else "no error was recorded"
-            yield FinishedTick(state.instigator_name, kind, location, tick.tick_id, error)
+            at = datetime.fromtimestamp(tick.timestamp, UTC)
+            yield FinishedTick(state.instigator_name, kind, location, tick.tick_id, at, error)

@@ -66,6 +66,7 @@ def check(as_json: JsonOption = False) -> None:
     from prediction_assets.alerts.port import NotDelivered
     from prediction_assets.alerts.runs import follow_runs, look_at_automation
     from prediction_assets.alerts.slates import Stores, look_at_slates
+    from prediction_assets.following import Position
     from prediction_assets.instance import open_instance
     from prediction_assets.profiles import build_resources
     from prediction_assets.sensors.alerts import ALERT_DELIVERY, deliver, undelivered
@@ -73,7 +74,7 @@ def check(as_json: JsonOption = False) -> None:
     resources: dict[str, Any] = dict(build_resources(settings))
     store, pages, now = resources["alerts"].store, Pages(settings.ui_url), resources["settings"].now()
     with open_instance(settings) as instance:
-        followed = follow_runs(instance, store, 0, now, pages)
+        followed = follow_runs(instance, store, Position(), now, pages)
         while followed.more:
             followed = follow_runs(instance, store, followed.cursor, now, pages)
         look_at_automation(instance, store, now, pages, leave_out={ALERT_DELIVERY})

@@ -9,6 +9,7 @@ https://docs.dagster.io/guides/automate/sensors
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import dagster as dg
 from dagster import DagsterInstance, RunsFilter
@@ -17,6 +18,7 @@ from prediction_assets.batch_state.port import BatchState, Progress
 from prediction_assets.checks import CHECK_KEYS, PREDICTIONS_ASSET
 from prediction_assets.consolidation import Step, TooFewStaged, lost_parts, next_step, plan, receipt_id
 from prediction_assets.errors import TransientError
+from prediction_assets.following import Position, follow
 from prediction_assets.gates import RECEIPT_ID, Gate, verdict
 from prediction_assets.jobs import (
     BATCH_TAG,
@@ -216,7 +218,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def completion_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for Phase 5 completions."""
-    attempts = settings.request_attempts
+    days, attempts = settings.sensor_lookback_days, settings.request_attempts
 
     @dg.sensor(
         name="phase5_completion_sensor",
@@ -224,27 +226,39 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Announces each consolidation whose own checks passed, one after another, oldest first. Its "
-        "cursor is the storage id of the last materialization that is done with.",
+        "cursor names the last materialization that is done with, by storage id and run.",
     )
     def evaluate(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SensorResult:
-        cursor = int(context.cursor or 0)
-        found = context.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=PREDICTIONS_ASSET, after_storage_id=cursor),
+        now, notes = settings.now(), []
+        cursor, found = follow(
+            partial(_materializations, context.instance),
+            Position.read(context.cursor),
             limit=_MATERIALIZATIONS_PER_TICK,
-            ascending=True,
+            first_since=None,
+            again_since=now - timedelta(days=days),
         )
-        notes = []
-        for record in found.records:
-            outcome = _completion_request(context.instance, record, attempts, settings.now())
+        for record in found:
+            outcome = _completion_request(context.instance, record, attempts, now)
             if isinstance(outcome, dg.RunRequest):
                 return dg.SensorResult(run_requests=[outcome], cursor=str(cursor))
             if isinstance(outcome, Rest) and not outcome.gave_up:
                 notes.append(outcome.reason)
                 break
-            cursor = record.storage_id
+            cursor = Position.at(record)
         return dg.SensorResult(skip_reason="; ".join(notes) or "no new consolidation", cursor=str(cursor))
 
     return evaluate
+
+
+def _materializations(
+    instance: DagsterInstance, *, after: int, since: datetime | None, limit: int, ascending: bool
+) -> Sequence[dg.EventLogRecord]:
+    wanted = dg.AssetRecordsFilter(
+        asset_key=PREDICTIONS_ASSET,
+        after_storage_id=after,
+        after_timestamp=None if since is None else since.timestamp(),
+    )
+    return instance.fetch_materializations(wanted, limit=limit, ascending=ascending).records
 
 
 def _completion_request(
@@ -262,7 +276,7 @@ def _completion_request(
         return None
     receipt = record.asset_materialization.metadata[RECEIPT_ID].value
     work = Work(
-        f"phase5:{record.storage_id}", completion_job.name, slate, slate,
+        f"phase5:{record.storage_id}:{record.run_id[:8]}", completion_job.name, slate, slate,
         run_config={"ops": {"phase5_completion": {"config": {"receipt_id": receipt}}}},
     )  # fmt: skip
     if any(run.is_success for run in instance.get_runs(RunsFilter(tags={REQUEST_TAG: work.name}))):

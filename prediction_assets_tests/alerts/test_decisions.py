@@ -60,6 +60,20 @@ def test_an_event_that_was_looked_at_before_changes_nothing():
     assert (again.recovered_at, again.incident.fact) == (None, "newest")
 
 
+def test_an_event_is_newer_when_its_position_or_its_time_is():
+    before = opened(incident(position=100, at=NOW), NOW)(None)
+    # Runs were deleted, and positions started again.
+    after = opened(incident(position=46, at=NOW + MINUTE, fact="newest"), NOW)(before)
+    assert (after.incident.position, after.incident.fact) == (46, "newest")
+    assert recovered(NOW, 47, NOW + 2 * MINUTE)(after).recovered_at == NOW
+    assert recovered(NOW, 45, NOW - MINUTE)(after) is after
+    # The clock was set back.
+    assert recovered(NOW, 101, NOW - REPEAT)(before).recovered_at == NOW
+    # What was kept before the time was, is told by its position alone.
+    untimed = opened(incident(position=100), NOW)(None)
+    assert recovered(NOW, 99, NOW + MINUTE)(untimed) is untimed
+
+
 def test_trouble_that_comes_back_after_it_was_settled_is_a_new_alert():
     settled = alert(told_at=NOW, times_told=1, recovered_at=NOW, settled_at=NOW)
     back = opened(incident(), NOW + REPEAT)(settled)
