@@ -14,7 +14,7 @@ from functools import partial
 import dagster as dg
 from dagster import DagsterInstance, RunsFilter
 
-from prediction_assets.batch_state.port import BatchState, Progress
+from prediction_assets.batch_state.port import Progress
 from prediction_assets.checks import CHECK_KEYS, PREDICTIONS_ASSET
 from prediction_assets.consolidation import Step, TooFewStaged, lost_parts, next_step, plan, receipt_id
 from prediction_assets.errors import TransientError
@@ -37,6 +37,7 @@ from prediction_assets.sensors.requests import (
     is_group_pending,
     request,
     sensor_result,
+    slate_by_slate,
     staging_slates,
 )
 from prediction_assets.settings import Settings
@@ -44,14 +45,6 @@ from prediction_assets.warehouse.port import NoPartsStaged, ReceiptAltered, Ware
 
 _MATERIALIZATIONS_PER_TICK = 10
 """Each takes a query per check; on a busy machine with years of events that is 0.2 s."""
-
-
-def recent_batches(state: BatchState, now: datetime, days: int) -> Iterator[Progress]:
-    """Yield the batches that were opened within these days, oldest first."""
-    for slate in state.recent_slates(now - timedelta(days=days)):
-        progress = state.progress(slate)
-        if progress is not None:
-            yield progress
 
 
 def features_work(progress: Progress) -> Work:
@@ -164,14 +157,15 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, batch_state: BatchStateResource, settings: SettingsResource
     ) -> dg.SensorResult:
         instance, now = context.instance, settings.now()
-        busy = staging_slates(instance, now)
-        return sensor_result(
-            outcome
-            for progress in recent_batches(batch_state.port, now, days)
-            for outcome in _ask(
-                instance, staging_needs(instance, progress, busy, players_per_run, now), attempts, now
-            )
-        )
+        state, busy = batch_state.port, staging_slates(instance, now)
+
+        def ask(slate: str) -> Iterator[dg.RunRequest | Rest]:
+            progress = state.progress(slate)
+            if progress is not None:
+                needs = staging_needs(instance, progress, busy, players_per_run, now)
+                yield from _ask(instance, needs, attempts, now)
+
+        return sensor_result(slate_by_slate(state.recent_slates(now - timedelta(days=days)), ask))
 
     return evaluate
 
@@ -196,20 +190,18 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
         settings: SettingsResource,
     ) -> dg.SensorResult:
         instance, now, share = context.instance, settings.now(), settings.minimum_staged_share
-        busy = staging_slates(instance, now)
-        try:
-            return sensor_result(
-                outcome
-                for progress in recent_batches(batch_state.port, now, days)
-                for outcome in _ask(
-                    instance,
-                    consolidation_needs(
-                        instance, warehouse.impatient, progress, busy, players_per_run, share, now
-                    ),
-                    attempts,
-                    now,
+        state, busy = batch_state.port, staging_slates(instance, now)
+
+        def ask(slate: str) -> Iterator[dg.RunRequest | Rest]:
+            progress = state.progress(slate)
+            if progress is not None:
+                needs = consolidation_needs(
+                    instance, warehouse.impatient, progress, busy, players_per_run, share, now
                 )
-            )
+                yield from _ask(instance, needs, attempts, now)
+
+        try:
+            return sensor_result(slate_by_slate(state.recent_slates(now - timedelta(days=days)), ask))
         except TransientError as error:
             return dg.SensorResult(skip_reason=str(error))
 

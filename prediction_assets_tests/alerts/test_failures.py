@@ -436,7 +436,7 @@ def test_a_failure_after_the_newest_runs_were_deleted_is_told_and_nothing_twice(
     fail_a_run(watched)
     watched.look()
     watched.look()
-    assert Position.read(watched.cursor).storage_id < Position.read(followed).storage_id
+    assert Position.read(watched.cursor).storage_id <= Position.read(followed).storage_id
     assert [m["title"] for m in watched.webhook.received] == [f"[error] {S}: run"]
     watched.cursor = None  # as the command line looks
     watched.look()
