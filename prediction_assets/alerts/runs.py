@@ -37,7 +37,7 @@ from prediction_assets.alerts.incidents import (
     failed_tick,
     silent_daemons,
 )
-from prediction_assets.alerts.port import AlertStore
+from prediction_assets.alerts.port import Alert, AlertStore, Change
 from prediction_assets.following import Position, follow
 from prediction_assets.logs import first_cause, labels_of
 
@@ -97,12 +97,35 @@ def follow_runs(
     cursor, records = follow(
         partial(_finished, instance), cursor, limit=RUNS_AT_ONCE, first_since=since, again_since=since
     )
+    known = _Known(store) if records else None
     for record in records:
         run = instance.get_run_by_id(record.run_id)
-        if run is not None:
-            _keep_run(instance, store, record, run, now, pages)
+        if run is not None and known is not None:
+            _keep_run(instance, known, record, run, now, pages)
     reached = Position.at(records[-1]) if records else cursor
     return Followed(reached, len(records), len(records) == RUNS_AT_ONCE)
+
+
+class _Known:
+    """The unsettled alerts, read once: nearly all that is looked at changes none, and a store bills each question."""
+
+    def __init__(self, store: AlertStore) -> None:
+        self._store = store
+        self._alerts = {alert.incident.key: alert for alert in store.unsettled()}
+
+    @property
+    def alerts(self) -> Collection[Alert]:
+        """The alerts as they are known now."""
+        return self._alerts.values()
+
+    def change(self, key: str, change: Change) -> None:
+        """Change an alert in the store unless that would change nothing."""
+        before = self._alerts.get(key)
+        if change(before) is before:
+            return
+        after = self._store.change(key, change)
+        if after is not None:
+            self._alerts[key] = after
 
 
 def _finished(
@@ -121,7 +144,7 @@ def _finished(
 
 def _keep_run(
     instance: DagsterInstance,
-    store: AlertStore,
+    known: _Known,
     record: EventLogRecord,
     run: DagsterRun,
     now: datetime,
@@ -131,15 +154,15 @@ def _keep_run(
     checks = list(_checks(instance, run.run_id))
     for check in checks:
         if check.passed:
-            store.change(check_key(check), recovered(now, position, at))
+            known.change(check_key(check), recovered(now, position, at))
     for incident in failed_checks(checks, position, pages):
-        store.change(incident.key, opened(replace(incident, at=at), now))
+        known.change(incident.key, opened(replace(incident, at=at), now))
     finished = _finished_run(instance, run, record)
     end = record.event_log_entry.dagster_event_type
     if end is DagsterEventType.RUN_SUCCESS:
-        store.change(finished.key, recovered(now, position, at))
+        known.change(finished.key, recovered(now, position, at))
     elif end is DagsterEventType.RUN_FAILURE and all(check.passed or check.warns for check in checks):
-        store.change(finished.key, opened(replace(failed_run(finished, pages), at=at), now))
+        known.change(finished.key, opened(replace(failed_run(finished, pages), at=at), now))
 
 
 def _checks(instance: DagsterInstance, run_id: str) -> Iterator[CheckResult]:
@@ -201,13 +224,14 @@ def look_at_automation(
     Args:
         leave_out: sensors whose ticks aren't judged: the one that asks, whose tick hasn't ended.
     """
+    known = _Known(store)
     for tick in _ticks(instance, now):
         if tick.name in leave_out:
             continue
         if tick.error is None:
-            store.change(tick.key, recovered(now, tick.tick_id, tick.at))
+            known.change(tick.key, recovered(now, tick.tick_id, tick.at))
         else:
-            store.change(tick.key, opened(failed_tick(tick, pages), now))
+            known.change(tick.key, opened(failed_tick(tick, pages), now))
     silent = {
         name: datetime.fromtimestamp(status.last_heartbeat.timestamp, UTC)
         for name, status in instance.get_daemon_statuses().items()
@@ -215,9 +239,9 @@ def look_at_automation(
     }
     found = silent_daemons(silent, pages)
     for incident in found:
-        store.change(incident.key, opened(incident, now))
-    for key in over(store.unsettled(), {incident.key for incident in found}, TICK_KINDS):
-        store.change(key, recovered(now))
+        known.change(incident.key, opened(incident, now))
+    for key in over(known.alerts, {incident.key for incident in found}, TICK_KINDS):
+        known.change(key, recovered(now))
 
 
 def _ticks(instance: DagsterInstance, now: datetime) -> Iterator[FinishedTick]:
