@@ -140,6 +140,7 @@ class SettingsResource(dg.ConfigurableResource):
     grade_bias_limit: float = Field(description="points of bias beyond which a grade warns")
     pass_threshold: float = Field(description="probability above one half that an OVER or UNDER needs")
     staging_threads: int = Field(description="parts written at the same time")
+    sensor_lookback_days: int = Field(description="days after which open letters of finished slates expire")
     keep_partitions_days: int = Field(description="days after a slate until its partition keys are pruned")
     keep_snapshots_days: int = Field(description="days after a slate until its feature snapshots are pruned")
     keep_superseded_days: int = Field(description="days until rows that went out of force are deleted")
