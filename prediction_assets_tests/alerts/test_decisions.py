@@ -21,6 +21,7 @@ from prediction_assets.alerts.decisions import (
     told,
 )
 from prediction_assets.alerts.port import Alert, Notice, Severity
+from prediction_assets.alerts.records import from_text, to_text
 from prediction_assets_tests.alerts.test_contract import incident
 from prediction_assets_tests.conftest import NOW, SLATE
 
@@ -72,6 +73,13 @@ def test_an_event_is_newer_when_its_position_or_its_time_is():
     # What was kept before the time was, is told by its position alone.
     untimed = opened(incident(position=100), NOW)(None)
     assert recovered(NOW, 99, NOW + MINUTE)(untimed) is untimed
+
+
+def test_an_alert_from_before_the_time_of_its_event_was_kept_is_read_and_written_as_it_was():
+    kept = alert(incident=incident(position=7))
+    assert '"at"' not in to_text(kept)
+    assert from_text(to_text(kept)) == kept
+    assert from_text(to_text(alert(incident=incident(position=7, at=NOW)))).incident.at == NOW
 
 
 def test_trouble_that_comes_back_after_it_was_settled_is_a_new_alert():
