@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from prediction_assets import __version__
+from prediction_assets.alerts.destinations import unusable
 from prediction_assets.assets.dead_letters import dead_letters
 from prediction_assets.assets.describing import with_docs
 from prediction_assets.assets.facts import game_logs, injury_reports, prop_lines, schedule
@@ -120,4 +121,6 @@ def defs() -> dg.Definitions:
         settings.profile,
         settings.home,
     )
+    for problem in unusable(settings):  # no reason to stop slates; alerts go to the other destinations
+        _logger.error("%s", problem)
     return build_defs(settings)

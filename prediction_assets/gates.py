@@ -1,7 +1,8 @@
 """Whether a materialization of ``predictions`` may be announced: what its own asset checks said.
 
-A check evaluation counts only when it targets that very materialization; a green check of yesterday's run
-opens nothing. Reads Dagster's event log; changes nothing.
+A check evaluation counts only when it targets that very materialization, by its storage id and its run: SQLite gives
+the ids of a deleted run out again, and its evaluations outlive it. A green check of yesterday's run opens nothing.
+Reads Dagster's event log; changes nothing.
 """
 
 from collections.abc import Sequence
@@ -68,7 +69,10 @@ def _evaluation(
         data = event.event_specific_data if event else None
         if isinstance(data, dg.AssetCheckEvaluation):
             target = data.target_materialization_data
-            if target is not None and target.storage_id == materialization.storage_id:
+            if target is not None and (target.storage_id, target.run_id) == (
+                materialization.storage_id,
+                materialization.run_id,
+            ):
                 return data
     return None
 

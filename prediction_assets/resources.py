@@ -144,6 +144,7 @@ class SettingsResource(dg.ConfigurableResource):
     pass_threshold: float = Field(description=_as_set("pass_threshold"))
     staging_threads: int = Field(description=_as_set("staging_threads"))
     ui_url: str = Field(description=_as_set("ui_url"))
+    sensor_lookback_days: int = Field(description=_as_set("sensor_lookback_days"))
     keep_partitions_days: int = Field(description=_as_set("keep_partitions_days"))
     keep_snapshots_days: int = Field(description=_as_set("keep_snapshots_days"))
     keep_superseded_days: int = Field(description=_as_set("keep_superseded_days"))

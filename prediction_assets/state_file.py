@@ -142,7 +142,9 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in STEPS[_version(connection) :]:  # another process may have been first
+        version = _version(connection)  # another process may have been first, also one of a later version
+        require_known(str(path), version, STATE_SCHEMA_VERSION)
+        for step in STEPS[version:]:
             for statement in step:
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {STATE_SCHEMA_VERSION:d}")

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
+import sqlalchemy
 
 from prediction_assets.alerts.decisions import opened, recovered, told
 from prediction_assets.alerts.port import Incident, Notice, Severity
@@ -17,10 +18,12 @@ from prediction_assets.consolidation import plan
 from prediction_assets.dead_letters.port import Closing, letters_of
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import BadInput
+from prediction_assets.event_storage import delete_check_executions
 from prediction_assets.pruning.job import KINDS, prune_slices
 from prediction_assets.pruning.kinds import History
 from prediction_assets.pruning.receipts import prune_receipts, prune_superseded_rows, unneeded
 from prediction_assets.pruning.records import (
+    expire_dead_letters,
     old_events,
     old_letters,
     prune_alerts,
@@ -35,6 +38,7 @@ from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.dead_letters.test_contract import failure
 from prediction_assets_tests.messaging.conftest import entry
+from prediction_assets_tests.postgres import postgres_server, reason_to_skip
 
 OLD = NOW + timedelta(days=1)
 
@@ -196,8 +200,9 @@ class Killed(BaseException):
 @pytest.mark.slow
 def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, monkeypatch):
     _, second, newest = three_consolidations(history)
-    history.letters.add([failure("a"), failure("open")])
+    history.letters.add([failure("a"), failure("open", failed_at=datetime.now(UTC) + timedelta(days=450))])
     history.letters.close(SLATE, ["a"], Closing.REPLAYED)
+    history.letters.add([failure("b")])
     for revision in (1, 2):
         history.outbox.enqueue(entry(revision))
         history.outbox.mark_published(entry(revision).event_id, "m", NOW)
@@ -210,7 +215,7 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, mon
     for store, name in (  # in the order of KINDS: what comes before it is gone by then
         (history.warehouse.snapshots, "drop"), (history.warehouse, "drop_superseded"),
         (history.warehouse, "drop_receipts"), (history.outbox, "drop_delivered"),
-        (history.letters, "drop_closed"), (history.alerts, "drop_settled"),
+        (history.letters, "close"), (history.letters, "drop_closed"), (history.alerts, "drop_settled"),
     ):  # fmt: skip
         really = getattr(type(store), name)
 
@@ -224,7 +229,7 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, mon
             patch.setattr(type(store), name, and_die)
             with pytest.raises(Killed):
                 list(prune_slices(later(history), keep_days, dry_run=False))
-    assert killed == 6
+    assert killed == 7
     assert [(kind.name, done.removed) for kind, done in prune_slices(later(history), keep_days, dry_run=False)] == [
         (kind.name, 0) for kind in KINDS
     ]  # fmt: skip
@@ -312,6 +317,125 @@ def test_runs_that_ended_long_ago_go_with_their_events_and_logs_and_those_in_pro
     assert [path.name for path in files.glob("*.db") if path.stem in ended] == []
     assert not logs.exists()
     assert instance.all_logs(ended[0]) == []
+
+
+@dg.asset(check_specs=[dg.AssetCheckSpec("good", asset="checked")])
+def checked():
+    """Something with a check."""
+    yield dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="good", passed=True)])
+
+
+def check_rows(instance: dg.DagsterInstance) -> list[str]:
+    """Return the runs of all check executions, oldest first."""
+    with instance.event_log_storage.index_connection() as connection:
+        runs = connection.execute(
+            sqlalchemy.text("SELECT run_id FROM asset_check_executions ORDER BY id")
+        ).all()
+    return [run_id for (run_id,) in runs]
+
+
+def pruned_with_their_checks(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs with checks, prune them in slices, one of them killed, and see what is left."""
+    instance = history.instance
+    runs = [dg.materialize([checked], instance=instance).run_id for _ in range(4)]
+    assert check_rows(instance) == runs
+    after = later(history)
+    monkeypatch.setattr("prediction_assets.pruning.runs.RUNS_PER_SLICE", 2)
+    assert prune_runs(after, 400, True).removed == 2
+    assert check_rows(instance) == runs
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    for step in (
+        "prediction_assets.pruning.runs.delete_check_executions",
+        "dagster.DagsterInstance.delete_run",
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(step, killed)
+            with pytest.raises(Killed):
+                prune_runs(after, 400, False)
+        assert {run.run_id for run in instance.get_runs()} == set(runs)  # they are still there to be found
+        assert instance.all_logs(runs[0]) == []
+    assert check_rows(instance) == runs[2:]
+    assert prune_runs(after, 400, False).removed == 2
+    assert [run.run_id for run in instance.get_runs()] == runs[:1:-1]
+    assert check_rows(instance) == runs[2:]
+    key = dg.AssetCheckKey(dg.AssetKey("checked"), "good")
+    newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    assert newest.run_id == runs[-1]
+    assert prune_runs(after, 400, False).removed == 2
+    assert (check_rows(instance), instance.get_runs()) == ([], [])
+
+
+@pytest.mark.slow
+def test_check_results_go_with_their_runs_and_those_of_other_runs_stay(history, monkeypatch):
+    pruned_with_their_checks(history, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
+def test_check_results_go_with_their_runs_on_postgresql_too(history, monkeypatch, tmp_path):
+    config = Path(__file__).parents[1] / "deploy" / "dagster.yaml"
+    (tmp_path / "deployed").mkdir()
+    (tmp_path / "deployed" / "dagster.yaml").write_bytes(config.read_bytes())
+    with postgres_server() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        with dg.DagsterInstance.from_config(str(tmp_path / "deployed")) as instance:
+            assert "Postgres" in type(instance.event_log_storage).__name__
+            pruned_with_their_checks(replace(history, instance=instance), monkeypatch)
+
+
+def test_more_runs_than_a_statement_takes_values_lose_their_check_results(instance, monkeypatch):
+    monkeypatch.setattr("prediction_assets.event_storage.check_executions._RUNS_PER_STATEMENT", 2)
+    runs = [dg.materialize([checked], instance=instance).run_id for _ in range(4)]
+    assert delete_check_executions(instance.event_log_storage, [*runs[:3], "nobody"]) == 3
+    assert check_rows(instance) == runs[3:]
+    assert delete_check_executions(instance.event_log_storage, []) == 0
+
+
+@pytest.mark.slow
+def test_open_letters_of_slates_at_rest_expire_and_those_of_unfinished_or_recent_ones_stay(
+    history, monkeypatch
+):
+    history.state.open(batch(2))  # SLATE waits for its features
+    history.letters.add(
+        [
+            failure("a", slate="2025-12-30", failed_at=NOW - timedelta(days=3)),
+            failure("b", slate="2025-12-30", failed_at=NOW - timedelta(days=3)),
+            failure("c", slate="2026-01-01", failed_at=NOW - timedelta(days=1)),
+            failure("player-1", failed_at=NOW - timedelta(days=1)),
+        ]
+    )
+    assert (
+        expire_dead_letters(replace(history, now=NOW), 3, False).removed == 0
+    )  # three days ago is not before
+    at = replace(history, now=NOW + timedelta(days=3))
+    would = expire_dead_letters(at, 3, True)
+    assert (would.removed, dict(would.kept)) == (3, {SLATE: "not finished"})
+    assert len(history.letters.letters()) == 4
+    monkeypatch.setattr("prediction_assets.pruning.records.RECORDS_PER_SLICE", 2)
+    first, second = expire_dead_letters(at, 3, False), expire_dead_letters(at, 3, False)
+    assert [(done.removed, done.slates, done.left) for done in (first, second)] == [
+        (2, ("2025-12-30",), 1), (1, ("2026-01-01",), 0),
+    ]  # fmt: skip
+    assert [letter.player_slug for letter in history.letters.letters()] == ["player-1"]
+    closed = {letter.player_slug: letter.closed for letter in history.letters.letters(include_closed=True)}
+    assert closed == {**dict.fromkeys("abc", Closing.EXPIRED), "player-1": None}
+    history.letters.add([failure("a", slate="2025-12-30", run="run-2", failed_at=at.now)])
+    assert [letter.player_slug for letter in history.letters.letters()] == ["a", "player-1"]
+
+
+@pytest.mark.slow
+def test_the_job_expires_letters_however_long_closed_ones_are_kept_and_says_so(settings, instance, history):
+    history.letters.add([failure("a", failed_at=datetime.now(UTC) - timedelta(days=900))])
+    defs = build_defs(settings.model_copy(update={"keep_letters_days": 0}))
+    done = defs.resolve_job_def("prune").execute_in_process(instance=instance)
+    (told_,) = [event for event in done.all_events if event.event_type_value == "STEP_OUTPUT"]
+    metadata = {name: value.value for name, value in told_.step_output_data.metadata.items()}
+    assert (metadata["expired_open_dead_letters"], "dead_letters" in metadata) == (1, False)
+    assert [letter.closed for letter in history.letters.letters(include_closed=True)] == [Closing.EXPIRED]
 
 
 @pytest.mark.slow

@@ -179,6 +179,37 @@ def test_a_home_of_a_later_version_is_refused_by_everything_and_no_file_of_it_is
     assert len(local_stores(settings)) == 2
 
 
+@pytest.mark.parametrize("by", [STATE_SCHEMA_VERSION, STATE_SCHEMA_VERSION + 1])
+def test_a_state_file_that_is_migrated_between_the_look_and_the_migration_keeps_its_version(
+    tmp_path, monkeypatch, by
+):
+    path = tmp_path / "state.sqlite"
+    state_file.connect(path).close()
+
+    def set_version(version: int) -> None:
+        with closing(sqlite3.connect(path)) as other:
+            other.execute(f"PRAGMA user_version = {version}")
+
+    set_version(STATE_SCHEMA_VERSION - 1)
+    really, looks = state_file.require_known, 0
+
+    def another_process_is_first(store: str, found: int, known: int) -> None:
+        nonlocal looks
+        really(store, found, known)
+        looks += 1
+        if looks == 1:
+            set_version(by)
+
+    monkeypatch.setattr(state_file, "require_known", another_process_is_first)
+    if by > STATE_SCHEMA_VERSION:
+        with pytest.raises(SchemaTooNew, match=f"schema version {by}"):
+            state_file.connect(path)
+    else:
+        state_file.connect(path).close()
+    with closing(sqlite3.connect(path)) as made:
+        assert made.execute("PRAGMA user_version").fetchone() == (by,)
+
+
 _KILLED = """
 import os, sys
 from pathlib import Path

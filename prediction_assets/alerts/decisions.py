@@ -15,13 +15,13 @@ CLAIM = timedelta(minutes=2)
 def opened(incident: Incident, now: datetime) -> Change:
     """Return the change that an incident makes: a new alert, or the one that lasts with the newest fact.
 
-    An event that was looked at before, told by its position, changes nothing.
+    An event that was looked at before, told by its position and its time, changes nothing.
     """
 
     def change(alert: Alert | None) -> Alert | None:
         if alert is None:
             return Alert(incident, opened_at=now)
-        if _is_old(incident.position, alert):
+        if _is_old(incident.position, incident.at, alert):
             return alert
         if alert.settled_at is not None:
             return Alert(incident, opened_at=now)
@@ -32,21 +32,27 @@ def opened(incident: Incident, now: datetime) -> Change:
     return change
 
 
-def recovered(now: datetime, position: int | None = None) -> Change:
+def recovered(now: datetime, position: int | None = None, at: datetime | None = None) -> Change:
     """Return the change that the end of an incident makes; an event before the newest one changes nothing."""
 
     def change(alert: Alert | None) -> Alert | None:
-        if alert is None or not alert.is_open or _is_old(position, alert):
+        if alert is None or not alert.is_open or _is_old(position, at, alert):
             return alert
-        incident = alert.incident if position is None else replace(alert.incident, position=position)
+        incident = alert.incident if position is None else replace(alert.incident, position=position, at=at)
         return replace(alert, incident=incident, recovered_at=now)
 
     return change
 
 
-def _is_old(position: int | None, alert: Alert) -> bool:
-    newest = alert.incident.position
-    return position is not None and newest is not None and position <= newest
+def _is_old(position: int | None, at: datetime | None, alert: Alert) -> bool:
+    """Return whether an event isn't newer than the newest one: not by its position, and not by its time either.
+
+    Positions start again after runs were deleted, and clocks are set back, but not both between two looks.
+    """
+    newest = alert.incident
+    if position is None or newest.position is None or position > newest.position:
+        return False
+    return at is None or newest.at is None or at <= newest.at
 
 
 def over(alerts: Iterable[Alert], found: Collection[str], judged: Collection[str]) -> list[str]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prediction_assets.alerts.port import Destination, Message, NotDelivered, Notice, Severity
-from prediction_assets.errors import BadInput
 from prediction_assets.logs import silence
 from prediction_assets.settings import Settings
 
@@ -71,12 +70,26 @@ class AppriseDestination:
             raise NotDelivered(f"{self.name}: {_trouble(result)}")
 
 
-def destinations(settings: Settings) -> list[Destination]:
-    """Return every place that alerts go to.
+@dataclass(frozen=True)
+class UnusableDestination:
+    """A URL that apprise can't deliver to: a problem of its own, which mutes no other destination.
 
-    Raises:
-        BadInput: apprise doesn't know what to do with a URL; the message names its setting and its position.
+    Attributes:
+        problem: the setting, the position in it, and what to do; never the URL.
     """
+
+    name: str
+    identity: str
+    least: Severity
+    problem: str
+
+    def send(self, message: Message) -> None:
+        """Raise ``NotDelivered``."""
+        raise NotDelivered(self.problem)
+
+
+def destinations(settings: Settings) -> list[Destination]:
+    """Return every place that alerts go to, also those that can't be delivered to."""
     found: list[Destination] = [LogDestination()]
     for setting, least in _SETTINGS.items():
         secret = getattr(settings, setting)
@@ -85,27 +98,34 @@ def destinations(settings: Settings) -> list[Destination]:
     return found
 
 
+def unusable(settings: Settings) -> list[str]:
+    """Return what is wrong with each URL that nothing can be delivered to."""
+    return [each.problem for each in destinations(settings) if isinstance(each, UnusableDestination)]
+
+
 def wanting(every: Sequence[Destination], severity: Severity) -> list[Destination]:
     """Return the destinations that want to know of an incident of this severity."""
     return [each for each in every if severity.rank >= each.least.rank]
 
 
-def _apprise(setting: str, position: int, url: str, least: Severity) -> AppriseDestination:
+def _apprise(
+    setting: str, position: int, url: str, least: Severity
+) -> AppriseDestination | UnusableDestination:
     import apprise  # takes half a second, and only those who set a URL need it
 
     silence("apprise")
     variable = f"PREDICTION_ASSETS_{setting.upper()}"
     scheme = url.partition("://")[0] if "://" in url else ""
     shown = f"{scheme}://" if re.fullmatch(r"[a-z][a-z0-9+.-]{0,30}", scheme.lower()) else "no scheme"
+    name, identity = f"URL {position} of {variable} ({shown})", hashlib.sha256(url.encode()).hexdigest()[:12]
     service = apprise.Apprise()
     if not service.add(url):
-        raise BadInput(
-            variable,
-            f"URL {position} ({shown}) is not one that apprise can deliver to",
-            hint="write it as https://github.com/caronc/apprise/wiki says for that service",
+        problem = (
+            f"{variable}: URL {position} ({shown}) is not one that apprise can deliver to; write it as "
+            "https://github.com/caronc/apprise/wiki says for that service"
         )
-    identity = hashlib.sha256(url.encode()).hexdigest()[:12]
-    return AppriseDestination(f"URL {position} of {variable} ({shown})", identity, least, service)
+        return UnusableDestination(name, identity, least, problem)
+    return AppriseDestination(name, identity, least, service)
 
 
 def _type(message: Message) -> str:

@@ -164,6 +164,7 @@ class FinishedTick:
     kind: str
     location: str
     tick_id: int
+    at: datetime
     error: str | None
 
     @property
@@ -181,6 +182,7 @@ def failed_tick(tick: FinishedTick, pages: Pages) -> Incident:
         link=pages.automation(tick.location, tick.kind, tick.name),
         command="prediction-assets alerts check",
         position=tick.tick_id,
+        at=tick.at,
     )
 
 

@@ -52,6 +52,7 @@ class Incident:
         link: the page of the UI that shows it.
         command: what to run next.
         position: storage id of the event that tells of it, None where it was read from a state.
+        at: when that event happened; storage ids may be given out again.
     """
 
     key: str
@@ -61,6 +62,7 @@ class Incident:
     command: str
     slate: str | None = None
     position: int | None = None
+    at: datetime | None = None
 
     @property
     def kind(self) -> str:

@@ -17,6 +17,9 @@ def to_text(alert: Alert) -> str:
     for name in _MOMENTS:
         moment = values[name]
         values[name] = None if moment is None else moment.astimezone(UTC).isoformat()
+    at = values["incident"].pop("at")
+    if at is not None:
+        values["incident"]["at"] = at.astimezone(UTC).isoformat()
     return json.dumps(values, sort_keys=True)
 
 
@@ -30,7 +33,8 @@ def from_text(text: str) -> Alert:
     for name in _MOMENTS:
         values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
     incident = values.pop("incident")
+    at = incident.pop("at", None)  # alerts from before it was kept lack it
     reached = tuple(values.pop("reached"))
-    return Alert(
-        Incident(**{**incident, "severity": Severity(incident["severity"])}), **values, reached=reached
-    )
+    happened = None if at is None else datetime.fromisoformat(at)
+    about = Incident(**{**incident, "severity": Severity(incident["severity"])}, at=happened)
+    return Alert(about, **values, reached=reached)

@@ -1,15 +1,16 @@
 """What Dagster did: runs that finished, ticks, and daemons, kept as alerts.
 
 Finished runs are followed by storage id, oldest first; whoever asks again from an earlier one changes nothing,
-because each alert knows the newest event that it was made from. A run that failed because of its checks is not
-told beside them.
+because each alert knows the newest event that it was made from, and when that happened. A run that failed because
+of its checks is not told beside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from dagster import (
     DagsterEventType,
@@ -34,8 +35,9 @@ from prediction_assets.alerts.incidents import (
     failed_run,
     failed_tick,
 )
-from prediction_assets.alerts.port import AlertStore
+from prediction_assets.alerts.port import Alert, AlertStore, Change
 from prediction_assets.daemons import silent_daemons
+from prediction_assets.following import Position, follow
 from prediction_assets.logs import first_cause
 from prediction_assets.run_tags import labels_of
 from prediction_assets.runs import failure_of, stage_of
@@ -57,66 +59,93 @@ class Followed:
     """How far the finished runs were followed.
 
     Attributes:
-        cursor: storage id of the last one that is done with.
+        cursor: the last one that is done with.
         runs: how many were looked at.
         more: there may be more.
     """
 
-    cursor: int
+    cursor: Position
     runs: int
     more: bool
 
 
 def follow_runs(
-    instance: DagsterInstance, store: AlertStore, cursor: int, now: datetime, pages: Pages
+    instance: DagsterInstance, store: AlertStore, cursor: Position, now: datetime, pages: Pages
 ) -> Followed:
     """Keep what the runs tell that finished after the cursor, at most 50 of them, oldest first.
 
     Everything is stored when this returns; an error leaves the cursor to the caller, who comes again with it.
     """
-    records = _finished(instance, cursor, now)
+    since = now - FIRST_LOOK
+    cursor, records = follow(
+        partial(_finished, instance), cursor, limit=RUNS_AT_ONCE, first_since=since, again_since=since
+    )
+    known = _Known(store) if records else None
     for record in records:
         run = instance.get_run_by_id(record.run_id)
-        if run is not None:
-            _keep_run(instance, store, record, run, now, pages)
-    reached = records[-1].storage_id if records else cursor
+        if run is not None and known is not None:
+            _keep_run(instance, known, record, run, now, pages)
+    reached = Position.at(records[-1]) if records else cursor
     return Followed(reached, len(records), len(records) == RUNS_AT_ONCE)
 
 
-def _finished(instance: DagsterInstance, cursor: int, now: datetime) -> list[EventLogRecord]:
-    since = None if cursor else (now - FIRST_LOOK).timestamp()
+class _Known:
+    """The unsettled alerts, read once: nearly all that is looked at changes none, and a store bills each question."""
+
+    def __init__(self, store: AlertStore) -> None:
+        self._store = store
+        self._alerts = {alert.incident.key: alert for alert in store.unsettled()}
+
+    @property
+    def alerts(self) -> Collection[Alert]:
+        """The alerts as they are known now."""
+        return self._alerts.values()
+
+    def change(self, key: str, change: Change) -> None:
+        """Change an alert in the store unless that would change nothing."""
+        before = self._alerts.get(key)
+        if change(before) is before:
+            return
+        after = self._store.change(key, change)
+        if after is not None:
+            self._alerts[key] = after
+
+
+def _finished(
+    instance: DagsterInstance, *, after: int, since: datetime | None, limit: int, ascending: bool
+) -> list[EventLogRecord]:
     found: list[EventLogRecord] = []
     for end in _ENDS:
         wanted = RunStatusChangeRecordsFilter(
             end,
-            after_storage_id=cursor,
-            after_timestamp=since,
+            after_storage_id=after,
+            after_timestamp=None if since is None else since.timestamp(),
         )
-        found += instance.fetch_run_status_changes(wanted, limit=RUNS_AT_ONCE, ascending=True).records
-    return sorted(found, key=lambda record: record.storage_id)[:RUNS_AT_ONCE]
+        found += instance.fetch_run_status_changes(wanted, limit=limit, ascending=ascending).records
+    return sorted(found, key=lambda record: record.storage_id, reverse=not ascending)[:limit]
 
 
 def _keep_run(
     instance: DagsterInstance,
-    store: AlertStore,
+    known: _Known,
     record: EventLogRecord,
     run: DagsterRun,
     now: datetime,
     pages: Pages,
 ) -> None:
-    position = record.storage_id
+    position, at = record.storage_id, datetime.fromtimestamp(record.timestamp, UTC)
     checks = list(_checks(instance, run.run_id))
     for check in checks:
         if check.passed:
-            store.change(check_key(check), recovered(now, position))
+            known.change(check_key(check), recovered(now, position, at))
     for incident in failed_checks(checks, position, pages):
-        store.change(incident.key, opened(incident, now))
+        known.change(incident.key, opened(replace(incident, at=at), now))
     finished = _finished_run(instance, run, record)
     end = record.event_log_entry.dagster_event_type
     if end is DagsterEventType.RUN_SUCCESS:
-        store.change(finished.key, recovered(now, position))
+        known.change(finished.key, recovered(now, position, at))
     elif end is DagsterEventType.RUN_FAILURE and all(check.passed or check.warns for check in checks):
-        store.change(finished.key, opened(failed_run(finished, pages), now))
+        known.change(finished.key, opened(replace(failed_run(finished, pages), at=at), now))
 
 
 def _checks(instance: DagsterInstance, run_id: str) -> Iterator[CheckResult]:
@@ -163,18 +192,19 @@ def look_at_automation(
     Args:
         leave_out: sensors whose ticks aren't judged: the one that asks, whose tick hasn't ended.
     """
+    known = _Known(store)
     for tick in _ticks(instance, now):
         if tick.name in leave_out:
             continue
         if tick.error is None:
-            store.change(tick.key, recovered(now, tick.tick_id))
+            known.change(tick.key, recovered(now, tick.tick_id, tick.at))
         else:
-            store.change(tick.key, opened(failed_tick(tick, pages), now))
+            known.change(tick.key, opened(failed_tick(tick, pages), now))
     found = daemon_incidents(silent_daemons(instance), pages)
     for incident in found:
-        store.change(incident.key, opened(incident, now))
-    for key in over(store.unsettled(), {incident.key for incident in found}, TICK_KINDS):
-        store.change(key, recovered(now))
+        known.change(incident.key, opened(incident, now))
+    for key in over(known.alerts, {incident.key for incident in found}, TICK_KINDS):
+        known.change(key, recovered(now))
 
 
 def _ticks(instance: DagsterInstance, now: datetime) -> Iterator[FinishedTick]:
@@ -190,4 +220,5 @@ def _ticks(instance: DagsterInstance, now: datetime) -> Iterator[FinishedTick]:
             error = None
             if tick.status is TickStatus.FAILURE:
                 error = first_cause(tick.error) if tick.error else "no error was recorded"
-            yield FinishedTick(state.instigator_name, kind, location, tick.tick_id, error)
+            at = datetime.fromtimestamp(tick.timestamp, UTC)
+            yield FinishedTick(state.instigator_name, kind, location, tick.tick_id, at, error)

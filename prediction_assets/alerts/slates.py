@@ -6,7 +6,7 @@ couldn't be read is not judged: no alert, and no recovery either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,10 +19,10 @@ from prediction_assets.alerts.incidents import (
     missing_roster,
     slate_incidents,
 )
-from prediction_assets.alerts.port import AlertStore, Incident
+from prediction_assets.alerts.port import Alert, AlertStore, Incident
 from prediction_assets.batch_state.port import BatchState
 from prediction_assets.clock import roster_hours_before
-from prediction_assets.errors import TransientError
+from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.messaging.message import is_announced
 from prediction_assets.resources import BatchStateResource, MessagingResource
@@ -45,7 +45,11 @@ class Stores:
 
 
 def look_at_slates(stores: Stores, store: AlertStore, settings: Settings, now: datetime) -> list[str]:
-    """Keep what the recent slates' state tells; return the slates that were looked at."""
+    """Keep what the recent slates' state tells; return the slates that were looked at.
+
+    Raises:
+        PredictionAssetsError: some slate couldn't be read; what the others tell is kept by then.
+    """
     pages = Pages(settings.ui_url)
     lasting = store.unsettled()
     state = stores.batch_state.port
@@ -68,29 +72,66 @@ def look_at_slates(stores: Stores, store: AlertStore, settings: Settings, now: d
         for slate in slates
         if f"run:completion:{slate}" in open_keys and f"unpublished:{slate}" not in open_keys
     }
+    states, unread = _states(stores, slates)
     found = [
         incident
-        for slate in slates
-        if (seen := _state(stores, slate)) is not None
+        for slate, seen in states.items()
         for incident in slate_incidents(seen, now, limits, pages)
         if not (incident.kind == "unpublished" and slate in told_by_run)
     ]
-    _keep(store, found, SLATE_KINDS, now)
+    as_they_are = [
+        alert.incident
+        for alert in lasting
+        if alert.is_open and alert.incident.kind in SLATE_KINDS and alert.incident.slate in unread
+    ]
+    _keep(store, [*as_they_are, *found], SLATE_KINDS, now)
+    _look_for_rosters(stores, store, settings, now, lasting, unread)
+    for error in unread.values():
+        raise error
+    return [slate for slate in slates if slate not in unread]
+
+
+def _look_for_rosters(
+    stores: Stores,
+    store: AlertStore,
+    settings: Settings,
+    now: datetime,
+    lasting: Sequence[Alert],
+    unread: Mapping[str, PredictionAssetsError],
+) -> None:
+    pages, state = Pages(settings.ui_url), stores.batch_state.port
     # Last: of these it alone opens the warehouse, and what batch state tells doesn't wait for that.
     try:
-        missing = _missing_roster(stores, settings, now, pages)
+        missing = _missing_roster(stores, settings, now, pages, unread)
     except TransientError:  # somebody writes to the warehouse: the next look will tell
-        return slates
+        return
     # A day later nobody expects that roster any more, but it isn't there either.
     never_came = [
         alert.incident
         for alert in lasting
         if alert.is_open
         and alert.incident.kind == "no_roster"
+        and alert.incident.slate not in unread
         and _never_opened(state, alert.incident.slate or "")
     ]
     _keep(store, [*never_came, *missing], frozenset({"no_roster"}), now)
-    return slates
+
+
+def _states(
+    stores: Stores, slates: Sequence[str]
+) -> tuple[dict[str, SlateState], dict[str, PredictionAssetsError]]:
+    """Return the state of each slate, and the errors of those that can't be read."""
+    states: dict[str, SlateState] = {}
+    unread: dict[str, PredictionAssetsError] = {}
+    for slate in slates:
+        try:
+            seen = _state(stores, slate)
+        except PredictionAssetsError as error:
+            unread[slate] = error
+        else:
+            if seen is not None:
+                states[slate] = seen
+    return states, unread
 
 
 def _keep(store: AlertStore, found: Sequence[Incident], judged: frozenset[str], now: datetime) -> None:
@@ -111,13 +152,21 @@ def _state(stores: Stores, slate: str) -> SlateState | None:
     return SlateState(progress, announced, stores.batch_state.dead_letters.letters(slate))
 
 
-def _missing_roster(stores: Stores, settings: Settings, now: datetime, pages: Pages) -> list[Incident]:
+def _missing_roster(
+    stores: Stores,
+    settings: Settings,
+    now: datetime,
+    pages: Pages,
+    unread: Mapping[str, PredictionAssetsError],
+) -> list[Incident]:
     """Return the incident of each slate that has games and no batch although its hour has passed."""
     expected = expected_rosters(settings, now)
     return [
         missing_roster(slate, games, at, pages)
         for slate, at in expected.items()
-        if _never_opened(stores.batch_state.port, slate) and (games := _games(stores, slate))
+        if slate not in unread  # it was opened, or it couldn't be unreadable
+        and _never_opened(stores.batch_state.port, slate)
+        and (games := _games(stores, slate))
     ]
 
 

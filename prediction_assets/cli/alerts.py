@@ -70,6 +70,8 @@ def check(as_json: JsonOption = False) -> None:
     from prediction_assets.alerts.port import NotDelivered
     from prediction_assets.alerts.runs import follow_runs, look_at_automation
     from prediction_assets.alerts.slates import Stores, look_at_slates
+    from prediction_assets.errors import PredictionAssetsError
+    from prediction_assets.following import Position
     from prediction_assets.instance import open_instance
     from prediction_assets.profiles import build_resources
     from prediction_assets.sensors.alerts import ALERT_DELIVERY, deliver, undelivered
@@ -77,17 +79,23 @@ def check(as_json: JsonOption = False) -> None:
     resources: dict[str, Any] = dict(build_resources(settings))
     store, pages, now = resources["alerts"].store, Pages(settings.ui_url), resources["settings"].now()
     with open_instance(settings) as instance:
-        followed = follow_runs(instance, store, 0, now, pages)
+        followed = follow_runs(instance, store, Position(), now, pages)
         while followed.more:
             followed = follow_runs(instance, store, followed.cursor, now, pages)
         look_at_automation(instance, store, now, pages, leave_out={ALERT_DELIVERY})
     stores = Stores(lambda: resources["warehouse"].port, resources["batch_state"], resources["messaging"])
-    look_at_slates(stores, store, settings, now)
+    unread = None
+    try:
+        look_at_slates(stores, store, settings, now)
+    except PredictionAssetsError as error:  # of one slate; what was seen of the others is told
+        unread = error
     done = deliver(resources["alerts"], settings, resources["settings"])
     lasting = [alert for alert in store.unsettled() if alert.is_open]
     _show(lasting, as_json=as_json)
     if done.problems:
         raise NotDelivered(undelivered(done))
+    if unread is not None:
+        raise unread
     if lasting:
         raise typer.Exit(PARTIAL)
 

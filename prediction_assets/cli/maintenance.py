@@ -23,6 +23,7 @@ def prune(dry_run: DryRunOption = False) -> None:
     failed = 0
     with open_slate_run(capture_output=True) as (_, runner):  # it deletes what was kept of old runs
         removed: Counter[str] = Counter()
+        verbs: dict[str, str] = {}
         kept: dict[str, str] = {}
         more: set[str] = set()
         goes_on = True
@@ -35,6 +36,7 @@ def prune(dry_run: DryRunOption = False) -> None:
                     typer.echo(f"error: {kind.name}: {outcome}", err=True)
                     continue
                 removed[kind.name] += outcome.removed
+                verbs[kind.name] = f"would {kind.verb}" if dry_run else f"{kind.verb}d"
                 if dry_run and outcome.left:
                     more.add(kind.name)
                 kept.update({f"{kind.name} of {what}": why for what, why in outcome.kept.items()})
@@ -44,7 +46,7 @@ def prune(dry_run: DryRunOption = False) -> None:
     for name, count in removed.items():
         if count:
             later = ", and more in later slices" if name in more else ""
-            typer.echo(f"{'would remove' if dry_run else 'removed'} {count:,} {name}{later}")
+            typer.echo(f"{verbs[name]} {count:,} {name}{later}")
     if failed:
         raise typer.Exit(FAILED)
     if not removed.total():

@@ -1,8 +1,8 @@
 """What the assets ask of dead letters, and the values they exchange.
 
 A failure is one run's failed work on one player: written once, before the player's outcome is recorded, and
-never changed. A letter is a player's failures on a slate; it stays open until a consolidation has his rows, or
-somebody discards it. No write reads first, so that redelivery and concurrency change nothing.
+never changed. A letter is a player's failures on a slate; it stays open until a consolidation has his rows,
+somebody discards it, or it expires. No write reads first, so that redelivery and concurrency change nothing.
 Nothing of Dagster's belongs here.
 """
 
@@ -32,6 +32,8 @@ class Closing(StrEnum):
 
     REPLAYED = "replayed"
     DISCARDED = "discarded"
+    EXPIRED = "expired"
+    """Nobody dealt with it while sensors looked at its slate, which is finished."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,12 @@ from prediction_assets.jobs import WHOLE_RETRIES
 from prediction_assets.pruning.kinds import History, Kind, Pruned
 from prediction_assets.pruning.partition_keys import prune_partition_keys
 from prediction_assets.pruning.receipts import prune_receipts, prune_superseded_rows
-from prediction_assets.pruning.records import prune_alerts, prune_dead_letters, prune_events
+from prediction_assets.pruning.records import (
+    expire_dead_letters,
+    prune_alerts,
+    prune_dead_letters,
+    prune_events,
+)
 from prediction_assets.pruning.runs import prune_runs
 from prediction_assets.pruning.snapshots import prune_snapshots
 from prediction_assets.resources import (
@@ -32,6 +37,7 @@ KINDS = (
     Kind("superseded rows", "keep_superseded_days", prune_superseded_rows),
     Kind("receipts", "keep_receipts_days", prune_receipts),
     Kind("events", "keep_events_days", prune_events),
+    Kind("open dead letters", "sensor_lookback_days", expire_dead_letters, verb="expire"),
     Kind("dead letters", "keep_letters_days", prune_dead_letters),
     Kind("alerts", "keep_alerts_days", prune_alerts),
     Kind("runs", "keep_runs_days", prune_runs),
@@ -87,7 +93,7 @@ def prune_history(
         if isinstance(outcome, PredictionAssetsError):
             failed[kind.name] = str(outcome)
             continue
-        name = kind.name.replace(" ", "_")
+        name = ("" if kind.verb == "remove" else f"{kind.verb}d_") + kind.name.replace(" ", "_")
         metadata[name] = outcome.removed
         if outcome.left:
             metadata[f"{name}_left"] = outcome.left
@@ -96,7 +102,7 @@ def prune_history(
             metadata[f"{name}_kept_because"] = dg.MetadataValue.json(dict([*outcome.kept.items()][:_SHOWN]))
         context.log.info(
             "%s %d %s; %d kept, %d left for later slices",
-            "would remove" if config.dry_run else "removed",
+            f"would {kind.verb}" if config.dry_run else f"{kind.verb}d",
             outcome.removed, kind.name, len(outcome.kept), outcome.left,
         )  # fmt: skip
     context.add_output_metadata(metadata)
@@ -113,7 +119,7 @@ def prune_history(
     tags=WHOLE_RETRIES,
     description="Remove a slice of history that is older than it is kept: partition keys, feature snapshots, "
     "superseded rows, receipts, events, dead letters, alerts, runs. What is in force, open, undelivered or in "
-    "progress stays.",
+    "progress stays. Letters of finished slates that nobody dealt with expire.",
 )
 def prune_job() -> None:
     """Prune history."""

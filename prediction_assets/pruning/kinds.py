@@ -59,8 +59,10 @@ class Kind:
         name: what it is called, in the plural: ``dead letters``.
         setting: the setting that says for how many days it is kept; 0 is for ever.
         prune: removes one slice.
+        verb: what is done to it, where it isn't removed.
     """
 
     name: str
     setting: str
     prune: Prune
+    verb: str = "remove"

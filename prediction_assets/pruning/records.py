@@ -1,6 +1,7 @@
 """Records of what was dealt with long ago: closed dead letters, delivered events, settled alerts.
 
-What is open, undelivered or unsettled stays, however old. So does each slate's newest event: by it the
+What is open, undelivered or unsettled stays, however old; but a letter that nobody dealt with expires, so that the open
+ones, which sensors read at every tick, are those of a few days. So does each slate's newest event: by it the
 completion, the morning check and a repeated run know that the slate was announced.
 """
 
@@ -8,9 +9,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import groupby
 
-from prediction_assets.dead_letters.port import DeadLetter
+from prediction_assets.dead_letters.port import Closing, DeadLetter
 from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.pruning.kinds import History, Pruned
+from prediction_assets.pruning.slates import SlatesAtRest
 
 RECORDS_PER_SLICE = 1_000
 """Records of a kind that one slice removes."""
@@ -40,14 +42,35 @@ def prune_dead_letters(history: History, keep_days: int, dry_run: bool) -> Prune
     """Remove one slice of the letters that were closed."""
     found = old_letters(history.letters.letters(include_closed=True), history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
-    by_slate = {
-        slate: [letter.player_slug for letter in letters]
-        for slate, letters in groupby(now, key=lambda letter: letter.slate)
-    }
+    by_slate = _slugs_by_slate(now)
     if not dry_run:
         for slate, slugs in by_slate.items():
             history.letters.drop_closed(slate, slugs)
     return Pruned(len(now), tuple(by_slate), left=len(found) - len(now))
+
+
+def expire_dead_letters(history: History, days: int, dry_run: bool) -> Pruned:
+    """Close one slice of the open letters of slates at rest whose player failed last before sensors look back."""
+    waiting = [x for x in history.letters.letters() if x.last_seen < history.before(days)]
+    if not waiting:
+        return Pruned(0)
+    at_rest = SlatesAtRest(history)
+    reasons = {slate: at_rest.reason_to_keep(slate) for slate in sorted({x.slate for x in waiting})}
+    found = [letter for letter in waiting if reasons[letter.slate] is None]
+    now = found[:RECORDS_PER_SLICE]
+    by_slate = _slugs_by_slate(now)
+    if not dry_run:
+        for slate, slugs in by_slate.items():
+            history.letters.close(slate, slugs, Closing.EXPIRED)
+    kept = {slate: reason for slate, reason in reasons.items() if reason is not None}
+    return Pruned(len(now), tuple(by_slate), kept=kept, left=len(found) - len(now))
+
+
+def _slugs_by_slate(letters: Iterable[DeadLetter]) -> dict[str, list[str]]:
+    return {
+        slate: [letter.player_slug for letter in found]
+        for slate, found in groupby(letters, key=lambda letter: letter.slate)
+    }
 
 
 def prune_events(history: History, keep_days: int, dry_run: bool) -> Pruned:

@@ -1,6 +1,6 @@
-"""Dagster's runs that ended long ago, with their events and logs.
+"""Dagster's runs that ended long ago, with their events, check results and logs.
 
-Events go before the run that they are found by, so that nothing is orphaned. A materialization of an old run is
+All of these go before the run that they are found by, so that nothing is orphaned. A materialization of an old run is
 gone from the UI with it; rows, receipts and batch state are not there. Ticks are Dagster's own to purge
 (``retention`` in ``dagster.yaml``).
 https://docs.dagster.io/deployment/execution/run-monitoring
@@ -8,6 +8,7 @@ https://docs.dagster.io/deployment/execution/run-monitoring
 
 import dagster as dg
 
+from prediction_assets.event_storage import delete_check_executions
 from prediction_assets.pruning.kinds import History, Pruned
 
 RUNS_PER_SLICE = 200
@@ -23,9 +24,11 @@ def prune_runs(history: History, keep_days: int, dry_run: bool) -> Pruned:
     old = instance.get_runs_count(ended_before)
     found = instance.get_run_records(ended_before, limit=RUNS_PER_SLICE, ascending=True)
     if not dry_run:
-        for record in found:
-            run_id = record.dagster_run.run_id
+        run_ids = [record.dagster_run.run_id for record in found]
+        for run_id in run_ids:
             instance.event_log_storage.delete_events(run_id)
             instance.compute_log_manager.delete_logs(prefix=[run_id])
+        delete_check_executions(instance.event_log_storage, run_ids)
+        for run_id in run_ids:
             instance.delete_run(run_id)
     return Pruned(len(found), left=old - len(found))

@@ -16,6 +16,7 @@ from prediction_assets.alerts.port import NotDelivered
 from prediction_assets.alerts.runs import follow_runs, look_at_automation
 from prediction_assets.alerts.slates import Stores, look_at_slates
 from prediction_assets.alerts.telling import Told, tell
+from prediction_assets.following import Position
 from prediction_assets.resources import (
     AlertsResource,
     BatchStateResource,
@@ -40,14 +41,14 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Records alerts for failed runs, checks and ticks and for missing daemons, and their recovery. "
-        "Follows finished runs, oldest first; its cursor is the storage id of "
-        "the last one that is done with.",
+        "Follows finished runs, oldest first; its cursor names the last one that "
+        "is done with, by storage id and run.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext, alerts: AlertsResource, settings: SettingsResource
     ) -> dg.SensorResult:
         now = settings.now()
-        followed = follow_runs(context.instance, alerts.store, int(context.cursor or 0), now, pages)
+        followed = follow_runs(context.instance, alerts.store, Position.read(context.cursor), now, pages)
         look_at_automation(context.instance, alerts.store, now, pages, leave_out={RUN_ALERTS, ALERT_DELIVERY})
         return dg.SensorResult(
             skip_reason=f"{followed.runs} finished runs looked at, {_lasting(alerts)}",

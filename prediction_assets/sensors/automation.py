@@ -9,14 +9,16 @@ https://docs.dagster.io/guides/automate/sensors
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import dagster as dg
 from dagster import DagsterInstance, RunsFilter
 
-from prediction_assets.batch_state.port import BatchState, Progress
+from prediction_assets.batch_state.port import Progress
 from prediction_assets.checks import CHECK_KEYS, PREDICTIONS_ASSET
 from prediction_assets.consolidation import Step, TooFewStaged, lost_parts, next_step, plan, receipt_id
 from prediction_assets.errors import TransientError
+from prediction_assets.following import Position, follow
 from prediction_assets.gates import RECEIPT_ID, Gate, verdict
 from prediction_assets.jobs import (
     completion_job,
@@ -34,6 +36,7 @@ from prediction_assets.sensors.requests import (
     Work,
     request,
     sensor_result,
+    slate_by_slate,
     staging_slates,
 )
 from prediction_assets.settings import Settings
@@ -41,14 +44,6 @@ from prediction_assets.warehouse.port import NoPartsStaged, ReceiptAltered, Ware
 
 _MATERIALIZATIONS_PER_TICK = 10
 """Each takes a query per check; on a busy machine with years of events that is 0.2 s."""
-
-
-def recent_batches(state: BatchState, now: datetime, days: int) -> Iterator[Progress]:
-    """Yield the batches that were opened within these days, oldest first."""
-    for slate in state.recent_slates(now - timedelta(days=days)):
-        progress = state.progress(slate)
-        if progress is not None:
-            yield progress
 
 
 def features_work(progress: Progress) -> Work:
@@ -161,14 +156,15 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, batch_state: BatchStateResource, settings: SettingsResource
     ) -> dg.SensorResult:
         instance, now = context.instance, settings.now()
-        busy = staging_slates(instance, now)
-        return sensor_result(
-            outcome
-            for progress in recent_batches(batch_state.port, now, days)
-            for outcome in _ask(
-                instance, staging_needs(instance, progress, busy, players_per_run, now), attempts, now
-            )
-        )
+        state, busy = batch_state.port, staging_slates(instance, now)
+
+        def ask(slate: str) -> Iterator[dg.RunRequest | NotRequested]:
+            progress = state.progress(slate)
+            if progress is not None:
+                needs = staging_needs(instance, progress, busy, players_per_run, now)
+                yield from _ask(instance, needs, attempts, now)
+
+        return sensor_result(slate_by_slate(state.recent_slates(now - timedelta(days=days)), ask))
 
     return evaluate
 
@@ -193,20 +189,18 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
         settings: SettingsResource,
     ) -> dg.SensorResult:
         instance, now, share = context.instance, settings.now(), settings.minimum_staged_share
-        busy = staging_slates(instance, now)
-        try:
-            return sensor_result(
-                outcome
-                for progress in recent_batches(batch_state.port, now, days)
-                for outcome in _ask(
-                    instance,
-                    consolidation_needs(
-                        instance, warehouse.for_sensors, progress, busy, players_per_run, share, now
-                    ),
-                    attempts,
-                    now,
+        state, busy = batch_state.port, staging_slates(instance, now)
+
+        def ask(slate: str) -> Iterator[dg.RunRequest | NotRequested]:
+            progress = state.progress(slate)
+            if progress is not None:
+                needs = consolidation_needs(
+                    instance, warehouse.for_sensors, progress, busy, players_per_run, share, now
                 )
-            )
+                yield from _ask(instance, needs, attempts, now)
+
+        try:
+            return sensor_result(slate_by_slate(state.recent_slates(now - timedelta(days=days)), ask))
         except TransientError as error:
             return dg.SensorResult(skip_reason=str(error))
 
@@ -215,7 +209,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def completion_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for Phase 5 completions."""
-    attempts = settings.request_attempts
+    days, attempts = settings.sensor_lookback_days, settings.request_attempts
 
     @dg.sensor(
         name="phase5_completion_sensor",
@@ -223,27 +217,39 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the announcement of each consolidation whose checks passed, oldest first. Its "
-        "cursor is the storage id of the last materialization that is done with.",
+        "cursor names the last materialization that is done with, by storage id and run.",
     )
     def evaluate(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SensorResult:
-        cursor = int(context.cursor or 0)
-        found = context.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=PREDICTIONS_ASSET, after_storage_id=cursor),
+        now, notes = settings.now(), []
+        cursor, found = follow(
+            partial(_materializations, context.instance),
+            Position.read(context.cursor),
             limit=_MATERIALIZATIONS_PER_TICK,
-            ascending=True,
+            first_since=None,
+            again_since=now - timedelta(days=days),
         )
-        notes = []
-        for record in found.records:
-            outcome = _completion_request(context.instance, record, attempts, settings.now())
+        for record in found:
+            outcome = _completion_request(context.instance, record, attempts, now)
             if isinstance(outcome, dg.RunRequest):
                 return dg.SensorResult(run_requests=[outcome], cursor=str(cursor))
             if isinstance(outcome, NotRequested) and not outcome.gave_up:
                 notes.append(outcome.reason)
                 break
-            cursor = record.storage_id
+            cursor = Position.at(record)
         return dg.SensorResult(skip_reason="; ".join(notes) or "no new consolidation", cursor=str(cursor))
 
     return evaluate
+
+
+def _materializations(
+    instance: DagsterInstance, *, after: int, since: datetime | None, limit: int, ascending: bool
+) -> Sequence[dg.EventLogRecord]:
+    wanted = dg.AssetRecordsFilter(
+        asset_key=PREDICTIONS_ASSET,
+        after_storage_id=after,
+        after_timestamp=None if since is None else since.timestamp(),
+    )
+    return instance.fetch_materializations(wanted, limit=limit, ascending=ascending).records
 
 
 def _completion_request(
@@ -261,7 +267,7 @@ def _completion_request(
         return None
     receipt = record.asset_materialization.metadata[RECEIPT_ID].value
     work = Work(
-        f"phase5:{record.storage_id}", completion_job.name, slate, slate,
+        f"phase5:{record.storage_id}:{record.run_id[:8]}", completion_job.name, slate, slate,
         run_config={"ops": {"phase5_completion": {"config": {"receipt_id": receipt}}}},
     )  # fmt: skip
     if any(run.is_success for run in instance.get_runs(RunsFilter(tags={REQUEST_TAG: work.name}))):

@@ -41,7 +41,6 @@ from prediction_assets.sensors.automation import (
     consolidation_needs,
     consolidation_work,
     features_work,
-    recent_batches,
     staging_needs,
     staging_work,
 )
@@ -51,6 +50,7 @@ from prediction_assets.sensors.requests import (
     last_update,
     request,
     sensor_result,
+    slate_by_slate,
     staging_slates,
 )
 from prediction_assets.settings import Settings
@@ -139,22 +139,25 @@ class GapFinder:
         """Yield the gaps, oldest slate first; of a slate without any, nothing."""
         settings = self._settings
         busy = staging_slates(instance, now)
-        opened = {p.batch.slate: p for p in recent_batches(state, now, settings.sensor_lookback_days)}
+        opened = set(state.recent_slates(now - timedelta(days=settings.sensor_lookback_days)))
         scheduled = self._slates_due(warehouse, now)
-        for slate in sorted({*opened, *scheduled}):
-            progress = opened.get(slate) or state.progress(slate)
+
+        def of_slate(slate: str) -> Iterator[Gap | NotRequested]:
+            progress = state.progress(slate)
             if progress is None or (not progress.batch.expected and slate in scheduled):
                 # Batch state can be lost, and then the warehouse still knows that the slate is done.
                 try:
                     is_done = bool(warehouse.receipts(slate))
                 except ReceiptAltered as error:
                     yield NotRequested(str(error))
-                    continue
-                if not is_done:
+                    return
+                if not is_done and slate in scheduled:
                     yield _no_batch(slate, reopen=progress is not None)
             elif slate in opened:
                 yield from self._stuck(instance, warehouse, progress, busy, now)
                 yield from _unannounced(instance, progress, outbox, now)
+
+        return slate_by_slate(sorted({*opened, *scheduled}), of_slate)
 
     def _slates_due(self, warehouse: Warehouse, now: datetime) -> list[str]:
         """Return the real slates with games whose roster the daily schedule should have asked for, oldest first."""

@@ -6,18 +6,23 @@ belongs to the attempt that it retries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 from dagster import DagsterInstance, RunsFilter
 
 from prediction_assets.clock import is_recent
+from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.jobs import STAGED, staging_job
 from prediction_assets.run_tags import REQUEST_TAG, SLATE_TAG, slate_of
 from prediction_assets.runs import is_pending, pending_runs
+
+_Asked = TypeVar("_Asked")
+_logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = timedelta(seconds=30)
 """Pause before a second attempt at the same work, doubled before each further one."""
@@ -57,10 +62,12 @@ class NotRequested:
 
     Attributes:
         gave_up: because enough runs didn't settle the work; whoever mends the cause has to ask again.
+        problem: the error that kept a slate from being looked at.
     """
 
     reason: str
     gave_up: bool = False
+    problem: PredictionAssetsError | None = None
 
 
 def staging_slates(instance: DagsterInstance, now: datetime) -> set[str]:
@@ -101,11 +108,42 @@ def last_update(records: Sequence[dg.RunRecord]) -> datetime:
     return max(record.update_timestamp.replace(tzinfo=UTC) for record in records)
 
 
+def slate_by_slate(
+    slates: Iterable[str], ask: Callable[[str], Iterable[_Asked]]
+) -> Iterator[_Asked | NotRequested]:
+    """Yield what is asked for each slate; an error about one of them holds up none of the others.
+
+    Raises:
+        TransientError: a store is busy, which is no slate's own.
+    """
+    for slate in slates:
+        try:
+            yield from ask(slate)
+        except TransientError:
+            raise
+        except PredictionAssetsError as error:
+            yield NotRequested(f"{slate}: {error}", problem=error)
+
+
 def sensor_result(outcomes: Iterable[dg.RunRequest | NotRequested]) -> dg.SensorResult:
-    """Return the requests, or else the reasons for there being none."""
+    """Return the requests, or else the reasons for there being none.
+
+    Raises:
+        PredictionAssetsError: a slate couldn't be looked at, and nothing is asked for. Beside requests the error is
+            logged, and told by the next tick that has none: a failed tick is an alert, but it can't ask for runs.
+    """
     listed = list(outcomes)
     requests = [outcome for outcome in listed if isinstance(outcome, dg.RunRequest)]
-    if requests:
-        return dg.SensorResult(run_requests=requests)
     reasons = [outcome.reason for outcome in listed if isinstance(outcome, NotRequested)]
+    problems = [
+        outcome for outcome in listed if isinstance(outcome, NotRequested) and outcome.problem is not None
+    ]
+    if requests:
+        for rest in problems:
+            _logger.error("%s", rest.reason)
+        return dg.SensorResult(run_requests=requests)
+    if len(problems) == 1 and problems[0].problem is not None:
+        raise problems[0].problem
+    if problems:
+        raise PredictionAssetsError("; ".join(rest.reason for rest in problems))
     return dg.SensorResult(skip_reason="; ".join(reasons) or "no slate needs it")

@@ -26,7 +26,8 @@ def keep(store: AlertStore, key: str, minutes: int = 0) -> Alert | None:
 
 def test_an_alert_is_read_back_whole(open_store: OpenStore) -> None:
     made = Alert(
-        incident(position=7), NOW, NOW + HOUR, 2, NOW + 2 * HOUR, None, NOW + 3 * HOUR, ("opened:abc", "opened:log")
+        incident(position=7, at=NOW), NOW, NOW + HOUR, 2, NOW + 2 * HOUR, None, NOW + 3 * HOUR,
+        ("opened:abc", "opened:log"),
     )  # fmt: skip
     assert open_store().change(made.incident.key, lambda _: made) == made
     assert list(open_store().unsettled()) == [made]

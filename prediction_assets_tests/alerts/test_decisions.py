@@ -21,6 +21,7 @@ from prediction_assets.alerts.decisions import (
     told,
 )
 from prediction_assets.alerts.port import Alert, Notice, Severity
+from prediction_assets.alerts.records import from_text, to_text
 from prediction_assets_tests.alerts.test_contract import incident
 from prediction_assets_tests.conftest import NOW, SLATE
 
@@ -58,6 +59,27 @@ def test_an_event_that_was_looked_at_before_changes_nothing():
     assert opened(incident(position=5), NOW)(over_now) is over_now
     again = opened(incident(position=7, fact="newest"), NOW)(over_now)
     assert (again.recovered_at, again.incident.fact) == (None, "newest")
+
+
+def test_an_event_is_newer_when_its_position_or_its_time_is():
+    before = opened(incident(position=100, at=NOW), NOW)(None)
+    # Runs were deleted, and positions started again.
+    after = opened(incident(position=46, at=NOW + MINUTE, fact="newest"), NOW)(before)
+    assert (after.incident.position, after.incident.fact) == (46, "newest")
+    assert recovered(NOW, 47, NOW + 2 * MINUTE)(after).recovered_at == NOW
+    assert recovered(NOW, 45, NOW - MINUTE)(after) is after
+    # The clock was set back.
+    assert recovered(NOW, 101, NOW - REPEAT)(before).recovered_at == NOW
+    # What was kept before the time was, is told by its position alone.
+    untimed = opened(incident(position=100), NOW)(None)
+    assert recovered(NOW, 99, NOW + MINUTE)(untimed) is untimed
+
+
+def test_an_alert_from_before_the_time_of_its_event_was_kept_is_read_and_written_as_it_was():
+    kept = alert(incident=incident(position=7))
+    assert '"at"' not in to_text(kept)
+    assert from_text(to_text(kept)) == kept
+    assert from_text(to_text(alert(incident=incident(position=7, at=NOW)))).incident.at == NOW
 
 
 def test_trouble_that_comes_back_after_it_was_settled_is_a_new_alert():

@@ -8,11 +8,11 @@ import socket
 import pytest
 
 from prediction_assets.alerts.decisions import message
-from prediction_assets.alerts.destinations import destinations, wanting
+from prediction_assets.alerts.destinations import destinations, unusable, wanting
 from prediction_assets.alerts.port import Alert, NotDelivered, Notice, Severity
 from prediction_assets.alerts.sqlite import SqliteAlertStore
 from prediction_assets.alerts.telling import tell
-from prediction_assets.errors import BadInput
+from prediction_assets.definitions import defs as location
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets_tests.alerts.conftest import TOKEN, Webhook
 from prediction_assets_tests.alerts.test_contract import HOUR, incident, keep
@@ -78,12 +78,46 @@ def test_without_a_url_alerts_are_in_the_log(caplog):
     assert "http://ui/runs/r" in record.getMessage()
 
 
-@pytest.mark.parametrize("url", [f"carrier-pigeon://{TOKEN}", TOKEN, f"slack://{TOKEN}", f"json://[{TOKEN}"])
-def test_a_url_that_apprise_does_not_know_is_refused_without_being_shown(url, caplog, capsys):
-    with pytest.raises(BadInput, match=r"PREDICTION_ASSETS_ALERT_URLS: URL 2 \(") as refused:
-        destinations(load_settings(alert_urls=f"json://127.0.0.1/x {url}"))
+UNUSABLE = [f"carrier-pigeon://{TOKEN}", TOKEN, f"slack://{TOKEN}", f"json://[{TOKEN}"]
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_a_url_that_apprise_does_not_know_is_named_without_being_shown(url, caplog, capsys):
+    settings = load_settings(alert_urls=f"json://127.0.0.1/x {url}")
+    *_, hook = destinations(settings)
+    with pytest.raises(
+        NotDelivered, match=r"PREDICTION_ASSETS_ALERT_URLS: URL 2 \(.*apprise/wiki"
+    ) as refused:
+        hook.send(OPENED)
+    assert unusable(settings) == [str(refused.value)]
     captured = capsys.readouterr()
-    assert TOKEN not in str(refused.value) + seen(caplog) + captured.err + captured.out
+    assert TOKEN not in str(refused.value) + seen(caplog) + captured.err + captured.out + repr(hook)
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+def test_a_url_that_apprise_does_not_know_mutes_no_other_destination(tmp_path, webhook: Webhook, url, caplog):
+    store = SqliteAlertStore(tmp_path / "state.sqlite")
+    keep(store, "a:1")
+    settings = load_settings(alert_urls=webhook.url, alert_error_urls=url)
+    for _ in range(2):
+        done = tell(store, destinations(settings), NOW, repeat=4 * HOUR, give_up=72 * HOUR)
+        assert len(done.problems) == 1
+        assert "PREDICTION_ASSETS_ALERT_ERROR_URLS: URL 1 (" in done.problems[0]
+    assert len(webhook.received) == 1
+    assert seen(caplog).count("a fact: 1 of 2") == 1
+    mended = load_settings(alert_urls=webhook.url)
+    assert tell(store, destinations(mended), NOW, repeat=4 * HOUR, give_up=72 * HOUR).problems == ()
+    assert len(webhook.received) == 1
+
+
+def test_loading_the_code_location_says_that_a_url_is_unusable_and_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PREDICTION_ASSETS_ALERT_URLS", f"carrier-pigeon://{TOKEN}")
+    assert location.load_fn().resolve_job_def("consolidation")
+    logged = capsys.readouterr().err
+    (line,) = [line for line in logged.splitlines() if "URL 1 (carrier-pigeon://)" in line]
+    assert "ERROR" in line
+    assert TOKEN not in logged
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from dagster._daemon.types import DaemonHeartbeat
 import prediction_assets
 from prediction_assets import crash_points
 from prediction_assets.alerts.port import NotDelivered
+from prediction_assets.following import Position
 from prediction_assets.resources import SettingsResource
 from prediction_assets.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
 from prediction_assets.slate_run import SlateRun
@@ -417,6 +418,29 @@ def test_finished_runs_are_followed_a_few_at_a_time_and_again_without_harm(watch
     watched.look()
     # It was over before it could be told: its end tells everything.
     assert [m["title"] for m in watched.webhook.received] == [f"[recovered, error] {S}: run"]
+
+
+@pytest.mark.slow
+def test_a_failure_after_the_newest_runs_were_deleted_is_told_and_nothing_twice(watched: Watched):
+    fail_a_run(watched)
+    watched.mend()
+    make_features(watched)
+    watched.look()
+    watched.look()
+    assert [m["title"] for m in watched.webhook.received] == [f"[recovered, error] {S}: run"]
+    watched.webhook.received.clear()
+    followed = watched.cursor
+    for run in watched.run._instance.get_runs():
+        if run.job_name == "features":
+            watched.run._instance.delete_run(run.run_id)
+    fail_a_run(watched)
+    watched.look()
+    watched.look()
+    assert Position.read(watched.cursor).storage_id <= Position.read(followed).storage_id
+    assert [m["title"] for m in watched.webhook.received] == [f"[error] {S}: run"]
+    watched.cursor = None  # as the command line looks
+    watched.look()
+    assert len(watched.webhook.received) == 1
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 
 from prediction_assets import crash_points
+from prediction_assets.following import Position
 from prediction_assets.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.runs import LOST_AFTER
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
@@ -208,7 +209,7 @@ def test_a_consolidation_whose_killed_run_is_to_be_retried_is_not_passed_over(in
     retried = retry(ingested, run.run_id)
     assert tick(ingested, COMPLETION).cursor == "0"
     fail(ingested, retried)
-    assert int(tick(ingested, COMPLETION).cursor) > 0
+    assert Position.read(tick(ingested, COMPLETION).cursor).run_id == run.run_id
 
 
 def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
@@ -261,7 +262,106 @@ def test_a_consolidation_whose_check_failed_is_not_announced(ingested, monkeypat
         ingested.consolidate(SIMULATED)
     result = tick(ingested, COMPLETION)
     assert requested(result) == []
-    assert int(result.cursor) > 0
+    assert Position.read(result.cursor) == Position.at(materialization(ingested))
+
+
+def materialization(run):
+    """Return the newest materialization of ``predictions``."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey("predictions"))
+    return run._instance.fetch_materializations(wanted, limit=1).records[0]
+
+
+def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_once(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    with monkeypatch.context() as patch:
+        patch.setattr("prediction_assets.checks.MOST_POINTS", 1.0)
+        with pytest.raises(DagsterAssetCheckFailedError):
+            ingested.consolidate(SIMULATED)
+    refused = materialization(ingested)
+    cursor = tick(ingested, COMPLETION).cursor
+    ingested._instance.delete_run(refused.run_id)
+    ingested.consolidate(SIMULATED)
+    again = materialization(ingested)
+    assert (again.storage_id, again.run_id == refused.run_id) == (refused.storage_id, False)
+    asked = []
+    for _ in range(4):
+        result = tick(ingested, COMPLETION, cursor)
+        cursor = result.cursor
+        asked += announce(ingested, result)
+    assert len(asked) == 1
+    (event,) = ingested.events(SIMULATED)
+    assert event.message_id is not None
+    assert Position.read(cursor) == Position.at(again)
+
+
+def announce(run, result):
+    """Run the completions that a tick asked for, and return their receipts."""
+    asked = []
+    for request in requested(result):
+        config = request.run_config["ops"]["phase5_completion"]["config"]
+        run._execute("completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags)
+        asked.append(config["receipt_id"])
+    return asked
+
+
+def test_starting_over_asks_for_nothing_that_was_announced_and_for_the_rest_oldest_first(finished):
+    def carry_on(cursor):
+        asked = []
+        for _ in range(6):
+            result = tick(finished, COMPLETION, cursor)
+            cursor = result.cursor
+            asked += announce(finished, result)
+        return cursor, asked
+
+    slugs = [player.slug for player in finished.progress(SIMULATED).batch.expected]
+    cursor, _ = carry_on(None)
+    finished.stage(SIMULATED, slugs[:1])
+    finished.consolidate(SIMULATED)
+    cursor, asked = carry_on(cursor)
+    assert len(asked) == 1
+    deleted = materialization(finished)
+    for run in finished._instance.get_runs():  # whoever tidies up deletes the runs of an hour
+        if run.run_id == deleted.run_id or run.job_name == "completion":
+            finished._instance.delete_run(run.run_id)
+    for slug in slugs[1:3]:
+        finished.stage(SIMULATED, [slug])
+        finished.consolidate(SIMULATED)
+    events = [(event.event_id, event.published_at) for event in finished.events(SIMULATED)]
+    receipts = [receipt.receipt_id for receipt in finished.warehouse.receipts(SIMULATED)]
+    cursor, asked = carry_on(cursor)
+    assert asked == [
+        receipts[0],
+        *receipts[2:],
+    ]  # the first one's completion was deleted, so it's asked for again
+    assert [(event.event_id, event.published_at) for event in finished.events(SIMULATED)] == events
+    assert carry_on(cursor) == (cursor, [])
+
+
+def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finished, monkeypatch):
+    from prediction_assets.checks import CHECK_KEYS
+    from prediction_assets.gates import Gate, verdict
+
+    deleted = materialization(finished)
+    assert verdict(finished._instance, deleted, CHECK_KEYS).gate is Gate.OPEN
+    finished._instance.delete_run(deleted.run_id)
+    for run in finished._instance.get_runs():
+        if (
+            run.job_name == "completion"
+        ):  # its events came after, so that the id isn't given out again while they last
+            finished._instance.delete_run(run.run_id)
+
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("prediction_assets.checks.read_slate_facts", killed)
+        with pytest.raises(SystemExit):
+            finished.consolidate(SIMULATED)
+    unchecked = materialization(finished)
+    assert (unchecked.storage_id, unchecked.run_id == deleted.run_id) == (deleted.storage_id, False)
+    assert verdict(finished._instance, unchecked, CHECK_KEYS).gate is Gate.WAIT
 
 
 def test_the_daily_schedule_names_the_slate_of_its_tick_in_eastern_time(ingested):
