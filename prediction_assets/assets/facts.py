@@ -38,7 +38,7 @@ LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
 """A capture says all that a book offered on a player: what it no longer contains is gone."""
 
 SCHEDULE_REPLACED_BY = ("league", "game_date")
-"""A schedule says all the games of each date that it names: what it no longer lists is off."""
+"""A schedule says all the games of each date that it names, a postponed game's too: what it no longer lists is off."""
 
 INJURIES_REPLACED_BY = ("league", "reported_at")
 """A report says all that was known when it was published: a corrected copy takes its place."""
@@ -82,10 +82,11 @@ def _store(
     source: str,
     rows: pa.Table,
     replace_by: tuple[str, ...] = (),
+    also_replaced: pa.Table | None = None,
     **more: Any,
 ) -> dg.MaterializeResult:
     """Upsert facts and say what came of it; ``more`` is further metadata."""
-    done = port.upsert(table, rows, replace_by)
+    done = port.upsert(table, rows, replace_by, also_replaced)
     stored = port.query(queries.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
     context.log.info(
         "%s from %s: %d inserted, %d updated, %d unchanged, %d replaced",
@@ -143,13 +144,14 @@ def schedule(
 ) -> dg.MaterializeResult:
     """Every scheduled game, by US Eastern date. On a neutral site nobody is at home.
 
-    A schedule says all the games of each date that it names: a game that it no longer lists there was called
-    off and is removed, a game that moved changes its date. Its players are skipped when they are next staged.
+    A schedule says all the games of each date that it names, a season's of each date from its first game to
+    its last: a game that it no longer lists there, or lists as postponed, was called off and is removed, a game
+    that moved changes its date. Its players are skipped when they are next staged.
     """
     if config.season is not None:
         fetched = fetch_schedule(config.season, live_source.schedule)
         return _store(
-            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY,
+            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY, fetched.dates,
             rows_read=fetched.rows_read, left_out=dict(fetched.left_out),
         )  # fmt: skip
     path = config.source(settings.schedule)
@@ -158,8 +160,8 @@ def schedule(
         return _store(context, warehouse.port, SCHEDULE, league.name, league.schedule)
     read = read_schedule(path)
     return _store(
-        context, warehouse.port, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY,
-        rows_read=read.rows_read,
+        context, warehouse.port, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY, read.dates,
+        rows_read=read.rows_read, left_out=dict(read.left_out),
     )  # fmt: skip
 
 

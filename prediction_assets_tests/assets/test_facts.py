@@ -50,6 +50,25 @@ def test_a_season_of_the_live_source_is_ingested_like_a_file(settings, instance)
     assert again["game_logs"]["rows_unchanged"] == 1
 
 
+def test_a_season_fetched_again_removes_the_games_that_it_no_longer_lists(settings, instance, monkeypatch):
+    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
+
+    def fetched(*games: dict[str, Any]) -> Any:
+        answer = {"leagueSchedule": {"gameDates": [{"games": [one]} for one in games]}}
+        monkeypatch.setattr(RecordedAnswers, "_schedule", lambda self, season: answer)
+        return run.ingest({"schedule": {"season": "2090-91"}})["schedule"]
+
+    def on(number: int, **more: str) -> dict[str, Any]:
+        return GAME | {"gameId": f"002900000{number}", "gameDateEst": f"2090-10-2{number}T00:00:00Z"} | more
+
+    assert fetched(on(1), on(2), on(3), on(4))["rows_inserted"] == 4
+    # The 22nd's only game is postponed, the 23rd's is not listed at all.
+    done = fetched(on(1), on(2, postponedStatus="Y"), on(4))
+    assert (done["rows_replaced"], done["rows_unchanged"], done["left_out"]) == (2, 2, {"postponed": 1})
+    left = run.warehouse.query("SELECT game_id FROM facts.schedule ORDER BY game_id")["game_id"].to_pylist()
+    assert left == ["0029000001", "0029000004"]
+
+
 def test_simulated_facts_are_labelled_where_they_show(ingested):
     record = ingested._instance.get_latest_materialization_event(dg.AssetKey("game_logs"))
     metadata = record.asset_materialization.metadata

@@ -393,6 +393,41 @@ def test_a_group_is_replaced_as_a_whole(warehouse):
     assert warehouse.upsert(SCHEDULE, one, ("game_date",)) == Upserted(1, 0, 0, removed=2)
 
 
+LISTED = "SELECT league, game_id FROM facts.schedule ORDER BY game_id"
+REPLACED_BY = ("league", "game_date")
+
+
+def dates(*days: date) -> pa.Table:
+    schema = pa.schema([SCHEDULE.arrow_schema.field(name) for name in REPLACED_BY])
+    return pa.table({"league": ["simulated-3"] * len(days), "game_date": list(days)}, schema)
+
+
+def test_a_group_without_a_new_row_is_replaced_with_nothing_and_no_other_one_is(warehouse):
+    first, second, third = (date(2026, 1, day) for day in (2, 3, 4))
+    elsewhere = game("9000000004", second, "S07", "S08") | {"league": "simulated-9"}
+    stored = [game("9000000001", first), game("9000000002", second), game("9000000003", third), elsewhere]
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(stored))
+    rows = SCHEDULE.arrow_table([game("9000000001", first)])
+    done = warehouse.upsert(SCHEDULE, rows, REPLACED_BY, dates(second, date(2026, 1, 9)))
+    assert done == Upserted(0, 0, 1, removed=1)
+    assert warehouse.query(LISTED)["game_id"].to_pylist() == ["9000000001", "9000000003", "9000000004"]
+
+
+def test_groups_are_replaced_with_nothing_when_there_is_no_new_row_at_all(warehouse):
+    day, next_day = date(2026, 1, 2), date(2026, 1, 3)
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", day), game("9000000002", next_day)]))
+    done = warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([]), REPLACED_BY, dates(day))
+    assert done == Upserted(0, 0, 0, removed=1)
+    assert warehouse.query(LISTED)["game_id"].to_pylist() == ["9000000002"]
+
+
+def test_a_row_that_moves_out_of_a_replaced_group_is_kept(warehouse):
+    day, later = date(2026, 1, 2), date(2026, 1, 9)
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", day)]))
+    moved = SCHEDULE.arrow_table([game("9000000001", later)])
+    assert warehouse.upsert(SCHEDULE, moved, REPLACED_BY, dates(day, later)) == Upserted(0, 1, 0)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     script=st.lists(
