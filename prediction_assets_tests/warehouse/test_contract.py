@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.consolidation import plan
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.warehouse import merge_sql, pruning_sql
+from prediction_assets.warehouse import merge_sql, pruning_sql, queries
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import (
     DuplicateKeys,
@@ -28,7 +28,7 @@ from prediction_assets.warehouse.port import (
     Upserted,
     Warehouse,
 )
-from prediction_assets.warehouse.tables import PREDICTIONS_SCHEMA_VERSION, SCHEDULE
+from prediction_assets.warehouse.tables import INJURY_REPORTS, PREDICTIONS_SCHEMA_VERSION, SCHEDULE
 from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
 # BigQuery refuses to read the predictions without a date, so every query here names one.
@@ -426,6 +426,47 @@ def test_a_row_that_moves_out_of_a_replaced_group_is_kept(warehouse):
     warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", day)]))
     moved = SCHEDULE.arrow_table([game("9000000001", later)])
     assert warehouse.upsert(SCHEDULE, moved, REPLACED_BY, dates(day, later)) == Upserted(0, 1, 0)
+
+
+def injury(hour: int, player_id: int | None, status: str, day: int = 2) -> dict[str, object]:
+    return {
+        "league": "NBA",
+        "game_date": date(2026, 1, day),
+        "reported_at": datetime(2026, 1, 2, hour, tzinfo=UTC),
+        "team": "DEN",
+        "player_name": "" if player_id is None else f"Player {player_id}",
+        "player_id": player_id,
+        "status": status,
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("reports", "newest"),
+    [
+        ([], []),
+        ([[injury(13, 1, "Out"), injury(13, 2, "Out")]], [1, 2]),
+        ([[injury(13, 1, "Out"), injury(13, 2, "Out")], [injury(17, 2, "Out")]], [2]),
+        ([[injury(13, 1, "Out")], [injury(17, None, "Not yet submitted")]], []),
+        ([[injury(17, None, "Not yet submitted")], [injury(13, 1, "Out")]], []),
+        ([[injury(13, None, "Not yet submitted")], [injury(17, 1, "Out")]], [1]),
+        ([[injury(13, 1, "Out")], [injury(17, 2, "Out", day=3)]], [1]),
+    ],
+    ids=[
+        "none",
+        "one",
+        "a player left it",
+        "it names nobody of the date",
+        "in any order",
+        "the team has reported since",
+        "a later one of another date only",
+    ],
+)
+def test_the_newest_injury_report_with_a_row_of_the_date_holds_as_a_whole(warehouse, reports, newest):
+    for rows in reports:
+        warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), ("league", "reported_at"))
+    found = warehouse.query(queries.NEWEST_INJURY_REPORT, {"slate": date(2026, 1, 2), "league": "NBA"})
+    assert found["player_id"].to_pylist() == newest
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
