@@ -11,9 +11,11 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from prediction_assets.assets.describing import FACTS, OWNERS, markdown_table, table_metadata
+from prediction_assets.forecasting.lines import HIGHEST_LINE
 from prediction_assets.ingestion.game_logs import read_game_logs
 from prediction_assets.ingestion.injury_reports import read_injury_reports
 from prediction_assets.ingestion.names import PlayerDirectory, UnresolvedName, read_aliases
@@ -177,7 +179,8 @@ def prop_lines(
     """Points lines as the books offered them, with every capture kept.
 
     The books' names resolve to player ids through the game logs, built-in nicknames and your own aliases.
-    A name that doesn't resolve is kept without an id and reported here, never guessed.
+    A name that doesn't resolve is kept without an id and reported here, never guessed. A line beyond 100
+    points is kept, counted as out of reach, and never chosen.
     """
     path = config.source(settings.prop_lines)
     if path is None:
@@ -191,6 +194,7 @@ def prop_lines(
         duplicates_dropped=read.duplicates_dropped,
         one_sided=read.one_sided,
         suspended=read.suspended,
+        out_of_reach=pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py(),
         **_unresolved_metadata(read.unresolved),
     )  # fmt: skip
 

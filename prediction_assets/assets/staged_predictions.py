@@ -8,10 +8,12 @@ time: killed before, the players concerned are staged again, and none is settled
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 import tenacity
 
 from prediction_assets import __version__
@@ -22,7 +24,7 @@ from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
-from prediction_assets.fan_out import Circuit, Overdue, fan_out
+from prediction_assets.fan_out import Circuit, Overdue, fan_out, in_halves
 from prediction_assets.keys import player_key
 from prediction_assets.partitions import SLATE_PLAYERS, one_slate
 from prediction_assets.resources import (
@@ -33,7 +35,7 @@ from prediction_assets.resources import (
 )
 from prediction_assets.staging import part_rows
 from prediction_assets.subject import Subject
-from prediction_assets.warehouse.port import PartRef, Warehouse
+from prediction_assets.warehouse.port import PartRef, Warehouse, WarehouseUnreadable
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
 
 STAGED = dg.AssetKey("staged_predictions")
@@ -42,6 +44,9 @@ CODE_VERSION_TAG = "prediction_assets/version"
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
+
+MAY_PASS = (OSError, TransientError)
+"""Errors after which it is worth to try the same again."""
 
 _logger = logging.getLogger(__name__)
 
@@ -91,8 +96,8 @@ def staged_predictions(
     progress = open_progress(state, slate)
     tag_run(context, slate, progress.batch.batch_id)
     players = progress.batch.players(slugs)
-    parts = _forecast(subject.port, port, progress, players)
-    skipped = subject.port.reasons_to_skip(port, progress.batch, players, parts.keys())
+    parts, errors = _forecast(subject.port, port, progress, players)
+    skipped = subject.port.reasons_to_skip(port, progress.batch, players, parts.keys() | errors.keys())
     run_id, circuit = context.run.run_id, Circuit(len(players))
 
     def outcome(
@@ -130,6 +135,8 @@ def staged_predictions(
     def settle(player: ExpectedPlayer) -> Completion:
         if player.slug in skipped:
             return outcome(player, Outcome.SKIPPED, reason=skipped[player.slug])
+        if player.slug in errors:
+            return fail(player, errors[player.slug], 1)
         if circuit.opened_by is not None:
             alike = CircuitOpen("not tried: most players of this run failed alike")
             return fail(player, alike, 0, circuit.opened_by)
@@ -205,7 +212,7 @@ def _attempts(attempts: int, circuit: Circuit) -> tenacity.Retrying:
     """Return what calls again with a growing pause while the error may pass and the circuit is closed."""
 
     def may_pass(error: BaseException) -> bool:
-        return isinstance(error, (OSError, TransientError)) and circuit.opened_by is None
+        return isinstance(error, MAY_PASS) and circuit.opened_by is None
 
     return tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
@@ -217,15 +224,35 @@ def _attempts(attempts: int, circuit: Circuit) -> tenacity.Retrying:
 
 def _forecast(
     subject: Subject, port: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer]
-) -> dict[str, pa.Table]:
-    """Return the parts' rows by slug for the players who have features, computed for all of them at once."""
+) -> tuple[dict[str, pa.Table], dict[str, Exception]]:
+    """Return the parts' rows by slug for the players who have features, and the errors of whom none can be made for.
+
+    Computed for all of them at once; where that fails, for ever smaller groups, so that one player's odd facts
+    cost nobody else his rows.
+    """
     batch = progress.batch
     if progress.feature_snapshot is None:
         raise PredictionAssetsError(
             f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
         )
     snapshot = port.snapshots.read(batch.slate, progress.feature_snapshot, [p.player_id for p in players])
-    return part_rows(subject.forecasts(port, batch, snapshot), batch, snapshot.snapshot_id)
+
+    def of(group: Sequence[ExpectedPlayer]) -> dict[str, pa.Table]:
+        ids = pa.array([player.player_id for player in group], pa.int64())
+        theirs = replace(
+            snapshot, players=snapshot.players.filter(pc.is_in(snapshot.players["player_id"], ids))
+        )
+        return part_rows(subject.forecasts(port, batch, theirs), batch, snapshot.snapshot_id)
+
+    made, failed = in_halves(players, of, (*MAY_PASS, WarehouseUnreadable))
+    if failed:
+        _logger.warning(
+            "slate %s: %d of %d players can't be forecast, first %s: %s",
+            batch.slate, len(failed), len(players), failed[0][0].slug, failed[0][1],
+            extra={"slate": batch.slate, "batch": batch.batch_id},
+        )  # fmt: skip
+    parts = {slug: rows for group in made for slug, rows in group.items()}
+    return parts, {player.slug: error for player, error in failed}
 
 
 def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:

@@ -47,7 +47,9 @@ EASTERN = ZoneInfo("America/New_York")
 SUSPENDED_PRICE = 10_000
 """American odds this long on either side stand for 'no bets': a suspended line."""
 
-_LARGEST_LINE = Decimal(9999)  # DECIMAL(6, 2)
+# DECIMAL(6, 2). A smaller line that nobody can reach is kept as offered, and not chosen: refusing the file for it would
+# cost every player of the day his line.
+_LARGEST_LINE = Decimal(9999)
 _CENT = Decimal("0.01")
 _US_DATE = re.compile(r"(?<!\d)(?P<month>\d{2})_(?P<day>\d{2})_(?P<year>\d{4})(?!\d)", re.ASCII)
 _ISO_DATE = re.compile(r"(?<!\d)(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?!\d)", re.ASCII)

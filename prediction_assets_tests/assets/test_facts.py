@@ -89,3 +89,16 @@ def test_a_name_that_does_not_resolve_is_reported_and_kept_without_an_id(slate_r
     assert "No Body" in done["unresolved"]
     stored = slate_run.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()
     assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2090-10-22")]
+
+
+def test_a_line_that_nobody_can_reach_is_kept_as_offered_and_counted(slate_run, tmp_path):
+    lines = tmp_path / "lines.csv"
+    rows = [
+        f"e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,{side},{line},-110\n"
+        for line in ("20.5", "100", "2050")
+        for side in ("Over", "Under")
+    ]
+    header = "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
+    lines.write_text(header + "".join(rows), "utf-8")
+    done = slate_run.ingest({"prop_lines": {"path": str(lines)}})["prop_lines"]
+    assert (done["rows_inserted"], done["out_of_reach"]) == (3, 1)
