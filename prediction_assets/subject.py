@@ -80,7 +80,7 @@ class Subject(Protocol):
         """
 
     def forecasts(self, warehouse: Warehouse, batch: Batch, snapshot: Snapshot) -> pa.Table:
-        """Return the prediction rows of the snapshot's players.
+        """Return the prediction rows of the snapshot's players; where that raises, it is asked for fewer of them.
 
         Args:
             snapshot: what :meth:`features` returned, with the rows of some of its players.

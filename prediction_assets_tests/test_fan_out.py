@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prediction_assets.fan_out import Circuit, Overdue, fan_out
+from prediction_assets.dead_letters.port import traceback_digest
+from prediction_assets.fan_out import Circuit, Overdue, fan_out, in_halves
 
 
 @settings(deadline=None)
@@ -113,3 +114,57 @@ def test_a_circuit_opens_on_one_digest_and_names_it():
     for _ in range(9):
         circuit.failed("later")
     assert circuit.opened_by == "alike"
+
+
+class Poisoned(Exception):
+    pass
+
+
+def together(poison: set[int], calls: list[int] | None = None):
+    """Return work on a group that fails if it has a poisonous number in it."""
+
+    def work(group):
+        if calls is not None:
+            calls.append(len(group))
+        if poison & set(group):
+            raise Poisoned(f"among {len(group)}")
+        return list(group)
+
+    return work
+
+
+@settings(deadline=None)
+@given(size=st.integers(0, 60), poison=st.sets(st.integers(0, 59), max_size=4))
+def test_work_together_fails_for_the_culprits_only_whoever_they_are(size, poison):
+    worked, failed = in_halves(range(size), together(poison))
+    assert [n for group in worked for n in group] == [n for n in range(size) if n not in poison]
+    assert [n for n, _ in failed] == sorted(n for n in poison if n < size)
+    assert {str(error) for _, error in failed} <= {"among 1"}
+
+
+def test_work_together_that_works_is_done_once():
+    calls: list[int] = []
+    assert in_halves(range(450), together(set(), calls)) == ([list(range(450))], [])
+    assert calls == [450]
+
+
+def test_one_culprit_among_many_costs_a_few_calls_more():
+    calls: list[int] = []
+    in_halves(range(450), together({317}, calls))
+    assert len(calls) <= 20
+
+
+def test_a_common_cause_fails_all_after_a_few_calls_and_they_share_the_digest():
+    calls: list[int] = []
+    worked, failed = in_halves(range(450), together(set(range(450)), calls))
+    assert worked == []
+    assert [n for n, _ in failed] == list(range(450))
+    assert len({traceback_digest(error) for _, error in failed}) == 1
+    assert len(calls) <= 30
+
+
+def test_an_error_that_is_nobody_s_own_stops_at_once():
+    calls: list[int] = []
+    with pytest.raises(Poisoned):
+        in_halves(range(8), together({3}, calls), (Poisoned,))
+    assert calls == [8]

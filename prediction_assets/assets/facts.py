@@ -11,10 +11,12 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from prediction_assets.assets.describing import FACTS, OWNERS, table_metadata
 from prediction_assets.errors import BadInput
+from prediction_assets.forecasting.lines import HIGHEST_LINE
 from prediction_assets.ingestion.game_logs import read_game_logs
 from prediction_assets.ingestion.injury_reports import read_injury_reports
 from prediction_assets.ingestion.names import PlayerDirectory, UnresolvedName, read_aliases
@@ -40,7 +42,7 @@ LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
 """A capture says all that a book offered on a player: what it no longer contains is gone."""
 
 SCHEDULE_REPLACED_BY = ("league", "game_date")
-"""A schedule says all the games of each date that it names: what it no longer lists is off."""
+"""A schedule says all the games of each date that it names, a postponed game's too: what it no longer lists is off."""
 
 INJURIES_REPLACED_BY = ("league", "reported_at")
 """A report says all that was known when it was published: a corrected copy takes its place."""
@@ -118,10 +120,11 @@ def _store(
     source: str,
     rows: pa.Table,
     replace_by: tuple[str, ...] = (),
+    also_replaced: pa.Table | None = None,
     **more: Any,
 ) -> dg.MaterializeResult:
     """Upsert facts and say what came of it; ``more`` is further metadata."""
-    done = port.upsert(table, rows, replace_by)
+    done = port.upsert(table, rows, replace_by, also_replaced)
     stored = port.query(queries.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
     context.log.info(
         "%s from %s: %d inserted, %d updated, %d unchanged, %d replaced",
@@ -180,13 +183,14 @@ def schedule(
 ) -> dg.MaterializeResult:
     """Every scheduled game, by US Eastern date. On a neutral site nobody is at home.
 
-    Each ingested schedule is complete for the dates it contains: a game it no longer lists is removed, and a
-    game that moved changes its date. Players of a removed game are skipped when staged again.
+    Each ingested schedule is complete for the dates it contains, a season for each date from its first game to
+    its last: a game that it no longer lists there, or lists as postponed, is removed, and a game that moved
+    changes its date. Players of a removed game are skipped when staged again.
     """
     if config.season is not None:
         fetched = fetch_schedule(config.season, live_source.schedule)
         return _store(
-            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY,
+            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY, fetched.dates,
             rows_read=fetched.rows_read, left_out=dict(fetched.left_out),
         )  # fmt: skip
     path = config.source(settings.schedule)
@@ -195,8 +199,8 @@ def schedule(
         return _store(context, warehouse.port, SCHEDULE, league.name, league.schedule)
     read = read_schedule(path)
     return _store(
-        context, warehouse.port, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY,
-        rows_read=read.rows_read,
+        context, warehouse.port, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY, read.dates,
+        rows_read=read.rows_read, left_out=dict(read.left_out),
     )  # fmt: skip
 
 
@@ -218,7 +222,8 @@ def prop_lines(
 
     Optional: where the settings name real games and no lines, nothing is ingested, and players are predicted at
     lines around their median. The books' names resolve to player ids through the game logs, built-in nicknames
-    and your own aliases. A name that doesn't resolve is kept without an id and reported here, never guessed.
+    and your own aliases. A name that doesn't resolve is kept without an id and reported here, never guessed. A line
+    beyond 100 points is kept, counted as out of reach, and never chosen.
     """
     path = config.source(settings.prop_lines)
     if path is None:
@@ -236,6 +241,7 @@ def prop_lines(
         duplicates_dropped=read.duplicates_dropped,
         one_sided=read.one_sided,
         suspended=read.suspended,
+        out_of_reach=pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py(),
         **_unresolved_metadata(read.unresolved),
     )  # fmt: skip
 

@@ -8,11 +8,12 @@ time: killed before, the players concerned are staged again, and none is settled
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 import tenacity
 
 from prediction_assets import __version__
@@ -31,7 +32,7 @@ from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
 from prediction_assets.dead_letters.port import DeadLetters, Failure, traceback_digest
 from prediction_assets.errors import PredictionAssetsError, TransientError
-from prediction_assets.fan_out import Circuit, Overdue, fan_out
+from prediction_assets.fan_out import Circuit, Overdue, fan_out, in_halves
 from prediction_assets.jobs import STAGED
 from prediction_assets.keys import player_key
 from prediction_assets.part_rows import part_rows
@@ -44,11 +45,14 @@ from prediction_assets.resources import (
 )
 from prediction_assets.run_tags import CODE_VERSION_TAG
 from prediction_assets.subject import Subject
-from prediction_assets.warehouse.port import PartRef, Parts, Warehouse
+from prediction_assets.warehouse.port import PartRef, Parts, Warehouse, WarehouseUnreadable
 from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS
 
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
+
+MAY_PASS = (OSError, TransientError)
+"""Errors after which it is worth to try the same again."""
 
 _logger = logging.getLogger(__name__)
 
@@ -98,11 +102,12 @@ def staged_predictions(
     progress = open_progress(state, slate)
     tag_run(context, slate, progress.batch.batch_id)
     players = progress.batch.players(slugs)
-    parts = _forecast(subject.port, port, progress, players)
+    parts, errors = _forecast(subject.port, port, progress, players)
     staging = _Staging(
         progress=progress,
         parts=parts,
-        skipped=subject.port.reasons_to_skip(port, progress.batch, players, parts.keys()),
+        errors=errors,
+        skipped=subject.port.reasons_to_skip(port, progress.batch, players, parts.keys() | errors.keys()),
         run_id=context.run.run_id,
         staging_area=port.parts,
         state=state,
@@ -143,6 +148,7 @@ class _Staging:
 
     Attributes:
         parts: the rows of each player who has features, by slug.
+        errors: why no rows could be made for a player who has features, by slug.
         skipped: why each other player isn't predicted, by slug.
         unrecorded: outcomes whose events aren't stored yet.
         settled: outcomes that are recorded.
@@ -150,6 +156,7 @@ class _Staging:
 
     progress: Progress
     parts: Mapping[str, pa.Table]
+    errors: Mapping[str, Exception]
     skipped: Mapping[str, str]
     run_id: str
     staging_area: Parts
@@ -168,6 +175,8 @@ class _Staging:
         """Write a player's part, and return his outcome."""
         if player.slug in self.skipped:
             return self._outcome(player, Outcome.SKIPPED, reason=self.skipped[player.slug])
+        if player.slug in self.errors:
+            return self.fail(player, self.errors[player.slug], 1)
         if self.circuit.opened_by is not None:
             alike = CircuitOpen("not tried: most players of this run failed alike")
             return self.fail(player, alike, 0, self.circuit.opened_by)
@@ -254,7 +263,7 @@ def _attempts(attempts: int, circuit: Circuit) -> tenacity.Retrying:
     """Return what calls again with a growing pause while the error may pass and the circuit is closed."""
 
     def may_pass(error: BaseException) -> bool:
-        return isinstance(error, (OSError, TransientError)) and circuit.opened_by is None
+        return isinstance(error, MAY_PASS) and circuit.opened_by is None
 
     return tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
@@ -266,15 +275,35 @@ def _attempts(attempts: int, circuit: Circuit) -> tenacity.Retrying:
 
 def _forecast(
     subject: Subject, port: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer]
-) -> dict[str, pa.Table]:
-    """Return the parts' rows by slug for the players who have features, computed for all of them at once."""
+) -> tuple[dict[str, pa.Table], dict[str, Exception]]:
+    """Return the parts' rows by slug for the players who have features, and the errors of whom none can be made for.
+
+    Computed for all of them at once; where that fails, for ever smaller groups, so that one player's odd facts
+    cost nobody else his rows.
+    """
     batch = progress.batch
     if progress.feature_snapshot is None:
         raise PredictionAssetsError(
             f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
         )
     snapshot = port.snapshots.read(batch.slate, progress.feature_snapshot, [p.player_id for p in players])
-    return part_rows(subject.forecasts(port, batch, snapshot), batch, snapshot.snapshot_id)
+
+    def of(group: Sequence[ExpectedPlayer]) -> dict[str, pa.Table]:
+        ids = pa.array([player.player_id for player in group], pa.int64())
+        theirs = replace(
+            snapshot, players=snapshot.players.filter(pc.is_in(snapshot.players["player_id"], ids))
+        )
+        return part_rows(subject.forecasts(port, batch, theirs), batch, snapshot.snapshot_id)
+
+    made, failed = in_halves(players, of, (*MAY_PASS, WarehouseUnreadable))
+    if failed:
+        _logger.warning(
+            "slate %s: %d of %d players can't be forecast, first %s: %s",
+            batch.slate, len(failed), len(players), failed[0][0].slug, failed[0][1],
+            extra={"slate": batch.slate, "batch": batch.batch_id},
+        )  # fmt: skip
+    parts = {slug: rows for group in made for slug, rows in group.items()}
+    return parts, {player.slug: error for player, error in failed}
 
 
 def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:

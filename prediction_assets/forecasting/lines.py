@@ -28,6 +28,10 @@ OFFSETS = (Decimal(-2), Decimal(-1), Decimal(0), Decimal(1), Decimal(2))
 LOWEST_LINE = Decimal("0.5")
 """No book offers less: below it there is nothing to decide."""
 
+HIGHEST_LINE = Decimal(100)
+"""The most points that anybody has scored in an NBA game (Chamberlain, 1962-03-02): a line beyond is a slip of the
+feed, and no forecast could be told apart from it."""
+
 SUSPENDED_PRICE = 10_000
 """American odds of this size or beyond mean that the book has suspended the offer (-10000 in real feeds)."""
 
@@ -114,10 +118,9 @@ def choose_market_lines(offers: pa.Table) -> dict[int, MarketLine]:
     """Return each player's main line among the books' offers for one slate; a player without a usable offer
     is absent.
 
-    1. Suspended offers (a price of 10,000 or beyond, either sign) and offers seen after tip-off are dropped.
-       A
-       ``captured_at`` of exactly midnight UTC is a bare date: it is late only if that date is after
-       tip-off's.
+    1. Suspended offers (a price of 10,000 or beyond, either sign), offers beyond :data:`HIGHEST_LINE` and
+       offers seen after tip-off are dropped. A ``captured_at`` of exactly midnight UTC is a bare date: it is
+       late only if that date is after tip-off's.
     2. Where a player has a two-sided offer, his one-sided ones are dropped.
     3. Per book the newest offer stands: latest ``captured_at`` (NULL is newest), then highest ``sequence``.
     4. Over the books: the line that most of them show; ties go to the line whose best two-sided price is the
@@ -137,7 +140,9 @@ def choose_market_lines(offers: pa.Table) -> dict[int, MarketLine]:
         raise BadInput("market offers", f"lack {', '.join(missing)}", hint="pass rows of facts.prop_lines")
     by_player: dict[int, list[_Offer]] = defaultdict(list)
     for row in offers.select(OFFER_COLUMNS).to_pylist():
-        if row["player_id"] is None or row["line"] is None or _is_suspended(row) or _is_late(row):
+        if row["player_id"] is None or row["line"] is None or row["line"] > HIGHEST_LINE:
+            continue
+        if _is_suspended(row) or _is_late(row):
             continue
         by_player[row["player_id"]].append(_offer(row))
     return {player_id: _main_line(by_player[player_id]) for player_id in sorted(by_player)}

@@ -1,8 +1,9 @@
 """Injury reports: who may miss a game, as the NBA publishes it, as ``facts.injury_reports`` rows.
 
 A report lists players by game, with a status from Available to Out; it is published again and again until
-tip-off, and the newest one of a date holds as a whole. So every row carries when its report was published. A
-name that can't be resolved keeps a NULL player id and is reported, and rules nobody out.
+tip-off, and the newest one of a date holds as a whole. So every row carries when its report was published, and a
+team that hasn't reported yet is a row without a player: it says that the report speaks for the date. A name that
+can't be resolved keeps a NULL player id and is reported, and rules nobody out.
 https://official.nba.com/nba-injury-report-2025-26-season/
 """
 
@@ -39,12 +40,14 @@ REQUIRED = (GAME_DATE, MATCHUP, TEAM, PLAYER, STATUS, REASON)
 
 STATUSES = (OUT, "Doubtful", "Questionable", "Probable", "Available")
 
+NOT_YET_SUBMITTED = "Not yet submitted"
+"""The status of a row that names no player: his team has not reported yet. In the report it is the reason."""
+
 _US_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})\Z", re.ASCII)
 _MATCHUP = re.compile(r"([A-Z0-9]{2,4})@([A-Z0-9]{2,4})\Z", re.ASCII)
 _FILE_TIME = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2})_(?P<hour>\d{2})(?:_?(?P<minute>\d{2}))?(?P<half>AM|PM)", re.ASCII
 )
-_NOT_YET_SUBMITTED = "NOT YET SUBMITTED"
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,12 @@ class InjuryReportsRead:
     """Validated reports and what reading them found.
 
     Attributes:
-        table: ``INJURY_REPORTS.arrow_schema``, one row per report, date, team and player, sorted by them.
+        table: ``INJURY_REPORTS.arrow_schema``, one row per report, date, team and player, sorted by them; the
+            player's name is empty where the team had not reported yet.
         files: the files read, in order.
         rows_read: rows of the files.
         duplicates_dropped: rows that repeat one of the same report.
-        not_yet_submitted: rows that say that a team hasn't reported yet; they name no player.
+        not_yet_submitted: rows of ``table`` that say that a team hadn't reported yet.
         players_out: rows of ``table`` with the status Out.
         unresolved: names without a player id, sorted by name.
     """
@@ -109,13 +113,10 @@ def read_injury_reports(
     sources = [read_rows(file, wanted) for file in files]
     origins = Origins(tuple(sources))
     entries: dict[tuple[Any, ...], tuple[int, _Entry]] = {}
-    rows_read = duplicates = waiting = 0
+    rows_read = duplicates = 0
     for rows, file in zip(sources, files, strict=True):
         for entry in _parse(rows, _published(file), teams):
             index, rows_read = rows_read, rows_read + 1
-            if entry is None:
-                waiting += 1
-                continue
             other, known = entries.setdefault(entry[:4], (index, entry))
             if known != entry:
                 raise origins.bad(
@@ -131,14 +132,14 @@ def read_injury_reports(
         files=files,
         rows_read=rows_read,
         duplicates_dropped=duplicates,
-        not_yet_submitted=waiting,
+        not_yet_submitted=sum(entry.status == NOT_YET_SUBMITTED for _, entry in entries.values()),
         players_out=sum(entry.status == OUT for _, entry in entries.values()),
         unresolved=unresolved,
     )
 
 
-def _parse(rows: SourceRows, published: datetime | None, teams: TeamNames) -> Iterator[_Entry | None]:
-    """Yield each row's entry, None where a team hasn't reported yet."""
+def _parse(rows: SourceRows, published: datetime | None, teams: TeamNames) -> Iterator[_Entry]:
+    """Yield each row's entry, without a player where a team hasn't reported yet."""
     rows.require(REQUIRED)
     if published is None and rows.find(REPORTED_AT) is None:
         raise BadInput(
@@ -171,8 +172,8 @@ def _parse(rows: SourceRows, published: datetime | None, teams: TeamNames) -> It
     ):
         if plays_for not in matchup.split("@"):
             raise rows.bad(index, f"{plays_for} does not play in {matchup}", column=rows.find(TEAM))
-        if name is None and (reason or "").upper() == _NOT_YET_SUBMITTED:
-            yield None
+        if name is None and (reason or "").capitalize() == NOT_YET_SUBMITTED:
+            yield _Entry(day, reported_at, plays_for, "", NOT_YET_SUBMITTED, None)
             continue
         for value, column in ((name, PLAYER), (status, STATUS)):
             if value is None:
@@ -231,10 +232,13 @@ def _resolved(
     unresolved: Counter[tuple[str, str]] = Counter()
     rows = []
     for entry in sorted(entries, key=lambda entry: entry[:4]):
-        answer = players.resolve(entry.player_name, frozenset({entry.team}), entry.game_date)
-        if not isinstance(answer, Resolved):
-            unresolved[entry.player_name, answer.reason] += 1
-        player_id = answer.player_id if isinstance(answer, Resolved) else None
+        player_id = None
+        if entry.player_name:
+            answer = players.resolve(entry.player_name, frozenset({entry.team}), entry.game_date)
+            if isinstance(answer, Resolved):
+                player_id = answer.player_id
+            else:
+                unresolved[entry.player_name, answer.reason] += 1
         rows.append({"league": league, **entry._asdict(), "player_id": player_id})
     report = sorted(UnresolvedName(name, count, reason) for (name, reason), count in unresolved.items())
     return INJURY_REPORTS.arrow_table(rows), tuple(report)

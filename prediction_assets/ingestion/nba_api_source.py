@@ -95,7 +95,7 @@ def fetch_schedule(
     """Fetch a season's games, validated exactly as a file's are.
 
     Pre-season and All-Star games, postponed games and games whose teams aren't known yet are left out and
-    counted in ``left_out``.
+    counted in ``left_out``. A date from the first game to the last on which the answer lists none has none.
 
     Args:
         season: ``2024-25``.
@@ -109,7 +109,7 @@ def fetch_schedule(
     _first_year(season)
     source = f"stats.nba.com ScheduleLeagueV2 {season}"
     rows, left_out = _games((client or NbaApiSchedule())(season), source)
-    return schedule.convert([rows], league=league, left_out=left_out)
+    return schedule.convert([rows], league=league, left_out=left_out, is_whole_season=True)
 
 
 class NbaApiGameLogs:
@@ -258,7 +258,8 @@ def _games(answer: Mapping[str, Any], source: str) -> tuple[SourceRows, dict[str
             # gameDateEst is the Eastern date at midnight, though it ends with a misleading Z.
             cells = (game["gameId"], game["gameDateEst"])
             sides = (None, None) if is_neutral else (home, away)
-            for column, cell in zip(columns.values(), (*cells, *sides, home, away), strict=True):
+            is_off = "Y" if game.get("postponedStatus") == "Y" else "N"
+            for column, cell in zip(columns.values(), (*cells, *sides, home, away, is_off), strict=True):
                 column.append(cell)
             numbers.append(number)
     except (LookupError, TypeError, AttributeError) as error:
@@ -272,7 +273,8 @@ def _why_not(game: Mapping[str, Any], home: str | None, away: str | None) -> str
     if str(game["gameId"])[2:3] not in _SEASON_TYPES:
         return "pre-season or All-Star"
     if game.get("postponedStatus") == "Y":
-        return "postponed"
+        # It is handed on, because it names the date that it is not played on; a placeholder names none.
+        return "postponed, no date" if str(game["gameDateEst"] or "1900").startswith("1900") else None
     if {home, away} & {None, "", "TBD"}:
         return "teams not known yet"
     return None

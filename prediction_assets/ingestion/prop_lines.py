@@ -44,7 +44,9 @@ CAPTURED_AT: Name = ("captured_at", "last_update")
 GAME_DATE = "game_date_et"
 
 
-_LARGEST_LINE = Decimal(9999)  # DECIMAL(6, 2)
+# DECIMAL(6, 2). A smaller line that nobody can reach is kept as offered, and not chosen: refusing the file for it would
+# cost every player of the day his line.
+_LARGEST_LINE = Decimal(9999)
 _CENT = Decimal("0.01")
 _US_DATE = re.compile(r"(?<!\d)(?P<month>\d{2})_(?P<day>\d{2})_(?P<year>\d{4})(?!\d)", re.ASCII)
 _ISO_DATE = re.compile(r"(?<!\d)(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?!\d)", re.ASCII)

@@ -136,16 +136,23 @@ class BigQueryWarehouse:
             self._tables.set_up()
         return found
 
-    def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
+    def upsert(
+        self,
+        table: Table,
+        rows: pa.Table,
+        replace_by: tuple[str, ...] = (),
+        also_replaced: pa.Table | None = None,
+    ) -> Upserted:
         """Insert new keys, update changed ones, leave the others alone, in one transaction.
 
-        Two jobs: a load into a table that lives as long as this call, and the transaction. One day of rows is
-        one partition, and a job can change 4,000 of them.
+        Two jobs: a load into a table that lives as long as this call, and the transaction; a third one loads
+        the groups that are also replaced. One day of rows is one partition, and a job can change 4,000 of them.
         """
         self._tables.ready()
         incoming = self._jobs.relation(
             STAGING_DATASET, f"{INCOMING_PREFIX}{table.name}_{secrets.token_hex(8)}"
         )
+        also = None if also_replaced is None else (*incoming[:-1], f"{incoming[-1]}_replaced")
         required = (*table.key, *(c.name for c in table.columns if c.required))
         doing = f"storing {rows.num_rows} rows of {table.qualified_name}"
         try:
@@ -156,10 +163,21 @@ class BigQueryWarehouse:
                 purpose="load_facts",
                 doing=doing,
             )
-            script = scripts.upsert_script(table, incoming, replace_by, self._relations)
+            if also is not None and also_replaced is not None:
+                grouping = [column for column in table.columns if column.name in replace_by]
+                self._jobs.load(
+                    also_replaced,
+                    also,
+                    schema_fields(grouping, replace_by),
+                    purpose="load_facts",
+                    doing=doing,
+                )
+            script = scripts.upsert_script(table, incoming, replace_by, self._relations, also)
             (row,) = self._jobs.query(script, purpose="upsert", doing=doing).to_pylist()
         finally:
             self._jobs.discard(incoming)
+            if also is not None:
+                self._jobs.discard(also)
         return Upserted(**row)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:

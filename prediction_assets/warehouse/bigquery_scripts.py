@@ -258,14 +258,25 @@ END IF"""
     )
 
 
-def upsert_script(table: Table, incoming: tuple[str, ...], group: Sequence[str], relations: Relations) -> str:
+def upsert_script(
+    table: Table,
+    incoming: tuple[str, ...],
+    group: Sequence[str],
+    relations: Relations,
+    also_replaced: tuple[str, ...] | None = None,
+) -> str:
     """Return the script that upserts a loaded table; its last SELECT gives inserted, updated, unchanged, removed.
 
     Args:
         incoming: where the rows were loaded.
         group: columns that name a group of rows which the new rows replace as a whole; none for a plain upsert.
+        also_replaced: where the groups were loaded that are replaced although no new row may be in them.
     """
     placed = {**relations, "incoming": incoming}
+    also = None
+    if also_replaced is not None:
+        also = "also_replaced"
+        placed[also] = also_replaced
     fields = ("inserted", "updated", "unchanged")
 
     def rendered(statement: str) -> str:
@@ -273,8 +284,8 @@ def upsert_script(table: Table, incoming: tuple[str, ...], group: Sequence[str],
 
     replacing = (
         [
-            f"SET v_removed = ({rendered(table_sql.count_replaced(table, 'incoming', group))})",
-            rendered(table_sql.delete_replaced(table, "incoming", group)),
+            f"SET v_removed = ({rendered(table_sql.count_replaced(table, 'incoming', group, also))})",
+            rendered(table_sql.delete_replaced(table, "incoming", group, also)),
         ]
         if group
         else []

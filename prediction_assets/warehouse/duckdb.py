@@ -179,15 +179,25 @@ class DuckDBWarehouse:
             self._complete_tables()
         return found
 
-    def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
+    def upsert(
+        self,
+        table: Table,
+        rows: pa.Table,
+        replace_by: tuple[str, ...] = (),
+        also_replaced: pa.Table | None = None,
+    ) -> Upserted:
         """Insert new keys, update changed ones, leave the others alone, in one transaction."""
         with self._connect(write=True) as connection:
             connection.register("incoming", rows.cast(table.arrow_schema))
+            also = None
+            if also_replaced is not None:
+                also = "also_replaced"
+                connection.register(also, also_replaced)
             connection.begin()
             inserted, updated, unchanged = _one(connection, table_sql.count_upsert(table, "incoming"))
             removed = 0
             if replace_by:
-                (removed,) = _one(connection, table_sql.delete_replaced(table, "incoming", replace_by))
+                (removed,) = _one(connection, table_sql.delete_replaced(table, "incoming", replace_by, also))
             if inserted or updated:
                 connection.execute(table_sql.upsert(table, "incoming"))
             connection.commit()

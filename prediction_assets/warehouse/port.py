@@ -363,13 +363,21 @@ class Warehouse(Protocol):
     def output_table(self) -> str:
         """The predictions table, as a reader would name it in a query."""
 
-    def upsert(self, table: Table, rows: pa.Table, replace_by: tuple[str, ...] = ()) -> Upserted:
+    def upsert(
+        self,
+        table: Table,
+        rows: pa.Table,
+        replace_by: tuple[str, ...] = (),
+        also_replaced: pa.Table | None = None,
+    ) -> Upserted:
         """Insert new keys, update changed ones, leave the others alone, in one transaction.
 
         Args:
             table: a declared table.
             rows: rows of its Arrow schema, unique by its key.
             replace_by: columns that name a group of rows which the new rows replace as a whole.
+            also_replaced: groups that are replaced, too, although no new row may be in them: their values of the
+                columns ``replace_by``.
         """
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:

@@ -86,7 +86,10 @@ NEWEST_INJURY_REPORT = f"""
           SELECT MAX(newest.reported_at) FROM {INJURY_REPORTS.qualified_name} AS newest
           WHERE newest.game_date = $slate AND newest.league = $league)
     ORDER BY player_id, team, player_name"""
-"""The resolved players of the slate's newest report; whom it no longer lists may play."""
+"""The resolved players of the slate's newest report; whom it no longer lists may play.
+
+A report in which a team of the date has not reported yet is one of the date, though it may name no player.
+"""
 
 
 def slate_facts(recommendation_rule: str) -> str:

@@ -59,18 +59,20 @@ def upsert(table: Table, source: str) -> str:
         WHEN NOT MATCHED THEN INSERT ({names(table.column_names)}) VALUES ({names(table.column_names, "s.")})"""
 
 
-def _replaced(table: Table, source: str, group: Sequence[str]) -> str:
+def _replaced(table: Table, source: str, group: Sequence[str], also: str | None) -> str:
+    # One EXISTS over both: BigQuery can't make a join of two that an OR connects.
+    groups = " UNION ALL ".join(f"SELECT {names(group)} FROM {one}" for one in (source, also) if one)
     return f"""
         FROM {table.qualified_name} AS t
-        WHERE EXISTS (SELECT 1 FROM {source} AS s WHERE {same_key(group, "s", "t")})
+        WHERE EXISTS (SELECT 1 FROM ({groups}) AS g WHERE {same_key(group, "g", "t")})
           AND NOT EXISTS (SELECT 1 FROM {source} AS s WHERE {same_key(table.key, "s", "t")})"""
 
 
-def count_replaced(table: Table, source: str, group: Sequence[str]) -> str:
+def count_replaced(table: Table, source: str, group: Sequence[str], also: str | None = None) -> str:
     """Return a SELECT of ``removed``, the rows that :func:`delete_replaced` is going to delete."""
-    return f"SELECT COUNT(*) AS removed {_replaced(table, source, group)}"
+    return f"SELECT COUNT(*) AS removed {_replaced(table, source, group, also)}"
 
 
-def delete_replaced(table: Table, source: str, group: Sequence[str]) -> str:
-    """Return the DELETE of rows whose group is in the source while they themselves are not."""
-    return f"DELETE {_replaced(table, source, group)}"
+def delete_replaced(table: Table, source: str, group: Sequence[str], also: str | None = None) -> str:
+    """Return the DELETE of rows whose group is in the source, or in ``also``, while they themselves are not."""
+    return f"DELETE {_replaced(table, source, group, also)}"

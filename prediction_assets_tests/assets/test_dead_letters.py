@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 
+import duckdb
 import pytest
 
+from prediction_assets.basketball import Basketball
 from prediction_assets.batch_state.port import Outcome
-from prediction_assets.dead_letters.port import Closing
+from prediction_assets.dead_letters.port import Closing, common_cause
 from prediction_assets.warehouse.parquet import ParquetParts
+from prediction_assets.warehouse.port import WarehouseBusy
+from prediction_assets.warehouse.tables import PROP_LINES
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 Break = Callable[[Callable[[str, int], Exception | None]], None]
@@ -63,6 +70,96 @@ def test_a_flaky_player_is_tried_again_within_the_run_and_leaves_no_letter(stage
     breaking(lambda who, attempt: OSError(5, "flaky") if who in flaky and attempt < 3 else None)
     assert staged_run.stage(SIMULATED) is True
     assert staged_run.dead_letters() == []
+
+
+class OddFacts(Exception):
+    """What a forecast stumbles over."""
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int] | None, Exception], list[int]]:
+    """Let forecasts fail whenever one of these players, None for any, is among them; returns the groups' sizes."""
+    healthy, groups = Basketball.forecasts, []
+
+    def install(culprits: set[int] | None, error: Exception) -> list[int]:
+        def forecasts(self, warehouse, batch, snapshot):
+            ids = set(snapshot.players["player_id"].to_pylist())
+            groups.append(len(ids))
+            if culprits is None or ids & culprits:
+                raise error
+            return healthy(self, warehouse, batch, snapshot)
+
+        monkeypatch.setattr(Basketball, "forecasts", forecasts)
+        return groups
+
+    return install
+
+
+def test_a_player_whose_forecast_fails_is_the_only_one_who_is_not_staged(staged_run, odd):
+    expected = staged_run.progress(SIMULATED).batch.expected
+    culprit = expected[2]
+    odd({culprit.player_id}, OddFacts("no such line"))
+    assert staged_run.stage(SIMULATED) is False
+    (letter,) = staged_run.dead_letters()
+    failure = letter.newest
+    assert (letter.player_slug, letter.attempts) == (culprit.slug, 1)
+    assert (failure.error_class, failure.message) == ("OddFacts", "no such line")
+    assert staged_run.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
+    receipt = staged_run.consolidate(SIMULATED)
+    assert (receipt.status, receipt.rows) == ("partial", (PLAYERS - 1) * 25)
+
+
+def test_the_rows_of_the_others_are_those_that_all_players_together_have(staged_run, odd, finished_home):
+    expected = staged_run.progress(SIMULATED).batch.expected
+    odd({expected[2].player_id}, OddFacts("no such line"))
+    staged_run.stage(SIMULATED)
+    found = {
+        c.player_slug: c.part.content_hash
+        for c in staged_run.progress(SIMULATED).completions.values()
+        if c.part
+    }
+    with duckdb.connect(str(finished_home / "warehouse.duckdb"), read_only=True) as undisturbed:
+        ((listed,),) = undisturbed.execute("SELECT parts FROM predictions.consolidation_receipts").fetchall()
+    parts = {part["player_slug"]: part["content_hash"] for part in json.loads(listed)}
+    assert found == {slug: digest for slug, digest in parts.items() if slug != expected[2].slug}
+
+
+def test_a_forecast_that_fails_for_all_settles_all_with_a_common_cause(staged_run, odd):
+    odd(None, OddFacts("a bug"))
+    assert staged_run.stage(SIMULATED) is False
+    letters = staged_run.dead_letters()
+    assert len(letters) == PLAYERS
+    assert len({x.newest.traceback_digest for x in letters}) == 1
+    assert common_cause(letters, PLAYERS) is not None
+    assert staged_run.progress(SIMULATED).count(Outcome.FAILED) == PLAYERS
+
+
+def test_a_forecast_that_fails_for_a_passing_reason_is_nobody_s_failure(staged_run, odd):
+    groups = odd(None, WarehouseBusy("another process has the file"))
+    with pytest.raises(WarehouseBusy):
+        staged_run.stage(SIMULATED)
+    assert groups == [PLAYERS]
+    assert staged_run.dead_letters() == []
+    assert not staged_run.progress(SIMULATED).completions
+
+
+def test_a_line_that_nobody_can_reach_costs_its_player_the_line_and_nobody_his_rows(staged_run):
+    who = staged_run.progress(SIMULATED).batch.expected[0]
+    lines = staged_run.warehouse.query(
+        "SELECT * FROM facts.prop_lines WHERE player_id = $who AND game_date = $day",
+        {"who": who.player_id, "day": date.fromisoformat(SIMULATED)},
+    ).to_pylist()
+    assert lines
+    slip = [{**line, "line": Decimal("9999.00")} for line in lines[:1]]
+    staged_run.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table(slip), ("player_id",))
+    assert staged_run.stage(SIMULATED) is True
+    receipt = staged_run.consolidate(SIMULATED)
+    assert (receipt.status, receipt.rows) == ("success", PLAYERS * 25)
+    sources = staged_run.warehouse.query(
+        "SELECT DISTINCT line_source FROM predictions.player_prop_predictions WHERE player_id = $who",
+        {"who": who.player_id},
+    )
+    assert sources["line_source"].to_pylist() == ["estimated"]
 
 
 def test_an_error_that_can_not_pass_is_tried_once(staged_run, breaking):

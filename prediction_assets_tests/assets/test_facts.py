@@ -54,6 +54,25 @@ def test_a_season_of_the_live_source_is_ingested_like_a_file(settings, instance)
     assert again["game_logs"]["rows_unchanged"] == 1
 
 
+def test_a_season_fetched_again_removes_the_games_that_it_no_longer_lists(settings, instance, monkeypatch):
+    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
+
+    def fetched(*games: dict[str, Any]) -> Any:
+        answer = {"leagueSchedule": {"gameDates": [{"games": [one]} for one in games]}}
+        monkeypatch.setattr(RecordedAnswers, "_schedule", lambda self, season: answer)
+        return run.ingest({"schedule": {"season": "2090-91"}})["schedule"]
+
+    def on(number: int, **more: str) -> dict[str, Any]:
+        return GAME | {"gameId": f"002900000{number}", "gameDateEst": f"2090-10-2{number}T00:00:00Z"} | more
+
+    assert fetched(on(1), on(2), on(3), on(4))["rows_inserted"] == 4
+    # The 22nd's only game is postponed, the 23rd's is not listed at all.
+    done = fetched(on(1), on(2, postponedStatus="Y"), on(4))
+    assert (done["rows_replaced"], done["rows_unchanged"], done["left_out"]) == (2, 2, {"postponed": 1})
+    left = run.warehouse.query("SELECT game_id FROM facts.schedule ORDER BY game_id")["game_id"].to_pylist()
+    assert left == ["0029000001", "0029000004"]
+
+
 @pytest.fixture
 def real(settings, instance) -> SlateRun:
     """A home with a real game, ingested without any setting that names a file."""
@@ -122,3 +141,16 @@ def test_a_name_that_does_not_resolve_is_reported_and_kept_without_an_id(slate_r
     assert "No Body" in done["unresolved"]
     stored = slate_run.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()
     assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2090-10-22")]
+
+
+def test_a_line_that_nobody_can_reach_is_kept_as_offered_and_counted(slate_run, tmp_path):
+    lines = tmp_path / "lines.csv"
+    rows = [
+        f"e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,{side},{line},-110\n"
+        for line in ("20.5", "100", "2050")
+        for side in ("Over", "Under")
+    ]
+    header = "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
+    lines.write_text(header + "".join(rows), "utf-8")
+    done = slate_run.ingest({"prop_lines": {"path": str(lines)}})["prop_lines"]
+    assert (done["rows_inserted"], done["out_of_reach"]) == (3, 1)

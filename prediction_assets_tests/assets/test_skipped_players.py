@@ -110,5 +110,18 @@ def test_a_schedule_that_no_longer_lists_a_game_of_a_date_removes_it(slate_run, 
     assert (done["rows_replaced"], done["rows_unchanged"], done["dagster/row_count"]) == (1, 1, 2)
 
 
+@pytest.mark.slow
+def test_a_date_whose_only_game_a_file_calls_postponed_has_no_game_any_more(slate_run, tmp_path):
+    path = tmp_path / "schedule.csv"
+    path.write_text(SCHEDULE_FILE + "0022400063,2024-10-23,IND,DET\n", "utf-8")
+    slate_run.ingest({"schedule": {"path": str(path)}})
+    path.write_text(
+        "game_id,game_date,home_team,away_team,postponed\n0022400063,2024-10-23,IND,DET,Y\n", "utf-8"
+    )
+    done = slate_run.ingest({"schedule": {"path": str(path)}})["schedule"]
+    assert (done["rows_replaced"], done["rows_unchanged"], done["dagster/row_count"]) == (1, 0, 1)
+    assert done["left_out"] == {"postponed": 1}
+
+
 def test_without_a_path_no_injury_report_is_ingested(slate_run):
     assert slate_run.ingest({"injury_reports": {}}) == {}

@@ -102,6 +102,10 @@ def test_an_estimated_line_is_the_half_point_that_splits_recent_games_evenly(
     [
         ("a single offer stands", [{}], 20.5),
         ("an integer line is legal", [{"line": 20}], 20.0),
+        ("a line that nobody has reached doesn't count", [{"line": 9998.5}], None),
+        ("the highest that somebody has does", [{"line": 100}], 100.0),
+        ("a slip leaves the book's older line", [{}, {"line": 205, "sequence": 9}], 20.5),
+        ("and another book's", [{"line": 250}, {"bookmaker": "Book B", "line": 21.5}], 21.5),
         ("a suspended offer doesn't count", [{"over_price": -10000}], None),
         ("nor one suspended on the under", [{"under_price": 15000}], None),
         (

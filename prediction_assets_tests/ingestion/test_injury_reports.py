@@ -84,10 +84,19 @@ def test_snake_case_columns_iso_dates_and_parquet_are_the_same(tmp_path, write_c
     assert (row["player_id"], row["status"], row["game_date"]) == (901, "Out", DAY)
 
 
-def test_a_team_that_has_not_reported_yet_names_no_player(write_csv):
-    waiting = {"Player Name": None, "Current Status": None, "Reason": "NOT YET SUBMITTED"}
-    read = read_injury_reports(write_csv([ROW, ROW | waiting], OFFICIAL), PLAYERS)
-    assert (read.table.num_rows, read.rows_read, read.not_yet_submitted) == (1, 2, 1)
+WAITING = {"Player Name": None, "Current Status": None, "Reason": "NOT YET SUBMITTED"}
+
+
+def test_a_team_that_has_not_reported_yet_is_a_row_that_names_no_player(write_csv):
+    lakers = {"Team": "Los Angeles Lakers"}
+    read = read_injury_reports(
+        write_csv([ROW, ROW | WAITING | lakers, ROW | WAITING | lakers], OFFICIAL), PLAYERS
+    )
+    assert (read.table.num_rows, read.rows_read, read.not_yet_submitted, read.unresolved) == (2, 3, 1, ())
+    assert read.table.to_pylist()[1] == {
+        "league": "NBA", "game_date": DAY, "reported_at": datetime(2026, 1, 2, 22, 0, tzinfo=UTC),
+        "team": "LAL", "player_name": "", "player_id": None, "status": "Not yet submitted", "reason": None,
+    }  # fmt: skip
 
 
 def test_a_name_that_is_nobody_s_is_kept_without_an_id_and_reported(write_csv):

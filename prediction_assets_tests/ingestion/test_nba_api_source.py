@@ -167,6 +167,31 @@ def test_a_live_schedule_leaves_out_what_is_no_game_to_predict() -> None:
     assert read.neutral_games == ("0022400147",)
 
 
+def test_a_season_says_all_the_games_from_its_first_to_its_last_and_of_a_postponed_game_s_date() -> None:
+    answer = schedule_answer(
+        [game("0012400001", "DEN", "MEL", "2024-10-04")],
+        [game("0022400061", "BOS", "NYK", "2024-10-22"), game("0022400062", "LAL", "MIN", "2024-10-25")],
+        [game("0022400070", "UTA", "DAL", "2024-10-27", postponedStatus="Y")],
+        [game("0022400071", None, None, "2024-10-29", postponedStatus="Y")],
+        [game("0022400072", "IND", "DET", "1900-01-01", postponedStatus="Y")],
+    )
+    read = fetch_schedule("2024-25", lambda season: answer)
+    assert set(read.dates["league"].to_pylist()) == {"NBA"}
+    assert [day.isoformat() for day in read.dates["game_date"].to_pylist()] == [
+        "2024-10-22", "2024-10-23", "2024-10-24", "2024-10-25", "2024-10-27", "2024-10-29",
+    ]  # fmt: skip
+    assert read.left_out == {"pre-season or All-Star": 1, "postponed": 2, "postponed, no date": 1}
+    assert read.duplicates_dropped == 0
+
+
+def test_a_season_with_a_date_of_another_one_is_refused() -> None:
+    answer = schedule_answer(
+        [game("0022400061", "BOS", "NYK"), game("0022400062", "LAL", "MIN", "2034-11-02")]
+    )
+    with pytest.raises(BadInput, match="has games from 2024-11-02 to 2034-11-02, which is no season"):
+        fetch_schedule("2024-25", lambda season: answer)
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [

@@ -135,3 +135,31 @@ def test_the_real_schedule_is_read(real_data: Path) -> None:
     assert [season_of(game) for game in read.table["game_id"].to_pylist()] == read.table[
         "season_id"
     ].to_pylist()
+
+
+def test_a_file_says_all_the_games_of_the_dates_that_it_names_and_of_none_between(write_csv: Write) -> None:
+    read = read_schedule(write_csv([HOME_GAME, NEUTRAL_GAME]))
+    assert read.dates.to_pylist() == [
+        {"league": "NBA", "game_date": date(2024, 10, 22)},
+        {"league": "NBA", "game_date": date(2024, 11, 2)},
+    ]
+
+
+def test_a_postponed_game_is_no_game_and_names_its_date(write_csv: Write) -> None:
+    off = NEUTRAL_GAME | {"postponed": "Y", "team_a": None, "team_b": None}
+    read = read_schedule(write_csv([HOME_GAME | {"postponed": "N"}, off]))
+    assert read.table["game_id"].to_pylist() == [HOME_GAME["game_id"]]
+    assert [day.isoformat() for day in read.dates["game_date"].to_pylist()] == ["2024-10-22", "2024-11-02"]
+    assert (read.rows_read, read.duplicates_dropped, read.left_out) == (2, 0, {"postponed": 1})
+
+
+def test_a_game_that_is_postponed_and_listed_on_its_new_date_is_played_then(write_csv: Write) -> None:
+    later = HOME_GAME | {"game_date": "2024-12-01", "postponed": None}
+    read = read_schedule(write_csv([HOME_GAME | {"postponed": "y"}, later]))
+    assert read.table["game_date"].to_pylist() == [date(2024, 12, 1)]
+    assert read.dates["game_date"].to_pylist() == [date(2024, 10, 22), date(2024, 12, 1)]
+
+
+def test_a_game_is_postponed_or_not(write_csv: Write) -> None:
+    with pytest.raises(BadInput, match="row 2, column postponed: 'maybe' is neither Y nor N"):
+        read_schedule(write_csv([HOME_GAME | {"postponed": "maybe"}]))

@@ -543,6 +543,10 @@ def test_nothing_is_left_in_staging_of_an_upsert(warehouse, bigquery_client):
     warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", date(2026, 1, 2))]))
     assert list(bigquery_client.list_tables("t_staging")) == []
     assert warehouse.job_counts == {"load_facts": 1, "upsert": 1}
+    emptied = SCHEDULE.arrow_table([game("9000000001", date(2026, 1, 2))]).select(["game_date"])
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([]), ("game_date",), emptied)
+    assert list(bigquery_client.list_tables("t_staging")) == []
+    assert warehouse.job_counts == {"load_facts": 3, "upsert": 2}
 
 
 def test_the_same_snapshot_is_loaded_once(warehouse):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.consolidation import plan
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.warehouse import merge_sql, pruning_sql
+from prediction_assets.warehouse import merge_sql, pruning_sql, queries
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import (
     DuplicateKeys,
@@ -28,7 +28,7 @@ from prediction_assets.warehouse.port import (
     Upserted,
     Warehouse,
 )
-from prediction_assets.warehouse.tables import PREDICTIONS_SCHEMA_VERSION, SCHEDULE
+from prediction_assets.warehouse.tables import INJURY_REPORTS, PREDICTIONS_SCHEMA_VERSION, SCHEDULE
 from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
 # BigQuery refuses to read the predictions without a date, so every query here names one.
@@ -391,6 +391,82 @@ def test_a_group_is_replaced_as_a_whole(warehouse):
     warehouse.upsert(SCHEDULE, two)
     one = SCHEDULE.arrow_table([game("9000000003", day, "S05", "S06")])
     assert warehouse.upsert(SCHEDULE, one, ("game_date",)) == Upserted(1, 0, 0, removed=2)
+
+
+LISTED = "SELECT league, game_id FROM facts.schedule ORDER BY game_id"
+REPLACED_BY = ("league", "game_date")
+
+
+def dates(*days: date) -> pa.Table:
+    schema = pa.schema([SCHEDULE.arrow_schema.field(name) for name in REPLACED_BY])
+    return pa.table({"league": ["simulated-3"] * len(days), "game_date": list(days)}, schema)
+
+
+def test_a_group_without_a_new_row_is_replaced_with_nothing_and_no_other_one_is(warehouse):
+    first, second, third = (date(2026, 1, day) for day in (2, 3, 4))
+    elsewhere = game("9000000004", second, "S07", "S08") | {"league": "simulated-9"}
+    stored = [game("9000000001", first), game("9000000002", second), game("9000000003", third), elsewhere]
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(stored))
+    rows = SCHEDULE.arrow_table([game("9000000001", first)])
+    done = warehouse.upsert(SCHEDULE, rows, REPLACED_BY, dates(second, date(2026, 1, 9)))
+    assert done == Upserted(0, 0, 1, removed=1)
+    assert warehouse.query(LISTED)["game_id"].to_pylist() == ["9000000001", "9000000003", "9000000004"]
+
+
+def test_groups_are_replaced_with_nothing_when_there_is_no_new_row_at_all(warehouse):
+    day, next_day = date(2026, 1, 2), date(2026, 1, 3)
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", day), game("9000000002", next_day)]))
+    done = warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([]), REPLACED_BY, dates(day))
+    assert done == Upserted(0, 0, 0, removed=1)
+    assert warehouse.query(LISTED)["game_id"].to_pylist() == ["9000000002"]
+
+
+def test_a_row_that_moves_out_of_a_replaced_group_is_kept(warehouse):
+    day, later = date(2026, 1, 2), date(2026, 1, 9)
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", day)]))
+    moved = SCHEDULE.arrow_table([game("9000000001", later)])
+    assert warehouse.upsert(SCHEDULE, moved, REPLACED_BY, dates(day, later)) == Upserted(0, 1, 0)
+
+
+def injury(hour: int, player_id: int | None, status: str, day: int = 2) -> dict[str, object]:
+    return {
+        "league": "NBA",
+        "game_date": date(2026, 1, day),
+        "reported_at": datetime(2026, 1, 2, hour, tzinfo=UTC),
+        "team": "DEN",
+        "player_name": "" if player_id is None else f"Player {player_id}",
+        "player_id": player_id,
+        "status": status,
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("reports", "newest"),
+    [
+        ([], []),
+        ([[injury(13, 1, "Out"), injury(13, 2, "Out")]], [1, 2]),
+        ([[injury(13, 1, "Out"), injury(13, 2, "Out")], [injury(17, 2, "Out")]], [2]),
+        ([[injury(13, 1, "Out")], [injury(17, None, "Not yet submitted")]], []),
+        ([[injury(17, None, "Not yet submitted")], [injury(13, 1, "Out")]], []),
+        ([[injury(13, None, "Not yet submitted")], [injury(17, 1, "Out")]], [1]),
+        ([[injury(13, 1, "Out")], [injury(17, 2, "Out", day=3)]], [1]),
+    ],
+    ids=[
+        "none",
+        "one",
+        "a player left it",
+        "it names nobody of the date",
+        "in any order",
+        "the team has reported since",
+        "a later one of another date only",
+    ],
+)
+def test_the_newest_injury_report_with_a_row_of_the_date_holds_as_a_whole(warehouse, reports, newest):
+    for rows in reports:
+        warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), ("league", "reported_at"))
+    found = warehouse.query(queries.NEWEST_INJURY_REPORT, {"slate": date(2026, 1, 2), "league": "NBA"})
+    assert found["player_id"].to_pylist() == newest
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -39,11 +39,13 @@ STATEMENTS = {
     },
     "count_replaced": table_sql.count_replaced(PROP_LINES, "incoming", ("event_id", "capture")),
     "delete_replaced": table_sql.delete_replaced(PROP_LINES, "incoming", ("event_id", "capture")),
+    "delete_replaced(also)": table_sql.delete_replaced(SCHEDULE, "incoming", ("game_date",), "also_replaced"),
 }
 RELATIONS = {
     **{t.qualified_name: ("my-project", f"nba_{t.dataset}", t.name) for t in TABLES},
     merge_sql.STAGED: ("staged_1",),
     "incoming": ("my-project", "nba_staging", "incoming_1"),
+    "also_replaced": ("my-project", "nba_staging", "incoming_1_replaced"),
 }
 
 
