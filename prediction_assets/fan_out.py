@@ -1,7 +1,8 @@
 """Work on many players at once: bounded threads, a time limit for each, and a circuit for a common cause.
 
-Where one call serves all of them and fails, :func:`in_halves` finds the players who are the cause. Nothing of Dagster's and no I/O: the
-caller says what the work is. A thread that hangs can't be stopped; it is given up on, another takes its place, and it ends with the process.
+Where one call serves all of them and fails, :func:`in_halves` finds the players who are the cause. Nothing of
+Dagster's and no I/O: the caller says what the work is. A thread that hangs can't be stopped; it is given up on,
+another takes its place, and it ends with the process.
 """
 
 from __future__ import annotations
