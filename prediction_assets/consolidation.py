@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -24,6 +25,12 @@ UNSETTLED = "unsettled"
 
 NOT_EMPTY, ENOUGH_STAGED = "predictions_not_empty", "enough_players_staged"
 """The asset checks that fail in the UI when a slate is refused for :class:`NoPartsStaged` or :class:`TooFewStaged`."""
+
+
+_RECEIPT_ID_DIGITS, _OUTCOMES_DIGITS = 32, 20
+"""Hexadecimal digits of a receipt's id, and how many of them say what its outcomes are; the others tell it from an
+earlier receipt of the same outcomes. A slate's first receipt, and every one of an earlier version, has 32 of its
+outcomes' digits."""
 
 
 class Step(Enum):
@@ -46,7 +53,7 @@ def next_step(progress: Progress, now: datetime) -> Step:
     past_deadline = now >= progress.batch.deadline
     if progress.unsettled and not past_deadline:
         return Step.FEATURES if progress.feature_snapshot is None else Step.STAGE
-    if progress.receipt is not None and progress.receipt.receipt_id == receipt_id(progress):
+    if progress.receipt is not None and stands_for(progress.receipt, progress):
         return Step.REST
     return Step.CONSOLIDATE
 
@@ -122,15 +129,33 @@ def replay_payload(progress: Progress, player: ExpectedPlayer) -> dict[str, Any]
 
 
 def receipt_id(progress: Progress) -> str:
-    """Return the id of the receipt that these outcomes lead to: the same outcomes, the same receipt.
+    """Return the id of the receipt that these outcomes lead to after the slate's newest one, which may be that one.
 
     An outcome is recognised by what happened once: the part that was written, or the moment a player was
-    skipped or failed. Failing again, with a success in between, is another outcome.
+    skipped or failed. Failing again, with a success in between, is another outcome. Outcomes that were there
+    before, and are back because the slate was reopened and reopened again, lead to another receipt: only the
+    newest one says what is in the table.
     """
+    newest = progress.receipt
+    if newest is not None and stands_for(newest, progress):
+        return newest.receipt_id
+    outcomes = _outcomes_digest(progress)
+    if newest is None:
+        return outcomes[:_RECEIPT_ID_DIGITS]
+    after = hashlib.sha256(f"{outcomes} {newest.receipt_id}".encode()).hexdigest()
+    return outcomes[:_OUTCOMES_DIGITS] + after[: _RECEIPT_ID_DIGITS - _OUTCOMES_DIGITS]
+
+
+def stands_for(newest: Receipt, progress: Progress) -> bool:
+    """Return whether a slate's newest receipt is the one of these outcomes: the same outcomes, the same receipt."""
+    return newest.receipt_id.startswith(_outcomes_digest(progress)[:_OUTCOMES_DIGITS])
+
+
+def _outcomes_digest(progress: Progress) -> str:
     return _digest(
         progress,
         lambda done: done.part.part_id if done.part else f"{done.run_id} {done.recorded_at.isoformat()}",
-    )[:32]
+    )
 
 
 def content_digest(progress: Progress) -> str:
@@ -172,7 +197,11 @@ def plan(
         NoPartsStaged: no expected player has staged rows.
         TooFewStaged: fewer have than the minimum share.
     """
-    batch, receipts = progress.batch, tuple(receipts)
+    receipts = tuple(receipts)
+    progress = replace(
+        progress, receipt=receipts[-1] if receipts else None
+    )  # batch state may not know it yet
+    batch = progress.batch
     covered = covered_parts(receipts)
     staged, retained, missing, parts = [], [], [], []
     for player in batch.expected:

@@ -60,6 +60,19 @@ def test_the_same_outcomes_lead_to_the_same_receipt_and_a_part_written_again_to_
     assert content_digest(again) == content_digest(ALL)
 
 
+def test_outcomes_that_come_back_after_other_ones_lead_to_another_receipt_each_time():
+    ids, newest = [], None
+    for progress in (SOME, ALL, SOME, ALL, SOME):
+        work = plan(progress, [newest] if newest else [])
+        assert plan(dataclasses.replace(progress, receipt=newest), [newest] if newest else []) == work
+        newest = Receipt.of(work, MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+        ids.append(newest.receipt_id)
+        assert plan(progress, [newest]).receipt_id == newest.receipt_id
+        assert next_step(dataclasses.replace(progress, receipt=newest), LATER) is Step.REST
+    assert len(set(ids)) == 5
+    assert {len(each) for each in ids} == {32}
+
+
 def test_a_changed_content_or_outcome_changes_the_digest_and_a_failure_s_wording_does_not():
     changed = progress_of(batch(), staged(part(1, content="d")), staged(part(2)), staged(part(3)))
     failed = progress_of(batch(), outcome(1, Outcome.FAILED), staged(part(2)), staged(part(3)))

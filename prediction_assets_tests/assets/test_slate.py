@@ -212,6 +212,31 @@ def test_the_expected_set_is_frozen_and_reopening_takes_new_facts_over(finished)
     assert result.event.message["revision"] == 2
 
 
+def test_reopening_to_and_fro_leaves_what_the_batch_expects_now_and_announces_each_change(finished):
+    gone = finished.progress(SIMULATED).batch.expected[0]
+    logs = finished.warehouse.query(
+        "SELECT * FROM facts.game_logs WHERE player_id = $p", {"p": gone.player_id}
+    )
+
+    def without_him() -> None:
+        with finished.warehouse._connect(write=True) as connection:
+            connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
+        assert len(finished.roster(SIMULATED, reopen=True).batch.expected) == PLAYERS - 1
+        finished.announce(finished.consolidate(SIMULATED))
+
+    without_him()
+    finished.warehouse.upsert(GAME_LOGS, logs.cast(GAME_LOGS.arrow_schema))
+    finished.roster(SIMULATED, reopen=True)
+    finished.features(SIMULATED)
+    finished.stage(SIMULATED, [gone.slug])
+    finished.announce(finished.consolidate(SIMULATED))
+    without_him()
+    assert gone.player_id not in {r["player_id"] for r in rows(finished) if r["is_active"]}
+    assert finished.next_step(finished.progress(SIMULATED)) == "rest"
+    told = [(e.message["revision"], e.message["staged_players"]) for e in finished.events(SIMULATED)]
+    assert told == [(1, PLAYERS), (2, PLAYERS - 1), (3, PLAYERS), (4, PLAYERS - 1)]
+
+
 def test_a_failing_player_does_not_hold_the_others_back(ingested_home, open_home, tmp_path):
     healthy = open_home(ingested_home)
     slugs = [p.slug for p in healthy.roster(SIMULATED).batch.expected]

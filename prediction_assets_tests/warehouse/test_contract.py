@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.consolidation import plan
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.messaging.message import event_id
 from prediction_assets.warehouse import merge_sql, pruning_sql
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import (
@@ -82,6 +83,22 @@ def test_the_same_outcomes_again_return_the_same_receipt_and_do_nothing(warehous
         warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
     assert merge(warehouse, *map(staged, parts)) == first
     assert len(warehouse.receipts(SLATE)) == 1
+
+
+def test_outcomes_that_come_back_after_others_are_merged_again_as_a_revision_of_their_own(warehouse):
+    """The slate is reopened with a player more, merged, and reopened without him."""
+    first, second, third = (staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3))
+    two = merge(warehouse, first, second, players=2)
+    three = merge(warehouse, first, second, third)
+    back = merge(warehouse, first, second, players=2)
+    assert [r.revision for r in (two, three, back)] == [1, 2, 3]
+    assert len({two.receipt_id, three.receipt_id, back.receipt_id}) == 3
+    assert len({event_id(r) for r in (two, three, back)}) == 3
+    assert back.content_digest == two.content_digest
+    assert counts(back) == (0, 0, 0, 0, 1)
+    assert active(warehouse).keys() == {("player-1", Decimal("24.50")), ("player-2", Decimal("24.50"))}
+    assert merge(warehouse, first, second, players=2) == back
+    assert warehouse.receipts(SLATE) == (two, three, back)
 
 
 def test_an_identical_rerun_changes_no_row_and_keeps_the_revision(warehouse):
