@@ -40,7 +40,7 @@ class RosterConfig(dg.Config):
     reopen: bool = Field(
         default=False,
         description="Replace the expected players of a batch that is open already. Outcomes of players who "
-        "stay expected are kept.",
+        "stay as they were are kept; who is new, or in another game or team, is staged.",
     )
 
 
@@ -65,19 +65,31 @@ def slate_roster(
     over his last seven games, all judged on facts from before the slate. Adds the `slates` and
     `slate_players` partition keys and freezes the expected set: materializing again is a no-op while the
     facts agree, and a clear error when they don't (`reopen: true` takes the new facts over). A day without
-    games materializes with 0, and everything downstream rests.
+    games materializes with 0, and everything downstream rests; reopened when its games were called off, what was
+    announced of it is taken back.
     """
     state, now = batch_state.port, settings.now()
     slate = config.slate or subject.port.tonight(warehouse.port, state, now)
     roster = subject.port.roster(warehouse.port, slate)
+    earlier = state.progress(slate)
     if not roster.games:
-        context.log.info("slate %s: no games, nothing to predict", slate, extra={"slate": slate})
-        state.open(_batch(slate, "", 0, (), now, settings.deadline(now)))
+        # Games that were called off stay their league's.
+        batch = _batch(slate, earlier.batch.league if earlier else "", 0, (), now, settings.deadline(now))
+        called_off = earlier is not None and bool(earlier.batch.expected)
+        if called_off:
+            context.instance.add_dynamic_partitions(
+                SLATES.name or "", [slate]
+            )  # what was announced is taken back
+        opened = state.reopen(batch) if called_off and config.reopen else state.open(batch)
+        context.log.info(
+            "slate %s: no games%s, nothing to predict", slate, " any more" if called_off else "",
+            extra={"slate": slate},
+        )  # fmt: skip
+        tag_run(context, slate, opened.batch_id)
         return dg.MaterializeResult(metadata={"slate": slate, "games": 0, "expected_players": 0})
 
     games, players, league = roster.games, roster.players, roster.league
     batch = _batch(slate, league, len(games), players, now, settings.deadline(now))
-    earlier = state.progress(slate)
     if earlier is not None and not config.reopen:
         require_same_work(earlier.batch, batch)  # before any key is registered
 

@@ -98,6 +98,8 @@ def merge(facts: HealthFacts) -> Judgement:
     again = (run_command(facts),)
     if receipt.rows_staged != receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged:
         return Judgement(Color.RED, f"{line}: rows are unaccounted for", details, again)
+    if receipt.takes_back and receipt.rows == 0:
+        return Judgement(Color.GREEN, f"{line}; nothing is to be predicted any more", details)
     if receipt.rows == 0 or (receipt.parts and receipt.rows_staged == 0):
         return Judgement(Color.RED, f"{line}: a MERGE of 0 rows", details, again)
     if usual_ms is None or usual_rows is None or len(history) < LEAST_HISTORY:

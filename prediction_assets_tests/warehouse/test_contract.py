@@ -243,6 +243,22 @@ def test_dropping_a_part_twice_is_a_no_op(warehouse):
     assert warehouse.parts.slates() == []
 
 
+def test_a_merge_of_no_part_takes_back_what_is_in_force_when_nobody_is_predicted_any_more(warehouse):
+    parts = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)]
+    first = merge(warehouse, *parts)
+    skips = [
+        Completion(SLATE, f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game") for n in (1, 2, 3)
+    ]
+    for revision, receipt in ((2, merge(warehouse, *skips)), (3, merge(warehouse, players=0))):
+        superseded = 3 if revision == 2 else 0
+        assert counts(receipt) == (0, 0, 0, 0, superseded)
+        assert (receipt.rows, receipt.revision, receipt.takes_back) == (0, revision, True)
+        assert active(warehouse) == {}
+    assert total(warehouse) == 3
+    assert len(warehouse.receipts(SLATE)) == 3
+    assert not first.takes_back
+
+
 def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_stay(warehouse):
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
