@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -17,13 +18,26 @@ from prediction_assets.batch_state.port import Completion, ExpectedPlayer, Outco
 from prediction_assets.dead_letters.port import DeadLetter
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.keys import player_key
-from prediction_assets.warehouse.port import Consolidation, MissingPlayer, NoPartsStaged, Receipt
+from prediction_assets.warehouse.port import (
+    Consolidation,
+    MissingPlayer,
+    NoPartsStaged,
+    PartRef,
+    Receipt,
+)
+from prediction_assets.warehouse.refusals import another_players_part
 
 UNSETTLED = "unsettled"
 """The outcome that a receipt gives to a player who hadn't settled by the deadline."""
 
 NOT_EMPTY, ENOUGH_STAGED = "predictions_not_empty", "enough_players_staged"
 """The asset checks that fail in the UI when a slate is refused for :class:`NoPartsStaged` or :class:`TooFewStaged`."""
+
+
+_RECEIPT_ID_DIGITS, _OUTCOMES_DIGITS = 32, 20
+"""Hexadecimal digits of a receipt's id, and how many of them say what its outcomes are; the others tell it from an
+earlier receipt of the same outcomes. A slate's first receipt, and every one of an earlier version, has 32 of its
+outcomes' digits."""
 
 
 class Step(Enum):
@@ -38,15 +52,16 @@ class Step(Enum):
 def next_step(progress: Progress, now: datetime) -> Step:
     """Return what a batch needs next.
 
-    A slate is consolidated when every expected player has settled, or at its deadline with whoever has,
-    and again whenever its outcomes are no longer the ones of its newest receipt.
+    When there is nothing to predict (no game, or everybody is skipped) a slate rests, unless what was consolidated
+    before is to be taken back. Any other is consolidated when every expected player has settled, or at its deadline
+    with whoever has, and again whenever its outcomes are no longer the ones of its newest receipt.
     """
-    if not progress.batch.expected:
+    if progress.receipt is None and _is_nothing_to_predict(progress):
         return Step.REST
     past_deadline = now >= progress.batch.deadline
     if progress.unsettled and not past_deadline:
         return Step.FEATURES if progress.feature_snapshot is None else Step.STAGE
-    if progress.receipt is not None and progress.receipt.receipt_id == receipt_id(progress):
+    if progress.receipt is not None and stands_for(progress.receipt, progress):
         return Step.REST
     return Step.CONSOLIDATE
 
@@ -54,7 +69,8 @@ def next_step(progress: Progress, now: datetime) -> Step:
 def lost_parts(progress: Progress, staged: Mapping[str, str], receipts: Iterable[Receipt]) -> tuple[str, ...]:
     """Return the players whose part is neither merged nor in staging any more, sorted; they need staging again.
 
-    A staging run that was killed after it replaced a part and before it recorded that leaves such a player.
+    A staging run that was killed after it replaced a part and before it recorded that leaves such a player. So
+    does one that went on while the slate was reopened with another player of the same slug: his part is not his.
 
     Args:
         progress: the batch as it stands.
@@ -62,13 +78,19 @@ def lost_parts(progress: Progress, staged: Mapping[str, str], receipts: Iterable
         receipts: the slate's receipts so far.
     """
     covered = covered_parts(receipts)
+
+    def is_lost(player: ExpectedPlayer, part: PartRef) -> bool:
+        if part.player_id != player.player_id:
+            return True
+        return part.part_id not in covered and staged.get(player.slug) != part.part_id
+
     return tuple(
         sorted(
-            slug
-            for slug, done in progress.completions.items()
-            if done.part is not None
-            and done.part.part_id not in covered
-            and staged.get(slug) != done.part.part_id
+            player.slug
+            for player in progress.batch.expected
+            if (done := progress.completions.get(player.slug)) is not None
+            and done.part is not None
+            and is_lost(player, done.part)
         )
     )
 
@@ -122,15 +144,33 @@ def replay_payload(progress: Progress, player: ExpectedPlayer) -> dict[str, Any]
 
 
 def receipt_id(progress: Progress) -> str:
-    """Return the id of the receipt that these outcomes lead to: the same outcomes, the same receipt.
+    """Return the id of the receipt that these outcomes lead to after the slate's newest one, which may be that one.
 
     An outcome is recognised by what happened once: the part that was written, or the moment a player was
-    skipped or failed. Failing again, with a success in between, is another outcome.
+    skipped or failed. Failing again, with a success in between, is another outcome. Outcomes that were there
+    before, and are back because the slate was reopened and reopened again, lead to another receipt: only the
+    newest one says what is in the table.
     """
+    newest = progress.receipt
+    if newest is not None and stands_for(newest, progress):
+        return newest.receipt_id
+    outcomes = _outcomes_digest(progress)
+    if newest is None:
+        return outcomes[:_RECEIPT_ID_DIGITS]
+    after = hashlib.sha256(f"{outcomes} {newest.receipt_id}".encode()).hexdigest()
+    return outcomes[:_OUTCOMES_DIGITS] + after[: _RECEIPT_ID_DIGITS - _OUTCOMES_DIGITS]
+
+
+def stands_for(newest: Receipt, progress: Progress) -> bool:
+    """Return whether a slate's newest receipt is the one of these outcomes: the same outcomes, the same receipt."""
+    return newest.receipt_id.startswith(_outcomes_digest(progress)[:_OUTCOMES_DIGITS])
+
+
+def _outcomes_digest(progress: Progress) -> str:
     return _digest(
         progress,
         lambda done: done.part.part_id if done.part else f"{done.run_id} {done.recorded_at.isoformat()}",
-    )[:32]
+    )
 
 
 def content_digest(progress: Progress) -> str:
@@ -160,7 +200,8 @@ def plan(
 
     Parts that an earlier receipt covers are left out: they may have been dropped already, and their rows
     are in the table. A skipped player's earlier rows go out of force; those of a player who failed or
-    hasn't settled stay, as the best there is.
+    hasn't settled stay, as the best there is. When no game is on any more, or everybody is skipped, a MERGE of no
+    part at all takes back what earlier ones left in force.
 
     Args:
         progress: the batch as it stands.
@@ -169,10 +210,15 @@ def plan(
         minimum_staged_share: share of the players who weren't skipped that must have rows, 0 to 1.
 
     Raises:
-        NoPartsStaged: no expected player has staged rows.
+        NoPartsStaged: no expected player has staged rows, and there is nothing to take back.
+        PartMismatch: a part is another player's than the one who is expected now.
         TooFewStaged: fewer have than the minimum share.
     """
-    batch, receipts = progress.batch, tuple(receipts)
+    receipts = tuple(receipts)
+    progress = replace(
+        progress, receipt=receipts[-1] if receipts else None
+    )  # batch state may not know it yet
+    batch = progress.batch
     covered = covered_parts(receipts)
     staged, retained, missing, parts = [], [], [], []
     for player in batch.expected:
@@ -181,6 +227,8 @@ def plan(
             missing.append(MissingPlayer(player.slug, UNSETTLED, "no outcome by the deadline"))
             retained.append(player.player_id)
         elif completion.part is not None:
+            if completion.part.player_id != player.player_id:
+                raise another_players_part(batch.slate, player.slug, completion.part.player_id)
             staged.append(player.player_id)
             if completion.part.part_id not in covered:
                 parts.append(completion.part)
@@ -188,12 +236,9 @@ def plan(
             missing.append(MissingPlayer(player.slug, completion.outcome.value, completion.reason))
             if completion.outcome is Outcome.FAILED:
                 retained.append(player.player_id)
-    if not staged:
-        raise NoPartsStaged(
-            f"slate {batch.slate}: none of {len(batch.expected)} expected players has staged rows "
-            f"({_reasons(missing)}); the target was not touched and every part kept. "
-            f"Materialize staged_predictions for {batch.slate} again"
-        )
+    takes_back = bool(receipts) and _is_nothing_to_predict(progress)
+    if not staged and not takes_back:
+        raise NoPartsStaged(_nobody_staged(progress, missing))
     skipped = progress.count(Outcome.SKIPPED)
     failed = len(batch.expected) - len(staged) - skipped
     if len(staged) < minimum_staged_share * (len(staged) + failed):
@@ -205,7 +250,7 @@ def plan(
         )
     return Consolidation(
         slate=batch.slate,
-        league=batch.league,
+        league=batch.league or (receipts[-1].league if receipts else ""),
         batch_id=batch.batch_id,
         receipt_id=receipt_id(progress),
         content_digest=content_digest(progress),
@@ -216,10 +261,26 @@ def plan(
         expected_players=len(batch.expected),
         skipped_players=skipped,
         failed_players=failed,
-        feature_snapshot=_newest_snapshot(progress),
+        feature_snapshot=_newest_snapshot(progress) if staged else receipts[-1].feature_snapshot,
         missing=tuple(missing),
         after=receipts[-1].receipt_id if receipts else "",
     )
+
+
+def _is_nothing_to_predict(progress: Progress) -> bool:
+    """Return whether nobody is expected, or everybody is skipped for a reason that trying again can't change."""
+    return progress.count(Outcome.SKIPPED) == len(progress.batch.expected)
+
+
+def _nobody_staged(progress: Progress, missing: Sequence[MissingPlayer]) -> str:
+    batch = progress.batch
+    refused = (
+        f"slate {batch.slate}: none of {len(batch.expected)} expected players has staged rows "
+        f"({_reasons(missing) or 'no game is on'}); the target was not touched and every part kept. "
+    )
+    if _is_nothing_to_predict(progress):
+        return f"{refused}There is nothing to predict, and nothing was consolidated that is to be taken back"
+    return f"{refused}Materialize staged_predictions for {batch.slate} again"
 
 
 def _newest_snapshot(progress: Progress) -> str:

@@ -14,7 +14,7 @@ import dagster as dg
 
 from prediction_assets.backtest import BacktestOptions, GradedSlate, run_backtest
 from prediction_assets.basketball import default_slate
-from prediction_assets.batch_state.port import Progress, open_progress
+from prediction_assets.batch_state.port import Outcome, Progress, open_progress
 from prediction_assets.consolidation import Step, next_step, plan, releasable_parts
 from prediction_assets.dead_letters.port import Closing, DeadLetter
 from prediction_assets.definitions import build_defs
@@ -295,7 +295,9 @@ class SlateRun:
         reopen: bool = False,
         on_stage: Callable[[str, Progress | None], None] = lambda stage, progress: None,
     ) -> SlateResult:
-        """Carry one slate from its roster to its completion; a day without games ends after the roster.
+        """Carry one slate from its roster to its completion.
+
+        Where nothing is to be predicted, and nothing was before, it ends without a receipt.
 
         Args:
             slate: the games' date.
@@ -304,12 +306,16 @@ class SlateRun:
         """
         on_stage("roster", None)
         progress = self.roster(slate, reopen=reopen)
-        if not progress.batch.expected:
+        if progress.batch.expected:
+            on_stage("features", progress)
+            self.features(slate)
+            on_stage("staging", progress)
+            self.stage(slate)
+            progress = self._open_progress(slate)
+        if progress.count(Outcome.SKIPPED) == len(progress.batch.expected) and not self.warehouse.receipts(
+            slate
+        ):
             return SlateResult(progress, None, None)
-        on_stage("features", progress)
-        self.features(slate)
-        on_stage("staging", progress)
-        self.stage(slate)
         on_stage("consolidation", progress)
         receipt = self.consolidate(slate)
         on_stage("completion", progress)

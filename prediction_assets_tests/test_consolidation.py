@@ -8,8 +8,16 @@ from datetime import timedelta
 import pytest
 
 from prediction_assets.batch_state.port import Completion, Outcome, Progress
-from prediction_assets.consolidation import Step, TooFewStaged, content_digest, next_step, plan, receipt_id
-from prediction_assets.warehouse.port import MergeCounts, NoPartsStaged, PartRef, Receipt
+from prediction_assets.consolidation import (
+    Step,
+    TooFewStaged,
+    content_digest,
+    lost_parts,
+    next_step,
+    plan,
+    receipt_id,
+)
+from prediction_assets.warehouse.port import MergeCounts, NoPartsStaged, PartMismatch, PartRef, Receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
 
 LATER = NOW + timedelta(hours=1)
@@ -60,6 +68,19 @@ def test_the_same_outcomes_lead_to_the_same_receipt_and_a_part_written_again_to_
     assert content_digest(again) == content_digest(ALL)
 
 
+def test_outcomes_that_come_back_after_other_ones_lead_to_another_receipt_each_time():
+    ids, newest = [], None
+    for progress in (SOME, ALL, SOME, ALL, SOME):
+        work = plan(progress, [newest] if newest else [])
+        assert plan(dataclasses.replace(progress, receipt=newest), [newest] if newest else []) == work
+        newest = Receipt.of(work, MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+        ids.append(newest.receipt_id)
+        assert plan(progress, [newest]).receipt_id == newest.receipt_id
+        assert next_step(dataclasses.replace(progress, receipt=newest), LATER) is Step.REST
+    assert len(set(ids)) == 5
+    assert {len(each) for each in ids} == {32}
+
+
 def test_a_changed_content_or_outcome_changes_the_digest_and_a_failure_s_wording_does_not():
     changed = progress_of(batch(), staged(part(1, content="d")), staged(part(2)), staged(part(3)))
     failed = progress_of(batch(), outcome(1, Outcome.FAILED), staged(part(2)), staged(part(3)))
@@ -87,6 +108,52 @@ def test_a_plan_says_who_stays_in_force(completions, status, staged_ids, retaine
 def test_parts_that_a_receipt_covers_are_not_merged_again():
     earlier = receipt_of(SOME)
     assert [p.part_id for p in plan(ALL, [earlier]).parts] == ["p2", "p3"]
+
+
+def test_a_part_of_another_player_of_the_same_slug_is_not_merged_and_its_player_is_staged_again():
+    progress = progress_of(batch(), staged(part(1)), staged(part(2)), staged(part(3)))
+    other = dataclasses.replace(batch().expected[1], player_id=999)
+    reopened = dataclasses.replace(batch(), expected=(batch().expected[0], other, batch().expected[2]))
+    progress = dataclasses.replace(progress, batch=reopened)
+    for receipts in ((), (receipt_of(ALL),)):
+        with pytest.raises(PartMismatch, match="the part of player-2 is of player 102"):
+            plan(progress, receipts)
+        assert lost_parts(progress, {f"player-{n}": f"p{n}" for n in (1, 2, 3)}, receipts) == ("player-2",)
+
+
+def skipped_all(players: int = 3) -> Progress:
+    return progress_of(
+        batch(players), *(outcome(n, Outcome.SKIPPED, "no game") for n in range(1, players + 1))
+    )
+
+
+@pytest.mark.parametrize("nothing", [skipped_all(), skipped_all(0)], ids=["all skipped", "no game"])
+def test_when_there_is_nothing_to_predict_any_more_what_was_merged_is_taken_back(nothing):
+    earlier = receipt_of(ALL)
+    assert next_step(dataclasses.replace(nothing, receipt=earlier), NOW) is Step.CONSOLIDATE
+    work = plan(nothing, [earlier], minimum_staged_share=0.8)
+    assert (work.status, work.parts, work.staged_player_ids, work.retained_player_ids) == (
+        "success", (), (), (),
+    )  # fmt: skip
+    assert (work.feature_snapshot, work.after) == (earlier.feature_snapshot, earlier.receipt_id)
+    back = Receipt.of(work, MergeCounts(0, 0, 0, 0, 25, 0), [earlier], merge_ms=1.0, now=NOW)
+    assert (back.takes_back, back.revision) == (True, 2)
+    assert next_step(dataclasses.replace(nothing, receipt=back), NOW) is Step.REST
+
+
+@pytest.mark.parametrize("nothing", [skipped_all(), skipped_all(0)], ids=["all skipped", "no game"])
+def test_when_there_is_nothing_to_predict_and_nothing_was_merged_the_slate_rests(nothing):
+    assert next_step(nothing, NOW) is Step.REST
+    with pytest.raises(NoPartsStaged, match="There is nothing to predict"):
+        plan(nothing, ())
+
+
+def test_nobody_staged_and_somebody_failed_takes_nothing_back():
+    progress = progress_of(
+        batch(), outcome(1, Outcome.FAILED), outcome(2, Outcome.SKIPPED), outcome(3, Outcome.SKIPPED)
+    )
+    with pytest.raises(NoPartsStaged, match=r"none of 3.*Materialize staged_predictions"):
+        plan(progress, [receipt_of(ALL)])
 
 
 def test_nobody_staged_is_an_error_that_says_why_and_what_to_do():

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from prediction_assets.alerts.port import Incident, Severity
 from prediction_assets.batch_state.port import Progress
-from prediction_assets.consolidation import ENOUGH_STAGED, NOT_EMPTY
+from prediction_assets.consolidation import ENOUGH_STAGED, NOT_EMPTY, Step, next_step
 from prediction_assets.dead_letters.port import DeadLetter, common_cause
 from prediction_assets.errors import one_line
 
@@ -242,10 +242,11 @@ SLATE_KINDS = frozenset({"no_receipt", "unpublished", "dead_letters"})
 
 
 def slate_incidents(state: SlateState, now: datetime, limits: Limits, pages: Pages) -> list[Incident]:
-    """Return what is wrong with a slate, as its state shows it. A day without games is never late."""
+    """Return what is wrong with a slate, as its state shows it. A day with nothing to predict is never late."""
     batch, receipt = state.progress.batch, state.progress.receipt
     slate, found = batch.slate, []
-    if batch.expected and receipt is None and now >= batch.deadline + limits.receipt_after_deadline:
+    is_late = now >= batch.deadline + limits.receipt_after_deadline
+    if receipt is None and is_late and next_step(state.progress, now) is not Step.REST:
         settled = len(batch.expected) - len(state.progress.unsettled)
         found.append(
             Incident(

@@ -5,6 +5,7 @@ merges it in one transaction. The blocking checks ``predictions_not_empty`` and 
 are evaluated in the same step, so that they are red even when there was nothing to materialize.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -75,8 +76,9 @@ with preview_features():
                 asset="predictions",
                 blocking=True,
                 partitions_def=SLATES,
-                description="Fails on 0 staged rows and on 0 active rows in the table for the slate. Staging is "
-                "kept, nothing is announced.",
+                description="Fails on 0 staged rows and on 0 active rows in the table for the slate, unless there is "
+                "nothing to predict any more: no game is on, or every expected player was skipped; then on any active "
+                "row. Staging is kept, nothing is announced.",
             ),
             dg.AssetCheckSpec(
                 ENOUGH_STAGED,
@@ -141,9 +143,13 @@ with preview_features():
             metadata={**_metadata(receipt, port), **cost},
             check_results=[
                 dg.AssetCheckResult(
-                    passed=receipt.rows > 0,
+                    passed=receipt.rows == 0 if receipt.takes_back else receipt.rows > 0,
                     check_name=NOT_EMPTY,
-                    metadata={"rows": receipt.rows, "staged_rows": receipt.rows_staged},
+                    metadata={
+                        "rows": receipt.rows,
+                        "staged_rows": receipt.rows_staged,
+                        **({"why_no_rows": _why_no_rows(receipt)} if receipt.takes_back else {}),
+                    },
                 ),
                 dg.AssetCheckResult(
                     passed=True,
@@ -156,6 +162,14 @@ with preview_features():
                 ),
             ],
         )
+
+
+def _why_no_rows(receipt: Receipt) -> str:
+    if not receipt.expected_players:
+        return "no game is on any more"
+    reasons = Counter(player["reason"] for player in receipt.missing)
+    said = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+    return f"all {receipt.expected_players} expected players were skipped: {said}"
 
 
 def _overdue(progress: Progress, run_id: str, now: datetime) -> list[Failure]:

@@ -43,7 +43,7 @@ class RosterConfig(dg.Config):
     reopen: bool = Field(
         default=False,
         description="Replace the expected players of a batch that is open already. Outcomes of players who "
-        "stay expected are kept.",
+        "stay as they were are kept; who is new, or in another game or team, is staged.",
     )
 
 
@@ -69,20 +69,30 @@ def slate_roster(
     has not played for more than 15 days, the 15 days are counted back from its last game. Adds the `slates`
     and `slate_players` partition keys and freezes the expected players. Materializing again changes nothing
     unless the facts changed; then it fails, unless `reopen: true`. A day without games materializes with 0,
-    and everything downstream rests.
+    and everything downstream rests; reopened when its games were called off, what was announced of it is taken
+    back.
     """
     state, now = batch_state.port, settings.now()
     slate = config.slate or subject.port.tonight(warehouse.port, state, now)
     roster = subject.port.roster(warehouse.port, slate)
     due = deadline(now, settings.deadline_minutes, settings.deadline_local_time, settings.roster_time_zone)
+    earlier = state.progress(slate)
     if not roster.games:
-        context.log.info("slate %s: no games, nothing to predict", slate, extra={"slate": slate})
-        state.open(_batch(slate, "", 0, (), now, due))
+        # Games that were called off stay their league's.
+        batch = _batch(slate, earlier.batch.league if earlier else "", 0, (), now, due)
+        called_off = earlier is not None and bool(earlier.batch.expected)
+        if called_off:  # what was announced is taken back, under the slate's key
+            context.instance.add_dynamic_partitions(SLATES.name or "", [slate])
+        opened = state.reopen(batch) if called_off and config.reopen else state.open(batch)
+        context.log.info(
+            "slate %s: no games%s, nothing to predict", slate, " any more" if called_off else "",
+            extra={"slate": slate},
+        )  # fmt: skip
+        tag_run(context, slate, opened.batch_id)
         return dg.MaterializeResult(metadata={"slate": slate, "games": 0, "expected_players": 0})
 
     games, players, league = roster.games, roster.players, roster.league
     batch = _batch(slate, league, len(games), players, now, due)
-    earlier = state.progress(slate)
     if earlier is not None and not config.reopen:
         require_same_work(earlier.batch, batch)  # before any key is registered
 

@@ -21,7 +21,7 @@ from typing import Any, TypedDict
 from google.api_core import exceptions
 from google.cloud import firestore
 
-from prediction_assets.batch_state.freezing import require_same_work
+from prediction_assets.batch_state.freezing import require_same_work, unchanged
 from prediction_assets.batch_state.live_picture import LivePicture
 from prediction_assets.batch_state.port import (
     Batch,
@@ -85,29 +85,38 @@ class FirestoreBatchState:
         return batch
 
     def reopen(self, batch: Batch) -> Batch:
-        """Replace a slate's expected players; outcomes of players who stay expected are kept."""
+        """Replace a slate's expected players; outcomes of players who stay as they were are kept."""
         document = self._document(batch.slate)
-        expected = {player.slug for player in batch.expected}
 
         def replace() -> None:
             earlier = document.get(**self._calls.arguments)
             completions = list(
                 document.collection(_COMPLETIONS).select([]).get(**self._calls.arguments)  # ids only
             )
+            stay = self._unchanged(earlier, batch)
             writes = self._calls.client.batch()
-            fields = self._batch_fields(writes, batch, settled=expected & {c.id for c in completions})
+            fields = self._batch_fields(writes, batch, settled=stay & {c.id for c in completions})
             if earlier.exists:
+                if len(stay) == len(batch.expected):
+                    fields["feature_snapshot"] = earlier.get("feature_snapshot")
                 writes.update(document, fields, option=self._calls.unchanged(earlier))
                 _forget(writes, document.collection(_EXPECTED), earlier.get("expected"), fields["expected"])
             else:
                 writes.create(document, fields)
             for completion in completions:
-                if completion.id not in expected:
+                if completion.id not in stay:
                     writes.delete(completion.reference)
             writes.commit(**self._calls.arguments)
 
         self._calls.until_uncontended(f"slate {batch.slate}", replace)
         return batch
+
+    def _unchanged(self, earlier: firestore.DocumentSnapshot[Any], batch: Batch) -> frozenset[str]:
+        """Return who stays as he was; nobody, when the earlier players can't be read any more."""
+        try:
+            return unchanged(self._batch(earlier, earlier.read_time) if earlier.exists else None, batch)
+        except StateUnreadable:
+            return frozenset()
 
     def pin_features(self, slate: str, snapshot_id: str) -> None:
         """Say which feature snapshot the slate's predictions are made from."""

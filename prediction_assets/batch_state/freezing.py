@@ -1,7 +1,8 @@
 """The rule that a batch's expected players are frozen at its opening, shared by every implementation.
 
 Opening the same batch again is a no-op, whatever order its players come in; opening it with other players,
-or with one in another game, is refused with a message that says what would change. Pure functions.
+or with one in another game, is refused with a message that says what would change. Reopening it keeps what is
+known of the players who are the same. Pure functions.
 """
 
 from __future__ import annotations
@@ -20,6 +21,16 @@ def require_same_work(earlier: Batch, later: Batch) -> Batch:
     if _work(earlier) != _work(later):
         raise BatchConflict(_difference(earlier, later))
     return earlier
+
+
+def unchanged(earlier: Batch | None, later: Batch) -> frozenset[str]:
+    """Return the slugs of the players whom a reopening keeps as they were: their outcomes still count.
+
+    A player whose id, team, opponent or game changed is another one: what was staged for him is about something
+    else. Of a slate without a batch outcomes can be there before it, and then they are the batch's.
+    """
+    known = later.expected if earlier is None else earlier.expected
+    return frozenset(player.slug for player in {*known} & {*later.expected})
 
 
 def _work(batch: Batch) -> tuple[object, ...]:

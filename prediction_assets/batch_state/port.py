@@ -168,7 +168,11 @@ class BatchState(Protocol):
         """
 
     def reopen(self, batch: Batch) -> Batch:
-        """Replace a slate's expected players; outcomes of players who stay expected are kept."""
+        """Replace a slate's expected players; outcomes of players who stay as they were are kept.
+
+        Whose id, team, opponent or game changed has no outcome any more. The pinned features are kept when they
+        are of all who are expected now: when nobody is new or changed.
+        """
 
     def pin_features(self, slate: str, snapshot_id: str) -> None:
         """Say which feature snapshot the slate's predictions are made from."""

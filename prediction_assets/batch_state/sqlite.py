@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from prediction_assets.batch_state.freezing import require_same_work
+from prediction_assets.batch_state.freezing import require_same_work, unchanged
 from prediction_assets.batch_state.port import (
     Batch,
     BatchNotOpen,
@@ -47,15 +47,26 @@ class SqliteBatchState:
         return require_same_work(earlier, batch)
 
     def reopen(self, batch: Batch) -> Batch:
-        """Replace a slate's expected players; outcomes of players who stay expected are kept."""
+        """Replace a slate's expected players; outcomes of players who stay as they were are kept."""
         with transaction(self._path) as connection:
+            stay = unchanged(_batch(connection, batch.slate), batch)
+            pinned = connection.execute(
+                "SELECT feature_snapshot FROM batches WHERE slate = ?", (batch.slate,)
+            ).fetchone()
+            settled = connection.execute(
+                "SELECT player_slug FROM completions WHERE slate = ?", (batch.slate,)
+            ).fetchall()
             connection.execute("DELETE FROM expected_players WHERE slate = ?", (batch.slate,))
             connection.execute("DELETE FROM batches WHERE slate = ?", (batch.slate,))
             _insert(connection, batch)
-            connection.execute(
-                "DELETE FROM completions WHERE slate = :slate AND player_slug NOT IN "
-                "(SELECT slug FROM expected_players WHERE slate = :slate)",
-                {"slate": batch.slate},
+            if pinned is not None and len(stay) == len(batch.expected):
+                connection.execute(
+                    "UPDATE batches SET feature_snapshot = ? WHERE slate = ?",
+                    (pinned["feature_snapshot"], batch.slate),
+                )
+            connection.executemany(
+                "DELETE FROM completions WHERE slate = ? AND player_slug = ?",
+                [(batch.slate, row["player_slug"]) for row in settled if row["player_slug"] not in stay],
             )
         return batch
 

@@ -355,7 +355,8 @@ def _show_summary(result: SlateResult) -> None:
     batch, receipt, event = result.progress.batch, result.receipt, result.event
     table = Table(title=f"slate {batch.slate}{simulated_label(batch.league)}", show_header=False)
     if receipt is None or event is None:
-        table.add_row("games", "0: nothing to predict")
+        skipped = f": all {len(batch.expected)} expected players are skipped" if batch.expected else ""
+        table.add_row("games", f"{batch.games}{skipped or ': nothing to predict'}")
         standard_output().print(table)
         return
     table.add_row("status", receipt.status)

@@ -48,9 +48,12 @@ def judge(facts: HealthFacts) -> dict[str, Judgement]:
 
 
 def without_games(facts: HealthFacts) -> bool:
-    """Return whether the schedule, or the batch that it led to, is known to have no games on the slate."""
+    """Return whether the schedule, or the batch that it led to, is known to have no games on the slate.
+
+    Of games that were called off after a consolidation, what it left in force is to be taken back: that is judged.
+    """
     if isinstance(facts.warehouse, Unreadable) or isinstance(facts.progress, Unreadable):
         return False
     schedule = facts.warehouse.schedule
-    no_batch = facts.progress is None or not facts.progress.batch.expected
+    no_batch = facts.progress is None or (not facts.progress.batch.expected and not facts.warehouse.receipts)
     return schedule.covered and schedule.games == 0 and no_batch

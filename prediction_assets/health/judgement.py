@@ -14,6 +14,7 @@ from typing import Any
 
 from prediction_assets.batch_state.port import Progress
 from prediction_assets.clock import is_recent
+from prediction_assets.consolidation import Step, next_step
 from prediction_assets.health.facts import HealthFacts, Unreadable
 
 GRACE = timedelta(minutes=5)
@@ -60,6 +61,8 @@ def waiting(facts: HealthFacts, line: str) -> Judgement:
     progress = facts.progress
     if isinstance(progress, Unreadable):
         return unreadable(facts, progress)
+    if progress is not None and progress.receipt is None and next_step(progress, facts.now) is Step.REST:
+        return Judgement(Color.GREEN, f"{line}; every expected player is skipped: nothing to predict")
     if progress is not None:
         due, at = not under_way(facts, progress), progress.batch.deadline
     elif facts.roster_due is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 
-from prediction_assets.consolidation import receipt_id
+from prediction_assets.consolidation import stands_for
 from prediction_assets.health.facts import HealthFacts, Unreadable
 from prediction_assets.health.judgement import (
     SHOWN,
@@ -47,7 +47,7 @@ def consolidation_receipt(facts: HealthFacts) -> Judgement:
     line = f"{receipt.status}, revision {receipt.revision}, at {utc(receipt.consolidated_at)}"
     if isinstance(progress, Unreadable) or progress is None:
         return Judgement(Color.RED, f"{line}; batch state doesn't know of it", details, (run_command(facts),))
-    if receipt.receipt_id != receipt_id(progress):
+    if not stands_for(receipt, progress):
         color = Color.YELLOW if under_way(facts, progress) else Color.RED
         return Judgement(
             color,
@@ -98,6 +98,8 @@ def merge(facts: HealthFacts) -> Judgement:
     again = (run_command(facts),)
     if receipt.rows_staged != receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged:
         return Judgement(Color.RED, f"{line}: rows are unaccounted for", details, again)
+    if receipt.takes_back and receipt.rows == 0:
+        return Judgement(Color.GREEN, f"{line}; nothing is to be predicted any more", details)
     if receipt.rows == 0 or (receipt.parts and receipt.rows_staged == 0):
         return Judgement(Color.RED, f"{line}: a MERGE of 0 rows", details, again)
     if usual_ms is None or usual_rows is None or len(history) < LEAST_HISTORY:

@@ -96,6 +96,8 @@ def predictions_in_table(facts: HealthFacts) -> Judgement:
         "rows_in_receipt": receipt.rows if receipt else None,
     }  # fmt: skip
     again: tuple[str, ...] = (run_command(facts),)
+    if not table.rows and receipt is not None and receipt.takes_back:
+        return Judgement(Color.GREEN, "no rows: nothing is to be predicted any more", details)
     if not table.rows:
         return waiting(facts, "no rows")
     line = f"{table.rows:,} rows of {count(table.players, 'player')}, newest at {utc(table.newest)}"
@@ -167,6 +169,8 @@ def versions_consistent(facts: HealthFacts) -> Judgement:
     if isinstance(facts.progress, Unreadable):  # it says which runs staged the players
         return unreadable(facts, facts.progress)
     table = warehouse.table
+    if not table.rows and warehouse.receipts and warehouse.receipts[-1].takes_back:
+        return Judgement(Color.GREEN, "no rows: nothing is to be predicted any more", {})
     if not table.rows:
         return waiting(facts, "no rows")
     details = {

@@ -86,8 +86,13 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
     """Return the validated completion message of a receipt.
 
     Raises:
-        InvalidMessage: the receipt can't be announced (no staged players, no rows).
+        InvalidMessage: the receipt can't be announced (no rows although something is to be predicted).
     """
+    if (receipt.rows == 0) is not receipt.takes_back:
+        raise InvalidMessage(
+            f"receipt {receipt.receipt_id} of slate {receipt.slate}: rows: {receipt.rows} in force, with "
+            f"{receipt.skipped_players} of {receipt.expected_players} expected players skipped"
+        )
     message = {
         "schema_version": completion_schema_version(),
         "event_id": event_id(receipt),

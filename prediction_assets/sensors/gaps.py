@@ -55,7 +55,7 @@ from prediction_assets.sensors.requests import (
 )
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import queries
-from prediction_assets.warehouse.port import NoPartsStaged, Receipt, ReceiptAltered, Warehouse
+from prediction_assets.warehouse.port import NoPartsStaged, PartMismatch, Receipt, ReceiptAltered, Warehouse
 from prediction_assets.warehouse.tables import NBA_LEAGUE
 
 GAP_TAG = "prediction_assets/gap"
@@ -147,7 +147,7 @@ class GapFinder:
             if progress is None or (not progress.batch.expected and slate in scheduled):
                 # Batch state can be lost, and then the warehouse still knows that the slate is done.
                 try:
-                    is_done = bool(warehouse.receipts(slate))
+                    is_done = progress is None and bool(warehouse.receipts(slate))
                 except ReceiptAltered as error:
                     yield NotRequested(str(error))
                     return
@@ -195,6 +195,8 @@ class GapFinder:
             except (NoPartsStaged, TooFewStaged) as error:
                 yield self._too_few(instance, progress, str(error))
                 return
+            except PartMismatch:
+                pass  # its player is to be staged again, which is among what was given up
         jobs = {work.job for work in given_up}
         name = f"{'+'.join(sorted(jobs))}:{batch.batch_id}"
         yield Gap(name, batch.slate, tuple(jobs), given_up)

@@ -235,6 +235,14 @@ class Receipt:
         )
         return replace(receipt, seal=receipt.computed_seal())
 
+    @property
+    def takes_back(self) -> bool:
+        """Whether nothing is to be predicted: no game is on any more, or every expected player was skipped.
+
+        Only then may a slate have 0 rows: nobody failed and nobody is unsettled.
+        """
+        return self.skipped_players == self.expected_players
+
     def computed_seal(self) -> str:
         """Return SHA-256 over the values that were decided before the MERGE."""
         values = [getattr(self, name) for name in _SEALED]

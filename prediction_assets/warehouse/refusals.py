@@ -42,6 +42,14 @@ def part_gone(slate: str, slugs: Sequence[str]) -> PartMismatch:
     )
 
 
+def another_players_part(slate: str, slug: str, player_id: int) -> PartMismatch:
+    """Return the error for a part of somebody else than the player who is expected under its slug now."""
+    return PartMismatch(
+        f"slate {slate}: the part of {slug} is of player {player_id}, who isn't the one expected now; the target "
+        f"was not touched. {_AGAIN}"
+    )
+
+
 def part_unreadable(slate: str, problem: object) -> PartMismatch:
     """Return the error for a part that can't be read, or went away while it was."""
     return PartMismatch(

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pytest
 from dagster._core.errors import DagsterAssetCheckFailedError
 
-from prediction_assets.assets.facts import LINES_REPLACED_BY
+from prediction_assets.assets.facts import LINES_REPLACED_BY, SCHEDULE_REPLACED_BY
 from prediction_assets.assets.phase5_completion import NothingToAnnounce
 from prediction_assets.assets.predictions import NotSettled
 from prediction_assets.basketball import NobodyExpected
@@ -29,7 +29,7 @@ from prediction_assets.settings import load_settings
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.parquet import ParquetSnapshots
 from prediction_assets.warehouse.port import NoPartsStaged
-from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES
+from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 from prediction_assets_tests.assets.faults import FailingMessaging, FailingWarehouse
 from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
 from prediction_assets_tests.made_up import ROWS_PER_PLAYER
@@ -210,6 +210,108 @@ def test_the_expected_set_is_frozen_and_reopening_takes_new_facts_over(finished)
     assert {r["player_id"] for r in rows(finished) if not r["is_active"]} >= {gone.player_id}
     assert result.receipt.rows == (PLAYERS - 1) * ROWS_PER_PLAYER
     assert result.event.message["revision"] == 2
+
+
+def test_reopening_to_and_fro_leaves_what_the_batch_expects_now_and_announces_each_change(finished):
+    gone = finished.progress(SIMULATED).batch.expected[0]
+    logs = finished.warehouse.query(
+        "SELECT * FROM facts.game_logs WHERE player_id = $p", {"p": gone.player_id}
+    )
+
+    def without_him() -> None:
+        with finished.warehouse._connect(write=True) as connection:
+            connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
+        assert len(finished.roster(SIMULATED, reopen=True).batch.expected) == PLAYERS - 1
+        finished.announce(finished.consolidate(SIMULATED))
+
+    without_him()
+    finished.warehouse.upsert(GAME_LOGS, logs.cast(GAME_LOGS.arrow_schema))
+    finished.roster(SIMULATED, reopen=True)
+    finished.features(SIMULATED)
+    finished.stage(SIMULATED, [gone.slug])
+    finished.announce(finished.consolidate(SIMULATED))
+    without_him()
+    assert gone.player_id not in {r["player_id"] for r in rows(finished) if r["is_active"]}
+    assert finished.next_step(finished.progress(SIMULATED)) == "rest"
+    told = [(e.message["revision"], e.message["staged_players"]) for e in finished.events(SIMULATED)]
+    assert told == [(1, PLAYERS), (2, PLAYERS - 1), (3, PLAYERS), (4, PLAYERS - 1)]
+
+
+def test_reopening_stages_the_players_whose_game_is_another_one_and_takes_the_old_game_s_rows_back(finished):
+    before = finished.progress(SIMULATED)
+    with finished.warehouse._connect(write=True) as connection:
+        connection.execute(
+            "UPDATE facts.schedule SET game_id = '9000009999' WHERE game_date = ?",
+            [date.fromisoformat(SIMULATED)],
+        )
+    with pytest.raises(BatchConflict, match="change a player's team, opponent or game"):
+        finished.roster(SIMULATED)
+    progress = finished.roster(SIMULATED, reopen=True)
+    assert (progress.completions, progress.feature_snapshot) == ({}, None)
+    assert finished.next_step(progress) == "features"
+    result = finished.whole(SIMULATED)
+    assert {r["game_id"] for r in rows(finished) if r["is_active"]} == {"9000009999"}
+    assert {p.game_id for p in before.batch.expected} == {
+        r["game_id"] for r in rows(finished) if not r["is_active"]
+    }
+    assert (result.receipt.rows, result.event.message["revision"]) == (PLAYERS * ROWS_PER_PLAYER, 2)
+
+
+def test_after_a_player_was_dropped_by_reopening_another_one_can_be_staged_again(finished):
+    gone, other, *_ = finished.progress(SIMULATED).batch.expected
+    with finished.warehouse._connect(write=True) as connection:
+        connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
+    finished.roster(SIMULATED, reopen=True)
+    assert finished.stage(SIMULATED, [other.slug])
+    assert finished.consolidate(SIMULATED).rows == (PLAYERS - 1) * ROWS_PER_PLAYER
+
+
+@pytest.mark.parametrize("reopened", [True, False], ids=["reopened", "everybody skipped"])
+def test_a_slate_whose_games_are_all_called_off_is_taken_back_and_announced_with_0_rows(finished, reopened):
+    listed = "SELECT * FROM facts.schedule WHERE game_date = $day"
+    day = date.fromisoformat(SIMULATED)
+    before = SCHEDULE.arrow_table(finished.warehouse.query(listed, {"day": day}).to_pylist())
+    with finished.warehouse._connect(write=True) as connection:
+        connection.execute("DELETE FROM facts.schedule WHERE game_date = ?", [day])
+    if reopened:
+        assert finished.roster(SIMULATED, reopen=True).batch.expected == ()
+    else:
+        with pytest.raises(BatchConflict, match=rf"drop {PLAYERS} .*--reopen"):
+            finished.roster(SIMULATED)
+        finished.stage(SIMULATED)
+    receipt = finished.consolidate(SIMULATED)
+    event = finished.announce(receipt)
+    assert [r for r in rows(finished) if r["is_active"]] == []
+    assert (receipt.revision, receipt.rows, receipt.rows_superseded) == (2, 0, PLAYERS * ROWS_PER_PLAYER)
+    assert (event.message["revision"], event.message["rows"], event.message["staged_players"]) == (2, 0, 0)
+    assert event.message["league"] == f"simulated-{PLAYERS}"
+    passed = evaluation(finished, "predictions_not_empty")
+    why = "no game is on any more" if reopened else f"all {PLAYERS} expected players were skipped"
+    assert (passed.passed, why in passed.metadata["why_no_rows"].value) == (True, True)
+    assert finished.next_step(finished.progress(SIMULATED)) == "rest"
+    assert finished.consolidate(SIMULATED) == receipt
+    if reopened:  # and again it is nothing to do, until the games are on again
+        assert finished.whole(SIMULATED).receipt == receipt
+        assert len(finished.events(SIMULATED)) == 2
+
+    finished.warehouse.upsert(SCHEDULE, before, SCHEDULE_REPLACED_BY)
+    back = finished.whole(SIMULATED, reopen=True)
+    assert (back.receipt.rows, back.event.message["revision"]) == (PLAYERS * ROWS_PER_PLAYER, 3)
+
+
+def test_a_slate_of_which_everybody_is_skipped_before_any_merge_ends_without_a_receipt(ingested):
+    ingested.roster(SIMULATED)
+    with ingested.warehouse._connect(write=True) as connection:
+        connection.execute("DELETE FROM facts.schedule WHERE game_date = ?", [date.fromisoformat(SIMULATED)])
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    progress = ingested.progress(SIMULATED)
+    assert progress.count(Outcome.SKIPPED) == PLAYERS
+    assert ingested.next_step(progress) == "rest"
+    with pytest.raises(NoPartsStaged, match="There is nothing to predict"):
+        ingested.consolidate(SIMULATED)
+    assert not evaluation(ingested, "predictions_not_empty").passed
+    assert ingested.events(SIMULATED) == []
 
 
 def test_a_failing_player_does_not_hold_the_others_back(ingested_home, open_home, tmp_path):

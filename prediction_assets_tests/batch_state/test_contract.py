@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -161,7 +162,52 @@ def test_reopening_replaces_the_expected_players_and_keeps_the_outcomes_of_who_s
     progress = state.progress(SLATE)
     assert progress is not None
     assert (progress.batch, list(progress.completions)) == (again, ["player-1"])
-    assert progress.feature_snapshot is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"player_id": 999}, {"team": "S09"}, {"opponent": "S09"}, {"game_id": "9000000009"}, {"is_home": None}],
+    ids=lambda change: next(iter(change)),
+)
+def test_reopening_forgets_the_outcome_of_a_player_who_is_not_the_same_any_more(
+    state: BatchState, change: dict[str, Any]
+) -> None:
+    state.open(batch(3))
+    state.pin_features(SLATE, "snapshot1")
+    state.record([staged("player-1"), staged("player-2"), failed("player-3")])
+    first, second, third = batch(3).expected
+    again = replace(batch(3), expected=(first, replace(second, **change), third), batch_id="again")
+    state.reopen(again)
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert (progress.batch, sorted(progress.completions)) == (again, ["player-1", "player-3"])
+    assert next_step(progress, NOW) is Step.FEATURES
+
+
+def test_reopening_keeps_the_pinned_features_when_they_are_of_all_who_are_expected_now(
+    state: BatchState,
+) -> None:
+    state.open(batch(3))
+    state.pin_features(SLATE, "snapshot1")
+    pinned = []
+    for players in (2, 2, 3):
+        state.reopen(batch(players))
+        progress = state.progress(SLATE)
+        assert progress is not None
+        pinned.append(progress.feature_snapshot)
+    assert pinned == ["snapshot1", "snapshot1", None]
+
+
+def test_an_outcome_of_a_dropped_player_that_comes_late_does_not_count_when_he_is_back(
+    state: BatchState,
+) -> None:
+    state.open(batch(3))
+    state.reopen(batch(2))
+    state.record([staged("player-3")])
+    state.reopen(batch(3))
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.completions == {}
 
 
 def test_a_player_who_was_dropped_and_comes_back_has_no_outcome(state: BatchState) -> None:

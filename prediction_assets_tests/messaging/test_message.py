@@ -25,7 +25,7 @@ REMOVED = object()
 
 def test_the_schema_is_itself_valid_and_has_a_version() -> None:
     jsonschema.Draft202012Validator.check_schema(completion_schema())
-    assert completion_schema_version() == 1
+    assert completion_schema_version() == 2
 
 
 def test_a_receipts_message_is_valid_and_says_what_the_receipt_says() -> None:
@@ -57,7 +57,7 @@ def test_a_field_that_a_later_version_adds_is_accepted() -> None:
         ("batch_id", ""), ("receipt_id", ""), ("receipt_id", REMOVED),
         ("revision", 0), ("revision", "1"), ("revision", 1.5),
         ("status", "failed"), ("status", "SUCCESS"), ("status", REMOVED),
-        ("expected_players", 0), ("staged_players", 0), ("skipped_players", -1), ("failed_players", "1"),
+        ("expected_players", -1), ("staged_players", -1), ("skipped_players", -1), ("failed_players", "1"),
         ("rows", 0), ("rows", None), ("rows", REMOVED),
         ("rows_inserted", -1), ("rows_updated", -1), ("rows_unchanged", -1), ("rows_superseded", -1),
         ("output_table", ""), ("feature_snapshot", ""),
@@ -74,7 +74,26 @@ def test_an_invalid_message_is_refused_and_the_field_named(field: str, value: An
     assert field in str(raised.value)
 
 
-@pytest.mark.parametrize("changes", [{"rows": 0}, {"staged_players": 0}, {"status": "running"}])
+def test_a_slate_without_anything_to_predict_is_announced_with_0_rows() -> None:
+    nothing = {
+        "staged_players": 0, "failed_players": 0, "rows": 0, "rows_staged": 0, "rows_inserted": 0,
+        "rows_superseded": 50, "status": "success", "missing": (),
+    }  # fmt: skip
+    for players in (0, 3):
+        made = message(**nothing, expected_players=players, skipped_players=players)
+        assert (made["rows"], made["staged_players"], made["rows_superseded"]) == (0, 0, 50)
+        for wrong in ({"rows": 1}, {"failed_players": 1}, {"staged_players": 1}):
+            with pytest.raises(InvalidMessage):
+                validate_completion({**made, **wrong})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows": 0}, {"staged_players": 0}, {"status": "running"}, {"rows": 0, "staged_players": 0},
+        {"rows": 25, "staged_players": 0, "failed_players": 0, "skipped_players": 3},
+    ],
+)  # fmt: skip
 def test_a_receipt_that_announces_nothing_makes_no_message(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidMessage):
         completion_message(receipt(**changes), output_table="t", published_at=NOW)

@@ -48,7 +48,7 @@ def test_a_message_carries_its_attributes_and_the_slate_as_ordering_key(topic: T
         "event_id": message()["event_id"],
         "phase": "phase_5_predictions",
         "slate": SLATE,
-        "schema_version": "1",
+        "schema_version": "2",
     }
     assert received.message.ordering_key == SLATE
     assert received.message.message_id == message_id

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prediction_assets.batch_state.port import Completion, Outcome
 from prediction_assets.consolidation import plan
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.messaging.message import event_id
 from prediction_assets.warehouse import merge_sql, pruning_sql, queries
 from prediction_assets.warehouse.duckdb import DuckDBWarehouse
 from prediction_assets.warehouse.port import (
@@ -82,6 +83,22 @@ def test_the_same_outcomes_again_return_the_same_receipt_and_do_nothing(warehous
         warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
     assert merge(warehouse, *map(staged, parts)) == first
     assert len(warehouse.receipts(SLATE)) == 1
+
+
+def test_outcomes_that_come_back_after_others_are_merged_again_as_a_revision_of_their_own(warehouse):
+    """The slate is reopened with a player more, merged, and reopened without him."""
+    first, second, third = (staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3))
+    two = merge(warehouse, first, second, players=2)
+    three = merge(warehouse, first, second, third)
+    back = merge(warehouse, first, second, players=2)
+    assert [r.revision for r in (two, three, back)] == [1, 2, 3]
+    assert len({two.receipt_id, three.receipt_id, back.receipt_id}) == 3
+    assert len({event_id(r) for r in (two, three, back)}) == 3
+    assert back.content_digest == two.content_digest
+    assert counts(back) == (0, 0, 0, 0, 1)
+    assert active(warehouse).keys() == {("player-1", Decimal("24.50")), ("player-2", Decimal("24.50"))}
+    assert merge(warehouse, first, second, players=2) == back
+    assert warehouse.receipts(SLATE) == (two, three, back)
 
 
 def test_an_identical_rerun_changes_no_row_and_keeps_the_revision(warehouse):
@@ -224,6 +241,22 @@ def test_dropping_a_part_twice_is_a_no_op(warehouse):
     assert warehouse.parts.drop(SLATE, "player-1", part.part_id)
     assert not warehouse.parts.drop(SLATE, "player-1", part.part_id)
     assert warehouse.parts.slates() == []
+
+
+def test_a_merge_of_no_part_takes_back_what_is_in_force_when_nobody_is_predicted_any_more(warehouse):
+    parts = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)]
+    first = merge(warehouse, *parts)
+    skips = [
+        Completion(SLATE, f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game") for n in (1, 2, 3)
+    ]
+    for revision, receipt in ((2, merge(warehouse, *skips)), (3, merge(warehouse, players=0))):
+        superseded = 3 if revision == 2 else 0
+        assert counts(receipt) == (0, 0, 0, 0, superseded)
+        assert (receipt.rows, receipt.revision, receipt.takes_back) == (0, revision, True)
+        assert active(warehouse) == {}
+    assert total(warehouse) == 3
+    assert len(warehouse.receipts(SLATE)) == 3
+    assert not first.takes_back
 
 
 def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_stay(warehouse):
