@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -18,6 +19,7 @@ from prediction_assets.pruning.partition_keys import delete, next_slice, old_sla
 from prediction_assets.slate_run import SlateRun
 from prediction_assets.warehouse.port import Consolidation, MergeCounts, Receipt
 from prediction_assets_tests.conftest import batch, player, rows_of
+from prediction_assets_tests.dead_letters.test_contract import failure
 
 NOW = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 KEEP = 400
@@ -192,6 +194,20 @@ def test_the_command_prunes_all_slices_and_says_what_it_would_do(settings, insta
     assert registered(instance) == ([SIMULATED], keys_of(SIMULATED))
     code, out, _ = command(capsys, monkeypatch, "prune")
     assert (code, out) == (0, "nothing to prune: nothing is older than it is kept\n")
+
+
+@pytest.mark.slow
+def test_the_command_says_that_letters_expire_and_not_that_they_are_removed(
+    settings, history, monkeypatch, capsys
+):
+    from prediction_assets_tests.test_cli import command
+
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(settings.home))
+    history.letters.add([failure("a", failed_at=datetime.now(UTC) - timedelta(days=9))])
+    assert command(capsys, monkeypatch, "prune", "--dry-run")[:2] == (0, "would expire 1 open dead letters\n")
+    assert command(capsys, monkeypatch, "prune")[:2] == (0, "expired 1 open dead letters\n")
+    code, out, _ = command(capsys, monkeypatch, "dead-letters", "list", "--closed", "--json")
+    assert (code, json.loads(out)[0]["state"]) == (0, "expired")
 
 
 @dg.job
