@@ -317,9 +317,13 @@ def test_more_parts_than_a_statement_may_read_are_read_by_several(warehouse, mon
 
 def test_a_script_names_some_1300_parts_before_they_are_gathered():
     def size(players: int) -> int:
-        slugs = [f"dacian-abberstone-{number:04d}" for number in range(players)]
-        parts = [PartRef(SLATE, slug, 1_000_000, "a" * 32, 25, "b" * 64, 1, "c" * 20) for slug in slugs]
-        expected = tuple(player(number, slug=slug) for number, slug in enumerate(slugs))
+        expected = tuple(
+            dataclasses.replace(player(n, slug=f"dacian-abberstone-{n:04d}"), player_id=1_000_000 + n)
+            for n in range(players)
+        )
+        parts = [
+            PartRef(SLATE, who.slug, who.player_id, "a" * 32, 25, "b" * 64, 1, "c" * 20) for who in expected
+        ]
         opened = dataclasses.replace(batch(1), expected=expected)
         work = plan(progress_of(opened, *map(staged, parts)), ())
         relation = ("a-project-of-ours", "nba_staging")
