@@ -18,6 +18,7 @@ from prediction_assets.consolidation import Step, next_step, plan, releasable_pa
 from prediction_assets.dead_letters.port import Closing, DeadLetter
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.fan_in import unneeded_parts
 from prediction_assets.forecasting.grading import Grade
 from prediction_assets.gates import RECEIPT_ID
 from prediction_assets.grades import PUBLISHED, gradable, stored_grades
@@ -187,8 +188,13 @@ class SlateRun:
         return plan(progress, self.warehouse.receipts(slate), minimum_staged_share=share)
 
     def releasable(self, slate: str) -> dict[str, str]:
-        """Return the parts in staging that receipts name, by slug."""
-        return releasable_parts(self.warehouse.parts.staged(slate), self.warehouse.receipts(slate))
+        """Return the parts in staging that receipts name or that no outcome needs, by slug."""
+        receipts = self.warehouse.receipts(slate)
+        covered = releasable_parts(self.warehouse.parts.staged(slate), receipts)
+        return {
+            **unneeded_parts(self.warehouse, slate, receipts, self._resources["batch_state"].port),
+            **covered,
+        }
 
     def release(self, slate: str) -> int:
         """Drop the parts that receipts name and return how many; ends a consolidation that passed its checks."""

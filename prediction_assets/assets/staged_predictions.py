@@ -16,7 +16,14 @@ import tenacity
 
 from prediction_assets import __version__
 from prediction_assets.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema, tag_run
-from prediction_assets.batch_state.port import Completion, ExpectedPlayer, Outcome, Progress, open_progress
+from prediction_assets.batch_state.port import (
+    BatchState,
+    Completion,
+    ExpectedPlayer,
+    Outcome,
+    Progress,
+    open_progress,
+)
 from prediction_assets.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.consolidation import replay_payload
 from prediction_assets.crash_points import reached
@@ -141,6 +148,11 @@ def staged_predictions(
         reached("part_written")
         return outcome(player, Outcome.STAGED, part=part)
 
+    def drop_late(player: ExpectedPlayer, late: Completion) -> None:
+        """Drop a part that was written after its player had been given up on: no outcome will ever name it."""
+        if late.part is not None:
+            port.parts.drop(slate, player.slug, late.part.part_id)
+
     settled: list[Completion] = []
     unrecorded: list[Completion] = []
 
@@ -166,11 +178,13 @@ def staged_predictions(
             timeout_seconds=settings.part_timeout_seconds,
             idle_seconds=LONGEST_WAIT_SECONDS,
             on_idle=events.store,
+            on_late=drop_late,
         ):
             if isinstance(done, Overdue):
                 done = fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
             unrecorded.append(done)
             events.log(_event(done))
+    _drop_replaced_parts(port, state, progress, settled)
     failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
     staged = sum(c.outcome is Outcome.STAGED for c in settled)
     context.log.info(
@@ -226,6 +240,30 @@ def _forecast(
         )
     snapshot = port.snapshots.read(batch.slate, progress.feature_snapshot, [p.player_id for p in players])
     return part_rows(subject.forecasts(port, batch, snapshot), batch, snapshot.snapshot_id)
+
+
+def _drop_replaced_parts(
+    port: Warehouse, state: BatchState, earlier: Progress, settled: Sequence[Completion]
+) -> None:
+    """Drop the parts of earlier outcomes in whose place players settled without one: nobody would merge them."""
+    replaced = {
+        done.player_slug: before.part.part_id
+        for done in settled
+        if done.part is None
+        and (before := earlier.completions.get(done.player_slug)) is not None
+        and before.part is not None
+    }
+    if not replaced:
+        return
+    # As the outcomes are now: a failure doesn't replace one that is newer.
+    named = {
+        done.part.part_id
+        for done in open_progress(state, earlier.batch.slate).completions.values()
+        if done.part is not None
+    }
+    for slug, part_id in replaced.items():
+        if part_id not in named:
+            port.parts.drop(earlier.batch.slate, slug, part_id)
 
 
 def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:

@@ -68,7 +68,7 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
 
 
 def release(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
-    """Drop the parts whose rows a receipt already covers; others stay."""
+    """Drop the parts whose rows a receipt already covers, and those that no outcome needs; others stay."""
     with open_slate_run() as (_, runner):
         staged, covered = runner.warehouse.parts.staged(slate), runner.releasable(slate)
         if dry_run:
