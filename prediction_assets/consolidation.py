@@ -111,6 +111,33 @@ def releasable_parts(staged: Mapping[str, str], receipts: Iterable[Receipt]) -> 
     return {slug: part_id for slug, part_id in staged.items() if part_id in covered}
 
 
+def abandoned_parts(
+    progress: Progress, staged: Mapping[str, str], receipts: Iterable[Receipt]
+) -> dict[str, str]:
+    """Return the parts in staging that no consolidation will ever merge, by slug.
+
+    Those of players whose outcome needs no part: they were skipped, failed, or merged already, or aren't expected
+    any more. Whoever has no outcome yet may be recording the part this moment, and a part that an outcome names is
+    merged first.
+
+    Args:
+        progress: the batch as it stands, read after the parts were listed.
+        staged: the part id of each player slug in staging whose part isn't a new one: one that a staging run has
+            just written may still be recorded. Were it dropped all the same, its player is staged again.
+        receipts: the slate's receipts.
+    """
+    covered = covered_parts(receipts)
+    expected = {player.slug for player in progress.batch.expected}
+
+    def needs_none(slug: str) -> bool:
+        done = progress.completions.get(slug)
+        if done is None:
+            return slug not in expected
+        return done.part is None or done.part.part_id in covered
+
+    return {slug: part_id for slug, part_id in staged.items() if part_id and needs_none(slug)}
+
+
 def dealt_with(
     progress: Progress, receipts: Iterable[Receipt], letters: Iterable[DeadLetter]
 ) -> tuple[str, ...]:

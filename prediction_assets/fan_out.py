@@ -42,6 +42,7 @@ def fan_out(
     timeout_seconds: float,
     idle_seconds: float = math.inf,
     on_idle: Callable[[], None] = lambda: None,
+    on_late: Callable[[Item, Result], None] = lambda item, result: None,
 ) -> Iterator[tuple[Item, Result | Overdue]]:
     """Yield each item with its result as soon as it is there, in no particular order.
 
@@ -50,12 +51,13 @@ def fan_out(
         threads: items worked on at the same time.
         timeout_seconds: how long one item may take from when its work started.
         idle_seconds: how long to wait for the next result before ``on_idle`` is called, each time again.
+        on_late: called, in the item's thread, with the result of work that had been given up on.
 
     Raises:
         BaseException: what ``work`` raised first. Items that were being worked on are waited for, within their
             time; no further one is started.
     """
-    crew = _Crew(items, work)
+    crew = _Crew(items, work, on_late)
     for _ in range(min(threads, len(items))):
         crew.grow()
     raised: BaseException | None = None
@@ -126,10 +128,16 @@ def in_halves(
 class _Crew(Generic[Item, Result]):
     """Daemon threads that take items one after another; what they share is behind one lock."""
 
-    def __init__(self, items: Sequence[Item], work: Callable[[Item], Result]) -> None:
+    def __init__(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Item], Result],
+        on_late: Callable[[Item, Result], None],
+    ) -> None:
         self.left = len(items)
         self.finished: queue.SimpleQueue[tuple[int, Result | _Raised]] = queue.SimpleQueue()
         self._work = work
+        self._on_late = on_late
         self._waiting = deque(enumerate(items))
         self._started: dict[int, float] = {}
         self._lock = threading.Lock()
@@ -178,8 +186,11 @@ class _Crew(Generic[Item, Result]):
                 outcome = _Raised(error)
                 self.cancel_waiting()
             with self._lock:
-                if self._started.pop(position, None) is None:
-                    return  # given up on; another thread is in this one's place
+                is_late = self._started.pop(position, None) is None
+            if is_late:  # given up on; another thread is in this one's place
+                if not isinstance(outcome, _Raised):
+                    self._on_late(item, outcome)
+                return
             self.finished.put((position, outcome))
 
 

@@ -38,6 +38,7 @@ from prediction_assets.messaging.port import OutboxEntry
 from prediction_assets.partitions import ranges, registered_keys
 from prediction_assets.pruning.job import KINDS, prune_slices
 from prediction_assets.pruning.kinds import History, Kind, Pruned
+from prediction_assets.releasing import unneeded_parts
 from prediction_assets.run_tags import RANGE_END_TAG, RANGE_START_TAG, SLATE_TAG
 from prediction_assets.settings import Settings
 from prediction_assets.warehouse import queries
@@ -189,8 +190,13 @@ class SlateRun:
         return plan(progress, self.warehouse.receipts(slate), minimum_staged_share=share)
 
     def releasable(self, slate: str) -> dict[str, str]:
-        """Return the parts in staging that receipts name, by slug."""
-        return releasable_parts(self.warehouse.parts.staged(slate), self.warehouse.receipts(slate))
+        """Return the parts in staging that receipts name or that no outcome needs, by slug."""
+        receipts = self.warehouse.receipts(slate)
+        covered = releasable_parts(self.warehouse.parts.staged(slate), receipts)
+        return {
+            **unneeded_parts(self.warehouse, slate, receipts, self._resources["batch_state"].port),
+            **covered,
+        }
 
     def release(self, slate: str) -> int:
         """Drop the parts that receipts name and return how many; ends a consolidation that passed its checks."""

@@ -51,6 +51,30 @@ def test_work_that_hangs_is_given_up_on_and_the_others_go_on(threads):
     assert {n: r for n, r in found.items() if n not in (0, 5)} == {n: n for n in (1, 2, 3, 4, 6, 7)}
 
 
+def test_what_comes_of_work_that_was_given_up_on_is_told_late_and_only_then():
+    release, late = threading.Event(), threading.Event()
+    told = []
+
+    def work(n: int) -> int:
+        if n == 1:
+            release.wait(60)
+        if n == 2:
+            raise_late = release.wait(60)
+            raise OSError(raise_late)
+        return n
+
+    def on_late(n: int, result: int) -> None:
+        told.append((n, result))
+        late.set()
+
+    found = dict(fan_out(range(4), work, threads=4, timeout_seconds=0.2, on_late=on_late))
+    assert {n for n, result in found.items() if isinstance(result, Overdue)} == {1, 2}
+    assert told == []
+    release.set()
+    assert late.wait(60)
+    assert told == [(1, 1)]
+
+
 def test_a_pause_between_results_is_told_while_it_lasts():
     idle = threading.Event()
 

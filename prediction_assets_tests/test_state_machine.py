@@ -170,6 +170,7 @@ class Part:
 
     ref: PartRef
     content: Content
+    written: int
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ class Merged:
     parts: frozenset[str]
     counts: tuple[int, ...]
     receipt_id: str = ""
+    at: int = 0
 
 
 @dataclass
@@ -206,6 +208,7 @@ class Model:
     table: dict[tuple[str, str], tuple[float, bool]] = field(default_factory=dict)
     receipts: list[Merged] = field(default_factory=list)
     events: dict[int, str | None] = field(default_factory=dict)
+    clock_was_ahead: bool = False
 
     @property
     def covered(self) -> set[str]:
@@ -213,6 +216,24 @@ class Model:
 
     def staged(self) -> dict[str, str]:
         return {slug: parts[-1].ref.part_id for slug, parts in self.shelf.items() if parts}
+
+    def abandoned(self) -> dict[str, Part]:
+        """The newest part of each player from before the newest receipt, if his outcome needs no part."""
+        found = {}
+        for slug, parts in self.shelf.items():
+            is_old = [
+                p
+                for p in parts
+                if self.receipts and (self.clock_was_ahead or p.written < self.receipts[-1].at)
+            ]
+            done = self.outcomes.get(slug)
+            if done is None:
+                needs_none = slug not in self.expected
+            else:
+                needs_none = done.part is None or done.part.ref.part_id in self.covered
+            if is_old and is_old[-1].ref.part_id not in self.covered and needs_none:
+                found[slug] = is_old[-1]
+        return found
 
     def merge(self) -> Merged | type[Exception]:
         """Consolidate, or say how it is refused; changes nothing."""
@@ -308,7 +329,7 @@ class SlateMachine(RuleBasedStateMachine):
         ref = self.ports.warehouse.parts.write(
             self.slate, slug, rows_of(PLAYERS[slug], dict(content), self.slate)
         )
-        part = Part(ref, content)
+        part = Part(ref, content, next(self.moments))
         shelf = self.model.shelf.setdefault(slug, [])
         if not self.ports.keeps_older:
             shelf.clear()
@@ -390,6 +411,7 @@ class SlateMachine(RuleBasedStateMachine):
         assert isinstance(expected, Merged), "merged what should have been refused"
         if expected not in self.model.receipts:
             expected.receipt_id = receipt.receipt_id
+            expected.at = next(self.moments)
             assert receipt.receipt_id not in {r.receipt_id for r in self.model.receipts}
             self.model.commit(expected)
         if crash != "behind":
@@ -445,16 +467,24 @@ class SlateMachine(RuleBasedStateMachine):
     def clean_up(self, crash: str | None, times: int) -> None:
         covered, warehouse = self.model.covered, self.ports.warehouse
         newest = {slug: parts[-1] for slug, parts in self.model.shelf.items() if parts}
+        abandoned: dict[str, Part] = {}
         with crashing(crash, times):
-            done = release(warehouse, self.slate)
+            done = release(warehouse, self.slate, self.ports.state)
+            for slug in done.dropped:
+                self.model.shelf[slug] = []  # older parts of his go first
+            abandoned = self.model.abandoned()
+            assert set(done.abandoned) == abandoned.keys()
             assert set(done.dropped) == {s for s, part in newest.items() if part.ref.part_id in covered}
             if done.receipts and crash != "before the mirror":
                 self.ports.state.mirror_receipt(done.receipts[-1])
         left = warehouse.parts.staged(self.slate)
         for slug, part in newest.items():
             if slug not in left:
-                assert part.ref.part_id in covered, "a part that nothing covers was dropped"
+                is_done_with = part.ref.part_id in covered or abandoned.get(slug) is part
+                assert is_done_with, "a part that nothing covers was dropped"
                 self.model.shelf[slug] = []
+        for slug, part in abandoned.items():
+            self.model.shelf[slug] = [p for p in self.model.shelf[slug] if p.written > part.written]
         assert left == self.model.staged()
 
     # Publishing
@@ -500,6 +530,9 @@ class SlateMachine(RuleBasedStateMachine):
             self.ports.warehouse,
             f"UPDATE {RECEIPTS.qualified_name} SET consolidated_at = consolidated_at + INTERVAL {hours} HOUR "
             f"WHERE game_date = DATE '{self.slate}' AND receipt_id = '{self.model.receipts[-1].receipt_id}'",
+        )
+        self.model.clock_was_ahead = (
+            True  # until it has caught up every part is from before the newest receipt
         )
 
     def _register(self) -> None:

@@ -123,11 +123,13 @@ def staged_predictions(
             timeout_seconds=settings.part_timeout_seconds,
             idle_seconds=LONGEST_WAIT_SECONDS,
             on_idle=events.store,
+            on_late=staging.drop_late,
         ):
             if isinstance(done, Overdue):
                 done = staging.fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
             staging.unrecorded.append(done)
             events.log(_event(done))
+    staging.drop_replaced_parts()
     settled = staging.settled
     failed = sorted((c for c in settled if c.outcome is Outcome.FAILED), key=lambda c: c.player_slug)
     staged = sum(c.outcome is Outcome.STAGED for c in settled)
@@ -235,6 +237,32 @@ class _Staging:
             )  # fmt: skip
         self.settled.extend(self.unrecorded)
         self.unrecorded.clear()
+
+    def drop_late(self, player: ExpectedPlayer, late: Completion) -> None:
+        """Drop a part that was written after its player had been given up on: no outcome will ever name it."""
+        if late.part is not None:
+            self.staging_area.drop(self.slate, player.slug, late.part.part_id)
+
+    def drop_replaced_parts(self) -> None:
+        """Drop the parts of earlier outcomes in whose place players settled without one: nobody would merge them."""
+        replaced = {
+            done.player_slug: before.part.part_id
+            for done in self.settled
+            if done.part is None
+            and (before := self.progress.completions.get(done.player_slug)) is not None
+            and before.part is not None
+        }
+        if not replaced:
+            return
+        # As the outcomes are now: a failure doesn't replace one that is newer.
+        named = {
+            done.part.part_id
+            for done in open_progress(self.state, self.slate).completions.values()
+            if done.part is not None
+        }
+        for slug, part_id in replaced.items():
+            if part_id not in named:
+                self.staging_area.drop(self.slate, slug, part_id)
 
 
 def _failure(slate: str, players: int, failed: Sequence[Completion], circuit: Circuit) -> dg.Failure:

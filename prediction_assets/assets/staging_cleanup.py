@@ -1,4 +1,4 @@
-"""Drop the parts that receipts cover, and no others; then the consolidation is over."""
+"""Drop the parts that receipts cover, or that nobody will merge; then the consolidation is over."""
 
 import dagster as dg
 
@@ -27,19 +27,20 @@ def staging_cleanup(
     """Deletes the staged parts that a receipt covers, closes dead letters of merged players, and marks the
     consolidation finished.
 
-    A part that was written after the MERGE has another id and survives, to be merged by the next
+    A part of earlier that no outcome needs goes, too: of a player who was skipped or failed since, or isn't
+    expected any more.     A part that was written after the MERGE has another id and survives, to be merged by the next
     consolidation. In a consolidation it runs only when the blocking checks on `predictions` passed; after a
     killed run it drops what that run left. Materialized alone, it deletes parts that are merged, and marks the
     consolidation finished only if its checks passed.
     """
     slate = context.partition_key
-    done = release(warehouse.port, slate)
+    done = release(warehouse.port, slate, batch_state.port)
     closed = 0
     if done.receipts and _is_checked(context, done.receipts[-1]):
         closed = _end_consolidation(batch_state, slate, done.receipts)
     context.log.info(
         "slate %s: %d parts dropped, %d kept, %d dead letters closed",
-        slate, len(done.dropped), len(done.kept), closed,
+        slate, len(done.dropped) + len(done.abandoned), len(done.kept), closed,
         extra={"slate": slate},
     )  # fmt: skip
     if done.strays:
@@ -50,7 +51,8 @@ def staging_cleanup(
         )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
-            "parts_dropped": len(done.dropped),
+            "parts_dropped": len(done.dropped) + len(done.abandoned),
+            "abandoned_players": list(done.abandoned[:50]),
             "parts_kept": len(done.kept),
             "kept_players": list(done.kept[:50]),
             "left_by_killed_writes": done.swept,

@@ -77,7 +77,7 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
 def release(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     """Drop parts that are already merged.
 
-    Those whose rows a receipt covers; others stay.
+    Those whose rows a receipt covers, and old ones that no outcome needs; others stay.
     """
     with open_slate_run() as (_, runner):
         staged, covered = runner.warehouse.parts.staged(slate), runner.releasable(slate)

@@ -6,7 +6,7 @@ By the Dagster instance, the dead letters, the predictions table and staging.
 from __future__ import annotations
 
 from prediction_assets.batch_state.port import Outcome
-from prediction_assets.consolidation import covered_parts, lost_parts
+from prediction_assets.consolidation import abandoned_parts, covered_parts, lost_parts
 from prediction_assets.errors import one_line
 from prediction_assets.health.facts import HealthFacts, RecentFailure, Unreadable
 from prediction_assets.health.judgement import (
@@ -131,6 +131,8 @@ def no_staging_leftovers(facts: HealthFacts) -> Judgement:
     lost = lost_parts(progress, warehouse.staged, warehouse.receipts) if progress is not None else ()
     covered = covered_parts(warehouse.receipts)
     merged = sorted(slug for slug, part in warehouse.staged.items() if part in covered)
+    left = {slug: part for slug, part in warehouse.staged.items() if part not in covered}
+    unneeded = abandoned_parts(progress, left, warehouse.receipts) if progress is not None else {}
     details = {
         "parts": len(warehouse.staged),
         "merged_parts": merged[:SHOWN],
@@ -146,14 +148,16 @@ def no_staging_leftovers(facts: HealthFacts) -> Judgement:
     said = []
     if merged:
         said.append(f"{count(len(merged), 'part')} merged and not dropped")
-    waiting = len(warehouse.staged) - len(merged)
+    if unneeded:
+        said.append(f"{count(len(unneeded), 'part')} that no outcome needs")
+    waiting = len(left) - len(unneeded)
     if waiting:
         said.append(f"{count(waiting, 'part')} not merged yet")
     if warehouse.other_slates_staged:
         said.append(f"parts of other slates: {', '.join(warehouse.other_slates_staged[-3:])}")
     if not said:
         return Judgement(Color.GREEN, "staging is empty", details)
-    commands = [f"prediction-assets release --slate {facts.slate}"] if merged else []
+    commands = [f"prediction-assets release --slate {facts.slate}"] if merged or unneeded else []
     commands += [again[0]] if waiting else []
     commands += [f"prediction-assets run --slate {other}" for other in warehouse.other_slates_staged[-1:]]
     return Judgement(Color.YELLOW, "; ".join(said), details, tuple(commands))

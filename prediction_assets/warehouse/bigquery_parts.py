@@ -121,11 +121,13 @@ class BigQueryParts:
         )
         return part
 
-    def staged(self, slate: str) -> Mapping[str, str]:
+    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
         """Return the part id that each player slug of the slate has in staging now: his newest part's."""
         parse_slate(slate)
         by_player: dict[str, list[str]] = {}
         for part in self._listed(slate):
+            if before is not None and part.created >= before:
+                continue
             by_player.setdefault(part.player_slug, []).append(part.part_id)
         with self._lock:
             for slug, part_ids in by_player.items():

@@ -11,8 +11,10 @@ import hashlib
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -96,6 +98,8 @@ class ParquetParts:
             _written_aside(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata), path) as aside,
             self._slate_lock(slate),
         ):
+            now = time.time_ns()  # a file's own time may be milliseconds behind the clock that dates receipts
+            os.utime(aside, ns=(now, now))
             aside.replace(path)
         return part
 
@@ -110,11 +114,24 @@ class ParquetParts:
         value = (metadata or {}).get(_PART_ID)
         return value.decode() if value else None
 
-    def staged(self, slate: str) -> Mapping[str, str]:
+    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
         """Return the part id that each player slug of the slate has in staging now, '' if unreadable."""
         parse_slate(slate)
         slugs = sorted(p.stem for p in (self._directory / slate).glob(f"*{_SUFFIX}") if _PART.match(p.name))
-        return {slug: self.part_id(slate, slug) or "" for slug in slugs}
+        # The id is read before the file's age: replaced in between, the part that is named is the older one.
+        found = {slug: self.part_id(slate, slug) or "" for slug in slugs}
+        return {
+            slug: part_id
+            for slug, part_id in found.items()
+            if before is None or self._was_written_before(self.path(slate, slug), before)
+        }
+
+    @staticmethod
+    def _was_written_before(path: Path, moment: datetime) -> bool:
+        try:
+            return datetime.fromtimestamp(path.stat().st_mtime, UTC) < moment
+        except FileNotFoundError:
+            return False
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
         """Drop exactly this part; another part of the same player survives. False when there was none."""

@@ -320,8 +320,12 @@ class Parts(Protocol):
     def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
         """Store one player's rows as his part of the slate, replacing an earlier one atomically."""
 
-    def staged(self, slate: str) -> Mapping[str, str]:
-        """Return the part id that each player slug of the slate has in staging now."""
+    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
+        """Return the part id that each player slug of the slate has in staging now.
+
+        Args:
+            before: only parts that were written before this moment, None for all.
+        """
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
         """Drop exactly this part; another part of the same player survives. False when there was none."""

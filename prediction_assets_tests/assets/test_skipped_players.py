@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, date, datetime
 
 import pytest
@@ -9,7 +11,10 @@ import pytest
 from prediction_assets.assets.facts import INJURIES_REPLACED_BY, SCHEDULE_REPLACED_BY
 from prediction_assets.batch_state.port import Outcome
 from prediction_assets.slate_run import SlateRun
+from prediction_assets.warehouse.parquet import ParquetParts
 from prediction_assets.warehouse.tables import INJURY_REPORTS, SCHEDULE
+from prediction_assets_tests.assets.faults import FailingWarehouse
+from prediction_assets_tests.assets.test_slate import with_fault
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 DAY = date.fromisoformat(SIMULATED)
@@ -77,6 +82,63 @@ def test_a_player_reported_out_after_he_was_merged_goes_out_of_force_when_staged
     assert outcomes(finished)[slug] == (Outcome.STAGED, "")
     receipt = finished.consolidate(SIMULATED)
     assert (receipt.revision, receipt.rows, active_rows(finished, slug)) == (3, PLAYERS * 25, 25)
+
+
+def test_the_part_of_a_player_who_is_skipped_or_fails_before_it_was_merged_does_not_stay_in_staging(
+    ingested_home, open_home, tmp_path
+):
+    run = open_home(ingested_home)
+    run.roster(SIMULATED)
+    run.features(SIMULATED)
+    run.stage(SIMULATED)
+    out, fails, *_ = slugs(run)
+    report(run, 12, **{out: "Out"})
+    fault = with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=[fails])
+    assert not open_home(ingested_home, fault).stage(SIMULATED, [out, fails])
+    assert run.warehouse.parts.staged(SIMULATED).keys() == set(slugs(run)) - {out, fails}
+    receipt = run.consolidate(SIMULATED)
+    assert (receipt.skipped_players, receipt.failed_players) == (1, 1)
+    assert run.warehouse.parts.slates() == []
+
+
+def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_staging(
+    ingested_home, open_home, monkeypatch
+):
+    run = open_home(ingested_home, part_timeout_seconds=0.5)
+    run.roster(SIMULATED)
+    run.features(SIMULATED)
+    slow, written = slugs(run)[0], threading.Event()
+    write, drop = ParquetParts.write, ParquetParts.drop
+
+    def slowly(self, slate, slug, rows):
+        if slug == slow:
+            time.sleep(2)
+        return write(self, slate, slug, rows)
+
+    def dropped(self, slate, slug, part_id):
+        done = drop(self, slate, slug, part_id)
+        if slug == slow:
+            written.set()
+        return done
+
+    monkeypatch.setattr(ParquetParts, "write", slowly)
+    monkeypatch.setattr(ParquetParts, "drop", dropped)
+    assert not run.stage(SIMULATED)
+    assert written.wait(60)
+    assert slow not in run.warehouse.parts.staged(SIMULATED)
+    assert outcomes(run)[slow][0] is Outcome.FAILED
+
+
+def test_the_part_of_a_player_whom_reopening_drops_goes_with_the_next_consolidation(ingested):
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    gone = ingested.progress(SIMULATED).batch.expected[0]
+    with ingested.warehouse._connect(write=True) as connection:
+        connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
+    ingested.roster(SIMULATED, reopen=True)
+    assert ingested.consolidate(SIMULATED).staged_players == PLAYERS - 1
+    assert ingested.warehouse.parts.slates() == []
 
 
 def test_the_players_of_a_game_that_was_called_off_are_skipped_until_it_is_scheduled_again(ingested):

@@ -28,7 +28,7 @@ from prediction_assets.health.facts import Unreadable
 from prediction_assets.health.judgement import Color
 from prediction_assets.keys import GAME_TIME_ZONE
 from prediction_assets.run_tags import SLATE_TAG
-from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World, health_schema
+from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World, health_schema, part_rows
 
 GREEN, YELLOW, RED = Color
 pytestmark = pytest.mark.slow  # a Dagster instance and a warehouse for each case
@@ -132,6 +132,34 @@ def merged_and_not_cleaned_up(world: World) -> None:
     world.open()
     world.settle(Outcome.STAGED, *EVERYBODY)
     world.merge(cleanup=False)
+
+
+def a_part_that_no_outcome_needs(world: World) -> None:
+    world.healthy()
+    progress = world.state.progress(world.slate)
+    assert progress is not None
+    who = progress.batch.expected[0]
+    world.warehouse.parts.write(world.slate, who.slug, part_rows(who, world.slate))
+
+
+def everybody_is_skipped(world: World) -> None:
+    world.schedule(0)
+    world.open()
+    world.settle(Outcome.SKIPPED, *EVERYBODY)
+
+
+def taken_back(world: World) -> None:
+    world.healthy()
+    world.settle(Outcome.SKIPPED, *EVERYBODY, minutes=39)
+    world.announce(world.merge(minutes=34))
+
+
+def called_off_and_not_taken_back(world: World) -> None:
+    world.healthy()
+    progress = world.state.progress(world.slate)
+    assert progress is not None
+    world.state.reopen(replace(progress.batch, expected=(), games=0))
+    world.sql("DELETE FROM facts.schedule WHERE game_date = CAST($slate AS DATE)", slate=world.slate)
 
 
 def merged_a_moment_ago(world: World) -> None:
@@ -365,6 +393,13 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("consolidation_receipt", RED, settled_and_never_merged, "no receipt"),
     ("consolidation_receipt", RED, staged_anew_and_not_merged, "not merged yet"),
     ("merge", GREEN, with_history, "150 staged = 150 inserted"),
+    ("batch_complete", RED, called_off_and_not_taken_back, "the next step is consolidate"),
+    ("consolidation_receipt", GREEN, everybody_is_skipped, "nothing to predict"),
+    ("consolidation_receipt", GREEN, taken_back, "success, revision 2"),
+    ("merge", GREEN, taken_back, "nothing is to be predicted any more"),
+    ("predictions_in_table", GREEN, taken_back, "nothing is to be predicted any more"),
+    ("versions_consistent", GREEN, taken_back, "nothing is to be predicted any more"),
+    ("completion_published", GREEN, taken_back, "success, revision 2"),
     ("merge", YELLOW, under_way, "nothing was merged"),
     ("merge", YELLOW, fewer_rows_a_player_than_usual, "15 rows a player, usually 25"),
     ("merge", YELLOW, a_slow_merge, "slow: usually"),
@@ -394,6 +429,7 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("predictions_in_table", RED, rows_deleted, "the receipt says 150 rows"),
     ("predictions_in_table", RED, all_rows_deleted, "no rows"),
     ("no_staging_leftovers", YELLOW, merged_and_not_cleaned_up, "6 parts merged and not dropped"),
+    ("no_staging_leftovers", YELLOW, a_part_that_no_outcome_needs, "1 part that no outcome needs"),
     ("no_staging_leftovers", YELLOW, under_way, "3 parts not merged yet"),
     ("no_staging_leftovers", YELLOW, a_part_of_another_slate, "parts of other slates"),
     ("no_staging_leftovers", RED, a_lost_part, "1 part lost, first player-1"),

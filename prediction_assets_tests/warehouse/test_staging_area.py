@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from prediction_assets.batch_state.port import Completion, Outcome, Progress
 from prediction_assets.consolidation import lost_parts, plan
 from prediction_assets.releasing import release
 from prediction_assets.warehouse.bigquery import BigQueryWarehouse
 from prediction_assets.warehouse.port import PartMismatch, Warehouse
-from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.stopped import running
 
 WRITING = """
@@ -100,6 +105,75 @@ def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse):
     gone = foreign - everything_in_staging(warehouse)
     assert len(gone) == 2
     assert all("player-1" in name.replace("_", "-") or "player-2" in name.replace("_", "-") for name in gone)
+
+
+@dataclass
+class Outcomes:
+    """Batch state, as far as a cleanup asks it."""
+
+    progress_now: Progress
+
+    def progress(self, slate: str) -> Progress:
+        return self.progress_now
+
+
+def settled(number: int, outcome: Outcome) -> Completion:
+    return Completion(SLATE, f"player-{number}", outcome, "run", NOW, reason="because")
+
+
+def test_parts_that_no_outcome_needs_are_dropped_after_a_later_merge_and_no_others(warehouse):
+    """Of those who were staged before it: 1 is merged, and was written again by a run that was killed; 2 is skipped, 3
+    failed, 5 isn't expected any more. 4 has no outcome yet, and 6's part waits for the next MERGE."""
+    first = staged(write(warehouse, 1))
+    for number in (2, 3, 4, 5):
+        write(warehouse, number)
+    outcomes = [first, settled(2, Outcome.SKIPPED), settled(3, Outcome.FAILED)]
+    warehouse.merge(plan(progress_of(batch(4), *outcomes), ()))
+    write(warehouse, 1)
+    sixth = staged(write(warehouse, 6))
+    fourth = settled(4, Outcome.SKIPPED)
+    warehouse.merge(plan(progress_of(batch(4), *outcomes, fourth), warehouse.receipts(SLATE)))
+
+    now = replace(batch(4), expected=(*batch(4).expected, player(6)))
+    state = Outcomes(progress_of(now, *outcomes, sixth))
+    done = release(warehouse, SLATE, state)
+    assert (done.dropped, done.abandoned) == ((), ("player-1", "player-2", "player-3", "player-5"))
+    assert done.kept == ("player-4", "player-6")
+    assert warehouse.parts.staged(SLATE).keys() == {"player-4", "player-6"}
+    assert release(warehouse, SLATE, state).abandoned == ()
+
+
+def test_a_part_that_was_written_after_the_newest_receipt_waits_for_its_outcome(warehouse):
+    merged = staged(write(warehouse, 1))
+    progress = progress_of(batch(2), merged, settled(2, Outcome.FAILED))
+    warehouse.merge(plan(progress, ()))
+    write(warehouse, 2)
+    done = release(warehouse, SLATE, Outcomes(progress))
+    assert (done.dropped, done.abandoned, done.kept) == (("player-1",), (), ("player-2",))
+
+
+def test_without_a_receipt_a_part_that_no_outcome_needs_is_dropped_when_it_is_an_hour_old(
+    warehouse, monkeypatch
+):
+    write(warehouse, 1)
+    state = Outcomes(progress_of(batch(1), settled(1, Outcome.SKIPPED)))
+    assert release(warehouse, SLATE, state).abandoned == ()
+    monkeypatch.setattr("prediction_assets.releasing.RECORDED_WITHIN", -timedelta(minutes=1))
+    assert release(warehouse, SLATE, state).abandoned == ("player-1",)
+    assert warehouse.parts.slates() == []
+
+
+def test_parts_from_before_a_moment_are_listed_by_when_they_were_written(warehouse):
+    first = write(warehouse, 1)
+    time.sleep(0.05)
+    moment = datetime.now(UTC)
+    time.sleep(0.05)
+    second = write(warehouse, 2)
+    assert warehouse.parts.staged(SLATE, moment) == {"player-1": first.part_id}
+    assert warehouse.parts.staged(SLATE, moment + timedelta(hours=1)) == {
+        "player-1": first.part_id, "player-2": second.part_id,
+    }  # fmt: skip
+    assert warehouse.parts.staged(SLATE, moment - timedelta(hours=1)) == {}
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"notes"])
