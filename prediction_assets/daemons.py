@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from dagster import DagsterInstance
-from dagster._daemon.types import DaemonHeartbeat
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+    from dagster._daemon.types import DaemonHeartbeat
+
+START_THE_DAEMON = "start the daemon: `prediction-assets dev`, or restart its service"
+"""What to do when it is silent, wherever it runs."""
 
 
 def silent_daemons(instance: DagsterInstance) -> dict[str, datetime]:

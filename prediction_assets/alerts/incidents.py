@@ -14,6 +14,7 @@ from urllib.parse import quote
 from prediction_assets.alerts.port import Incident, Severity
 from prediction_assets.batch_state.port import Progress
 from prediction_assets.consolidation import ENOUGH_STAGED, NOT_EMPTY, Step, next_step
+from prediction_assets.daemons import START_THE_DAEMON
 from prediction_assets.dead_letters.port import DeadLetter, common_cause
 from prediction_assets.errors import one_line
 
@@ -197,7 +198,7 @@ def daemon_incidents(last_heard: Mapping[str, datetime], pages: Pages) -> list[I
             severity=Severity.CRITICAL,
             fact=f"No heartbeat of {names} since {min(last_heard.values()):%Y-%m-%d %H:%M} UTC: nothing runs by itself",
             link=pages.daemons(),
-            command="prediction-assets dev",
+            command=START_THE_DAEMON,
         )
     ]
 

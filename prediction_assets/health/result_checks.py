@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prediction_assets.batch_state.port import Outcome
 from prediction_assets.consolidation import abandoned_parts, covered_parts, lost_parts
+from prediction_assets.daemons import START_THE_DAEMON
 from prediction_assets.errors import one_line
 from prediction_assets.health.facts import HealthFacts, RecentFailure, Unreadable
 from prediction_assets.health.judgement import (
@@ -19,8 +20,6 @@ from prediction_assets.health.judgement import (
     utc,
     waiting,
 )
-
-START_THE_DAEMON = "start the daemon: `prediction-assets dev`, or restart its service"
 
 _LONGEST = 120
 """Characters of an error in a line; the details have all of it."""

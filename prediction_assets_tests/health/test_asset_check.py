@@ -8,10 +8,10 @@ import dagster as dg
 import pytest
 
 from prediction_assets.batch_state.port import Outcome
+from prediction_assets.daemons import START_THE_DAEMON
 from prediction_assets.health.asset_check import _result
 from prediction_assets.health.judgement import Color, Judgement
 from prediction_assets.health.report import Report
-from prediction_assets.health.result_checks import START_THE_DAEMON
 from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
