@@ -111,7 +111,9 @@ def staged_predictions(
         at: datetime | None = None,
     ) -> Completion:
         at = at or settings.now()
-        return Completion(slate, player.slug, kind, run_id, at, reason=reason, part=part)
+        return Completion(
+            slate, player.slug, kind, run_id, at, reason=reason, part=part, batch_id=progress.batch.batch_id
+        )
 
     def fail(
         player: ExpectedPlayer, error: Exception, attempts: int, digest: str | None = None
