@@ -14,8 +14,9 @@ from prediction_assets import __version__
 from prediction_assets.firestore_calls import FirestoreCalls
 from prediction_assets.schema_versions import StoreSchema, require_known
 
-DOCUMENTS_VERSION = 3
-"""1: batch state and the outbox. 2: dead letters, and the receipts' seal. 3: alerts. Recorded since 3."""
+DOCUMENTS_VERSION = 4
+"""1: batch state and the outbox. 2: dead letters, and the receipts' seal. 3: alerts. 4: the batch of an outcome.
+Recorded since 3."""
 
 
 class FirestoreDocuments:

@@ -95,7 +95,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (  # 4: the batch that an outcome was recorded for; NULL where an earlier version recorded it
+        "ALTER TABLE completions ADD COLUMN batch_id TEXT",
+    ),
 )
-"""What each version adds, in statements that may be run again."""
+"""What each version adds. Those of the first three may be run again, on files that didn't say their
+version."""
 
 STATE_SCHEMA_VERSION = len(STEPS)

@@ -95,7 +95,9 @@ def test_migrating_an_earlier_home_keeps_every_row_receipt_event_letter_and_aler
     assert state["completions"]
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(earlier))
     assert command(capsys, monkeypatch, "migrate")[0] == 0
-    assert {name: found for name, found in state_rows(earlier).items() if name in state} == state
+    now = state_rows(earlier)
+    widths = {name: len(rows[0]) if rows else 0 for name, rows in state.items()}
+    assert {name: [row[: widths[name]] for row in now[name]] for name in state} == state
     migrated = warehouse_rows(earlier)
     assert [name for name in rows if not is_kept(rows[name], migrated[name])] == []
     assert {table.qualified_name for table in TABLES} <= migrated.keys()
@@ -285,6 +287,21 @@ def test_a_step_that_fails_is_rolled_back_with_the_steps_before_it(earlier, monk
             StateFile(earlier / "state.sqlite").migrate()
     assert state_rows(earlier) == before
     assert StateFile(earlier / "state.sqlite").schema().found is None
+
+
+def test_a_state_file_of_version_3_gets_the_batch_of_an_outcome_and_its_outcomes_count(earlier):
+    path = earlier / "state.sqlite"
+    with closing(sqlite3.connect(path)) as state:
+        for step in state_file.STEPS[:3]:
+            for statement in step:
+                state.execute(statement)
+        state.execute("PRAGMA user_version = 3")
+    ((slate,),) = [row[:1] for row in state_rows(earlier)["batches"]]
+    progress = SqliteBatchState(path).progress(slate)
+    assert progress is not None
+    assert not progress.unsettled
+    assert {done.batch_id for done in progress.completions.values()} == {None}
+    assert StateFile(path).schema().is_current
 
 
 def test_only_a_step_that_adds_is_a_step():

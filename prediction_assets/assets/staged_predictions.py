@@ -221,8 +221,10 @@ class _Staging:
         part: PartRef | None = None,
         at: datetime | None = None,
     ) -> Completion:
-        at = at or self.settings.now()
-        return Completion(self.slate, player.slug, kind, self.run_id, at, reason=reason, part=part)
+        at, batch_id = at or self.settings.now(), self.progress.batch.batch_id
+        return Completion(
+            self.slate, player.slug, kind, self.run_id, at, reason=reason, part=part, batch_id=batch_id
+        )
 
     def record(self) -> None:
         """Record the outcomes whose events are stored."""

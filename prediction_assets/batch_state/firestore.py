@@ -21,7 +21,7 @@ from typing import Any, TypedDict
 from google.api_core import exceptions
 from google.cloud import firestore
 
-from prediction_assets.batch_state.freezing import require_same_work, unchanged
+from prediction_assets.batch_state.freezing import is_of, require_same_work, unchanged
 from prediction_assets.batch_state.live_picture import LivePicture
 from prediction_assets.batch_state.port import (
     Batch,
@@ -91,11 +91,13 @@ class FirestoreBatchState:
         def replace() -> None:
             earlier = document.get(**self._calls.arguments)
             completions = list(
-                document.collection(_COMPLETIONS).select([]).get(**self._calls.arguments)  # ids only
+                document.collection(_COMPLETIONS).select(["batch_id"]).get(**self._calls.arguments)
             )
+            batch_id = earlier.get("batch_id") if earlier.exists else batch.batch_id
+            of_batch = {c.id for c in completions if (c.to_dict() or {}).get("batch_id") in (None, batch_id)}
             stay = self._unchanged(earlier, batch)
             writes = self._calls.client.batch()
-            fields = self._batch_fields(writes, batch, settled=stay & {c.id for c in completions})
+            fields = self._batch_fields(writes, batch, settled=stay & of_batch)
             if earlier.exists:
                 if len(stay) == len(batch.expected):
                     fields["feature_snapshot"] = earlier.get("feature_snapshot")
@@ -104,7 +106,10 @@ class FirestoreBatchState:
             else:
                 writes.create(document, fields)
             for completion in completions:
-                if completion.id not in stay:
+                if completion.id in stay & of_batch:
+                    mine, is_same = {"batch_id": batch.batch_id}, self._calls.unchanged(completion)
+                    writes.update(completion.reference, mine, option=is_same)
+                else:
                     writes.delete(completion.reference)
             writes.commit(**self._calls.arguments)
 
@@ -170,7 +175,8 @@ class FirestoreBatchState:
             opened = self._batch(batch, as_of)
             expected = {player.slug for player in opened.expected}
             with undamaged(document.collection(_COMPLETIONS).document("*")):
-                completions = {c.id: _completion(slate, c) for c in done if c.id in expected}
+                found = (_completion(slate, c) for c in done if c.id in expected)
+                completions = {c.player_slug: c for c in found if is_of(c.batch_id, opened)}
             return Progress(
                 batch=opened,
                 completions=completions,
@@ -383,6 +389,7 @@ def _completion_fields(completion: Completion) -> dict[str, Any]:
         "run_id": completion.run_id,
         "recorded_at": completion.recorded_at.astimezone(UTC),
         "part": None if completion.part is None else asdict(completion.part),
+        "batch_id": completion.batch_id,
     }
 
 
@@ -396,4 +403,5 @@ def _completion(slate: str, stored: firestore.DocumentSnapshot[Any]) -> Completi
         recorded_at=moment(values["recorded_at"]),
         reason=values["reason"],
         part=None if values["part"] is None else PartRef(**values["part"]),
+        batch_id=values.get("batch_id"),
     )

@@ -100,6 +100,7 @@ class Completion:
         part: the written part when staged, else None.
         run_id: the Dagster run that produced the outcome.
         recorded_at: when the outcome was there: of a failure, when the last attempt had failed.
+        batch_id: the batch that he was expected in; None where an earlier version recorded it.
     """
 
     slate: str
@@ -109,6 +110,7 @@ class Completion:
     recorded_at: datetime
     reason: str = ""
     part: PartRef | None = None
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,8 @@ class BatchState(Protocol):
         """Replace a slate's expected players; outcomes of players who stay as they were are kept.
 
         Whose id, team, opponent or game changed has no outcome any more. The pinned features are kept when they
-        are of all who are expected now: when nobody is new or changed.
+        are of all who are expected now: when nobody is new or changed. An outcome that is recorded for the
+        earlier batch after this doesn't count: it may be about a game that isn't played.
         """
 
     def pin_features(self, slate: str, snapshot_id: str) -> None:
@@ -179,6 +182,8 @@ class BatchState(Protocol):
 
     def record(self, completions: Sequence[Completion]) -> None:
         """Set each player's outcome; recording one again replaces it and counts nothing twice.
+
+        One of another batch than the slate's is stored and doesn't count: its player has no outcome.
 
         A failure from before the outcome that is there changes nothing: whoever recorded that one knew more than
         a process that hung in between.

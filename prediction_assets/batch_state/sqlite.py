@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from prediction_assets.batch_state.freezing import require_same_work, unchanged
+from prediction_assets.batch_state.freezing import is_of, require_same_work, unchanged
 from prediction_assets.batch_state.port import (
     Batch,
     BatchNotOpen,
@@ -49,12 +49,13 @@ class SqliteBatchState:
     def reopen(self, batch: Batch) -> Batch:
         """Replace a slate's expected players; outcomes of players who stay as they were are kept."""
         with transaction(self._path) as connection:
-            stay = unchanged(_batch(connection, batch.slate), batch)
+            earlier = _batch(connection, batch.slate)
+            stay = unchanged(earlier, batch)
             pinned = connection.execute(
                 "SELECT feature_snapshot FROM batches WHERE slate = ?", (batch.slate,)
             ).fetchone()
             settled = connection.execute(
-                "SELECT player_slug FROM completions WHERE slate = ?", (batch.slate,)
+                "SELECT player_slug, batch_id FROM completions WHERE slate = ?", (batch.slate,)
             ).fetchall()
             connection.execute("DELETE FROM expected_players WHERE slate = ?", (batch.slate,))
             connection.execute("DELETE FROM batches WHERE slate = ?", (batch.slate,))
@@ -66,7 +67,14 @@ class SqliteBatchState:
                 )
             connection.executemany(
                 "DELETE FROM completions WHERE slate = ? AND player_slug = ?",
-                [(batch.slate, row["player_slug"]) for row in settled if row["player_slug"] not in stay],
+                [
+                    (batch.slate, row["player_slug"])
+                    for row in settled
+                    if row["player_slug"] not in stay or not is_of(row["batch_id"], earlier or batch)
+                ],
+            )
+            connection.execute(
+                "UPDATE completions SET batch_id = ? WHERE slate = ?", (batch.batch_id, batch.slate)
             )
         return batch
 
@@ -83,10 +91,12 @@ class SqliteBatchState:
         """Set each player's outcome, unless it is a failure from before the one that is there."""
         with transaction(self._path) as connection:
             connection.executemany(
-                "INSERT INTO completions VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "INSERT INTO completions "
+                "(slate, player_slug, outcome, reason, part, run_id, recorded_at, batch_id) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (slate, player_slug) DO UPDATE SET outcome = excluded.outcome, "
                 "reason = excluded.reason, part = excluded.part, run_id = excluded.run_id, "
-                "recorded_at = excluded.recorded_at "
+                "recorded_at = excluded.recorded_at, batch_id = excluded.batch_id "
                 "WHERE excluded.outcome <> ? OR excluded.recorded_at >= recorded_at",
                 [
                     (
@@ -97,6 +107,7 @@ class SqliteBatchState:
                         None if c.part is None else json.dumps(asdict(c.part)),
                         c.run_id,
                         moment_text(c.recorded_at),
+                        c.batch_id,
                         Outcome.FAILED.value,
                     )
                     for c in completions
@@ -116,7 +127,11 @@ class SqliteBatchState:
             receipt = connection.execute("SELECT receipt FROM receipts WHERE slate = ?", (slate,)).fetchone()
             return Progress(
                 batch=batch,
-                completions={r["player_slug"]: _completion(r) for r in rows if r["player_slug"] in expected},
+                completions={
+                    r["player_slug"]: _completion(r)
+                    for r in rows
+                    if r["player_slug"] in expected and is_of(r["batch_id"], batch)
+                },
                 feature_snapshot=pinned.fetchone()["feature_snapshot"],
                 receipt=None if receipt is None else unaltered(_receipt(receipt["receipt"]), str(self._path)),
             )
@@ -217,6 +232,7 @@ def _completion(row: sqlite3.Row) -> Completion:
         recorded_at=datetime.fromisoformat(row["recorded_at"]),
         reason=row["reason"],
         part=None if row["part"] is None else PartRef(**json.loads(row["part"])),
+        batch_id=row["batch_id"],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -255,6 +256,28 @@ def test_reopening_stages_the_players_whose_game_is_another_one_and_takes_the_ol
         r["game_id"] for r in rows(finished) if not r["is_active"]
     }
     assert (result.receipt.rows, result.event.message["revision"]) == (PLAYERS * ROWS_PER_PLAYER, 2)
+
+
+def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    state = ingested._resources["batch_state"].port
+    record, first = type(state).record, True
+
+    def reopened_meanwhile(self, completions):
+        nonlocal first
+        if first:
+            first = False
+            batch = self.progress(SIMULATED).batch
+            moved = tuple(replace(player, game_id="9000009999") for player in batch.expected)
+            self.reopen(replace(batch, batch_id="reopened", expected=moved))
+        record(self, completions)
+
+    monkeypatch.setattr(type(state), "record", reopened_meanwhile)
+    ingested.stage(SIMULATED)
+    progress = ingested.progress(SIMULATED)
+    assert (progress.batch.batch_id, progress.completions) == ("reopened", {})
+    assert ingested.next_step(progress) == "features"
 
 
 def test_after_a_player_was_dropped_by_reopening_another_one_can_be_staged_again(finished):

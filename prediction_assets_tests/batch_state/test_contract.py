@@ -198,6 +198,56 @@ def test_reopening_keeps_the_pinned_features_when_they_are_of_all_who_are_expect
     assert pinned == ["snapshot1", "snapshot1", None]
 
 
+def of_batch(completion: Completion, batch_id: str) -> Completion:
+    return replace(completion, batch_id=batch_id)
+
+
+def test_an_outcome_that_is_recorded_for_a_batch_that_was_reopened_since_does_not_count(
+    state: BatchState,
+) -> None:
+    state.open(replace(batch(4), batch_id="first"))
+    state.record([of_batch(staged(f"player-{n}"), "first") for n in (1, 2)])
+    moved = replace(player(2), game_id="9000000009")
+    expected = (player(1), moved, player(3), player(4))
+    state.reopen(replace(batch(4), batch_id="second", expected=expected))
+    late = [staged("player-2"), failed("player-3")]
+    state.record([of_batch(completion, "first") for completion in late])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.completions == {"player-1": of_batch(staged("player-1"), "second")}
+    state.reopen(replace(batch(4), batch_id="third", expected=expected))
+    state.record([of_batch(staged("player-4"), "third")])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.completions == {f"player-{n}": of_batch(staged(f"player-{n}"), "third") for n in (1, 4)}
+
+
+def test_a_late_outcome_of_a_player_who_was_dropped_and_is_back_does_not_count(state: BatchState) -> None:
+    state.open(replace(batch(3), batch_id="first"))
+    state.reopen(replace(batch(2), batch_id="second"))
+    state.reopen(replace(batch(3), batch_id="third"))
+    state.record([of_batch(staged("player-3"), "first")])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.completions == {}
+
+
+def test_an_outcome_that_an_earlier_version_recorded_counts_and_is_kept_by_reopening(
+    state: BatchState,
+) -> None:
+    state.open(replace(batch(2), batch_id="first"))
+    state.record([staged("player-1")])
+    for batch_id, expected in (
+        (None, staged("player-1")),
+        ("second", of_batch(staged("player-1"), "second")),
+    ):
+        if batch_id is not None:
+            state.reopen(replace(batch(2), batch_id=batch_id))
+        progress = state.progress(SLATE)
+        assert progress is not None
+        assert progress.completions == {"player-1": expected}
+
+
 def test_an_outcome_of_a_dropped_player_that_comes_late_does_not_count_when_he_is_back(
     state: BatchState,
 ) -> None:
@@ -268,7 +318,7 @@ def test_features_of_a_slate_without_a_batch_are_refused(state: BatchState) -> N
 @pytest.mark.parametrize(
     "completion",
     [
-        staged("player-1"),
+        replace(staged("player-1"), batch_id=f"{SLATE}@test"),
         failed("player-1", "PartMismatch: a reason with\nlines, \u201cquotes\u201d and 100 % more"),
         Completion(SLATE, "player-1", Outcome.SKIPPED, "", NOW.replace(microsecond=123456), reason="hurt"),
     ],
