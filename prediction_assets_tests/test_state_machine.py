@@ -381,6 +381,14 @@ class SlateMachine(RuleBasedStateMachine):
         self.late = [done for done in self.late if done.completion.player_slug in expected]
         self._register()
 
+    @rule(slug=st.sampled_from(SLUGS))
+    def reopen_to_and_fro(self, slug: str) -> None:
+        """Drop a player, take him back, and drop him again, merged each time; by chance that is seldom drawn."""
+        others = self.model.expected - {slug}
+        for expected in (others, others | {slug}, others):
+            self.reopen(expected, False)
+            self._until_it_rests()
+
     # Consolidation
 
     @rule(crash=st.sampled_from([None, None, "inside", "behind"]))

@@ -81,14 +81,15 @@ def slate_roster(
         # Games that were called off stay their league's.
         batch = _batch(slate, earlier.batch.league if earlier else "", 0, (), now, due)
         called_off = earlier is not None and bool(earlier.batch.expected)
-        if called_off:  # what was announced is taken back, under the slate's key
+        if called_off:  # what was announced is taken back, which needs the slate's key
             context.instance.add_dynamic_partitions(SLATES.name or "", [slate])
         opened = state.reopen(batch) if called_off and config.reopen else state.open(batch)
         context.log.info(
             "slate %s: no games%s, nothing to predict", slate, " any more" if called_off else "",
             extra={"slate": slate},
         )  # fmt: skip
-        tag_run(context, slate, opened.batch_id)
+        if called_off:
+            tag_run(context, slate, opened.batch_id)
         return dg.MaterializeResult(metadata={"slate": slate, "games": 0, "expected_players": 0})
 
     games, players, league = roster.games, roster.players, roster.league

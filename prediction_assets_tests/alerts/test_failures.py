@@ -268,7 +268,7 @@ class Case:
     title: str
     fact: str
     link: str
-    command: str
+    next_step: str
     also: tuple[str, ...] = ()
 
 
@@ -276,54 +276,54 @@ S = f"slate {SIMULATED}"
 CASES = {
     "a blocking check": Case(
         fail_a_blocking_check, consolidate, f"[error] {S}: check", "Check values_in_range failed on predictions",
-        f"{UI}/assets/predictions?view=checks&checkDetail=values_in_range", f"status --slate {SIMULATED}",
+        f"{UI}/assets/predictions?view=checks&checkDetail=values_in_range", f"prediction-assets status --slate {SIMULATED}",
     ),
     "a warning check": Case(
         fail_the_warning_check, stage_and_consolidate, f"[warning] {S}: check", "every_expected_player_settled",
         f"{UI}/assets/predictions?view=checks&checkDetail=every_expected_player_settled",
-        f"status --slate {SIMULATED}", also=("[error]: run",),
+        f"prediction-assets status --slate {SIMULATED}", also=("[error]: run",),
     ),
     "a run": Case(
         fail_a_run, make_features, f"[error] {S}: run",
         "Run of features failed at step player_features: OSError: [Errno 5] injected behind features_written",
-        f"{UI}/runs/", f"run --slate {SIMULATED}",
+        f"{UI}/runs/", f"prediction-assets run --slate {SIMULATED}",
     ),
     "a 0-row MERGE": Case(
         merge_nothing, stage_and_consolidate, f"[critical] {S}: empty merge",
         f"0-row MERGE: slate {SIMULATED}: none of {PLAYERS} expected players has staged rows",
-        f"{UI}/assets/predictions?view=checks&checkDetail=predictions_not_empty", f"status --slate {SIMULATED}",
+        f"{UI}/assets/predictions?view=checks&checkDetail=predictions_not_empty", f"prediction-assets status --slate {SIMULATED}",
         also=("[error]: run", "[critical]: dead letters"),
     ),
     "publishing": Case(
         fail_to_publish, announce, f"[critical] {S}: run", "Run of completion failed at step phase5_completion",
-        f"{UI}/runs/", f"republish --slate {SIMULATED}",
+        f"{UI}/runs/", f"prediction-assets republish --slate {SIMULATED}",
     ),
     "nobody publishing": Case(
         leave_unpublished, announce, f"[critical] {S}: unpublished", "not announced",
-        f"{UI}/assets/phase5_completion?view=partitions&partition={SIMULATED}", f"republish --slate {SIMULATED}",
+        f"{UI}/assets/phase5_completion?view=partitions&partition={SIMULATED}", f"prediction-assets republish --slate {SIMULATED}",
     ),
     "a sensor's tick": Case(
         run_the_sensors_beside_a_damaged_warehouse, mend_and_tick,
         "[error] prediction_assets: tick", "A tick of consolidation_sensor failed: WarehouseUnreadable: ",
-        f"{UI}/locations/prediction_assets/sensors/consolidation_sensor", "alerts check",
+        f"{UI}/locations/prediction_assets/sensors/consolidation_sensor", "prediction-assets alerts check",
     ),
     "most players, alike": Case(
         fail_too_many, stage_and_consolidate, f"[critical] {S}: dead letters",
         f"{PLAYERS} of {PLAYERS} players failed, most with one cause: OSError: [Errno 28] No space left on device",
-        f"{UI}/assets/dead_letters", f"dead-letters replay --slate {SIMULATED}", also=("[error]: run",),
+        f"{UI}/assets/dead_letters", f"prediction-assets dead-letters replay --slate {SIMULATED}", also=("[error]: run",),
     ),
     "a deadline": Case(
         miss_the_deadline, carry_it_through, f"[critical] {S}: no receipt",
         "no checked consolidation at the deadline",
-        f"{UI}/assets/predictions?view=partitions&partition={SIMULATED}", f"run --slate {SIMULATED}",
+        f"{UI}/assets/predictions?view=partitions&partition={SIMULATED}", f"prediction-assets run --slate {SIMULATED}",
     ),
     "a roster's hour": Case(
         miss_the_roster, open_the_roster, f"[critical] {S}: no roster", "1 games and no roster, expected at 15:00 UTC",
-        f"{UI}/assets/slate_roster", f"run --slate {SIMULATED}",
+        f"{UI}/assets/slate_roster", f"prediction-assets run --slate {SIMULATED}",
     ),
     "the daemons": Case(
         stop_the_daemons, start_the_daemons, "[critical] prediction_assets: daemon", "No heartbeat of",
-        f"{UI}/deployment/daemons", "dev",
+        f"{UI}/deployment/daemons", START_THE_DAEMON,
     ),
 }  # fmt: skip
 
@@ -341,7 +341,7 @@ def test_a_failure_is_told_once_with_its_link_and_its_end_once(watched: Watched,
     watched.look()
     watched.look()
     (told,) = [m for m in received if m["title"] == case.title and case.fact in m["message"]]
-    assert f"Next: prediction-assets {case.command}" in told["message"].splitlines()
+    assert f"Next: {case.next_step}" in told["message"].splitlines()
     assert told["message"].splitlines()[-1].startswith(case.link)
     assert told["type"] == ("warning" if "[warning]" in case.title else "failure")
     others = [m["title"].replace(f" {S}", "") for m in of_this(case, received) if m is not told]

@@ -123,6 +123,26 @@ def test_a_slate_that_was_opened_without_games_is_opened_again_when_it_has_some(
     assert {"slate": yesterday.isoformat(), "reopen": True} in configs
 
 
+def test_a_slate_whose_games_are_called_off_is_taken_back_and_opened_again_when_they_are_on_again(
+    finished, clock
+):
+    day = date.fromisoformat(SIMULATED)
+    with finished.warehouse._connect(write=True) as connection:
+        connection.execute("DELETE FROM facts.schedule WHERE game_date = ?", [day])
+    finished.roster(SIMULATED, reopen=True)
+    (asked,) = requested(tick(finished, CONSOLIDATION))
+    assert (asked.job_name, asked.partition_key) == ("consolidation", SIMULATED)
+    assert finished.consolidate(SIMULATED).rows == 0
+    assert requested(tick(finished, CONSOLIDATION)) == []
+
+    schedule_games(finished, day)
+    clock.now = datetime.fromisoformat(f"{SIMULATED}T20:00:00+00:00")
+    configs = [
+        request.run_config["ops"]["slate_roster"]["config"] for request in requested(tick(finished, GAPS))
+    ]
+    assert {"slate": SIMULATED, "reopen": True} in configs
+
+
 def test_a_slate_whose_state_was_lost_and_whose_receipt_is_in_the_warehouse_is_done(finished, clock):
     schedule_games(finished, date.fromisoformat(SIMULATED))
     clock.now = datetime.fromisoformat(f"{SIMULATED}T20:00:00+00:00")
