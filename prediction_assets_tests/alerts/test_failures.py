@@ -20,6 +20,7 @@ from dagster._daemon.types import DaemonHeartbeat
 import prediction_assets
 from prediction_assets import crash_points
 from prediction_assets.alerts.port import NotDelivered
+from prediction_assets.daemons import START_THE_DAEMON
 from prediction_assets.following import Position
 from prediction_assets.resources import SettingsResource
 from prediction_assets.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
@@ -273,34 +274,35 @@ class Case:
 
 
 S = f"slate {SIMULATED}"
+CLI = "prediction-assets"
 CASES = {
     "a blocking check": Case(
         fail_a_blocking_check, consolidate, f"[error] {S}: check", "Check values_in_range failed on predictions",
-        f"{UI}/assets/predictions?view=checks&checkDetail=values_in_range", f"prediction-assets status --slate {SIMULATED}",
+        f"{UI}/assets/predictions?view=checks&checkDetail=values_in_range", f"{CLI} status --slate {SIMULATED}",
     ),
     "a warning check": Case(
         fail_the_warning_check, stage_and_consolidate, f"[warning] {S}: check", "every_expected_player_settled",
         f"{UI}/assets/predictions?view=checks&checkDetail=every_expected_player_settled",
-        f"prediction-assets status --slate {SIMULATED}", also=("[error]: run",),
+        f"{CLI} status --slate {SIMULATED}", also=("[error]: run",),
     ),
     "a run": Case(
         fail_a_run, make_features, f"[error] {S}: run",
         "Run of features failed at step player_features: OSError: [Errno 5] injected behind features_written",
-        f"{UI}/runs/", f"prediction-assets run --slate {SIMULATED}",
+        f"{UI}/runs/", f"{CLI} run --slate {SIMULATED}",
     ),
     "a 0-row MERGE": Case(
         merge_nothing, stage_and_consolidate, f"[critical] {S}: empty merge",
         f"0-row MERGE: slate {SIMULATED}: none of {PLAYERS} expected players has staged rows",
-        f"{UI}/assets/predictions?view=checks&checkDetail=predictions_not_empty", f"prediction-assets status --slate {SIMULATED}",
+        f"{UI}/assets/predictions?view=checks&checkDetail=predictions_not_empty", f"{CLI} status --slate {SIMULATED}",
         also=("[error]: run", "[critical]: dead letters"),
     ),
     "publishing": Case(
         fail_to_publish, announce, f"[critical] {S}: run", "Run of completion failed at step phase5_completion",
-        f"{UI}/runs/", f"prediction-assets republish --slate {SIMULATED}",
+        f"{UI}/runs/", f"{CLI} republish --slate {SIMULATED}",
     ),
     "nobody publishing": Case(
         leave_unpublished, announce, f"[critical] {S}: unpublished", "not announced",
-        f"{UI}/assets/phase5_completion?view=partitions&partition={SIMULATED}", f"prediction-assets republish --slate {SIMULATED}",
+        f"{UI}/assets/phase5_completion?view=partitions&partition={SIMULATED}", f"{CLI} republish --slate {SIMULATED}",
     ),
     "a sensor's tick": Case(
         run_the_sensors_beside_a_damaged_warehouse, mend_and_tick,
@@ -310,16 +312,16 @@ CASES = {
     "most players, alike": Case(
         fail_too_many, stage_and_consolidate, f"[critical] {S}: dead letters",
         f"{PLAYERS} of {PLAYERS} players failed, most with one cause: OSError: [Errno 28] No space left on device",
-        f"{UI}/assets/dead_letters", f"prediction-assets dead-letters replay --slate {SIMULATED}", also=("[error]: run",),
+        f"{UI}/assets/dead_letters", f"{CLI} dead-letters replay --slate {SIMULATED}", also=("[error]: run",),
     ),
     "a deadline": Case(
         miss_the_deadline, carry_it_through, f"[critical] {S}: no receipt",
         "no checked consolidation at the deadline",
-        f"{UI}/assets/predictions?view=partitions&partition={SIMULATED}", f"prediction-assets run --slate {SIMULATED}",
+        f"{UI}/assets/predictions?view=partitions&partition={SIMULATED}", f"{CLI} run --slate {SIMULATED}",
     ),
     "a roster's hour": Case(
         miss_the_roster, open_the_roster, f"[critical] {S}: no roster", "1 games and no roster, expected at 15:00 UTC",
-        f"{UI}/assets/slate_roster", f"prediction-assets run --slate {SIMULATED}",
+        f"{UI}/assets/slate_roster", f"{CLI} run --slate {SIMULATED}",
     ),
     "the daemons": Case(
         stop_the_daemons, start_the_daemons, "[critical] prediction_assets: daemon", "No heartbeat of",
