@@ -75,7 +75,7 @@ def _bars(title: str, values: Mapping[str, int], x: int, y: int, colors: Mapping
 
 
 def _histogram(bins: Sequence[int], x: int, y: int) -> str:
-    title = "players by edge of the ensemble: P(over the main market line) - 0.5"
+    title = "players by edge of the ensemble: P(over) - 0.5"
     drawn = [f'<text x="{x}" y="{y + 14}" font-weight="bold">{escape(title)}</text>']
     if not any(bins):
         return "".join([*drawn, f'<text x="{x}" y="{y + 34}">no market lines</text>'])

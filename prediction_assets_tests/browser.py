@@ -113,20 +113,23 @@ class Ui:
 
     def take_graph(self, picture: Path | None, assets: Sequence[str]) -> None:
         """Keep a picture of the graph, cut to these assets' boxes."""
+        if picture is None:
+            return
+        self.page.set_viewport_size({"width": 3000, "height": 3200})  # all of it, and nothing scaled down
+        self.open_graph()
+        expect(self.node(assets[0])).to_be_visible()
         boxes = [box for asset in assets if (box := self.node(asset).bounding_box())]
         left, top = min(b["x"] for b in boxes) - 40, min(b["y"] for b in boxes) - 120
         right = max(b["x"] + b["width"] for b in boxes) + 40
         bottom = max(b["y"] + b["height"] for b in boxes) + 40
         clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-        # The canvas is dotted, which makes half of the file.
-        self.page.add_style_tag(content="* { background-image: none !important }")
         self.take(picture, clip=clip)
 
     def take(self, picture: Path | None, **options: object) -> None:
         """Keep a picture of the page, when pictures are wanted."""
         if picture is not None:
             picture.parent.mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=picture, **options)  # type: ignore[arg-type]
+            self.page.screenshot(path=picture, animations="disabled", **options)  # type: ignore[arg-type]
 
 
 def _launches(response: Response) -> bool:

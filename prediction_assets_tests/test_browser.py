@@ -76,7 +76,9 @@ def test_a_click_becomes_a_slate_that_one_can_look_at_and_a_fault_turns_a_check_
             expect(ui.node(asset)).to_contain_text(filled)
             expect(ui.node(asset)).to_contain_text("100% filled")
         expect(ui.node("predictions")).to_contain_text(f"{CHECKS} / {CHECKS} Passed")
-        ui.take_graph(picture("asset-graph.png"), [*FACTS, *ASSETS])
+        ui.take_graph(
+            picture("asset-graph.png"), [*FACTS, *ASSETS, "points_model", "dead_letters", "prediction_grades"]
+        )
 
         # What the MERGE did, and what the checks said.
         ui.page.set_viewport_size({"width": 1400, "height": 1000})
