@@ -56,7 +56,7 @@ def next_step(progress: Progress, now: datetime) -> Step:
     before is to be taken back. Any other is consolidated when every expected player has settled, or at its deadline
     with whoever has, and again whenever its outcomes are no longer the ones of its newest receipt.
     """
-    if progress.receipt is None and _is_nothing_to_predict(progress):
+    if progress.receipt is None and is_nothing_to_predict(progress):
         return Step.REST
     past_deadline = now >= progress.batch.deadline
     if progress.unsettled and not past_deadline:
@@ -263,7 +263,7 @@ def plan(
             missing.append(MissingPlayer(player.slug, completion.outcome.value, completion.reason))
             if completion.outcome is Outcome.FAILED:
                 retained.append(player.player_id)
-    takes_back = bool(receipts) and _is_nothing_to_predict(progress)
+    takes_back = bool(receipts) and is_nothing_to_predict(progress)
     if not staged and not takes_back:
         raise NoPartsStaged(_nobody_staged(progress, missing))
     skipped = progress.count(Outcome.SKIPPED)
@@ -294,7 +294,7 @@ def plan(
     )
 
 
-def _is_nothing_to_predict(progress: Progress) -> bool:
+def is_nothing_to_predict(progress: Progress) -> bool:
     """Return whether nobody is expected, or everybody is skipped for a reason that trying again can't change."""
     return progress.count(Outcome.SKIPPED) == len(progress.batch.expected)
 
@@ -305,7 +305,7 @@ def _nobody_staged(progress: Progress, missing: Sequence[MissingPlayer]) -> str:
         f"slate {batch.slate}: none of {len(batch.expected)} expected players has staged rows "
         f"({_reasons(missing) or 'no game is on'}); the target was not touched and every part kept. "
     )
-    if _is_nothing_to_predict(progress):
+    if is_nothing_to_predict(progress):
         return f"{refused}There is nothing to predict, and nothing was consolidated that is to be taken back"
     return f"{refused}Materialize staged_predictions for {batch.slate} again"
 

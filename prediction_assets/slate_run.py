@@ -14,8 +14,14 @@ import dagster as dg
 
 from prediction_assets.backtest import BacktestOptions, GradedSlate, run_backtest
 from prediction_assets.basketball import default_slate
-from prediction_assets.batch_state.port import Outcome, Progress, open_progress
-from prediction_assets.consolidation import Step, next_step, plan, releasable_parts
+from prediction_assets.batch_state.port import Progress, open_progress
+from prediction_assets.consolidation import (
+    Step,
+    is_nothing_to_predict,
+    next_step,
+    plan,
+    releasable_parts,
+)
 from prediction_assets.dead_letters.port import Closing, DeadLetter
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import PredictionAssetsError
@@ -318,9 +324,7 @@ class SlateRun:
             on_stage("staging", progress)
             self.stage(slate)
             progress = self._open_progress(slate)
-        if progress.count(Outcome.SKIPPED) == len(progress.batch.expected) and not self.warehouse.receipts(
-            slate
-        ):
+        if is_nothing_to_predict(progress) and not self.warehouse.receipts(slate):
             return SlateResult(progress, None, None)
         on_stage("consolidation", progress)
         receipt = self.consolidate(slate)

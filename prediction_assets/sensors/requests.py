@@ -134,10 +134,9 @@ def sensor_result(outcomes: Iterable[dg.RunRequest | NotRequested]) -> dg.Sensor
     """
     listed = list(outcomes)
     requests = [outcome for outcome in listed if isinstance(outcome, dg.RunRequest)]
-    reasons = [outcome.reason for outcome in listed if isinstance(outcome, NotRequested)]
-    problems = [
-        outcome for outcome in listed if isinstance(outcome, NotRequested) and outcome.problem is not None
-    ]
+    refused = [outcome for outcome in listed if isinstance(outcome, NotRequested)]
+    reasons = [each.reason for each in refused]
+    problems = [each for each in refused if each.problem is not None]
     if requests:
         for rest in problems:
             _logger.error("%s", rest.reason)

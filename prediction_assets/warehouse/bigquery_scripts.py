@@ -181,13 +181,15 @@ def merge_script(
     """
     staged = f"staged_{work.receipt_id[:24]}"
     placed = {**relations, merge_sql.STAGED: gathered.rows if gathered else (staged,)}
-    elsewhere = _LONG if gathered else frozenset()
+    elsewhere = (
+        {name: f"(SELECT l.`{name}` FROM {_quoted(gathered.lists)} AS l)" for name in _LONG}
+        if gathered
+        else {}
+    )
     given = {name: value for name, value in _given(work).items() if name not in elsewhere}
     variables = {
         **{name: f"v_{name}" for name in given},
-        **{
-            name: f"(SELECT l.`{name}` FROM {_quoted(gathered.lists)} AS l)" for name in elsewhere if gathered
-        },
+        **elsewhere,
         **_COMPUTED,
         "slate": "v_game_date",
         "now": "v_now",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from datetime import UTC, date, datetime
 
 import pytest
@@ -107,12 +106,12 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
     run = open_home(ingested_home, part_timeout_seconds=0.5)
     run.roster(SIMULATED)
     run.features(SIMULATED)
-    slow, written = slugs(run)[0], threading.Event()
+    slow, given_up, written = slugs(run)[0], threading.Event(), threading.Event()
     write, drop = ParquetParts.write, ParquetParts.drop
 
     def slowly(self, slate, slug, rows):
         if slug == slow:
-            time.sleep(2)
+            given_up.wait(60)
         return write(self, slate, slug, rows)
 
     def dropped(self, slate, slug, part_id):
@@ -124,6 +123,7 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
     monkeypatch.setattr(ParquetParts, "write", slowly)
     monkeypatch.setattr(ParquetParts, "drop", dropped)
     assert not run.stage(SIMULATED)
+    given_up.set()
     assert written.wait(60)
     assert slow not in run.warehouse.parts.staged(SIMULATED)
     assert outcomes(run)[slow][0] is Outcome.FAILED
