@@ -18,9 +18,10 @@ from typing import Any
 
 from google.cloud import bigquery
 
-from prediction_assets.consolidation import plan
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.port import PartRef, Receipt
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets_tests.conftest import SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.warehouse.bigquery_emulator import emulator_client, running_emulator
 

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from google.cloud import firestore
 
-from prediction_assets.batch_state.firestore import FirestoreBatchState
-from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.firestore_calls import FirestoreCalls
+from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets_tests.batch_state import crowd
 from prediction_assets_tests.emulators import FIRESTORE, EmulatorMissing, running
 

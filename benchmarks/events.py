@@ -15,7 +15,7 @@ from dagster._core.events import StepMaterializationData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from benchmarks.measuring import table
-from prediction_assets.event_storage import PooledSqliteEventLogStorage
+from prediction_assets.orchestration.event_storage import PooledSqliteEventLogStorage
 
 EVENTS = 450
 

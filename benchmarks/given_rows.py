@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
-from prediction_assets.part_rows import part_rows
-from prediction_assets.warehouse.port import PartRef
+from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.staged_rows import part_rows
 
 SLATE = "2026-01-02"
 SYSTEMS = ("moving_average", "matchup", "similarity", "gradient_boosting", "ensemble")
@@ -35,7 +35,7 @@ def expected(players: int, slate: str = SLATE) -> Batch:
 
 def parts(players: int, seed: int, slate: str = SLATE) -> dict[str, pa.Table]:
     """Return each player's part; another seed gives the same keys with other values."""
-    from prediction_assets.forecasting.predictions import PREDICTION_SCHEMA  # scikit-learn takes seconds
+    from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA  # scikit-learn takes seconds
 
     random = np.random.default_rng(seed)
     n = players * ROWS_PER_PLAYER

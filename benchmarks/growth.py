@@ -21,12 +21,12 @@ import duckdb
 
 from benchmarks.given_rows import ROWS_PER_PLAYER, expected, parts, staged
 from benchmarks.measuring import table
-from prediction_assets.batch_state.port import Progress
-from prediction_assets.consolidation import plan
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.queries import COUNT_FACTS
-from prediction_assets.warehouse.tables import PREDICTIONS
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.sql.queries import COUNT_FACTS
+from prediction_assets.stores.sql.tables import PREDICTIONS
 
 PLAYERS = 450
 NEWEST = date(2026, 1, 1)

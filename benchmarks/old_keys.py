@@ -11,8 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from prediction_assets.instance import open_instance
-from prediction_assets.partitions import SLATE_PLAYERS
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.partitions import SLATE_PLAYERS
 from prediction_assets.settings import load_settings
 
 PLAYERS = 450

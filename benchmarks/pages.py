@@ -24,7 +24,7 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 from benchmarks.events import materialized
 from benchmarks.measuring import table
 from benchmarks.old_keys import register
-from prediction_assets.instance import prepare_home
+from prediction_assets.orchestration.instance import prepare_home
 from prediction_assets.settings import load_settings
 
 ASSET = 'assetNodeOrError(assetKey: {path: ["staged_predictions"]}) { __typename ... on AssetNode { %s } }'

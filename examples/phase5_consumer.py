@@ -21,7 +21,8 @@ from typing import Any
 from google.api_core.exceptions import DeadlineExceeded
 from google.cloud import pubsub_v1
 
-from prediction_assets.messaging.message import InvalidMessage, validate_completion
+from prediction_assets.errors import InvalidMessage
+from prediction_assets.slate.completion_message import validate_completion
 
 Act = Callable[[dict[str, Any]], None]
 

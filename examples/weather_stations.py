@@ -17,14 +17,14 @@ from statistics import fmean, stdev
 import dagster as dg
 import pyarrow as pa
 
-from prediction_assets.batch_state.port import Batch, BatchState, ExpectedPlayer
 from prediction_assets.definitions import build_defs
-from prediction_assets.forecasting.predictions import PREDICTION_SCHEMA, rows_without_market
-from prediction_assets.keys import parse_slate, player_slugs, slate_key
-from prediction_assets.resources import SubjectResource
+from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA, rows_without_market
+from prediction_assets.nba.subject import Features, Roster, Subject
+from prediction_assets.orchestration.resources.ports import SubjectResource
 from prediction_assets.settings import load_settings
-from prediction_assets.subject import Features, Roster, Subject
-from prediction_assets.warehouse.port import Snapshot, Warehouse
+from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.slate.keys import parse_slate, player_slugs, slate_key
+from prediction_assets.stores.protocols import BatchState, Snapshot, Warehouse
 
 HEAVY_RAIN = Decimal(10)  # millimetres in a day: the middle one of the five lines
 SYSTEMS = {"last_month": 30, "last_week": 7}  # each expects the mean of so many days

@@ -11,31 +11,40 @@ from collections.abc import Mapping
 import dagster as dg
 
 from prediction_assets import __version__
-from prediction_assets.alerts.destinations import unusable
-from prediction_assets.assets.dead_letters import dead_letters
-from prediction_assets.assets.describing import with_docs
-from prediction_assets.assets.facts import game_logs, injury_reports, prop_lines, schedule
-from prediction_assets.assets.phase5_completion import phase5_completion
-from prediction_assets.assets.player_features import player_features
-from prediction_assets.assets.points_model import points_model
-from prediction_assets.assets.prediction_grades import prediction_grades
-from prediction_assets.assets.predictions import predictions
-from prediction_assets.assets.slate_report import slate_report
-from prediction_assets.assets.slate_roster import slate_roster
-from prediction_assets.assets.staged_predictions import staged_predictions
-from prediction_assets.assets.staging_cleanup import staging_cleanup
-from prediction_assets.checks import predictions_checks
-from prediction_assets.health.asset_check import morning_check
-from prediction_assets.jobs import JOBS
 from prediction_assets.logs import configure_logging
-from prediction_assets.profiles import build_resources
-from prediction_assets.pruning.job import prune_job
-from prediction_assets.schedules import daily_morning_check, daily_prune, daily_roster, weekly_training
-from prediction_assets.sensors.alerts import alert_sensors
-from prediction_assets.sensors.automation import completion_sensor, consolidation_sensor, staging_sensor
-from prediction_assets.sensors.dead_letters import dead_letters_sensor
-from prediction_assets.sensors.gaps import gap_sensor
-from prediction_assets.sensors.grading import grading_sensor
+from prediction_assets.monitoring.destinations import unusable
+from prediction_assets.orchestration.asset_checks import predictions_checks
+from prediction_assets.orchestration.assets.dead_letters import dead_letters
+from prediction_assets.orchestration.assets.describing import with_docs
+from prediction_assets.orchestration.assets.facts import game_logs, injury_reports, prop_lines, schedule
+from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
+from prediction_assets.orchestration.assets.player_features import player_features
+from prediction_assets.orchestration.assets.points_model import points_model
+from prediction_assets.orchestration.assets.prediction_grades import prediction_grades
+from prediction_assets.orchestration.assets.predictions import predictions
+from prediction_assets.orchestration.assets.slate_report import slate_report
+from prediction_assets.orchestration.assets.slate_roster import slate_roster
+from prediction_assets.orchestration.assets.staged_predictions import staged_predictions
+from prediction_assets.orchestration.assets.staging_cleanup import staging_cleanup
+from prediction_assets.orchestration.jobs import JOBS
+from prediction_assets.orchestration.morning_check import morning_check
+from prediction_assets.orchestration.prune_job import prune_job
+from prediction_assets.orchestration.resources.profiles import build_resources
+from prediction_assets.orchestration.schedules import (
+    daily_morning_check,
+    daily_prune,
+    daily_roster,
+    weekly_training,
+)
+from prediction_assets.orchestration.sensors.alerts import alert_sensors
+from prediction_assets.orchestration.sensors.automation import (
+    completion_sensor,
+    consolidation_sensor,
+    staging_sensor,
+)
+from prediction_assets.orchestration.sensors.dead_letters import dead_letters_sensor
+from prediction_assets.orchestration.sensors.gaps import gap_sensor
+from prediction_assets.orchestration.sensors.grading import grading_sensor
 from prediction_assets.settings import Settings, load_log_settings, load_settings
 
 _logger = logging.getLogger(__name__)

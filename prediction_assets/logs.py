@@ -21,7 +21,7 @@ from functools import cache
 from typing import Any, TextIO
 
 from prediction_assets.errors import PredictionAssetsError, one_line
-from prediction_assets.run_tags import labels_of
+from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import LogSettings
 
 LABELS = ("slate", "player", "batch", "run_id", "event_id")

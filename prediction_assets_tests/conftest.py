@@ -11,16 +11,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from prediction_assets.alerts.sqlite import SqliteAlertStore
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
-from prediction_assets.instance import open_instance
-from prediction_assets.messaging.local import SqliteOutbox
-from prediction_assets.pruning.kinds import History
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.retention.kinds import History
 from prediction_assets.settings import Settings, load_settings
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.alerts import SqliteAlertStore
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
+from prediction_assets.stores.local.outbox import SqliteOutbox
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.homes import finished, finished_home, ingested, ingested_home, open_home
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 

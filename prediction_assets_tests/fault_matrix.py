@@ -19,11 +19,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from prediction_assets import crash_points
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
+from prediction_assets.steps import failpoints as crash_points
 
 KILL, FAIL, HANG = FAULTS = ("SIGKILL", "exception", "hang")
 PROFILES = ("local", "gcp")
@@ -283,9 +283,9 @@ def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> 
         }
         os.environ.update(environment)  # the clients look for their emulators there
         settings = load_settings()
-        from prediction_assets.gcp_resources import gcp_resources
-        from prediction_assets.warehouse.bigquery_tables import STAGING_DATASET
-        from prediction_assets.warehouse.tables import POINTS_MODELS, PREDICTIONS
+        from prediction_assets.orchestration.resources.gcp import gcp_resources
+        from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET
+        from prediction_assets.stores.sql.tables import POINTS_MODELS, PREDICTIONS
 
         stores = gcp_resources(settings)
         stores["messaging"].set_up()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
 
 PLAYERS = 8
 SIMULATED = simulated_slate(PLAYERS).isoformat()

@@ -9,8 +9,8 @@ import os
 import signal
 from collections import Counter
 
-from prediction_assets import crash_points
 from prediction_assets.definitions import defs
+from prediction_assets.steps import failpoints as crash_points
 
 __all__ = ["defs"]
 

@@ -10,9 +10,10 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome, Progress
-from prediction_assets.warehouse.port import PartRef
-from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
+from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.sql.tables import PART_SCHEMA
 
 SLATE = "2026-01-02"
 NOW = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)

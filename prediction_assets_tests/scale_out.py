@@ -22,9 +22,9 @@ from pathlib import Path
 import dagster as dg
 
 from prediction_assets.logs import configure_logging
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.deployment import Deployment, deployment, start_all, until
 
 HOST, WORKERS = "10.203.0.1", "10.203.0.2"
@@ -74,7 +74,7 @@ def _do(*step: str) -> None:
 @contextmanager
 def emulated(folder: Path, host: str) -> Iterator[dict[str, str]]:
     """Run the three emulators and yield what the gcp profile needs to use them; this process uses them, too."""
-    from prediction_assets.gcp_resources import gcp_resources
+    from prediction_assets.orchestration.resources.gcp import gcp_resources
     from prediction_assets_tests.emulators import FIRESTORE, PUBSUB, running
     from prediction_assets_tests.warehouse.bigquery_emulator import running_emulator
 

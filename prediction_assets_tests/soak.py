@@ -26,13 +26,13 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.instance import open_instance
-from prediction_assets.keys import slate_key
 from prediction_assets.logs import configure_logging
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse import queries
+from prediction_assets.slate.keys import slate_key
+from prediction_assets.stores.sql import queries
 from prediction_assets_tests.deployment import Deployment, NoAnswer, deployment, start_all, until
 from prediction_assets_tests.fault_matrix import ROWS
 

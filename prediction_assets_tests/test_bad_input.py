@@ -13,18 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.batch_state.port import Completion, Outcome
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.checks import read_slate_facts, staged_rows_are_accounted_for
-from prediction_assets.consolidation import plan
-from prediction_assets.errors import PredictionAssetsError, StateUnreadable
-from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
-from prediction_assets.messaging.message import completion_message
-from prediction_assets.messaging.port import OutboxEntry
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.port import Receipt, WarehouseUnreadable
-from prediction_assets.warehouse.tables import RECEIPTS
+from prediction_assets.errors import PredictionAssetsError, StateUnreadable, WarehouseUnreadable
+from prediction_assets.orchestration.asset_checks import read_slate_facts, staged_rows_are_accounted_for
+from prediction_assets.slate.completion_message import OutboxEntry, completion_message
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.sql.tables import RECEIPTS
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.warehouse.by_hand import by_hand
 

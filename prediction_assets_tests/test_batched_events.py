@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from prediction_assets import batched_events as module
-from prediction_assets.batched_events import EVENTS_PER_BATCH, batched_events
+from prediction_assets.orchestration import batched_events as module
+from prediction_assets.orchestration.batched_events import EVENTS_PER_BATCH, batched_events
 
 KEYS = [f"k{n}" for n in range(EVENTS_PER_BATCH * 2 + 3)]
 RANGE = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partition_range_end": KEYS[-1]}

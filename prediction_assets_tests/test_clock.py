@@ -7,18 +7,15 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from prediction_assets.batch_state.port import Progress
-from prediction_assets.clock import deadline, is_recent
-from prediction_assets.consolidation import Step, next_step, plan
-from prediction_assets.run_tags import REQUEST_TAG
-from prediction_assets.runs import LOST_AFTER, is_lost
-from prediction_assets.sensors.requests import (
-    FIRST_PAUSE,
-    NotRequested,
-    Work,
-    request,
-)
-from prediction_assets.warehouse.port import MergeCounts, PartRef, Receipt, later_than
+from prediction_assets.orchestration.run_tags import REQUEST_TAG
+from prediction_assets.orchestration.runs import LOST_AFTER, is_lost
+from prediction_assets.orchestration.sensors.requests import FIRST_PAUSE, NotRequested, Work, request
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.deadlines import deadline, is_recent
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.next_step import Step, next_step
+from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.receipt import MergeCounts, later_than
 from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of, staged
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
@@ -131,7 +128,7 @@ def test_a_deadline_is_a_moment_of_the_wall_clock_and_a_settled_slate_needs_none
 def test_a_receipt_is_later_than_the_one_before_it(newest, now, moment):
     work = plan(progress_of(batch(1), staged(PART)), ())
     counts = MergeCounts(2, 2, 0, 0, 0, 2)
-    earlier = [Receipt.of(work, counts, (), merge_ms=1.0, now=newest)] if newest else []
+    earlier = [work.receipt(counts, (), merge_ms=1.0, now=newest)] if newest else []
     assert later_than(earlier, now) == moment
 
 

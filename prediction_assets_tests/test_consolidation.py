@@ -7,17 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from prediction_assets.batch_state.port import Completion, Outcome, Progress
-from prediction_assets.consolidation import (
-    Step,
-    TooFewStaged,
-    content_digest,
-    lost_parts,
-    next_step,
-    plan,
-    receipt_id,
-)
-from prediction_assets.warehouse.port import MergeCounts, NoPartsStaged, PartMismatch, PartRef, Receipt
+from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.merge_plan import content_digest, plan, receipt_id
+from prediction_assets.slate.next_step import Step, next_step
+from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.part_states import lost_parts
+from prediction_assets.slate.receipt import MergeCounts, Receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
 
 LATER = NOW + timedelta(hours=1)
@@ -34,7 +30,7 @@ def outcome(number: int, kind: Outcome, reason: str = "because") -> Completion:
 
 
 def receipt_of(progress: Progress) -> Receipt:
-    return Receipt.of(plan(progress, ()), MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+    return plan(progress, ()).receipt(MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
 
 
 ALL = progress_of(batch(), staged(part(1)), staged(part(2)), staged(part(3)))
@@ -73,7 +69,7 @@ def test_outcomes_that_come_back_after_other_ones_lead_to_another_receipt_each_t
     for progress in (SOME, ALL, SOME, ALL, SOME):
         work = plan(progress, [newest] if newest else [])
         assert plan(dataclasses.replace(progress, receipt=newest), [newest] if newest else []) == work
-        newest = Receipt.of(work, MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+        newest = work.receipt(MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
         ids.append(newest.receipt_id)
         assert plan(progress, [newest]).receipt_id == newest.receipt_id
         assert next_step(dataclasses.replace(progress, receipt=newest), LATER) is Step.REST
@@ -136,7 +132,7 @@ def test_when_there_is_nothing_to_predict_any_more_what_was_merged_is_taken_back
         "success", (), (), (),
     )  # fmt: skip
     assert (work.feature_snapshot, work.after) == (earlier.feature_snapshot, earlier.receipt_id)
-    back = Receipt.of(work, MergeCounts(0, 0, 0, 0, 25, 0), [earlier], merge_ms=1.0, now=NOW)
+    back = work.receipt(MergeCounts(0, 0, 0, 0, 25, 0), [earlier], merge_ms=1.0, now=NOW)
     assert (back.takes_back, back.revision) == (True, 2)
     assert next_step(dataclasses.replace(nothing, receipt=back), NOW) is Step.REST
 

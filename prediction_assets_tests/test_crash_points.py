@@ -13,10 +13,10 @@ from unittest import mock
 
 import pytest
 
-from prediction_assets import crash_points
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
+from prediction_assets.steps import failpoints as crash_points
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
 from prediction_assets_tests.emulators import FIRESTORE, PUBSUB
 from prediction_assets_tests.fault_matrix import (

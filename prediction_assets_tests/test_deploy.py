@@ -16,8 +16,8 @@ import pytest
 import yaml
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
-from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.deployment import (
     DEPLOY,
     DOCKERFILE,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.test_run_retries import until
 

@@ -21,10 +21,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.consoles import PAGES, ROOT, Console, Shown, is_as_shown, shown_on
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA

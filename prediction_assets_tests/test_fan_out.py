@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prediction_assets.dead_letters.port import traceback_digest
-from prediction_assets.fan_out import Circuit, Overdue, fan_out, in_halves
+from prediction_assets.slate.dead_letter import traceback_digest
+from prediction_assets.steps.worker_pool import Circuit, Overdue, fan_out, in_halves
 
 
 @settings(deadline=None)

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from google.cloud import firestore
 
-from prediction_assets import gcp_resources
-from prediction_assets.batch_state.firestore import FirestoreBatchState
-from prediction_assets.firestore_calls import FirestoreCalls
-from prediction_assets.firestore_schema import DOCUMENTS_VERSION, FirestoreDocuments
-from prediction_assets.schema_versions import SchemaTooNew
+from prediction_assets.errors import SchemaTooNew
+from prediction_assets.orchestration.resources import gcp as gcp_resources
 from prediction_assets.settings import load_settings
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.firestore_schema import DOCUMENTS_VERSION, FirestoreDocuments
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import SLATE, batch
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.profiles import build_resources
+from prediction_assets.orchestration.resources.profiles import build_resources
 from prediction_assets.settings import load_settings
 from prediction_assets_tests.browser import browser, require_chromium
 from prediction_assets_tests.consoles import ROOT, Console, Shown, shown_on

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import pytest
 
-from prediction_assets.following import Position, follow
+from prediction_assets.orchestration.following import Position, follow
 from prediction_assets_tests.conftest import NOW
 
 LOOK_BACK = NOW - timedelta(days=3)

@@ -15,14 +15,14 @@ import pytest
 from prediction_assets import cli
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import BadInput
-from prediction_assets.gcp_resources import gcp_resources
-from prediction_assets.gcp_smoke import smoke_test
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.resources.gcp import gcp_resources
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.bigquery_jobs import BigQueryJobs
-from prediction_assets.warehouse.port import Warehouse
+from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
+from prediction_assets.stores.gcp.smoke_test import smoke_test
+from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 from prediction_assets_tests.test_real_slates import FILES
@@ -209,7 +209,7 @@ def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(gcp, gcp_sett
     gcp.whole(SLATE)
     assert set(check().values()) == {"green"}
     monkeypatch.setattr(
-        "prediction_assets.batch_state.firestore.FirestoreBatchState.progress", _refused, raising=True
+        "prediction_assets.stores.gcp.batch_state.FirestoreBatchState.progress", _refused, raising=True
     )
     found = check()
     assert (found["batch_opened"], found["merge"]) == ("red", "green")

@@ -7,14 +7,15 @@ from datetime import UTC, datetime, time, timedelta
 import dagster as dg
 import pytest
 
-from prediction_assets.grades import PUBLISHED, ResultsMissing, stored_grades
-from prediction_assets.keys import parse_slate
-from prediction_assets.resources import SettingsResource
-from prediction_assets.sensors.grading import grading_sensor
+from prediction_assets.errors import ResultsMissing
+from prediction_assets.nba.grades import PUBLISHED, stored_grades
+from prediction_assets.orchestration.resources.ports import SettingsResource
+from prediction_assets.orchestration.sensors.grading import grading_sensor
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse import queries
-from prediction_assets.warehouse.tables import GAME_LOGS
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import GAME_LOGS
 
 PLAYERS = 6
 SLATE = simulated_slate(PLAYERS).isoformat()

@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prediction_assets.assets.facts import INJURIES_REPLACED_BY
-from prediction_assets.batch_state.port import Outcome
-from prediction_assets.dead_letters.port import Closing
-from prediction_assets.instance import open_instance
-from prediction_assets.keys import parse_slate
-from prediction_assets.resources import SettingsResource
+from prediction_assets.orchestration.assets.facts import INJURIES_REPLACED_BY
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.resources.ports import SettingsResource
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.tables import INJURY_REPORTS
+from prediction_assets.slate.dead_letter import Closing
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.outcome import Outcome
+from prediction_assets.stores.sql.tables import INJURY_REPORTS
 from prediction_assets_tests.sensors.ticking import requested, tick
 
 EXPECTED, FAILING, FLAKY, OUT = 450, 5, 10, 3

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
-from prediction_assets.keys import parse_slate, player_key, player_slugs, slate_key, slugify, split_player_key
+from prediction_assets.slate.keys import (
+    parse_slate,
+    player_key,
+    player_slugs,
+    slate_key,
+    slugify,
+    split_player_key,
+)
 
 NAMES = st.text(min_size=0, max_size=30)
 

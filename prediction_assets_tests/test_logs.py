@@ -25,8 +25,8 @@ from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._grpc.types import ExecuteRunArgs
 
 from prediction_assets.errors import BadInput
-from prediction_assets.instance import LoggedInstance, open_instance
 from prediction_assets.logs import JsonFormatter, Sink, TextFormatter, configure_logging
+from prediction_assets.orchestration.instance import LoggedInstance, open_instance
 from prediction_assets.settings import LogSettings, load_log_settings
 from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.homes import PLAYERS, SIMULATED

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prediction_assets.forecasting.predictions import PREDICTION_SCHEMA
-from prediction_assets.part_rows import _content_hashes, part_rows
-from prediction_assets.warehouse.tables import PART_SCHEMA, PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, _content_hashes, part_rows
+from prediction_assets.stores.sql.tables import PART_SCHEMA
 from prediction_assets_tests.conftest import batch
 from prediction_assets_tests.made_up import row_content_hash
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
-from prediction_assets.partitions import one_slate, ranges
+from prediction_assets.orchestration.partitions import one_slate, ranges
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from prediction_assets.batch_state.port import Completion, Outcome
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.consolidation import receipt_id
 from prediction_assets.definitions import build_defs
-from prediction_assets.keys import player_key
-from prediction_assets.partitions import ranges, registered_keys
-from prediction_assets.pruning.partition_keys import delete, next_slice, old_slates
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.port import Consolidation, MergeCounts, Receipt
+from prediction_assets.orchestration.partition_pruning import delete, next_slice, old_slates
+from prediction_assets.orchestration.partitions import ranges, registered_keys
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.keys import player_key
+from prediction_assets.slate.merge_plan import Consolidation, receipt_id
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.receipt import MergeCounts
+from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets_tests.conftest import batch, player, rows_of
 from prediction_assets_tests.dead_letters.test_contract import failure
 
@@ -53,7 +53,7 @@ def finish(state: SqliteBatchState, slate: str) -> None:
         content_digest="d", status="success", parts=(), staged_player_ids=(), retained_player_ids=(),
         expected_players=1, skipped_players=1, failed_players=0, feature_snapshot="",
     )  # fmt: skip
-    state.mirror_receipt(Receipt.of(work, MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=NOW))
+    state.mirror_receipt(work.receipt(MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=NOW))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_slate_with_parts_unfinished_or_at_work_keeps_its_keys(
     settings, instance, history, warehouse, batch_state, monkeypatch
 ):
     # The run is stamped with the real time, years from this test's.
-    monkeypatch.setattr("prediction_assets.runs.LOST_AFTER", timedelta(days=36_500))
+    monkeypatch.setattr("prediction_assets.orchestration.runs.LOST_AFTER", timedelta(days=36_500))
     register(instance, *OLD)
     for slate in (OLD[0], OLD[2], OLD[3]):
         finish(batch_state, slate)
@@ -165,7 +165,7 @@ def test_the_job_prunes_one_slice_and_a_dry_run_nothing(settings, instance, batc
 def test_the_newest_keys_are_found_without_reading_the_old_ones_and_give_the_same_ranges(
     instance, monkeypatch
 ):
-    monkeypatch.setattr("prediction_assets.partitions._FIRST_PAGE", 4)
+    monkeypatch.setattr("prediction_assets.orchestration.partitions._FIRST_PAGE", 4)
     register(instance, *OLD, YOUNG)
     late = player_key(OLD[3], "late-addition")
     instance.add_dynamic_partitions("slate_players", [late])
@@ -183,7 +183,7 @@ def test_the_command_prunes_all_slices_and_says_what_it_would_do(settings, insta
     from prediction_assets_tests.test_cli import command
 
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(settings.home))
-    monkeypatch.setattr("prediction_assets.pruning.partition_keys.KEYS_PER_SLICE", 8)
+    monkeypatch.setattr("prediction_assets.orchestration.partition_pruning.KEYS_PER_SLICE", 8)
     register(instance, *OLD, SIMULATED)
     code, out, err = command(capsys, monkeypatch, "prune", "--dry-run")
     assert (code, err) == (0, "")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.made_up import ROWS_PER_PLAYER
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 

@@ -12,17 +12,16 @@ import pyarrow as pa
 import pytest
 import sqlalchemy
 
-from prediction_assets.alerts.decisions import opened, recovered, told
-from prediction_assets.alerts.port import Incident, Notice, Severity
-from prediction_assets.consolidation import plan
-from prediction_assets.dead_letters.port import Closing, letters_of
 from prediction_assets.definitions import build_defs
-from prediction_assets.errors import BadInput
-from prediction_assets.event_storage import delete_check_executions
-from prediction_assets.pruning.job import KINDS, prune_slices
-from prediction_assets.pruning.kinds import History
-from prediction_assets.pruning.receipts import prune_receipts, prune_superseded_rows, unneeded
-from prediction_assets.pruning.records import (
+from prediction_assets.errors import BadInput, WarehouseBusy
+from prediction_assets.monitoring.alert_lifecycle import opened, recovered, told
+from prediction_assets.monitoring.destinations import Notice
+from prediction_assets.orchestration.event_storage import delete_check_executions
+from prediction_assets.orchestration.prune_job import KINDS, prune_slices
+from prediction_assets.orchestration.run_pruning import prune_runs
+from prediction_assets.retention.kinds import History
+from prediction_assets.retention.receipts import prune_receipts, prune_superseded_rows, unneeded
+from prediction_assets.retention.records import (
     expire_dead_letters,
     old_events,
     old_letters,
@@ -30,10 +29,12 @@ from prediction_assets.pruning.records import (
     prune_dead_letters,
     prune_events,
 )
-from prediction_assets.pruning.runs import prune_runs
-from prediction_assets.pruning.snapshots import prune_snapshots
+from prediction_assets.retention.snapshots import prune_snapshots
 from prediction_assets.settings import Settings, load_settings
-from prediction_assets.warehouse.port import Receipt, WarehouseBusy
+from prediction_assets.slate.dead_letter import Closing, letters_of
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.stores.alert import Incident, Severity
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.dead_letters.test_contract import failure
@@ -128,7 +129,7 @@ def test_of_a_slate_s_events_the_newest_and_the_undelivered_are_kept(delivered, 
 
 @pytest.mark.slow
 def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(history, monkeypatch):
-    monkeypatch.setattr("prediction_assets.pruning.records.RECORDS_PER_SLICE", 1)
+    monkeypatch.setattr("prediction_assets.retention.records.RECORDS_PER_SLICE", 1)
     history.letters.add([failure("a"), failure("b"), failure("open")])
     history.letters.close(SLATE, ["a", "b"], Closing.REPLAYED)
     for revision in (1, 2, 3):
@@ -242,9 +243,9 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, mon
 
 @pytest.mark.slow
 def test_a_slate_whose_receipt_was_edited_keeps_them_all(history, monkeypatch):
-    from prediction_assets.warehouse.port import ReceiptAltered
+    from prediction_assets.errors import ReceiptAltered
 
-    monkeypatch.setattr("prediction_assets.pruning.receipts._old_receipts", lambda *_: {SLATE: {"receipt-1"}})
+    monkeypatch.setattr("prediction_assets.retention.receipts._old_receipts", lambda *_: {SLATE: {"receipt-1"}})
 
     def altered(_self: object, slate: str) -> tuple[Receipt, ...]:
         raise ReceiptAltered(f"slate {slate}: receipt-1 was edited by hand")
@@ -298,7 +299,7 @@ def test_runs_that_ended_long_ago_go_with_their_events_and_logs_and_those_in_pro
     assert (files / f"{ended[0]}.db").exists()
     assert prune_runs(replace(history, now=datetime.now(UTC)), 30, False).removed == 0
     after = later(history)
-    monkeypatch.setattr("prediction_assets.pruning.runs.RUNS_PER_SLICE", 2)
+    monkeypatch.setattr("prediction_assets.orchestration.run_pruning.RUNS_PER_SLICE", 2)
     assert (prune_runs(after, 400, True).removed, prune_runs(after, 400, True).left) == (2, 1)
     assert len(instance.get_runs()) == 4
 
@@ -340,7 +341,7 @@ def pruned_with_their_checks(history: History, monkeypatch: pytest.MonkeyPatch) 
     runs = [dg.materialize([checked], instance=instance).run_id for _ in range(4)]
     assert check_rows(instance) == runs
     after = later(history)
-    monkeypatch.setattr("prediction_assets.pruning.runs.RUNS_PER_SLICE", 2)
+    monkeypatch.setattr("prediction_assets.orchestration.run_pruning.RUNS_PER_SLICE", 2)
     assert prune_runs(after, 400, True).removed == 2
     assert check_rows(instance) == runs
 
@@ -348,7 +349,7 @@ def pruned_with_their_checks(history: History, monkeypatch: pytest.MonkeyPatch) 
         raise Killed
 
     for step in (
-        "prediction_assets.pruning.runs.delete_check_executions",
+        "prediction_assets.orchestration.run_pruning.delete_check_executions",
         "dagster.DagsterInstance.delete_run",
     ):
         with monkeypatch.context() as patch:
@@ -388,7 +389,7 @@ def test_check_results_go_with_their_runs_on_postgresql_too(history, monkeypatch
 
 
 def test_more_runs_than_a_statement_takes_values_lose_their_check_results(instance, monkeypatch):
-    monkeypatch.setattr("prediction_assets.event_storage.check_executions._RUNS_PER_STATEMENT", 2)
+    monkeypatch.setattr("prediction_assets.orchestration.event_storage.check_executions._RUNS_PER_STATEMENT", 2)
     runs = [dg.materialize([checked], instance=instance).run_id for _ in range(4)]
     assert delete_check_executions(instance.event_log_storage, [*runs[:3], "nobody"]) == 3
     assert check_rows(instance) == runs[3:]
@@ -415,7 +416,7 @@ def test_open_letters_of_slates_at_rest_expire_and_those_of_unfinished_or_recent
     would = expire_dead_letters(at, 3, True)
     assert (would.removed, dict(would.kept)) == (3, {SLATE: "not finished"})
     assert len(history.letters.letters()) == 4
-    monkeypatch.setattr("prediction_assets.pruning.records.RECORDS_PER_SLICE", 2)
+    monkeypatch.setattr("prediction_assets.retention.records.RECORDS_PER_SLICE", 2)
     first, second = expire_dead_letters(at, 3, False), expire_dead_letters(at, 3, False)
     assert [(done.removed, done.slates, done.left) for done in (first, second)] == [
         (2, ("2025-12-30",), 1), (1, ("2026-01-01",), 0),
@@ -450,7 +451,7 @@ def test_the_job_tells_what_it_removed_of_each_kind_and_one_that_fails_stops_no_
 
     defs = build_defs(settings.model_copy(update={"keep_alerts_days": 0}))
     with monkeypatch.context() as patch:
-        patch.setattr("prediction_assets.warehouse.duckdb.DuckDBWarehouse.query", busy)
+        patch.setattr("prediction_assets.stores.local.warehouse.DuckDBWarehouse.query", busy)
         failed = defs.resolve_job_def("prune").execute_in_process(instance=instance, raise_on_error=False)
     assert not failed.success
     assert history.letters.letters(include_closed=True) == []

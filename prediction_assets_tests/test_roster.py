@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from prediction_assets.roster import expected_players, is_expected
+from prediction_assets.nba.roster import expected_players, is_expected
 
 SLATE = date(2026, 1, 20)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 ROWS = "SELECT player_id, system, line, content_hash, is_active FROM predictions.player_prop_predictions ORDER BY ALL"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prediction_assets.skipping import NO_GAME_LOG, reasons_to_skip
+from prediction_assets.nba.skip_rules import NO_GAME_LOG, reasons_to_skip
 from prediction_assets_tests.conftest import player
 
 GAME = player(1).game_id

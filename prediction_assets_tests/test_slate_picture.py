@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prediction_assets.slate_picture import EDGE_BINS, SlateCounts, slate_picture
+from prediction_assets.orchestration.slate_picture import EDGE_BINS, SlateCounts, slate_picture
 
 names = st.text("ab <>&\"'é-", min_size=1, max_size=12)
 counts = st.dictionaries(names, st.integers(0, 10_000), max_size=8)

@@ -32,22 +32,27 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from prediction_assets import crash_points
-from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.consolidation import Step, TooFewStaged, lost_parts, next_step, plan
-from prediction_assets.keys import player_key
-from prediction_assets.messaging.announcing import announce
-from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
-from prediction_assets.messaging.message import event_id
-from prediction_assets.partitions import SLATE_PLAYERS, ranges
-from prediction_assets.releasing import release
-from prediction_assets.warehouse import bigquery_scripts
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.port import NoPartsStaged, PartMismatch, PartRef, Receipt, Warehouse
-from prediction_assets.warehouse.tables import RECEIPTS
+from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
+from prediction_assets.orchestration.partitions import SLATE_PLAYERS, ranges
+from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.slate.completion_message import event_id
+from prediction_assets.slate.keys import player_key
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.next_step import Step, next_step
+from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.part_states import lost_parts
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.steps import failpoints as crash_points
+from prediction_assets.steps.announce import announce
+from prediction_assets.steps.cleanup import release
+from prediction_assets.stores.gcp import bigquery_scripts
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql.tables import RECEIPTS
 from prediction_assets_tests.made_up import NOW, player, rows_of
 from prediction_assets_tests.warehouse.bigquery_emulator import emulator_client
 from prediction_assets_tests.warehouse.by_hand import by_hand
@@ -640,7 +645,7 @@ def test_any_slate_on_duckdb_is_as_the_model_says(tmp_path, monkeypatch):
     parts, snapshots = ParquetParts(tmp_path / "staging"), ParquetSnapshots(tmp_path / "features")
     warehouse = KeptOpen(tmp_path / "warehouse.duckdb", parts, snapshots)
     warehouse.receipts("2100-01-01")
-    monkeypatch.setattr("prediction_assets.warehouse.duckdb.lack", lambda *_: None)  # all is there
+    monkeypatch.setattr("prediction_assets.stores.local.warehouse.lack", lambda *_: None)  # all is there
     with dg.DagsterInstance.ephemeral() as instance:
         run(Ports.of(warehouse, tmp_path, instance), steps=15)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.batch_state.port import Completion
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.consolidation import plan
-from prediction_assets.releasing import release
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.port import WarehouseBusy
+from prediction_assets.errors import WarehouseBusy
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import Completion
+from prediction_assets.steps.cleanup import release
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.made_up import SLATE, batch, player, rows_of, staged
 from prediction_assets_tests.stopped import running
 from prediction_assets_tests.warehouse.conftest import bigquery_client, bigquery_endpoint, open_bigquery

@@ -15,23 +15,23 @@ from typing import Any
 import duckdb
 import pytest
 
-from prediction_assets import __version__, state_file
-from prediction_assets.alerts.sqlite import SqliteAlertStore
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
-from prediction_assets.errors import PredictionAssetsError, StateUnreadable
-from prediction_assets.firestore_schema import DOCUMENTS_VERSION
-from prediction_assets.instance_config import EARLIER_PACKAGED, Origin, examine, packaged_text
-from prediction_assets.local_resources import local_stores
-from prediction_assets.messaging.local import SqliteOutbox
-from prediction_assets.messaging.message import validate_completion
-from prediction_assets.schema_versions import SchemaTooNew
+from prediction_assets import __version__
+from prediction_assets.errors import PredictionAssetsError, SchemaTooNew, StateUnreadable
+from prediction_assets.orchestration.instance_config import EARLIER_PACKAGED, Origin, examine, packaged_text
+from prediction_assets.orchestration.resources.local import local_stores
 from prediction_assets.settings import load_settings
-from prediction_assets.state_file import StateFile
-from prediction_assets.state_schema import STATE_SCHEMA_VERSION
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.tables import TABLES, WAREHOUSE_SCHEMA_VERSION
+from prediction_assets.slate.completion_message import validate_completion
+from prediction_assets.stores.gcp.firestore_schema import DOCUMENTS_VERSION
+from prediction_assets.stores.local import state_file
+from prediction_assets.stores.local.alerts import SqliteAlertStore
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
+from prediction_assets.stores.local.outbox import SqliteOutbox
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.state_file import StateFile
+from prediction_assets.stores.local.state_schema import STATE_SCHEMA_VERSION
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.sql.tables import TABLES, WAREHOUSE_SCHEMA_VERSION
 from prediction_assets_tests.test_cli import command
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -235,7 +235,7 @@ _STATE_KILLED = _KILLED.format(
     "    made.set_trace_callback(lambda text: count() if 'CREATE' in text or 'user_version =' in text else None)\n"
     "    return made\n"
     "state_file.sqlite3.connect = traced",
-    call="from prediction_assets.state_file import StateFile\nStateFile(home / 'state.sqlite').migrate()",
+    call="from prediction_assets.stores.local.state_file import StateFile\nStateFile(home / 'state.sqlite').migrate()",
 )
 _WAREHOUSE_KILLED = _KILLED.format(
     patch="from prediction_assets.warehouse import duckdb_schema\n"

@@ -14,10 +14,10 @@ import dagster as dg
 import pytest
 
 from prediction_assets import cli
-from prediction_assets.batch_state.port import Outcome
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
+from prediction_assets.slate.outcome import Outcome
 from prediction_assets_tests.examples import EXAMPLES, load_example
 from prediction_assets_tests.sensors.ticking import requested, tick
 

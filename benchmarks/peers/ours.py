@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.given_rows import SLATE, expected, staged
-from prediction_assets.batch_state.port import Progress
-from prediction_assets.consolidation import plan
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.tables import PART_SCHEMA
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.sql.tables import PART_SCHEMA
 
 
 def main(folder: Path, rows: str) -> None:

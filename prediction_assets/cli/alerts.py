@@ -14,7 +14,7 @@ from prediction_assets.cli.console import PARTIAL, JsonOption, standard_output
 from prediction_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from prediction_assets.alerts.port import Alert
+    from prediction_assets.stores.alert import Alert
 
 app = typer.Typer(help="What is wrong now, and who was told.", no_args_is_help=True)
 
@@ -32,9 +32,9 @@ def send_test(
 
     Every one that takes messages of the severity. Exit 2 when one isn't reached.
     """
-    from prediction_assets.alerts.destinations import destinations, wanting
-    from prediction_assets.alerts.port import Message, NotDelivered, Notice, Severity
-    from prediction_assets.errors import BadInput
+    from prediction_assets.errors import BadInput, NotDelivered
+    from prediction_assets.monitoring.destinations import Message, Notice, destinations, wanting
+    from prediction_assets.stores.alert import Severity
 
     settings = load_settings()
     if severity not in list(Severity):
@@ -66,15 +66,14 @@ def check(as_json: JsonOption = False) -> None:
     was told. Exit 0: nothing is open, 1: something is, 2: it couldn't be looked at, or a message didn't arrive.
     """
     settings = load_settings()
-    from prediction_assets.alerts.incidents import Pages
-    from prediction_assets.alerts.port import NotDelivered
-    from prediction_assets.alerts.runs import follow_runs, look_at_automation
-    from prediction_assets.alerts.slates import Stores, look_at_slates
-    from prediction_assets.errors import PredictionAssetsError
-    from prediction_assets.following import Position
-    from prediction_assets.instance import open_instance
-    from prediction_assets.profiles import build_resources
-    from prediction_assets.sensors.alerts import ALERT_DELIVERY, deliver, undelivered
+    from prediction_assets.errors import NotDelivered, PredictionAssetsError
+    from prediction_assets.monitoring.incidents import Pages
+    from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
+    from prediction_assets.orchestration.following import Position
+    from prediction_assets.orchestration.instance import open_instance
+    from prediction_assets.orchestration.resources.profiles import build_resources
+    from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
+    from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, deliver, undelivered
 
     resources: dict[str, Any] = dict(build_resources(settings))
     store, pages, now = resources["alerts"].store, Pages(settings.ui_url), resources["settings"].now()
@@ -109,7 +108,7 @@ def list_alerts(
 ) -> None:
     """List the alerts that last or have something left to say."""
     settings = load_settings()
-    from prediction_assets.profiles import build_resources
+    from prediction_assets.orchestration.resources.profiles import build_resources
 
     resources: dict[str, Any] = dict(build_resources(settings))
     store, now = resources["alerts"].store, resources["settings"].now()

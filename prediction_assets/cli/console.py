@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from prediction_assets.keys import parse_slate
 from prediction_assets.settings import Settings, load_settings
+from prediction_assets.slate.keys import parse_slate
 
 if TYPE_CHECKING:
-    from prediction_assets.slate_run import SlateRun
+    from prediction_assets.orchestration.slate_run import SlateRun
 
 PARTIAL, FAILED = 1, 2
 
@@ -48,13 +48,13 @@ def open_slate_run(*, capture_output: bool = False) -> Iterator[tuple[Settings, 
     """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it.
 
     Args:
-        capture_output: see :func:`~prediction_assets.instance.open_instance`.
+        capture_output: see :func:`~prediction_assets.orchestration.instance.open_instance`.
     """
     settings = load_settings()
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
-    from prediction_assets.instance import open_instance
-    from prediction_assets.slate_run import SlateRun
+    from prediction_assets.orchestration.instance import open_instance
+    from prediction_assets.orchestration.slate_run import SlateRun
 
     with open_instance(settings, capture_output=capture_output) as instance:
         yield settings, SlateRun(settings, instance)
@@ -67,6 +67,6 @@ def standard_output() -> Console:
 
 def simulated_label(league: str) -> str:
     """Return what follows a slate's date wherever it is shown: nothing for real games."""
-    from prediction_assets.warehouse.tables import is_simulated
+    from prediction_assets.slate.keys import is_simulated
 
     return " (simulated league)" if is_simulated(league) else ""

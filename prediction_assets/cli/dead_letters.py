@@ -17,11 +17,11 @@ from prediction_assets.cli.console import (
     open_slate_run,
     standard_output,
 )
-from prediction_assets.dead_letters.port import NoSuchLetter
+from prediction_assets.errors import NoSuchLetter
 
 if TYPE_CHECKING:
-    from prediction_assets.dead_letters.port import DeadLetter
-    from prediction_assets.slate_run import SlateRun
+    from prediction_assets.orchestration.slate_run import SlateRun
+    from prediction_assets.slate.dead_letter import DeadLetter
 
 app = typer.Typer(help="Players whose part could not be written.", no_args_is_help=True)
 

@@ -33,7 +33,7 @@ def dev(
                 "--port", f"{host}:{port}: {error.strerror}", hint="name another with --port"
             ) from error
     with open_slate_run() as (settings, runner):
-        from prediction_assets.assets.facts import holds_real_facts
+        from prediction_assets.orchestration.assets.facts import holds_real_facts
 
         if not runner.has_facts() and not holds_real_facts(runner.warehouse):
             from prediction_assets.simulation.league import simulated_facts

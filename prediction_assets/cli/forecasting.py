@@ -13,10 +13,10 @@ from rich.table import Table
 
 from prediction_assets.cli.console import PARTIAL, JsonOption, open_slate_run, standard_output
 from prediction_assets.errors import BadInput
-from prediction_assets.keys import parse_slate
+from prediction_assets.slate.keys import parse_slate
 
 if TYPE_CHECKING:
-    from prediction_assets.forecasting.grading import Grade
+    from prediction_assets.nba.forecasting.grading import Grade
 
 FromOption = Annotated[str, typer.Option("--from", metavar="DATE", help="the first slate, YYYY-MM-DD")]
 ToOption = Annotated[
@@ -124,7 +124,7 @@ def backtest(
 
 
 def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
-    from prediction_assets.backtest import pooled
+    from prediction_assets.nba.backtest import pooled
 
     by_system = pooled(grades)
     line = next((g.line_error for g in by_system if g.system == "market_line"), None)

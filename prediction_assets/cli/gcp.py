@@ -18,7 +18,7 @@ def set_up() -> None:
     Datasets, tables, topics and subscriptions. Safe to repeat.
     """
     settings = _gcp_settings()
-    from prediction_assets.gcp_resources import gcp_resources
+    from prediction_assets.orchestration.resources.gcp import gcp_resources
 
     stores = gcp_resources(settings)
     stores["warehouse"].port.set_up()
@@ -42,7 +42,7 @@ def check_project() -> None:
     Works in datasets and topics named smoke_*.
     """
     settings = _gcp_settings()
-    from prediction_assets.gcp_smoke import smoke_test
+    from prediction_assets.stores.gcp.smoke_test import smoke_test
 
     problems = 0
     for finding in smoke_test(settings):
@@ -61,7 +61,7 @@ def rebuild_live_picture(slate: RequiredSlateOption, dry_run: DryRunOption = Fal
     On its batch document, from the outcomes. Nothing is decided from it.
     """
     settings = _gcp_settings()
-    from prediction_assets.gcp_resources import gcp_resources
+    from prediction_assets.orchestration.resources.gcp import gcp_resources
 
     state = gcp_resources(settings)["batch_state"].port
     before = len(state.live_players(slate))

@@ -12,12 +12,12 @@ from rich.markup import escape
 
 from prediction_assets.cli.console import JsonOption, TonightOption, simulated_label, standard_output
 from prediction_assets.errors import BadInput, PredictionAssetsError
-from prediction_assets.health import WINDOW_MINUTES
+from prediction_assets.monitoring.evidence import WINDOW_MINUTES
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from prediction_assets.health.reader import Sources
-    from prediction_assets.health.report import Report
+    from prediction_assets.monitoring.health_report import Report
+    from prediction_assets.orchestration.health_reader import Sources
 
 _PATIENCE_SECONDS = 10.0
 """A morning check doesn't wait for a busy warehouse as long as a step does."""
@@ -43,8 +43,8 @@ def health(
     settings = settings.model_copy(
         update={"lock_timeout_seconds": min(settings.lock_timeout_seconds, _PATIENCE_SECONDS)}
     )
-    from prediction_assets.health.reader import read_facts
-    from prediction_assets.health.report import report_on
+    from prediction_assets.monitoring.health_report import report_on
+    from prediction_assets.orchestration.health_reader import read_facts
 
     with ExitStack() as stack:
         report = report_on(read_facts(_sources(settings, stack), slate, window))
@@ -66,10 +66,10 @@ def _window(minutes: str) -> timedelta:
 
 
 def _sources(settings: Settings, stack: ExitStack) -> Sources:
-    from prediction_assets.health.facts import Unreadable
-    from prediction_assets.health.reader import Sources, in_words
-    from prediction_assets.instance import open_instance
-    from prediction_assets.profiles import build_resources
+    from prediction_assets.monitoring.evidence import Unreadable
+    from prediction_assets.orchestration.health_reader import Sources, in_words
+    from prediction_assets.orchestration.instance import open_instance
+    from prediction_assets.orchestration.resources.profiles import build_resources
 
     resources: dict[str, Any] = build_resources(settings)
     instance: Any

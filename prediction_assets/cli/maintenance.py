@@ -12,7 +12,7 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from prediction_assets.schema_versions import StoreSchema
+    from prediction_assets.stores.versions import StoreSchema
 
 
 def prune(dry_run: DryRunOption = False) -> None:
@@ -59,7 +59,7 @@ def migrate(dry_run: DryRunOption = False) -> None:
     Their schemas, and dagster.yaml. Safe to repeat.
     """
     settings = load_settings()
-    from prediction_assets.profiles import versioned_stores
+    from prediction_assets.orchestration.resources.profiles import versioned_stores
 
     stores = versioned_stores(settings)
     for store in stores:  # one that is too new is refused before another one is touched
@@ -84,7 +84,7 @@ def _tell(found: StoreSchema, *, dry_run: bool) -> None:
 
 
 def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
-    from prediction_assets.instance_config import Origin, examine, packaged_text, renew
+    from prediction_assets.orchestration.instance_config import Origin, examine, packaged_text, renew
 
     path = settings.instance_folder / "dagster.yaml"
     packaged = packaged_text()
@@ -108,7 +108,7 @@ def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
 def _look_at_dagsters_storage(settings: Settings) -> None:
     if not (settings.instance_folder / "dagster.yaml").exists():
         return
-    from prediction_assets.instance import open_instance, outdated_storages
+    from prediction_assets.orchestration.instance import open_instance, outdated_storages
 
     with open_instance(settings) as instance:
         behind = outdated_storages(instance)

@@ -55,7 +55,7 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
 
     Or for the first time. Consumers know it by its id.
     """
-    from prediction_assets.messaging.message import event_id, is_announced
+    from prediction_assets.slate.completion_message import event_id, is_announced
 
     with open_slate_run() as (_, runner):
         receipts = runner.warehouse.receipts(slate)

@@ -37,8 +37,8 @@ from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from prediction_assets.batch_state.port import Progress as BatchProgress
-    from prediction_assets.slate_run import SlateResult, SlateRun
+    from prediction_assets.orchestration.slate_run import SlateResult, SlateRun
+    from prediction_assets.slate.batch import Progress as BatchProgress
 
 _logger = logging.getLogger(__name__)
 
@@ -262,7 +262,7 @@ def _facts(
 
 def _refuse_half_of_the_facts(runner: SlateRun) -> None:
     """Take the simulated league unasked only where nothing real is."""
-    from prediction_assets.assets.facts import holds_real_facts
+    from prediction_assets.orchestration.assets.facts import holds_real_facts
 
     if holds_real_facts(runner.warehouse):
         raise BadInput(
@@ -315,7 +315,7 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
 
 
 def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
-    from prediction_assets.batch_state.port import Outcome
+    from prediction_assets.slate.outcome import Outcome
 
     progress = runner.progress(slate)
     report: dict[str, Any] = {"slate": slate, "league": "", "batch": "not open"}

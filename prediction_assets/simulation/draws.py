@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from prediction_assets.arrays import Floats, Ints
+from prediction_assets.nba.forecasting.arrays import Floats, Ints
 
 Shape = int | tuple[int, ...]
 

@@ -16,9 +16,8 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from prediction_assets.arrays import Bools, Ints
 from prediction_assets.errors import BadInput
-from prediction_assets.keys import to_ascii
+from prediction_assets.nba.forecasting.arrays import Bools, Ints
 from prediction_assets.simulation.box_scores import BoxScores, draw_box_scores, expected_points
 from prediction_assets.simulation.draws import Draws
 from prediction_assets.simulation.fixtures import Fixtures, TeamGames, draw_fixtures, games_of_teams
@@ -26,7 +25,8 @@ from prediction_assets.simulation.lines import NO_PRICE, Lines, draw_lines
 from prediction_assets.simulation.minutes import draw_appearances, draw_minutes
 from prediction_assets.simulation.names import BOOKMAKERS, player_names, team_abbreviation, team_name
 from prediction_assets.simulation.rosters import PLACES, Rosters, draw_rosters, slate_rotations
-from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES, SCHEDULE, SIMULATED_PREFIX
+from prediction_assets.slate.keys import SIMULATED_PREFIX, to_ascii
+from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 
 MOST_EXPECTED_PLAYERS = 5_000
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.arrays import Bools, Floats, Ints
+from prediction_assets.nba.forecasting.arrays import Bools, Floats, Ints
 from prediction_assets.simulation.draws import Draws
 
 PLACES = 15

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from prediction_assets.alerts.firestore import FirestoreAlertStore
-from prediction_assets.alerts.port import AlertStore
-from prediction_assets.alerts.sqlite import SqliteAlertStore
-from prediction_assets.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.alerts import FirestoreAlertStore
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.local.alerts import SqliteAlertStore
+from prediction_assets.stores.protocols import AlertStore
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
 
 __all__ = ["firestore_client", "firestore_emulator", "project"]

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from prediction_assets.resources import SettingsResource
+from prediction_assets.orchestration.resources.ports import SettingsResource
 from prediction_assets_tests.alerts.conftest import TOKEN, Webhook
 from prediction_assets_tests.alerts.test_destinations import closed_port
 from prediction_assets_tests.homes import SIMULATED

@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta, timezone
 
-from prediction_assets.alerts.decisions import opened, recovered, told
-from prediction_assets.alerts.port import Alert, AlertStore, Incident, Notice, Severity
-from prediction_assets.alerts.telling import _claim
+from prediction_assets.monitoring.alert_lifecycle import opened, recovered, told
+from prediction_assets.monitoring.delivery import _claim
+from prediction_assets.monitoring.destinations import Notice
+from prediction_assets.stores.alert import Alert, Incident, Severity
+from prediction_assets.stores.protocols import AlertStore
 from prediction_assets_tests.alerts.conftest import OpenStore
 from prediction_assets_tests.conftest import NOW, SLATE
 

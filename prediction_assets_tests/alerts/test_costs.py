@@ -25,11 +25,11 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import SerializableErrorInfo
 
-from prediction_assets.alerts.incidents import Pages
-from prediction_assets.alerts.port import Alert, Change
-from prediction_assets.alerts.runs import follow_runs, look_at_automation
-from prediction_assets.alerts.sqlite import SqliteAlertStore
-from prediction_assets.following import Position
+from prediction_assets.monitoring.incidents import Pages
+from prediction_assets.orchestration.following import Position
+from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
+from prediction_assets.stores.alert import Alert, Change
+from prediction_assets.stores.local.alerts import SqliteAlertStore
 from prediction_assets_tests.conftest import NOW
 
 PAGES = Pages("http://ui")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prediction_assets.alerts.decisions import (
+from prediction_assets.monitoring.alert_lifecycle import (
     CLAIM,
     due,
     given_up,
@@ -20,8 +20,8 @@ from prediction_assets.alerts.decisions import (
     recovered,
     told,
 )
-from prediction_assets.alerts.port import Alert, Notice, Severity
-from prediction_assets.alerts.records import from_text, to_text
+from prediction_assets.monitoring.destinations import Notice
+from prediction_assets.stores.alert import Alert, Severity, from_text, to_text
 from prediction_assets_tests.alerts.test_contract import incident
 from prediction_assets_tests.conftest import NOW, SLATE
 

@@ -7,13 +7,14 @@ import socket
 
 import pytest
 
-from prediction_assets.alerts.decisions import message
-from prediction_assets.alerts.destinations import destinations, unusable, wanting
-from prediction_assets.alerts.port import Alert, NotDelivered, Notice, Severity
-from prediction_assets.alerts.sqlite import SqliteAlertStore
-from prediction_assets.alerts.telling import tell
 from prediction_assets.definitions import defs as location
+from prediction_assets.errors import NotDelivered
+from prediction_assets.monitoring.alert_lifecycle import message
+from prediction_assets.monitoring.delivery import tell
+from prediction_assets.monitoring.destinations import Notice, destinations, unusable, wanting
 from prediction_assets.settings import Settings, load_settings
+from prediction_assets.stores.alert import Alert, Severity
+from prediction_assets.stores.local.alerts import SqliteAlertStore
 from prediction_assets_tests.alerts.conftest import TOKEN, Webhook
 from prediction_assets_tests.alerts.test_contract import HOUR, incident, keep
 from prediction_assets_tests.conftest import NOW

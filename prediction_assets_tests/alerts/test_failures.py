@@ -18,13 +18,13 @@ from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._daemon.types import DaemonHeartbeat
 
 import prediction_assets
-from prediction_assets import crash_points
-from prediction_assets.alerts.port import NotDelivered
-from prediction_assets.daemons import START_THE_DAEMON
-from prediction_assets.following import Position
-from prediction_assets.resources import SettingsResource
-from prediction_assets.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
-from prediction_assets.slate_run import SlateRun
+from prediction_assets.errors import NotDelivered
+from prediction_assets.monitoring.incidents import START_THE_DAEMON
+from prediction_assets.orchestration.following import Position
+from prediction_assets.orchestration.resources.ports import SettingsResource
+from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.steps import failpoints as crash_points
 from prediction_assets_tests.alerts.conftest import Webhook
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.sensors.ticking import tick
@@ -122,8 +122,8 @@ def one_player(w: Watched) -> str:
 
 def fail_a_blocking_check(w: Watched) -> None:
     staged(w)
-    w.patch.setattr("prediction_assets.checks.MOST_POINTS", 1.0)
-    w.undo.append(lambda: w.patch.setattr("prediction_assets.checks.MOST_POINTS", 120.0))
+    w.patch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
+    w.undo.append(lambda: w.patch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 120.0))
     failed(w.run.consolidate, SIMULATED)
 
 
@@ -394,7 +394,7 @@ def test_a_look_that_fails_half_way_leaves_its_cursor_and_loses_nothing(watched:
     fail_a_run(watched)
     before = watched.cursor
     with monkeypatch.context() as broken:
-        broken.setattr("prediction_assets.alerts.runs.failed_run", lambda *_: 1 / 0)
+        broken.setattr("prediction_assets.orchestration.run_alerts.failed_run", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             watched.look()
     assert watched.cursor == before
@@ -404,7 +404,7 @@ def test_a_look_that_fails_half_way_leaves_its_cursor_and_loses_nothing(watched:
 
 @pytest.mark.slow
 def test_finished_runs_are_followed_a_few_at_a_time_and_again_without_harm(watched: Watched, monkeypatch):
-    monkeypatch.setattr("prediction_assets.alerts.runs.RUNS_AT_ONCE", 2)
+    monkeypatch.setattr("prediction_assets.orchestration.run_alerts.RUNS_AT_ONCE", 2)
     fail_a_run(watched)
     watched.mend()
     for _ in range(3):

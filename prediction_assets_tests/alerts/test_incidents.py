@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prediction_assets.alerts.incidents import (
+from prediction_assets.definitions import build_defs
+from prediction_assets.monitoring.incidents import (
     CheckResult,
     FinishedRun,
     Limits,
@@ -17,12 +18,11 @@ from prediction_assets.alerts.incidents import (
     failed_run,
     slate_incidents,
 )
-from prediction_assets.alerts.port import Severity
-from prediction_assets.alerts.slates import expected_rosters
-from prediction_assets.dead_letters.port import DeadLetter, Failure
-from prediction_assets.definitions import build_defs
-from prediction_assets.jobs import JOB_OF_ASSET, JOBS
+from prediction_assets.monitoring.slate_alerts import expected_rosters
+from prediction_assets.orchestration.jobs import JOB_OF_ASSET, JOBS
 from prediction_assets.settings import load_settings
+from prediction_assets.slate.dead_letter import DeadLetter, Failure
+from prediction_assets.stores.alert import Severity
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of
 

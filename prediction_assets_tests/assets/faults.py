@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prediction_assets.local_resources import DuckDBWarehouseResource, FileMessagingResource
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
+from prediction_assets.orchestration.resources.local import DuckDBWarehouseResource, FileMessagingResource
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 
 
 class FailingParts(ParquetParts):

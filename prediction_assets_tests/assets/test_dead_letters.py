@@ -10,12 +10,12 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-from prediction_assets.basketball import Basketball
-from prediction_assets.batch_state.port import Outcome
-from prediction_assets.dead_letters.port import Closing, common_cause
-from prediction_assets.warehouse.parquet import ParquetParts
-from prediction_assets.warehouse.port import WarehouseBusy
-from prediction_assets.warehouse.tables import PROP_LINES
+from prediction_assets.errors import WarehouseBusy
+from prediction_assets.nba.tonight import Basketball
+from prediction_assets.slate.dead_letter import Closing, common_cause
+from prediction_assets.slate.outcome import Outcome
+from prediction_assets.stores.local.parts import ParquetParts
+from prediction_assets.stores.sql.tables import PROP_LINES
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 Break = Callable[[Callable[[str, int], Exception | None]], None]
@@ -293,7 +293,7 @@ def test_the_sensor_asks_for_the_asset_once_per_change(staged_run, breaking):
 
 
 def test_a_letter_is_written_before_the_outcome(staged_run, breaking):
-    from prediction_assets import crash_points
+    from prediction_assets.steps import failpoints as crash_points
 
     (slug, *_) = slugs(staged_run)
     breaking(lambda who, _: OSError(28, "full") if who == slug else None)

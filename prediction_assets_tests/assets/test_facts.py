@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.resources import LiveSourceResource
+from prediction_assets.orchestration.resources.ports import LiveSourceResource
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts
-from prediction_assets.slate_run import SlateRun
 
 HEADERS = [
     "SEASON_ID", "PLAYER_ID", "PLAYER_NAME", "TEAM_ID", "TEAM_ABBREVIATION", "TEAM_NAME", "GAME_ID",

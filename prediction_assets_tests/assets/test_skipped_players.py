@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from prediction_assets.assets.facts import INJURIES_REPLACED_BY, SCHEDULE_REPLACED_BY
-from prediction_assets.batch_state.port import Outcome
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.parquet import ParquetParts
-from prediction_assets.warehouse.tables import INJURY_REPORTS, SCHEDULE
+from prediction_assets.orchestration.assets.facts import INJURIES_REPLACED_BY, SCHEDULE_REPLACED_BY
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.outcome import Outcome
+from prediction_assets.stores.local.parts import ParquetParts
+from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
 from prediction_assets_tests.assets.faults import FailingWarehouse
 from prediction_assets_tests.assets.test_slate import with_fault
 from prediction_assets_tests.homes import PLAYERS, SIMULATED

@@ -15,22 +15,25 @@ import pyarrow.compute as pc
 import pytest
 from dagster._core.errors import DagsterAssetCheckFailedError
 
-from prediction_assets.assets.facts import LINES_REPLACED_BY, SCHEDULE_REPLACED_BY
-from prediction_assets.assets.phase5_completion import NothingToAnnounce
-from prediction_assets.assets.predictions import NotSettled
-from prediction_assets.basketball import NobodyExpected
-from prediction_assets.batch_state.port import BatchConflict, Outcome
-from prediction_assets.consolidation import TooFewStaged
-from prediction_assets.errors import BadInput
-from prediction_assets.keys import player_key
-from prediction_assets.messaging.message import validate_completion
-from prediction_assets.partitions import SLATE_PLAYERS
-from prediction_assets.profiles import build_resources
+from prediction_assets.errors import (
+    BadInput,
+    BatchConflict,
+    NobodyExpected,
+    NoPartsStaged,
+    NothingToAnnounce,
+    NotSettled,
+    TooFewStaged,
+)
+from prediction_assets.orchestration.assets.facts import LINES_REPLACED_BY, SCHEDULE_REPLACED_BY
+from prediction_assets.orchestration.partitions import SLATE_PLAYERS
+from prediction_assets.orchestration.resources.profiles import build_resources
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.parquet import ParquetSnapshots
-from prediction_assets.warehouse.port import NoPartsStaged
-from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES, SCHEDULE
+from prediction_assets.slate.completion_message import validate_completion
+from prediction_assets.slate.keys import player_key
+from prediction_assets.slate.outcome import Outcome
+from prediction_assets.stores.local.parts import ParquetSnapshots
+from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 from prediction_assets_tests.assets.faults import FailingMessaging, FailingWarehouse
 from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
 from prediction_assets_tests.made_up import ROWS_PER_PLAYER
@@ -158,7 +161,7 @@ def test_deleting_every_game_log_from_the_slate_s_date_on_changes_no_prediction(
     )
     home = tmp_path / "past"
     settings = load_settings(home=home)
-    from prediction_assets.instance import open_instance
+    from prediction_assets.orchestration.instance import open_instance
 
     with open_instance(settings) as instance:
         past = SlateRun(settings, instance)
@@ -377,7 +380,7 @@ def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(ing
     ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     ingested.stage(SIMULATED)
-    monkeypatch.setattr("prediction_assets.checks.MOST_POINTS", 1.0)
+    monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
     with pytest.raises(DagsterAssetCheckFailedError):
         ingested.consolidate(SIMULATED)
     assert len(ingested.warehouse.parts.staged(SIMULATED)) == PLAYERS
@@ -405,7 +408,7 @@ def test_too_few_staged_players_merge_nothing_and_keep_staging(ingested, monkeyp
 
 
 def test_a_write_that_fails_for_a_moment_is_tried_again(ingested, monkeypatch):
-    from prediction_assets.warehouse.parquet import ParquetParts
+    from prediction_assets.stores.local.parts import ParquetParts
 
     real, failures = ParquetParts.write, {}
 
@@ -534,7 +537,7 @@ def test_a_skipped_player_is_not_shown_as_materialized(ingested, monkeypatch):
 
 
 def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(finished):
-    from prediction_assets.batch_state.port import Completion
+    from prediction_assets.slate.outcome import Completion
 
     state = finished._resources["batch_state"].port
     slug = finished.progress(SIMULATED).batch.expected[0].slug

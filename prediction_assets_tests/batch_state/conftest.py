@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from google.cloud import firestore
 
-from prediction_assets.batch_state.firestore import FirestoreBatchState
-from prediction_assets.batch_state.port import BatchState
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.protocols import BatchState
 from prediction_assets_tests.batch_state import crowd
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
 

@@ -22,10 +22,10 @@ from random import Random
 
 from google.cloud import firestore
 
-from prediction_assets.batch_state.firestore import FirestoreBatchState
-from prediction_assets.batch_state.port import Completion
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.firestore_calls import FirestoreCalls
+from prediction_assets.slate.outcome import Completion
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.local.batch_state import SqliteBatchState
 
 Record = Callable[[Completion], None]
 

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prediction_assets.batch_state.firestore import FirestoreBatchState
-from prediction_assets.batch_state.port import BatchConflict, BatchState, Completion, Outcome
-from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.errors import BatchConflict
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.protocols import BatchState
 from prediction_assets_tests.batch_state.conftest import Store
 from prediction_assets_tests.batch_state.crowd import rush_of_processes, rush_of_threads, shuffled_twice
 from prediction_assets_tests.batch_state.test_contract import failed, receipt, staged

@@ -8,16 +8,13 @@ from typing import Any
 
 import pytest
 
-from prediction_assets.batch_state.port import (
-    Batch,
-    BatchConflict,
-    BatchNotOpen,
-    BatchState,
-    Completion,
-    Outcome,
-)
-from prediction_assets.consolidation import Step, next_step, receipt_id
-from prediction_assets.warehouse.port import PartRef, Receipt
+from prediction_assets.errors import BatchConflict, BatchNotOpen
+from prediction_assets.slate.batch import Batch
+from prediction_assets.slate.merge_plan import receipt_id
+from prediction_assets.slate.next_step import Step, next_step
+from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.stores.protocols import BatchState
 from prediction_assets_tests.batch_state.conftest import Store
 from prediction_assets_tests.conftest import NOW, SLATE, batch, player
 

@@ -10,12 +10,12 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from google.cloud import firestore
 
-from prediction_assets.batch_state.firestore import FirestoreBatchState
-from prediction_assets.batch_state.port import BatchNotOpen, Completion, Outcome
-from prediction_assets.errors import BadInput, StateUnreadable
-from prediction_assets.firestore_calls import FirestoreCalls
-from prediction_assets.messaging.firestore import FirestoreOutbox
-from prediction_assets.messaging.port import OutboxEntry
+from prediction_assets.errors import BadInput, BatchNotOpen, StateUnreadable
+from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.outbox import FirestoreOutbox
 from prediction_assets_tests.batch_state.test_contract import failed, receipt, staged
 from prediction_assets_tests.conftest import NOW, SLATE, batch
 from prediction_assets_tests.emulators import free_port

@@ -9,7 +9,7 @@ import pytest
 from google.cloud import firestore
 
 from prediction_assets import cli
-from prediction_assets.batch_state.firestore import FirestoreBatchState
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets_tests.batch_state.test_contract import staged
 from prediction_assets_tests.conftest import SLATE, batch
 

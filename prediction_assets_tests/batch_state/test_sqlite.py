@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.batch_state.sqlite import SqliteBatchState
 from prediction_assets.errors import StateUnreadable
+from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets_tests.batch_state.test_contract import receipt, staged
 from prediction_assets_tests.conftest import NOW, SLATE, batch
 

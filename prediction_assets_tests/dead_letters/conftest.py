@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.dead_letters.firestore import FirestoreDeadLetters
-from prediction_assets.dead_letters.port import DeadLetters
-from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
-from prediction_assets.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.dead_letters import FirestoreDeadLetters
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
+from prediction_assets.stores.protocols import DeadLetters
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
 
 __all__ = ["firestore_client", "firestore_emulator", "project"]

@@ -9,15 +9,15 @@ from datetime import timedelta, timezone
 
 import pytest
 
-from prediction_assets.dead_letters.port import (
+from prediction_assets.slate.dead_letter import (
     Closing,
-    DeadLetters,
     Failure,
     common_cause,
     letters_of,
     most_failed_alike,
     traceback_digest,
 )
+from prediction_assets.stores.protocols import DeadLetters
 from prediction_assets_tests.conftest import NOW, SLATE
 
 OpenDeadLetters = Callable[[], DeadLetters]

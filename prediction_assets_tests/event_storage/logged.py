@@ -18,7 +18,7 @@ from dagster._core.events import (
     StepMaterializationData,
 )
 
-from prediction_assets.event_storage import PooledSqliteEventLogStorage
+from prediction_assets.orchestration.event_storage import PooledSqliteEventLogStorage
 
 ASSET = dg.AssetKey("staged")
 CHECK = "not_empty"

@@ -30,7 +30,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from prediction_assets.event_storage import PooledSqliteEventLogStorage
+from prediction_assets.orchestration.event_storage import PooledSqliteEventLogStorage
 from prediction_assets_tests.event_storage import logged
 from prediction_assets_tests.event_storage.logged import ASSET, CHECK, materialized, partitions, said, texts
 
@@ -38,7 +38,7 @@ CHECK_KEY = dg.AssetCheckKey(ASSET, CHECK)
 PACKAGED = Path(__file__).parents[2] / "prediction_assets" / "dagster.yaml"
 DEADLINE_SECONDS = 120
 
-POOLED = {"module": "prediction_assets.event_storage", "class": "PooledSqliteEventLogStorage", "config": {}}
+POOLED = {"module": "prediction_assets.orchestration.event_storage", "class": "PooledSqliteEventLogStorage", "config": {}}
 
 
 def instance_in(folder: Path, storage: dict | None) -> dg.DagsterInstance:

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from prediction_assets.forecasting.distribution import Distribution
-from prediction_assets.forecasting.features import conform, split_snapshot
-from prediction_assets.forecasting.features_sql import FEATURES_SQL
-from prediction_assets.forecasting.rows import Rows
-from prediction_assets.forecasting.systems import FittedSystem, fit_all
-from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
+from prediction_assets.nba.forecasting.distribution import Distribution
+from prediction_assets.nba.forecasting.features import conform, split_snapshot
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.nba.forecasting.rows import Rows
+from prediction_assets.nba.forecasting.systems import FittedSystem, fit_all
+from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 LEAGUE = "simulated-test"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from prediction_assets.forecasting.distribution import median, probability_over, probability_push
+from prediction_assets.nba.forecasting.distribution import median, probability_over, probability_push
 
 MEANS = st.floats(0.05, 60)
 DEVIATIONS = st.floats(0.05, 30)

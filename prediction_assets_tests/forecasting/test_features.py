@@ -13,12 +13,8 @@ import sqlglot
 from sqlglot import exp
 
 from prediction_assets.errors import BadInput
-from prediction_assets.forecasting.features import (
-    FEATURE_COLUMNS,
-    FEATURES_SCHEMA,
-    conform,
-)
-from prediction_assets.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.nba.forecasting.features import FEATURE_COLUMNS, FEATURES_SCHEMA, conform
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 
 SLATE = date(2025, 12, 20)
 Helpers = Mapping[str, Callable[..., Any]]

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from prediction_assets.forecasting.grading import Grade, grade_forecasts, grade_yardstick, pool
+from prediction_assets.nba.forecasting.grading import Grade, grade_forecasts, grade_yardstick, pool
 
 
 def forecast(player_id: int, points: float, **cells: Any) -> dict[str, Any]:

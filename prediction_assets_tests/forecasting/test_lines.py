@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
-from prediction_assets.forecasting.lines import (
+from prediction_assets.nba.forecasting.lines import (
     OFFER_COLUMNS,
     MarketLine,
     choose_market_lines,
     estimated_lines,
     line_grid,
 )
-from prediction_assets.warehouse.tables import PROP_LINES
+from prediction_assets.stores.sql.tables import PROP_LINES
 
 TIP_OFF = datetime(2025, 1, 1, 0, 10, tzinfo=UTC)  # 31 December, US Eastern
 

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 import pytest
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.forecasting.model import Model, ModelUnreadable, data_hash, pack, train, unpack
-from prediction_assets.forecasting.player import PerPlayer, each_player
+from prediction_assets.nba.forecasting.model import Model, ModelUnreadable, data_hash, pack, train, unpack
+from prediction_assets.nba.forecasting.player import PerPlayer, each_player
 from prediction_assets_tests.forecasting.conftest import forecast_with
 
 Snapshot = tuple[pa.Table, pa.Table]
 CUTOFF = date(2025, 12, 20)
-_MODEL = "prediction_assets.forecasting.model"
+_MODEL = "prediction_assets.nba.forecasting.model"
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ class Harmful:
         base64.b64encode(zlib.compress(pickle.dumps({"ensemble": Harmful()}))).decode(),
         reference(_MODEL, "fit_all"),
         reference(_MODEL, "pickle.loads"),
-        reference("prediction_assets.forecasting", "model"),
+        reference("prediction_assets.nba.forecasting", "model"),
     ],
     ids=[
         *("not base64", "not compressed", "not a pickle", "no systems", "code to run"),

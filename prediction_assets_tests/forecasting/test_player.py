@@ -7,10 +7,10 @@ from dataclasses import fields
 import pyarrow as pa
 import pytest
 
-from prediction_assets.forecasting.features import FEATURE_COLUMNS, KEY_COLUMNS
-from prediction_assets.forecasting.player import PerPlayer, PlayerFeatures, each_player
-from prediction_assets.forecasting.rows import History, Rows
-from prediction_assets.forecasting.systems import MeanSystem
+from prediction_assets.nba.forecasting.features import FEATURE_COLUMNS, KEY_COLUMNS
+from prediction_assets.nba.forecasting.player import PerPlayer, PlayerFeatures, each_player
+from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.systems import MeanSystem
 
 Snapshot = tuple[pa.Table, pa.Table]
 

@@ -10,18 +10,18 @@ import pyarrow.compute as pc
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.forecasting.distribution import probability_over, probability_push
-from prediction_assets.forecasting.features import conform
-from prediction_assets.forecasting.lines import OFFSETS, MarketLine
-from prediction_assets.forecasting.market import with_market
-from prediction_assets.forecasting.predictions import (
+from prediction_assets.nba.forecasting.distribution import probability_over, probability_push
+from prediction_assets.nba.forecasting.features import conform
+from prediction_assets.nba.forecasting.lines import OFFSETS, MarketLine
+from prediction_assets.nba.forecasting.market import with_market
+from prediction_assets.nba.forecasting.predictions import (
     PREDICTION_SCHEMA,
     predict_slate,
     rows_without_market,
 )
-from prediction_assets.forecasting.rows import Rows
-from prediction_assets.forecasting.systems import SYSTEMS, FittedSystem, fit_all
-from prediction_assets.warehouse.tables import PREDICTIONS
+from prediction_assets.nba.forecasting.rows import Rows
+from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
+from prediction_assets.stores.sql.tables import PREDICTIONS
 
 Snapshot = tuple[pa.Table, pa.Table]
 

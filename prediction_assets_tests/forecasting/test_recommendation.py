@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 import sqlglot
 
-from prediction_assets.forecasting.recommendation import (
+from prediction_assets.nba.forecasting.recommendation import (
     DEFAULT_THRESHOLD,
     RECOMMENDATION_SQL,
     confidence,

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prediction_assets.forecasting import matchup, rows, similarity
-from prediction_assets.forecasting.distribution import Distribution
-from prediction_assets.forecasting.ensemble import EnsembleMean, fit_weights
-from prediction_assets.forecasting.features import FEATURES_SCHEMA
-from prediction_assets.forecasting.minutes import Minutes, scoring_rate
-from prediction_assets.forecasting.moving_average import LEAGUE_POINTS
-from prediction_assets.forecasting.rows import History, Rows
-from prediction_assets.forecasting.spread import Spread
-from prediction_assets.forecasting.systems import (
+from prediction_assets.nba.forecasting import matchup, rows, similarity
+from prediction_assets.nba.forecasting.distribution import Distribution
+from prediction_assets.nba.forecasting.ensemble import EnsembleMean, fit_weights
+from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
+from prediction_assets.nba.forecasting.minutes import Minutes, scoring_rate
+from prediction_assets.nba.forecasting.moving_average import LEAGUE_POINTS
+from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.spread import Spread
+from prediction_assets.nba.forecasting.systems import (
     BASE_SYSTEMS,
     SYSTEMS,
     Ensemble,

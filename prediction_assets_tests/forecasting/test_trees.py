@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from prediction_assets.forecasting.trees import Trees, _plain, fit_trees
+from prediction_assets.nba.forecasting.trees import Trees, _plain, fit_trees
 
 
 def made_up(rows: int = 3_000) -> tuple[np.ndarray, np.ndarray]:

@@ -15,31 +15,26 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from prediction_assets.batch_state.port import Batch, Completion, ExpectedPlayer, Outcome
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.consolidation import plan
-from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
-from prediction_assets.forecasting.systems import SYSTEMS
-from prediction_assets.health.facts import Unreadable
-from prediction_assets.health.judgement import Judgement
-from prediction_assets.health.reader import Sources, read_facts
-from prediction_assets.health.report import Report, report_on
-from prediction_assets.keys import GAME_TIME_ZONE
-from prediction_assets.messaging.local import SqliteOutbox
-from prediction_assets.messaging.message import completion_message, event_id
-from prediction_assets.messaging.port import OutboxEntry
-from prediction_assets.profiles import build_resources
-from prediction_assets.resources import SettingsResource
+from prediction_assets.monitoring.evidence import Unreadable
+from prediction_assets.monitoring.findings import Judgement
+from prediction_assets.monitoring.health_report import Report, report_on
+from prediction_assets.nba.forecasting.systems import SYSTEMS
+from prediction_assets.orchestration.health_reader import Sources, read_facts
+from prediction_assets.orchestration.resources.ports import SettingsResource
+from prediction_assets.orchestration.resources.profiles import build_resources
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.port import Receipt
-from prediction_assets.warehouse.tables import (
-    GAME_LOGS,
-    PART_SCHEMA,
-    PREDICTIONS_SCHEMA_VERSION,
-    PROP_LINES,
-    SCHEDULE,
-)
+from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.slate.completion_message import OutboxEntry, completion_message, event_id
+from prediction_assets.slate.keys import GAME_TIME_ZONE
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
+from prediction_assets.stores.local.outbox import SqliteOutbox
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.sql.tables import GAME_LOGS, PART_SCHEMA, PROP_LINES, SCHEDULE
 from prediction_assets_tests.conftest import player
 from prediction_assets_tests.made_up import row_content_hash
 
@@ -297,6 +292,6 @@ def world(
 
 def health_schema() -> dict[str, Any]:
     """Return the published JSON Schema of ``prediction-assets health --json``."""
-    text = resources.files("prediction_assets.health").joinpath("health.schema.json").read_text("utf-8")
+    text = resources.files("prediction_assets.monitoring").joinpath("health.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from prediction_assets.batch_state.port import Outcome
-from prediction_assets.daemons import START_THE_DAEMON
-from prediction_assets.health.asset_check import _result
-from prediction_assets.health.judgement import Color, Judgement
-from prediction_assets.health.report import Report
-from prediction_assets.slate_run import SlateRun
+from prediction_assets.monitoring.findings import Color, Judgement
+from prediction_assets.monitoring.health_report import Report
+from prediction_assets.monitoring.incidents import START_THE_DAEMON
+from prediction_assets.orchestration.morning_check import _result
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.outcome import Outcome
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 KEY = dg.AssetCheckKey(dg.AssetKey("phase5_completion"), "morning_check")

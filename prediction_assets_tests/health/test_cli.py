@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from prediction_assets import cli
-from prediction_assets.health.checks import CHECKS
+from prediction_assets.monitoring.evaluate import CHECKS
 from prediction_assets_tests.health.conftest import health_schema
 from prediction_assets_tests.homes import SIMULATED
 
@@ -147,7 +147,7 @@ def test_a_damaged_dagster_instance_is_red_and_the_slate_is_still_judged(finishe
 def test_players_staged_by_two_versions_are_told(finished, health, monkeypatch):
     home = finished._settings.home
     slug = finished.progress(SIMULATED).batch.expected[0].slug
-    monkeypatch.setattr("prediction_assets.assets.staged_predictions.__version__", "0.0.9")
+    monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.__version__", "0.0.9")
     finished.stage(SIMULATED, [slug])
     finished.announce(finished.consolidate(SIMULATED))
     code, out, _ = health(home=home)

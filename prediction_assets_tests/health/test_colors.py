@@ -21,13 +21,13 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._utils.error import SerializableErrorInfo
 
-from prediction_assets.batch_state.port import Outcome
-from prediction_assets.dead_letters.port import Failure
-from prediction_assets.health.checks import CHECKS
-from prediction_assets.health.facts import Unreadable
-from prediction_assets.health.judgement import Color
-from prediction_assets.keys import GAME_TIME_ZONE
-from prediction_assets.run_tags import SLATE_TAG
+from prediction_assets.monitoring.evaluate import CHECKS
+from prediction_assets.monitoring.evidence import Unreadable
+from prediction_assets.monitoring.findings import Color
+from prediction_assets.orchestration.run_tags import SLATE_TAG
+from prediction_assets.slate.dead_letter import Failure
+from prediction_assets.slate.keys import GAME_TIME_ZONE
+from prediction_assets.slate.outcome import Outcome
 from prediction_assets_tests.health.conftest import PLAYERS, RUNNING, World, health_schema, part_rows
 
 GREEN, YELLOW, RED = Color

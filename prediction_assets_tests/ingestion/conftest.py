@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from prediction_assets.ingestion.game_logs import GameLogsRead, read_game_logs
-from prediction_assets.ingestion.names import PlayerDirectory
+from prediction_assets.ingest.game_logs import GameLogsRead, read_game_logs
+from prediction_assets.ingest.names import PlayerDirectory
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 Row = dict[str, Any]

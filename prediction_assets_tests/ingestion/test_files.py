@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingestion import values
-from prediction_assets.ingestion.files import data_files, read_rows
-from prediction_assets.ingestion.game_logs import read_game_logs
+from prediction_assets.ingest import values
+from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.game_logs import read_game_logs
 
 
 def test_a_directory_stands_for_its_data_files_by_name(tmp_path: Path) -> None:

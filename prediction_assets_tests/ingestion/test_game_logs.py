@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingestion.game_logs import GameLogsRead, read_game_logs
-from prediction_assets.warehouse.tables import GAME_LOGS
+from prediction_assets.ingest.game_logs import GameLogsRead, read_game_logs
+from prediction_assets.stores.sql.tables import GAME_LOGS
 
 Make = Callable[..., dict[str, Any]]
 Write = Callable[..., Path]

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingestion.injury_reports import read_injury_reports
-from prediction_assets.ingestion.names import PlayerDirectory
-from prediction_assets.warehouse.tables import INJURY_REPORTS
+from prediction_assets.ingest.injury_reports import read_injury_reports
+from prediction_assets.ingest.names import PlayerDirectory
+from prediction_assets.stores.sql.tables import INJURY_REPORTS
 
 DAY = date(2026, 1, 2)
 PLAYERS = PlayerDirectory.from_rows(

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingestion import names
-from prediction_assets.ingestion.names import (
+from prediction_assets.ingest import names
+from prediction_assets.ingest.names import (
     NICKNAMES,
     PlayerDirectory,
     Resolved,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingestion.game_logs import read_game_logs
-from prediction_assets.ingestion.nba_api_source import (
+from prediction_assets.ingest.game_logs import read_game_logs
+from prediction_assets.ingest.nba_api_source import (
     LiveSourceError,
     NbaApiGameLogs,
     NbaApiSchedule,
@@ -289,7 +289,7 @@ def test_nba_api_still_has_the_arguments_that_are_passed() -> None:
 
 def test_importing_ingestion_imports_neither_pandas_nor_the_live_extra() -> None:
     script = (
-        "import sys; from prediction_assets.ingestion import nba_api_source, prop_lines, schedule; "
+        "import sys; from prediction_assets.ingest import nba_api_source, prop_lines, schedule; "
         "print([name for name in ('pandas', 'nba_api', 'dagster') if name in sys.modules])"
     )
     root = Path(__file__).parents[2]

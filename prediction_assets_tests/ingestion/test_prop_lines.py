@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingestion.game_logs import GameLogsRead
-from prediction_assets.ingestion.names import PlayerDirectory
-from prediction_assets.ingestion.prop_lines import PropLinesRead, UnresolvedName, read_prop_lines
-from prediction_assets.ingestion.teams import TeamNames
-from prediction_assets.warehouse.tables import PROP_LINES
+from prediction_assets.ingest.game_logs import GameLogsRead
+from prediction_assets.ingest.names import PlayerDirectory
+from prediction_assets.ingest.prop_lines import PropLinesRead, UnresolvedName, read_prop_lines
+from prediction_assets.ingest.teams import TeamNames
+from prediction_assets.stores.sql.tables import PROP_LINES
 
 Write = Callable[..., Path]
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingestion.schedule import read_schedule, season_of
-from prediction_assets.warehouse.tables import SCHEDULE
+from prediction_assets.ingest.schedule import read_schedule, season_of
+from prediction_assets.stores.sql.tables import SCHEDULE
 
 Write = Callable[..., Path]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prediction_assets.ingestion.teams import FEED_VARIANTS, NBA_TEAM_NAMES, NBA_TEAMS, TeamNames
+from prediction_assets.ingest.teams import FEED_VARIANTS, NBA_TEAM_NAMES, NBA_TEAMS, TeamNames
 
 
 @pytest.mark.parametrize(

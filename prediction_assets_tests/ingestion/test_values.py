@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prediction_assets.ingestion import values
+from prediction_assets.ingest import values
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from prediction_assets.firestore_calls import FirestoreCalls
-from prediction_assets.messaging.firestore import FirestoreOutbox
-from prediction_assets.messaging.local import FilePublisher, SqliteOutbox
-from prediction_assets.messaging.message import completion_message
-from prediction_assets.messaging.port import Outbox, OutboxEntry, Publisher
-from prediction_assets.messaging.pubsub import PubSubPublisher
+from prediction_assets.slate.completion_message import OutboxEntry, completion_message
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.outbox import FirestoreOutbox
+from prediction_assets.stores.gcp.pubsub import PubSubPublisher
+from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
+from prediction_assets.stores.protocols import Outbox, Publisher
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import NOW
 from prediction_assets_tests.emulator_fixtures import (

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.messaging.message import validate_completion
-from prediction_assets.messaging.port import Outbox, OutboxEntry
+from prediction_assets.slate.completion_message import OutboxEntry, validate_completion
+from prediction_assets.stores.protocols import Outbox
 from prediction_assets_tests.conftest import NOW
 from prediction_assets_tests.messaging.conftest import Deliveries, entry, message
 

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from prediction_assets.messaging.message import (
+from prediction_assets.slate.completion_message import (
     completion_schema,
     completion_schema_version,
     schema_version,

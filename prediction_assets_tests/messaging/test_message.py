@@ -7,9 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from prediction_assets.messaging.message import (
+from prediction_assets.errors import InvalidMessage
+from prediction_assets.slate.completion_message import (
     PHASE,
-    InvalidMessage,
     completion_message,
     completion_schema,
     completion_schema_version,

@@ -18,16 +18,10 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import firestore, pubsub_v1
 
-from prediction_assets.firestore_calls import FirestoreCalls
-from prediction_assets.messaging.firestore import FirestoreOutbox
-from prediction_assets.messaging.message import InvalidMessage
-from prediction_assets.messaging.pubsub import (
-    PublishRefused,
-    PublishUnacknowledged,
-    PubSubPublisher,
-    publisher_client,
-    set_up,
-)
+from prediction_assets.errors import InvalidMessage, PublishRefused, PublishUnacknowledged
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.outbox import FirestoreOutbox
+from prediction_assets.stores.gcp.pubsub import PubSubPublisher, publisher_client, set_up
 from prediction_assets_tests.conftest import NOW, SLATE
 from prediction_assets_tests.emulator_fixtures import Topic
 from prediction_assets_tests.emulators import free_port

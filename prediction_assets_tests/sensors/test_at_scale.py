@@ -13,19 +13,20 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from prediction_assets.alerts.sqlite import SqliteAlertStore
-from prediction_assets.batch_state.port import Completion, Outcome
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.consolidation import receipt_id
-from prediction_assets.dead_letters.sqlite import SqliteDeadLetters
-from prediction_assets.instance import open_instance
-from prediction_assets.messaging.local import SqliteOutbox
-from prediction_assets.pruning.kinds import History
-from prediction_assets.pruning.partition_keys import delete, next_slice
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.partition_pruning import delete, next_slice
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.retention.kinds import History
 from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.port import Consolidation, MergeCounts, Receipt
-from prediction_assets.warehouse.tables import NBA_LEAGUE, RECEIPTS, SCHEDULE
+from prediction_assets.slate.keys import NBA_LEAGUE
+from prediction_assets.slate.merge_plan import Consolidation, receipt_id
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.receipt import MergeCounts, Receipt
+from prediction_assets.stores.local.alerts import SqliteAlertStore
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
+from prediction_assets.stores.local.outbox import SqliteOutbox
+from prediction_assets.stores.sql.tables import RECEIPTS, SCHEDULE
 from prediction_assets_tests.conftest import batch
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.sensors.ticking import requested, tick
@@ -60,7 +61,7 @@ def _remember(home: Path) -> list[Receipt]:
     for slate in OLD:
         own = receipt_id(replace(progress, batch=replace(progress.batch, slate=slate)))
         done = replace(work, slate=slate, receipt_id=own)
-        receipts.append(Receipt.of(done, MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=long_ago))
+        receipts.append(done.receipt(MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=long_ago))
         state.mirror_receipt(receipts[-1])
     with closing(sqlite3.connect(home / "state.sqlite")) as connection, connection:
         connection.execute("CREATE TEMP TABLE later (slate TEXT)")

@@ -10,13 +10,13 @@ import pytest
 from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 
-from prediction_assets import crash_points
-from prediction_assets.following import Position
-from prediction_assets.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
-from prediction_assets.runs import LOST_AFTER
+from prediction_assets.errors import NoPartsStaged
+from prediction_assets.orchestration.following import Position
+from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
+from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.warehouse.port import NoPartsStaged
-from prediction_assets.warehouse.tables import RECEIPTS
+from prediction_assets.steps import failpoints as crash_points
+from prediction_assets.stores.sql.tables import RECEIPTS
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.sensors.ticking import fail, kill, leave_run, requested, retry, tick
 
@@ -25,7 +25,7 @@ STAGING, CONSOLIDATION, COMPLETION = "staging_sensor", "consolidation_sensor", "
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prediction_assets.sensors.requests.FIRST_PAUSE", timedelta(0))
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
 
 
 def test_without_a_batch_every_sensor_rests(ingested):
@@ -86,7 +86,7 @@ def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ingest
     ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
     assert requested(tick(ingested, CONSOLIDATION)) == []
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: late)
+    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late)
     (request,) = requested(tick(ingested, CONSOLIDATION))
     assert request.partition_key == SIMULATED
     receipt = ingested.consolidate(SIMULATED)
@@ -144,7 +144,7 @@ def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypat
     kill(ingested, leave_run(ingested, request))
     assert requested(tick(ingested, STAGING)) == []
     later = ingested.now() + LOST_AFTER + timedelta(seconds=10)
-    monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: later)
+    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: later)
     assert len(requested(tick(ingested, STAGING))) == 1
 
 
@@ -163,7 +163,7 @@ def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_asked_for_
 def test_a_consolidation_that_can_only_be_refused_is_asked_for_once(ingested, monkeypatch):
     progress = ingested.roster(SIMULATED)
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: late)
+    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late)
     (request,) = requested(tick(ingested, CONSOLIDATION))
     with pytest.raises(NoPartsStaged):
         ingested._execute("consolidation", partition=SIMULATED, tags=request.tags)
@@ -178,10 +178,10 @@ def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(i
     slugs = [p.slug for p in progress.batch.expected]
     ingested.stage(SIMULATED, slugs[:7])
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: late)
+    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late)
     job = ingested._defs.resolve_job_def("staging")
     keys = {"dagster/partition": f"{SIMULATED}:{slugs[7]}"}
-    monkeypatch.setattr("prediction_assets.runs.LOST_AFTER", timedelta(days=1))
+    monkeypatch.setattr("prediction_assets.orchestration.runs.LOST_AFTER", timedelta(days=1))
     running = ingested._instance.create_run_for_job(job_def=job, tags=keys)
     assert len(requested(tick(ingested, CONSOLIDATION))) == 1  # the deadline waits for nobody
     ingested.consolidate(SIMULATED)
@@ -257,7 +257,7 @@ def test_a_consolidation_whose_check_failed_is_not_announced(ingested, monkeypat
     ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     ingested.stage(SIMULATED)
-    monkeypatch.setattr("prediction_assets.checks.MOST_POINTS", 1.0)
+    monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
     with pytest.raises(DagsterAssetCheckFailedError):
         ingested.consolidate(SIMULATED)
     result = tick(ingested, COMPLETION)
@@ -276,7 +276,7 @@ def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_o
     ingested.features(SIMULATED)
     ingested.stage(SIMULATED)
     with monkeypatch.context() as patch:
-        patch.setattr("prediction_assets.checks.MOST_POINTS", 1.0)
+        patch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
         with pytest.raises(DagsterAssetCheckFailedError):
             ingested.consolidate(SIMULATED)
     refused = materialization(ingested)
@@ -340,8 +340,8 @@ def test_starting_over_asks_for_nothing_that_was_announced_and_for_the_rest_olde
 
 
 def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finished, monkeypatch):
-    from prediction_assets.checks import CHECK_KEYS
-    from prediction_assets.gates import Gate, verdict
+    from prediction_assets.orchestration.asset_checks import CHECK_KEYS
+    from prediction_assets.orchestration.gates import Gate, verdict
 
     deleted = materialization(finished)
     assert verdict(finished._instance, deleted, CHECK_KEYS).gate is Gate.OPEN
@@ -356,7 +356,7 @@ def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finish
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("prediction_assets.checks.read_slate_facts", killed)
+        patch.setattr("prediction_assets.orchestration.asset_checks.read_slate_facts", killed)
         with pytest.raises(SystemExit):
             finished.consolidate(SIMULATED)
     unchecked = materialization(finished)
@@ -386,7 +386,7 @@ def test_a_second_attempt_waits_a_while(ingested, monkeypatch):
     (request,) = requested(tick(ingested, STAGING))
     run_id = leave_run(ingested, request)
     fail(ingested, run_id)
-    monkeypatch.setattr("prediction_assets.sensors.requests.FIRST_PAUSE", timedelta(seconds=30))
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(seconds=30))
     waiting = tick(ingested, STAGING)
     assert requested(waiting) == []
     assert "next attempt waits" in waiting.skip_reason.skip_message

@@ -9,9 +9,9 @@ from datetime import datetime
 
 import pytest
 
-from prediction_assets.resources import SettingsResource
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.locks import locked
+from prediction_assets.orchestration.resources.ports import SettingsResource
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.stores.local.locks import locked
 from prediction_assets_tests.homes import SIMULATED, OpenHome
 from prediction_assets_tests.sensors.ticking import requested, tick
 
@@ -21,7 +21,7 @@ HELD = "another process has held this lock"
 @pytest.fixture
 def busy(ingested_home, open_home: OpenHome, monkeypatch: pytest.MonkeyPatch) -> SlateRun:
     """A home whose steps wait a minute for the warehouse, and whose sensors wait a moment."""
-    monkeypatch.setattr("prediction_assets.local_resources._SENSOR_LOCK_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("prediction_assets.orchestration.resources.local._SENSOR_LOCK_TIMEOUT_SECONDS", 0.1)
     return open_home(ingested_home, lock_timeout_seconds=60.0)
 
 

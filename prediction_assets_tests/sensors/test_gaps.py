@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from prediction_assets.run_tags import RANGE_END_TAG, RANGE_START_TAG
-from prediction_assets.sensors.gaps import GAP_PAUSE
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.tables import NBA_LEAGUE, SCHEDULE
+from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG
+from prediction_assets.orchestration.sensors.gaps import GAP_PAUSE
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.keys import NBA_LEAGUE
+from prediction_assets.stores.sql.tables import SCHEDULE
 from prediction_assets_tests.homes import PLAYERS, SIMULATED, OpenHome
 from prediction_assets_tests.sensors.ticking import fail, kill, leave_run, requested, retry, tick
 
@@ -33,8 +34,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock(datetime.now(UTC))
-    monkeypatch.setattr("prediction_assets.resources.SettingsResource.now", lambda self: made.now)
-    monkeypatch.setattr("prediction_assets.sensors.requests.FIRST_PAUSE", timedelta(0))
+    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: made.now)
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
     return made
 
 
@@ -184,10 +185,10 @@ def test_a_slate_with_too_few_players_stages_those_again_who_failed_and_heals(
     slugs = [player.slug for player in progress.batch.expected]
     with monkeypatch.context() as outage:
         outage.setattr(
-            "prediction_assets.warehouse.parquet.ParquetParts.write",
+            "prediction_assets.stores.local.parts.ParquetParts.write",
             lambda self, slate, slug, rows: (_ for _ in ()).throw(PermissionError(13, "Permission denied")),
         )
-        outage.setattr("prediction_assets.assets.staged_predictions.tenacity.nap.sleep", lambda seconds: None)
+        outage.setattr("prediction_assets.orchestration.assets.staged_predictions.tenacity.nap.sleep", lambda seconds: None)
         assert not run.stage(SIMULATED)
     give_up(run, CONSOLIDATION, clock)
     assert requested(tick(run, GAPS)) == []

@@ -11,13 +11,13 @@ from datetime import date, timedelta
 import dagster as dg
 import pytest
 
-from prediction_assets.alerts.slates import Stores, look_at_slates
 from prediction_assets.errors import BadInput, PredictionAssetsError, TransientError
-from prediction_assets.keys import player_key
-from prediction_assets.run_tags import SLATE_TAG
-from prediction_assets.sensors.requests import NotRequested, sensor_result, slate_by_slate
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.state_file import StateUnreadable
+from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
+from prediction_assets.orchestration.run_tags import SLATE_TAG
+from prediction_assets.orchestration.sensors.requests import NotRequested, sensor_result, slate_by_slate
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.keys import player_key
+from prediction_assets.stores.local.state_file import StateUnreadable
 from prediction_assets_tests.made_up import batch
 from prediction_assets_tests.sensors.ticking import fail, leave_run, requested, tick
 
@@ -28,7 +28,7 @@ YESTERDAY, TODAY = (date.today() - timedelta(days=1)).isoformat(), date.today().
 @pytest.fixture
 def two_slates(slate_run: SlateRun, monkeypatch: pytest.MonkeyPatch) -> SlateRun:
     """Two slates whose players wait to be staged."""
-    monkeypatch.setattr("prediction_assets.sensors.requests.FIRST_PAUSE", timedelta(0))
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
     state, instance, now = slate_run._resources["batch_state"].port, slate_run._instance, slate_run.now()
     for minutes, slate in enumerate((YESTERDAY, TODAY)):
         opened = replace(

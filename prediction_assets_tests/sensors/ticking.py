@@ -11,7 +11,7 @@ from dagster._core.storage.tags import (
     ROOT_RUN_ID_TAG,
 )
 
-from prediction_assets.slate_run import SlateRun
+from prediction_assets.orchestration.slate_run import SlateRun
 
 
 def tick(run: SlateRun, name: str, cursor: str | None = None) -> dg.SensorResult:

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.keys import player_slugs, slugify, to_ascii
 from prediction_assets.simulation.league import simulate_league
-from prediction_assets.warehouse.tables import GAME_LOGS, PROP_LINES, SCHEDULE
+from prediction_assets.slate.keys import player_slugs, slugify, to_ascii
+from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 
 SIZES = (1, 2, 7, 9, 10, 11, 21, 37, 40, 41, 100, 200, 299, 300, 301, 450, 451, 1000, 1001, 2500, 5000)
 TABLES = ((GAME_LOGS, "game_logs"), (SCHEDULE, "schedule"), (PROP_LINES, "prop_lines"))

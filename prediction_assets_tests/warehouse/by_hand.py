@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import duckdb
 
-from prediction_assets.warehouse import dialects
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.port import Warehouse
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import dialects
 
 
 def by_hand(warehouse: Warehouse, statement: str) -> None:

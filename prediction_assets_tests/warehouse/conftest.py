@@ -11,11 +11,11 @@ import pytest
 from google.cloud import bigquery
 
 from prediction_assets.settings import Settings
-from prediction_assets.warehouse import bigquery_scripts
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.port import Warehouse
+from prediction_assets.stores.gcp import bigquery_scripts
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.warehouse.bigquery_emulator import NoEmulator, emulator_client, running_emulator
 
 

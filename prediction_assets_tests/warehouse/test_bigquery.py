@@ -12,20 +12,26 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from prediction_assets.consolidation import plan
-from prediction_assets.errors import BadInput, PredictionAssetsError
-from prediction_assets.schema_versions import SchemaTooNew
-from prediction_assets.warehouse import bigquery_jobs, bigquery_parts, bigquery_scripts, bigquery_tables
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.bigquery_errors import Misplaced, SchemaDrift
-from prediction_assets.warehouse.bigquery_parts import part_table
-from prediction_assets.warehouse.bigquery_tables import BigQueryTables, schema_fields
-from prediction_assets.warehouse.port import PartMismatch, PartRef
-from prediction_assets.warehouse.tables import (
+from prediction_assets.errors import (
+    BadInput,
+    Misplaced,
+    PartMismatch,
+    PredictionAssetsError,
+    SchemaDrift,
+    SchemaTooNew,
+)
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.gcp import bigquery_jobs, bigquery_scripts, bigquery_tables
+from prediction_assets.stores.gcp import parts as bigquery_parts
+from prediction_assets.stores.gcp.bigquery_tables import BigQueryTables, schema_fields
+from prediction_assets.stores.gcp.parts import part_table
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.sql.tables import (
     PART_COLUMNS,
     PART_SCHEMA,
     PREDICTIONS,
-    PREDICTIONS_SCHEMA_VERSION,
     RECEIPTS,
     TABLES,
     WAREHOUSE_SCHEMA_VERSION,
@@ -405,7 +411,7 @@ def test_a_process_that_comes_after_a_killed_one_finds_the_merge_that_is_still_r
 def test_an_attempt_that_failed_is_followed_by_another_under_another_id(
     warehouse, unique_job_ids, monkeypatch
 ):
-    from prediction_assets.warehouse import merge_sql
+    from prediction_assets.stores.sql import merge_sql
 
     work = plan_of(staged(write(warehouse, 1, {"24.5": 20.0})))
     with monkeypatch.context() as broken:
@@ -541,7 +547,7 @@ def test_a_query_can_only_read(warehouse, text):
 def test_nothing_is_left_in_staging_of_an_upsert(warehouse, bigquery_client):
     from datetime import date
 
-    from prediction_assets.warehouse.tables import SCHEDULE
+    from prediction_assets.stores.sql.tables import SCHEDULE
     from prediction_assets_tests.warehouse.test_contract import game
 
     warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", date(2026, 1, 2))]))

@@ -12,19 +12,18 @@ from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from google.cloud import bigquery
 
-from prediction_assets.errors import PredictionAssetsError, TransientError
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.bigquery_errors import (
+from prediction_assets.errors import (
     Misplaced,
     NotPermitted,
+    PredictionAssetsError,
     QueryRefused,
     QuotaExceeded,
+    TransientError,
     Unreachable,
-    explained,
-    is_retryable_job,
-    is_transient,
+    WarehouseBusy,
 )
-from prediction_assets.warehouse.port import WarehouseBusy
+from prediction_assets.stores.gcp.bigquery_errors import explained, is_retryable_job, is_transient
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets_tests.conftest import SLATE, player, rows_of
 from prediction_assets_tests.warehouse.bigquery_emulator import emulator_client
 

@@ -13,23 +13,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from prediction_assets.batch_state.port import Completion, Outcome
-from prediction_assets.consolidation import plan
-from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.messaging.message import event_id
-from prediction_assets.warehouse import merge_sql, pruning_sql, queries
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.port import (
+from prediction_assets.errors import (
     DuplicateKeys,
     Overtaken,
     PartMismatch,
-    PartRef,
-    Receipt,
+    PredictionAssetsError,
     RowsUnaccountedFor,
-    Upserted,
-    Warehouse,
 )
-from prediction_assets.warehouse.tables import INJURY_REPORTS, PREDICTIONS_SCHEMA_VERSION, SCHEDULE
+from prediction_assets.slate.completion_message import event_id
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.protocols import Upserted, Warehouse
+from prediction_assets.stores.sql import merge_sql, pruning_sql, queries
+from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
 from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
 # BigQuery refuses to read the predictions without a date, so every query here names one.
@@ -517,7 +516,7 @@ def test_the_newest_injury_report_with_a_row_of_the_date_holds_as_a_whole(wareho
     )
 )
 def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_parts(script, tmp_path_factory):
-    from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
+    from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 
     home = tmp_path_factory.mktemp("merge")
     warehouse = DuckDBWarehouse(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 
 
 @pytest.mark.parametrize(("setting", "value"), [("enable_progress_bar", "false"), ("TimeZone", "UTC")])

@@ -11,17 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from prediction_assets.backtest import BacktestOptions, run_backtest, slates_between
-from prediction_assets.errors import BadInput, PredictionAssetsError
-from prediction_assets.grades import (
-    BACKTEST,
-    ResultsMissing,
-    gradable,
-    grade_published,
-    steadiness,
-    stored_grades,
-)
-from prediction_assets.slate_forecast import (
+from prediction_assets.errors import BadInput, PredictionAssetsError, ResultsMissing
+from prediction_assets.nba.backtest import BacktestOptions, run_backtest, slates_between
+from prediction_assets.nba.forecast import (
     MODEL_ID,
     choose_model,
     forecast_players,
@@ -29,8 +21,9 @@ from prediction_assets.slate_forecast import (
     slate_features,
     train_model,
 )
-from prediction_assets.warehouse.port import Warehouse
-from prediction_assets.warehouse.tables import GAME_LOGS, SCHEDULE
+from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, steadiness, stored_grades
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
 from prediction_assets_tests.forecasting.conftest import LEAGUE, game_log, made_up_league
 
 pytestmark = pytest.mark.slow

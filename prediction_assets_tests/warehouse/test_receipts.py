@@ -7,16 +7,12 @@ from datetime import date, datetime
 
 import pytest
 
-from prediction_assets.consolidation import plan
-from prediction_assets.warehouse.port import (
-    MergeCounts,
-    PartRef,
-    Receipt,
-    ReceiptAltered,
-    Warehouse,
-    WarehouseUnreadable,
-)
-from prediction_assets.warehouse.tables import RECEIPTS, TABLES
+from prediction_assets.errors import ReceiptAltered, WarehouseUnreadable
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.receipt import MergeCounts, Receipt
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql.tables import RECEIPTS, TABLES
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.warehouse.by_hand import by_hand
 
@@ -38,7 +34,7 @@ def made() -> dict[str, object]:
     """Return a receipt's row."""
     part = staged(PartRef(SLATE, "player-1", 101, "a" * 32, 2, "b" * 64, 1, "snapshot1"))
     work = plan(progress_of(batch(2), part), ())
-    return Receipt.of(work, MergeCounts(2, 2, 0, 0, 0, 2), (), merge_ms=1.0, now=NOW).to_row()
+    return work.receipt(MergeCounts(2, 2, 0, 0, 0, 2), (), merge_ms=1.0, now=NOW).to_row()
 
 
 @pytest.mark.parametrize("column", [c.name for c in RECEIPTS.columns])

@@ -11,13 +11,13 @@ import sqlglot
 from sqlglot import exp
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.forecasting.features import conform
-from prediction_assets.forecasting.features_sql import FEATURES_SQL
-from prediction_assets.forecasting.recommendation import RECOMMENDATION_SQL
+from prediction_assets.nba.forecasting.features import conform
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.nba.forecasting.recommendation import RECOMMENDATION_SQL
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
-from prediction_assets.warehouse import dialects, merge_sql, pruning_sql, queries, table_sql
-from prediction_assets.warehouse.port import Warehouse
-from prediction_assets.warehouse.tables import GAME_LOGS, PREDICTIONS, PROP_LINES, SCHEDULE, TABLES
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql, queries, table_sql
+from prediction_assets.stores.sql.tables import GAME_LOGS, PREDICTIONS, PROP_LINES, SCHEDULE, TABLES
 from prediction_assets_tests.conftest import SLATE, player, rows_of, staged
 from prediction_assets_tests.warehouse.test_contract import merge
 

@@ -10,11 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prediction_assets.batch_state.port import Completion, Outcome, Progress
-from prediction_assets.consolidation import lost_parts, plan
-from prediction_assets.releasing import release
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.port import PartMismatch, Warehouse
+from prediction_assets.errors import PartMismatch
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.part_states import lost_parts
+from prediction_assets.steps.cleanup import release
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.stopped import running
 
@@ -158,7 +161,7 @@ def test_without_a_receipt_a_part_that_no_outcome_needs_is_dropped_when_it_is_an
     write(warehouse, 1)
     state = Outcomes(progress_of(batch(1), settled(1, Outcome.SKIPPED)))
     assert release(warehouse, SLATE, state).abandoned == ()
-    monkeypatch.setattr("prediction_assets.releasing.RECORDED_WITHIN", -timedelta(minutes=1))
+    monkeypatch.setattr("prediction_assets.steps.cleanup.RECORDED_WITHIN", -timedelta(minutes=1))
     assert release(warehouse, SLATE, state).abandoned == ("player-1",)
     assert warehouse.parts.slates() == []
 

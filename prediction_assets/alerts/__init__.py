@@ -1,1 +1,0 @@
-"""Alerts: an incident is told once, again while it lasts, and once more when it is over."""

@@ -1,1 +1,0 @@
-"""The batch-state port: who is expected on a slate and what became of each. Nothing of Dagster's."""

@@ -1,0 +1,148 @@
+"""Files: CSV, gzipped CSV and Parquet as :class:`~prediction_assets.ingest.rows.SourceRows`.
+
+CSV cells stay text, so that leading zeros survive and an error can quote what the file says; Parquet keeps
+its types. A directory stands for the data files directly in it, in name order. What doesn't belong here:
+what the columns mean.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prediction_assets.errors import BadInput
+from prediction_assets.ingest.rows import SourceRows
+
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+
+def data_files(path: Path) -> tuple[Path, ...]:
+    """Return the data files that a path stands for: itself, or a directory's, by name.
+
+    Hidden files, sub-directories and other kinds of file in a directory are ignored.
+
+    Raises:
+        BadInput: nothing there, a kind of file that can't be read, or a directory without data files.
+    """
+    expected = f"expected {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+    try:
+        if path.is_dir():
+            files = tuple(sorted(file for file in path.iterdir() if _is_data(file) and file.is_file()))
+            if not files:
+                raise BadInput(path, "the directory holds no data files", hint=expected)
+            return files
+        if not path.exists():
+            raise BadInput(path, "no such file or directory")
+    except OSError as error:
+        raise BadInput(path, f"can't be read: {error.strerror or error}") from error
+    if not path.name.lower().endswith(SUFFIXES):
+        raise BadInput(path, f"{path.name!r} is not a kind of file that can be read", hint=expected)
+    return (path,)
+
+
+def read_rows(path: Path, columns: Collection[str]) -> SourceRows:
+    """Return one file's rows, with only those of ``columns`` that it has (letter case doesn't matter).
+
+    Raises:
+        BadInput: the file is empty, has a header only, is truncated or damaged, or is not what its name says.
+    """
+    try:
+        if not path.stat().st_size:
+            raise BadInput(path, "the file is empty (0 bytes)")
+        read = _read_parquet if path.name.lower().endswith(".parquet") else _read_csv
+        rows = read(path, {column.lower() for column in columns})
+    except OSError as error:
+        raise BadInput(path, f"can't be read: {error.strerror or error}") from error
+    if not len(rows):
+        raise BadInput(path, "there is a header but no rows")
+    return rows
+
+
+def _is_data(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+
+
+def _read_parquet(path: Path, columns: Collection[str]) -> SourceRows:
+    try:
+        # Not read_table: it would add columns for directories named key=value.
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            _refuse_repeated(path, names)
+            read = file.read(columns=[name for name in names if name.strip().lower() in columns])
+            count = file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's, not pyarrow's
+            raise
+        first_line = (str(error).splitlines() or [type(error).__name__])[0].rstrip(". ")
+        raise BadInput(path, f"not a complete Parquet file: {first_line}") from error
+    # Every name stays, so that a missing column's error can say what was found.
+    table = pa.table({name: read[name] if name in read.column_names else pa.nulls(count) for name in names})
+    return SourceRows(str(path), table, np.arange(1, table.num_rows + 1, dtype=np.int64))
+
+
+def _read_csv(path: Path, columns: Collection[str]) -> SourceRows:
+    try:
+        with _open_text(path) as text:
+            reader = csv.reader(text, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            if not any(header):
+                raise BadInput(path, "the file has no header line")
+            _refuse_repeated(path, header)
+            if len(header) == 1 and (separator := next((s for s in ";\t|" if s in header[0]), None)):
+                raise BadInput(path, f"the header is separated by {separator!r}", hint="separate by commas")
+            records, numbers = _records(path, reader, len(header))
+    except UnicodeDecodeError as error:
+        raise BadInput(path, f"not UTF-8 text: {error.reason}", hint="save it as UTF-8 CSV") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise BadInput(path, f"not a complete gzip file: {error}") from error
+    except csv.Error as error:
+        raise BadInput(path, f"not readable as CSV: {error}", row=reader.line_num) from error
+    arrays = {
+        name: pa.array([record[position] for record in records], pa.string())
+        if name.lower() in columns
+        else pa.nulls(len(records))
+        for position, name in enumerate(header)
+        if name
+    }
+    return SourceRows(str(path), pa.table(arrays), np.array(numbers, dtype=np.int64))
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.name.lower().endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _records(path: Path, reader: Iterator[list[str]], width: int) -> tuple[list[list[str]], list[int]]:
+    records: list[list[str]] = []
+    numbers: list[int] = []
+    before = reader.line_num  # type: ignore[attr-defined]  # csv's reader has it, the Iterator type doesn't say
+    for record in reader:
+        number, before = before + 1, reader.line_num  # type: ignore[attr-defined]
+        if not record:
+            continue
+        if len(record) != width:
+            raise BadInput(
+                path,
+                f"{len(record)} fields where the header has {width}",
+                row=number,
+                hint="is the file cut off?",
+            )
+        records.append(record)
+        numbers.append(number)
+    return records, numbers
+
+
+def _refuse_repeated(path: Path, names: list[str]) -> None:
+    counted = Counter(name.strip().lower() for name in names if name.strip())
+    if repeated := [name for name in names if counted[name.strip().lower()] > 1]:
+        raise BadInput(path, f"the header has {repeated[0]!r} more than once", column=repeated[0])

@@ -1,0 +1,320 @@
+"""Game logs: stats.nba.com's LeagueGameLog, from files or an answer of the API, as ``facts.game_logs`` rows.
+
+Every row is checked against what a box score must satisfy, every game against itself (one date, two teams, at
+most one home), and rows that repeat a player's game must agree. Files overlap and drift: equal rows are
+dropped and counted, spellings may differ, and the last file's is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prediction_assets.errors import BadInput
+from prediction_assets.ingest import values
+from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.names import name_key
+from prediction_assets.ingest.rows import Origins, SourceRows
+from prediction_assets.slate.keys import NBA_LEAGUE
+from prediction_assets.stores.sql.tables import GAME_LOGS
+
+COUNTS = {
+    "points": "PTS",
+    "field_goals_made": "FGM",
+    "field_goals_attempted": "FGA",
+    "three_pointers_made": "FG3M",
+    "three_pointers_attempted": "FG3A",
+    "free_throws_made": "FTM",
+    "free_throws_attempted": "FTA",
+    "offensive_rebounds": "OREB",
+    "defensive_rebounds": "DREB",
+    "assists": "AST",
+    "steals": "STL",
+    "blocks": "BLK",
+    "turnovers": "TOV",
+    "personal_fouls": "PF",
+}
+"""Our column to the source's; whole numbers of 0 or more, never missing."""
+
+REQUIRED = (
+    "SEASON_ID",
+    "PLAYER_ID",
+    "PLAYER_NAME",
+    "TEAM_ID",
+    "TEAM_ABBREVIATION",
+    "TEAM_NAME",
+    "GAME_ID",
+    "GAME_DATE",
+    "MATCHUP",
+    "MIN",
+    *COUNTS.values(),
+)
+OPTIONAL = ("WL", "PLUS_MINUS")
+
+_SHOTS = (("FGM", "FGA"), ("FG3M", "FG3A"), ("FTM", "FTA"), ("FG3M", "FGM"), ("FG3A", "FGA"))
+_MATCHUP = re.compile(r"([A-Z0-9]{2,4}) (vs\.|@) ([A-Z0-9]{2,4})\Z", re.ASCII)
+_MATCHUP_TYPE = pa.struct([("first", pa.string()), ("second", pa.string()), ("is_vs", pa.bool_())])
+
+# TEAM_NAME is absent on purpose: TEAM_ID says which team it is, and names are respelled (LA Clippers).
+_MUST_AGREE = {
+    "season_id": "SEASON_ID",
+    "game_date": "GAME_DATE",
+    "player_name": "PLAYER_NAME",
+    "team_id": "TEAM_ID",
+    "team": "TEAM_ABBREVIATION",
+    "opponent": "MATCHUP",
+    "is_home": "MATCHUP",
+    "is_win": "WL",
+    "minutes": "MIN",
+    **COUNTS,
+    "plus_minus": "PLUS_MINUS",
+}
+
+
+@dataclass(frozen=True)
+class GameLogsRead:
+    """Validated game logs and what reading them found.
+
+    Attributes:
+        table: ``GAME_LOGS.arrow_schema``, sorted by date, game and player, one row per game and player.
+        files: the files read, in order; none for a live source.
+        rows_read: rows before duplicates were dropped.
+        duplicates_dropped: rows that repeated a player's game and agreed with it.
+        neutral_games: ids of the games without a home team, sorted.
+        null_minutes: rows whose MIN was empty and was taken as 0.
+    """
+
+    table: pa.Table
+    files: tuple[Path, ...]
+    rows_read: int
+    duplicates_dropped: int
+    neutral_games: tuple[str, ...]
+    null_minutes: int
+
+
+def read_game_logs(path: Path, *, league: str = NBA_LEAGUE) -> GameLogsRead:
+    """Read LeagueGameLog rows from a Parquet, CSV or CSV.gz file, or from a directory of them.
+
+    Args:
+        path: the file or directory; a directory's files are read in name order.
+        league: the ``league`` of every row.
+
+    Raises:
+        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
+    """
+    files = data_files(path)
+    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], league=league, files=files)
+
+
+def convert(sources: Sequence[SourceRows], *, league: str, files: tuple[Path, ...] = ()) -> GameLogsRead:
+    """Validate the rows of one or more sources; see :func:`read_game_logs`."""
+    parsed = [_parse(rows, league) for rows in sources]
+    table = pa.concat_tables([one for one, _ in parsed])
+    origins = Origins(tuple(sources))
+    neutral = _check_games(table, origins)
+    table = table.set_column(
+        table.schema.get_field_index("is_home"),
+        "is_home",
+        pc.if_else(pa.array(neutral), pa.scalar(None, pa.bool_()), table["is_home"]),
+    )
+    neutral_games = tuple(sorted(pc.unique(table["game_id"].filter(pa.array(neutral))).to_pylist()))
+    unique = _without_duplicates(table, origins)
+    unique = unique.sort_by([(name, "ascending") for name in ("game_date", "game_id", "player_id")])
+    return GameLogsRead(
+        table=unique.cast(GAME_LOGS.arrow_schema),
+        files=files,
+        rows_read=table.num_rows,
+        duplicates_dropped=table.num_rows - unique.num_rows,
+        neutral_games=neutral_games,
+        null_minutes=sum(null_minutes for _, null_minutes in parsed),
+    )
+
+
+def _parse(rows: SourceRows, league: str) -> tuple[pa.Table, int]:
+    rows.require(REQUIRED)
+    count, identifier = values.whole_number(minimum=0), values.whole_number(minimum=1)
+    season = values.whole_number(minimum=10_000, maximum=99_999)
+    minutes = rows.parse("MIN", count, pa.int64(), nullable=True)
+    team = rows.parse("TEAM_ABBREVIATION", values.team_code, pa.string())
+    opponent, is_home = _matchup(rows, team)
+    columns: dict[str, pa.Array] = {
+        "league": pa.array([league], pa.string()).take(pa.array(np.zeros(len(rows), dtype=np.int64))),
+        "season_id": rows.parse("SEASON_ID", season, pa.int64()),
+        "game_id": rows.parse("GAME_ID", values.game_id, pa.string()),
+        "game_date": rows.parse("GAME_DATE", values.calendar_date, pa.date32()),
+        "player_id": rows.parse("PLAYER_ID", identifier, pa.int64()),
+        "player_name": rows.parse("PLAYER_NAME", values.text, pa.string()),
+        "team_id": rows.parse("TEAM_ID", identifier, pa.int64()),
+        "team": team,
+        "team_name": rows.parse("TEAM_NAME", values.text, pa.string()),
+        "opponent": opponent,
+        "is_home": is_home,
+        "is_win": _optional(rows, "WL", _is_win, pa.bool_()),
+        # stats.nba.com leaves MIN out for a few seconds on the floor.
+        "minutes": minutes.fill_null(0),
+        **{ours: rows.parse(theirs, count, pa.int64()) for ours, theirs in COUNTS.items()},
+        "plus_minus": _optional(rows, "PLUS_MINUS", values.whole_number(), pa.int64()),
+    }
+    _check_box_scores(rows, {theirs: columns[ours] for ours, theirs in COUNTS.items()})
+    return pa.table({name: columns[name] for name in GAME_LOGS.column_names}), int(minutes.null_count)
+
+
+def _optional(rows: SourceRows, name: str, parse: Any, arrow_type: pa.DataType) -> pa.Array:
+    if rows.find(name) is None:
+        return pa.nulls(len(rows), arrow_type)
+    return rows.parse(name, parse, arrow_type, nullable=True)
+
+
+def _is_win(value: Any) -> bool:
+    letter = str(value).strip().upper()
+    if letter not in {"W", "L"}:
+        raise ValueError(f"{value!r} is neither W nor L")
+    return letter == "W"
+
+
+def _split_matchup(value: Any) -> dict[str, Any]:
+    match = _MATCHUP.match(str(value).strip())
+    if not match or match[1] == match[3]:
+        raise ValueError(f"{value!r} is not a matchup ('DEN vs. LAL' or 'LAL @ DEN')")
+    return {"first": match[1], "second": match[3], "is_vs": match[2] == "vs."}
+
+
+def _matchup(rows: SourceRows, team: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the opponent and whether MATCHUP puts the player's team at home."""
+    matchup = rows.parse("MATCHUP", _split_matchup, _MATCHUP_TYPE)
+    first, second, is_vs = (matchup.field(position) for position in range(3))
+    is_first = pc.equal(first, team)
+    absent = pc.invert(pc.or_(is_first, pc.equal(second, team)))
+    if (index := pc.index(absent, True).as_py()) >= 0:
+        raise rows.bad(
+            index,
+            f"team {team[index]} is not in {first[index]} and {second[index]}",
+            column=rows.find("MATCHUP"),
+        )
+    return pc.if_else(is_first, second, first), pc.and_(is_vs, is_first)
+
+
+def _check_box_scores(rows: SourceRows, counts: dict[str, pa.Array]) -> None:
+    made = {name: column.to_numpy() for name, column in counts.items()}
+    expected = 2 * made["FGM"] + made["FG3M"] + made["FTM"]
+    if (wrong := np.flatnonzero(made["PTS"] != expected)).size:
+        index = int(wrong[0])
+        problem = f"{made['PTS'][index]} points, but 2*FGM + FG3M + FTM is {expected[index]}"
+        raise rows.bad(index, problem, column=rows.find("PTS"))
+    for part, whole in _SHOTS:
+        if (wrong := np.flatnonzero(made[part] > made[whole])).size:
+            index = int(wrong[0])
+            problem = f"{part} {made[part][index]} is more than {whole} {made[whole][index]}"
+            raise rows.bad(index, problem, column=rows.find(part))
+
+
+def _codes(column: Any) -> npt.NDArray[np.int64]:
+    """Return small integers that are equal where the column's values are."""
+    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    codes: npt.NDArray[np.int64] = encoded.dictionary_encode().indices.to_numpy().astype(np.int64)
+    return codes
+
+
+def _check_games(table: pa.Table, origins: Origins) -> npt.NDArray[np.bool_]:
+    """Refuse games that contradict themselves; return which rows were played on a neutral site."""
+    game = _codes(table["game_id"])
+    _, first_row = np.unique(game, return_index=True)
+    one = pc.min_element_wise(table["team"], table["opponent"])
+    other = pc.max_element_wise(table["team"], table["opponent"])
+    pair = pc.binary_join_element_wise(one, other, "-")
+    for column, what in (
+        (table["game_date"], "date"),
+        (pair, "teams"),
+        (table["season_id"], "season"),
+    ):
+        codes = _codes(column)
+        if (wrong := np.flatnonzero(codes != codes[first_row][game])).size:
+            index = int(wrong[0])
+            first = int(first_row[game[index]])
+            raise origins.bad(
+                index,
+                f"game {table['game_id'][index]} has {what} {column[index]} here "
+                f"and {column[first]} in {origins.name(first, beside=index)}",
+            )
+    side = pc.equal(table["team"], other).to_numpy().astype(np.int64)
+    at_home = table["is_home"].to_numpy()
+    present = np.zeros((first_row.size, 2), dtype=bool)
+    present[game, side] = True
+    home = np.zeros_like(present)
+    home[game[at_home], side[at_home]] = True
+    if (contested := np.flatnonzero((home[:, 0] & home[:, 1])[game])).size:
+        index = int(contested[0])
+        raise origins.bad(
+            index, f"both teams of game {table['game_id'][index]} are at home ('vs.')", column="MATCHUP"
+        )
+    neutral = present[:, 0] & present[:, 1] & ~home[:, 0] & ~home[:, 1]
+    return neutral[game]
+
+
+def _without_duplicates(table: pa.Table, origins: Origins) -> pa.Table:
+    player = _codes(table["player_id"])
+    key = _codes(table["game_id"]) * (player.max() + 1) + player
+    order = np.argsort(key, kind="stable")
+    repeats = np.concatenate(([False], key[order][1:] == key[order][:-1]))
+    if not repeats.any():
+        return table
+    columns = {
+        name: _carried(table[name].combine_chunks().take(pa.array(order)), repeats)
+        for name in table.column_names
+    }
+    _refuse_disagreement(columns, repeats, order, origins)
+    last = np.concatenate((~repeats[1:], [True]))
+    return pa.table(columns).filter(pa.array(last))
+
+
+def _carried(column: pa.Array, repeats: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return a column in which a repeated row that lacks a value has the value of the row it repeats."""
+    if not column.null_count:
+        return column
+    position = np.arange(len(column))
+    known = np.where(column.is_valid().to_numpy(zero_copy_only=False) | ~repeats, position, 0)
+    return column.take(pa.array(np.maximum.accumulate(known)))
+
+
+def _refuse_disagreement(
+    columns: dict[str, pa.Array],
+    repeats: npt.NDArray[np.bool_],
+    order: npt.NDArray[np.int64],
+    origins: Origins,
+) -> None:
+    later = np.flatnonzero(repeats)
+    found: list[tuple[int, int, str]] = []
+    for name in _MUST_AGREE:
+        column = columns[name]
+        after, before = column.take(pa.array(later)), column.take(pa.array(later - 1))
+        differs = pc.fill_null(pc.not_equal(after, before), False).to_numpy(zero_copy_only=False)
+        for position in later[differs].tolist():
+            if name == "player_name" and _same_name(column[position], column[position - 1]):
+                continue
+            found.append((int(order[position]), position, name))
+            break
+    if not found:
+        return
+    index, position, name = min(found)
+    other = int(order[position - 1])
+    source, row = origins.locate(index)
+    raise BadInput(
+        source,
+        f"{columns[name][position]} disagrees with {columns[name][position - 1]} in "
+        f"{origins.name(other, beside=index)}, the same player and game",
+        row=row,
+        column=_MUST_AGREE[name],
+        hint="keep one of the two rows",
+    )
+
+
+def _same_name(one: pa.Scalar, other: pa.Scalar) -> bool:
+    return name_key(one.as_py()).base == name_key(other.as_py()).base

@@ -1,0 +1,244 @@
+"""Injury reports: who may miss a game, as the NBA publishes it, as ``facts.injury_reports`` rows.
+
+A report lists players by game, with a status from Available to Out; it is published again and again until
+tip-off, and the newest one of a date holds as a whole. So every row carries when its report was published, and a
+team that hasn't reported yet is a row without a player: it says that the report speaks for the date. A name that
+can't be resolved keeps a NULL player id and is reported, and rules nobody out.
+https://official.nba.com/nba-injury-report-2025-26-season/
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from prediction_assets.errors import BadInput
+from prediction_assets.ingest import values
+from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
+from prediction_assets.ingest.rows import Name, Origins, SourceRows
+from prediction_assets.ingest.teams import NBA_TEAM_NAMES, TeamNames
+from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
+from prediction_assets.stores.sql.tables import INJURY_REPORTS, OUT
+
+# The first of a pair is the report's own heading.
+GAME_DATE: Name = ("Game Date", "game_date")
+MATCHUP: Name = ("Matchup", "matchup")
+TEAM: Name = ("Team", "team")
+PLAYER: Name = ("Player Name", "player_name")
+STATUS: Name = ("Current Status", "status")
+REASON: Name = ("Reason", "reason")
+REPORTED_AT: Name = ("Reported At", "reported_at")
+REQUIRED = (GAME_DATE, MATCHUP, TEAM, PLAYER, STATUS, REASON)
+
+STATUSES = (OUT, "Doubtful", "Questionable", "Probable", "Available")
+
+NOT_YET_SUBMITTED = "Not yet submitted"
+"""The status of a row that names no player: his team has not reported yet. In the report it is the reason."""
+
+_US_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})\Z", re.ASCII)
+_MATCHUP = re.compile(r"([A-Z0-9]{2,4})@([A-Z0-9]{2,4})\Z", re.ASCII)
+_FILE_TIME = re.compile(
+    r"(?P<day>\d{4}-\d{2}-\d{2})_(?P<hour>\d{2})(?:_?(?P<minute>\d{2}))?(?P<half>AM|PM)", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class InjuryReportsRead:
+    """Validated reports and what reading them found.
+
+    Attributes:
+        table: ``INJURY_REPORTS.arrow_schema``, one row per report, date, team and player, sorted by them; the
+            player's name is empty where the team had not reported yet.
+        files: the files read, in order.
+        rows_read: rows of the files.
+        duplicates_dropped: rows that repeat one of the same report.
+        not_yet_submitted: rows of ``table`` that say that a team hadn't reported yet.
+        players_out: rows of ``table`` with the status Out.
+        unresolved: names without a player id, sorted by name.
+    """
+
+    table: pa.Table
+    files: tuple[Path, ...]
+    rows_read: int
+    duplicates_dropped: int
+    not_yet_submitted: int
+    players_out: int
+    unresolved: tuple[UnresolvedName, ...]
+
+
+class _Entry(NamedTuple):
+    """One validated row."""
+
+    game_date: date
+    reported_at: datetime
+    team: str
+    player_name: str
+    status: str
+    reason: str | None
+
+
+def read_injury_reports(
+    path: Path,
+    players: PlayerDirectory,
+    *,
+    league: str = NBA_LEAGUE,
+    teams: TeamNames = NBA_TEAM_NAMES,
+) -> InjuryReportsRead:
+    """Read injury reports from a CSV, CSV.gz or Parquet file, or from a directory of them.
+
+    Columns, as the NBA heads them: ``Game Date``, ``Matchup`` (``LAL@DEN``), ``Team``, ``Player Name``
+    (``Jokic, Nikola``), ``Current Status`` and ``Reason``; every row has its own date, matchup and team. When
+    the report was published is a column ``Reported At`` with a time zone, or else in the file's name as the
+    NBA writes it, in US Eastern time: ``Injury-Report_2026-01-02_05PM.csv``, ``..._05_30PM.csv``.
+
+    Args:
+        path: the file or directory; a directory's files are read in name order.
+        players: whom the report's names can mean.
+        league: the ``league`` of every row.
+        teams: the league's team names.
+
+    Raises:
+        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
+    """
+    files = data_files(path)
+    wanted = [one for name in (*REQUIRED, REPORTED_AT) for one in name]
+    sources = [read_rows(file, wanted) for file in files]
+    origins = Origins(tuple(sources))
+    entries: dict[tuple[Any, ...], tuple[int, _Entry]] = {}
+    rows_read = duplicates = 0
+    for rows, file in zip(sources, files, strict=True):
+        for entry in _parse(rows, _published(file), teams):
+            index, rows_read = rows_read, rows_read + 1
+            other, known = entries.setdefault(entry[:4], (index, entry))
+            if known != entry:
+                raise origins.bad(
+                    index,
+                    f"{entry.player_name} is {entry.status} ({entry.reason}) here and {known.status} "
+                    f"({known.reason}) in {origins.name(other, beside=index)}, of the same report",
+                    column=STATUS[0],
+                )
+            duplicates += other != index
+    table, unresolved = _resolved([entry for _, entry in entries.values()], players, league)
+    return InjuryReportsRead(
+        table=table,
+        files=files,
+        rows_read=rows_read,
+        duplicates_dropped=duplicates,
+        not_yet_submitted=sum(entry.status == NOT_YET_SUBMITTED for _, entry in entries.values()),
+        players_out=sum(entry.status == OUT for _, entry in entries.values()),
+        unresolved=unresolved,
+    )
+
+
+def _parse(rows: SourceRows, published: datetime | None, teams: TeamNames) -> Iterator[_Entry]:
+    """Yield each row's entry, without a player where a team hasn't reported yet."""
+    rows.require(REQUIRED)
+    if published is None and rows.find(REPORTED_AT) is None:
+        raise BadInput(
+            rows.source,
+            "nothing says when this report was published",
+            hint="add a column 'Reported At' such as 2026-01-02T17:30:00-05:00, or name the file as the NBA "
+            "does: Injury-Report_2026-01-02_05PM.csv",
+        )
+
+    def team(value: Any) -> str:
+        code = teams.abbreviation(str(value))
+        if code is None:
+            closest = teams.closest(str(value))
+            raise ValueError(f"unknown team {str(value)!r}" + (f" (is it {closest!r}?)" if closest else ""))
+        return code
+
+    text = pa.string()
+    days = rows.parse(GAME_DATE, _game_date, pa.date32()).to_pylist()
+    matchups = rows.parse(MATCHUP, _matchup, text).to_pylist()
+    of_teams = rows.parse(TEAM, team, text).to_pylist()
+    names = rows.parse(PLAYER, _given_name_first, text, nullable=True).to_pylist()
+    statuses = rows.parse(STATUS, _status, text, nullable=True).to_pylist()
+    reasons = rows.parse(REASON, values.text, text, nullable=True).to_pylist()
+    if rows.find(REPORTED_AT) is None:
+        times = [published] * len(rows)
+    else:
+        times = rows.parse(REPORTED_AT, values.instant, pa.timestamp("us", tz="UTC")).to_pylist()
+    for index, (day, matchup, plays_for, name, status, reason, reported_at) in enumerate(
+        zip(days, matchups, of_teams, names, statuses, reasons, times, strict=True)
+    ):
+        if plays_for not in matchup.split("@"):
+            raise rows.bad(index, f"{plays_for} does not play in {matchup}", column=rows.find(TEAM))
+        if name is None and (reason or "").capitalize() == NOT_YET_SUBMITTED:
+            yield _Entry(day, reported_at, plays_for, "", NOT_YET_SUBMITTED, None)
+            continue
+        for value, column in ((name, PLAYER), (status, STATUS)):
+            if value is None:
+                raise rows.bad(index, "the value is empty", column=rows.find(column))
+        yield _Entry(day, reported_at, plays_for, name, status, reason)
+
+
+def _published(file: Path) -> datetime | None:
+    """Return when the report in a file was published, if the file's name says so."""
+    match = _FILE_TIME.search(file.name)
+    if not match:
+        return None
+    spelled = f"{match['day']} {match['hour']}:{match['minute'] or '00'} {match['half']}"
+    try:
+        local = datetime.strptime(spelled, "%Y-%m-%d %I:%M %p").replace(tzinfo=GAME_TIME_ZONE)
+    except ValueError:
+        return None
+    return local.astimezone(UTC)
+
+
+def _game_date(value: Any) -> date:
+    match = _US_DATE.match(str(value).strip())
+    if not match:
+        return values.calendar_date(value)
+    year = int(match["year"]) + (2000 if len(match["year"]) == 2 else 0)
+    return values.calendar_date(f"{year}-{int(match['month']):02}-{int(match['day']):02}")
+
+
+def _matchup(value: Any) -> str:
+    spelled = str(value).strip().replace(" ", "")
+    if not _MATCHUP.match(spelled):
+        raise ValueError(f"{str(value)!r} is not a matchup such as LAL@DEN")
+    return spelled
+
+
+def _status(value: Any) -> str:
+    spelled = str(value).strip().capitalize()
+    if spelled not in STATUSES:
+        raise ValueError(f"{str(value)!r} is not a status ({', '.join(STATUSES)})")
+    return spelled
+
+
+def _given_name_first(value: Any) -> str:
+    """Return ``Nikola Jokic`` for ``Jokic, Nikola``; a suffix stays behind the family name.
+
+    >>> _given_name_first("Porter Jr., Michael")
+    'Michael Porter Jr.'
+    """
+    family, comma, given = str(value).partition(",")
+    return " ".join(f"{given} {family}".split()) if comma else " ".join(family.split())
+
+
+def _resolved(
+    entries: list[_Entry], players: PlayerDirectory, league: str
+) -> tuple[pa.Table, tuple[UnresolvedName, ...]]:
+    unresolved: Counter[tuple[str, str]] = Counter()
+    rows = []
+    for entry in sorted(entries, key=lambda entry: entry[:4]):
+        player_id = None
+        if entry.player_name:
+            answer = players.resolve(entry.player_name, frozenset({entry.team}), entry.game_date)
+            if isinstance(answer, Resolved):
+                player_id = answer.player_id
+            else:
+                unresolved[entry.player_name, answer.reason] += 1
+        rows.append({"league": league, **entry._asdict(), "player_id": player_id})
+    report = sorted(UnresolvedName(name, count, reason) for (name, reason), count in unresolved.items())
+    return INJURY_REPORTS.arrow_table(rows), tuple(report)

@@ -1,0 +1,245 @@
+"""Names: which player a book means.
+
+Books, feeds and stats.nba.com spell one player differently: accents, dots, suffixes, nicknames.
+:class:`PlayerDirectory` knows every spelling in the game logs and finds the one player id that a name can
+mean, or says why there is none; it never guesses, because a line given to the wrong player is worse than a
+line without one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from prediction_assets.ingest import values
+from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.slate.keys import slugify
+
+_SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv", "v"})
+
+# Each was checked on the lines of 2024-25: on every game day with a line, the event's teams had a log of this
+# player (one day excepted, when he sat out).
+NICKNAMES: tuple[tuple[str, str], ...] = (
+    ("BJ Boston", "Brandon Boston"),
+    ("Carlton Carrington", "Bub Carrington"),
+    ("Herb Jones", "Herbert Jones"),
+    ("James Huff", "Jay Huff"),
+    ("Moe Wagner", "Moritz Wagner"),
+    ("Nicolas Claxton", "Nic Claxton"),
+    ("Ron Holland", "Ronald Holland"),
+)
+"""Two spellings of one player that no rule derives, without suffixes; either may be the book's."""
+
+_ACTIVE_WITHIN = timedelta(days=730)
+"""A player who hasn't played for two years yields a name to a namesake who has."""
+
+
+class PlayerSpelling(NamedTuple):
+    """One spelling of one player, with one of his teams and the last date of that combination."""
+
+    player_id: int
+    player_name: str
+    team: str
+    last_game_date: date
+
+
+class NameKey(NamedTuple):
+    """What is left of a name when accents, case, punctuation and blanks don't matter.
+
+    Attributes:
+        base: letters and digits of the name without its suffix: ``garytrent``.
+        suffix: ``jr``, ``sr``, ``ii``, ``iii``, ``iv``, ``v`` or ``""``.
+    """
+
+    base: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The one player whom a name means."""
+
+    player_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Why a name means no one player: ``unknown: ...`` or ``ambiguous: ...``."""
+
+    reason: str
+
+
+class UnresolvedName(NamedTuple):
+    """A name that no player id could be found for, the rows that carry it, and why."""
+
+    name: str
+    rows: int
+    reason: str
+
+
+def name_key(name: str) -> NameKey:
+    """Return a name's key.
+
+    >>> name_key("C.J. McCollum") == name_key("CJ McCollum")
+    True
+    >>> name_key("Gary Trent Jr.")
+    NameKey(base='garytrent', suffix='jr')
+    """
+    words = slugify(name).split("-")
+    # Three words, because somebody's family name may be V.
+    if len(words) > 2 and words[-1] in _SUFFIXES:
+        return NameKey("".join(words[:-1]), words[-1])
+    return NameKey("".join(words), "")
+
+
+class PlayerDirectory:
+    """Every player of the game logs by every spelling of his name.
+
+    Build it with :meth:`from_rows`.
+
+    >>> directory = PlayerDirectory.from_rows([(7, "Zoran Brežina Jr.", "DEN", date(2025, 1, 2))])
+    >>> directory.resolve("Zoran Brezina")
+    Resolved(player_id=7)
+    """
+
+    def __init__(self, spellings: Iterable[PlayerSpelling], aliases: Mapping[str, int]) -> None:
+        self._exact: dict[NameKey, set[int]] = defaultdict(set)
+        self._suffixes: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+        self._last_dates: dict[int, dict[str, date]] = defaultdict(dict)
+        self._display: dict[str, str] = {}
+        for player_id, name, team, last in spellings:
+            key = name_key(name)
+            self._exact[key].add(player_id)
+            self._suffixes[key.base][key.suffix].add(player_id)
+            self._display[key.base] = name
+            dates = self._last_dates[player_id]
+            dates[team] = max(last, dates.get(team, last))
+        self._aliases = {name_key(name): player_id for name, player_id in aliases.items()}
+        self._nicknames: dict[str, set[str]] = defaultdict(set)
+        for one, other in NICKNAMES:
+            self._nicknames[name_key(one).base].add(name_key(other).base)
+            self._nicknames[name_key(other).base].add(name_key(one).base)
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Iterable[tuple[int, str, str, date] | Mapping[str, Any]],
+        aliases: Mapping[str, int] | None = None,
+    ) -> PlayerDirectory:
+        """Return the directory of ``(player_id, player_name, team, last_game_date)`` rows.
+
+        Args:
+            rows: one per spelling and team of a player, in any order, as tuples or as dicts with these keys;
+                repeats are harmless.
+            aliases: name to player id, see :func:`read_aliases`; they win over everything else.
+        """
+        spellings = (
+            PlayerSpelling(*(row[name] for name in PlayerSpelling._fields))
+            if isinstance(row, Mapping)
+            else PlayerSpelling(*row)
+            for row in rows
+        )
+        return cls(spellings, aliases or {})
+
+    def __len__(self) -> int:
+        return len(self._last_dates)
+
+    def resolve(
+        self, name: str, teams: frozenset[str] | None = None, on: date | None = None
+    ) -> Resolved | Unresolved:
+        """Return the one player whom a name can mean.
+
+        The name as written with its suffix comes first, then the name when either side lacks the suffix, then
+        nicknames. Where namesakes remain, the event's teams must leave exactly one.
+
+        Args:
+            name: the player as the book writes him.
+            teams: abbreviations of the event's two teams.
+            on: the event's date; tells which namesakes were active, and for whom they played.
+        """
+        key = name_key(name)
+        if not key.base:
+            return Unresolved(f"unknown: {name!r} has no letters to compare")
+        if key in self._aliases:
+            return Resolved(self._aliases[key])
+        pools = (self._exact.get(key, set()), self._without_suffix(key), self._by_nickname(key))
+        for pool in pools:
+            if active := {player for player in pool if self._is_active(player, on)}:
+                return self._only(active, teams, on)
+        everyone: set[int] = next((pool for pool in pools if pool), set())
+        return self._only(everyone, teams, on) if everyone else Unresolved(self._unknown(key))
+
+    def _without_suffix(self, key: NameKey) -> set[int]:
+        # Two different suffixes are two people: Jr. is not Sr.
+        return {
+            player
+            for suffix, players in self._suffixes.get(key.base, {}).items()
+            if not suffix or not key.suffix or suffix == key.suffix
+            for player in players
+        }
+
+    def _by_nickname(self, key: NameKey) -> set[int]:
+        alternatives = self._nicknames.get(key.base, set())
+        return {player for base in alternatives for player in self._without_suffix(NameKey(base, key.suffix))}
+
+    def _is_active(self, player: int, on: date | None) -> bool:
+        return on is None or max(self._last_dates[player].values()) >= on - _ACTIVE_WITHIN
+
+    def _only(
+        self, players: set[int], teams: frozenset[str] | None, on: date | None
+    ) -> Resolved | Unresolved:
+        if len(players) > 1 and teams:
+            there = {player for player in players if self._team(player, on) in teams}
+            if len(there) == 1:
+                return Resolved(there.pop())
+        if len(players) == 1:
+            return Resolved(next(iter(players)))
+        listed = ", ".join(f"{player} ({self._team(player, on)})" for player in sorted(players))
+        return Unresolved(f"ambiguous: may be player {listed}")
+
+    def _team(self, player: int, on: date | None) -> str:
+        """Return whom he played for around a date: the first team that he left after it, else his latest."""
+        stints = sorted((last, team) for team, last in self._last_dates[player].items())
+        return next((team for last, team in stints if on is not None and last >= on), stints[-1][1])
+
+    def _unknown(self, key: NameKey) -> str:
+        close = difflib.get_close_matches(key.base, self._display, n=1, cutoff=0.75)
+        nearest = f", the nearest is {self._display[close[0]]!r}" if close else ""
+        return f"unknown: no game log has this name{nearest}"
+
+
+def read_aliases(path: Path) -> dict[str, int]:
+    """Return a user's aliases, name to player id, from a CSV with the columns ``name`` and ``player_id``.
+
+    Raises:
+        BadInput: a missing column, an id that is no number, or one name with two ids.
+    """
+    aliases: dict[str, int] = {}
+    seen: dict[NameKey, tuple[int, str]] = {}
+    for file in data_files(path):
+        rows = read_rows(file, ("name", "player_id"))
+        rows.require(["name", "player_id"])
+        names = rows.parse("name", values.text, pa.string()).to_pylist()
+        ids = rows.parse("player_id", values.whole_number(minimum=1), pa.int64()).to_pylist()
+        for index, (name, player_id) in enumerate(zip(names, ids, strict=True)):
+            key = name_key(name)
+            if not re.search("[a-z]", key.base):
+                raise rows.bad(index, f"{name!r} has no letters to compare", column=rows.find("name"))
+            where = f"row {int(rows.numbers[index])} of {file}"
+            earlier, first = seen.setdefault(key, (player_id, where))
+            if earlier != player_id:
+                raise rows.bad(
+                    index,
+                    f"{name!r} is player {player_id} here and {earlier} in {first}",
+                    column=rows.find("player_id"),
+                )
+            aliases[name] = player_id
+    return aliases

@@ -1,0 +1,298 @@
+"""The live source: stats.nba.com through the ``nba_api`` package, which the extra ``live`` installs.
+
+An answer of the API becomes the same :class:`~prediction_assets.ingest.rows.SourceRows` that a file
+does, so that one validation and one set of errors serve both. The client is injected: a callable that
+returns the decoded JSON. Only the default clients touch the network, and they import ``nba_api`` when they
+are called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import tenacity
+
+from prediction_assets.errors import BadInput, PredictionAssetsError
+from prediction_assets.ingest import game_logs, schedule
+from prediction_assets.ingest.game_logs import GameLogsRead
+from prediction_assets.ingest.rows import SourceRows
+from prediction_assets.ingest.schedule import ScheduleRead
+from prediction_assets.slate.keys import NBA_LEAGUE
+
+_SEASON = re.compile(r"(\d{4})-(\d{2})\Z", re.ASCII)
+
+# The third digit of a game id. Left out: 1 pre-season (its teams meet clubs of other leagues), 3 All-Star.
+_SEASON_TYPES = {"2": "regular season", "4": "playoffs", "5": "play-in", "6": "NBA Cup final"}
+
+REGULAR_SEASON = "Regular Season"
+_LOG_TYPES = {REGULAR_SEASON: 1946, "IST": 2023, "PlayIn": 2019, "Playoffs": 1946}
+"""stats.nba.com's names of the same four kinds, in the order of a season, and the year each was first played.
+
+IST is the NBA Cup final; the Cup's other games are of the regular season (swar/nba_api issue 492).
+"""
+
+
+class LiveSourceError(PredictionAssetsError):
+    """The live source can't be reached, or the extra that reaches it isn't installed."""
+
+
+class GameLogClient(Protocol):
+    """Returns LeagueGameLog's JSON, ``{"resultSets": [{"name", "headers", "rowSet"}]}``, for players."""
+
+    def __call__(self, season: str, season_type: str) -> Mapping[str, Any]:
+        """Fetch a season (``2024-25``) of a type (``Regular Season``, ``IST``, ``PlayIn``, ``Playoffs``)."""
+
+
+class ScheduleClient(Protocol):
+    """Returns ScheduleLeagueV2's JSON, ``{"leagueSchedule": {"gameDates": [{"games": [...]}]}}``."""
+
+    def __call__(self, season: str) -> Mapping[str, Any]:
+        """Fetch a season (``2024-25``)."""
+
+
+def fetch_game_logs(
+    season: str, client: GameLogClient | None = None, *, league: str = NBA_LEAGUE
+) -> GameLogsRead:
+    """Fetch a season's player game logs of every kind of game, validated exactly as a file's are.
+
+    Regular season, NBA Cup final, play-in and playoffs: what a schedule has games of. All but the regular
+    season may have no rows yet.
+
+    Args:
+        season: ``2024-25``.
+        client: what fetches; by default ``nba_api`` with retries.
+        league: the ``league`` of every row.
+
+    Raises:
+        BadInput: the season is not one, or an answer is not of LeagueGameLog's shape; rows count from 1.
+        LiveSourceError: ``nba_api`` isn't installed, or stats.nba.com didn't answer.
+    """
+    first_year = _first_year(season)
+    fetch = client or NbaApiGameLogs()
+    answers = []
+    for season_type, since in _LOG_TYPES.items():
+        if first_year < since:
+            continue
+        source = f"stats.nba.com LeagueGameLog {season} {season_type}"
+        rows = _result_set(fetch(season, season_type), "LeagueGameLog", source)
+        if rows is not None:
+            answers.append(rows)
+        elif season_type == REGULAR_SEASON:
+            raise _no_rows(source)
+    return game_logs.convert(answers, league=league)
+
+
+def fetch_schedule(
+    season: str, client: ScheduleClient | None = None, *, league: str = NBA_LEAGUE
+) -> ScheduleRead:
+    """Fetch a season's games, validated exactly as a file's are.
+
+    Pre-season and All-Star games, postponed games and games whose teams aren't known yet are left out and
+    counted in ``left_out``. A date from the first game to the last on which the answer lists none has none.
+
+    Args:
+        season: ``2024-25``.
+        client: what fetches; by default ``nba_api`` with retries.
+        league: the ``league`` of every row.
+
+    Raises:
+        BadInput: the season is not one, or the answer is not of ScheduleLeagueV2's shape; rows count from 1.
+        LiveSourceError: ``nba_api`` isn't installed, or stats.nba.com didn't answer.
+    """
+    _first_year(season)
+    source = f"stats.nba.com ScheduleLeagueV2 {season}"
+    rows, left_out = _games((client or NbaApiSchedule())(season), source)
+    return schedule.convert([rows], league=league, left_out=left_out, is_whole_season=True)
+
+
+class NbaApiGameLogs:
+    """The default :class:`GameLogClient`.
+
+    Args:
+        timeout_seconds: of one request.
+        attempts: requests before giving up.
+        sleep: waits between attempts, given seconds.
+    """
+
+    def __init__(
+        self,
+        timeout_seconds: float = 30.0,
+        attempts: int = 4,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._timeout = timeout_seconds
+        self._attempts = attempts
+        self._sleep = sleep
+
+    def __call__(self, season: str, season_type: str) -> Mapping[str, Any]:
+        """Fetch a season's player rows."""
+        endpoint = _endpoint("leaguegamelog", "LeagueGameLog")
+        return _with_retries(
+            lambda: endpoint(
+                season=season,
+                season_type_all_star=season_type,
+                player_or_team_abbreviation="P",
+                timeout=self._timeout,
+            ).get_dict(),
+            f"stats.nba.com LeagueGameLog {season} {season_type}",
+            self._attempts,
+            self._sleep,
+        )
+
+
+class NbaApiSchedule:
+    """The default :class:`ScheduleClient`; arguments as for :class:`NbaApiGameLogs`."""
+
+    def __init__(
+        self,
+        timeout_seconds: float = 30.0,
+        attempts: int = 4,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._timeout = timeout_seconds
+        self._attempts = attempts
+        self._sleep = sleep
+
+    def __call__(self, season: str) -> Mapping[str, Any]:
+        """Fetch a season's games."""
+        endpoint = _endpoint("scheduleleaguev2", "ScheduleLeagueV2")
+        return _with_retries(
+            lambda: endpoint(season=season, timeout=self._timeout).get_dict(),
+            f"stats.nba.com ScheduleLeagueV2 {season}",
+            self._attempts,
+            self._sleep,
+        )
+
+
+def _endpoint(module: str, name: str) -> Any:
+    try:
+        return getattr(importlib.import_module(f"nba_api.stats.endpoints.{module}"), name)
+    except ImportError as error:
+        raise LiveSourceError(
+            "the live source needs the package nba_api; run: pip install 'prediction-assets[live]'"
+        ) from error
+
+
+def _with_retries(
+    fetch: Callable[[], Mapping[str, Any]], source: str, attempts: int, sleep: Callable[[float], None]
+) -> Mapping[str, Any]:
+    # requests' errors are OSErrors; a page of HTML where JSON should be is a ValueError; JSON of another
+    # shape (an error message) trips nba_api's own parser with a LookupError or TypeError.
+    transient = (OSError, ValueError, LookupError, TypeError)
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=tenacity.wait_exponential(multiplier=2, max=30) + tenacity.wait_random(0, 1),
+        retry=tenacity.retry_if_exception_type(transient),
+        sleep=sleep,
+        reraise=True,
+    )
+    try:
+        return retrying(fetch)
+    except transient as error:
+        first_line = (str(error).splitlines() or [""])[0][:200]
+        raise LiveSourceError(
+            f"{source}: no usable answer in {attempts} attempts ({type(error).__name__}: {first_line}); "
+            "stats.nba.com turns many cloud addresses away: try from another network, or ingest files"
+        ) from error
+
+
+def _first_year(season: str) -> int:
+    match = _SEASON.match(season)
+    if not match or (int(match[1]) + 1) % 100 != int(match[2]):
+        raise BadInput("season", f"{season!r} is not a season", hint="write it as 2024-25")
+    return int(match[1])
+
+
+def _no_rows(source: str) -> BadInput:
+    return BadInput(source, "the answer has no rows", hint="has the season begun?")
+
+
+def _result_set(answer: Mapping[str, Any], name: str, source: str) -> SourceRows | None:
+    """Return the rows of a result set, None where it has none.
+
+    Raises:
+        BadInput: the answer has another shape.
+    """
+    try:
+        found = {one["name"]: (one["headers"], one["rowSet"]) for one in answer["resultSets"]}
+    except (LookupError, TypeError):
+        raise BadInput(source, "the answer is not of the shape resultSets[name, headers, rowSet]") from None
+    if name not in found:
+        raise BadInput(
+            source,
+            f"the answer has no result set {name}",
+            hint=f"it has: {', '.join(map(str, found)) or 'none'}",
+        )
+    headers, records = found[name]
+    for position, record in enumerate(records, start=1):
+        if len(record) != len(headers):
+            raise BadInput(
+                source, f"{len(record)} values where there are {len(headers)} headers", row=position
+            )
+    if not records:
+        return None
+    return _source_rows(
+        source, {str(header): [row[i] for row in records] for i, header in enumerate(headers)}
+    )
+
+
+def _games(answer: Mapping[str, Any], source: str) -> tuple[SourceRows, dict[str, int]]:
+    columns: dict[str, list[Any]] = {name: [] for name in ("game_id", "game_date", *schedule.OPTIONAL[1:])}
+    left_out: Counter[str] = Counter()
+    numbers: list[int] = []
+    try:
+        listed = [game for day in answer["leagueSchedule"]["gameDates"] for game in day["games"]]
+        for number, game in enumerate(listed, start=1):
+            home, away = game["homeTeam"]["teamTricode"], game["awayTeam"]["teamTricode"]
+            if reason := _why_not(game, home, away):
+                left_out[reason] += 1
+                continue
+            is_neutral = bool(game.get("isNeutral"))
+            # gameDateEst is the Eastern date at midnight, though it ends with a misleading Z.
+            cells = (game["gameId"], game["gameDateEst"])
+            sides = (None, None) if is_neutral else (home, away)
+            is_off = "Y" if game.get("postponedStatus") == "Y" else "N"
+            for column, cell in zip(columns.values(), (*cells, *sides, home, away, is_off), strict=True):
+                column.append(cell)
+            numbers.append(number)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise BadInput(
+            source, f"the answer is not of the shape leagueSchedule.gameDates[].games[] ({error!r})"
+        ) from None
+    return _source_rows(source, columns, numbers), dict(left_out)
+
+
+def _why_not(game: Mapping[str, Any], home: str | None, away: str | None) -> str | None:
+    if str(game["gameId"])[2:3] not in _SEASON_TYPES:
+        return "pre-season or All-Star"
+    if game.get("postponedStatus") == "Y":
+        # It is handed on, because it names the date that it is not played on; a placeholder names none.
+        return "postponed, no date" if str(game["gameDateEst"] or "1900").startswith("1900") else None
+    if {home, away} & {None, "", "TBD"}:
+        return "teams not known yet"
+    return None
+
+
+def _source_rows(
+    source: str, columns: Mapping[str, Sequence[Any]], numbers: Sequence[int] | None = None
+) -> SourceRows:
+    table = pa.table({name: _column(cells) for name, cells in columns.items()})
+    if not table.num_rows:
+        raise _no_rows(source)
+    positions = range(1, table.num_rows + 1) if numbers is None else numbers
+    return SourceRows(source, table, np.array(positions, dtype=np.int64))
+
+
+def _column(cells: Sequence[Any]) -> pa.Array:
+    try:
+        return pa.array(cells)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        # JSON may mix numbers and text in one column; as text, the odd one out can be named.
+        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())

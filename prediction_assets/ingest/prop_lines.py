@@ -1,0 +1,320 @@
+"""Prop lines: points lines in the shape of The Odds API, as ``facts.prop_lines`` rows.
+
+The feed has one row per side of a line; the table has one row per line with both prices. Which line is *the*
+line of a player and book is decided elsewhere, so nothing that was offered is dropped here: movement stays
+ordered by ``sequence``, suspended and one-sided lines are kept and counted, and a name that can't be resolved
+keeps a NULL player id and is reported.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prediction_assets.errors import BadInput
+from prediction_assets.ingest import values
+from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
+from prediction_assets.ingest.rows import Name, SourceRows
+from prediction_assets.ingest.teams import NBA_TEAM_NAMES, TeamNames
+from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
+from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
+from prediction_assets.stores.sql.tables import PROP_LINES
+
+POINTS_MARKET = "player_points"
+
+# The second of a pair is The Odds API's own name for the column.
+PLAYER: Name = ("player", "description")
+SIDE: Name = ("side", "name")
+LINE: Name = ("line", "point")
+REQUIRED: tuple[Name, ...] = (
+    "event_id", "commence_time", "home_team", "away_team", PLAYER, "market", "bookmaker", SIDE, LINE, "price",
+)  # fmt: skip
+CAPTURE: Name = ("capture", "source_file")
+CAPTURED_AT: Name = ("captured_at", "last_update")
+GAME_DATE = "game_date_et"
+
+
+# DECIMAL(6, 2). A smaller line that nobody can reach is kept as offered, and not chosen: refusing the file for it would
+# cost every player of the day his line.
+_LARGEST_LINE = Decimal(9999)
+_CENT = Decimal("0.01")
+_US_DATE = re.compile(r"(?<!\d)(?P<month>\d{2})_(?P<day>\d{2})_(?P<year>\d{4})(?!\d)", re.ASCII)
+_ISO_DATE = re.compile(r"(?<!\d)(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?!\d)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class PropLinesRead:
+    """Validated lines and what reading them found.
+
+    Attributes:
+        table: ``PROP_LINES.arrow_schema``, one row per capture, event, book, player and line, sorted by date,
+            event, capture and sequence.
+        files: the files read, in order.
+        rows_read: rows of all markets, one per side.
+        other_market_rows: rows of markets other than ``player_points``, ignored.
+        duplicates_dropped: rows that repeat a side at the price it already had.
+        price_movements: rows that change the price of a side within its capture; the later price holds.
+        one_sided: rows of ``table`` with one price only.
+        suspended: points rows priced at +-10000 or beyond; they are in ``table`` as they came.
+        unresolved: names without a player id, sorted by name.
+    """
+
+    table: pa.Table
+    files: tuple[Path, ...]
+    rows_read: int
+    other_market_rows: int
+    duplicates_dropped: int
+    price_movements: int
+    one_sided: int
+    suspended: int
+    unresolved: tuple[UnresolvedName, ...]
+
+
+class _Side(NamedTuple):
+    """One validated points row."""
+
+    event_id: str
+    capture: str
+    bookmaker: str
+    player_name: str
+    line: Decimal
+    is_over: bool
+    price: int
+    commence_time: datetime
+    game_date: date
+    home_team: str
+    away_team: str
+    captured_at: datetime | None
+
+
+@dataclass(slots=True)
+class _Line:
+    latest: _Side
+    sequence: int
+    over_price: int | None = None
+    under_price: int | None = None
+
+
+def read_prop_lines(
+    path: Path,
+    players: PlayerDirectory,
+    *,
+    league: str = NBA_LEAGUE,
+    teams: TeamNames = NBA_TEAM_NAMES,
+) -> PropLinesRead:
+    """Read points lines from a CSV, CSV.gz or Parquet file, or from a directory of them.
+
+    ``game_date`` is the US Eastern date of ``commence_time``; a ``game_date_et`` column must agree. A row
+    without ``captured_at`` takes the date in its capture's name (``10_22_2024.csv``, ``2024-10-22``) at 00:00
+    UTC, else NULL; a file without a ``capture`` column is one capture, named after itself if its name has a
+    date.
+
+    Args:
+        path: the file or directory; a directory's files are read in name order.
+        players: whom the books' names can mean.
+        league: the ``league`` of every row.
+        teams: the league's team names.
+
+    Raises:
+        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
+    """
+    files = data_files(path)
+    wanted = [one for name in (*REQUIRED, CAPTURE, CAPTURED_AT, GAME_DATE) for one in _alternatives(name)]
+    sides: list[_Side] = []
+    markets: Counter[str] = Counter()
+    for file in files:
+        rows = read_rows(file, wanted)
+        rows.require(REQUIRED)
+        market = rows.parse("market", values.text, pa.string())
+        markets.update(market.to_pylist())
+        points = rows.where(pc.equal(market, POINTS_MARKET))
+        if len(points):
+            sides.extend(_parse(points, _capture_of(file), teams))
+    if not sides:
+        listed = ", ".join(sorted(markets)[:10])
+        raise BadInput(
+            path, f"no row is of the market {POINTS_MARKET}", column="market", hint=f"found: {listed}"
+        )
+    lines, duplicates, movements = _pivot(_oldest_first(sides))
+    table, unresolved = _resolved(lines, players, league)
+    return PropLinesRead(
+        table=table,
+        files=files,
+        rows_read=markets.total(),
+        other_market_rows=markets.total() - markets[POINTS_MARKET],
+        duplicates_dropped=duplicates,
+        price_movements=movements,
+        one_sided=sum(None in (line.over_price, line.under_price) for line in lines),
+        suspended=sum(abs(side.price) >= SUSPENDED_PRICE for side in sides),
+        unresolved=unresolved,
+    )
+
+
+def _alternatives(name: Name) -> tuple[str, ...]:
+    return (name,) if isinstance(name, str) else name
+
+
+def _parse(rows: SourceRows, file_capture: str, teams: TeamNames) -> Iterator[_Side]:
+    def column(
+        name: Name, parse: Callable[[Any], Any], arrow_type: pa.DataType, *, optional: bool = False
+    ) -> list[Any]:
+        if optional and rows.find(name) is None:
+            return [None] * len(rows)
+        parsed: list[Any] = rows.parse(name, parse, arrow_type, nullable=optional).to_pylist()
+        return parsed
+
+    def team(value: Any) -> str:
+        code = teams.abbreviation(str(value))
+        if code is None:
+            closest = teams.closest(str(value))
+            raise ValueError(f"unknown team {str(value)!r}" + (f" (is it {closest!r}?)" if closest else ""))
+        return code
+
+    moment = pa.timestamp("us", tz="UTC")
+    commence = column("commence_time", values.instant, moment)
+    captures = column(CAPTURE, values.text, pa.string(), optional=True)
+    has_capture = rows.find(CAPTURE) is not None
+    seen = column(CAPTURED_AT, values.instant, moment, optional=True)
+    local_dates = {value: value.astimezone(GAME_TIME_ZONE).date() for value in set(commence)}
+    given_dates = column(GAME_DATE, values.calendar_date, pa.date32(), optional=True)
+    dated = {capture: _date_in(capture) for capture in {*captures, file_capture} if capture}
+    cells = zip(
+        column("event_id", values.text, pa.string()),
+        column("bookmaker", values.text, pa.string()),
+        column(PLAYER, values.text, pa.string()),
+        column(LINE, _line, pa.decimal128(6, 2)),
+        column(SIDE, _is_over, pa.bool_()),
+        column("price", _american_odds, pa.int64()),
+        column("home_team", team, pa.string()),
+        column("away_team", team, pa.string()),
+        strict=True,
+    )
+    for index, (event_id, bookmaker, player, line, is_over, price, home, away) in enumerate(cells):
+        game_date = local_dates[commence[index]]
+        if given_dates[index] not in (None, game_date):
+            raise rows.bad(
+                index,
+                f"{given_dates[index]} is not the US Eastern date of tip-off, {game_date}",
+                column=rows.find(GAME_DATE),
+            )
+        if home == away:
+            raise rows.bad(index, f"{home} plays against itself", column=rows.find("away_team"))
+        capture = (captures[index] or "") if has_capture else file_capture
+        yield _Side(
+            event_id, capture, bookmaker, player, line, is_over, price, commence[index], game_date, home,
+            away, seen[index] or dated.get(capture),
+        )  # fmt: skip
+
+
+def _line(value: Any) -> Decimal:
+    line = values.exact_decimal(value)
+    if not 0 <= line <= _LARGEST_LINE:
+        raise ValueError(f"a line of {line} points is not between 0 and {_LARGEST_LINE}")
+    cents = line.quantize(_CENT)
+    if cents != line:
+        raise ValueError(f"a line of {line} points has more than two decimals")
+    return abs(cents)
+
+
+def _is_over(value: Any) -> bool:
+    side = str(value).strip().lower()
+    if side not in {"over", "under"}:
+        raise ValueError(f"{value!r} is neither Over nor Under")
+    return side == "over"
+
+
+def _american_odds(value: Any) -> int:
+    try:
+        price = values.whole_number()(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not a price in American odds (ask the feed for them)") from None
+    if abs(price) < 100:
+        raise ValueError(f"{price} is not a price in American odds, which are -100 or less, or 100 or more")
+    return price
+
+
+def _capture_of(file: Path) -> str:
+    # Compressing a file doesn't make it another capture.
+    name = re.sub(r"\.gz\Z", "", file.name, flags=re.IGNORECASE)
+    return name if _date_in(name) else ""
+
+
+def _date_in(capture: str) -> datetime | None:
+    match = _US_DATE.search(capture) or _ISO_DATE.search(capture)
+    if not match:
+        return None
+    try:
+        day = date(*(int(match[part]) for part in ("year", "month", "day")))
+    except ValueError:
+        return None
+    return datetime.combine(day, time(0), UTC)
+
+
+def _oldest_first(sides: Sequence[_Side]) -> Sequence[_Side]:
+    """Return the rows as they came, or by the time they were seen where every row says it."""
+    # Not every feed appends: an export sorted newest first would otherwise make the oldest price hold.
+    if any(side.captured_at is None for side in sides):
+        return sides
+    return sorted(sides, key=lambda side: side.captured_at)  # type: ignore[arg-type, return-value]  # none is None
+
+
+def _pivot(sides: Sequence[_Side]) -> tuple[list[_Line], int, int]:
+    """Return the lines, oldest first, and how many rows repeated or moved a price."""
+    lines: dict[tuple[str, str, str, str, Decimal], _Line] = {}
+    position: Counter[str] = Counter()
+    duplicates = movements = 0
+    for side in sides:
+        position[side.capture] += 1
+        line = lines.setdefault(side[:5], _Line(side, 0))
+        line.latest, line.sequence = side, position[side.capture]
+        before = line.over_price if side.is_over else line.under_price
+        if before == side.price:
+            duplicates += 1
+        elif before is not None:
+            movements += 1
+        if side.is_over:
+            line.over_price = side.price
+        else:
+            line.under_price = side.price
+    return list(lines.values()), duplicates, movements
+
+
+def _resolved(
+    lines: Sequence[_Line], players: PlayerDirectory, league: str
+) -> tuple[pa.Table, tuple[UnresolvedName, ...]]:
+    found: dict[tuple[str, str, str, date], Any] = {}
+    unresolved: Counter[tuple[str, str]] = Counter()
+    rows = []
+    for line in lines:
+        side = line.latest
+        asked = (side.player_name, side.home_team, side.away_team, side.game_date)
+        if asked not in found:
+            found[asked] = players.resolve(
+                side.player_name, frozenset({side.home_team, side.away_team}), side.game_date
+            )
+        answer = found[asked]
+        if not isinstance(answer, Resolved):
+            unresolved[side.player_name, answer.reason] += 1
+        rows.append(
+            {
+                **side._asdict(),
+                "league": league,
+                "player_id": answer.player_id if isinstance(answer, Resolved) else None,
+                "over_price": line.over_price,
+                "under_price": line.under_price,
+                "sequence": line.sequence,
+            }
+        )
+    rows.sort(key=lambda row: (row["game_date"], row["event_id"], row["capture"], row["sequence"]))
+    report = sorted(UnresolvedName(name, count, reason) for (name, reason), count in unresolved.items())
+    return PROP_LINES.arrow_table(rows), tuple(report)

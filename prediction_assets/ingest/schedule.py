@@ -1,0 +1,237 @@
+"""Schedule: which teams meet on which date, as ``facts.schedule`` rows.
+
+The teams of a game are always ``team_a`` and ``team_b``; home and away are known only where the game is not
+on a neutral site. A schedule that sends a team to two games on one date is refused: every later step counts
+on a player having one game a day. A postponed game is no game, and says that its date was looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from prediction_assets.errors import BadInput
+from prediction_assets.ingest import values
+from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.rows import Origins, SourceRows
+from prediction_assets.slate.keys import NBA_LEAGUE
+from prediction_assets.stores.sql.tables import SCHEDULE
+
+REQUIRED = ("game_id", "game_date")
+OPTIONAL = ("season_id", "home_team", "away_team", "team_a", "team_b", "postponed")
+
+POSTPONED = "postponed"
+"""The column of a file, and why a game is left out."""
+
+_LONGEST_SEASON = timedelta(days=400)
+"""2019-20 took 355 days. More is a wrong date, and would remove another season's games."""
+
+
+@dataclass(frozen=True)
+class ScheduleRead:
+    """A validated schedule and what reading it found.
+
+    Attributes:
+        table: ``SCHEDULE.arrow_schema``, sorted by date and game, one row per game.
+        dates: ``league`` and ``game_date`` of each date that this says all the games of, those without one too.
+        files: the files read, in order; none for a live source.
+        rows_read: rows before duplicates and postponed games were dropped.
+        duplicates_dropped: rows that repeated a game and agreed with it.
+        neutral_games: ids of the games without a home team, sorted.
+        left_out: reason to number of games that are listed but that are no games to predict.
+    """
+
+    table: pa.Table
+    dates: pa.Table
+    files: tuple[Path, ...]
+    rows_read: int
+    duplicates_dropped: int
+    neutral_games: tuple[str, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Game(NamedTuple):
+    season_id: int
+    game_id: str
+    game_date: date
+    home_team: str | None
+    away_team: str | None
+    team_a: str
+    team_b: str
+
+    def facts(self) -> dict[str, object]:
+        # Which of two teams is called A says nothing.
+        return self._asdict() | {"team_a": min(self[-2:]), "team_b": max(self[-2:])}
+
+
+def read_schedule(path: Path, *, league: str = NBA_LEAGUE) -> ScheduleRead:
+    """Read games from a CSV, CSV.gz or Parquet file, or from a directory of them.
+
+    Columns: ``game_id``, ``game_date`` (US Eastern); ``home_team`` and ``away_team``, both empty on a neutral
+    site; ``team_a`` and ``team_b``, needed where home and away are empty; ``season_id``, else derived from
+    the game id (``0022400061`` is of 22024); ``postponed``, ``Y`` where the game is not played on this date.
+
+    Args:
+        path: the file or directory; a directory's files are read in name order.
+        league: the ``league`` of every row.
+
+    Raises:
+        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
+    """
+    files = data_files(path)
+    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], league=league, files=files)
+
+
+def convert(
+    sources: Sequence[SourceRows],
+    *,
+    league: str,
+    files: tuple[Path, ...] = (),
+    left_out: Mapping[str, int] | None = None,
+    is_whole_season: bool = False,
+) -> ScheduleRead:
+    """Validate the rows of one or more sources; see :func:`read_schedule`.
+
+    Args:
+        is_whole_season: they list every game from the first to the last, so that a date in between without a
+            game has none.
+    """
+    origins = Origins(tuple(sources))
+    games: dict[str, tuple[int, _Game]] = {}
+    playing: dict[tuple[date, str], int] = {}
+    postponed: list[date] = []
+    rows_read = 0
+    for index, game in enumerate(game for rows in sources for game in _parse(rows)):
+        rows_read += 1
+        if isinstance(game, date):
+            postponed.append(game)
+            continue
+        known = games.get(game.game_id)
+        if known is not None:
+            _refuse_disagreement(game, index, *known[::-1], origins)
+            continue
+        games[game.game_id] = index, game
+        for team in (game.team_a, game.team_b):
+            other = playing.setdefault((game.game_date, team), index)
+            if other != index:
+                raise origins.bad(
+                    index,
+                    f"{team} plays twice on {game.game_date}: game {game.game_id} here and another in "
+                    f"{origins.name(other, beside=index)}",
+                )
+    ordered = sorted((game for _, game in games.values()), key=lambda game: (game.game_date, game.game_id))
+    played = [game.game_date for game in ordered]
+    if is_whole_season and played:
+        played = _every_date(sources[0].source, played[0], played[-1])
+    return ScheduleRead(
+        table=SCHEDULE.arrow_table([{"league": league, **game._asdict()} for game in ordered]),
+        dates=_dates(league, {*played, *postponed}),
+        files=files,
+        rows_read=rows_read,
+        duplicates_dropped=rows_read - len(games) - len(postponed),
+        neutral_games=tuple(sorted(game.game_id for game in ordered if game.home_team is None)),
+        left_out={**(left_out or {}), **({POSTPONED: len(postponed)} if postponed else {})},
+    )
+
+
+def _every_date(source: str, first: date, last: date) -> list[date]:
+    if last - first > _LONGEST_SEASON:
+        raise BadInput(source, f"has games from {first} to {last}, which is no season", column="game_date")
+    return [first + timedelta(days=days) for days in range((last - first).days + 1)]
+
+
+def _dates(league: str, dates: Collection[date]) -> pa.Table:
+    schema = pa.schema([SCHEDULE.arrow_schema.field(name) for name in ("league", "game_date")])
+    return pa.table({"league": [league] * len(dates), "game_date": sorted(dates)}, schema)
+
+
+def season_of(game_id: str) -> int:
+    """Return the SEASON_ID that a game id implies: ``0022400061`` is of 22024, ``0029600001`` of 21996."""
+    year = int(game_id[3:5])
+    return int(game_id[2]) * 10_000 + (1900 if year >= 46 else 2000) + year
+
+
+def _parse(rows: SourceRows) -> Iterator[_Game | date]:
+    """Yield each row's game, of a postponed one its date only: who would have played doesn't matter."""
+    rows.require(REQUIRED)
+    if rows.find("home_team") is None and rows.find("away_team") is None:
+        rows.require(["team_a", "team_b"])
+    else:
+        rows.require(["home_team", "away_team"])
+    season = values.whole_number(minimum=10_000, maximum=99_999)
+    game_ids = rows.parse("game_id", values.game_id, pa.string()).to_pylist()
+    days = rows.parse("game_date", values.calendar_date, pa.date32()).to_pylist()
+    seasons = (
+        rows.parse("season_id", season, pa.int64(), nullable=True).to_pylist()
+        if rows.find("season_id")
+        else [None] * len(rows)
+    )
+    homes, aways, ones, others = (
+        rows.parse(name, values.team_code, pa.string(), nullable=True).to_pylist()
+        if rows.find(name)
+        else [None] * len(rows)
+        for name in ("home_team", "away_team", "team_a", "team_b")
+    )
+    off = (
+        rows.parse(POSTPONED, _is_postponed, pa.bool_(), nullable=True).to_pylist()
+        if rows.find(POSTPONED)
+        else [None] * len(rows)
+    )
+    for index, game_id in enumerate(game_ids):
+        if off[index]:
+            yield days[index]
+            continue
+        home, away = homes[index], aways[index]
+        one, other = _teams(rows, index, home, away, ones[index], others[index])
+        yield _Game(seasons[index] or season_of(game_id), game_id, days[index], home, away, one, other)
+
+
+def _is_postponed(value: Any) -> bool:
+    spelled = str(value).strip().lower()
+    if spelled not in {"y", "n", "true", "false"}:
+        raise ValueError(f"{value!r} is neither Y nor N")
+    return spelled in {"y", "true"}
+
+
+def _teams(
+    rows: SourceRows, index: int, home: str | None, away: str | None, one: str | None, other: str | None
+) -> tuple[str, str]:
+    if (home is None) != (away is None):
+        raise rows.bad(
+            index,
+            f"only one of home_team ({home}) and away_team ({away}) is there",
+            column=rows.find("away_team" if away is None else "home_team"),
+            hint="give both, or neither on a neutral site",
+        )
+    if (one is None) != (other is None):
+        raise rows.bad(index, f"only one of team_a ({one}) and team_b ({other}) is there")
+    if home is not None and away is not None and (one is None or other is None):
+        one, other = home, away
+    if one is None or other is None:
+        raise rows.bad(
+            index,
+            "no teams",
+            hint="a neutral site needs team_a and team_b, any other home_team and away_team",
+        )
+    if home is not None and {home, away} != {one, other}:
+        raise rows.bad(index, f"{away} at {home} are not the teams {one} and {other}")
+    if one == other:
+        raise rows.bad(index, f"{one} is listed against itself")
+    return one, other
+
+
+def _refuse_disagreement(game: _Game, index: int, known: _Game, other: int, origins: Origins) -> None:
+    before = known.facts()
+    for name, value in game.facts().items():
+        if value != before[name]:
+            raise origins.bad(
+                index,
+                f"game {game.game_id} has {name} {value} here and {before[name]} in "
+                f"{origins.name(other, beside=index)}",
+                column=name,
+            )

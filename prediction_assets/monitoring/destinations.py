@@ -1,0 +1,192 @@
+"""Where alerts go: the log always, and the URLs of the settings through apprise.
+
+A URL is a secret: whoever has it can write to the channel. So a destination is named by its setting, its
+position there and its kind, and errors say what apprise says with everything but the kind of trouble left out.
+https://github.com/caronc/apprise/wiki
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from prediction_assets.errors import NotDelivered
+from prediction_assets.logs import silence
+from prediction_assets.settings import Settings
+from prediction_assets.stores.alert import Severity
+
+if TYPE_CHECKING:
+    from apprise import Apprise
+
+_logger = logging.getLogger("prediction_assets.alerts")
+
+
+_LEVELS = {
+    Severity.WARNING: logging.WARNING,
+    Severity.ERROR: logging.ERROR,
+    Severity.CRITICAL: logging.CRITICAL,
+}
+
+
+_SETTINGS = {
+    "alert_urls": Severity.WARNING,
+    "alert_error_urls": Severity.ERROR,
+    "alert_critical_urls": Severity.CRITICAL,
+}
+
+
+class LogDestination:
+    """The process's own log."""
+
+    name = "log"
+    identity = "log"
+    least = Severity.WARNING
+
+    def send(self, message: Message) -> None:
+        """Log the message at its severity, a recovery at INFO."""
+        level = logging.INFO if message.notice is Notice.RECOVERED else _LEVELS[message.severity]
+        _logger.log(level, "%s: %s", message.title, " | ".join(message.body.splitlines()))
+
+
+@dataclass(frozen=True)
+class AppriseDestination:
+    """One URL, delivered to by apprise.
+
+    Attributes:
+        identity: 12 hex digits of a hash of the URL.
+    """
+
+    name: str
+    identity: str
+    least: Severity
+    _service: Apprise
+
+    def send(self, message: Message) -> None:
+        """Deliver a message, or raise ``NotDelivered``."""
+        result: Any = self._service.notify(
+            title=message.title, body=message.body, notify_type=_type(message), body_format="text"
+        )
+        if not result:
+            raise NotDelivered(f"{self.name}: {_trouble(result)}")
+
+
+@dataclass(frozen=True)
+class UnusableDestination:
+    """A URL that apprise can't deliver to: a problem of its own, which mutes no other destination.
+
+    Attributes:
+        problem: the setting, the position in it, and what to do; never the URL.
+    """
+
+    name: str
+    identity: str
+    least: Severity
+    problem: str
+
+    def send(self, message: Message) -> None:
+        """Raise ``NotDelivered``."""
+        raise NotDelivered(self.problem)
+
+
+def destinations(settings: Settings) -> list[Destination]:
+    """Return every place that alerts go to, also those that can't be delivered to."""
+    found: list[Destination] = [LogDestination()]
+    for setting, least in _SETTINGS.items():
+        secret = getattr(settings, setting)
+        urls = [] if secret is None else secret.get_secret_value().split()
+        found += [_apprise(setting, position, url, least) for position, url in enumerate(urls, 1)]
+    return found
+
+
+def unusable(settings: Settings) -> list[str]:
+    """Return what is wrong with each URL that nothing can be delivered to."""
+    return [each.problem for each in destinations(settings) if isinstance(each, UnusableDestination)]
+
+
+def wanting(every: Sequence[Destination], severity: Severity) -> list[Destination]:
+    """Return the destinations that want to know of an incident of this severity."""
+    return [each for each in every if severity.rank >= each.least.rank]
+
+
+def _apprise(
+    setting: str, position: int, url: str, least: Severity
+) -> AppriseDestination | UnusableDestination:
+    import apprise  # takes half a second, and only those who set a URL need it
+
+    silence("apprise")
+    variable = f"PREDICTION_ASSETS_{setting.upper()}"
+    scheme = url.partition("://")[0] if "://" in url else ""
+    shown = f"{scheme}://" if re.fullmatch(r"[a-z][a-z0-9+.-]{0,30}", scheme.lower()) else "no scheme"
+    name, identity = f"URL {position} of {variable} ({shown})", hashlib.sha256(url.encode()).hexdigest()[:12]
+    service = apprise.Apprise()
+    if not service.add(url):
+        problem = (
+            f"{variable}: URL {position} ({shown}) is not one that apprise can deliver to; write it as "
+            "https://github.com/caronc/apprise/wiki says for that service"
+        )
+        return UnusableDestination(name, identity, least, problem)
+    return AppriseDestination(name, identity, least, service)
+
+
+def _type(message: Message) -> str:
+    if message.notice is Notice.RECOVERED:
+        return "success"
+    return "warning" if message.severity is Severity.WARNING else "failure"
+
+
+def _trouble(result: Any) -> str:
+    """Return what kept a message from arriving, without the hosts and paths that apprise's own text may name."""
+    said = " ".join(str(entry.message) for entry in result.logs())
+    if answered := re.search(r"error=(\d{3})\b", said):
+        return f"answered with HTTP {answered[1]}; check that the URL is still valid"
+    if re.search(r"timed? ?out|timeout", said, re.IGNORECASE):
+        return "no answer in time; check the network and the service"
+    if re.search(r"connection|socket", said, re.IGNORECASE):
+        return "unreachable; check the network and the service"
+    return "refused; check that the URL is still valid"
+
+
+class Notice(StrEnum):
+    """What a message says of an incident."""
+
+    OPENED = "opened"
+    STILL_OPEN = "still open"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person reads."""
+
+    notice: Notice
+    severity: Severity
+    title: str
+    body: str
+
+
+class Destination(Protocol):
+    """Somewhere alerts go."""
+
+    @property
+    def name(self) -> str:
+        """What to call it: a setting and a kind, never its URL."""
+
+    @property
+    def identity(self) -> str:
+        """Tells it from other destinations, without giving its URL away."""
+
+    @property
+    def least(self) -> Severity:
+        """The mildest incidents that it wants to know of."""
+
+    def send(self, message: Message) -> None:
+        """Deliver a message.
+
+        Raises:
+            NotDelivered: it didn't arrive.
+        """

@@ -1,0 +1,203 @@
+"""What the morning check looks at: one typed record, whatever the stores behind it.
+
+A source that couldn't be read is in the record as :class:`Unreadable`, in the place of its facts, so that no
+judgement can take silence for health.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.dead_letter import DeadLetter
+from prediction_assets.slate.receipt import Receipt
+
+WINDOW_MINUTES = 60
+"""Failed runs and ticks are looked for so far back: at 07:45 the morning's first run, of 07:00, counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A source whose facts couldn't be read.
+
+    Attributes:
+        source: the source in a person's words: ``warehouse``.
+        error: the error's text, one line.
+    """
+
+    source: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFacts:
+    """What the schedule knows of the slate.
+
+    Attributes:
+        games: games on the slate.
+        league: the league that was looked at, '' when no schedule was ingested.
+        last_slate: the schedule's last date, None when no schedule was ingested.
+        covered: the slate is within the schedule of a league.
+    """
+
+    games: int
+    league: str
+    last_slate: date | None
+    covered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GamesWithoutLogs:
+    """Games of the days before the slate that are over and have no game logs.
+
+    Attributes:
+        since: the date of the first of them, None without any.
+    """
+
+    games: int = 0
+    since: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """The slate's active rows in the predictions table.
+
+    Attributes:
+        players_with_a_line: players with rows at a line that a book offered.
+        newest: when a row was last changed, None without rows.
+        systems: by forecasting system, the versions that made its rows.
+        schema_versions: of the rows.
+        feature_snapshots: that the rows were made from.
+    """
+
+    rows: int
+    players: int
+    players_with_a_line: int
+    newest: datetime | None
+    systems: Mapping[str, tuple[str, ...]]
+    schema_versions: tuple[int, ...]
+    feature_snapshots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierMerge:
+    """What a MERGE of another slate, or an earlier one of this slate, did.
+
+    Attributes:
+        merge_ms: milliseconds from BEGIN to the receipt.
+        rows_staged: rows in the parts that it consumed.
+        parts: how many parts those were.
+    """
+
+    merge_ms: float
+    rows_staged: int
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class WarehouseFacts:
+    """All that comes from the warehouse.
+
+    Attributes:
+        without_logs: of the slate's league; a simulated league's games are not asked for.
+        newest_lines: the newest date up to the slate that has prop lines. Looked for only where no player has a
+            line; None without one in two months, and for a simulated league.
+        receipts: the slate's, oldest first.
+        earlier_merges: newest first, at most some dozens.
+        staged: part id by player slug, of the slate's parts in staging.
+        other_slates_staged: other slates that have parts in staging.
+    """
+
+    schedule: ScheduleFacts
+    without_logs: GamesWithoutLogs
+    newest_lines: date | None
+    receipts: tuple[Receipt, ...]
+    earlier_merges: tuple[EarlierMerge, ...]
+    table: TableFacts
+    staged: Mapping[str, str]
+    other_slates_staged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecentFailure:
+    """A run or a tick that failed within the window.
+
+    Attributes:
+        what: the job, sensor or schedule, with its slate if it has one: ``consolidation of 2026-01-02``.
+        at: when it failed.
+        error: what went wrong first, one line, '' when Dagster has none.
+        run_id: of a run; '' for a tick.
+        recovered: the same work succeeded later.
+    """
+
+    what: str
+    at: datetime
+    error: str
+    run_id: str = ""
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceFacts:
+    """All that comes from the Dagster instance.
+
+    Attributes:
+        failures: failed runs and ticks within the window, oldest first.
+        daemon_silent_since: the newest heartbeat of a daemon that ran once and is gone; None while it beats, or
+            when none ever ran here.
+        code_versions: of the package, by which the slate's players were staged.
+    """
+
+    failures: tuple[RecentFailure, ...]
+    daemon_silent_since: datetime | None
+    code_versions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The installation's settings that judgements depend on.
+
+    Attributes:
+        minimum_staged_share: below this share of the players not skipped, nothing is announced, 0 to 1.
+        systems: the running code's forecasting systems and their versions.
+        schema_version: the running code's schema of the predictions.
+        code_version: of the running package.
+        ui_url: where people reach the UI, '' when nobody said.
+    """
+
+    minimum_staged_share: float
+    systems: Mapping[str, str]
+    schema_version: int
+    code_version: str
+    ui_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFacts:
+    """Everything that the ten judgements look at.
+
+    Attributes:
+        slate: the slate that is judged.
+        now: when the facts were read.
+        window: failed runs and ticks are looked for this far back; work in flight is given this long.
+        roster_due: when the slate's roster is, or was, to be asked for; None for a simulated league, whose
+            slates have no hour.
+        named: somebody named the slate; otherwise it is the one that a morning asks for.
+        progress: None when no batch was opened.
+        dead_letters: the slate's open ones.
+    """
+
+    slate: str
+    now: datetime
+    window: timedelta
+    roster_due: datetime | None
+    rules: Rules
+    progress: Progress | Unreadable | None
+    warehouse: WarehouseFacts | Unreadable
+    events: tuple[OutboxEntry, ...] | Unreadable
+    dead_letters: tuple[DeadLetter, ...] | Unreadable
+    instance: InstanceFacts | Unreadable
+    named: bool = field(default=False)

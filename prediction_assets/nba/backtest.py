@@ -1,0 +1,174 @@
+"""Past slates forecast again, point-in-time, through the code that forecasts tonight's.
+
+A slate costs the same wherever it stands in the season: its roster, features, lines and results are one query
+each, and models are trained ahead, at the first of each quarter. What doesn't belong here: measures
+(:mod:`.forecasting.grading`) and printing. Nothing of Dagster's; no part is staged and nothing is announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prediction_assets.errors import BadInput
+from prediction_assets.nba.forecast import (
+    MODEL_ID,
+    forecast_players,
+    market_lines,
+    roster_candidates,
+    slate_features,
+    train_model,
+)
+from prediction_assets.nba.forecasting.grading import (
+    MARKET_LINE,
+    Grade,
+    grade_forecasts,
+    grade_yardstick,
+    naive_forecasts,
+    pool,
+)
+from prediction_assets.nba.forecasting.lines import MARKET
+from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA
+from prediction_assets.nba.grades import BACKTEST, results_of, store_grades
+from prediction_assets.nba.roster import expected_players
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
+
+_LINE = PREDICTION_SCHEMA.field("line_offset").type
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestOptions:
+    """What a backtest does beside the slates' own settings.
+
+    Attributes:
+        model_history_days: days of game logs that a model is trained on.
+        history_days: days of game logs that the systems are fitted on where no model is trained.
+        threshold: edge that a recommendation needs.
+        train: train a model for each quarter; without, the systems are fitted on each slate's own history.
+    """
+
+    model_history_days: int
+    history_days: int
+    threshold: float
+    train: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GradedSlate:
+    """One slate of a backtest: how many were expected, and the grades."""
+
+    slate: date
+    league: str
+    model_id: str
+    expected: int
+    grades: tuple[Grade, ...]
+
+
+def slates_between(warehouse: Warehouse, since: date, until: date) -> list[tuple[str, date]]:
+    """Return ``(league, slate)`` of the scheduled slates between two dates, both included, oldest first.
+
+    Raises:
+        BadInput: there is none, or the dates are in the wrong order.
+    """
+    if until < since:
+        raise BadInput("--to", f"{until} is before {since}", hint="give the earlier date to --from")
+    rows = warehouse.query(queries.SLATES_BETWEEN, {"first": since, "last": until}).to_pylist()
+    if not rows:
+        raise BadInput(
+            "--from, --to",
+            f"the ingested schedule has no game from {since} to {until}",
+            hint="ingest the schedule that does: `prediction-assets ingest --schedule FILE`",
+        )
+    return [(row["league"], row["game_date"]) for row in rows]
+
+
+def run_backtest(
+    warehouse: Warehouse,
+    since: date,
+    until: date,
+    options: BacktestOptions,
+    *,
+    write: bool,
+    now: Callable[[], datetime],
+    on_model: Callable[[str, date], None] = lambda league, cutoff: None,
+) -> Iterator[GradedSlate]:
+    """Yield each slate's grades, oldest first; a slate of whose games none has a log is passed over.
+
+    Args:
+        write: store the grades, with the origin ``backtest``.
+        now: tells the time that is stored with them.
+        on_model: called before the model of a quarter is trained or found.
+    """
+    models: dict[tuple[str, date], str] = {}
+    for league, slate in slates_between(warehouse, since, until):
+        results = results_of(warehouse, league, slate)
+        if not results:
+            continue
+        model = ""
+        if options.train:
+            cutoff = quarter(slate)
+            if (league, cutoff) not in models:
+                on_model(league, cutoff)
+                row, _ = train_model(warehouse, league, cutoff, options.model_history_days)
+                models[league, cutoff] = str(row[MODEL_ID])
+            model = models[league, cutoff]
+        done = grade_slate(warehouse, league, slate, results, options, model)
+        if write and done.grades:
+            store_grades(
+                warehouse, slate, done.grades, origin=BACKTEST, league=league, now=now(), model_id=model
+            )
+        yield done
+
+
+def quarter(slate: date) -> date:
+    """Return the first day of the slate's quarter, the cut-off of its model; one for each month costs twice as much."""
+    return slate.replace(month=(slate.month - 1) // 3 * 3 + 1, day=1)
+
+
+def grade_slate(
+    warehouse: Warehouse,
+    league: str,
+    slate: date,
+    results: dict[tuple[str, int], float],
+    options: BacktestOptions,
+    model: str,
+) -> GradedSlate:
+    """Return how every system, and every yardstick, did on one slate's expected players."""
+    candidates = roster_candidates(warehouse, league, slate)
+    expected = expected_players(candidates, slate)
+    players, history = slate_features(
+        warehouse, league, slate, (p.player_id for p in expected), options.history_days, model
+    )
+    if not players.num_rows:
+        return GradedSlate(slate, league, model, len(expected), ())
+    forecasts = forecast_players(
+        warehouse,
+        players,
+        history,
+        market_lines(warehouse, league, slate),
+        threshold=options.threshold,
+        market_aware=True,
+    )
+    at_main_line = forecasts.filter(pc.equal(forecasts["line_offset"], pa.scalar(Decimal(0), _LINE)))
+    grades = grade_forecasts(at_main_line, results)
+    offered = at_main_line.filter(pc.equal(at_main_line["line_source"], MARKET))
+    lined = set(zip(offered["game_id"].to_pylist(), offered["player_id"].to_pylist(), strict=True))
+    grades += [grade_yardstick(name, said, results, lined) for name, said in naive_forecasts(players).items()]
+    return GradedSlate(slate, league, model, len(expected), tuple(grades))
+
+
+def pooled(grades: Iterable[Grade]) -> list[Grade]:
+    """Return each system's grade over all slates: yardsticks, then systems, each by error; the line last."""
+    by_system: dict[str, list[Grade]] = {}
+    for grade in grades:
+        by_system.setdefault(grade.system, []).append(grade)
+    return sorted(
+        (pool(found) for found in by_system.values()),
+        key=lambda g: (g.system == MARKET_LINE, bool(g.system_version), -(g.mean_absolute_error or 0.0)),
+    )

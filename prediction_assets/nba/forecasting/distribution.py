@@ -1,0 +1,111 @@
+"""The distribution of a player's points: a shifted gamma with half a gamma's skew, given by mean and standard
+deviation.
+
+What belongs here: turning (mean, standard deviation, line) into a median and into probabilities, vectorised.
+What doesn't: where the mean comes from (the systems) and where the standard deviation comes from
+(:mod:`.spread`).
+
+Points plus their own mean are gamma distributed (Pearson type III: Johnson, Kotz & Balakrishnan, *Continuous
+Univariate Distributions*, vol. 1, 1994, ch. 17), with a continuity correction of half a point. The skew that this
+gives, standard deviation / mean, is what forecast errors have: 0.97 to 0.20 from 2-6 to over 19 expected points on the
+regulars of 2023-24. A negative binomial has about twice as much, and on those games overestimates the under by 2 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from prediction_assets.nba.forecasting.arrays import Floats
+
+SMALLEST_PROBABILITY = 0.0001
+"""No forecast claims certainty: 1 in 10,000 is below the resolution of a season (26,000 player-games)."""
+
+SMALLEST_MEAN = 0.05
+"""Points. 1 game in 20 with a point is less than anyone who plays."""
+
+SMALLEST_SHAPE = 0.05
+"""Least shape of the gamma: a standard deviation of nine times the mean, which no forecast has."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Distribution:
+    """One system's forecast of n rows.
+
+    Attributes:
+        mean: expected points, shape (n,), positive.
+        standard_deviation: points, shape (n,), positive.
+    """
+
+    mean: Floats
+    standard_deviation: Floats
+
+    @property
+    def median(self) -> Floats:
+        """The points that are exceeded half of the time, shape (n,), positive: the least absolute error."""
+        return median(self.mean, self.standard_deviation)
+
+
+def median(mean: npt.ArrayLike, standard_deviation: npt.ArrayLike) -> Floats:
+    """Return the distribution's median, never below a tenth of the mean: finite and positive.
+
+    The gamma's median by Wilson & Hilferty ("The Distribution of Chi-Square", 1931): within 0.01 points.
+
+    Raises:
+        ValueError: an argument isn't finite and positive.
+    """
+    m, sd, _ = _checked(mean, standard_deviation, 0.0)
+    shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
+    # Below a shape of 1/9 the approximation's base turns negative.
+    found: Floats = 2 * m * np.maximum(1 - 1 / (9 * shape), 0.0) ** 3 - m
+    return np.maximum(found, 0.1 * m)
+
+
+def probability_over(mean: npt.ArrayLike, standard_deviation: npt.ArrayLike, line: npt.ArrayLike) -> Floats:
+    """Return P(points > line), clipped to [0.0001, 0.9999]; it never rises with the line.
+
+    Args:
+        mean: expected points, > 0.
+        standard_deviation: points, > 0.
+        line: points, any finite number; the three arguments broadcast.
+
+    Raises:
+        ValueError: an argument isn't finite, or a mean or standard deviation isn't positive.
+    """
+    m, sd, x = _checked(mean, standard_deviation, line)
+    return np.clip(_survival(m, sd, np.floor(x)), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+
+
+def probability_push(mean: npt.ArrayLike, standard_deviation: npt.ArrayLike, line: npt.ArrayLike) -> Floats:
+    """Return P(points = line): 0 unless the line is a whole number >= 0.
+
+    It never exceeds 1 - :func:`probability_over`. Arguments and errors as there.
+    """
+    m, sd, x = _checked(mean, standard_deviation, line)
+    over = np.clip(_survival(m, sd, np.floor(x)), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    exactly = _survival(m, sd, x - 1) - _survival(m, sd, x)
+    return np.where((x == np.floor(x)) & (x >= 0), np.clip(exactly, 0.0, 1 - over), 0.0)
+
+
+def _checked(
+    mean: npt.ArrayLike, standard_deviation: npt.ArrayLike, line: npt.ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    m, sd, x = np.broadcast_arrays(
+        np.asarray(mean, np.float64), np.asarray(standard_deviation, np.float64), np.asarray(line, np.float64)
+    )
+    if not (np.isfinite(m).all() and np.isfinite(sd).all() and np.isfinite(x).all()):
+        raise ValueError("mean, standard deviation and line must be finite")
+    if (m <= 0).any() or (sd <= 0).any():
+        raise ValueError("mean and standard deviation must be positive")
+    return m, sd, x
+
+
+def _survival(m: Floats, sd: Floats, k: Floats) -> Floats:
+    """Return P(points > k) for whole k; 1 below zero."""
+    shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
+    above = np.maximum(k + 0.5 + m, 0.0) * shape / (2 * m)
+    result: Floats = np.where(k < 0, 1.0, special.gammaincc(shape, above))
+    return result

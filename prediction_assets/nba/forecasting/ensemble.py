@@ -1,0 +1,58 @@
+"""System ``ensemble``: a weighted mean of the others, weighted by how they did on games they hadn't seen.
+
+Method: forecast combination by inverse error (Bates & Granger, "The Combination of Forecasts", 1969) with the
+power of Aiolfi & Timmermann ("Persistence in forecasting performance and conditional combination strategies",
+2006). The errors are those of fits that never saw the games. Regressing on the members (Breiman, "Stacked Regressions",
+1996) was tried and is worse: their forecasts correlate at 0.98, so that its weights are mostly noise (Smith &
+Wallis, "A Simple Explanation of the Forecast Combination Puzzle", 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from prediction_assets.nba.forecasting.arrays import Floats
+from prediction_assets.nba.forecasting.rows import Rows
+
+POWER = 150.0
+"""Power of the inverse error: a member that is 0.5 % behind the best in squared error gets 0.47 times its weight, one
+that is 3 % behind a hundredth. On 2023-24 any weights of the best two between 0.3 and 0.6 give errors within 0.001."""
+
+VARIANCE_FLOOR = 2.0
+"""Points^2. Added to the mean where errors are divided by the variance that they are expected to have."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnsembleMean:
+    """The weighted mean of the members' means."""
+
+    members: tuple[Callable[[Rows], Floats], ...]
+    weights: tuple[float, ...]
+
+    def __call__(self, rows: Rows) -> Floats:
+        """Return expected points, shape (n,)."""
+        total = np.zeros(len(rows))
+        for weight, member in zip(self.weights, self.members, strict=True):
+            total += weight * _once(rows, member)
+        return total
+
+
+def fit_weights(forecasts: Floats, points: Floats) -> tuple[float, ...]:
+    """Return non-negative weights that add up to 1.
+
+    Args:
+        forecasts: out-of-sample means, shape (n, members), n >= 300.
+        points: what happened, shape (n,).
+    """
+    # Else the twenty best scorers would choose the weights.
+    variance = np.maximum(forecasts.mean(axis=1), 0.0) + VARIANCE_FLOOR
+    error = np.maximum(np.mean((forecasts - points[:, None]) ** 2 / variance[:, None], axis=0), 1e-9)
+    weights = (error / error.min()) ** -POWER
+    return tuple(float(weight) for weight in weights / weights.sum())
+
+
+def _once(rows: Rows, member: Callable[[Rows], Floats]) -> Floats:
+    return rows.once(member, lambda: member(rows))

@@ -1,0 +1,251 @@
+"""How forecasts did, once the games are played: pure functions from forecasts and results to grades.
+
+What belongs here: matching forecasts with results, the measures, and pooling them over slates. What doesn't:
+where forecasts and results come from, and where grades go.
+
+A player without a game log is void: a book refunds the bet, so he counts neither as zero points nor as an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from prediction_assets.nba.forecasting.arrays import Floats
+from prediction_assets.nba.forecasting.lines import MARKET
+from prediction_assets.nba.forecasting.recommendation import OVER, UNDER, share_over
+from prediction_assets.nba.forecasting.rows import Rows
+
+DECILES = 10
+
+SEASON_MEAN, LAST_5_MEAN, LAST_GAME, MARKET_LINE = "season_mean", "last_5_mean", "last_game", "market_line"
+"""Yardsticks: what anybody could have said. ``market_line`` is the books' line, on the players who have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decile:
+    """Market lines whose P(over) lies in one tenth of [0, 1]: how many, the sum of P(over), and the overs."""
+
+    lines: int = 0
+    predicted: float = 0.0
+    over: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """How one system did on some players; means are None where there was nothing to average.
+
+    Attributes:
+        players: players with a forecast and a result.
+        voids: players with a forecast and no result; in no other figure.
+        mean_absolute_error: points, over all ``players``.
+        bias: mean of predicted minus actual points.
+        lines: players with a market line that wasn't hit exactly.
+        line_players: players with a market line.
+        line_error: mean absolute error over ``line_players``, points.
+        brier_score: mean squared error of P(over, no push) over ``lines``.
+        bets: lines with a recommendation of OVER or UNDER.
+        hits: bets that won.
+    """
+
+    system: str
+    system_version: str = ""
+    players: int = 0
+    voids: int = 0
+    mean_absolute_error: float | None = None
+    bias: float | None = None
+    lines: int = 0
+    line_players: int = 0
+    line_error: float | None = None
+    brier_score: float | None = None
+    bets: int = 0
+    hits: int = 0
+    calibration: tuple[Decile, ...] = field(default=())
+
+    @property
+    def hit_rate(self) -> float | None:
+        """Bets that won, of those that were decided."""
+        return self.hits / self.bets if self.bets else None
+
+    @property
+    def coverage(self) -> float | None:
+        """Market lines with a recommendation, of all."""
+        return self.bets / self.lines if self.lines else None
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the grade's own columns of ``prediction_grades``."""
+        return {
+            "system": self.system,
+            "system_version": self.system_version,
+            "players": self.players,
+            "voids": self.voids,
+            "mean_absolute_error": self.mean_absolute_error,
+            "bias": self.bias,
+            "lines": self.lines,
+            "line_players": self.line_players,
+            "line_error": self.line_error,
+            "brier_score": self.brier_score,
+            "bets": self.bets,
+            "hits": self.hits,
+            "hit_rate": self.hit_rate,
+            "coverage": self.coverage,
+            "calibration": json.dumps(
+                [
+                    {"lines": d.lines, "predicted": round(d.predicted, 6), "over": d.over}
+                    for d in self.calibration
+                ]
+            ),
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Grade:
+        """Return the grade that a row of ``prediction_grades`` holds."""
+        deciles = tuple(Decile(**decile) for decile in json.loads(row["calibration"]))
+        names = (name for name in cls.__slots__ if name != "calibration")
+        return cls(**{name: row[name] for name in names}, calibration=deciles)
+
+
+def grade_forecasts(forecasts: pa.Table, results: Mapping[tuple[str, int], float]) -> list[Grade]:
+    """Return a grade for each system, sorted by name, and one for the market's lines if there are any.
+
+    Args:
+        forecasts: one row per player and system, at his main line: ``system``, ``system_version``, ``game_id``,
+            ``player_id``, ``line``, ``line_source``, ``predicted_points``, ``probability_over``,
+            ``probability_push``, ``recommendation``.
+        results: points by ``(game_id, player_id)`` of those who played.
+    """
+    by_system: dict[str, list[dict[str, Any]]] = {}
+    for row in forecasts.to_pylist():
+        by_system.setdefault(row["system"], []).append(row)
+    grades = [_grade_system(name, rows, results) for name, rows in sorted(by_system.items())]
+    if grades:
+        first = by_system[min(by_system)]
+        offered = [r for r in first if r["line_source"] == MARKET]
+        line = {(r["game_id"], r["player_id"]): float(r["line"]) for r in offered}
+        if line:
+            grades.append(grade_yardstick(MARKET_LINE, line, results, lined=line.keys()))
+    return grades
+
+
+def grade_yardstick(
+    name: str,
+    forecasts: Mapping[tuple[str, int], float],
+    results: Mapping[tuple[str, int], float],
+    lined: Iterable[tuple[str, int]] = (),
+) -> Grade:
+    """Return the grade of bare numbers by ``(game_id, player_id)``; ``lined`` are those with a market line."""
+    played = [key for key in sorted(forecasts) if key in results]
+    errors = np.array([forecasts[key] - results[key] for key in played])
+    having_line = set(lined)
+    on_line = np.array([key in having_line for key in played], dtype=bool)
+    return Grade(
+        name,
+        players=len(played),
+        voids=len(forecasts) - len(played),
+        mean_absolute_error=_mean(np.abs(errors)),
+        bias=_mean(errors),
+        line_players=int(on_line.sum()),
+        line_error=_mean(np.abs(errors[on_line])) if len(played) else None,
+    )
+
+
+def naive_forecasts(players: pa.Table) -> dict[str, dict[tuple[str, int], float]]:
+    """Return what the naive yardsticks say of slate rows, by name and ``(game_id, player_id)``."""
+    rows = Rows(players)
+    keys = list(zip(players["game_id"].to_pylist(), players["player_id"].to_pylist(), strict=True))
+    season = np.where(np.isfinite(rows["points_season"]), rows["points_season"], rows["points_last_10"])
+    said = {SEASON_MEAN: season, LAST_5_MEAN: rows["points_last_5"], LAST_GAME: rows["points_last_1"]}
+    return {
+        name: {key: float(value) for key, value in zip(keys, values, strict=True)}
+        for name, values in said.items()
+    }
+
+
+def pool(grades: Sequence[Grade]) -> Grade:
+    """Return one system's grade over many slates.
+
+    Raises:
+        ValueError: there is none, or they are of several systems.
+    """
+    (name,) = {grade.system for grade in grades}
+    versions = sorted({grade.system_version for grade in grades})
+    tenths = [grade.calibration for grade in grades if grade.calibration]
+    return Grade(
+        name,
+        ", ".join(versions),
+        players=sum(g.players for g in grades),
+        voids=sum(g.voids for g in grades),
+        mean_absolute_error=_weighted((g.mean_absolute_error, g.players) for g in grades),
+        bias=_weighted((g.bias, g.players) for g in grades),
+        lines=sum(g.lines for g in grades),
+        line_players=sum(g.line_players for g in grades),
+        line_error=_weighted((g.line_error, g.line_players) for g in grades),
+        brier_score=_weighted((g.brier_score, g.lines) for g in grades),
+        bets=sum(g.bets for g in grades),
+        hits=sum(g.hits for g in grades),
+        calibration=tuple(
+            Decile(
+                sum(t[n].lines for t in tenths),
+                sum(t[n].predicted for t in tenths),
+                sum(t[n].over for t in tenths),
+            )
+            for n in range(DECILES if tenths else 0)
+        ),
+    )
+
+
+def _grade_system(
+    name: str, rows: Sequence[Mapping[str, Any]], results: Mapping[tuple[str, int], float]
+) -> Grade:
+    played = [row for row in rows if (row["game_id"], row["player_id"]) in results]
+    points = np.array([results[row["game_id"], row["player_id"]] for row in played], dtype=np.float64)
+    errors = np.array([row["predicted_points"] for row in played]) - points
+    line = np.array([float(row["line"]) for row in played])
+    offered = np.array([row["line_source"] == MARKET for row in played], dtype=bool)
+    decided = offered & (points != line) if len(played) else offered
+    over = points > line
+    share = share_over(
+        np.array([row["probability_over"] for row in played], dtype=np.float64),
+        np.array([row["probability_push"] for row in played], dtype=np.float64),
+    )
+    said = np.array([row["recommendation"] for row in played], dtype=str)
+    bets = decided & np.isin(said, (OVER, UNDER))
+    hits = bets & ((said == OVER) == over)
+    return Grade(
+        name,
+        ", ".join(sorted({row["system_version"] for row in rows})),
+        players=len(played),
+        voids=len(rows) - len(played),
+        mean_absolute_error=_mean(np.abs(errors)),
+        bias=_mean(errors),
+        lines=int(decided.sum()),
+        line_players=int(offered.sum()),
+        line_error=_mean(np.abs(errors[offered])),
+        brier_score=_mean((share - over)[decided] ** 2),
+        bets=int(bets.sum()),
+        hits=int(hits.sum()),
+        calibration=_deciles(share[decided], over[decided]),
+    )
+
+
+def _deciles(share: Floats, over: Any) -> tuple[Decile, ...]:
+    tenth = np.clip((share * DECILES).astype(np.int64), 0, DECILES - 1)
+    return tuple(
+        Decile(int((tenth == n).sum()), float(share[tenth == n].sum()), int(over[tenth == n].sum()))
+        for n in range(DECILES)
+    )
+
+
+def _mean(values: Floats) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _weighted(pairs: Iterable[tuple[float | None, int]]) -> float | None:
+    known = [(value, weight) for value, weight in pairs if value is not None and weight]
+    total = sum(weight for _, weight in known)
+    return sum(value * weight for value, weight in known) / total if total else None

@@ -1,0 +1,155 @@
+"""A trained model as one text: every fitted system, and what it was trained on.
+
+What belongs here: training, and turning a model into a document and back. What doesn't: where the document is
+kept (a warehouse table) and when to train (an asset and a schedule).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import pickle
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from types import FunctionType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
+
+_ALLOWED = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("_codecs", "encode"),
+}
+_OURS = "prediction_assets.nba.forecasting."
+_OLDEST_SEASON = 1946
+
+
+class ModelUnreadable(PredictionAssetsError):
+    """A stored model is damaged, or of another version of the package."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Every system, fitted on the games before a date.
+
+    Attributes:
+        model_id: derived from league, cut-off, systems and data: the same of those, the same id.
+        cutoff: every game that it was trained on is before this date, so it may serve slates from this date on.
+        newest_game: date of the newest of those games; None without any.
+        trained_rows: player-games before the cut-off.
+        seasons: the seasons of those games, such as ``2022-23, 2023-24``.
+        data_hash: SHA-256 over the training table.
+        systems: version by name of the systems in it.
+    """
+
+    model_id: str
+    league: str
+    cutoff: date
+    newest_game: date | None
+    trained_rows: int
+    seasons: str
+    data_hash: str
+    systems: Mapping[str, str]
+    fitted: Mapping[str, FittedSystem]
+
+
+def system_versions() -> dict[str, str]:
+    """Return the version by name of the registered systems; a model with others can't be used."""
+    return {system.name: system.version for system in SYSTEMS}
+
+
+def data_hash(history: pa.Table) -> str:
+    """Return SHA-256 over a training table's Arrow stream: columns, types, rows and their order."""
+    digest = hashlib.sha256()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, history.schema.remove_metadata()) as writer:
+        writer.write_table(history.replace_schema_metadata(None).combine_chunks())
+    digest.update(sink.getvalue())
+    return digest.hexdigest()
+
+
+def model_id(league: str, cutoff: date, hashed: str) -> str:
+    """Return the id of the model that this league, cut-off and training table lead to."""
+    versions = ",".join(f"{name}={version}" for name, version in sorted(system_versions().items()))
+    return hashlib.sha256(f"{league}|{cutoff}|{versions}|{hashed}".encode()).hexdigest()[:20]
+
+
+def train(history: pa.Table, league: str, cutoff: date, hashed: str | None = None) -> Model:
+    """Fit every registered system on the training rows.
+
+    Args:
+        history: training rows of :data:`.features.FEATURES_SCHEMA`, all before ``cutoff``.
+        hashed: :func:`data_hash` of the rows, where it is known already.
+
+    Raises:
+        PredictionAssetsError: a training row is not from before the cut-off.
+    """
+    newest = pc.max(history["game_date"]).as_py() if history.num_rows else None
+    if newest is not None and newest >= cutoff:
+        raise PredictionAssetsError(
+            f"model of {league} before {cutoff}: a training row is of {newest}; train on earlier games only"
+        )
+    hashed = hashed or data_hash(history)
+    seasons = sorted({season % 10_000 for season in pc.unique(history["season_id"]).to_pylist() if season})
+    return Model(
+        model_id=model_id(league, cutoff, hashed),
+        league=league,
+        cutoff=cutoff,
+        newest_game=newest,
+        trained_rows=history.num_rows,
+        seasons=", ".join(f"{s}-{(s + 1) % 100:02d}" for s in seasons if s >= _OLDEST_SEASON),
+        data_hash=hashed,
+        systems=system_versions(),
+        fitted=fit_all(history),
+    )
+
+
+def pack(fitted: Mapping[str, FittedSystem]) -> str:
+    """Return fitted systems as one line of ASCII."""
+    return base64.b64encode(zlib.compress(pickle.dumps(dict(fitted), protocol=5), 6)).decode("ascii")
+
+
+def unpack(document: str) -> dict[str, FittedSystem]:
+    """Return the fitted systems that :func:`pack` wrote, made of arrays and of what this package's forecasting defines.
+
+    Raises:
+        ModelUnreadable: the text is damaged, holds something else, or is of another version.
+    """
+    try:
+        loaded = _Reader(io.BytesIO(zlib.decompress(base64.b64decode(document, validate=True)))).load()
+    except (binascii.Error, zlib.error, pickle.UnpicklingError, EOFError, AttributeError, TypeError) as error:
+        raise ModelUnreadable(
+            f"a stored model can't be read ({' '.join(str(error).split())}); materialize points_model again"
+        ) from error
+    if not isinstance(loaded, dict):
+        raise ModelUnreadable("a stored model holds no systems; materialize points_model again")
+    return loaded
+
+
+class _Reader(pickle.Unpickler):
+    """Builds numpy arrays and this package's fitted systems, and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return a class that a model may hold, or a function that a :class:`.player.PerPlayer` asks."""
+        if (module, name) in _ALLOWED:
+            return super().find_class(module, name)
+        if module.startswith(_OURS) and "." not in name:
+            found = super().find_class(module, name)
+            if isinstance(found, type | FunctionType) and found.__module__ == module:  # not what it imports
+                return found
+        raise pickle.UnpicklingError(f"{module}.{name} is no part of a model")

@@ -1,0 +1,99 @@
+"""System ``moving_average``: an exponentially weighted mean of the player's last games, shrunk to his season.
+
+Method: simple exponential smoothing (Hyndman & Athanasopoulos, *Forecasting: Principles and Practice*, 3rd
+ed., ch. 8.1) with an empirical-Bayes prior (Efron & Morris, "Stein's Paradox in Statistics", 1977) made of
+this season, the season before and the league. Half-life and strength of the prior are chosen on the training
+rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from prediction_assets.nba.forecasting.arrays import Floats
+from prediction_assets.nba.forecasting.rows import History, Rows
+
+LEAGUE_POINTS = 4.5
+"""Points per game of players with at most ten known games (2,741 player-games of 2022-25: 4.55): the stated
+league prior, to which a player is shrunk of whom little else is known."""
+
+LEAGUE_GAMES = 1.5
+"""Games' worth of the league's mean in the prior: enough to tame a one-game history, forgotten within a
+month."""
+
+HALF_LIVES = (3.0, 4.0, 6.0, 8.0, 12.0)
+"""Games after which a result's weight has halved; the candidates of the fit."""
+
+PRIOR_GAMES = (1.0, 2.0, 4.0, 8.0)
+"""Games' worth of the prior; the candidates of the fit."""
+
+PREVIOUS_SEASON_GAMES = 12.0
+"""Games' worth of the previous season's average: by game 12 of a season both weigh the same."""
+
+TUNING_ROWS = 8_000
+"""Newest regulars' rows that choose the parameters: two fifths of a season, and 20 candidates cost 30 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovingAverage:
+    """The fitted system. With its defaults it stands in without training rows, and is what others correct."""
+
+    half_life: float = 8.0
+    prior_games: float = 4.0
+
+    def __call__(self, rows: Rows) -> Floats:
+        """Return expected points, shape (n,)."""
+        total, weight = weighted_sum(rows["recent_points"], self.half_life)
+        result: Floats = (total + self.prior_games * prior(rows)) / (weight + self.prior_games)
+        return result
+
+
+def fit_mean(history: History) -> MovingAverage:
+    """Choose half-life and prior strength by squared error over the newest regulars' rows."""
+    every = history.regulars
+    first = max(0, len(every) - TUNING_ROWS)
+    rows = Rows(every.table.slice(first), every, slice(first, None))
+    if not len(rows):
+        return MovingAverage()
+    base, points = prior(rows), rows["points"]
+    best, least = MovingAverage(), np.inf
+    for half_life in HALF_LIVES:
+        total, weight = weighted_sum(rows["recent_points"], half_life)
+        for prior_games in PRIOR_GAMES:
+            error = float(np.mean((points - (total + prior_games * base) / (weight + prior_games)) ** 2))
+            if error < least:
+                best, least = MovingAverage(half_life, prior_games), error
+    return best
+
+
+def weighted_sum(recent: Floats, half_life: float) -> tuple[Floats, Floats]:
+    """Return the exponentially weighted sum over the games of ``recent`` (n, 25) and the sum of the weights,
+    (n,).
+
+    Summed game by game: the result of a row must not depend on how many other rows there are, and a matrix
+    product's rounding does.
+    """
+    total, weight = np.zeros(len(recent)), np.zeros(len(recent))
+    for game in range(recent.shape[1]):
+        w = 0.5 ** (game / half_life)
+        played = np.isfinite(recent[:, game])
+        total += w * np.where(played, recent[:, game], 0.0)
+        weight += w * played
+    return total, weight
+
+
+def prior(rows: Rows) -> Floats:
+    """Return what a player is shrunk to, points, (n,): his season and the one before, and a little of the
+    league.
+    """
+    season_games = np.nan_to_num(rows["games_season"])
+    previous_games = np.minimum(np.nan_to_num(rows["games_previous_season"]), PREVIOUS_SEASON_GAMES)
+    total = (
+        season_games * np.nan_to_num(rows["points_season"])
+        + previous_games * np.nan_to_num(rows["points_previous_season"])
+        + LEAGUE_GAMES * LEAGUE_POINTS
+    )
+    result: Floats = total / (season_games + previous_games + LEAGUE_GAMES)
+    return result

@@ -1,0 +1,141 @@
+"""The forecasting systems, registered in one place.
+
+A system is a name, a version and a function that learns a mean from the training rows; :class:`MeanSystem`
+gives it its standard deviation from out-of-sample errors. To add one: write ``fit_mean`` in a module of its
+own and add a line to :data:`BASE_SYSTEMS`; the ensemble takes it in by itself. What doesn't belong here:
+lines and recommendations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from prediction_assets.nba.forecasting import gradient_boosting, matchup, moving_average, similarity
+from prediction_assets.nba.forecasting.arrays import Floats
+from prediction_assets.nba.forecasting.distribution import SMALLEST_MEAN, Distribution
+from prediction_assets.nba.forecasting.ensemble import EnsembleMean, fit_weights
+from prediction_assets.nba.forecasting.features import conform
+from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.spread import Spread, fit_spread
+
+
+class Mean(Protocol):
+    """What a system has learnt: rows -> expected points, each from its own row alone."""
+
+    def __call__(self, rows: Rows) -> Floats:
+        """Return expected points, shape (n,)."""
+
+
+class FittedSystem(Protocol):
+    """A system that has seen the training rows; it can be pickled and asked any number of times."""
+
+    def predict(self, rows: Rows) -> Distribution:
+        """Return the distribution of each row's points; a row's answer doesn't depend on the other rows."""
+
+
+class System(Protocol):
+    """A forecasting system."""
+
+    @property
+    def name(self) -> str:
+        """The system's name, as predictions carry it."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same inputs may give other numbers."""
+
+    def fit(self, history: History) -> FittedSystem:
+        """Learn from the training rows; any number of them, zero included."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """A mean with its spread."""
+
+    mean: Mean
+    spread: Spread
+
+    def predict(self, rows: Rows) -> Distribution:
+        """Return finite means and standard deviations, both positive, shape (n,)."""
+        mean = sane(rows.once(self.mean, lambda: self.mean(rows)))
+        return Distribution(mean, self.spread.standard_deviation(mean, rows))
+
+
+@dataclass(frozen=True, slots=True)
+class MeanSystem:
+    """A system made of one function that learns a mean."""
+
+    name: str
+    version: str
+    fit_mean: Callable[[History], Mean]
+
+    def fit(self, history: History) -> Fitted:
+        """Fit the mean on all training rows, and the spread on the holdout by a fit that never saw it."""
+        errors = self.out_of_sample(history)
+        spread = fit_spread(*errors) if errors is not None else Spread()
+        return Fitted(history.fitted(self.fit_mean), spread)
+
+    def out_of_sample(self, history: History) -> tuple[Floats, Rows] | None:
+        """Return forecasts of the holdout by a fit on the rows before it, and the holdout; None without
+        one.
+        """
+        if history.holdout is None:
+            return None
+        before, held_out = history.holdout
+        mean = before.fitted(self.fit_mean)
+        return sane(held_out.once(mean, lambda: mean(held_out))), held_out
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """The weighted mean of other systems; weights and spread from their errors on the holdout."""
+
+    name: str
+    version: str
+    members: tuple[MeanSystem, ...]
+
+    def fit(self, history: History) -> Fitted:
+        """Weigh the members by their out-of-sample errors; equally where there is too little history."""
+        forecasts = [member.out_of_sample(history) for member in self.members]
+        means = tuple(history.fitted(member.fit_mean) for member in self.members)
+        known = [forecast for forecast in forecasts if forecast is not None]
+        if len(known) < len(self.members):
+            return Fitted(EnsembleMean(means, (1.0 / len(means),) * len(means)), Spread())
+        held_out = known[0][1]
+        weights = fit_weights(np.column_stack([mean for mean, _ in known]), held_out["points"])
+        combined = np.zeros(len(held_out))
+        for weight, (mean, _) in zip(weights, known, strict=True):
+            combined += weight * mean
+        return Fitted(EnsembleMean(means, weights), fit_spread(combined, held_out))
+
+
+BASE_SYSTEMS = (
+    MeanSystem("moving_average", "2", moving_average.fit_mean),
+    MeanSystem("matchup", "2", matchup.fit_mean),
+    MeanSystem("similarity", "2", similarity.fit_mean),
+    MeanSystem("gradient_boosting", "2", gradient_boosting.fit_mean),
+)
+
+SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "2", BASE_SYSTEMS))
+
+
+def fit_all(history: pa.Table) -> dict[str, FittedSystem]:
+    """Fit every registered system on the training rows (:data:`.features.FEATURES_SCHEMA`), in any order.
+
+    Raises:
+        BadInput: the table lacks a feature column.
+    """
+    rows = History(conform(history))
+    return {system.name: system.fit(rows) for system in SYSTEMS}
+
+
+def sane(mean: Floats) -> Floats:
+    """Return the means with the smallest positive mean as floor; NaN, which no system should give, becomes it
+    too.
+    """
+    return np.maximum(np.nan_to_num(mean, nan=SMALLEST_MEAN, posinf=SMALLEST_MEAN), SMALLEST_MEAN)

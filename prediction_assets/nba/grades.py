@@ -1,0 +1,171 @@
+"""Grades of slates: what was published, or a backtest, against the results in the warehouse.
+
+What belongs here: reading forecasts and results, and storing grades. What doesn't: the measures
+(:mod:`.forecasting.grading`). Nothing of Dagster's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from prediction_assets.errors import PredictionAssetsError, ResultsMissing
+from prediction_assets.nba.forecasting.grading import Grade, grade_forecasts, pool
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.stores.protocols import Upserted, Warehouse
+from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import PREDICTION_GRADES
+
+PUBLISHED, BACKTEST = "published", "backtest"
+
+
+RECENT_SLATES = 10
+"""Slates over which a system is judged: some 1,200 player-games, a mean absolute error within 0.13 points."""
+
+
+EARLIER_SLATES = 60
+"""Slates before them that it is compared with."""
+
+
+LEAST_EARLIER_SLATES = 10
+
+
+DRIFT_SHARE = 0.1
+"""Growth of the mean absolute error that is a drift: four standard errors of ten slates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """What the latest slates say about one system, against its own history.
+
+    Attributes:
+        recent: pooled over the newest :data:`RECENT_SLATES`.
+        earlier: pooled over the :data:`EARLIER_SLATES` before; None with fewer than ten.
+        complaint: what is wrong, '' when nothing is.
+    """
+
+    system: str
+    recent: Grade
+    earlier: Grade | None
+    complaint: str
+
+
+@dataclass(frozen=True, slots=True)
+class GradableSlate:
+    """A consolidated slate: whether every game has logs, and whether its newest receipt was graded."""
+
+    slate: str
+    receipt_id: str
+    has_results: bool
+    is_graded: bool
+
+
+def gradable(warehouse: Warehouse, since: date, until: date) -> list[GradableSlate]:
+    """Return the consolidated slates between two dates, both included, oldest first."""
+    rows = warehouse.query(queries.GRADABLE_SLATES, {"since": since, "until": until}).to_pylist()
+    return [
+        GradableSlate(r["game_date"].isoformat(), r["receipt_id"], r["has_results"], r["is_graded"])
+        for r in rows
+    ]
+
+
+def results_of(warehouse: Warehouse, league: str, slate: date) -> dict[tuple[str, int], float]:
+    """Return points by ``(game_id, player_id)`` of everybody who played."""
+    rows = warehouse.query(queries.RESULTS, {"league": league, "slate": slate}).to_pylist()
+    return {(row["game_id"], row["player_id"]): float(row["points"]) for row in rows}
+
+
+def require_results(warehouse: Warehouse, slate: str) -> None:
+    """Refuse a slate whose games don't all have logs.
+
+    Raises:
+        ResultsMissing: some game has none.
+    """
+    counts = warehouse.query(queries.RESULTS_IN, {"slate": parse_slate(slate)}).to_pylist()[0]
+    if not counts["games"] or counts["logged"] < counts["games"]:
+        raise ResultsMissing(
+            f"slate {slate}: {counts['logged']} of {counts['games']} games have game logs; ingest the slate's game "
+            "logs, then grade it"
+        )
+
+
+def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, list[Grade]]:
+    """Return the league of a slate's rows in force, and a grade for each of their systems.
+
+    Raises:
+        ResultsMissing: not every game has logs.
+        PredictionAssetsError: nothing of the slate is in force.
+    """
+    require_results(warehouse, slate)
+    forecasts = warehouse.query(queries.PUBLISHED_FORECASTS, {"slate": parse_slate(slate)})
+    if not forecasts.num_rows:
+        raise PredictionAssetsError(
+            f"slate {slate}: no predictions are in force; run the slate first: `prediction-assets run --slate {slate}`"
+        )
+    league = forecasts["league"][0].as_py()
+    return league, grade_forecasts(forecasts, results_of(warehouse, league, parse_slate(slate)))
+
+
+def store_grades(
+    warehouse: Warehouse,
+    slate: date,
+    grades: Sequence[Grade],
+    *,
+    origin: str,
+    league: str,
+    now: datetime,
+    model_id: str = "",
+    receipt_id: str = "",
+) -> Upserted:
+    """Put a slate's grades in place of its earlier ones of the same origin."""
+    rows = [
+        {
+            **grade.to_row(),
+            "game_date": slate,
+            "origin": origin,
+            "league": league,
+            "model_id": model_id,
+            "receipt_id": receipt_id,
+            "graded_at": now,
+        }
+        for grade in grades
+    ]
+    return warehouse.upsert(
+        PREDICTION_GRADES, PREDICTION_GRADES.arrow_table(rows), replace_by=("game_date", "origin")
+    )
+
+
+def stored_grades(
+    warehouse: Warehouse, since: date, until: date, origin: str
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the rows of ``prediction_grades`` between two slates, both included, by system, oldest first."""
+    rows = warehouse.query(queries.GRADES, {"since": since, "until": until, "origin": origin}).to_pylist()
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["system"], []).append(row)
+    return found
+
+
+def steadiness(rows: Sequence[Mapping[str, Any]], bias_limit: float) -> Steadiness:
+    """Judge one system by its newest grades.
+
+    Args:
+        rows: its rows of ``prediction_grades``, oldest first, at least one.
+        bias_limit: points of bias that are tolerated.
+    """
+    grades = [Grade.from_row(row) for row in rows if row["players"]]
+    if not grades:
+        return Steadiness(rows[-1]["system"], Grade.from_row(rows[-1]), None, "")
+    recent = pool(grades[-RECENT_SLATES:])
+    before = grades[-RECENT_SLATES - EARLIER_SLATES : -RECENT_SLATES]
+    earlier = pool(before) if len(before) >= LEAST_EARLIER_SLATES else None
+    complaints = []
+    if recent.bias is not None and abs(recent.bias) > bias_limit:
+        complaints.append(f"bias {recent.bias:+.2f} points, limit {bias_limit:g}")
+    now = recent.mean_absolute_error
+    then = earlier.mean_absolute_error if earlier is not None else None
+    if now is not None and then is not None and now > then * (1 + DRIFT_SHARE):
+        complaints.append(f"mean absolute error {now:.2f} points, {then:.2f} before")
+    return Steadiness(recent.system, recent, earlier, "; ".join(complaints))

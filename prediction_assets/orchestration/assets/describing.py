@@ -1,0 +1,96 @@
+"""What every asset says of itself in the UI: owners, groups, and the metadata that Dagster draws.
+
+Groups are named in flow order. https://docs.dagster.io/guides/build/assets/metadata-and-tags
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from prediction_assets.stores.sql.tables import GAME_LOGS, PART_COLUMNS, PROP_LINES, Table
+
+OWNERS = ["team:predictions"]
+
+# The UI lists groups by name: the numbers keep them in flow order.
+FACTS, SLATE, FAN_OUT, FAN_IN, PUBLISHING = "1_facts", "2_slate", "3_fan_out", "4_fan_in", "5_publishing"
+
+DOCS = {
+    "game_logs": "README.md#with-your-own-data",
+    "schedule": "README.md#with-your-own-data",
+    "prop_lines": "docs/operating.md#a-name-did-not-resolve",
+    "injury_reports": "docs/operating.md#a-player-is-out",
+    "slate_roster": "docs/operating.md#the-slate-is-late",
+    "player_features": "docs/how-a-batch-works.md#the-stages",
+    "staged_predictions": "docs/operating.md#a-player-is-missing-or-failed",
+    "dead_letters": "docs/operating.md#dead-letters",
+    "predictions": "docs/how-a-batch-works.md#receipt-revision-event",
+    "staging_cleanup": "docs/how-a-batch-works.md#killed-and-run-again",
+    "phase5_completion": "docs/operating.md#nothing-was-published",
+    "slate_report": "docs/operating.md#the-morning-check",
+    "points_model": "docs/forecasting.md#the-trained-model",
+    "prediction_grades": "docs/forecasting.md#grades",
+}
+"""The page that an asset's description ends with: what to read when it looks wrong."""
+
+
+def with_docs(spec: dg.AssetSpec, docs_url: str) -> dg.AssetSpec:
+    """Return a spec whose description ends with its page, as a link where the installation has an address for it."""
+    page = DOCS.get(spec.key.to_user_string())
+    if page is None:
+        return spec
+    where = f"[{page}]({docs_url.rstrip('/')}/{page})" if docs_url else f"`{page}`"
+    return spec.replace_attributes(description=f"{spec.description or ''}\n\nMore: {where}")
+
+
+def table_schema(table: Table, only: Sequence[str] | None = None) -> dg.TableSchema:
+    """Return a declared table's schema as the UI shows it."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=c.name,
+                type=c.type.name,
+                description=c.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=not (c.required or c.name in table.key),
+                    other=["business key"] if c.name in table.key else [],
+                ),
+            )
+            for c in table.columns
+            if only is None or c.name in only
+        ]
+    )
+
+
+def table_metadata(table: Table) -> dict[str, Any]:
+    """Return the definition metadata of an asset that is a warehouse table."""
+    return {
+        "dagster/column_schema": table_schema(table),
+        "dagster/table_name": table.qualified_name,
+        "business_key": ", ".join(table.key),
+    }
+
+
+def _from(asset: str, *columns: str) -> list[dg.TableColumnDep]:
+    return [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=c) for c in columns]
+
+
+def predictions_lineage() -> dg.TableColumnLineage:
+    """Return where the predictions' columns come from: each that a part carries, from the part."""
+    return dg.TableColumnLineage(
+        deps_by_column={column.name: _from("staged_predictions", column.name) for column in PART_COLUMNS}
+    )
+
+
+def staged_lineage() -> dg.TableColumnLineage:
+    """Return where a part's columns come from, as far as a column comes from a column."""
+    return dg.TableColumnLineage(
+        deps_by_column={
+            "line": _from(PROP_LINES.name, "line"),
+            "bookmaker": _from(PROP_LINES.name, "bookmaker"),
+            "player_id": _from("player_features", "player_id"),
+            "predicted_points": _from("player_features", "recent_points", "recent_minutes"),
+            "player_name": _from(GAME_LOGS.name, "player_name"),
+            "team": _from(GAME_LOGS.name, "team"),
+        }
+    )

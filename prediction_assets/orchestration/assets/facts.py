@@ -1,0 +1,305 @@
+"""Facts in: game logs, schedule, prop lines and injury reports, validated and ingested idempotently.
+
+Each asset reads a file, a folder or, where nothing was named and nothing real is there, the simulated league
+that ships with the package. A file with an error in it is refused as a whole, with the row and column; what was
+ingested before stays as it was.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from prediction_assets.errors import BadInput
+from prediction_assets.ingest.game_logs import read_game_logs
+from prediction_assets.ingest.injury_reports import read_injury_reports
+from prediction_assets.ingest.names import PlayerDirectory, UnresolvedName, read_aliases
+from prediction_assets.ingest.nba_api_source import fetch_game_logs, fetch_schedule
+from prediction_assets.ingest.prop_lines import read_prop_lines
+from prediction_assets.ingest.schedule import read_schedule
+from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
+from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata
+from prediction_assets.orchestration.markdown import markdown_table
+from prediction_assets.orchestration.resources.ports import (
+    LiveSourceResource,
+    SettingsResource,
+    WarehouseResource,
+)
+from prediction_assets.simulation.league import SimulatedLeague, simulate_league
+from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
+
+LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
+"""A capture says all that a book offered on a player: what it no longer contains is gone."""
+
+SCHEDULE_REPLACED_BY = ("league", "game_date")
+"""A schedule says all the games of each date that it names, a postponed game's too: what it no longer lists is off."""
+
+INJURIES_REPLACED_BY = ("league", "reported_at")
+"""A report says all that was known when it was published: a corrected copy takes its place."""
+
+
+class FactsConfig(dg.Config):
+    """Where the facts come from."""
+
+    path: str | None = Field(
+        default=None,
+        description="A Parquet or CSV(.gz) file, or a folder of them. Empty: the path in the settings; while no "
+        "path is set and no real game is ingested, the simulated league.",
+    )
+    simulated_players: int | None = Field(
+        default=None,
+        description="Take the simulated league whose slate has this many expected players (1 to 5000).",
+    )
+    season: str | None = Field(
+        default=None,
+        description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). For "
+        "game logs and schedule only.",
+    )
+
+    def source(self, default: str | None) -> Path | None:
+        """Return the path to read, None for the simulated league."""
+        if self.simulated_players is not None:
+            return None
+        chosen = self.path or default
+        return None if chosen is None else Path(chosen).expanduser().absolute()
+
+    def league(self, facts: str, settings: SettingsResource, port: Warehouse) -> SimulatedLeague:
+        """Return the simulated league to take when there is no path.
+
+        Raises:
+            BadInput: nobody asked for it, and the installation is one of real games.
+        """
+        expected = self.simulated_players
+        if expected is None:
+            _refuse_among_real_facts(facts, settings, port)
+        return simulate_league(settings.simulated_players if expected is None else expected)
+
+
+def holds_real_facts(port: Warehouse) -> bool:
+    """Return whether any facts of real games were ingested."""
+    return bool(port.query(queries.HOLDS_LEAGUE, {"league": NBA_LEAGUE}).num_rows)
+
+
+def _refuse_among_real_facts(facts: str, settings: SettingsResource, port: Warehouse) -> None:
+    named = _named_files(settings)
+    if not named and not holds_real_facts(port):
+        return
+    why = f"{named[0]} is set" if named else "this home holds real games"
+    raise BadInput(
+        facts,
+        f"no path is named, but {why}: the simulated league is not ingested unasked",
+        hint=f"set {_setting(facts)}, or name a path, or simulated_players, in the launchpad; the simulated "
+        "league is best kept in a home of its own",
+    )
+
+
+def _named_files(settings: SettingsResource) -> list[str]:
+    """Return the settings that name facts to ingest."""
+    tables = (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
+    return [_setting(table.name) for table in tables if getattr(settings, table.name) is not None]
+
+
+def _setting(facts: str) -> str:
+    return f"PREDICTION_ASSETS_{facts.upper()}"
+
+
+def _store(
+    context: dg.AssetExecutionContext,
+    port: Warehouse,
+    table: Table,
+    source: str,
+    rows: pa.Table,
+    replace_by: tuple[str, ...] = (),
+    also_replaced: pa.Table | None = None,
+    **more: Any,
+) -> dg.MaterializeResult:
+    """Upsert facts and say what came of it; ``more`` is further metadata."""
+    done = port.upsert(table, rows, replace_by, also_replaced)
+    stored = port.query(queries.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
+    context.log.info(
+        "%s from %s: %d inserted, %d updated, %d unchanged, %d replaced",
+        table.name, source, done.inserted, done.updated, done.unchanged, done.removed,
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={
+            "source": source,
+            "simulated": is_simulated(source),
+            "rows_inserted": done.inserted,
+            "rows_updated": done.updated,
+            "rows_unchanged": done.unchanged,
+            "rows_replaced": done.removed,
+            "dagster/row_count": stored,
+            **more,
+        }
+    )
+
+
+@dg.asset(group_name=FACTS, owners=OWNERS, kinds={"duckdb"}, metadata=table_metadata(GAME_LOGS))
+def game_logs(
+    context: dg.AssetExecutionContext,
+    config: FactsConfig,
+    warehouse: WarehouseResource,
+    live_source: LiveSourceResource,
+    settings: SettingsResource,
+) -> dg.MaterializeResult:
+    """One row per player and game played, as stats.nba.com's LeagueGameLog reports it. No row: he did not play.
+
+    Ingesting a file again changes nothing; a corrected row replaces the old one.
+    """
+    if config.season is not None:
+        fetched = fetch_game_logs(config.season, live_source.game_logs)
+        return _store(
+            context, warehouse.port, GAME_LOGS, "stats.nba.com", fetched.table,
+            rows_read=fetched.rows_read, duplicates_dropped=fetched.duplicates_dropped,
+        )  # fmt: skip
+    path = config.source(settings.game_logs)
+    if path is None:
+        league = config.league("game_logs", settings, warehouse.port)
+        return _store(context, warehouse.port, GAME_LOGS, league.name, league.game_logs)
+    read = read_game_logs(path)
+    return _store(
+        context, warehouse.port, GAME_LOGS, str(path), read.table,
+        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped,
+    )  # fmt: skip
+
+
+@dg.asset(group_name=FACTS, owners=OWNERS, kinds={"duckdb"}, metadata=table_metadata(SCHEDULE))
+def schedule(
+    context: dg.AssetExecutionContext,
+    config: FactsConfig,
+    warehouse: WarehouseResource,
+    live_source: LiveSourceResource,
+    settings: SettingsResource,
+) -> dg.MaterializeResult:
+    """Every scheduled game, by US Eastern date. On a neutral site nobody is at home.
+
+    Each ingested schedule is complete for the dates it contains, a season for each date from its first game to
+    its last: a game that it no longer lists there, or lists as postponed, is removed, and a game that moved
+    changes its date. Players of a removed game are skipped when staged again.
+    """
+    if config.season is not None:
+        fetched = fetch_schedule(config.season, live_source.schedule)
+        return _store(
+            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY, fetched.dates,
+            rows_read=fetched.rows_read, left_out=dict(fetched.left_out),
+        )  # fmt: skip
+    path = config.source(settings.schedule)
+    if path is None:
+        league = config.league("schedule", settings, warehouse.port)
+        return _store(context, warehouse.port, SCHEDULE, league.name, league.schedule)
+    read = read_schedule(path)
+    return _store(
+        context, warehouse.port, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY, read.dates,
+        rows_read=read.rows_read, left_out=dict(read.left_out),
+    )  # fmt: skip
+
+
+@dg.asset(
+    group_name=FACTS,
+    owners=OWNERS,
+    kinds={"duckdb"},
+    metadata=table_metadata(PROP_LINES),
+    deps=["game_logs"],
+    output_required=False,
+)
+def prop_lines(
+    context: dg.AssetExecutionContext,
+    config: FactsConfig,
+    warehouse: WarehouseResource,
+    settings: SettingsResource,
+) -> Iterator[dg.MaterializeResult]:
+    """Points lines as the books offered them, with every capture kept.
+
+    Optional: where the settings name real games and no lines, nothing is ingested, and players are predicted at
+    lines around their median. The books' names resolve to player ids through the game logs, built-in nicknames
+    and your own aliases. A name that doesn't resolve is kept without an id and reported here, never guessed. A line
+    beyond 100 points is kept, counted as out of reach, and never chosen.
+    """
+    path = config.source(settings.prop_lines)
+    if path is None:
+        if config.simulated_players is None and _named_files(settings):
+            context.log.info("prop_lines: no path was given, nothing is ingested and nobody has a line")
+            return
+        league = config.league("prop_lines", settings, warehouse.port)
+        yield _store(context, warehouse.port, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
+        return
+    read = read_prop_lines(path, _directory(warehouse.port, settings))
+    _warn_of_unresolved(context, "prop_lines", read.unresolved)
+    yield _store(
+        context, warehouse.port, PROP_LINES, str(path), read.table, LINES_REPLACED_BY,
+        rows_read=read.rows_read,
+        duplicates_dropped=read.duplicates_dropped,
+        one_sided=read.one_sided,
+        suspended=read.suspended,
+        out_of_reach=pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py(),
+        **_unresolved_metadata(read.unresolved),
+    )  # fmt: skip
+
+
+@dg.asset(
+    group_name=FACTS,
+    owners=OWNERS,
+    kinds={"duckdb"},
+    metadata=table_metadata(INJURY_REPORTS),
+    deps=["game_logs"],
+    output_required=False,
+)
+def injury_reports(
+    context: dg.AssetExecutionContext,
+    config: FactsConfig,
+    warehouse: WarehouseResource,
+    settings: SettingsResource,
+) -> Iterator[dg.MaterializeResult]:
+    """Who may miss a game, from the NBA's official injury reports; the newest report of a date holds.
+
+    Optional: without a path there is nothing to ingest, and nobody is ruled out. A player who is Out in the
+    newest report of a slate is skipped when he is next staged; whoever is doubtful, questionable or probable
+    is predicted. Names resolve as the books' do; one that doesn't rules nobody out and is reported here.
+    """
+    path = config.source(settings.injury_reports)
+    if path is None:
+        context.log.info("injury_reports: no path was given, nothing is ingested and nobody is ruled out")
+        return
+    read = read_injury_reports(path, _directory(warehouse.port, settings))
+    _warn_of_unresolved(context, "injury_reports", read.unresolved)
+    yield _store(
+        context, warehouse.port, INJURY_REPORTS, str(path), read.table, INJURIES_REPLACED_BY,
+        rows_read=read.rows_read,
+        duplicates_dropped=read.duplicates_dropped,
+        not_yet_submitted=read.not_yet_submitted,
+        players_out=read.players_out,
+        **_unresolved_metadata(read.unresolved),
+    )  # fmt: skip
+
+
+def _directory(port: Warehouse, settings: SettingsResource) -> PlayerDirectory:
+    """Return whom a name can mean: the game logs' spellings and the user's aliases."""
+    aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
+    known = port.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
+    return PlayerDirectory.from_rows(known, aliases)
+
+
+def _warn_of_unresolved(
+    context: dg.AssetExecutionContext, facts: str, unresolved: Sequence[UnresolvedName]
+) -> None:
+    if unresolved:
+        context.log.warning(
+            "%s: %d names did not resolve to a player and have no id: %s",
+            facts, len(unresolved), ", ".join(u.name for u in unresolved[:10]),
+        )  # fmt: skip
+
+
+def _unresolved_metadata(unresolved: Sequence[UnresolvedName]) -> dict[str, Any]:
+    return {
+        "unresolved_names": len(unresolved),
+        "unresolved": markdown_table(
+            [{"name": u.name, "rows": u.rows, "reason": u.reason} for u in unresolved[:100]]
+        ),
+    }

@@ -1,0 +1,120 @@
+"""Tell the next phase that a slate's predictions are ready: once per receipt content.
+
+An outbox over receipts: the message is built from a committed receipt, stored, delivered, and its delivery
+recorded. Killed anywhere, the next run finds the event and delivers it under the same id.
+"""
+
+import dagster as dg
+from pydantic import Field
+
+from prediction_assets.errors import NothingToAnnounce
+from prediction_assets.orchestration.asset_checks import CHECK_KEYS
+from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
+from prediction_assets.orchestration.assets.tagging import tag_run
+from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
+from prediction_assets.orchestration.partitions import SLATES
+from prediction_assets.orchestration.resources.ports import (
+    MessagingResource,
+    SettingsResource,
+    WarehouseResource,
+)
+from prediction_assets.slate.keys import is_simulated
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.steps.announce import announce
+from prediction_assets.stores.protocols import Warehouse
+
+
+class CompletionConfig(dg.Config):
+    """Which consolidation to announce."""
+
+    receipt_id: str | None = Field(default=None, description="Empty: the slate's newest receipt.")
+    redeliver: bool = Field(
+        default=False,
+        description="Deliver an event that was delivered before once more, under its id; for a consumer that lost "
+        "it. Consumers that handled it ignore it.",
+    )
+
+
+def _receipt(port: Warehouse, slate: str, receipt_id: str | None) -> Receipt:
+    receipts = port.receipts(slate)
+    wanted = [r for r in receipts if receipt_id is None or r.receipt_id == receipt_id]
+    if not wanted:
+        raise NothingToAnnounce(
+            f"slate {slate}: {f'no receipt {receipt_id}' if receipt_id else 'no receipt'} in the warehouse; "
+            "materialize predictions for this slate first"
+        )
+    return wanted[-1]
+
+
+def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None:
+    result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
+    if result is None:
+        raise NothingToAnnounce(
+            f"slate {receipt.slate}: receipt {receipt.receipt_id} has no materialization whose checks could "
+            "be read; materialize predictions for this slate again (it merges nothing twice)"
+        )
+    if result.gate is not Gate.OPEN:
+        raise NothingToAnnounce(
+            f"slate {receipt.slate}: not announced, checks {'failed' if result.gate is Gate.SHUT else 'missing'}: "
+            f"{', '.join(result.checks)}; mend the cause and materialize predictions again"
+        )
+
+
+@dg.asset(
+    partitions_def=SLATES,
+    group_name=PUBLISHING,
+    owners=OWNERS,
+    kinds={"python", "json"},
+    deps=["predictions"],
+)
+def phase5_completion(
+    context: dg.AssetExecutionContext,
+    config: CompletionConfig,
+    warehouse: WarehouseResource,
+    messaging: MessagingResource,
+    settings: SettingsResource,
+) -> dg.MaterializeResult:
+    """Publishes the message that tells downstream consumers (phase 6) that the slate's predictions are ready.
+
+    Built from the receipt, validated against its JSON Schema, published once per content: an identical
+    re-run has the same `event_id` and publishes nothing. Refuses while a check on that consolidation failed
+    or is missing.
+    """
+    slate = context.partition_key
+    receipt = _receipt(warehouse.port, slate, config.receipt_id)
+    tag_run(context, slate, receipt.batch_id)
+    _require_checks(context, receipt)
+    entry, published_before = announce(
+        receipt,
+        messaging.outbox,
+        messaging.publisher,
+        output_table=warehouse.port.output_table,
+        now=settings.now,
+        redeliver=config.redeliver,
+    )
+    context.log.info(
+        "slate %s: completion %s %s as %s",
+        slate, entry.event_id, _what_happened(published_before, config.redeliver), entry.message_id,
+        extra={"slate": slate, "batch": receipt.batch_id, "event_id": entry.event_id},
+    )  # fmt: skip
+    return dg.MaterializeResult(
+        metadata={
+            "event_id": entry.event_id,
+            "message_id": entry.message_id,
+            "revision": receipt.revision,
+            "rows": receipt.rows,
+            "players_staged": receipt.staged_players,
+            "published_before": published_before,
+            "delivered_again": published_before and config.redeliver,
+            "receipt_id": receipt.receipt_id,
+            "league": receipt.league,
+            "simulated": is_simulated(receipt.league),
+            "message": dg.MetadataValue.json(dict(entry.message)),
+        }
+    )
+
+
+def _what_happened(published_before: bool, redeliver: bool) -> str:
+    if not published_before:
+        return "published"
+    return "delivered again" if redeliver else "was published before"

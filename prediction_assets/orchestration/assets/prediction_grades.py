@@ -1,0 +1,157 @@
+"""The morning after: how each system's published forecasts did, with a check on drift and bias.
+
+The check warns and never blocks: a slate is announced before its games are played.
+"""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from prediction_assets.nba.forecasting.grading import Grade
+from prediction_assets.nba.grades import (
+    EARLIER_SLATES,
+    PUBLISHED,
+    RECENT_SLATES,
+    Steadiness,
+    grade_published,
+    steadiness,
+    store_grades,
+    stored_grades,
+)
+from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING, table_metadata
+from prediction_assets.orchestration.markdown import markdown_table
+from prediction_assets.orchestration.partitions import SLATES
+from prediction_assets.orchestration.preview import preview_features
+from prediction_assets.orchestration.resources.ports import SettingsResource, WarehouseResource
+from prediction_assets.slate.keys import is_simulated, parse_slate
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql.tables import PREDICTION_GRADES
+
+STEADY = "systems_are_steady"
+_LOOKBACK = timedelta(days=200)
+
+
+def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
+    plotted = {
+        f"{grade.system}/{name}": value
+        for grade in grades
+        for name, value in (
+            ("mean_absolute_error", grade.mean_absolute_error),
+            ("bias", grade.bias),
+            ("brier_score", grade.brier_score),
+            ("hit_rate", grade.hit_rate),
+            ("coverage", grade.coverage),
+        )
+        if value is not None
+    }
+    ensemble = next((grade for grade in grades if grade.system == "ensemble"), None)
+    deciles = ensemble.calibration if ensemble is not None else ()
+    return {
+        **plotted,
+        "slate": slate,
+        "league": league,
+        "simulated": is_simulated(league),
+        "dagster/partition_row_count": len(grades),
+        "grades": markdown_table(
+            [
+                {
+                    "system": g.system,
+                    "players": g.players,
+                    "voids": g.voids,
+                    "mean absolute error": g.mean_absolute_error,
+                    "bias": g.bias,
+                    "lines": g.lines,
+                    "Brier score": g.brier_score,
+                    "bets": g.bets,
+                    "hit rate": g.hit_rate,
+                }
+                for g in grades
+            ]
+        ),
+        "ensemble_calibration": markdown_table(
+            [
+                {
+                    "P(over) from": n / 10,
+                    "lines": d.lines,
+                    "predicted": d.predicted / d.lines,
+                    "over": d.over / d.lines,
+                }
+                for n, d in enumerate(deciles)
+                if d.lines
+            ]
+        ),
+    }
+
+
+def _judgements(warehouse: Warehouse, slate: date, bias_limit: float) -> list[Steadiness]:
+    """Judge every system that was graded on this slate, by the slates up to it."""
+    history = stored_grades(warehouse, slate - _LOOKBACK, slate, PUBLISHED)
+    return [
+        steadiness(rows, bias_limit)
+        for rows in history.values()
+        if rows[-1]["game_date"] == slate and rows[-1]["system_version"]
+    ]
+
+
+with preview_features():
+
+    @dg.asset(
+        partitions_def=SLATES,
+        group_name=PUBLISHING,
+        owners=OWNERS,
+        kinds={"python", "duckdb"},
+        deps=["predictions", "game_logs"],
+        metadata=table_metadata(PREDICTION_GRADES),
+        check_specs=[
+            dg.AssetCheckSpec(
+                STEADY,
+                asset="prediction_grades",
+                partitions_def=SLATES,
+                description=f"Warns when a system's bias over its last {RECENT_SLATES} graded slates exceeds the "
+                f"limit in the settings, or its mean absolute error is 10 % above that of the {EARLIER_SLATES} "
+                "slates before. Never holds a slate up.",
+            )
+        ],
+    )
+    def prediction_grades(
+        context: dg.AssetExecutionContext, warehouse: WarehouseResource, settings: SettingsResource
+    ) -> Iterator[dg.MaterializeResult]:
+        """How accurate each system's active forecasts were, once all games have game logs.
+
+        Mean absolute error and bias over everybody who played, and against the market lines Brier score,
+        calibration by decile, hit rate and coverage; players who didn't play are void and in none of them.
+        Materializing again replaces the slate's grades.
+        """
+        slate, port = context.partition_key, warehouse.port
+        receipts = port.receipts(slate)
+        league, grades = grade_published(port, slate)
+        store_grades(
+            port,
+            parse_slate(slate),
+            grades,
+            origin=PUBLISHED,
+            league=league,
+            now=settings.now(),
+            receipt_id=receipts[-1].receipt_id if receipts else "",
+        )
+        judged = _judgements(port, parse_slate(slate), settings.grade_bias_limit)
+        complaints = {j.system: j.complaint for j in judged if j.complaint}
+        context.log.info("slate %s: %d systems graded, %d complaints", slate, len(grades), len(complaints))
+        yield dg.MaterializeResult(
+            metadata=_metadata(slate, league, grades),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=not complaints,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    check_name=STEADY,
+                    metadata={
+                        "complaints": complaints,
+                        "recent_slates": RECENT_SLATES,
+                        **{f"{j.system}/recent_error": j.recent.mean_absolute_error or 0.0 for j in judged},
+                        **{f"{j.system}/recent_bias": j.recent.bias or 0.0 for j in judged},
+                    },
+                )
+            ],
+        )

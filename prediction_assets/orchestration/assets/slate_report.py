@@ -1,0 +1,97 @@
+"""One slate at a glance: what a person looks at in the morning, on one page of the UI."""
+
+import base64
+from typing import Any
+
+import dagster as dg
+
+from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
+from prediction_assets.orchestration.assets.tagging import tag_run
+from prediction_assets.orchestration.markdown import markdown_table
+from prediction_assets.orchestration.partitions import SLATES
+from prediction_assets.orchestration.resources.ports import BatchStateResource, WarehouseResource
+from prediction_assets.orchestration.slate_picture import EDGE_BINS, SlateCounts, slate_picture
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.keys import is_simulated, parse_slate
+from prediction_assets.slate.outcome import Outcome
+from prediction_assets.stores.protocols import Warehouse, open_progress
+from prediction_assets.stores.sql import queries
+
+
+@dg.asset(
+    partitions_def=SLATES,
+    group_name=PUBLISHING,
+    owners=OWNERS,
+    kinds={"python", "duckdb"},
+    deps=["predictions", "phase5_completion"],
+)
+def slate_report(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource, batch_state: BatchStateResource
+) -> dg.MaterializeResult:
+    """The slate as a picture and numbers: outcomes, rows by system, line coverage and edges."""
+    slate = context.partition_key
+    progress = open_progress(batch_state.port, slate)
+    tag_run(context, slate, progress.batch.batch_id)
+    port, day = warehouse.port, parse_slate(slate)
+    by_system = port.query(queries.SLATE_BY_SYSTEM, {"slate": day}).to_pylist()
+    lines = port.query(queries.SLATE_LINES, {"slate": day}).to_pylist()
+    edges = _edges(port, slate)
+    league = progress.batch.league
+    outcomes = _outcomes(progress)
+    main_lines = sum(row["players"] for row in lines)
+    on_market = sum(row["players"] for row in lines if row["line_source"] == "market")
+    counts = SlateCounts(
+        title=f"slate {slate}, {league}: {len(progress.batch.expected)} expected players",
+        outcomes=outcomes,
+        rows_by_system={row["system"]: row["row_count"] for row in by_system},
+        lines={row["bookmaker"] or row["line_source"]: row["players"] for row in lines},
+        edges=edges,
+    )
+    context.log.info("slate %s: report of %d rows", slate, sum(counts.rows_by_system.values()))
+    return dg.MaterializeResult(
+        metadata={
+            "picture": _embedded(slate_picture(counts), counts.title),
+            "league": league,
+            "simulated": is_simulated(league),
+            **{f"players_{outcome}": count for outcome, count in outcomes.items()},
+            "dagster/partition_row_count": sum(counts.rows_by_system.values()),
+            "systems": markdown_table([_system(row) for row in by_system]),
+            "share_of_players_with_market_line": round(on_market / main_lines, 4) if main_lines else 0.0,
+            "players_with_edge_over_5_percent": sum(edges)
+            - sum(edges[EDGE_BINS // 2 - 1 : EDGE_BINS // 2 + 1]),
+            **({"merge_ms": progress.receipt.merge_ms} if progress.receipt else {}),
+        }
+    )
+
+
+def _outcomes(progress: Progress) -> dict[str, int]:
+    return {
+        **{outcome.value: progress.count(outcome) for outcome in Outcome},
+        "unsettled": len(progress.unsettled),
+    }
+
+
+def _edges(port: Warehouse, slate: str) -> list[int]:
+    """Return players by bin of the ensemble's P(points > main market line)."""
+    bins = [0] * EDGE_BINS
+    for row in port.query(queries.SLATE_EDGES, {"slate": parse_slate(slate)}).to_pylist():
+        bins[min(row["bin"], EDGE_BINS - 1)] += row["players"]
+    return bins
+
+
+def _system(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "system": row["system"],
+        "rows": row["row_count"],
+        "mean points": row["mean_points"],
+        "mean deviation": row["mean_deviation"],
+        "over": row["over_count"],
+        "under": row["under_count"],
+        "pass": row["pass_count"],
+        "no line": row["no_line_count"],
+    }
+
+
+def _embedded(picture: str, said: str) -> dg.MarkdownMetadataValue:
+    data = base64.b64encode(picture.encode()).decode()
+    return dg.MetadataValue.md(f"![{said}](data:image/svg+xml;base64,{data})")

@@ -1,0 +1,31 @@
+"""When Dagster's daemons were heard last, from their heartbeats; how long a silence is too long differs by who asks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+    from dagster._daemon.types import DaemonHeartbeat
+
+
+def silent_daemons(instance: DagsterInstance) -> dict[str, datetime]:
+    """Return the daemons that Dagster itself counts as unhealthy, and when each was heard last.
+
+    One that never ran here is left out: an installation may do without it.
+    """
+    return {
+        name: _at(status.last_heartbeat)
+        for name, status in instance.get_daemon_statuses().items()
+        if status.required and not status.healthy and status.last_heartbeat is not None
+    }
+
+
+def last_heard(instance: DagsterInstance) -> datetime | None:
+    """Return when any daemon was heard last, None when none ever was."""
+    return max(map(_at, instance.get_daemon_heartbeats().values()), default=None)
+
+
+def _at(heartbeat: DaemonHeartbeat) -> datetime:
+    return datetime.fromtimestamp(heartbeat.timestamp, UTC)

@@ -1,0 +1,93 @@
+"""The morning check as an asset check: a daily evaluation that shows in the UI and alerts when it fails.
+
+It judges the installation's newest promise, so it hangs on ``phase5_completion``. It never blocks, and the
+completion's gate doesn't wait for it.
+"""
+
+from datetime import timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from prediction_assets.monitoring.evidence import WINDOW_MINUTES
+from prediction_assets.monitoring.findings import Color
+from prediction_assets.monitoring.health_report import Report, report_on
+from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
+from prediction_assets.orchestration.health_reader import Sources, read_facts
+from prediction_assets.orchestration.markdown import markdown_table
+from prediction_assets.orchestration.resources.ports import (
+    BatchStateResource,
+    MessagingResource,
+    SettingsResource,
+    WarehouseResource,
+)
+
+
+class MorningCheckConfig(dg.Config):
+    """What to look at."""
+
+    slate: str | None = Field(
+        default=None,
+        description="The games' date, YYYY-MM-DD. Empty: tonight, or the newest of a simulated league.",
+    )
+    minutes: int = Field(
+        default=WINDOW_MINUTES,
+        ge=1,
+        description="Failed runs and ticks are looked for this many minutes back.",
+    )
+
+
+@dg.asset_check(
+    asset=phase5_completion,
+    blocking=False,
+    description="Are tonight's predictions there? The ten checks of `prediction-assets health`, every morning: "
+    "passed when all are green, a warning when one is yellow, an error when one is red. The metadata lists the "
+    "commands to run.",
+)
+def morning_check(
+    context: dg.AssetCheckExecutionContext,
+    config: MorningCheckConfig,
+    warehouse: WarehouseResource,
+    batch_state: BatchStateResource,
+    messaging: MessagingResource,
+    settings: SettingsResource,
+) -> dg.AssetCheckResult:
+    """Judge tonight's slate."""
+    sources = Sources(
+        warehouse=lambda: warehouse.port,
+        batch_state=lambda: batch_state.port,
+        dead_letters=lambda: batch_state.dead_letters,
+        outbox=lambda: messaging.outbox,
+        instance=context.instance,
+        settings=settings,
+    )
+    report = report_on(read_facts(sources, config.slate, timedelta(minutes=config.minutes)))
+    context.log.info(report.summary)
+    return _result(report)
+
+
+def _shown(command: str) -> str:
+    """Return a command as code, a sentence as it is."""
+    return f"`{command}`" if command.startswith("prediction-assets ") else command
+
+
+def _result(report: Report) -> dg.AssetCheckResult:
+    colors = [judgement.color for judgement in report.checks.values()]
+    return dg.AssetCheckResult(
+        passed=report.color is Color.GREEN,
+        severity=dg.AssetCheckSeverity.ERROR if report.color is Color.RED else dg.AssetCheckSeverity.WARN,
+        description=report.summary,
+        metadata={
+            "slate": report.slate,
+            **{f"checks_{color.value}": colors.count(color) for color in Color},
+            "checks": markdown_table(
+                [
+                    {"check": name, "color": judgement.color.value, "finding": judgement.line}
+                    for name, judgement in report.checks.items()
+                ]
+            ),
+            "next": dg.MetadataValue.md(
+                "\n".join(f"- {_shown(command)}" for command in report.commands) or "*nothing*"
+            ),
+        },
+    )

@@ -1,0 +1,110 @@
+"""Runs as the Dagster instance has them: what one is about, whether it may still do its work, why it failed.
+
+For whoever follows runs: sensors, alerts, the morning check, and pruning. Reads only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.events import JobFailureData
+from dagster._core.execution.plan.objects import StepFailureData
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
+
+from prediction_assets.errors import one_line
+from prediction_assets.logs import first_cause
+from prediction_assets.orchestration.jobs import JOB_OF_ASSET
+from prediction_assets.slate.deadlines import is_recent
+
+_IN_FLIGHT = [
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.STARTING,
+    DagsterRunStatus.STARTED,
+    DagsterRunStatus.CANCELING,
+]
+
+LOST_AFTER = timedelta(minutes=3)
+"""Silence after which a run counts as lost: the longest step, fitting five systems, takes seconds."""
+
+
+def stage_of(run: DagsterRun) -> str:
+    """Return the job that a run stands for; a click on assets' own pages stands for the jobs that they belong to."""
+    if not run.job_name.startswith("__"):
+        return run.job_name
+    names = ("/".join(key.path) for key in run.asset_selection or ())
+    return "+".join(sorted({JOB_OF_ASSET.get(name, name) for name in names})) or run.job_name
+
+
+def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
+    """Return whether a run that says it is in flight has been silent for so long that its process must be gone.
+
+    A killed process leaves its run in flight for ever, and Dagster's default launcher can't ask after it. Every
+    step is idempotent, so going on beside a run that was only slow costs work and nothing else. A queued run
+    has no process yet.
+    """
+    return run.status is not DagsterRunStatus.QUEUED and _is_silent(instance, run, now)
+
+
+def _is_silent(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
+    newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+    return bool(newest) and not is_recent(
+        datetime.fromtimestamp(newest[0].event_log_entry.timestamp, UTC), now, LOST_AFTER
+    )
+
+
+def is_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
+    """Return whether a run may still do its work: it is in flight, or Dagster is about to retry it.
+
+    Dagster tags a failed run with whether it will be, a moment after it records the failure, and its daemon
+    creates the retry within seconds.
+    """
+    if not run.is_finished:
+        return not is_lost(instance, run, now)
+    if run.status is not DagsterRunStatus.FAILURE or AUTO_RETRY_RUN_ID_TAG in run.tags:
+        return False
+    undecided = "true" if instance.run_retries_enabled else "false"
+    will_be_retried = run.tags.get(WILL_RETRY_TAG, undecided) == "true"
+    return will_be_retried and not _is_silent(instance, run, now)
+
+
+def is_group_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
+    """Return whether a run, or one that retries it, may still do its work."""
+    group = instance.get_run_group(run.root_run_id or run.run_id)
+    return any(is_pending(instance, each, now) for each in (group[1] if group else [run]))
+
+
+def pending_runs(instance: DagsterInstance, now: datetime) -> list[DagsterRun]:
+    """Return the runs that are in flight or about to be retried."""
+    failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=now - LOST_AFTER)
+    # The failed ones first: a retry that is created in between is then seen as the one or as the other.
+    runs = [*instance.get_runs(failed), *instance.get_runs(RunsFilter(statuses=_IN_FLIGHT))]
+    return [run for run in runs if is_pending(instance, run, now)]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailure:
+    """Why a run failed.
+
+    Attributes:
+        step: the first step that failed, ``""`` when none did.
+        error: what went wrong first, one line.
+    """
+
+    step: str
+    error: str
+
+
+def failure_of(instance: DagsterInstance, run_id: str) -> RunFailure:
+    """Return why a failed run failed: its first failed step's first cause, or what the run itself says."""
+    for kind in (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE):
+        for record in instance.get_records_for_run(run_id, of_type=kind, limit=1).records:
+            event = record.event_log_entry.dagster_event
+            data = event.event_specific_data if event is not None else None
+            if event is not None:
+                cause = data.error if isinstance(data, (StepFailureData, JobFailureData)) else None
+                said = first_cause(cause) if cause is not None else one_line(event.message or "")
+                return RunFailure(event.step_key or "", said)
+    return RunFailure("", "")

@@ -1,0 +1,133 @@
+"""Alerts, from facts: two sensors look and keep what is wrong, a third one tells.
+
+Looking never depends on a webhook: what was seen is stored before the cursor moves, and a message that couldn't
+be delivered fails the delivery's tick, stays due and is tried again at the next one. When the daemon itself is
+gone no sensor runs; `prediction-assets alerts check`, from cron, looks at the same facts and shares the store.
+https://docs.dagster.io/guides/automate/sensors
+"""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from prediction_assets.errors import NotDelivered
+from prediction_assets.monitoring.delivery import Told, tell
+from prediction_assets.monitoring.destinations import destinations
+from prediction_assets.monitoring.incidents import Pages
+from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
+from prediction_assets.orchestration.following import Position
+from prediction_assets.orchestration.resources.ports import (
+    AlertsResource,
+    BatchStateResource,
+    MessagingResource,
+    SettingsResource,
+    WarehouseResource,
+)
+from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
+from prediction_assets.settings import Settings
+
+RUN_ALERTS, SLATE_ALERTS, ALERT_DELIVERY = "run_alerts_sensor", "slate_alerts_sensor", "alert_delivery_sensor"
+
+_SLATE_LOOK_SECONDS = {"local": 60, "gcp": 300}
+"""A look at the slates reads every outcome of the recent ones, which Firestore bills."""
+
+
+def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that keeps failed runs, checks and ticks, and silent daemons."""
+    pages = Pages(settings.ui_url)
+
+    @dg.sensor(
+        name=RUN_ALERTS,
+        minimum_interval_seconds=settings.tick_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Records alerts for failed runs, checks and ticks and for missing daemons, and their recovery. "
+        "Follows finished runs, oldest first; its cursor names the last one that "
+        "is done with, by storage id and run.",
+    )
+    def evaluate(
+        context: dg.SensorEvaluationContext, alerts: AlertsResource, settings: SettingsResource
+    ) -> dg.SensorResult:
+        now = settings.now()
+        followed = follow_runs(context.instance, alerts.store, Position.read(context.cursor), now, pages)
+        look_at_automation(context.instance, alerts.store, now, pages, leave_out={RUN_ALERTS, ALERT_DELIVERY})
+        return dg.SensorResult(
+            skip_reason=f"{followed.runs} finished runs looked at, {_lasting(alerts)}",
+            cursor=str(followed.cursor),
+        )
+
+    return evaluate
+
+
+def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that keeps what is wrong with the slates."""
+    installation = settings
+
+    @dg.sensor(
+        name=SLATE_ALERTS,
+        minimum_interval_seconds=max(settings.tick_seconds, _SLATE_LOOK_SECONDS[settings.profile]),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Records alerts for a late roster, consolidation or completion, and for many dead letters, and "
+        "their recovery. Days without games are "
+        "never late.",
+    )
+    def evaluate(
+        context: dg.SensorEvaluationContext,
+        alerts: AlertsResource,
+        warehouse: WarehouseResource,
+        batch_state: BatchStateResource,
+        messaging: MessagingResource,
+        settings: SettingsResource,
+    ) -> dg.SensorResult:
+        stores = Stores(lambda: warehouse.for_sensors, batch_state, messaging)
+        slates = look_at_slates(stores, alerts.store, installation, settings.now())
+        return dg.SensorResult(skip_reason=f"{len(slates)} slates looked at, {_lasting(alerts)}")
+
+    return evaluate
+
+
+def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that tells."""
+    installation = settings
+
+    @dg.sensor(
+        name=ALERT_DELIVERY,
+        minimum_interval_seconds=settings.tick_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Sends new, repeated and recovery alerts to the log and the configured URLs; a failed delivery "
+        "fails the tick and is retried.",
+    )
+    def evaluate(
+        context: dg.SensorEvaluationContext, alerts: AlertsResource, settings: SettingsResource
+    ) -> dg.SensorResult:
+        done = deliver(alerts, installation, settings)
+        if done.problems:
+            raise NotDelivered(undelivered(done))
+        said = ", ".join(f"{key} {notice.value}" for key, notice in done.notices)
+        return dg.SensorResult(skip_reason=said or "nothing to tell")
+
+    return evaluate
+
+
+def deliver(alerts: AlertsResource, installation: Settings, clock: SettingsResource) -> Told:
+    """Deliver every message that is due, as the settings say."""
+    return tell(
+        alerts.store,
+        destinations(installation),
+        clock.now(),
+        repeat=timedelta(minutes=installation.alert_repeat_minutes),
+        give_up=timedelta(days=installation.sensor_lookback_days),
+    )
+
+
+def undelivered(done: Told) -> str:
+    """Return one line about the messages that didn't arrive."""
+    return f"{len(done.problems)} alerts not delivered, they stay due: " + "; ".join(done.problems)
+
+
+def _lasting(alerts: AlertsResource) -> str:
+    return f"{sum(alert.is_open for alert in alerts.store.unsettled())} alerts open"
+
+
+def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """Return the sensors of alerting, running by default."""
+    return [run_alerts_sensor(settings), slate_alerts_sensor(settings), alert_delivery_sensor(settings)]

@@ -1,0 +1,35 @@
+"""Keep the asset ``dead_letters`` up to date: it is asked for whenever a letter was opened or closed.
+
+https://docs.dagster.io/guides/automate/sensors
+"""
+
+import hashlib
+import json
+
+import dagster as dg
+
+from prediction_assets.orchestration.jobs import dead_letters_job
+from prediction_assets.orchestration.resources.ports import BatchStateResource
+from prediction_assets.settings import Settings
+
+
+def dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that asks for the asset's materialization; its cursor is a digest of the open letters."""
+
+    @dg.sensor(
+        name="dead_letters_sensor",
+        job=dead_letters_job,
+        minimum_interval_seconds=settings.tick_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Materializes `dead_letters` when a player's letter was opened, grew or was closed.",
+    )
+    def evaluate(context: dg.SensorEvaluationContext, batch_state: BatchStateResource) -> dg.SensorResult:
+        letters = batch_state.dead_letters.letters()
+        named = [[letter.slate, letter.player_slug, len(letter.failures)] for letter in letters]
+        digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16] if named else ""
+        if digest == (context.cursor or ""):
+            return dg.SensorResult(skip_reason=f"{len(letters)} letters open, as before")
+        # No run key: the same letters may be open, closed and open again.
+        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=digest)
+
+    return evaluate

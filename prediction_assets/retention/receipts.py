@@ -1,0 +1,111 @@
+"""Receipts that later ones replaced, and rows that were superseded, from long ago.
+
+A receipt is needed while it is its slate's newest, while rows in force name it, while it covers a part that is in
+staging or that an outcome names (its player would be staged again), and while its event wasn't delivered.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+
+from prediction_assets.errors import ReceiptAltered
+from prediction_assets.retention.kinds import History, Pruned
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.stores.sql import pruning_sql
+
+SLATES_PER_SLICE = 100
+"""Slates whose receipts or rows one slice removes, in a transaction each."""
+
+_EVER = date(2000, 1, 1)
+"""BigQuery reads the predictions only with a date."""
+
+
+def unneeded(
+    receipts: Sequence[Receipt],
+    old: Collection[str],
+    staged: Mapping[str, str],
+    progress: Progress | None,
+    events: Iterable[OutboxEntry],
+) -> tuple[list[str], dict[str, str]]:
+    """Return the ids of a slate's receipts that nothing needs any more, and why each other old one is kept.
+
+    Args:
+        receipts: the slate's receipts, oldest first.
+        old: ids of those that are old, and that no row in force names.
+        staged: the part id that each player slug has in staging.
+        progress: the batch as it stands.
+        events: the slate's events.
+    """
+    in_staging = set(staged.values())
+    named = {done.part.part_id for done in progress.completions.values() if done.part} if progress else set()
+    undelivered = {event.receipt_id for event in events if event.message_id is None}
+    ids: list[str] = []
+    kept: dict[str, str] = {}
+    for receipt in receipts:
+        parts = {part["part_id"] for part in receipt.parts}
+        if receipt.receipt_id not in old:
+            continue
+        if receipt is receipts[-1]:
+            kept[receipt.receipt_id] = "its slate's newest"
+        elif parts & in_staging:
+            kept[receipt.receipt_id] = "covers a part in staging"
+        elif parts & named:
+            kept[receipt.receipt_id] = "covers a part that an outcome names"
+        elif receipt.receipt_id in undelivered:
+            kept[receipt.receipt_id] = "its event wasn't delivered"
+        else:
+            ids.append(receipt.receipt_id)
+    return ids, kept
+
+
+def prune_receipts(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Remove one slice of the old receipts that nothing needs any more."""
+    by_slate = _old_receipts(history, history.before(keep_days))
+    removed = 0
+    slates: list[str] = []
+    kept: dict[str, str] = {}
+    for seen, (slate, old) in enumerate(by_slate.items()):
+        if len(slates) == SLATES_PER_SLICE:
+            return Pruned(removed, tuple(slates), kept, len(by_slate) - seen)
+        try:
+            receipts = history.warehouse.receipts(slate)
+        except ReceiptAltered:
+            kept[slate] = "a receipt of it was edited by hand"
+            continue
+        ids, needed = unneeded(
+            receipts,
+            old,
+            history.warehouse.parts.staged(slate),
+            history.state.progress(slate),
+            history.outbox.entries(slate),
+        )
+        kept.update({f"{slate} {receipt}": why for receipt, why in needed.items()})
+        if ids:
+            removed += len(ids) if dry_run else history.warehouse.drop_receipts(slate, ids)
+            slates.append(slate)
+    return Pruned(removed, tuple(slates), kept)
+
+
+def _old_receipts(history: History, before: datetime) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for row in history.warehouse.query(
+        pruning_sql.OLD_RECEIPTS, {"before": before, "since": _EVER}
+    ).to_pylist():
+        found.setdefault(row["game_date"].isoformat(), set()).add(row["receipt_id"])
+    return found
+
+
+def prune_superseded_rows(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Remove one slice of the rows that went out of force long ago; an active row never."""
+    before = history.before(keep_days)
+    found = history.warehouse.query(
+        pruning_sql.OLD_SUPERSEDED, {"before": before, "since": _EVER}
+    ).to_pylist()
+    now = found[:SLATES_PER_SLICE]
+    slates = tuple(row["game_date"].isoformat() for row in now)
+    if dry_run:
+        removed = sum(row["row_count"] for row in now)
+    else:
+        removed = sum(history.warehouse.drop_superseded(slate, before) for slate in slates)
+    return Pruned(removed, slates, left=len(found) - len(now))

@@ -1,0 +1,89 @@
+"""Records of what was dealt with long ago: closed dead letters, delivered events, settled alerts.
+
+What is open, undelivered or unsettled stays, however old; but a letter that nobody dealt with expires, so that the open
+ones, which sensors read at every tick, are those of a few days. So does each slate's newest event: by it the
+completion, the morning check and a repeated run know that the slate was announced.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import groupby
+
+from prediction_assets.retention.kinds import History, Pruned
+from prediction_assets.retention.slates import SlatesAtRest
+from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.dead_letter import Closing, DeadLetter
+
+RECORDS_PER_SLICE = 1_000
+"""Records of a kind that one slice removes."""
+
+
+def old_letters(letters: Iterable[DeadLetter], before: datetime) -> list[DeadLetter]:
+    """Return the letters that are closed and whose player failed last before a moment."""
+    return [letter for letter in letters if letter.closed is not None and letter.last_seen < before]
+
+
+def old_events(events: Iterable[OutboxEntry], before: datetime) -> list[OutboxEntry]:
+    """Return the events that were delivered before a moment and aren't their slate's newest."""
+    newest: dict[str, OutboxEntry] = {}
+    listed = list(events)
+    for event in listed:
+        held = newest.get(event.slate)
+        if held is None or event.message.get("revision", 1) >= held.message.get("revision", 1):
+            newest[event.slate] = event
+    return [
+        event
+        for event in listed
+        if event is not newest[event.slate] and event.published_at is not None and event.published_at < before
+    ]
+
+
+def prune_dead_letters(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Remove one slice of the letters that were closed."""
+    found = old_letters(history.letters.letters(include_closed=True), history.before(keep_days))
+    now = found[:RECORDS_PER_SLICE]
+    by_slate = _slugs_by_slate(now)
+    if not dry_run:
+        for slate, slugs in by_slate.items():
+            history.letters.drop_closed(slate, slugs)
+    return Pruned(len(now), tuple(by_slate), left=len(found) - len(now))
+
+
+def expire_dead_letters(history: History, days: int, dry_run: bool) -> Pruned:
+    """Close one slice of the open letters of slates at rest whose player failed last before sensors look back."""
+    waiting = [x for x in history.letters.letters() if x.last_seen < history.before(days)]
+    if not waiting:
+        return Pruned(0)
+    at_rest = SlatesAtRest(history)
+    reasons = {slate: at_rest.reason_to_keep(slate) for slate in sorted({x.slate for x in waiting})}
+    found = [letter for letter in waiting if reasons[letter.slate] is None]
+    now = found[:RECORDS_PER_SLICE]
+    by_slate = _slugs_by_slate(now)
+    if not dry_run:
+        for slate, slugs in by_slate.items():
+            history.letters.close(slate, slugs, Closing.EXPIRED)
+    kept = {slate: reason for slate, reason in reasons.items() if reason is not None}
+    return Pruned(len(now), tuple(by_slate), kept=kept, left=len(found) - len(now))
+
+
+def _slugs_by_slate(letters: Iterable[DeadLetter]) -> dict[str, list[str]]:
+    return {
+        slate: [letter.player_slug for letter in found]
+        for slate, found in groupby(letters, key=lambda letter: letter.slate)
+    }
+
+
+def prune_events(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Remove one slice of the outbox's delivered events that later ones of their slates replaced."""
+    found = old_events(history.outbox.entries(), history.before(keep_days))
+    now = found[:RECORDS_PER_SLICE]
+    removed = len(now) if dry_run else history.outbox.drop_delivered([event.event_id for event in now])
+    return Pruned(removed, tuple(sorted({event.slate for event in now})), left=len(found) - len(now))
+
+
+def prune_alerts(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Remove one slice of the alerts that were settled."""
+    found = history.alerts.settled_before(history.before(keep_days))
+    now = found[:RECORDS_PER_SLICE]
+    removed = len(now) if dry_run else history.alerts.drop_settled([alert.incident.key for alert in now])
+    return Pruned(removed, left=len(found) - len(now))

@@ -1,0 +1,85 @@
+"""A batch: the work on one slate, its expected players, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from prediction_assets.errors import BatchConflict
+from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.receipt import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedPlayer:
+    """One expected player of one slate.
+
+    Attributes:
+        is_home: None on a neutral site.
+    """
+
+    player_id: int
+    slug: str
+    name: str
+    team: str
+    opponent: str
+    is_home: bool | None
+    game_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The work on one slate, frozen when it was opened.
+
+    Attributes:
+        deadline: when the slate is consolidated with whoever has settled.
+        expected: sorted by slug.
+    """
+
+    slate: str
+    batch_id: str
+    league: str
+    games: int
+    opened_at: datetime
+    deadline: datetime
+    expected: tuple[ExpectedPlayer, ...]
+
+    def players(self, slugs: Iterable[str]) -> list[ExpectedPlayer]:
+        """Return expected players by slug, in the order asked for.
+
+        Raises:
+            BatchConflict: nobody of that slug is expected on the slate.
+        """
+        by_slug = {player.slug: player for player in self.expected}
+        try:
+            return [by_slug[slug] for slug in slugs]
+        except KeyError as error:
+            raise BatchConflict(
+                f"slate {self.slate}: {error.args[0]!r} is not among its {len(by_slug)} expected players; "
+                f"see `prediction-assets status --slate {self.slate}`"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One slate's batch as it stands: expected players, outcomes so far, features and newest receipt."""
+
+    batch: Batch
+    completions: Mapping[str, Completion] = field(default_factory=dict)
+    feature_snapshot: str | None = None
+    receipt: Receipt | None = None
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many expected players ended that way."""
+        return sum(c.outcome is outcome for c in self.completions.values())
+
+    @property
+    def unsettled(self) -> tuple[str, ...]:
+        """Slugs of the expected players without an outcome, sorted."""
+        return tuple(p.slug for p in self.batch.expected if p.slug not in self.completions)
+
+
+def is_nothing_to_predict(progress: Progress) -> bool:
+    """Return whether nobody is expected, or everybody is skipped for a reason that trying again can't change."""
+    return progress.count(Outcome.SKIPPED) == len(progress.batch.expected)

@@ -1,0 +1,138 @@
+"""The Phase 5 completion message: built from a receipt and validated against its published JSON Schema.
+
+The schema (``phase5_completion.schema.json``, beside this module) is for both sides: the producer validates
+before it enqueues, a consumer before it acts. Within a version of it fields are only added (docs/upgrading.md).
+Pure functions; nothing is sent here.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jsonschema
+
+from prediction_assets.errors import InvalidMessage
+from prediction_assets.slate.receipt import Receipt
+
+PHASE = "phase_5_predictions"
+
+
+LONGEST_REASON = 200
+"""Characters of a missing player's reason that a message carries; the receipt has all of it."""
+
+
+_EVENTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")
+
+
+@cache
+def completion_schema() -> dict[str, Any]:
+    """Return the published JSON Schema of the completion message."""
+    text = resources.files(__package__).joinpath("phase5_completion.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def completion_schema_version() -> int:
+    """Return the version of the messages that are made now: the number at the end of the schema's ``$id``."""
+    return int(str(completion_schema()["$id"]).rpartition(":")[2])
+
+
+def schema_version(message: Mapping[str, Any]) -> int:
+    """Return the schema version that a message was made under, which may be an earlier one's; absent means 1."""
+    return int(message.get("schema_version", 1))
+
+
+def validate_completion(message: Mapping[str, Any]) -> None:
+    """Check a completion message, as its producer or as a consumer.
+
+    Raises:
+        InvalidMessage: it doesn't follow :func:`completion_schema`; the message names the field.
+    """
+    validator = jsonschema.Draft202012Validator(
+        completion_schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    error = jsonschema.exceptions.best_match(validator.iter_errors(dict(message)))
+    if error is not None:
+        where = ".".join(str(step) for step in error.absolute_path) or "message"
+        raise InvalidMessage(f"completion {message.get('event_id', '?')}: {where}: {error.message}")
+
+
+def event_id(receipt: Receipt) -> str:
+    """Return the event's id: one per slate and revision, so an identical re-run has no second event."""
+    return str(uuid.uuid5(_EVENTS, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
+
+
+def event_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
+    """Return the event of a receipt's content among the outbox's entries, None when it isn't there."""
+    wanted = event_id(receipt)
+    return next((entry for entry in entries if entry.event_id == wanted), None)
+
+
+def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
+    """Return whether a receipt's completion was published, and its delivery acknowledged."""
+    event = event_of(receipt, entries)
+    return event is not None and event.message_id is not None
+
+
+def completion_message(receipt: Receipt, *, output_table: str, published_at: datetime) -> dict[str, Any]:
+    """Return the validated completion message of a receipt.
+
+    Raises:
+        InvalidMessage: the receipt can't be announced (no rows although something is to be predicted).
+    """
+    if (receipt.rows == 0) is not receipt.takes_back:
+        raise InvalidMessage(
+            f"receipt {receipt.receipt_id} of slate {receipt.slate}: rows: {receipt.rows} in force, with "
+            f"{receipt.skipped_players} of {receipt.expected_players} expected players skipped"
+        )
+    message = {
+        "schema_version": completion_schema_version(),
+        "event_id": event_id(receipt),
+        "phase": PHASE,
+        "slate": receipt.slate,
+        "league": receipt.league,
+        "batch_id": receipt.batch_id,
+        "receipt_id": receipt.receipt_id,
+        "revision": receipt.revision,
+        "status": receipt.status,
+        "expected_players": receipt.expected_players,
+        "staged_players": receipt.staged_players,
+        "skipped_players": receipt.skipped_players,
+        "failed_players": receipt.failed_players,
+        "missing": [{**player, "reason": player["reason"][:LONGEST_REASON]} for player in receipt.missing],
+        "rows": receipt.rows,
+        "rows_inserted": receipt.rows_inserted,
+        "rows_updated": receipt.rows_updated,
+        "rows_unchanged": receipt.rows_unchanged,
+        "rows_superseded": receipt.rows_superseded,
+        "output_table": output_table,
+        "feature_snapshot": receipt.feature_snapshot,
+        "published_at": published_at.astimezone(UTC).isoformat(timespec="milliseconds"),
+    }
+    validate_completion(message)
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One event in the outbox.
+
+    Attributes:
+        message: the completion message, final.
+        message_id: the publisher's id of the delivery, None until published.
+        published_at: when the delivery was acknowledged, None until then.
+    """
+
+    event_id: str
+    slate: str
+    receipt_id: str
+    message: Mapping[str, Any]
+    message_id: str | None = None
+    published_at: datetime | None = None

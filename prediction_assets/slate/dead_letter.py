@@ -1,0 +1,169 @@
+"""What the assets ask of dead letters, and the values they exchange.
+
+A failure is one run's failed work on one player: written once, before the player's outcome is recorded, and
+never changed. A letter is a player's failures on a slate; it stays open until a consolidation has his rows,
+somebody discards it, or it expires. No write reads first, so that redelivery and concurrency change nothing.
+Nothing of Dagster's belongs here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from prediction_assets.slate.batch import ExpectedPlayer, Progress
+from prediction_assets.slate.keys import player_key
+from prediction_assets.slate.outcome import Outcome
+from prediction_assets.slate.part_states import covered_parts
+from prediction_assets.slate.receipt import Receipt
+
+LEAST_ALIKE = 5
+"""Failures with one digest below which a cause isn't called common."""
+
+
+class Closing(StrEnum):
+    """How a letter was closed."""
+
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+    EXPIRED = "expired"
+    """Nobody dealt with it while sensors looked at its slate, which is finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One run's failed work on one slate player.
+
+    Attributes:
+        error_class: name of the exception's class: ``OSError``.
+        message: the exception's text, one line.
+        traceback_digest: 12 hex digits that the same error from the same lines of code shares; ``""`` when
+            nothing was raised, as for a player without an outcome at the deadline.
+        attempts: how often the run tried; 0 when it gave up because nearly everybody failed alike.
+        payload: what a replay needs: batch id, feature snapshot, partition key.
+        closed: how somebody dealt with it, None while it is open.
+    """
+
+    slate: str
+    player_slug: str
+    run_id: str
+    error_class: str
+    message: str
+    traceback_digest: str
+    attempts: int
+    failed_at: datetime
+    payload: Mapping[str, Any]
+    closed: Closing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A player's failures on a slate, oldest first; at least one."""
+
+    slate: str
+    player_slug: str
+    failures: tuple[Failure, ...]
+
+    @property
+    def newest(self) -> Failure:
+        """The newest failure, which says what is wrong now."""
+        return self.failures[-1]
+
+    @property
+    def attempts(self) -> int:
+        """How often his part was tried, over all runs."""
+        return sum(failure.attempts for failure in self.failures)
+
+    @property
+    def first_seen(self) -> datetime:
+        """When he failed first."""
+        return min(failure.failed_at for failure in self.failures)
+
+    @property
+    def last_seen(self) -> datetime:
+        """When he failed last."""
+        return max(failure.failed_at for failure in self.failures)
+
+    @property
+    def closed(self) -> Closing | None:
+        """How the letter was closed, None while a failure of it is open."""
+        return None if any(failure.closed is None for failure in self.failures) else self.newest.closed
+
+
+def letters_of(failures: Iterable[Failure]) -> list[DeadLetter]:
+    """Return failures grouped into letters, sorted by slate and slug."""
+    by_player: dict[tuple[str, str], list[Failure]] = {}
+    for failure in failures:
+        by_player.setdefault((failure.slate, failure.player_slug), []).append(failure)
+    return [
+        DeadLetter(slate, slug, tuple(sorted(found, key=lambda failure: (failure.failed_at, failure.run_id))))
+        for (slate, slug), found in sorted(by_player.items())
+    ]
+
+
+def common_cause(letters: Iterable[DeadLetter], players: int) -> DeadLetter | None:
+    """Return a letter of the cause that most players of a slate failed with, None when there is no such cause.
+
+    Args:
+        letters: a slate's letters.
+        players: how many players the slate expects.
+    """
+    listed = list(letters)
+    counted = Counter(letter.newest.traceback_digest for letter in listed if letter.newest.traceback_digest)
+    for digest, count in counted.most_common(1):
+        if most_failed_alike(count, players):
+            return next(letter for letter in listed if letter.newest.traceback_digest == digest)
+    return None
+
+
+def most_failed_alike(failed_alike: int, players: int) -> bool:
+    """Return whether so many players failed with one digest that trying the others is no use."""
+    return failed_alike >= LEAST_ALIKE and failed_alike > players / 2
+
+
+def traceback_digest(error: BaseException) -> str:
+    """Return 12 hex digits over an error's class and the places in the code that it passed through.
+
+    Not over its message, which often names the player: players who fail for the same reason share it.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{frame.filename.rpartition('/')[2]}:{frame.name}:{frame.lineno}" for frame in frames]
+    return hashlib.sha256("\n".join([type(error).__qualname__, *places]).encode()).hexdigest()[:12]
+
+
+def dealt_with(
+    progress: Progress, receipts: Iterable[Receipt], letters: Iterable[DeadLetter]
+) -> tuple[str, ...]:
+    """Return the players whose dead letter a consolidation settled: merged, skipped, or not expected any more.
+
+    Args:
+        progress: the batch as it stands.
+        receipts: the slate's receipts.
+        letters: the slate's open letters.
+    """
+    covered = covered_parts(receipts)
+    expected = {player.slug for player in progress.batch.expected}
+
+    def is_settled(slug: str) -> bool:
+        done = progress.completions.get(slug)
+        if done is None:
+            return slug not in expected
+        return done.part.part_id in covered if done.part is not None else done.outcome is Outcome.SKIPPED
+
+    return tuple(letter.player_slug for letter in letters if is_settled(letter.player_slug))
+
+
+def replay_payload(progress: Progress, player: ExpectedPlayer) -> dict[str, Any]:
+    """Return what a replay of the player needs to know."""
+    return {
+        "partition_key": player_key(progress.batch.slate, player.slug),
+        "player_id": player.player_id,
+        "batch_id": progress.batch.batch_id,
+        "feature_snapshot": progress.feature_snapshot,
+    }

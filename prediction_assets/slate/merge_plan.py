@@ -1,0 +1,259 @@
+"""The merge plan: what a MERGE will consume, decided before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+
+from prediction_assets.errors import NoPartsStaged, TooFewStaged
+from prediction_assets.slate.batch import Progress, is_nothing_to_predict
+from prediction_assets.slate.merge_errors import another_players_part
+from prediction_assets.slate.outcome import UNSETTLED, Completion, Outcome, PartRef
+from prediction_assets.slate.part_states import covered_parts
+from prediction_assets.slate.receipt import MergeCounts, Receipt
+
+NOT_EMPTY, ENOUGH_STAGED = "predictions_not_empty", "enough_players_staged"
+"""The asset checks that fail in the UI when a slate is refused for :class:`NoPartsStaged` or :class:`TooFewStaged`."""
+
+
+_RECEIPT_ID_DIGITS, _OUTCOMES_DIGITS = 32, 20
+"""Hexadecimal digits of a receipt's id, and how many of them say what its outcomes are; the others tell it from an
+earlier receipt of the same outcomes. A slate's first receipt, and every one of an earlier version, has 32 of its
+outcomes' digits."""
+
+
+def receipt_id(progress: Progress) -> str:
+    """Return the id of the receipt that these outcomes lead to after the slate's newest one, which may be that one.
+
+    An outcome is recognised by what happened once: the part that was written, or the moment a player was
+    skipped or failed. Failing again, with a success in between, is another outcome. Outcomes that were there
+    before, and are back because the slate was reopened and reopened again, lead to another receipt: only the
+    newest one says what is in the table.
+    """
+    newest = progress.receipt
+    if newest is not None and stands_for(newest, progress):
+        return newest.receipt_id
+    outcomes = _outcomes_digest(progress)
+    if newest is None:
+        return outcomes[:_RECEIPT_ID_DIGITS]
+    after = hashlib.sha256(f"{outcomes} {newest.receipt_id}".encode()).hexdigest()
+    return outcomes[:_OUTCOMES_DIGITS] + after[: _RECEIPT_ID_DIGITS - _OUTCOMES_DIGITS]
+
+
+def stands_for(newest: Receipt, progress: Progress) -> bool:
+    """Return whether a slate's newest receipt is the one of these outcomes: the same outcomes, the same receipt."""
+    return newest.receipt_id.startswith(_outcomes_digest(progress)[:_OUTCOMES_DIGITS])
+
+
+def _outcomes_digest(progress: Progress) -> str:
+    return _digest(
+        progress,
+        lambda done: done.part.part_id if done.part else f"{done.run_id} {done.recorded_at.isoformat()}",
+    )
+
+
+def content_digest(progress: Progress) -> str:
+    """Return SHA-256 over the outcomes and the parts' contents; a re-run that changes nothing keeps it."""
+    return _digest(progress, lambda done: done.part.content_hash if done.part else "")
+
+
+def _digest(progress: Progress, identity: Callable[[Completion], str]) -> str:
+    outcomes = []
+    for player in progress.batch.expected:
+        done = progress.completions.get(player.slug)
+        outcomes.append(
+            [player.slug, done.outcome.value if done else UNSETTLED, identity(done) if done else ""]
+        )
+    text = json.dumps([progress.batch.slate, outcomes], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plan(
+    progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_share: float = 0.0
+) -> Consolidation:
+    """Return the MERGE that a batch's outcomes call for.
+
+    Parts that an earlier receipt covers are left out: they may have been dropped already, and their rows
+    are in the table. A skipped player's earlier rows go out of force; those of a player who failed or
+    hasn't settled stay, as the best there is. When no game is on any more, or everybody is skipped, a MERGE of no
+    part at all takes back what earlier ones left in force.
+
+    Args:
+        progress: the batch as it stands.
+        receipts: the slate's receipts so far, oldest first, read before its progress was: a consolidation that
+            comes between is noticed by the MERGE.
+        minimum_staged_share: share of the players who weren't skipped that must have rows, 0 to 1.
+
+    Raises:
+        NoPartsStaged: no expected player has staged rows, and there is nothing to take back.
+        PartMismatch: a part is another player's than the one who is expected now.
+        TooFewStaged: fewer have than the minimum share.
+    """
+    receipts = tuple(receipts)
+    progress = replace(
+        progress, receipt=receipts[-1] if receipts else None
+    )  # batch state may not know it yet
+    batch = progress.batch
+    covered = covered_parts(receipts)
+    staged, retained, missing, parts = [], [], [], []
+    for player in batch.expected:
+        completion = progress.completions.get(player.slug)
+        if completion is None:
+            missing.append(MissingPlayer(player.slug, UNSETTLED, "no outcome by the deadline"))
+            retained.append(player.player_id)
+        elif completion.part is not None:
+            if completion.part.player_id != player.player_id:
+                raise another_players_part(batch.slate, player.slug, completion.part.player_id)
+            staged.append(player.player_id)
+            if completion.part.part_id not in covered:
+                parts.append(completion.part)
+        else:
+            missing.append(MissingPlayer(player.slug, completion.outcome.value, completion.reason))
+            if completion.outcome is Outcome.FAILED:
+                retained.append(player.player_id)
+    takes_back = bool(receipts) and is_nothing_to_predict(progress)
+    if not staged and not takes_back:
+        raise NoPartsStaged(_nobody_staged(progress, missing))
+    skipped = progress.count(Outcome.SKIPPED)
+    failed = len(batch.expected) - len(staged) - skipped
+    if len(staged) < minimum_staged_share * (len(staged) + failed):
+        raise TooFewStaged(
+            f"slate {batch.slate}: only {len(staged)} of {len(staged) + failed} players have staged rows, less "
+            f"than {minimum_staged_share:.0%} ({_reasons(missing)}); the target was not touched and every part "
+            f"kept. Materialize the missing players' staged_predictions partitions, or lower "
+            "PREDICTION_ASSETS_MINIMUM_STAGED_SHARE"
+        )
+    return Consolidation(
+        slate=batch.slate,
+        league=batch.league or (receipts[-1].league if receipts else ""),
+        batch_id=batch.batch_id,
+        receipt_id=receipt_id(progress),
+        content_digest=content_digest(progress),
+        status="partial" if failed else "success",
+        parts=tuple(parts),
+        staged_player_ids=tuple(staged),
+        retained_player_ids=tuple(retained),
+        expected_players=len(batch.expected),
+        skipped_players=skipped,
+        failed_players=failed,
+        feature_snapshot=_newest_snapshot(progress) if staged else receipts[-1].feature_snapshot,
+        missing=tuple(missing),
+        after=receipts[-1].receipt_id if receipts else "",
+    )
+
+
+def _nobody_staged(progress: Progress, missing: Sequence[MissingPlayer]) -> str:
+    batch = progress.batch
+    refused = (
+        f"slate {batch.slate}: none of {len(batch.expected)} expected players has staged rows "
+        f"({_reasons(missing) or 'no game is on'}); the target was not touched and every part kept. "
+    )
+    if is_nothing_to_predict(progress):
+        return f"{refused}There is nothing to predict, and nothing was consolidated that is to be taken back"
+    return f"{refused}Materialize staged_predictions for {batch.slate} again"
+
+
+def _newest_snapshot(progress: Progress) -> str:
+    staged = [c for c in progress.completions.values() if c.part is not None]
+    newest = max(staged, key=lambda c: (c.recorded_at, c.player_slug))
+    return newest.part.feature_snapshot if newest.part else ""
+
+
+def _reasons(missing: Iterable[MissingPlayer]) -> str:
+    counts: dict[str, int] = {}
+    for player in missing:
+        text = f"{player.outcome}: {player.reason}" if player.reason else player.outcome
+        counts[text] = counts.get(text, 0) + 1
+    common = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]
+    return "; ".join(f"{n} {text}" for text, n in common)
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPlayer:
+    """An expected player without staged rows, and why."""
+
+    player_slug: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidation:
+    """A decided MERGE: what to consume and what to write into the receipt.
+
+    Attributes:
+        parts: the parts to merge; those that an earlier receipt covers are not among them.
+        staged_player_ids: players whose rows stay in force, merged now or earlier.
+        retained_player_ids: players whose earlier rows stay in force although they failed or didn't settle.
+        after: the slate's newest receipt when this was decided, '' for none: the MERGE is refused after any other.
+    """
+
+    slate: str
+    league: str
+    batch_id: str
+    receipt_id: str
+    content_digest: str
+    status: str
+    parts: tuple[PartRef, ...]
+    staged_player_ids: tuple[int, ...]
+    retained_player_ids: tuple[int, ...]
+    expected_players: int
+    skipped_players: int
+    failed_players: int
+    feature_snapshot: str
+    missing: tuple[MissingPlayer, ...] = ()
+    after: str = ""
+
+    def receipt(
+        self,
+        counts: MergeCounts,
+        earlier: Sequence[Receipt],
+        *,
+        merge_ms: float,
+        now: datetime,
+    ) -> Receipt:
+        """Return the receipt of the MERGE that did this, to be committed with it.
+
+        Args:
+            earlier: the slate's receipts so far, oldest first; the newest one's content decides whether
+                this consolidation is a new revision.
+        """
+        revision = earlier[-1].revision if earlier else 0
+        if not earlier or earlier[-1].content_digest != self.content_digest:
+            revision += 1
+        receipt = Receipt(
+            receipt_id=self.receipt_id,
+            slate=self.slate,
+            league=self.league,
+            batch_id=self.batch_id,
+            status=self.status,
+            revision=revision,
+            content_digest=self.content_digest,
+            expected_players=self.expected_players,
+            staged_players=len(self.staged_player_ids),
+            skipped_players=self.skipped_players,
+            failed_players=self.failed_players,
+            rows=counts.active,
+            rows_staged=counts.staged,
+            rows_inserted=counts.inserted,
+            rows_updated=counts.updated,
+            rows_unchanged=counts.unchanged,
+            rows_superseded=counts.superseded,
+            feature_snapshot=self.feature_snapshot,
+            merge_ms=round(merge_ms, 1),
+            consolidated_at=now,
+            parts=tuple(
+                {
+                    "player_slug": part.player_slug,
+                    "part_id": part.part_id,
+                    "rows": part.rows,
+                    "content_hash": part.content_hash,
+                }
+                for part in self.parts
+            ),
+            missing=tuple(asdict(player) for player in self.missing),
+        )
+        return replace(receipt, seal=receipt.computed_seal())

@@ -1,0 +1,35 @@
+"""What a batch needs next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+
+from prediction_assets.slate.batch import Progress, is_nothing_to_predict
+from prediction_assets.slate.merge_plan import stands_for
+
+
+class Step(Enum):
+    """What a batch needs next."""
+
+    FEATURES = "features"
+    STAGE = "stage"
+    CONSOLIDATE = "consolidate"
+    REST = "rest"
+
+
+def next_step(progress: Progress, now: datetime) -> Step:
+    """Return what a batch needs next.
+
+    When there is nothing to predict (no game, or everybody is skipped) a slate rests, unless what was consolidated
+    before is to be taken back. Any other is consolidated when every expected player has settled, or at its deadline
+    with whoever has, and again whenever its outcomes are no longer the ones of its newest receipt.
+    """
+    if progress.receipt is None and is_nothing_to_predict(progress):
+        return Step.REST
+    past_deadline = now >= progress.batch.deadline
+    if progress.unsettled and not past_deadline:
+        return Step.FEATURES if progress.feature_snapshot is None else Step.STAGE
+    if progress.receipt is not None and stands_for(progress.receipt, progress):
+        return Step.REST
+    return Step.CONSOLIDATE

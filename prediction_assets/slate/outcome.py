@@ -1,0 +1,61 @@
+"""How an expected player ended on a slate: staged with a part, skipped or failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How an expected player's work on a slate ended."""
+
+    STAGED = "staged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A player's outcome; a staged one contains its part, so that consolidation can verify it.
+
+    Attributes:
+        reason: why he was skipped or failed, ``""`` when staged.
+        part: the written part when staged, else None.
+        run_id: the Dagster run that produced the outcome.
+        recorded_at: when the outcome was there: of a failure, when the last attempt had failed.
+        batch_id: the batch that he was expected in; None where an earlier version recorded it.
+    """
+
+    slate: str
+    player_slug: str
+    outcome: Outcome
+    run_id: str
+    recorded_at: datetime
+    reason: str = ""
+    part: PartRef | None = None
+    batch_id: str | None = None
+
+
+UNSETTLED = "unsettled"
+"""The outcome that a receipt gives to a player who hadn't settled by the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartRef:
+    """Names one written part and what it contains.
+
+    Attributes:
+        part_id: unique per write, so that a part written again is another part.
+        rows: number of rows.
+        content_hash: SHA-256 over the rows' sorted ``content_hash`` values.
+    """
+
+    slate: str
+    player_slug: str
+    player_id: int
+    part_id: str
+    rows: int
+    content_hash: str
+    schema_version: int
+    feature_snapshot: str

@@ -1,0 +1,158 @@
+"""The receipt: what a MERGE consumed and did, committed with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from prediction_assets.errors import ReceiptAltered
+
+_logger = logging.getLogger(__name__)
+
+
+def unaltered(mirrored: Receipt, where: str) -> Receipt | None:
+    """Return a mirrored receipt, or None when it was edited by hand.
+
+    It is only a copy: without it the slate is consolidated again, which finds the receipt in the warehouse,
+    merges nothing twice and mirrors it anew.
+    """
+    if mirrored.is_altered:
+        _logger.warning(
+            "slate %s: the copy of receipt %s in %s was edited by hand; it is ignored and mirrored again",
+            mirrored.slate, mirrored.receipt_id, where,
+        )  # fmt: skip
+        return None
+    return mirrored
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCounts:
+    """Rows that a MERGE staged, inserted, updated, left unchanged and superseded; active rows after it."""
+
+    staged: int
+    inserted: int
+    updated: int
+    unchanged: int
+    superseded: int
+    active: int
+
+
+_SEALED = (
+    "receipt_id",
+    "slate",
+    "league",
+    "batch_id",
+    "status",
+    "content_digest",
+    "expected_players",
+    "staged_players",
+    "skipped_players",
+    "failed_players",
+    "feature_snapshot",
+    "parts",
+    "missing",
+)
+"""What a receipt's seal covers: all that is decided before the MERGE. What the MERGE counts is left to the
+check ``staged_rows_are_accounted_for``. A value added here makes every sealed receipt look altered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One committed consolidation; the columns of ``consolidation_receipts``.
+
+    Attributes:
+        seal: what :meth:`computed_seal` gave when the receipt was made; None where an earlier version made it.
+    """
+
+    receipt_id: str
+    slate: str
+    league: str
+    batch_id: str
+    status: str
+    revision: int
+    content_digest: str
+    expected_players: int
+    staged_players: int
+    skipped_players: int
+    failed_players: int
+    rows: int
+    rows_staged: int
+    rows_inserted: int
+    rows_updated: int
+    rows_unchanged: int
+    rows_superseded: int
+    feature_snapshot: str
+    merge_ms: float
+    consolidated_at: datetime
+    parts: tuple[dict[str, Any], ...] = field(default=())
+    missing: tuple[dict[str, Any], ...] = field(default=())
+    seal: str | None = None
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether nothing is to be predicted: no game is on any more, or every expected player was skipped.
+
+        Only then may a slate have 0 rows: nobody failed and nobody is unsettled.
+        """
+        return self.skipped_players == self.expected_players
+
+    def computed_seal(self) -> str:
+        """Return SHA-256 over the values that were decided before the MERGE."""
+        values = [getattr(self, name) for name in _SEALED]
+        return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def is_altered(self) -> bool:
+        """Whether a sealed value isn't the one that was committed; False for a receipt without a seal."""
+        return self.seal is not None and self.seal != self.computed_seal()
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the receipt as a row of the receipts table."""
+        row = asdict(self)
+        row["game_date"] = date.fromisoformat(row.pop("slate"))
+        row["parts"] = json.dumps(list(self.parts))
+        row["missing"] = json.dumps(list(self.missing))
+        return row
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Receipt:
+        """Return the receipt that a row of the receipts table holds.
+
+        Raises:
+            ReceiptAltered: it isn't the receipt that was committed.
+        """
+        values = dict(row)
+        values["slate"] = values.pop("game_date").isoformat()
+        try:
+            values["parts"] = tuple(json.loads(values["parts"]))
+            values["missing"] = tuple(json.loads(values["missing"]))
+            receipt = cls(**values)
+        except (TypeError, ValueError) as error:
+            raise _altered(values, f"can't be read ({error})") from error
+        if receipt.is_altered:
+            raise _altered(values, "isn't what its seal was made for")
+        return receipt
+
+
+def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:
+    """Return the moment that a slate's next receipt carries: now, or just after the newest one's.
+
+    A clock that was set back must not make the next receipt look older than the ones before it.
+
+    Args:
+        earlier: the slate's receipts so far, oldest first.
+    """
+    return max([now, *(receipt.consolidated_at + timedelta(microseconds=1) for receipt in earlier[-1:])])
+
+
+def _altered(values: Mapping[str, Any], problem: str) -> ReceiptAltered:
+    return ReceiptAltered(
+        f"slate {values['slate']}: receipt {values['receipt_id']} in predictions.consolidation_receipts {problem}: "
+        "it was edited by hand. Nothing of the slate is merged, dropped or announced until the row is restored from a "
+        "backup, or its seal is set to NULL to accept it as it is"
+    )

@@ -1,0 +1,102 @@
+"""A player's part: forecasts with everything that a prediction row carries, hashed. Pure functions.
+
+The row's ``content_hash`` covers every value that a reader could see, so a re-run that changes nothing
+keeps it and the MERGE leaves the row alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.stores.sql.tables import PART_SCHEMA
+
+_HASHED = [name for name in PART_SCHEMA.names if name != "content_hash"]
+
+
+_OF_THE_PLAYER = {
+    "game_id": "game_id",
+    "player_slug": "slug",
+    "player_name": "name",
+    "team": "team",
+    "opponent": "opponent",
+    "is_home": "is_home",
+}
+"""Columns that the batch decides, and where an expected player has each."""
+
+
+def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str) -> dict[str, pa.Table]:
+    """Return each player's part, keyed by slug; computed for the whole slate column by column.
+
+    Args:
+        forecasts: the result of :func:`prediction_assets.nba.forecasting.predictions.predict_slate`, one row per
+            player, system and line.
+        batch: the slate's batch, which says who the players are and whom they meet.
+        snapshot_id: the feature snapshot that the forecasts were made from.
+
+    Returns:
+        tables of :data:`~prediction_assets.stores.sql.tables.PART_SCHEMA`, rows in the forecasts' order.
+    """
+    by_id = {player.player_id: player for player in batch.expected}
+    players = [by_id[player_id] for player_id in forecasts["player_id"].to_pylist()]
+    rows = len(players)
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        name: forecasts[name] for name in forecasts.column_names if name in PART_SCHEMA.names
+    }
+    for name, value in {
+        "game_date": date.fromisoformat(batch.slate),
+        "league": batch.league,
+        "feature_snapshot": snapshot_id,
+        "schema_version": PREDICTIONS_SCHEMA_VERSION,
+    }.items():
+        columns[name] = pa.repeat(pa.scalar(value, PART_SCHEMA.field(name).type), rows)
+    for name, attribute in _OF_THE_PLAYER.items():
+        values = [getattr(player, attribute) for player in players]
+        columns[name] = pa.array(values, PART_SCHEMA.field(name).type)
+    columns["content_hash"] = pa.array(_content_hashes([columns[name] for name in _HASHED]), pa.string())
+    whole = pa.table(
+        [columns[name].cast(PART_SCHEMA.field(name).type) for name in PART_SCHEMA.names], PART_SCHEMA
+    )
+    return {slug: _rows_at(whole, positions) for slug, positions in _positions(players).items()}
+
+
+def _positions(players: list[ExpectedPlayer]) -> dict[str, list[int]]:
+    positions: dict[str, list[int]] = {}
+    for position, player in enumerate(players):
+        positions.setdefault(player.slug, []).append(position)
+    return positions
+
+
+def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
+    """Return rows by ascending position; those that follow each other without a copy."""
+    first, last = positions[0], positions[-1]
+    if last - first + 1 == len(positions):
+        return table.slice(first, len(positions))
+    return table.take(pa.array(positions, pa.int64()))
+
+
+def _content_hashes(columns: list[Any]) -> list[str]:
+    """Return SHA-256 over each row's values as a JSON list, with each distinct value encoded once."""
+    encoded = zip(*map(_encoded, columns), strict=True)
+    return [hashlib.sha256(f"[{','.join(row)}]".encode()).hexdigest() for row in encoded]
+
+
+def _encoded(column: pa.Array | pa.ChunkedArray) -> list[str]:
+    """Return each value as JSON; floats one by one, because 0.0 and -0.0 are equal and not the same text."""
+    values = column.to_pylist()
+    if pa.types.is_floating(column.type):
+        return [
+            repr(value) if value is not None and math.isfinite(value) else json.dumps(value)
+            for value in values
+        ]
+    as_json = {value: json.dumps(value, default=str) for value in set(values)}
+    return [as_json[value] for value in values]
+
+
+PREDICTIONS_SCHEMA_VERSION = 1

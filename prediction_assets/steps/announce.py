@@ -1,0 +1,53 @@
+"""The outbox at work: an event is stored, delivered, and its delivery recorded, in this order.
+
+For the ``phase5_completion`` asset, the command line and tests, over the ports. Killed anywhere, the next call
+finds the event and delivers it under the same id. Nothing of Dagster's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from prediction_assets.slate.completion_message import OutboxEntry, completion_message, event_id
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.steps.failpoints import reached
+from prediction_assets.stores.protocols import Outbox, Publisher
+
+
+def announce(
+    receipt: Receipt,
+    outbox: Outbox,
+    publisher: Publisher,
+    *,
+    output_table: str,
+    now: Callable[[], datetime],
+    redeliver: bool = False,
+) -> tuple[OutboxEntry, bool]:
+    """Publish a receipt's completion once per content; return its event, and whether it was published before.
+
+    Args:
+        output_table: the predictions table, as a reader would name it.
+        now: tells the time.
+        redeliver: deliver it once more, under the same id, if it was published before.
+
+    Raises:
+        InvalidMessage: the receipt can't be announced (no staged players, no rows).
+    """
+    entry = outbox.enqueue(
+        OutboxEntry(
+            event_id=event_id(receipt),
+            slate=receipt.slate,
+            receipt_id=receipt.receipt_id,
+            message=completion_message(receipt, output_table=output_table, published_at=now()),
+        )
+    )
+    reached("outbox_written")
+    published_before = entry.message_id is not None
+    if published_before and not redeliver:
+        return entry, True
+    message_id = publisher.publish(entry.message)
+    reached("published")
+    entry = outbox.mark_published(entry.event_id, message_id, now())
+    reached("publish_recorded")
+    return entry, published_before

@@ -1,0 +1,92 @@
+"""Alerts in Firestore: one document per incident's key, replaced only on the version that was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from google.cloud import firestore
+
+from prediction_assets.stores.alert import Alert, Change, from_text, to_text
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, document_id, undamaged
+
+
+class FirestoreAlertStore:
+    """An :class:`~prediction_assets.stores.protocols.AlertStore` in Firestore (Native mode).
+
+    Args:
+        collection: the collection of alerts.
+
+    Every method raises :class:`~prediction_assets.stores.local.state_file.StateUnreadable` when Firestore refuses or doesn't
+    answer.
+    """
+
+    def __init__(self, calls: FirestoreCalls, collection: str = "alerts") -> None:
+        self._calls = calls
+        self._alerts = calls.client.collection(collection)
+
+    def change(self, key: str, change: Change) -> Alert | None:
+        """Replace an alert by what ``change`` makes of it, atomically, and return what is there then."""
+        document = self._alerts.document(document_id(key, "alert"))
+
+        def replace() -> Alert | None:
+            stored = document.get(**self._calls.arguments)
+            before = _alert(stored) if stored.exists else None
+            after = change(before)
+            if after is None or after is before:
+                return before
+            fields = {
+                "opened_at": after.opened_at.astimezone(UTC),
+                "settled": after.settled_at is not None,
+                "alert": to_text(after),
+            }
+            self._calls.write_over(stored, fields)
+            return after
+
+        return self._calls.until_uncontended(f"alert {key}", replace)
+
+    def unsettled(self) -> Sequence[Alert]:
+        """Return the alerts that last or have something left to say, longest first."""
+        return self._found(firestore.FieldFilter("settled", "==", False), "alerts that last")
+
+    def since(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were opened since then, settled ones too, oldest first."""
+        filtered = firestore.FieldFilter("opened_at", ">=", moment.astimezone(UTC))
+        return self._found(filtered, f"alerts since {moment:%Y-%m-%d}")
+
+    def settled_before(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were settled before then, oldest first; reads all that were opened before then.
+
+        A query by both fields would need an index of its own.
+        """
+        filtered = firestore.FieldFilter("opened_at", "<", moment.astimezone(UTC))
+        opened = self._found(filtered, f"alerts before {moment:%Y-%m-%d}")
+        return [alert for alert in opened if alert.settled_at is not None and alert.settled_at < moment]
+
+    def drop_settled(self, keys: Sequence[str]) -> int:
+        """Delete these alerts and return how many there were; one that isn't settled, or not any more, stays."""
+        dropped = 0
+        for key in keys:
+            document = self._alerts.document(document_id(key, "alert"))
+            dropped += self._calls.until_uncontended(f"alert {key}", partial(self._drop_settled, document))
+        return dropped
+
+    def _drop_settled(self, document: firestore.DocumentReference) -> bool:
+        stored = document.get(**self._calls.arguments)
+        if not stored.exists or not stored.get("settled"):
+            return False
+        document.delete(option=self._calls.unchanged(stored), **self._calls.arguments)
+        return True
+
+    def _found(self, filtered: firestore.FieldFilter, what: str) -> list[Alert]:
+        with self._calls.clear_errors(what):
+            stored = self._alerts.where(filter=filtered).get(**self._calls.arguments)
+        alerts = [_alert(document) for document in stored]
+        return sorted(alerts, key=lambda alert: (alert.opened_at, alert.incident.key))
+
+
+def _alert(stored: firestore.DocumentSnapshot[Any]) -> Alert:
+    with undamaged(stored.reference):
+        return from_text(stored.get("alert"))

@@ -1,0 +1,400 @@
+"""Batch state in Firestore: one document per player's outcome, set blindly.
+
+The completion path is one set of ``batches/{slate}/completions/{slug}``: no read, no transaction, so nothing
+contends and redelivery changes nothing. Only a failure looks first whether a newer outcome is there. What is
+frozen (the expected players) is committed together with the batch document that names it; what is replaced (a
+reopened batch, a newer receipt) is written only if the document is still the one that was read. Lists that could
+outgrow a document's 1 MiB are kept in chunks, and a reader, who reads everything as of one moment, sees all of a
+list or none of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypedDict
+
+from google.api_core import exceptions
+from google.cloud import firestore
+
+from prediction_assets.errors import BatchNotOpen, StateUnreadable
+from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
+from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.receipt import Receipt, unaltered
+from prediction_assets.slate.roster_freeze import is_of, require_same_work, unchanged
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, document_id, moment, undamaged
+from prediction_assets.stores.gcp.live_picture import LivePicture
+
+_EXPECTED = "expected"
+_COMPLETIONS = "completions"
+_RECEIPTS = "receipts"
+_NEWEST = "newest"
+_RECEIPT_LISTS = ("parts", "missing")
+
+# A document holds 1 MiB and a request 10 MiB; Firestore's encoding is smaller than this JSON.
+_CHUNK_BYTES = 256 * 1024
+
+
+class _KeptList(TypedDict):
+    """A list kept outside the document that names it, in documents ``{name}-0``, ``{name}-1``, ..."""
+
+    name: str
+    chunks: int
+    length: int
+
+
+class FirestoreBatchState:
+    """A :class:`~prediction_assets.stores.protocols.BatchState` in Firestore (Native mode).
+
+    Args:
+        collection: the collection of batch documents, one per slate.
+        live_picture_seconds: pause between two updates of the live picture by this process.
+
+    Every method raises :class:`~prediction_assets.stores.local.state_file.StateUnreadable` when Firestore refuses or doesn't
+    answer; the message names the role, the setting or the service.
+    """
+
+    def __init__(
+        self, calls: FirestoreCalls, collection: str = "batches", *, live_picture_seconds: float = 1.0
+    ) -> None:
+        self._calls = calls
+        self._batches = calls.client.collection(collection)
+        self._live = LivePicture(calls.client, self._document, live_picture_seconds)
+
+    def open(self, batch: Batch) -> Batch:
+        """Freeze a batch and return it; opening the same one again returns the first one."""
+        with self._calls.clear_errors(f"slate {batch.slate}"):
+            writes = self._calls.client.batch()
+            writes.create(self._document(batch.slate), self._batch_fields(writes, batch, settled=()))
+            try:
+                writes.commit(**self._calls.arguments)
+            except exceptions.AlreadyExists:
+                head = self._document(batch.slate).get(**self._calls.arguments)
+                return require_same_work(self._batch(head, head.read_time), batch)
+        return batch
+
+    def reopen(self, batch: Batch) -> Batch:
+        """Replace a slate's expected players; outcomes of players who stay as they were are kept."""
+        document = self._document(batch.slate)
+
+        def replace() -> None:
+            earlier = document.get(**self._calls.arguments)
+            completions = list(
+                document.collection(_COMPLETIONS).select(["batch_id"]).get(**self._calls.arguments)
+            )
+            batch_id = earlier.get("batch_id") if earlier.exists else batch.batch_id
+            of_batch = {c.id for c in completions if (c.to_dict() or {}).get("batch_id") in (None, batch_id)}
+            stay = self._unchanged(earlier, batch)
+            writes = self._calls.client.batch()
+            fields = self._batch_fields(writes, batch, settled=stay & of_batch)
+            if earlier.exists:
+                if len(stay) == len(batch.expected):
+                    fields["feature_snapshot"] = earlier.get("feature_snapshot")
+                writes.update(document, fields, option=self._calls.unchanged(earlier))
+                _forget(writes, document.collection(_EXPECTED), earlier.get("expected"), fields["expected"])
+            else:
+                writes.create(document, fields)
+            for completion in completions:
+                if completion.id in stay & of_batch:
+                    mine, is_same = {"batch_id": batch.batch_id}, self._calls.unchanged(completion)
+                    writes.update(completion.reference, mine, option=is_same)
+                else:
+                    writes.delete(completion.reference)
+            writes.commit(**self._calls.arguments)
+
+        self._calls.until_uncontended(f"slate {batch.slate}", replace)
+        return batch
+
+    def _unchanged(self, earlier: firestore.DocumentSnapshot[Any], batch: Batch) -> frozenset[str]:
+        """Return who stays as he was; nobody, when the earlier players can't be read any more."""
+        try:
+            return unchanged(self._batch(earlier, earlier.read_time) if earlier.exists else None, batch)
+        except StateUnreadable:
+            return frozenset()
+
+    def pin_features(self, slate: str, snapshot_id: str) -> None:
+        """Say which feature snapshot the slate's predictions are made from."""
+        self._update(slate, {"feature_snapshot": snapshot_id})
+
+    def record(self, completions: Sequence[Completion]) -> None:
+        """Set each player's outcome, unless it is a failure from before the one that is there.
+
+        Failures are committed one by one, the others before them in groups of 250: should a commit fail, those
+        before it stand, and recording all of them again is right.
+        """
+        newest = {(c.slate, c.player_slug): c for c in completions}
+        in_order = [newest[key] for key in sorted(newest)]  # one order for all, so that groups can't deadlock
+        documents = {
+            self._outcome(c): _completion_fields(c) for c in in_order if c.outcome is not Outcome.FAILED
+        }
+        slates = sorted({c.slate for c in completions})
+        with self._calls.clear_errors(f"slate {', '.join(slates)}: {len(documents)} outcomes"):
+            self._calls.write_each(
+                list(documents), lambda writes, document: writes.set(document, documents[document])
+            )
+        for failure in in_order:
+            if failure.outcome is Outcome.FAILED:
+                what = f"slate {failure.slate}: failure of {failure.player_slug}"
+                self._calls.until_uncontended(what, partial(self._record_failure, failure))
+        for slate in slates:
+            self._live.delivered(slate, [c.player_slug for c in completions if c.slate == slate])
+
+    def _record_failure(self, failure: Completion) -> None:
+        there = self._outcome(failure).get(**self._calls.arguments)
+        if not there.exists or moment(there.get("recorded_at")) <= failure.recorded_at:
+            self._calls.write_over(there, _completion_fields(failure))
+
+    def progress(self, slate: str) -> Progress | None:
+        """Return the slate's batch as it stands, None when it was never opened.
+
+        Reads 2 documents, the chunks of 3 lists and a document per outcome, all as of one moment.
+        """
+        document = self._document(slate)
+        with self._calls.clear_errors(f"slate {slate}"):
+            newest = document.collection(_RECEIPTS).document(_NEWEST)
+            heads = {
+                head.reference.path: head
+                for head in self._calls.client.get_all([document, newest], **self._calls.arguments)
+            }
+            batch, receipt = heads[document.path], heads[newest.path]
+            if not batch.exists:
+                return None
+            as_of = max(batch.read_time, receipt.read_time)
+            done = document.collection(_COMPLETIONS).get(read_time=as_of, **self._calls.arguments)
+            opened = self._batch(batch, as_of)
+            expected = {player.slug for player in opened.expected}
+            with undamaged(document.collection(_COMPLETIONS).document("*")):
+                found = (_completion(slate, c) for c in done if c.id in expected)
+                completions = {c.player_slug: c for c in found if is_of(c.batch_id, opened)}
+            return Progress(
+                batch=opened,
+                completions=completions,
+                feature_snapshot=batch.get("feature_snapshot"),
+                receipt=unaltered(self._receipt(receipt, as_of), f"Firestore {newest.path}")
+                if receipt.exists
+                else None,
+            )
+
+    def recent_slates(self, since: datetime) -> Sequence[str]:
+        """Return the slates whose batch was opened since then, oldest first."""
+        query = (
+            self._batches.where(filter=firestore.FieldFilter("opened_at", ">=", since.astimezone(UTC)))
+            .order_by("opened_at")  # and then by document id, which is the slate
+            .select([])
+        )
+        with self._calls.clear_errors(f"batches opened since {since:%Y-%m-%d}"):
+            return [head.id for head in query.get(**self._calls.arguments)]
+
+    def mirror_receipt(self, receipt: Receipt) -> None:
+        """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
+        slate = self._document(receipt.slate)
+        newest = slate.collection(_RECEIPTS).document(_NEWEST)
+        values = {**asdict(receipt), "consolidated_at": receipt.consolidated_at.astimezone(UTC)}
+        lists = {name: values.pop(name) for name in _RECEIPT_LISTS}
+
+        def replace() -> None:
+            earlier = newest.get(**self._calls.arguments)
+            if earlier.exists and moment(earlier.get("consolidated_at")) > values["consolidated_at"]:
+                return
+            writes = self._calls.client.batch()
+            kept = {
+                name: _keep(writes, slate.collection(f"receipt_{name}"), items)
+                for name, items in lists.items()
+            }
+            if earlier.exists:
+                writes.update(newest, {**values, **kept}, option=self._calls.unchanged(earlier))
+                for name, now in kept.items():
+                    _forget(writes, slate.collection(f"receipt_{name}"), earlier.get(name), now)
+            else:
+                writes.create(newest, {**values, **kept})
+            writes.commit(**self._calls.arguments)
+
+        self._calls.until_uncontended(f"slate {receipt.slate}: receipt {receipt.receipt_id}", replace)
+
+    def outcome_counts(self, slate: str) -> Mapping[Outcome, int]:
+        """Return how many players' outcomes are of each kind, counted by Firestore: 3 aggregation queries.
+
+        One read per 1,000 outcomes instead of one per outcome, for dashboards and alerts. Outcomes of players
+        who aren't expected count too; what happens next is decided from :meth:`progress`.
+        """
+        completions = self._document(slate).collection(_COMPLETIONS)
+        counts = {}
+        with self._calls.clear_errors(f"slate {slate}"):
+            for outcome in Outcome:
+                of_kind = completions.where(filter=firestore.FieldFilter("outcome", "==", outcome.value))
+                counts[outcome] = int(of_kind.count().get(**self._calls.arguments)[0][0].value)
+        return counts
+
+    def live_players(self, slate: str) -> Sequence[str]:
+        """Return the slugs of the players whom the batch document's live picture shows as settled; one read.
+
+        Raises:
+            BatchNotOpen: the slate has no batch yet.
+        """
+        document = self._document(slate)
+        with self._calls.clear_errors(f"slate {slate}"):
+            head = document.get(["live.players"], **self._calls.arguments)
+        if not head.exists:
+            raise BatchNotOpen.on(slate)
+        with undamaged(document):
+            return sorted((head.to_dict() or {}).get("live", {}).get("players", ()))
+
+    def rebuild_live_picture(self, slate: str) -> int:
+        """Make the batch document's live picture anew from the outcomes and return how many there are.
+
+        Raises:
+            BatchNotOpen: the slate has no batch yet.
+        """
+        completions = self._document(slate).collection(_COMPLETIONS)
+        with self._calls.clear_errors(f"slate {slate}"):
+            settled = [c.id for c in completions.select([]).get(**self._calls.arguments)]
+        self._update(slate, {"live": _live_fields(settled)})
+        return len(settled)
+
+    def _document(self, slate: str) -> firestore.DocumentReference:
+        return self._batches.document(document_id(slate, "slate"))
+
+    def _outcome(self, completion: Completion) -> firestore.DocumentReference:
+        completions = self._document(completion.slate).collection(_COMPLETIONS)
+        document: firestore.DocumentReference = completions.document(
+            document_id(completion.player_slug, "player")
+        )
+        return document
+
+    def _update(self, slate: str, fields: Mapping[str, Any]) -> None:
+        document = self._document(slate)
+        with self._calls.clear_errors(f"slate {slate}"):
+            try:
+                document.update(dict(fields), **self._calls.arguments)
+            except exceptions.NotFound as error:
+                # Also what a missing database says, and then this read says so.
+                if document.get(**self._calls.arguments).exists:
+                    raise
+                raise BatchNotOpen.on(slate) from error
+
+    def _batch_fields(
+        self, writes: firestore.WriteBatch, batch: Batch, settled: Iterable[str]
+    ) -> dict[str, Any]:
+        players = [asdict(player) for player in sorted(batch.expected, key=lambda player: player.slug)]
+        return {
+            "batch_id": batch.batch_id,
+            "league": batch.league,
+            "games": batch.games,
+            "opened_at": batch.opened_at.astimezone(UTC),
+            "deadline": batch.deadline.astimezone(UTC),
+            "expected": _keep(writes, self._document(batch.slate).collection(_EXPECTED), players),
+            "feature_snapshot": None,
+            "live": _live_fields(settled),
+        }
+
+    def _batch(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Batch:
+        with undamaged(head.reference):
+            values = head.to_dict() or {}
+            players = self._list(head.reference.collection(_EXPECTED), values["expected"], as_of)
+            return Batch(
+                slate=head.id,
+                batch_id=values["batch_id"],
+                league=values["league"],
+                games=values["games"],
+                opened_at=moment(values["opened_at"]),
+                deadline=moment(values["deadline"]),
+                expected=tuple(ExpectedPlayer(**player) for player in players),
+            )
+
+    def _receipt(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Receipt:
+        with undamaged(head.reference):
+            values = head.to_dict() or {}
+            for name in _RECEIPT_LISTS:
+                kept = head.reference.parent.parent.collection(f"receipt_{name}")
+                values[name] = tuple(self._list(kept, values[name], as_of))
+            return Receipt(**{**values, "consolidated_at": moment(values["consolidated_at"])})
+
+    def _list(
+        self, collection: firestore.CollectionReference, kept: _KeptList, as_of: datetime
+    ) -> list[dict[str, Any]]:
+        wanted = _chunks_of(collection, kept)
+        found = {
+            chunk.id: chunk.get("items")
+            for chunk in self._calls.client.get_all(wanted, read_time=as_of, **self._calls.arguments)
+            if chunk.exists
+        }
+        items = [item for chunk in wanted for item in found.get(chunk.id, ())]
+        if len(items) != kept["length"]:
+            raise StateUnreadable(
+                f"Firestore {collection.parent.path}/{collection.id}: {len(items)} of the {kept['length']} "
+                f"items of list {kept['name']} are there; restore them from a backup, or reopen the slate"
+            )
+        return items
+
+
+def _live_fields(settled: Iterable[str]) -> dict[str, Any]:
+    slugs = sorted(settled)
+    return {"players": slugs, "deliveries": len(slugs), "updated_at": firestore.SERVER_TIMESTAMP}
+
+
+def _keep(
+    writes: firestore.WriteBatch,
+    collection: firestore.CollectionReference,
+    items: Sequence[Mapping[str, Any]],
+) -> _KeptList:
+    """Add a list's chunks to a commit; the same items are the same documents."""
+    texts = [json.dumps(item, sort_keys=True) for item in items]
+    chunks: list[list[Mapping[str, Any]]] = []
+    room = 0
+    for item, text in zip(items, texts, strict=True):
+        if not chunks or len(text) > room:
+            chunks.append([])
+            room = _CHUNK_BYTES
+        chunks[-1].append(item)
+        room -= len(text)
+    name = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:32]
+    kept: _KeptList = {"name": name, "chunks": len(chunks), "length": len(items)}
+    for document, chunk in zip(_chunks_of(collection, kept), chunks, strict=True):
+        writes.set(document, {"items": chunk})
+    return kept
+
+
+def _forget(
+    writes: firestore.WriteBatch,
+    collection: firestore.CollectionReference,
+    earlier: _KeptList,
+    now: _KeptList,
+) -> None:
+    if earlier["name"] != now["name"]:
+        for document in _chunks_of(collection, earlier):
+            writes.delete(document)
+
+
+def _chunks_of(
+    collection: firestore.CollectionReference, kept: _KeptList
+) -> list[firestore.DocumentReference]:
+    return [collection.document(f"{kept['name']}-{number}") for number in range(kept["chunks"])]
+
+
+def _completion_fields(completion: Completion) -> dict[str, Any]:
+    return {
+        "outcome": completion.outcome.value,
+        "reason": completion.reason,
+        "run_id": completion.run_id,
+        "recorded_at": completion.recorded_at.astimezone(UTC),
+        "part": None if completion.part is None else asdict(completion.part),
+        "batch_id": completion.batch_id,
+    }
+
+
+def _completion(slate: str, stored: firestore.DocumentSnapshot[Any]) -> Completion:
+    values = stored.to_dict() or {}
+    return Completion(
+        slate=slate,
+        player_slug=stored.id,
+        outcome=Outcome(values["outcome"]),
+        run_id=values["run_id"],
+        recorded_at=moment(values["recorded_at"]),
+        reason=values["reason"],
+        part=None if values["part"] is None else PartRef(**values["part"]),
+        batch_id=values.get("batch_id"),
+    )

@@ -1,0 +1,73 @@
+"""A consolidation of more parts than one job's text can name: its rows and lists are put into two tables first.
+
+A script names each part twice, in the SELECT of its rows and in the lists that the receipt is made of, and BigQuery
+takes 1 MiB of text in one job and 1 MB in one variable. Beyond some 1,300 parts the rows are therefore gathered by
+jobs of :data:`~prediction_assets.stores.gcp.bigquery_scripts.TABLES_PER_STATEMENT` parts each, and the lists are loaded.
+Nothing of that is in force: the script verifies the gathered rows as it verifies parts, in one transaction with the
+MERGE. Both tables are this attempt's own, and are deleted after it; those of a killed attempt expire.
+https://cloud.google.com/bigquery/quotas#query_jobs
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+from google.cloud import bigquery
+
+from prediction_assets.slate.merge_plan import Consolidation
+from prediction_assets.stores.gcp import bigquery_scripts as scripts
+from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs, JobStatistics
+from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET
+from prediction_assets.stores.gcp.parts import INCOMING_PREFIX
+
+_LIST_TYPES = {
+    "ARRAY<STRING>": pa.list_(pa.string()),
+    "ARRAY<INT64>": pa.list_(pa.int64()),
+    "STRING": pa.string(),
+}
+
+
+@contextmanager
+def gathered(
+    jobs: BigQueryJobs, work: Consolidation, selects: Sequence[str]
+) -> Iterator[tuple[scripts.Gathered, Sequence[JobStatistics]]]:
+    """Yield where a consolidation's rows and lists are, for as long as its script runs, and what that cost.
+
+    Args:
+        selects: one SELECT for each part.
+    """
+    attempt = secrets.token_hex(8)
+    tables = scripts.Gathered(
+        rows=jobs.relation(STAGING_DATASET, f"{INCOMING_PREFIX}rows_{attempt}"),
+        lists=jobs.relation(STAGING_DATASET, f"{INCOMING_PREFIX}lists_{attempt}"),
+    )
+    doing = f"slate {work.slate}: gathering {len(selects)} parts"
+    labels = {"slate": work.slate, "receipt_id": work.receipt_id}
+    try:
+        values, fields = _one_row(scripts.long_lists(work))
+        jobs.load(values, tables.lists, fields, purpose="load_lists", doing=doing, labels=labels)
+        costs = []
+        for position, statement in enumerate(scripts.gather(tables.rows, selects)):
+            jobs.query(statement, purpose="gather", doing=doing, labels=labels, key=f"{attempt}_{position}")
+            if jobs.last_statistics is not None:
+                costs.append(jobs.last_statistics)
+        yield tables, costs
+    finally:
+        jobs.discard(tables.rows)
+        jobs.discard(tables.lists)
+
+
+def _one_row(given: scripts.Given) -> tuple[pa.Table, list[bigquery.SchemaField]]:
+    columns = {name: pa.array([value], _LIST_TYPES[kind]) for name, (kind, value) in given.items()}
+    fields = [
+        bigquery.SchemaField(name, "INT64" if kind == "ARRAY<INT64>" else "STRING", mode=_mode(kind))
+        for name, (kind, _) in given.items()
+    ]
+    return pa.table(columns), fields
+
+
+def _mode(kind: str) -> str:
+    return "REPEATED" if kind.startswith("ARRAY") else "NULLABLE"

@@ -1,0 +1,334 @@
+"""What the BigQuery warehouse runs, as text: above all the scripts of the MERGE and of the upsert.
+
+The statements are those of :mod:`.merge_sql` and :mod:`.table_sql`; here they are strung together with
+BigQuery's procedural language, so that one job holds a whole transaction. A script says what became of it in
+its last SELECT instead of raising, so that a later process can read the outcome from the job. Pure functions.
+"""
+# ruff: noqa: S608  identifiers come from the declared tables, values go through _literal
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from prediction_assets.slate.merge_plan import Consolidation
+from prediction_assets.slate.receipt import MergeCounts
+from prediction_assets.stores.sql import dialects, merge_sql, table_sql
+from prediction_assets.stores.sql.tables import PART_COLUMNS, RECEIPTS, Column, Table
+
+TABLES_PER_STATEMENT = 500
+"""Parts read by one statement: BigQuery refuses 1,000 tables in one query and 1 MB of text in one job."""
+
+SCRIPT_BYTES = 1_000_000
+"""BigQuery's limit for the text of one job is 1 MiB."""
+
+COMMITTED, DONE_BEFORE, OVERTAKEN, MISMATCH, FAULTY, UNACCOUNTED = (
+    "committed",
+    "done_before",
+    "overtaken",
+    "mismatch",
+    "faulty",
+    "unaccounted",
+)
+"""What a merge script says became of it; only after ``committed`` and ``done_before`` is there a receipt."""
+
+RECEIPT_FIELD = "receipt_"
+"""Put before the receipt's columns in a merge script's answer."""
+
+_COMPUTED = {
+    "consolidated_at": "v_now",
+    "merge_ms": "v_merge_ms",
+    "revision": "v_revision",
+    "rows": "counted.active",
+    "rows_staged": "planned.staged",
+    "rows_inserted": "planned.inserted",
+    "rows_updated": "planned.updated",
+    "rows_unchanged": "planned.unchanged",
+    "rows_superseded": "v_superseded",
+}
+_NOTHING_COUNTED = MergeCounts(0, 0, 0, 0, 0, 0)
+
+_LONG = frozenset({"promised", "kept_player_ids", "parts", "missing"})
+"""Values of a merge script that are as long as the slate has players."""
+
+Relations = Mapping[str, tuple[str, ...]]
+Value = str | int | date | datetime | Sequence[str] | Sequence[int]
+Given = Mapping[str, tuple[str, Value]]
+"""Type and value of each of a script's named parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Where the rows of a consolidation's parts are, and a row with its long lists, before its script runs.
+
+    Attributes:
+        rows: a table with the columns of a part.
+        lists: a table with one row and the columns of :func:`long_lists`.
+    """
+
+    rows: tuple[str, str, str]
+    lists: tuple[str, str, str]
+
+
+def _literal(value: Value) -> str:
+    """Return a value as BigQuery spells it. Its string literals read JSON's escapes.
+
+    The values of a script are declared at its top rather than passed as query parameters, which the emulator
+    drops from scripts; the text of a job with the same id stays the same either way.
+    """
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, datetime):
+        return f"TIMESTAMP '{value.astimezone(UTC).isoformat(sep=' ')}'"
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    if isinstance(value, int):
+        return str(value)
+    return "[" + ", ".join(_literal(item) for item in value) + "]"
+
+
+def _declare(name: str, kind: str, value: Value | None = None) -> str:
+    default = "" if value is None or value == [] else f" DEFAULT {_literal(value)}"
+    if value == []:
+        default = f" DEFAULT CAST([] AS {kind})"
+    return f"DECLARE {name} {kind}{default}"
+
+
+def _declare_counts(name: str, fields: Sequence[str]) -> str:
+    kind = ", ".join(f"{field} INT64" for field in fields)
+    zeros = ", ".join(f"0 AS {field}" for field in fields)
+    return f"DECLARE {name} STRUCT<{kind}> DEFAULT (SELECT AS STRUCT {zeros})"
+
+
+def _set_counts(name: str, select: str) -> str:
+    return f"SET {name} = ({select.replace('SELECT', 'SELECT AS STRUCT', 1)})"
+
+
+def _script(*statements: str) -> str:
+    return "".join(f"{statement};\n" for statement in statements)
+
+
+def select_part(relation: tuple[str, ...], present: frozenset[str] | None) -> str:
+    """Return the SELECT of a part's rows.
+
+    Args:
+        present: the part's columns, when it was staged under an earlier declaration: what it lacks is NULL.
+    """
+    columns = ", ".join(
+        f"`{c.name}`"
+        if present is None or c.name in present
+        else f"CAST(NULL AS {c.type.bigquery}) AS `{c.name}`"
+        for c in PART_COLUMNS
+    )
+    return f"SELECT {columns} FROM {_quoted(relation)}"
+
+
+def _quoted(relation: tuple[str, ...]) -> str:
+    return ".".join(f"`{step}`" for step in relation)
+
+
+def add_column(relation: tuple[str, ...], column: Column) -> str:
+    """Return the statement that adds a nullable column unless another process was first."""
+    return f"ALTER TABLE {_quoted(relation)} ADD COLUMN IF NOT EXISTS `{column.name}` {column.type.bigquery}"
+
+
+def gather(rows: tuple[str, ...], selects: Sequence[str]) -> list[str]:
+    """Return the statements, a job each, that put all the parts' rows into one table of their own."""
+    return _fill("CREATE TABLE", _quoted(rows), selects)
+
+
+def _fill(create: str, table: str, selects: Sequence[str]) -> list[str]:
+    """Return the statements that make a table of the rows that these SELECTs give, a limited number of them each."""
+    if not selects:
+        return [f"{create} {table} ({', '.join(f'`{c.name}` {c.type.bigquery}' for c in PART_COLUMNS)})"]
+    names = ", ".join(f"`{c.name}`" for c in PART_COLUMNS)
+    chunks = [selects[n : n + TABLES_PER_STATEMENT] for n in range(0, len(selects), TABLES_PER_STATEMENT)]
+    return [
+        (f"INSERT INTO {table} ({names}) " if position else f"{create} {table} AS ")
+        + " UNION ALL ".join(chunk)
+        for position, chunk in enumerate(chunks)
+    ]
+
+
+def long_lists(work: Consolidation) -> Given:
+    """Return the values of a merge script that are as long as the slate has players."""
+    return {name: value for name, value in _given(work).items() if name in _LONG}
+
+
+def _given(work: Consolidation) -> Given:
+    row = work.receipt(_NOTHING_COUNTED, (), merge_ms=0.0, now=datetime.now(UTC)).to_row()
+    return {
+        **{c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED},
+        "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
+        "after": ("STRING", work.after),
+        "kept_player_ids": ("ARRAY<INT64>", [*work.staged_player_ids, *work.retained_player_ids]),
+    }
+
+
+def merge_script(
+    work: Consolidation, selects: Sequence[str], relations: Relations, gathered: Gathered | None = None
+) -> str:
+    """Return the script that verifies the parts, merges them and writes the receipt, or changes nothing.
+
+    Its last SELECT gives one row: ``outcome``, ``detail`` (the parts or the key at fault), the counts that
+    have to add up, and the receipt's columns with :data:`RECEIPT_FIELD` before their names.
+
+    Args:
+        selects: one SELECT for each part; not read when they are gathered.
+        relations: the tables in place of the declared ones.
+        gathered: where the rows and the long lists are when they don't go into the script.
+    """
+    staged = f"staged_{work.receipt_id[:24]}"
+    placed = {**relations, merge_sql.STAGED: gathered.rows if gathered else (staged,)}
+    elsewhere = (
+        {name: f"(SELECT l.`{name}` FROM {_quoted(gathered.lists)} AS l)" for name in _LONG}
+        if gathered
+        else {}
+    )
+    given = {name: value for name, value in _given(work).items() if name not in elsewhere}
+    variables = {
+        **{name: f"v_{name}" for name in given},
+        **elsewhere,
+        **_COMPUTED,
+        "slate": "v_game_date",
+        "now": "v_now",
+        "started": "v_started",
+    }
+
+    def rendered(statement: str) -> str:
+        return dialects.render(statement, "bigquery", placed, variables)
+
+    receipts = _quoted(tuple(placed[RECEIPTS.qualified_name]))
+    mine = "game_date = v_game_date AND receipt_id = v_receipt_id"
+    receipt_columns = ", ".join(f"r.`{c}` AS `{RECEIPT_FIELD}{c}`" for c in RECEIPTS.column_names)
+    transaction = f"""\
+IF v_unpromised IS NOT NULL THEN
+SET v_outcome = '{MISMATCH}'; SET v_detail = v_unpromised;
+ELSEIF v_faulty IS NOT NULL THEN
+SET v_outcome = '{FAULTY}'; SET v_detail = v_faulty;
+ELSE
+BEGIN TRANSACTION;
+SET v_started = CURRENT_TIMESTAMP();
+SET v_now = ({rendered(merge_sql.NEXT_MOMENT)});
+IF (SELECT COUNT(*) FROM {receipts} WHERE {mine}) > 0 THEN
+ROLLBACK TRANSACTION;
+SET v_outcome = '{DONE_BEFORE}';
+ELSEIF ({rendered(merge_sql.NEWEST_RECEIPT)}) <> v_after THEN
+SET v_detail = ({rendered(merge_sql.NEWEST_RECEIPT)});
+ROLLBACK TRANSACTION;
+SET v_outcome = '{OVERTAKEN}';
+ELSE
+{_set_counts("planned", rendered(merge_sql.COUNT_MERGE))};
+{rendered(merge_sql.MERGE)};
+{rendered(merge_sql.SUPERSEDE)};
+SET v_superseded = ({rendered(merge_sql.COUNT_SUPERSEDED)});
+{_set_counts("counted", rendered(merge_sql.COUNT_AFTER_MERGE))};
+IF planned.staged = planned.inserted + planned.updated + planned.unchanged
+AND planned.staged = counted.in_force AND counted.changed = planned.inserted + planned.updated THEN
+SET v_revision = ({rendered(merge_sql.NEXT_REVISION)});
+SET v_merge_ms = ROUND(TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), v_started, MICROSECOND) / 1000, 1);
+{rendered(merge_sql.INSERT_RECEIPT)};
+COMMIT TRANSACTION;
+SET v_outcome = '{COMMITTED}';
+ELSE
+ROLLBACK TRANSACTION;
+SET v_outcome = '{UNACCOUNTED}';
+END IF;
+END IF;
+END IF"""
+    counts = ("staged", "inserted", "updated", "unchanged")
+    return _script(
+        *(_declare(f"v_{name}", kind, value) for name, (kind, value) in given.items()),
+        "DECLARE v_outcome, v_detail, v_unpromised, v_faulty STRING",
+        "DECLARE v_started, v_now TIMESTAMP",
+        "DECLARE v_merge_ms FLOAT64",
+        "DECLARE v_revision, v_superseded INT64",
+        _declare_counts("planned", counts),
+        _declare_counts("counted", ("in_force", "changed", "active")),
+        *([] if gathered else _fill("CREATE OR REPLACE TEMP TABLE", staged, selects)),
+        "SET v_unpromised = (SELECT STRING_AGG(part, ',' ORDER BY part) "
+        f"FROM ({rendered(merge_sql.UNPROMISED_PARTS)}))",
+        "SET v_faulty = (SELECT STRING_AGG(CONCAT(player_slug, ' ', system, ' ', line_text, ' ', "
+        f"CAST(row_count AS STRING)), ',' ORDER BY player_slug) FROM ({rendered(merge_sql.FAULTY_KEYS)}))",
+        transaction,
+        "SELECT v_outcome AS outcome, v_detail AS detail, "
+        + ", ".join(f"planned.{name} AS {name}" for name in counts)
+        + ", counted.in_force AS in_force, counted.changed AS changed, "
+        + f"{receipt_columns} FROM (SELECT 1 AS one) AS o "
+        + f"LEFT JOIN (SELECT 1 AS one, * FROM {receipts} WHERE {mine}) AS r ON o.one = r.one",
+    )
+
+
+def upsert_script(
+    table: Table,
+    incoming: tuple[str, ...],
+    group: Sequence[str],
+    relations: Relations,
+    also_replaced: tuple[str, ...] | None = None,
+) -> str:
+    """Return the script that upserts a loaded table; its last SELECT gives inserted, updated, unchanged, removed.
+
+    Args:
+        incoming: where the rows were loaded.
+        group: columns that name a group of rows which the new rows replace as a whole; none for a plain upsert.
+        also_replaced: where the groups were loaded that are replaced although no new row may be in them.
+    """
+    placed = {**relations, "incoming": incoming}
+    also = None
+    if also_replaced is not None:
+        also = "also_replaced"
+        placed[also] = also_replaced
+    fields = ("inserted", "updated", "unchanged")
+
+    def rendered(statement: str) -> str:
+        return dialects.render(statement, "bigquery", placed)
+
+    replacing = (
+        [
+            f"SET v_removed = ({rendered(table_sql.count_replaced(table, 'incoming', group, also))})",
+            rendered(table_sql.delete_replaced(table, "incoming", group, also)),
+        ]
+        if group
+        else []
+    )
+    return _script(
+        _declare_counts("counted", fields),
+        "DECLARE v_removed INT64 DEFAULT 0",
+        "BEGIN TRANSACTION",
+        _set_counts("counted", rendered(table_sql.count_upsert(table, "incoming"))),
+        *replacing,
+        rendered(table_sql.upsert(table, "incoming")),
+        "COMMIT TRANSACTION",
+        "SELECT " + ", ".join(f"counted.{f} AS {f}" for f in fields) + ", v_removed AS removed",
+    )
+
+
+def drop_script(
+    count: str,
+    delete: str,
+    given: Given,
+    relations: Relations,
+) -> str:
+    """Return the script that deletes rows in one transaction; its last SELECT gives ``removed``.
+
+    Args:
+        count: SELECT of the number of rows that the DELETE is about.
+        given: the two statements' named parameters.
+        relations: the tables in place of the declared ones.
+    """
+    variables = {name: f"v_{name}" for name in given}
+
+    def rendered(statement: str) -> str:
+        return dialects.render(statement, "bigquery", relations, variables)
+
+    return _script(
+        *(_declare(f"v_{name}", kind, value) for name, (kind, value) in given.items()),
+        "DECLARE v_removed INT64 DEFAULT 0",
+        "BEGIN TRANSACTION",
+        f"SET v_removed = ({rendered(count)})",
+        rendered(delete),
+        "COMMIT TRANSACTION",
+        "SELECT v_removed AS removed",
+    )

@@ -1,0 +1,63 @@
+"""The version of the documents in Firestore: one document that says it.
+
+Firestore has no schema, so there is nothing to add: readers take what an earlier version left out as absent. The
+version is recorded so that an earlier version of the code refuses documents that it might misread.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.cloud import firestore
+
+from prediction_assets import __version__
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.versions import StoreSchema, require_known
+
+DOCUMENTS_VERSION = 4
+"""1: batch state and the outbox. 2: dead letters, and the receipts' seal. 3: alerts. 4: the batch of an outcome.
+Recorded since 3."""
+
+
+class FirestoreDocuments:
+    """An installation's documents as a :class:`~prediction_assets.stores.versions.VersionedStore`.
+
+    Args:
+        collection: the collection of the document that says the version.
+    """
+
+    def __init__(self, calls: FirestoreCalls, collection: str = "schema") -> None:
+        self._calls = calls
+        self._document = calls.client.collection(collection).document("documents")
+
+    @property
+    def _name(self) -> str:
+        return f"Firestore {self._document.path} of project {self._calls.client.project}"
+
+    def schema(self) -> StoreSchema:
+        """Look at the version; one read, nothing is changed."""
+        with self._calls.clear_errors("schema version"):
+            stored = self._document.get(**self._calls.arguments)
+        return self._found(stored)
+
+    def migrate(self) -> StoreSchema:
+        """Record the version unless it is recorded; one read where it is."""
+
+        def record() -> StoreSchema:
+            stored = self._document.get(**self._calls.arguments)
+            found = self._found(stored)
+            if not found.is_current:
+                fields = {
+                    "version": DOCUMENTS_VERSION,
+                    "code_version": __version__,
+                    "migrated_at": firestore.SERVER_TIMESTAMP,
+                }
+                self._calls.write_over(stored, fields)
+            return found
+
+        return self._calls.until_uncontended("schema version", record)
+
+    def _found(self, stored: firestore.DocumentSnapshot[Any]) -> StoreSchema:
+        version = int(stored.get("version")) if stored.exists else None
+        require_known(self._name, version, DOCUMENTS_VERSION)
+        return StoreSchema(self._name, version, DOCUMENTS_VERSION)

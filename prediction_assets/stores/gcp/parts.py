@@ -1,0 +1,322 @@
+"""Parts and feature snapshots as BigQuery tables, each written by one load job and never changed.
+
+A part's id is in its table's name, because BigQuery can't drop a table only if it still holds certain rows:
+a part that is written again is another table, so dropping one by name can't hit the other, whatever happens
+at the same time. The player's newest table is his part. Nothing has to be replaced, and a merge
+that was decided on the older part still finds it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from google.api_core import exceptions
+from google.cloud import bigquery
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.slate.keys import parse_slate, player_key
+from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.digests import content_id, part_content_hash
+from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
+from prediction_assets.stores.gcp.bigquery_tables import (
+    SNAPSHOTS_DATASET,
+    STAGING_DATASET,
+    BigQueryTables,
+    schema_fields,
+)
+from prediction_assets.stores.protocols import Snapshot
+from prediction_assets.stores.sql.tables import PART_COLUMNS, PART_SCHEMA, PREDICTIONS
+
+PART_PREFIX = "_staging_"
+INCOMING_PREFIX = "_incoming_"
+"""Begins the names of the tables that an upsert loads its rows into, for as long as it takes."""
+
+_SNAPSHOT_TABLE = re.compile(r"snapshot_(\d{4}_\d\d_\d\d)_([0-9a-zA-Z]+)_(?:players|history)\Z")
+_PART_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)_([a-z0-9]+(?:_[a-z0-9]+)*)__([0-9a-f]{32})\Z")
+_REQUIRED = (*PREDICTIONS.key, *(c.name for c in PART_COLUMNS if c.required))
+_PART_FIELDS = tuple(schema_fields(PART_COLUMNS, _REQUIRED))
+_POSITION = "row_position"
+_LISTED_PER_PAGE = 10_000
+"""BigQuery may send shorter pages and says so; the emulator sends one, whatever it leaves out."""
+
+_BIGQUERY_TYPES = {
+    pa.bool_(): "BOOL",
+    pa.date32(): "DATE",
+    pa.decimal128(6, 2): "NUMERIC",
+    pa.float64(): "FLOAT64",
+    pa.int64(): "INT64",
+    pa.string(): "STRING",
+    pa.timestamp("us", tz="UTC"): "TIMESTAMP",
+}
+
+
+def part_table(slate: str, player_slug: str, part_id: str) -> str:
+    """Return the table's name of a part; the key's shape is checked on the way.
+
+    Slugs hold no underscore, so that no two slate players share a name.
+    """
+    player_key(slate, player_slug)
+    return f"{PART_PREFIX}{slate}_{player_slug}__{part_id}".replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A part's table as the dataset lists it."""
+
+    slate: str
+    player_slug: str
+    part_id: str
+    created: datetime
+
+
+class BigQueryParts:
+    """Parts as tables ``_staging_<slate>_<player>__<part id>`` of the staging dataset, which expire."""
+
+    def __init__(self, jobs: BigQueryJobs, tables: BigQueryTables) -> None:
+        self._jobs = jobs
+        self._tables = tables
+        self._lock = threading.Lock()
+        self._superseded: dict[tuple[str, str, str], tuple[str, ...]] = {}
+
+    def relation(self, slate: str, player_slug: str, part_id: str) -> tuple[str, str, str]:
+        """Return ``(project, dataset, table)`` of a part, whether it is there or not."""
+        return self._jobs.relation(STAGING_DATASET, part_table(slate, player_slug, part_id))
+
+    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
+        """Store one player's rows as his part of the slate, replacing an earlier one atomically.
+
+        One load job into a table of its own. The table appears whole or not at all.
+        """
+        self._tables.ready()
+        part = PartRef(
+            slate=slate,
+            player_slug=player_slug,
+            player_id=rows["player_id"][0].as_py(),
+            part_id=f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}",
+            rows=rows.num_rows,
+            content_hash=part_content_hash(rows),
+            schema_version=PREDICTIONS_SCHEMA_VERSION,
+            feature_snapshot=rows["feature_snapshot"][0].as_py(),
+        )
+        self._jobs.load(
+            rows.cast(PART_SCHEMA),
+            self.relation(slate, player_slug, part.part_id),
+            _PART_FIELDS,
+            purpose="load_part",
+            doing=f"slate {slate}: staging {player_slug}",
+            labels={"slate": slate, "player": player_slug, "part_id": part.part_id, "rows": str(part.rows)},
+            key=part.part_id,
+        )
+        return part
+
+    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
+        """Return the part id that each player slug of the slate has in staging now: his newest part's."""
+        parse_slate(slate)
+        by_player: dict[str, list[str]] = {}
+        for part in self._listed(slate):
+            if before is not None and part.created >= before:
+                continue
+            by_player.setdefault(part.player_slug, []).append(part.part_id)
+        with self._lock:
+            for slug, part_ids in by_player.items():
+                for older in range(1, len(part_ids)):
+                    self._superseded[slate, slug, part_ids[older]] = tuple(part_ids[:older])
+        return {slug: by_player[slug][-1] for slug in sorted(by_player)}
+
+    def missing(self, slate: str, parts: Sequence[PartRef]) -> list[str]:
+        """Return the slugs of the parts that aren't in staging.
+
+        One listing answers for all that are there; a table that it doesn't show is asked for by name, because
+        BigQuery doesn't promise that a list shows what was created a moment ago.
+        """
+        listed = {part.part_id for part in self._listed(slate)} if parts else frozenset()
+        return [
+            part.player_slug
+            for part in parts
+            if part.part_id not in listed and not self._exists(slate, part.player_slug, part.part_id)
+        ]
+
+    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
+        """Drop exactly this part; another part of the same player survives. False when there was none.
+
+        A part that was written later is another table and can't be hit. Parts that this one
+        superseded, as :meth:`staged` saw them, go first: they would come back as the player's newest.
+        """
+        with self._lock:
+            earlier = self._superseded.pop((slate, player_slug, part_id), ())
+        for superseded in earlier:
+            self._delete(slate, player_slug, superseded)
+        return self._delete(slate, player_slug, part_id)
+
+    def slates(self) -> Sequence[str]:
+        """Return the slates that have parts in staging."""
+        return sorted({part.slate for part in self._listed()})
+
+    def sweep(self, slate: str) -> int:
+        """Return 0: a killed load job leaves a whole table or none, and what a job needs for minutes expires."""
+        parse_slate(slate)
+        return 0
+
+    def strays(self, slate: str) -> Sequence[str]:
+        """Return the tables of the staging dataset that are no parts, whichever slate they mean."""
+        parse_slate(slate)
+        self._tables.ready()
+        with self._jobs.clear_errors("listing the tables in staging"):
+            return sorted(
+                item.table_id
+                for item in self._tables_in_staging()
+                if not _PART_TABLE.match(item.table_id) and not item.table_id.startswith(INCOMING_PREFIX)
+            )
+
+    def _exists(self, slate: str, player_slug: str, part_id: str) -> bool:
+        table = ".".join(self.relation(slate, player_slug, part_id))
+        with self._jobs.clear_errors(f"slate {slate}: looking for the part of {player_slug}"):
+            try:
+                self._jobs.client.get_table(table, retry=self._jobs.retry)
+            except exceptions.NotFound:
+                return False
+        return True
+
+    def _delete(self, slate: str, player_slug: str, part_id: str) -> bool:
+        table = ".".join(self.relation(slate, player_slug, part_id))
+        with self._jobs.clear_errors(f"slate {slate}: dropping the part of {player_slug}"):
+            try:
+                self._jobs.client.delete_table(table, retry=self._jobs.retry)
+            except exceptions.NotFound:
+                return False
+        return True
+
+    def _listed(self, slate: str | None = None) -> list[_Listed]:
+        """Return the parts of a slate, or all, oldest first; a free request a page."""
+        self._tables.ready()
+        with self._jobs.clear_errors("listing the parts in staging"):
+            return sorted(
+                (part for part in self._all() if slate in (None, part.slate)),
+                key=lambda part: (part.created, part.part_id),
+            )
+
+    def _tables_in_staging(self) -> Iterable[bigquery.table.TableListItem]:
+        return self._jobs.client.list_tables(
+            self._jobs.dataset(STAGING_DATASET), page_size=_LISTED_PER_PAGE, retry=self._jobs.retry
+        )
+
+    def _all(self) -> Iterator[_Listed]:
+        for item in self._tables_in_staging():
+            match = _PART_TABLE.match(item.table_id)
+            if match and item.created:
+                day, slug, part_id = match.groups()
+                yield _Listed(day.replace("_", "-"), slug.replace("_", "-"), part_id, item.created)
+
+
+class BigQuerySnapshots:
+    """Feature snapshots as pairs of tables ``snapshot_<slate>_<id>_players`` and ``_history``, which expire.
+
+    Columns may be of the types in the declared tables, or lists of integers without NULLs; a NULL list comes
+    back empty, as BigQuery stores it. Rows come back in the order in which they were written.
+    """
+
+    def __init__(self, jobs: BigQueryJobs, tables: BigQueryTables) -> None:
+        self._jobs = jobs
+        self._tables = tables
+
+    def _relation(self, slate: str, snapshot_id: str, name: str) -> tuple[str, str, str]:
+        parse_slate(slate)
+        if not snapshot_id.isalnum():
+            raise PredictionAssetsError(f"slate {slate}: {snapshot_id!r} is not a feature snapshot's id")
+        return self._jobs.relation(
+            SNAPSHOTS_DATASET, f"snapshot_{slate.replace('-', '_')}_{snapshot_id}_{name}"
+        )
+
+    def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
+        """Store a snapshot and return its id; the same content has the same id."""
+        self._tables.ready()
+        snapshot_id = content_id(players, history)
+        if self._prolong(slate, snapshot_id):
+            return snapshot_id
+        # The players' table is loaded last: where it is, the snapshot is whole.
+        for name, table in (("history", history), ("players", players)):
+            self._jobs.load(
+                table.append_column(_POSITION, pa.array(range(table.num_rows), pa.int64())),
+                self._relation(slate, snapshot_id, name),
+                [*_snapshot_fields(table.schema), bigquery.SchemaField(_POSITION, "INT64")],
+                purpose="load_snapshot",
+                doing=f"slate {slate}: storing feature snapshot {snapshot_id}",
+                labels={"slate": slate, "snapshot": snapshot_id},
+            )
+        return snapshot_id
+
+    def _prolong(self, slate: str, snapshot_id: str) -> bool:
+        """Let a snapshot that is stored already live as long as a new one would; False when it isn't."""
+        client, retry = self._jobs.client, self._jobs.retry
+        with self._jobs.clear_errors(f"slate {slate}: storing feature snapshot {snapshot_id}"):
+            try:
+                for name in ("history", "players"):
+                    table = client.get_table(".".join(self._relation(slate, snapshot_id, name)), retry=retry)
+                    days = self._tables.snapshot_days
+                    table.expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+                    client.update_table(table, ["expires"], retry=retry)
+            except (exceptions.NotFound, exceptions.PreconditionFailed):
+                return False
+        return True
+
+    def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
+        """Return a stored snapshot, with only these players' rows if given; runs no job.
+
+        Raises:
+            PredictionAssetsError: there is no such snapshot.
+        """
+        players, history = (self._read(slate, snapshot_id, name) for name in ("players", "history"))
+        if player_ids is not None:
+            players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
+        return Snapshot(snapshot_id, players, history)
+
+    def stored(self) -> Sequence[tuple[str, str]]:
+        """Return slate and id of every snapshot, half of one too, sorted; a free request a page."""
+        self._tables.ready()
+        with self._jobs.clear_errors("listing the feature snapshots"):
+            listed = self._jobs.client.list_tables(
+                self._jobs.dataset(SNAPSHOTS_DATASET), page_size=_LISTED_PER_PAGE, retry=self._jobs.retry
+            )
+            found = [match.groups() for item in listed if (match := _SNAPSHOT_TABLE.match(item.table_id))]
+        return sorted({(day.replace("_", "-"), snapshot_id) for day, snapshot_id in found})
+
+    def drop(self, slate: str, snapshot_id: str) -> None:
+        """Drop a snapshot's tables, the one that makes it whole first."""
+        with self._jobs.clear_errors(f"slate {slate}: dropping feature snapshot {snapshot_id}"):
+            for name in ("players", "history"):
+                table = ".".join(self._relation(slate, snapshot_id, name))
+                self._jobs.client.delete_table(table, not_found_ok=True, retry=self._jobs.retry)
+
+    def _read(self, slate: str, snapshot_id: str, name: str) -> pa.Table:
+        relation = ".".join(self._relation(slate, snapshot_id, name))
+        with self._jobs.clear_errors(f"slate {slate}: reading feature snapshot {snapshot_id}"):
+            try:
+                rows = self._jobs.table_rows(relation)
+            except exceptions.NotFound as error:
+                raise PredictionAssetsError(
+                    f"slate {slate}: feature snapshot {snapshot_id} isn't there or has expired ({relation}); "
+                    "materialize player_features for this slate again"
+                ) from error
+        return rows.sort_by(_POSITION).drop_columns([_POSITION])
+
+
+def _snapshot_fields(schema: pa.Schema) -> list[bigquery.SchemaField]:
+    fields = []
+    for field in schema:
+        is_list = pa.types.is_list(field.type)
+        kind = _BIGQUERY_TYPES.get(field.type.value_type if is_list else field.type)
+        if kind is None:
+            raise PredictionAssetsError(
+                f"a feature snapshot can't hold column {field.name} of type {field.type}"
+            )
+        fields.append(bigquery.SchemaField(field.name, kind, mode="REPEATED" if is_list else "NULLABLE"))
+    return fields

@@ -1,0 +1,241 @@
+"""Batch state in one SQLite file: WAL, a busy timeout, and blind upserts of one row per player.
+
+Each operation opens its own connection and commits one transaction, so threads and processes share nothing
+and a killed one leaves nothing half-written. ``synchronous=NORMAL`` survives a killed process; a power
+failure can lose the last commits, and then those players are staged again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prediction_assets.errors import BatchNotOpen, StateUnreadable
+from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
+from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.receipt import Receipt, unaltered
+from prediction_assets.slate.roster_freeze import is_of, require_same_work, unchanged
+from prediction_assets.stores.local.state_file import connect, moment_text, transaction
+
+
+class SqliteBatchState:
+    """A :class:`~prediction_assets.stores.protocols.BatchState` in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self, batch: Batch) -> Batch:
+        """Freeze a batch and return it; opening the same one again returns the first one."""
+        with transaction(self._path) as connection:
+            earlier = _batch(connection, batch.slate)
+            if earlier is None:
+                _insert(connection, batch)
+                return batch
+        return require_same_work(earlier, batch)
+
+    def reopen(self, batch: Batch) -> Batch:
+        """Replace a slate's expected players; outcomes of players who stay as they were are kept."""
+        with transaction(self._path) as connection:
+            earlier = _batch(connection, batch.slate)
+            stay = unchanged(earlier, batch)
+            pinned = connection.execute(
+                "SELECT feature_snapshot FROM batches WHERE slate = ?", (batch.slate,)
+            ).fetchone()
+            settled = connection.execute(
+                "SELECT player_slug, batch_id FROM completions WHERE slate = ?", (batch.slate,)
+            ).fetchall()
+            connection.execute("DELETE FROM expected_players WHERE slate = ?", (batch.slate,))
+            connection.execute("DELETE FROM batches WHERE slate = ?", (batch.slate,))
+            _insert(connection, batch)
+            if pinned is not None and len(stay) == len(batch.expected):
+                connection.execute(
+                    "UPDATE batches SET feature_snapshot = ? WHERE slate = ?",
+                    (pinned["feature_snapshot"], batch.slate),
+                )
+            connection.executemany(
+                "DELETE FROM completions WHERE slate = ? AND player_slug = ?",
+                [
+                    (batch.slate, row["player_slug"])
+                    for row in settled
+                    if row["player_slug"] not in stay or not is_of(row["batch_id"], earlier or batch)
+                ],
+            )
+            connection.execute(
+                "UPDATE completions SET batch_id = ? WHERE slate = ?", (batch.batch_id, batch.slate)
+            )
+        return batch
+
+    def pin_features(self, slate: str, snapshot_id: str) -> None:
+        """Say which feature snapshot the slate's predictions are made from."""
+        with transaction(self._path) as connection:
+            done = connection.execute(
+                "UPDATE batches SET feature_snapshot = ? WHERE slate = ?", (snapshot_id, slate)
+            )
+            if not done.rowcount:
+                raise BatchNotOpen.on(slate)
+
+    def record(self, completions: Sequence[Completion]) -> None:
+        """Set each player's outcome, unless it is a failure from before the one that is there."""
+        with transaction(self._path) as connection:
+            connection.executemany(
+                "INSERT INTO completions "
+                "(slate, player_slug, outcome, reason, part, run_id, recorded_at, batch_id) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (slate, player_slug) DO UPDATE SET outcome = excluded.outcome, "
+                "reason = excluded.reason, part = excluded.part, run_id = excluded.run_id, "
+                "recorded_at = excluded.recorded_at, batch_id = excluded.batch_id "
+                "WHERE excluded.outcome <> ? OR excluded.recorded_at >= recorded_at",
+                [
+                    (
+                        c.slate,
+                        c.player_slug,
+                        c.outcome.value,
+                        c.reason,
+                        None if c.part is None else json.dumps(asdict(c.part)),
+                        c.run_id,
+                        moment_text(c.recorded_at),
+                        c.batch_id,
+                        Outcome.FAILED.value,
+                    )
+                    for c in completions
+                ],
+            )
+
+    def progress(self, slate: str) -> Progress | None:
+        """Return the slate's batch as it stands, None when it was never opened."""
+        with self._reading(f"slate {slate}") as connection:
+            connection.execute("BEGIN")  # one consistent view of the three tables
+            batch = _batch(connection, slate)
+            if batch is None:
+                return None
+            expected = {p.slug for p in batch.expected}
+            rows = connection.execute("SELECT * FROM completions WHERE slate = ?", (slate,)).fetchall()
+            pinned = connection.execute("SELECT feature_snapshot FROM batches WHERE slate = ?", (slate,))
+            receipt = connection.execute("SELECT receipt FROM receipts WHERE slate = ?", (slate,)).fetchone()
+            return Progress(
+                batch=batch,
+                completions={
+                    r["player_slug"]: _completion(r)
+                    for r in rows
+                    if r["player_slug"] in expected and is_of(r["batch_id"], batch)
+                },
+                feature_snapshot=pinned.fetchone()["feature_snapshot"],
+                receipt=None if receipt is None else unaltered(_receipt(receipt["receipt"]), str(self._path)),
+            )
+
+    def recent_slates(self, since: datetime) -> Sequence[str]:
+        """Return the slates whose batch was opened since then, oldest first."""
+        with self._reading("recent slates") as connection:
+            rows = connection.execute(
+                "SELECT slate FROM batches WHERE opened_at >= ? ORDER BY opened_at, slate",
+                (moment_text(since),),
+            ).fetchall()
+        return [row["slate"] for row in rows]
+
+    def mirror_receipt(self, receipt: Receipt) -> None:
+        """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
+        with transaction(self._path) as connection:
+            connection.execute(
+                "INSERT INTO receipts VALUES (:slate, :receipt_id, :at, :receipt) ON CONFLICT (slate) "
+                "DO UPDATE SET receipt_id = excluded.receipt_id, consolidated_at = excluded.consolidated_at, "
+                "receipt = excluded.receipt WHERE excluded.consolidated_at >= receipts.consolidated_at",
+                {
+                    "slate": receipt.slate,
+                    "receipt_id": receipt.receipt_id,
+                    "at": moment_text(receipt.consolidated_at),
+                    "receipt": json.dumps(
+                        {**asdict(receipt), "consolidated_at": moment_text(receipt.consolidated_at)}
+                    ),
+                },
+            )
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[sqlite3.Connection]:
+        connection = connect(self._path)
+        try:
+            yield connection
+        except (sqlite3.DatabaseError, KeyError, ValueError, TypeError) as error:
+            raise StateUnreadable(
+                f"{self._path}: {what}: {error}; nothing was changed. Restore the file from a backup"
+            ) from error
+        finally:
+            connection.close()
+
+
+def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
+    connection.execute(
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, NULL)",
+        (
+            batch.slate,
+            batch.batch_id,
+            batch.league,
+            batch.games,
+            moment_text(batch.opened_at),
+            moment_text(batch.deadline),
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO expected_players VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (batch.slate, p.slug, p.player_id, p.name, p.team, p.opponent, p.is_home, p.game_id)
+            for p in batch.expected
+        ],
+    )
+
+
+def _batch(connection: sqlite3.Connection, slate: str) -> Batch | None:
+    row = connection.execute("SELECT * FROM batches WHERE slate = ?", (slate,)).fetchone()
+    if row is None:
+        return None
+    players = connection.execute("SELECT * FROM expected_players WHERE slate = ? ORDER BY slug", (slate,))
+    return Batch(
+        slate=row["slate"],
+        batch_id=row["batch_id"],
+        league=row["league"],
+        games=row["games"],
+        opened_at=datetime.fromisoformat(row["opened_at"]),
+        deadline=datetime.fromisoformat(row["deadline"]),
+        expected=tuple(
+            ExpectedPlayer(
+                player_id=p["player_id"],
+                slug=p["slug"],
+                name=p["name"],
+                team=p["team"],
+                opponent=p["opponent"],
+                is_home=None if p["is_home"] is None else bool(p["is_home"]),
+                game_id=p["game_id"],
+            )
+            for p in players
+        ),
+    )
+
+
+def _completion(row: sqlite3.Row) -> Completion:
+    return Completion(
+        slate=row["slate"],
+        player_slug=row["player_slug"],
+        outcome=Outcome(row["outcome"]),
+        run_id=row["run_id"],
+        recorded_at=datetime.fromisoformat(row["recorded_at"]),
+        reason=row["reason"],
+        part=None if row["part"] is None else PartRef(**json.loads(row["part"])),
+        batch_id=row["batch_id"],
+    )
+
+
+def _receipt(text: str) -> Receipt:
+    values: dict[str, Any] = json.loads(text)
+    return Receipt(
+        **{
+            **values,
+            "consolidated_at": datetime.fromisoformat(values["consolidated_at"]),
+            "parts": tuple(values["parts"]),
+            "missing": tuple(values["missing"]),
+        }
+    )

@@ -1,0 +1,110 @@
+"""The embedded outbox: events in the state file, deliveries as one JSON file each that a consumer can tail.
+
+A delivery is ``<outbox>/<slate>.<revision>.<event_id>.json``, written aside and renamed, so a reader never
+sees half of one and delivering an event twice leaves one file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.stores.local.state_file import transaction
+
+
+class SqliteOutbox:
+    """An :class:`~prediction_assets.stores.protocols.Outbox` in the state file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
+        """Store an event and return it; an id that is there already keeps its first entry."""
+        with transaction(self._path) as connection:
+            connection.execute(
+                "INSERT INTO outbox (event_id, slate, receipt_id, message) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (event_id) DO NOTHING",
+                (entry.event_id, entry.slate, entry.receipt_id, json.dumps(entry.message)),
+            )
+            return _entry(connection, entry.event_id)
+
+    def mark_published(self, event_id: str, message_id: str, published_at: datetime) -> OutboxEntry:
+        """Record a delivery and return the entry."""
+        with transaction(self._path) as connection:
+            connection.execute(
+                "UPDATE outbox SET message_id = ?, published_at = ? WHERE event_id = ? AND message_id IS NULL",
+                (message_id, published_at.astimezone(UTC).isoformat(), event_id),
+            )
+            return _entry(connection, event_id)
+
+    def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
+        """Return the events, oldest first, of one slate or of all."""
+        with transaction(self._path) as connection:
+            rows = connection.execute(
+                "SELECT * FROM outbox WHERE :slate IS NULL OR slate = :slate ORDER BY position",
+                {"slate": slate},
+            ).fetchall()
+        return [_from_row(row) for row in rows]
+
+    def drop_delivered(self, event_ids: Sequence[str]) -> int:
+        """Delete these events and return how many there were; one that wasn't delivered stays."""
+        with transaction(self._path) as connection:
+            return connection.execute(
+                "DELETE FROM outbox WHERE message_id IS NOT NULL "
+                "AND event_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(event_ids)),),
+            ).rowcount
+
+
+class FilePublisher:
+    """A :class:`~prediction_assets.stores.protocols.Publisher` into a directory of JSON files."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def publish(self, message: Mapping[str, Any]) -> str:
+        """Write the message's file and return its name, which is the delivery's id."""
+        name = f"{message['slate']}.{message['revision']:04d}.{message['event_id']}.json"
+        aside = self._directory / f".{name}.{os.getpid()}"
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with aside.open("w", encoding="utf-8") as file:
+                json.dump(message, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(self._directory / name)
+        except OSError as error:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            raise PredictionAssetsError(
+                f"{self._directory / name}: {error.strerror}; the event stays in the outbox, "
+                f"materialize phase5_completion for {message['slate']} again"
+            ) from error
+        return name
+
+
+def _entry(connection: sqlite3.Connection, event_id: str) -> OutboxEntry:
+    row = connection.execute("SELECT * FROM outbox WHERE event_id = ?", (event_id,)).fetchone()
+    if row is None:
+        raise PredictionAssetsError(f"event {event_id} is not in the outbox; publish its receipt again")
+    return _from_row(row)
+
+
+def _from_row(row: sqlite3.Row) -> OutboxEntry:
+    return OutboxEntry(
+        event_id=row["event_id"],
+        slate=row["slate"],
+        receipt_id=row["receipt_id"],
+        message=json.loads(row["message"]),
+        message_id=row["message_id"],
+        published_at=None if row["published_at"] is None else datetime.fromisoformat(row["published_at"]),
+    )

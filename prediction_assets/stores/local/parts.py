@@ -1,0 +1,229 @@
+"""Parts and feature snapshots as Parquet files, written aside and renamed.
+
+Files keep staging runs free of DuckDB's one-process lock. A part's id travels in the file's metadata, and
+replacing or dropping a part happens behind a short lock per slate, so that cleanup can't drop the part that
+has just replaced the one it was told to drop.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.slate.keys import is_slate, parse_slate, player_key
+from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.digests import content_id, part_content_hash
+from prediction_assets.stores.local.locks import held, locked, remove_if_left_behind
+from prediction_assets.stores.protocols import Snapshot
+from prediction_assets.stores.sql.tables import PART_SCHEMA
+
+_PART_ID = b"prediction_assets.part_id"
+
+
+_SUFFIX = ".parquet"
+
+
+_LOCK = ".lock"
+
+
+_PART = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.parquet\Z")
+
+
+_ASIDE = re.compile(r"\..+\.parquet\.\d+\.[0-9a-f]{8}\Z")
+
+
+@contextmanager
+def _written_aside(table: pa.Table, path: Path) -> Iterator[Path]:
+    """Give a file next to its destination, under a name that no reader looks at; it is held until it is renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = pa.BufferOutputStream()  # a Parquet writer writes and asks for its place some sixty times a part
+    pq.write_table(table, file, compression="snappy", write_statistics=False)
+    aside = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    with held(aside):
+        try:
+            aside.write_bytes(file.getvalue())
+            yield aside
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> int:
+    """Remove the hidden files whose writer was killed and return how many there were."""
+    asides = [path for path in folder.glob(".*") if _ASIDE.match(path.name)]
+    return sum(remove_if_left_behind(path) for path in asides)
+
+
+class ParquetParts:
+    """Parts as files ``<directory>/<slate>/<player>.parquet``."""
+
+    def __init__(self, directory: Path, lock_timeout_seconds: float = 60.0) -> None:
+        self._directory = directory
+        self._lock_timeout = lock_timeout_seconds
+
+    def path(self, slate: str, player_slug: str) -> Path:
+        """Return where a player's part is stored; the key's shape is checked on the way."""
+        player_key(slate, player_slug)
+        return self._directory / slate / f"{player_slug}{_SUFFIX}"
+
+    @contextmanager
+    def _slate_lock(self, slate: str) -> Iterator[None]:
+        parse_slate(slate)
+        folder = self._directory / slate
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder / _LOCK, exclusive=True, timeout_seconds=self._lock_timeout):
+            yield
+
+    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
+        """Store one player's rows as his part of the slate, replacing an earlier one atomically."""
+        path = self.path(slate, player_slug)
+        part = PartRef(
+            slate=slate,
+            player_slug=player_slug,
+            player_id=rows["player_id"][0].as_py(),
+            part_id=secrets.token_hex(16),
+            rows=rows.num_rows,
+            content_hash=part_content_hash(rows),
+            schema_version=PREDICTIONS_SCHEMA_VERSION,
+            feature_snapshot=rows["feature_snapshot"][0].as_py(),
+        )
+        metadata = {_PART_ID: part.part_id.encode()}
+        with (
+            _written_aside(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata), path) as aside,
+            self._slate_lock(slate),
+        ):
+            now = time.time_ns()  # a file's own time may be milliseconds behind the clock that dates receipts
+            os.utime(aside, ns=(now, now))
+            aside.replace(path)
+        return part
+
+    def part_id(self, slate: str, player_slug: str) -> str | None:
+        """Return the id of the part in the player's place, None when there is none or it is unreadable."""
+        try:
+            # Given a path instead, pyarrow looks at each of its folders first.
+            with self.path(slate, player_slug).open("rb") as file:
+                metadata = pq.read_metadata(file).metadata
+        except (OSError, pa.ArrowInvalid):
+            return None
+        value = (metadata or {}).get(_PART_ID)
+        return value.decode() if value else None
+
+    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
+        """Return the part id that each player slug of the slate has in staging now, '' if unreadable."""
+        parse_slate(slate)
+        slugs = sorted(p.stem for p in (self._directory / slate).glob(f"*{_SUFFIX}") if _PART.match(p.name))
+        # The id is read before the file's age: replaced in between, the part that is named is the older one.
+        found = {slug: self.part_id(slate, slug) or "" for slug in slugs}
+        return {
+            slug: part_id
+            for slug, part_id in found.items()
+            if before is None or self._was_written_before(self.path(slate, slug), before)
+        }
+
+    @staticmethod
+    def _was_written_before(path: Path, moment: datetime) -> bool:
+        try:
+            return datetime.fromtimestamp(path.stat().st_mtime, UTC) < moment
+        except FileNotFoundError:
+            return False
+
+    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
+        """Drop exactly this part; another part of the same player survives. False when there was none."""
+        with self._slate_lock(slate):
+            if self.part_id(slate, player_slug) != part_id:
+                return False
+            self.path(slate, player_slug).unlink(missing_ok=True)
+            return True
+
+    def slates(self) -> Sequence[str]:
+        """Return the slates that have parts in staging."""
+        found = {p.parent.name for p in self._directory.glob(f"*/*{_SUFFIX}") if _PART.match(p.name)}
+        return sorted(slate for slate in found if is_slate(slate))
+
+    def sweep(self, slate: str) -> int:
+        """Remove the hidden files that killed writes of the slate left and return how many there were."""
+        parse_slate(slate)
+        return _sweep(self._directory / slate)
+
+    def strays(self, slate: str) -> Sequence[str]:
+        """Return the names in the staging folder, and in the slate's, that are no parts; they are left alone."""
+        parse_slate(slate)
+        beside = [p.name for p in self._directory.glob("*") if not is_slate(p.name)]
+        within = [
+            f"{slate}/{p.name}"
+            for p in (self._directory / slate).glob("*")
+            if p.name != _LOCK
+            and not _ASIDE.match(p.name)
+            and not (_PART.match(p.name) and self.part_id(slate, p.stem))
+        ]
+        return sorted([*beside, *within])
+
+
+class ParquetSnapshots:
+    """Feature snapshots as two files in ``<directory>/<slate>/<snapshot id>/``."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def _folder(self, slate: str, snapshot_id: str) -> Path:
+        parse_slate(slate)
+        if not snapshot_id.isalnum():
+            raise PredictionAssetsError(f"slate {slate}: {snapshot_id!r} is not a feature snapshot's id")
+        return self._directory / slate / snapshot_id
+
+    def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
+        """Store a snapshot and return its id; the same content has the same id."""
+        snapshot_id = content_id(players, history)
+        folder = self._folder(slate, snapshot_id)
+        # The players' file is renamed last: where it is, the snapshot is whole.
+        for name, table in (("history", history), ("players", players)):
+            path = folder / f"{name}{_SUFFIX}"
+            with _written_aside(table, path) as aside:
+                aside.replace(path)
+        _sweep(folder)
+        return snapshot_id
+
+    def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
+        """Return a stored snapshot, with only these players' rows if given.
+
+        Raises:
+            PredictionAssetsError: there is no such snapshot, or it can't be read.
+        """
+        folder = self._folder(slate, snapshot_id)
+        try:
+            players = pq.read_table(folder / f"players{_SUFFIX}", partitioning=None)
+            history = pq.read_table(folder / f"history{_SUFFIX}", partitioning=None)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise PredictionAssetsError(
+                f"slate {slate}: feature snapshot {snapshot_id} can't be read from {folder} ({error}); "
+                "materialize player_features for this slate again"
+            ) from error
+        if player_ids is not None:
+            players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
+        return Snapshot(snapshot_id, players, history)
+
+    def stored(self) -> Sequence[tuple[str, str]]:
+        """Return slate and id of every snapshot, half of one too, sorted."""
+        found = [(path.parent.name, path.name) for path in self._directory.glob("*/*") if path.is_dir()]
+        return sorted((slate, name) for slate, name in found if is_slate(slate) and name.isalnum())
+
+    def drop(self, slate: str, snapshot_id: str) -> None:
+        """Drop a snapshot's files, the one that makes it whole first, and the folders that are empty then."""
+        folder = self._folder(slate, snapshot_id)
+        _sweep(folder)
+        for name in ("players", "history"):
+            (folder / f"{name}{_SUFFIX}").unlink(missing_ok=True)
+        with suppress(OSError):  # not empty, or not there
+            folder.rmdir()
+            folder.parent.rmdir()

@@ -1,0 +1,94 @@
+"""The embedded warehouse's schema: what a file lacks of the declared tables, and which version it says it has.
+
+What a file lacks is added, in one transaction with the record of the version in ``predictions.schema_versions``.
+What doesn't belong here: opening the file, and rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from prediction_assets import __version__
+from prediction_assets.errors import WarehouseUnreadable
+from prediction_assets.stores.sql import table_sql
+from prediction_assets.stores.sql.tables import TABLES, WAREHOUSE_SCHEMA_VERSION
+from prediction_assets.stores.versions import require_known
+
+_VERSIONS = "predictions.schema_versions"
+_COLUMNS_THERE = (
+    "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+)
+_CREATE_VERSIONS = (
+    "CREATE SCHEMA IF NOT EXISTS predictions",
+    f"CREATE TABLE IF NOT EXISTS {_VERSIONS} "
+    "(version BIGINT NOT NULL, migrated_at TIMESTAMPTZ NOT NULL, code_version VARCHAR NOT NULL)",
+)
+_NEWEST = f"SELECT MAX(version) FROM {_VERSIONS}"  # noqa: S608  our own text
+_RECORD = f"INSERT INTO {_VERSIONS} VALUES ($version, now(), $code_version)"  # noqa: S608  our own text
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What a file lacks.
+
+    Attributes:
+        version: the newest version that it records, None when it records none.
+        changes: one line for each table or column that is missing.
+        statements: the DDL that adds them.
+    """
+
+    version: int | None
+    changes: tuple[str, ...]
+    statements: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.statements) or self.version != WAREHOUSE_SCHEMA_VERSION
+
+
+def lack(connection: duckdb.DuckDBPyConnection, store: str) -> Lack:
+    """Return what a file lacks of the declared tables.
+
+    Raises:
+        SchemaTooNew: a later version migrated it.
+        WarehouseUnreadable: a table lacks a column that is never NULL.
+    """
+    there: dict[str, set[str]] = {}
+    for table_name, column_name in connection.execute(_COLUMNS_THERE).fetchall():
+        there.setdefault(table_name, set()).add(column_name)
+    version = None
+    if _VERSIONS in there:
+        ((version,),) = connection.execute(_NEWEST).fetchall()
+    require_known(store, version, WAREHOUSE_SCHEMA_VERSION)
+    changes, statements = [], []
+    for table in TABLES:
+        if table.qualified_name not in there:
+            changes.append(f"add table {table.qualified_name}")
+            statements += [f"CREATE SCHEMA IF NOT EXISTS {table.dataset}", table_sql.create_table(table)]
+            continue
+        for column in table.columns:
+            if column.name in there[table.qualified_name]:
+                continue
+            if column.required or column.name in table.key:
+                raise WarehouseUnreadable(
+                    f"table {table.qualified_name} has no column {column.name}, which this version needs; nothing "
+                    "was changed. Run the version that made the file, or move it away and ingest again"
+                )
+            changes.append(f"add column {table.qualified_name}.{column.name}")
+            statements.append(table_sql.add_column(table, column))
+    return Lack(version, tuple(changes), tuple(statements))
+
+
+def complete(connection: duckdb.DuckDBPyConnection, lacking: Lack) -> None:
+    """Add what a file lacks and record the version, in one transaction."""
+    connection.begin()
+    try:
+        for statement in (*lacking.statements, *_CREATE_VERSIONS):
+            connection.execute(statement)
+        if lacking.version != WAREHOUSE_SCHEMA_VERSION:
+            connection.execute(_RECORD, {"version": WAREHOUSE_SCHEMA_VERSION, "code_version": __version__})
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()

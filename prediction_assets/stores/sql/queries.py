@@ -1,0 +1,251 @@
+"""SQL that only reads: what assets, checks, sensors and the morning check ask a warehouse.
+
+Written once in DuckDB's dialect; :func:`prediction_assets.stores.sql.dialects.render` gives it to another warehouse.
+Values are always named parameters (``$slate``), identifiers come from :mod:`.tables`. Nothing is run here.
+"""
+
+from __future__ import annotations
+
+from prediction_assets.stores.sql.table_sql import names
+from prediction_assets.stores.sql.tables import (
+    GAME_LOGS,
+    INJURY_REPORTS,
+    POINTS_MODELS,
+    PREDICTION_GRADES,
+    PREDICTIONS,
+    PROP_LINES,
+    RECEIPTS,
+    SCHEDULE,
+)
+
+_TARGET = PREDICTIONS.qualified_name
+_KEY = PREDICTIONS.key
+
+SLATE_GAMES = f"""
+    SELECT league, season_id, game_id, home_team, away_team, team_a, team_b
+    FROM {SCHEDULE.qualified_name} WHERE game_date = $slate ORDER BY game_id"""
+
+SCHEDULE_SPANS = f"""
+    WITH logged AS (SELECT league, MAX(game_date) AS newest_log FROM {GAME_LOGS.qualified_name} GROUP BY league)
+    SELECT s.league, MIN(s.game_date) AS first_slate, MAX(s.game_date) AS last_slate,
+           MAX(CASE WHEN s.game_date <= $today THEN s.game_date END) AS newest_slate,
+           MIN(CASE WHEN s.game_date > l.newest_log THEN s.game_date END) AS next_slate
+    FROM {SCHEDULE.qualified_name} AS s LEFT JOIN logged AS l ON l.league = s.league
+    GROUP BY s.league ORDER BY s.league"""
+"""Per league: the schedule's span, its newest slate up to today, and the one that follows the game logs."""
+
+SLATES_FROM = f"""
+    SELECT DISTINCT game_date FROM {SCHEDULE.qualified_name}
+    WHERE league = $league AND game_date >= $slate ORDER BY game_date LIMIT 60"""
+
+SLATES_BETWEEN = f"""
+    SELECT DISTINCT league, game_date FROM {SCHEDULE.qualified_name}
+    WHERE game_date BETWEEN $first AND $last ORDER BY game_date, league"""
+
+ROSTER_CANDIDATES = f"""
+    WITH played AS (
+        SELECT player_id, player_name, team, game_date, minutes,
+               ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) AS recency
+        FROM {GAME_LOGS.qualified_name}
+        WHERE league = $league AND game_date < $slate AND game_date >= $since
+    ),
+    team_games AS (SELECT team, MAX(game_date) AS team_last_game FROM played GROUP BY team),
+    form AS (
+        SELECT player_id, AVG(minutes) AS average_minutes, COUNT(*) AS games
+        FROM played WHERE recency <= $form_games GROUP BY player_id
+    )
+    SELECT p.player_id, p.player_name, p.team, p.game_date AS last_game, t.team_last_game,
+           f.average_minutes, f.games, g.game_id,
+           CASE WHEN p.team = g.team_a THEN g.team_b ELSE g.team_a END AS opponent,
+           CASE WHEN g.home_team IS NULL THEN NULL ELSE p.team = g.home_team END AS is_home
+    FROM played AS p
+    JOIN form AS f ON f.player_id = p.player_id
+    JOIN team_games AS t ON t.team = p.team
+    JOIN {SCHEDULE.qualified_name} AS g
+      ON g.game_date = $slate AND g.league = $league AND p.team IN (g.team_a, g.team_b)
+    WHERE p.recency = 1
+    ORDER BY g.game_id, p.team, p.player_id"""
+
+KNOWN_PLAYERS = f"""
+    SELECT player_id, player_name, team, MAX(game_date) AS last_game_date
+    FROM {GAME_LOGS.qualified_name} WHERE league = $league GROUP BY player_id, player_name, team
+    ORDER BY player_id, player_name, team"""
+
+MARKET_OFFERS = f"""
+    SELECT player_id, bookmaker, line, over_price, under_price, captured_at, commence_time, sequence, capture
+    FROM {PROP_LINES.qualified_name}
+    WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
+    ORDER BY player_id, bookmaker, capture, sequence, line"""
+
+
+NEWEST_INJURY_REPORT = f"""
+    SELECT player_id, team, player_name, status, reason, reported_at
+    FROM {INJURY_REPORTS.qualified_name}
+    WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
+      AND reported_at = (
+          SELECT MAX(newest.reported_at) FROM {INJURY_REPORTS.qualified_name} AS newest
+          WHERE newest.game_date = $slate AND newest.league = $league)
+    ORDER BY player_id, team, player_name"""
+"""The resolved players of the slate's newest report; whom it no longer lists may play.
+
+A report in which a team of the date has not reported yet is one of the date, though it may name no player.
+"""
+
+
+def slate_facts(recommendation_rule: str) -> str:
+    """Return the counts that the asset checks judge; NaN fails a BETWEEN on both warehouses.
+
+    Args:
+        recommendation_rule: the rule as a SQL expression over the stored columns.
+    """
+    return f"""
+        SELECT
+            COUNT(*) AS row_count,
+            COUNT(DISTINCT player_id) AS players,
+            COUNT(CASE WHEN NOT (
+                predicted_points BETWEEN 0 AND $most_points
+                AND standard_deviation BETWEEN 0 AND $most_points AND standard_deviation > 0
+                AND probability_over BETWEEN 0 AND 1 AND probability_push BETWEEN 0 AND 1
+                AND probability_over + probability_push <= 1.000001
+                AND confidence BETWEEN 0.5 AND 1 AND line > 0) THEN 1 END) AS out_of_range,
+            COUNT(CASE WHEN recommendation <> {recommendation_rule} THEN 1 END) AS disagreeing
+        FROM {_TARGET} WHERE game_date = $slate AND is_active"""
+
+
+DUPLICATE_KEYS = f"""
+    SELECT COUNT(*) AS duplicate_keys FROM (
+        SELECT 1 FROM {_TARGET} WHERE game_date = $slate
+        GROUP BY {", ".join(_KEY)} HAVING COUNT(*) > 1) AS repeated"""
+
+PREDICTIONS_SAMPLE = f"""
+    SELECT player_name, team, opponent, system, line, predicted_points, probability_over, recommendation,
+           confidence, line_source
+    FROM {_TARGET}
+    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble'
+    ORDER BY recommendation IN ('OVER', 'UNDER') DESC, confidence DESC, player_id LIMIT $limit"""
+
+SLATE_TABLE = f"""
+    SELECT COUNT(*) AS row_count, COUNT(DISTINCT player_id) AS players, MAX(updated_at) AS newest,
+           COUNT(DISTINCT CASE WHEN line_source = 'market' THEN player_id END) AS players_with_a_line
+    FROM {_TARGET} WHERE game_date = $slate AND is_active"""
+
+SLATE_VERSIONS = f"""
+    SELECT DISTINCT system, system_version, schema_version, feature_snapshot
+    FROM {_TARGET} WHERE game_date = $slate AND is_active
+    ORDER BY system, system_version, schema_version, feature_snapshot"""
+
+SLATE_BY_SYSTEM = f"""
+    SELECT system, COUNT(*) AS row_count, AVG(predicted_points) AS mean_points,
+           AVG(standard_deviation) AS mean_deviation,
+           COUNT(CASE WHEN recommendation = 'OVER' AND line_offset = 0 THEN 1 END) AS over_count,
+           COUNT(CASE WHEN recommendation = 'UNDER' AND line_offset = 0 THEN 1 END) AS under_count,
+           COUNT(CASE WHEN recommendation = 'PASS' AND line_offset = 0 THEN 1 END) AS pass_count,
+           COUNT(CASE WHEN recommendation = 'NO_LINE' AND line_offset = 0 THEN 1 END) AS no_line_count
+    FROM {_TARGET} WHERE game_date = $slate AND is_active GROUP BY system ORDER BY system"""
+"""Recommendations are counted at the main line only: each player has one there."""
+
+SLATE_LINES = f"""
+    SELECT line_source, bookmaker, COUNT(*) AS players FROM {_TARGET}
+    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble'
+    GROUP BY line_source, bookmaker ORDER BY line_source DESC, players DESC, bookmaker"""
+
+SLATE_EDGES = f"""
+    SELECT CAST(FLOOR(probability_over * 20) AS BIGINT) AS bin, COUNT(*) AS players FROM {_TARGET}
+    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble' AND line_source = 'market'
+    GROUP BY bin ORDER BY bin"""
+
+EARLIER_MERGES = f"""
+    SELECT receipt_id, merge_ms, rows_staged, parts FROM {RECEIPTS.qualified_name}
+    WHERE game_date BETWEEN $since AND $slate AND league = $league AND rows_staged > 0
+    ORDER BY consolidated_at DESC, receipt_id LIMIT $limit"""
+
+GAMES_WITHOUT_LOGS = f"""
+    SELECT COUNT(*) AS games, MIN(s.game_date) AS since
+    FROM {SCHEDULE.qualified_name} AS s
+    LEFT JOIN (
+        SELECT DISTINCT game_id FROM {GAME_LOGS.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $slate) AS l ON l.game_id = s.game_id
+    WHERE s.league = $league AND s.game_date BETWEEN $first AND $last AND l.game_id IS NULL"""
+"""The scheduled games of some days without a game log; a game that was moved counts by the day of its logs."""
+
+NEWEST_LINES = f"""
+    SELECT MAX(game_date) AS newest FROM {PROP_LINES.qualified_name}
+    WHERE league = $league AND game_date BETWEEN $since AND $slate"""
+
+HOLDS_LEAGUE = " UNION ALL ".join(
+    f"SELECT * FROM (SELECT '{table.name}' AS facts FROM {table.qualified_name} WHERE league = $league LIMIT 1) AS one"
+    for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
+)
+"""The kinds of facts that are there of a league."""
+
+COUNT_FACTS = {
+    table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"
+    for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
+}
+
+
+# Models and grades -------------------------------------------------------------------------------
+
+_MODEL = [c for c in POINTS_MODELS.column_names if c != "document"]
+
+MODELS_BEFORE = f"""
+    SELECT {names(_MODEL)} FROM {POINTS_MODELS.qualified_name}
+    WHERE league = $league AND cutoff <= $slate AND cutoff >= $oldest
+    ORDER BY cutoff DESC, trained_at DESC, model_id LIMIT 50"""
+"""The models that a slate may be forecast with, the one to prefer first; without the fitted systems."""
+
+MODEL_BY_ID = f"""
+    SELECT {names(POINTS_MODELS.column_names)} FROM {POINTS_MODELS.qualified_name} WHERE model_id = $model_id"""
+
+LOGGED_LEAGUES = f"""
+    SELECT league, MAX(game_date) AS newest_log, COUNT(*) AS row_count
+    FROM {GAME_LOGS.qualified_name} GROUP BY league ORDER BY league"""
+
+RESULTS = f"""
+    SELECT game_id, player_id, points FROM {GAME_LOGS.qualified_name}
+    WHERE league = $league AND game_date = $slate ORDER BY game_id, player_id"""
+
+RESULTS_IN = f"""
+    SELECT COUNT(DISTINCT s.game_id) AS games, COUNT(DISTINCT l.game_id) AS logged
+    FROM {SCHEDULE.qualified_name} AS s
+    LEFT JOIN {GAME_LOGS.qualified_name} AS l
+      ON l.game_id = s.game_id AND l.game_date = $slate AND l.league = s.league
+    WHERE s.game_date = $slate"""
+"""How many games the slate has, and how many of them have game logs."""
+
+PUBLISHED_FORECASTS = f"""
+    SELECT player_id, game_id, system, system_version, league, line, line_source, predicted_points, probability_over,
+           probability_push, recommendation
+    FROM {_TARGET} WHERE game_date = $slate AND is_active AND line_offset = 0
+    ORDER BY system, player_id"""
+"""One row per player and system: the one at the main line."""
+
+GRADABLE_SLATES = f"""
+    WITH merged AS (
+        SELECT game_date, receipt_id FROM {RECEIPTS.qualified_name}
+        WHERE game_date >= $since AND game_date <= $until
+        QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY game_date ORDER BY consolidated_at DESC NULLS LAST, receipt_id DESC NULLS LAST) = 1
+    ), games AS (
+        SELECT game_date, COUNT(DISTINCT game_id) AS games FROM {SCHEDULE.qualified_name}
+        WHERE game_date >= $since AND game_date <= $until GROUP BY game_date
+    ), logged AS (
+        SELECT game_date, COUNT(DISTINCT game_id) AS games FROM {GAME_LOGS.qualified_name}
+        WHERE game_date >= $since AND game_date <= $until GROUP BY game_date
+    ), graded AS (
+        SELECT DISTINCT game_date, receipt_id FROM {PREDICTION_GRADES.qualified_name}
+        WHERE game_date >= $since AND game_date <= $until AND origin = 'published'
+    )
+    SELECT m.game_date, m.receipt_id, g.receipt_id IS NOT NULL AS is_graded,
+           COALESCE(l.games, 0) >= s.games AS has_results
+    FROM merged AS m
+    JOIN games AS s ON s.game_date = m.game_date
+    LEFT JOIN logged AS l ON l.game_date = m.game_date
+    LEFT JOIN graded AS g ON g.game_date = m.game_date AND g.receipt_id = m.receipt_id
+    ORDER BY m.game_date"""
+"""The slates with a receipt, whether every game has logs, and whether that very receipt was graded."""
+
+GRADES = f"""
+    SELECT {names(PREDICTION_GRADES.column_names)} FROM {PREDICTION_GRADES.qualified_name}
+    WHERE game_date >= $since AND game_date <= $until AND origin = $origin
+    ORDER BY game_date, system"""

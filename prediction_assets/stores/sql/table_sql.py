@@ -1,0 +1,78 @@
+"""SQL that any table's declaration makes: its DDL, and the upsert of ingested facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prediction_assets.stores.sql.tables import Column, Table
+
+
+def create_table(table: Table) -> str:
+    """Return the DDL that creates a table unless it exists (DuckDB; BigQuery's comes from its client)."""
+    required = {*table.key, *(c.name for c in table.columns if c.required)}
+    columns = ", ".join(
+        f'"{c.name}" {c.type.duckdb}{" NOT NULL" if c.name in required else ""}' for c in table.columns
+    )
+    return f"CREATE TABLE IF NOT EXISTS {table.qualified_name} ({columns})"
+
+
+def add_column(table: Table, column: Column) -> str:
+    """Return the DDL that adds a nullable column to a table (DuckDB)."""
+    return f'ALTER TABLE {table.qualified_name} ADD COLUMN "{column.name}" {column.type.duckdb}'
+
+
+def same_key(key: Sequence[str], left: str, right: str) -> str:
+    return " AND ".join(f'{left}."{c}" = {right}."{c}"' for c in key)
+
+
+def assignments(columns: Sequence[str], source: str) -> str:
+    return ", ".join(f'"{c}" = {source}."{c}"' for c in columns)
+
+
+def names(columns: Sequence[str], prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{c}"' for c in columns)
+
+
+def _values_differ(table: Table, left: str, right: str) -> str:
+    values = [c for c in table.column_names if c not in table.key]
+    return " OR ".join(f'{left}."{c}" IS DISTINCT FROM {right}."{c}"' for c in values)
+
+
+def count_upsert(table: Table, source: str) -> str:
+    """Return a SELECT of ``inserted, updated, unchanged`` for an upsert that hasn't run yet."""
+    missing = f't."{table.key[0]}" IS NULL'
+    differs = _values_differ(table, "t", "s")
+    return f"""
+        SELECT
+            COUNT(CASE WHEN {missing} THEN 1 END) AS inserted,
+            COUNT(CASE WHEN NOT {missing} AND ({differs}) THEN 1 END) AS updated,
+            COUNT(CASE WHEN NOT {missing} AND NOT ({differs}) THEN 1 END) AS unchanged
+        FROM {source} AS s LEFT JOIN {table.qualified_name} AS t ON {same_key(table.key, "s", "t")}"""
+
+
+def upsert(table: Table, source: str) -> str:
+    """Return the MERGE of new facts: insert unknown keys, update the rows whose values differ."""
+    values = [c for c in table.column_names if c not in table.key]
+    return f"""
+        MERGE INTO {table.qualified_name} AS t USING {source} AS s ON {same_key(table.key, "t", "s")}
+        WHEN MATCHED AND ({_values_differ(table, "t", "s")}) THEN UPDATE SET {assignments(values, "s")}
+        WHEN NOT MATCHED THEN INSERT ({names(table.column_names)}) VALUES ({names(table.column_names, "s.")})"""
+
+
+def _replaced(table: Table, source: str, group: Sequence[str], also: str | None) -> str:
+    # One EXISTS over both: BigQuery can't make a join of two that an OR connects.
+    groups = " UNION ALL ".join(f"SELECT {names(group)} FROM {one}" for one in (source, also) if one)
+    return f"""
+        FROM {table.qualified_name} AS t
+        WHERE EXISTS (SELECT 1 FROM ({groups}) AS g WHERE {same_key(group, "g", "t")})
+          AND NOT EXISTS (SELECT 1 FROM {source} AS s WHERE {same_key(table.key, "s", "t")})"""
+
+
+def count_replaced(table: Table, source: str, group: Sequence[str], also: str | None = None) -> str:
+    """Return a SELECT of ``removed``, the rows that :func:`delete_replaced` is going to delete."""
+    return f"SELECT COUNT(*) AS removed {_replaced(table, source, group, also)}"
+
+
+def delete_replaced(table: Table, source: str, group: Sequence[str], also: str | None = None) -> str:
+    """Return the DELETE of rows whose group is in the source, or in ``also``, while they themselves are not."""
+    return f"DELETE {_replaced(table, source, group, also)}"

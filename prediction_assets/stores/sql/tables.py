@@ -1,0 +1,414 @@
+"""The warehouse's tables, declared once.
+
+A :class:`Table` gives the DDL of both warehouses, the Arrow schema of files and parts, the columns of the
+MERGE and the schema that the Dagster UI shows. What doesn't belong here: SQL (:mod:`.queries`, :mod:`.merge_sql`, ...)
+and clients.
+
+Columns are named as the sport and stats.nba.com name them, in snake case; points are ``points``, minutes
+are ``minutes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import pyarrow as pa
+
+
+class ColumnType(Enum):
+    """BigQuery's type names; each knows its DuckDB and its Arrow type."""
+
+    STRING = ("VARCHAR", pa.string())
+    INT64 = ("BIGINT", pa.int64())
+    FLOAT64 = ("DOUBLE", pa.float64())
+    NUMERIC = ("DECIMAL(6, 2)", pa.decimal128(6, 2))  # points lines: exact, so 24.5 and 25.0 stay apart
+    BOOL = ("BOOLEAN", pa.bool_())
+    DATE = ("DATE", pa.date32())
+    TIMESTAMP = ("TIMESTAMPTZ", pa.timestamp("us", tz="UTC"))
+    JSON = ("VARCHAR", pa.string(), "STRING")  # a JSON document as text, on both warehouses
+
+    def __init__(self, duckdb: str, arrow: pa.DataType, bigquery: str | None = None) -> None:
+        self.duckdb = duckdb
+        self.arrow = arrow
+        self.bigquery = bigquery or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, type and what it holds (with unit)."""
+
+    name: str
+    type: ColumnType
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table's declaration.
+
+    Attributes:
+        dataset: the BigQuery dataset and DuckDB schema that hold it.
+        key: columns that identify a row; immutable and never NULL.
+        partition_by: the DATE column that BigQuery partitions by and every scan prunes on.
+        cluster_by: BigQuery's clustering columns.
+    """
+
+    dataset: str
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition_by: str | None = None
+    cluster_by: tuple[str, ...] = ()
+
+    @property
+    def qualified_name(self) -> str:
+        """``dataset.name``, as SQL spells it."""
+        return f"{self.dataset}.{self.name}"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns' names in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The Arrow schema; key and required columns are not nullable."""
+        return pa.schema(
+            [
+                pa.field(c.name, c.type.arrow, nullable=not (c.required or c.name in self.key))
+                for c in self.columns
+            ]
+        )
+
+    def arrow_table(self, rows: Sequence[dict[str, Any]]) -> pa.Table:
+        """Return dict rows as an Arrow table of this schema."""
+        return pa.Table.from_pylist(list(rows), schema=self.arrow_schema)
+
+
+_S, _I, _F, _N = ColumnType.STRING, ColumnType.INT64, ColumnType.FLOAT64, ColumnType.NUMERIC
+
+
+_B, _D, _T, _J = ColumnType.BOOL, ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.JSON
+
+
+_LEAGUE = Column("league", _S, "NBA, or simulated-N for a simulated league of N expected players", True)
+
+
+GAME_LOGS = Table(
+    "facts",
+    "game_logs",
+    "One row per player and game played, as stats.nba.com's LeagueGameLog reports it. No row: he did not play.",
+    (
+        _LEAGUE,
+        Column("season_id", _I, "stats.nba.com SEASON_ID: 22024 is the regular season 2024-25", True),
+        Column("game_id", _S, "10 characters, leading zeros kept"),
+        Column("game_date", _D, "US Eastern calendar date of the game", True),
+        Column("player_id", _I, "stats.nba.com PLAYER_ID; names drift, ids don't"),
+        Column("player_name", _S, "the player's name as this row spells it", True),
+        Column("team_id", _I, "stats.nba.com TEAM_ID", True),
+        Column("team", _S, "the player's team in this game, abbreviated: DEN", True),
+        Column("team_name", _S, "the team's full name", True),
+        Column("opponent", _S, "the other team, abbreviated", True),
+        Column("is_home", _B, "true at home, false away, NULL on a neutral site"),
+        Column("is_win", _B, "the team won; NULL when the source doesn't say"),
+        Column("minutes", _I, "whole minutes played; 0 with points happens", True),
+        Column("points", _I, "points scored = 2*FGM + FG3M + FTM", True),
+        Column("field_goals_made", _I, "FGM", True),
+        Column("field_goals_attempted", _I, "FGA", True),
+        Column("three_pointers_made", _I, "FG3M", True),
+        Column("three_pointers_attempted", _I, "FG3A", True),
+        Column("free_throws_made", _I, "FTM", True),
+        Column("free_throws_attempted", _I, "FTA", True),
+        Column("offensive_rebounds", _I, "OREB", True),
+        Column("defensive_rebounds", _I, "DREB", True),
+        Column("assists", _I, "AST", True),
+        Column("steals", _I, "STL", True),
+        Column("blocks", _I, "BLK", True),
+        Column("turnovers", _I, "TOV", True),
+        Column("personal_fouls", _I, "PF", True),
+        Column("plus_minus", _I, "PLUS_MINUS; NULL when the source lacks it"),
+    ),
+    key=("game_id", "player_id"),
+    partition_by="game_date",
+    cluster_by=("player_id",),
+)
+
+
+SCHEDULE = Table(
+    "facts",
+    "schedule",
+    "One row per scheduled game.",
+    (
+        _LEAGUE,
+        Column("season_id", _I, "stats.nba.com SEASON_ID"),
+        Column("game_id", _S, "10 characters, leading zeros kept"),
+        Column("game_date", _D, "US Eastern calendar date of the game", True),
+        Column("home_team", _S, "home team's abbreviation, NULL on a neutral site"),
+        Column("away_team", _S, "away team's abbreviation, NULL on a neutral site"),
+        Column("team_a", _S, "one of the two teams", True),
+        Column("team_b", _S, "the other team", True),
+    ),
+    key=("game_id",),
+    partition_by="game_date",
+)
+
+
+PROP_LINES = Table(
+    "facts",
+    "prop_lines",
+    "Points lines as offered: one row per capture, event, book, player and line, both sides on it.",
+    (
+        _LEAGUE,
+        Column("event_id", _S, "the odds feed's id of the game"),
+        Column(
+            "capture", _S, "the snapshot of the feed that this row came with, '' when the source has none"
+        ),
+        Column("bookmaker", _S, "the book, as the feed spells it"),
+        Column("player_name", _S, "the player, as the book spells him"),
+        Column("line", _N, "points line, exact"),
+        Column("player_id", _I, "stats.nba.com PLAYER_ID; NULL while the name is unresolved, never guessed"),
+        Column("game_date", _D, "US Eastern calendar date of tip-off", True),
+        Column("commence_time", _T, "tip-off", True),
+        Column("home_team", _S, "home team's abbreviation, as the feed has it", True),
+        Column("away_team", _S, "away team's abbreviation, as the feed has it", True),
+        Column("over_price", _I, "American odds on the over; NULL when only the other side was offered"),
+        Column("under_price", _I, "American odds on the under; NULL when only the other side was offered"),
+        Column("captured_at", _T, "when the line was seen; NULL when the source doesn't say"),
+        Column("sequence", _I, "position in its capture: a later line of the same capture is newer", True),
+    ),
+    key=("event_id", "capture", "bookmaker", "player_name", "line"),
+    partition_by="game_date",
+    cluster_by=("player_id",),
+)
+
+
+OUT = "Out"
+"""The only status of the injury report that rules a player out; a doubtful one may play."""
+
+
+INJURY_REPORTS = Table(
+    "facts",
+    "injury_reports",
+    "Who may miss a game, as the NBA's official injury reports say. The newest report of a date holds.",
+    (
+        _LEAGUE,
+        Column("game_date", _D, "US Eastern calendar date of the game"),
+        Column("reported_at", _T, "when the report was published"),
+        Column("team", _S, "the player's team, abbreviated"),
+        Column(
+            "player_name",
+            _S,
+            "the player as the report spells him, given name first; '' where the team had not reported yet",
+        ),
+        Column("player_id", _I, "stats.nba.com PLAYER_ID; NULL while the name is unresolved, never guessed"),
+        Column(
+            "status",
+            _S,
+            "Out, Doubtful, Questionable, Probable or Available; Not yet submitted of a team",
+            True,
+        ),
+        Column("reason", _S, "the report's reason; NULL when it gives none"),
+    ),
+    key=("league", "game_date", "reported_at", "team", "player_name"),
+    partition_by="game_date",
+)
+
+
+PREDICTIONS = Table(
+    "predictions",
+    "player_prop_predictions",
+    "Points predictions: one row per game, player, system and line. Read the rows where is_active.",
+    (
+        Column("game_date", _D, "the slate: US Eastern calendar date of the game"),
+        Column("game_id", _S, "stats.nba.com GAME_ID"),
+        Column("player_id", _I, "stats.nba.com PLAYER_ID"),
+        Column("system", _S, "forecasting system"),
+        Column("line", _N, "the points line that this row is judged against, exact"),
+        Column("league", _S, "NBA, or simulated-N for a simulated league of N expected players", True),
+        Column("player_slug", _S, "the player's slug, second half of the slate player's partition key", True),
+        Column("player_name", _S, "the player's name", True),
+        Column("team", _S, "the player's team, abbreviated", True),
+        Column("opponent", _S, "the other team, abbreviated", True),
+        Column("is_home", _B, "true at home, false away, NULL on a neutral site"),
+        Column(
+            "predicted_points",
+            _F,
+            "median of the system's own forecast, points; only market_aware knows the line",
+            True,
+        ),
+        Column("standard_deviation", _F, "standard deviation of the predicted distribution, points", True),
+        Column("probability_over", _F, "P(points > line); on a market line, the line counts too", True),
+        Column("probability_push", _F, "P(points = line); 0 on a half-point line", True),
+        Column(
+            "recommendation", _S, "OVER, UNDER or PASS on a market line; NO_LINE where it is estimated", True
+        ),
+        Column("confidence", _F, "probability of the likelier side when no push, 0.5 to 1", True),
+        Column("line_source", _S, "market, or estimated around the player's median", True),
+        Column(
+            "line_offset",
+            _N,
+            "this line minus the main line, points: -2 to 2, more at the lowest lines",
+            True,
+        ),
+        Column("bookmaker", _S, "the book whose main line this is; NULL where estimated"),
+        Column("system_version", _S, "version of the forecasting system", True),
+        Column("feature_snapshot", _S, "id of the feature snapshot that the prediction was made from", True),
+        Column("schema_version", _I, "version of this schema", True),
+        Column(
+            "content_hash", _S, "SHA-256 of the row's values; a re-run that changes nothing keeps it", True
+        ),
+        Column("is_active", _B, "false once superseded", True),
+        Column("superseded_at", _T, "when a later consolidation took the row out of force"),
+        Column("receipt_id", _S, "the consolidation that last changed the row", True),
+        Column("created_at", _T, "when the row was first merged", True),
+        Column("updated_at", _T, "when the row was last changed", True),
+    ),
+    key=("game_date", "game_id", "player_id", "system", "line"),
+    partition_by="game_date",
+    cluster_by=("player_id", "system"),
+)
+
+
+MERGE_COLUMNS = ("is_active", "superseded_at", "receipt_id", "created_at", "updated_at")
+"""Columns of :data:`PREDICTIONS` that the MERGE writes itself; a part carries the others."""
+
+
+PART_COLUMNS = tuple(c for c in PREDICTIONS.columns if c.name not in MERGE_COLUMNS)
+
+
+PART_SCHEMA = pa.schema([PREDICTIONS.arrow_schema.field(c.name) for c in PART_COLUMNS])
+
+
+RECEIPTS = Table(
+    "predictions",
+    "consolidation_receipts",
+    "One row per MERGE, committed with it: which parts it consumed and what it did.",
+    (
+        Column(
+            "receipt_id", _S, "derived from the batch's settled outcomes: the same outcomes, the same receipt"
+        ),
+        Column("game_date", _D, "the slate", True),
+        Column("league", _S, "NBA, or simulated-N", True),
+        Column("batch_id", _S, "the batch that was consolidated", True),
+        Column(
+            "status", _S, "success: every expected player settled and none failed; otherwise partial", True
+        ),
+        Column("revision", _I, "counts the slate's distinct contents; an identical re-run keeps it", True),
+        Column("content_digest", _S, "SHA-256 over the slate's outcomes and part contents", True),
+        Column("expected_players", _I, "players frozen at open", True),
+        Column("staged_players", _I, "players with rows", True),
+        Column("skipped_players", _I, "players settled as skipped", True),
+        Column("failed_players", _I, "players that failed or hadn't settled", True),
+        Column("rows", _I, "active rows of the slate after the MERGE", True),
+        Column("rows_staged", _I, "rows in the parts that this MERGE consumed", True),
+        Column("rows_inserted", _I, "new business keys", True),
+        Column("rows_updated", _I, "keys whose content changed, or that came back into force", True),
+        Column("rows_unchanged", _I, "keys whose content was the same", True),
+        Column("rows_superseded", _I, "active rows taken out of force", True),
+        Column("parts", _J, "the consumed parts: a list of {player_slug, part_id, rows, content_hash}", True),
+        Column("missing", _J, "the players without rows: a list of {player_slug, outcome, reason}", True),
+        Column("feature_snapshot", _S, "snapshot id of the slate's newest part", True),
+        Column("merge_ms", _F, "milliseconds from BEGIN to the receipt", True),
+        Column(
+            "consolidated_at",
+            _T,
+            "when the MERGE committed; each receipt of a slate is later than the one before",
+            True,
+        ),
+        Column(
+            "seal",
+            _S,
+            "SHA-256 over what was decided before the MERGE; a receipt edited by hand has another. NULL: not sealed",
+        ),
+    ),
+    key=("receipt_id",),
+    partition_by="game_date",
+)
+
+
+POINTS_MODELS = Table(
+    "predictions",
+    "points_models",
+    "One row per trained model: what it was trained on, and the fitted systems themselves.",
+    (
+        Column(
+            "model_id", _S, "derived from league, cut-off, systems and data: the same of those, the same id"
+        ),
+        Column("league", _S, "NBA, or simulated-N", True),
+        Column("cutoff", _D, "trained on games before this date: serves slates from it on", True),
+        Column("newest_game", _D, "date of the newest game that it was trained on"),
+        Column("trained_rows", _I, "player-games before the cut-off", True),
+        Column("seasons", _S, "the seasons of those games", True),
+        Column("data_hash", _S, "SHA-256 over the training table", True),
+        Column("systems", _J, "version by name of the systems in it", True),
+        Column("document", _S, "the fitted systems: base64 of compressed arrays", True),
+        Column("trained_at", _T, "when it was trained", True),
+    ),
+    key=("model_id",),
+)
+
+
+PREDICTION_GRADES = Table(
+    "predictions",
+    "prediction_grades",
+    "One row per slate, origin and system: how its forecasts did, on players who played.",
+    (
+        Column("game_date", _D, "the slate"),
+        Column("origin", _S, "published: the rows in force; backtest: made afterwards, point-in-time"),
+        Column(
+            "system",
+            _S,
+            "forecasting system; or a yardstick: season_mean, last_5_mean, last_game, market_line",
+        ),
+        Column("league", _S, "NBA, or simulated-N", True),
+        Column("system_version", _S, "version of the forecasting system; '' for a yardstick", True),
+        Column("model_id", _S, "the stored model; '' where systems were fitted on the slate's history", True),
+        Column("receipt_id", _S, "the consolidation that was graded; '' in a backtest", True),
+        Column("players", _I, "players with a forecast and a game log: the ones graded", True),
+        Column("voids", _I, "players with a forecast and no game log: excluded", True),
+        Column("mean_absolute_error", _F, "points"),
+        Column("bias", _F, "mean of predicted minus actual points"),
+        Column("lines", _I, "graded players with a market line that wasn't a push", True),
+        Column("line_players", _I, "graded players with a market line", True),
+        Column("line_error", _F, "mean absolute error on the players with a market line, points"),
+        Column("brier_score", _F, "mean squared error of P(over, no push) on the market lines"),
+        Column("bets", _I, "lines with OVER or UNDER", True),
+        Column("hits", _I, "bets that won", True),
+        Column("hit_rate", _F, "hits / bets; NULL without a bet"),
+        Column("coverage", _F, "bets / lines; NULL without a line"),
+        Column(
+            "calibration",
+            _J,
+            "ten {lines, predicted, over}: lines, sum of P(over) and overs by decile of P(over)",
+            True,
+        ),
+        Column("graded_at", _T, "when", True),
+    ),
+    key=("game_date", "origin", "system"),
+    partition_by="game_date",
+)
+
+
+TABLES = (
+    GAME_LOGS,
+    SCHEDULE,
+    PROP_LINES,
+    INJURY_REPORTS,
+    PREDICTIONS,
+    RECEIPTS,
+    POINTS_MODELS,
+    PREDICTION_GRADES,
+)
+
+
+WAREHOUSE_SCHEMA_VERSION = 4
+"""Counts the shapes that :data:`TABLES` has had; any change of it is the next one, and only adds.
+
+1: facts, predictions and receipts. 2: injury_reports. 3: the receipts' seal. 4: models and grades. Versions are
+recorded since 4; what an earlier one made is completed by what it lacks.
+"""

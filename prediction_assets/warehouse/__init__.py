@@ -1,1 +1,0 @@
-"""The warehouse port: facts in, features out, parts merged. Nothing of Dagster's."""
