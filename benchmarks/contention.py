@@ -21,7 +21,7 @@ from pathlib import Path
 from google.cloud import firestore
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.local.batch_state import SqliteBatchState
@@ -38,12 +38,12 @@ def transactional(project: str) -> crowd.Record:
     document = client.collection("transactional").document(SLATE)
 
     @firestore.transactional
-    def complete(transaction: firestore.Transaction, completion: Completion) -> None:
+    def complete(transaction: firestore.Transaction, outcome: PlayerOutcome) -> None:
         players = document.get(transaction=transaction).get("players")
-        if completion.player_slug not in players:
-            transaction.update(document, {"players": [*players, completion.player_slug]})
+        if outcome.player_slug not in players:
+            transaction.update(document, {"players": [*players, outcome.player_slug]})
 
-    return lambda completion: complete(client.transaction(max_attempts=5), completion)
+    return lambda outcome: complete(client.transaction(max_attempts=5), outcome)
 
 
 def _expected(workers: int) -> Batch:
@@ -76,7 +76,7 @@ def _with_sqlite(batch: Batch) -> tuple[str, str, Callable[[], int]]:
 
     def settled() -> int:
         progress = state.progress(SLATE)
-        return len(progress.completions) if progress else 0
+        return len(progress.outcomes) if progress else 0
 
     return f"{crowd.__name__}:to_sqlite", str(file), settled
 
@@ -98,7 +98,7 @@ def _emulator() -> Iterator[None]:
 
 def main() -> None:
     """Run every scheme and print the table."""
-    parser = argparse.ArgumentParser(description="Contention of completions.")
+    parser = argparse.ArgumentParser(description="Contention of outcomes.")
     parser.add_argument("--workers", nargs="+", type=int, default=[40, 200, 450])
     parser.add_argument(
         "--kinds", nargs="+", choices=["threads", "processes"], default=["threads", "processes"]
@@ -119,7 +119,7 @@ def _row(scheme: str, workers: int, kind: str) -> str:
     batch = _expected(workers)
     recorder, where, settled = SCHEMES[scheme](batch)
     deliveries = crowd.shuffled_twice(
-        [Completion(SLATE, p.slug, Outcome.SKIPPED, "run", batch.opened_at) for p in batch.expected],
+        [PlayerOutcome(SLATE, p.slug, Outcome.SKIPPED, "run", batch.opened_at) for p in batch.expected],
         seed=workers,
     )
     if kind == "threads":

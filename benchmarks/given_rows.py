@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import part_rows
 
 SLATE = "2026-01-02"
@@ -65,9 +65,9 @@ def parts(players: int, seed: int, slate: str = SLATE) -> dict[str, pa.Table]:
     return part_rows(forecasts, expected(players, slate), f"snapshot{seed}")
 
 
-def staged(part: PartRef) -> Completion:
+def staged(part: PartRef) -> PlayerOutcome:
     """Return the completion of a part."""
-    return Completion(part.slate, part.player_slug, Outcome.STAGED, "bench", datetime.now(UTC), part=part)
+    return PlayerOutcome(part.slate, part.player_slug, Outcome.STAGED, "bench", datetime.now(UTC), part=part)
 
 
 if __name__ == "__main__":

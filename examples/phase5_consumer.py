@@ -43,15 +43,15 @@ def handle(data: bytes, state: Path, act: Act = announce) -> bool:
     except ValueError as error:
         raise InvalidMessage(f"delivery of {len(data)} bytes isn't JSON: {error}") from error
     validate_completion(message if isinstance(message, dict) else {})
-    event_id = message["event_id"]
+    message_id = message["message_id"]
     connection = sqlite3.connect(state, timeout=60, isolation_level=None)
     try:
-        connection.execute("CREATE TABLE IF NOT EXISTS handled (event_id TEXT PRIMARY KEY)")
+        connection.execute("CREATE TABLE IF NOT EXISTS handled (message_id TEXT PRIMARY KEY)")
         connection.execute("BEGIN IMMEDIATE")  # a second consumer with the same delivery waits here
-        if connection.execute("SELECT 1 FROM handled WHERE event_id = ?", (event_id,)).fetchone():
+        if connection.execute("SELECT 1 FROM handled WHERE message_id = ?", (message_id,)).fetchone():
             return False
         act(message)
-        connection.execute("INSERT INTO handled VALUES (?)", (event_id,))
+        connection.execute("INSERT INTO handled VALUES (?)", (message_id,))
         connection.execute("COMMIT")
         return True
     finally:
@@ -71,7 +71,7 @@ def consume(client: pubsub_v1.SubscriberClient, subscription: str, state: Path, 
         try:
             acted += handle(received.message.data, state)
         except Exception as error:  # noqa: BLE001  whatever it was: not acknowledged, so delivered again
-            print(f"{received.message.message_id}: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"{received.message.delivery_id}: {type(error).__name__}: {error}", file=sys.stderr)
             client.modify_ack_deadline(request={**delivery, "ack_deadline_seconds": 0})
         else:
             client.acknowledge(request=delivery)

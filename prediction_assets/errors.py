@@ -138,7 +138,7 @@ class TooFewStaged(TerminalError):
 
 
 class PartMismatch(TerminalError):
-    """A part is gone, or isn't the one its completion named; the target was not touched."""
+    """A part is gone, or isn't the one its outcome names; the target was not touched."""
 
 
 class DuplicateKeys(TerminalError):

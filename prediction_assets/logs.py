@@ -24,7 +24,7 @@ from prediction_assets.errors import PredictionAssetsError, one_line
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import LogSettings
 
-LABELS = ("slate", "player", "batch", "run_id", "event_id")
+LABELS = ("slate", "player", "batch", "run_id", "message_id")
 """What a line says it is about: attributes of the record, given with ``extra=``, or the run's tags."""
 
 _PACKAGE = __name__.partition(".")[0]

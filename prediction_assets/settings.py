@@ -73,11 +73,11 @@ class Settings(LogSettings):
     roster_cron: Annotated[str, Field(description="when the daily schedule asks for tonight's roster")] = (
         "0 7 * * *"
     )
-    roster_time_zone: Annotated[
+    time_zone: Annotated[
         str, Field(description="time zone of every cron, of pruning's hour and of deadline_local_time")
     ] = "America/Los_Angeles"
     morning_check_cron: Annotated[
-        str, Field(description="when the daily morning check judges tonight's slate, in roster_time_zone")
+        str, Field(description="when the daily morning check judges tonight's slate, in time_zone")
     ] = "45 7 * * *"
     deadline_minutes: Annotated[
         int, Field(ge=1, description="minutes after opening until a slate is consolidated as it is")
@@ -86,7 +86,7 @@ class Settings(LogSettings):
         str | None,
         Field(
             pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-            description="a deadline by the clock, HH:MM in roster_time_zone; the earlier of it and deadline_minutes "
+            description="a deadline by the clock, HH:MM in time_zone; the earlier of it and deadline_minutes "
             "holds",
         ),
     ] = None
@@ -124,10 +124,12 @@ class Settings(LogSettings):
             description="share of the players not skipped that must be staged to merge and announce",
         ),
     ] = 0.8
-    staging_run_size: Annotated[
-        int | None,
-        Field(ge=1, description="players per staging run; empty: all of a slate, or 50 in the gcp profile"),
-    ] = None
+    players_per_run: Annotated[
+        int,
+        Field(
+            ge=1, description="players per staging run; unless set, all of a slate, or 50 in the gcp profile"
+        ),
+    ] = Field(default_factory=lambda known: 50 if known.get("profile") == "gcp" else _WHOLE_SLATE)
     lock_timeout_seconds: Annotated[
         float, Field(gt=0, description="how long a step waits for another process at the warehouse")
     ] = 60.0
@@ -250,7 +252,7 @@ class Settings(LogSettings):
             raise ValueError(f"what is younger than {least} days is still read; 0 keeps it for ever")
         return days
 
-    @field_validator("roster_time_zone")
+    @field_validator("time_zone")
     @classmethod
     def _known_time_zone(cls, name: str) -> str:
         try:
@@ -279,11 +281,6 @@ class Settings(LogSettings):
     def tick_seconds(self) -> int:
         """Seconds between two ticks of a sensor; each reads the recent slates' outcomes, which Firestore bills."""
         return self.sensor_interval_seconds or (60 if self.profile == "gcp" else 10)
-
-    @property
-    def players_per_run(self) -> int:
-        """The most players in one staging run."""
-        return self.staging_run_size or (50 if self.profile == "gcp" else _WHOLE_SLATE)
 
     @property
     def instance_folder(self) -> Path:

@@ -115,8 +115,8 @@ def left_behind(run: SlateRun, slate: str) -> Left:
     return Left(
         rows=tuple(tuple(row.values()) for row in rows),
         revisions=tuple(sorted({r.revision for r in run.warehouse.receipts(slate)})),
-        events=tuple(e.event_id for e in events),
-        undelivered=tuple(e.event_id for e in events if e.message_id is None),
+        events=tuple(e.message_id for e in events),
+        undelivered=tuple(e.message_id for e in events if e.delivery_id is None),
         parts=tuple(run.warehouse.parts.staged(slate)),
         open_letters=tuple(letter.player_slug for letter in run.dead_letters(slate)),
         next_step=run.next_step(progress) if progress is not None else "",

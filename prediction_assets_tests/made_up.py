@@ -11,7 +11,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
@@ -91,13 +91,13 @@ def rows_of(
     return pa.Table.from_pylist(made, schema=PART_SCHEMA)
 
 
-def staged(part: PartRef, minutes: int = 1) -> Completion:
+def staged(part: PartRef, minutes: int = 1) -> PlayerOutcome:
     """Return the completion of a written part."""
-    return Completion(
+    return PlayerOutcome(
         part.slate, part.player_slug, Outcome.STAGED, "run", NOW + timedelta(minutes=minutes), part=part
     )
 
 
-def progress_of(opened: Batch, *completions: Completion) -> Progress:
+def progress_of(opened: Batch, *completions: PlayerOutcome) -> Progress:
     """Return a batch's progress with these outcomes."""
     return Progress(opened, {c.player_slug: c for c in completions}, "snapshot1")

@@ -107,7 +107,7 @@ def scale_out(folder: Path, players: int, workers: int, *, profile: str, namespa
         settings = {
             **stores,
             "PREDICTION_ASSETS_SENSOR_INTERVAL_SECONDS": "5",
-            "PREDICTION_ASSETS_STAGING_RUN_SIZE": str(-(-players // workers)),
+            "PREDICTION_ASSETS_PLAYERS_PER_RUN": str(-(-players // workers)),
             "PREDICTION_ASSETS_DEADLINE_MINUTES": str(60 * _HOURS),
             "PREDICTION_ASSETS_PART_TIMEOUT_SECONDS": "600",
         }
@@ -128,7 +128,7 @@ def scale_out(folder: Path, players: int, workers: int, *, profile: str, namespa
         yield f"most run workers at the same time: {most}"
         (receipt,) = run.warehouse.receipts(slate)
         (event,) = run.events(slate)
-        yield f"{receipt.status}: {receipt.rows:,} rows of {players:,} players, one event, message {event.message_id}"
+        yield f"{receipt.status}: {receipt.rows:,} rows of {players:,} players, one event, message {event.delivery_id}"
 
 
 def _watch(made: Deployment, run: SlateRun, slate: str) -> int:
@@ -138,7 +138,7 @@ def _watch(made: Deployment, run: SlateRun, slate: str) -> int:
         nonlocal most
         most = max(most, len(made.workers()))
         events = run.events(slate)
-        return any(event.message_id for event in events) and not run.warehouse.parts.staged(slate)
+        return any(event.delivery_id for event in events) and not run.warehouse.parts.staged(slate)
 
     until(is_over, f"slate {slate}; see {made.folder}", _HOURS * 3600, 2.0)
     return most

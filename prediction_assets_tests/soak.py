@@ -137,12 +137,12 @@ class _Soak:
         return (
             progress is not None
             and self.run.next_step(progress) == "rest"
-            and any(event.message_id is not None for event in self.run.events(slate))
+            and any(event.delivery_id is not None for event in self.run.events(slate))
             and not self.run.warehouse.parts.staged(slate)
         )
 
 
-def soak(folder: Path, seconds: float, *, seed: int, players: int, staging_run_size: int = 40) -> SoakResult:
+def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_run: int = 40) -> SoakResult:
     """Run a deployment of the local profile, disturb it for so long, let it finish, and judge it.
 
     Args:
@@ -156,7 +156,7 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, staging_run_s
     settings = {
         "PREDICTION_ASSETS_SENSOR_INTERVAL_SECONDS": "3",
         "PREDICTION_ASSETS_GAP_INTERVAL_SECONDS": "30",
-        "PREDICTION_ASSETS_STAGING_RUN_SIZE": str(staging_run_size),
+        "PREDICTION_ASSETS_PLAYERS_PER_RUN": str(players_per_run),
         "PREDICTION_ASSETS_DEADLINE_MINUTES": "240",
     }
     with deployment(folder, settings) as made, _store(made) as run:
@@ -195,7 +195,7 @@ def judge(run: SlateRun, slate: str, rows: list[dict[str, Any]]) -> Iterator[str
         yield "has no batch or no receipt"
         return
     expected = len(progress.batch.expected)
-    staged = sum(c.outcome.value == "staged" for c in progress.completions.values())
+    staged = sum(c.outcome.value == "staged" for c in progress.outcomes.values())
     if staged != expected:
         yield f"{staged} of {expected} players are staged"
     active = [row for row in rows if row["is_active"]]
@@ -204,10 +204,10 @@ def judge(run: SlateRun, slate: str, rows: list[dict[str, Any]]) -> Iterator[str
         yield f"{len(active)} rows in force, {len(keys)} keys, of {staged} players x 25"
     if {receipt.status for receipt in receipts} != {"success"}:
         yield f"receipts {[receipt.status for receipt in receipts]}"
-    if [(e.message["revision"], e.message["rows"], e.message_id is not None) for e in events] != [
+    if [(e.message["revision"], e.message["rows"], e.delivery_id is not None) for e in events] != [
         (1, len(active), True)
     ]:
-        yield f"events {[(e.message['revision'], e.message['rows'], e.message_id) for e in events]}"
+        yield f"events {[(e.message['revision'], e.message['rows'], e.delivery_id) for e in events]}"
     if run.warehouse.parts.staged(slate):
         yield "parts are left in staging"
 

@@ -17,7 +17,7 @@ from prediction_assets.errors import PredictionAssetsError, StateUnreadable, War
 from prediction_assets.orchestration.asset_checks import read_slate_facts, staged_rows_are_accounted_for
 from prediction_assets.slate.completion_message import OutboxEntry, completion_message
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
@@ -89,7 +89,7 @@ def test_a_damaged_state_file_is_named_by_the_outbox_too_and_left_as_it_is(tmp_p
     path = tmp_path / "state.sqlite"
     path.write_bytes(damage)
     outbox = SqliteOutbox(path)
-    for act in (outbox.entries, lambda: outbox.mark_published("e", "m", NOW), lambda: outbox.enqueue(ENTRY)):
+    for act in (outbox.entries, lambda: outbox.mark_delivered("e", "m", NOW), lambda: outbox.enqueue(ENTRY)):
         with pytest.raises(StateUnreadable, match=r"state\.sqlite"):
             act()
     assert path.read_bytes() == damage
@@ -199,7 +199,8 @@ def test_a_disk_that_is_full_for_the_state_file_rolls_back_and_names_it(small_di
     state = SqliteBatchState(small_disk / "state.sqlite")
     state.open(batch(450))
     done = [
-        Completion(SLATE, f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="because") for n in range(1, 451)
+        PlayerOutcome(SLATE, f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="because")
+        for n in range(1, 451)
     ]
     state.record(done[:1])
     filler = fill(small_disk)
@@ -208,7 +209,7 @@ def test_a_disk_that_is_full_for_the_state_file_rolls_back_and_names_it(small_di
     filler.unlink()
     progress = state.progress(SLATE)
     assert progress is not None
-    assert (len(progress.batch.expected), set(progress.completions)) == (450, {"player-1"})
+    assert (len(progress.batch.expected), set(progress.outcomes)) == (450, {"player-1"})
     state.record(done)
     progress = state.progress(SLATE)
     assert progress is not None

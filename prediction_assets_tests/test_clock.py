@@ -9,7 +9,7 @@ import pytest
 
 from prediction_assets.orchestration.run_tags import REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER, is_lost
-from prediction_assets.orchestration.sensors.requests import FIRST_PAUSE, NotRequested, Work, request
+from prediction_assets.orchestration.sensors.requests import FIRST_PAUSE, RunNeed, Skipped, request
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.deadlines import deadline, is_recent
 from prediction_assets.slate.merge_plan import plan
@@ -20,7 +20,7 @@ from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of, stag
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
-WORK = Work("work", "staging", SLATE)
+WORK = RunNeed("work", "staging", SLATE)
 PART = PartRef(SLATE, "player-1", 101, "a" * 32, 2, "b" * 64, 1, "snapshot1")
 
 
@@ -81,7 +81,7 @@ def test_the_pause_before_another_attempt_ends_whatever_the_clock_does(
 @pytest.mark.parametrize("clock_jumps", [-3 * HOUR, 3 * HOUR])
 def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clock_jumps):
     outcome = request(instance, WORK, 1, datetime.now(UTC) + clock_jumps)
-    assert isinstance(outcome, NotRequested)
+    assert isinstance(outcome, Skipped)
     assert outcome.gave_up
     assert "mend the cause" in outcome.reason
 
@@ -113,7 +113,7 @@ def test_a_silent_run_counts_as_lost_whatever_the_clock_does(instance, failed_ru
 )
 def test_a_deadline_is_a_moment_of_the_wall_clock_and_a_settled_slate_needs_none(settled, clock, step):
     opened = progress_of(batch(1), *settled)
-    assert next_step(Progress(opened.batch, opened.completions, "snapshot1"), clock) is step
+    assert next_step(Progress(opened.batch, opened.outcomes, "snapshot1"), clock) is step
 
 
 @pytest.mark.parametrize(

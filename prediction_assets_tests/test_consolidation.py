@@ -11,7 +11,7 @@ from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import content_digest, plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.part_states import lost_parts
 from prediction_assets.slate.receipt import MergeCounts, Receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
@@ -25,8 +25,8 @@ def part(number: int, part_id: str = "p", content: str = "c") -> PartRef:
     )
 
 
-def outcome(number: int, kind: Outcome, reason: str = "because") -> Completion:
-    return Completion(SLATE, f"player-{number}", kind, "run", NOW, reason=reason)
+def outcome(number: int, kind: Outcome, reason: str = "because") -> PlayerOutcome:
+    return PlayerOutcome(SLATE, f"player-{number}", kind, "run", NOW, reason=reason)
 
 
 def receipt_of(progress: Progress) -> Receipt:
@@ -41,15 +41,15 @@ NONE = Progress(batch())
 @pytest.mark.parametrize(
     ("progress", "now", "step"),
     [
-        (Progress(batch(0)), NOW, Step.REST),
+        (Progress(batch(0)), NOW, Step.NOTHING),
         (NONE, NOW, Step.FEATURES),
         (SOME, NOW, Step.STAGE),
         (SOME, LATER, Step.CONSOLIDATE),
         (NONE, LATER, Step.CONSOLIDATE),
         (ALL, NOW, Step.CONSOLIDATE),
-        (dataclasses.replace(ALL, receipt=receipt_of(ALL)), NOW, Step.REST),
+        (dataclasses.replace(ALL, receipt=receipt_of(ALL)), NOW, Step.NOTHING),
         (dataclasses.replace(ALL, receipt=receipt_of(SOME)), NOW, Step.CONSOLIDATE),
-        (dataclasses.replace(SOME, receipt=receipt_of(SOME)), LATER, Step.REST),
+        (dataclasses.replace(SOME, receipt=receipt_of(SOME)), LATER, Step.NOTHING),
         (dataclasses.replace(SOME, receipt=receipt_of(SOME)), NOW, Step.STAGE),
     ],
 )
@@ -59,7 +59,7 @@ def test_a_batch_needs_next(progress, now, step):
 
 def test_the_same_outcomes_lead_to_the_same_receipt_and_a_part_written_again_to_another():
     again = progress_of(batch(), staged(part(1, "q")), staged(part(2)), staged(part(3)))
-    assert receipt_id(ALL) == receipt_id(progress_of(batch(), *reversed(ALL.completions.values())))
+    assert receipt_id(ALL) == receipt_id(progress_of(batch(), *reversed(ALL.outcomes.values())))
     assert receipt_id(again) != receipt_id(ALL)
     assert content_digest(again) == content_digest(ALL)
 
@@ -72,7 +72,7 @@ def test_outcomes_that_come_back_after_other_ones_lead_to_another_receipt_each_t
         newest = work.receipt(MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
         ids.append(newest.receipt_id)
         assert plan(progress, [newest]).receipt_id == newest.receipt_id
-        assert next_step(dataclasses.replace(progress, receipt=newest), LATER) is Step.REST
+        assert next_step(dataclasses.replace(progress, receipt=newest), LATER) is Step.NOTHING
     assert len(set(ids)) == 5
     assert {len(each) for each in ids} == {32}
 
@@ -133,13 +133,13 @@ def test_when_there_is_nothing_to_predict_any_more_what_was_merged_is_taken_back
     )  # fmt: skip
     assert (work.feature_snapshot, work.after) == (earlier.feature_snapshot, earlier.receipt_id)
     back = work.receipt(MergeCounts(0, 0, 0, 0, 25, 0), [earlier], merge_ms=1.0, now=NOW)
-    assert (back.takes_back, back.revision) == (True, 2)
-    assert next_step(dataclasses.replace(nothing, receipt=back), NOW) is Step.REST
+    assert (back.is_retraction, back.revision) == (True, 2)
+    assert next_step(dataclasses.replace(nothing, receipt=back), NOW) is Step.NOTHING
 
 
 @pytest.mark.parametrize("nothing", [skipped_all(), skipped_all(0)], ids=["all skipped", "no game"])
 def test_when_there_is_nothing_to_predict_and_nothing_was_merged_the_slate_rests(nothing):
-    assert next_step(nothing, NOW) is Step.REST
+    assert next_step(nothing, NOW) is Step.NOTHING
     with pytest.raises(NoPartsStaged, match="There is nothing to predict"):
         plan(nothing, ())
 

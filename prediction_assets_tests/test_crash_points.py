@@ -122,4 +122,4 @@ def test_every_point_is_reached_once_a_slate_in_flow_order(ingested_home, tmp_pa
     in_passing = [point for point in crash_points.POINTS if point != "dead_letter_written"]
     assert list(dict.fromkeys(seen)) == in_passing
     assert seen.count("part_written") == PLAYERS
-    assert seen.count("events_stored") == seen.count("completion_recorded")
+    assert seen.count("events_stored") == seen.count("outcome_recorded")

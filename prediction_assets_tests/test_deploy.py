@@ -31,7 +31,7 @@ from prediction_assets_tests.deployment import (
 from prediction_assets_tests.homes import FACTS, SIMULATED
 from prediction_assets_tests.postgres import postgres_server, reason_to_skip
 
-INSTANCES = [REPOSITORY / "prediction_assets" / "dagster.yaml", DEPLOY / "dagster.yaml"]
+INSTANCES = [REPOSITORY / "prediction_assets" / "orchestration" / "dagster.yaml", DEPLOY / "dagster.yaml"]
 LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==(\S+?) ?(?:;[^\\]*)?\\$", re.MULTILINE)
 
 # The keys of the chart's values. Where its schema has a fixed set Helm refuses another one, elsewhere a typing error in
@@ -392,7 +392,7 @@ def _sessions(variables: dict[str, str]) -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
 def test_a_slate_runs_on_the_postgresql_instance_in_several_staging_runs(tmp_path, monkeypatch):
-    settings = load_settings(home=tmp_path / "home", staging_run_size=3)
+    settings = load_settings(home=tmp_path / "home", players_per_run=3)
     with postgres_server() as variables:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)

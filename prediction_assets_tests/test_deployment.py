@@ -64,7 +64,7 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Carried]:
     folder = tmp_path_factory.mktemp("deployment") / "it"
     settings = {
         "PREDICTION_ASSETS_SENSOR_INTERVAL_SECONDS": "2",
-        "PREDICTION_ASSETS_STAGING_RUN_SIZE": "4",
+        "PREDICTION_ASSETS_PLAYERS_PER_RUN": "4",
         **SECRETS,
     }
     with deployment(folder, settings) as made:

@@ -73,10 +73,10 @@ def test_a_killed_dagster_dev_that_is_started_again_completes_the_slate_unaided(
 
         def is_in_the_middle() -> bool:
             progress = run.progress(SLATE)
-            return bool(progress and progress.completions)
+            return bool(progress and progress.outcomes)
 
         def is_over() -> bool:
-            return any(event.message_id is not None for event in run.events(SLATE))
+            return any(event.delivery_id is not None for event in run.events(SLATE))
 
         log.touch()
         with dev(home, log):

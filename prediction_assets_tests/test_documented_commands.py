@@ -271,7 +271,7 @@ INJURY_REPORT = """Game Date,Matchup,Team,Player Name,Current Status,Reason
 01/02/2026,BOS@NYK,New York Knicks,"Brunson, Jalen",Out,Injury/Illness
 """
 NICKNAME = """\
-event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price,captured_at
+message_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price,captured_at
 e1,2025-01-11T02:00Z,Denver Nuggets,Brooklyn Nets,The Joker,player_points,Book,over,28.5,-110,2025-01-10T20:00Z
 e1,2025-01-11T02:00Z,Denver Nuggets,Brooklyn Nets,The Joker,player_points,Book,under,28.5,-110,2025-01-10T20:00Z
 """

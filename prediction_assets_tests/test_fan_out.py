@@ -1,4 +1,4 @@
-"""Work on many players at once: nobody is lost, nobody holds the others up."""
+"""RunNeed on many players at once: nobody is lost, nobody holds the others up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.slate.dead_letter import traceback_digest
-from prediction_assets.steps.worker_pool import Circuit, Overdue, fan_out, in_halves
+from prediction_assets.steps.worker_pool import CircuitBreaker, Overdue, bisect_failures, fan_out
 
 
 @settings(deadline=None)
@@ -128,16 +128,16 @@ def test_an_error_of_the_work_is_raised_after_what_was_begun_has_ended_and_nothi
 
 
 def test_a_circuit_opens_on_one_digest_and_names_it():
-    circuit = Circuit(10)
+    circuit = CircuitBreaker(10)
     for n in range(10):
         circuit.failed(f"different {n}")
-    assert circuit.opened_by is None
+    assert circuit.tripped_by is None
     for _ in range(6):
         circuit.failed("alike")
-    assert circuit.opened_by == "alike"
+    assert circuit.tripped_by == "alike"
     for _ in range(9):
         circuit.failed("later")
-    assert circuit.opened_by == "alike"
+    assert circuit.tripped_by == "alike"
 
 
 class Poisoned(Exception):
@@ -160,7 +160,7 @@ def together(poison: set[int], calls: list[int] | None = None):
 @settings(deadline=None)
 @given(size=st.integers(0, 60), poison=st.sets(st.integers(0, 59), max_size=4))
 def test_work_together_fails_for_the_culprits_only_whoever_they_are(size, poison):
-    worked, failed = in_halves(range(size), together(poison))
+    worked, failed = bisect_failures(range(size), together(poison))
     assert [n for group in worked for n in group] == [n for n in range(size) if n not in poison]
     assert [n for n, _ in failed] == sorted(n for n in poison if n < size)
     assert {str(error) for _, error in failed} <= {"among 1"}
@@ -168,19 +168,19 @@ def test_work_together_fails_for_the_culprits_only_whoever_they_are(size, poison
 
 def test_work_together_that_works_is_done_once():
     calls: list[int] = []
-    assert in_halves(range(450), together(set(), calls)) == ([list(range(450))], [])
+    assert bisect_failures(range(450), together(set(), calls)) == ([list(range(450))], [])
     assert calls == [450]
 
 
 def test_one_culprit_among_many_costs_a_few_calls_more():
     calls: list[int] = []
-    in_halves(range(450), together({317}, calls))
+    bisect_failures(range(450), together({317}, calls))
     assert len(calls) <= 20
 
 
 def test_a_common_cause_fails_all_after_a_few_calls_and_they_share_the_digest():
     calls: list[int] = []
-    worked, failed = in_halves(range(450), together(set(range(450)), calls))
+    worked, failed = bisect_failures(range(450), together(set(range(450)), calls))
     assert worked == []
     assert [n for n, _ in failed] == list(range(450))
     assert len({traceback_digest(error) for _, error in failed}) == 1
@@ -190,5 +190,5 @@ def test_a_common_cause_fails_all_after_a_few_calls_and_they_share_the_digest():
 def test_an_error_that_is_nobody_s_own_stops_at_once():
     calls: list[int] = []
     with pytest.raises(Poisoned):
-        in_halves(range(8), together({3}, calls), (Poisoned,))
+        bisect_failures(range(8), together({3}, calls), (Poisoned,))
     assert calls == [8]

@@ -67,7 +67,7 @@ def test_no_store_of_the_gcp_profile_opens_documents_of_a_later_version(firestor
 def test_a_receipt_that_version_1_mirrored_without_a_seal_is_read(firestore_client):
     state = FirestoreBatchState(FirestoreCalls(firestore_client))
     state.open(batch())
-    state.mirror_receipt(receipt(seal=None))
+    state.mark_consolidated(receipt(seal=None))
     newest = firestore_client.collection("batches").document(SLATE).collection("receipts").document("newest")
     newest.update({"seal": firestore.DELETE_FIELD})
     progress = state.progress(SLATE)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import pytest
 
-from prediction_assets.orchestration.following import Position, follow
+from prediction_assets.orchestration.following import Cursor, follow
 from prediction_assets_tests.conftest import NOW
 
 LOOK_BACK = NOW - timedelta(days=3)
@@ -41,7 +41,7 @@ class Log:
 
 
 def followed(log: Log, cursor: str | None, *, limit: int = 10) -> tuple[str, list[tuple[int, str]]]:
-    at, found = follow(log, Position.read(cursor), limit=limit, first_since=None, again_since=LOOK_BACK)
+    at, found = follow(log, Cursor.read(cursor), limit=limit, first_since=None, again_since=LOOK_BACK)
     return str(at), [(each.storage_id, each.run_id) for each in found]
 
 
@@ -100,4 +100,4 @@ def test_to_see_that_nothing_is_new_takes_one_question():
 
 @pytest.mark.parametrize("text", ["0", "45", "45:8c6a9909-6dd2"])
 def test_a_position_is_read_back_as_it_was_written(text):
-    assert str(Position.read(text)) == text
+    assert str(Cursor.read(text)) == text

@@ -95,7 +95,7 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_event_as_on_the_local_
         run.ingest(FACTS)
         assert run.whole(SLATE).receipt.status == "success"
     assert rows(gcp.warehouse, SLATE) == rows(local.warehouse, SLATE)
-    assert [e.event_id for e in gcp.events(SLATE)] == [e.event_id for e in local.events(SLATE)]
+    assert [e.message_id for e in gcp.events(SLATE)] == [e.message_id for e in local.events(SLATE)]
     assert gcp.warehouse.parts.staged(SLATE) == {}
 
     again = gcp.whole(SLATE)

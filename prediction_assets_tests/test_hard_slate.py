@@ -82,7 +82,7 @@ def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_b
             _wait_until(lambda: run.progress(SLATE).unsettled == (hanging,))
             progress = run.progress(SLATE)
             assert progress.count(Outcome.STAGED) == EXPECTED - FAILING - OUT - 1
-            assert {c.reason for c in progress.completions.values() if c.outcome is Outcome.SKIPPED} == {
+            assert {c.reason for c in progress.outcomes.values() if c.outcome is Outcome.SKIPPED} == {
                 "out: Left Knee"
             }
             # Nothing but the clock can end this slate: no completion comes any more.

@@ -79,7 +79,7 @@ def raised(error: Exception) -> tuple[Any, ...]:
     [
         ({}, None),
         ({"slate": "2026-01-02", "batch": "b"}, {"slate": "2026-01-02", "batch": "b"}),
-        ({"event_id": "e", "player": "a-b"}, {"player": "a-b", "event_id": "e"}),
+        ({"message_id": "e", "player": "a-b"}, {"player": "a-b", "message_id": "e"}),
         (
             {"dagster_meta": {"run_id": "r", "job_tags": {"slate": "2026-01-02", "batch": "b"}}},
             {"slate": "2026-01-02", "batch": "b", "run_id": "r"},

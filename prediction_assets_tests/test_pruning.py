@@ -14,8 +14,8 @@ from prediction_assets.orchestration.partition_pruning import delete, next_slice
 from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.keys import player_key
-from prediction_assets.slate.merge_plan import Consolidation, receipt_id
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.merge_plan import MergePlan, receipt_id
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import MergeCounts
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets_tests.conftest import batch, player, rows_of
@@ -45,15 +45,15 @@ def finish(state: SqliteBatchState, slate: str) -> None:
     """Leave a slate's batch as the consolidation of one skipped player leaves it."""
     opened = replace(batch(1, slate), opened_at=NOW - timedelta(days=600), deadline=NOW - timedelta(days=600))
     state.open(opened)
-    state.record([Completion(slate, player(1).slug, Outcome.SKIPPED, "run", NOW, reason="no game")])
+    state.record([PlayerOutcome(slate, player(1).slug, Outcome.SKIPPED, "run", NOW, reason="no game")])
     progress = state.progress(slate)
     assert progress is not None
-    work = Consolidation(
+    work = MergePlan(
         slate=slate, league=opened.league, batch_id=opened.batch_id, receipt_id=receipt_id(progress),
         content_digest="d", status="success", parts=(), staged_player_ids=(), retained_player_ids=(),
         expected_players=1, skipped_players=1, failed_players=0, feature_snapshot="",
     )  # fmt: skip
-    state.mirror_receipt(work.receipt(MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=NOW))
+    state.mark_consolidated(work.receipt(MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=NOW))
 
 
 @pytest.mark.parametrize(

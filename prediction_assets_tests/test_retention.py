@@ -116,7 +116,7 @@ def test_of_a_slate_s_events_the_newest_and_the_undelivered_are_kept(delivered, 
     events = [
         replace(
             entry(revision),
-            message_id=None if days is None else "m",
+            delivery_id=None if days is None else "m",
             published_at=None if days is None else NOW + timedelta(days=days),
         )
         for revision, days in zip((1, 2, 3), delivered, strict=True)
@@ -134,7 +134,7 @@ def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(h
     history.letters.close(SLATE, ["a", "b"], Closing.REPLAYED)
     for revision in (1, 2, 3):
         history.outbox.enqueue(entry(revision))
-        history.outbox.mark_published(entry(revision).event_id, "m", NOW)
+        history.outbox.mark_delivered(entry(revision).message_id, "m", NOW)
     for key in ("x:1", "y:2", "z:3"):
         made = Incident(key, Severity.ERROR, "a fact", "http://ui", "do this", slate=SLATE)
         history.alerts.change(key, opened(made, NOW))
@@ -159,7 +159,7 @@ def merged(history: History, n: int, lines: dict[str, float]) -> Receipt:
     progress = history.state.progress(SLATE)
     assert progress is not None
     made = history.warehouse.merge(plan(progress, history.warehouse.receipts(SLATE)))
-    history.state.mirror_receipt(made)
+    history.state.mark_consolidated(made)
     history.warehouse.parts.drop(SLATE, player(1).slug, part.part_id)
     return made
 
@@ -206,7 +206,7 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, mon
     history.letters.add([failure("b")])
     for revision in (1, 2):
         history.outbox.enqueue(entry(revision))
-        history.outbox.mark_published(entry(revision).event_id, "m", NOW)
+        history.outbox.mark_delivered(entry(revision).message_id, "m", NOW)
     made = Incident("x:1", Severity.ERROR, "a fact", "http://ui", "do this", slate=SLATE)
     for change in (opened(made, NOW), recovered(NOW), told(Notice.RECOVERED, NOW)):
         history.alerts.change("x:1", change)
@@ -245,7 +245,9 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, mon
 def test_a_slate_whose_receipt_was_edited_keeps_them_all(history, monkeypatch):
     from prediction_assets.errors import ReceiptAltered
 
-    monkeypatch.setattr("prediction_assets.retention.receipts._old_receipts", lambda *_: {SLATE: {"receipt-1"}})
+    monkeypatch.setattr(
+        "prediction_assets.retention.receipts._old_receipts", lambda *_: {SLATE: {"receipt-1"}}
+    )
 
     def altered(_self: object, slate: str) -> tuple[Receipt, ...]:
         raise ReceiptAltered(f"slate {slate}: receipt-1 was edited by hand")
@@ -389,7 +391,9 @@ def test_check_results_go_with_their_runs_on_postgresql_too(history, monkeypatch
 
 
 def test_more_runs_than_a_statement_takes_values_lose_their_check_results(instance, monkeypatch):
-    monkeypatch.setattr("prediction_assets.orchestration.event_storage.check_executions._RUNS_PER_STATEMENT", 2)
+    monkeypatch.setattr(
+        "prediction_assets.orchestration.event_storage.check_executions._RUNS_PER_STATEMENT", 2
+    )
     runs = [dg.materialize([checked], instance=instance).run_id for _ in range(4)]
     assert delete_check_executions(instance.event_log_storage, [*runs[:3], "nobody"]) == 3
     assert check_rows(instance) == runs[3:]

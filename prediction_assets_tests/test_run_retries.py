@@ -87,7 +87,7 @@ def test_a_killed_worker_s_run_is_retried_by_dagster_and_the_slate_is_announced_
         def is_over() -> bool:
             runs, progress = instance.get_runs(), run.progress(SIMULATED)
             return (
-                any(event.message_id is not None for event in run.events(SIMULATED))
+                any(event.delivery_id is not None for event in run.events(SIMULATED))
                 and any(each.parent_run_id for each in runs)
                 and all(each.is_finished for each in runs)
                 and run.next_step(progress) == "rest"

@@ -35,11 +35,11 @@ from hypothesis.stateful import (
 from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, ranges
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.completion_message import event_id
+from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.part_states import lost_parts
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps import failpoints as crash_points
@@ -182,7 +182,7 @@ class Part:
 class Settled:
     """A player's outcome; what tells it from every other one; and his part."""
 
-    completion: Completion
+    completion: PlayerOutcome
     part: Part | None = None
 
     @property
@@ -339,7 +339,7 @@ class SlateMachine(RuleBasedStateMachine):
         if not self.ports.keeps_older:
             shelf.clear()
         shelf.append(part)
-        done = Completion(self.slate, slug, Outcome.STAGED, "run", self._now(), part=ref)
+        done = PlayerOutcome(self.slate, slug, Outcome.STAGED, "run", self._now(), part=ref)
         return Settled(done, part)
 
     def _record(self, settled: Settled, times: int = 1) -> None:
@@ -374,7 +374,7 @@ class SlateMachine(RuleBasedStateMachine):
     )
     def settle_without_rows(self, slug: str, outcome: Outcome, times: int) -> None:
         if slug in self.model.expected:
-            done = Completion(self.slate, slug, outcome, "run", self._now(), reason="because")
+            done = PlayerOutcome(self.slate, slug, outcome, "run", self._now(), reason="because")
             self._record(Settled(done), times)
 
     @rule(expected=st.sets(st.sampled_from(SLUGS)), again=st.booleans())
@@ -394,7 +394,7 @@ class SlateMachine(RuleBasedStateMachine):
             self.reopen(expected, False)
             self._until_it_rests()
 
-    # Consolidation
+    # MergePlan
 
     @rule(crash=st.sampled_from([None, None, "inside", "behind"]))
     def consolidate(self, crash: str | None) -> None:
@@ -489,7 +489,7 @@ class SlateMachine(RuleBasedStateMachine):
             assert set(done.abandoned) == abandoned.keys()
             assert set(done.dropped) == {s for s, part in newest.items() if part.ref.part_id in covered}
             if done.receipts and crash != "before the mirror":
-                self.ports.state.mirror_receipt(done.receipts[-1])
+                self.ports.state.mark_consolidated(done.receipts[-1])
         left = warehouse.parts.staged(self.slate)
         for slug, part in newest.items():
             if slug not in left:
@@ -520,10 +520,10 @@ class SlateMachine(RuleBasedStateMachine):
                 output_table=self.ports.warehouse.output_table, now=self._now,
             )  # fmt: skip
             assert before == (self.model.events.get(receipt.revision) is not None)
-            assert entry.event_id == event_id(receipt)
+            assert entry.message_id == message_id(receipt)
         self.model.events.setdefault(receipt.revision, None)
         if crash in (None, "publish_recorded"):
-            self.model.events[receipt.revision] = event_id(receipt)
+            self.model.events[receipt.revision] = message_id(receipt)
         self._compare_events()
 
     def _compare_events(self) -> None:
@@ -531,7 +531,9 @@ class SlateMachine(RuleBasedStateMachine):
         entries = self.ports.outbox.entries(self.slate)
         by_revision = {entry.message["revision"]: entry for entry in entries}
         assert len(by_revision) == len(entries)
-        assert {r: e.event_id if e.message_id else None for r, e in by_revision.items()} == self.model.events
+        assert {
+            r: e.message_id if e.delivery_id else None for r, e in by_revision.items()
+        } == self.model.events
 
     # The rest of the world
 
@@ -591,7 +593,7 @@ class SlateMachine(RuleBasedStateMachine):
         progress = self.ports.state.progress(self.slate)
         assert progress is not None
         if not isinstance(self.model.merge(), type):
-            assert next_step(progress, self._now()) is Step.REST
+            assert next_step(progress, self._now()) is Step.NOTHING
 
     def _durable(self) -> tuple[object, ...]:
         progress = self.ports.state.progress(self.slate)

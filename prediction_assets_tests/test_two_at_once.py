@@ -13,7 +13,7 @@ import pytest
 
 from prediction_assets.errors import WarehouseBusy
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.slate.outcome import Completion
+from prediction_assets.slate.outcome import PlayerOutcome
 from prediction_assets.steps.cleanup import release
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.local.batch_state import SqliteBatchState
@@ -116,7 +116,7 @@ class Home:
         snapshots = ParquetSnapshots(self.folder / "features")
         return DuckDBWarehouse(self.folder / "warehouse.duckdb", parts, snapshots, patience)
 
-    def stage(self, number: int, points: float, minutes: int = 1) -> Completion:
+    def stage(self, number: int, points: float, minutes: int = 1) -> PlayerOutcome:
         who = player(number)
         done = staged(self.warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points})), minutes)
         self.state.record([done])

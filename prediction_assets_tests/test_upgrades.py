@@ -300,7 +300,7 @@ def test_a_state_file_of_version_3_gets_the_batch_of_an_outcome_and_its_outcomes
     progress = SqliteBatchState(path).progress(slate)
     assert progress is not None
     assert not progress.unsettled
-    assert {done.batch_id for done in progress.completions.values()} == {None}
+    assert {done.batch_id for done in progress.outcomes.values()} == {None}
     assert StateFile(path).schema().is_current
 
 

@@ -117,7 +117,7 @@ def test_a_station_with_too_few_observations_is_skipped_with_the_reason(rain):
     write(rain._settings.home, [*observations(), f"99,New Station,north,2026-05-01,{3.0}"])
     result = rain.whole(SLATE)
     assert result.progress.count(Outcome.SKIPPED) == 1
-    assert result.progress.completions["new-station"].reason == "no features before the slate"
+    assert result.progress.outcomes["new-station"].reason == "no features before the slate"
     assert (result.receipt.status, result.receipt.rows) == ("success", ROWS)
 
 

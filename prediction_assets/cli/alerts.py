@@ -69,7 +69,7 @@ def check(as_json: JsonOption = False) -> None:
     from prediction_assets.errors import NotDelivered, PredictionAssetsError
     from prediction_assets.monitoring.incidents import Pages
     from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
-    from prediction_assets.orchestration.following import Position
+    from prediction_assets.orchestration.following import Cursor
     from prediction_assets.orchestration.instance import open_instance
     from prediction_assets.orchestration.resources.profiles import build_resources
     from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
@@ -78,7 +78,7 @@ def check(as_json: JsonOption = False) -> None:
     resources: dict[str, Any] = dict(build_resources(settings))
     store, pages, now = resources["alerts"].store, Pages(settings.ui_url), resources["settings"].now()
     with open_instance(settings) as instance:
-        followed = follow_runs(instance, store, Position(), now, pages)
+        followed = follow_runs(instance, store, Cursor(), now, pages)
         while followed.more:
             followed = follow_runs(instance, store, followed.cursor, now, pages)
         look_at_automation(instance, store, now, pages, leave_out={ALERT_DELIVERY})

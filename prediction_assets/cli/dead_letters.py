@@ -88,7 +88,7 @@ def replay(slate: EverySlateOption = None, player: PlayersOption = None) -> None
             event = runner.replay(each, slugs)
             still = {letter.player_slug for letter in runner.dead_letters(each)} & set(slugs)
             left += len(still)
-            told = f"newest completion {event.event_id}" if event else "no completion yet"
+            told = f"newest completion {event.message_id}" if event else "no completion yet"
             typer.echo(
                 f"slate {each}: {len(slugs) - len(still)} of {len(slugs)} letters closed, "
                 f"{len(still)} still open; {told}"

@@ -55,7 +55,7 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
 
     Or for the first time. Consumers know it by its id.
     """
-    from prediction_assets.slate.completion_message import event_id, is_announced
+    from prediction_assets.slate.completion_message import is_announced, message_id
 
     with open_slate_run() as (_, runner):
         receipts = runner.warehouse.receipts(slate)
@@ -65,13 +65,13 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
             )
         receipt = receipts[-1]
         announced = is_announced(receipt, runner.events(slate))
-        what = f"event {event_id(receipt)} of receipt {receipt.receipt_id} (revision {receipt.revision})"
+        what = f"event {message_id(receipt)} of receipt {receipt.receipt_id} (revision {receipt.revision})"
         again = "again, under the same id" if announced else "for the first time"
         if dry_run:
             typer.echo(f"slate {slate}: would deliver {what} {again}")
             return
         event = runner.announce(receipt, redeliver=True)
-    typer.echo(f"slate {slate}: delivered {what} {again}, as {event.message_id}")
+    typer.echo(f"slate {slate}: delivered {what} {again}, as {event.delivery_id}")
 
 
 def release(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:

@@ -174,7 +174,7 @@ def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> Non
     with open_slate_run() as (_, runner):
         entries = runner.events(slate)
     if as_json:
-        typer.echo(json.dumps([{**e.message, "message_id": e.message_id} for e in entries], indent=2))
+        typer.echo(json.dumps([{**e.message, "delivery_id": e.delivery_id} for e in entries], indent=2))
         return
     table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
     table.add_column("event id", no_wrap=True)
@@ -183,11 +183,11 @@ def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> Non
         changes = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_superseded")
         table.add_row(
             m["slate"] + simulated_label(m["league"]),
-            m["status"] if entry.message_id else f"{m['status']}, not delivered yet",
+            m["status"] if entry.delivery_id else f"{m['status']}, not delivered yet",
             f"{m['staged_players']} of {m['expected_players']}",
             f"{m['rows']:,}",
             ", ".join(f"{m[name]:,}" for name in changes),
-            m["event_id"],
+            m["message_id"],
         )
     standard_output().print(table)
 
@@ -334,7 +334,7 @@ def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
         "unsettled_players": len(progress.unsettled),
         "missing": [
             f"{slug}: {c.outcome.value}: {c.reason}"
-            for slug, c in sorted(progress.completions.items())
+            for slug, c in sorted(progress.outcomes.items())
             if c.part is None
         ]
         + [f"{slug}: unsettled" for slug in sorted(progress.unsettled)],
@@ -343,8 +343,8 @@ def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
         "status": None if receipt is None else receipt.status,
         "revision": None if receipt is None else receipt.revision,
         "rows": 0 if receipt is None else receipt.rows,
-        "events_published": sum(e.message_id is not None for e in events),
-        "events_pending": sum(e.message_id is None for e in events),
+        "events_published": sum(e.delivery_id is not None for e in events),
+        "events_pending": sum(e.delivery_id is None for e in events),
         "parts_in_staging": len(runner.warehouse.parts.staged(slate)),
         "next_step": runner.next_step(progress),
     }
@@ -375,6 +375,6 @@ def _show_summary(result: SlateResult) -> None:
     for missing in receipt.missing[:10]:
         table.add_row(missing["outcome"], f"{missing['player_slug']}: {missing['reason']}")
     again = "" if result.published else " (nothing new, not published again)"
-    table.add_row("completion", f"{event.event_id}{again}")
+    table.add_row("completion", f"{event.message_id}{again}")
     table.add_row("receipt", receipt.receipt_id)
     standard_output().print(table)

@@ -18,7 +18,7 @@ from prediction_assets.stores.protocols import AlertStore
 
 
 @dataclass(frozen=True)
-class Told:
+class Delivered:
     """What came of it.
 
     Attributes:
@@ -37,7 +37,7 @@ def tell(
     *,
     repeat: timedelta,
     give_up: timedelta,
-) -> Told:
+) -> Delivered:
     """Deliver every message that is due.
 
     Args:
@@ -70,7 +70,7 @@ def tell(
         else:
             store.change(key, told(notice, now))
             notices.append((key, notice))
-    return Told(tuple(notices), tuple(problems))
+    return Delivered(tuple(notices), tuple(problems))
 
 
 def _claim(store: AlertStore, key: str, now: datetime, repeat: timedelta) -> tuple[Alert, Notice] | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from prediction_assets.monitoring.batch_findings import batch_complete, batch_opened, players_settled
 from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
-from prediction_assets.monitoring.findings import Color, Judgement
+from prediction_assets.monitoring.findings import Color, Finding
 from prediction_assets.monitoring.receipt_findings import completion_published, consolidation_receipt, merge
 from prediction_assets.monitoring.result_findings import (
     no_errors,
@@ -15,7 +15,7 @@ from prediction_assets.monitoring.result_findings import (
     versions_consistent,
 )
 
-CHECKS: dict[str, Callable[[HealthFacts], Judgement]] = {
+CHECKS: dict[str, Callable[[HealthFacts], Finding]] = {
     judge.__name__: judge
     for judge in (
         batch_opened,
@@ -36,11 +36,11 @@ _WITHOUT_GAMES = frozenset({no_errors.__name__, no_staging_leftovers.__name__})
 """What is judged on a day without games too."""
 
 
-def judge(facts: HealthFacts) -> dict[str, Judgement]:
+def judge(facts: HealthFacts) -> dict[str, Finding]:
     """Return each check's judgement; without games, everything that needs them is green and says so."""
     rest = without_games(facts)
     return {
-        name: Judgement(Color.GREEN, f"no games on {facts.slate}: nothing to do")
+        name: Finding(Color.GREEN, f"no games on {facts.slate}: nothing to do")
         if rest and name not in _WITHOUT_GAMES
         else check(facts)
         for name, check in CHECKS.items()

@@ -33,7 +33,7 @@ class Color(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class Finding:
     """What one check says.
 
     Attributes:
@@ -48,35 +48,35 @@ class Judgement:
     commands: tuple[str, ...] = ()
 
 
-def unreadable(facts: HealthFacts, what: Unreadable) -> Judgement:
+def unreadable(facts: HealthFacts, what: Unreadable) -> Finding:
     """Return what a check says whose source couldn't be read: red, with the source's error."""
-    return Judgement(
+    return Finding(
         Color.RED, f"can't be read: {what.error}", {"source": what.source, "error": what.error},
         (f"prediction-assets health --slate {facts.slate}",),
     )  # fmt: skip
 
 
-def waiting(facts: HealthFacts, line: str) -> Judgement:
+def waiting(facts: HealthFacts, line: str) -> Finding:
     """Return what a check says whose facts aren't there yet: yellow while they aren't due, then red."""
     progress = facts.progress
     if isinstance(progress, Unreadable):
         return unreadable(facts, progress)
-    if progress is not None and progress.receipt is None and next_step(progress, facts.now) is Step.REST:
-        return Judgement(Color.GREEN, f"{line}; every expected player is skipped: nothing to predict")
+    if progress is not None and progress.receipt is None and next_step(progress, facts.now) is Step.NOTHING:
+        return Finding(Color.GREEN, f"{line}; every expected player is skipped: nothing to predict")
     if progress is not None:
         due, at = not under_way(facts, progress), progress.batch.deadline
     elif facts.roster_due is not None:
         due, at = facts.now >= facts.roster_due, facts.roster_due
     else:
-        return Judgement(Color.RED, line, {}, (run_command(facts),))
+        return Finding(Color.RED, line, {}, (run_command(facts),))
     if due:
-        return Judgement(Color.RED, line, {"due": utc(at)}, (run_command(facts),))
-    return Judgement(Color.YELLOW, f"{line}; due at {utc(at)}", {"due": utc(at)})
+        return Finding(Color.RED, line, {"due": utc(at)}, (run_command(facts),))
+    return Finding(Color.YELLOW, f"{line}; due at {utc(at)}", {"due": utc(at)})
 
 
 def under_way(facts: HealthFacts, progress: Progress) -> bool:
     """Return whether the batch still has time: its deadline is to come, or something happened a moment ago."""
-    moments = [progress.batch.deadline, *(c.recorded_at for c in progress.completions.values())]
+    moments = [progress.batch.deadline, *(c.recorded_at for c in progress.outcomes.values())]
     return facts.now < progress.batch.deadline or recent(facts, max(moments))
 
 

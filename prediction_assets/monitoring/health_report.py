@@ -13,7 +13,7 @@ from typing import Any
 
 from prediction_assets.monitoring.evaluate import judge, without_games
 from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
-from prediction_assets.monitoring.findings import Color, Judgement
+from prediction_assets.monitoring.findings import Color, Finding
 from prediction_assets.slate.batch import Progress
 
 EXIT_CODES = {Color.GREEN: 0, Color.YELLOW: 1, Color.RED: 2}
@@ -33,7 +33,7 @@ class Report:
     checked_at: datetime
     window_minutes: int
     rest: bool
-    checks: dict[str, Judgement]
+    checks: dict[str, Finding]
 
     @property
     def color(self) -> Color:

@@ -252,7 +252,7 @@ def slate_incidents(state: SlateState, now: datetime, limits: Limits, pages: Pag
     batch, receipt = state.progress.batch, state.progress.receipt
     slate, found = batch.slate, []
     is_late = now >= batch.deadline + limits.receipt_after_deadline
-    if receipt is None and is_late and next_step(state.progress, now) is not Step.REST:
+    if receipt is None and is_late and next_step(state.progress, now) is not Step.NOTHING:
         settled = len(batch.expected) - len(state.progress.unsettled)
         found.append(
             Incident(

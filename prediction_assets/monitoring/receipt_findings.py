@@ -9,7 +9,7 @@ from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
 from prediction_assets.monitoring.findings import (
     SHOWN,
     Color,
-    Judgement,
+    Finding,
     count,
     recent,
     run_command,
@@ -18,8 +18,8 @@ from prediction_assets.monitoring.findings import (
     utc,
     waiting,
 )
-from prediction_assets.slate.completion_message import event_id, event_of
-from prediction_assets.slate.merge_plan import stands_for
+from prediction_assets.slate.completion_message import message_id, outbox_entry_of
+from prediction_assets.slate.merge_plan import is_current_for
 
 LEAST_HISTORY = 3
 """MERGEs before this one's rows and duration are compared with theirs."""
@@ -31,7 +31,7 @@ ROWS_TOLERANCE = 0.2
 """A player has 5 systems x 5 lines = 25 rows; this share above or below the median is worth a look."""
 
 
-def consolidation_receipt(facts: HealthFacts) -> Judgement:
+def consolidation_receipt(facts: HealthFacts) -> Finding:
     """The warehouse holds a receipt of the batch's newest outcomes, and batch state knows it."""
     warehouse, progress = facts.warehouse, facts.progress
     if isinstance(warehouse, Unreadable):
@@ -46,10 +46,10 @@ def consolidation_receipt(facts: HealthFacts) -> Judgement:
     }  # fmt: skip
     line = f"{receipt.status}, revision {receipt.revision}, at {utc(receipt.consolidated_at)}"
     if isinstance(progress, Unreadable) or progress is None:
-        return Judgement(Color.RED, f"{line}; batch state doesn't know of it", details, (run_command(facts),))
-    if not stands_for(receipt, progress):
+        return Finding(Color.RED, f"{line}; batch state doesn't know of it", details, (run_command(facts),))
+    if not is_current_for(receipt, progress):
         color = Color.YELLOW if under_way(facts, progress) else Color.RED
-        return Judgement(
+        return Finding(
             color,
             f"{line}; players settled anew since, not merged yet",
             details,
@@ -57,23 +57,23 @@ def consolidation_receipt(facts: HealthFacts) -> Judgement:
         )
     if progress.receipt is None or progress.receipt.receipt_id != receipt.receipt_id:
         color = Color.YELLOW if recent(facts, receipt.consolidated_at) else Color.RED
-        return Judgement(
+        return Finding(
             color, f"{line}; merged, but the checks didn't pass or the cleanup didn't end", details,
             (f"prediction-assets status --slate {facts.slate}", run_command(facts)),
         )  # fmt: skip
     if receipt.status != "success":
         without = Counter(m["outcome"] for m in receipt.missing)
         said = ", ".join(f"{n} {outcome}" for outcome, n in sorted(without.items()))
-        return Judgement(
+        return Finding(
             Color.YELLOW,
             f"{line}; without {said or 'some players'}",
             details,
             (f"prediction-assets status --slate {facts.slate}",),
         )
-    return Judgement(Color.GREEN, line, details)
+    return Finding(Color.GREEN, line, details)
 
 
-def merge(facts: HealthFacts) -> Judgement:
+def merge(facts: HealthFacts) -> Finding:
     """The MERGE accounts for every staged row, and is like the ones before it."""
     warehouse = facts.warehouse
     if isinstance(warehouse, Unreadable):
@@ -97,30 +97,30 @@ def merge(facts: HealthFacts) -> Judgement:
     )
     again = (run_command(facts),)
     if receipt.rows_staged != receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged:
-        return Judgement(Color.RED, f"{line}: rows are unaccounted for", details, again)
-    if receipt.takes_back and receipt.rows == 0:
-        return Judgement(Color.GREEN, f"{line}; nothing is to be predicted any more", details)
+        return Finding(Color.RED, f"{line}: rows are unaccounted for", details, again)
+    if receipt.is_retraction and receipt.rows == 0:
+        return Finding(Color.GREEN, f"{line}; nothing is to be predicted any more", details)
     if receipt.rows == 0 or (receipt.parts and receipt.rows_staged == 0):
-        return Judgement(Color.RED, f"{line}: a MERGE of 0 rows", details, again)
+        return Finding(Color.RED, f"{line}: a MERGE of 0 rows", details, again)
     if usual_ms is None or usual_rows is None or len(history) < LEAST_HISTORY:
-        return Judgement(
+        return Finding(
             Color.GREEN, f"{line}; too few to compare with: {count(len(history), 'earlier one')}", details
         )
     if receipt.parts:
         a_player = receipt.rows_staged / len(receipt.parts)
         if abs(a_player - usual_rows) > ROWS_TOLERANCE * usual_rows:
-            return Judgement(
+            return Finding(
                 Color.YELLOW, f"{line}; {a_player:.0f} rows a player, usually {usual_rows:.0f}", details, again
             )  # fmt: skip
     if receipt.merge_ms > max(SLOW_FACTOR * usual_ms, usual_ms + SLOW_MS):
-        return Judgement(
+        return Finding(
             Color.YELLOW, f"{line}; slow: usually {usual_ms:.0f} ms", details,
             (f"prediction-assets status --slate {facts.slate}",),
         )  # fmt: skip
-    return Judgement(Color.GREEN, f"{line}; usually {usual_ms:.0f} ms", details)
+    return Finding(Color.GREEN, f"{line}; usually {usual_ms:.0f} ms", details)
 
 
-def completion_published(facts: HealthFacts) -> Judgement:
+def completion_published(facts: HealthFacts) -> Finding:
     """The completion of the newest receipt's content was published, and its delivery acknowledged."""
     warehouse, events = facts.warehouse, facts.events
     if isinstance(events, Unreadable):
@@ -130,17 +130,17 @@ def completion_published(facts: HealthFacts) -> Judgement:
     if not warehouse.receipts:
         return waiting(facts, "nothing to announce yet")
     receipt = warehouse.receipts[-1]
-    found = event_of(receipt, events)
+    found = outbox_entry_of(receipt, events)
     details = {
-        "event_id": event_id(receipt),
-        "message_id": found.message_id if found else None,
+        "message_id": message_id(receipt),
+        "delivery_id": found.delivery_id if found else None,
         "published_at": utc(found.published_at) if found else None,
         "events": len(events),
-        "events_pending": sum(e.message_id is None for e in events),
+        "events_pending": sum(e.delivery_id is None for e in events),
     }
-    if found is not None and found.message_id is not None:
+    if found is not None and found.delivery_id is not None:
         status = found.message.get("status")
-        return Judgement(
+        return Finding(
             Color.GREEN, f"{status}, revision {receipt.revision}, delivered at {utc(found.published_at)}",
             details,
         )  # fmt: skip
@@ -154,4 +154,4 @@ def completion_published(facts: HealthFacts) -> Judgement:
             f"prediction-assets republish --slate {facts.slate}",
         )
     )
-    return Judgement(color, line, details, commands)
+    return Finding(color, line, details, commands)

@@ -10,7 +10,7 @@ from prediction_assets.monitoring.evidence import HealthFacts, RecentFailure, Un
 from prediction_assets.monitoring.findings import (
     SHOWN,
     Color,
-    Judgement,
+    Finding,
     count,
     run_command,
     unreadable,
@@ -25,7 +25,7 @@ _LONGEST = 120
 """Characters of an error in a line; the details have all of it."""
 
 
-def no_errors(facts: HealthFacts) -> Judgement:
+def no_errors(facts: HealthFacts) -> Finding:
     """No run and no tick failed in the window without a later success, no dead letter is open, a daemon is there."""
     instance, letters = facts.instance, facts.dead_letters
     if isinstance(instance, Unreadable):
@@ -73,11 +73,11 @@ def no_errors(facts: HealthFacts) -> Judgement:
     elif failures:
         said.append(f"{len(failures)} failed {window}, each succeeded since")
     if not said:
-        return Judgement(Color.GREEN, f"no run and no tick failed {window}", details)
-    return Judgement(Color.RED if open_ones else Color.YELLOW, "; ".join(said), details, tuple(commands))
+        return Finding(Color.GREEN, f"no run and no tick failed {window}", details)
+    return Finding(Color.RED if open_ones else Color.YELLOW, "; ".join(said), details, tuple(commands))
 
 
-def predictions_in_table(facts: HealthFacts) -> Judgement:
+def predictions_in_table(facts: HealthFacts) -> Finding:
     """The table holds the rows that the receipt says, of enough of the expected players, and books have lines."""
     warehouse, progress = facts.warehouse, facts.progress
     if isinstance(warehouse, Unreadable):
@@ -95,8 +95,8 @@ def predictions_in_table(facts: HealthFacts) -> Judgement:
         "rows_in_receipt": receipt.rows if receipt else None,
     }  # fmt: skip
     again: tuple[str, ...] = (run_command(facts),)
-    if not table.rows and receipt is not None and receipt.takes_back:
-        return Judgement(Color.GREEN, "no rows: nothing is to be predicted any more", details)
+    if not table.rows and receipt is not None and receipt.is_retraction:
+        return Finding(Color.GREEN, "no rows: nothing is to be predicted any more", details)
     if not table.rows:
         return waiting(facts, "no rows")
     line = f"{table.rows:,} rows of {count(table.players, 'player')}, newest at {utc(table.newest)}"
@@ -104,11 +104,11 @@ def predictions_in_table(facts: HealthFacts) -> Judgement:
         line += f", {share:.0%} of those expected"
     if receipt is None or receipt.rows != table.rows:
         said = "no receipt" if receipt is None else f"the receipt says {receipt.rows:,} rows"
-        return Judgement(Color.RED, f"{line}; {said}", details, again)
+        return Finding(Color.RED, f"{line}; {said}", details, again)
     if share is None:
-        return Judgement(Color.RED, f"{line}; batch state expects nobody", details, again)
+        return Finding(Color.RED, f"{line}; batch state expects nobody", details, again)
     if share < facts.rules.minimum_staged_share:
-        return Judgement(Color.RED, line, details, again)
+        return Finding(Color.RED, line, details, again)
     if warehouse.newest_lines is not None:
         newest = str(warehouse.newest_lines)
         said = "the slate's prop lines came after the rows, or name other players"
@@ -116,11 +116,11 @@ def predictions_in_table(facts: HealthFacts) -> Judgement:
             said = f"no prop line of the slate was ingested, the newest is of {newest}"
             again = ("prediction-assets ingest --prop-lines FILE", *again)
         details |= {"newest_lines": newest}
-        return Judgement(Color.YELLOW, f"{line}; no player has a line: {said}", details, again)
-    return Judgement(Color.GREEN if share >= 1 else Color.YELLOW, line, details, again if share < 1 else ())
+        return Finding(Color.YELLOW, f"{line}; no player has a line: {said}", details, again)
+    return Finding(Color.GREEN if share >= 1 else Color.YELLOW, line, details, again if share < 1 else ())
 
 
-def no_staging_leftovers(facts: HealthFacts) -> Judgement:
+def no_staging_leftovers(facts: HealthFacts) -> Finding:
     """No part is left in staging once its slate is merged, and none is lost."""
     warehouse, progress = facts.warehouse, facts.progress
     if isinstance(warehouse, Unreadable):
@@ -140,7 +140,7 @@ def no_staging_leftovers(facts: HealthFacts) -> Judgement:
     }
     again = (run_command(facts),)
     if lost:
-        return Judgement(
+        return Finding(
             Color.RED, f"{count(len(lost), 'part')} lost, first {lost[0]}: staged again on the next run",
             details, again,
         )  # fmt: skip
@@ -155,14 +155,14 @@ def no_staging_leftovers(facts: HealthFacts) -> Judgement:
     if warehouse.other_slates_staged:
         said.append(f"parts of other slates: {', '.join(warehouse.other_slates_staged[-3:])}")
     if not said:
-        return Judgement(Color.GREEN, "staging is empty", details)
+        return Finding(Color.GREEN, "staging is empty", details)
     commands = [f"prediction-assets release --slate {facts.slate}"] if merged or unneeded else []
     commands += [again[0]] if waiting else []
     commands += [f"prediction-assets run --slate {other}" for other in warehouse.other_slates_staged[-1:]]
-    return Judgement(Color.YELLOW, "; ".join(said), details, tuple(commands))
+    return Finding(Color.YELLOW, "; ".join(said), details, tuple(commands))
 
 
-def versions_consistent(facts: HealthFacts) -> Judgement:
+def versions_consistent(facts: HealthFacts) -> Finding:
     """One schema, one version of each system and one code made all of the slate's rows: the running ones."""
     warehouse, instance, rules = facts.warehouse, facts.instance, facts.rules
     if isinstance(warehouse, Unreadable):
@@ -172,8 +172,8 @@ def versions_consistent(facts: HealthFacts) -> Judgement:
     if isinstance(facts.progress, Unreadable):  # it says which runs staged the players
         return unreadable(facts, facts.progress)
     table = warehouse.table
-    if not table.rows and warehouse.receipts and warehouse.receipts[-1].takes_back:
-        return Judgement(Color.GREEN, "no rows: nothing is to be predicted any more", {})
+    if not table.rows and warehouse.receipts and warehouse.receipts[-1].is_retraction:
+        return Finding(Color.GREEN, "no rows: nothing is to be predicted any more", {})
     if not table.rows:
         return waiting(facts, "no rows")
     details = {
@@ -188,7 +188,7 @@ def versions_consistent(facts: HealthFacts) -> Judgement:
     if len(table.schema_versions) > 1:
         mixed.append(f"schema {', '.join(map(str, table.schema_versions))}")
     if mixed:
-        return Judgement(
+        return Finding(
             Color.RED, f"mixed versions across the slate: {'; '.join(mixed)}", details, again
         )  # fmt: skip
     made = {name: versions[0] for name, versions in table.systems.items()}
@@ -207,9 +207,9 @@ def versions_consistent(facts: HealthFacts) -> Judgement:
     if len(table.feature_snapshots) > 1:
         notes.append(f"{len(table.feature_snapshots)} feature snapshots")
     if notes:
-        return Judgement(Color.YELLOW, "; ".join(notes), details, again)
+        return Finding(Color.YELLOW, "; ".join(notes), details, again)
     code = f"code {instance.code_versions[0]}, " if instance.code_versions else ""
-    return Judgement(
+    return Finding(
         Color.GREEN,
         f"{code}schema {rules.schema_version}, {count(len(made), 'system')}, one feature snapshot",
         details,

@@ -176,7 +176,7 @@ def expected_rosters(settings: Settings, now: datetime) -> dict[str, datetime]:
     """
     latest = now - timedelta(minutes=settings.alert_roster_minutes)
     expected: dict[str, datetime] = {}
-    for hour in roster_hours_before(latest, settings.roster_cron, settings.roster_time_zone):
+    for hour in roster_hours_before(latest, settings.roster_cron, settings.time_zone):
         if hour < now - timedelta(days=1):
             break
         expected.setdefault(slate_key(hour.astimezone(GAME_TIME_ZONE).date()), hour)

@@ -73,7 +73,7 @@ def read_slate_facts(
 def every_expected_player_settled(facts: SlateFacts) -> dg.AssetCheckResult:
     """Warns when a player failed or has no outcome; the slate is then announced as partial."""
     progress = facts.progress
-    failed = sorted(slug for slug, c in progress.completions.items() if c.outcome is Outcome.FAILED)
+    failed = sorted(slug for slug, c in progress.outcomes.items() if c.outcome is Outcome.FAILED)
     return dg.AssetCheckResult(
         passed=not progress.unsettled and not failed,
         severity=dg.AssetCheckSeverity.WARN,

@@ -17,7 +17,7 @@ from dagster import EventLogRecord
 
 
 @dataclass(frozen=True)
-class Position:
+class Cursor:
     """How far a log was followed.
 
     Attributes:
@@ -29,13 +29,13 @@ class Position:
     run_id: str = ""
 
     @classmethod
-    def read(cls, cursor: str | None) -> Position:
+    def read(cls, cursor: str | None) -> Cursor:
         """Return the position that a cursor was made from: ``45:<run id>``, or the number alone."""
         number, _, run_id = (cursor or "0").partition(":")
         return cls(int(number), run_id)
 
     @classmethod
-    def at(cls, record: EventLogRecord) -> Position:
+    def at(cls, record: EventLogRecord) -> Cursor:
         """Return the position at which a record is done with."""
         return cls(record.storage_id, record.run_id)
 
@@ -53,8 +53,8 @@ class Fetch(Protocol):
 
 
 def follow(
-    fetch: Fetch, position: Position, *, limit: int, first_since: datetime | None, again_since: datetime
-) -> tuple[Position, Sequence[EventLogRecord]]:
+    fetch: Fetch, position: Cursor, *, limit: int, first_since: datetime | None, again_since: datetime
+) -> tuple[Cursor, Sequence[EventLogRecord]]:
     """Return the records that follow a position, oldest first, and the position that they follow.
 
     Args:
@@ -64,7 +64,7 @@ def follow(
     """
     if position.run_id:
         from_there = fetch(after=position.storage_id - 1, since=None, limit=limit + 1, ascending=True)
-        if from_there and Position.at(from_there[0]) == position:
+        if from_there and Cursor.at(from_there[0]) == position:
             return position, from_there[1:]
     else:
         since = None if position.storage_id else first_since
@@ -73,8 +73,8 @@ def follow(
             return position, found
     newest = fetch(after=0, since=None, limit=1, ascending=False)
     if newest and not position.run_id and newest[0].storage_id == position.storage_id:
-        return Position.at(newest[0]), []
+        return Cursor.at(newest[0]), []
     again = fetch(after=0, since=again_since, limit=limit, ascending=True)
     if again:
-        return Position(again[0].storage_id - 1), again
-    return (Position.at(newest[0]) if newest else Position()), []
+        return Cursor(again[0].storage_id - 1), again
+    return (Cursor.at(newest[0]) if newest else Cursor()), []

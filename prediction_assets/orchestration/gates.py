@@ -23,9 +23,9 @@ _HISTORY = 20
 class Gate(Enum):
     """What the checks of a materialization allow."""
 
-    OPEN = "open"
-    WAIT = "wait"
-    SHUT = "shut"
+    ALLOWED = "allowed"
+    PENDING = "pending"
+    BLOCKED = "blocked"
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def verdict(
             bad = not result.passed and result.severity is dg.AssetCheckSeverity.ERROR
             (failed if bad else passed).add(key.name)
     if failed:
-        return Verdict(Gate.SHUT, tuple(sorted(failed)))
+        return Verdict(Gate.BLOCKED, tuple(sorted(failed)))
     waiting = sorted({key.name for key in checks} - passed)
-    return Verdict(Gate.WAIT, tuple(waiting)) if waiting else Verdict(Gate.OPEN)
+    return Verdict(Gate.PENDING, tuple(waiting)) if waiting else Verdict(Gate.ALLOWED)
 
 
 def _evaluation(

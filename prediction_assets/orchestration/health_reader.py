@@ -104,7 +104,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         window=window,
         roster_due=None
         if simulated
-        else roster_hour(chosen, sources.settings.roster_cron, sources.settings.roster_time_zone),
+        else roster_hour(chosen, sources.settings.roster_cron, sources.settings.time_zone),
         rules=Rules(
             minimum_staged_share=sources.settings.minimum_staged_share,
             systems=_running_systems(market_aware=sources.settings.market_aware),
@@ -222,7 +222,7 @@ def _schedule_facts(port: Warehouse, day: date) -> ScheduleFacts:
 def _last_logged(day: date, now: datetime, settings: SettingsResource) -> date:
     """Return the last date before the slate whose logs are due: last night's are by the roster's hour."""
     today = now.astimezone(GAME_TIME_ZONE).date()
-    is_morning = now >= roster_hour(slate_key(today), settings.roster_cron, settings.roster_time_zone)
+    is_morning = now >= roster_hour(slate_key(today), settings.roster_cron, settings.time_zone)
     return min(day, today if is_morning else today - _A_DAY) - _A_DAY
 
 
@@ -324,7 +324,7 @@ def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterable[Recent
 
 def _code_versions(instance: DagsterInstance, progress: Progress) -> tuple[str, ...]:
     """Return the package's versions that staged the slate's players; a run has one, its materializations say it."""
-    runs = {c.run_id for c in progress.completions.values() if c.part is not None}
+    runs = {c.run_id for c in progress.outcomes.values() if c.part is not None}
     found = set()
     for run_id in runs:
         for record in instance.get_records_for_run(

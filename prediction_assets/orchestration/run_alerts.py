@@ -37,7 +37,7 @@ from prediction_assets.monitoring.incidents import (
     failed_tick,
 )
 from prediction_assets.orchestration.daemons import silent_daemons
-from prediction_assets.orchestration.following import Position, follow
+from prediction_assets.orchestration.following import Cursor, follow
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.orchestration.runs import failure_of, stage_of
 from prediction_assets.stores.alert import Alert, Change
@@ -65,13 +65,13 @@ class Followed:
         more: there may be more.
     """
 
-    cursor: Position
+    cursor: Cursor
     runs: int
     more: bool
 
 
 def follow_runs(
-    instance: DagsterInstance, store: AlertStore, cursor: Position, now: datetime, pages: Pages
+    instance: DagsterInstance, store: AlertStore, cursor: Cursor, now: datetime, pages: Pages
 ) -> Followed:
     """Keep what the runs tell that finished after the cursor, at most 50 of them, oldest first.
 
@@ -86,7 +86,7 @@ def follow_runs(
         run = instance.get_run_by_id(record.run_id)
         if run is not None and known is not None:
             _keep_run(instance, known, record, run, now, pages)
-    reached = Position.at(records[-1]) if records else cursor
+    reached = Cursor.at(records[-1]) if records else cursor
     return Followed(reached, len(records), len(records) == RUNS_AT_ONCE)
 
 

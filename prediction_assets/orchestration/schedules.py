@@ -21,7 +21,7 @@ def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
         name="daily_prune",
         job=prune_job,
         cron_schedule=PRUNE_CRON,
-        execution_timezone=settings.roster_time_zone,
+        execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every night: deletes one slice of each kind of history that is past its keep_*_days.",
     )
@@ -34,7 +34,7 @@ def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
         name="daily_roster",
         job=roster_job,
         cron_schedule=settings.roster_cron,
-        execution_timezone=settings.roster_time_zone,
+        execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every morning: open tonight's batch. The slate is the tick's date in America/New_York.",
     )
@@ -55,7 +55,7 @@ def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
         name="weekly_training",
         job=training_job,
         cron_schedule=settings.model_cron,
-        execution_timezone=settings.roster_time_zone,
+        execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every week: train `points_model` on the last `model_history_days` of games, hours before a "
         "roster is opened.",
@@ -68,7 +68,7 @@ def daily_morning_check(settings: Settings) -> dg.ScheduleDefinition:
         name="daily_morning_check",
         job=morning_check_job,
         cron_schedule=settings.morning_check_cron,
-        execution_timezone=settings.roster_time_zone,
+        execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Every morning, after the slate's deadline: are tonight's predictions there? A day without "
         "games passes.",

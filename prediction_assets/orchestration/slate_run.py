@@ -38,7 +38,7 @@ from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.completion_message import OutboxEntry, is_announced
 from prediction_assets.slate.dead_letter import Closing, DeadLetter
 from prediction_assets.slate.keys import GAME_TIME_ZONE, player_key
-from prediction_assets.slate.merge_plan import Consolidation, plan
+from prediction_assets.slate.merge_plan import MergePlan, plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.part_states import releasable_parts
 from prediction_assets.slate.receipt import Receipt
@@ -116,7 +116,7 @@ class SlateRun:
     def settled_since(self, slate: str, since: datetime) -> int:
         """Return how many players' outcomes were recorded since then."""
         progress = self.progress(slate)
-        return sum(c.recorded_at >= since for c in progress.completions.values()) if progress else 0
+        return sum(c.recorded_at >= since for c in progress.outcomes.values()) if progress else 0
 
     def has_facts(self) -> bool:
         """Return whether a schedule and game logs were ingested."""
@@ -177,7 +177,7 @@ class SlateRun:
         wanted = materialization.metadata[RECEIPT_ID].value
         return next(r for r in self.warehouse.receipts(slate) if r.receipt_id == wanted)
 
-    def plan(self, slate: str) -> Consolidation:
+    def plan(self, slate: str) -> MergePlan:
         """Return the MERGE that the slate's outcomes call for now; nothing is touched.
 
         Raises:

@@ -38,8 +38,8 @@ def unneeded(
         events: the slate's events.
     """
     in_staging = set(staged.values())
-    named = {done.part.part_id for done in progress.completions.values() if done.part} if progress else set()
-    undelivered = {event.receipt_id for event in events if event.message_id is None}
+    named = {done.part.part_id for done in progress.outcomes.values() if done.part} if progress else set()
+    undelivered = {event.receipt_id for event in events if event.delivery_id is None}
     ids: list[str] = []
     kept: dict[str, str] = {}
     for receipt in receipts:

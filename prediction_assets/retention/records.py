@@ -77,7 +77,7 @@ def prune_events(history: History, keep_days: int, dry_run: bool) -> Pruned:
     """Remove one slice of the outbox's delivered events that later ones of their slates replaced."""
     found = old_events(history.outbox.entries(), history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
-    removed = len(now) if dry_run else history.outbox.drop_delivered([event.event_id for event in now])
+    removed = len(now) if dry_run else history.outbox.drop_delivered([event.message_id for event in now])
     return Pruned(removed, tuple(sorted({event.slate for event in now})), left=len(found) - len(now))
 
 

@@ -31,7 +31,7 @@ class SlatesAtRest:
         if slate in self._at_work:
             return "a run is at work on it"
         progress = self._history.state.progress(slate)
-        if progress is not None and next_step(progress, self._history.now) is not Step.REST:
+        if progress is not None and next_step(progress, self._history.now) is not Step.NOTHING:
             return "not finished"
         return None
 

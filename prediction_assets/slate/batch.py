@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from prediction_assets.errors import BatchConflict
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 
 
@@ -66,18 +66,18 @@ class Progress:
     """One slate's batch as it stands: expected players, outcomes so far, features and newest receipt."""
 
     batch: Batch
-    completions: Mapping[str, Completion] = field(default_factory=dict)
+    outcomes: Mapping[str, PlayerOutcome] = field(default_factory=dict)
     feature_snapshot: str | None = None
     receipt: Receipt | None = None
 
     def count(self, outcome: Outcome) -> int:
         """Return how many expected players ended that way."""
-        return sum(c.outcome is outcome for c in self.completions.values())
+        return sum(c.outcome is outcome for c in self.outcomes.values())
 
     @property
     def unsettled(self) -> tuple[str, ...]:
         """Slugs of the expected players without an outcome, sorted."""
-        return tuple(p.slug for p in self.batch.expected if p.slug not in self.completions)
+        return tuple(p.slug for p in self.batch.expected if p.slug not in self.outcomes)
 
 
 def is_nothing_to_predict(progress: Progress) -> bool:

@@ -61,24 +61,24 @@ def validate_completion(message: Mapping[str, Any]) -> None:
     error = jsonschema.exceptions.best_match(validator.iter_errors(dict(message)))
     if error is not None:
         where = ".".join(str(step) for step in error.absolute_path) or "message"
-        raise InvalidMessage(f"completion {message.get('event_id', '?')}: {where}: {error.message}")
+        raise InvalidMessage(f"completion {message.get('message_id', '?')}: {where}: {error.message}")
 
 
-def event_id(receipt: Receipt) -> str:
+def message_id(receipt: Receipt) -> str:
     """Return the event's id: one per slate and revision, so an identical re-run has no second event."""
     return str(uuid.uuid5(_EVENTS, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
 
 
-def event_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
+def outbox_entry_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
     """Return the event of a receipt's content among the outbox's entries, None when it isn't there."""
-    wanted = event_id(receipt)
-    return next((entry for entry in entries if entry.event_id == wanted), None)
+    wanted = message_id(receipt)
+    return next((entry for entry in entries if entry.message_id == wanted), None)
 
 
 def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
     """Return whether a receipt's completion was published, and its delivery acknowledged."""
-    event = event_of(receipt, entries)
-    return event is not None and event.message_id is not None
+    event = outbox_entry_of(receipt, entries)
+    return event is not None and event.delivery_id is not None
 
 
 def completion_message(receipt: Receipt, *, output_table: str, published_at: datetime) -> dict[str, Any]:
@@ -87,14 +87,14 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
     Raises:
         InvalidMessage: the receipt can't be announced (no rows although something is to be predicted).
     """
-    if (receipt.rows == 0) is not receipt.takes_back:
+    if (receipt.rows == 0) is not receipt.is_retraction:
         raise InvalidMessage(
             f"receipt {receipt.receipt_id} of slate {receipt.slate}: rows: {receipt.rows} in force, with "
             f"{receipt.skipped_players} of {receipt.expected_players} expected players skipped"
         )
     message = {
         "schema_version": completion_schema_version(),
-        "event_id": event_id(receipt),
+        "message_id": message_id(receipt),
         "phase": PHASE,
         "slate": receipt.slate,
         "league": receipt.league,
@@ -126,13 +126,13 @@ class OutboxEntry:
 
     Attributes:
         message: the completion message, final.
-        message_id: the publisher's id of the delivery, None until published.
+        delivery_id: the publisher's id of the delivery, None until published.
         published_at: when the delivery was acknowledged, None until then.
     """
 
-    event_id: str
+    message_id: str
     slate: str
     receipt_id: str
     message: Mapping[str, Any]
-    message_id: str | None = None
+    delivery_id: str | None = None
     published_at: datetime | None = None

@@ -137,7 +137,7 @@ def traceback_digest(error: BaseException) -> str:
     return hashlib.sha256("\n".join([type(error).__qualname__, *places]).encode()).hexdigest()[:12]
 
 
-def dealt_with(
+def letters_settled_by(
     progress: Progress, receipts: Iterable[Receipt], letters: Iterable[DeadLetter]
 ) -> tuple[str, ...]:
     """Return the players whose dead letter a consolidation settled: merged, skipped, or not expected any more.
@@ -151,7 +151,7 @@ def dealt_with(
     expected = {player.slug for player in progress.batch.expected}
 
     def is_settled(slug: str) -> bool:
-        done = progress.completions.get(slug)
+        done = progress.outcomes.get(slug)
         if done is None:
             return slug not in expected
         return done.part.part_id in covered if done.part is not None else done.outcome is Outcome.SKIPPED

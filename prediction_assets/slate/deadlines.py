@@ -14,15 +14,15 @@ from dagster._utils.schedules import cron_string_iterator, reverse_cron_string_i
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 
 
-def roster_hour(slate: str, roster_cron: str, roster_time_zone: str) -> datetime:
+def roster_hour(slate: str, roster_cron: str, time_zone: str) -> datetime:
     """Return when the daily schedule asks for a slate's roster: its first tick on the slate's date, in UTC."""
     midnight = datetime.combine(parse_slate(slate), time(), GAME_TIME_ZONE)
-    return next(cron_string_iterator(midnight.timestamp(), roster_cron, roster_time_zone)).astimezone(UTC)
+    return next(cron_string_iterator(midnight.timestamp(), roster_cron, time_zone)).astimezone(UTC)
 
 
-def roster_hours_before(moment: datetime, roster_cron: str, roster_time_zone: str) -> Iterator[datetime]:
+def roster_hours_before(moment: datetime, roster_cron: str, time_zone: str) -> Iterator[datetime]:
     """Yield when the daily schedule asked for rosters until a moment, newest first, in UTC."""
-    for hour in reverse_cron_string_iterator(moment.timestamp(), roster_cron, roster_time_zone):
+    for hour in reverse_cron_string_iterator(moment.timestamp(), roster_cron, time_zone):
         yield hour.astimezone(UTC)
 
 

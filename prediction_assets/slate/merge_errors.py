@@ -32,7 +32,7 @@ def require_known_schema(slate: str, parts: Sequence[PartRef]) -> None:
 def part_gone(slate: str, slugs: Sequence[str]) -> PartMismatch:
     """Return the error for players whose part is not in staging, or is another one."""
     return PartMismatch(
-        f"slate {slate}: what in staging is not the completion's part: {_shown(slugs)}; the target was not "
+        f"slate {slate}: what in staging is not the outcome's part: {_shown(slugs)}; the target was not "
         f"touched. {_AGAIN}"
     )
 
@@ -53,7 +53,7 @@ def part_unreadable(slate: str, problem: object) -> PartMismatch:
 
 
 def part_changed(slate: str, slugs: Sequence[str]) -> PartMismatch:
-    """Return the error for players whose part has other rows than its completion promised."""
+    """Return the error for players whose part has other rows than its outcome promised."""
     return PartMismatch(
         f"slate {slate}: what has not the promised rows: {_shown(slugs)}; the target was not touched. {_AGAIN}"
     )

@@ -11,7 +11,7 @@ from datetime import datetime
 from prediction_assets.errors import NoPartsStaged, TooFewStaged
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.merge_errors import another_players_part
-from prediction_assets.slate.outcome import UNSETTLED, Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.part_states import covered_parts
 from prediction_assets.slate.receipt import MergeCounts, Receipt
 
@@ -34,7 +34,7 @@ def receipt_id(progress: Progress) -> str:
     newest one says what is in the table.
     """
     newest = progress.receipt
-    if newest is not None and stands_for(newest, progress):
+    if newest is not None and is_current_for(newest, progress):
         return newest.receipt_id
     outcomes = _outcomes_digest(progress)
     if newest is None:
@@ -43,7 +43,7 @@ def receipt_id(progress: Progress) -> str:
     return outcomes[:_OUTCOMES_DIGITS] + after[: _RECEIPT_ID_DIGITS - _OUTCOMES_DIGITS]
 
 
-def stands_for(newest: Receipt, progress: Progress) -> bool:
+def is_current_for(newest: Receipt, progress: Progress) -> bool:
     """Return whether a slate's newest receipt is the one of these outcomes: the same outcomes, the same receipt."""
     return newest.receipt_id.startswith(_outcomes_digest(progress)[:_OUTCOMES_DIGITS])
 
@@ -60,10 +60,10 @@ def content_digest(progress: Progress) -> str:
     return _digest(progress, lambda done: done.part.content_hash if done.part else "")
 
 
-def _digest(progress: Progress, identity: Callable[[Completion], str]) -> str:
+def _digest(progress: Progress, identity: Callable[[PlayerOutcome], str]) -> str:
     outcomes = []
     for player in progress.batch.expected:
-        done = progress.completions.get(player.slug)
+        done = progress.outcomes.get(player.slug)
         outcomes.append(
             [player.slug, done.outcome.value if done else UNSETTLED, identity(done) if done else ""]
         )
@@ -71,9 +71,7 @@ def _digest(progress: Progress, identity: Callable[[Completion], str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def plan(
-    progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_share: float = 0.0
-) -> Consolidation:
+def plan(progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_share: float = 0.0) -> MergePlan:
     """Return the MERGE that a batch's outcomes call for.
 
     Parts that an earlier receipt covers are left out: they may have been dropped already, and their rows
@@ -100,22 +98,22 @@ def plan(
     covered = covered_parts(receipts)
     staged, retained, missing, parts = [], [], [], []
     for player in batch.expected:
-        completion = progress.completions.get(player.slug)
-        if completion is None:
+        outcome = progress.outcomes.get(player.slug)
+        if outcome is None:
             missing.append(MissingPlayer(player.slug, UNSETTLED, "no outcome by the deadline"))
             retained.append(player.player_id)
-        elif completion.part is not None:
-            if completion.part.player_id != player.player_id:
-                raise another_players_part(batch.slate, player.slug, completion.part.player_id)
+        elif outcome.part is not None:
+            if outcome.part.player_id != player.player_id:
+                raise another_players_part(batch.slate, player.slug, outcome.part.player_id)
             staged.append(player.player_id)
-            if completion.part.part_id not in covered:
-                parts.append(completion.part)
+            if outcome.part.part_id not in covered:
+                parts.append(outcome.part)
         else:
-            missing.append(MissingPlayer(player.slug, completion.outcome.value, completion.reason))
-            if completion.outcome is Outcome.FAILED:
+            missing.append(MissingPlayer(player.slug, outcome.outcome.value, outcome.reason))
+            if outcome.outcome is Outcome.FAILED:
                 retained.append(player.player_id)
-    takes_back = bool(receipts) and is_nothing_to_predict(progress)
-    if not staged and not takes_back:
+    is_retraction = bool(receipts) and is_nothing_to_predict(progress)
+    if not staged and not is_retraction:
         raise NoPartsStaged(_nobody_staged(progress, missing))
     skipped = progress.count(Outcome.SKIPPED)
     failed = len(batch.expected) - len(staged) - skipped
@@ -126,7 +124,7 @@ def plan(
             f"kept. Materialize the missing players' staged_predictions partitions, or lower "
             "PREDICTION_ASSETS_MINIMUM_STAGED_SHARE"
         )
-    return Consolidation(
+    return MergePlan(
         slate=batch.slate,
         league=batch.league or (receipts[-1].league if receipts else ""),
         batch_id=batch.batch_id,
@@ -157,7 +155,7 @@ def _nobody_staged(progress: Progress, missing: Sequence[MissingPlayer]) -> str:
 
 
 def _newest_snapshot(progress: Progress) -> str:
-    staged = [c for c in progress.completions.values() if c.part is not None]
+    staged = [c for c in progress.outcomes.values() if c.part is not None]
     newest = max(staged, key=lambda c: (c.recorded_at, c.player_slug))
     return newest.part.feature_snapshot if newest.part else ""
 
@@ -181,7 +179,7 @@ class MissingPlayer:
 
 
 @dataclass(frozen=True, slots=True)
-class Consolidation:
+class MergePlan:
     """A decided MERGE: what to consume and what to write into the receipt.
 
     Attributes:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
-from prediction_assets.slate.merge_plan import stands_for
+from prediction_assets.slate.merge_plan import is_current_for
 
 
 class Step(Enum):
@@ -15,7 +15,7 @@ class Step(Enum):
     FEATURES = "features"
     STAGE = "stage"
     CONSOLIDATE = "consolidate"
-    REST = "rest"
+    NOTHING = "nothing"
 
 
 def next_step(progress: Progress, now: datetime) -> Step:
@@ -26,10 +26,10 @@ def next_step(progress: Progress, now: datetime) -> Step:
     with whoever has, and again whenever its outcomes are no longer the ones of its newest receipt.
     """
     if progress.receipt is None and is_nothing_to_predict(progress):
-        return Step.REST
+        return Step.NOTHING
     past_deadline = now >= progress.batch.deadline
     if progress.unsettled and not past_deadline:
         return Step.FEATURES if progress.feature_snapshot is None else Step.STAGE
-    if progress.receipt is not None and stands_for(progress.receipt, progress):
-        return Step.REST
+    if progress.receipt is not None and is_current_for(progress.receipt, progress):
+        return Step.NOTHING
     return Step.CONSOLIDATE

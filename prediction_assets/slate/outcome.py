@@ -16,7 +16,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
+class PlayerOutcome:
     """A player's outcome; a staged one contains its part, so that consolidation can verify it.
 
     Attributes:

@@ -31,7 +31,7 @@ def lost_parts(progress: Progress, staged: Mapping[str, str], receipts: Iterable
         sorted(
             player.slug
             for player in progress.batch.expected
-            if (done := progress.completions.get(player.slug)) is not None
+            if (done := progress.outcomes.get(player.slug)) is not None
             and done.part is not None
             and is_lost(player, done.part)
         )
@@ -73,7 +73,7 @@ def abandoned_parts(
     expected = {player.slug for player in progress.batch.expected}
 
     def needs_none(slug: str) -> bool:
-        done = progress.completions.get(slug)
+        done = progress.outcomes.get(slug)
         if done is None:
             return slug not in expected
         return done.part is None or done.part.part_id in covered

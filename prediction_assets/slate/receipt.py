@@ -94,7 +94,7 @@ class Receipt:
     seal: str | None = None
 
     @property
-    def takes_back(self) -> bool:
+    def is_retraction(self) -> bool:
         """Whether nothing is to be predicted: no game is on any more, or every expected player was skipped.
 
         Only then may a slate have 0 rows: nobody failed and nobody is unsettled.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from prediction_assets.slate.completion_message import OutboxEntry, completion_message, event_id
+from prediction_assets.slate.completion_message import OutboxEntry, completion_message, message_id
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.stores.protocols import Outbox, Publisher
@@ -36,18 +36,18 @@ def announce(
     """
     entry = outbox.enqueue(
         OutboxEntry(
-            event_id=event_id(receipt),
+            message_id=message_id(receipt),
             slate=receipt.slate,
             receipt_id=receipt.receipt_id,
             message=completion_message(receipt, output_table=output_table, published_at=now()),
         )
     )
     reached("outbox_written")
-    published_before = entry.message_id is not None
+    published_before = entry.delivery_id is not None
     if published_before and not redeliver:
         return entry, True
-    message_id = publisher.publish(entry.message)
+    delivery_id = publisher.publish(entry.message)
     reached("published")
-    entry = outbox.mark_published(entry.event_id, message_id, now())
+    entry = outbox.mark_delivered(entry.message_id, delivery_id, now())
     reached("publish_recorded")
     return entry, published_before

@@ -16,7 +16,7 @@ POINTS = (
     "part_written",
     "dead_letter_written",
     "events_stored",
-    "completion_recorded",
+    "outcome_recorded",
     "merge_committed",
     "checks_evaluated",
     "part_dropped",

@@ -1,6 +1,6 @@
-"""Work on many players at once: bounded threads, a time limit for each, and a circuit for a common cause.
+"""RunNeed on many players at once: bounded threads, a time limit for each, and a circuit for a common cause.
 
-Where one call serves all of them and fails, :func:`in_halves` finds the players who are the cause. Nothing of
+Where one call serves all of them and fails, :func:`bisect_failures` finds the players who are the cause. Nothing of
 Dagster's and no I/O: the caller says what the work is. A thread that hangs can't be stopped; it is given up on,
 another takes its place, and it ends with the process.
 """
@@ -84,12 +84,12 @@ def fan_out(
         raise raised
 
 
-def in_halves(
+def bisect_failures(
     items: Sequence[Item],
     work: Callable[[Sequence[Item]], Result],
     everybodys: tuple[type[Exception], ...] = (),
 ) -> tuple[list[Result], list[tuple[Item, Exception]]]:
-    """Work on all items together and, where that raises, on each half of them, down to the culprits.
+    """RunNeed on all items together and, where that raises, on each half of them, down to the culprits.
 
     One culprit among n items costs some 2 log n further calls. While nothing has worked, a handful that failed alike is
     taken for the sign of a common cause, and what fails after that is not divided any more.
@@ -194,7 +194,7 @@ class _Crew(Generic[Item, Result]):
             self.finished.put((position, outcome))
 
 
-class Circuit:
+class CircuitBreaker:
     """Says when trying is no use any more: most players of a run failed with the same digest.
 
     Args:
@@ -205,12 +205,12 @@ class Circuit:
         self._players = players
         self._failed: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self.opened_by: str | None = None
+        self.tripped_by: str | None = None
         """The digest that most failed with, None while the circuit is closed."""
 
     def failed(self, digest: str) -> None:
         """Count a failure."""
         with self._lock:
             self._failed[digest] += 1
-            if self.opened_by is None and most_failed_alike(self._failed[digest], self._players):
-                self.opened_by = digest
+            if self.tripped_by is None and most_failed_alike(self._failed[digest], self._players):
+                self.tripped_by = digest

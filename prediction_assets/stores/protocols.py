@@ -13,8 +13,8 @@ from prediction_assets.errors import BatchNotOpen
 from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import Closing, DeadLetter, Failure
-from prediction_assets.slate.merge_plan import Consolidation
-from prediction_assets.slate.outcome import Completion, PartRef
+from prediction_assets.slate.merge_plan import MergePlan
+from prediction_assets.slate.outcome import PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.alert import Alert, Change
 from prediction_assets.stores.sql.tables import Table
@@ -75,7 +75,7 @@ class BatchState(Protocol):
     def pin_features(self, slate: str, snapshot_id: str) -> None:
         """Say which feature snapshot the slate's predictions are made from."""
 
-    def record(self, completions: Sequence[Completion]) -> None:
+    def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
         """Set each player's outcome; recording one again replaces it and counts nothing twice.
 
         One of another batch than the slate's is stored and doesn't count: its player has no outcome.
@@ -90,7 +90,7 @@ class BatchState(Protocol):
     def recent_slates(self, since: datetime) -> Sequence[str]:
         """Return the slates whose batch was opened since then, oldest first."""
 
-    def mirror_receipt(self, receipt: Receipt) -> None:
+    def mark_consolidated(self, receipt: Receipt) -> None:
         """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
 
 
@@ -116,13 +116,13 @@ class Outbox(Protocol):
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
         """Store an event and return it; an id that is there already keeps its first entry."""
 
-    def mark_published(self, event_id: str, message_id: str, published_at: datetime) -> OutboxEntry:
+    def mark_delivered(self, message_id: str, delivery_id: str, published_at: datetime) -> OutboxEntry:
         """Record a delivery and return the entry."""
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         """Return the events, oldest first, of one slate or of all."""
 
-    def drop_delivered(self, event_ids: Sequence[str]) -> int:
+    def drop_delivered(self, message_ids: Sequence[str]) -> int:
         """Delete these events and return how many there were; one that wasn't delivered stays."""
 
 
@@ -238,13 +238,13 @@ class Warehouse(Protocol):
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one SELECT with named parameters, given in DuckDB's dialect, without write access."""
 
-    def merge(self, consolidation: Consolidation) -> Receipt:
+    def merge(self, consolidation: MergePlan) -> Receipt:
         """Merge parts, supersede what they replace and write the receipt, in one transaction.
 
         A receipt with the same id is returned as it is: the work was done before.
 
         Raises:
-            PartMismatch: a part is missing, or its rows or hash are not the completion's.
+            PartMismatch: a part is missing, or its rows or hash are not the outcome's.
             DuplicateKeys: staged rows share a business key.
             RowsUnaccountedFor: staged is not inserted + updated + unchanged.
             Overtaken: another consolidation of the slate was committed since this one was decided.

@@ -26,7 +26,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import SerializableErrorInfo
 
 from prediction_assets.monitoring.incidents import Pages
-from prediction_assets.orchestration.following import Position
+from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
 from prediction_assets.stores.alert import Alert, Change
 from prediction_assets.stores.local.alerts import SqliteAlertStore
@@ -132,7 +132,7 @@ def fine_job():
 def test_runs_that_succeed_and_have_no_alert_cost_nothing_each(instance, store):
     for _ in range(3):
         fine_job.execute_in_process(instance=instance)
-    followed = follow_runs(instance, store, Position(), datetime.now(UTC), PAGES)
+    followed = follow_runs(instance, store, Cursor(), datetime.now(UTC), PAGES)
     assert (followed.runs, store.asked) == (3, {"unsettled": 1})
     store.asked.clear()
     assert follow_runs(instance, store, followed.cursor, datetime.now(UTC), PAGES).runs == 0

@@ -20,7 +20,7 @@ from dagster._daemon.types import DaemonHeartbeat
 import prediction_assets
 from prediction_assets.errors import NotDelivered
 from prediction_assets.monitoring.incidents import START_THE_DAEMON
-from prediction_assets.orchestration.following import Position
+from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.resources.ports import SettingsResource
 from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
 from prediction_assets.orchestration.slate_run import SlateRun
@@ -438,7 +438,7 @@ def test_a_failure_after_the_newest_runs_were_deleted_is_told_and_nothing_twice(
     fail_a_run(watched)
     watched.look()
     watched.look()
-    assert Position.read(watched.cursor).storage_id <= Position.read(followed).storage_id
+    assert Cursor.read(watched.cursor).storage_id <= Cursor.read(followed).storage_id
     assert [m["title"] for m in watched.webhook.received] == [f"[error] {S}: run"]
     watched.cursor = None  # as the command line looks
     watched.look()

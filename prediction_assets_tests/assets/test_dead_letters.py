@@ -114,9 +114,7 @@ def test_the_rows_of_the_others_are_those_that_all_players_together_have(staged_
     odd({expected[2].player_id}, OddFacts("no such line"))
     staged_run.stage(SIMULATED)
     found = {
-        c.player_slug: c.part.content_hash
-        for c in staged_run.progress(SIMULATED).completions.values()
-        if c.part
+        c.player_slug: c.part.content_hash for c in staged_run.progress(SIMULATED).outcomes.values() if c.part
     }
     with duckdb.connect(str(finished_home / "warehouse.duckdb"), read_only=True) as undisturbed:
         ((listed,),) = undisturbed.execute("SELECT parts FROM predictions.consolidation_receipts").fetchall()
@@ -140,7 +138,7 @@ def test_a_forecast_that_fails_for_a_passing_reason_is_nobody_s_failure(staged_r
         staged_run.stage(SIMULATED)
     assert groups == [PLAYERS]
     assert staged_run.dead_letters() == []
-    assert not staged_run.progress(SIMULATED).completions
+    assert not staged_run.progress(SIMULATED).outcomes
 
 
 def test_a_line_that_nobody_can_reach_costs_its_player_the_line_and_nobody_his_rows(staged_run):

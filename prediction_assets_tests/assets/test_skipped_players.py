@@ -44,7 +44,7 @@ def slugs(run: SlateRun) -> list[str]:
 
 
 def outcomes(run: SlateRun) -> dict[str, tuple[Outcome, str]]:
-    done = run.progress(SIMULATED).completions
+    done = run.progress(SIMULATED).outcomes
     return {slug: (completion.outcome, completion.reason) for slug, completion in done.items()}
 
 

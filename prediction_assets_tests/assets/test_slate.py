@@ -80,7 +80,7 @@ def test_a_slate_ends_merged_checked_cleaned_up_and_announced(finished):
     (delivered,) = (finished._settings.home / "outbox").glob("*.json")
     message = json.loads(delivered.read_text("utf-8"))
     validate_completion(message)
-    assert (message, delivered.name) == (event.message, event.message_id)
+    assert (message, delivered.name) == (event.message, event.delivery_id)
 
 
 def test_every_row_carries_the_snapshot_its_own_line_and_the_label_simulated(finished):
@@ -142,8 +142,8 @@ def test_one_player_s_moved_line_replaces_his_rows_only_and_is_announced_as_an_e
     assert receipt.rows == PLAYERS * ROWS_PER_PLAYER
     assert [part["player_slug"] for part in receipt.parts] == [who.slug]
     first, second = finished.events(SIMULATED)
-    assert (second.event_id, second.message["revision"]) == (event.event_id, 2)
-    assert first.event_id != second.event_id
+    assert (second.message_id, second.message["revision"]) == (event.message_id, 2)
+    assert first.message_id != second.message_id
 
 
 def test_deleting_every_game_log_from_the_slate_s_date_on_changes_no_prediction(ingested, tmp_path):
@@ -251,7 +251,7 @@ def test_reopening_stages_the_players_whose_game_is_another_one_and_takes_the_ol
     with pytest.raises(BatchConflict, match="change a player's team, opponent or game"):
         finished.roster(SIMULATED)
     progress = finished.roster(SIMULATED, reopen=True)
-    assert (progress.completions, progress.feature_snapshot) == ({}, None)
+    assert (progress.outcomes, progress.feature_snapshot) == ({}, None)
     assert finished.next_step(progress) == "features"
     result = finished.whole(SIMULATED)
     assert {r["game_id"] for r in rows(finished) if r["is_active"]} == {"9000009999"}
@@ -279,7 +279,7 @@ def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(
     monkeypatch.setattr(type(state), "record", reopened_meanwhile)
     ingested.stage(SIMULATED)
     progress = ingested.progress(SIMULATED)
-    assert (progress.batch.batch_id, progress.completions) == ("reopened", {})
+    assert (progress.batch.batch_id, progress.outcomes) == ("reopened", {})
     assert ingested.next_step(progress) == "features"
 
 
@@ -443,10 +443,10 @@ def test_a_lost_publish_is_repeated_under_the_same_event_id(ingested_home, open_
     with pytest.raises(ConnectionError):
         run.whole(SIMULATED)
     (pending,) = run.events(SIMULATED)
-    assert pending.message_id is None
+    assert pending.delivery_id is None
     (receipt,) = healthy.warehouse.receipts(SIMULATED)
     published = healthy.announce(receipt)
-    assert (published.event_id, published.message) == (pending.event_id, pending.message)
+    assert (published.message_id, published.message) == (pending.message_id, pending.message)
     assert len(list((tmp_path / "home" / "outbox").glob("*.json"))) == 1
 
 
@@ -537,7 +537,7 @@ def test_a_skipped_player_is_not_shown_as_materialized(ingested, monkeypatch):
 
 
 def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(finished):
-    from prediction_assets.slate.outcome import Completion
+    from prediction_assets.slate.outcome import PlayerOutcome
 
     state = finished._resources["batch_state"].port
     slug = finished.progress(SIMULATED).batch.expected[0].slug
@@ -545,7 +545,7 @@ def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(
     for minute in (1, 2):
         now = finished.now() + timedelta(minutes=minute)
         state.record(
-            [Completion(SIMULATED, slug, Outcome.FAILED, f"run-{minute}", now, reason="OSError: disk")]
+            [PlayerOutcome(SIMULATED, slug, Outcome.FAILED, f"run-{minute}", now, reason="OSError: disk")]
         )
         receipts.append(finished.consolidate(SIMULATED))
         finished.stage(SIMULATED, [slug])

@@ -22,12 +22,12 @@ from random import Random
 
 from google.cloud import firestore
 
-from prediction_assets.slate.outcome import Completion
+from prediction_assets.slate.outcome import PlayerOutcome
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 
-Record = Callable[[Completion], None]
+Record = Callable[[PlayerOutcome], None]
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,13 +43,13 @@ class Rush:
 def to_firestore(project: str) -> Record:
     """Record into the emulator's project."""
     state = FirestoreBatchState(FirestoreCalls(firestore.Client(project=project), timeout_seconds=60))
-    return lambda completion: state.record([completion])
+    return lambda outcome: state.record([outcome])
 
 
 def to_sqlite(file: str) -> Record:
     """Record into a state file."""
     state = SqliteBatchState(Path(file))
-    return lambda completion: state.record([completion])
+    return lambda outcome: state.record([outcome])
 
 
 def recorder(name: str, where: str) -> Record:
@@ -59,19 +59,19 @@ def recorder(name: str, where: str) -> Record:
     return record
 
 
-def shuffled_twice(completions: Sequence[Completion], seed: int) -> list[list[Completion]]:
-    """Return one worker's deliveries per completion: each is delivered twice, by any two, in any order."""
-    deliveries = [*completions, *completions]
+def shuffled_twice(outcomes: Sequence[PlayerOutcome], seed: int) -> list[list[PlayerOutcome]]:
+    """Return one worker's deliveries per outcome: each is delivered twice, by any two, in any order."""
+    deliveries = [*outcomes, *outcomes]
     Random(seed).shuffle(deliveries)
-    return [deliveries[number :: len(completions)] for number in range(len(completions))]
+    return [deliveries[number :: len(outcomes)] for number in range(len(outcomes))]
 
 
-def rush_of_threads(record: Record, deliveries: Sequence[Sequence[Completion]]) -> Rush:
+def rush_of_threads(record: Record, deliveries: Sequence[Sequence[PlayerOutcome]]) -> Rush:
     """Let one thread per element record it, all at once."""
     errors: list[str] = []
     gate = threading.Barrier(len(deliveries) + 1)
 
-    def work(mine: Sequence[Completion]) -> None:
+    def work(mine: Sequence[PlayerOutcome]) -> None:
         gate.wait()
         errors.extend(_record_all(record, mine))
 
@@ -85,7 +85,7 @@ def rush_of_threads(record: Record, deliveries: Sequence[Sequence[Completion]]) 
     return Rush(tuple(errors), time.monotonic() - started)
 
 
-def rush_of_processes(name: str, where: str, deliveries: Sequence[Sequence[Completion]]) -> Rush:
+def rush_of_processes(name: str, where: str, deliveries: Sequence[Sequence[PlayerOutcome]]) -> Rush:
     """Let one process per element record it, all at once.
 
     Args:
@@ -103,17 +103,17 @@ def rush_of_processes(name: str, where: str, deliveries: Sequence[Sequence[Compl
     return rush
 
 
-def _record_all(record: Record, completions: Sequence[Completion]) -> list[str]:
+def _record_all(record: Record, outcomes: Sequence[PlayerOutcome]) -> list[str]:
     errors = []
-    for completion in completions:
+    for outcome in outcomes:
         try:
-            record(completion)
+            record(outcome)
         except Exception as error:  # noqa: BLE001  reported, not handled
-            errors.append(f"{completion.player_slug}: {type(error).__name__}: {error}")
+            errors.append(f"{outcome.player_slug}: {type(error).__name__}: {error}")
     return errors
 
 
-def _lead(name: str, where: str, deliveries: Sequence[Sequence[Completion]]) -> Rush:
+def _lead(name: str, where: str, deliveries: Sequence[Sequence[PlayerOutcome]]) -> Rush:
     importlib.import_module(name.partition(":")[0])  # before the fork, once for all
     gate, opener = os.pipe()
     with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def _lead(name: str, where: str, deliveries: Sequence[Sequence[Completion]]) -> 
     return Rush((*errors, *(f"worker {pid} died" for pid in killed)), seconds)
 
 
-def _follow(name: str, where: str, mine: Sequence[Completion], gate: int, report: Path) -> None:
+def _follow(name: str, where: str, mine: Sequence[PlayerOutcome], gate: int, report: Path) -> None:
     status = 1
     try:
         record = recorder(name, where)

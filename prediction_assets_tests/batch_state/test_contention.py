@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BatchConflict
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.protocols import BatchState
@@ -28,19 +28,19 @@ TWO_HUNDRED_AND_MORE = [
 ]
 
 
-def work(players: int) -> list[Completion]:
+def work(players: int) -> list[PlayerOutcome]:
     """Return one outcome per player: two of three staged, the others failed."""
     slugs = [p.slug for p in batch(players).expected]
     return [failed(slug) if number % 3 == 0 else staged(slug) for number, slug in enumerate(slugs)]
 
 
-def require_each_once(state: BatchState, completions: list[Completion]) -> None:
+def require_each_once(state: BatchState, outcomes: list[PlayerOutcome]) -> None:
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {c.player_slug: c for c in completions}
+    assert progress.outcomes == {c.player_slug: c for c in outcomes}
     assert progress.unsettled == ()
     for outcome in Outcome:
-        assert progress.count(outcome) == sum(c.outcome is outcome for c in completions)
+        assert progress.count(outcome) == sum(c.outcome is outcome for c in outcomes)
 
 
 @pytest.mark.parametrize("workers", [40, 200, 450])
@@ -71,17 +71,17 @@ def test_the_first_writers_of_a_store_that_is_not_there_yet_all_succeed(store: S
 
 def test_groups_that_overlap_neither_abort_nor_lose_anything(state: BatchState) -> None:
     state.open(batch(60))
-    completions = work(60)
-    groups = [completions[start : start + 30] for start in (0, 10, 20, 30)] * 3
+    outcomes = work(60)
+    groups = [outcomes[start : start + 30] for start in (0, 10, 20, 30)] * 3
     gate = threading.Barrier(len(groups))
 
-    def record(group: list[Completion], backwards: bool) -> None:
+    def record(group: list[PlayerOutcome], backwards: bool) -> None:
         gate.wait()
         state.record(group[::-1] if backwards else group)
 
     with ThreadPoolExecutor(len(groups)) as pool:
         list(pool.map(record, groups, [n % 2 == 0 for n in range(len(groups))]))
-    require_each_once(state, completions)
+    require_each_once(state, outcomes)
 
 
 def test_one_of_many_openers_wins_and_no_reader_sees_half_of_it(state: BatchState) -> None:
@@ -140,7 +140,7 @@ def test_of_receipts_mirrored_at_once_the_newest_stays(state: BatchState) -> Non
 
     def mirror(minutes: int) -> None:
         gate.wait()
-        state.mirror_receipt(receipt(f"r{minutes}", minutes, parts=minutes))
+        state.mark_consolidated(receipt(f"r{minutes}", minutes, parts=minutes))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(mirror, range(8)))
@@ -157,7 +157,7 @@ _OUTCOMES = st.lists(
 def _replays_agree(state: BatchState, slate: str, events: list[tuple[int, str, int]]) -> None:
     state.reopen(batch(0, slate))  # forgets what an earlier example left
     state.reopen(batch(5, slate))
-    last: dict[str, Completion] = {}
+    last: dict[str, PlayerOutcome] = {}
     for number, outcome, repeats in events:
         slug = f"player-{number}"
         made = staged(slug) if outcome == "staged" else failed(slug)
@@ -166,7 +166,7 @@ def _replays_agree(state: BatchState, slate: str, events: list[tuple[int, str, i
         state.record([done] * (repeats + 1))
     progress = state.progress(slate)
     assert progress is not None
-    assert progress.completions == last
+    assert progress.outcomes == last
 
 
 @given(events=_OUTCOMES)

@@ -12,7 +12,7 @@ from prediction_assets.errors import BatchConflict, BatchNotOpen
 from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.merge_plan import receipt_id
 from prediction_assets.slate.next_step import Step, next_step
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.protocols import BatchState
 from prediction_assets_tests.batch_state.conftest import Store
@@ -25,12 +25,12 @@ def part(slug: str, rows: int = 25) -> PartRef:
     return PartRef(SLATE, slug, 101, f"part-of-{slug}", rows, "c" * 64, 1, "snapshot1")
 
 
-def staged(slug: str, run: str = "run") -> Completion:
-    return Completion(SLATE, slug, Outcome.STAGED, run, NOW, part=part(slug))
+def staged(slug: str, run: str = "run") -> PlayerOutcome:
+    return PlayerOutcome(SLATE, slug, Outcome.STAGED, run, NOW, part=part(slug))
 
 
-def failed(slug: str, reason: str = "ValueError: no") -> Completion:
-    return Completion(SLATE, slug, Outcome.FAILED, "run", NOW, reason=reason)
+def failed(slug: str, reason: str = "ValueError: no") -> PlayerOutcome:
+    return PlayerOutcome(SLATE, slug, Outcome.FAILED, "run", NOW, reason=reason)
 
 
 def receipt(receipt_id: str = "r1", minutes: int = 0, parts: int = 2, **changes: object) -> Receipt:
@@ -66,7 +66,7 @@ def test_an_opened_batch_is_read_back_whole(state: BatchState) -> None:
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.batch == opened
-    assert (progress.completions, progress.feature_snapshot, progress.receipt) == ({}, None, None)
+    assert (progress.outcomes, progress.feature_snapshot, progress.receipt) == ({}, None, None)
     assert type(progress.batch.opened_at) is datetime
 
 
@@ -98,7 +98,7 @@ def test_opening_again_keeps_outcomes_and_pinned_features(state: BatchState) -> 
     state.open(batch(2))
     progress = state.progress(SLATE)
     assert progress is not None
-    assert (list(progress.completions), progress.feature_snapshot) == (["player-1"], "snapshot1")
+    assert (list(progress.outcomes), progress.feature_snapshot) == (["player-1"], "snapshot1")
 
 
 def test_players_in_another_order_are_the_same_batch(state: BatchState) -> None:
@@ -142,7 +142,7 @@ def test_batches_of_different_slates_are_apart(state: BatchState) -> None:
     here, there = state.progress(SLATE), state.progress(OTHER_SLATE)
     assert here is not None
     assert there is not None
-    assert (list(here.completions), list(there.completions)) == (["player-1"], ["player-3"])
+    assert (list(here.outcomes), list(there.outcomes)) == (["player-1"], ["player-3"])
 
 
 # Reopening
@@ -158,7 +158,7 @@ def test_reopening_replaces_the_expected_players_and_keeps_the_outcomes_of_who_s
     assert state.reopen(again) == again
     progress = state.progress(SLATE)
     assert progress is not None
-    assert (progress.batch, list(progress.completions)) == (again, ["player-1"])
+    assert (progress.batch, list(progress.outcomes)) == (again, ["player-1"])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_reopening_forgets_the_outcome_of_a_player_who_is_not_the_same_any_more(
     state.reopen(again)
     progress = state.progress(SLATE)
     assert progress is not None
-    assert (progress.batch, sorted(progress.completions)) == (again, ["player-1", "player-3"])
+    assert (progress.batch, sorted(progress.outcomes)) == (again, ["player-1", "player-3"])
     assert next_step(progress, NOW) is Step.FEATURES
 
 
@@ -195,8 +195,8 @@ def test_reopening_keeps_the_pinned_features_when_they_are_of_all_who_are_expect
     assert pinned == ["snapshot1", "snapshot1", None]
 
 
-def of_batch(completion: Completion, batch_id: str) -> Completion:
-    return replace(completion, batch_id=batch_id)
+def of_batch(outcome: PlayerOutcome, batch_id: str) -> PlayerOutcome:
+    return replace(outcome, batch_id=batch_id)
 
 
 def test_an_outcome_that_is_recorded_for_a_batch_that_was_reopened_since_does_not_count(
@@ -208,15 +208,15 @@ def test_an_outcome_that_is_recorded_for_a_batch_that_was_reopened_since_does_no
     expected = (player(1), moved, player(3), player(4))
     state.reopen(replace(batch(4), batch_id="second", expected=expected))
     late = [staged("player-2"), failed("player-3")]
-    state.record([of_batch(completion, "first") for completion in late])
+    state.record([of_batch(outcome, "first") for outcome in late])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {"player-1": of_batch(staged("player-1"), "second")}
+    assert progress.outcomes == {"player-1": of_batch(staged("player-1"), "second")}
     state.reopen(replace(batch(4), batch_id="third", expected=expected))
     state.record([of_batch(staged("player-4"), "third")])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {f"player-{n}": of_batch(staged(f"player-{n}"), "third") for n in (1, 4)}
+    assert progress.outcomes == {f"player-{n}": of_batch(staged(f"player-{n}"), "third") for n in (1, 4)}
 
 
 def test_a_late_outcome_of_a_player_who_was_dropped_and_is_back_does_not_count(state: BatchState) -> None:
@@ -226,7 +226,7 @@ def test_a_late_outcome_of_a_player_who_was_dropped_and_is_back_does_not_count(s
     state.record([of_batch(staged("player-3"), "first")])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {}
+    assert progress.outcomes == {}
 
 
 def test_an_outcome_that_an_earlier_version_recorded_counts_and_is_kept_by_reopening(
@@ -242,7 +242,7 @@ def test_an_outcome_that_an_earlier_version_recorded_counts_and_is_kept_by_reope
             state.reopen(replace(batch(2), batch_id=batch_id))
         progress = state.progress(SLATE)
         assert progress is not None
-        assert progress.completions == {"player-1": expected}
+        assert progress.outcomes == {"player-1": expected}
 
 
 def test_an_outcome_of_a_dropped_player_that_comes_late_does_not_count_when_he_is_back(
@@ -254,7 +254,7 @@ def test_an_outcome_of_a_dropped_player_that_comes_late_does_not_count_when_he_i
     state.reopen(batch(3))
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {}
+    assert progress.outcomes == {}
 
 
 def test_a_player_who_was_dropped_and_comes_back_has_no_outcome(state: BatchState) -> None:
@@ -274,7 +274,7 @@ def test_reopening_twice_is_as_reopening_once(state: BatchState) -> None:
         state.reopen(batch(4))
     progress = state.progress(SLATE)
     assert progress is not None
-    assert (progress.batch, list(progress.completions)) == (batch(4), ["player-1"])
+    assert (progress.batch, list(progress.outcomes)) == (batch(4), ["player-1"])
 
 
 def test_a_slate_that_was_never_opened_can_be_reopened(state: BatchState) -> None:
@@ -284,7 +284,7 @@ def test_a_slate_that_was_never_opened_can_be_reopened(state: BatchState) -> Non
 
 def test_the_receipt_survives_a_reopening(state: BatchState) -> None:
     state.open(batch(2))
-    state.mirror_receipt(receipt())
+    state.mark_consolidated(receipt())
     state.reopen(batch(3))
     progress = state.progress(SLATE)
     assert progress is not None
@@ -313,20 +313,20 @@ def test_features_of_a_slate_without_a_batch_are_refused(state: BatchState) -> N
 
 
 @pytest.mark.parametrize(
-    "completion",
+    "outcome",
     [
         replace(staged("player-1"), batch_id=f"{SLATE}@test"),
         failed("player-1", "PartMismatch: a reason with\nlines, \u201cquotes\u201d and 100 % more"),
-        Completion(SLATE, "player-1", Outcome.SKIPPED, "", NOW.replace(microsecond=123456), reason="hurt"),
+        PlayerOutcome(SLATE, "player-1", Outcome.SKIPPED, "", NOW.replace(microsecond=123456), reason="hurt"),
     ],
     ids=lambda c: c.outcome.value,
 )
-def test_an_outcome_is_read_back_whole(state: BatchState, completion: Completion) -> None:
+def test_an_outcome_is_read_back_whole(state: BatchState, outcome: PlayerOutcome) -> None:
     state.open(batch(1))
-    state.record([completion])
+    state.record([outcome])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {"player-1": completion}
+    assert progress.outcomes == {"player-1": outcome}
 
 
 def test_recording_again_changes_nothing(state: BatchState) -> None:
@@ -359,7 +359,7 @@ def test_a_failure_from_before_the_outcome_that_is_there_changes_nothing(
     state.record([replace(failed(slug), recorded_at=at) for slug in ("player-1", "player-2")])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert [progress.completions[slug].outcome for slug in ("player-1", "player-2")] == [outcome] * 2
+    assert [progress.outcomes[slug].outcome for slug in ("player-1", "player-2")] == [outcome] * 2
 
 
 def test_the_last_outcome_of_a_group_counts(state: BatchState) -> None:
@@ -367,7 +367,7 @@ def test_the_last_outcome_of_a_group_counts(state: BatchState) -> None:
     state.record([failed("player-1"), staged("player-1", "other run")])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions["player-1"] == staged("player-1", "other run")
+    assert progress.outcomes["player-1"] == staged("player-1", "other run")
 
 
 def test_recording_nothing_is_a_no_op(state: BatchState) -> None:
@@ -375,7 +375,7 @@ def test_recording_nothing_is_a_no_op(state: BatchState) -> None:
     state.record([])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {}
+    assert progress.outcomes == {}
 
 
 def test_an_outcome_of_a_player_who_is_not_expected_does_not_count(state: BatchState) -> None:
@@ -383,7 +383,7 @@ def test_an_outcome_of_a_player_who_is_not_expected_does_not_count(state: BatchS
     state.record([staged("player-1"), staged("somebody-else")])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert list(progress.completions) == ["player-1"]
+    assert list(progress.outcomes) == ["player-1"]
 
 
 def test_an_outcome_that_arrives_before_the_batch_neither_opens_it_nor_is_lost(state: BatchState) -> None:
@@ -393,7 +393,7 @@ def test_an_outcome_that_arrives_before_the_batch_neither_opens_it_nor_is_lost(s
     state.open(batch(2))
     progress = state.progress(SLATE)
     assert progress is not None
-    assert list(progress.completions) == ["player-1"]
+    assert list(progress.outcomes) == ["player-1"]
 
 
 @pytest.mark.parametrize("slug", ["p.j.-washington", "deaaron-fox-2", "a`b", "x[0]*~", "1", "_", "__a"])
@@ -402,7 +402,7 @@ def test_a_players_key_is_never_taken_apart(state: BatchState, slug: str) -> Non
     state.record([staged(slug)])
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {slug: staged(slug)}
+    assert progress.outcomes == {slug: staged(slug)}
 
 
 def test_another_process_sees_what_was_recorded(store: Store) -> None:
@@ -430,7 +430,7 @@ def test_recent_slates_come_oldest_first_and_begin_at_the_moment_asked_for(state
 
 def test_a_mirrored_receipt_is_read_back_whole(state: BatchState) -> None:
     state.open(batch(1))
-    state.mirror_receipt(receipt())
+    state.mark_consolidated(receipt())
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.receipt == receipt()
@@ -442,7 +442,7 @@ def test_a_mirrored_receipt_is_read_with_its_seal_and_one_of_an_earlier_version_
 ) -> None:
     state.open(batch(1))
     for seal in (None, receipt().computed_seal()):
-        state.mirror_receipt(receipt(seal=seal))
+        state.mark_consolidated(receipt(seal=seal))
         progress = state.progress(SLATE)
         assert progress is not None
         assert progress.receipt == receipt(seal=seal)
@@ -453,12 +453,12 @@ def test_a_mirrored_receipt_that_was_edited_by_hand_is_ignored_named_and_mirrore
 ) -> None:
     state.open(batch(1))
     sealed = receipt(seal=receipt().computed_seal())
-    state.mirror_receipt(replace(sealed, status="success"))
+    state.mark_consolidated(replace(sealed, status="success"))
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.receipt is None
     assert f"slate {SLATE}: the copy of receipt r1 in" in caplog.text
-    state.mirror_receipt(sealed)
+    state.mark_consolidated(sealed)
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.receipt == sealed
@@ -466,7 +466,7 @@ def test_a_mirrored_receipt_that_was_edited_by_hand_is_ignored_named_and_mirrore
 
 def test_a_receipt_without_parts_is_read_back(state: BatchState) -> None:
     state.open(batch(1))
-    state.mirror_receipt(receipt(parts=0, missing=()))
+    state.mark_consolidated(receipt(parts=0, missing=()))
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.receipt == receipt(parts=0, missing=())
@@ -478,7 +478,7 @@ def test_the_newest_receipt_stays_whatever_order_they_come_in(
 ) -> None:
     state.open(batch(1))
     for minutes in order:
-        state.mirror_receipt(receipt(f"r{minutes}", minutes, parts=minutes + 1))
+        state.mark_consolidated(receipt(f"r{minutes}", minutes, parts=minutes + 1))
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.receipt == receipt("r2", 2, parts=3)
@@ -486,8 +486,8 @@ def test_the_newest_receipt_stays_whatever_order_they_come_in(
 
 def test_of_two_receipts_of_one_moment_the_one_mirrored_last_stays(state: BatchState) -> None:
     state.open(batch(1))
-    state.mirror_receipt(receipt("r1"))
-    state.mirror_receipt(receipt("r2"))
+    state.mark_consolidated(receipt("r1"))
+    state.mark_consolidated(receipt("r2"))
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.receipt is not None
@@ -512,12 +512,12 @@ def test_decisions_follow_from_what_is_read(state: BatchState) -> None:
     step()
     progress = state.progress(SLATE)
     assert progress is not None
-    state.mirror_receipt(receipt(receipt_id(progress)))
+    state.mark_consolidated(receipt(receipt_id(progress)))
     step()
     state.record([staged("player-2")])
     step()
     assert steps == [
-        Step.FEATURES, Step.STAGE, Step.STAGE, Step.CONSOLIDATE, Step.REST, Step.CONSOLIDATE,
+        Step.FEATURES, Step.STAGE, Step.STAGE, Step.CONSOLIDATE, Step.NOTHING, Step.CONSOLIDATE,
     ]  # fmt: skip
 
 
@@ -532,7 +532,7 @@ def test_a_slate_larger_than_a_document_fits_with_its_outcomes_and_receipt(
     state.open(large)
     assert state.open(batch(players)) == large
     state.record([staged(p.slug) for p in large.expected])
-    state.mirror_receipt(receipt(parts=players))
+    state.mark_consolidated(receipt(parts=players))
     progress = state.progress(SLATE)
     assert progress is not None
     assert (progress.batch, progress.receipt) == (large, receipt(parts=players))

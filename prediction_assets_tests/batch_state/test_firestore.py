@@ -1,4 +1,4 @@
-"""What is Firestore's own: the completion path's independence, the live picture, counts, and its errors."""
+"""What is Firestore's own: the outcome path's independence, the live picture, counts, and its errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from google.cloud import firestore
 
 from prediction_assets.errors import BadInput, BatchNotOpen, StateUnreadable
 from prediction_assets.slate.completion_message import OutboxEntry
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
@@ -35,7 +35,7 @@ def test_recording_waits_for_nobody_who_holds_the_batch_document(
     transaction._begin()
     document.get(transaction=transaction)  # a lock, until the transaction ends
     firestore_state.record([staged("player-1")])
-    assert document.collection("completions").document("player-1").get().get("outcome") == "staged"
+    assert document.collection("outcomes").document("player-1").get().get("outcome") == "staged"
     transaction._rollback()
     firestore_state._live.settle()
 
@@ -103,12 +103,12 @@ def test_an_outcome_of_before_outcomes_named_their_batch_counts(
 ) -> None:
     firestore_state.open(batch(2))
     firestore_state.record([staged("player-1")])
-    document = firestore_client.document(f"batches/{SLATE}/completions/player-1")
+    document = firestore_client.document(f"batches/{SLATE}/outcomes/player-1")
     document.update({"batch_id": firestore.DELETE_FIELD})
     for _ in range(2):
         progress = firestore_state.progress(SLATE)
         assert progress is not None
-        assert list(progress.completions) == ["player-1"]
+        assert list(progress.outcomes) == ["player-1"]
         firestore_state.reopen(batch(2))
 
 
@@ -121,7 +121,7 @@ def test_replaced_lists_leave_no_chunks_behind(
     firestore_client: firestore.Client, firestore_state: FirestoreBatchState
 ) -> None:
     firestore_state.open(batch(2000))
-    firestore_state.mirror_receipt(receipt("r1", parts=2000))
+    firestore_state.mark_consolidated(receipt("r1", parts=2000))
     document = firestore_client.document(f"batches/{SLATE}")
 
     def chunks(name: str) -> int:
@@ -130,7 +130,7 @@ def test_replaced_lists_leave_no_chunks_behind(
     assert chunks("expected") > 1
     assert chunks("receipt_parts") > 1
     firestore_state.reopen(batch(3))
-    firestore_state.mirror_receipt(receipt("r2", 1, parts=3))
+    firestore_state.mark_consolidated(receipt("r2", 1, parts=3))
     assert (chunks("expected"), chunks("receipt_parts")) == (1, 1)
 
 
@@ -147,13 +147,13 @@ def test_a_batch_whose_players_are_incomplete_is_unreadable_and_never_a_smaller_
     assert firestore_state.progress(SLATE) is not None
 
 
-@pytest.mark.parametrize("path", ["", "/completions/player-1", "/receipts/newest"])
+@pytest.mark.parametrize("path", ["", "/outcomes/player-1", "/receipts/newest"])
 def test_a_document_edited_by_hand_is_reported_as_unreadable(
     firestore_client: firestore.Client, firestore_state: FirestoreBatchState, path: str
 ) -> None:
     firestore_state.open(batch(1))
     firestore_state.record([staged("player-1")])
-    firestore_state.mirror_receipt(receipt())
+    firestore_state.mark_consolidated(receipt())
     firestore_client.document(f"batches/{SLATE}{path}").set({"edited": True})
     with pytest.raises(StateUnreadable, match="edited by hand or by another version"):
         firestore_state.progress(SLATE)
@@ -165,10 +165,10 @@ def test_a_key_that_can_not_name_a_document_is_refused_before_anything_is_writte
 ) -> None:
     firestore_state.open(batch(1))
     with pytest.raises(BadInput, match="can't name a Firestore document"):
-        firestore_state.record([staged("player-1"), Completion(SLATE, slug, Outcome.SKIPPED, "run", NOW)])
+        firestore_state.record([staged("player-1"), PlayerOutcome(SLATE, slug, Outcome.SKIPPED, "run", NOW)])
     progress = firestore_state.progress(SLATE)
     assert progress is not None
-    assert progress.completions == {}
+    assert progress.outcomes == {}
 
 
 # Errors
@@ -189,12 +189,12 @@ OPERATIONS: dict[str, Callable[[firestore.Client], object]] = {
     "record": lambda client: _state(client).record([staged("player-1")]),
     "progress": lambda client: _state(client).progress(SLATE),
     "recent_slates": lambda client: _state(client).recent_slates(NOW - timedelta(days=1)),
-    "mirror_receipt": lambda client: _state(client).mirror_receipt(receipt()),
+    "mark_consolidated": lambda client: _state(client).mark_consolidated(receipt()),
     "outcome_counts": lambda client: _state(client).outcome_counts(SLATE),
     "live_players": lambda client: _state(client).live_players(SLATE),
     "rebuild_live_picture": lambda client: _state(client).rebuild_live_picture(SLATE),
     "enqueue": lambda client: _outbox(client).enqueue(OutboxEntry("e", SLATE, "r", {})),
-    "mark_published": lambda client: _outbox(client).mark_published("e", "m", NOW),
+    "mark_delivered": lambda client: _outbox(client).mark_delivered("e", "m", NOW),
     "entries": lambda client: _outbox(client).entries(SLATE),
 }
 

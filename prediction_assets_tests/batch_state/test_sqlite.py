@@ -24,7 +24,7 @@ OPERATIONS: dict[str, Callable[[SqliteBatchState], object]] = {
     "record": lambda state: state.record([staged("player-1")]),
     "progress": lambda state: state.progress(SLATE),
     "recent_slates": lambda state: state.recent_slates(NOW - timedelta(days=1)),
-    "mirror_receipt": lambda state: state.mirror_receipt(receipt()),
+    "mark_consolidated": lambda state: state.mark_consolidated(receipt()),
 }
 
 
@@ -73,7 +73,7 @@ def test_a_row_that_was_edited_by_hand_is_reported_as_unreadable(tmp_path: Path)
     file = tmp_path / "state.sqlite"
     state = SqliteBatchState(file)
     state.open(batch(1))
-    state.mirror_receipt(receipt())
+    state.mark_consolidated(receipt())
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE receipts SET receipt = '{}'")
     connection.close()
@@ -85,12 +85,12 @@ KILLED = """
 import sys
 from pathlib import Path
 from datetime import UTC, datetime
-from prediction_assets.batch_state.port import Completion, Outcome
+from prediction_assets.batch_state.port import PlayerOutcome, Outcome
 from prediction_assets.batch_state.sqlite import SqliteBatchState
 slate, file, *slugs = sys.argv[1:]
 state = SqliteBatchState(Path(file))
 for slug in slugs:
-    state.record([Completion(slate, slug, Outcome.SKIPPED, "run", datetime.now(UTC))])
+    state.record([PlayerOutcome(slate, slug, Outcome.SKIPPED, "run", datetime.now(UTC))])
     print(slug, flush=True)
 """
 
@@ -112,8 +112,8 @@ def test_a_process_killed_while_recording_loses_nothing_it_committed(tmp_path: P
     assert process.returncode == -signal.SIGKILL
     progress = state.progress(SLATE)
     assert progress is not None
-    assert set(committed) <= set(progress.completions)
-    assert len(progress.completions) - len(committed) in {0, 1}  # at most the one it was about to report
+    assert set(committed) <= set(progress.outcomes)
+    assert len(progress.outcomes) - len(committed) in {0, 1}  # at most the one it was about to report
     state.record([staged(slug) for slug in progress.unsettled])
     again = state.progress(SLATE)
     assert again is not None

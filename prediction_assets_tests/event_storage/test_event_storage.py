@@ -35,10 +35,14 @@ from prediction_assets_tests.event_storage import logged
 from prediction_assets_tests.event_storage.logged import ASSET, CHECK, materialized, partitions, said, texts
 
 CHECK_KEY = dg.AssetCheckKey(ASSET, CHECK)
-PACKAGED = Path(__file__).parents[2] / "prediction_assets" / "dagster.yaml"
+PACKAGED = Path(__file__).parents[2] / "prediction_assets" / "orchestration" / "dagster.yaml"
 DEADLINE_SECONDS = 120
 
-POOLED = {"module": "prediction_assets.orchestration.event_storage", "class": "PooledSqliteEventLogStorage", "config": {}}
+POOLED = {
+    "module": "prediction_assets.orchestration.event_storage",
+    "class": "PooledSqliteEventLogStorage",
+    "config": {},
+}
 
 
 def instance_in(folder: Path, storage: dict | None) -> dg.DagsterInstance:

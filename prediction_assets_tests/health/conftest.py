@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from prediction_assets.monitoring.evidence import Unreadable
-from prediction_assets.monitoring.findings import Judgement
+from prediction_assets.monitoring.findings import Finding
 from prediction_assets.monitoring.health_report import Report, report_on
 from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.orchestration.health_reader import Sources, read_facts
@@ -24,10 +24,10 @@ from prediction_assets.orchestration.resources.ports import SettingsResource
 from prediction_assets.orchestration.resources.profiles import build_resources
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.completion_message import OutboxEntry, completion_message, event_id
+from prediction_assets.slate.completion_message import OutboxEntry, completion_message, message_id
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.local.batch_state import SqliteBatchState
@@ -161,7 +161,7 @@ class World:
                 [
                     {
                         "league": "NBA",
-                        "event_id": f"event{day}",
+                        "message_id": f"event{day}",
                         "capture": "",
                         "bookmaker": "A Book",
                         "player_name": "Player 1",
@@ -218,7 +218,7 @@ class World:
                 part = self.warehouse.parts.write(slate, who.slug, part_rows(who, slate, **rows))  # type: ignore[arg-type]
             reason = "" if part else "OSError: No space left on device (3 attempts)"
             at = self.ago(minutes - number / 60)
-            self.state.record([Completion(slate, who.slug, outcome, "run", at, reason, part)])
+            self.state.record([PlayerOutcome(slate, who.slug, outcome, "run", at, reason, part)])
 
     def merge(self, *, slate: str | None = None, cleanup: bool = True, minutes: float = 35) -> Receipt:
         """Consolidate, so many minutes ago."""
@@ -234,16 +234,16 @@ class World:
         if cleanup:
             for slug, part_id in self.warehouse.parts.staged(slate).items():
                 self.warehouse.parts.drop(slate, slug, part_id)
-            self.state.mirror_receipt(receipt)
+            self.state.mark_consolidated(receipt)
         return receipt
 
     def announce(self, receipt: Receipt, *, deliver: bool = True) -> None:
         """Store the completion, and deliver it."""
         message = completion_message(receipt, output_table="t", published_at=self.now)
-        entry = OutboxEntry(event_id(receipt), receipt.slate, receipt.receipt_id, message)
+        entry = OutboxEntry(message_id(receipt), receipt.slate, receipt.receipt_id, message)
         self.outbox.enqueue(entry)
         if deliver:
-            self.outbox.mark_published(entry.event_id, "delivered", self.now)
+            self.outbox.mark_delivered(entry.message_id, "delivered", self.now)
 
     def sql(self, statement: str, **parameters: object) -> None:
         """Change the warehouse behind everybody's back."""
@@ -273,7 +273,7 @@ class World:
         )
         return report_on(read_facts(sources, slate, timedelta(minutes=minutes)))
 
-    def says(self, check: str, slate: str | None = None) -> Judgement:
+    def says(self, check: str, slate: str | None = None) -> Finding:
         """Return what one check says."""
         return self.report(slate).checks[check]
 

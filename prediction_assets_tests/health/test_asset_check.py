@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from prediction_assets.monitoring.findings import Color, Judgement
+from prediction_assets.monitoring.findings import Color, Finding
 from prediction_assets.monitoring.health_report import Report
 from prediction_assets.monitoring.incidents import START_THE_DAEMON
 from prediction_assets.orchestration.morning_check import _result
@@ -52,7 +52,7 @@ def test_a_slate_under_way_is_a_warning_and_a_slate_that_is_missing_an_error(ing
 
 def test_the_next_steps_are_shown_as_code_where_they_can_be_typed():
     steps = ("prediction-assets run --slate 2026-01-02", START_THE_DAEMON)
-    checks = {"no_errors": Judgement(Color.YELLOW, "the daemon is down", {}, steps)}
+    checks = {"no_errors": Finding(Color.YELLOW, "the daemon is down", {}, steps)}
     report = Report("2026-01-02", "NBA", datetime.now(UTC), 60, rest=False, checks=checks)
     assert _result(report).metadata["next"].value.splitlines() == [
         "- `prediction-assets run --slate 2026-01-02`",

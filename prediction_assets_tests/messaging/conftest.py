@@ -44,7 +44,7 @@ def message(revision: int = 1, at: datetime = NOW, **changes: Any) -> dict[str, 
 def entry(revision: int = 1, **changes: Any) -> OutboxEntry:
     """Return an outbox entry of a valid message."""
     made = message(revision, **changes)
-    return OutboxEntry(made["event_id"], made["slate"], made["receipt_id"], made)
+    return OutboxEntry(made["message_id"], made["slate"], made["receipt_id"], made)
 
 
 @pytest.fixture(params=["sqlite", "firestore"])

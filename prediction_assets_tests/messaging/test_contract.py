@@ -45,34 +45,34 @@ def test_an_event_that_is_there_keeps_its_first_entry(outbox: OpenOutbox) -> Non
 
 def test_enqueuing_a_published_event_says_that_it_is_published(outbox: OpenOutbox) -> None:
     outbox().enqueue(entry())
-    outbox().mark_published(entry().event_id, "m1", NOW)
-    assert outbox().enqueue(entry()).message_id == "m1"
+    outbox().mark_delivered(entry().message_id, "m1", NOW)
+    assert outbox().enqueue(entry()).delivery_id == "m1"
 
 
 def test_a_new_event_is_not_published_whatever_the_entry_says(outbox: OpenOutbox) -> None:
-    stored = outbox().enqueue(replace(entry(), message_id="m0", published_at=NOW))
-    assert (stored.message_id, stored.published_at) == (None, None)
+    stored = outbox().enqueue(replace(entry(), delivery_id="m0", published_at=NOW))
+    assert (stored.delivery_id, stored.published_at) == (None, None)
 
 
 def test_a_delivery_is_recorded_with_its_moment_in_utc(outbox: OpenOutbox) -> None:
     outbox().enqueue(entry())
     at = NOW.replace(microsecond=123456).astimezone(timezone(timedelta(hours=-5)))
-    marked = outbox().mark_published(entry().event_id, "m1", at)
-    assert marked == replace(entry(), message_id="m1", published_at=at)
+    marked = outbox().mark_delivered(entry().message_id, "m1", at)
+    assert marked == replace(entry(), delivery_id="m1", published_at=at)
     assert (type(marked.published_at), marked.published_at and marked.published_at.tzinfo) == (datetime, UTC)
     assert outbox().entries() == [marked]
 
 
 def test_the_first_recorded_delivery_stays(outbox: OpenOutbox) -> None:
     outbox().enqueue(entry())
-    first = outbox().mark_published(entry().event_id, "m1", NOW)
-    assert outbox().mark_published(entry().event_id, "m2", NOW + timedelta(hours=1)) == first
+    first = outbox().mark_delivered(entry().message_id, "m1", NOW)
+    assert outbox().mark_delivered(entry().message_id, "m2", NOW + timedelta(hours=1)) == first
     assert outbox().entries() == [first]
 
 
 def test_a_delivery_of_an_unknown_event_is_refused(outbox: OpenOutbox) -> None:
     with pytest.raises(PredictionAssetsError, match="event nobody is not in the outbox"):
-        outbox().mark_published("nobody", "m1", NOW)
+        outbox().mark_delivered("nobody", "m1", NOW)
     assert list(outbox().entries()) == []
 
 
@@ -83,10 +83,10 @@ def test_events_come_oldest_first_of_one_slate_or_of_all(outbox: OpenOutbox) -> 
     ]
     for event in events:
         outbox().enqueue(event)
-    outbox().mark_published("event-1", "m1", NOW)
-    assert [e.event_id for e in outbox().entries()] == [e.event_id for e in events]
-    assert [e.event_id for e in outbox().entries("2026-01-02")] == ["event-5", "event-4", "event-3"]
-    assert [e.event_id for e in outbox().entries("2026-01-03")] == ["event-1", "event-2"]
+    outbox().mark_delivered("event-1", "m1", NOW)
+    assert [e.message_id for e in outbox().entries()] == [e.message_id for e in events]
+    assert [e.message_id for e in outbox().entries("2026-01-02")] == ["event-5", "event-4", "event-3"]
+    assert [e.message_id for e in outbox().entries("2026-01-03")] == ["event-1", "event-2"]
 
 
 def test_of_many_who_enqueue_and_record_at_once_all_see_the_first(outbox: OpenOutbox) -> None:
@@ -95,12 +95,12 @@ def test_of_many_who_enqueue_and_record_at_once_all_see_the_first(outbox: OpenOu
     def announce(number: int) -> tuple[OutboxEntry, OutboxEntry]:
         gate.wait()
         mine = replace(entry(), receipt_id=f"r{number}")
-        return outbox().enqueue(mine), outbox().mark_published(mine.event_id, f"m{number}", NOW)
+        return outbox().enqueue(mine), outbox().mark_delivered(mine.message_id, f"m{number}", NOW)
 
     with ThreadPoolExecutor(8) as pool:
         seen = list(pool.map(announce, range(8)))
     assert len({stored.receipt_id for stored, _ in seen}) == 1
-    assert len({marked.message_id for _, marked in seen}) == 1
+    assert len({marked.delivery_id for _, marked in seen}) == 1
     assert outbox().entries() == [seen[0][1]]
 
 
@@ -120,7 +120,7 @@ def test_events_of_a_slate_are_delivered_in_order(deliveries: Deliveries) -> Non
 def test_an_event_published_again_keeps_its_id(deliveries: Deliveries) -> None:
     for _ in range(2):
         deliveries.publisher.publish(message())
-    assert {received["event_id"] for received in deliveries.received()} == {message()["event_id"]}
+    assert {received["message_id"] for received in deliveries.received()} == {message()["message_id"]}
 
 
 def test_only_delivered_events_among_those_named_are_dropped(outbox: OpenOutbox) -> None:
@@ -128,8 +128,8 @@ def test_only_delivered_events_among_those_named_are_dropped(outbox: OpenOutbox)
     for each in made:
         outbox().enqueue(each)
     for each in made[:2]:
-        outbox().mark_published(each.event_id, "m", NOW)
+        outbox().mark_delivered(each.message_id, "m", NOW)
     assert outbox().drop_delivered([]) == 0
-    assert outbox().drop_delivered([made[0].event_id, made[2].event_id, "00000000-no-such-event"]) == 1
-    assert [each.event_id for each in outbox().entries()] == [made[1].event_id, made[2].event_id]
-    assert outbox().drop_delivered([made[0].event_id]) == 0
+    assert outbox().drop_delivered([made[0].message_id, made[2].message_id, "00000000-no-such-event"]) == 1
+    assert [each.message_id for each in outbox().entries()] == [made[1].message_id, made[2].message_id]
+    assert outbox().drop_delivered([made[0].message_id]) == 0

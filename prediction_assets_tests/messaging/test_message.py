@@ -13,7 +13,7 @@ from prediction_assets.slate.completion_message import (
     completion_message,
     completion_schema,
     completion_schema_version,
-    event_id,
+    message_id,
     validate_completion,
 )
 from prediction_assets_tests.batch_state.test_contract import receipt
@@ -51,7 +51,7 @@ def test_a_field_that_a_later_version_adds_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("event_id", "not-a-uuid"), ("event_id", 7), ("event_id", REMOVED),
+        ("message_id", "not-a-uuid"), ("message_id", 7), ("message_id", REMOVED),
         ("phase", "phase_4_features"), ("phase", None),
         ("slate", "2026-1-2"), ("slate", "2026-01-02:stephen-curry"), ("slate", ""), ("slate", "2026-02-30"),
         ("batch_id", ""), ("receipt_id", ""), ("receipt_id", REMOVED),
@@ -101,9 +101,9 @@ def test_a_receipt_that_announces_nothing_makes_no_message(changes: dict[str, An
 
 def test_the_same_content_has_the_same_id_whoever_merged_it_when() -> None:
     again = receipt(receipt_id="r9", minutes=9, merge_ms=1.0, rows_inserted=0, rows_unchanged=50)
-    assert event_id(again) == event_id(receipt())
+    assert message_id(again) == message_id(receipt())
 
 
 @pytest.mark.parametrize("changes", [{"slate": "2026-01-03"}, {"revision": 2}, {"content_digest": "e" * 64}])
 def test_other_content_has_another_id(changes: dict[str, Any]) -> None:
-    assert event_id(receipt(**changes)) != event_id(receipt())
+    assert message_id(receipt(**changes)) != message_id(receipt())

@@ -36,16 +36,16 @@ def publisher(topic: Topic) -> PubSubPublisher:
 
 
 def test_a_message_carries_its_attributes_and_the_slate_as_ordering_key(topic: Topic) -> None:
-    message_id = publisher(topic).publish(message())
+    delivery_id = publisher(topic).publish(message())
     (received,) = topic.pull()
     assert dict(received.message.attributes) == {
-        "event_id": message()["event_id"],
+        "message_id": message()["message_id"],
         "phase": "phase_5_predictions",
         "slate": SLATE,
         "schema_version": "2",
     }
     assert received.message.ordering_key == SLATE
-    assert received.message.message_id == message_id
+    assert received.message.delivery_id == delivery_id
 
 
 def test_threads_that_publish_one_slate_at_once_all_get_their_ack(topic: Topic) -> None:
@@ -205,7 +205,7 @@ def test_a_delivery_that_was_not_acknowledged_comes_again_and_is_ignored(
         request={"subscription": topic.subscription, "ack_ids": [first.ack_id], "ack_deadline_seconds": 0}
     )
     (second,) = topic.pull()
-    assert second.message.message_id == first.message.message_id
+    assert second.message.delivery_id == first.message.delivery_id
     assert not consumer.handle(second.message.data, state)
 
 
@@ -283,23 +283,23 @@ def test_a_crash_between_publish_and_record_publishes_the_same_event_and_acts_on
         """The steps of the phase5_completion asset."""
         outbox = FirestoreOutbox(FirestoreCalls(firestore_client))
         stored = outbox.enqueue(entry())
-        if stored.message_id is None:
-            message_id = publisher(topic).publish(stored.message)
+        if stored.delivery_id is None:
+            delivery_id = publisher(topic).publish(stored.message)
             if crash:
                 return
-            outbox.mark_published(stored.event_id, message_id, NOW)
+            outbox.mark_delivered(stored.message_id, delivery_id, NOW)
 
     announce(crash=True)
     announce(crash=False)
     announce(crash=False)
     state = tmp_path / "handled.sqlite"
     received = [r.message for r in topic.pull()]
-    assert len({m.message_id for m in received}) == 2
-    assert {m.attributes["event_id"] for m in received} == {entry().event_id}
+    assert len({m.delivery_id for m in received}) == 2
+    assert {m.attributes["message_id"] for m in received} == {entry().message_id}
     assert [consumer.handle(m.data, state) for m in received] == [True, False]
     (stored,) = FirestoreOutbox(FirestoreCalls(firestore_client)).entries()
-    assert stored.message_id == received[1].message_id
+    assert stored.delivery_id == received[1].delivery_id
 
 
 def test_event_ids_are_uuids_that_any_document_can_be_named_by() -> None:
-    assert uuid.UUID(message()["event_id"]).version == 5
+    assert uuid.UUID(message()["message_id"]).version == 5

@@ -19,8 +19,8 @@ from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.retention.kinds import History
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.keys import NBA_LEAGUE
-from prediction_assets.slate.merge_plan import Consolidation, receipt_id
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.merge_plan import MergePlan, receipt_id
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import MergeCounts, Receipt
 from prediction_assets.stores.local.alerts import SqliteAlertStore
 from prediction_assets.stores.local.batch_state import SqliteBatchState
@@ -46,13 +46,13 @@ def _remember(home: Path) -> list[Receipt]:
     state.open(first)
     state.record(
         [
-            Completion(OLD[0], p.slug, Outcome.SKIPPED, "run", long_ago, reason="no game")
+            PlayerOutcome(OLD[0], p.slug, Outcome.SKIPPED, "run", long_ago, reason="no game")
             for p in first.expected
         ]
     )
     progress = state.progress(OLD[0])
     assert progress is not None
-    work = Consolidation(
+    work = MergePlan(
         slate=OLD[0], league=first.league, batch_id=first.batch_id, receipt_id="", content_digest="d",
         status="success", parts=(), staged_player_ids=(), retained_player_ids=(),
         expected_players=PLAYERS_A_SLATE, skipped_players=PLAYERS_A_SLATE, failed_players=0, feature_snapshot="",
@@ -62,7 +62,7 @@ def _remember(home: Path) -> list[Receipt]:
         own = receipt_id(replace(progress, batch=replace(progress.batch, slate=slate)))
         done = replace(work, slate=slate, receipt_id=own)
         receipts.append(done.receipt(MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=long_ago))
-        state.mirror_receipt(receipts[-1])
+        state.mark_consolidated(receipts[-1])
     with closing(sqlite3.connect(home / "state.sqlite")) as connection, connection:
         connection.execute("CREATE TEMP TABLE later (slate TEXT)")
         connection.executemany("INSERT INTO later VALUES (?)", [(slate,) for slate in OLD[1:]])

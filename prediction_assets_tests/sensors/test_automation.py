@@ -11,7 +11,7 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 
 from prediction_assets.errors import NoPartsStaged
-from prediction_assets.orchestration.following import Position
+from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
@@ -86,7 +86,9 @@ def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ingest
     ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
     assert requested(tick(ingested, CONSOLIDATION)) == []
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late)
+    monkeypatch.setattr(
+        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late
+    )
     (request,) = requested(tick(ingested, CONSOLIDATION))
     assert request.partition_key == SIMULATED
     receipt = ingested.consolidate(SIMULATED)
@@ -144,7 +146,9 @@ def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypat
     kill(ingested, leave_run(ingested, request))
     assert requested(tick(ingested, STAGING)) == []
     later = ingested.now() + LOST_AFTER + timedelta(seconds=10)
-    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: later)
+    monkeypatch.setattr(
+        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: later
+    )
     assert len(requested(tick(ingested, STAGING))) == 1
 
 
@@ -163,7 +167,9 @@ def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_asked_for_
 def test_a_consolidation_that_can_only_be_refused_is_asked_for_once(ingested, monkeypatch):
     progress = ingested.roster(SIMULATED)
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late)
+    monkeypatch.setattr(
+        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late
+    )
     (request,) = requested(tick(ingested, CONSOLIDATION))
     with pytest.raises(NoPartsStaged):
         ingested._execute("consolidation", partition=SIMULATED, tags=request.tags)
@@ -178,7 +184,9 @@ def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(i
     slugs = [p.slug for p in progress.batch.expected]
     ingested.stage(SIMULATED, slugs[:7])
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late)
+    monkeypatch.setattr(
+        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late
+    )
     job = ingested._defs.resolve_job_def("staging")
     keys = {"dagster/partition": f"{SIMULATED}:{slugs[7]}"}
     monkeypatch.setattr("prediction_assets.orchestration.runs.LOST_AFTER", timedelta(days=1))
@@ -209,7 +217,7 @@ def test_a_consolidation_whose_killed_run_is_to_be_retried_is_not_passed_over(in
     retried = retry(ingested, run.run_id)
     assert tick(ingested, COMPLETION).cursor == "0"
     fail(ingested, retried)
-    assert Position.read(tick(ingested, COMPLETION).cursor).run_id == run.run_id
+    assert Cursor.read(tick(ingested, COMPLETION).cursor).run_id == run.run_id
 
 
 def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
@@ -262,7 +270,7 @@ def test_a_consolidation_whose_check_failed_is_not_announced(ingested, monkeypat
         ingested.consolidate(SIMULATED)
     result = tick(ingested, COMPLETION)
     assert requested(result) == []
-    assert Position.read(result.cursor) == Position.at(materialization(ingested))
+    assert Cursor.read(result.cursor) == Cursor.at(materialization(ingested))
 
 
 def materialization(run):
@@ -292,8 +300,8 @@ def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_o
         asked += announce(ingested, result)
     assert len(asked) == 1
     (event,) = ingested.events(SIMULATED)
-    assert event.message_id is not None
-    assert Position.read(cursor) == Position.at(again)
+    assert event.delivery_id is not None
+    assert Cursor.read(cursor) == Cursor.at(again)
 
 
 def announce(run, result):
@@ -328,14 +336,14 @@ def test_starting_over_asks_for_nothing_that_was_announced_and_for_the_rest_olde
     for slug in slugs[1:3]:
         finished.stage(SIMULATED, [slug])
         finished.consolidate(SIMULATED)
-    events = [(event.event_id, event.published_at) for event in finished.events(SIMULATED)]
+    events = [(event.message_id, event.published_at) for event in finished.events(SIMULATED)]
     receipts = [receipt.receipt_id for receipt in finished.warehouse.receipts(SIMULATED)]
     cursor, asked = carry_on(cursor)
     assert asked == [
         receipts[0],
         *receipts[2:],
     ]  # the first one's completion was deleted, so it's asked for again
-    assert [(event.event_id, event.published_at) for event in finished.events(SIMULATED)] == events
+    assert [(event.message_id, event.published_at) for event in finished.events(SIMULATED)] == events
     assert carry_on(cursor) == (cursor, [])
 
 
@@ -344,7 +352,7 @@ def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finish
     from prediction_assets.orchestration.gates import Gate, verdict
 
     deleted = materialization(finished)
-    assert verdict(finished._instance, deleted, CHECK_KEYS).gate is Gate.OPEN
+    assert verdict(finished._instance, deleted, CHECK_KEYS).gate is Gate.ALLOWED
     finished._instance.delete_run(deleted.run_id)
     for run in finished._instance.get_runs():
         if (
@@ -361,7 +369,7 @@ def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finish
             finished.consolidate(SIMULATED)
     unchecked = materialization(finished)
     assert (unchecked.storage_id, unchecked.run_id == deleted.run_id) == (deleted.storage_id, False)
-    assert verdict(finished._instance, unchecked, CHECK_KEYS).gate is Gate.WAIT
+    assert verdict(finished._instance, unchecked, CHECK_KEYS).gate is Gate.PENDING
 
 
 def test_the_daily_schedule_names_the_slate_of_its_tick_in_eastern_time(ingested):
@@ -375,7 +383,7 @@ def test_the_daily_schedule_names_the_slate_of_its_tick_in_eastern_time(ingested
 
 
 def test_the_size_of_a_staging_run_is_a_setting(ingested_home, open_home):
-    run = open_home(ingested_home, staging_run_size=3)
+    run = open_home(ingested_home, players_per_run=3)
     run.roster(SIMULATED)
     run.features(SIMULATED)
     assert len(requested(tick(run, STAGING))) == -(-PLAYERS // 3)
@@ -422,7 +430,7 @@ def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_an
             )
     assert ingested.warehouse.parts.staged(SIMULATED) == {}
     (event,) = ingested.events(SIMULATED)
-    assert event.message_id is not None
+    assert event.delivery_id is not None
 
 
 def test_a_player_whose_part_was_replaced_but_not_recorded_is_staged_again_before_the_merge(ingested):

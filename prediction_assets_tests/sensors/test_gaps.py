@@ -34,7 +34,9 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock(datetime.now(UTC))
-    monkeypatch.setattr("prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: made.now)
+    monkeypatch.setattr(
+        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: made.now
+    )
     monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
     return made
 
@@ -188,7 +190,10 @@ def test_a_slate_with_too_few_players_stages_those_again_who_failed_and_heals(
             "prediction_assets.stores.local.parts.ParquetParts.write",
             lambda self, slate, slug, rows: (_ for _ in ()).throw(PermissionError(13, "Permission denied")),
         )
-        outage.setattr("prediction_assets.orchestration.assets.staged_predictions.tenacity.nap.sleep", lambda seconds: None)
+        outage.setattr(
+            "prediction_assets.orchestration.assets.staged_predictions.tenacity.nap.sleep",
+            lambda seconds: None,
+        )
         assert not run.stage(SIMULATED)
     give_up(run, CONSOLIDATION, clock)
     assert requested(tick(run, GAPS)) == []
@@ -257,6 +262,6 @@ def test_a_receipt_whose_completion_was_given_up_is_announced_in_the_end_and_onc
     ingested.consolidate(SIMULATED)
     announce_all(ingested, cursor)
     (event,) = ingested.events(SIMULATED)
-    assert event.message_id is not None
+    assert event.delivery_id is not None
     assert len(ingested.warehouse.receipts(SIMULATED)) == 1
     assert requested(tick(ingested, GAPS)) == []

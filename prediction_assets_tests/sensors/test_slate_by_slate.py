@@ -14,7 +14,7 @@ import pytest
 from prediction_assets.errors import BadInput, PredictionAssetsError, TransientError
 from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
 from prediction_assets.orchestration.run_tags import SLATE_TAG
-from prediction_assets.orchestration.sensors.requests import NotRequested, sensor_result, slate_by_slate
+from prediction_assets.orchestration.sensors.requests import Skipped, sensor_result, slate_by_slate
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.keys import player_key
 from prediction_assets.stores.local.state_file import StateUnreadable
@@ -96,7 +96,7 @@ def test_of_several_damaged_batches_each_is_named(two_slates):
 
 
 def test_a_store_that_is_busy_is_no_slate_s_own_trouble():
-    def busy(_: str) -> list[NotRequested]:
+    def busy(_: str) -> list[Skipped]:
         raise TransientError("the warehouse is busy")
 
     with pytest.raises(TransientError):

@@ -20,9 +20,9 @@ from prediction_assets.errors import (
     PredictionAssetsError,
     RowsUnaccountedFor,
 )
-from prediction_assets.slate.completion_message import event_id
+from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
@@ -53,7 +53,7 @@ def write(warehouse: Warehouse, number: int, lines: dict[str, float]) -> PartRef
     return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines))
 
 
-def merge(warehouse: Warehouse, *completions: Completion, players: int = 3) -> Receipt:
+def merge(warehouse: Warehouse, *completions: PlayerOutcome, players: int = 3) -> Receipt:
     return warehouse.merge(plan(progress_of(batch(players), *completions), warehouse.receipts(SLATE)))
 
 
@@ -92,7 +92,7 @@ def test_outcomes_that_come_back_after_others_are_merged_again_as_a_revision_of_
     back = merge(warehouse, first, second, players=2)
     assert [r.revision for r in (two, three, back)] == [1, 2, 3]
     assert len({two.receipt_id, three.receipt_id, back.receipt_id}) == 3
-    assert len({event_id(r) for r in (two, three, back)}) == 3
+    assert len({message_id(r) for r in (two, three, back)}) == 3
     assert back.content_digest == two.content_digest
     assert counts(back) == (0, 0, 0, 0, 1)
     assert active(warehouse).keys() == {("player-1", Decimal("24.50")), ("player-2", Decimal("24.50"))}
@@ -246,24 +246,24 @@ def test_a_merge_of_no_part_takes_back_what_is_in_force_when_nobody_is_predicted
     parts = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)]
     first = merge(warehouse, *parts)
     skips = [
-        Completion(SLATE, f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game") for n in (1, 2, 3)
+        PlayerOutcome(SLATE, f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game") for n in (1, 2, 3)
     ]
     for revision, receipt in ((2, merge(warehouse, *skips)), (3, merge(warehouse, players=0))):
         superseded = 3 if revision == 2 else 0
         assert counts(receipt) == (0, 0, 0, 0, superseded)
-        assert (receipt.rows, receipt.revision, receipt.takes_back) == (0, revision, True)
+        assert (receipt.rows, receipt.revision, receipt.is_retraction) == (0, revision, True)
         assert active(warehouse) == {}
     assert total(warehouse) == 3
     assert len(warehouse.receipts(SLATE)) == 3
-    assert not first.takes_back
+    assert not first.is_retraction
 
 
 def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_stay(warehouse):
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
     outcomes = [
-        Completion(SLATE, "player-1", Outcome.SKIPPED, "run", NOW, reason="injured"),
-        Completion(SLATE, "player-2", Outcome.FAILED, "run", NOW, reason="OSError"),
+        PlayerOutcome(SLATE, "player-1", Outcome.SKIPPED, "run", NOW, reason="injured"),
+        PlayerOutcome(SLATE, "player-2", Outcome.FAILED, "run", NOW, reason="OSError"),
     ]
     receipt = merge(warehouse, *outcomes, staged(parts[2]))
     assert {slug for slug, _ in active(warehouse)} == {"player-2", "player-3"}
@@ -312,7 +312,7 @@ def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
 def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse):
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
-    skipped = Completion(SLATE, "player-3", Outcome.SKIPPED, "run", NOW, reason="injured")
+    skipped = PlayerOutcome(SLATE, "player-3", Outcome.SKIPPED, "run", NOW, reason="injured")
     receipt = merge(warehouse, staged(parts[0]), staged(parts[1]), skipped)
     assert counts(receipt) == (0, 0, 0, 0, 1)
     assert (receipt.rows, receipt.revision, receipt.parts) == (2, 2, ())
@@ -320,7 +320,7 @@ def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse)
 
 def test_whatever_a_reason_says_the_receipt_keeps_it_to_the_letter(warehouse):
     reason = """it's "quoted", {braced} \\ and \n'; DROP TABLE x; -- @slate $slate, Dončić 😀"""
-    failed = Completion(SLATE, "player-2", Outcome.FAILED, "run", NOW, reason=reason)
+    failed = PlayerOutcome(SLATE, "player-2", Outcome.FAILED, "run", NOW, reason=reason)
     receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), failed, players=2)
     assert receipt.missing == ({"player_slug": "player-2", "outcome": "failed", "reason": reason},)
     assert warehouse.receipts(SLATE) == (receipt,)
@@ -523,7 +523,7 @@ def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_par
         home / "w.duckdb", ParquetParts(home / "s"), ParquetSnapshots(home / "f"), 10.0
     )
     model: dict[int, dict[str, float]] = {}
-    completions: dict[int, Completion] = {}
+    completions: dict[int, PlayerOutcome] = {}
     for minute, step in enumerate(script):
         for number, lines in step.items():
             model[number] = lines

@@ -13,7 +13,7 @@ import pytest
 from prediction_assets.errors import PartMismatch
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.slate.outcome import Completion, Outcome
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.part_states import lost_parts
 from prediction_assets.steps.cleanup import release
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
@@ -120,8 +120,8 @@ class Outcomes:
         return self.progress_now
 
 
-def settled(number: int, outcome: Outcome) -> Completion:
-    return Completion(SLATE, f"player-{number}", outcome, "run", NOW, reason="because")
+def settled(number: int, outcome: Outcome) -> PlayerOutcome:
+    return PlayerOutcome(SLATE, f"player-{number}", outcome, "run", NOW, reason="because")
 
 
 def test_parts_that_no_outcome_needs_are_dropped_after_a_later_merge_and_no_others(warehouse):

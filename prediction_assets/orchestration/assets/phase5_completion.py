@@ -53,9 +53,9 @@ def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None
             f"slate {receipt.slate}: receipt {receipt.receipt_id} has no materialization whose checks could "
             "be read; materialize predictions for this slate again (it merges nothing twice)"
         )
-    if result.gate is not Gate.OPEN:
+    if result.gate is not Gate.ALLOWED:
         raise NothingToAnnounce(
-            f"slate {receipt.slate}: not announced, checks {'failed' if result.gate is Gate.SHUT else 'missing'}: "
+            f"slate {receipt.slate}: not announced, checks {'failed' if result.gate is Gate.BLOCKED else 'missing'}: "
             f"{', '.join(result.checks)}; mend the cause and materialize predictions again"
         )
 
@@ -77,7 +77,7 @@ def phase5_completion(
     """Publishes the message that tells downstream consumers (phase 6) that the slate's predictions are ready.
 
     Built from the receipt, validated against its JSON Schema, published once per content: an identical
-    re-run has the same `event_id` and publishes nothing. Refuses while a check on that consolidation failed
+    re-run has the same `message_id` and publishes nothing. Refuses while a check on that consolidation failed
     or is missing.
     """
     slate = context.partition_key
@@ -94,13 +94,13 @@ def phase5_completion(
     )
     context.log.info(
         "slate %s: completion %s %s as %s",
-        slate, entry.event_id, _what_happened(published_before, config.redeliver), entry.message_id,
-        extra={"slate": slate, "batch": receipt.batch_id, "event_id": entry.event_id},
+        slate, entry.message_id, _what_happened(published_before, config.redeliver), entry.delivery_id,
+        extra={"slate": slate, "batch": receipt.batch_id, "message_id": entry.message_id},
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
-            "event_id": entry.event_id,
             "message_id": entry.message_id,
+            "delivery_id": entry.delivery_id,
             "revision": receipt.revision,
             "rows": receipt.rows,
             "players_staged": receipt.staged_players,

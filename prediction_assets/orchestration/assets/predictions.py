@@ -150,12 +150,12 @@ with preview_features():
             metadata={**_metadata(receipt, port), **cost},
             check_results=[
                 dg.AssetCheckResult(
-                    passed=receipt.rows == 0 if receipt.takes_back else receipt.rows > 0,
+                    passed=receipt.rows == 0 if receipt.is_retraction else receipt.rows > 0,
                     check_name=NOT_EMPTY,
                     metadata={
                         "rows": receipt.rows,
                         "staged_rows": receipt.rows_staged,
-                        **({"why_no_rows": _why_no_rows(receipt)} if receipt.takes_back else {}),
+                        **({"why_no_rows": _why_no_rows(receipt)} if receipt.is_retraction else {}),
                     },
                 ),
                 dg.AssetCheckResult(

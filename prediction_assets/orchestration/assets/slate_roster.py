@@ -74,7 +74,7 @@ def slate_roster(
     state, now = batch_state.port, settings.now()
     slate = config.slate or subject.port.tonight(warehouse.port, state, now)
     roster = subject.port.roster(warehouse.port, slate)
-    due = deadline(now, settings.deadline_minutes, settings.deadline_local_time, settings.roster_time_zone)
+    due = deadline(now, settings.deadline_minutes, settings.deadline_local_time, settings.time_zone)
     earlier = state.progress(slate)
     if not roster.games:
         # Games that were called off stay their league's.

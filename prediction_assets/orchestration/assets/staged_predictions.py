@@ -40,10 +40,10 @@ from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
 from prediction_assets.slate.dead_letter import Failure, replay_payload, traceback_digest
 from prediction_assets.slate.keys import player_key
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import part_rows
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.steps.worker_pool import Circuit, Overdue, fan_out, in_halves
+from prediction_assets.steps.worker_pool import CircuitBreaker, Overdue, bisect_failures, fan_out
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Parts, Warehouse, open_progress
 from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS
 
@@ -51,7 +51,7 @@ LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
 
 
-MAY_PASS = (OSError, TransientError)
+TRANSIENT_ERRORS = (OSError, TransientError)
 """Errors after which it is worth to try the same again."""
 
 
@@ -114,7 +114,7 @@ def staged_predictions(
         state=state,
         dead_letters=batch_state.dead_letters,
         settings=settings,
-        circuit=Circuit(len(players)),
+        circuit=CircuitBreaker(len(players)),
     )
     with batched_events(context, on_stored=staging.record) as events:
         for player, done in fan_out(
@@ -166,23 +166,23 @@ class _Staging:
     state: BatchState
     dead_letters: DeadLetters
     settings: SettingsResource
-    circuit: Circuit
-    unrecorded: list[Completion] = field(default_factory=list)
-    settled: list[Completion] = field(default_factory=list)
+    circuit: CircuitBreaker
+    unrecorded: list[PlayerOutcome] = field(default_factory=list)
+    settled: list[PlayerOutcome] = field(default_factory=list)
 
     @property
     def slate(self) -> str:
         return self.progress.batch.slate
 
-    def settle(self, player: ExpectedPlayer) -> Completion:
+    def settle(self, player: ExpectedPlayer) -> PlayerOutcome:
         """Write a player's part, and return his outcome."""
         if player.slug in self.skipped:
             return self._outcome(player, Outcome.SKIPPED, reason=self.skipped[player.slug])
         if player.slug in self.errors:
             return self.fail(player, self.errors[player.slug], 1)
-        if self.circuit.opened_by is not None:
+        if self.circuit.tripped_by is not None:
             alike = CircuitOpen("not tried: most players of this run failed alike")
-            return self.fail(player, alike, 0, self.circuit.opened_by)
+            return self.fail(player, alike, 0, self.circuit.tripped_by)
         again = _attempts(self.settings.staging_attempts, self.circuit)
         try:
             part = again(self.staging_area.write, self.slate, player.slug, self.parts[player.slug])
@@ -193,7 +193,7 @@ class _Staging:
 
     def fail(
         self, player: ExpectedPlayer, error: Exception, attempts: int, digest: str | None = None
-    ) -> Completion:
+    ) -> PlayerOutcome:
         """Write a player's dead letter, and return his outcome."""
         failure = Failure(
             slate=self.slate,
@@ -221,9 +221,9 @@ class _Staging:
         reason: str = "",
         part: PartRef | None = None,
         at: datetime | None = None,
-    ) -> Completion:
+    ) -> PlayerOutcome:
         at, batch_id = at or self.settings.now(), self.progress.batch.batch_id
-        return Completion(
+        return PlayerOutcome(
             self.slate, player.slug, kind, self.run_id, at, reason=reason, part=part, batch_id=batch_id
         )
 
@@ -231,7 +231,7 @@ class _Staging:
         """Record the outcomes whose events are stored."""
         reached("events_stored")
         self.state.record(self.unrecorded)
-        reached("completion_recorded")
+        reached("outcome_recorded")
         for done in self.unrecorded:
             _logger.debug(
                 "slate %s: %s %s%s", self.slate, done.player_slug, done.outcome.value,
@@ -241,7 +241,7 @@ class _Staging:
         self.settled.extend(self.unrecorded)
         self.unrecorded.clear()
 
-    def drop_late(self, player: ExpectedPlayer, late: Completion) -> None:
+    def drop_late(self, player: ExpectedPlayer, late: PlayerOutcome) -> None:
         """Drop a part that was written after its player had been given up on: no outcome will ever name it."""
         if late.part is not None:
             self.staging_area.drop(self.slate, player.slug, late.part.part_id)
@@ -252,7 +252,7 @@ class _Staging:
             done.player_slug: before.part.part_id
             for done in self.settled
             if done.part is None
-            and (before := self.progress.completions.get(done.player_slug)) is not None
+            and (before := self.progress.outcomes.get(done.player_slug)) is not None
             and before.part is not None
         }
         if not replaced:
@@ -260,7 +260,7 @@ class _Staging:
         # As the outcomes are now: a failure doesn't replace one that is newer.
         named = {
             done.part.part_id
-            for done in open_progress(self.state, self.slate).completions.values()
+            for done in open_progress(self.state, self.slate).outcomes.values()
             if done.part is not None
         }
         for slug, part_id in replaced.items():
@@ -268,7 +268,9 @@ class _Staging:
                 self.staging_area.drop(self.slate, slug, part_id)
 
 
-def _failure(slate: str, players: int, failed: Sequence[Completion], circuit: Circuit) -> dg.Failure:
+def _failure(
+    slate: str, players: int, failed: Sequence[PlayerOutcome], circuit: CircuitBreaker
+) -> dg.Failure:
     """Return what fails a run that couldn't stage all of its players."""
     return dg.Failure(
         f"slate {slate}: {len(failed)} of {players} players failed, first "
@@ -276,17 +278,17 @@ def _failure(slate: str, players: int, failed: Sequence[Completion], circuit: Ci
         f"or run `prediction-assets dead-letters replay --slate {slate}`",
         metadata={
             "failed_players": [f"{c.player_slug}: {c.reason}" for c in failed[:50]],
-            "common_cause": circuit.opened_by or "",
+            "common_cause": circuit.tripped_by or "",
         },
         allow_retries=False,
     )
 
 
-def _attempts(attempts: int, circuit: Circuit) -> tenacity.Retrying:
+def _attempts(attempts: int, circuit: CircuitBreaker) -> tenacity.Retrying:
     """Return what calls again with a growing pause while the error may pass and the circuit is closed."""
 
     def may_pass(error: BaseException) -> bool:
-        return isinstance(error, MAY_PASS) and circuit.opened_by is None
+        return isinstance(error, TRANSIENT_ERRORS) and circuit.tripped_by is None
 
     return tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
@@ -318,7 +320,7 @@ def _forecast(
         )
         return part_rows(subject.forecasts(port, batch, theirs), batch, snapshot.snapshot_id)
 
-    made, failed = in_halves(players, of, (*MAY_PASS, WarehouseUnreadable))
+    made, failed = bisect_failures(players, of, (*TRANSIENT_ERRORS, WarehouseUnreadable))
     if failed:
         _logger.warning(
             "slate %s: %d of %d players can't be forecast, first %s: %s",
@@ -329,7 +331,7 @@ def _forecast(
     return parts, {player.slug: error for player, error in failed}
 
 
-def _event(done: Completion) -> dg.AssetMaterialization | dg.AssetObservation:
+def _event(done: PlayerOutcome) -> dg.AssetMaterialization | dg.AssetObservation:
     """Return what the player's partition shows of his outcome."""
     key = player_key(done.slate, done.player_slug)
     if not isinstance(done.part, PartRef):

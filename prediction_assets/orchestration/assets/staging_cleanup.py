@@ -7,7 +7,7 @@ from prediction_assets.orchestration.assets.describing import FAN_IN, OWNERS
 from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.resources.ports import BatchStateResource, WarehouseResource
-from prediction_assets.slate.dead_letter import Closing, dealt_with
+from prediction_assets.slate.dead_letter import Closing, letters_settled_by
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.cleanup import release
 from prediction_assets.steps.failpoints import reached
@@ -63,7 +63,7 @@ def staging_cleanup(
 
 def _is_checked(context: dg.AssetExecutionContext, receipt: Receipt) -> bool:
     result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
-    return result is not None and result.gate is Gate.OPEN
+    return result is not None and result.gate is Gate.ALLOWED
 
 
 def _end_consolidation(batch_state: BatchStateResource, slate: str, receipts: tuple[Receipt, ...]) -> int:
@@ -71,9 +71,9 @@ def _end_consolidation(batch_state: BatchStateResource, slate: str, receipts: tu
     progress, letters = batch_state.port.progress(slate), batch_state.dead_letters
     closed = 0
     if progress is not None and (found := letters.letters(slate)):
-        closed = letters.close(slate, dealt_with(progress, receipts, found), Closing.REPLAYED)
+        closed = letters.close(slate, letters_settled_by(progress, receipts, found), Closing.REPLAYED)
     reached("dead_letters_closed")
     # Last of all: until batch state knows the receipt, the sensor asks for this consolidation again.
-    batch_state.port.mirror_receipt(receipts[-1])
+    batch_state.port.mark_consolidated(receipts[-1])
     reached("receipt_mirrored")
     return closed

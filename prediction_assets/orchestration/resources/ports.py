@@ -136,7 +136,7 @@ class SettingsResource(dg.ConfigurableResource):
     simulated_players: int = Field(description=_as_set("simulated_players"))
     deadline_minutes: int = Field(description=_as_set("deadline_minutes"))
     deadline_local_time: str | None = Field(default=None, description=_as_set("deadline_local_time"))
-    roster_time_zone: str = Field(description=_as_set("roster_time_zone"))
+    time_zone: str = Field(description=_as_set("time_zone"))
     roster_cron: str = Field(description=_as_set("roster_cron"))
     minimum_staged_share: float = Field(description=_as_set("minimum_staged_share"))
     staging_attempts: int = Field(description=_as_set("staging_attempts"))

@@ -11,11 +11,11 @@ from datetime import timedelta
 import dagster as dg
 
 from prediction_assets.errors import NotDelivered
-from prediction_assets.monitoring.delivery import Told, tell
+from prediction_assets.monitoring.delivery import Delivered, tell
 from prediction_assets.monitoring.destinations import destinations
 from prediction_assets.monitoring.incidents import Pages
 from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
-from prediction_assets.orchestration.following import Position
+from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.resources.ports import (
     AlertsResource,
     BatchStateResource,
@@ -48,7 +48,7 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, alerts: AlertsResource, settings: SettingsResource
     ) -> dg.SensorResult:
         now = settings.now()
-        followed = follow_runs(context.instance, alerts.store, Position.read(context.cursor), now, pages)
+        followed = follow_runs(context.instance, alerts.store, Cursor.read(context.cursor), now, pages)
         look_at_automation(context.instance, alerts.store, now, pages, leave_out={RUN_ALERTS, ALERT_DELIVERY})
         return dg.SensorResult(
             skip_reason=f"{followed.runs} finished runs looked at, {_lasting(alerts)}",
@@ -108,7 +108,7 @@ def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
     return evaluate
 
 
-def deliver(alerts: AlertsResource, installation: Settings, clock: SettingsResource) -> Told:
+def deliver(alerts: AlertsResource, installation: Settings, clock: SettingsResource) -> Delivered:
     """Deliver every message that is due, as the settings say."""
     return tell(
         alerts.store,
@@ -119,7 +119,7 @@ def deliver(alerts: AlertsResource, installation: Settings, clock: SettingsResou
     )
 
 
-def undelivered(done: Told) -> str:
+def undelivered(done: Delivered) -> str:
     """Return one line about the messages that didn't arrive."""
     return f"{len(done.problems)} alerts not delivered, they stay due: " + "; ".join(done.problems)
 

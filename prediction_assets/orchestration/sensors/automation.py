@@ -16,7 +16,7 @@ from dagster import DagsterInstance, RunsFilter
 
 from prediction_assets.errors import NoPartsStaged, ReceiptAltered, TooFewStaged, TransientError
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS, PREDICTIONS_ASSET
-from prediction_assets.orchestration.following import Position, follow
+from prediction_assets.orchestration.following import Cursor, follow
 from prediction_assets.orchestration.gates import RECEIPT_ID, Gate, verdict
 from prediction_assets.orchestration.jobs import completion_job, consolidation_job, features_job, staging_job
 from prediction_assets.orchestration.partitions import ranges, registered_keys
@@ -28,8 +28,8 @@ from prediction_assets.orchestration.resources.ports import (
 from prediction_assets.orchestration.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import is_group_pending
 from prediction_assets.orchestration.sensors.requests import (
-    NotRequested,
-    Work,
+    RunNeed,
+    Skipped,
     request,
     sensor_result,
     slate_by_slate,
@@ -47,29 +47,29 @@ _MATERIALIZATIONS_PER_TICK = 10
 """Each takes a query per check; on a busy machine with years of events that is 0.2 s."""
 
 
-def features_work(progress: Progress) -> Work:
+def features_work(progress: Progress) -> RunNeed:
     """Return the run that pins a slate's features."""
     batch = progress.batch
-    return Work(
+    return RunNeed(
         f"features:{batch.batch_id}", features_job.name, batch.slate, batch.slate, {BATCH_TAG: batch.batch_id}
     )
 
 
 def staging_work(
     instance: DagsterInstance, progress: Progress, slugs: Sequence[str], name: str, players_per_run: int
-) -> Iterator[Work]:
+) -> Iterator[RunNeed]:
     """Yield the fewest ranged runs that stage these players of one slate."""
     batch = progress.batch
     wanted = [player_key(batch.slate, slug) for slug in slugs]
     for first, last in ranges(registered_keys(instance, wanted), wanted, players_per_run):
         tags = {BATCH_TAG: batch.batch_id, RANGE_START_TAG: first, RANGE_END_TAG: last}
-        yield Work(f"{name}:{first}..{last}", staging_job.name, batch.slate, tags=tags)
+        yield RunNeed(f"{name}:{first}..{last}", staging_job.name, batch.slate, tags=tags)
 
 
-def consolidation_work(progress: Progress, attempts: int | None = None) -> Work:
+def consolidation_work(progress: Progress, attempts: int | None = None) -> RunNeed:
     """Return the run that merges a slate as it stands."""
     batch = progress.batch
-    return Work(
+    return RunNeed(
         f"consolidate:{batch.slate}:{receipt_id(progress)}", consolidation_job.name, batch.slate, batch.slate,
         {BATCH_TAG: batch.batch_id}, attempts=attempts,
     )  # fmt: skip
@@ -77,7 +77,7 @@ def consolidation_work(progress: Progress, attempts: int | None = None) -> Work:
 
 def staging_needs(
     instance: DagsterInstance, progress: Progress, busy: set[str], players_per_run: int, now: datetime
-) -> Iterator[Work | NotRequested]:
+) -> Iterator[RunNeed | Skipped]:
     """Yield what a batch needs until all its players have settled.
 
     Args:
@@ -87,7 +87,7 @@ def staging_needs(
     if step is Step.FEATURES:
         yield features_work(progress)
     elif step is Step.STAGE and progress.batch.slate in busy:
-        yield NotRequested(f"staging:{progress.batch.slate}: a run is in flight")
+        yield Skipped(f"staging:{progress.batch.slate}: a run is in flight")
     elif step is Step.STAGE:
         name = f"staging:{progress.batch.batch_id}"
         yield from staging_work(instance, progress, progress.unsettled, name, players_per_run)
@@ -101,7 +101,7 @@ def consolidation_needs(
     players_per_run: int,
     minimum_staged_share: float,
     now: datetime,
-) -> Iterator[Work | NotRequested]:
+) -> Iterator[RunNeed | Skipped]:
     """Yield what a batch needs to be merged as it stands.
 
     A consolidation that can only be refused is asked for once, so that its checks turn red.
@@ -114,12 +114,12 @@ def consolidation_needs(
     slate = progress.batch.slate
     if slate in busy and (not progress.unsettled or progress.receipt is not None):
         # At the deadline nobody waits for a staging run; later its players are merged together.
-        yield NotRequested(f"consolidate:{slate}: players are being staged anew")
+        yield Skipped(f"consolidate:{slate}: players are being staged anew")
         return
     try:
         receipts = warehouse.receipts(slate)
     except ReceiptAltered as error:  # of this slate only: the others go on
-        yield NotRequested(str(error))
+        yield Skipped(str(error))
         return
     lost = lost_parts(progress, warehouse.parts.staged(slate), receipts)
     if lost:
@@ -129,16 +129,16 @@ def consolidation_needs(
     try:
         plan(progress, receipts, minimum_staged_share=minimum_staged_share)
     except (NoPartsStaged, TooFewStaged) as error:
-        yield NotRequested(str(error)) if slate in busy else consolidation_work(progress, attempts=1)
+        yield Skipped(str(error)) if slate in busy else consolidation_work(progress, attempts=1)
     else:
         yield consolidation_work(progress)
 
 
 def _ask(
-    instance: DagsterInstance, needs: Iterator[Work | NotRequested], attempts: int, now: datetime
-) -> Iterator[dg.RunRequest | NotRequested]:
+    instance: DagsterInstance, needs: Iterator[RunNeed | Skipped], attempts: int, now: datetime
+) -> Iterator[dg.RunRequest | Skipped]:
     for need in needs:
-        yield need if isinstance(need, NotRequested) else request(instance, need, attempts, now)
+        yield need if isinstance(need, Skipped) else request(instance, need, attempts, now)
 
 
 def staging_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -159,7 +159,7 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
         instance, now = context.instance, settings.now()
         state, busy = batch_state.port, staging_slates(instance, now)
 
-        def ask(slate: str) -> Iterator[dg.RunRequest | NotRequested]:
+        def ask(slate: str) -> Iterator[dg.RunRequest | Skipped]:
             progress = state.progress(slate)
             if progress is not None:
                 needs = staging_needs(instance, progress, busy, players_per_run, now)
@@ -192,7 +192,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
         instance, now, share = context.instance, settings.now(), settings.minimum_staged_share
         state, busy = batch_state.port, staging_slates(instance, now)
 
-        def ask(slate: str) -> Iterator[dg.RunRequest | NotRequested]:
+        def ask(slate: str) -> Iterator[dg.RunRequest | Skipped]:
             progress = state.progress(slate)
             if progress is not None:
                 needs = consolidation_needs(
@@ -224,7 +224,7 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
         now, notes = settings.now(), []
         cursor, found = follow(
             partial(_materializations, context.instance),
-            Position.read(context.cursor),
+            Cursor.read(context.cursor),
             limit=_MATERIALIZATIONS_PER_TICK,
             first_since=None,
             again_since=now - timedelta(days=days),
@@ -233,10 +233,10 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
             outcome = _completion_request(context.instance, record, attempts, now)
             if isinstance(outcome, dg.RunRequest):
                 return dg.SensorResult(run_requests=[outcome], cursor=str(cursor))
-            if isinstance(outcome, NotRequested) and not outcome.gave_up:
+            if isinstance(outcome, Skipped) and not outcome.gave_up:
                 notes.append(outcome.reason)
                 break
-            cursor = Position.at(record)
+            cursor = Cursor.at(record)
         return dg.SensorResult(skip_reason="; ".join(notes) or "no new consolidation", cursor=str(cursor))
 
     return evaluate
@@ -255,19 +255,19 @@ def _materializations(
 
 def _completion_request(
     instance: DagsterInstance, record: dg.EventLogRecord, attempts: int, now: datetime
-) -> dg.RunRequest | NotRequested | None:
+) -> dg.RunRequest | Skipped | None:
     """Return what a consolidation needs: a completion run, patience, or (None) nothing any more."""
     slate = record.partition_key or ""
     result = verdict(instance, record, CHECK_KEYS)
-    if result.gate is Gate.WAIT:
+    if result.gate is Gate.PENDING:
         consolidation = instance.get_run_by_id(record.run_id)
         # A retry of a killed run may evaluate the checks of what that run materialized.
         if consolidation is not None and is_group_pending(instance, consolidation, now):
-            return NotRequested(f"{slate}: waits for {', '.join(result.checks)}")
-    if result.gate is not Gate.OPEN or record.asset_materialization is None:
+            return Skipped(f"{slate}: waits for {', '.join(result.checks)}")
+    if result.gate is not Gate.ALLOWED or record.asset_materialization is None:
         return None
     receipt = record.asset_materialization.metadata[RECEIPT_ID].value
-    work = Work(
+    work = RunNeed(
         f"phase5:{record.storage_id}:{record.run_id[:8]}", completion_job.name, slate, slate,
         run_config={"ops": {"phase5_completion": {"config": {"receipt_id": receipt}}}},
     )  # fmt: skip

@@ -39,8 +39,8 @@ from prediction_assets.orchestration.sensors.automation import (
     staging_work,
 )
 from prediction_assets.orchestration.sensors.requests import (
-    NotRequested,
-    Work,
+    RunNeed,
+    Skipped,
     last_update,
     request,
     sensor_result,
@@ -85,7 +85,7 @@ class Gap:
     name: str
     slate: str
     jobs: tuple[str, ...]
-    works: Sequence[Work]
+    works: Sequence[RunNeed]
 
 
 def gap_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -136,21 +136,21 @@ class GapFinder:
         state: BatchState,
         outbox: Outbox,
         now: datetime,
-    ) -> Iterator[Gap | NotRequested]:
+    ) -> Iterator[Gap | Skipped]:
         """Yield the gaps, oldest slate first; of a slate without any, nothing."""
         settings = self._settings
         busy = staging_slates(instance, now)
         opened = set(state.recent_slates(now - timedelta(days=settings.sensor_lookback_days)))
         scheduled = self._slates_due(warehouse, now)
 
-        def of_slate(slate: str) -> Iterator[Gap | NotRequested]:
+        def of_slate(slate: str) -> Iterator[Gap | Skipped]:
             progress = state.progress(slate)
             if progress is None or (not progress.batch.expected and slate in scheduled):
                 # Batch state can be lost, and then the warehouse still knows that the slate is done.
                 try:
                     is_done = progress is None and bool(warehouse.receipts(slate))
                 except ReceiptAltered as error:
-                    yield NotRequested(str(error))
+                    yield Skipped(str(error))
                     return
                 if not is_done and slate in scheduled:
                     yield _no_batch(slate, reopen=progress is not None)
@@ -163,7 +163,7 @@ class GapFinder:
     def _slates_due(self, warehouse: Warehouse, now: datetime) -> list[str]:
         """Return the real slates with games whose roster the daily schedule should have asked for, oldest first."""
         settings = self._settings
-        hours = roster_hours_before(now - ROSTER_GRACE, settings.roster_cron, settings.roster_time_zone)
+        hours = roster_hours_before(now - ROSTER_GRACE, settings.roster_cron, settings.time_zone)
         newest = next(hours).astimezone(GAME_TIME_ZONE).date()
         oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=settings.sensor_lookback_days)
         found = warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
@@ -176,7 +176,7 @@ class GapFinder:
         progress: Progress,
         busy: set[str],
         now: datetime,
-    ) -> Iterator[Gap | NotRequested]:
+    ) -> Iterator[Gap | Skipped]:
         """Yield what a batch needs that the stage sensors gave up."""
         settings, batch = self._settings, progress.batch
         size, share = settings.players_per_run, settings.minimum_staged_share
@@ -186,7 +186,7 @@ class GapFinder:
         ]
         given_up = [
             need for need in needs
-            if isinstance(need, Work) and _is_given_up(request(instance, need, settings.request_attempts, now))
+            if isinstance(need, RunNeed) and _is_given_up(request(instance, need, settings.request_attempts, now))
         ]  # fmt: skip
         if not given_up:
             return
@@ -202,28 +202,28 @@ class GapFinder:
         name = f"{'+'.join(sorted(jobs))}:{batch.batch_id}"
         yield Gap(name, batch.slate, tuple(jobs), given_up)
 
-    def _too_few(self, instance: DagsterInstance, progress: Progress, refusal: str) -> Gap | NotRequested:
+    def _too_few(self, instance: DagsterInstance, progress: Progress, refusal: str) -> Gap | Skipped:
         """Return the staging of everybody who isn't staged and whom no permanent reason keeps out."""
         batch = progress.batch
         if progress.feature_snapshot is None:
             return Gap(
                 f"features:{batch.batch_id}", batch.slate, (features_job.name,), [features_work(progress)]
             )
-        failed = {s for s, done in progress.completions.items() if done.outcome is Outcome.FAILED}
+        failed = {s for s, done in progress.outcomes.items() if done.outcome is Outcome.FAILED}
         again = sorted(failed.union(progress.unsettled))
         if not again:
-            return NotRequested(f"{batch.slate}: {refusal}")
+            return Skipped(f"{batch.slate}: {refusal}")
         name, size = f"staging:{batch.batch_id}", self._settings.players_per_run
         works = list(staging_work(instance, progress, again, f"gap:{name}", size))
         return Gap(name, batch.slate, (staging_job.name,), works)
 
     def ask(
-        self, instance: DagsterInstance, gaps: Iterator[Gap | NotRequested], now: datetime
-    ) -> Iterator[dg.RunRequest | NotRequested]:
+        self, instance: DagsterInstance, gaps: Iterator[Gap | Skipped], now: datetime
+    ) -> Iterator[dg.RunRequest | Skipped]:
         """Yield run requests for the first few gaps whose time has come, and why the others wait."""
         left = self._settings.gap_requests_per_tick
         for gap in gaps:
-            if isinstance(gap, NotRequested):
+            if isinstance(gap, Skipped):
                 yield gap
                 continue
             asked = _requests_due(instance, gap, self._settings.gap_attempts, now)
@@ -235,7 +235,7 @@ class GapFinder:
 
 def _requests_due(
     instance: DagsterInstance, gap: Gap, attempts: int, now: datetime
-) -> list[dg.RunRequest | NotRequested]:
+) -> list[dg.RunRequest | Skipped]:
     """Return the requests of a gap's runs, or why it isn't time for them."""
     asked = instance.get_run_records(RunsFilter(tags={GAP_TAG: gap.name}))
     others = [
@@ -245,18 +245,18 @@ def _requests_due(
     ]
     records = [*asked, *others]
     if any(is_pending(instance, record.dagster_run, now) for record in records):
-        return [NotRequested(f"{gap.name}: a run is in flight")]
+        return [Skipped(f"{gap.name}: a run is in flight")]
     tried = max((_attempt(record.dagster_run) for record in asked), default=0)
     if tried >= attempts:
         newest = asked[0].dagster_run.run_id
         return [
-            NotRequested(
+            Skipped(
                 f"{gap.name}: {tried} attempts didn't close it, the last is {newest}; see it for the cause"
             )
         ]
     pause = GAP_PAUSE * 2**tried
     if records and is_recent(last_update(records), now, pause):
-        return [NotRequested(f"{gap.name}: waits until {last_update(records) + pause:%H:%M} UTC")]
+        return [Skipped(f"{gap.name}: waits until {last_update(records) + pause:%H:%M} UTC")]
     tags = {GAP_TAG: gap.name, GAP_ATTEMPT_TAG: str(tried + 1)}
     return [work.run_request(f"gap:{gap.name}:{tried}:{work.name}", tags) for work in gap.works]
 
@@ -265,14 +265,14 @@ def _attempt(run: DagsterRun) -> int:
     return int(run.tags.get(GAP_ATTEMPT_TAG, "1"))
 
 
-def _is_given_up(outcome: dg.RunRequest | NotRequested) -> bool:
-    return isinstance(outcome, NotRequested) and outcome.gave_up
+def _is_given_up(outcome: dg.RunRequest | Skipped) -> bool:
+    return isinstance(outcome, Skipped) and outcome.gave_up
 
 
 def _no_batch(slate: str, *, reopen: bool) -> Gap:
     """Return the roster run of a slate with games; reopened when it was opened as one without."""
     config = {"slate": slate, "reopen": True} if reopen else {"slate": slate}
-    work = Work(
+    work = RunNeed(
         f"roster:{slate}", roster_job.name, slate, run_config={"ops": {"slate_roster": {"config": config}}}
     )
     return Gap(work.name, slate, (roster_job.name,), [work])
@@ -280,23 +280,23 @@ def _no_batch(slate: str, *, reopen: bool) -> Gap:
 
 def _unannounced(
     instance: DagsterInstance, progress: Progress, outbox: Outbox, now: datetime
-) -> Iterator[Gap | NotRequested]:
+) -> Iterator[Gap | Skipped]:
     """Yield the consolidation of a receipt whose event isn't out; it merges nothing twice.
 
     Its new materialization is checked again, and then announced by the completion sensor. A receipt whose
     checks failed stays unannounced: doing it again would change nothing.
     """
     receipt: Receipt | None = progress.receipt
-    if receipt is None or next_step(progress, now) is not Step.REST:
+    if receipt is None or next_step(progress, now) is not Step.NOTHING:
         return
     if is_announced(receipt, outbox.entries(receipt.slate)):
         return
     result = verdict_on_receipt(instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
-    if result is not None and result.gate is Gate.SHUT:
-        yield NotRequested(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
+    if result is not None and result.gate is Gate.BLOCKED:
+        yield Skipped(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
         return
     if is_recent(receipt.consolidated_at, now, GAP_PAUSE):
-        yield NotRequested(f"{receipt.slate}: not announced yet, the completion sensor is given its time")
+        yield Skipped(f"{receipt.slate}: not announced yet, the completion sensor is given its time")
         return
     jobs = (consolidation_job.name, completion_job.name)
     yield Gap(f"announce:{receipt.receipt_id}", receipt.slate, jobs, [consolidation_work(progress)])

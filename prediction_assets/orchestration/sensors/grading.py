@@ -13,7 +13,7 @@ from prediction_assets.errors import TransientError
 from prediction_assets.nba.grades import gradable
 from prediction_assets.orchestration.jobs import grading_job
 from prediction_assets.orchestration.resources.ports import SettingsResource, WarehouseResource
-from prediction_assets.orchestration.sensors.requests import Work, request
+from prediction_assets.orchestration.sensors.requests import RunNeed, request
 from prediction_assets.settings import Settings
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 
@@ -48,7 +48,7 @@ def grading_sensor(settings: Settings) -> dg.SensorDefinition:
         except TransientError as error:
             return dg.SensorResult(skip_reason=str(error))
         wanted = (
-            Work(
+            RunNeed(
                 f"grade:{each.slate}:{each.receipt_id}",
                 grading_job.name,
                 each.slate,

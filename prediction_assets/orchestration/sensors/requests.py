@@ -29,7 +29,7 @@ FIRST_PAUSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
-class Work:
+class RunNeed:
     """One run that a slate needs.
 
     Attributes:
@@ -57,7 +57,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class NotRequested:
+class Skipped:
     """Why nothing is asked for.
 
     Attributes:
@@ -84,22 +84,22 @@ def staging_slates(instance: DagsterInstance, now: datetime) -> set[str]:
 
 
 def request(
-    instance: DagsterInstance, work: Work, attempts: int, now: datetime
-) -> dg.RunRequest | NotRequested:
+    instance: DagsterInstance, work: RunNeed, attempts: int, now: datetime
+) -> dg.RunRequest | Skipped:
     """Return the request of a run for some work, unless a run for it is in flight or it failed too often."""
     records = instance.get_run_records(RunsFilter(tags={REQUEST_TAG: work.name}))
     runs = [record.dagster_run for record in records]
     if any(is_pending(instance, run, now) for run in runs):
-        return NotRequested(f"{work.name}: a run is in flight")
+        return Skipped(f"{work.name}: a run is in flight")
     tried = sum(run.parent_run_id is None for run in runs)
     if tried >= (work.attempts or attempts):
-        return NotRequested(
+        return Skipped(
             f"{work.name}: {tried} runs didn't settle it; look at the last one ({runs[0].run_id}), mend the "
             "cause and materialize by hand",
             gave_up=True,
         )
     if tried and is_recent(last_update(records), now, FIRST_PAUSE * 2 ** (tried - 1)):
-        return NotRequested(f"{work.name}: the last run failed a moment ago, the next attempt waits")
+        return Skipped(f"{work.name}: the last run failed a moment ago, the next attempt waits")
     return work.run_request(f"{work.name}:{tried}", {REQUEST_TAG: work.name})
 
 
@@ -110,7 +110,7 @@ def last_update(records: Sequence[dg.RunRecord]) -> datetime:
 
 def slate_by_slate(
     slates: Iterable[str], ask: Callable[[str], Iterable[_Asked]]
-) -> Iterator[_Asked | NotRequested]:
+) -> Iterator[_Asked | Skipped]:
     """Yield what is asked for each slate; an error about one of them holds up none of the others.
 
     Raises:
@@ -122,10 +122,10 @@ def slate_by_slate(
         except TransientError:
             raise
         except PredictionAssetsError as error:
-            yield NotRequested(f"{slate}: {error}", problem=error)
+            yield Skipped(f"{slate}: {error}", problem=error)
 
 
-def sensor_result(outcomes: Iterable[dg.RunRequest | NotRequested]) -> dg.SensorResult:
+def sensor_result(outcomes: Iterable[dg.RunRequest | Skipped]) -> dg.SensorResult:
     """Return the requests, or else the reasons for there being none.
 
     Raises:
@@ -134,7 +134,7 @@ def sensor_result(outcomes: Iterable[dg.RunRequest | NotRequested]) -> dg.Sensor
     """
     listed = list(outcomes)
     requests = [outcome for outcome in listed if isinstance(outcome, dg.RunRequest)]
-    refused = [outcome for outcome in listed if isinstance(outcome, NotRequested)]
+    refused = [outcome for outcome in listed if isinstance(outcome, Skipped)]
     reasons = [each.reason for each in refused]
     problems = [each for each in refused if each.problem is not None]
     if requests:

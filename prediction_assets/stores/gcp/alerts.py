@@ -19,7 +19,7 @@ class FirestoreAlertStore:
     Args:
         collection: the collection of alerts.
 
-    Every method raises :class:`~prediction_assets.stores.local.state_file.StateUnreadable` when Firestore refuses or doesn't
+    Every method raises :class:`~prediction_assets.errors.StateUnreadable` when Firestore refuses or doesn't
     answer.
     """
 

@@ -1,6 +1,6 @@
 """Batch state in Firestore: one document per player's outcome, set blindly.
 
-The completion path is one set of ``batches/{slate}/completions/{slug}``: no read, no transaction, so nothing
+The outcome path is one set of ``batches/{slate}/outcomes/{slug}``: no read, no transaction, so nothing
 contends and redelivery changes nothing. Only a failure looks first whether a newer outcome is there. What is
 frozen (the expected players) is committed together with the batch document that names it; what is replaced (a
 reopened batch, a newer receipt) is written only if the document is still the one that was read. Lists that could
@@ -23,14 +23,14 @@ from google.cloud import firestore
 
 from prediction_assets.errors import BatchNotOpen, StateUnreadable
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import is_of, require_same_work, unchanged
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, document_id, moment, undamaged
 from prediction_assets.stores.gcp.live_picture import LivePicture
 
 _EXPECTED = "expected"
-_COMPLETIONS = "completions"
+_OUTCOMES = "outcomes"
 _RECEIPTS = "receipts"
 _NEWEST = "newest"
 _RECEIPT_LISTS = ("parts", "missing")
@@ -54,7 +54,7 @@ class FirestoreBatchState:
         collection: the collection of batch documents, one per slate.
         live_picture_seconds: pause between two updates of the live picture by this process.
 
-    Every method raises :class:`~prediction_assets.stores.local.state_file.StateUnreadable` when Firestore refuses or doesn't
+    Every method raises :class:`~prediction_assets.errors.StateUnreadable` when Firestore refuses or doesn't
     answer; the message names the role, the setting or the service.
     """
 
@@ -83,11 +83,9 @@ class FirestoreBatchState:
 
         def replace() -> None:
             earlier = document.get(**self._calls.arguments)
-            completions = list(
-                document.collection(_COMPLETIONS).select(["batch_id"]).get(**self._calls.arguments)
-            )
+            outcomes = list(document.collection(_OUTCOMES).select(["batch_id"]).get(**self._calls.arguments))
             batch_id = earlier.get("batch_id") if earlier.exists else batch.batch_id
-            of_batch = {c.id for c in completions if (c.to_dict() or {}).get("batch_id") in (None, batch_id)}
+            of_batch = {c.id for c in outcomes if (c.to_dict() or {}).get("batch_id") in (None, batch_id)}
             stay = self._unchanged(earlier, batch)
             writes = self._calls.client.batch()
             fields = self._batch_fields(writes, batch, settled=stay & of_batch)
@@ -98,12 +96,12 @@ class FirestoreBatchState:
                 _forget(writes, document.collection(_EXPECTED), earlier.get("expected"), fields["expected"])
             else:
                 writes.create(document, fields)
-            for completion in completions:
-                if completion.id in stay & of_batch:
-                    mine, is_same = {"batch_id": batch.batch_id}, self._calls.unchanged(completion)
-                    writes.update(completion.reference, mine, option=is_same)
+            for outcome in outcomes:
+                if outcome.id in stay & of_batch:
+                    mine, is_same = {"batch_id": batch.batch_id}, self._calls.unchanged(outcome)
+                    writes.update(outcome.reference, mine, option=is_same)
                 else:
-                    writes.delete(completion.reference)
+                    writes.delete(outcome.reference)
             writes.commit(**self._calls.arguments)
 
         self._calls.until_uncontended(f"slate {batch.slate}", replace)
@@ -120,18 +118,18 @@ class FirestoreBatchState:
         """Say which feature snapshot the slate's predictions are made from."""
         self._update(slate, {"feature_snapshot": snapshot_id})
 
-    def record(self, completions: Sequence[Completion]) -> None:
+    def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
         """Set each player's outcome, unless it is a failure from before the one that is there.
 
         Failures are committed one by one, the others before them in groups of 250: should a commit fail, those
         before it stand, and recording all of them again is right.
         """
-        newest = {(c.slate, c.player_slug): c for c in completions}
+        newest = {(c.slate, c.player_slug): c for c in outcomes}
         in_order = [newest[key] for key in sorted(newest)]  # one order for all, so that groups can't deadlock
         documents = {
-            self._outcome(c): _completion_fields(c) for c in in_order if c.outcome is not Outcome.FAILED
+            self._outcome(c): _outcome_fields(c) for c in in_order if c.outcome is not Outcome.FAILED
         }
-        slates = sorted({c.slate for c in completions})
+        slates = sorted({c.slate for c in outcomes})
         with self._calls.clear_errors(f"slate {', '.join(slates)}: {len(documents)} outcomes"):
             self._calls.write_each(
                 list(documents), lambda writes, document: writes.set(document, documents[document])
@@ -141,12 +139,12 @@ class FirestoreBatchState:
                 what = f"slate {failure.slate}: failure of {failure.player_slug}"
                 self._calls.until_uncontended(what, partial(self._record_failure, failure))
         for slate in slates:
-            self._live.delivered(slate, [c.player_slug for c in completions if c.slate == slate])
+            self._live.delivered(slate, [c.player_slug for c in outcomes if c.slate == slate])
 
-    def _record_failure(self, failure: Completion) -> None:
+    def _record_failure(self, failure: PlayerOutcome) -> None:
         there = self._outcome(failure).get(**self._calls.arguments)
         if not there.exists or moment(there.get("recorded_at")) <= failure.recorded_at:
-            self._calls.write_over(there, _completion_fields(failure))
+            self._calls.write_over(there, _outcome_fields(failure))
 
     def progress(self, slate: str) -> Progress | None:
         """Return the slate's batch as it stands, None when it was never opened.
@@ -164,15 +162,15 @@ class FirestoreBatchState:
             if not batch.exists:
                 return None
             as_of = max(batch.read_time, receipt.read_time)
-            done = document.collection(_COMPLETIONS).get(read_time=as_of, **self._calls.arguments)
+            done = document.collection(_OUTCOMES).get(read_time=as_of, **self._calls.arguments)
             opened = self._batch(batch, as_of)
             expected = {player.slug for player in opened.expected}
-            with undamaged(document.collection(_COMPLETIONS).document("*")):
-                found = (_completion(slate, c) for c in done if c.id in expected)
-                completions = {c.player_slug: c for c in found if is_of(c.batch_id, opened)}
+            with undamaged(document.collection(_OUTCOMES).document("*")):
+                found = (_player_outcome(slate, c) for c in done if c.id in expected)
+                outcomes = {c.player_slug: c for c in found if is_of(c.batch_id, opened)}
             return Progress(
                 batch=opened,
-                completions=completions,
+                outcomes=outcomes,
                 feature_snapshot=batch.get("feature_snapshot"),
                 receipt=unaltered(self._receipt(receipt, as_of), f"Firestore {newest.path}")
                 if receipt.exists
@@ -189,7 +187,7 @@ class FirestoreBatchState:
         with self._calls.clear_errors(f"batches opened since {since:%Y-%m-%d}"):
             return [head.id for head in query.get(**self._calls.arguments)]
 
-    def mirror_receipt(self, receipt: Receipt) -> None:
+    def mark_consolidated(self, receipt: Receipt) -> None:
         """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
         slate = self._document(receipt.slate)
         newest = slate.collection(_RECEIPTS).document(_NEWEST)
@@ -221,11 +219,11 @@ class FirestoreBatchState:
         One read per 1,000 outcomes instead of one per outcome, for dashboards and alerts. Outcomes of players
         who aren't expected count too; what happens next is decided from :meth:`progress`.
         """
-        completions = self._document(slate).collection(_COMPLETIONS)
+        outcomes = self._document(slate).collection(_OUTCOMES)
         counts = {}
         with self._calls.clear_errors(f"slate {slate}"):
             for outcome in Outcome:
-                of_kind = completions.where(filter=firestore.FieldFilter("outcome", "==", outcome.value))
+                of_kind = outcomes.where(filter=firestore.FieldFilter("outcome", "==", outcome.value))
                 counts[outcome] = int(of_kind.count().get(**self._calls.arguments)[0][0].value)
         return counts
 
@@ -249,20 +247,18 @@ class FirestoreBatchState:
         Raises:
             BatchNotOpen: the slate has no batch yet.
         """
-        completions = self._document(slate).collection(_COMPLETIONS)
+        outcomes = self._document(slate).collection(_OUTCOMES)
         with self._calls.clear_errors(f"slate {slate}"):
-            settled = [c.id for c in completions.select([]).get(**self._calls.arguments)]
+            settled = [c.id for c in outcomes.select([]).get(**self._calls.arguments)]
         self._update(slate, {"live": _live_fields(settled)})
         return len(settled)
 
     def _document(self, slate: str) -> firestore.DocumentReference:
         return self._batches.document(document_id(slate, "slate"))
 
-    def _outcome(self, completion: Completion) -> firestore.DocumentReference:
-        completions = self._document(completion.slate).collection(_COMPLETIONS)
-        document: firestore.DocumentReference = completions.document(
-            document_id(completion.player_slug, "player")
-        )
+    def _outcome(self, outcome: PlayerOutcome) -> firestore.DocumentReference:
+        outcomes = self._document(outcome.slate).collection(_OUTCOMES)
+        document: firestore.DocumentReference = outcomes.document(document_id(outcome.player_slug, "player"))
         return document
 
     def _update(self, slate: str, fields: Mapping[str, Any]) -> None:
@@ -375,20 +371,20 @@ def _chunks_of(
     return [collection.document(f"{kept['name']}-{number}") for number in range(kept["chunks"])]
 
 
-def _completion_fields(completion: Completion) -> dict[str, Any]:
+def _outcome_fields(outcome: PlayerOutcome) -> dict[str, Any]:
     return {
-        "outcome": completion.outcome.value,
-        "reason": completion.reason,
-        "run_id": completion.run_id,
-        "recorded_at": completion.recorded_at.astimezone(UTC),
-        "part": None if completion.part is None else asdict(completion.part),
-        "batch_id": completion.batch_id,
+        "outcome": outcome.outcome.value,
+        "reason": outcome.reason,
+        "run_id": outcome.run_id,
+        "recorded_at": outcome.recorded_at.astimezone(UTC),
+        "part": None if outcome.part is None else asdict(outcome.part),
+        "batch_id": outcome.batch_id,
     }
 
 
-def _completion(slate: str, stored: firestore.DocumentSnapshot[Any]) -> Completion:
+def _player_outcome(slate: str, stored: firestore.DocumentSnapshot[Any]) -> PlayerOutcome:
     values = stored.to_dict() or {}
-    return Completion(
+    return PlayerOutcome(
         slate=slate,
         player_slug=stored.id,
         outcome=Outcome(values["outcome"]),

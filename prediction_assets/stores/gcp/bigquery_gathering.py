@@ -2,7 +2,7 @@
 
 A script names each part twice, in the SELECT of its rows and in the lists that the receipt is made of, and BigQuery
 takes 1 MiB of text in one job and 1 MB in one variable. Beyond some 1,300 parts the rows are therefore gathered by
-jobs of :data:`~prediction_assets.stores.gcp.bigquery_scripts.TABLES_PER_STATEMENT` parts each, and the lists are loaded.
+jobs of ``bigquery_scripts.TABLES_PER_STATEMENT`` parts each, and the lists are loaded.
 Nothing of that is in force: the script verifies the gathered rows as it verifies parts, in one transaction with the
 MERGE. Both tables are this attempt's own, and are deleted after it; those of a killed attempt expire.
 https://cloud.google.com/bigquery/quotas#query_jobs
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 from google.cloud import bigquery
 
-from prediction_assets.slate.merge_plan import Consolidation
+from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.stores.gcp import bigquery_scripts as scripts
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs, JobStatistics
 from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET
@@ -32,7 +32,7 @@ _LIST_TYPES = {
 
 @contextmanager
 def gathered(
-    jobs: BigQueryJobs, work: Consolidation, selects: Sequence[str]
+    jobs: BigQueryJobs, work: MergePlan, selects: Sequence[str]
 ) -> Iterator[tuple[scripts.Gathered, Sequence[JobStatistics]]]:
     """Yield where a consolidation's rows and lists are, for as long as its script runs, and what that cost.
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from prediction_assets.slate.merge_plan import Consolidation
+from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import MergeCounts
 from prediction_assets.stores.sql import dialects, merge_sql, table_sql
 from prediction_assets.stores.sql.tables import PART_COLUMNS, RECEIPTS, Column, Table
@@ -152,12 +152,12 @@ def _fill(create: str, table: str, selects: Sequence[str]) -> list[str]:
     ]
 
 
-def long_lists(work: Consolidation) -> Given:
+def long_lists(work: MergePlan) -> Given:
     """Return the values of a merge script that are as long as the slate has players."""
     return {name: value for name, value in _given(work).items() if name in _LONG}
 
 
-def _given(work: Consolidation) -> Given:
+def _given(work: MergePlan) -> Given:
     row = work.receipt(_NOTHING_COUNTED, (), merge_ms=0.0, now=datetime.now(UTC)).to_row()
     return {
         **{c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED},
@@ -168,7 +168,7 @@ def _given(work: Consolidation) -> Given:
 
 
 def merge_script(
-    work: Consolidation, selects: Sequence[str], relations: Relations, gathered: Gathered | None = None
+    work: MergePlan, selects: Sequence[str], relations: Relations, gathered: Gathered | None = None
 ) -> str:
     """Return the script that verifies the parts, merges them and writes the receipt, or changes nothing.
 

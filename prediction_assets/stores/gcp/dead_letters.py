@@ -25,7 +25,7 @@ class FirestoreDeadLetters:
     Args:
         collection: the collection of failures.
 
-    Every method raises :class:`~prediction_assets.stores.local.state_file.StateUnreadable` when Firestore refuses or doesn't
+    Every method raises :class:`~prediction_assets.errors.StateUnreadable` when Firestore refuses or doesn't
     answer.
     """
 

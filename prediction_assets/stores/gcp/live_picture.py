@@ -2,9 +2,9 @@
 
 Blind atomic operations (``ArrayUnion``, ``Increment``), written by a thread of its own, about once a second and
 process: one hot document takes about one sustained write a second, and 450 processes that each wrote it
-lost up to 442 completions, so no completion waits for it. It may lag or miss deliveries, nothing is decided
+lost up to 442 outcomes, so no outcome waits for it. It may lag or miss deliveries, nothing is decided
 from it, and :meth:`~prediction_assets.stores.gcp.batch_state.FirestoreBatchState.rebuild_live_picture`
-makes it anew from the completions.
+makes it anew from the outcomes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The outbox in Firestore: one document per event, ``outbox/{event_id}``.
+"""The outbox in Firestore: one document per event, ``outbox/{message_id}``.
 
 An event is created if absent, so the first text of an id stands; a delivery is recorded only on the version
 that was read, so the first message id stands. The text is kept as it was enqueued, byte for byte.
@@ -30,7 +30,7 @@ class FirestoreOutbox:
     Args:
         collection: the collection of events.
 
-    Every method raises :class:`~prediction_assets.stores.local.state_file.StateUnreadable` when Firestore refuses or doesn't
+    Every method raises :class:`~prediction_assets.errors.StateUnreadable` when Firestore refuses or doesn't
     answer.
     """
 
@@ -40,34 +40,34 @@ class FirestoreOutbox:
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
         """Store an event and return it; an id that is there already keeps its first entry."""
-        document = self._document(entry.event_id)
+        document = self._document(entry.message_id)
         fields = {
             "slate": entry.slate,
             "receipt_id": entry.receipt_id,
             "message": json.dumps(entry.message),
-            "message_id": None,
+            "delivery_id": None,
             "published_at": None,
         }
-        with self._calls.clear_errors(f"event {entry.event_id}"):
+        with self._calls.clear_errors(f"event {entry.message_id}"):
             self._calls.create_once(document, fields)
             return _entry(document.get(**self._calls.arguments))
 
-    def mark_published(self, event_id: str, message_id: str, published_at: datetime) -> OutboxEntry:
+    def mark_delivered(self, message_id: str, delivery_id: str, published_at: datetime) -> OutboxEntry:
         """Record a delivery and return the entry.
 
         Raises:
             PredictionAssetsError: there is no such event.
         """
-        document = self._document(event_id)
+        document = self._document(message_id)
 
         def mark() -> None:
             stored = document.get(**self._calls.arguments)
-            if _entry(stored).message_id is None:
-                delivery = {"message_id": message_id, "published_at": published_at.astimezone(UTC)}
+            if _entry(stored).delivery_id is None:
+                delivery = {"delivery_id": delivery_id, "published_at": published_at.astimezone(UTC)}
                 self._calls.write_over(stored, delivery)
 
-        self._calls.until_uncontended(f"event {event_id}", mark)
-        with self._calls.clear_errors(f"event {event_id}"):
+        self._calls.until_uncontended(f"event {message_id}", mark)
+        with self._calls.clear_errors(f"event {message_id}"):
             return _entry(document.get(**self._calls.arguments))
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
@@ -77,20 +77,20 @@ class FirestoreOutbox:
         # The server's own creation times, which a query can't sort by; events are a few per slate.
         return [_entry(event) for event in sorted(stored, key=lambda e: (e.create_time, e.id))]
 
-    def drop_delivered(self, event_ids: Sequence[str]) -> int:
+    def drop_delivered(self, message_ids: Sequence[str]) -> int:
         """Delete these events and return how many there were; one that wasn't delivered stays."""
-        documents = [self._document(event_id) for event_id in event_ids]
+        documents = [self._document(message_id) for message_id in message_ids]
         with self._calls.clear_errors("pruning delivered events"):
             # A delivered event never becomes undelivered, so looking first is safe.
             stored = self._calls.client.get_all(documents, **self._calls.arguments)
             dropped = [
-                each.reference for each in stored if each.exists and each.get("message_id") is not None
+                each.reference for each in stored if each.exists and each.get("delivery_id") is not None
             ]
             self._calls.delete(dropped)
         return len(dropped)
 
-    def _document(self, event_id: str) -> firestore.DocumentReference:
-        return self._events.document(document_id(event_id, "event"))
+    def _document(self, message_id: str) -> firestore.DocumentReference:
+        return self._events.document(document_id(message_id, "event"))
 
 
 def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
@@ -99,10 +99,10 @@ def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
         raise PredictionAssetsError(f"event {stored.id} is not in the outbox; publish its receipt again")
     with undamaged(stored.reference):
         return OutboxEntry(
-            event_id=stored.id,
+            message_id=stored.id,
             slate=values["slate"],
             receipt_id=values["receipt_id"],
             message=json.loads(values["message"]),
-            message_id=values["message_id"],
+            delivery_id=values["delivery_id"],
             published_at=None if values["published_at"] is None else moment(values["published_at"]),
         )

@@ -1,7 +1,7 @@
 """Completions on Pub/Sub: published with the slate as ordering key, and the set-up that this needs.
 
 A publish waits for the server's ack within one deadline; a crash after it, before the outbox recorded the
-message id, publishes the same ``event_id`` again, and consumers ignore ids they have handled. Topics and
+message id, publishes the same ``message_id`` again, and consumers ignore ids they have handled. Topics and
 subscriptions are created by :func:`set_up`, asked for by a person, never by a publish.
 """
 
@@ -75,7 +75,7 @@ class PubSubPublisher:
     def publish(self, message: Mapping[str, Any]) -> str:
         """Publish one completion message and return the server's message id.
 
-        The body is the message as JSON; ``event_id``, ``phase``, ``slate`` and ``schema_version`` are also
+        The body is the message as JSON; ``message_id``, ``phase``, ``slate`` and ``schema_version`` are also
         attributes, so that a subscription can filter.
 
         Raises:
@@ -85,7 +85,7 @@ class PubSubPublisher:
         data = json.dumps(message, separators=(",", ":")).encode()
         slate = str(message["slate"])
         attributes = {
-            "event_id": str(message["event_id"]),
+            "message_id": str(message["message_id"]),
             "phase": str(message["phase"]),
             "slate": slate,
             "schema_version": str(schema_version(message)),
@@ -106,7 +106,7 @@ class PubSubPublisher:
                     self._client.resume_publish(self._topic_path, slate)
                 raise
 
-        what = f"event {attributes['event_id']} of slate {slate}"
+        what = f"event {attributes['message_id']} of slate {slate}"
         try:
             return _retry(self._ack_deadline_seconds)(attempt)()
         except exceptions.RetryError as error:

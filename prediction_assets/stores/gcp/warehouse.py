@@ -17,7 +17,7 @@ from google.cloud import bigquery
 
 from prediction_assets.errors import BadInput, Misplaced
 from prediction_assets.slate import merge_errors
-from prediction_assets.slate.merge_plan import Consolidation
+from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.gcp import bigquery_scripts as scripts
@@ -196,7 +196,7 @@ class BigQueryWarehouse:
         found = self.query(merge_sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
 
-    def merge(self, consolidation: Consolidation) -> Receipt:
+    def merge(self, consolidation: MergePlan) -> Receipt:
         """Merge parts, supersede what they replace and write the receipt, in one transaction.
 
         Two jobs: a look at the receipts, and the script; of more parts than a job's text can name the rows are
@@ -224,7 +224,7 @@ class BigQueryWarehouse:
                 raise
             raise merge_errors.part_unreadable(work.slate, error) from error
 
-    def _run_merge(self, work: Consolidation, script: str) -> Receipt:
+    def _run_merge(self, work: MergePlan, script: str) -> Receipt:
         (row,) = self._jobs.query(
             script,
             purpose="merge",
@@ -266,16 +266,16 @@ class BigQueryWarehouse:
         ).to_pylist()
         return int(row["removed"])
 
-    def _receipt(self, work: Consolidation) -> Receipt | None:
+    def _receipt(self, work: MergePlan) -> Receipt | None:
         return next((r for r in self.receipts(work.slate) if r.receipt_id == work.receipt_id), None)
 
-    def _refuse_vanished(self, work: Consolidation) -> None:
+    def _refuse_vanished(self, work: MergePlan) -> None:
         merge_errors.require_known_schema(work.slate, work.parts)
         gone = self._parts.missing(work.slate, work.parts)
         if gone:
             raise merge_errors.part_gone(work.slate, gone)
 
-    def _selects(self, work: Consolidation) -> list[str]:
+    def _selects(self, work: MergePlan) -> list[str]:
         """Return a SELECT for each part; one that was staged under an earlier schema version is looked at."""
         selects = []
         for part in work.parts:
@@ -287,7 +287,7 @@ class BigQueryWarehouse:
         return selects
 
 
-def _receipt_of(work: Consolidation, row: Mapping[str, Any]) -> Receipt:
+def _receipt_of(work: MergePlan, row: Mapping[str, Any]) -> Receipt:
     """Return the receipt that a merge script answered with.
 
     Raises:

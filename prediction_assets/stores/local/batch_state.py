@@ -18,7 +18,7 @@ from typing import Any
 
 from prediction_assets.errors import BatchNotOpen, StateUnreadable
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
-from prediction_assets.slate.outcome import Completion, Outcome, PartRef
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import is_of, require_same_work, unchanged
 from prediction_assets.stores.local.state_file import connect, moment_text, transaction
@@ -48,7 +48,7 @@ class SqliteBatchState:
                 "SELECT feature_snapshot FROM batches WHERE slate = ?", (batch.slate,)
             ).fetchone()
             settled = connection.execute(
-                "SELECT player_slug, batch_id FROM completions WHERE slate = ?", (batch.slate,)
+                "SELECT player_slug, batch_id FROM outcomes WHERE slate = ?", (batch.slate,)
             ).fetchall()
             connection.execute("DELETE FROM expected_players WHERE slate = ?", (batch.slate,))
             connection.execute("DELETE FROM batches WHERE slate = ?", (batch.slate,))
@@ -59,7 +59,7 @@ class SqliteBatchState:
                     (pinned["feature_snapshot"], batch.slate),
                 )
             connection.executemany(
-                "DELETE FROM completions WHERE slate = ? AND player_slug = ?",
+                "DELETE FROM outcomes WHERE slate = ? AND player_slug = ?",
                 [
                     (batch.slate, row["player_slug"])
                     for row in settled
@@ -67,7 +67,7 @@ class SqliteBatchState:
                 ],
             )
             connection.execute(
-                "UPDATE completions SET batch_id = ? WHERE slate = ?", (batch.batch_id, batch.slate)
+                "UPDATE outcomes SET batch_id = ? WHERE slate = ?", (batch.batch_id, batch.slate)
             )
         return batch
 
@@ -80,11 +80,11 @@ class SqliteBatchState:
             if not done.rowcount:
                 raise BatchNotOpen.on(slate)
 
-    def record(self, completions: Sequence[Completion]) -> None:
+    def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
         """Set each player's outcome, unless it is a failure from before the one that is there."""
         with transaction(self._path) as connection:
             connection.executemany(
-                "INSERT INTO completions "
+                "INSERT INTO outcomes "
                 "(slate, player_slug, outcome, reason, part, run_id, recorded_at, batch_id) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (slate, player_slug) DO UPDATE SET outcome = excluded.outcome, "
@@ -103,7 +103,7 @@ class SqliteBatchState:
                         c.batch_id,
                         Outcome.FAILED.value,
                     )
-                    for c in completions
+                    for c in outcomes
                 ],
             )
 
@@ -115,13 +115,13 @@ class SqliteBatchState:
             if batch is None:
                 return None
             expected = {p.slug for p in batch.expected}
-            rows = connection.execute("SELECT * FROM completions WHERE slate = ?", (slate,)).fetchall()
+            rows = connection.execute("SELECT * FROM outcomes WHERE slate = ?", (slate,)).fetchall()
             pinned = connection.execute("SELECT feature_snapshot FROM batches WHERE slate = ?", (slate,))
             receipt = connection.execute("SELECT receipt FROM receipts WHERE slate = ?", (slate,)).fetchone()
             return Progress(
                 batch=batch,
-                completions={
-                    r["player_slug"]: _completion(r)
+                outcomes={
+                    r["player_slug"]: _player_outcome(r)
                     for r in rows
                     if r["player_slug"] in expected and is_of(r["batch_id"], batch)
                 },
@@ -138,7 +138,7 @@ class SqliteBatchState:
             ).fetchall()
         return [row["slate"] for row in rows]
 
-    def mirror_receipt(self, receipt: Receipt) -> None:
+    def mark_consolidated(self, receipt: Receipt) -> None:
         """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
         with transaction(self._path) as connection:
             connection.execute(
@@ -216,8 +216,8 @@ def _batch(connection: sqlite3.Connection, slate: str) -> Batch | None:
     )
 
 
-def _completion(row: sqlite3.Row) -> Completion:
-    return Completion(
+def _player_outcome(row: sqlite3.Row) -> PlayerOutcome:
+    return PlayerOutcome(
         slate=row["slate"],
         player_slug=row["player_slug"],
         outcome=Outcome(row["outcome"]),

@@ -1,6 +1,6 @@
 """The embedded outbox: events in the state file, deliveries as one JSON file each that a consumer can tail.
 
-A delivery is ``<outbox>/<slate>.<revision>.<event_id>.json``, written aside and renamed, so a reader never
+A delivery is ``<outbox>/<slate>.<revision>.<message_id>.json``, written aside and renamed, so a reader never
 sees half of one and delivering an event twice leaves one file.
 """
 
@@ -30,20 +30,20 @@ class SqliteOutbox:
         """Store an event and return it; an id that is there already keeps its first entry."""
         with transaction(self._path) as connection:
             connection.execute(
-                "INSERT INTO outbox (event_id, slate, receipt_id, message) VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (event_id) DO NOTHING",
-                (entry.event_id, entry.slate, entry.receipt_id, json.dumps(entry.message)),
+                "INSERT INTO outbox (message_id, slate, receipt_id, message) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (message_id) DO NOTHING",
+                (entry.message_id, entry.slate, entry.receipt_id, json.dumps(entry.message)),
             )
-            return _entry(connection, entry.event_id)
+            return _entry(connection, entry.message_id)
 
-    def mark_published(self, event_id: str, message_id: str, published_at: datetime) -> OutboxEntry:
+    def mark_delivered(self, message_id: str, delivery_id: str, published_at: datetime) -> OutboxEntry:
         """Record a delivery and return the entry."""
         with transaction(self._path) as connection:
             connection.execute(
-                "UPDATE outbox SET message_id = ?, published_at = ? WHERE event_id = ? AND message_id IS NULL",
-                (message_id, published_at.astimezone(UTC).isoformat(), event_id),
+                "UPDATE outbox SET delivery_id = ?, published_at = ? WHERE message_id = ? AND delivery_id IS NULL",
+                (delivery_id, published_at.astimezone(UTC).isoformat(), message_id),
             )
-            return _entry(connection, event_id)
+            return _entry(connection, message_id)
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         """Return the events, oldest first, of one slate or of all."""
@@ -54,13 +54,13 @@ class SqliteOutbox:
             ).fetchall()
         return [_from_row(row) for row in rows]
 
-    def drop_delivered(self, event_ids: Sequence[str]) -> int:
+    def drop_delivered(self, message_ids: Sequence[str]) -> int:
         """Delete these events and return how many there were; one that wasn't delivered stays."""
         with transaction(self._path) as connection:
             return connection.execute(
-                "DELETE FROM outbox WHERE message_id IS NOT NULL "
-                "AND event_id IN (SELECT value FROM json_each(?))",
-                (json.dumps(list(event_ids)),),
+                "DELETE FROM outbox WHERE delivery_id IS NOT NULL "
+                "AND message_id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(message_ids)),),
             ).rowcount
 
 
@@ -72,7 +72,7 @@ class FilePublisher:
 
     def publish(self, message: Mapping[str, Any]) -> str:
         """Write the message's file and return its name, which is the delivery's id."""
-        name = f"{message['slate']}.{message['revision']:04d}.{message['event_id']}.json"
+        name = f"{message['slate']}.{message['revision']:04d}.{message['message_id']}.json"
         aside = self._directory / f".{name}.{os.getpid()}"
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -92,19 +92,19 @@ class FilePublisher:
         return name
 
 
-def _entry(connection: sqlite3.Connection, event_id: str) -> OutboxEntry:
-    row = connection.execute("SELECT * FROM outbox WHERE event_id = ?", (event_id,)).fetchone()
+def _entry(connection: sqlite3.Connection, message_id: str) -> OutboxEntry:
+    row = connection.execute("SELECT * FROM outbox WHERE message_id = ?", (message_id,)).fetchone()
     if row is None:
-        raise PredictionAssetsError(f"event {event_id} is not in the outbox; publish its receipt again")
+        raise PredictionAssetsError(f"event {message_id} is not in the outbox; publish its receipt again")
     return _from_row(row)
 
 
 def _from_row(row: sqlite3.Row) -> OutboxEntry:
     return OutboxEntry(
-        event_id=row["event_id"],
+        message_id=row["message_id"],
         slate=row["slate"],
         receipt_id=row["receipt_id"],
         message=json.loads(row["message"]),
-        message_id=row["message_id"],
+        delivery_id=row["delivery_id"],
         published_at=None if row["published_at"] is None else datetime.fromisoformat(row["published_at"]),
     )

@@ -2,7 +2,7 @@
 
 ``PRAGMA user_version`` is the number of steps that a file has seen; 0 is a file from before it was recorded, which
 may have what several of the steps create. A change of the schema is a further step, which only adds; a step that
-was released is never edited. What doesn't belong here: opening the file (:mod:`prediction_assets.stores.local.state_file`).
+was released is never edited. What doesn't belong here: opening the file (:mod:`.state_file`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
         """
-        CREATE TABLE IF NOT EXISTS completions (
+        CREATE TABLE IF NOT EXISTS outcomes (
             slate TEXT NOT NULL,
             player_slug TEXT NOT NULL,
             outcome TEXT NOT NULL,
@@ -56,11 +56,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """
         CREATE TABLE IF NOT EXISTS outbox (
             position INTEGER PRIMARY KEY AUTOINCREMENT,
-            event_id TEXT NOT NULL UNIQUE,
+            message_id TEXT NOT NULL UNIQUE,
             slate TEXT NOT NULL,
             receipt_id TEXT NOT NULL,
             message TEXT NOT NULL,
-            message_id TEXT,
+            delivery_id TEXT,
             published_at TEXT
         ) STRICT
         """,
@@ -96,7 +96,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     (  # 4: the batch that an outcome was recorded for; NULL where an earlier version recorded it
-        "ALTER TABLE completions ADD COLUMN batch_id TEXT",
+        "ALTER TABLE outcomes ADD COLUMN batch_id TEXT",
     ),
 )
 """What each version adds. Those of the first three may be run again, on files that didn't say their

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError, WarehouseBusy, WarehouseUnreadable
 from prediction_assets.slate import merge_errors
-from prediction_assets.slate.merge_plan import Consolidation
+from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import MergeCounts, Receipt, later_than
 from prediction_assets.stores.local.locks import locked
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
@@ -238,7 +238,7 @@ class DuckDBWarehouse:
             connection.commit()
         return int(removed)
 
-    def merge(self, consolidation: Consolidation) -> Receipt:
+    def merge(self, consolidation: MergePlan) -> Receipt:
         """Merge parts, supersede what they replace and write the receipt, in one transaction."""
         with self._connect(write=True) as connection:
             connection.begin()
@@ -251,7 +251,7 @@ class DuckDBWarehouse:
                 raise
         return receipt
 
-    def _merge(self, connection: duckdb.DuckDBPyConnection, work: Consolidation) -> Receipt:
+    def _merge(self, connection: duckdb.DuckDBPyConnection, work: MergePlan) -> Receipt:
         started = time.perf_counter()
         slate = date.fromisoformat(work.slate)
         earlier = [
@@ -290,7 +290,7 @@ class DuckDBWarehouse:
         connection.execute(merge_sql.INSERT_RECEIPT, receipt.to_row())
         return receipt
 
-    def _stage(self, connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:
+    def _stage(self, connection: duckdb.DuckDBPyConnection, work: MergePlan) -> None:
         """Create the relation of all the parts' rows, after seeing that each part is the one it should be."""
         merge_errors.require_known_schema(work.slate, work.parts)
         gone = [
@@ -313,7 +313,7 @@ class DuckDBWarehouse:
             raise merge_errors.part_unreadable(work.slate, _first_line(error)) from error
 
 
-def _verify_parts(connection: duckdb.DuckDBPyConnection, work: Consolidation) -> None:
+def _verify_parts(connection: duckdb.DuckDBPyConnection, work: MergePlan) -> None:
     """Compare the staged rows with what the completions promised.
 
     Raises:
