@@ -29,7 +29,7 @@ from prediction_assets.orchestration.assets.staging_cleanup import staging_clean
 from prediction_assets.orchestration.jobs import JOBS
 from prediction_assets.orchestration.morning_check import morning_check
 from prediction_assets.orchestration.prune_job import prune_job
-from prediction_assets.orchestration.resources.profiles import build_resources
+from prediction_assets.orchestration.resources import build_resources
 from prediction_assets.orchestration.schedules import (
     daily_morning_check,
     daily_prune,

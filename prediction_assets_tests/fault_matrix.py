@@ -283,13 +283,15 @@ def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> 
         }
         os.environ.update(environment)  # the clients look for their emulators there
         settings = load_settings()
-        from prediction_assets.orchestration.resources.gcp import gcp_resources
         from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET
+        from prediction_assets.stores.gcp.clients import bigquery_client
+        from prediction_assets.stores.gcp.stores import GcpStores
         from prediction_assets.stores.sql.tables import POINTS_MODELS, PREDICTIONS
 
-        stores = gcp_resources(settings)
-        stores["messaging"].set_up()
-        with stores["warehouse"].bigquery.get_client() as client:
+        stores = GcpStores(settings)
+        stores.set_up_messaging()
+        endpoint = settings.bigquery_endpoint
+        with bigquery_client(project, settings.bigquery_location, endpoint) as client:
             client.delete_dataset(f"{project}.{STAGING_DATASET}", delete_contents=True, not_found_ok=True)
             for table in client.list_tables(f"{project}.{PREDICTIONS.dataset}") if is_prepared else ():
                 if table.table_id != POINTS_MODELS.name:

@@ -74,7 +74,7 @@ def _do(*step: str) -> None:
 @contextmanager
 def emulated(folder: Path, host: str) -> Iterator[dict[str, str]]:
     """Run the three emulators and yield what the gcp profile needs to use them; this process uses them, too."""
-    from prediction_assets.orchestration.resources.gcp import gcp_resources
+    from prediction_assets.stores.gcp.stores import GcpStores
     from prediction_assets_tests.emulators import FIRESTORE, PUBSUB, running
     from prediction_assets_tests.warehouse.bigquery_emulator import running_emulator
 
@@ -89,7 +89,7 @@ def emulated(folder: Path, host: str) -> Iterator[dict[str, str]]:
             "PREDICTION_ASSETS_GCP_PROJECT": "demo",
         }
         os.environ.update(variables)
-        gcp_resources(load_settings())["messaging"].set_up()
+        GcpStores(load_settings()).set_up_messaging()
         yield variables
 
 

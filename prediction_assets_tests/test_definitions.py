@@ -155,6 +155,6 @@ def test_the_location_that_dagster_loads_takes_its_settings_from_the_environment
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "elsewhere"))
     loaded = defs()
     assert loaded.resources is not None
-    assert loaded.resources["batch_state"].file == str(tmp_path / "elsewhere" / "state.sqlite")
+    assert loaded.resources["settings"].home == tmp_path / "elsewhere"
     assert not (tmp_path / "elsewhere").exists()
     dg.Definitions.validate_loadable(loaded)

@@ -8,11 +8,11 @@ import pytest
 from google.cloud import firestore
 
 from prediction_assets.errors import SchemaTooNew
-from prediction_assets.orchestration.resources import gcp as gcp_resources
 from prediction_assets.settings import load_settings
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.firestore_schema import DOCUMENTS_VERSION, FirestoreDocuments
+from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import SLATE, batch
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
@@ -50,15 +50,15 @@ def test_an_earlier_version_is_brought_up_and_a_later_one_refused_untouched(fire
 
 def test_no_store_of_the_gcp_profile_opens_documents_of_a_later_version(firestore_client, project):
     settings = load_settings(profile="gcp", gcp_project=project)
-    stores = gcp_resources.gcp_resources(settings)
-    stores["batch_state"].port.open(batch())
+    stores = GcpStores(settings)
+    stores.batch_state.open(batch())
     firestore_client.collection("schema").document("documents").set({"version": DOCUMENTS_VERSION + 1})
-    stores = gcp_resources.gcp_resources(settings)
+    stores = GcpStores(settings)
     for open_store in (
-        lambda: stores["batch_state"].port,
-        lambda: stores["batch_state"].dead_letters,
-        lambda: stores["alerts"].store,
-        lambda: stores["messaging"].outbox,
+        lambda: stores.batch_state,
+        lambda: stores.dead_letters,
+        lambda: stores.alerts,
+        lambda: stores.outbox,
     ):
         with pytest.raises(SchemaTooNew):
             open_store()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from prediction_assets.orchestration.resources.profiles import build_resources
 from prediction_assets.settings import load_settings
+from prediction_assets.stores.profiles import open_stores
 from prediction_assets_tests.browser import browser, require_chromium
 from prediction_assets_tests.consoles import ROOT, Console, Shown, shown_on
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server
@@ -25,19 +25,18 @@ class Slate:
     """What becomes of the tutorial's slate, read from the stores without disturbing anybody."""
 
     def __init__(self, home: Path, slate: str) -> None:
-        resources = build_resources(load_settings(home=home))
-        self._state, self._messaging = resources["batch_state"], resources["messaging"]
+        self._stores = open_stores(load_settings(home=home))
         self._staging, self._slate = home / "staging" / slate, slate
 
     @property
     def receipt(self) -> str:
         """The id of the newest receipt, ``""`` before the first."""
-        progress = self._state.port.progress(self._slate)
+        progress = self._stores.batch_state.progress(self._slate)
         return progress.receipt.receipt_id if progress and progress.receipt else ""
 
     def is_announced(self, events: int) -> bool:
         """Return whether so many events were delivered and staging is empty again."""
-        delivered = [e for e in self._messaging.outbox.entries(self._slate) if e.delivery_id is not None]
+        delivered = [e for e in self._stores.outbox.entries(self._slate) if e.delivery_id is not None]
         return len(delivered) == events and not list(self._staging.glob("*.parquet"))
 
     def await_(self, condition: Callable[[], bool], what: str) -> None:

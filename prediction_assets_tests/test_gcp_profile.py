@@ -16,12 +16,12 @@ from prediction_assets import cli
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import BadInput
 from prediction_assets.orchestration.instance import open_instance
-from prediction_assets.orchestration.resources.gcp import gcp_resources
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.smoke_test import smoke_test
+from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
@@ -71,7 +71,7 @@ def open_run() -> Iterator[Callable[[Settings], SlateRun]]:
 
 @pytest.fixture
 def gcp(gcp_settings: Settings, open_run: Callable[[Settings], SlateRun]) -> SlateRun:
-    gcp_resources(gcp_settings)["messaging"].set_up()
+    GcpStores(gcp_settings).set_up_messaging()
     return open_run(gcp_settings)
 
 

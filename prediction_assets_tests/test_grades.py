@@ -9,10 +9,10 @@ import pytest
 
 from prediction_assets.errors import ResultsMissing
 from prediction_assets.nba.grades import PUBLISHED, stored_grades
-from prediction_assets.orchestration.resources.ports import SettingsResource
 from prediction_assets.orchestration.sensors.grading import grading_sensor
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS
@@ -22,16 +22,11 @@ SLATE = simulated_slate(PLAYERS).isoformat()
 DAY = parse_slate(SLATE)
 
 
-class OnTheMorningAfter(SettingsResource):
-    """Goes by the clock of the day after the simulated slate."""
+class OnTheMorningAfter(Clock):
+    """The clock of the day after the simulated slate."""
 
     def now(self):
         return datetime.combine(DAY + timedelta(1), time(15), UTC)
-
-
-def on_the_morning_after(settings) -> OnTheMorningAfter:
-    shared = set(SettingsResource.model_fields) & set(type(settings).model_fields)
-    return OnTheMorningAfter(**settings.model_dump(mode="json", include=shared))
 
 
 @pytest.fixture
@@ -65,7 +60,7 @@ def tick(run: SlateRun, settings, instance) -> dg.SensorResult:
     sensor = grading_sensor(settings)
     context = dg.build_sensor_context(
         instance=instance,
-        resources={"warehouse": run._resources["warehouse"], "settings": on_the_morning_after(settings)},
+        resources={"warehouse": run.warehouse, "clock": OnTheMorningAfter()},
     )
     result = sensor(context)
     assert isinstance(result, dg.SensorResult)

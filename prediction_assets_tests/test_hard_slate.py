@@ -12,11 +12,11 @@ import pytest
 
 from prediction_assets.orchestration.assets.facts import INJURIES_REPLACED_BY
 from prediction_assets.orchestration.instance import open_instance
-from prediction_assets.orchestration.resources.ports import SettingsResource
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate.dead_letter import Closing
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.stores.sql.tables import INJURY_REPORTS
@@ -88,7 +88,7 @@ def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_b
             # Nothing but the clock can end this slate: no completion comes any more.
             assert requested(tick(run, "consolidation_sensor")) == []
             late = batch.deadline + timedelta(seconds=1)
-            monkeypatch.setattr(SettingsResource, "now", lambda self: late)
+            monkeypatch.setattr(Clock, "now", lambda self: late)
             (request,) = requested(tick(run, "consolidation_sensor"))
             assert request.partition_key == SLATE
             first = run.announce(run.consolidate(SLATE)).message

@@ -68,27 +68,28 @@ def check(as_json: JsonOption = False) -> None:
     settings = load_settings()
     from prediction_assets.errors import NotDelivered, PredictionAssetsError
     from prediction_assets.monitoring.incidents import Pages
-    from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
+    from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
     from prediction_assets.orchestration.following import Cursor
     from prediction_assets.orchestration.instance import open_instance
-    from prediction_assets.orchestration.resources.profiles import build_resources
     from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
     from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, deliver, undelivered
+    from prediction_assets.slate.deadlines import Clock
+    from prediction_assets.stores.profiles import open_stores
 
-    resources: dict[str, Any] = dict(build_resources(settings))
-    store, pages, now = resources["alerts"].store, Pages(settings.ui_url), resources["settings"].now()
+    stores, clock, pages = open_stores(settings), Clock(), Pages(settings.ui_url)
+    store, now = stores.alerts, clock.now()
     with open_instance(settings) as instance:
         followed = follow_runs(instance, store, Cursor(), now, pages)
         while followed.more:
             followed = follow_runs(instance, store, followed.cursor, now, pages)
         look_at_automation(instance, store, now, pages, leave_out={ALERT_DELIVERY})
-    stores = Stores(lambda: resources["warehouse"].port, resources["batch_state"], resources["messaging"])
+    sources = SlateSources(stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox, store)
     unread = None
     try:
-        look_at_slates(stores, store, settings, now)
+        look_at_slates(sources, settings, now)
     except PredictionAssetsError as error:  # of one slate; what was seen of the others is told
         unread = error
-    done = deliver(resources["alerts"], settings, resources["settings"])
+    done = deliver(store, settings, clock)
     lasting = [alert for alert in store.unsettled() if alert.is_open]
     _show(lasting, as_json=as_json)
     if done.problems:
@@ -108,10 +109,10 @@ def list_alerts(
 ) -> None:
     """List the alerts that last or have something left to say."""
     settings = load_settings()
-    from prediction_assets.orchestration.resources.profiles import build_resources
+    from prediction_assets.slate.deadlines import Clock
+    from prediction_assets.stores.profiles import open_stores
 
-    resources: dict[str, Any] = dict(build_resources(settings))
-    store, now = resources["alerts"].store, resources["settings"].now()
+    store, now = open_stores(settings).alerts, Clock().now()
     _show(store.since(now - timedelta(days=_DAYS_SHOWN)) if every else store.unsettled(), as_json=as_json)
 
 

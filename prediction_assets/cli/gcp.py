@@ -18,12 +18,12 @@ def set_up() -> None:
     Datasets, tables, topics and subscriptions. Safe to repeat.
     """
     settings = _gcp_settings()
-    from prediction_assets.orchestration.resources.gcp import gcp_resources
+    from prediction_assets.stores.gcp.stores import GcpStores
 
-    stores = gcp_resources(settings)
-    stores["warehouse"].port.set_up()
-    typer.echo(f"BigQuery: datasets and tables of {stores['warehouse'].port.output_table} are as declared")
-    done = stores["messaging"].set_up()
+    stores = GcpStores(settings)
+    stores.warehouse.set_up()
+    typer.echo(f"BigQuery: datasets and tables of {stores.warehouse.output_table} are as declared")
+    done = stores.set_up_messaging()
     for path in (done.topic, done.subscription, done.dead_letter_topic, done.dead_letter_subscription):
         state = (
             "created"
@@ -61,9 +61,9 @@ def rebuild_live_picture(slate: RequiredSlateOption, dry_run: DryRunOption = Fal
     On its batch document, from the outcomes. Nothing is decided from it.
     """
     settings = _gcp_settings()
-    from prediction_assets.orchestration.resources.gcp import gcp_resources
+    from prediction_assets.stores.gcp.stores import GcpStores
 
-    state = gcp_resources(settings)["batch_state"].port
+    state = GcpStores(settings).batch_state
     before = len(state.live_players(slate))
     if dry_run:
         settled = sum(state.outcome_counts(slate).values())

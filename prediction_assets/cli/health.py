@@ -69,9 +69,10 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
     from prediction_assets.monitoring.evidence import Unreadable
     from prediction_assets.orchestration.health_reader import Sources, in_words
     from prediction_assets.orchestration.instance import open_instance
-    from prediction_assets.orchestration.resources.profiles import build_resources
+    from prediction_assets.slate.deadlines import Clock
+    from prediction_assets.stores.profiles import open_stores
 
-    resources: dict[str, Any] = build_resources(settings)
+    stores = open_stores(settings)
     instance: Any
     try:
         instance = stack.enter_context(open_instance(settings))
@@ -80,12 +81,13 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
     except Exception as error:  # noqa: BLE001  a damaged instance is a red check; the others are still made
         instance = Unreadable("Dagster instance", in_words(error))
     return Sources(
-        warehouse=lambda: resources["warehouse"].port,
-        batch_state=lambda: resources["batch_state"].port,
-        dead_letters=lambda: resources["batch_state"].dead_letters,
-        outbox=lambda: resources["messaging"].outbox,
+        warehouse=lambda: stores.warehouse,
+        batch_state=lambda: stores.batch_state,
+        dead_letters=lambda: stores.dead_letters,
+        outbox=lambda: stores.outbox,
         instance=instance,
-        settings=resources["settings"],
+        settings=settings,
+        clock=Clock(),
     )
 
 

@@ -59,9 +59,9 @@ def migrate(dry_run: DryRunOption = False) -> None:
     Their schemas, and dagster.yaml. Safe to repeat.
     """
     settings = load_settings()
-    from prediction_assets.orchestration.resources.profiles import versioned_stores
+    from prediction_assets.stores.profiles import open_stores
 
-    stores = versioned_stores(settings)
+    stores = open_stores(settings).versioned()
     for store in stores:  # one that is too new is refused before another one is touched
         store.schema()
     for store in stores:

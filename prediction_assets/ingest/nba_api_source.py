@@ -171,6 +171,20 @@ class NbaApiSchedule:
         )
 
 
+class LiveSource:
+    """stats.nba.com, through the optional package nba_api."""
+
+    @property
+    def game_logs(self) -> GameLogClient:
+        """Fetches a season's game logs."""
+        return NbaApiGameLogs()
+
+    @property
+    def schedule(self) -> ScheduleClient:
+        """Fetches a season's schedule."""
+        return NbaApiSchedule()
+
+
 def _endpoint(module: str, name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"nba_api.stats.endpoints.{module}"), name)

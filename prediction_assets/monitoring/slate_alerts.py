@@ -6,7 +6,7 @@ couldn't be read is not judged: no alert, and no recovery either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,38 +20,36 @@ from prediction_assets.monitoring.incidents import (
     missing_roster,
     slate_incidents,
 )
-from prediction_assets.orchestration.resources.ports import BatchStateResource, MessagingResource
 from prediction_assets.settings import Settings
 from prediction_assets.slate.completion_message import is_announced
 from prediction_assets.slate.deadlines import roster_hours_before
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.stores.alert import Alert, Incident
-from prediction_assets.stores.protocols import AlertStore, BatchState, Warehouse
+from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 from prediction_assets.stores.sql import queries
 
 
 @dataclass(frozen=True)
-class Stores:
-    """The stores that the slates' state is read from.
+class SlateSources:
+    """The stores that the slates' state is read from, and where alerts are kept."""
 
-    Attributes:
-        warehouse: opened only when a roster is missing; how long it waits for others is the caller's choice.
-    """
-
-    warehouse: Callable[[], Warehouse]
-    batch_state: BatchStateResource
-    messaging: MessagingResource
+    warehouse: Warehouse
+    batch_state: BatchState
+    dead_letters: DeadLetters
+    outbox: Outbox
+    alerts: AlertStore
 
 
-def look_at_slates(stores: Stores, store: AlertStore, settings: Settings, now: datetime) -> list[str]:
+def look_at_slates(stores: SlateSources, settings: Settings, now: datetime) -> list[str]:
     """Keep what the recent slates' state tells; return the slates that were looked at.
 
     Raises:
         PredictionAssetsError: some slate couldn't be read; what the others tell is kept by then.
     """
     pages = Pages(settings.ui_url)
+    store = stores.alerts
     lasting = store.unsettled()
-    state = stores.batch_state.port
+    state = stores.batch_state
     recent = state.recent_slates(now - timedelta(days=settings.sensor_lookback_days))
     of_alerts = {
         alert.incident.slate
@@ -84,21 +82,20 @@ def look_at_slates(stores: Stores, store: AlertStore, settings: Settings, now: d
         if alert.is_open and alert.incident.kind in SLATE_KINDS and alert.incident.slate in unread
     ]
     _keep(store, [*as_they_are, *found], SLATE_KINDS, now)
-    _look_for_rosters(stores, store, settings, now, lasting, unread)
+    _look_for_rosters(stores, settings, now, lasting, unread)
     for error in unread.values():
         raise error
     return [slate for slate in slates if slate not in unread]
 
 
 def _look_for_rosters(
-    stores: Stores,
-    store: AlertStore,
+    stores: SlateSources,
     settings: Settings,
     now: datetime,
     lasting: Sequence[Alert],
     unread: Mapping[str, PredictionAssetsError],
 ) -> None:
-    pages, state = Pages(settings.ui_url), stores.batch_state.port
+    pages, state = Pages(settings.ui_url), stores.batch_state
     # Last: of these it alone opens the warehouse, and what batch state tells doesn't wait for that.
     try:
         missing = _missing_roster(stores, settings, now, pages, unread)
@@ -113,11 +110,11 @@ def _look_for_rosters(
         and alert.incident.slate not in unread
         and _never_opened(state, alert.incident.slate or "")
     ]
-    _keep(store, [*never_came, *missing], frozenset({"no_roster"}), now)
+    _keep(stores.alerts, [*never_came, *missing], frozenset({"no_roster"}), now)
 
 
 def _states(
-    stores: Stores, slates: Sequence[str]
+    stores: SlateSources, slates: Sequence[str]
 ) -> tuple[dict[str, SlateState], dict[str, PredictionAssetsError]]:
     """Return the state of each slate, and the errors of those that can't be read."""
     states: dict[str, SlateState] = {}
@@ -141,18 +138,16 @@ def _keep(store: AlertStore, found: Sequence[Incident], judged: frozenset[str], 
         store.change(key, recovered(now))
 
 
-def _state(stores: Stores, slate: str) -> SlateState | None:
-    progress = stores.batch_state.port.progress(slate)
+def _state(stores: SlateSources, slate: str) -> SlateState | None:
+    progress = stores.batch_state.progress(slate)
     if progress is None:
         return None
-    announced = progress.receipt is not None and is_announced(
-        progress.receipt, stores.messaging.outbox.entries(slate)
-    )
-    return SlateState(progress, announced, stores.batch_state.dead_letters.letters(slate))
+    announced = progress.receipt is not None and is_announced(progress.receipt, stores.outbox.entries(slate))
+    return SlateState(progress, announced, stores.dead_letters.letters(slate))
 
 
 def _missing_roster(
-    stores: Stores,
+    stores: SlateSources,
     settings: Settings,
     now: datetime,
     pages: Pages,
@@ -164,7 +159,7 @@ def _missing_roster(
         missing_roster(slate, games, at, pages)
         for slate, at in expected.items()
         if slate not in unread  # it was opened, or it couldn't be unreadable
-        and _never_opened(stores.batch_state.port, slate)
+        and _never_opened(stores.batch_state, slate)
         and (games := _games(stores, slate))
     ]
 
@@ -187,5 +182,5 @@ def _never_opened(state: BatchState, slate: str) -> bool:
     return state.progress(slate) is None
 
 
-def _games(stores: Stores, slate: str) -> int:
-    return int(stores.warehouse().query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)
+def _games(stores: SlateSources, slate: str) -> int:
+    return int(stores.warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)

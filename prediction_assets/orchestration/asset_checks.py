@@ -16,18 +16,14 @@ from prediction_assets.errors import BatchNotOpen
 from prediction_assets.nba.forecasting.recommendation import RECOMMENDATION_SQL
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.preview import preview_features
-from prediction_assets.orchestration.resources.ports import (
-    BatchStateResource,
-    SettingsResource,
-    WarehouseResource,
-)
+from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.merge_plan import ENOUGH_STAGED, NOT_EMPTY
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.protocols import BatchState, Warehouse
 from prediction_assets.stores.sql import queries
 
 PREDICTIONS_ASSET = dg.AssetKey("predictions")
@@ -166,19 +162,17 @@ with preview_features():
     )
     def predictions_checks(
         context: dg.AssetCheckExecutionContext,
-        warehouse: WarehouseResource,
-        batch_state: BatchStateResource,
-        settings: SettingsResource,
+        warehouse: dg.ResourceParam[Warehouse],
+        batch_state: dg.ResourceParam[BatchState],
+        settings: dg.ResourceParam[Settings],
     ) -> Iterator[dg.AssetCheckResult]:
         """Judge the slate's predictions."""
         slate = context.partition_key
-        progress = batch_state.port.progress(slate)
-        receipts = warehouse.port.receipts(slate)
+        progress = batch_state.progress(slate)
+        receipts = warehouse.receipts(slate)
         if progress is None or not receipts:
             raise BatchNotOpen(f"slate {slate}: nothing was consolidated yet; materialize predictions first")
-        facts = read_slate_facts(
-            warehouse.port, progress, receipts[-1], pass_threshold=settings.pass_threshold
-        )
+        facts = read_slate_facts(warehouse, progress, receipts[-1], pass_threshold=settings.pass_threshold)
         judged = {key: _JUDGES[key.name](facts) for key in context.selected_asset_check_keys}
         _log_results(context, slate, {key.name: result.passed for key, result in judged.items()})
         for key in sorted(judged, key=lambda key: key.name):

@@ -35,12 +35,11 @@ from prediction_assets.nba.forecasting.market import MARKET_AWARE
 from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.nba.tonight import default_slate
 from prediction_assets.orchestration.daemons import last_heard
-from prediction_assets.orchestration.resources.ports import SettingsResource
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG, slate_of
 from prediction_assets.orchestration.runs import failure_of, stage_of
-from prediction_assets.settings import MERGES_COMPARED_DAYS
+from prediction_assets.settings import MERGES_COMPARED_DAYS, Settings
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.deadlines import roster_hour
+from prediction_assets.slate.deadlines import Clock, roster_hour
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, is_simulated, parse_slate, slate_key
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Warehouse
@@ -74,7 +73,8 @@ class Sources:
     dead_letters: Callable[[], DeadLetters]
     outbox: Callable[[], Outbox]
     instance: DagsterInstance | Unreadable
-    settings: SettingsResource
+    settings: Settings
+    clock: Clock
 
 
 def read_facts(sources: Sources, slate: str | None, window: timedelta) -> HealthFacts:
@@ -87,7 +87,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
     Raises:
         BadInput: the slate isn't a date, or no schedule and no batch knows of it.
     """
-    now = sources.settings.now()
+    now = sources.clock.now()
     if slate is not None:
         parse_slate(slate)
     chosen = slate or _slate_of_the_morning(sources, now)
@@ -166,9 +166,7 @@ def _require_known(slate: str, schedule: ScheduleFacts) -> None:
         )
 
 
-def _warehouse_facts(
-    port: Warehouse, slate: str, now: datetime, settings: SettingsResource
-) -> WarehouseFacts:
+def _warehouse_facts(port: Warehouse, slate: str, now: datetime, settings: Settings) -> WarehouseFacts:
     day = parse_slate(slate)
     schedule = _schedule_facts(port, day)
     table = _table_facts(port, day)
@@ -219,7 +217,7 @@ def _schedule_facts(port: Warehouse, day: date) -> ScheduleFacts:
     )
 
 
-def _last_logged(day: date, now: datetime, settings: SettingsResource) -> date:
+def _last_logged(day: date, now: datetime, settings: Settings) -> date:
     """Return the last date before the slate whose logs are due: last night's are by the roster's hour."""
     today = now.astimezone(GAME_TIME_ZONE).date()
     is_morning = now >= roster_hour(slate_key(today), settings.roster_cron, settings.time_zone)

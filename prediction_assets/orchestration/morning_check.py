@@ -15,12 +15,9 @@ from prediction_assets.monitoring.health_report import Report, report_on
 from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
 from prediction_assets.orchestration.health_reader import Sources, read_facts
 from prediction_assets.orchestration.markdown import markdown_table
-from prediction_assets.orchestration.resources.ports import (
-    BatchStateResource,
-    MessagingResource,
-    SettingsResource,
-    WarehouseResource,
-)
+from prediction_assets.settings import Settings
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Warehouse
 
 
 class MorningCheckConfig(dg.Config):
@@ -47,19 +44,22 @@ class MorningCheckConfig(dg.Config):
 def morning_check(
     context: dg.AssetCheckExecutionContext,
     config: MorningCheckConfig,
-    warehouse: WarehouseResource,
-    batch_state: BatchStateResource,
-    messaging: MessagingResource,
-    settings: SettingsResource,
+    warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
+    outbox: dg.ResourceParam[Outbox],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    dead_letters: dg.ResourceParam[DeadLetters],
 ) -> dg.AssetCheckResult:
     """Judge tonight's slate."""
     sources = Sources(
-        warehouse=lambda: warehouse.port,
-        batch_state=lambda: batch_state.port,
-        dead_letters=lambda: batch_state.dead_letters,
-        outbox=lambda: messaging.outbox,
+        warehouse=lambda: warehouse,
+        batch_state=lambda: batch_state,
+        dead_letters=lambda: dead_letters,
+        outbox=lambda: outbox,
         instance=context.instance,
         settings=settings,
+        clock=clock,
     )
     report = report_on(read_facts(sources, config.slate, timedelta(minutes=config.minutes)))
     context.log.info(report.summary)

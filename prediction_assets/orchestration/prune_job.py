@@ -13,13 +13,6 @@ from pydantic import Field
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.orchestration.jobs import WHOLE_RETRIES
 from prediction_assets.orchestration.partition_pruning import prune_partition_keys
-from prediction_assets.orchestration.resources.ports import (
-    AlertsResource,
-    BatchStateResource,
-    MessagingResource,
-    SettingsResource,
-    WarehouseResource,
-)
 from prediction_assets.orchestration.run_pruning import prune_runs
 from prediction_assets.retention.kinds import History, Kind, Pruned
 from prediction_assets.retention.receipts import prune_receipts, prune_superseded_rows
@@ -30,6 +23,9 @@ from prediction_assets.retention.records import (
     prune_events,
 )
 from prediction_assets.retention.snapshots import prune_snapshots
+from prediction_assets.settings import Settings
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 
 KINDS = (
     Kind("partition keys", "keep_partitions_days", prune_partition_keys),
@@ -75,16 +71,18 @@ def prune_slices(
 def prune_history(
     context: dg.OpExecutionContext,
     config: PruneConfig,
-    warehouse: WarehouseResource,
-    batch_state: BatchStateResource,
-    messaging: MessagingResource,
-    alerts: AlertsResource,
-    settings: SettingsResource,
+    warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
+    outbox: dg.ResourceParam[Outbox],
+    alerts: dg.ResourceParam[AlertStore],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    dead_letters: dg.ResourceParam[DeadLetters],
 ) -> None:
     """Remove one slice of every kind of history."""
     history = History(
-        context.instance, warehouse.port, batch_state.port, batch_state.dead_letters, messaging.outbox,
-        alerts.store, settings.now(),
+        context.instance, warehouse, batch_state, dead_letters, outbox,
+        alerts, clock.now(),
     )  # fmt: skip
     keep_days = {kind.setting: getattr(settings, kind.setting) for kind in KINDS}
     failed: dict[str, str] = {}

@@ -37,12 +37,14 @@ from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.completion_message import OutboxEntry, is_announced
 from prediction_assets.slate.dead_letter import Closing, DeadLetter
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE, player_key
 from prediction_assets.slate.merge_plan import MergePlan, plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.part_states import releasable_parts
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.cleanup import unneeded_parts
+from prediction_assets.stores.profiles import STORES, open_stores
 from prediction_assets.stores.protocols import Warehouse, open_progress
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
@@ -80,7 +82,10 @@ class SlateRun:
         self._settings = settings
         self._instance = instance
         self._defs = build_defs(settings, resources)
-        self._resources = self._defs.resources or {}
+        replaced = {name: store for name, store in (resources or {}).items() if name in STORES}
+        self.stores = open_stores(settings, **replaced)
+        clock = (resources or {}).get("clock")
+        self._clock = clock if isinstance(clock, Clock) else Clock()
 
     @property
     def profile(self) -> str:
@@ -90,15 +95,15 @@ class SlateRun:
     @property
     def warehouse(self) -> Warehouse:
         """The warehouse that the assets use."""
-        return self._resources["warehouse"].port  # type: ignore[no-any-return]
+        return self.stores.warehouse
 
     def progress(self, slate: str) -> Progress | None:
         """Return the slate's batch as it stands."""
-        return self._resources["batch_state"].port.progress(slate)  # type: ignore[no-any-return]
+        return self.stores.batch_state.progress(slate)
 
     def events(self, slate: str | None = None) -> list[OutboxEntry]:
         """Return the completion events of one slate or of all, oldest first."""
-        return list(self._resources["messaging"].outbox.entries(slate))
+        return list(self.stores.outbox.entries(slate))
 
     def default_slate(self) -> str:
         """Return the slate that is run when none is named."""
@@ -107,7 +112,7 @@ class SlateRun:
 
     def now(self) -> datetime:
         """Return the time that the assets go by."""
-        return self._resources["settings"].now()  # type: ignore[no-any-return]
+        return self._clock.now()
 
     def next_step(self, progress: Progress) -> str:
         """Return what the batch needs next, in a word."""
@@ -192,7 +197,7 @@ class SlateRun:
         receipts = self.warehouse.receipts(slate)
         covered = releasable_parts(self.warehouse.parts.staged(slate), receipts)
         return {
-            **unneeded_parts(self.warehouse, slate, receipts, self._resources["batch_state"].port),
+            **unneeded_parts(self.warehouse, slate, receipts, self.stores.batch_state),
             **covered,
         }
 
@@ -219,12 +224,12 @@ class SlateRun:
 
     def dead_letters(self, slate: str | None = None, *, include_closed: bool = False) -> list[DeadLetter]:
         """Return the dead letters of one slate or of all; only open ones unless asked."""
-        found = self._resources["batch_state"].dead_letters.letters(slate, include_closed=include_closed)
+        found = self.stores.dead_letters.letters(slate, include_closed=include_closed)
         return list(found)
 
     def discard(self, slate: str, slugs: Iterable[str]) -> int:
         """Close these players' dead letters without a replay and return how many there were."""
-        return int(self._resources["batch_state"].dead_letters.close(slate, slugs, Closing.DISCARDED))
+        return int(self.stores.dead_letters.close(slate, slugs, Closing.DISCARDED))
 
     def replay(self, slate: str, slugs: Sequence[str]) -> OutboxEntry | None:
         """Stage these players again, and merge and announce the slate if that is what it needs next.
@@ -280,14 +285,14 @@ class SlateRun:
         return {name: value.value for name, value in done.metadata.items()}
 
     def _open_progress(self, slate: str) -> Progress:
-        return open_progress(self._resources["batch_state"].port, slate)
+        return open_progress(self.stores.batch_state, slate)
 
     def prune(self, *, dry_run: bool = False) -> Iterator[tuple[Kind, Pruned | PredictionAssetsError]]:
         """Remove one slice of each kind of history, or only say what would be; yield what came of each."""
-        state, messaging = self._resources["batch_state"], self._resources["messaging"]
+        stores = self.stores
         history = History(
-            self._instance, self.warehouse, state.port, state.dead_letters, messaging.outbox,
-            self._resources["alerts"].store, self.now(),
+            self._instance, stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox,
+            stores.alerts, self.now(),
         )  # fmt: skip
         keep_days = {kind.setting: getattr(self._settings, kind.setting) for kind in KINDS}
         return prune_slices(history, keep_days, dry_run=dry_run)

@@ -14,6 +14,14 @@ from dagster._utils.schedules import cron_string_iterator, reverse_cron_string_i
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 
 
+class Clock:
+    """The time that every decision goes by; a test replaces it."""
+
+    def now(self) -> datetime:
+        """Return the present moment, in UTC."""
+        return datetime.now(UTC)
+
+
 def roster_hour(slate: str, roster_cron: str, time_zone: str) -> datetime:
     """Return when the daily schedule asks for a slate's roster: its first tick on the slate's date, in UTC."""
     midnight = datetime.combine(parse_slate(slate), time(), GAME_TIME_ZONE)

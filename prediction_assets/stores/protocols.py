@@ -251,6 +251,9 @@ class Warehouse(Protocol):
             ReceiptAltered: an earlier receipt of the slate was edited by hand.
         """
 
+    def waiting_at_most(self, seconds: float) -> Warehouse:
+        """Return this warehouse for a caller who comes again soon: it waits at most so long for other processes."""
+
     def cost(self) -> Mapping[str, int]:
         """Return what this object's work is billed for so far, by name; empty where nothing is billed."""
 

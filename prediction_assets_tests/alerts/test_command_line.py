@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from prediction_assets.orchestration.resources.ports import SettingsResource
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets_tests.alerts.conftest import TOKEN, Webhook
 from prediction_assets_tests.alerts.test_destinations import closed_port
 from prediction_assets_tests.homes import SIMULATED
@@ -70,7 +70,7 @@ def test_without_the_daemon_a_late_slate_is_told_by_the_command_line_once(
 
     deadline = ingested.roster(SIMULATED).batch.deadline
     assert run("check")[0] == 0
-    monkeypatch.setattr(SettingsResource, "now", lambda _: deadline + timedelta(minutes=6))
+    monkeypatch.setattr(Clock, "now", lambda _: deadline + timedelta(minutes=6))
     webhook.status = 500
     code, _, err = run("check")
     assert code == 2

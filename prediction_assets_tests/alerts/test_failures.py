@@ -21,9 +21,9 @@ import prediction_assets
 from prediction_assets.errors import NotDelivered
 from prediction_assets.monitoring.incidents import START_THE_DAEMON
 from prediction_assets.orchestration.following import Cursor
-from prediction_assets.orchestration.resources.ports import SettingsResource
 from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.steps import failpoints as crash_points
 from prediction_assets_tests.alerts.conftest import Webhook
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
@@ -51,7 +51,7 @@ class Watched:
 
     def at(self, moment: datetime) -> None:
         """Set the clock that the assets and the alerts go by."""
-        self.patch.setattr(SettingsResource, "now", lambda _: moment)
+        self.patch.setattr(Clock, "now", lambda _: moment)
 
     def later(self, **by: float) -> None:
         """Move the clock on."""

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.orchestration.resources.ports import LiveSourceResource
+from prediction_assets.ingest.nba_api_source import LiveSource
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts
 
@@ -26,7 +26,7 @@ GAME = {
 }  # fmt: skip
 
 
-class RecordedAnswers(LiveSourceResource):
+class RecordedAnswers(LiveSource):
     """Answers of stats.nba.com's shape, with invented players."""
 
     @property

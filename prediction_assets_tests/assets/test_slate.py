@@ -26,7 +26,6 @@ from prediction_assets.errors import (
 )
 from prediction_assets.orchestration.assets.facts import LINES_REPLACED_BY, SCHEDULE_REPLACED_BY
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS
-from prediction_assets.orchestration.resources.profiles import build_resources
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.completion_message import validate_completion
@@ -34,7 +33,7 @@ from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.stores.local.parts import ParquetSnapshots
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
-from prediction_assets_tests.assets.faults import FailingMessaging, FailingWarehouse
+from prediction_assets_tests.assets.faults import FailingPublisher, FailingWarehouse
 from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
 from prediction_assets_tests.made_up import ROWS_PER_PLAYER
 
@@ -61,8 +60,7 @@ def evaluation(run: SlateRun, check: str) -> dg.AssetCheckEvaluation:
 
 
 def with_fault(settings_of: Path, cls: type, key: str, **fault: object) -> dict[str, object]:
-    real = build_resources(load_settings(home=settings_of))[key]
-    return {key: cls(**{**real.model_dump(), **fault})}
+    return {key: cls(settings_of, **fault)}
 
 
 def test_a_slate_ends_merged_checked_cleaned_up_and_announced(finished):
@@ -264,7 +262,7 @@ def test_reopening_stages_the_players_whose_game_is_another_one_and_takes_the_ol
 def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(ingested, monkeypatch):
     ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
-    state = ingested._resources["batch_state"].port
+    state = ingested.stores.batch_state
     record, first = type(state).record, True
 
     def reopened_meanwhile(self, completions):
@@ -439,7 +437,7 @@ def test_a_consolidation_waits_for_staging_unless_it_is_told_not_to(ingested):
 @pytest.mark.parametrize("after", [False, True], ids=["before_it_went_out", "after_it_went_out"])
 def test_a_lost_publish_is_repeated_under_the_same_event_id(ingested_home, open_home, tmp_path, after):
     healthy = open_home(ingested_home)
-    run = open_home(ingested_home, with_fault(tmp_path / "home", FailingMessaging, "messaging", after=after))
+    run = open_home(ingested_home, with_fault(tmp_path / "home", FailingPublisher, "publisher", after=after))
     with pytest.raises(ConnectionError):
         run.whole(SIMULATED)
     (pending,) = run.events(SIMULATED)
@@ -539,7 +537,7 @@ def test_a_skipped_player_is_not_shown_as_materialized(ingested, monkeypatch):
 def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(finished):
     from prediction_assets.slate.outcome import PlayerOutcome
 
-    state = finished._resources["batch_state"].port
+    state = finished.stores.batch_state
     slug = finished.progress(SIMULATED).batch.expected[0].slug
     receipts = []
     for minute in (1, 2):

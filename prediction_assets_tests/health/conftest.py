@@ -20,11 +20,10 @@ from prediction_assets.monitoring.findings import Finding
 from prediction_assets.monitoring.health_report import Report, report_on
 from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.orchestration.health_reader import Sources, read_facts
-from prediction_assets.orchestration.resources.ports import SettingsResource
-from prediction_assets.orchestration.resources.profiles import build_resources
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.completion_message import OutboxEntry, completion_message, message_id
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
@@ -34,6 +33,7 @@ from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import SqliteOutbox
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.profiles import open_stores
 from prediction_assets.stores.sql.tables import GAME_LOGS, PART_SCHEMA, PROP_LINES, SCHEDULE
 from prediction_assets_tests.conftest import player
 from prediction_assets_tests.made_up import row_content_hash
@@ -262,14 +262,15 @@ class World:
         self, slate: str | None = None, *, minutes: int = 30, instance: Unreadable | None = None
     ) -> Report:
         """Make the morning check."""
-        resources = build_resources(self.settings)
+        stores = open_stores(self.settings)
         sources = Sources(
-            warehouse=lambda: resources["warehouse"].port,  # type: ignore[attr-defined]
-            batch_state=lambda: resources["batch_state"].port,  # type: ignore[attr-defined]
-            dead_letters=lambda: resources["batch_state"].dead_letters,  # type: ignore[attr-defined]
-            outbox=lambda: resources["messaging"].outbox,  # type: ignore[attr-defined]
+            warehouse=lambda: stores.warehouse,
+            batch_state=lambda: stores.batch_state,
+            dead_letters=lambda: stores.dead_letters,
+            outbox=lambda: stores.outbox,
             instance=instance or self.instance,
-            settings=resources["settings"],  # type: ignore[arg-type]
+            settings=self.settings,
+            clock=Clock(),
         )
         return report_on(read_facts(sources, slate, timedelta(minutes=minutes)))
 
@@ -286,7 +287,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     made = World(settings, instance, warehouse)
-    monkeypatch.setattr(SettingsResource, "now", lambda self: made.now)
+    monkeypatch.setattr(Clock, "now", lambda self: made.now)
     return made
 
 

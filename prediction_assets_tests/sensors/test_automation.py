@@ -86,9 +86,7 @@ def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ingest
     ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
     assert requested(tick(ingested, CONSOLIDATION)) == []
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr(
-        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late
-    )
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
     (request,) = requested(tick(ingested, CONSOLIDATION))
     assert request.partition_key == SIMULATED
     receipt = ingested.consolidate(SIMULATED)
@@ -146,9 +144,7 @@ def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypat
     kill(ingested, leave_run(ingested, request))
     assert requested(tick(ingested, STAGING)) == []
     later = ingested.now() + LOST_AFTER + timedelta(seconds=10)
-    monkeypatch.setattr(
-        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: later
-    )
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: later)
     assert len(requested(tick(ingested, STAGING))) == 1
 
 
@@ -167,9 +163,7 @@ def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_asked_for_
 def test_a_consolidation_that_can_only_be_refused_is_asked_for_once(ingested, monkeypatch):
     progress = ingested.roster(SIMULATED)
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr(
-        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late
-    )
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
     (request,) = requested(tick(ingested, CONSOLIDATION))
     with pytest.raises(NoPartsStaged):
         ingested._execute("consolidation", partition=SIMULATED, tags=request.tags)
@@ -184,9 +178,7 @@ def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(i
     slugs = [p.slug for p in progress.batch.expected]
     ingested.stage(SIMULATED, slugs[:7])
     late = progress.batch.deadline + timedelta(seconds=1)
-    monkeypatch.setattr(
-        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: late
-    )
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
     job = ingested._defs.resolve_job_def("staging")
     keys = {"dagster/partition": f"{SIMULATED}:{slugs[7]}"}
     monkeypatch.setattr("prediction_assets.orchestration.runs.LOST_AFTER", timedelta(days=1))

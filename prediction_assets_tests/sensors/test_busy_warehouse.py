@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
-from prediction_assets.orchestration.resources.ports import SettingsResource
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.local.locks import locked
 from prediction_assets_tests.homes import SIMULATED, OpenHome
 from prediction_assets_tests.sensors.ticking import requested, tick
@@ -21,7 +21,7 @@ HELD = "another process has held this lock"
 @pytest.fixture
 def busy(ingested_home, open_home: OpenHome, monkeypatch: pytest.MonkeyPatch) -> SlateRun:
     """A home whose steps wait a minute for the warehouse, and whose sensors wait a moment."""
-    monkeypatch.setattr("prediction_assets.orchestration.resources.local._SENSOR_LOCK_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.WAREHOUSE_WAIT_SECONDS", 0.1)
     return open_home(ingested_home, lock_timeout_seconds=60.0)
 
 
@@ -48,7 +48,7 @@ def test_a_busy_warehouse_is_a_reason_to_skip_and_no_failure(busy: SlateRun, sen
 
 def test_the_slates_are_looked_at_while_the_warehouse_is_busy(busy: SlateRun, monkeypatch):
     after_the_rosters_hour = datetime.fromisoformat(f"{SIMULATED}T23:00:00+00:00")
-    monkeypatch.setattr(SettingsResource, "now", lambda _: after_the_rosters_hour)
+    monkeypatch.setattr(Clock, "now", lambda _: after_the_rosters_hour)
     with held(busy):
         assert "0 alerts open" in tick(busy, "slate_alerts_sensor").skip_reason.skip_message
     assert "1 alerts open" in tick(busy, "slate_alerts_sensor").skip_reason.skip_message

@@ -34,9 +34,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock(datetime.now(UTC))
-    monkeypatch.setattr(
-        "prediction_assets.orchestration.resources.ports.SettingsResource.now", lambda self: made.now
-    )
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: made.now)
     monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
     return made
 

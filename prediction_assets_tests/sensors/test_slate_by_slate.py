@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from prediction_assets.errors import BadInput, PredictionAssetsError, TransientError
-from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
+from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.orchestration.sensors.requests import Skipped, sensor_result, slate_by_slate
 from prediction_assets.orchestration.slate_run import SlateRun
@@ -29,7 +29,7 @@ YESTERDAY, TODAY = (date.today() - timedelta(days=1)).isoformat(), date.today().
 def two_slates(slate_run: SlateRun, monkeypatch: pytest.MonkeyPatch) -> SlateRun:
     """Two slates whose players wait to be staged."""
     monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
-    state, instance, now = slate_run._resources["batch_state"].port, slate_run._instance, slate_run.now()
+    state, instance, now = slate_run.stores.batch_state, slate_run._instance, slate_run.now()
     for minutes, slate in enumerate((YESTERDAY, TODAY)):
         opened = replace(
             batch(3, slate),
@@ -104,19 +104,21 @@ def test_a_store_that_is_busy_is_no_slate_s_own_trouble():
 
 
 def test_what_other_slates_lack_is_an_alert_beside_one_that_can_not_be_read(two_slates):
-    resources = two_slates._resources
-    stores = Stores(*(resources[name] for name in ("warehouse", "batch_state", "messaging")))
-    store, settings = resources["alerts"].store, two_slates._settings
+    stores, settings = two_slates.stores, two_slates._settings
+    store = stores.alerts
+    sources = SlateSources(
+        stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox, stores.alerts
+    )
     late = two_slates.now() + timedelta(hours=1)
-    look_at_slates(stores, store, settings, late)
+    look_at_slates(sources, settings, late)
     both = [f"no_receipt:{slate}" for slate in (YESTERDAY, TODAY)]
     assert [alert.incident.key for alert in store.unsettled() if alert.is_open] == both
     damage(two_slates, YESTERDAY)
     with pytest.raises(StateUnreadable, match=YESTERDAY):
-        look_at_slates(stores, store, settings, late)
+        look_at_slates(sources, settings, late)
     assert [alert.incident.key for alert in store.unsettled() if alert.is_open] == both  # neither is over
     with closing(sqlite3.connect(settings.home / "state.sqlite")) as connection, connection:
         connection.execute("DELETE FROM alerts WHERE key = ?", (both[1],))
     with pytest.raises(StateUnreadable, match=YESTERDAY):
-        look_at_slates(stores, store, settings, late)
+        look_at_slates(sources, settings, late)
     assert sorted(alert.incident.key for alert in store.unsettled() if alert.is_open) == both

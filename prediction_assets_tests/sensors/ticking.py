@@ -18,7 +18,7 @@ def tick(run: SlateRun, name: str, cursor: str | None = None) -> dg.SensorResult
     """Evaluate a sensor once and return what it decided."""
     repository = run._defs.get_repository_def()
     context = dg.build_sensor_context(
-        instance=run._instance, cursor=cursor, repository_def=repository, resources=run._resources
+        instance=run._instance, cursor=cursor, repository_def=repository, resources=run._defs.resources
     )
     result = repository.get_sensor_def(name)(context)
     assert isinstance(result, dg.SensorResult)

@@ -5,14 +5,18 @@ from collections import Counter
 import dagster as dg
 
 from prediction_assets.orchestration.assets.describing import FAN_OUT, OWNERS
-from prediction_assets.orchestration.resources.ports import BatchStateResource
 from prediction_assets.slate.dead_letter import DeadLetter, common_cause
+from prediction_assets.stores.protocols import BatchState, DeadLetters
 
 _SHOWN = 100
 
 
 @dg.asset(group_name=FAN_OUT, owners=OWNERS, kinds={"sqlite"}, deps=["staged_predictions"])
-def dead_letters(context: dg.AssetExecutionContext, batch_state: BatchStateResource) -> dg.MaterializeResult:
+def dead_letters(
+    context: dg.AssetExecutionContext,
+    batch_state: dg.ResourceParam[BatchState],
+    dead_letters: dg.ResourceParam[DeadLetters],
+) -> dg.MaterializeResult:
     """Players whose part could not be written, until a consolidation has their rows or somebody discards them.
 
     Each letter names the error, a digest that the same error from the same code shares, the attempts, and the
@@ -20,12 +24,12 @@ def dead_letters(context: dg.AssetExecutionContext, batch_state: BatchStateResou
     `staged_predictions`, or run `prediction-assets dead-letters replay`; the sensors merge and announce them.
     `open_letters` and the count of each error class are plotted over time.
     """
-    letters = batch_state.dead_letters.letters()
+    letters = dead_letters.letters()
     by_slate = Counter(letter.slate for letter in letters)
     by_class = Counter(letter.newest.error_class for letter in letters)
     causes = []
     for slate in by_slate:
-        progress = batch_state.port.progress(slate)
+        progress = batch_state.progress(slate)
         mine = [letter for letter in letters if letter.slate == slate]
         cause = common_cause(mine, len(progress.batch.expected)) if progress is not None else None
         if cause is not None:

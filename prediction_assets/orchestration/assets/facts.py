@@ -18,17 +18,13 @@ from prediction_assets.errors import BadInput
 from prediction_assets.ingest.game_logs import read_game_logs
 from prediction_assets.ingest.injury_reports import read_injury_reports
 from prediction_assets.ingest.names import PlayerDirectory, UnresolvedName, read_aliases
-from prediction_assets.ingest.nba_api_source import fetch_game_logs, fetch_schedule
+from prediction_assets.ingest.nba_api_source import LiveSource, fetch_game_logs, fetch_schedule
 from prediction_assets.ingest.prop_lines import read_prop_lines
 from prediction_assets.ingest.schedule import read_schedule
 from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
 from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata
 from prediction_assets.orchestration.markdown import markdown_table
-from prediction_assets.orchestration.resources.ports import (
-    LiveSourceResource,
-    SettingsResource,
-    WarehouseResource,
-)
+from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated
 from prediction_assets.stores.protocols import Warehouse
@@ -63,14 +59,14 @@ class FactsConfig(dg.Config):
         "game logs and schedule only.",
     )
 
-    def source(self, default: str | None) -> Path | None:
+    def source(self, default: Path | None) -> Path | None:
         """Return the path to read, None for the simulated league."""
         if self.simulated_players is not None:
             return None
         chosen = self.path or default
         return None if chosen is None else Path(chosen).expanduser().absolute()
 
-    def league(self, facts: str, settings: SettingsResource, port: Warehouse) -> SimulatedLeague:
+    def league(self, facts: str, settings: Settings, port: Warehouse) -> SimulatedLeague:
         """Return the simulated league to take when there is no path.
 
         Raises:
@@ -87,7 +83,7 @@ def holds_real_facts(port: Warehouse) -> bool:
     return bool(port.query(queries.HOLDS_LEAGUE, {"league": NBA_LEAGUE}).num_rows)
 
 
-def _refuse_among_real_facts(facts: str, settings: SettingsResource, port: Warehouse) -> None:
+def _refuse_among_real_facts(facts: str, settings: Settings, port: Warehouse) -> None:
     named = _named_files(settings)
     if not named and not holds_real_facts(port):
         return
@@ -100,7 +96,7 @@ def _refuse_among_real_facts(facts: str, settings: SettingsResource, port: Wareh
     )
 
 
-def _named_files(settings: SettingsResource) -> list[str]:
+def _named_files(settings: Settings) -> list[str]:
     """Return the settings that name facts to ingest."""
     tables = (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
     return [_setting(table.name) for table in tables if getattr(settings, table.name) is not None]
@@ -145,9 +141,9 @@ def _store(
 def game_logs(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
-    warehouse: WarehouseResource,
-    live_source: LiveSourceResource,
-    settings: SettingsResource,
+    warehouse: dg.ResourceParam[Warehouse],
+    live_source: dg.ResourceParam[LiveSource],
+    settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """One row per player and game played, as stats.nba.com's LeagueGameLog reports it. No row: he did not play.
 
@@ -156,16 +152,16 @@ def game_logs(
     if config.season is not None:
         fetched = fetch_game_logs(config.season, live_source.game_logs)
         return _store(
-            context, warehouse.port, GAME_LOGS, "stats.nba.com", fetched.table,
+            context, warehouse, GAME_LOGS, "stats.nba.com", fetched.table,
             rows_read=fetched.rows_read, duplicates_dropped=fetched.duplicates_dropped,
         )  # fmt: skip
     path = config.source(settings.game_logs)
     if path is None:
-        league = config.league("game_logs", settings, warehouse.port)
-        return _store(context, warehouse.port, GAME_LOGS, league.name, league.game_logs)
+        league = config.league("game_logs", settings, warehouse)
+        return _store(context, warehouse, GAME_LOGS, league.name, league.game_logs)
     read = read_game_logs(path)
     return _store(
-        context, warehouse.port, GAME_LOGS, str(path), read.table,
+        context, warehouse, GAME_LOGS, str(path), read.table,
         rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped,
     )  # fmt: skip
 
@@ -174,9 +170,9 @@ def game_logs(
 def schedule(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
-    warehouse: WarehouseResource,
-    live_source: LiveSourceResource,
-    settings: SettingsResource,
+    warehouse: dg.ResourceParam[Warehouse],
+    live_source: dg.ResourceParam[LiveSource],
+    settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """Every scheduled game, by US Eastern date. On a neutral site nobody is at home.
 
@@ -187,16 +183,16 @@ def schedule(
     if config.season is not None:
         fetched = fetch_schedule(config.season, live_source.schedule)
         return _store(
-            context, warehouse.port, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY, fetched.dates,
+            context, warehouse, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY, fetched.dates,
             rows_read=fetched.rows_read, left_out=dict(fetched.left_out),
         )  # fmt: skip
     path = config.source(settings.schedule)
     if path is None:
-        league = config.league("schedule", settings, warehouse.port)
-        return _store(context, warehouse.port, SCHEDULE, league.name, league.schedule)
+        league = config.league("schedule", settings, warehouse)
+        return _store(context, warehouse, SCHEDULE, league.name, league.schedule)
     read = read_schedule(path)
     return _store(
-        context, warehouse.port, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY, read.dates,
+        context, warehouse, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY, read.dates,
         rows_read=read.rows_read, left_out=dict(read.left_out),
     )  # fmt: skip
 
@@ -212,8 +208,8 @@ def schedule(
 def prop_lines(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
-    warehouse: WarehouseResource,
-    settings: SettingsResource,
+    warehouse: dg.ResourceParam[Warehouse],
+    settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Points lines as the books offered them, with every capture kept.
 
@@ -227,13 +223,13 @@ def prop_lines(
         if config.simulated_players is None and _named_files(settings):
             context.log.info("prop_lines: no path was given, nothing is ingested and nobody has a line")
             return
-        league = config.league("prop_lines", settings, warehouse.port)
-        yield _store(context, warehouse.port, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
+        league = config.league("prop_lines", settings, warehouse)
+        yield _store(context, warehouse, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
         return
-    read = read_prop_lines(path, _directory(warehouse.port, settings))
+    read = read_prop_lines(path, _directory(warehouse, settings))
     _warn_of_unresolved(context, "prop_lines", read.unresolved)
     yield _store(
-        context, warehouse.port, PROP_LINES, str(path), read.table, LINES_REPLACED_BY,
+        context, warehouse, PROP_LINES, str(path), read.table, LINES_REPLACED_BY,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         one_sided=read.one_sided,
@@ -254,8 +250,8 @@ def prop_lines(
 def injury_reports(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
-    warehouse: WarehouseResource,
-    settings: SettingsResource,
+    warehouse: dg.ResourceParam[Warehouse],
+    settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Who may miss a game, from the NBA's official injury reports; the newest report of a date holds.
 
@@ -267,10 +263,10 @@ def injury_reports(
     if path is None:
         context.log.info("injury_reports: no path was given, nothing is ingested and nobody is ruled out")
         return
-    read = read_injury_reports(path, _directory(warehouse.port, settings))
+    read = read_injury_reports(path, _directory(warehouse, settings))
     _warn_of_unresolved(context, "injury_reports", read.unresolved)
     yield _store(
-        context, warehouse.port, INJURY_REPORTS, str(path), read.table, INJURIES_REPLACED_BY,
+        context, warehouse, INJURY_REPORTS, str(path), read.table, INJURIES_REPLACED_BY,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         not_yet_submitted=read.not_yet_submitted,
@@ -279,7 +275,7 @@ def injury_reports(
     )  # fmt: skip
 
 
-def _directory(port: Warehouse, settings: SettingsResource) -> PlayerDirectory:
+def _directory(port: Warehouse, settings: Settings) -> PlayerDirectory:
     """Return whom a name can mean: the game logs' spellings and the user's aliases."""
     aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
     known = port.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()

@@ -13,15 +13,11 @@ from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
 from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.orchestration.resources.ports import (
-    MessagingResource,
-    SettingsResource,
-    WarehouseResource,
-)
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.announce import announce
-from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.protocols import Outbox, Publisher, Warehouse
 
 
 class CompletionConfig(dg.Config):
@@ -70,9 +66,10 @@ def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None
 def phase5_completion(
     context: dg.AssetExecutionContext,
     config: CompletionConfig,
-    warehouse: WarehouseResource,
-    messaging: MessagingResource,
-    settings: SettingsResource,
+    warehouse: dg.ResourceParam[Warehouse],
+    outbox: dg.ResourceParam[Outbox],
+    clock: dg.ResourceParam[Clock],
+    publisher: dg.ResourceParam[Publisher],
 ) -> dg.MaterializeResult:
     """Publishes the message that tells downstream consumers (phase 6) that the slate's predictions are ready.
 
@@ -81,15 +78,15 @@ def phase5_completion(
     or is missing.
     """
     slate = context.partition_key
-    receipt = _receipt(warehouse.port, slate, config.receipt_id)
+    receipt = _receipt(warehouse, slate, config.receipt_id)
     tag_run(context, slate, receipt.batch_id)
     _require_checks(context, receipt)
     entry, published_before = announce(
         receipt,
-        messaging.outbox,
-        messaging.publisher,
-        output_table=warehouse.port.output_table,
-        now=settings.now,
+        outbox,
+        publisher,
+        output_table=warehouse.output_table,
+        now=clock.now,
         redeliver=config.redeliver,
     )
     context.log.info(

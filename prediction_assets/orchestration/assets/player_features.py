@@ -3,17 +3,13 @@
 import dagster as dg
 
 from prediction_assets.nba.forecasting.features import FEATURE_COLUMNS, KEY_COLUMNS, TARGET_COLUMNS
+from prediction_assets.nba.subject import Subject
 from prediction_assets.orchestration.assets.describing import OWNERS, SLATE
 from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.orchestration.resources.ports import (
-    BatchStateResource,
-    SubjectResource,
-    WarehouseResource,
-)
 from prediction_assets.slate.keys import is_simulated
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import open_progress
+from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 
 
 @dg.asset(
@@ -33,9 +29,9 @@ from prediction_assets.stores.protocols import open_progress
 )
 def player_features(
     context: dg.AssetExecutionContext,
-    subject: SubjectResource,
-    warehouse: WarehouseResource,
-    batch_state: BatchStateResource,
+    subject: dg.ResourceParam[Subject],
+    warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
 ) -> dg.MaterializeResult:
     """Features of the slate's expected players, and the id of the model that will forecast them.
 
@@ -45,10 +41,10 @@ def player_features(
     the same id, and every prediction row carries the id it was made from.
     """
     slate = context.partition_key
-    state, port = batch_state.port, warehouse.port
+    state, port = batch_state, warehouse
     progress = open_progress(state, slate)
     tag_run(context, slate, progress.batch.batch_id)
-    features = subject.port.features(port, progress.batch)
+    features = subject.features(port, progress.batch)
     players, history = features.players, features.history
     snapshot_id = port.snapshots.write(slate, players, history)
     reached("features_written")

@@ -8,7 +8,7 @@ from pydantic import Field
 from prediction_assets.errors import NothingToTrainOn
 from prediction_assets.nba.forecast import train_model
 from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata
-from prediction_assets.orchestration.resources.ports import SettingsResource, WarehouseResource
+from prediction_assets.settings import Settings
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
@@ -50,8 +50,8 @@ def _league(warehouse: Warehouse, wanted: str | None) -> tuple[str, date]:
 def points_model(
     context: dg.AssetExecutionContext,
     config: PointsModelConfig,
-    warehouse: WarehouseResource,
-    settings: SettingsResource,
+    warehouse: dg.ResourceParam[Warehouse],
+    settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """Every forecasting system, trained on the last `model_history_days` of games before the cut-off.
 
@@ -60,7 +60,7 @@ def points_model(
     retrain. Slates don't need it: without one, the systems are fitted on the slate's own feature snapshot, which
     takes longer and knows less history.
     """
-    port = warehouse.port
+    port = warehouse
     league, newest = _league(port, config.league)
     cutoff = parse_slate(config.cutoff) if config.cutoff else newest + timedelta(days=1)
     row, trained = train_model(port, league, cutoff, settings.model_history_days)

@@ -24,7 +24,8 @@ from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
 from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.preview import preview_features
-from prediction_assets.orchestration.resources.ports import SettingsResource, WarehouseResource
+from prediction_assets.settings import Settings
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import PREDICTION_GRADES
@@ -116,7 +117,10 @@ with preview_features():
         ],
     )
     def prediction_grades(
-        context: dg.AssetExecutionContext, warehouse: WarehouseResource, settings: SettingsResource
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
     ) -> Iterator[dg.MaterializeResult]:
         """How accurate each system's active forecasts were, once all games have game logs.
 
@@ -124,7 +128,7 @@ with preview_features():
         calibration by decile, hit rate and coverage; players who didn't play are void and in none of them.
         Materializing again replaces the slate's grades.
         """
-        slate, port = context.partition_key, warehouse.port
+        slate, port = context.partition_key, warehouse
         receipts = port.receipts(slate)
         league, grades = grade_published(port, slate)
         store_grades(
@@ -133,7 +137,7 @@ with preview_features():
             grades,
             origin=PUBLISHED,
             league=league,
-            now=settings.now(),
+            now=clock.now(),
             receipt_id=receipts[-1].receipt_id if receipts else "",
         )
         judged = _judgements(port, parse_slate(slate), settings.grade_bias_limit)

@@ -30,18 +30,15 @@ from prediction_assets.orchestration.gates import RECEIPT_ID
 from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.preview import preview_features
-from prediction_assets.orchestration.resources.ports import (
-    BatchStateResource,
-    SettingsResource,
-    WarehouseResource,
-)
+from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.dead_letter import Failure, replay_payload
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.slate.merge_plan import ENOUGH_STAGED, NOT_EMPTY, plan
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import Warehouse, open_progress
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse, open_progress
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import PREDICTIONS
 
@@ -58,9 +55,14 @@ class PredictionsConfig(dg.Config):
     )
 
 
-def _require_settled(progress: Progress, settings: SettingsResource, *, before_deadline: bool) -> None:
+def _require_settled(
+    progress: Progress,
+    clock: Clock,
+    *,
+    before_deadline: bool,
+) -> None:
     batch = progress.batch
-    if progress.unsettled and settings.now() < batch.deadline and not before_deadline:
+    if progress.unsettled and clock.now() < batch.deadline and not before_deadline:
         raise NotSettled(
             f"slate {batch.slate}: {len(progress.unsettled)} of {len(batch.expected)} players haven't settled "
             f"and the deadline is {batch.deadline.isoformat(timespec='minutes')}; wait for staging, or "
@@ -100,9 +102,11 @@ with preview_features():
     def predictions(
         context: dg.AssetExecutionContext,
         config: PredictionsConfig,
-        warehouse: WarehouseResource,
-        batch_state: BatchStateResource,
-        settings: SettingsResource,
+        warehouse: dg.ResourceParam[Warehouse],
+        batch_state: dg.ResourceParam[BatchState],
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
+        dead_letters: dg.ResourceParam[DeadLetters],
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         """The slate's predictions in `player_prop_predictions`; read the rows where `is_active`.
 
@@ -112,11 +116,11 @@ with preview_features():
         and receipt are one transaction. Materializing again is safe at any time: the same outcomes lead to the
         same receipt.
         """
-        slate, port = context.partition_key, warehouse.port
+        slate, port = context.partition_key, warehouse
         receipts = port.receipts(slate)  # before the outcomes: a consolidation that comes between is noticed
-        progress = open_progress(batch_state.port, slate)
+        progress = open_progress(batch_state, slate)
         tag_run(context, slate, progress.batch.batch_id)
-        _require_settled(progress, settings, before_deadline=config.before_deadline)
+        _require_settled(progress, clock, before_deadline=config.before_deadline)
         try:
             work = plan(progress, receipts, minimum_staged_share=settings.minimum_staged_share)
         except (NoPartsStaged, TooFewStaged) as error:
@@ -136,7 +140,7 @@ with preview_features():
             slate, len(work.parts), sum(part.rows for part in work.parts),
             extra=about,
         )  # fmt: skip
-        batch_state.dead_letters.add(_overdue(progress, context.run.run_id, settings.now()))
+        dead_letters.add(_overdue(progress, context.run.run_id, clock.now()))
         receipt = port.merge(work)
         cost = port.cost()
         reached("merge_committed")

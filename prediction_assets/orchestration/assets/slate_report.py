@@ -9,12 +9,11 @@ from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
 from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.orchestration.resources.ports import BatchStateResource, WarehouseResource
 from prediction_assets.orchestration.slate_picture import EDGE_BINS, SlateCounts, slate_picture
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.stores.protocols import Warehouse, open_progress
+from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 from prediction_assets.stores.sql import queries
 
 
@@ -26,13 +25,15 @@ from prediction_assets.stores.sql import queries
     deps=["predictions", "phase5_completion"],
 )
 def slate_report(
-    context: dg.AssetExecutionContext, warehouse: WarehouseResource, batch_state: BatchStateResource
+    context: dg.AssetExecutionContext,
+    warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
 ) -> dg.MaterializeResult:
     """The slate as a picture and numbers: outcomes, rows by system, line coverage and edges."""
     slate = context.partition_key
-    progress = open_progress(batch_state.port, slate)
+    progress = open_progress(batch_state, slate)
     tag_run(context, slate, progress.batch.batch_id)
-    port, day = warehouse.port, parse_slate(slate)
+    port, day = warehouse, parse_slate(slate)
     by_system = port.query(queries.SLATE_BY_SYSTEM, {"slate": day}).to_pylist()
     lines = port.query(queries.SLATE_LINES, {"slate": day}).to_pylist()
     edges = _edges(port, slate)

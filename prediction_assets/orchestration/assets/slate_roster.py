@@ -9,21 +9,18 @@ from datetime import datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
+from prediction_assets.nba.subject import Subject
 from prediction_assets.orchestration.assets.describing import OWNERS, SLATE
 from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
-from prediction_assets.orchestration.resources.ports import (
-    BatchStateResource,
-    SettingsResource,
-    SubjectResource,
-    WarehouseResource,
-)
+from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.deadlines import deadline
+from prediction_assets.slate.deadlines import Clock, deadline
 from prediction_assets.slate.keys import is_simulated, player_key
 from prediction_assets.slate.roster_freeze import require_same_work
 from prediction_assets.steps.failpoints import reached
+from prediction_assets.stores.protocols import BatchState, Warehouse
 
 FRESH_EVERY_MORNING = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(hours=26), fail_window=timedelta(hours=28)
@@ -56,10 +53,11 @@ class RosterConfig(dg.Config):
 def slate_roster(
     context: dg.AssetExecutionContext,
     config: RosterConfig,
-    subject: SubjectResource,
-    warehouse: WarehouseResource,
-    batch_state: BatchStateResource,
-    settings: SettingsResource,
+    subject: dg.ResourceParam[Subject],
+    warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:
     """Tonight's slate and its expected players; opens the batch.
 
@@ -71,9 +69,9 @@ def slate_roster(
     and everything downstream rests; reopened when its games were called off, what was announced of it is taken
     back.
     """
-    state, now = batch_state.port, settings.now()
-    slate = config.slate or subject.port.tonight(warehouse.port, state, now)
-    roster = subject.port.roster(warehouse.port, slate)
+    state, now = batch_state, clock.now()
+    slate = config.slate or subject.tonight(warehouse, state, now)
+    roster = subject.roster(warehouse, slate)
     due = deadline(now, settings.deadline_minutes, settings.deadline_local_time, settings.time_zone)
     earlier = state.progress(slate)
     if not roster.games:

@@ -30,15 +30,11 @@ from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.orchestration.jobs import STAGED
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, one_slate
-from prediction_assets.orchestration.resources.ports import (
-    BatchStateResource,
-    SettingsResource,
-    SubjectResource,
-    WarehouseResource,
-)
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG
+from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
 from prediction_assets.slate.dead_letter import Failure, replay_payload, traceback_digest
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import part_rows
@@ -92,28 +88,31 @@ _logger = logging.getLogger(__name__)
 )
 def staged_predictions(
     context: dg.AssetExecutionContext,
-    subject: SubjectResource,
-    warehouse: WarehouseResource,
-    batch_state: BatchStateResource,
-    settings: SettingsResource,
+    subject: dg.ResourceParam[Subject],
+    warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
+    settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
+    dead_letters: dg.ResourceParam[DeadLetters],
 ) -> Iterator[dg.MaterializeResult]:
     """Write each player's part and record his outcome; fails at the end if any player failed."""
     slate, slugs = one_slate(context.partition_keys)
-    state, port = batch_state.port, warehouse.port
+    state, port = batch_state, warehouse
     progress = open_progress(state, slate)
     tag_run(context, slate, progress.batch.batch_id)
     players = progress.batch.players(slugs)
-    parts, errors = _forecast(subject.port, port, progress, players)
+    parts, errors = _forecast(subject, port, progress, players)
     staging = _Staging(
         progress=progress,
         parts=parts,
         errors=errors,
-        skipped=subject.port.reasons_to_skip(port, progress.batch, players, parts.keys() | errors.keys()),
+        skipped=subject.reasons_to_skip(port, progress.batch, players, parts.keys() | errors.keys()),
         run_id=context.run.run_id,
         staging_area=port.parts,
         state=state,
-        dead_letters=batch_state.dead_letters,
+        dead_letters=dead_letters,
         settings=settings,
+        clock=clock,
         circuit=CircuitBreaker(len(players)),
     )
     with batched_events(context, on_stored=staging.record) as events:
@@ -165,7 +164,8 @@ class _Staging:
     staging_area: Parts
     state: BatchState
     dead_letters: DeadLetters
-    settings: SettingsResource
+    settings: Settings
+    clock: Clock
     circuit: CircuitBreaker
     unrecorded: list[PlayerOutcome] = field(default_factory=list)
     settled: list[PlayerOutcome] = field(default_factory=list)
@@ -203,7 +203,7 @@ class _Staging:
             message=" ".join(str(error).split())[:LONGEST_MESSAGE],
             traceback_digest=digest or traceback_digest(error),
             attempts=attempts,
-            failed_at=self.settings.now(),
+            failed_at=self.clock.now(),
             payload=replay_payload(self.progress, player),
         )
         self.circuit.failed(failure.traceback_digest)
@@ -222,7 +222,7 @@ class _Staging:
         part: PartRef | None = None,
         at: datetime | None = None,
     ) -> PlayerOutcome:
-        at, batch_id = at or self.settings.now(), self.progress.batch.batch_id
+        at, batch_id = at or self.clock.now(), self.progress.batch.batch_id
         return PlayerOutcome(
             self.slate, player.slug, kind, self.run_id, at, reason=reason, part=part, batch_id=batch_id
         )

@@ -6,11 +6,11 @@ from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import FAN_IN, OWNERS
 from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.orchestration.resources.ports import BatchStateResource, WarehouseResource
 from prediction_assets.slate.dead_letter import Closing, letters_settled_by
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.cleanup import release
 from prediction_assets.steps.failpoints import reached
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
 
 
 @dg.asset(
@@ -21,7 +21,10 @@ from prediction_assets.steps.failpoints import reached
     deps=["predictions"],
 )
 def staging_cleanup(
-    context: dg.AssetExecutionContext, warehouse: WarehouseResource, batch_state: BatchStateResource
+    context: dg.AssetExecutionContext,
+    warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
+    dead_letters: dg.ResourceParam[DeadLetters],
 ) -> dg.MaterializeResult:
     """Deletes the staged parts that a receipt covers, closes dead letters of merged players, and marks the
     consolidation finished.
@@ -33,10 +36,10 @@ def staging_cleanup(
     consolidation finished only if its checks passed.
     """
     slate = context.partition_key
-    done = release(warehouse.port, slate, batch_state.port)
+    done = release(warehouse, slate, batch_state)
     closed = 0
     if done.receipts and _is_checked(context, done.receipts[-1]):
-        closed = _end_consolidation(batch_state, slate, done.receipts)
+        closed = _end_consolidation(batch_state, dead_letters, slate, done.receipts)
     context.log.info(
         "slate %s: %d parts dropped, %d kept, %d dead letters closed",
         slate, len(done.dropped) + len(done.abandoned), len(done.kept), closed,
@@ -66,14 +69,16 @@ def _is_checked(context: dg.AssetExecutionContext, receipt: Receipt) -> bool:
     return result is not None and result.gate is Gate.ALLOWED
 
 
-def _end_consolidation(batch_state: BatchStateResource, slate: str, receipts: tuple[Receipt, ...]) -> int:
+def _end_consolidation(
+    batch_state: BatchState, letters: DeadLetters, slate: str, receipts: tuple[Receipt, ...]
+) -> int:
     """Close the letters that the consolidation settled and let batch state know of it; return how many."""
-    progress, letters = batch_state.port.progress(slate), batch_state.dead_letters
+    progress = batch_state.progress(slate)
     closed = 0
     if progress is not None and (found := letters.letters(slate)):
         closed = letters.close(slate, letters_settled_by(progress, receipts, found), Closing.REPLAYED)
     reached("dead_letters_closed")
     # Last of all: until batch state knows the receipt, the sensor asks for this consolidation again.
-    batch_state.port.mark_consolidated(receipts[-1])
+    batch_state.mark_consolidated(receipts[-1])
     reached("receipt_mirrored")
     return closed

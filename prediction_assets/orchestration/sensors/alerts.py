@@ -14,17 +14,13 @@ from prediction_assets.errors import NotDelivered
 from prediction_assets.monitoring.delivery import Delivered, tell
 from prediction_assets.monitoring.destinations import destinations
 from prediction_assets.monitoring.incidents import Pages
-from prediction_assets.monitoring.slate_alerts import Stores, look_at_slates
+from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
 from prediction_assets.orchestration.following import Cursor
-from prediction_assets.orchestration.resources.ports import (
-    AlertsResource,
-    BatchStateResource,
-    MessagingResource,
-    SettingsResource,
-    WarehouseResource,
-)
 from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
+from prediction_assets.orchestration.sensors.requests import WAREHOUSE_WAIT_SECONDS
 from prediction_assets.settings import Settings
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 
 RUN_ALERTS, SLATE_ALERTS, ALERT_DELIVERY = "run_alerts_sensor", "slate_alerts_sensor", "alert_delivery_sensor"
 
@@ -45,11 +41,13 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         "is done with, by storage id and run.",
     )
     def evaluate(
-        context: dg.SensorEvaluationContext, alerts: AlertsResource, settings: SettingsResource
+        context: dg.SensorEvaluationContext,
+        alerts: dg.ResourceParam[AlertStore],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        now = settings.now()
-        followed = follow_runs(context.instance, alerts.store, Cursor.read(context.cursor), now, pages)
-        look_at_automation(context.instance, alerts.store, now, pages, leave_out={RUN_ALERTS, ALERT_DELIVERY})
+        now = clock.now()
+        followed = follow_runs(context.instance, alerts, Cursor.read(context.cursor), now, pages)
+        look_at_automation(context.instance, alerts, now, pages, leave_out={RUN_ALERTS, ALERT_DELIVERY})
         return dg.SensorResult(
             skip_reason=f"{followed.runs} finished runs looked at, {_lasting(alerts)}",
             cursor=str(followed.cursor),
@@ -60,7 +58,6 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that keeps what is wrong with the slates."""
-    installation = settings
 
     @dg.sensor(
         name=SLATE_ALERTS,
@@ -72,14 +69,17 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
-        alerts: AlertsResource,
-        warehouse: WarehouseResource,
-        batch_state: BatchStateResource,
-        messaging: MessagingResource,
-        settings: SettingsResource,
+        alerts: dg.ResourceParam[AlertStore],
+        warehouse: dg.ResourceParam[Warehouse],
+        batch_state: dg.ResourceParam[BatchState],
+        dead_letters: dg.ResourceParam[DeadLetters],
+        outbox: dg.ResourceParam[Outbox],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        stores = Stores(lambda: warehouse.for_sensors, batch_state, messaging)
-        slates = look_at_slates(stores, alerts.store, installation, settings.now())
+        stores = SlateSources(
+            warehouse.waiting_at_most(WAREHOUSE_WAIT_SECONDS), batch_state, dead_letters, outbox, alerts
+        )
+        slates = look_at_slates(stores, settings, clock.now())
         return dg.SensorResult(skip_reason=f"{len(slates)} slates looked at, {_lasting(alerts)}")
 
     return evaluate
@@ -87,7 +87,6 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that tells."""
-    installation = settings
 
     @dg.sensor(
         name=ALERT_DELIVERY,
@@ -97,9 +96,11 @@ def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
         "fails the tick and is retried.",
     )
     def evaluate(
-        context: dg.SensorEvaluationContext, alerts: AlertsResource, settings: SettingsResource
+        context: dg.SensorEvaluationContext,
+        alerts: dg.ResourceParam[AlertStore],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        done = deliver(alerts, installation, settings)
+        done = deliver(alerts, settings, clock)
         if done.problems:
             raise NotDelivered(undelivered(done))
         said = ", ".join(f"{key} {notice.value}" for key, notice in done.notices)
@@ -108,14 +109,14 @@ def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
     return evaluate
 
 
-def deliver(alerts: AlertsResource, installation: Settings, clock: SettingsResource) -> Delivered:
+def deliver(alerts: AlertStore, settings: Settings, clock: Clock) -> Delivered:
     """Deliver every message that is due, as the settings say."""
     return tell(
-        alerts.store,
-        destinations(installation),
+        alerts,
+        destinations(settings),
         clock.now(),
-        repeat=timedelta(minutes=installation.alert_repeat_minutes),
-        give_up=timedelta(days=installation.sensor_lookback_days),
+        repeat=timedelta(minutes=settings.alert_repeat_minutes),
+        give_up=timedelta(days=settings.sensor_lookback_days),
     )
 
 
@@ -124,8 +125,8 @@ def undelivered(done: Delivered) -> str:
     return f"{len(done.problems)} alerts not delivered, they stay due: " + "; ".join(done.problems)
 
 
-def _lasting(alerts: AlertsResource) -> str:
-    return f"{sum(alert.is_open for alert in alerts.store.unsettled())} alerts open"
+def _lasting(alerts: AlertStore) -> str:
+    return f"{sum(alert.is_open for alert in alerts.unsettled())} alerts open"
 
 
 def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:

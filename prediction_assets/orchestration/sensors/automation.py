@@ -20,14 +20,10 @@ from prediction_assets.orchestration.following import Cursor, follow
 from prediction_assets.orchestration.gates import RECEIPT_ID, Gate, verdict
 from prediction_assets.orchestration.jobs import completion_job, consolidation_job, features_job, staging_job
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.resources.ports import (
-    BatchStateResource,
-    SettingsResource,
-    WarehouseResource,
-)
 from prediction_assets.orchestration.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import is_group_pending
 from prediction_assets.orchestration.sensors.requests import (
+    WAREHOUSE_WAIT_SECONDS,
     RunNeed,
     Skipped,
     request,
@@ -37,11 +33,12 @@ from prediction_assets.orchestration.sensors.requests import (
 )
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.part_states import lost_parts
-from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.protocols import BatchState, Warehouse
 
 _MATERIALIZATIONS_PER_TICK = 10
 """Each takes a query per check; on a busy machine with years of events that is 0.2 s."""
@@ -154,10 +151,12 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
         description="After the roster: pins a slate's features, then stages the players who have no outcome yet.",
     )
     def evaluate(
-        context: dg.SensorEvaluationContext, batch_state: BatchStateResource, settings: SettingsResource
+        context: dg.SensorEvaluationContext,
+        batch_state: dg.ResourceParam[BatchState],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        instance, now = context.instance, settings.now()
-        state, busy = batch_state.port, staging_slates(instance, now)
+        instance, now = context.instance, clock.now()
+        state, busy = batch_state, staging_slates(instance, now)
 
         def ask(slate: str) -> Iterator[dg.RunRequest | Skipped]:
             progress = state.progress(slate)
@@ -185,18 +184,24 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
-        warehouse: WarehouseResource,
-        batch_state: BatchStateResource,
-        settings: SettingsResource,
+        warehouse: dg.ResourceParam[Warehouse],
+        batch_state: dg.ResourceParam[BatchState],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        instance, now, share = context.instance, settings.now(), settings.minimum_staged_share
-        state, busy = batch_state.port, staging_slates(instance, now)
+        instance, now, share = context.instance, clock.now(), settings.minimum_staged_share
+        state, busy = batch_state, staging_slates(instance, now)
 
         def ask(slate: str) -> Iterator[dg.RunRequest | Skipped]:
             progress = state.progress(slate)
             if progress is not None:
                 needs = consolidation_needs(
-                    instance, warehouse.for_sensors, progress, busy, players_per_run, share, now
+                    instance,
+                    warehouse.waiting_at_most(WAREHOUSE_WAIT_SECONDS),
+                    progress,
+                    busy,
+                    players_per_run,
+                    share,
+                    now,
                 )
                 yield from _ask(instance, needs, attempts, now)
 
@@ -220,8 +225,11 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Requests the announcement of each consolidation whose checks passed, oldest first. Its "
         "cursor names the last materialization that is done with, by storage id and run.",
     )
-    def evaluate(context: dg.SensorEvaluationContext, settings: SettingsResource) -> dg.SensorResult:
-        now, notes = settings.now(), []
+    def evaluate(
+        context: dg.SensorEvaluationContext,
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.SensorResult:
+        now, notes = clock.now(), []
         cursor, found = follow(
             partial(_materializations, context.instance),
             Cursor.read(context.cursor),

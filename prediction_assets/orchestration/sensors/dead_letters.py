@@ -9,8 +9,8 @@ import json
 import dagster as dg
 
 from prediction_assets.orchestration.jobs import dead_letters_job
-from prediction_assets.orchestration.resources.ports import BatchStateResource
 from prediction_assets.settings import Settings
+from prediction_assets.stores.protocols import BatchState, DeadLetters
 
 
 def dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -23,8 +23,12 @@ def dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Materializes `dead_letters` when a player's letter was opened, grew or was closed.",
     )
-    def evaluate(context: dg.SensorEvaluationContext, batch_state: BatchStateResource) -> dg.SensorResult:
-        letters = batch_state.dead_letters.letters()
+    def evaluate(
+        context: dg.SensorEvaluationContext,
+        batch_state: dg.ResourceParam[BatchState],
+        dead_letters: dg.ResourceParam[DeadLetters],
+    ) -> dg.SensorResult:
+        letters = dead_letters.letters()
         named = [[letter.slate, letter.player_slug, len(letter.failures)] for letter in letters]
         digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16] if named else ""
         if digest == (context.cursor or ""):

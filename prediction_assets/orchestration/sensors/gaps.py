@@ -23,12 +23,6 @@ from prediction_assets.orchestration.jobs import (
     roster_job,
     staging_job,
 )
-from prediction_assets.orchestration.resources.ports import (
-    BatchStateResource,
-    MessagingResource,
-    SettingsResource,
-    WarehouseResource,
-)
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.orchestration.runs import is_pending
 from prediction_assets.orchestration.sensors.automation import (
@@ -39,6 +33,7 @@ from prediction_assets.orchestration.sensors.automation import (
     staging_work,
 )
 from prediction_assets.orchestration.sensors.requests import (
+    WAREHOUSE_WAIT_SECONDS,
     RunNeed,
     Skipped,
     last_update,
@@ -50,7 +45,7 @@ from prediction_assets.orchestration.sensors.requests import (
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import is_announced
-from prediction_assets.slate.deadlines import is_recent, roster_hours_before
+from prediction_assets.slate.deadlines import Clock, is_recent, roster_hours_before
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, slate_key
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
@@ -103,16 +98,20 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
-        warehouse: WarehouseResource,
-        batch_state: BatchStateResource,
-        messaging: MessagingResource,
-        settings: SettingsResource,
+        warehouse: dg.ResourceParam[Warehouse],
+        batch_state: dg.ResourceParam[BatchState],
+        outbox: dg.ResourceParam[Outbox],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
         try:
             found = finder.find(
-                context.instance, warehouse.for_sensors, batch_state.port, messaging.outbox, settings.now()
+                context.instance,
+                warehouse.waiting_at_most(WAREHOUSE_WAIT_SECONDS),
+                batch_state,
+                outbox,
+                clock.now(),
             )
-            return sensor_result(finder.ask(context.instance, found, settings.now()))
+            return sensor_result(finder.ask(context.instance, found, clock.now()))
         except TransientError as error:
             return dg.SensorResult(skip_reason=str(error))
 

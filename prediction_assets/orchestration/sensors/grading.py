@@ -12,10 +12,11 @@ import dagster as dg
 from prediction_assets.errors import TransientError
 from prediction_assets.nba.grades import gradable
 from prediction_assets.orchestration.jobs import grading_job
-from prediction_assets.orchestration.resources.ports import SettingsResource, WarehouseResource
-from prediction_assets.orchestration.sensors.requests import RunNeed, request
+from prediction_assets.orchestration.sensors.requests import WAREHOUSE_WAIT_SECONDS, RunNeed, request
 from prediction_assets.settings import Settings
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE
+from prediction_assets.stores.protocols import Warehouse
 
 SECONDS_BETWEEN_TICKS = 900
 """Results come in once a morning, and a tick is a query that BigQuery bills."""
@@ -39,12 +40,14 @@ def grading_sensor(settings: Settings) -> dg.SensorDefinition:
         "again when a slate was consolidated anew.",
     )
     def evaluate(
-        context: dg.SensorEvaluationContext, warehouse: WarehouseResource, settings: SettingsResource
+        context: dg.SensorEvaluationContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        now = settings.now()
+        now = clock.now()
         today = now.astimezone(GAME_TIME_ZONE).date()
         try:
-            found = gradable(warehouse.for_sensors, today - LOOKBACK, today)
+            found = gradable(warehouse.waiting_at_most(WAREHOUSE_WAIT_SECONDS), today - LOOKBACK, today)
         except TransientError as error:
             return dg.SensorResult(skip_reason=str(error))
         wanted = (

@@ -24,6 +24,9 @@ from prediction_assets.slate.deadlines import is_recent
 _Asked = TypeVar("_Asked")
 _logger = logging.getLogger(__name__)
 
+WAREHOUSE_WAIT_SECONDS = 5.0
+"""A tick waits so long for a busy warehouse, then skips: Dagster ends a tick after 60 s and calls it failed."""
+
 FIRST_PAUSE = timedelta(seconds=30)
 """Pause before a second attempt at the same work, doubled before each further one."""
 

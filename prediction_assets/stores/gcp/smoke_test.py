@@ -14,10 +14,11 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from prediction_assets.orchestration.instance import open_instance
-from prediction_assets.orchestration.resources.gcp import gcp_resources
 from prediction_assets.orchestration.slate_run import SlateResult, SlateRun
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import simulated_facts
+from prediction_assets.stores.gcp.clients import bigquery_client
+from prediction_assets.stores.gcp.stores import GcpStores
 
 PREFIX = "smoke_"
 PLAYERS = 8
@@ -52,10 +53,13 @@ def smoke_test(installation: Settings) -> Iterator[Finding]:
         PredictionAssetsError: the slate itself failed.
     """
     settings = smoke_settings(installation)
-    stores = gcp_resources(settings)
-    stores["warehouse"].port.set_up()
-    stores["messaging"].set_up()
-    with open_instance(settings) as instance, stores["warehouse"].bigquery.get_client() as client:
+    stores = GcpStores(settings)
+    stores.warehouse.set_up()
+    stores.set_up_messaging()
+    client = bigquery_client(
+        settings.gcp_project or "", settings.bigquery_location, settings.bigquery_endpoint
+    )
+    with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
         run.ingest(simulated_facts(PLAYERS))
         first = run.whole(run.default_slate())

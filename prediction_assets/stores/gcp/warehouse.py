@@ -100,6 +100,9 @@ class BigQueryWarehouse:
         """Bytes processed and billed by the newest job that this thread waited for; None before the first."""
         return self._jobs.last_statistics
 
+    def waiting_at_most(self, seconds: float) -> BigQueryWarehouse:
+        return self  # readers and writers of BigQuery's tables don't wait for each other
+
     def cost(self) -> Mapping[str, int]:
         """Return the jobs started so far, and the bytes that this thread's newest one processed and billed."""
         newest = self.last_job_statistics

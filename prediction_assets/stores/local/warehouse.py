@@ -211,6 +211,10 @@ class DuckDBWarehouse:
         with self._connect(write=False) as connection:
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 
+    def waiting_at_most(self, seconds: float) -> DuckDBWarehouse:
+        wait = min(seconds, self._lock_timeout)
+        return DuckDBWarehouse(self._database, self._parts, self._snapshots, wait)
+
     def cost(self) -> Mapping[str, int]:
         """Return what this object's work is billed for so far: nothing."""
         return {}

@@ -1,0 +1,35 @@
+"""Dagster resources: the ports of the settings' profile, the settings themselves, and the clock.
+
+An asset declares ``warehouse: dg.ResourceParam[Warehouse]`` and gets the port. Resources have no configuration of
+their own: what differs between installations is a setting, so nobody can point a run's stores elsewhere from the UI.
+https://docs.dagster.io/guides/build/external-resources
+"""
+
+import dagster as dg
+
+from prediction_assets.ingest.nba_api_source import LiveSource
+from prediction_assets.nba.tonight import Basketball
+from prediction_assets.settings import Settings
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.stores.profiles import STORES, open_stores
+
+
+def build_resources(settings: Settings) -> dict[str, object]:
+    """Return the resources by the key under which assets and sensors ask for them.
+
+    A store is opened for each run and each tick that needs it, never when definitions are loaded.
+    """
+    return {
+        **{name: _store(settings, name) for name in STORES},
+        "subject": Basketball(settings.history_days, settings.pass_threshold, settings.market_aware),
+        "live_source": LiveSource(),
+        "settings": settings,
+        "clock": Clock(),
+    }
+
+
+def _store(settings: Settings, name: str) -> dg.ResourceDefinition:
+    return dg.ResourceDefinition(
+        lambda _: getattr(open_stores(settings), name),
+        description=f"The port `{name}` of profile `{settings.profile}`",
+    )

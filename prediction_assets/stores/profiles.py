@@ -1,0 +1,72 @@
+"""The stores of an installation, opened from its settings: the one place that knows what a profile is.
+
+Each store is opened when it is first asked for, so that a command that reads batch state opens no warehouse.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from prediction_assets.settings import Settings
+from prediction_assets.stores.protocols import (
+    AlertStore,
+    BatchState,
+    DeadLetters,
+    Outbox,
+    Publisher,
+    Warehouse,
+)
+from prediction_assets.stores.versions import VersionedStore
+
+STORES = ("warehouse", "batch_state", "dead_letters", "outbox", "publisher", "alerts")
+"""The names of the ports in :class:`Stores`, which are the keys of Dagster's resources too."""
+
+
+class Stores(Protocol):
+    """Every port of one profile."""
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Facts, parts, features and predictions."""
+
+    @property
+    def batch_state(self) -> BatchState:
+        """The expected players of each slate and their outcomes."""
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The records of the players who failed."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """The completion messages, and which of them are delivered."""
+
+    @property
+    def publisher(self) -> Publisher:
+        """Delivers completion messages to phase 6."""
+
+    @property
+    def alerts(self) -> AlertStore:
+        """What is wrong now, and which destinations know."""
+
+    def versioned(self) -> list[VersionedStore]:
+        """Return the stores that have a schema with a version."""
+
+
+def open_stores(settings: Settings, **replaced: object) -> Stores:
+    """Return the stores of the settings' profile.
+
+    Args:
+        replaced: ports to use instead of the profile's own, by name.
+    """
+    stores: Stores
+    if settings.profile == "gcp":
+        from prediction_assets.stores.gcp.stores import GcpStores  # Google's clients take seconds to import
+
+        stores = GcpStores(settings)
+    else:
+        from prediction_assets.stores.local.stores import LocalStores
+
+        stores = LocalStores(settings)
+    vars(stores).update(replaced)  # where a cached property keeps what it opened
+    return stores
