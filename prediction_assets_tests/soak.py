@@ -136,7 +136,7 @@ class _Soak:
         progress = self.run.progress(slate)
         return (
             progress is not None
-            and self.run.next_step(progress) == "rest"
+            and self.run.next_step(progress) == "nothing"
             and any(event.delivery_id is not None for event in self.run.events(slate))
             and not self.run.warehouse.parts.staged(slate)
         )

@@ -65,7 +65,7 @@ def test_without_facts_a_run_takes_the_simulated_league_and_says_so(home, predic
 
     code, out, _ = prediction_assets("status", "--slate", message["slate"], "--json")
     report = json.loads(out)
-    assert (report["staged_players"], report["parts_in_staging"], report["next_step"]) == (6, 0, "rest")
+    assert (report["staged_players"], report["parts_in_staging"], report["next_step"]) == (6, 0, "nothing")
     assert (home / "warehouse.duckdb").exists()
     assert {p.name for p in home.iterdir()} >= {"staging", "features", "outbox", "state.sqlite", "dagster"}
 

@@ -104,7 +104,7 @@ def test_a_slate_that_was_stopped_anywhere_ends_like_an_undisturbed_one(
         1,
         (),
         (),
-        "rest",
+        "nothing",
     )
 
 

@@ -90,7 +90,7 @@ def test_a_killed_worker_s_run_is_retried_by_dagster_and_the_slate_is_announced_
                 any(event.delivery_id is not None for event in run.events(SIMULATED))
                 and any(each.parent_run_id for each in runs)
                 and all(each.is_finished for each in runs)
-                and run.next_step(progress) == "rest"
+                and run.next_step(progress) == "nothing"
             )
 
         with daemon(home, log, KILL_AT=f"{point}:{times}", KILLED=str(killed)):

@@ -234,7 +234,7 @@ def test_reopening_to_and_fro_leaves_what_the_batch_expects_now_and_announces_ea
     finished.announce(finished.consolidate(SIMULATED))
     without_him()
     assert gone.player_id not in {r["player_id"] for r in rows(finished) if r["is_active"]}
-    assert finished.next_step(finished.progress(SIMULATED)) == "rest"
+    assert finished.next_step(finished.progress(SIMULATED)) == "nothing"
     told = [(e.message["revision"], e.message["staged_players"]) for e in finished.events(SIMULATED)]
     assert told == [(1, PLAYERS), (2, PLAYERS - 1), (3, PLAYERS), (4, PLAYERS - 1)]
 
@@ -312,7 +312,7 @@ def test_a_slate_whose_games_are_all_called_off_is_taken_back_and_announced_with
     passed = evaluation(finished, "predictions_not_empty")
     why = "no game is on any more" if reopened else f"all {PLAYERS} expected players were skipped"
     assert (passed.passed, why in passed.metadata["why_no_rows"].value) == (True, True)
-    assert finished.next_step(finished.progress(SIMULATED)) == "rest"
+    assert finished.next_step(finished.progress(SIMULATED)) == "nothing"
     assert finished.consolidate(SIMULATED) == receipt
     if reopened:  # and again it is nothing to do, until the games are on again
         assert finished.whole(SIMULATED).receipt == receipt
@@ -331,7 +331,7 @@ def test_a_slate_of_which_everybody_is_skipped_before_any_merge_ends_without_a_r
     ingested.stage(SIMULATED)
     progress = ingested.progress(SIMULATED)
     assert progress.count(Outcome.SKIPPED) == PLAYERS
-    assert ingested.next_step(progress) == "rest"
+    assert ingested.next_step(progress) == "nothing"
     with pytest.raises(NoPartsStaged, match="There is nothing to predict"):
         ingested.consolidate(SIMULATED)
     assert not evaluation(ingested, "predictions_not_empty").passed

@@ -161,7 +161,7 @@ class World:
                 [
                     {
                         "league": "NBA",
-                        "message_id": f"event{day}",
+                        "event_id": f"event{day}",
                         "capture": "",
                         "bookmaker": "A Book",
                         "player_name": "Player 1",
