@@ -98,6 +98,6 @@ def staged(part: PartRef, minutes: int = 1) -> PlayerOutcome:
     )
 
 
-def progress_of(opened: Batch, *completions: PlayerOutcome) -> Progress:
+def progress_of(opened: Batch, *outcomes: PlayerOutcome) -> Progress:
     """Return a batch's progress with these outcomes."""
-    return Progress(opened, {c.player_slug: c for c in completions}, "snapshot1")
+    return Progress(opened, {c.player_slug: c for c in outcomes}, "snapshot1")

@@ -86,7 +86,7 @@ def test_a_changed_content_or_outcome_changes_the_digest_and_a_failure_s_wording
 
 
 @pytest.mark.parametrize(
-    ("completions", "status", "staged_ids", "retained", "skipped", "failed"),
+    ("outcomes", "status", "staged_ids", "retained", "skipped", "failed"),
     [
         ([staged(part(n)) for n in (1, 2, 3)], "success", (101, 102, 103), (), 0, 0),
         ([staged(part(1)), outcome(2, Outcome.SKIPPED), staged(part(3))], "success", (101, 103), (), 1, 0),
@@ -94,8 +94,8 @@ def test_a_changed_content_or_outcome_changes_the_digest_and_a_failure_s_wording
         ([staged(part(1))], "partial", (101,), (102, 103), 0, 2),
     ],
 )
-def test_a_plan_says_who_stays_in_force(completions, status, staged_ids, retained, skipped, failed):
-    work = plan(progress_of(batch(), *completions), ())
+def test_a_plan_says_who_stays_in_force(outcomes, status, staged_ids, retained, skipped, failed):
+    work = plan(progress_of(batch(), *outcomes), ())
     assert (work.status, work.staged_player_ids, work.retained_player_ids) == (status, staged_ids, retained)
     assert (work.expected_players, work.skipped_players, work.failed_players) == (3, skipped, failed)
     assert len(work.missing) == skipped + failed
@@ -161,7 +161,7 @@ def test_nobody_staged_is_an_error_that_says_why_and_what_to_do():
 
 
 @pytest.mark.parametrize(
-    ("completions", "enough"),
+    ("outcomes", "enough"),
     [
         ([staged(part(1)), staged(part(2)), outcome(3, Outcome.FAILED)], False),
         ([staged(part(1)), staged(part(2)), outcome(3, Outcome.SKIPPED)], True),
@@ -170,9 +170,9 @@ def test_nobody_staged_is_an_error_that_says_why_and_what_to_do():
     ],
 )
 def test_below_the_minimum_share_a_slate_is_not_merged_and_a_skipped_player_does_not_count(
-    completions, enough
+    outcomes, enough
 ):
-    progress = progress_of(batch(), *completions)
+    progress = progress_of(batch(), *outcomes)
     if enough:
         assert plan(progress, (), minimum_staged_share=0.8).parts
     else:

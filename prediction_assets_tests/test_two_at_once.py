@@ -95,7 +95,7 @@ WRITING_STATE = (
     + """
 from prediction_assets.state_file import transaction
 with transaction(home / "state.sqlite") as connection:
-    connection.execute("DELETE FROM completions")
+    connection.execute("DELETE FROM outcomes")
     stop("before the commit")
 """
 )

@@ -265,14 +265,14 @@ def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(
     state = ingested.stores.batch_state
     record, first = type(state).record, True
 
-    def reopened_meanwhile(self, completions):
+    def reopened_meanwhile(self, outcomes):
         nonlocal first
         if first:
             first = False
             batch = self.progress(SIMULATED).batch
             moved = tuple(replace(player, game_id="9000009999") for player in batch.expected)
             self.reopen(replace(batch, batch_id="reopened", expected=moved))
-        record(self, completions)
+        record(self, outcomes)
 
     monkeypatch.setattr(type(state), "record", reopened_meanwhile)
     ingested.stage(SIMULATED)

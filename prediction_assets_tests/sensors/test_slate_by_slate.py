@@ -49,7 +49,7 @@ def damage(run: SlateRun, slate: str) -> None:
     """Write an outcome of a slate that there isn't."""
     with closing(sqlite3.connect(run._settings.home / "state.sqlite")) as connection, connection:
         connection.execute(
-            "INSERT INTO completions (slate, player_slug, outcome, reason, run_id, recorded_at) "
+            "INSERT INTO outcomes (slate, player_slug, outcome, reason, run_id, recorded_at) "
             "VALUES (?, 'player-1', 'nonsense', '', 'run', ?)",
             (slate, run.now().isoformat()),
         )

@@ -188,8 +188,8 @@ def test_a_column_added_to_the_declaration_is_added_before_the_first_part_is_loa
     assert newer.query(f"SELECT confidence {ROWS}")["confidence"].to_pylist() == [0.5]
 
 
-def plan_of(*completions, players=1):
-    return plan(progress_of(batch(players), *completions), ())
+def plan_of(*outcomes, players=1):
+    return plan(progress_of(batch(players), *outcomes), ())
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ def write(warehouse: Warehouse, number: int, lines: dict[str, float]) -> PartRef
     return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines))
 
 
-def merge(warehouse: Warehouse, *completions: PlayerOutcome, players: int = 3) -> Receipt:
-    return warehouse.merge(plan(progress_of(batch(players), *completions), warehouse.receipts(SLATE)))
+def merge(warehouse: Warehouse, *outcomes: PlayerOutcome, players: int = 3) -> Receipt:
+    return warehouse.merge(plan(progress_of(batch(players), *outcomes), warehouse.receipts(SLATE)))
 
 
 def counts(receipt: Receipt) -> tuple[int, int, int, int, int]:
@@ -523,12 +523,12 @@ def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_par
         home / "w.duckdb", ParquetParts(home / "s"), ParquetSnapshots(home / "f"), 10.0
     )
     model: dict[int, dict[str, float]] = {}
-    completions: dict[int, PlayerOutcome] = {}
+    outcomes: dict[int, PlayerOutcome] = {}
     for minute, step in enumerate(script):
         for number, lines in step.items():
             model[number] = lines
-            completions[number] = staged(write(warehouse, number, lines), minute)
-        receipt = merge(warehouse, *completions.values())
+            outcomes[number] = staged(write(warehouse, number, lines), minute)
+        receipt = merge(warehouse, *outcomes.values())
         assert receipt.rows_staged == receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
         expected = {
             (f"player-{n}", Decimal(line).quantize(Decimal("0.01"))): points

@@ -26,8 +26,8 @@ def stage(warehouse: Warehouse, number: int, points: float = 20.0):
     return staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points, "25.5": points})))
 
 
-def merge(warehouse: Warehouse, *completions) -> Receipt:
-    return warehouse.merge(plan(progress_of(batch(2), *completions), warehouse.receipts(SLATE)))
+def merge(warehouse: Warehouse, *outcomes) -> Receipt:
+    return warehouse.merge(plan(progress_of(batch(2), *outcomes), warehouse.receipts(SLATE)))
 
 
 def made() -> dict[str, object]:
