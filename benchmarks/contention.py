@@ -119,7 +119,10 @@ def _row(scheme: str, workers: int, kind: str) -> str:
     batch = _expected(workers)
     recorder, where, settled = SCHEMES[scheme](batch)
     deliveries = crowd.shuffled_twice(
-        [PlayerOutcome(SLATE, p.slug, Outcome.SKIPPED, "run", batch.opened_at) for p in batch.expected],
+        [
+            PlayerOutcome(SLATE, batch.batch_id, p.slug, Outcome.SKIPPED, "run", batch.opened_at)
+            for p in batch.expected
+        ],
         seed=workers,
     )
     if kind == "threads":

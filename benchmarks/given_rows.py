@@ -67,7 +67,15 @@ def parts(players: int, seed: int, slate: str = SLATE) -> dict[str, pa.Table]:
 
 def staged(part: PartRef) -> PlayerOutcome:
     """Return the completion of a part."""
-    return PlayerOutcome(part.slate, part.player_slug, Outcome.STAGED, "bench", datetime.now(UTC), part=part)
+    return PlayerOutcome(
+        part.slate,
+        f"{part.slate}@bench",
+        part.player_slug,
+        Outcome.STAGED,
+        "bench",
+        datetime.now(UTC),
+        part=part,
+    )
 
 
 if __name__ == "__main__":

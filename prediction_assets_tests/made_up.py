@@ -94,7 +94,13 @@ def rows_of(
 def staged(part: PartRef, minutes: int = 1) -> PlayerOutcome:
     """Return the completion of a written part."""
     return PlayerOutcome(
-        part.slate, part.player_slug, Outcome.STAGED, "run", NOW + timedelta(minutes=minutes), part=part
+        part.slate,
+        f"{part.slate}@test",
+        part.player_slug,
+        Outcome.STAGED,
+        "run",
+        NOW + timedelta(minutes=minutes),
+        part=part,
     )
 
 

@@ -199,7 +199,7 @@ def test_a_disk_that_is_full_for_the_state_file_rolls_back_and_names_it(small_di
     state = SqliteBatchState(small_disk / "state.sqlite")
     state.open(batch(450))
     done = [
-        PlayerOutcome(SLATE, f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="because")
+        PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="because")
         for n in range(1, 451)
     ]
     state.record(done[:1])

@@ -26,7 +26,7 @@ def part(number: int, part_id: str = "p", content: str = "c") -> PartRef:
 
 
 def outcome(number: int, kind: Outcome, reason: str = "because") -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"player-{number}", kind, "run", NOW, reason=reason)
+    return PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{number}", kind, "run", NOW, reason=reason)
 
 
 def receipt_of(progress: Progress) -> Receipt:

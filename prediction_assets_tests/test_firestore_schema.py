@@ -9,12 +9,10 @@ from google.cloud import firestore
 
 from prediction_assets.errors import SchemaTooNew
 from prediction_assets.settings import load_settings
-from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.firestore_schema import DOCUMENTS_VERSION, FirestoreDocuments
 from prediction_assets.stores.gcp.stores import GcpStores
-from prediction_assets_tests.batch_state.test_contract import receipt
-from prediction_assets_tests.conftest import SLATE, batch
+from prediction_assets_tests.conftest import batch
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
 
 __all__ = ["firestore_client", "firestore_emulator", "project"]
@@ -62,15 +60,3 @@ def test_no_store_of_the_gcp_profile_opens_documents_of_a_later_version(firestor
     ):
         with pytest.raises(SchemaTooNew):
             open_store()
-
-
-def test_a_receipt_that_version_1_mirrored_without_a_seal_is_read(firestore_client):
-    state = FirestoreBatchState(FirestoreCalls(firestore_client))
-    state.open(batch())
-    state.mark_consolidated(receipt(seal=None))
-    newest = firestore_client.collection("batches").document(SLATE).collection("receipts").document("newest")
-    newest.update({"seal": firestore.DELETE_FIELD})
-    progress = state.progress(SLATE)
-    assert progress is not None
-    assert progress.receipt is not None
-    assert progress.receipt.seal is None

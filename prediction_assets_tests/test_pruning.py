@@ -45,7 +45,9 @@ def finish(state: SqliteBatchState, slate: str) -> None:
     """Leave a slate's batch as the consolidation of one skipped player leaves it."""
     opened = replace(batch(1, slate), opened_at=NOW - timedelta(days=600), deadline=NOW - timedelta(days=600))
     state.open(opened)
-    state.record([PlayerOutcome(slate, player(1).slug, Outcome.SKIPPED, "run", NOW, reason="no game")])
+    state.record(
+        [PlayerOutcome(slate, f"{slate}@test", player(1).slug, Outcome.SKIPPED, "run", NOW, reason="no game")]
+    )
     progress = state.progress(slate)
     assert progress is not None
     work = MergePlan(

@@ -117,7 +117,7 @@ def test_of_a_slate_s_events_the_newest_and_the_undelivered_are_kept(delivered, 
         replace(
             entry(revision),
             delivery_id=None if days is None else "m",
-            published_at=None if days is None else NOW + timedelta(days=days),
+            delivered_at=None if days is None else NOW + timedelta(days=days),
         )
         for revision, days in zip((1, 2, 3), delivered, strict=True)
     ]

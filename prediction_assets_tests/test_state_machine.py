@@ -339,7 +339,9 @@ class SlateMachine(RuleBasedStateMachine):
         if not self.ports.keeps_older:
             shelf.clear()
         shelf.append(part)
-        done = PlayerOutcome(self.slate, slug, Outcome.STAGED, "run", self._now(), part=ref)
+        done = PlayerOutcome(
+            self.slate, f"{self.slate}@test", slug, Outcome.STAGED, "run", self._now(), part=ref
+        )
         return Settled(done, part)
 
     def _record(self, settled: Settled, times: int = 1) -> None:
@@ -374,7 +376,9 @@ class SlateMachine(RuleBasedStateMachine):
     )
     def settle_without_rows(self, slug: str, outcome: Outcome, times: int) -> None:
         if slug in self.model.expected:
-            done = PlayerOutcome(self.slate, slug, outcome, "run", self._now(), reason="because")
+            done = PlayerOutcome(
+                self.slate, f"{self.slate}@test", slug, outcome, "run", self._now(), reason="because"
+            )
             self._record(Settled(done), times)
 
     @rule(expected=st.sets(st.sampled_from(SLUGS)), again=st.booleans())

@@ -134,14 +134,14 @@ def completion_published(facts: HealthFacts) -> Finding:
     details = {
         "message_id": message_id(receipt),
         "delivery_id": found.delivery_id if found else None,
-        "published_at": utc(found.published_at) if found else None,
+        "delivered_at": utc(found.delivered_at) if found else None,
         "events": len(events),
         "events_pending": sum(e.delivery_id is None for e in events),
     }
     if found is not None and found.delivery_id is not None:
         status = found.message.get("status")
         return Finding(
-            Color.GREEN, f"{status}, revision {receipt.revision}, delivered at {utc(found.published_at)}",
+            Color.GREEN, f"{status}, revision {receipt.revision}, delivered at {utc(found.delivered_at)}",
             details,
         )  # fmt: skip
     line = "the completion was stored, but not delivered" if found else "the completion wasn't published"

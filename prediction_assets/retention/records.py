@@ -34,7 +34,7 @@ def old_events(events: Iterable[OutboxEntry], before: datetime) -> list[OutboxEn
     return [
         event
         for event in listed
-        if event is not newest[event.slate] and event.published_at is not None and event.published_at < before
+        if event is not newest[event.slate] and event.delivered_at is not None and event.delivered_at < before
     ]
 
 

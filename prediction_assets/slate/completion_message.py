@@ -122,12 +122,12 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """One event in the outbox.
+    """One row of the outbox: a completion message and its delivery.
 
     Attributes:
         message: the completion message, final.
-        delivery_id: the publisher's id of the delivery, None until published.
-        published_at: when the delivery was acknowledged, None until then.
+        delivery_id: the publisher's id of the delivery, None until it is delivered.
+        delivered_at: when the delivery was acknowledged, None until then.
     """
 
     message_id: str
@@ -135,4 +135,4 @@ class OutboxEntry:
     receipt_id: str
     message: Mapping[str, Any]
     delivery_id: str | None = None
-    published_at: datetime | None = None
+    delivered_at: datetime | None = None

@@ -1,7 +1,4 @@
-"""Why a consolidation is refused: the same sentence on every warehouse.
-
-Each function returns the error for its caller to raise; nothing is decided or read here.
-"""
+"""Why a MERGE is refused: the same sentence on every warehouse. Nothing is decided or read here."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ _AGAIN = "Materialize these players' staged_predictions partitions again"
 
 
 def require_known_schema(slate: str, parts: Sequence[PartRef]) -> None:
-    """Refuse parts that a newer version of this package staged; it knows columns that this one doesn't.
+    """Refuse parts that a newer version of this package staged: they have columns that this one doesn't know.
 
     Raises:
         PartMismatch: a part's schema version is newer.
@@ -24,59 +21,60 @@ def require_known_schema(slate: str, parts: Sequence[PartRef]) -> None:
     newer = [part.player_slug for part in parts if part.schema_version > PREDICTIONS_SCHEMA_VERSION]
     if newer:
         raise PartMismatch(
-            f"slate {slate}: {_shown(newer)} staged by a newer version than this one, which knows schema "
-            f"version {PREDICTIONS_SCHEMA_VERSION}; the target was not touched. Run the newer version here too"
+            f"slate {slate}: the parts of {_shown(newer)} were staged by a newer version; this one knows schema "
+            f"version {PREDICTIONS_SCHEMA_VERSION}. The target was not touched. Install the newer version here too"
         )
 
 
 def part_gone(slate: str, slugs: Sequence[str]) -> PartMismatch:
     """Return the error for players whose part is not in staging, or is another one."""
     return PartMismatch(
-        f"slate {slate}: what in staging is not the outcome's part: {_shown(slugs)}; the target was not "
-        f"touched. {_AGAIN}"
+        f"slate {slate}: parts in staging are missing or were replaced since they were recorded: {_shown(slugs)}; the "
+        f"target was not touched. {_AGAIN}"
     )
 
 
 def another_players_part(slate: str, slug: str, player_id: int) -> PartMismatch:
-    """Return the error for a part of somebody else than the player who is expected under its slug now."""
+    """Return the error for a part of another player than the one who is expected under its slug now."""
     return PartMismatch(
-        f"slate {slate}: the part of {slug} is of player {player_id}, who isn't the one expected now; the target "
-        f"was not touched. {_AGAIN}"
+        f"slate {slate}: the part of {slug} was staged for player {player_id}, and another player is expected under "
+        f"that name now; the target was not touched. {_AGAIN}"
     )
 
 
 def part_unreadable(slate: str, problem: object) -> PartMismatch:
-    """Return the error for a part that can't be read, or went away while it was."""
+    """Return the error for a part that can't be read, or was dropped while it was read."""
     return PartMismatch(
         f"slate {slate}: a part can't be read ({problem}); the target was not touched. {_AGAIN}"
     )
 
 
 def part_changed(slate: str, slugs: Sequence[str]) -> PartMismatch:
-    """Return the error for players whose part has other rows than its outcome promised."""
+    """Return the error for players whose staged rows aren't the ones that their outcome recorded."""
     return PartMismatch(
-        f"slate {slate}: what has not the promised rows: {_shown(slugs)}; the target was not touched. {_AGAIN}"
+        f"slate {slate}: staged rows differ from what was recorded at staging: {_shown(slugs)}; the target was not "
+        f"touched. {_AGAIN}"
     )
 
 
 def faulty_key(slate: str, slug: str, system: str, line: str, rows: object) -> DuplicateKeys:
     """Return the error for rows that share a business key, or belong to another date."""
     return DuplicateKeys(
-        f"slate {slate}: {rows} staged rows of {slug} have the key ({system}, {line}) or another date; the "
+        f"slate {slate}: {rows} staged rows of {slug} share the key ({system}, {line}) or are of another date; the "
         f"target was not touched. {_AGAIN}"
     )
 
 
 def overtaken(slate: str, newest: str) -> Overtaken:
-    """Return the error for a MERGE that was decided before another one's receipt."""
+    """Return the error for a MERGE that was planned before another one's receipt was committed."""
     return Overtaken(
-        f"slate {slate}: another consolidation (receipt {newest}) was committed after this one was decided; "
-        "the target was not touched and every part kept. Materialize predictions for it again"
+        f"slate {slate}: another MERGE (receipt {newest}) was committed after this one was planned; the target "
+        "was not touched and every part kept. Materialize predictions for it again"
     )
 
 
 def unaccounted(slate: str, counts: Mapping[str, Any]) -> RowsUnaccountedFor:
-    """Return the error for a MERGE that didn't do what was counted before it."""
+    """Return the error for a MERGE whose result differs from what was counted before it."""
     return RowsUnaccountedFor(
         f"slate {slate}: {counts['staged']} rows staged, {counts['inserted']} to insert, {counts['updated']} to "
         f"update, {counts['unchanged']} unchanged, but {counts['in_force']} in force and {counts['changed']} "

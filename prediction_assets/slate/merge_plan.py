@@ -222,7 +222,7 @@ class MergePlan:
         revision = earlier[-1].revision if earlier else 0
         if not earlier or earlier[-1].content_digest != self.content_digest:
             revision += 1
-        receipt = Receipt(
+        return Receipt(
             receipt_id=self.receipt_id,
             slate=self.slate,
             league=self.league,
@@ -253,5 +253,4 @@ class MergePlan:
                 for part in self.parts
             ),
             missing=tuple(asdict(player) for player in self.missing),
-        )
-        return replace(receipt, seal=receipt.computed_seal())
+        ).sealed()

@@ -17,24 +17,24 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlayerOutcome:
-    """A player's outcome; a staged one contains its part, so that consolidation can verify it.
+    """A player's outcome; a staged one contains its part, so that the MERGE can verify it.
 
     Attributes:
+        batch_id: the batch that expected him; his outcome counts for that batch only.
         reason: why he was skipped or failed, ``""`` when staged.
         part: the written part when staged, else None.
         run_id: the Dagster run that produced the outcome.
         recorded_at: when the outcome was there: of a failure, when the last attempt had failed.
-        batch_id: the batch that he was expected in; None where an earlier version recorded it.
     """
 
     slate: str
+    batch_id: str
     player_slug: str
     outcome: Outcome
     run_id: str
     recorded_at: datetime
     reason: str = ""
     part: PartRef | None = None
-    batch_id: str | None = None
 
 
 UNSETTLED = "unsettled"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -66,7 +66,7 @@ class Receipt:
     """One committed consolidation; the columns of ``consolidation_receipts``.
 
     Attributes:
-        seal: what :meth:`computed_seal` gave when the receipt was made; None where an earlier version made it.
+        seal: what :meth:`computed_seal` gave when the receipt was made.
     """
 
     receipt_id: str
@@ -91,7 +91,7 @@ class Receipt:
     consolidated_at: datetime
     parts: tuple[dict[str, Any], ...] = field(default=())
     missing: tuple[dict[str, Any], ...] = field(default=())
-    seal: str | None = None
+    seal: str = ""
 
     @property
     def is_retraction(self) -> bool:
@@ -106,10 +106,14 @@ class Receipt:
         values = [getattr(self, name) for name in _SEALED]
         return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
+    def sealed(self) -> Receipt:
+        """Return the receipt with its seal."""
+        return replace(self, seal=self.computed_seal())
+
     @property
     def is_altered(self) -> bool:
-        """Whether a sealed value isn't the one that was committed; False for a receipt without a seal."""
-        return self.seal is not None and self.seal != self.computed_seal()
+        """Whether a sealed value isn't the one that was committed."""
+        return self.seal != self.computed_seal()
 
     def to_row(self) -> dict[str, Any]:
         """Return the receipt as a row of the receipts table."""
@@ -154,5 +158,5 @@ def _altered(values: Mapping[str, Any], problem: str) -> ReceiptAltered:
     return ReceiptAltered(
         f"slate {values['slate']}: receipt {values['receipt_id']} in predictions.consolidation_receipts {problem}: "
         "it was edited by hand. Nothing of the slate is merged, dropped or announced until the row is restored from a "
-        "backup, or its seal is set to NULL to accept it as it is"
+        "backup"
     )

@@ -34,11 +34,6 @@ def unchanged(earlier: Batch | None, later: Batch) -> frozenset[str]:
     return frozenset(player.slug for player in {*known} & {*later.expected})
 
 
-def is_of(batch_id: str | None, batch: Batch) -> bool:
-    """Return whether an outcome that was recorded for that batch counts for this one; for None see the port."""
-    return batch_id in (None, batch.batch_id)
-
-
 def _work(batch: Batch) -> tuple[object, ...]:
     return batch.league, *sorted(batch.expected, key=lambda player: player.slug)
 

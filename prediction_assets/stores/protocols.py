@@ -116,7 +116,7 @@ class Outbox(Protocol):
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
         """Store an event and return it; an id that is there already keeps its first entry."""
 
-    def mark_delivered(self, message_id: str, delivery_id: str, published_at: datetime) -> OutboxEntry:
+    def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
         """Record a delivery and return the entry."""
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:

@@ -538,12 +538,23 @@ def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(
     from prediction_assets.slate.outcome import PlayerOutcome
 
     state = finished.stores.batch_state
-    slug = finished.progress(SIMULATED).batch.expected[0].slug
+    opened = finished.progress(SIMULATED).batch
+    slug = opened.expected[0].slug
     receipts = []
     for minute in (1, 2):
         now = finished.now() + timedelta(minutes=minute)
         state.record(
-            [PlayerOutcome(SIMULATED, slug, Outcome.FAILED, f"run-{minute}", now, reason="OSError: disk")]
+            [
+                PlayerOutcome(
+                    SIMULATED,
+                    opened.batch_id,
+                    slug,
+                    Outcome.FAILED,
+                    f"run-{minute}",
+                    now,
+                    reason="OSError: disk",
+                )
+            ]
         )
         receipts.append(finished.consolidate(SIMULATED))
         finished.stage(SIMULATED, [slug])

@@ -98,20 +98,6 @@ def test_a_reopened_batch_shows_the_players_who_stay(
     assert live(firestore_client)["players"] == ["player-1"]
 
 
-def test_an_outcome_of_before_outcomes_named_their_batch_counts(
-    firestore_client: firestore.Client, firestore_state: FirestoreBatchState
-) -> None:
-    firestore_state.open(batch(2))
-    firestore_state.record([staged("player-1")])
-    document = firestore_client.document(f"batches/{SLATE}/outcomes/player-1")
-    document.update({"batch_id": firestore.DELETE_FIELD})
-    for _ in range(2):
-        progress = firestore_state.progress(SLATE)
-        assert progress is not None
-        assert list(progress.outcomes) == ["player-1"]
-        firestore_state.reopen(batch(2))
-
-
 def test_a_slate_without_a_batch_has_no_live_picture_to_rebuild(firestore_state: FirestoreBatchState) -> None:
     with pytest.raises(BatchNotOpen, match="no batch is open"):
         firestore_state.rebuild_live_picture(SLATE)
@@ -165,7 +151,9 @@ def test_a_key_that_can_not_name_a_document_is_refused_before_anything_is_writte
 ) -> None:
     firestore_state.open(batch(1))
     with pytest.raises(BadInput, match="can't name a Firestore document"):
-        firestore_state.record([staged("player-1"), PlayerOutcome(SLATE, slug, Outcome.SKIPPED, "run", NOW)])
+        firestore_state.record(
+            [staged("player-1"), PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.SKIPPED, "run", NOW)]
+        )
     progress = firestore_state.progress(SLATE)
     assert progress is not None
     assert progress.outcomes == {}

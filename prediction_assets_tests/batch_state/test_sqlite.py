@@ -85,12 +85,12 @@ KILLED = """
 import sys
 from pathlib import Path
 from datetime import UTC, datetime
-from prediction_assets.batch_state.port import PlayerOutcome, Outcome
-from prediction_assets.batch_state.sqlite import SqliteBatchState
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
+from prediction_assets.stores.local.batch_state import SqliteBatchState
 slate, file, *slugs = sys.argv[1:]
 state = SqliteBatchState(Path(file))
 for slug in slugs:
-    state.record([PlayerOutcome(slate, slug, Outcome.SKIPPED, "run", datetime.now(UTC))])
+    state.record([PlayerOutcome(slate, f"{slate}@test", slug, Outcome.SKIPPED, "run", datetime.now(UTC))])
     print(slug, flush=True)
 """
 

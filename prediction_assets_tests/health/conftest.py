@@ -218,7 +218,9 @@ class World:
                 part = self.warehouse.parts.write(slate, who.slug, part_rows(who, slate, **rows))  # type: ignore[arg-type]
             reason = "" if part else "OSError: No space left on device (3 attempts)"
             at = self.ago(minutes - number / 60)
-            self.state.record([PlayerOutcome(slate, who.slug, outcome, "run", at, reason, part)])
+            self.state.record(
+                [PlayerOutcome(slate, f"{slate}@test", who.slug, outcome, "run", at, reason, part)]
+            )
 
     def merge(self, *, slate: str | None = None, cleanup: bool = True, minutes: float = 35) -> Receipt:
         """Consolidate, so many minutes ago."""

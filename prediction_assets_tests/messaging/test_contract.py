@@ -50,16 +50,16 @@ def test_enqueuing_a_published_event_says_that_it_is_published(outbox: OpenOutbo
 
 
 def test_a_new_event_is_not_published_whatever_the_entry_says(outbox: OpenOutbox) -> None:
-    stored = outbox().enqueue(replace(entry(), delivery_id="m0", published_at=NOW))
-    assert (stored.delivery_id, stored.published_at) == (None, None)
+    stored = outbox().enqueue(replace(entry(), delivery_id="m0", delivered_at=NOW))
+    assert (stored.delivery_id, stored.delivered_at) == (None, None)
 
 
 def test_a_delivery_is_recorded_with_its_moment_in_utc(outbox: OpenOutbox) -> None:
     outbox().enqueue(entry())
     at = NOW.replace(microsecond=123456).astimezone(timezone(timedelta(hours=-5)))
     marked = outbox().mark_delivered(entry().message_id, "m1", at)
-    assert marked == replace(entry(), delivery_id="m1", published_at=at)
-    assert (type(marked.published_at), marked.published_at and marked.published_at.tzinfo) == (datetime, UTC)
+    assert marked == replace(entry(), delivery_id="m1", delivered_at=at)
+    assert (type(marked.delivered_at), marked.delivered_at and marked.delivered_at.tzinfo) == (datetime, UTC)
     assert outbox().entries() == [marked]
 
 
@@ -71,7 +71,7 @@ def test_the_first_recorded_delivery_stays(outbox: OpenOutbox) -> None:
 
 
 def test_a_delivery_of_an_unknown_event_is_refused(outbox: OpenOutbox) -> None:
-    with pytest.raises(PredictionAssetsError, match="event nobody is not in the outbox"):
+    with pytest.raises(PredictionAssetsError, match="completion message nobody is not in the outbox"):
         outbox().mark_delivered("nobody", "m1", NOW)
     assert list(outbox().entries()) == []
 

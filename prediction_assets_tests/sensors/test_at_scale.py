@@ -46,7 +46,9 @@ def _remember(home: Path) -> list[Receipt]:
     state.open(first)
     state.record(
         [
-            PlayerOutcome(OLD[0], p.slug, Outcome.SKIPPED, "run", long_ago, reason="no game")
+            PlayerOutcome(
+                OLD[0], f"{OLD[0]}@test", p.slug, Outcome.SKIPPED, "run", long_ago, reason="no game"
+            )
             for p in first.expected
         ]
     )

@@ -328,14 +328,14 @@ def test_starting_over_asks_for_nothing_that_was_announced_and_for_the_rest_olde
     for slug in slugs[1:3]:
         finished.stage(SIMULATED, [slug])
         finished.consolidate(SIMULATED)
-    events = [(event.message_id, event.published_at) for event in finished.events(SIMULATED)]
+    events = [(event.message_id, event.delivered_at) for event in finished.events(SIMULATED)]
     receipts = [receipt.receipt_id for receipt in finished.warehouse.receipts(SIMULATED)]
     cursor, asked = carry_on(cursor)
     assert asked == [
         receipts[0],
         *receipts[2:],
     ]  # the first one's completion was deleted, so it's asked for again
-    assert [(event.message_id, event.published_at) for event in finished.events(SIMULATED)] == events
+    assert [(event.message_id, event.delivered_at) for event in finished.events(SIMULATED)] == events
     assert carry_on(cursor) == (cursor, [])
 
 

@@ -1,4 +1,4 @@
-"""What every warehouse promises; each implementation runs every case."""
+"""What every warehouse does alike; each implementation runs every case."""
 
 from __future__ import annotations
 
@@ -181,12 +181,12 @@ def test_rows_of_another_date_are_refused(warehouse):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"rows": 7}, "promised rows"),
-        ({"content_hash": "0" * 64}, "promised rows"),
-        ({"part_id": "f" * 32}, "completion's part"),
+        ({"rows": 7}, "staged rows differ from what was recorded at staging"),
+        ({"content_hash": "0" * 64}, "staged rows differ from what was recorded at staging"),
+        ({"part_id": "f" * 32}, "missing or were replaced"),
     ],
 )
-def test_a_part_that_is_not_what_its_completion_promised_is_refused(warehouse, change, expected):
+def test_a_part_that_is_not_what_its_outcome_recorded_is_refused(warehouse, change, expected):
     part = dataclasses.replace(write(warehouse, 1, {"24.5": 20.0}), **change)
     with pytest.raises(PartMismatch, match=f"{expected}.*player-1"):
         merge(warehouse, staged(part), players=1)
@@ -246,7 +246,8 @@ def test_a_merge_of_no_part_takes_back_what_is_in_force_when_nobody_is_predicted
     parts = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)]
     first = merge(warehouse, *parts)
     skips = [
-        PlayerOutcome(SLATE, f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game") for n in (1, 2, 3)
+        PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game")
+        for n in (1, 2, 3)
     ]
     for revision, receipt in ((2, merge(warehouse, *skips)), (3, merge(warehouse, players=0))):
         superseded = 3 if revision == 2 else 0
@@ -262,8 +263,8 @@ def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_s
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
     outcomes = [
-        PlayerOutcome(SLATE, "player-1", Outcome.SKIPPED, "run", NOW, reason="injured"),
-        PlayerOutcome(SLATE, "player-2", Outcome.FAILED, "run", NOW, reason="OSError"),
+        PlayerOutcome(SLATE, f"{SLATE}@test", "player-1", Outcome.SKIPPED, "run", NOW, reason="injured"),
+        PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason="OSError"),
     ]
     receipt = merge(warehouse, *outcomes, staged(parts[2]))
     assert {slug for slug, _ in active(warehouse)} == {"player-2", "player-3"}
@@ -312,7 +313,7 @@ def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
 def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse):
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
-    skipped = PlayerOutcome(SLATE, "player-3", Outcome.SKIPPED, "run", NOW, reason="injured")
+    skipped = PlayerOutcome(SLATE, f"{SLATE}@test", "player-3", Outcome.SKIPPED, "run", NOW, reason="injured")
     receipt = merge(warehouse, staged(parts[0]), staged(parts[1]), skipped)
     assert counts(receipt) == (0, 0, 0, 0, 1)
     assert (receipt.rows, receipt.revision, receipt.parts) == (2, 2, ())
@@ -320,7 +321,7 @@ def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse)
 
 def test_whatever_a_reason_says_the_receipt_keeps_it_to_the_letter(warehouse):
     reason = """it's "quoted", {braced} \\ and \n'; DROP TABLE x; -- @slate $slate, Dončić 😀"""
-    failed = PlayerOutcome(SLATE, "player-2", Outcome.FAILED, "run", NOW, reason=reason)
+    failed = PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason=reason)
     receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), failed, players=2)
     assert receipt.missing == ({"player_slug": "player-2", "outcome": "failed", "reason": reason},)
     assert warehouse.receipts(SLATE) == (receipt,)

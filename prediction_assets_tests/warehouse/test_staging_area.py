@@ -23,7 +23,7 @@ from prediction_assets_tests.stopped import running
 
 WRITING = """
 from pathlib import Path
-from prediction_assets.warehouse.parquet import ParquetParts
+from prediction_assets.stores.local.parts import ParquetParts
 from prediction_assets_tests.made_up import SLATE, player, rows_of
 
 write_bytes = Path.write_bytes
@@ -121,7 +121,7 @@ class Outcomes:
 
 
 def settled(number: int, outcome: Outcome) -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"player-{number}", outcome, "run", NOW, reason="because")
+    return PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{number}", outcome, "run", NOW, reason="because")
 
 
 def test_parts_that_no_outcome_needs_are_dropped_after_a_later_merge_and_no_others(warehouse):

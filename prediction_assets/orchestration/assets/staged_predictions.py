@@ -224,7 +224,7 @@ class _Staging:
     ) -> PlayerOutcome:
         at, batch_id = at or self.clock.now(), self.progress.batch.batch_id
         return PlayerOutcome(
-            self.slate, player.slug, kind, self.run_id, at, reason=reason, part=part, batch_id=batch_id
+            self.slate, batch_id, player.slug, kind, self.run_id, at, reason=reason, part=part
         )
 
     def record(self) -> None:

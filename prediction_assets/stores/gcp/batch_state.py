@@ -25,7 +25,7 @@ from prediction_assets.errors import BatchNotOpen, StateUnreadable
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, unaltered
-from prediction_assets.slate.roster_freeze import is_of, require_same_work, unchanged
+from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, document_id, moment, undamaged
 from prediction_assets.stores.gcp.live_picture import LivePicture
 
@@ -85,7 +85,7 @@ class FirestoreBatchState:
             earlier = document.get(**self._calls.arguments)
             outcomes = list(document.collection(_OUTCOMES).select(["batch_id"]).get(**self._calls.arguments))
             batch_id = earlier.get("batch_id") if earlier.exists else batch.batch_id
-            of_batch = {c.id for c in outcomes if (c.to_dict() or {}).get("batch_id") in (None, batch_id)}
+            of_batch = {c.id for c in outcomes if (c.to_dict() or {}).get("batch_id") == batch_id}
             stay = self._unchanged(earlier, batch)
             writes = self._calls.client.batch()
             fields = self._batch_fields(writes, batch, settled=stay & of_batch)
@@ -167,7 +167,7 @@ class FirestoreBatchState:
             expected = {player.slug for player in opened.expected}
             with undamaged(document.collection(_OUTCOMES).document("*")):
                 found = (_player_outcome(slate, c) for c in done if c.id in expected)
-                outcomes = {c.player_slug: c for c in found if is_of(c.batch_id, opened)}
+                outcomes = {c.player_slug: c for c in found if c.batch_id == opened.batch_id}
             return Progress(
                 batch=opened,
                 outcomes=outcomes,
@@ -392,5 +392,5 @@ def _player_outcome(slate: str, stored: firestore.DocumentSnapshot[Any]) -> Play
         recorded_at=moment(values["recorded_at"]),
         reason=values["reason"],
         part=None if values["part"] is None else PartRef(**values["part"]),
-        batch_id=values.get("batch_id"),
+        batch_id=values["batch_id"],
     )

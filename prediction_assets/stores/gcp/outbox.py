@@ -46,13 +46,13 @@ class FirestoreOutbox:
             "receipt_id": entry.receipt_id,
             "message": json.dumps(entry.message),
             "delivery_id": None,
-            "published_at": None,
+            "delivered_at": None,
         }
         with self._calls.clear_errors(f"event {entry.message_id}"):
             self._calls.create_once(document, fields)
             return _entry(document.get(**self._calls.arguments))
 
-    def mark_delivered(self, message_id: str, delivery_id: str, published_at: datetime) -> OutboxEntry:
+    def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
         """Record a delivery and return the entry.
 
         Raises:
@@ -63,7 +63,7 @@ class FirestoreOutbox:
         def mark() -> None:
             stored = document.get(**self._calls.arguments)
             if _entry(stored).delivery_id is None:
-                delivery = {"delivery_id": delivery_id, "published_at": published_at.astimezone(UTC)}
+                delivery = {"delivery_id": delivery_id, "delivered_at": delivered_at.astimezone(UTC)}
                 self._calls.write_over(stored, delivery)
 
         self._calls.until_uncontended(f"event {message_id}", mark)
@@ -96,7 +96,9 @@ class FirestoreOutbox:
 def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
     values = stored.to_dict()
     if values is None:
-        raise PredictionAssetsError(f"event {stored.id} is not in the outbox; publish its receipt again")
+        raise PredictionAssetsError(
+            f"completion message {stored.id} is not in the outbox; materialize phase5_completion for its slate again"
+        )
     with undamaged(stored.reference):
         return OutboxEntry(
             message_id=stored.id,
@@ -104,5 +106,5 @@ def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
             receipt_id=values["receipt_id"],
             message=json.loads(values["message"]),
             delivery_id=values["delivery_id"],
-            published_at=None if values["published_at"] is None else moment(values["published_at"]),
+            delivered_at=None if values["delivered_at"] is None else moment(values["delivered_at"]),
         )

@@ -1,9 +1,4 @@
-"""Batch state in one SQLite file: WAL, a busy timeout, and blind upserts of one row per player.
-
-Each operation opens its own connection and commits one transaction, so threads and processes share nothing
-and a killed one leaves nothing half-written. ``synchronous=NORMAL`` survives a killed process; a power
-failure can lose the last commits, and then those players are staged again.
-"""
+"""Batch state in the state file: one row per batch, per expected player, and per player's outcome."""
 
 from __future__ import annotations
 
@@ -20,18 +15,17 @@ from prediction_assets.errors import BatchNotOpen, StateUnreadable
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, unaltered
-from prediction_assets.slate.roster_freeze import is_of, require_same_work, unchanged
+from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.stores.local.state_file import connect, moment_text, transaction
 
 
 class SqliteBatchState:
-    """A :class:`~prediction_assets.stores.protocols.BatchState` in one SQLite file."""
+    """A :class:`~prediction_assets.stores.protocols.BatchState` in a state file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def open(self, batch: Batch) -> Batch:
-        """Freeze a batch and return it; opening the same one again returns the first one."""
         with transaction(self._path) as connection:
             earlier = _batch(connection, batch.slate)
             if earlier is None:
@@ -40,7 +34,6 @@ class SqliteBatchState:
         return require_same_work(earlier, batch)
 
     def reopen(self, batch: Batch) -> Batch:
-        """Replace a slate's expected players; outcomes of players who stay as they were are kept."""
         with transaction(self._path) as connection:
             earlier = _batch(connection, batch.slate)
             stay = unchanged(earlier, batch)
@@ -63,7 +56,7 @@ class SqliteBatchState:
                 [
                     (batch.slate, row["player_slug"])
                     for row in settled
-                    if row["player_slug"] not in stay or not is_of(row["batch_id"], earlier or batch)
+                    if row["player_slug"] not in stay or row["batch_id"] != (earlier or batch).batch_id
                 ],
             )
             connection.execute(
@@ -72,7 +65,6 @@ class SqliteBatchState:
         return batch
 
     def pin_features(self, slate: str, snapshot_id: str) -> None:
-        """Say which feature snapshot the slate's predictions are made from."""
         with transaction(self._path) as connection:
             done = connection.execute(
                 "UPDATE batches SET feature_snapshot = ? WHERE slate = ?", (snapshot_id, slate)
@@ -81,36 +73,34 @@ class SqliteBatchState:
                 raise BatchNotOpen.on(slate)
 
     def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
-        """Set each player's outcome, unless it is a failure from before the one that is there."""
         with transaction(self._path) as connection:
             connection.executemany(
-                "INSERT INTO outcomes "
-                "(slate, player_slug, outcome, reason, part, run_id, recorded_at, batch_id) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (slate, player_slug) DO UPDATE SET outcome = excluded.outcome, "
-                "reason = excluded.reason, part = excluded.part, run_id = excluded.run_id, "
-                "recorded_at = excluded.recorded_at, batch_id = excluded.batch_id "
+                # The condition keeps out a failure that is older than the stored outcome: a process that hung
+                # and then gave up must not undo what a later run of the same player achieved.
+                "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (slate, player_slug) DO UPDATE SET batch_id = excluded.batch_id, "
+                "outcome = excluded.outcome, reason = excluded.reason, part = excluded.part, "
+                "run_id = excluded.run_id, recorded_at = excluded.recorded_at "
                 "WHERE excluded.outcome <> ? OR excluded.recorded_at >= recorded_at",
                 [
                     (
-                        c.slate,
-                        c.player_slug,
-                        c.outcome.value,
-                        c.reason,
-                        None if c.part is None else json.dumps(asdict(c.part)),
-                        c.run_id,
-                        moment_text(c.recorded_at),
-                        c.batch_id,
+                        done.slate,
+                        done.batch_id,
+                        done.player_slug,
+                        done.outcome.value,
+                        done.reason,
+                        None if done.part is None else json.dumps(asdict(done.part)),
+                        done.run_id,
+                        moment_text(done.recorded_at),
                         Outcome.FAILED.value,
                     )
-                    for c in outcomes
+                    for done in outcomes
                 ],
             )
 
     def progress(self, slate: str) -> Progress | None:
-        """Return the slate's batch as it stands, None when it was never opened."""
         with self._reading(f"slate {slate}") as connection:
-            connection.execute("BEGIN")  # one consistent view of the three tables
+            connection.execute("BEGIN")  # one consistent view of all the tables
             batch = _batch(connection, slate)
             if batch is None:
                 return None
@@ -123,14 +113,13 @@ class SqliteBatchState:
                 outcomes={
                     r["player_slug"]: _player_outcome(r)
                     for r in rows
-                    if r["player_slug"] in expected and is_of(r["batch_id"], batch)
+                    if r["player_slug"] in expected and r["batch_id"] == batch.batch_id
                 },
                 feature_snapshot=pinned.fetchone()["feature_snapshot"],
                 receipt=None if receipt is None else unaltered(_receipt(receipt["receipt"]), str(self._path)),
             )
 
     def recent_slates(self, since: datetime) -> Sequence[str]:
-        """Return the slates whose batch was opened since then, oldest first."""
         with self._reading("recent slates") as connection:
             rows = connection.execute(
                 "SELECT slate FROM batches WHERE opened_at >= ? ORDER BY opened_at, slate",
@@ -139,7 +128,6 @@ class SqliteBatchState:
         return [row["slate"] for row in rows]
 
     def mark_consolidated(self, receipt: Receipt) -> None:
-        """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
         with transaction(self._path) as connection:
             connection.execute(
                 "INSERT INTO receipts VALUES (:slate, :receipt_id, :at, :receipt) ON CONFLICT (slate) "
@@ -219,13 +207,13 @@ def _batch(connection: sqlite3.Connection, slate: str) -> Batch | None:
 def _player_outcome(row: sqlite3.Row) -> PlayerOutcome:
     return PlayerOutcome(
         slate=row["slate"],
+        batch_id=row["batch_id"],
         player_slug=row["player_slug"],
         outcome=Outcome(row["outcome"]),
         run_id=row["run_id"],
         recorded_at=datetime.fromisoformat(row["recorded_at"]),
         reason=row["reason"],
         part=None if row["part"] is None else PartRef(**json.loads(row["part"])),
-        batch_id=row["batch_id"],
     )
 
 

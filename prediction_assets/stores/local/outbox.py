@@ -36,12 +36,12 @@ class SqliteOutbox:
             )
             return _entry(connection, entry.message_id)
 
-    def mark_delivered(self, message_id: str, delivery_id: str, published_at: datetime) -> OutboxEntry:
+    def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
         """Record a delivery and return the entry."""
         with transaction(self._path) as connection:
             connection.execute(
-                "UPDATE outbox SET delivery_id = ?, published_at = ? WHERE message_id = ? AND delivery_id IS NULL",
-                (delivery_id, published_at.astimezone(UTC).isoformat(), message_id),
+                "UPDATE outbox SET delivery_id = ?, delivered_at = ? WHERE message_id = ? AND delivery_id IS NULL",
+                (delivery_id, delivered_at.astimezone(UTC).isoformat(), message_id),
             )
             return _entry(connection, message_id)
 
@@ -95,7 +95,9 @@ class FilePublisher:
 def _entry(connection: sqlite3.Connection, message_id: str) -> OutboxEntry:
     row = connection.execute("SELECT * FROM outbox WHERE message_id = ?", (message_id,)).fetchone()
     if row is None:
-        raise PredictionAssetsError(f"event {message_id} is not in the outbox; publish its receipt again")
+        raise PredictionAssetsError(
+            f"completion message {message_id} is not in the outbox; materialize phase5_completion for its slate again"
+        )
     return _from_row(row)
 
 
@@ -106,5 +108,5 @@ def _from_row(row: sqlite3.Row) -> OutboxEntry:
         receipt_id=row["receipt_id"],
         message=json.loads(row["message"]),
         delivery_id=row["delivery_id"],
-        published_at=None if row["published_at"] is None else datetime.fromisoformat(row["published_at"]),
+        delivered_at=None if row["delivered_at"] is None else datetime.fromisoformat(row["delivered_at"]),
     )

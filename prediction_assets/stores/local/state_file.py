@@ -1,8 +1,9 @@
-"""The embedded profile's state file: SQLite, opened the one safe way.
+"""The embedded profile's state file: one SQLite file, and the one way to open it.
 
-WAL, so that readers and a writer don't block each other; a busy timeout, so that writers queue; short
-transactions on connections of their own, so that threads and processes share nothing. Opening it brings its
-schema up to date first; see :mod:`prediction_assets.stores.local.state_schema`.
+It holds batch state, outbox, dead letters and alerts. Each operation opens its own connection and commits one
+transaction, so threads and processes share nothing and a killed one leaves nothing half-written. WAL keeps readers
+and the writer from blocking each other. ``synchronous=NORMAL`` survives a killed process; a power failure can lose
+the last commits, and those players are staged again.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prediction_assets.errors import SchemaTooNew, StateUnreadable
-from prediction_assets.stores.local.state_schema import STATE_SCHEMA_VERSION, STEPS
+from prediction_assets.stores.local.state_schema import STEPS
 from prediction_assets.stores.versions import StoreSchema, require_known
 
 _BUSY_TIMEOUT_SECONDS = 60.0
-_CREATED = re.compile(r"CREATE (?:TABLE|INDEX) IF NOT EXISTS (\w+)")
+_ADDED = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)|ALTER TABLE (\w+) ADD COLUMN (\w+)")
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a state file and bring its schema up to date; autocommit until a transaction is begun.
+    """Open a state file and add what its schema lacks; autocommit until a transaction begins.
 
     Raises:
-        SchemaTooNew: a later version migrated it.
+        SchemaTooNew: a newer version made or migrated it.
         StateUnreadable: not a database, damaged, or not permitted.
     """
     connection = None
@@ -46,19 +47,19 @@ def connect(path: Path) -> sqlite3.Connection:
         if isinstance(error, SchemaTooNew):
             raise
         raise StateUnreadable(
-            f"{path}: {error}; nothing was changed. See that the disk has room and this user may write there, "
-            "or restore the file from a backup"
+            f"{path}: {error}; nothing was changed. Check that the disk has room and that this user may write "
+            "there, or restore the file from a backup"
         ) from error
     return connection
 
 
 def moment_text(moment: datetime) -> str:
-    """Return a moment as the state file keeps it: UTC with microseconds, so that texts sort as moments do."""
+    """Return a moment as the state file stores it: UTC with microseconds, so that texts sort as moments do."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # Processes that open a new file at the same moment are told "locked" at once, whatever the busy timeout.
+    # When processes open a new file at the same moment, SQLite ignores the busy timeout and fails at once.
     deadline = time.monotonic() + _BUSY_TIMEOUT_SECONDS
     while True:
         try:
@@ -76,7 +77,7 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """Run one write transaction on a state file.
 
     Raises:
-        SchemaTooNew: a later version migrated it.
+        SchemaTooNew: a newer version made or migrated it.
         StateUnreadable: not a database, damaged, or not permitted.
     """
     connection = connect(path)
@@ -101,28 +102,21 @@ class StateFile:
         self._path = path
 
     def schema(self) -> StoreSchema:
-        """Look at the file's version and tables, and change nothing.
-
-        Raises:
-            StateUnreadable: not a database, damaged, or not permitted.
-        """
         if not self._path.exists():
-            return StoreSchema(str(self._path), None, STATE_SCHEMA_VERSION, is_there=False)
+            return StoreSchema(str(self._path), None, len(STEPS), is_there=False)
         try:
             with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
                 version = _version(connection)
-                names = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
         except sqlite3.DatabaseError as error:
             raise StateUnreadable(
                 f"{self._path}: {error}; nothing was changed. Restore it from a backup"
             ) from error
-        require_known(str(self._path), version, STATE_SCHEMA_VERSION)
-        created = [name for step in STEPS[version:] for name in _CREATED.findall(" ".join(step))]
-        changes = tuple(f"add {name}" for name in created if name not in names)
-        return StoreSchema(str(self._path), version or None, STATE_SCHEMA_VERSION, changes)
+        require_known(str(self._path), version, len(STEPS))
+        added = _ADDED.findall(" ".join(statement for step in STEPS[version:] for statement in step))
+        changes = tuple(f"add {created or f'{table}.{column}'}" for created, table, column in added)
+        return StoreSchema(str(self._path), version or None, len(STEPS), changes)
 
     def migrate(self) -> StoreSchema:
-        """Take the steps that the file hasn't seen, all or none of them."""
         found = self.schema()
         if found.is_there:
             connect(self._path).close()
@@ -135,19 +129,20 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Take the steps that the file hasn't seen, in one transaction; killed in it, the file is as it was."""
+    """Take the steps that the file lacks, in one transaction: a process killed here leaves the file as it was."""
     version = _version(connection)
-    require_known(str(path), version, STATE_SCHEMA_VERSION)
-    if version == STATE_SCHEMA_VERSION:
+    require_known(str(path), version, len(STEPS))
+    if version == len(STEPS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _version(connection)  # another process may have been first, also one of a later version
-        require_known(str(path), version, STATE_SCHEMA_VERSION)
+        # Read again behind the lock: another process, also of a newer version, may have migrated in between.
+        version = _version(connection)
+        require_known(str(path), version, len(STEPS))
         for step in STEPS[version:]:
             for statement in step:
                 connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {STATE_SCHEMA_VERSION:d}")
+        connection.execute(f"PRAGMA user_version = {len(STEPS):d}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -1,16 +1,16 @@
-"""The state file's schema: batch state, outbox, dead letters and alerts, as steps from one version to the next.
+"""The state file's tables, as steps from one version of the schema to the next.
 
-``PRAGMA user_version`` is the number of steps that a file has seen; 0 is a file from before it was recorded, which
-may have what several of the steps create. A change of the schema is a further step, which only adds; a step that
-was released is never edited. What doesn't belong here: opening the file (:mod:`.state_file`).
+``PRAGMA user_version`` counts the steps that a file has; a new file has 0. A release adds to the file by a further
+step of ``CREATE`` and ``ALTER TABLE ... ADD COLUMN``, and never edits a released one. How the file is opened doesn't
+belong here.
 """
 
 from __future__ import annotations
 
 STEPS: tuple[tuple[str, ...], ...] = (
-    (  # 1: batch state and the outbox
+    (
         """
-        CREATE TABLE IF NOT EXISTS batches (
+        CREATE TABLE batches (
             slate TEXT PRIMARY KEY,
             batch_id TEXT NOT NULL,
             league TEXT NOT NULL,
@@ -21,7 +21,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
         """
-        CREATE TABLE IF NOT EXISTS expected_players (
+        CREATE TABLE expected_players (
             slate TEXT NOT NULL REFERENCES batches (slate),
             slug TEXT NOT NULL,
             player_id INTEGER NOT NULL,
@@ -34,8 +34,9 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
         """
-        CREATE TABLE IF NOT EXISTS outcomes (
+        CREATE TABLE outcomes (
             slate TEXT NOT NULL,
+            batch_id TEXT NOT NULL,
             player_slug TEXT NOT NULL,
             outcome TEXT NOT NULL,
             reason TEXT NOT NULL,
@@ -46,7 +47,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
         """
-        CREATE TABLE IF NOT EXISTS receipts (
+        CREATE TABLE receipts (
             slate TEXT PRIMARY KEY,
             receipt_id TEXT NOT NULL,
             consolidated_at TEXT NOT NULL,
@@ -54,20 +55,18 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
         """
-        CREATE TABLE IF NOT EXISTS outbox (
+        CREATE TABLE outbox (
             position INTEGER PRIMARY KEY AUTOINCREMENT,
             message_id TEXT NOT NULL UNIQUE,
             slate TEXT NOT NULL,
             receipt_id TEXT NOT NULL,
             message TEXT NOT NULL,
             delivery_id TEXT,
-            published_at TEXT
+            delivered_at TEXT
         ) STRICT
         """,
-    ),
-    (  # 2: dead letters
         """
-        CREATE TABLE IF NOT EXISTS dead_letters (
+        CREATE TABLE dead_letters (
             slate TEXT NOT NULL,
             player_slug TEXT NOT NULL,
             run_id TEXT NOT NULL,
@@ -81,13 +80,9 @@ STEPS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (slate, player_slug, run_id)
         ) STRICT, WITHOUT ROWID
         """,
+        "CREATE INDEX open_dead_letters ON dead_letters (slate, player_slug) WHERE closed IS NULL",
         """
-        CREATE INDEX IF NOT EXISTS open_dead_letters ON dead_letters (slate, player_slug) WHERE closed IS NULL
-        """,
-    ),
-    (  # 3: alerts
-        """
-        CREATE TABLE IF NOT EXISTS alerts (
+        CREATE TABLE alerts (
             key TEXT PRIMARY KEY,
             opened_at TEXT NOT NULL,
             settled INTEGER NOT NULL,
@@ -95,11 +90,4 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
-    (  # 4: the batch that an outcome was recorded for; NULL where an earlier version recorded it
-        "ALTER TABLE outcomes ADD COLUMN batch_id TEXT",
-    ),
 )
-"""What each version adds. Those of the first three may be run again, on files that didn't say their
-version."""
-
-STATE_SCHEMA_VERSION = len(STEPS)

@@ -31,18 +31,15 @@ from prediction_assets.stores.versions import StoreSchema
 _FILES_READ_AT_ONCE = 100
 """Parts that one statement reads: DuckDB keeps every file of a statement open, with its buffers, to the end."""
 
-_seen_complete: dict[Path, tuple[int, int, int]] = {}
-"""The files that this process has found complete, each with the inode, modification and size it had then."""
-
 
 class DuckDBWarehouse:
     """A :class:`~prediction_assets.stores.protocols.Warehouse` in one file.
 
     Args:
-        database: the DuckDB file; created, with its tables, by the first write.
-        parts: where staging runs put each player's rows.
-        snapshots: where feature snapshots are kept.
-        lock_timeout_seconds: how long an operation waits for another process to finish.
+        database: the DuckDB file; the first operation creates it with its tables.
+        parts: the staging area.
+        snapshots: the feature snapshots.
+        lock_timeout_seconds: how long an operation waits for another process to end.
     """
 
     def __init__(
@@ -59,41 +56,28 @@ class DuckDBWarehouse:
 
     @property
     def parts(self) -> ParquetParts:
-        """The staging area that :meth:`merge` reads."""
         return self._parts
 
     @property
     def snapshots(self) -> ParquetSnapshots:
-        """The feature snapshots."""
         return self._snapshots
 
     @property
     def output_table(self) -> str:
-        """The predictions table, as a reader would name it in a query."""
         return PREDICTIONS.qualified_name
 
     @contextmanager
     def _connect(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file for one operation; what it lacks of the declared tables is added first."""
+        """Open the file for one operation, after adding what it lacks of the declared tables."""
         with ExitStack() as stack:
             if not write and not self._database.exists():
                 self._complete_tables()
             connection = stack.enter_context(self._session(write=write))
-            if not write and not self._is_complete(connection):
-                stack.close()  # an earlier version made it, or one that was killed
+            if not write and lack(connection, str(self._database)):
+                stack.close()  # only one process may write the file, and then nobody reads it
                 self._complete_tables()
                 connection = stack.enter_context(self._session(write=False))
             yield connection
-
-    def _is_complete(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        """Return whether the file has every declared table; looked at again only after it changed."""
-        found = self._database.stat()
-        state = (found.st_ino, found.st_mtime_ns, found.st_size)
-        if state != _seen_complete.get(self._database):
-            if lack(connection, str(self._database)):
-                return False
-            _seen_complete[self._database] = state
-        return True
 
     def _complete_tables(self) -> None:
         with self._session(write=True):
@@ -101,7 +85,7 @@ class DuckDBWarehouse:
 
     @contextmanager
     def _session(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Hold the lock and a connection; one that writes has every declared table and column."""
+        """Hold the lock and a connection; a writer finds every declared table and column."""
         try:
             self._database.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -120,8 +104,8 @@ class DuckDBWarehouse:
                     yield connection
                 except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
                     raise WarehouseUnreadable(
-                        f"{self._database}: {_first_line(error)}; nothing of this step was kept. See that the "
-                        "disk has room and this user may write there, then run it again"
+                        f"{self._database}: {_first_line(error)}; nothing of this step was kept. Check that the "
+                        "disk has room and that this user may write there, then run it again"
                     ) from error
                 finally:
                     connection.close()
@@ -132,13 +116,13 @@ class DuckDBWarehouse:
             ) from error
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        """Connect, waiting for a program that doesn't know our lock (the DuckDB shell, a notebook)."""
+        """Connect; wait for a program that doesn't take our lock (the DuckDB shell, a notebook)."""
         deadline = time.monotonic() + self._lock_timeout
         while True:
             try:
                 connection = duckdb.connect(str(self._database), read_only=read_only)
                 connection.execute("SET TimeZone = 'UTC'")
-                # It would write to standard output, into what a command prints, once a query takes 2 seconds.
+                # DuckDB writes a progress bar to standard output, amid a command's own, after 2 seconds.
                 connection.execute("SET enable_progress_bar = false")
                 return connection
             except duckdb.IOException as error:
@@ -159,7 +143,6 @@ class DuckDBWarehouse:
                 ) from error
 
     def schema(self) -> StoreSchema:
-        """Look at the file's version and tables, and change nothing."""
         name = str(self._database)
         if not self._database.exists():
             return StoreSchema(name, None, WAREHOUSE_SCHEMA_VERSION, is_there=False)
@@ -168,7 +151,6 @@ class DuckDBWarehouse:
         return StoreSchema(name, found.version, WAREHOUSE_SCHEMA_VERSION, found.changes)
 
     def migrate(self) -> StoreSchema:
-        """Add the tables and columns that the file lacks, in one transaction."""
         found = self.schema()
         if found.is_there:
             self._complete_tables()
@@ -181,7 +163,6 @@ class DuckDBWarehouse:
         replace_by: tuple[str, ...] = (),
         also_replaced: pa.Table | None = None,
     ) -> Upserted:
-        """Insert new keys, update changed ones, leave the others alone, in one transaction."""
         with self._connect(write=True) as connection:
             connection.register("incoming", rows.cast(table.arrow_schema))
             also = None
@@ -199,12 +180,11 @@ class DuckDBWarehouse:
         return Upserted(inserted, updated, unchanged, removed)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Run one SELECT with named parameters, given in DuckDB's dialect, without write access."""
         try:
             return self._select(sql, parameters)
         except duckdb.InternalException:
-            # An assertion of DuckDB's own: 2.0.1's dictionary caching fails one now and then on a busy machine.
-            # It has invalidated the connection and changed nothing; a read on a new one is safe.
+            # DuckDB 2.0.1 sometimes fails an assertion of its own on a busy machine, in its dictionary caching. The
+            # connection is invalid then and nothing has changed, so the read is repeated on a new one.
             return self._select(sql, parameters)
 
     def _select(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:
@@ -216,21 +196,17 @@ class DuckDBWarehouse:
         return DuckDBWarehouse(self._database, self._parts, self._snapshots, wait)
 
     def cost(self) -> Mapping[str, int]:
-        """Return what this object's work is billed for so far: nothing."""
         return {}
 
     def receipts(self, slate: str) -> tuple[Receipt, ...]:
-        """Return the slate's receipts, oldest first."""
         found = self.query(merge_sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
 
     def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
-        """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
         marks = {"slate": date.fromisoformat(slate), "receipt_ids": list(receipt_ids)}
         return self._drop(pruning_sql.COUNT_DROPPED_RECEIPTS, pruning_sql.DROP_RECEIPTS, marks)
 
     def drop_superseded(self, slate: str, before: datetime) -> int:
-        """Delete a slate's rows that went out of force before a moment, and return how many there were."""
         marks = {"slate": date.fromisoformat(slate), "before": before}
         return self._drop(pruning_sql.COUNT_DROPPED_ROWS, pruning_sql.DROP_SUPERSEDED, marks)
 
@@ -242,50 +218,57 @@ class DuckDBWarehouse:
             connection.commit()
         return int(removed)
 
-    def merge(self, consolidation: MergePlan) -> Receipt:
-        """Merge parts, supersede what they replace and write the receipt, in one transaction."""
+    def merge(self, plan: MergePlan) -> Receipt:
+        # The exclusive lock is held until the commit: between reading the newest receipt and writing the next one no
+        # other process can commit a MERGE of this slate.
         with self._connect(write=True) as connection:
             connection.begin()
             try:
-                receipt = self._merge(connection, consolidation)
+                receipt = self._merge(connection, plan)
                 connection.commit()
             except BaseException:
-                with suppress(duckdb.TransactionException):  # a commit that failed has rolled back already
+                with suppress(duckdb.TransactionException):  # DuckDB has rolled back after a failed commit
                     connection.rollback()
                 raise
         return receipt
 
-    def _merge(self, connection: duckdb.DuckDBPyConnection, work: MergePlan) -> Receipt:
+    def _merge(self, connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> Receipt:
         started = time.perf_counter()
-        slate = date.fromisoformat(work.slate)
+        slate = date.fromisoformat(plan.slate)
         earlier = [
             Receipt.from_row(row)
             for row in connection.sql(merge_sql.RECEIPTS_OF_SLATE, params={"slate": slate})
             .to_arrow_table()
             .to_pylist()
         ]
-        done = next((r for r in earlier if r.receipt_id == work.receipt_id), None)
+        # A run that was killed after its commit is started again: its receipt says that the work is done. This comes
+        # before the next check, which would refuse that run as overtaken by itself.
+        done = next((r for r in earlier if r.receipt_id == plan.receipt_id), None)
         if done is not None:
             return done
+        # The plan leaves out the parts that earlier receipts name. A receipt that it hasn't seen makes it wrong.
         newest = earlier[-1].receipt_id if earlier else ""
-        if newest != work.after:
-            raise merge_errors.overtaken(work.slate, newest)
+        if newest != plan.after:
+            raise merge_errors.overtaken(plan.slate, newest)
 
-        self._stage(connection, work)
-        _verify_parts(connection, work)
+        self._stage(connection, plan)
+        _verify_parts(connection, plan)
         now = later_than(earlier, datetime.now(UTC))
-        marks = {"slate": slate, "receipt_id": work.receipt_id, "now": now}
+        marks = {"slate": slate, "receipt_id": plan.receipt_id, "now": now}
+        # Rows are counted in the tables before the MERGE and again after it. The MERGE's own report would not do: with
+        # a wrong ON clause it agrees with itself.
         staged, inserted, updated, unchanged = _one(connection, merge_sql.COUNT_MERGE, {"slate": slate})
         connection.execute(merge_sql.MERGE, marks)
-        kept = [*work.staged_player_ids, *work.retained_player_ids]
+        kept = [*plan.staged_player_ids, *plan.retained_player_ids]
         connection.execute(merge_sql.SUPERSEDE, {**marks, "kept_player_ids": kept})
-        written = {"slate": slate, "receipt_id": work.receipt_id}
+        written = {"slate": slate, "receipt_id": plan.receipt_id}
         (superseded,) = _one(connection, merge_sql.COUNT_SUPERSEDED, written)
         in_force, changed, active = _one(connection, merge_sql.COUNT_AFTER_MERGE, written)
+        # Two staged rows that fall on one row of the table leave fewer rows in force than were staged.
         if not (staged == inserted + updated + unchanged == in_force and changed == inserted + updated):
             counted = {"staged": staged, "inserted": inserted, "updated": updated, "unchanged": unchanged}
-            raise merge_errors.unaccounted(work.slate, {**counted, "in_force": in_force, "changed": changed})
-        receipt = work.receipt(
+            raise merge_errors.unaccounted(plan.slate, {**counted, "in_force": in_force, "changed": changed})
+        receipt = plan.receipt(
             MergeCounts(staged, inserted, updated, unchanged, superseded, active),
             earlier,
             merge_ms=(time.perf_counter() - started) * 1000,
@@ -294,17 +277,19 @@ class DuckDBWarehouse:
         connection.execute(merge_sql.INSERT_RECEIPT, receipt.to_row())
         return receipt
 
-    def _stage(self, connection: duckdb.DuckDBPyConnection, work: MergePlan) -> None:
-        """Create the relation of all the parts' rows, after seeing that each part is the one it should be."""
-        merge_errors.require_known_schema(work.slate, work.parts)
+    def _stage(self, connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> None:
+        """Create the relation of all the parts' rows; each file in staging must be the part that the plan names."""
+        merge_errors.require_known_schema(plan.slate, plan.parts)
         gone = [
-            p.player_slug for p in work.parts if self._parts.part_id(work.slate, p.player_slug) != p.part_id
+            p.player_slug for p in plan.parts if self._parts.part_id(plan.slate, p.player_slug) != p.part_id
         ]
         if gone:
-            raise merge_errors.part_gone(work.slate, gone)
+            raise merge_errors.part_gone(plan.slate, gone)
+        # A temporary table, not a view: verification and MERGE read the same rows, although a staging run may replace
+        # a part's file in between.
         connection.register("no_rows", PART_SCHEMA.empty_table())
         connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_rows")
-        paths = [str(self._parts.path(work.slate, p.player_slug)) for p in work.parts]
+        paths = [str(self._parts.path(plan.slate, p.player_slug)) for p in plan.parts]
         columns = ", ".join(f'"{name}"' for name in PART_SCHEMA.names)
         insert = (
             f"INSERT INTO {merge_sql.STAGED} SELECT {columns} "
@@ -314,11 +299,11 @@ class DuckDBWarehouse:
             for first in range(0, len(paths), _FILES_READ_AT_ONCE):
                 connection.execute(insert, {"paths": paths[first : first + _FILES_READ_AT_ONCE]})
         except duckdb.Error as error:
-            raise merge_errors.part_unreadable(work.slate, _first_line(error)) from error
+            raise merge_errors.part_unreadable(plan.slate, _first_line(error)) from error
 
 
-def _verify_parts(connection: duckdb.DuckDBPyConnection, work: MergePlan) -> None:
-    """Compare the staged rows with what the completions promised.
+def _verify_parts(connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> None:
+    """Compare the staged rows with what the outcomes recorded at staging.
 
     Raises:
         PartMismatch: a part has another number of rows or another content.
@@ -328,14 +313,13 @@ def _verify_parts(connection: duckdb.DuckDBPyConnection, work: MergePlan) -> Non
         slug: (rows, digest)
         for slug, rows, digest in connection.execute(merge_sql.STAGED_BY_PLAYER).fetchall()
     }
-    promised = {p.player_slug: (p.rows, p.content_hash) for p in work.parts}
-    wrong = sorted(slug for slug in promised.keys() | found.keys() if promised.get(slug) != found.get(slug))
+    recorded = {p.player_slug: (p.rows, p.content_hash) for p in plan.parts}
+    wrong = sorted(slug for slug in recorded.keys() | found.keys() if recorded.get(slug) != found.get(slug))
     if wrong:
-        raise merge_errors.part_changed(work.slate, wrong)
-    slate = date.fromisoformat(work.slate)
-    faulty = connection.execute(merge_sql.FAULTY_KEYS, {"slate": slate}).fetchall()
+        raise merge_errors.part_changed(plan.slate, wrong)
+    faulty = connection.execute(merge_sql.FAULTY_KEYS, {"slate": date.fromisoformat(plan.slate)}).fetchall()
     if faulty:
-        raise merge_errors.faulty_key(work.slate, *faulty[0])
+        raise merge_errors.faulty_key(plan.slate, *faulty[0])
 
 
 def _one(

@@ -1,7 +1,7 @@
-"""The embedded warehouse's schema: what a file lacks of the declared tables, and which version it says it has.
+"""The embedded warehouse's schema: which version a file has, and what it lacks of the declared tables.
 
-What a file lacks is added, in one transaction with the record of the version in ``predictions.schema_versions``.
-What doesn't belong here: opening the file, and rows.
+The version is the newest row of ``predictions.schema_versions``, committed together with what that version added.
+Opening the file and reading its rows don't belong here.
 """
 
 from __future__ import annotations
@@ -34,33 +34,33 @@ class Lack:
     """What a file lacks.
 
     Attributes:
-        version: the newest version that it records, None when it records none.
-        changes: one line for each table or column that is missing.
+        version: the version that it records, None when it is new.
+        changes: one line for each missing table or column.
         statements: the DDL that adds them.
     """
 
     version: int | None
-    changes: tuple[str, ...]
-    statements: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.statements) or self.version != WAREHOUSE_SCHEMA_VERSION
+        return self.version != WAREHOUSE_SCHEMA_VERSION
 
 
 def lack(connection: duckdb.DuckDBPyConnection, store: str) -> Lack:
-    """Return what a file lacks of the declared tables.
+    """Return what a file lacks of the declared tables; a file of the known version lacks nothing.
 
     Raises:
-        SchemaTooNew: a later version migrated it.
-        WarehouseUnreadable: a table lacks a column that is never NULL.
+        SchemaTooNew: a newer version made or migrated it.
+        WarehouseUnreadable: one of its tables lacks a column that is never NULL.
     """
+    version = _version(connection)
+    require_known(store, version, WAREHOUSE_SCHEMA_VERSION)
+    if version == WAREHOUSE_SCHEMA_VERSION:
+        return Lack(version)
     there: dict[str, set[str]] = {}
     for table_name, column_name in connection.execute(_COLUMNS_THERE).fetchall():
         there.setdefault(table_name, set()).add(column_name)
-    version = None
-    if _VERSIONS in there:
-        ((version,),) = connection.execute(_NEWEST).fetchall()
-    require_known(store, version, WAREHOUSE_SCHEMA_VERSION)
     changes, statements = [], []
     for table in TABLES:
         if table.qualified_name not in there:
@@ -72,12 +72,20 @@ def lack(connection: duckdb.DuckDBPyConnection, store: str) -> Lack:
                 continue
             if column.required or column.name in table.key:
                 raise WarehouseUnreadable(
-                    f"table {table.qualified_name} has no column {column.name}, which this version needs; nothing "
-                    "was changed. Run the version that made the file, or move it away and ingest again"
+                    f"{store}: table {table.qualified_name} has no column {column.name}, which is never NULL and can't "
+                    "be added; nothing was changed. Restore the file from a backup, or move it away and ingest again"
                 )
             changes.append(f"add column {table.qualified_name}.{column.name}")
             statements.append(table_sql.add_column(table, column))
     return Lack(version, tuple(changes), tuple(statements))
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
+    try:
+        ((version,),) = connection.execute(_NEWEST).fetchall()
+    except duckdb.CatalogException:
+        return None
+    return None if version is None else int(version)
 
 
 def complete(connection: duckdb.DuckDBPyConnection, lacking: Lack) -> None:
@@ -86,8 +94,7 @@ def complete(connection: duckdb.DuckDBPyConnection, lacking: Lack) -> None:
     try:
         for statement in (*lacking.statements, *_CREATE_VERSIONS):
             connection.execute(statement)
-        if lacking.version != WAREHOUSE_SCHEMA_VERSION:
-            connection.execute(_RECORD, {"version": WAREHOUSE_SCHEMA_VERSION, "code_version": __version__})
+        connection.execute(_RECORD, {"version": WAREHOUSE_SCHEMA_VERSION, "code_version": __version__})
     except BaseException:
         connection.rollback()
         raise

@@ -1,6 +1,7 @@
-"""SQL of a consolidation: verify the staged parts, MERGE them, supersede what they replace, write the receipt.
+"""SQL of a MERGE: verify the staged rows, merge them, supersede what they replace, write the receipt.
 
-``staged`` stands for the parts' rows, and is a relation that the warehouse provides for the transaction.
+Both warehouses run these statements in this order, in one transaction. ``staged`` is a relation with the rows of the
+plan's parts; the warehouse provides it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ _PART = [c.name for c in PART_COLUMNS]
 _PART_VALUES = [c for c in _PART if c not in _KEY]
 
 STAGED = "staged"
-"""The name of the relation that holds the parts' rows during a consolidation."""
 
+# The digest is the one that was computed at staging (stores/digests.py): sorted, because parts are unordered.
 STAGED_BY_PLAYER = f"""
     SELECT player_slug, COUNT(*) AS row_count,
            SHA256(STRING_AGG(content_hash, '' ORDER BY content_hash NULLS FIRST)) AS content_hash
@@ -30,8 +31,10 @@ UNPROMISED_PARTS = f"""
     SELECT COALESCE(f.part, p.part) AS part
     FROM found AS f FULL OUTER JOIN promised AS p ON f.part = p.part
     WHERE f.part IS NULL OR p.part IS NULL"""
-"""Parts as ``slug rows hash`` that are staged but weren't promised, or were promised and aren't staged."""
+"""Parts as ``slug rows hash`` that are staged but not in the plan, or in the plan but not staged like that."""
 
+# No two staged rows may share a key: a MERGE would fail, or would keep one of them. A row of another date would escape
+# every other statement here, because all of them scan the slate's partition only.
 FAULTY_KEYS = f"""
     SELECT player_slug, system, CAST(line AS VARCHAR) AS line_text, COUNT(*) AS row_count
     FROM {STAGED}
@@ -39,6 +42,8 @@ FAULTY_KEYS = f"""
     HAVING COUNT(*) > 1 OR game_date <> $slate
     ORDER BY player_slug, system, line_text LIMIT 5"""
 
+# What the MERGE is going to do, counted from the tables and not by the MERGE. An updated row has another content or
+# comes back into force; without that second condition a row that was superseded earlier would stay out of force.
 COUNT_MERGE = f"""
     SELECT
         COUNT(*) AS staged,
@@ -49,6 +54,9 @@ COUNT_MERGE = f"""
     FROM {STAGED} AS s
     LEFT JOIN (SELECT * FROM {_TARGET} WHERE game_date = $slate) AS t ON {same_key(_KEY, "s", "t")}"""
 
+# `line` is compared as an exact decimal: cast to an integer, 24.5 and 25.0 would be one key. The literal condition on
+# game_date lets BigQuery scan one partition. Key columns are never NULL and never updated, or a second run would insert
+# the same rows again. An unchanged row isn't touched, so its receipt_id and updated_at say when it last changed.
 MERGE = f"""
     MERGE INTO {_TARGET} AS t USING {STAGED} AS s
     ON t.game_date = $slate AND {same_key(_KEY, "t", "s")}
@@ -58,6 +66,9 @@ MERGE = f"""
     WHEN NOT MATCHED THEN INSERT ({names(_PART)}, {names(MERGE_COLUMNS)})
         VALUES ({names(_PART, "s.")}, TRUE, NULL, $receipt_id, $now, $now)"""
 
+# After the MERGE, because it excludes the staged keys. It takes out of force the other rows of merged players (their
+# line moved) and all rows of players who are neither staged nor retained (skipped, or not expected any more). A failed
+# player's earlier rows stay in force: he is retained.
 SUPERSEDE = f"""
     UPDATE {_TARGET} AS t
     SET is_active = FALSE, superseded_at = $now, receipt_id = $receipt_id, updated_at = $now
@@ -70,6 +81,8 @@ COUNT_SUPERSEDED = f"""
     SELECT COUNT(*) AS superseded FROM {_TARGET}
     WHERE game_date = $slate AND receipt_id = $receipt_id AND NOT is_active"""
 
+# What the MERGE left, to compare with COUNT_MERGE. in_force: staged rows that are in the table with their content;
+# changed: active rows that this receipt wrote; active: the slate's rows that consumers see.
 COUNT_AFTER_MERGE = f"""
     SELECT
         (SELECT COUNT(*) FROM {STAGED} AS s JOIN {_TARGET} AS t ON {same_key(_KEY, "s", "t")}
@@ -83,7 +96,7 @@ NEXT_REVISION = f"""
         SELECT revision + CASE WHEN content_digest = $content_digest THEN 0 ELSE 1 END
         FROM {RECEIPTS.qualified_name} WHERE game_date = $slate
         ORDER BY consolidated_at DESC, receipt_id DESC LIMIT 1), 1) AS revision"""
-"""What :meth:`Receipt.of` computes, for a warehouse that writes the receipt in the MERGE's own script."""
+"""The revision that :meth:`MergePlan.receipt` computes, where a script writes the receipt."""
 
 NEWEST_RECEIPT = f"""
     SELECT COALESCE((
@@ -93,7 +106,7 @@ NEWEST_RECEIPT = f"""
 NEXT_MOMENT = f"""
     SELECT GREATEST($started, COALESCE(MAX(consolidated_at) + INTERVAL 1 MICROSECOND, $started)) AS moment
     FROM {RECEIPTS.qualified_name} WHERE game_date = $slate"""
-"""What :func:`prediction_assets.slate.receipt.later_than` computes, for the same."""
+"""What :func:`prediction_assets.slate.receipt.later_than` computes, for the same script."""
 
 RECEIPTS_OF_SLATE = f"""
     SELECT {names(RECEIPTS.column_names)} FROM {RECEIPTS.qualified_name}

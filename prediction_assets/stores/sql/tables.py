@@ -323,7 +323,8 @@ RECEIPTS = Table(
         Column(
             "seal",
             _S,
-            "SHA-256 over what was decided before the MERGE; a receipt edited by hand has another. NULL: not sealed",
+            "SHA-256 over what was decided before the MERGE; a receipt that was edited by hand has another one",
+            True,
         ),
     ),
     key=("receipt_id",),
@@ -406,9 +407,9 @@ TABLES = (
 )
 
 
-WAREHOUSE_SCHEMA_VERSION = 4
-"""Counts the shapes that :data:`TABLES` has had; any change of it is the next one, and only adds.
+WAREHOUSE_SCHEMA_VERSION = 1
+"""Counts the released shapes of :data:`TABLES`.
 
-1: facts, predictions and receipts. 2: injury_reports. 3: the receipts' seal. 4: models and grades. Versions are
-recorded since 4; what an earlier one made is completed by what it lacks.
+A release adds to the warehouse by declaring a table or a nullable column here and raising this number. Both
+warehouses add what they lack when they are opened. Nothing is ever renamed, retyped or removed.
 """
