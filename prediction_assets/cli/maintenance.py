@@ -54,26 +54,26 @@ def prune(dry_run: DryRunOption = False) -> None:
 
 
 def migrate(dry_run: DryRunOption = False) -> None:
-    """Update the stores after an upgrade.
+    """Update the stores and dagster.yaml after an upgrade.
 
-    Their schemas, and dagster.yaml. Safe to repeat.
+    Safe to repeat.
     """
     settings = load_settings()
     from prediction_assets.stores.profiles import open_stores
 
     stores = open_stores(settings).versioned()
-    for store in stores:  # one that is too new is refused before another one is touched
-        store.schema()
     for store in stores:
-        _tell(store.schema() if dry_run else store.migrate(), dry_run=dry_run)
+        store.schema()  # a store that is too new is refused before any store is changed
+    for store in stores:
+        _print_schema(store.schema() if dry_run else store.migrate(), dry_run=dry_run)
     if settings.profile == "local" and settings.dagster_home is None:
         _migrate_instance_config(settings, dry_run=dry_run)
-    _look_at_dagsters_storage(settings)
+    _check_dagsters_storage(settings)
 
 
-def _tell(found: StoreSchema, *, dry_run: bool) -> None:
+def _print_schema(found: StoreSchema, *, dry_run: bool) -> None:
     if not found.is_there:
-        typer.echo(f"{found.store}: not there yet; the first write makes it, at version {found.known}")
+        typer.echo(f"{found.store}: not there yet; the first write creates it at version {found.known}")
     elif found.is_current:
         typer.echo(f"{found.store}: version {found.known}, nothing to do")
     else:
@@ -93,7 +93,7 @@ def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
     if config.origin is Origin.EARLIER:
         if not dry_run:
             renew(path, packaged)
-        text += f", {'would be renewed' if dry_run else 'renewed; restart what has the instance open'}"
+        text += f", {'would be renewed' if dry_run else 'renewed; restart the daemon, the UI and the code server'}"
     elif config.origin is Origin.EDITED:
         text += ", left alone; move it away to get the packaged one" + (
             ", or copy what it lacks from there" if config.lacks else ""
@@ -105,7 +105,7 @@ def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
         typer.echo(f"  has {each}")
 
 
-def _look_at_dagsters_storage(settings: Settings) -> None:
+def _check_dagsters_storage(settings: Settings) -> None:
     if not (settings.instance_folder / "dagster.yaml").exists():
         return
     from prediction_assets.orchestration.instance import open_instance, outdated_storages
@@ -114,8 +114,8 @@ def _look_at_dagsters_storage(settings: Settings) -> None:
         behind = outdated_storages(instance)
     if behind:
         typer.echo(
-            f"Dagster's own storage is behind: {', '.join(behind)}; stop what has the instance open and run "
-            f"`DAGSTER_HOME={settings.instance_folder} dagster instance migrate`"
+            f"Dagster's own storage is behind: {', '.join(behind)}; stop the daemon, the UI and the code server, "
+            f"and run `DAGSTER_HOME={settings.instance_folder} dagster instance migrate`"
         )
     else:
         typer.echo(f"{settings.instance_folder}: Dagster's own storage is current")

@@ -56,7 +56,7 @@ class LoggedInstance(dg.DagsterInstance):
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Create the home and the Dagster instance's folder; an edited ``dagster.yaml`` is left alone.
+    """Create the home and the Dagster instance's folder; a ``dagster.yaml`` that is there stays as it is.
 
     Returns:
         the instance's folder.

@@ -1,14 +1,14 @@
-"""``dagster.yaml`` of a home: renewed where nobody edited it, compared with the packaged one where somebody did.
+"""``dagster.yaml`` of a home: written once, renewed while nobody edited it, compared with the packaged one after that.
 
-It is copied into a home once and is its owner's from then on. A later version may need more in it (the event
-log's storage, run retries, the instance's class), so ``prediction-assets migrate`` looks at it. Pure but for
-:func:`renew`; what opens the instance is :mod:`prediction_assets.orchestration.instance`.
+The written file starts with a line that holds the digest of the rest, so an unedited file is recognized without a
+list of what earlier versions packaged. Opening the instance doesn't belong here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -18,19 +18,10 @@ from typing import Any
 
 import yaml
 
-EARLIER_PACKAGED = frozenset(
-    {
-        "578b2d7ec85bdec5798b83de8d35d35f280a245bdd3900dbb84dc5265ca9d27b",
-        "f83594d26bd1ecb38e94dbb0d79f9a63ea1b95e48dd6babd83dc407968d796c9",
-        "ee3437dc6fd4c0f37c01a6b4240723549b129b9d9833bdb0d723fbd0c67e46c1",
-        "8184b3d9043d7d42195bd6ba311343ef427b821376a28c3ea2ceec1656fe44a4",
-        "f2b924ef2320f9873f9152a462e82a37466a519fe8f4bb337c45e1fa863011ed",
-        "2684ebcb8bc8725f9f0242ddace6230f74247605405e4a9dcf10fe4600bfdc49",
-        "c619352747af5bb22ce4e847d867a47be3f75bc2c84da082a05994129ae002f3",
-        "f1f43b5cd4535bcf1095fc5ae9a56781f827ed4da19147192768f5172ec64892",
-    }
+_MARK = (
+    "# As packaged: `prediction-assets migrate` renews this file until you edit it. SHA-256 of the rest: {}\n"
 )
-"""SHA-256 of what earlier versions packaged: whoever has one of these has edited nothing."""
+_MARKED = re.compile(re.escape(_MARK).replace(r"\{\}", "([0-9a-f]{64})"))
 
 
 class Origin(Enum):
@@ -44,11 +35,11 @@ class Origin(Enum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceConfig:
-    """A home's ``dagster.yaml``, judged.
+    """How a home's ``dagster.yaml`` compares with the packaged one.
 
     Attributes:
-        lacks: settings of the packaged one that an edited one doesn't have.
-        differs: settings that an edited one has otherwise, or alone.
+        lacks: settings of the packaged file that an edited one doesn't have.
+        differs: settings of an edited file with another value, or that the packaged one doesn't have.
     """
 
     origin: Origin
@@ -61,16 +52,22 @@ def packaged_text() -> str:
     return resources.files(__package__).joinpath("dagster.yaml").read_text("utf-8")
 
 
+def marked(packaged: str) -> str:
+    """Return a packaged text as it is written into a home: after the line by which it is recognized."""
+    return _MARK.format(_digest(packaged)) + packaged
+
+
 def examine(text: str | None, packaged: str) -> InstanceConfig:
-    """Compare a home's ``dagster.yaml`` with the packaged one by what they say; comments don't count.
+    """Compare a home's ``dagster.yaml`` with the packaged one by its settings; comments don't count.
 
     Args:
         text: the home's, None when there is none.
     """
     if text is None:
         return InstanceConfig(Origin.MISSING)
-    if hashlib.sha256(text.encode()).hexdigest() in EARLIER_PACKAGED:
-        return InstanceConfig(Origin.EARLIER)
+    mark = _MARKED.match(text)
+    if mark and mark[1] == _digest(text[mark.end() :]):
+        return InstanceConfig(Origin.CURRENT if text == marked(packaged) else Origin.EARLIER)
     try:
         theirs = dict(_settings(yaml.safe_load(text) or {}))
     except (yaml.YAMLError, AttributeError) as error:
@@ -86,6 +83,10 @@ def examine(text: str | None, packaged: str) -> InstanceConfig:
     return InstanceConfig(origin, lacks, differs)
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _settings(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in block.items():
         if isinstance(value, dict) and value:
@@ -95,10 +96,10 @@ def _settings(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def renew(path: Path, packaged: str) -> None:
-    """Put the packaged text in a file's place, whole or not at all."""
+    """Write the packaged text into a home, as a whole or not at all."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        aside.write_text(packaged, encoding="utf-8")
+        aside.write_text(marked(packaged), encoding="utf-8")
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""The version that each store's schema has, and the rule that every store keeps.
+"""The version of a store's schema, and the rule that every store keeps.
 
-A store says which version it has. Code that knows a later one adds what is missing, at the first opening or by
-``prediction-assets migrate``; a step only ever adds, so what an earlier version wrote stays as it is. Code that
-knows an earlier one refuses to open the store. Nothing of Dagster's, no client.
+A store records its version. A newer one than the running code knows is refused, because it may mean what this code
+would misread. An older one gets what it lacks when it is opened, or by ``prediction-assets migrate``. A release only
+adds tables and nullable columns, so what is stored stays as it is.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ class StoreSchema:
     """A store's schema, as it was found.
 
     Attributes:
-        store: what a person calls the store: a file, or where it is.
-        found: the version that the store says it has; None when it is from before versions were recorded.
+        store: the store's name for people: a file's path, or a place in a project.
+        found: the version that the store records, None while it records none.
         known: the version that the running code knows.
-        changes: what it lacks, one line each; empty when nothing but the record of its version is missing.
+        changes: what the store lacks, one line each.
         is_there: False before the first write.
     """
 
@@ -34,36 +34,36 @@ class StoreSchema:
 
     @property
     def is_current(self) -> bool:
-        """Whether there is nothing to migrate: it has the known version, or isn't there yet."""
+        """Whether there is nothing to migrate: the store has the known version, or isn't there yet."""
         return not self.is_there or (self.found == self.known and not self.changes)
 
 
 class VersionedStore(Protocol):
-    """A store that says which version of its schema it has."""
+    """A store that records the version of its schema."""
 
     def schema(self) -> StoreSchema:
         """Look at the store and change nothing.
 
         Raises:
-            SchemaTooNew: a later version migrated it.
+            SchemaTooNew: a newer version made or migrated it.
         """
 
     def migrate(self) -> StoreSchema:
         """Add what the store lacks, record the version, and return what was found before; safe to repeat.
 
         Raises:
-            SchemaTooNew: a later version migrated it.
+            SchemaTooNew: a newer version made or migrated it.
         """
 
 
 def require_known(store: str, found: int | None, known: int) -> None:
-    """Refuse a store of a later version.
+    """Refuse a store of a newer version.
 
     Raises:
-        SchemaTooNew: it is one.
+        SchemaTooNew: ``found`` is above ``known``.
     """
     if found is not None and found > known:
         raise SchemaTooNew(
-            f"{store}: schema version {found}, and prediction_assets {__version__} knows {known}; nothing was "
-            "changed. Install the version that migrated it (docs/upgrading.md), or restore the backup from before"
+            f"{store}: schema version {found}, but prediction_assets {__version__} knows version {known}; nothing was "
+            "changed. Install the version that migrated it (docs/upgrading.md), or restore a backup from before that"
         )

@@ -14,9 +14,7 @@ from prediction_assets import __version__
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.versions import StoreSchema, require_known
 
-DOCUMENTS_VERSION = 4
-"""1: batch state and the outbox. 2: dead letters, and the receipts' seal. 3: alerts. 4: the batch of an outcome.
-Recorded since 3."""
+DOCUMENTS_VERSION = 1
 
 
 class FirestoreDocuments:
