@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import part_rows
+from prediction_assets.stores.sql.tables import PART_SCHEMA
 
 SLATE = "2026-01-02"
 SYSTEMS = ("moving_average", "matchup", "similarity", "gradient_boosting", "ensemble")
@@ -62,7 +63,7 @@ def parts(players: int, seed: int, slate: str = SLATE) -> dict[str, pa.Table]:
         ],
         schema=PREDICTION_SCHEMA,
     )
-    return part_rows(forecasts, expected(players, slate), f"snapshot{seed}")
+    return part_rows(forecasts, expected(players, slate), f"snapshot{seed}", PART_SCHEMA)
 
 
 def staged(part: PartRef) -> PlayerOutcome:

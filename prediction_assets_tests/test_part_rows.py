@@ -51,6 +51,7 @@ def test_a_part_has_its_players_rows_in_the_forecasts_order():
         ),
         opened,
         "snapshot1",
+        PART_SCHEMA,
     )
     assert list(parts) == ["player-1", "player-2"]
     assert parts["player-1"].schema == PART_SCHEMA
@@ -60,7 +61,9 @@ def test_a_part_has_its_players_rows_in_the_forecasts_order():
 
 def test_a_row_says_what_the_batch_says_of_its_player():
     opened = batch(1)
-    (row,) = part_rows(forecasts(forecast(101, "20.50", 21.0)), opened, "snapshot1")["player-1"].to_pylist()
+    (row,) = part_rows(forecasts(forecast(101, "20.50", 21.0)), opened, "snapshot1", PART_SCHEMA)[
+        "player-1"
+    ].to_pylist()
     who = opened.expected[0]
     assert (row["game_id"], row["player_name"], row["team"], row["opponent"], row["is_home"]) == (
         who.game_id, who.name, who.team, who.opponent, who.is_home,
@@ -70,13 +73,13 @@ def test_a_row_says_what_the_batch_says_of_its_player():
 
 
 def test_a_content_hash_is_the_same_in_every_version():
-    parts = part_rows(forecasts(forecast(101, "20.50", 21.0)), batch(1), "snapshot1")
+    parts = part_rows(forecasts(forecast(101, "20.50", 21.0)), batch(1), "snapshot1", PART_SCHEMA)
     (found,) = parts["player-1"]["content_hash"].to_pylist()
     assert found == "549a54baf5465058d2798b6b7d5530af7f7c4952c175c120c59ac5aff2e448cb"
 
 
 def test_no_forecasts_are_no_parts():
-    assert part_rows(forecasts(), batch(2), "snapshot1") == {}
+    assert part_rows(forecasts(), batch(2), "snapshot1", PART_SCHEMA) == {}
 
 
 points = st.floats(allow_nan=True, allow_infinity=True)
@@ -90,7 +93,7 @@ rows = st.lists(
 @settings(deadline=None)
 @given(rows)
 def test_the_hash_of_a_row_does_not_depend_on_the_other_rows(made):
-    parts = part_rows(forecasts(*(forecast(*row) for row in made)), batch(5), "snapshot1")
+    parts = part_rows(forecasts(*(forecast(*row) for row in made)), batch(5), "snapshot1", PART_SCHEMA)
     for part in parts.values():
         for row in part.to_pylist():
             assert row["content_hash"] == row_content_hash(row)

@@ -22,7 +22,6 @@ from prediction_assets import __version__
 from prediction_assets.errors import PredictionAssetsError, SchemaTooNew, StateUnreadable
 from prediction_assets.orchestration.instance import prepare_home
 from prediction_assets.orchestration.instance_config import Origin, examine, marked, packaged_text
-from prediction_assets.orchestration.resources.local import local_stores
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.stores.gcp.firestore_schema import DOCUMENTS_VERSION
@@ -35,6 +34,7 @@ from prediction_assets.stores.local.outbox import SqliteOutbox
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.state_file import StateFile
 from prediction_assets.stores.local.state_schema import STEPS
+from prediction_assets.stores.local.stores import LocalStores
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.sql.tables import (
     RECEIPTS,
@@ -169,8 +169,8 @@ def test_a_store_of_an_earlier_version_gets_what_it_lacks_when_it_is_opened(home
         assert progress is not None
         assert (progress.receipt, progress.unsettled) == (receipt, ())
         assert state_rows(home)["notes"] == []
-        assert all(store.schema().is_current for store in local_stores(load_settings(home=home)))
-    for store in local_stores(load_settings(home=home)):  # the earlier release, run again
+        assert all(store.schema().is_current for store in LocalStores(load_settings(home=home)).versioned())
+    for store in LocalStores(load_settings(home=home)).versioned():  # the earlier release, run again
         with pytest.raises(SchemaTooNew, match="schema version 2, but"):
             store.schema()
 
@@ -210,7 +210,7 @@ def test_a_home_of_a_later_version_is_refused_by_everything_and_no_file_of_it_is
         assert err.count("\n") == 1
         assert "docs/upgrading.md" in err
     assert (state_rows(home), warehouse_rows(home)) == before
-    assert len(local_stores(settings)) == 2
+    assert len(LocalStores(settings).versioned()) == 2
 
 
 @pytest.mark.parametrize("by", [len(NEXT_STEPS), len(NEXT_STEPS) + 1])
@@ -293,7 +293,7 @@ def test_a_migration_that_is_killed_at_a_statement_leaves_the_earlier_home_and_i
         assert ended.returncode == 9, (after, ended.stderr)
         assert (state_rows(home), warehouse_rows(home)) == before
     with next_release():
-        for store in local_stores(load_settings(home=home)):
+        for store in LocalStores(load_settings(home=home)).versioned():
             store.migrate()
             assert store.schema().is_current
     assert is_kept(before[1]["predictions.player_prop_predictions"],

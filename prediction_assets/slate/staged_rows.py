@@ -1,7 +1,7 @@
-"""A player's part: forecasts with everything that a prediction row carries, hashed. Pure functions.
+"""A player's part: his forecasts as complete prediction rows, each with a hash of its values. Pure functions.
 
-The row's ``content_hash`` covers every value that a reader could see, so a re-run that changes nothing
-keeps it and the MERGE leaves the row alone.
+A row's ``content_hash`` covers every value that a reader can see, so a second run with the same values keeps it and the
+MERGE leaves the row alone.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.stores.sql.tables import PART_SCHEMA
 
-_HASHED = [name for name in PART_SCHEMA.names if name != "content_hash"]
-
+PREDICTIONS_SCHEMA_VERSION = 1
+"""The meaning of a prediction row's columns; rows and parts carry it."""
 
 _OF_THE_PLAYER = {
     "game_id": "game_id",
@@ -28,26 +27,27 @@ _OF_THE_PLAYER = {
     "opponent": "opponent",
     "is_home": "is_home",
 }
-"""Columns that the batch decides, and where an expected player has each."""
+"""Columns that the batch decides, and the attribute of an expected player that each one holds."""
 
 
-def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str) -> dict[str, pa.Table]:
+def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Schema) -> dict[str, pa.Table]:
     """Return each player's part, keyed by slug; computed for the whole slate column by column.
 
     Args:
         forecasts: the result of :func:`prediction_assets.nba.forecasting.predictions.predict_slate`, one row per
             player, system and line.
-        batch: the slate's batch, which says who the players are and whom they meet.
+        batch: the slate's batch: the players and their opponents.
         snapshot_id: the feature snapshot that the forecasts were made from.
+        schema: a part's columns, as the predictions table declares them.
 
     Returns:
-        tables of :data:`~prediction_assets.stores.sql.tables.PART_SCHEMA`, rows in the forecasts' order.
+        tables of that schema, rows in the forecasts' order.
     """
     by_id = {player.player_id: player for player in batch.expected}
     players = [by_id[player_id] for player_id in forecasts["player_id"].to_pylist()]
     rows = len(players)
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
-        name: forecasts[name] for name in forecasts.column_names if name in PART_SCHEMA.names
+        name: forecasts[name] for name in forecasts.column_names if name in schema.names
     }
     for name, value in {
         "game_date": date.fromisoformat(batch.slate),
@@ -55,14 +55,13 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str) -> dict[str, 
         "feature_snapshot": snapshot_id,
         "schema_version": PREDICTIONS_SCHEMA_VERSION,
     }.items():
-        columns[name] = pa.repeat(pa.scalar(value, PART_SCHEMA.field(name).type), rows)
+        columns[name] = pa.repeat(pa.scalar(value, schema.field(name).type), rows)
     for name, attribute in _OF_THE_PLAYER.items():
         values = [getattr(player, attribute) for player in players]
-        columns[name] = pa.array(values, PART_SCHEMA.field(name).type)
-    columns["content_hash"] = pa.array(_content_hashes([columns[name] for name in _HASHED]), pa.string())
-    whole = pa.table(
-        [columns[name].cast(PART_SCHEMA.field(name).type) for name in PART_SCHEMA.names], PART_SCHEMA
-    )
+        columns[name] = pa.array(values, schema.field(name).type)
+    hashed = [columns[name] for name in schema.names if name != "content_hash"]
+    columns["content_hash"] = pa.array(_content_hashes(hashed), pa.string())
+    whole = pa.table([columns[name].cast(schema.field(name).type) for name in schema.names], schema)
     return {slug: _rows_at(whole, positions) for slug, positions in _positions(players).items()}
 
 
@@ -74,7 +73,7 @@ def _positions(players: list[ExpectedPlayer]) -> dict[str, list[int]]:
 
 
 def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
-    """Return rows by ascending position; those that follow each other without a copy."""
+    """Return the rows at ascending positions; without a copy when they follow each other."""
     first, last = positions[0], positions[-1]
     if last - first + 1 == len(positions):
         return table.slice(first, len(positions))
@@ -88,7 +87,7 @@ def _content_hashes(columns: list[Any]) -> list[str]:
 
 
 def _encoded(column: pa.Array | pa.ChunkedArray) -> list[str]:
-    """Return each value as JSON; floats one by one, because 0.0 and -0.0 are equal and not the same text."""
+    """Return each value as JSON; floats one by one, because 0.0 and -0.0 are equal but differ as text."""
     values = column.to_pylist()
     if pa.types.is_floating(column.type):
         return [
@@ -97,6 +96,3 @@ def _encoded(column: pa.Array | pa.ChunkedArray) -> list[str]:
         ]
     as_json = {value: json.dumps(value, default=str) for value in set(values)}
     return [as_json[value] for value in values]
-
-
-PREDICTIONS_SCHEMA_VERSION = 1

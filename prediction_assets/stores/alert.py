@@ -1,4 +1,4 @@
-"""How an alert is written down: one JSON text, the same in every store."""
+"""An alert, and its JSON text: the same in every store."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ def to_text(alert: Alert) -> str:
     for name in _MOMENTS:
         moment = values[name]
         values[name] = None if moment is None else moment.astimezone(UTC).isoformat()
-    at = values["incident"].pop("at")
-    if at is not None:
-        values["incident"]["at"] = at.astimezone(UTC).isoformat()
+    at = values["incident"]["at"]
+    values["incident"]["at"] = None if at is None else at.astimezone(UTC).isoformat()
     return json.dumps(values, sort_keys=True)
 
 
@@ -33,7 +32,7 @@ def from_text(text: str) -> Alert:
     for name in _MOMENTS:
         values[name] = None if values[name] is None else datetime.fromisoformat(values[name])
     incident = values.pop("incident")
-    at = incident.pop("at", None)  # alerts from before it was kept lack it
+    at = incident.pop("at")
     reached = tuple(values.pop("reached"))
     happened = None if at is None else datetime.fromisoformat(at)
     about = Incident(**{**incident, "severity": Severity(incident["severity"])}, at=happened)
@@ -59,12 +58,11 @@ class Incident:
 
     Attributes:
         key: the same for the same trouble: ``check:predictions:values_in_range:2026-01-02``.
-        kind: the key's first word, which says what was looked at.
         fact: what is wrong, one line.
         link: the page of the UI that shows it.
         command: what to run next.
-        position: storage id of the event that tells of it, None where it was read from a state.
-        at: when that event happened; storage ids may be given out again.
+        position: storage id of the event that reported it, None where it was read from a state.
+        at: when that event happened, because storage ids can repeat; None where it was read from a state.
     """
 
     key: str
@@ -78,21 +76,21 @@ class Incident:
 
     @property
     def kind(self) -> str:
-        """What was looked at."""
+        """The key's first word: what was looked at."""
         return self.key.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An incident as it is kept.
+    """An incident and the delivery of its notices.
 
     Attributes:
-        told_at: when everybody who should know was told last, None before that.
-        times_told: how often, not counting the recovery.
-        recovered_at: when it was seen to be over.
-        settled_at: when nothing was left to say.
-        claimed_until: somebody is delivering it and has until then.
-        reached: destinations that got the message that is due, when others didn't.
+        told_at: when a notice last reached every destination, None before that.
+        times_told: how often that happened, without the notice of the recovery.
+        recovered_at: when the incident was over.
+        settled_at: when no notice was left to deliver.
+        claimed_until: until then a process has claimed the delivery, and no other one delivers.
+        reached: destinations that have the notice which is due, while others don't.
     """
 
     incident: Incident
@@ -106,9 +104,9 @@ class Alert:
 
     @property
     def is_open(self) -> bool:
-        """Whether the incident still lasts, as far as is known."""
+        """Whether the incident still lasts."""
         return self.recovered_at is None and self.settled_at is None
 
 
 Change = Callable[[Alert | None], Alert | None]
-"""Returns what an alert becomes; the same object, or None, changes nothing."""
+"""Returns what an alert becomes; returning the same object, or None, changes nothing."""

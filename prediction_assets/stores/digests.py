@@ -8,7 +8,7 @@ import pyarrow as pa
 
 
 def part_content_hash(rows: pa.Table) -> str:
-    """Return SHA-256 over the rows' sorted ``content_hash`` values, as the consolidation's SQL computes it."""
+    """Return SHA-256 over the rows' sorted ``content_hash`` values, as the MERGE's SQL computes it."""
     return hashlib.sha256("".join(sorted(rows["content_hash"].to_pylist())).encode()).hexdigest()
 
 

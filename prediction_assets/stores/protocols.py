@@ -1,4 +1,12 @@
-"""Everything that is durable, on one page: the ports that a profile implements."""
+"""Everything that is durable, on one page: what each store holds, and what callers may rely on.
+
+Each profile implements these protocols, and one contract suite per protocol runs against both. The values that they
+exchange are declared in ``slate``. Unless a method says otherwise, a write is durable when it returns, is safe to
+repeat, and may run in any process at the same moment as any other.
+
+Errors that any method may raise: ``StateUnreadable`` and ``WarehouseUnreadable`` (damaged, not permitted, not reached),
+``WarehouseBusy`` (another process, or a quota, holds it), ``SchemaTooNew`` (a newer version made the store).
+"""
 
 from __future__ import annotations
 
@@ -19,34 +27,62 @@ from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.alert import Alert, Change
 from prediction_assets.stores.sql.tables import Table
 
+# Batch state --------------------------------------------------------------------------------------
 
-class AlertStore(Protocol):
-    """Remembers alerts by their incident's key."""
 
-    def change(self, key: str, change: Change) -> Alert | None:
-        """Replace an alert by what ``change`` makes of it, atomically, and return what is there then.
+class BatchState(Protocol):
+    """The expected players of each slate, frozen when its batch is opened, and how each of them ended."""
 
-        ``change`` is called again when somebody else was first.
+    def open(self, batch: Batch) -> Batch:
+        """Freeze a batch, atomically. Opening the same batch again returns the first one.
+
+        Raises:
+            BatchConflict: the slate's batch is open with other expected players.
         """
 
-    def unsettled(self) -> Sequence[Alert]:
-        """Return the alerts that last or have something left to say, longest first."""
+    def reopen(self, batch: Batch) -> Batch:
+        """Replace a slate's batch, atomically.
 
-    def since(self, moment: datetime) -> Sequence[Alert]:
-        """Return the alerts that were opened since then, settled ones too, oldest first."""
+        A player keeps his outcome if his id, team, opponent and game are the same. The pinned features stay if nobody
+        is new or changed. An outcome of the earlier batch that is recorded after this doesn't count: it may be about
+        a game that isn't played.
+        """
 
-    def settled_before(self, moment: datetime) -> Sequence[Alert]:
-        """Return the alerts that were settled before then, oldest first."""
+    def pin_features(self, slate: str, snapshot_id: str) -> None:
+        """Record the feature snapshot that the slate's predictions are made from; the newest call counts.
 
-    def drop_settled(self, keys: Sequence[str]) -> int:
-        """Delete these alerts and return how many there were; one that isn't settled, or not any more, stays."""
+        Raises:
+            BatchNotOpen: the slate has no batch.
+        """
+
+    def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
+        """Set each player's outcome, blindly: nothing is read first, so concurrent writers don't contend.
+
+        Recording an outcome again replaces it and counts nothing twice. An outcome of another batch than the slate's
+        is stored and doesn't count. One exception to blind: a failure that is older than the stored outcome changes
+        nothing, because the stored one comes from a process that knew more.
+
+        An error may come after some of the outcomes are recorded; recording all of them again is right.
+        """
+
+    def progress(self, slate: str) -> Progress | None:
+        """Return the slate's batch as of one moment, None when it was never opened.
+
+        A copy of a receipt that was edited by hand is left out, with a warning.
+        """
+
+    def recent_slates(self, since: datetime) -> Sequence[str]:
+        """Return the slates whose batch was opened since then, oldest first."""
+
+    def mark_consolidated(self, receipt: Receipt) -> None:
+        """Copy the slate's newest receipt, so that sensors needn't open the warehouse; an older one changes nothing."""
 
 
 def open_progress(state: BatchState, slate: str) -> Progress:
-    """Return a slate's batch as it stands.
+    """Return the progress of a slate that has a batch.
 
     Raises:
-        BatchNotOpen: the slate has no batch yet.
+        BatchNotOpen: the slate has no batch.
     """
     progress = state.progress(slate)
     if progress is None:
@@ -54,93 +90,33 @@ def open_progress(state: BatchState, slate: str) -> Progress:
     return progress
 
 
-class BatchState(Protocol):
-    """Who is expected on a slate, and what became of each."""
+# Warehouse ----------------------------------------------------------------------------------------
 
-    def open(self, batch: Batch) -> Batch:
-        """Freeze a batch and return it; opening the same one again returns the first one.
 
-        Raises:
-            BatchConflict: the slate is open with other expected players.
+class Parts(Protocol):
+    """Each player's staged rows, from the staging run that writes them to the cleanup that drops them."""
+
+    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
+        """Store one player's rows as a new part, atomically: a reader sees the earlier part or this one, whole."""
+
+    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
+        """Return the id of each player's part in staging, by slug; ``""`` for one that can't be read.
+
+        Args:
+            before: leave out the parts that were written at this moment or later; None for all.
         """
 
-    def reopen(self, batch: Batch) -> Batch:
-        """Replace a slate's expected players; outcomes of players who stay as they were are kept.
+    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
+        """Drop exactly this part and return whether it was there; another part of the player survives."""
 
-        Whose id, team, opponent or game changed has no outcome any more. The pinned features are kept when they
-        are of all who are expected now: when nobody is new or changed. An outcome that is recorded for the
-        earlier batch after this doesn't count: it may be about a game that isn't played.
-        """
+    def slates(self) -> Sequence[str]:
+        """Return the slates that have parts in staging."""
 
-    def pin_features(self, slate: str, snapshot_id: str) -> None:
-        """Say which feature snapshot the slate's predictions are made from."""
+    def sweep(self, slate: str) -> int:
+        """Remove what killed writes of the slate left behind and return how much; running writes are left alone."""
 
-    def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
-        """Set each player's outcome; recording one again replaces it and counts nothing twice.
-
-        One of another batch than the slate's is stored and doesn't count: its player has no outcome.
-
-        A failure from before the outcome that is there changes nothing: whoever recorded that one knew more than
-        a process that hung in between.
-        """
-
-    def progress(self, slate: str) -> Progress | None:
-        """Return the slate's batch as it stands, None when it was never opened."""
-
-    def recent_slates(self, since: datetime) -> Sequence[str]:
-        """Return the slates whose batch was opened since then, oldest first."""
-
-    def mark_consolidated(self, receipt: Receipt) -> None:
-        """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
-
-
-class DeadLetters(Protocol):
-    """The failures of slate players, from the run that gave up to the person or the MERGE that settles them."""
-
-    def add(self, failures: Sequence[Failure]) -> None:
-        """Store failures; one of the same slate, player and run that is there already stays as it is."""
-
-    def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
-        """Return the letters of one slate or of all, by slate and slug; only open ones unless asked."""
-
-    def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
-        """Close these players' open letters and return how many there were."""
-
-    def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
-        """Delete these players' closed failures and return how many there were; open ones stay."""
-
-
-class Outbox(Protocol):
-    """The events that were decided, and which of them are known to be delivered."""
-
-    def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
-        """Store an event and return it; an id that is there already keeps its first entry."""
-
-    def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
-        """Record a delivery and return the entry."""
-
-    def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
-        """Return the events, oldest first, of one slate or of all."""
-
-    def drop_delivered(self, message_ids: Sequence[str]) -> int:
-        """Delete these events and return how many there were; one that wasn't delivered stays."""
-
-
-class Publisher(Protocol):
-    """Delivers messages to whoever waits for Phase 5."""
-
-    def publish(self, message: Mapping[str, Any]) -> str:
-        """Deliver one message and return its id once the delivery is durable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upserted:
-    """What an upsert did: rows inserted, updated, unchanged and removed (replaced groups only)."""
-
-    inserted: int
-    updated: int
-    unchanged: int
-    removed: int = 0
+    def strays(self, slate: str) -> Sequence[str]:
+        """Return the names in the staging area, or in the slate's, that aren't parts; nothing is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,54 +133,38 @@ class Snapshot:
     history: pa.Table
 
 
-class Parts(Protocol):
-    """Each player's staged rows, from the staging run that wrote them to the cleanup that drops them."""
-
-    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
-        """Store one player's rows as his part of the slate, replacing an earlier one atomically."""
-
-    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
-        """Return the part id that each player slug of the slate has in staging now.
-
-        Args:
-            before: only parts that were written before this moment, None for all.
-        """
-
-    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        """Drop exactly this part; another part of the same player survives. False when there was none."""
-
-    def slates(self) -> Sequence[str]:
-        """Return the slates that have parts in staging."""
-
-    def sweep(self, slate: str) -> int:
-        """Remove what killed writes of the slate left behind, and nothing that is being written; return how much."""
-
-    def strays(self, slate: str) -> Sequence[str]:
-        """Return the names of what is in the staging area, or in the slate's, and is no part; it is left alone."""
-
-
 class Snapshots(Protocol):
     """Feature snapshots, immutable and named by their content."""
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
-        """Store a snapshot and return its id; the same content has the same id."""
+        """Store a snapshot and return its id; the same content has the same id. It is readable only when whole."""
 
     def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
-        """Return a stored snapshot, with only these players' rows if given.
+        """Return a stored snapshot, with the rows of these players only if given.
 
         Raises:
             PredictionAssetsError: there is no such snapshot.
         """
 
     def stored(self) -> Sequence[tuple[str, str]]:
-        """Return slate and id of every snapshot, half of one too, sorted."""
+        """Return slate and id of every snapshot, incomplete ones too, sorted."""
 
     def drop(self, slate: str, snapshot_id: str) -> None:
-        """Drop a snapshot; nothing if it isn't there."""
+        """Drop a snapshot; nothing happens if it isn't there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """Rows that an upsert inserted, updated, left unchanged and removed (of replaced groups only)."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+    removed: int = 0
 
 
 class Warehouse(Protocol):
-    """Facts in, features out, parts merged."""
+    """The declared tables: facts, predictions, receipts, models and grades; with the staging area and snapshots."""
 
     @property
     def parts(self) -> Parts:
@@ -225,37 +185,31 @@ class Warehouse(Protocol):
         replace_by: tuple[str, ...] = (),
         also_replaced: pa.Table | None = None,
     ) -> Upserted:
-        """Insert new keys, update changed ones, leave the others alone, in one transaction.
+        """Insert new keys, update changed rows and leave the others alone, in one transaction.
 
         Args:
             table: a declared table.
             rows: rows of its Arrow schema, unique by its key.
-            replace_by: columns that name a group of rows which the new rows replace as a whole.
-            also_replaced: groups that are replaced, too, although no new row may be in them: their values of the
-                columns ``replace_by``.
+            replace_by: columns that name a group of rows. The new rows replace each of their groups as a whole.
+            also_replaced: values of those columns for further groups to replace, even if no new row is in them.
         """
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Run one SELECT with named parameters, given in DuckDB's dialect, without write access."""
+        """Run one SELECT in DuckDB's dialect, with named parameters and without write access."""
 
-    def merge(self, consolidation: MergePlan) -> Receipt:
-        """Merge parts, supersede what they replace and write the receipt, in one transaction.
+    def merge(self, plan: MergePlan) -> Receipt:
+        """Verify and merge parts, supersede what they replace and write the receipt, in one transaction.
 
-        A receipt with the same id is returned as it is: the work was done before.
+        Either all of it is committed or nothing is. A receipt with the plan's id is returned as it is: the work was
+        done before.
 
         Raises:
-            PartMismatch: a part is missing, or its rows or hash are not the outcome's.
-            DuplicateKeys: staged rows share a business key.
+            PartMismatch: a part is missing, or its rows differ from what was recorded at staging.
+            DuplicateKeys: staged rows share a business key, or are of another date.
             RowsUnaccountedFor: staged is not inserted + updated + unchanged.
-            Overtaken: another consolidation of the slate was committed since this one was decided.
+            Overtaken: another MERGE of the slate was committed since the plan was made.
             ReceiptAltered: an earlier receipt of the slate was edited by hand.
         """
-
-    def waiting_at_most(self, seconds: float) -> Warehouse:
-        """Return this warehouse for a caller who comes again soon: it waits at most so long for other processes."""
-
-    def cost(self) -> Mapping[str, int]:
-        """Return what this object's work is billed for so far, by name; empty where nothing is billed."""
 
     def receipts(self, slate: str) -> tuple[Receipt, ...]:
         """Return the slate's receipts, oldest first.
@@ -265,7 +219,89 @@ class Warehouse(Protocol):
         """
 
     def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
-        """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
+        """Prune these receipts of a slate and return how many there were; its newest one is never deleted."""
 
     def drop_superseded(self, slate: str, before: datetime) -> int:
-        """Delete a slate's rows that went out of force before a moment, and return how many there were."""
+        """Prune a slate's rows that were superseded before a moment and return how many there were."""
+
+    def waiting_at_most(self, seconds: float) -> Warehouse:
+        """Return this warehouse for a caller that comes again soon: it waits no longer for other processes."""
+
+    def cost(self) -> Mapping[str, int]:
+        """Return what this object's work is billed for so far, by name; empty where nothing is billed."""
+
+
+# Messages, dead letters, alerts -------------------------------------------------------------------
+
+
+class Outbox(Protocol):
+    """Completion messages and their deliveries. A message that is stored never changes."""
+
+    def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
+        """Store an undelivered message and return its entry; a message id that is there keeps its first entry."""
+
+    def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
+        """Record a delivery and return the entry; the first recorded delivery stays.
+
+        Raises:
+            PredictionAssetsError: there is no such message.
+        """
+
+    def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
+        """Return the entries of one slate, or of all, in the order in which they were enqueued."""
+
+    def drop_delivered(self, message_ids: Sequence[str]) -> int:
+        """Prune these entries and return how many there were; an undelivered one stays."""
+
+
+class Publisher(Protocol):
+    """Delivers completion messages to phase 6, at least once and in order within a slate."""
+
+    def publish(self, message: Mapping[str, Any]) -> str:
+        """Deliver one message and return the delivery's id once the delivery is durable.
+
+        Raises:
+            PredictionAssetsError: it wasn't delivered, or nobody knows; the message stays in the outbox.
+        """
+
+
+class DeadLetters(Protocol):
+    """The failures of slate players, each from the run that gave up until a person or a MERGE settles it."""
+
+    def add(self, failures: Sequence[Failure]) -> None:
+        """Store failures, blindly; one of a slate, player and run that is there stays as it is."""
+
+    def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
+        """Return the letters of one slate, or of all, sorted by slate and slug.
+
+        Args:
+            include_closed: return closed letters too.
+        """
+
+    def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
+        """Close these players' open letters and return how many there were."""
+
+    def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
+        """Prune these players' closed failures and return how many there were; open ones stay."""
+
+
+class AlertStore(Protocol):
+    """Alerts, by the key of their incident."""
+
+    def change(self, key: str, change: Change) -> Alert | None:
+        """Replace an alert with what ``change`` returns for it, atomically, and return what is stored then.
+
+        ``change`` may be called several times, because another process may write in between.
+        """
+
+    def unsettled(self) -> Sequence[Alert]:
+        """Return the alerts that are open, or have a notice left to deliver, in the order in which they were opened."""
+
+    def since(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were opened since then, settled ones too, oldest first."""
+
+    def settled_before(self, moment: datetime) -> Sequence[Alert]:
+        """Return the alerts that were settled before then, oldest first."""
+
+    def drop_settled(self, keys: Sequence[str]) -> int:
+        """Prune these alerts and return how many there were; an alert that isn't settled stays."""

@@ -318,7 +318,7 @@ def _forecast(
         theirs = replace(
             snapshot, players=snapshot.players.filter(pc.is_in(snapshot.players["player_id"], ids))
         )
-        return part_rows(subject.forecasts(port, batch, theirs), batch, snapshot.snapshot_id)
+        return part_rows(subject.forecasts(port, batch, theirs), batch, snapshot.snapshot_id, PART_SCHEMA)
 
     made, failed = bisect_failures(players, of, (*TRANSIENT_ERRORS, WarehouseUnreadable))
     if failed:

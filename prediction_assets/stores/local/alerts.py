@@ -20,7 +20,6 @@ class SqliteAlertStore:
         self._path = path
 
     def change(self, key: str, change: Change) -> Alert | None:
-        """Replace an alert by what ``change`` makes of it, in one transaction, and return what is there then."""
         with transaction(self._path) as connection:
             row = connection.execute("SELECT key, alert FROM alerts WHERE key = ?", (key,)).fetchone()
             before = None if row is None else self._alert(row)
@@ -35,20 +34,16 @@ class SqliteAlertStore:
         return after
 
     def unsettled(self) -> Sequence[Alert]:
-        """Return the alerts that last or have something left to say, longest first."""
         return self._select("WHERE NOT settled ORDER BY opened_at, key")
 
     def since(self, moment: datetime) -> Sequence[Alert]:
-        """Return the alerts that were opened since then, settled ones too, oldest first."""
         return self._select("WHERE opened_at >= ? ORDER BY opened_at, key", moment_text(moment))
 
     def settled_before(self, moment: datetime) -> Sequence[Alert]:
-        """Return the alerts that were settled before then, oldest first."""
         opened = self._select("WHERE settled AND opened_at < ? ORDER BY opened_at, key", moment_text(moment))
         return [alert for alert in opened if alert.settled_at is not None and alert.settled_at < moment]
 
     def drop_settled(self, keys: Sequence[str]) -> int:
-        """Delete these alerts and return how many there were; one that isn't settled, or not any more, stays."""
         with transaction(self._path) as connection:
             return connection.execute(
                 "DELETE FROM alerts WHERE settled AND key IN (SELECT value FROM json_each(?))",
@@ -65,6 +60,6 @@ class SqliteAlertStore:
             return from_text(row["alert"])
         except (KeyError, TypeError, ValueError) as error:
             raise StateUnreadable(
-                f"{self._path}: alert {row['key']}: {type(error).__name__}: {error}; nothing was changed. It was "
-                "edited by hand or by another version: delete that row, and what is wrong is told anew"
+                f"{self._path}: alert {row['key']}: {type(error).__name__}: {error}; nothing was changed. The row "
+                "was edited by hand: delete it, and the alert is raised again if it is still true"
             ) from error

@@ -19,7 +19,6 @@ class SqliteDeadLetters:
         self._path = path
 
     def add(self, failures: Sequence[Failure]) -> None:
-        """Store failures; one of the same slate, player and run that is there already stays as it is."""
         with transaction(self._path) as connection:
             connection.executemany(
                 "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
@@ -33,7 +32,6 @@ class SqliteDeadLetters:
             )  # fmt: skip
 
     def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
-        """Return the letters of one slate or of all, by slate and slug; only open ones unless asked."""
         with transaction(self._path) as connection:
             rows = connection.execute(
                 "SELECT * FROM dead_letters AS d WHERE (:slate IS NULL OR slate = :slate) AND (:closed OR EXISTS "
@@ -44,7 +42,6 @@ class SqliteDeadLetters:
             return letters_of(_failure(row) for row in rows)
 
     def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
-        """Close these players' open letters and return how many there were."""
         with transaction(self._path) as connection:
             closed = connection.execute(
                 "UPDATE dead_letters SET closed = ? WHERE slate = ? AND closed IS NULL "
@@ -54,7 +51,6 @@ class SqliteDeadLetters:
         return len({row["player_slug"] for row in closed})
 
     def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
-        """Delete these players' closed failures and return how many there were; open ones stay."""
         with transaction(self._path) as connection:
             return connection.execute(
                 "DELETE FROM dead_letters WHERE slate = ? AND closed IS NOT NULL "

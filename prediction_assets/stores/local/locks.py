@@ -1,7 +1,7 @@
-"""A lock between processes that the kernel releases when its holder dies.
+"""A lock between processes; the kernel releases it when its holder dies.
 
-DuckDB lets one process write a file and then no other may even read it, and says so by failing. Behind
-this lock the second process waits instead, as long as it was told to and no longer.
+While one process writes a DuckDB file, DuckDB refuses every other one, readers too. Behind this lock the others wait
+instead, for a limited time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def locked(path: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[N
     """Hold ``flock`` on a file, shared with other readers unless exclusive.
 
     Raises:
-        WarehouseBusy: it was not to be had in time.
+        WarehouseBusy: another process held it for the whole time.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -37,7 +37,7 @@ def locked(path: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[N
                 if time.monotonic() >= deadline:
                     raise WarehouseBusy(
                         f"{path}: another process has held this lock for {timeout_seconds:g} s; "
-                        "see who with `fuser`, wait for it to end or stop it, and run this again"
+                        "find it with `fuser`, wait for it to end or stop it, and run this again"
                     ) from None
                 time.sleep(_POLL_SECONDS)
         yield
@@ -47,7 +47,7 @@ def locked(path: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[N
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Create a file and hold it, so that nobody takes it for one that a killed process left behind."""
+    """Create a file and hold a lock on it, so that it isn't taken for a file that a killed process left."""
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -60,7 +60,7 @@ def held(path: Path) -> Iterator[None]:
 
 
 def remove_if_left_behind(path: Path) -> bool:
-    """Remove a file that nobody holds; False when somebody does, or it is gone."""
+    """Remove a file that no process holds and return whether that was done."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def remove_if_left_behind(path: Path) -> bool:
 
 
 def _is_still_there(descriptor: int, path: Path) -> bool:
-    """Return whether a path still leads to the open file: another process may have removed or renamed it."""
+    """Return whether the path is still the open file's: another process may have removed or renamed it."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""The embedded outbox: events in the state file, deliveries as one JSON file each that a consumer can tail.
+"""The embedded outbox: completion messages in the state file, each delivered as one JSON file.
 
-A delivery is ``<outbox>/<slate>.<revision>.<message_id>.json``, written aside and renamed, so a reader never
-sees half of one and delivering an event twice leaves one file.
+A delivery is ``<outbox>/<slate>.<revision>.<message_id>.json``. It is written aside and renamed, so a consumer never
+reads half of it, and a second delivery of a message leaves one file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ class SqliteOutbox:
         self._path = path
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
-        """Store an event and return it; an id that is there already keeps its first entry."""
         with transaction(self._path) as connection:
             connection.execute(
                 "INSERT INTO outbox (message_id, slate, receipt_id, message) VALUES (?, ?, ?, ?) "
@@ -37,7 +36,6 @@ class SqliteOutbox:
             return _entry(connection, entry.message_id)
 
     def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
-        """Record a delivery and return the entry."""
         with transaction(self._path) as connection:
             connection.execute(
                 "UPDATE outbox SET delivery_id = ?, delivered_at = ? WHERE message_id = ? AND delivery_id IS NULL",
@@ -46,7 +44,6 @@ class SqliteOutbox:
             return _entry(connection, message_id)
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
-        """Return the events, oldest first, of one slate or of all."""
         with transaction(self._path) as connection:
             rows = connection.execute(
                 "SELECT * FROM outbox WHERE :slate IS NULL OR slate = :slate ORDER BY position",
@@ -55,7 +52,6 @@ class SqliteOutbox:
         return [_from_row(row) for row in rows]
 
     def drop_delivered(self, message_ids: Sequence[str]) -> int:
-        """Delete these events and return how many there were; one that wasn't delivered stays."""
         with transaction(self._path) as connection:
             return connection.execute(
                 "DELETE FROM outbox WHERE delivery_id IS NOT NULL "
@@ -65,13 +61,12 @@ class SqliteOutbox:
 
 
 class FilePublisher:
-    """A :class:`~prediction_assets.stores.protocols.Publisher` into a directory of JSON files."""
+    """A :class:`~prediction_assets.stores.protocols.Publisher` into a folder of JSON files; ids are file names."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def publish(self, message: Mapping[str, Any]) -> str:
-        """Write the message's file and return its name, which is the delivery's id."""
         name = f"{message['slate']}.{message['revision']:04d}.{message['message_id']}.json"
         aside = self._directory / f".{name}.{os.getpid()}"
         try:
@@ -86,8 +81,8 @@ class FilePublisher:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
             raise PredictionAssetsError(
-                f"{self._directory / name}: {error.strerror}; the event stays in the outbox, "
-                f"materialize phase5_completion for {message['slate']} again"
+                f"{self._directory / name}: {error.strerror}; the message stays in the outbox. "
+                f"Materialize phase5_completion for {message['slate']} again"
             ) from error
         return name
 

@@ -1,8 +1,7 @@
 """Parts and feature snapshots as Parquet files, written aside and renamed.
 
-Files keep staging runs free of DuckDB's one-process lock. A part's id travels in the file's metadata, and
-replacing or dropping a part happens behind a short lock per slate, so that cleanup can't drop the part that
-has just replaced the one it was told to drop.
+Files keep staging runs free of DuckDB's one-process lock. A part's id is in its file's metadata. A part is replaced or
+dropped behind a lock on its slate, so that cleanup can't drop the part that has just replaced the one it means.
 """
 
 from __future__ import annotations
@@ -30,25 +29,17 @@ from prediction_assets.stores.protocols import Snapshot
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
 _PART_ID = b"prediction_assets.part_id"
-
-
 _SUFFIX = ".parquet"
-
-
 _LOCK = ".lock"
-
-
 _PART = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.parquet\Z")
-
-
 _ASIDE = re.compile(r"\..+\.parquet\.\d+\.[0-9a-f]{8}\Z")
 
 
 @contextmanager
 def _written_aside(table: pa.Table, path: Path) -> Iterator[Path]:
-    """Give a file next to its destination, under a name that no reader looks at; it is held until it is renamed."""
+    """Yield a file beside its destination, under a name that readers skip; it is held until it is renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = pa.BufferOutputStream()  # a Parquet writer writes and asks for its place some sixty times a part
+    file = pa.BufferOutputStream()  # written to a file, a part would take some sixty system calls
     pq.write_table(table, file, compression="snappy", write_statistics=False)
     aside = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
     with held(aside):
@@ -60,7 +51,7 @@ def _written_aside(table: pa.Table, path: Path) -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> int:
-    """Remove the hidden files whose writer was killed and return how many there were."""
+    """Remove the files that killed writers left and return how many there were."""
     asides = [path for path in folder.glob(".*") if _ASIDE.match(path.name)]
     return sum(remove_if_left_behind(path) for path in asides)
 
@@ -73,7 +64,11 @@ class ParquetParts:
         self._lock_timeout = lock_timeout_seconds
 
     def path(self, slate: str, player_slug: str) -> Path:
-        """Return where a player's part is stored; the key's shape is checked on the way."""
+        """Return where a player's part is stored.
+
+        Raises:
+            BadInput: the slate or the slug is not of its shape.
+        """
         player_key(slate, player_slug)
         return self._directory / slate / f"{player_slug}{_SUFFIX}"
 
@@ -86,7 +81,6 @@ class ParquetParts:
             yield
 
     def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
-        """Store one player's rows as his part of the slate, replacing an earlier one atomically."""
         path = self.path(slate, player_slug)
         part = PartRef(
             slate=slate,
@@ -103,15 +97,15 @@ class ParquetParts:
             _written_aside(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata), path) as aside,
             self._slate_lock(slate),
         ):
-            now = time.time_ns()  # a file's own time may be milliseconds behind the clock that dates receipts
+            now = time.time_ns()  # a file system's own time may be milliseconds behind the clock of receipts
             os.utime(aside, ns=(now, now))
             aside.replace(path)
         return part
 
     def part_id(self, slate: str, player_slug: str) -> str | None:
-        """Return the id of the part in the player's place, None when there is none or it is unreadable."""
+        """Return the id of the player's part in staging, None when there is none or it can't be read."""
         try:
-            # Given a path instead, pyarrow looks at each of its folders first.
+            # Given a path instead of a file, pyarrow would look at each of its folders first.
             with self.path(slate, player_slug).open("rb") as file:
                 metadata = pq.read_metadata(file).metadata
         except (OSError, pa.ArrowInvalid):
@@ -120,10 +114,10 @@ class ParquetParts:
         return value.decode() if value else None
 
     def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
-        """Return the part id that each player slug of the slate has in staging now, '' if unreadable."""
         parse_slate(slate)
         slugs = sorted(p.stem for p in (self._directory / slate).glob(f"*{_SUFFIX}") if _PART.match(p.name))
-        # The id is read before the file's age: replaced in between, the part that is named is the older one.
+        # The id is read before the age: if the file is replaced in between, the older part is named and cleanup can't
+        # drop the newer one.
         found = {slug: self.part_id(slate, slug) or "" for slug in slugs}
         return {
             slug: part_id
@@ -139,7 +133,6 @@ class ParquetParts:
             return False
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        """Drop exactly this part; another part of the same player survives. False when there was none."""
         with self._slate_lock(slate):
             if self.part_id(slate, player_slug) != part_id:
                 return False
@@ -147,17 +140,14 @@ class ParquetParts:
             return True
 
     def slates(self) -> Sequence[str]:
-        """Return the slates that have parts in staging."""
         found = {p.parent.name for p in self._directory.glob(f"*/*{_SUFFIX}") if _PART.match(p.name)}
         return sorted(slate for slate in found if is_slate(slate))
 
     def sweep(self, slate: str) -> int:
-        """Remove the hidden files that killed writes of the slate left and return how many there were."""
         parse_slate(slate)
         return _sweep(self._directory / slate)
 
     def strays(self, slate: str) -> Sequence[str]:
-        """Return the names in the staging folder, and in the slate's, that are no parts; they are left alone."""
         parse_slate(slate)
         beside = [p.name for p in self._directory.glob("*") if not is_slate(p.name)]
         within = [
@@ -183,10 +173,9 @@ class ParquetSnapshots:
         return self._directory / slate / snapshot_id
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
-        """Store a snapshot and return its id; the same content has the same id."""
         snapshot_id = content_id(players, history)
         folder = self._folder(slate, snapshot_id)
-        # The players' file is renamed last: where it is, the snapshot is whole.
+        # The players' file is renamed last: a snapshot that has it is whole.
         for name, table in (("history", history), ("players", players)):
             path = folder / f"{name}{_SUFFIX}"
             with _written_aside(table, path) as aside:
@@ -195,11 +184,6 @@ class ParquetSnapshots:
         return snapshot_id
 
     def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
-        """Return a stored snapshot, with only these players' rows if given.
-
-        Raises:
-            PredictionAssetsError: there is no such snapshot, or it can't be read.
-        """
         folder = self._folder(slate, snapshot_id)
         try:
             players = pq.read_table(folder / f"players{_SUFFIX}", partitioning=None)
@@ -214,15 +198,13 @@ class ParquetSnapshots:
         return Snapshot(snapshot_id, players, history)
 
     def stored(self) -> Sequence[tuple[str, str]]:
-        """Return slate and id of every snapshot, half of one too, sorted."""
         found = [(path.parent.name, path.name) for path in self._directory.glob("*/*") if path.is_dir()]
         return sorted((slate, name) for slate, name in found if is_slate(slate) and name.isalnum())
 
     def drop(self, slate: str, snapshot_id: str) -> None:
-        """Drop a snapshot's files, the one that makes it whole first, and the folders that are empty then."""
         folder = self._folder(slate, snapshot_id)
         _sweep(folder)
-        for name in ("players", "history"):
+        for name in ("players", "history"):  # the file that makes a snapshot whole goes first
             (folder / f"{name}{_SUFFIX}").unlink(missing_ok=True)
         with suppress(OSError):  # not empty, or not there
             folder.rmdir()

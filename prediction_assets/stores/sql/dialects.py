@@ -1,4 +1,4 @@
-"""A statement in another dialect than DuckDB's, in which all are written; and whether a text only reads."""
+"""Statements, written in DuckDB's dialect, as another warehouse takes them; and whether a statement only reads."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ def render(
     """Return a statement in another dialect that sqlglot knows, such as ``bigquery``.
 
     Args:
-        relations: relation to put in a relation's place, by its name as written here:
+        relations: replacements for relations, by their name in the statement:
             ``{"facts.game_logs": ("my-project", "nba_facts", "game_logs")}``.
-        variables: expression of that dialect to put in a named parameter's place: ``{"slate": "v_slate"}`` for
-            a script's variable, ``{"rows": "after.active"}`` for the field of a struct.
+        variables: replacements for named parameters, as expressions of the other dialect: ``{"slate": "v_slate"}``
+            for a script's variable, ``{"rows": "after.active"}`` for the field of a struct.
+
+    Raises:
+        PredictionAssetsError: the text isn't one statement.
     """
     if dialect == "duckdb":
         return statement
@@ -51,7 +54,7 @@ def _rendered(
     relations: tuple[tuple[str, tuple[str, ...]], ...],
     variables: tuple[tuple[str, str], ...],
 ) -> str:
-    import sqlglot  # half a second to import, and the embedded warehouse never needs it
+    import sqlglot  # takes half a second, and the embedded warehouse never needs it
     from sqlglot import exp
 
     try:
@@ -79,14 +82,14 @@ def _rendered(
 
 
 def _suit_bigquery(tree: Expr) -> None:
-    """Say what sqlglot leaves as DuckDB has it, in place."""
+    """Replace, in place, what sqlglot doesn't translate from DuckDB's dialect."""
     from sqlglot import exp
 
     # DuckDB's SHA256 gives hexadecimal text, BigQuery's gives bytes.
     for digest in list(tree.find_all(exp.SHA2)):
         if not isinstance(digest.parent, exp.LowerHex):
             digest.replace(exp.LowerHex(this=digest.copy()))
-    # BigQuery has long refused a QUALIFY without a WHERE, GROUP BY or HAVING.
+    # BigQuery refuses a QUALIFY without a WHERE, GROUP BY or HAVING.
     for select in tree.find_all(exp.Select):
         if select.args.get("qualify") and not any(map(select.args.get, ("where", "group", "having"))):
             select.where("TRUE", copy=False)

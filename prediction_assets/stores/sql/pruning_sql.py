@@ -1,4 +1,4 @@
-"""SQL that finds and deletes history: receipts that nothing names any more, rows that were superseded long ago."""
+"""SQL that finds and prunes history: receipts that no row in force names, rows that were superseded long ago."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OLD_RECEIPTS = f"""
     FROM ranked AS r LEFT JOIN used AS u ON u.game_date = r.game_date AND u.receipt_id = r.receipt_id
     WHERE r.recency > 1 AND r.consolidated_at < $before AND u.receipt_id IS NULL
     ORDER BY r.game_date, r.receipt_id"""
-"""Receipts from before a moment that are not their slate's newest and that no row in force names."""
+"""Receipts from before a moment; not a slate's newest one, and not one that a row in force names."""
 
 _DROPPED_RECEIPTS = f"""
     FROM {RECEIPTS.qualified_name} WHERE game_date = $slate

@@ -1,7 +1,6 @@
-"""SQL that only reads: what assets, checks, sensors and the morning check ask a warehouse.
+"""SQL that only reads, for assets, asset checks, sensors and the health report.
 
-Written once in DuckDB's dialect; :func:`prediction_assets.stores.sql.dialects.render` gives it to another warehouse.
-Values are always named parameters (``$slate``), identifiers come from :mod:`.tables`. Nothing is run here.
+Values are always named parameters (``$slate``); identifiers come from :mod:`.tables`.
 """
 
 from __future__ import annotations
@@ -86,18 +85,19 @@ NEWEST_INJURY_REPORT = f"""
           SELECT MAX(newest.reported_at) FROM {INJURY_REPORTS.qualified_name} AS newest
           WHERE newest.game_date = $slate AND newest.league = $league)
     ORDER BY player_id, team, player_name"""
-"""The resolved players of the slate's newest report; whom it no longer lists may play.
+"""The resolved players of the slate's newest report; a player whom it no longer lists may play.
 
-A report in which a team of the date has not reported yet is one of the date, though it may name no player.
+A report counts for the date as soon as one team is in it, even as "not yet submitted" and without a player.
 """
 
 
 def slate_facts(recommendation_rule: str) -> str:
-    """Return the counts that the asset checks judge; NaN fails a BETWEEN on both warehouses.
+    """Return a SELECT of the counts that the asset checks evaluate.
 
     Args:
         recommendation_rule: the rule as a SQL expression over the stored columns.
     """
+    # NaN fails a BETWEEN on both warehouses, so a row with one counts as out of range.
     return f"""
         SELECT
             COUNT(*) AS row_count,
@@ -166,7 +166,7 @@ GAMES_WITHOUT_LOGS = f"""
         SELECT DISTINCT game_id FROM {GAME_LOGS.qualified_name}
         WHERE league = $league AND game_date BETWEEN $first AND $slate) AS l ON l.game_id = s.game_id
     WHERE s.league = $league AND s.game_date BETWEEN $first AND $last AND l.game_id IS NULL"""
-"""The scheduled games of some days without a game log; a game that was moved counts by the day of its logs."""
+"""The scheduled games of some days without a game log; a game that was moved counts on the day of its logs."""
 
 NEWEST_LINES = f"""
     SELECT MAX(game_date) AS newest FROM {PROP_LINES.qualified_name}
@@ -176,7 +176,7 @@ HOLDS_LEAGUE = " UNION ALL ".join(
     f"SELECT * FROM (SELECT '{table.name}' AS facts FROM {table.qualified_name} WHERE league = $league LIMIT 1) AS one"
     for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
 )
-"""The kinds of facts that are there of a league."""
+"""The kinds of facts that a league has."""
 
 COUNT_FACTS = {
     table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"
@@ -192,7 +192,7 @@ MODELS_BEFORE = f"""
     SELECT {names(_MODEL)} FROM {POINTS_MODELS.qualified_name}
     WHERE league = $league AND cutoff <= $slate AND cutoff >= $oldest
     ORDER BY cutoff DESC, trained_at DESC, model_id LIMIT 50"""
-"""The models that a slate may be forecast with, the one to prefer first; without the fitted systems."""
+"""The models that a slate may be forecast with, the preferred one first; without the fitted systems."""
 
 MODEL_BY_ID = f"""
     SELECT {names(POINTS_MODELS.column_names)} FROM {POINTS_MODELS.qualified_name} WHERE model_id = $model_id"""
@@ -218,7 +218,7 @@ PUBLISHED_FORECASTS = f"""
            probability_push, recommendation
     FROM {_TARGET} WHERE game_date = $slate AND is_active AND line_offset = 0
     ORDER BY system, player_id"""
-"""One row per player and system: the one at the main line."""
+"""One row per player and system, at the main line."""
 
 GRADABLE_SLATES = f"""
     WITH merged AS (
@@ -243,7 +243,7 @@ GRADABLE_SLATES = f"""
     LEFT JOIN logged AS l ON l.game_date = m.game_date
     LEFT JOIN graded AS g ON g.game_date = m.game_date AND g.receipt_id = m.receipt_id
     ORDER BY m.game_date"""
-"""The slates with a receipt, whether every game has logs, and whether that very receipt was graded."""
+"""The slates with a receipt, whether every game has logs, and whether the newest receipt was graded."""
 
 GRADES = f"""
     SELECT {names(PREDICTION_GRADES.column_names)} FROM {PREDICTION_GRADES.qualified_name}

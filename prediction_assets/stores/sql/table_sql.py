@@ -1,4 +1,4 @@
-"""SQL that any table's declaration makes: its DDL, and the upsert of ingested facts."""
+"""SQL from a table's declaration: its DDL, and the upsert of ingested facts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prediction_assets.stores.sql.tables import Column, Table
 
 
 def create_table(table: Table) -> str:
-    """Return the DDL that creates a table unless it exists (DuckDB; BigQuery's comes from its client)."""
+    """Return DuckDB's DDL that creates a table unless it exists; on BigQuery its client creates tables."""
     required = {*table.key, *(c.name for c in table.columns if c.required)}
     columns = ", ".join(
         f'"{c.name}" {c.type.duckdb}{" NOT NULL" if c.name in required else ""}' for c in table.columns
@@ -17,7 +17,7 @@ def create_table(table: Table) -> str:
 
 
 def add_column(table: Table, column: Column) -> str:
-    """Return the DDL that adds a nullable column to a table (DuckDB)."""
+    """Return DuckDB's DDL that adds a nullable column to a table."""
     return f'ALTER TABLE {table.qualified_name} ADD COLUMN "{column.name}" {column.type.duckdb}'
 
 
@@ -39,7 +39,7 @@ def _values_differ(table: Table, left: str, right: str) -> str:
 
 
 def count_upsert(table: Table, source: str) -> str:
-    """Return a SELECT of ``inserted, updated, unchanged`` for an upsert that hasn't run yet."""
+    """Return a SELECT of ``inserted, updated, unchanged``: what :func:`upsert` is going to do."""
     missing = f't."{table.key[0]}" IS NULL'
     differs = _values_differ(table, "t", "s")
     return f"""
@@ -60,7 +60,7 @@ def upsert(table: Table, source: str) -> str:
 
 
 def _replaced(table: Table, source: str, group: Sequence[str], also: str | None) -> str:
-    # One EXISTS over both: BigQuery can't make a join of two that an OR connects.
+    # One EXISTS over both sources: BigQuery can't turn two that an OR connects into a join.
     groups = " UNION ALL ".join(f"SELECT {names(group)} FROM {one}" for one in (source, also) if one)
     return f"""
         FROM {table.qualified_name} AS t
@@ -74,5 +74,5 @@ def count_replaced(table: Table, source: str, group: Sequence[str], also: str | 
 
 
 def delete_replaced(table: Table, source: str, group: Sequence[str], also: str | None = None) -> str:
-    """Return the DELETE of rows whose group is in the source, or in ``also``, while they themselves are not."""
+    """Return the DELETE of the rows whose group is in the source or in ``also``, and whose key isn't in the source."""
     return f"DELETE {_replaced(table, source, group, also)}"

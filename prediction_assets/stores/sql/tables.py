@@ -1,11 +1,8 @@
 """The warehouse's tables, declared once.
 
-A :class:`Table` gives the DDL of both warehouses, the Arrow schema of files and parts, the columns of the
-MERGE and the schema that the Dagster UI shows. What doesn't belong here: SQL (:mod:`.queries`, :mod:`.merge_sql`, ...)
-and clients.
-
-Columns are named as the sport and stats.nba.com name them, in snake case; points are ``points``, minutes
-are ``minutes``.
+A :class:`Table` gives the DDL of both warehouses, the Arrow schema of files and parts, the columns of the MERGE and the
+schema that Dagster's UI shows. SQL and clients don't belong here. Columns are named as stats.nba.com names them, in
+snake case.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ import pyarrow as pa
 
 
 class ColumnType(Enum):
-    """BigQuery's type names; each knows its DuckDB and its Arrow type."""
+    """BigQuery's type names, each with its DuckDB and its Arrow type."""
 
     STRING = ("VARCHAR", pa.string())
     INT64 = ("BIGINT", pa.int64())
@@ -188,7 +185,7 @@ PROP_LINES = Table(
 
 
 OUT = "Out"
-"""The only status of the injury report that rules a player out; a doubtful one may play."""
+"""The only status of the injury report that rules a player out; a doubtful player may play."""
 
 
 INJURY_REPORTS = Table(
@@ -275,7 +272,7 @@ PREDICTIONS = Table(
 
 
 MERGE_COLUMNS = ("is_active", "superseded_at", "receipt_id", "created_at", "updated_at")
-"""Columns of :data:`PREDICTIONS` that the MERGE writes itself; a part carries the others."""
+"""Columns of :data:`PREDICTIONS` that the MERGE writes; a part has the others."""
 
 
 PART_COLUMNS = tuple(c for c in PREDICTIONS.columns if c.name not in MERGE_COLUMNS)
