@@ -1,8 +1,7 @@
 """The Phase 5 completion message: built from a receipt and validated against its published JSON Schema.
 
-The schema (``phase5_completion.schema.json``, beside this module) is for both sides: the producer validates
-before it enqueues, a consumer before it acts. Within a version of it fields are only added (docs/upgrading.md).
-Pure functions; nothing is sent here.
+The schema is ``phase5_completion.schema.json``, beside this module. The producer validates a message before it enqueues
+it, a consumer before it acts. A version of the schema only gets further fields (docs/upgrading.md). Pure functions.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ LONGEST_REASON = 200
 """Characters of a missing player's reason that a message carries; the receipt has all of it."""
 
 
-_EVENTS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")
+_MESSAGES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")
 
 
 @cache
@@ -40,12 +39,12 @@ def completion_schema() -> dict[str, Any]:
 
 
 def completion_schema_version() -> int:
-    """Return the version of the messages that are made now: the number at the end of the schema's ``$id``."""
+    """Return the version of new messages: the number at the end of the schema's ``$id``."""
     return int(str(completion_schema()["$id"]).rpartition(":")[2])
 
 
 def schema_version(message: Mapping[str, Any]) -> int:
-    """Return the schema version that a message was made under, which may be an earlier one's; absent means 1."""
+    """Return the schema version that a message was made under; absent means 1."""
     return int(message.get("schema_version", 1))
 
 
@@ -65,20 +64,20 @@ def validate_completion(message: Mapping[str, Any]) -> None:
 
 
 def message_id(receipt: Receipt) -> str:
-    """Return the event's id: one per slate and revision, so an identical re-run has no second event."""
-    return str(uuid.uuid5(_EVENTS, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
+    """Return the message's id: one per slate and revision, so an identical second run makes no second message."""
+    return str(uuid.uuid5(_MESSAGES, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
 
 
 def outbox_entry_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
-    """Return the event of a receipt's content among the outbox's entries, None when it isn't there."""
+    """Return the outbox entry of a receipt's content, None when it isn't there."""
     wanted = message_id(receipt)
     return next((entry for entry in entries if entry.message_id == wanted), None)
 
 
 def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
-    """Return whether a receipt's completion was published, and its delivery acknowledged."""
-    event = outbox_entry_of(receipt, entries)
-    return event is not None and event.delivery_id is not None
+    """Return whether a receipt's completion message was delivered."""
+    entry = outbox_entry_of(receipt, entries)
+    return entry is not None and entry.delivery_id is not None
 
 
 def completion_message(receipt: Receipt, *, output_table: str, published_at: datetime) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The rule that a batch's expected players are frozen at its opening, shared by every implementation.
+"""The rule that a batch's expected players are frozen when it is opened, shared by every implementation.
 
-Opening the same batch again is a no-op, whatever order its players come in; opening it with other players,
-or with one in another game, is refused with a message that says what would change. Reopening it keeps what is
-known of the players who are the same. Pure functions.
+Opening the same batch again does nothing, in whatever order its players come. Opening it with other players, or with a
+player in another game, is refused; the message says what would change. Reopening it keeps the outcomes of the players
+who are the same. Pure functions.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def require_same_work(earlier: Batch, later: Batch) -> Batch:
 
 
 def unchanged(earlier: Batch | None, later: Batch) -> frozenset[str]:
-    """Return the slugs of the players whom a reopening keeps as they were: their outcomes still count.
+    """Return the slugs of the players who are the same in both batches: their outcomes still count.
 
-    A player whose id, team, opponent or game changed is another one: what was staged for him is about something
-    else. Of a slate without a batch outcomes can be there before it, and then they are the batch's.
+    A player whose id, team, opponent or game changed is another one, because his part is about something else. Without
+    an earlier batch every player is the same: outcomes recorded before the batch was opened count as the batch's.
     """
     known = later.expected if earlier is None else earlier.expected
     return frozenset(player.slug for player in {*known} & {*later.expected})
@@ -54,5 +54,5 @@ def _difference(earlier: Batch, later: Batch) -> str:
         f"slate {later.slate}: its batch was opened at {opened_at} with {len(before)} expected "
         f"players and is frozen; the facts now would "
         f"{' and '.join(changes)}. "
-        f"To take that over, materialize slate_roster with reopen: true, or run with --reopen"
+        f"To apply that, materialize slate_roster with reopen: true, or run with --reopen"
     )

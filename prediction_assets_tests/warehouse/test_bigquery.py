@@ -23,7 +23,7 @@ from prediction_assets.errors import (
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
-from prediction_assets.stores.gcp import bigquery_jobs, bigquery_scripts, bigquery_tables
+from prediction_assets.stores.gcp import bigquery_jobs, bigquery_scripts
 from prediction_assets.stores.gcp import parts as bigquery_parts
 from prediction_assets.stores.gcp.bigquery_tables import BigQueryTables, schema_fields
 from prediction_assets.stores.gcp.parts import part_table
@@ -32,13 +32,10 @@ from prediction_assets.stores.sql.tables import (
     PART_COLUMNS,
     PART_SCHEMA,
     PREDICTIONS,
-    RECEIPTS,
     TABLES,
     WAREHOUSE_SCHEMA_VERSION,
 )
-from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import SLATE, batch, player, progress_of, rows_of, staged
-from prediction_assets_tests.warehouse.by_hand import by_hand
 from prediction_assets_tests.warehouse.test_contract import ROWS, active, counts, merge, total, write
 
 
@@ -602,27 +599,3 @@ def test_an_earlier_warehouse_is_migrated_and_loses_no_row(open_bigquery, bigque
     assert open_bigquery().migrate() == found
     assert open_bigquery().schema().is_current
     assert open_bigquery().receipts(SLATE) == (receipt,)
-
-
-def test_a_warehouse_from_before_receipts_had_a_seal_gets_the_column_and_keeps_its_receipts(
-    open_bigquery, monkeypatch
-):
-    unsealed = dataclasses.replace(RECEIPTS, columns=tuple(c for c in RECEIPTS.columns if c.name != "seal"))
-    earlier = receipt(seal=None)
-    row = earlier.to_row()
-    with monkeypatch.context() as before:
-        before.setattr(BigQueryTables, "_record_version", lambda self: None)
-        before.setattr(bigquery_tables, "TABLES", tuple(unsealed if t is RECEIPTS else t for t in TABLES))
-        open_bigquery().set_up()
-        values = ", ".join(
-            f"CAST('{row[name]}' AS {column.type.duckdb})"
-            for name, column in zip(unsealed.column_names, unsealed.columns, strict=True)
-        )
-        names = ", ".join(f'"{name}"' for name in unsealed.column_names)
-        by_hand(open_bigquery(), f"INSERT INTO {RECEIPTS.qualified_name} ({names}) VALUES ({values})")
-    found = open_bigquery().schema()
-    assert (found.found, found.changes) == (None, ("add column predictions.consolidation_receipts.seal",))
-    assert open_bigquery().migrate() == found
-    # The emulator's description of a table doesn't see an ALTER; what is read from the table does.
-    assert open_bigquery().schema().found == WAREHOUSE_SCHEMA_VERSION
-    assert open_bigquery().receipts(SLATE) == (earlier,)

@@ -260,8 +260,8 @@ PREDICTIONS = Table(
             "content_hash", _S, "SHA-256 of the row's values; a re-run that changes nothing keeps it", True
         ),
         Column("is_active", _B, "false once superseded", True),
-        Column("superseded_at", _T, "when a later consolidation took the row out of force"),
-        Column("receipt_id", _S, "the consolidation that last changed the row", True),
+        Column("superseded_at", _T, "when a later MERGE took the row out of force"),
+        Column("receipt_id", _S, "the receipt of the MERGE that last changed the row", True),
         Column("created_at", _T, "when the row was first merged", True),
         Column("updated_at", _T, "when the row was last changed", True),
     ),
@@ -291,7 +291,7 @@ RECEIPTS = Table(
         ),
         Column("game_date", _D, "the slate", True),
         Column("league", _S, "NBA, or simulated-N", True),
-        Column("batch_id", _S, "the batch that was consolidated", True),
+        Column("batch_id", _S, "the batch that was merged", True),
         Column(
             "status", _S, "success: every expected player settled and none failed; otherwise partial", True
         ),
@@ -366,7 +366,7 @@ PREDICTION_GRADES = Table(
         Column("league", _S, "NBA, or simulated-N", True),
         Column("system_version", _S, "version of the forecasting system; '' for a yardstick", True),
         Column("model_id", _S, "the stored model; '' where systems were fitted on the slate's history", True),
-        Column("receipt_id", _S, "the consolidation that was graded; '' in a backtest", True),
+        Column("receipt_id", _S, "the receipt whose rows were graded; '' in a backtest", True),
         Column("players", _I, "players with a forecast and a game log: the ones graded", True),
         Column("voids", _I, "players with a forecast and no game log: excluded", True),
         Column("mean_absolute_error", _F, "points"),
