@@ -43,7 +43,7 @@ import os, signal, sys
 from prediction_assets import crash_points
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
+from prediction_assets.orchestration.slate_run import SlateRun
 
 slate, point, fault, times = sys.argv[1:]
 left = int(times)

@@ -29,8 +29,8 @@ STAGE = """
 import sys, threading
 from prediction_assets.instance import open_instance
 from prediction_assets.settings import load_settings
-from prediction_assets.slate_run import SlateRun
-from prediction_assets.warehouse.parquet import ParquetParts
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.stores.local.parts import ParquetParts
 
 slate, failing, flaky, hanging = sys.argv[1], *(set(each.split()) for each in sys.argv[2:])
 healthy, tried = ParquetParts.write, {}

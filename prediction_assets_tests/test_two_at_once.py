@@ -32,11 +32,11 @@ ROWS = "SELECT player_id, line, predicted_points, is_active FROM predictions.pla
 # What every child starts with: the home's ports, and a MERGE that stops when all is done but the commit.
 HOME = """
 from pathlib import Path
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.consolidation import plan
-from prediction_assets.warehouse.duckdb import DuckDBWarehouse
-from prediction_assets.warehouse.parquet import ParquetParts, ParquetSnapshots
-from prediction_assets.warehouse.port import WarehouseBusy
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.errors import WarehouseBusy
 from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
 
 home, patience = Path(sys.argv[1]), float(sys.argv[2])
@@ -93,7 +93,7 @@ with ParquetParts(home / "staging")._slate_lock(SLATE):
 WRITING_STATE = (
     HOME
     + """
-from prediction_assets.state_file import transaction
+from prediction_assets.stores.local.state_file import transaction
 with transaction(home / "state.sqlite") as connection:
     connection.execute("DELETE FROM outcomes")
     stop("before the commit")
@@ -285,10 +285,10 @@ def test_a_killed_holder_frees_what_it_held_and_leaves_nothing_half_done(home, c
 
 MERGING_ON_BIGQUERY = """
 from pathlib import Path
-from prediction_assets.batch_state.sqlite import SqliteBatchState
-from prediction_assets.consolidation import plan
-from prediction_assets.warehouse.bigquery import BigQueryWarehouse
-from prediction_assets.warehouse.port import Overtaken
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.errors import Overtaken
 from prediction_assets_tests.made_up import SLATE
 from prediction_assets_tests.warehouse.bigquery_emulator import emulator_client
 
