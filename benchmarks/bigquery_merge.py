@@ -43,17 +43,17 @@ def measure(endpoint: str, players: int, rows: int, threads: int) -> None:
     """Stage, merge, merge again and clean up, printing what each step took."""
     client = emulator_client(endpoint, f"bench-{uuid.uuid4().hex[:12]}")
     trips = counted(client)
-    warehouse = BigQueryWarehouse(client, retry_seconds=10)
+    warehouse = BigQueryWarehouse(client, call_timeout=10)
     lines = {f"{10 + n / 2}": 20.0 for n in range(rows)}
     print(f"{players} players x {rows} rows = {players * rows} rows, {threads} threads\n")
     print(f"{'step':<28}{'seconds':>9}{'round trips':>13}{'jobs':>6}")
 
     def timed(step: str, work: Callable[[], Any]) -> Any:
-        started, before, jobs = time.perf_counter(), trips[0], sum(warehouse.job_counts.values())
+        started, before, jobs = time.perf_counter(), trips[0], sum(warehouse.jobs.counts.values())
         result = work()
         print(
             f"{step:<28}{time.perf_counter() - started:>9.2f}{trips[0] - before:>13}"
-            f"{sum(warehouse.job_counts.values()) - jobs:>6}"
+            f"{sum(warehouse.jobs.counts.values()) - jobs:>6}"
         )
         return result
 
@@ -80,7 +80,7 @@ def measure(endpoint: str, players: int, rows: int, threads: int) -> None:
     timed("clean up", lambda: clean_up(SLATE))
     assert warehouse.parts.slates() == []
     print(
-        f"\njobs of a slate: {players} parts + 1 MERGE + receipts read; in all {dict(warehouse.job_counts)}"
+        f"\njobs of a slate: {players} parts + 1 MERGE + receipts read; in all {dict(warehouse.jobs.counts)}"
     )
 
 

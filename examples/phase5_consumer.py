@@ -71,7 +71,7 @@ def consume(client: pubsub_v1.SubscriberClient, subscription: str, state: Path, 
         try:
             acted += handle(received.message.data, state)
         except Exception as error:  # noqa: BLE001  whatever it was: not acknowledged, so delivered again
-            print(f"{received.message.delivery_id}: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"{received.message.message_id}: {type(error).__name__}: {error}", file=sys.stderr)
             client.modify_ack_deadline(request={**delivery, "ack_deadline_seconds": 0})
         else:
             client.acknowledge(request=delivery)

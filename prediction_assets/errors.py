@@ -1,20 +1,24 @@
 """Every error that crosses a module boundary, as one tree.
 
     PredictionAssetsError        one line that says what to do next; the command line exits with 2
-      TransientError             may pass by itself: the same call is tried again
-        WarehouseBusy            another process, or a quota, holds the warehouse
-          QuotaExceeded
+      TransientError             the same call may succeed in a moment, and is retried
+        WarehouseBusy            another process, transaction or job holds the warehouse
+        StateBusy                other processes kept changing the same document
+        QuotaExceeded            a quota of a Google service is used up
         Overtaken                another consolidation of the slate came first
-      TerminalError              trying again changes nothing until somebody acts
+      TerminalError              retrying changes nothing until somebody acts
         BadInput                 a file, setting or argument is refused
         SchemaTooNew             a later version of the package wrote the store
-        StateUnreadable          the state store is damaged or can't be opened
-        WarehouseUnreadable      the warehouse is damaged, foreign or not permitted
-          NotPermitted, Misplaced, Unreachable
+        StoreUnreadable          a store can't be used at all
+          StateUnreadable        the state store is damaged or can't be opened
+          WarehouseUnreadable    the warehouse is damaged or foreign
+          NotPermitted           a role or valid credentials are missing
+          Misplaced              the project, a dataset, a database or a topic isn't there
+          Unreachable            a Google service, or its emulator, doesn't answer
         BatchNotOpen, BatchConflict, NobodyExpected
         NotSettled, NoPartsStaged, TooFewStaged
         PartMismatch, DuplicateKeys, RowsUnaccountedFor, ReceiptAltered, QueryRefused, SchemaDrift
-        NothingToAnnounce, InvalidMessage, PublishRefused, PublishUnacknowledged, NotDelivered
+        NothingToAnnounce, InvalidMessage, PublishRefused, NotDelivered
         PartOverdue, CircuitOpen, DeadlinePassed, NoSuchLetter
         NothingToTrainOn, ResultsMissing, StageFailed
 
@@ -29,19 +33,23 @@ class PredictionAssetsError(Exception):
 
 
 class TransientError(PredictionAssetsError):
-    """Something that may work a moment later: the same call is tried again before it counts as failed."""
+    """The same call may succeed in a moment; it is retried before it counts as failed."""
 
 
 class TerminalError(PredictionAssetsError):
-    """Something that trying again doesn't change: a person or another step has to act first."""
+    """Retrying changes nothing: a person or another step has to act first."""
 
 
 class WarehouseBusy(TransientError):
-    """Another process kept the warehouse for longer than we were told to wait."""
+    """Another process, transaction or job held the warehouse for longer than the setting allows."""
 
 
-class QuotaExceeded(WarehouseBusy):
-    """A quota or rate limit of BigQuery is used up."""
+class StateBusy(TransientError):
+    """Other processes kept changing the same document for longer than the setting allows."""
+
+
+class QuotaExceeded(TransientError):
+    """A quota or rate limit of a Google service is used up."""
 
 
 class Overtaken(TransientError):
@@ -88,24 +96,32 @@ class SchemaTooNew(TerminalError):
     """A store was migrated by a later version than the running one; nothing was changed."""
 
 
-class StateUnreadable(TerminalError):
+class StoreUnreadable(TerminalError):
+    """A store can't be used at all, whichever slate or player a call is about."""
+
+
+class StateUnreadable(StoreUnreadable):
     """The state store can't be opened or is damaged; nothing was changed."""
 
 
-class WarehouseUnreadable(TerminalError):
-    """The warehouse can't be opened: damaged, foreign, or not permitted."""
+class WarehouseUnreadable(StoreUnreadable):
+    """The warehouse can't be opened, is damaged or foreign; nothing was changed."""
 
 
-class NotPermitted(WarehouseUnreadable):
+class NotPermitted(StoreUnreadable):
     """The service account lacks a role, or there are no valid credentials."""
 
 
-class Misplaced(WarehouseUnreadable):
-    """The project, a dataset or a table isn't there, or is in another location."""
+class Misplaced(StoreUnreadable):
+    """The project, a dataset, a table, a database or a topic isn't there, or is in another location."""
 
 
-class Unreachable(WarehouseUnreadable):
-    """BigQuery, or its emulator, doesn't answer."""
+class Unreachable(StoreUnreadable):
+    """A Google service, or its emulator, doesn't answer.
+
+    Terminal, because the call was already retried until its deadline: a sensor's tick has to fail and alert, where
+    after a transient error it only waits for the next one.
+    """
 
 
 class BatchNotOpen(TerminalError):
@@ -158,7 +174,7 @@ class QueryRefused(TerminalError):
 
 
 class SchemaDrift(TerminalError):
-    """A table isn't what this version declares, in a way that mustn't be mended by itself."""
+    """A table isn't what this version declares, in a way that only a person can resolve."""
 
 
 class NothingToAnnounce(TerminalError):
@@ -170,11 +186,7 @@ class InvalidMessage(TerminalError):
 
 
 class PublishRefused(TerminalError):
-    """Pub/Sub won't take it: no such topic, no permission, no credentials. Trying again doesn't help."""
-
-
-class PublishUnacknowledged(TerminalError):
-    """Pub/Sub didn't acknowledge in time; the message may have been delivered or not."""
+    """Pub/Sub refuses a completion message, or a subscription can't get the configuration that messages need."""
 
 
 class NotDelivered(TerminalError):

@@ -660,7 +660,7 @@ def test_any_slate_on_duckdb_is_as_the_model_says(tmp_path, monkeypatch):
 @pytest.mark.parametrize("share", range(BIGQUERY_SHARES))
 def test_any_slate_on_bigquery_is_as_the_model_says(bigquery_endpoint, tmp_path, share):
     client = emulator_client(bigquery_endpoint, f"test-{uuid.uuid4().hex[:12]}")
-    warehouse = StoppingBigQuery(client, dataset_prefix="t_", retry_seconds=10.0)
+    warehouse = StoppingBigQuery(client, dataset_prefix="t_", call_timeout=10.0)
     with dg.DagsterInstance.ephemeral() as instance:
         run(Ports.of(warehouse, tmp_path, instance), steps=6, share=share, shares=BIGQUERY_SHARES)
     client.close()

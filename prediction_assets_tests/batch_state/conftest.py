@@ -43,7 +43,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(
         f"{crowd.__name__}:to_firestore",
         client.project,
-        lambda: FirestoreBatchState(FirestoreCalls(client), live_picture_seconds=0),
+        lambda: FirestoreBatchState(FirestoreCalls(client)),
     )
 
 
@@ -56,7 +56,7 @@ def state(store: Store) -> BatchState:
 @pytest.fixture
 def firestore_state(firestore_client: firestore.Client) -> FirestoreBatchState:
     """An empty batch state in Firestore, for what only Firestore has."""
-    return FirestoreBatchState(FirestoreCalls(firestore_client), live_picture_seconds=0)
+    return FirestoreBatchState(FirestoreCalls(firestore_client))
 
 
 @pytest.fixture(scope="module")
@@ -65,5 +65,5 @@ def firestore_history(firestore_emulator: str) -> Iterator[FirestoreBatchState]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
         client = firestore.Client(project=f"test-{uuid.uuid4().hex[:20]}")
-        yield FirestoreBatchState(FirestoreCalls(client), live_picture_seconds=0)
+        yield FirestoreBatchState(FirestoreCalls(client))
         client.close()

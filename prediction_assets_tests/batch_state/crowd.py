@@ -42,7 +42,7 @@ class Rush:
 
 def to_firestore(project: str) -> Record:
     """Record into the emulator's project."""
-    state = FirestoreBatchState(FirestoreCalls(firestore.Client(project=project), timeout_seconds=60))
+    state = FirestoreBatchState(FirestoreCalls(firestore.Client(project=project), call_timeout=60))
     return lambda outcome: state.record([outcome])
 
 

@@ -73,7 +73,7 @@ def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> Deliveries:
         )
     made: Topic = request.getfixturevalue("topic")
     return Deliveries(
-        PubSubPublisher(made.publisher, made.path, ack_deadline_seconds=20),
+        PubSubPublisher(made.publisher, made.path, call_timeout=20),
         lambda: [json.loads(received.message.data) for received in made.pull()],
     )
 

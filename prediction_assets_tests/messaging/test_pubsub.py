@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,8 +17,16 @@ import pytest
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import firestore, pubsub_v1
+from google.cloud.pubsub_v1.publisher.exceptions import PublishToPausedOrderingKeyException
 
-from prediction_assets.errors import InvalidMessage, PublishRefused, PublishUnacknowledged
+from prediction_assets.errors import (
+    InvalidMessage,
+    Misplaced,
+    NotPermitted,
+    PublishRefused,
+    QuotaExceeded,
+    Unreachable,
+)
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
 from prediction_assets.stores.gcp.pubsub import PubSubPublisher, publisher_client, set_up
@@ -32,7 +40,7 @@ Clients = tuple[pubsub_v1.PublisherClient, pubsub_v1.SubscriberClient]
 
 
 def publisher(topic: Topic) -> PubSubPublisher:
-    return PubSubPublisher(topic.publisher, topic.path, ack_deadline_seconds=20)
+    return PubSubPublisher(topic.publisher, topic.path, call_timeout=20)
 
 
 def test_a_message_carries_its_attributes_and_the_slate_as_ordering_key(topic: Topic) -> None:
@@ -45,7 +53,7 @@ def test_a_message_carries_its_attributes_and_the_slate_as_ordering_key(topic: T
         "schema_version": "2",
     }
     assert received.message.ordering_key == SLATE
-    assert received.message.delivery_id == delivery_id
+    assert received.message.message_id == delivery_id
 
 
 def test_threads_that_publish_one_slate_at_once_all_get_their_ack(topic: Topic) -> None:
@@ -71,7 +79,7 @@ def test_set_up_creates_everything_once(pubsub_clients: Clients, project: str) -
         f"projects/{project}/subscriptions/phase5-consumer",
     )
     again = set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
-    assert (again.created, again.mended) == ((), ())
+    assert (again.created, again.corrected) == ((), ())
     made = pubsub_clients[1].get_subscription(request={"subscription": first.subscription})
     assert made.topic == first.topic
     assert made.enable_message_ordering
@@ -95,7 +103,7 @@ def test_set_up_gives_an_existing_subscription_its_dead_letter_topic(
     path = subscriber.subscription_path(project, "phase5-consumer")
     subscriber.create_subscription(request={"name": path, "topic": topic, "enable_message_ordering": True})
     made = set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
-    assert made.mended == (path,)
+    assert made.corrected == (path,)
     there = subscriber.get_subscription(request={"subscription": path})
     assert there.dead_letter_policy.dead_letter_topic == made.dead_letter_topic
 
@@ -123,21 +131,22 @@ def test_a_missing_topic_is_refused_with_the_command_and_never_created(
 ) -> None:
     client = pubsub_clients[0]
     path = client.topic_path(project, "phase5")
-    with pytest.raises(PublishRefused) as raised:
-        PubSubPublisher(client, path, ack_deadline_seconds=20).publish(message())
-    assert f"topic {path} doesn't exist" in str(raised.value)
+    with pytest.raises(Misplaced) as raised:
+        PubSubPublisher(client, path, call_timeout=20).publish(message())
+    assert f"topic {path}: " in str(raised.value)
+    assert "it doesn't exist: create it with" in str(raised.value)
     assert "prediction-assets gcp set-up" in str(raised.value)
     assert list(client.list_topics(project=f"projects/{project}")) == []
 
 
 def test_a_slate_can_be_published_after_its_topic_was_missing(pubsub_clients: Clients, project: str) -> None:
     client = pubsub_clients[0]
-    mended = PubSubPublisher(client, client.topic_path(project, "phase5"), ack_deadline_seconds=20)
+    publisher = PubSubPublisher(client, client.topic_path(project, "phase5"), call_timeout=20)
     for _ in range(2):
-        with pytest.raises(PublishRefused):
-            mended.publish(message())
+        with pytest.raises(Misplaced):
+            publisher.publish(message())
     set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
-    assert mended.publish(message())
+    assert publisher.publish(message())
 
 
 def test_an_emulator_that_is_down_is_one_clear_error_within_the_deadline(
@@ -146,10 +155,11 @@ def test_an_emulator_that_is_down_is_one_clear_error_within_the_deadline(
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
     client = publisher_client()
     path = client.topic_path(project, "phase5")
-    with pytest.raises(PublishUnacknowledged) as raised:
-        PubSubPublisher(client, path, ack_deadline_seconds=0.5).publish(message())
+    with pytest.raises(Unreachable) as raised:
+        PubSubPublisher(client, path, call_timeout=0.5).publish(message())
     client.stop()
-    assert f"{path}: no ack within 0.5 s" in str(raised.value)
+    assert f"stays in the outbox: Pub/Sub topic {path}: " in str(raised.value)
+    assert "no answer within 0.5 s" in str(raised.value)
     assert "start the emulator there (`make emulators`)" in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -157,30 +167,45 @@ def test_an_emulator_that_is_down_is_one_clear_error_within_the_deadline(
 @pytest.mark.parametrize(
     ("error", "kind", "says"),
     [
-        (exceptions.PermissionDenied("User not authorized"), PublishRefused, "role roles/pubsub.publisher"),
-        (exceptions.NotFound("Resource not found"), PublishRefused, "doesn't exist"),
-        (exceptions.Unauthenticated("expired"), PublishRefused, "gcloud auth application-default login"),
-        (DefaultCredentialsError("none"), PublishRefused, "gcloud auth application-default login"),
+        (exceptions.PermissionDenied("User not authorized"), NotPermitted, "role roles/pubsub.publisher"),
+        (exceptions.NotFound("Resource not found"), Misplaced, "doesn't exist"),
+        (exceptions.Unauthenticated("expired"), NotPermitted, "gcloud auth application-default login"),
+        (DefaultCredentialsError("none"), NotPermitted, "gcloud auth application-default login"),
         (exceptions.InvalidArgument("too long"), PublishRefused, "too long"),
-        (exceptions.ServiceUnavailable("down"), PublishUnacknowledged, "Check the network"),
-        (exceptions.ResourceExhausted("Quota exceeded"), PublishUnacknowledged, "Quota exceeded"),
-        (TimeoutError(), PublishUnacknowledged, "(TimeoutError)"),
+        (exceptions.ServiceUnavailable("down"), Unreachable, "Check the network"),
+        (exceptions.ResourceExhausted("Quota exceeded"), QuotaExceeded, "Quota exceeded"),
+        (PublishToPausedOrderingKeyException(SLATE), Unreachable, "others were first for 0.3 s"),
+        (TimeoutError(), Unreachable, "TimeoutError"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_what_pubsub_refuses_names_the_role_the_setting_or_the_service(
-    pubsub_clients: Clients, error: Exception, kind: type[Exception], says: str
+    pubsub_clients: Clients,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    kind: type[Exception],
+    says: str,
 ) -> None:
-    failure = PubSubPublisher(pubsub_clients[0], "projects/p/topics/t")._failure("event e", error)
-    assert type(failure) is kind
-    assert says in str(failure)
-    assert "the event stays in the outbox" in str(failure)
+    def refuse(*_: object, **__: object) -> Future[str]:
+        answer: Future[str] = Future()
+        answer.set_exception(error)
+        return answer
+
+    monkeypatch.setattr(pubsub_clients[0], "publish", refuse)
+    with pytest.raises(kind) as raised:
+        PubSubPublisher(pubsub_clients[0], "projects/p/topics/t", call_timeout=0.3).publish(message())
+    assert type(raised.value) is kind
+    assert says in str(raised.value)
+    assert str(raised.value).startswith(
+        f"completion message {message()['message_id']} of slate {SLATE} stays in the outbox: "
+        "Pub/Sub topic projects/p/topics/t: "
+    )
 
 
 # Effects happen once
 
 
-def test_the_consumer_acts_once_on_an_event_that_is_delivered_again(
+def test_the_consumer_acts_once_on_a_message_that_is_delivered_again(
     topic: Topic, consumer: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = tmp_path / "handled.sqlite"
@@ -205,7 +230,7 @@ def test_a_delivery_that_was_not_acknowledged_comes_again_and_is_ignored(
         request={"subscription": topic.subscription, "ack_ids": [first.ack_id], "ack_deadline_seconds": 0}
     )
     (second,) = topic.pull()
-    assert second.message.delivery_id == first.message.delivery_id
+    assert second.message.message_id == first.message.message_id
     assert not consumer.handle(second.message.data, state)
 
 
@@ -276,7 +301,7 @@ def test_the_consumer_runs_as_a_script(topic: Topic, pubsub_emulator: str, tmp_p
     )  # fmt: skip
 
 
-def test_a_crash_between_publish_and_record_publishes_the_same_event_and_acts_once(
+def test_a_crash_between_publish_and_record_publishes_the_same_message_and_acts_once(
     topic: Topic, firestore_client: firestore.Client, consumer: ModuleType, tmp_path: Path
 ) -> None:
     def announce(crash: bool) -> None:
@@ -294,12 +319,12 @@ def test_a_crash_between_publish_and_record_publishes_the_same_event_and_acts_on
     announce(crash=False)
     state = tmp_path / "handled.sqlite"
     received = [r.message for r in topic.pull()]
-    assert len({m.delivery_id for m in received}) == 2
+    assert len({m.message_id for m in received}) == 2
     assert {m.attributes["message_id"] for m in received} == {entry().message_id}
     assert [consumer.handle(m.data, state) for m in received] == [True, False]
     (stored,) = FirestoreOutbox(FirestoreCalls(firestore_client)).entries()
-    assert stored.delivery_id == received[1].delivery_id
+    assert stored.delivery_id == received[1].message_id
 
 
-def test_event_ids_are_uuids_that_any_document_can_be_named_by() -> None:
+def test_message_ids_are_uuids_that_any_document_can_be_named_by() -> None:
     assert uuid.UUID(message()["message_id"]).version == 5

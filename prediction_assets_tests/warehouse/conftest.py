@@ -42,7 +42,7 @@ def bigquery_client(bigquery_endpoint: str) -> Iterator[bigquery.Client]:
 @pytest.fixture
 def open_bigquery(bigquery_client: bigquery.Client) -> Callable[..., BigQueryWarehouse]:
     """Opens the test's BigQuery warehouse, again or with other arguments; gives up after 15 s."""
-    return partial(BigQueryWarehouse, bigquery_client, dataset_prefix="t_", retry_seconds=15.0)
+    return partial(BigQueryWarehouse, bigquery_client, dataset_prefix="t_", call_timeout=15.0)
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_a_column_added_to_the_declaration_is_added_before_the_first_part_is_loa
     bigquery_client.create_table(table)
     newer = open_bigquery()
     part = write(newer, 1, {"24.5": 20.0})
-    assert newer.job_counts == {"add_column": 2, "load_part": 1}
+    assert newer.jobs.counts == {"add_column": 2, "load_part": 1}
     newer.merge(dataclasses.replace(plan_of(staged(part)), receipt_id="f" * 32, after=first.receipt_id))
     assert newer.query(f"SELECT confidence {ROWS}")["confidence"].to_pylist() == [0.5]
 
@@ -257,7 +257,7 @@ def test_a_part_is_one_load_job_that_labels_itself_and_its_table(warehouse, requ
     table = load["configuration"]["load"]["destinationTable"]["tableId"]
     assert table == f"_staging_2026_01_02_player_1__{part.part_id}"
     assert job_id(load) == f"prediction_assets_load_part_{part.part_id}_0"
-    assert warehouse.job_counts == {"load_part": 1}
+    assert warehouse.jobs.counts == {"load_part": 1}
 
 
 def test_no_two_slate_players_share_a_table_s_name():
@@ -350,7 +350,7 @@ def test_what_is_gathered_of_many_parts_costs_a_job_per_500_and_is_gone_after_th
     warehouse = open_gathering_bigquery()  # 2 parts a job here
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in range(1, 6)]
     merge(warehouse, *map(staged, parts), players=5)
-    jobs = dict(warehouse.job_counts)
+    jobs = dict(warehouse.jobs.counts)
     assert (jobs["load_part"], jobs["load_lists"], jobs["gather"], jobs["merge"]) == (5, 1, 3, 1)
     staging = f"{bigquery_client.project}.t_staging"
     assert len(list(bigquery_client.list_tables(staging))) == 5  # the parts, until they are dropped
@@ -361,7 +361,7 @@ def test_a_slate_costs_a_job_for_each_part_and_a_constant_number_of_others(wareh
     with ThreadPoolExecutor(4) as pool:
         parts = list(pool.map(lambda n: write(warehouse, n, {"24.5": 20.0}), range(1, 21)))
     merge(warehouse, *map(staged, parts), players=20)
-    jobs = dict(warehouse.job_counts)
+    jobs = dict(warehouse.jobs.counts)
     assert jobs.pop("load_part") == 20
     assert jobs == {"merge": 1, "query": 2}, (
         "two looks at the receipts: the caller's, for its plan, and the merge's"
@@ -401,7 +401,7 @@ def test_a_process_that_comes_after_a_killed_one_finds_the_merge_that_is_still_r
         second, "_receipt", lambda work: next(looks) if looks.__length_hint__() else see(work)
     )
     assert second.merge(work) == receipt
-    assert "merge" not in {name for name, n in second.job_counts.items() if n}
+    assert "merge" not in {name for name, n in second.jobs.counts.items() if n}
     assert warehouse.receipts(SLATE) == (receipt,)
 
 
@@ -469,7 +469,7 @@ def test_a_transaction_that_lost_against_another_is_run_again(
     lost: list[str] = []
     monkeypatch.setattr(bigquery_client._connection, "api_request", lose_once)
     assert counts(merge(warehouse, part, players=1)) == (1, 1, 0, 0, 0)
-    assert warehouse.job_counts["merge"] == 2
+    assert warehouse.jobs.counts["merge"] == 2
 
 
 def test_a_part_that_goes_away_between_the_look_and_the_merge_changes_nothing(warehouse, monkeypatch):
@@ -514,7 +514,7 @@ def test_what_the_merge_cost_is_told(warehouse, bigquery_client, monkeypatch):
     monkeypatch.setattr(bigquery.QueryJob, "total_bytes_billed", 10_485_760)
     monkeypatch.setattr(bigquery.QueryJob, "total_bytes_processed", 4096)
     receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
-    cost = warehouse.last_job_statistics
+    cost = warehouse.jobs.last_statistics
     assert (cost.purpose, cost.bytes_billed, cost.bytes_processed) == ("merge", 10_485_760, 4096)
     assert receipt.receipt_id in cost.job_id
 
@@ -549,18 +549,18 @@ def test_nothing_is_left_in_staging_of_an_upsert(warehouse, bigquery_client):
 
     warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", date(2026, 1, 2))]))
     assert list(bigquery_client.list_tables("t_staging")) == []
-    assert warehouse.job_counts == {"load_facts": 1, "upsert": 1}
+    assert warehouse.jobs.counts == {"load_facts": 1, "upsert": 1}
     emptied = SCHEDULE.arrow_table([game("9000000001", date(2026, 1, 2))]).select(["game_date"])
     warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([]), ("game_date",), emptied)
     assert list(bigquery_client.list_tables("t_staging")) == []
-    assert warehouse.job_counts == {"load_facts": 3, "upsert": 2}
+    assert warehouse.jobs.counts == {"load_facts": 3, "upsert": 2}
 
 
 def test_the_same_snapshot_is_loaded_once(warehouse):
     rows = rows_of(player(1), {"24.5": 20.0}).select(["player_id", "predicted_points"])
     first = warehouse.snapshots.write(SLATE, rows, rows)
     assert warehouse.snapshots.write(SLATE, rows, rows) == first
-    assert warehouse.job_counts == {"load_snapshot": 2}
+    assert warehouse.jobs.counts == {"load_snapshot": 2}
 
 
 def test_the_warehouse_records_its_version_and_refuses_a_later_one_before_it_touches_a_table(

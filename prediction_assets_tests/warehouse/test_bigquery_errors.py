@@ -22,7 +22,7 @@ from prediction_assets.errors import (
     Unreachable,
     WarehouseBusy,
 )
-from prediction_assets.stores.gcp.bigquery_errors import explained, is_retryable_job, is_transient
+from prediction_assets.stores.gcp.google_errors import bigquery_service, is_aborted_transaction, is_transient
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets_tests.conftest import SLATE, player, rows_of
 from prediction_assets_tests.warehouse.bigquery_emulator import emulator_client
@@ -96,9 +96,9 @@ def test_only_what_may_pass_by_itself_is_tried_again(error, transient):
     assert is_transient(error) is transient
 
 
-def test_a_job_that_lost_a_race_for_a_table_may_be_run_again():
-    assert is_retryable_job(ABORTED)
-    assert not is_retryable_job(INVALID)
+def test_a_transaction_that_lost_against_another_is_known_by_its_message():
+    assert is_aborted_transaction(ABORTED)
+    assert not is_aborted_transaction(INVALID)
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,13 @@ def test_a_job_that_lost_a_race_for_a_table_may_be_run_again():
         (exceptions.RetryError("deadline", cause=RATE), QuotaExceeded, "a quota is used up"),
         (RESET, Unreachable, "PREDICTION_ASSETS_BIGQUERY_ENDPOINT"),
         (BACKEND, Unreachable, "Run this again"),
-        (TimeoutError(), WarehouseBusy, "it goes on without us"),
-        (ABORTED, WarehouseBusy, "it changed nothing"),
+        (ABORTED, WarehouseBusy, "others were first for 5 s. Run this again"),
         (INVALID, QueryRefused, "Unrecognized name"),
     ],
     ids=lambda value: getattr(value, "__name__", None) or f"{value}"[:40],
 )
 def test_each_failure_is_one_line_that_says_what_to_do(error, kind, remedy):
-    line = explained(error, f"slate {SLATE}: staging x", "my-project")
+    line = bigquery_service("my-project", 5).translated(error, f"slate {SLATE}: staging x")
     assert type(line) is kind
     assert str(line).startswith(f"slate {SLATE}: staging x: BigQuery, project my-project: ")
     assert remedy in str(line)
@@ -149,7 +148,7 @@ def test_an_emulator_that_is_down_is_one_error_at_once():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        warehouse = BigQueryWarehouse(emulator_client(f"http://127.0.0.1:{port}", "p"), retry_seconds=60)
+        warehouse = BigQueryWarehouse(emulator_client(f"http://127.0.0.1:{port}", "p"), call_timeout=60)
         started = time.monotonic()
         with pytest.raises(Unreachable, match="PREDICTION_ASSETS_BIGQUERY_ENDPOINT"):
             warehouse.receipts(SLATE)
@@ -180,23 +179,23 @@ def nowhere() -> bigquery.Client:
 @pytest.mark.parametrize(
     "error", [JOB_USER, NO_PROJECT, QUOTA, RefreshError("expired")], ids=lambda e: str(e)[:20]
 )
-def test_what_trying_again_can_not_mend_is_asked_once(nowhere, monkeypatch, error):
+def test_what_retrying_can_not_change_is_asked_once(nowhere, monkeypatch, error):
     service = FailingService(nowhere, monkeypatch)
     service.failures = [error] * 5
-    warehouse = BigQueryWarehouse(nowhere, retry_seconds=60)
+    warehouse = BigQueryWarehouse(nowhere, call_timeout=60)
     monkeypatch.setattr(warehouse._tables, "_is_set_up", True)
     with pytest.raises(PredictionAssetsError):
         warehouse.receipts(SLATE)
     assert service.asked == 1
 
 
-def test_a_service_that_keeps_failing_is_given_up_on_after_the_time_in_the_settings(nowhere, monkeypatch):
+def test_a_service_that_keeps_failing_is_an_error_after_the_time_in_the_settings(nowhere, monkeypatch):
     service = FailingService(nowhere, monkeypatch)
     service.failures = [BACKEND] * 100
-    warehouse = BigQueryWarehouse(nowhere, retry_seconds=1.5)
+    warehouse = BigQueryWarehouse(nowhere, call_timeout=1.5)
     monkeypatch.setattr(warehouse._tables, "_is_set_up", True)
     started = time.monotonic()
-    with pytest.raises(Unreachable, match="the service failed"):
+    with pytest.raises(Unreachable, match=r"no answer within 1\.5 s"):
         warehouse.receipts(SLATE)
     assert service.asked >= 2
     assert time.monotonic() - started < 10
@@ -204,13 +203,27 @@ def test_a_service_that_keeps_failing_is_given_up_on_after_the_time_in_the_setti
 
 @pytest.mark.parametrize("error", [RATE, BACKEND, RESET], ids=["rate limit", "backend error", "reset"])
 def test_a_passing_failure_is_not_noticed(open_bigquery, bigquery_client, monkeypatch, error):
-    warehouse = open_bigquery(retry_seconds=20.0)
+    warehouse = open_bigquery(call_timeout=20.0)
     warehouse.set_up()
     service = FailingService(bigquery_client, monkeypatch)
     service.failures = [error]
     assert warehouse.receipts(SLATE) == ()
     service.failures = [error]
     assert warehouse.parts.staged(SLATE) == {}
+
+
+def test_a_job_that_does_not_end_in_time_is_named_and_goes_on(open_bigquery, monkeypatch):
+    warehouse = open_bigquery(job_timeout=0.2)
+    warehouse.set_up()
+
+    def too_late(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(bigquery.QueryJob, "result", too_late)
+    with pytest.raises(
+        WarehouseBusy, match=r"job prediction_assets_query_\w+ .* within 0.2 s; it goes on by itself"
+    ):
+        warehouse.receipts(SLATE)
 
 
 def test_a_failed_upload_leaves_nothing_and_a_second_attempt_is_another_part(
@@ -240,4 +253,4 @@ def test_a_part_with_a_missing_value_is_refused_before_anything_is_loaded(open_b
     rows = rows.set_column(at, "confidence", pa.array([None], pa.float64()))
     with pytest.raises(ValueError, match="confidence"):
         warehouse.parts.write(SLATE, "player-1", rows)
-    assert warehouse.job_counts == {}
+    assert warehouse.jobs.counts == {}

@@ -21,8 +21,8 @@ from prediction_assets.errors import (
     CircuitOpen,
     PartOverdue,
     PredictionAssetsError,
+    StoreUnreadable,
     TransientError,
-    WarehouseUnreadable,
 )
 from prediction_assets.nba.subject import Subject
 from prediction_assets.orchestration.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
@@ -320,7 +320,7 @@ def _forecast(
         )
         return part_rows(subject.forecasts(port, batch, theirs), batch, snapshot.snapshot_id, PART_SCHEMA)
 
-    made, failed = bisect_failures(players, of, (*TRANSIENT_ERRORS, WarehouseUnreadable))
+    made, failed = bisect_failures(players, of, (*TRANSIENT_ERRORS, StoreUnreadable))
     if failed:
         _logger.warning(
             "slate %s: %d of %d players can't be forecast, first %s: %s",

@@ -1,4 +1,4 @@
-"""Alerts in Firestore: one document per incident's key, replaced only on the version that was read."""
+"""Alerts in Firestore: one document per incident's key, replaced only if it is the one that was read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,6 @@ class FirestoreAlertStore:
 
     Args:
         collection: the collection of alerts.
-
-    Every method raises :class:`~prediction_assets.errors.StateUnreadable` when Firestore refuses or doesn't
-    answer.
     """
 
     def __init__(self, calls: FirestoreCalls, collection: str = "alerts") -> None:
@@ -28,7 +25,6 @@ class FirestoreAlertStore:
         self._alerts = calls.client.collection(collection)
 
     def change(self, key: str, change: Change) -> Alert | None:
-        """Replace an alert by what ``change`` makes of it, atomically, and return what is there then."""
         document = self._alerts.document(document_id(key, "alert"))
 
         def replace() -> Alert | None:
@@ -48,25 +44,19 @@ class FirestoreAlertStore:
         return self._calls.until_uncontended(f"alert {key}", replace)
 
     def unsettled(self) -> Sequence[Alert]:
-        """Return the alerts that last or have something left to say, longest first."""
         return self._found(firestore.FieldFilter("settled", "==", False), "alerts that last")
 
     def since(self, moment: datetime) -> Sequence[Alert]:
-        """Return the alerts that were opened since then, settled ones too, oldest first."""
         filtered = firestore.FieldFilter("opened_at", ">=", moment.astimezone(UTC))
         return self._found(filtered, f"alerts since {moment:%Y-%m-%d}")
 
     def settled_before(self, moment: datetime) -> Sequence[Alert]:
-        """Return the alerts that were settled before then, oldest first; reads all that were opened before then.
-
-        A query by both fields would need an index of its own.
-        """
+        # Reads all alerts that were opened before then: a query by both fields would need an index of its own.
         filtered = firestore.FieldFilter("opened_at", "<", moment.astimezone(UTC))
         opened = self._found(filtered, f"alerts before {moment:%Y-%m-%d}")
         return [alert for alert in opened if alert.settled_at is not None and alert.settled_at < moment]
 
     def drop_settled(self, keys: Sequence[str]) -> int:
-        """Delete these alerts and return how many there were; one that isn't settled, or not any more, stays."""
         dropped = 0
         for key in keys:
             document = self._alerts.document(document_id(key, "alert"))

@@ -1,7 +1,6 @@
-"""BigQuery called the one safe way: every job named, labelled, counted, retried by the type of its error.
+"""BigQuery's jobs: every one has an id of ours, labels and a count, and is run again only after it failed.
 
-A job's id is chosen here, so that a request whose answer was lost, or whose process died, finds the job it
-started instead of starting another. What doesn't belong here: SQL, and what a table means.
+What doesn't belong here: SQL, and what a table means.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,24 +22,23 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.api_core import exceptions
-from google.api_core.retry import Retry
-from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
-from requests.exceptions import RequestException
 
 from prediction_assets.errors import BadInput, WarehouseBusy
-from prediction_assets.stores.gcp.bigquery_errors import (
+from prediction_assets.stores.gcp.google_errors import (
+    CLIENT_ERRORS,
     PREFIX_SETTING,
-    explained,
-    is_retryable_job,
+    bigquery_service,
+    is_aborted_transaction,
     is_transient,
+    retry_policy,
 )
 from prediction_assets.stores.sql.tables import ColumnType
 
 _logger = logging.getLogger(__name__)
 
-_REQUEST_SECONDS = 60.0
-_ATTEMPTS_FOLLOWED = 20
+_REQUEST_SECONDS = 60.0  # the client's own default of one HTTP request; its retries end with call_timeout
+_ATTEMPTS_FOLLOWED = 20  # earlier attempts of the same job that are looked at, whoever made them
 _RERUNS = 3
 _PREFIX = re.compile(r"[A-Za-z0-9_]{0,64}\Z")
 _Job = TypeVar("_Job", bound=bigquery.QueryJob | bigquery.LoadJob)
@@ -77,14 +75,14 @@ class JobStatistics:
 
 
 class BigQueryJobs:
-    """A client with the installation's location, names, retries and counts; safe to share between threads.
+    """A client with the installation's location, names, retries and counts; threads may share it.
 
     Args:
         client: calls BigQuery; its project holds the datasets and pays for the jobs.
         location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
         dataset_prefix: put before every dataset's name, so that two installations can share a project.
-        retry_seconds: how long a call that fails for a passing reason is tried again.
-        job_timeout_seconds: how long a job is waited for.
+        call_timeout: seconds until a call counts as failed, its retries included.
+        job_timeout: seconds until a job is no longer waited for; it goes on by itself.
         storage_api: read results through the BigQuery Storage API, which is faster from some 10,000 rows.
     """
 
@@ -94,8 +92,8 @@ class BigQueryJobs:
         *,
         location: str,
         dataset_prefix: str = "",
-        retry_seconds: float = 60.0,
-        job_timeout_seconds: float = 600.0,
+        call_timeout: float = 60.0,
+        job_timeout: float = 600.0,
         storage_api: bool = False,
     ) -> None:
         if not _PREFIX.match(dataset_prefix):
@@ -105,11 +103,10 @@ class BigQueryJobs:
         self.client = client
         self.location = location
         self.dataset_prefix = dataset_prefix
-        self.retry = Retry(
-            predicate=is_transient, initial=0.5, maximum=15.0, multiplier=2.0, timeout=retry_seconds
-        )
-        self._retry_seconds = retry_seconds
-        self._job_timeout = job_timeout_seconds
+        self._service = bigquery_service(str(client.project), call_timeout)
+        self.retry = self._service.retry
+        self._call_timeout = call_timeout
+        self._job_timeout = job_timeout
         self._storage_api = storage_api
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -128,11 +125,11 @@ class BigQueryJobs:
 
     @property
     def last_statistics(self) -> JobStatistics | None:
-        """What the newest job that this thread waited for cost."""
+        """What this thread's newest finished job cost; None before the first."""
         return getattr(self._newest, "statistics", None)
 
     def charge_to_newest(self, earlier: Sequence[JobStatistics]) -> None:
-        """Add what earlier jobs cost to this thread's newest one, which they were run for."""
+        """Add the cost of the jobs that prepared this thread's newest one to it."""
         newest = self.last_statistics
         if newest is not None:
             jobs = [newest, *earlier]
@@ -152,25 +149,16 @@ class BigQueryJobs:
         """Return ``(project, dataset, table)`` of a table in a declared dataset."""
         return self.project, f"{self.dataset_prefix}{dataset}", name
 
-    @contextmanager
-    def clear_errors(self, doing: str) -> Iterator[None]:
-        """Turn a failure of BigQuery into one line that says what to do.
+    def clear_errors(self, doing: str) -> AbstractContextManager[None]:
+        """Turn BigQuery's errors into one line, see :meth:`.GoogleService.translated`.
 
         Raises:
-            WarehouseUnreadable: no permission, credentials, project, dataset or connection.
-            WarehouseBusy: a quota is used up, or a job didn't end in time.
-            QueryRefused: anything else that BigQuery won't do.
+            StoreUnreadable: no permission, credentials, project, dataset or answer.
+            QuotaExceeded: a quota is used up.
+            WarehouseBusy: a transaction lost against others, or a job didn't end in time.
+            QueryRefused: BigQuery refuses it for another reason.
         """
-        try:
-            yield
-        except (
-            exceptions.GoogleAPIError,
-            GoogleAuthError,
-            RequestException,
-            ConnectionError,
-            TimeoutError,
-        ) as error:
-            raise explained(error, doing, self.project) from error
+        return self._service.clear_errors(doing)
 
     def query(
         self,
@@ -187,11 +175,11 @@ class BigQueryJobs:
 
         Args:
             purpose: the kind of job, for its label, its id and the counts.
-            doing: what an error message says was being done.
-            parameters: named parameters; an empty list is taken for integers.
-            key: makes the job's id deterministic: a job with this key that ran before, here or in a process
-                that died, is found instead of repeated.
-            is_done: asked about such an earlier job that ended well; False runs the statement again.
+            doing: what was being done, for error messages.
+            parameters: named parameters; an empty list counts as integers.
+            key: makes the job's id deterministic: an earlier job with this key, from here or from a process
+                that died, is found and not repeated.
+            is_done: returns whether an earlier job that succeeded did its work; False runs the statement again.
         """
         config = bigquery.QueryJobConfig(
             labels=_labels(purpose, labels),
@@ -217,7 +205,7 @@ class BigQueryJobs:
             return self._run(purpose, key, submit, wait, is_done)
 
     def table_rows(self, table: str) -> pa.Table:
-        """Return all rows of a table, read without a job; the caller turns errors into lines."""
+        """Return all rows of a table, read without a job; the caller translates errors."""
         rows = self.client.list_rows(table, retry=self.retry)
         return plain(rows.to_arrow(create_bqstorage_client=self._storage_api), rows.schema)
 
@@ -228,11 +216,11 @@ class BigQueryJobs:
         return frozenset(field.name for field in table.schema)
 
     def discard(self, relation: tuple[str, str, str]) -> None:
-        """Delete a table that has served its purpose; if that fails, its expiration deletes it."""
+        """Delete a table that isn't needed any more; if that fails, its expiration deletes it."""
         try:
             self.client.delete_table(".".join(relation), not_found_ok=True, retry=self.retry)
-        except (exceptions.GoogleAPIError, GoogleAuthError, RequestException, ConnectionError) as error:
-            _logger.warning("%s is left to expire: %s", ".".join(relation), error)
+        except CLIENT_ERRORS as error:
+            _logger.warning("table %s wasn't deleted and will expire: %s", ".".join(relation), error)
 
     def load(
         self,
@@ -298,11 +286,10 @@ class BigQueryJobs:
         wait: Callable[[_Job], Any],
         is_done: Callable[[], bool] | None,
     ) -> Any:
-        """Run a job to its end: once, whatever was lost on the way; again only after it failed.
-
-        The attempt is part of the job's id. An attempt that exists already is waited for; after one that
-        failed, and only then, the next is started.
-        """
+        """Run a job to its end, once, even if requests or answers are lost; again only after it failed."""
+        # BigQuery refuses a job id that exists, so a lost answer or a dead process can't start a job twice. The
+        # attempt is part of the id: an attempt that exists is waited for, and the next one starts after a failed one.
+        # https://cloud.google.com/bigquery/docs/running-jobs#generate-jobid
         started = time.monotonic()
         base = f"prediction_assets_{purpose}_{key or uuid.uuid4().hex}"
         failures = 0
@@ -313,21 +300,26 @@ class BigQueryJobs:
                 job = submit(job_id)
             except exceptions.Conflict:
                 job = self._earlier(job_id)
-                found = key is not None  # without a key it is our own request, whose answer was lost
+                found = key is not None  # without a key it is our own request, and its answer was lost
             with self._lock:
                 self._counts[purpose] += not found
             try:
                 result = wait(job)
             except exceptions.GoogleAPIError as error:
                 if not self._has_failed(job):
-                    raise  # out of sight, it may yet succeed: a later call with this key finds it
+                    raise  # it may yet succeed: a later call with this key finds it
                 if found:
                     continue
                 failures += 1
-                if not is_retryable_job(error) or failures > _RERUNS:
+                if not (is_transient(error) or is_aborted_transaction(error)) or failures > _RERUNS:
                     raise
-                time.sleep(min(float(2**failures), self._retry_seconds / _RERUNS))
+                time.sleep(min(float(2**failures), self._call_timeout / _RERUNS))
                 continue
+            except TimeoutError as error:
+                raise WarehouseBusy(
+                    f"BigQuery job {job_id} of project {self.project} hasn't ended within {self._job_timeout:g} s; it "
+                    f"goes on by itself. Run this again to find its result, or look at it with `bq show -j {job_id}`"
+                ) from error
             if found and is_done is not None and not is_done():
                 continue
             self._newest.statistics = _statistics(job, purpose, time.monotonic() - started)
@@ -342,11 +334,12 @@ class BigQueryJobs:
         return job.state == "DONE" and job.error_result is not None
 
     def _earlier(self, job_id: str) -> Any:
-        """Return the job that has this id already. Right after a conflict jobs.get may not know it yet."""
-        patient = self.retry.with_predicate(
-            lambda error: isinstance(error, exceptions.NotFound) or is_transient(error)
+        """Return the job that already has this id."""
+        # Right after a conflict jobs.get may not know the job yet.
+        retry = retry_policy(
+            self._call_timeout, lambda error: isinstance(error, exceptions.NotFound) or is_transient(error)
         )
-        return self.client.get_job(job_id, location=self.location, retry=patient, timeout=_REQUEST_SECONDS)
+        return self.client.get_job(job_id, location=self.location, retry=retry, timeout=_REQUEST_SECONDS)
 
 
 def _statistics(job: bigquery.QueryJob | bigquery.LoadJob, purpose: str, seconds: float) -> JobStatistics:
@@ -362,7 +355,7 @@ def _statistics(job: bigquery.QueryJob | bigquery.LoadJob, purpose: str, seconds
 
 
 def _labels(purpose: str, labels: Mapping[str, str] | None) -> dict[str, str]:
-    """Return labels as BigQuery accepts them: 63 of a-z, 0-9, hyphen and underscore."""
+    """Return labels as BigQuery accepts them: at most 63 of a-z, 0-9, hyphen and underscore."""
     named = {"application": "prediction_assets", "purpose": purpose, **(labels or {})}
     return {name: re.sub(r"[^a-z0-9_-]", "-", value.lower())[:63] for name, value in named.items()}
 
@@ -380,11 +373,11 @@ def _parameter_type(name: str, value: object) -> str:
     for kind, bigquery_type in _PARAMETER_TYPES:
         if isinstance(value, kind):
             return bigquery_type
-    raise BadInput(f"query parameter {name}", f"{value!r} is a {type(value).__name__}, which no column holds")
+    raise BadInput(f"query parameter {name}", f"{value!r}: no column holds a {type(value).__name__}")
 
 
 def plain(table: pa.Table, schema: Sequence[bigquery.SchemaField]) -> pa.Table:
-    """Return a result with the types that the embedded warehouse gives: lines as DECIMAL(6, 2), lists nullable."""
+    """Return a result with the local warehouse's types: lines as DECIMAL(6, 2), lists nullable."""
     for position, field in enumerate(schema):
         column = table.column(position)
         wanted = column.type
@@ -395,6 +388,6 @@ def plain(table: pa.Table, schema: Sequence[bigquery.SchemaField]) -> pa.Table:
         try:
             column = column.cast(wanted)
         except pa.ArrowInvalid:
-            wanted = column.type  # an average, say: more digits than a line has
+            wanted = column.type  # more digits than a line has, an average for example
         table = table.set_column(position, pa.field(field.name, wanted), column)
     return table

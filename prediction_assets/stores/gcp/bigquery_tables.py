@@ -14,9 +14,9 @@ from google.api_core import exceptions
 from google.cloud import bigquery
 
 from prediction_assets.errors import Misplaced, SchemaDrift
-from prediction_assets.stores.gcp.bigquery_errors import LOCATION_SETTING
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_scripts import add_column
+from prediction_assets.stores.gcp.google_errors import LOCATION_SETTING
 from prediction_assets.stores.sql.tables import (
     PREDICTIONS,
     RECEIPTS,

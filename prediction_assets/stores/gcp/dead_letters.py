@@ -24,9 +24,6 @@ class FirestoreDeadLetters:
 
     Args:
         collection: the collection of failures.
-
-    Every method raises :class:`~prediction_assets.errors.StateUnreadable` when Firestore refuses or doesn't
-    answer.
     """
 
     def __init__(self, calls: FirestoreCalls, collection: str = "dead_letters") -> None:
@@ -34,7 +31,6 @@ class FirestoreDeadLetters:
         self._failures = calls.client.collection(collection)
 
     def add(self, failures: Sequence[Failure]) -> None:
-        """Store failures; one of the same slate, player and run that is there already stays as it is."""
         for failure in failures:
             name = document_id(f"{failure.slate}:{failure.player_slug}:{failure.run_id}", "dead letter")
             fields = {
@@ -47,10 +43,7 @@ class FirestoreDeadLetters:
                 self._calls.create_once(self._failures.document(name), fields)
 
     def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
-        """Return the letters of one slate or of all, by slate and slug; only open ones unless asked.
-
-        Reads a document per failure that is open, and again per failure of the slates that have open ones.
-        """
+        # Reads a document per open failure, and then one per failure of the slates that have open ones.
         with self._calls.clear_errors(f"dead letters of {slate or 'all slates'}"):
             if include_closed:
                 return letters_of(map(_failure, of_slate(self._failures, slate).get(**self._calls.arguments)))
@@ -65,7 +58,6 @@ class FirestoreDeadLetters:
             )
 
     def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
-        """Close these players' open letters and return how many there were."""
         slugs = set(player_slugs)
         with self._calls.clear_errors(f"slate {slate}: closing dead letters"):
             closing = [
@@ -80,7 +72,6 @@ class FirestoreDeadLetters:
         return len({stored.get("player_slug") for stored in closing})
 
     def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
-        """Delete these players' closed failures and return how many there were; open ones stay."""
         slugs = set(player_slugs)
         with self._calls.clear_errors(f"slate {slate}: pruning dead letters"):
             dropped = [

@@ -1,7 +1,7 @@
-"""The version of the documents in Firestore: one document that says it.
+"""The version of the documents in Firestore, in one document.
 
-Firestore has no schema, so there is nothing to add: readers take what an earlier version left out as absent. The
-version is recorded so that an earlier version of the code refuses documents that it might misread.
+Firestore has no schema, so a migration adds nothing: a field that a later version adds is absent in earlier documents,
+and its reader gives it a default. The version lets earlier code refuse documents that it might misread.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.versions import StoreSchema, require_known
 
 DOCUMENTS_VERSION = 1
+"""To be raised with each change after which earlier code would misread a document (docs/upgrading.md)."""
 
 
 class FirestoreDocuments:
     """An installation's documents as a :class:`~prediction_assets.stores.versions.VersionedStore`.
 
     Args:
-        collection: the collection of the document that says the version.
+        collection: the collection of the document with the version.
     """
 
     def __init__(self, calls: FirestoreCalls, collection: str = "schema") -> None:
@@ -33,13 +34,11 @@ class FirestoreDocuments:
         return f"Firestore {self._document.path} of project {self._calls.client.project}"
 
     def schema(self) -> StoreSchema:
-        """Look at the version; one read, nothing is changed."""
         with self._calls.clear_errors("schema version"):
             stored = self._document.get(**self._calls.arguments)
         return self._found(stored)
 
     def migrate(self) -> StoreSchema:
-        """Record the version unless it is recorded; one read where it is."""
 
         def record() -> StoreSchema:
             stored = self._document.get(**self._calls.arguments)

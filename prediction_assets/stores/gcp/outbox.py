@@ -1,7 +1,7 @@
-"""The outbox in Firestore: one document per event, ``outbox/{message_id}``.
+"""The outbox in Firestore: one document per completion message, ``outbox/{message_id}``.
 
-An event is created if absent, so the first text of an id stands; a delivery is recorded only on the version
-that was read, so the first message id stands. The text is kept as it was enqueued, byte for byte.
+A message is created if absent, so the first text of an id stands. A delivery is recorded only on the version that was
+read, so the first delivery id stands. The text is kept byte for byte.
 """
 
 from __future__ import annotations
@@ -28,18 +28,14 @@ class FirestoreOutbox:
     """An :class:`~prediction_assets.stores.protocols.Outbox` in Firestore (Native mode).
 
     Args:
-        collection: the collection of events.
-
-    Every method raises :class:`~prediction_assets.errors.StateUnreadable` when Firestore refuses or doesn't
-    answer.
+        collection: the collection of completion messages.
     """
 
     def __init__(self, calls: FirestoreCalls, collection: str = "outbox") -> None:
         self._calls = calls
-        self._events = calls.client.collection(collection)
+        self._messages = calls.client.collection(collection)
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
-        """Store an event and return it; an id that is there already keeps its first entry."""
         document = self._document(entry.message_id)
         fields = {
             "slate": entry.slate,
@@ -48,16 +44,11 @@ class FirestoreOutbox:
             "delivery_id": None,
             "delivered_at": None,
         }
-        with self._calls.clear_errors(f"event {entry.message_id}"):
+        with self._calls.clear_errors(f"completion message {entry.message_id}"):
             self._calls.create_once(document, fields)
             return _entry(document.get(**self._calls.arguments))
 
     def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
-        """Record a delivery and return the entry.
-
-        Raises:
-            PredictionAssetsError: there is no such event.
-        """
         document = self._document(message_id)
 
         def mark() -> None:
@@ -66,22 +57,20 @@ class FirestoreOutbox:
                 delivery = {"delivery_id": delivery_id, "delivered_at": delivered_at.astimezone(UTC)}
                 self._calls.write_over(stored, delivery)
 
-        self._calls.until_uncontended(f"event {message_id}", mark)
-        with self._calls.clear_errors(f"event {message_id}"):
+        self._calls.until_uncontended(f"completion message {message_id}", mark)
+        with self._calls.clear_errors(f"completion message {message_id}"):
             return _entry(document.get(**self._calls.arguments))
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
-        """Return the events, oldest first, of one slate or of all."""
-        with self._calls.clear_errors(f"events of {slate or 'all slates'}"):
-            stored = of_slate(self._events, slate).get(**self._calls.arguments)
-        # The server's own creation times, which a query can't sort by; events are a few per slate.
-        return [_entry(event) for event in sorted(stored, key=lambda e: (e.create_time, e.id))]
+        with self._calls.clear_errors(f"completion messages of {slate or 'all slates'}"):
+            stored = of_slate(self._messages, slate).get(**self._calls.arguments)
+        # A query can't sort by the server's creation times; a slate has few messages.
+        return [_entry(each) for each in sorted(stored, key=lambda each: (each.create_time, each.id))]
 
     def drop_delivered(self, message_ids: Sequence[str]) -> int:
-        """Delete these events and return how many there were; one that wasn't delivered stays."""
         documents = [self._document(message_id) for message_id in message_ids]
-        with self._calls.clear_errors("pruning delivered events"):
-            # A delivered event never becomes undelivered, so looking first is safe.
+        with self._calls.clear_errors("pruning delivered completion messages"):
+            # A delivered message never becomes undelivered, so looking first is safe.
             stored = self._calls.client.get_all(documents, **self._calls.arguments)
             dropped = [
                 each.reference for each in stored if each.exists and each.get("delivery_id") is not None
@@ -90,7 +79,7 @@ class FirestoreOutbox:
         return len(dropped)
 
     def _document(self, message_id: str) -> firestore.DocumentReference:
-        return self._events.document(document_id(message_id, "event"))
+        return self._messages.document(document_id(message_id, "completion message"))
 
 
 def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:

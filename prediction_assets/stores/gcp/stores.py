@@ -35,7 +35,7 @@ class GcpStores:
             location=settings.bigquery_location,
             dataset_prefix=settings.bigquery_dataset_prefix,
             snapshot_days=settings.keep_snapshots_days or None,
-            retry_seconds=settings.lock_timeout_seconds,
+            call_timeout=settings.lock_timeout_seconds,
         )
 
     @cached_property

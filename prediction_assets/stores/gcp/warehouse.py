@@ -1,8 +1,7 @@
-"""The warehouse of the GCP profile: BigQuery, with a table for every part.
+"""The gcp profile's warehouse: BigQuery, with a table for every part.
 
-A consolidation is one multi-statement transaction in one job, whose id is derived from the receipt's: a retry
-after a crash finds the first attempt. A slate costs one load job for each part and a constant number of
-others. What doesn't belong here: making clients, and credentials; the caller brings a client.
+A consolidation is one transaction in one job. A slate costs one load job for each part and a constant number of others.
+What doesn't belong here: making clients, and credentials; the caller brings a client.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.gcp import bigquery_scripts as scripts
 from prediction_assets.stores.gcp.bigquery_gathering import gathered
-from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs, JobStatistics
+from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET, BigQueryTables, schema_fields
 from prediction_assets.stores.gcp.parts import INCOMING_PREFIX, PART_PREFIX, BigQueryParts, BigQuerySnapshots
 from prediction_assets.stores.protocols import Upserted
@@ -35,17 +34,20 @@ class BigQueryWarehouse:
     """A :class:`~prediction_assets.stores.protocols.Warehouse` in one BigQuery project.
 
     Datasets and tables are created, and compared with the declaration, at the first use or by :meth:`set_up`.
-    An instance may be shared between threads; how many of them write parts at once is the caller's choice.
+    Threads may share an instance.
 
     Args:
         client: calls BigQuery; its project holds the datasets and pays for the jobs.
         location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
         dataset_prefix: put before every dataset's name: ``nba_`` gives ``nba_predictions``.
-        staging_days: days after which a part that nobody dropped expires.
-        snapshot_days: days after which a feature snapshot expires, None for never.
-        retry_seconds: how long a call that fails for a passing reason is tried again.
-        job_timeout_seconds: how long a job is waited for.
+        staging_days: days until a part that nobody dropped expires.
+        snapshot_days: days until a feature snapshot expires, None for never.
+        call_timeout: seconds until a call counts as failed, its retries included.
+        job_timeout: seconds until a job is no longer waited for.
         storage_api: read results through the BigQuery Storage API (role roles/bigquery.readSessionUser).
+
+    Attributes:
+        jobs: what runs the jobs, with their counts and statistics.
     """
 
     def __init__(
@@ -56,58 +58,37 @@ class BigQueryWarehouse:
         dataset_prefix: str = "",
         staging_days: int = 7,
         snapshot_days: int | None = 60,
-        retry_seconds: float = 60.0,
-        job_timeout_seconds: float = 600.0,
+        call_timeout: float = 60.0,
+        job_timeout: float = 600.0,
         storage_api: bool = False,
     ) -> None:
-        self._jobs = BigQueryJobs(
+        self.jobs = BigQueryJobs(
             client,
             location=location,
             dataset_prefix=dataset_prefix,
-            retry_seconds=retry_seconds,
-            job_timeout_seconds=job_timeout_seconds,
+            call_timeout=call_timeout,
+            job_timeout=job_timeout,
             storage_api=storage_api,
         )
-        self._tables = BigQueryTables(self._jobs, staging_days=staging_days, snapshot_days=snapshot_days)
-        self._parts = BigQueryParts(self._jobs, self._tables)
-        self._snapshots = BigQuerySnapshots(self._jobs, self._tables)
+        self._tables = BigQueryTables(self.jobs, staging_days=staging_days, snapshot_days=snapshot_days)
+        self.parts = BigQueryParts(self.jobs, self._tables)
+        self.snapshots = BigQuerySnapshots(self.jobs, self._tables)
         self._relations = {
-            table.qualified_name: self._jobs.relation(table.dataset, table.name) for table in TABLES
+            table.qualified_name: self.jobs.relation(table.dataset, table.name) for table in TABLES
         }
 
     @property
-    def parts(self) -> BigQueryParts:
-        """The staging area that :meth:`merge` reads."""
-        return self._parts
-
-    @property
-    def snapshots(self) -> BigQuerySnapshots:
-        """The feature snapshots."""
-        return self._snapshots
-
-    @property
     def output_table(self) -> str:
-        """The predictions table, as a reader would name it in a query."""
         return ".".join(self._relations[PREDICTIONS.qualified_name])
-
-    @property
-    def job_counts(self) -> Mapping[str, int]:
-        """BigQuery jobs that this warehouse has started, by purpose."""
-        return self._jobs.counts
-
-    @property
-    def last_job_statistics(self) -> JobStatistics | None:
-        """Bytes processed and billed by the newest job that this thread waited for; None before the first."""
-        return self._jobs.last_statistics
 
     def waiting_at_most(self, seconds: float) -> BigQueryWarehouse:
         return self  # readers and writers of BigQuery's tables don't wait for each other
 
     def cost(self) -> Mapping[str, int]:
-        """Return the jobs started so far, and the bytes that this thread's newest one processed and billed."""
-        newest = self.last_job_statistics
+        """Return the number of jobs so far, and the bytes that this thread's newest one processed and billed."""
+        newest = self.jobs.last_statistics
         return {
-            "bigquery_jobs": sum(self.job_counts.values()),
+            "bigquery_jobs": sum(self.jobs.counts.values()),
             "bytes_processed": newest.bytes_processed if newest else 0,
             "bytes_billed": newest.bytes_billed if newest else 0,
         }
@@ -123,11 +104,9 @@ class BigQueryWarehouse:
         self._tables.set_up()
 
     def schema(self) -> StoreSchema:
-        """Look at the version and the tables, and change nothing."""
         return self._tables.schema()
 
     def migrate(self) -> StoreSchema:
-        """Add the tables and columns that are missing and record the version."""
         found = self._tables.schema()
         if found.is_there:
             self._tables.set_up()
@@ -140,20 +119,18 @@ class BigQueryWarehouse:
         replace_by: tuple[str, ...] = (),
         also_replaced: pa.Table | None = None,
     ) -> Upserted:
-        """Insert new keys, update changed ones, leave the others alone, in one transaction.
-
-        Two jobs: a load into a table that lives as long as this call, and the transaction; a third one loads
-        the groups that are also replaced. One day of rows is one partition, and a job can change 4,000 of them.
-        """
+        # Two jobs: a load into a table that lives as long as this call, and the transaction. A third job loads the
+        # groups that are also replaced. One day of rows is one partition, and a job may change 4,000 partitions:
+        # https://cloud.google.com/bigquery/quotas#partitioned_tables
         self._tables.ready()
-        incoming = self._jobs.relation(
+        incoming = self.jobs.relation(
             STAGING_DATASET, f"{INCOMING_PREFIX}{table.name}_{secrets.token_hex(8)}"
         )
         also = None if also_replaced is None else (*incoming[:-1], f"{incoming[-1]}_replaced")
         required = (*table.key, *(c.name for c in table.columns if c.required))
         doing = f"storing {rows.num_rows} rows of {table.qualified_name}"
         try:
-            self._jobs.load(
+            self.jobs.load(
                 rows.cast(table.arrow_schema),
                 incoming,
                 schema_fields(table.columns, required),
@@ -162,7 +139,7 @@ class BigQueryWarehouse:
             )
             if also is not None and also_replaced is not None:
                 grouping = [column for column in table.columns if column.name in replace_by]
-                self._jobs.load(
+                self.jobs.load(
                     also_replaced,
                     also,
                     schema_fields(grouping, replace_by),
@@ -170,24 +147,18 @@ class BigQueryWarehouse:
                     doing=doing,
                 )
             script = scripts.upsert_script(table, incoming, replace_by, self._relations, also)
-            (row,) = self._jobs.query(script, purpose="upsert", doing=doing).to_pylist()
+            (row,) = self.jobs.query(script, purpose="upsert", doing=doing).to_pylist()
         finally:
-            self._jobs.discard(incoming)
+            self.jobs.discard(incoming)
             if also is not None:
-                self._jobs.discard(also)
+                self.jobs.discard(also)
         return Upserted(**row)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Run one SELECT with named parameters, given in DuckDB's dialect, without write access.
-
-        Raises:
-            BadInput: it is not a SELECT.
-            QueryRefused: BigQuery can't run it.
-        """
         self._tables.ready()
         if not dialects.is_select(sql):
             raise BadInput("query", " ".join(sql.split())[:100], hint="only a SELECT can be run here")
-        return self._jobs.query(
+        return self.jobs.query(
             dialects.render(sql, "bigquery", self._relations),
             purpose="query",
             doing="reading the warehouse",
@@ -195,32 +166,29 @@ class BigQueryWarehouse:
         )
 
     def receipts(self, slate: str) -> tuple[Receipt, ...]:
-        """Return the slate's receipts, oldest first."""
         found = self.query(merge_sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
 
     def merge(self, consolidation: MergePlan) -> Receipt:
-        """Merge parts, supersede what they replace and write the receipt, in one transaction.
-
-        Two jobs: a look at the receipts, and the script; of more parts than a job's text can name the rows are
-        gathered first, see :mod:`.bigquery_gathering`. The script's job id is made of the receipt's id, so
-        that a second process, or this one after a lost answer, waits for the first attempt's outcome.
-        """
         work = consolidation
         done = self._receipt(work)
         if done is not None:
             return done
-        self._refuse_vanished(work)
+        merge_errors.require_known_schema(work.slate, work.parts)
+        gone = self.parts.missing(work.slate, work.parts)
+        if gone:
+            raise merge_errors.part_gone(work.slate, gone)
         selects = self._selects(work)
         script = scripts.merge_script(work, selects, self._relations)
         try:
             if len(script.encode()) <= scripts.SCRIPT_BYTES:
                 return self._run_merge(work, script)
-            with gathered(self._jobs, work, selects) as (tables, costs):
+            # More parts than one job's text can name.
+            with gathered(self.jobs, work, selects) as (tables, costs):
                 receipt = self._run_merge(
                     work, scripts.merge_script(work, selects, self._relations, gathered=tables)
                 )
-                self._jobs.charge_to_newest(costs)
+                self.jobs.charge_to_newest(costs)
             return receipt
         except Misplaced as error:
             if PART_PREFIX not in str(error):
@@ -228,18 +196,19 @@ class BigQueryWarehouse:
             raise merge_errors.part_unreadable(work.slate, error) from error
 
     def _run_merge(self, work: MergePlan, script: str) -> Receipt:
-        (row,) = self._jobs.query(
+        (row,) = self.jobs.query(
             script,
             purpose="merge",
             doing=f"slate {work.slate}: merging {len(work.parts)} parts",
             labels={"slate": work.slate, "receipt_id": work.receipt_id},
-            key=f"{self._jobs.dataset_prefix}{work.receipt_id}",
+            # The job's id is made of the receipt's id: a second process, or this one after a lost answer, waits for
+            # the first attempt's end. Another dataset prefix is another warehouse.
+            key=f"{self.jobs.dataset_prefix}{work.receipt_id}",
             is_done=lambda: self._receipt(work) is not None,
         ).to_pylist()
         return _receipt_of(work, row)
 
     def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
-        """Delete these receipts of a slate and return how many there were; its newest one is never deleted."""
         return self._drop(
             slate,
             "receipts",
@@ -249,7 +218,6 @@ class BigQueryWarehouse:
         )
 
     def drop_superseded(self, slate: str, before: datetime) -> int:
-        """Delete a slate's rows that went out of force before a moment, and return how many there were."""
         return self._drop(
             slate,
             "superseded rows",
@@ -264,7 +232,7 @@ class BigQueryWarehouse:
         self._tables.ready()
         given = {"slate": ("DATE", date.fromisoformat(slate)), **marks}
         script = scripts.drop_script(count, delete, given, self._relations)
-        (row,) = self._jobs.query(
+        (row,) = self.jobs.query(
             script, purpose="prune", doing=f"slate {slate}: pruning {what}", labels={"slate": slate}
         ).to_pylist()
         return int(row["removed"])
@@ -272,20 +240,14 @@ class BigQueryWarehouse:
     def _receipt(self, work: MergePlan) -> Receipt | None:
         return next((r for r in self.receipts(work.slate) if r.receipt_id == work.receipt_id), None)
 
-    def _refuse_vanished(self, work: MergePlan) -> None:
-        merge_errors.require_known_schema(work.slate, work.parts)
-        gone = self._parts.missing(work.slate, work.parts)
-        if gone:
-            raise merge_errors.part_gone(work.slate, gone)
-
     def _selects(self, work: MergePlan) -> list[str]:
-        """Return a SELECT for each part; one that was staged under an earlier schema version is looked at."""
+        """Return a SELECT for each part. A part of an earlier schema version lacks columns: it is looked at first."""
         selects = []
         for part in work.parts:
-            relation = self._parts.relation(work.slate, part.player_slug, part.part_id)
+            relation = self.parts.relation(work.slate, part.player_slug, part.part_id)
             present = None
             if part.schema_version != PREDICTIONS_SCHEMA_VERSION:
-                present = self._jobs.column_names(relation)
+                present = self.jobs.column_names(relation)
             selects.append(scripts.select_part(relation, present))
         return selects
 
@@ -294,6 +256,7 @@ def _receipt_of(work: MergePlan, row: Mapping[str, Any]) -> Receipt:
     """Return the receipt that a merge script answered with.
 
     Raises:
+        Overtaken: another consolidation was committed after this one was decided.
         PartMismatch: a part has another number of rows or another content.
         DuplicateKeys: rows share a business key or belong to another date.
         RowsUnaccountedFor: the counts didn't add up.
