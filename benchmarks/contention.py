@@ -25,6 +25,7 @@ from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.protocols import BatchState
 from prediction_assets_tests.batch_state import crowd
 from prediction_assets_tests.emulators import FIRESTORE, EmulatorMissing, running
 
@@ -66,19 +67,19 @@ def _with_documents(batch: Batch) -> tuple[str, str, Callable[[], int]]:
     project = f"benchmark-{uuid.uuid4().hex[:12]}"
     state = FirestoreBatchState(FirestoreCalls(firestore.Client(project=project)))
     state.open(batch)
-    return f"{crowd.__name__}:to_firestore", project, lambda: sum(state.outcome_counts(SLATE).values())
+    return f"{crowd.__name__}:to_firestore", project, lambda: _settled(state)
 
 
 def _with_sqlite(batch: Batch) -> tuple[str, str, Callable[[], int]]:
     file = Path(tempfile.mkdtemp()) / "state.sqlite"
     state = SqliteBatchState(file)
     state.open(batch)
+    return f"{crowd.__name__}:to_sqlite", str(file), lambda: _settled(state)
 
-    def settled() -> int:
-        progress = state.progress(SLATE)
-        return len(progress.outcomes) if progress else 0
 
-    return f"{crowd.__name__}:to_sqlite", str(file), settled
+def _settled(state: BatchState) -> int:
+    progress = state.progress(SLATE)
+    return len(progress.outcomes) if progress else 0
 
 
 SCHEMES = {

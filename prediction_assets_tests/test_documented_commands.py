@@ -178,7 +178,7 @@ WALKS: dict[str, tuple[list[Shown], Before]] = {
 }
 
 BUSY = commands(OPERATING, "The warehouse is busy")
-EMULATORS = commands(GCP, "On a laptop", "Jobs per slate", "The live picture")
+EMULATORS = commands(GCP, "On a laptop", "Jobs per slate")
 PYTHON = [
     *commands(GCP, "Costs per slate"),
     *commands("docs/decisions/0001-flat-slate-player-keys.md", "Consequences"),

@@ -1,21 +1,21 @@
-"""``gcp``: prepare and prove the Google Cloud project of the gcp profile, and mend what only it keeps."""
+"""``gcp``: set up the Google Cloud project of the gcp profile, and test it."""
 
 from __future__ import annotations
 
 import typer
 
-from prediction_assets.cli.console import FAILED, DryRunOption, RequiredSlateOption
+from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
 
-app = typer.Typer(help="Look after the Google Cloud project of the gcp profile.", no_args_is_help=True)
+app = typer.Typer(help="Set up and test the Google Cloud project of the gcp profile.", no_args_is_help=True)
 
 
 @app.command("set-up")
 def set_up() -> None:
-    """Create what is missing in the project.
+    """Create the missing datasets, tables, topics and subscriptions.
 
-    Datasets, tables, topics and subscriptions. Safe to repeat.
+    Safe to repeat.
     """
     settings = _gcp_settings()
     from prediction_assets.stores.gcp.stores import GcpStores
@@ -28,8 +28,8 @@ def set_up() -> None:
         state = (
             "created"
             if path in done.created
-            else "brought in line"
-            if path in done.mended
+            else "dead-letter policy corrected"
+            if path in done.corrected
             else "as it should be"
         )
         typer.echo(f"Pub/Sub: {path}: {state}")
@@ -37,9 +37,9 @@ def set_up() -> None:
 
 @app.command("smoke-test")
 def check_project() -> None:
-    """Try on the real project what no emulator can show.
+    """Test on the real project what no emulator can show.
 
-    Works in datasets and topics named smoke_*.
+    Works in datasets, topics and collections named smoke_*.
     """
     settings = _gcp_settings()
     from prediction_assets.stores.gcp.smoke_test import smoke_test
@@ -52,27 +52,6 @@ def check_project() -> None:
         )
     if problems:
         raise typer.Exit(FAILED)
-
-
-@app.command("rebuild-live-picture")
-def rebuild_live_picture(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
-    """Make a slate's live picture anew.
-
-    On its batch document, from the outcomes. Nothing is decided from it.
-    """
-    settings = _gcp_settings()
-    from prediction_assets.stores.gcp.stores import GcpStores
-
-    state = GcpStores(settings).batch_state
-    before = len(state.live_players(slate))
-    if dry_run:
-        settled = sum(state.outcome_counts(slate).values())
-        typer.echo(
-            f"slate {slate}: the live picture shows {before} settled players, and would show {settled}"
-        )
-        return
-    settled = state.rebuild_live_picture(slate)
-    typer.echo(f"slate {slate}: the live picture shows {settled} settled players, and showed {before}")
 
 
 def _gcp_settings() -> Settings:

@@ -1,18 +1,17 @@
-"""Batch state in Firestore: one document per player's outcome, set blindly.
+"""Batch state in Firestore: a document per batch, and below it one per player's outcome, written blindly.
 
-The outcome path is one set of ``batches/{slate}/outcomes/{slug}``: no read, no transaction, so nothing
-contends and redelivery changes nothing. Only a failure looks first whether a newer outcome is there. What is
-frozen (the expected players) is committed together with the batch document that names it; what is replaced (a
-reopened batch, a newer receipt) is written only if the document is still the one that was read. Lists that could
-outgrow a document's 1 MiB are kept in chunks, and a reader, who reads everything as of one moment, sees all of a
-list or none of it.
+- An outcome is one set of ``batches/{slate}/outcomes/{slug}``: no read, no transaction, so nothing contends.
+  Only a failure first looks for a newer outcome.
+- The expected players are committed together with the batch document that names their list.
+- A reopened batch or a newer receipt is written only if the document is still the one that was read.
+- A reader reads everything as of one moment, so it sees all of a list or nothing of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +26,6 @@ from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, document_id, moment, undamaged
-from prediction_assets.stores.gcp.live_picture import LivePicture
 
 _EXPECTED = "expected"
 _OUTCOMES = "outcomes"
@@ -35,12 +33,13 @@ _RECEIPTS = "receipts"
 _NEWEST = "newest"
 _RECEIPT_LISTS = ("parts", "missing")
 
-# A document holds 1 MiB and a request 10 MiB; Firestore's encoding is smaller than this JSON.
+# A list is kept in chunks: a document holds 1 MiB and a request 10 MiB. Firestore's encoding is smaller than this JSON.
+# https://cloud.google.com/firestore/quotas#limits
 _CHUNK_BYTES = 256 * 1024
 
 
 class _KeptList(TypedDict):
-    """A list kept outside the document that names it, in documents ``{name}-0``, ``{name}-1``, ..."""
+    """A list outside the document that names it, in documents ``{name}-0``, ``{name}-1``, ..."""
 
     name: str
     chunks: int
@@ -52,24 +51,16 @@ class FirestoreBatchState:
 
     Args:
         collection: the collection of batch documents, one per slate.
-        live_picture_seconds: pause between two updates of the live picture by this process.
-
-    Every method raises :class:`~prediction_assets.errors.StateUnreadable` when Firestore refuses or doesn't
-    answer; the message names the role, the setting or the service.
     """
 
-    def __init__(
-        self, calls: FirestoreCalls, collection: str = "batches", *, live_picture_seconds: float = 1.0
-    ) -> None:
+    def __init__(self, calls: FirestoreCalls, collection: str = "batches") -> None:
         self._calls = calls
         self._batches = calls.client.collection(collection)
-        self._live = LivePicture(calls.client, self._document, live_picture_seconds)
 
     def open(self, batch: Batch) -> Batch:
-        """Freeze a batch and return it; opening the same one again returns the first one."""
         with self._calls.clear_errors(f"slate {batch.slate}"):
             writes = self._calls.client.batch()
-            writes.create(self._document(batch.slate), self._batch_fields(writes, batch, settled=()))
+            writes.create(self._document(batch.slate), self._batch_fields(writes, batch))
             try:
                 writes.commit(**self._calls.arguments)
             except exceptions.AlreadyExists:
@@ -78,7 +69,6 @@ class FirestoreBatchState:
         return batch
 
     def reopen(self, batch: Batch) -> Batch:
-        """Replace a slate's expected players; outcomes of players who stay as they were are kept."""
         document = self._document(batch.slate)
 
         def replace() -> None:
@@ -88,7 +78,7 @@ class FirestoreBatchState:
             of_batch = {c.id for c in outcomes if (c.to_dict() or {}).get("batch_id") == batch_id}
             stay = self._unchanged(earlier, batch)
             writes = self._calls.client.batch()
-            fields = self._batch_fields(writes, batch, settled=stay & of_batch)
+            fields = self._batch_fields(writes, batch)
             if earlier.exists:
                 if len(stay) == len(batch.expected):
                     fields["feature_snapshot"] = earlier.get("feature_snapshot")
@@ -108,24 +98,22 @@ class FirestoreBatchState:
         return batch
 
     def _unchanged(self, earlier: firestore.DocumentSnapshot[Any], batch: Batch) -> frozenset[str]:
-        """Return who stays as he was; nobody, when the earlier players can't be read any more."""
+        """Return the slugs of the players who stay as they were; none, if the earlier players can't be read."""
         try:
             return unchanged(self._batch(earlier, earlier.read_time) if earlier.exists else None, batch)
         except StateUnreadable:
             return frozenset()
 
     def pin_features(self, slate: str, snapshot_id: str) -> None:
-        """Say which feature snapshot the slate's predictions are made from."""
         self._update(slate, {"feature_snapshot": snapshot_id})
 
     def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
-        """Set each player's outcome, unless it is a failure from before the one that is there.
-
-        Failures are committed one by one, the others before them in groups of 250: should a commit fail, those
-        before it stand, and recording all of them again is right.
-        """
+        # Failures are committed one by one, after the other outcomes in groups. After a failed commit the earlier ones
+        # stand, and recording all of them again is safe.
         newest = {(c.slate, c.player_slug): c for c in outcomes}
-        in_order = [newest[key] for key in sorted(newest)]  # one order for all, so that groups can't deadlock
+        in_order = [
+            newest[key] for key in sorted(newest)
+        ]  # one order in all processes: groups can't deadlock
         documents = {
             self._outcome(c): _outcome_fields(c) for c in in_order if c.outcome is not Outcome.FAILED
         }
@@ -138,8 +126,6 @@ class FirestoreBatchState:
             if failure.outcome is Outcome.FAILED:
                 what = f"slate {failure.slate}: failure of {failure.player_slug}"
                 self._calls.until_uncontended(what, partial(self._record_failure, failure))
-        for slate in slates:
-            self._live.delivered(slate, [c.player_slug for c in outcomes if c.slate == slate])
 
     def _record_failure(self, failure: PlayerOutcome) -> None:
         there = self._outcome(failure).get(**self._calls.arguments)
@@ -147,10 +133,7 @@ class FirestoreBatchState:
             self._calls.write_over(there, _outcome_fields(failure))
 
     def progress(self, slate: str) -> Progress | None:
-        """Return the slate's batch as it stands, None when it was never opened.
-
-        Reads 2 documents, the chunks of 3 lists and a document per outcome, all as of one moment.
-        """
+        # Reads 2 documents, the chunks of 3 lists and a document per outcome, all as of one moment.
         document = self._document(slate)
         with self._calls.clear_errors(f"slate {slate}"):
             newest = document.collection(_RECEIPTS).document(_NEWEST)
@@ -178,7 +161,6 @@ class FirestoreBatchState:
             )
 
     def recent_slates(self, since: datetime) -> Sequence[str]:
-        """Return the slates whose batch was opened since then, oldest first."""
         query = (
             self._batches.where(filter=firestore.FieldFilter("opened_at", ">=", since.astimezone(UTC)))
             .order_by("opened_at")  # and then by document id, which is the slate
@@ -188,7 +170,6 @@ class FirestoreBatchState:
             return [head.id for head in query.get(**self._calls.arguments)]
 
     def mark_consolidated(self, receipt: Receipt) -> None:
-        """Keep a copy of the slate's newest receipt, so that sensors needn't open the warehouse."""
         slate = self._document(receipt.slate)
         newest = slate.collection(_RECEIPTS).document(_NEWEST)
         values = {**asdict(receipt), "consolidated_at": receipt.consolidated_at.astimezone(UTC)}
@@ -213,46 +194,6 @@ class FirestoreBatchState:
 
         self._calls.until_uncontended(f"slate {receipt.slate}: receipt {receipt.receipt_id}", replace)
 
-    def outcome_counts(self, slate: str) -> Mapping[Outcome, int]:
-        """Return how many players' outcomes are of each kind, counted by Firestore: 3 aggregation queries.
-
-        One read per 1,000 outcomes instead of one per outcome, for dashboards and alerts. Outcomes of players
-        who aren't expected count too; what happens next is decided from :meth:`progress`.
-        """
-        outcomes = self._document(slate).collection(_OUTCOMES)
-        counts = {}
-        with self._calls.clear_errors(f"slate {slate}"):
-            for outcome in Outcome:
-                of_kind = outcomes.where(filter=firestore.FieldFilter("outcome", "==", outcome.value))
-                counts[outcome] = int(of_kind.count().get(**self._calls.arguments)[0][0].value)
-        return counts
-
-    def live_players(self, slate: str) -> Sequence[str]:
-        """Return the slugs of the players whom the batch document's live picture shows as settled; one read.
-
-        Raises:
-            BatchNotOpen: the slate has no batch yet.
-        """
-        document = self._document(slate)
-        with self._calls.clear_errors(f"slate {slate}"):
-            head = document.get(["live.players"], **self._calls.arguments)
-        if not head.exists:
-            raise BatchNotOpen.on(slate)
-        with undamaged(document):
-            return sorted((head.to_dict() or {}).get("live", {}).get("players", ()))
-
-    def rebuild_live_picture(self, slate: str) -> int:
-        """Make the batch document's live picture anew from the outcomes and return how many there are.
-
-        Raises:
-            BatchNotOpen: the slate has no batch yet.
-        """
-        outcomes = self._document(slate).collection(_OUTCOMES)
-        with self._calls.clear_errors(f"slate {slate}"):
-            settled = [c.id for c in outcomes.select([]).get(**self._calls.arguments)]
-        self._update(slate, {"live": _live_fields(settled)})
-        return len(settled)
-
     def _document(self, slate: str) -> firestore.DocumentReference:
         return self._batches.document(document_id(slate, "slate"))
 
@@ -267,14 +208,12 @@ class FirestoreBatchState:
             try:
                 document.update(dict(fields), **self._calls.arguments)
             except exceptions.NotFound as error:
-                # Also what a missing database says, and then this read says so.
+                # A missing database answers the same, and then this read says so.
                 if document.get(**self._calls.arguments).exists:
                     raise
                 raise BatchNotOpen.on(slate) from error
 
-    def _batch_fields(
-        self, writes: firestore.WriteBatch, batch: Batch, settled: Iterable[str]
-    ) -> dict[str, Any]:
+    def _batch_fields(self, writes: firestore.WriteBatch, batch: Batch) -> dict[str, Any]:
         players = [asdict(player) for player in sorted(batch.expected, key=lambda player: player.slug)]
         return {
             "batch_id": batch.batch_id,
@@ -284,7 +223,6 @@ class FirestoreBatchState:
             "deadline": batch.deadline.astimezone(UTC),
             "expected": _keep(writes, self._document(batch.slate).collection(_EXPECTED), players),
             "feature_snapshot": None,
-            "live": _live_fields(settled),
         }
 
     def _batch(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Batch:
@@ -327,17 +265,12 @@ class FirestoreBatchState:
         return items
 
 
-def _live_fields(settled: Iterable[str]) -> dict[str, Any]:
-    slugs = sorted(settled)
-    return {"players": slugs, "deliveries": len(slugs), "updated_at": firestore.SERVER_TIMESTAMP}
-
-
 def _keep(
     writes: firestore.WriteBatch,
     collection: firestore.CollectionReference,
     items: Sequence[Mapping[str, Any]],
 ) -> _KeptList:
-    """Add a list's chunks to a commit; the same items are the same documents."""
+    """Add a list's chunks to a commit; the same items always make the same documents."""
     texts = [json.dumps(item, sort_keys=True) for item in items]
     chunks: list[list[Mapping[str, Any]]] = []
     room = 0
