@@ -1,11 +1,7 @@
-"""A consolidation of more parts than one job's text can name: its rows and lists are put into two tables first.
+"""A consolidation of more parts than one job's text can name: two tables hold its rows and lists.
 
-A script names each part twice, in the SELECT of its rows and in the lists that the receipt is made of, and BigQuery
-takes 1 MiB of text in one job and 1 MB in one variable. Beyond some 1,300 parts the rows are therefore gathered by
-jobs of ``bigquery_scripts.TABLES_PER_STATEMENT`` parts each, and the lists are loaded.
-Nothing of that is in force: the script verifies the gathered rows as it verifies parts, in one transaction with the
-MERGE. Both tables are this attempt's own, and are deleted after it; those of a killed attempt expire.
-https://cloud.google.com/bigquery/quotas#query_jobs
+Nothing of this is in force: the script verifies the gathered rows as it verifies parts, in one transaction with the
+MERGE. Both tables belong to one attempt and are deleted after it; those of a killed attempt expire.
 """
 
 from __future__ import annotations
@@ -34,11 +30,14 @@ _LIST_TYPES = {
 def gathered(
     jobs: BigQueryJobs, work: MergePlan, selects: Sequence[str]
 ) -> Iterator[tuple[scripts.Gathered, Sequence[JobStatistics]]]:
-    """Yield where a consolidation's rows and lists are, for as long as its script runs, and what that cost.
+    """Yield the tables with a consolidation's rows and lists, and the cost of filling them; delete them at the end.
 
     Args:
         selects: one SELECT for each part.
     """
+    # A script names each part twice, some 760 bytes: in the SELECT of its rows and in the receipt's lists. BigQuery
+    # takes 1 MiB of text in a job and 1 MB in a variable, so from some 1,300 parts on both have to be tables.
+    # https://cloud.google.com/bigquery/quotas#query_jobs
     attempt = secrets.token_hex(8)
     tables = scripts.Gathered(
         rows=jobs.relation(STAGING_DATASET, f"{INCOMING_PREFIX}rows_{attempt}"),

@@ -38,7 +38,7 @@ from prediction_assets.stores.sql.tables import ColumnType
 _logger = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 60.0  # the client's own default of one HTTP request; its retries end with call_timeout
-_ATTEMPTS_FOLLOWED = 20  # earlier attempts of the same job that are looked at, whoever made them
+_ATTEMPTS_FOLLOWED = 20  # earlier attempts of the same job, of any process, that are looked at
 _RERUNS = 3
 _PREFIX = re.compile(r"[A-Za-z0-9_]{0,64}\Z")
 _Job = TypeVar("_Job", bound=bigquery.QueryJob | bigquery.LoadJob)

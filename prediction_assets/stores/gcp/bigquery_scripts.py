@@ -1,8 +1,8 @@
-"""What the BigQuery warehouse runs, as text: above all the scripts of the MERGE and of the upsert.
+"""The BigQuery warehouse's scripts, as text: one job holds the whole transaction of a MERGE, an upsert or a pruning.
 
-The statements are those of :mod:`.merge_sql` and :mod:`.table_sql`; here they are strung together with
-BigQuery's procedural language, so that one job holds a whole transaction. A script says what became of it in
-its last SELECT instead of raising, so that a later process can read the outcome from the job. Pure functions.
+The statements come from :mod:`prediction_assets.stores.sql`; this module joins them with BigQuery's procedural
+language. A script doesn't raise: its last SELECT gives the result, so that a later process can read it from the job.
+Pure functions.
 """
 # ruff: noqa: S608  identifiers come from the declared tables, values go through _literal
 
@@ -19,10 +19,12 @@ from prediction_assets.stores.sql import dialects, merge_sql, table_sql
 from prediction_assets.stores.sql.tables import PART_COLUMNS, RECEIPTS, Column, Table
 
 TABLES_PER_STATEMENT = 500
-"""Parts read by one statement: BigQuery refuses 1,000 tables in one query and 1 MB of text in one job."""
+"""Parts that one statement reads. BigQuery allows 1,000 tables in one query; the script itself reads a few more.
+https://cloud.google.com/bigquery/quotas#query_jobs
+"""
 
 SCRIPT_BYTES = 1_000_000
-"""BigQuery's limit for the text of one job is 1 MiB."""
+"""Largest text of one job; BigQuery's limit is 1 MiB."""
 
 COMMITTED, DONE_BEFORE, OVERTAKEN, MISMATCH, FAULTY, UNACCOUNTED = (
     "committed",
@@ -32,10 +34,10 @@ COMMITTED, DONE_BEFORE, OVERTAKEN, MISMATCH, FAULTY, UNACCOUNTED = (
     "faulty",
     "unaccounted",
 )
-"""What a merge script says became of it; only after ``committed`` and ``done_before`` is there a receipt."""
+"""Results of a merge script; only ``committed`` and ``done_before`` have a receipt."""
 
 RECEIPT_FIELD = "receipt_"
-"""Put before the receipt's columns in a merge script's answer."""
+"""Prefix of the receipt's columns in a merge script's answer."""
 
 _COMPUTED = {
     "consolidated_at": "v_now",
@@ -56,12 +58,12 @@ _LONG = frozenset({"promised", "kept_player_ids", "parts", "missing"})
 Relations = Mapping[str, tuple[str, ...]]
 Value = str | int | date | datetime | Sequence[str] | Sequence[int]
 Given = Mapping[str, tuple[str, Value]]
-"""Type and value of each of a script's named parameters."""
+"""Type and value of each named parameter of a script."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """Where the rows of a consolidation's parts are, and a row with its long lists, before its script runs.
+    """The tables with the rows of a consolidation's parts and with its long lists, for its script to read.
 
     Attributes:
         rows: a table with the columns of a part.
@@ -73,11 +75,9 @@ class Gathered:
 
 
 def _literal(value: Value) -> str:
-    """Return a value as BigQuery spells it. Its string literals read JSON's escapes.
-
-    The values of a script are declared at its top rather than passed as query parameters, which the emulator
-    drops from scripts; the text of a job with the same id stays the same either way.
-    """
+    """Return a value as BigQuery spells it."""
+    # Values are declared at a script's top and not passed as query parameters: the emulator drops those of a script.
+    # BigQuery's string literals know JSON's escapes: https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, datetime):
@@ -114,7 +114,7 @@ def select_part(relation: tuple[str, ...], present: frozenset[str] | None) -> st
     """Return the SELECT of a part's rows.
 
     Args:
-        present: the part's columns, when it was staged under an earlier declaration: what it lacks is NULL.
+        present: the part's columns if it was staged under an earlier schema version; the others become NULL.
     """
     columns = ", ".join(
         f"`{c.name}`"
@@ -130,17 +130,17 @@ def _quoted(relation: tuple[str, ...]) -> str:
 
 
 def add_column(relation: tuple[str, ...], column: Column) -> str:
-    """Return the statement that adds a nullable column unless another process was first."""
+    """Return the statement that adds a nullable column; nothing happens if another process was first."""
     return f"ALTER TABLE {_quoted(relation)} ADD COLUMN IF NOT EXISTS `{column.name}` {column.type.bigquery}"
 
 
 def gather(rows: tuple[str, ...], selects: Sequence[str]) -> list[str]:
-    """Return the statements, a job each, that put all the parts' rows into one table of their own."""
+    """Return the statements, for one job each, that put all parts' rows into one new table."""
     return _fill("CREATE TABLE", _quoted(rows), selects)
 
 
 def _fill(create: str, table: str, selects: Sequence[str]) -> list[str]:
-    """Return the statements that make a table of the rows that these SELECTs give, a limited number of them each."""
+    """Return the statements that fill a new table with the rows of these SELECTs, some of them in each statement."""
     if not selects:
         return [f"{create} {table} ({', '.join(f'`{c.name}` {c.type.bigquery}' for c in PART_COLUMNS)})"]
     names = ", ".join(f"`{c.name}`" for c in PART_COLUMNS)
@@ -173,12 +173,12 @@ def merge_script(
     """Return the script that verifies the parts, merges them and writes the receipt, or changes nothing.
 
     Its last SELECT gives one row: ``outcome``, ``detail`` (the parts or the key at fault), the counts that
-    have to add up, and the receipt's columns with :data:`RECEIPT_FIELD` before their names.
+    have to add up, and the receipt's columns with the prefix :data:`RECEIPT_FIELD`.
 
     Args:
-        selects: one SELECT for each part; not read when they are gathered.
-        relations: the tables in place of the declared ones.
-        gathered: where the rows and the long lists are when they don't go into the script.
+        selects: one SELECT for each part; not used if the rows are gathered.
+        relations: the installation's tables by their declared names.
+        gathered: the tables with rows and long lists, if the script's text can't hold them.
     """
     staged = f"staged_{work.receipt_id[:24]}"
     placed = {**relations, merge_sql.STAGED: gathered.rows if gathered else (staged,)}
@@ -203,6 +203,14 @@ def merge_script(
     receipts = _quoted(tuple(placed[RECEIPTS.qualified_name]))
     mine = "game_date = v_game_date AND receipt_id = v_receipt_id"
     receipt_columns = ", ".join(f"r.`{c}` AS `{RECEIPT_FIELD}{c}`" for c in RECEIPTS.column_names)
+    # - The parts are verified before the transaction, because they never change. Of two transactions that change the
+    #   same table BigQuery aborts one as a whole, so a transaction has to be short; an aborted job is run again.
+    #   https://cloud.google.com/bigquery/docs/transactions#transaction_concurrency
+    # - The caller looked at the receipts before this job: inside the transaction the script looks again for its own
+    #   receipt (another attempt committed) and for a newer one (another consolidation came first).
+    # - NEXT_MOMENT is later than the newest receipt's time: machines' clocks differ, and this orders receipts.
+    # - A script sees only the sum of a MERGE's rows (@@row_count). So inserted, updated and unchanged rows are counted
+    #   before the MERGE, compared with the table after it, and committed only if they add up.
     transaction = f"""\
 IF v_unpromised IS NOT NULL THEN
 SET v_outcome = '{MISMATCH}'; SET v_detail = v_unpromised;
@@ -272,8 +280,8 @@ def upsert_script(
 
     Args:
         incoming: where the rows were loaded.
-        group: columns that name a group of rows which the new rows replace as a whole; none for a plain upsert.
-        also_replaced: where the groups were loaded that are replaced although no new row may be in them.
+        group: columns that name a group of rows; the new rows replace their groups. Empty for a plain upsert.
+        also_replaced: the table of the groups that are replaced even without a new row.
     """
     placed = {**relations, "incoming": incoming}
     also = None
@@ -314,9 +322,9 @@ def drop_script(
     """Return the script that deletes rows in one transaction; its last SELECT gives ``removed``.
 
     Args:
-        count: SELECT of the number of rows that the DELETE is about.
-        given: the two statements' named parameters.
-        relations: the tables in place of the declared ones.
+        count: SELECT of the number of rows that the DELETE removes.
+        given: the named parameters of both statements.
+        relations: the installation's tables by their declared names.
     """
     variables = {name: f"v_{name}" for name in given}
 

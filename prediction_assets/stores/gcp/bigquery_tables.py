@@ -1,8 +1,8 @@
-"""The declared tables as BigQuery has them: datasets, partitions, clustering, and what may drift.
+"""The declared tables in BigQuery: datasets, partitions, clustering, and their schema's version.
 
-Everything comes from :mod:`prediction_assets.stores.sql.tables`. A column that was added there is added to the
-table, NULLABLE; any other difference is refused, because only a person can say which side is right. What
-doesn't belong here: rows.
+To add a table or a column: declare it in :mod:`prediction_assets.stores.sql.tables` and raise the version there. A
+missing table is created and a missing column added, NULLABLE. Any other difference is refused, because only a person
+can say which side is right. What doesn't belong here: rows.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from prediction_assets.stores.sql.tables import (
 from prediction_assets.stores.versions import StoreSchema, require_known
 
 STAGING_DATASET = "staging"
-"""Holds the parts and what a job needs for minutes. All its tables expire."""
+"""The dataset of the parts and of tables that a job needs for minutes. All its tables expire."""
 
 SNAPSHOTS_DATASET = "features"
-"""Holds the feature snapshots. All its tables expire, later."""
+"""The dataset of the feature snapshots. All its tables expire, later."""
 
 _VERSION_LABEL = "schema_version"
 _FILTERED_BY_PARTITION = (PREDICTIONS,)
@@ -43,8 +43,8 @@ class BigQueryTables:
     """The installation's datasets and tables, created and checked.
 
     Args:
-        staging_days: days after which a part that nobody dropped expires.
-        snapshot_days: days after which a feature snapshot expires, None for never.
+        staging_days: days until a part that nobody dropped expires.
+        snapshot_days: days until a feature snapshot expires, None for never.
     """
 
     def __init__(self, jobs: BigQueryJobs, *, staging_days: int = 7, snapshot_days: int | None = 60) -> None:
@@ -65,7 +65,7 @@ class BigQueryTables:
             Misplaced: a dataset is in another location than the settings say.
             SchemaDrift: a table differs by more than missing columns.
             SchemaTooNew: a later version migrated them.
-            NotPermitted: something has to be created and this account may not.
+            NotPermitted: this account may not create what is missing.
         """
         with self._jobs.clear_errors("setting up the warehouse"):
             self._refuse_later_version(self._recorded())
@@ -77,12 +77,6 @@ class BigQueryTables:
         self._is_set_up = True
 
     def schema(self) -> StoreSchema:
-        """Look at the version and the tables, and change nothing.
-
-        Raises:
-            SchemaTooNew: a later version migrated them.
-            SchemaDrift: a table differs by more than missing columns.
-        """
         client, retry = self._jobs.client, self._jobs.retry
         with self._jobs.clear_errors("looking at the warehouse's tables"):
             holder = self._recorded()
@@ -105,10 +99,8 @@ class BigQueryTables:
         return f"BigQuery, labelled on {'.'.join(self._jobs.relation(RECEIPTS.dataset, RECEIPTS.name))}"
 
     def _recorded(self) -> bigquery.Table | None:
-        """Return the table whose label says the version, None when it isn't there.
-
-        A table's label and not the dataset's, which only an owner may change.
-        """
+        """Return the table whose label holds the version, None if it isn't there."""
+        # Not the dataset's label: only an owner may change that.
         try:
             return self._jobs.client.get_table(
                 self._jobs.dataset(RECEIPTS.dataset).table(RECEIPTS.name), retry=self._jobs.retry
@@ -121,14 +113,14 @@ class BigQueryTables:
             require_known(self._name, _version(holder), WAREHOUSE_SCHEMA_VERSION)
 
     def _record_version(self) -> None:
-        """Label the table; a later version's label that came in between stands, and is refused next time."""
+        """Label the table; a later version's label stands, and is refused next time."""
         holder = self._recorded()
         if holder is not None and (_version(holder) or 0) < WAREHOUSE_SCHEMA_VERSION:
             holder.labels = {**holder.labels, _VERSION_LABEL: str(WAREHOUSE_SCHEMA_VERSION)}
             self._jobs.client.update_table(holder, ["labels"], retry=self._jobs.retry)
 
     def ready(self) -> None:
-        """Set up before the first use; free afterwards."""
+        """Set up before the first use; later calls cost nothing."""
         if not self._is_set_up:
             with self._lock:
                 if not self._is_set_up:
@@ -212,7 +204,7 @@ def missing_columns(table: Table, found: bigquery.Table) -> tuple[Column, ...]:
     """Return the declared columns that a table doesn't have yet.
 
     Raises:
-        SchemaDrift: they differ in anything else.
+        SchemaDrift: the table differs in anything else.
     """
     drift = [*_column_drift(table, found.schema), *_layout_drift(table, found)]
     if drift:

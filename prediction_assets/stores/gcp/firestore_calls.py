@@ -19,7 +19,7 @@ from google.cloud import firestore
 from prediction_assets.errors import BadInput, StateUnreadable
 from prediction_assets.stores.gcp.google_errors import GoogleService, firestore_service, retry_policy
 
-_WRITES_PER_COMMIT = 250  # a commit that loses or times out costs no more than this is written again
+_WRITES_PER_COMMIT = 250  # a failed group is written again as a whole, so groups are small
 _CONFLICTS = (exceptions.AlreadyExists, exceptions.FailedPrecondition)
 
 _T = TypeVar("_T")

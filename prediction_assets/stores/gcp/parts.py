@@ -1,9 +1,8 @@
 """Parts and feature snapshots as BigQuery tables, each written by one load job and never changed.
 
-A part's id is in its table's name, because BigQuery can't drop a table only if it still holds certain rows:
-a part that is written again is another table, so dropping one by name can't hit the other, whatever happens
-at the same time. The player's newest table is his part. Nothing has to be replaced, and a merge
-that was decided on the older part still finds it.
+A part's id is in its table's name: BigQuery can't drop a table on a condition about its rows. A part that is written
+again is another table, so dropping the older one can't hit it. The player's newest table is his part, and a merge that
+was decided on the older part still finds it.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from prediction_assets.stores.sql.tables import PART_COLUMNS, PART_SCHEMA, PREDI
 
 PART_PREFIX = "_staging_"
 INCOMING_PREFIX = "_incoming_"
-"""Begins the names of the tables that an upsert loads its rows into, for as long as it takes."""
+"""Prefix of tables that a job needs for minutes."""
 
 _SNAPSHOT_TABLE = re.compile(r"snapshot_(\d{4}_\d\d_\d\d)_([0-9a-zA-Z]+)_(?:players|history)\Z")
 _PART_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)_([a-z0-9]+(?:_[a-z0-9]+)*)__([0-9a-f]{32})\Z")
@@ -46,7 +45,7 @@ _REQUIRED = (*PREDICTIONS.key, *(c.name for c in PART_COLUMNS if c.required))
 _PART_FIELDS = tuple(schema_fields(PART_COLUMNS, _REQUIRED))
 _POSITION = "row_position"
 _LISTED_PER_PAGE = 10_000
-"""BigQuery may send shorter pages and says so; the emulator sends one, whatever it leaves out."""
+"""BigQuery may send shorter pages and a token for the next; the emulator sends one page and drops the rest."""
 
 _BIGQUERY_TYPES = {
     pa.bool_(): "BOOL",
@@ -60,10 +59,12 @@ _BIGQUERY_TYPES = {
 
 
 def part_table(slate: str, player_slug: str, part_id: str) -> str:
-    """Return the table's name of a part; the key's shape is checked on the way.
+    """Return the name of a part's table.
 
-    Slugs hold no underscore, so that no two slate players share a name.
+    Raises:
+        BadInput: the slate or the slug isn't valid.
     """
+    # Slugs have no underscore, so no two slate players share a name.
     player_key(slate, player_slug)
     return f"{PART_PREFIX}{slate}_{player_slug}__{part_id}".replace("-", "_")
 
@@ -88,14 +89,10 @@ class BigQueryParts:
         self._superseded: dict[tuple[str, str, str], tuple[str, ...]] = {}
 
     def relation(self, slate: str, player_slug: str, part_id: str) -> tuple[str, str, str]:
-        """Return ``(project, dataset, table)`` of a part, whether it is there or not."""
+        """Return ``(project, dataset, table)`` of a part; the table may be missing."""
         return self._jobs.relation(STAGING_DATASET, part_table(slate, player_slug, part_id))
 
     def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
-        """Store one player's rows as his part of the slate, replacing an earlier one atomically.
-
-        One load job into a table of its own. The table appears whole or not at all.
-        """
         self._tables.ready()
         part = PartRef(
             slate=slate,
@@ -119,7 +116,6 @@ class BigQueryParts:
         return part
 
     def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
-        """Return the part id that each player slug of the slate has in staging now: his newest part's."""
         parse_slate(slate)
         by_player: dict[str, list[str]] = {}
         for part in self._listed(slate):
@@ -133,11 +129,9 @@ class BigQueryParts:
         return {slug: by_player[slug][-1] for slug in sorted(by_player)}
 
     def missing(self, slate: str, parts: Sequence[PartRef]) -> list[str]:
-        """Return the slugs of the parts that aren't in staging.
-
-        One listing answers for all that are there; a table that it doesn't show is asked for by name, because
-        BigQuery doesn't promise that a list shows what was created a moment ago.
-        """
+        """Return the slugs of the parts that aren't in staging."""
+        # One listing shows nearly all. The others are looked up by name: BigQuery doesn't promise that a listing shows
+        # a table that was created a moment ago.
         listed = {part.part_id for part in self._listed(slate)} if parts else frozenset()
         return [
             part.player_slug
@@ -146,11 +140,7 @@ class BigQueryParts:
         ]
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        """Drop exactly this part; another part of the same player survives. False when there was none.
-
-        A part that was written later is another table and can't be hit. Parts that this one
-        superseded, as :meth:`staged` saw them, go first: they would come back as the player's newest.
-        """
+        # Older parts of the player, as staged() saw them, go first: otherwise one of them becomes his newest again.
         with self._lock:
             earlier = self._superseded.pop((slate, player_slug, part_id), ())
         for superseded in earlier:
@@ -158,16 +148,14 @@ class BigQueryParts:
         return self._delete(slate, player_slug, part_id)
 
     def slates(self) -> Sequence[str]:
-        """Return the slates that have parts in staging."""
         return sorted({part.slate for part in self._listed()})
 
     def sweep(self, slate: str) -> int:
-        """Return 0: a killed load job leaves a whole table or none, and what a job needs for minutes expires."""
         parse_slate(slate)
-        return 0
+        return 0  # a killed load job leaves a whole table or none, and a job's own tables expire
 
     def strays(self, slate: str) -> Sequence[str]:
-        """Return the tables of the staging dataset that are no parts, whichever slate they mean."""
+        """Return the tables of the staging dataset that are no parts, of any slate."""
         parse_slate(slate)
         self._tables.ready()
         with self._jobs.clear_errors("listing the tables in staging"):
@@ -196,7 +184,7 @@ class BigQueryParts:
         return True
 
     def _listed(self, slate: str | None = None) -> list[_Listed]:
-        """Return the parts of a slate, or all, oldest first; a free request a page."""
+        """Return the parts of a slate, or all, oldest first; one free request per page."""
         self._tables.ready()
         with self._jobs.clear_errors("listing the parts in staging"):
             return sorted(
@@ -220,8 +208,8 @@ class BigQueryParts:
 class BigQuerySnapshots:
     """Feature snapshots as pairs of tables ``snapshot_<slate>_<id>_players`` and ``_history``, which expire.
 
-    Columns may be of the types in the declared tables, or lists of integers without NULLs; a NULL list comes
-    back empty, as BigQuery stores it. Rows come back in the order in which they were written.
+    A column has a type of the declared tables, or is a list of integers without NULLs. BigQuery stores a NULL list as
+    an empty one. Rows keep their order.
     """
 
     def __init__(self, jobs: BigQueryJobs, tables: BigQueryTables) -> None:
@@ -231,18 +219,17 @@ class BigQuerySnapshots:
     def _relation(self, slate: str, snapshot_id: str, name: str) -> tuple[str, str, str]:
         parse_slate(slate)
         if not snapshot_id.isalnum():
-            raise PredictionAssetsError(f"slate {slate}: {snapshot_id!r} is not a feature snapshot's id")
+            raise PredictionAssetsError(f"slate {slate}: {snapshot_id!r} is not the id of a feature snapshot")
         return self._jobs.relation(
             SNAPSHOTS_DATASET, f"snapshot_{slate.replace('-', '_')}_{snapshot_id}_{name}"
         )
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
-        """Store a snapshot and return its id; the same content has the same id."""
         self._tables.ready()
         snapshot_id = content_id(players, history)
         if self._prolong(slate, snapshot_id):
             return snapshot_id
-        # The players' table is loaded last: where it is, the snapshot is whole.
+        # The players' table is loaded last: if it exists, the snapshot is whole.
         for name, table in (("history", history), ("players", players)):
             self._jobs.load(
                 table.append_column(_POSITION, pa.array(range(table.num_rows), pa.int64())),
@@ -255,7 +242,7 @@ class BigQuerySnapshots:
         return snapshot_id
 
     def _prolong(self, slate: str, snapshot_id: str) -> bool:
-        """Let a snapshot that is stored already live as long as a new one would; False when it isn't."""
+        """Give a stored snapshot the expiration of a new one; False if it isn't stored."""
         client, retry = self._jobs.client, self._jobs.retry
         with self._jobs.clear_errors(f"slate {slate}: storing feature snapshot {snapshot_id}"):
             try:
@@ -269,18 +256,12 @@ class BigQuerySnapshots:
         return True
 
     def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
-        """Return a stored snapshot, with only these players' rows if given; runs no job.
-
-        Raises:
-            PredictionAssetsError: there is no such snapshot.
-        """
         players, history = (self._read(slate, snapshot_id, name) for name in ("players", "history"))
         if player_ids is not None:
             players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
         return Snapshot(snapshot_id, players, history)
 
     def stored(self) -> Sequence[tuple[str, str]]:
-        """Return slate and id of every snapshot, half of one too, sorted; a free request a page."""
         self._tables.ready()
         with self._jobs.clear_errors("listing the feature snapshots"):
             listed = self._jobs.client.list_tables(
@@ -290,9 +271,8 @@ class BigQuerySnapshots:
         return sorted({(day.replace("_", "-"), snapshot_id) for day, snapshot_id in found})
 
     def drop(self, slate: str, snapshot_id: str) -> None:
-        """Drop a snapshot's tables, the one that makes it whole first."""
         with self._jobs.clear_errors(f"slate {slate}: dropping feature snapshot {snapshot_id}"):
-            for name in ("players", "history"):
+            for name in ("players", "history"):  # first the table that makes it whole
                 table = ".".join(self._relation(slate, snapshot_id, name))
                 self._jobs.client.delete_table(table, not_found_ok=True, retry=self._jobs.retry)
 
