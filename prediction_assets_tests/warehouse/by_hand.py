@@ -13,7 +13,7 @@ def by_hand(warehouse: Warehouse, statement: str) -> None:
     """Run one statement in DuckDB's dialect on either warehouse, past everything that guards it."""
     if isinstance(warehouse, BigQueryWarehouse):
         text = dialects.render(statement, "bigquery", warehouse._relations)
-        warehouse._jobs.query(text, purpose="by_hand", doing="changing the warehouse by hand")
+        warehouse.jobs.query(text, purpose="by_hand", doing="changing the warehouse by hand")
         return
     with duckdb.connect(str(warehouse._database)) as connection:  # type: ignore[attr-defined]
         connection.execute("SET TimeZone = 'UTC'")
