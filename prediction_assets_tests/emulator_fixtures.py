@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import pytest
 from google.cloud import firestore, pubsub_v1
 
-from prediction_assets.stores.gcp.pubsub import publisher_client, set_up
+from prediction_assets.stores.gcp.clients import publisher_client
+from prediction_assets.stores.gcp.pubsub import set_up
 from prediction_assets_tests.emulators import FIRESTORE, PUBSUB, Emulator, EmulatorMissing, shared
 
 

@@ -15,12 +15,12 @@ import pytest
 from prediction_assets import cli
 from prediction_assets.definitions import build_defs
 from prediction_assets.errors import BadInput
+from prediction_assets.orchestration.gcp_smoke_test import smoke_test
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
-from prediction_assets.stores.gcp.smoke_test import smoke_test
 from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
@@ -146,7 +146,7 @@ def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp, monke
 
 @pytest.mark.slow
 def test_the_smoke_test_finds_on_the_emulators_only_what_emulators_cannot_show(gcp_settings):
-    found = {finding.name: finding.problem for finding in smoke_test(gcp_settings)}
+    found = dict(smoke_test(gcp_settings))
     assert len(found) == 6
     beyond_emulators = {
         "a job id that exists is refused",

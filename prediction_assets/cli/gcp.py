@@ -42,14 +42,12 @@ def check_project() -> None:
     Works in datasets, topics and collections named smoke_*.
     """
     settings = _gcp_settings()
-    from prediction_assets.stores.gcp.smoke_test import smoke_test
+    from prediction_assets.orchestration.gcp_smoke_test import smoke_test
 
     problems = 0
-    for finding in smoke_test(settings):
-        problems += bool(finding.problem)
-        typer.echo(
-            f"{'FAILED' if finding.problem else 'ok':<7} {finding.name}" + f": {finding.problem}".rstrip(": ")
-        )
+    for expectation, problem in smoke_test(settings):
+        problems += bool(problem)
+        typer.echo(f"{'FAILED' if problem else 'ok':<7} {expectation}{': ' if problem else ''}{problem}")
     if problems:
         raise typer.Exit(FAILED)
 

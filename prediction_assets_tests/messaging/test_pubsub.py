@@ -27,9 +27,10 @@ from prediction_assets.errors import (
     QuotaExceeded,
     Unreachable,
 )
+from prediction_assets.stores.gcp.clients import publisher_client
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
-from prediction_assets.stores.gcp.pubsub import PubSubPublisher, publisher_client, set_up
+from prediction_assets.stores.gcp.pubsub import PubSubPublisher, set_up
 from prediction_assets_tests.conftest import NOW, SLATE
 from prediction_assets_tests.emulator_fixtures import Topic
 from prediction_assets_tests.emulators import free_port

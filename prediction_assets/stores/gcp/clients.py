@@ -1,34 +1,17 @@
 """Google's clients, opened with application default credentials or for an emulator.
 
 Firestore's and Pub/Sub's clients find their emulator in ``FIRESTORE_EMULATOR_HOST`` and ``PUBSUB_EMULATOR_HOST``.
-BigQuery's client has no such convention, so its emulator's address is a setting.
+BigQuery's client has no such convention, so its emulator's address is a setting. Every function raises
+:class:`~prediction_assets.errors.NotPermitted` if there are no credentials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
-from google.auth.exceptions import GoogleAuthError
-from google.cloud import bigquery, firestore
+from google.cloud import bigquery, firestore, pubsub_v1
 
-from prediction_assets.errors import BadInput
-from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
-
-
-@contextmanager
-def clear_credentials_errors() -> Iterator[None]:
-    """Raise ``BadInput`` with the remedy where there are no credentials."""
-    try:
-        yield
-    except GoogleAuthError as error:
-        raise BadInput(
-            "Google application default credentials",
-            " ".join(str(error).split()),
-            hint="run `gcloud auth application-default login`, or give the workload a service account",
-        ) from error
+from prediction_assets.stores.gcp.google_errors import clear_credentials_errors
 
 
 def bigquery_client(project: str, location: str, endpoint: str | None = None) -> bigquery.Client:
@@ -44,7 +27,20 @@ def bigquery_client(project: str, location: str, endpoint: str | None = None) ->
     )
 
 
-def firestore_calls(project: str, database: str) -> FirestoreCalls:
-    """Return calls to a Firestore database in Native mode."""
+def firestore_client(project: str, database: str) -> firestore.Client:
+    """Return a client of a database in Native mode."""
     with clear_credentials_errors():
-        return FirestoreCalls(firestore.Client(project=project, database=database))
+        return firestore.Client(project=project, database=database)
+
+
+def publisher_client() -> pubsub_v1.PublisherClient:
+    """Return a client that publishes the messages of one slate in their order."""
+    options = pubsub_v1.types.PublisherOptions(enable_message_ordering=True)
+    with clear_credentials_errors():
+        return pubsub_v1.PublisherClient(publisher_options=options)
+
+
+def subscriber_client() -> pubsub_v1.SubscriberClient:
+    """Return a client that creates and changes subscriptions."""
+    with clear_credentials_errors():
+        return pubsub_v1.SubscriberClient()

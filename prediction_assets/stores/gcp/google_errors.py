@@ -37,7 +37,6 @@ LOCATION_SETTING = "PREDICTION_ASSETS_BIGQUERY_LOCATION"
 PREFIX_SETTING = "PREDICTION_ASSETS_BIGQUERY_DATASET_PREFIX"
 ENDPOINT_SETTING = "PREDICTION_ASSETS_BIGQUERY_ENDPOINT"
 SET_UP_COMMAND = "prediction-assets gcp set-up"
-CREDENTIALS_REMEDY = "run `gcloud auth application-default login`, or attach a service account"
 
 _CONNECTION_ERRORS = (
     ConnectionError,
@@ -120,6 +119,19 @@ def retry_policy(call_timeout: float, retried: Callable[[Exception], bool] = is_
     )
 
 
+@contextmanager
+def clear_credentials_errors() -> Iterator[None]:
+    """Turn the error of a client that finds no credentials when it is opened into ours.
+
+    Raises:
+        NotPermitted: there are none, or they are invalid.
+    """
+    try:
+        yield
+    except GoogleAuthError as error:
+        raise _no_credentials(f"opening Google's clients: {one_line(str(error), 300)}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class GoogleService:
     """A service of one project: how long its calls take at most, and what its errors become.
@@ -175,9 +187,7 @@ class GoogleService:
                     f"{self.emulator} is set, start the emulator there (`make emulators`) or unset it"
                 )
             case exceptions.Unauthorized() | GoogleAuthError():
-                return NotPermitted(
-                    f"{start}; the application default credentials are missing or expired: {CREDENTIALS_REMEDY}"
-                )
+                return _no_credentials(start)
             case _ if reason_of(error) in _QUOTA_REASONS or isinstance(error, exceptions.TooManyRequests):
                 return QuotaExceeded(
                     f"{start}; a quota is used up. See the project's quotas and docs/gcp.md, and run this again: "
@@ -242,6 +252,13 @@ def pubsub_service(
         busy=Unreachable,
         refused=PublishRefused,
         conflicts=conflicts,
+    )
+
+
+def _no_credentials(start: str) -> NotPermitted:
+    return NotPermitted(
+        f"{start}; the application default credentials are missing or expired: "
+        "run `gcloud auth application-default login`, or attach a service account"
     )
 
 

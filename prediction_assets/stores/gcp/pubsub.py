@@ -49,18 +49,11 @@ _RETRIED = (
 )
 
 
-def publisher_client() -> pubsub_v1.PublisherClient:
-    """Return a publisher client as :class:`PubSubPublisher` needs it: with message ordering."""
-    return pubsub_v1.PublisherClient(
-        publisher_options=pubsub_v1.types.PublisherOptions(enable_message_ordering=True)
-    )
-
-
 class PubSubPublisher:
     """A :class:`~prediction_assets.stores.protocols.Publisher` onto a Pub/Sub topic.
 
     Args:
-        client: a client with message ordering, from :func:`publisher_client`.
+        client: a client with message ordering, from :func:`.clients.publisher_client`.
         topic_path: ``projects/<project>/topics/<topic>``.
         call_timeout: seconds that a publish waits for the server's ack, its retries included.
     """

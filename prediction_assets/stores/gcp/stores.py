@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from google.cloud import pubsub_v1
-
 from prediction_assets.settings import Settings
 from prediction_assets.stores.gcp.alerts import FirestoreAlertStore
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
-from prediction_assets.stores.gcp.clients import bigquery_client, clear_credentials_errors, firestore_calls
+from prediction_assets.stores.gcp.clients import (
+    bigquery_client,
+    firestore_client,
+    publisher_client,
+    subscriber_client,
+)
 from prediction_assets.stores.gcp.dead_letters import FirestoreDeadLetters
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.firestore_schema import FirestoreDocuments
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
-from prediction_assets.stores.gcp.pubsub import PubSubPublisher, PubSubSetUp, publisher_client, set_up
+from prediction_assets.stores.gcp.pubsub import PubSubPublisher, PubSubSetUp, set_up
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.versions import VersionedStore
 
 
 class GcpStores:
-    """Opens the stores of one Google Cloud project."""
+    """The :class:`~prediction_assets.stores.profiles.Stores` of one Google Cloud project."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -52,9 +55,9 @@ class GcpStores:
 
     @cached_property
     def publisher(self) -> PubSubPublisher:
-        with clear_credentials_errors():
-            client = publisher_client()
-        return PubSubPublisher(client, client.topic_path(self._project, self._settings.pubsub_topic))
+        client, settings = publisher_client(), self._settings
+        topic = client.topic_path(self._project, settings.pubsub_topic)
+        return PubSubPublisher(client, topic, settings.lock_timeout_seconds)
 
     @cached_property
     def alerts(self) -> FirestoreAlertStore:
@@ -66,29 +69,29 @@ class GcpStores:
     def set_up_messaging(self) -> PubSubSetUp:
         """Create the topics and subscriptions that are missing."""
         settings = self._settings
-        with clear_credentials_errors():
-            return set_up(
-                publisher_client(),
-                pubsub_v1.SubscriberClient(),
-                self._project,
-                settings.pubsub_topic,
-                settings.pubsub_subscription,
-                settings.pubsub_dead_letter_topic,
-            )
+        return set_up(
+            publisher_client(),
+            subscriber_client(),
+            self._project,
+            settings.pubsub_topic,
+            settings.pubsub_subscription,
+            settings.pubsub_dead_letter_topic,
+            settings.lock_timeout_seconds,
+        )
 
     @cached_property
     def _calls(self) -> FirestoreCalls:
-        return firestore_calls(self._project, self._settings.firestore_database)
+        client = firestore_client(self._project, self._settings.firestore_database)
+        return FirestoreCalls(client, self._settings.lock_timeout_seconds)
 
     @cached_property
     def _documents(self) -> FirestoreCalls:
-        """Calls of documents that this version of the code may read and write.
-
-        Dagster opens the stores anew for every tick and run, and each looks at the version again, one read: the
-        processes of an earlier version, which outlive an upgrade beside the new ones, are refused from then on.
+        """Calls of documents that this version may read and write.
 
         Raises:
             SchemaTooNew: a later version wrote them.
         """
+        # Dagster opens the stores for every tick and run, and each looks at the version, one read: processes of an
+        # earlier version that still run after an upgrade are refused from then on.
         FirestoreDocuments(self._calls, f"{self._prefix}schema").migrate()
         return self._calls
