@@ -9,6 +9,7 @@ from google.cloud import firestore
 
 from prediction_assets.errors import SchemaTooNew
 from prediction_assets.settings import load_settings
+from prediction_assets.stores.gcp import firestore_schema
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.firestore_schema import DOCUMENTS_VERSION, FirestoreDocuments
 from prediction_assets.stores.gcp.stores import GcpStores
@@ -33,17 +34,19 @@ def test_the_version_is_recorded_once_however_many_begin_at_the_same_time(firest
     assert recorded(firestore_client) == first
 
 
-def test_an_earlier_version_is_brought_up_and_a_later_one_refused_untouched(firestore_client):
+def test_the_next_release_raises_the_version_and_this_one_refuses_it_untouched(firestore_client, monkeypatch):
     documents = FirestoreDocuments(FirestoreCalls(firestore_client))
-    at = firestore_client.collection("schema").document("documents")
-    at.set({"version": DOCUMENTS_VERSION - 1})
-    assert documents.migrate().found == DOCUMENTS_VERSION - 1
-    assert recorded(firestore_client)["version"] == DOCUMENTS_VERSION
-    at.set({"version": DOCUMENTS_VERSION + 1})
+    documents.migrate()
+    with monkeypatch.context() as next_release:
+        next_release.setattr(firestore_schema, "DOCUMENTS_VERSION", DOCUMENTS_VERSION + 1)
+        assert documents.migrate().found == DOCUMENTS_VERSION
+        assert documents.schema().is_current
+    later = recorded(firestore_client)
+    assert later["version"] == DOCUMENTS_VERSION + 1
     for look in (documents.schema, documents.migrate):
         with pytest.raises(SchemaTooNew, match=r"docs/upgrading\.md"):
             look()
-    assert recorded(firestore_client) == {"version": DOCUMENTS_VERSION + 1}
+    assert recorded(firestore_client) == later
 
 
 def test_no_store_of_the_gcp_profile_opens_documents_of_a_later_version(firestore_client, project):

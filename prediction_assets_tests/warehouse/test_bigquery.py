@@ -32,8 +32,12 @@ from prediction_assets.stores.sql.tables import (
     PART_COLUMNS,
     PART_SCHEMA,
     PREDICTIONS,
+    RECEIPTS,
     TABLES,
     WAREHOUSE_SCHEMA_VERSION,
+    Column,
+    ColumnType,
+    Table,
 )
 from prediction_assets_tests.conftest import SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.warehouse.test_contract import ROWS, active, counts, merge, total, write
@@ -584,18 +588,42 @@ def test_the_warehouse_records_its_version_and_refuses_a_later_one_before_it_tou
     assert "injury_reports" not in {table.table_id for table in bigquery_client.list_tables("t_facts")}
 
 
-@pytest.mark.parametrize("lost", ["label", "table"])
-def test_an_earlier_warehouse_is_migrated_and_loses_no_row(open_bigquery, bigquery_client, monkeypatch, lost):
+def test_a_release_adds_a_table_and_a_column_and_keeps_every_row(open_bigquery, monkeypatch):
+    remark = Column("remark", ColumnType.STRING, "made up")
+    notes = Table("predictions", "notes", "made up", (remark,), key=("remark",))
+    remarked = dataclasses.replace(RECEIPTS, columns=(*RECEIPTS.columns, remark))
+    tables = (*(remarked if table is RECEIPTS else table for table in TABLES), notes)
     warehouse = open_bigquery()
-    with monkeypatch.context() as before:  # versions were not recorded
-        before.setattr(BigQueryTables, "_record_version", lambda self: None)
-        merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
-    (receipt,) = warehouse.receipts(SLATE)
-    if lost == "table":
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
+    with monkeypatch.context() as next_release:
+        next_release.setattr(bigquery_tables, "TABLES", tables)
+        next_release.setattr(bigquery_tables, "WAREHOUSE_SCHEMA_VERSION", WAREHOUSE_SCHEMA_VERSION + 1)
+        found = open_bigquery().schema()
+        wanted = ("add column predictions.consolidation_receipts.remark", "add table predictions.notes")
+        assert (found.found, found.changes) == (WAREHOUSE_SCHEMA_VERSION, wanted)
+        assert open_bigquery().migrate() == found
+        # The emulator's description of a table doesn't see an ALTER; a query of the table does.
+        assert open_bigquery().schema().found == WAREHOUSE_SCHEMA_VERSION + 1
+        assert open_bigquery().receipts(SLATE) == (receipt,)
+        remarks = open_bigquery().query(
+            f"SELECT remark FROM {RECEIPTS.qualified_name} WHERE game_date = CAST($slate AS DATE)",
+            {"slate": SLATE},
+        )
+        assert remarks["remark"].to_pylist() == [None]
+        assert open_bigquery().query("SELECT remark FROM t_predictions.notes").num_rows == 0
+    with pytest.raises(SchemaTooNew):
+        open_bigquery().receipts(SLATE)
+
+
+@pytest.mark.parametrize("lost", ["version", "version and a table"])
+def test_a_set_up_that_was_killed_is_completed_by_the_next(open_bigquery, bigquery_client, monkeypatch, lost):
+    with monkeypatch.context() as killed:
+        killed.setattr(BigQueryTables, "_record_version", lambda self: None)
+        open_bigquery().set_up()
+    if lost != "version":
         bigquery_client.delete_table("t_predictions.prediction_grades")
     found = open_bigquery().schema()
-    wanted = ("add table predictions.prediction_grades",) if lost == "table" else ()
+    wanted = ("add table predictions.prediction_grades",) if lost != "version" else ()
     assert (found.found, found.changes, found.is_current) == (None, wanted, False)
     assert open_bigquery().migrate() == found
     assert open_bigquery().schema().is_current
-    assert open_bigquery().receipts(SLATE) == (receipt,)

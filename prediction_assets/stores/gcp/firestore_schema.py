@@ -39,7 +39,6 @@ class FirestoreDocuments:
         return self._found(stored)
 
     def migrate(self) -> StoreSchema:
-
         def record() -> StoreSchema:
             stored = self._document.get(**self._calls.arguments)
             found = self._found(stored)
