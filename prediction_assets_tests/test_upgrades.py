@@ -17,7 +17,6 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from prediction_assets.orchestration.resources.local import local_stores
 
 from prediction_assets import __version__
 from prediction_assets.errors import PredictionAssetsError, SchemaTooNew, StateUnreadable

@@ -23,7 +23,7 @@ from prediction_assets.errors import (
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
-from prediction_assets.stores.gcp import bigquery_jobs, bigquery_scripts
+from prediction_assets.stores.gcp import bigquery_jobs, bigquery_scripts, bigquery_tables
 from prediction_assets.stores.gcp import parts as bigquery_parts
 from prediction_assets.stores.gcp.bigquery_tables import BigQueryTables, schema_fields
 from prediction_assets.stores.gcp.parts import part_table
@@ -619,7 +619,8 @@ def test_a_release_adds_a_table_and_a_column_and_keeps_every_row(open_bigquery, 
 def test_a_set_up_that_was_killed_is_completed_by_the_next(open_bigquery, bigquery_client, monkeypatch, lost):
     with monkeypatch.context() as killed:
         killed.setattr(BigQueryTables, "_record_version", lambda self: None)
-        open_bigquery().set_up()
+        warehouse = open_bigquery()
+        receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
     if lost != "version":
         bigquery_client.delete_table("t_predictions.prediction_grades")
     found = open_bigquery().schema()
@@ -627,3 +628,4 @@ def test_a_set_up_that_was_killed_is_completed_by_the_next(open_bigquery, bigque
     assert (found.found, found.changes, found.is_current) == (None, wanted, False)
     assert open_bigquery().migrate() == found
     assert open_bigquery().schema().is_current
+    assert open_bigquery().receipts(SLATE) == (receipt,)
