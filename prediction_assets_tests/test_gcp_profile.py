@@ -90,7 +90,7 @@ def rows(warehouse: Warehouse, slate: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_event_as_on_the_local_profile(gcp, local):
+def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_local_profile(gcp, local):
     for run in (gcp, local):
         run.ingest(FACTS)
         assert run.whole(SLATE).receipt.status == "success"

@@ -151,7 +151,7 @@ def test_an_emulator_that_is_down_is_one_clear_error(monkeypatch: pytest.MonkeyP
         (
             exceptions.RetryError("Timeout", exceptions.FailedPrecondition("changed")),
             StateBusy,
-            "others were first",
+            "other writers were first",
         ),
         (
             exceptions.RetryError("Timeout", exceptions.ServiceUnavailable("down")),

@@ -126,7 +126,7 @@ def test_a_transaction_that_lost_against_another_is_known_by_its_message():
         (exceptions.RetryError("deadline", cause=RATE), QuotaExceeded, "a quota is used up"),
         (RESET, Unreachable, "PREDICTION_ASSETS_BIGQUERY_ENDPOINT"),
         (BACKEND, Unreachable, "Run this again"),
-        (ABORTED, WarehouseBusy, "others were first for 5 s. Run this again"),
+        (ABORTED, WarehouseBusy, "other writers were first each time. Run this again"),
         (INVALID, QueryRefused, "Unrecognized name"),
     ],
     ids=lambda value: getattr(value, "__name__", None) or f"{value}"[:40],

@@ -198,7 +198,7 @@ class GoogleService:
             case exceptions.NotFound():
                 return Misplaced(f"{start}; {self.absent(said)}")
             case _ if isinstance(error, self.conflicts) or is_aborted_transaction(error):
-                return self.busy(f"{start}; others were first for {self.call_timeout:g} s. Run this again")
+                return self.busy(f"{start}; other writers were first each time. Run this again")
         return self.refused(start)
 
     def _is_unanswered(self, error: BaseException) -> bool:
