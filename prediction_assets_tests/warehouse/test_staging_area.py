@@ -67,9 +67,9 @@ def leave_foreign_things(warehouse: Warehouse) -> list[str]:
     """Put into the staging area what isn't ours; return the names that should be reported."""
     if isinstance(warehouse, BigQueryWarehouse):
         names = ["_staging_2026_01_02_player_1__notes", "notes"]
-        client = warehouse._jobs.client
+        client = warehouse.jobs.client
         for name in names:
-            client.create_table(f"{client.project}.{warehouse._jobs.dataset_prefix}staging.{name}")
+            client.create_table(f"{client.project}.{warehouse.jobs.dataset_prefix}staging.{name}")
         return names
     folder = warehouse.parts.path(SLATE, "player-1").parent  # type: ignore[attr-defined]
     (folder.parent / "backup").mkdir()

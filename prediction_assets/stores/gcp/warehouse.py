@@ -169,44 +169,43 @@ class BigQueryWarehouse:
         found = self.query(merge_sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
 
-    def merge(self, consolidation: MergePlan) -> Receipt:
-        work = consolidation
-        done = self._receipt(work)
+    def merge(self, plan: MergePlan) -> Receipt:
+        done = self._receipt(plan)
         if done is not None:
             return done
-        merge_errors.require_known_schema(work.slate, work.parts)
-        gone = self.parts.missing(work.slate, work.parts)
+        merge_errors.require_known_schema(plan.slate, plan.parts)
+        gone = self.parts.missing(plan.slate, plan.parts)
         if gone:
-            raise merge_errors.part_gone(work.slate, gone)
-        selects = self._selects(work)
-        script = scripts.merge_script(work, selects, self._relations)
+            raise merge_errors.part_gone(plan.slate, gone)
+        selects = self._selects(plan)
+        script = scripts.merge_script(plan, selects, self._relations)
         try:
             if len(script.encode()) <= scripts.SCRIPT_BYTES:
-                return self._run_merge(work, script)
+                return self._run_merge(plan, script)
             # More parts than one job's text can name.
-            with gathered(self.jobs, work, selects) as (tables, costs):
+            with gathered(self.jobs, plan, selects) as (tables, costs):
                 receipt = self._run_merge(
-                    work, scripts.merge_script(work, selects, self._relations, gathered=tables)
+                    plan, scripts.merge_script(plan, selects, self._relations, gathered=tables)
                 )
                 self.jobs.charge_to_newest(costs)
             return receipt
         except Misplaced as error:
             if PART_PREFIX not in str(error):
                 raise
-            raise merge_errors.part_unreadable(work.slate, error) from error
+            raise merge_errors.part_unreadable(plan.slate, error) from error
 
-    def _run_merge(self, work: MergePlan, script: str) -> Receipt:
+    def _run_merge(self, plan: MergePlan, script: str) -> Receipt:
         (row,) = self.jobs.query(
             script,
             purpose="merge",
-            doing=f"slate {work.slate}: merging {len(work.parts)} parts",
-            labels={"slate": work.slate, "receipt_id": work.receipt_id},
+            doing=f"slate {plan.slate}: merging {len(plan.parts)} parts",
+            labels={"slate": plan.slate, "receipt_id": plan.receipt_id},
             # The job's id is made of the receipt's id: a second process, or this one after a lost answer, waits for
             # the first attempt's end. Another dataset prefix is another warehouse.
-            key=f"{self.jobs.dataset_prefix}{work.receipt_id}",
-            is_done=lambda: self._receipt(work) is not None,
+            key=f"{self.jobs.dataset_prefix}{plan.receipt_id}",
+            is_done=lambda: self._receipt(plan) is not None,
         ).to_pylist()
-        return _receipt_of(work, row)
+        return _receipt_of(plan, row)
 
     def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
         return self._drop(
@@ -237,14 +236,14 @@ class BigQueryWarehouse:
         ).to_pylist()
         return int(row["removed"])
 
-    def _receipt(self, work: MergePlan) -> Receipt | None:
-        return next((r for r in self.receipts(work.slate) if r.receipt_id == work.receipt_id), None)
+    def _receipt(self, plan: MergePlan) -> Receipt | None:
+        return next((r for r in self.receipts(plan.slate) if r.receipt_id == plan.receipt_id), None)
 
-    def _selects(self, work: MergePlan) -> list[str]:
+    def _selects(self, plan: MergePlan) -> list[str]:
         """Return a SELECT for each part. A part of an earlier schema version lacks columns: it is looked at first."""
         selects = []
-        for part in work.parts:
-            relation = self.parts.relation(work.slate, part.player_slug, part.part_id)
+        for part in plan.parts:
+            relation = self.parts.relation(plan.slate, part.player_slug, part.part_id)
             present = None
             if part.schema_version != PREDICTIONS_SCHEMA_VERSION:
                 present = self.jobs.column_names(relation)
@@ -252,7 +251,7 @@ class BigQueryWarehouse:
         return selects
 
 
-def _receipt_of(work: MergePlan, row: Mapping[str, Any]) -> Receipt:
+def _receipt_of(plan: MergePlan, row: Mapping[str, Any]) -> Receipt:
     """Return the receipt that a merge script answered with.
 
     Raises:
@@ -263,14 +262,14 @@ def _receipt_of(work: MergePlan, row: Mapping[str, Any]) -> Receipt:
     """
     outcome, detail = row["outcome"], row["detail"] or ""
     if outcome == scripts.OVERTAKEN:
-        raise merge_errors.overtaken(work.slate, detail)
+        raise merge_errors.overtaken(plan.slate, detail)
     if outcome == scripts.MISMATCH:
         wrong = sorted({part.split(" ")[0] for part in detail.split(",")})
-        raise merge_errors.part_changed(work.slate, wrong)
+        raise merge_errors.part_changed(plan.slate, wrong)
     if outcome == scripts.FAULTY:
-        raise merge_errors.faulty_key(work.slate, *detail.split(",")[0].split(" "))
+        raise merge_errors.faulty_key(plan.slate, *detail.split(",")[0].split(" "))
     if outcome == scripts.UNACCOUNTED:
-        raise merge_errors.unaccounted(work.slate, row)
+        raise merge_errors.unaccounted(plan.slate, row)
     size = len(scripts.RECEIPT_FIELD)
     return Receipt.from_row(
         {name[size:]: value for name, value in row.items() if name.startswith(scripts.RECEIPT_FIELD)}
