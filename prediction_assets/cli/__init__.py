@@ -29,6 +29,7 @@ from prediction_assets.cli import (
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError, one_line
 from prediction_assets.logs import configure_logging
+from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import load_log_settings
 
 app = typer.Typer(
@@ -69,7 +70,7 @@ def _root(
     if version:
         typer.echo(__version__)
         raise typer.Exit
-    configure_logging(load_log_settings())
+    configure_logging(load_log_settings(), labels_of)
 
 
 _ALLOCATIONS_PER_COLLECTION = 50_000
