@@ -8,7 +8,7 @@ when repeated.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 
@@ -85,8 +85,7 @@ class SlateRun:
         self._defs = build_defs(settings, resources)
         replaced = {name: store for name, store in (resources or {}).items() if name in STORES}
         self.stores = open_stores(settings, **replaced)
-        clock = (resources or {}).get("clock")
-        self._clock = clock if isinstance(clock, Clock) else Clock()
+        self._clock = cast(Clock, (self._defs.resources or {})["clock"])
 
     @property
     def profile(self) -> str:
