@@ -8,6 +8,7 @@ code that it tunes.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +22,7 @@ from prediction_assets.errors import BadInput
 
 _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
+_CRON_FIELDS = (range(60), range(24), range(1, 32), range(1, 13), range(8))
 _SNAPSHOT_DAYS = 60
 MERGES_COMPARED_DAYS = 60
 """The morning check compares a MERGE with those of as many days before."""
@@ -249,10 +251,8 @@ class Settings(LogSettings):
     @field_validator("roster_cron", "morning_check_cron", "model_cron")
     @classmethod
     def _known_cron(cls, cron: str) -> str:
-        # Dagster's own rule, imported for a value that somebody set: it takes a second to import.
-        from dagster._utils.schedules import is_valid_cron_string
-
-        if not is_valid_cron_string(cron):
+        fields = cron.split()
+        if len(fields) != len(_CRON_FIELDS) or not all(map(_is_cron_field, fields, _CRON_FIELDS)):
             raise ValueError("not a cron expression of five fields, such as 0 7 * * *")
         return cron
 
@@ -285,6 +285,18 @@ class Settings(LogSettings):
     @property
     def _own_instance_folder(self) -> Path:
         return self.home / "dagster"
+
+
+def _is_cron_field(text: str, allowed: range) -> bool:
+    """Return whether a field is *, numbers, ranges or steps, separated by commas."""
+    for part in text.split(","):
+        found = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
+        if found is None:
+            return False
+        bounds = [int(bound) for bound in found.group(1, 2) if bound is not None]
+        if bounds != sorted(bounds) or not all(bound in allowed for bound in bounds):
+            return False
+    return True
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -338,13 +350,14 @@ def _variable(name: str) -> str:
 
 
 def _refuse_unknown(variables: Iterable[str]) -> None:
-    known = [_variable(name) for name in Settings.model_fields]
+    known = {_variable(name) for name in Settings.model_fields}
     for variable in sorted(variables):
-        if variable.startswith(_PREFIX) and variable not in known:
+        name = variable.upper()  # pydantic-settings reads names in any case
+        if name.startswith(_PREFIX) and name not in known:
             # Compared without the prefix, which would make every name look alike.
-            names = [each.removeprefix(_PREFIX) for each in known if each.startswith(_PREFIX)]
-            nearest = get_close_matches(variable.removeprefix(_PREFIX), names, n=1)
-            hint = f"did you mean {_PREFIX}{nearest[0]}?" if nearest else "docs/settings.md lists them"
+            names = {each.removeprefix(_PREFIX): each for each in sorted(known)}
+            nearest = get_close_matches(name.removeprefix(_PREFIX), names, n=1)
+            hint = f"did you mean {names[nearest[0]]}?" if nearest else "docs/settings.md lists them"
             raise BadInput(variable, "no such setting", hint=hint)
 
 

@@ -169,9 +169,7 @@ def test_nobody_staged_is_an_error_that_says_why_and_what_to_do():
         ([staged(part(1))], False),
     ],
 )
-def test_below_the_minimum_share_a_slate_is_not_merged_and_a_skipped_player_does_not_count(
-    outcomes, enough
-):
+def test_below_the_minimum_share_a_slate_is_not_merged_and_a_skipped_player_does_not_count(outcomes, enough):
     progress = progress_of(batch(), *outcomes)
     if enough:
         assert plan(progress, (), minimum_staged_share=0.8).parts

@@ -76,7 +76,8 @@ def test_a_setting_out_of_range_is_refused_with_the_range_that_is_allowed(monkey
         ("DEADLINE_MINUTE", "did you mean PREDICTION_ASSETS_DEADLINE_MINUTES?"),
         ("KEEP_RUNS_DAYS", "did you mean PREDICTION_ASSETS_KEEP_DAYS?"),
         ("LOG_LEVLE", "did you mean PREDICTION_ASSETS_LOG_LEVEL?"),
-        ("deadline_minutes", "did you mean PREDICTION_ASSETS_DEADLINE_MINUTES?"),
+        ("deadline_minute", "did you mean PREDICTION_ASSETS_DEADLINE_MINUTES?"),
+        ("DAGSTER_HOME", "did you mean DAGSTER_HOME?"),
         ("XYZZY", "docs/settings.md lists them"),
     ],
 )
@@ -170,6 +171,26 @@ def test_a_store_of_a_newer_version_is_one_line(tmp_path):
     done = run_with(tmp_path, "PREDICTION_ASSETS_PROFILE", "local", "prediction_assets.cli", "migrate")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith(f"error: {home / 'state.sqlite'}: ")
+
+
+@pytest.mark.parametrize(
+    ("cron", "accepted"),
+    [
+        ("0 7 * * *", True), ("*/15 6-9 1,15 1-12/2 0,7", True), ("59 23 31 12 7", True),
+        ("60 7 * * *", False), ("0 24 * * *", False), ("0 7 0 * *", False), ("0 7 * 13 *", False),
+        ("0 7 * * 8", False), ("0 7 * *", False), ("0 7 * * * *", False), ("*/0 7 * * *", False),
+        ("9-6 7 * * *", False), ("0 7 * * *,", False), ("@daily", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_cron_is_five_fields_in_range_that_dagster_accepts_too(cron, accepted):
+    from dagster._utils.schedules import is_valid_cron_string
+
+    if accepted:
+        assert load_settings(roster_cron=cron).roster_cron == cron
+        assert is_valid_cron_string(cron)
+    else:
+        with pytest.raises(BadInput, match=r"ROSTER_CRON.*five fields, such as 0 7"):
+            load_settings(roster_cron=cron)
 
 
 def test_importing_every_module_reads_no_environment_and_writes_no_file(tmp_path):
