@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from prediction_assets import cli
-from prediction_assets.orchestration.build import build_defs
 from prediction_assets.errors import BadInput
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.gcp_smoke_test import smoke_test
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
