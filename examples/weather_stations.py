@@ -16,11 +16,11 @@ from statistics import fmean, stdev
 
 import dagster as dg
 import pyarrow as pa
+from prediction_assets.orchestration.resources.ports import SubjectResource
 
-from prediction_assets.definitions import build_defs
 from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA, rows_without_market
 from prediction_assets.nba.subject import Features, Roster, Subject
-from prediction_assets.orchestration.resources.ports import SubjectResource
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.keys import parse_slate, player_slugs, slate_key

@@ -1,128 +1,23 @@
-"""The code location: wiring only.
-
-``build_defs`` returns fresh definitions and takes overrides, so that a test or the command line swaps one
-part and nothing else. ``defs`` is what Dagster loads; nothing is read from the environment before it does.
-https://docs.dagster.io/guides/build/projects-and-components
-"""
+"""The code location: what Dagster loads. The environment is read when it does, not when this is imported."""
 
 import logging
-from collections.abc import Mapping
 
 import dagster as dg
 
 from prediction_assets import __version__
 from prediction_assets.logs import configure_logging
 from prediction_assets.monitoring.destinations import unusable
-from prediction_assets.orchestration.asset_checks import predictions_checks
-from prediction_assets.orchestration.assets.dead_letters import dead_letters
-from prediction_assets.orchestration.assets.describing import with_docs
-from prediction_assets.orchestration.assets.facts import game_logs, injury_reports, prop_lines, schedule
-from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
-from prediction_assets.orchestration.assets.player_features import player_features
-from prediction_assets.orchestration.assets.points_model import points_model
-from prediction_assets.orchestration.assets.prediction_grades import prediction_grades
-from prediction_assets.orchestration.assets.predictions import predictions
-from prediction_assets.orchestration.assets.slate_report import slate_report
-from prediction_assets.orchestration.assets.slate_roster import slate_roster
-from prediction_assets.orchestration.assets.staged_predictions import staged_predictions
-from prediction_assets.orchestration.assets.staging_cleanup import staging_cleanup
-from prediction_assets.orchestration.jobs import JOBS
-from prediction_assets.orchestration.morning_check import morning_check
-from prediction_assets.orchestration.prune_job import prune_job
-from prediction_assets.orchestration.resources import build_resources
-from prediction_assets.orchestration.schedules import (
-    daily_morning_check,
-    daily_prune,
-    daily_roster,
-    weekly_training,
-)
-from prediction_assets.orchestration.sensors.alerts import alert_sensors
-from prediction_assets.orchestration.sensors.automation import (
-    completion_sensor,
-    consolidation_sensor,
-    staging_sensor,
-)
-from prediction_assets.orchestration.sensors.dead_letters import dead_letters_sensor
-from prediction_assets.orchestration.sensors.gaps import gap_sensor
-from prediction_assets.orchestration.sensors.grading import grading_sensor
-from prediction_assets.settings import Settings, load_log_settings, load_settings
+from prediction_assets.orchestration.build import build_defs
+from prediction_assets.orchestration.run_tags import labels_of
+from prediction_assets.settings import load_log_settings, load_settings
 
 _logger = logging.getLogger(__name__)
-
-ASSETS = [
-    game_logs,
-    schedule,
-    prop_lines,
-    injury_reports,
-    points_model,
-    slate_roster,
-    player_features,
-    staged_predictions,
-    dead_letters,
-    predictions,
-    staging_cleanup,
-    phase5_completion,
-    prediction_grades,
-    slate_report,
-]
-
-
-_GCP_KINDS = {"duckdb": "bigquery", "parquet": "bigquery", "sqlite": "firestore", "json": "pubsub"}
-
-
-def build_defs(
-    settings: Settings | None = None, resources: Mapping[str, object] | None = None
-) -> dg.Definitions:
-    """Return the code location's definitions.
-
-    Args:
-        settings: the installation's settings; read from the environment when not given.
-        resources: resources to use instead of the profile's own, by key.
-    """
-    settings = settings or load_settings()
-    return dg.Definitions(
-        assets=[_for_profile(asset, settings) for asset in ASSETS],
-        asset_checks=[predictions_checks, morning_check],
-        jobs=[*JOBS, prune_job],
-        schedules=[
-            daily_roster(settings),
-            daily_morning_check(settings),
-            weekly_training(settings),
-            daily_prune(settings),
-        ],
-        sensors=[
-            staging_sensor(settings),
-            consolidation_sensor(settings),
-            completion_sensor(settings),
-            gap_sensor(settings),
-            dead_letters_sensor(settings),
-            grading_sensor(settings),
-            *alert_sensors(settings),
-        ],
-        resources={**build_resources(settings), **(resources or {})},
-        # Steps are short and few: a process per step would spend its time importing.
-        executor=dg.in_process_executor,
-        metadata={"version": __version__, "profile": settings.profile},
-    )
-
-
-def _for_profile(asset: dg.AssetsDefinition, settings: Settings) -> dg.AssetsDefinition:
-    """Name the stores that the profile really uses, and split a slate's staging over runs where it has many."""
-    asset = asset.map_asset_specs(lambda spec: with_docs(spec, settings.docs_url))
-    if settings.profile == "local":
-        return asset
-    renamed = asset.map_asset_specs(
-        lambda spec: spec.replace_attributes(kinds={_GCP_KINDS.get(kind, kind) for kind in spec.kinds})
-    )
-    if not asset.keys & staged_predictions.keys:
-        return renamed
-    return renamed.with_attributes(backfill_policy=dg.BackfillPolicy.multi_run(settings.players_per_run))
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Load the code location with the environment's settings; code server and run workers log from here on."""
-    configure_logging(load_log_settings())
+    """Configure logging for the code server or run worker, and return the definitions for its settings."""
+    configure_logging(load_log_settings(), labels_of)
     settings = load_settings()
     _logger.info(
         "code location prediction_assets %s: profile %s, home %s",
@@ -130,6 +25,6 @@ def defs() -> dg.Definitions:
         settings.profile,
         settings.home,
     )
-    for problem in unusable(settings):  # no reason to stop slates; alerts go to the other destinations
+    for problem in unusable(settings):  # slates go on, and alerts go to the other destinations
         _logger.error("%s", problem)
     return build_defs(settings)

@@ -15,13 +15,12 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TextIO
 
 from prediction_assets.errors import PredictionAssetsError, one_line
-from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import LogSettings
 
 LABELS = ("slate", "player", "batch", "run_id", "message_id")
@@ -41,15 +40,23 @@ _DAGSTER_META = "dagster_meta"
 _OF_RUN = "of_run"
 
 
-def configure_logging(settings: LogSettings) -> None:
-    """Send every record of this process, from the settings' level up, to one sink on standard error."""
+LabelsOf = Callable[[Mapping[str, str]], Mapping[str, str]]
+"""Returns what a run is about, from its tags."""
+
+
+def configure_logging(settings: LogSettings, labels_of: LabelsOf) -> None:
+    """Send every record of this process, from the settings' level up, to one sink on standard error.
+
+    Args:
+        labels_of: reads the labels of a run's lines from the run's tags.
+    """
     level = logging.getLevelNamesMapping()[settings.log_level]
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     logging.disable(logging.NOTSET)
     logging.setLoggerClass(_Routed)
     root = logging.getLogger()
     _drop_streams(root)
-    root.addHandler(Sink(TextFormatter() if as_text else JsonFormatter()))
+    root.addHandler(Sink(TextFormatter() if as_text else JsonFormatter(labels_of)))
     root.setLevel(level)
     for logger in _existing():  # logging.config, as Alembic calls it, disables what it doesn't name
         logger.disabled = False
@@ -118,10 +125,14 @@ def _first_standard_error() -> TextIO:
 class JsonFormatter(logging.Formatter):
     """One JSON object a line, with Cloud Logging's field names."""
 
+    def __init__(self, labels_of: LabelsOf) -> None:
+        super().__init__()
+        self._labels_of = labels_of
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line."""
         message, stack = _message(record)
-        about = _about(record)
+        about = self._about(record)
         labels = {name: str(about[name]) for name in LABELS if about.get(name)}
         fields = {
             "severity": record.levelname,
@@ -135,6 +146,17 @@ class JsonFormatter(logging.Formatter):
             **({"stack_trace": stack} if stack else {}),
         }
         return json.dumps(fields, ensure_ascii=False)
+
+    def _about(self, record: logging.LogRecord) -> Mapping[str, Any]:
+        """Return the labels and the trace of a record: its own attributes before the run's tags."""
+        meta = getattr(record, _DAGSTER_META, None) or {}
+        tags: Mapping[str, str] = meta.get("job_tags") or {}
+        found: dict[str, Any] = {"run_id": meta.get("run_id"), **self._labels_of(tags)}
+        for name in (*LABELS, "trace"):
+            value = getattr(record, name, None)
+            if value is not None:
+                found[name] = value
+        return found
 
 
 class TextFormatter(logging.Formatter):
@@ -241,15 +263,3 @@ def is_expected(class_name: str | None) -> bool:
             yield from names(child)
 
     return class_name in {"Failure", "DagsterAssetCheckFailedError", *names(PredictionAssetsError)}
-
-
-def _about(record: logging.LogRecord) -> Mapping[str, Any]:
-    """Return the labels and the trace of a record: its own attributes before the run's tags."""
-    meta = getattr(record, _DAGSTER_META, None) or {}
-    tags: Mapping[str, str] = meta.get("job_tags") or {}
-    found: dict[str, Any] = {"run_id": meta.get("run_id"), **labels_of(tags)}
-    for name in (*LABELS, "trace"):
-        value = getattr(record, name, None)
-        if value is not None:
-            found[name] = value
-    return found

@@ -1,37 +1,55 @@
-"""One settings object decides everything that can differ between two installations.
+"""The installation's settings: one object decides everything that can differ between two installations.
 
-Read from ``PREDICTION_ASSETS_*`` environment variables when it is constructed, which nothing does at
-import. No other module reads the environment.
+They are read from ``PREDICTION_ASSETS_*`` environment variables when a process begins. Nothing is read at
+import, and no other module reads the environment. What nobody sets per installation is a constant beside the
+code that it tunes.
 """
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prediction_assets.errors import BadInput
 
 _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
+_CRON_FIELDS = (range(60), range(24), range(1, 32), range(1, 13), range(8))
+_SNAPSHOT_DAYS = 60
 MERGES_COMPARED_DAYS = 60
 """The morning check compares a MERGE with those of as many days before."""
 
 
 class LogSettings(BaseSettings):
-    """How a process logs: read on its own, so that a wrong setting elsewhere is still logged."""
+    """How a process logs. They are read alone, so that a wrong setting elsewhere is still logged."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
 
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="what is logged: this and above")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Field(description="The lowest level that is logged: DEBUG, INFO, WARNING or ERROR."),
     ] = "INFO"
     log_format: Annotated[
         Literal["auto", "text", "json"],
-        Field(description="auto: text on a terminal, else a JSON object a line with Cloud Logging's fields"),
+        Field(
+            description="How a line is logged: text, json (with Cloud Logging's fields), or auto, which is text "
+            "on a terminal and JSON elsewhere."
+        ),
     ] = "auto"
 
 
@@ -40,216 +58,185 @@ class Settings(LogSettings):
 
     profile: Annotated[
         Literal["local", "gcp"],
-        Field(description="local: embedded DuckDB and SQLite; gcp: BigQuery, Firestore and Pub/Sub"),
+        Field(
+            description="Where everything is stored: local (DuckDB, SQLite) or gcp (BigQuery, Firestore, Pub/Sub)."
+        ),
     ] = "local"
-    home: Annotated[Path, Field(description="the folder that holds all state of the local profile")] = Path(
+    home: Annotated[Path, Field(description="The folder that holds all state of the local profile.")] = Path(
         ".prediction_assets"
     )
     dagster_home: Annotated[
         Path | None,
         Field(
-            description="the folder with the `dagster.yaml` of a deployment's Dagster instance, which the command line "
-            "then opens; empty: `dagster` in the home, made when it is missing"
+            alias="DAGSTER_HOME",
+            description="The folder of the Dagster instance, as Dagster itself reads it; without it, the folder "
+            "dagster in the home is used, and created.",
         ),
     ] = None
 
     game_logs: Annotated[
-        Path | None, Field(description="game logs to ingest: a Parquet or CSV(.gz) file, or a folder of them")
+        Path | None,
+        Field(description="The game logs to ingest: a Parquet or CSV(.gz) file, or a folder of them."),
     ] = None
-    prop_lines: Annotated[Path | None, Field(description="prop lines to ingest")] = None
-    schedule: Annotated[Path | None, Field(description="schedule to ingest")] = None
-    injury_reports: Annotated[Path | None, Field(description="injury reports to ingest")] = None
+    prop_lines: Annotated[
+        Path | None, Field(description="The prop lines to ingest: a file or a folder of files.")
+    ] = None
+    schedule: Annotated[
+        Path | None, Field(description="The schedule to ingest: a file or a folder of files.")
+    ] = None
+    injury_reports: Annotated[
+        Path | None, Field(description="The injury reports to ingest: a file or a folder of files.")
+    ] = None
     player_aliases: Annotated[
-        Path | None, Field(description="CSV of name, player_id for names that the books spell their own way")
+        Path | None,
+        Field(description="A CSV file of name and player_id, for names that bookmakers spell differently."),
     ] = None
     simulated_players: Annotated[
-        int, Field(ge=1, le=5000, description="expected players of the simulated slate, without real data")
+        int,
+        Field(ge=1, le=5000, description="Expected players of the simulated league's slate, 1 to 5000."),
     ] = 40
 
-    docs_url: Annotated[
-        str, Field(description="where this project's files are read, linked from the UI; empty: only named")
-    ] = ""
-
-    roster_cron: Annotated[str, Field(description="when the daily schedule asks for tonight's roster")] = (
-        "0 7 * * *"
-    )
-    time_zone: Annotated[
-        str, Field(description="time zone of every cron, of pruning's hour and of deadline_local_time")
-    ] = "America/Los_Angeles"
+    roster_cron: Annotated[
+        str,
+        Field(description="When the roster of tonight's slate is opened, a cron expression in time_zone."),
+    ] = "0 7 * * *"
     morning_check_cron: Annotated[
-        str, Field(description="when the daily morning check judges tonight's slate, in time_zone")
+        str, Field(description="When tonight's slate is checked, a cron expression in time_zone.")
     ] = "45 7 * * *"
+    model_cron: Annotated[
+        str, Field(description="When points_model is trained, a cron expression in time_zone.")
+    ] = "0 4 * * 1"
+    time_zone: Annotated[
+        str, Field(description="The time zone of the crons, of pruning and of deadline_local_time.")
+    ] = "America/Los_Angeles"
     deadline_minutes: Annotated[
-        int, Field(ge=1, description="minutes after opening until a slate is consolidated as it is")
+        int,
+        Field(
+            ge=1,
+            description="Minutes from opening a batch until it is consolidated with those staged so far, 1 or more.",
+        ),
     ] = 30
     deadline_local_time: Annotated[
         str | None,
         Field(
             pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
-            description="a deadline by the clock, HH:MM in time_zone; the earlier of it and deadline_minutes "
-            "holds",
+            description="A second deadline by the clock, HH:MM in time_zone; the earlier deadline holds.",
         ),
     ] = None
-    history_days: Annotated[
-        int, Field(ge=30, description="days of game logs before the slate that the systems are fitted on")
-    ] = 730
-    model_history_days: Annotated[
-        int, Field(ge=30, description="days of game logs that points_model is trained on")
-    ] = 1460
-    model_cron: Annotated[str, Field(description="when the schedule trains points_model")] = "0 4 * * 1"
+
     market_aware: Annotated[
         bool,
-        Field(description="publish the sixth system, market_aware, which knows the line: 30 rows a player"),
+        Field(
+            description="Whether to publish a sixth system, market_aware, that uses the line: 30 rows a player, not 25."
+        ),
     ] = False
-    grade_bias_limit: Annotated[
-        float, Field(gt=0, description="points of bias over ten slates beyond which a grade warns")
-    ] = 1.5
     pass_threshold: Annotated[
         float,
-        Field(ge=0, lt=0.5, description="probability above one half that an OVER or UNDER needs"),
+        Field(
+            ge=0,
+            lt=0.5,
+            description="How far above one half a probability must be for OVER or UNDER, 0 to below 0.5.",
+        ),
     ] = 0.05
 
-    staging_threads: Annotated[int, Field(ge=1, le=64, description="parts written at the same time")] = 4
-    staging_attempts: Annotated[
-        int, Field(ge=1, le=10, description="attempts at a part before its player counts as failed")
-    ] = 3
-    part_timeout_seconds: Annotated[
-        float, Field(gt=0, description="how long a player's part may take, its attempts included")
-    ] = 120.0
+    staging_threads: Annotated[
+        int, Field(ge=1, le=64, description="Parts that one staging run writes at the same time, 1 to 64.")
+    ] = 4
     minimum_staged_share: Annotated[
         float,
         Field(
             ge=0,
             le=1,
-            description="share of the players not skipped that must be staged to merge and announce",
+            description="The share of the players not skipped that must be staged before a slate is merged, 0 to 1.",
         ),
     ] = 0.8
     players_per_run: Annotated[
         int,
         Field(
-            ge=1, description="players per staging run; unless set, all of a slate, or 50 in the gcp profile"
+            ge=1,
+            description="Players per staging run, 1 or more; without it the whole slate, or 50 with the gcp profile.",
         ),
     ] = Field(default_factory=lambda known: 50 if known.get("profile") == "gcp" else _WHOLE_SLATE)
-    lock_timeout_seconds: Annotated[
-        float, Field(gt=0, description="how long a step waits for another process at the warehouse")
+    call_timeout: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="Seconds that a step waits for a busy warehouse or retries a call of Google's, above 0.",
+        ),
     ] = 60.0
-    request_attempts: Annotated[
-        int, Field(ge=1, le=10, description="runs that a sensor requests for the same work before it stops")
-    ] = 3
     sensor_interval_seconds: Annotated[
-        int | None, Field(ge=1, description="seconds between two ticks of a sensor; empty: 10, or 60 in gcp")
+        int | None,
+        Field(
+            ge=1,
+            description="Seconds between two ticks of a sensor, 1 or more; without it 10, or 60 with the gcp profile.",
+        ),
     ] = None
-    sensor_lookback_days: Annotated[
-        int, Field(ge=1, description="sensors look after batches that were opened within these days")
-    ] = 3
-    keep_partitions_days: Annotated[
-        int, Field(ge=0, description="days after a slate until its partition keys are pruned; 0: never")
-    ] = 400
-    keep_snapshots_days: Annotated[
-        int, Field(ge=0, description="days after a slate until its feature snapshots are pruned; 0: never")
-    ] = 60
-    keep_superseded_days: Annotated[
-        int, Field(ge=0, description="days until rows that went out of force are deleted; 0: never")
-    ] = 400
-    keep_receipts_days: Annotated[
-        int, Field(ge=0, description="days until receipts that nothing needs any more are deleted; 0: never")
-    ] = 400
-    keep_events_days: Annotated[
+    keep_days: Annotated[
         int,
-        Field(ge=0, description="days until delivered events are deleted, but a slate's newest; 0: never"),
+        Field(
+            ge=0,
+            description=f"Days until old history is pruned, {MERGES_COMPARED_DAYS} or more, or 0 for never; feature "
+            f"snapshots are kept for {_SNAPSHOT_DAYS} days at most.",
+        ),
     ] = 400
-    keep_letters_days: Annotated[
-        int, Field(ge=0, description="days until closed dead letters are deleted; 0: never")
-    ] = 400
-    keep_alerts_days: Annotated[
-        int, Field(ge=0, description="days until settled alerts are deleted; 0: never")
-    ] = 400
-    keep_runs_days: Annotated[
-        int, Field(ge=0, description="days until ended Dagster runs are deleted with their events; 0: never")
-    ] = 400
-    gap_interval_seconds: Annotated[
-        int, Field(ge=1, description="seconds between two ticks of the gap sensor")
-    ] = 600
-    gap_requests_per_tick: Annotated[
-        int, Field(ge=1, le=50, description="gaps that one tick of the gap sensor asks to close")
-    ] = 3
-    gap_attempts: Annotated[
-        int, Field(ge=0, le=20, description="times that a gap is asked to be closed before it is yours")
-    ] = 4
 
-    ui_url: Annotated[str, Field(description="where people reach the UI; alerts link into it")] = (
+    ui_url: Annotated[str, Field(description="The address of the UI, which alerts link to.")] = (
         "http://127.0.0.1:3000"
     )
+    docs_url: Annotated[
+        str, Field(description="The address of this repository's files, which the UI links to.")
+    ] = ""
     alert_urls: Annotated[
         SecretStr | None,
-        Field(description="where alerts go besides the log: apprise URLs, separated by spaces; a secret"),
+        Field(
+            description="Where alerts are sent besides the log: apprise URLs separated by spaces; a secret."
+        ),
     ] = None
     alert_error_urls: Annotated[
         SecretStr | None,
-        Field(description="further URLs, for alerts of severity error and critical; a secret"),
+        Field(description="More apprise URLs, for alerts of severity error or critical; a secret."),
     ] = None
     alert_critical_urls: Annotated[
-        SecretStr | None, Field(description="further URLs, for alerts of severity critical; a secret")
+        SecretStr | None, Field(description="More apprise URLs, for alerts of severity critical; a secret.")
     ] = None
-    alert_repeat_minutes: Annotated[
-        int, Field(ge=1, description="minutes after which an incident that lasts is told again")
-    ] = 240
-    alert_receipt_minutes: Annotated[
-        int, Field(ge=0, description="minutes after a slate's deadline until a missing receipt is an alert")
-    ] = 5
-    alert_roster_minutes: Annotated[
-        int, Field(ge=1, description="minutes after roster_cron until a missing roster is an alert")
-    ] = 60
-    alert_publish_minutes: Annotated[
-        int, Field(ge=1, description="minutes after a consolidation until a missing completion is an alert")
-    ] = 10
-    alert_dead_letters: Annotated[
-        int, Field(ge=0, description="open dead letters of a slate that are not yet an alert")
-    ] = 5
 
     gcp_project: Annotated[
-        str | None, Field(description="project of BigQuery, Firestore and Pub/Sub; needed by the gcp profile")
+        str | None,
+        Field(
+            description="The id of the project of BigQuery, Firestore and Pub/Sub; the gcp profile needs it."
+        ),
     ] = None
-    bigquery_location: Annotated[str, Field(description="location of the datasets and their jobs")] = "US"
-    bigquery_dataset_prefix: Annotated[
-        str, Field(description="put before every dataset's name, such as nba_")
+    gcp_location: Annotated[
+        str, Field(description="The location of the BigQuery datasets and their jobs.")
+    ] = "US"
+    gcp_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^([A-Za-z][A-Za-z0-9_]*)?$",
+            description="Begins the name of each dataset, collection, topic and subscription: letters, digits and _.",
+        ),
     ] = ""
+    firestore_database: Annotated[str, Field(description="The name of the Firestore database.")] = "(default)"
     bigquery_endpoint: Annotated[
-        str | None, Field(description="address of a BigQuery emulator, such as http://127.0.0.1:9050")
+        str | None, Field(description="The address of a BigQuery emulator, such as http://127.0.0.1:9050.")
     ] = None
-    firestore_database: Annotated[str, Field(description="Firestore database")] = "(default)"
-    firestore_collection_prefix: Annotated[str, Field(description="put before every collection's name")] = ""
-    pubsub_topic: Annotated[str, Field(description="topic of the Phase 5 completions")] = "phase5-completion"
-    pubsub_subscription: Annotated[
-        str, Field(description="subscription that `prediction-assets gcp set-up` creates for phase 6")
-    ] = "phase5-completion-phase6"
-    pubsub_dead_letter_topic: Annotated[
-        str, Field(description="where completions go that phase 6 couldn't handle five times")
-    ] = "phase5-completion-dead-letter"
 
-    @field_validator("home", "game_logs", "prop_lines", "schedule", "injury_reports", "player_aliases")
+    @field_validator(
+        "home", "dagster_home", "game_logs", "prop_lines", "schedule", "injury_reports", "player_aliases"
+    )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """Pin relative paths, so that a run in another working directory means the same file."""
         return None if path is None else path.expanduser().absolute()
 
-    @field_validator(
-        "keep_partitions_days",
-        "keep_snapshots_days",
-        "keep_superseded_days",
-        "keep_receipts_days",
-        "keep_events_days",
-        "keep_letters_days",
-        "keep_alerts_days",
-        "keep_runs_days",
-    )
+    @field_validator("keep_days")
     @classmethod
-    def _kept_while_it_is_read(cls, days: int, info: ValidationInfo) -> int:
-        """Refuse to prune what sensors, alerts and the morning check still look at."""
-        read = info.data.get("sensor_lookback_days", 3)
-        least = max(MERGES_COMPARED_DAYS if info.field_name == "keep_receipts_days" else 0, read + 1)
-        if 0 < days < least:
-            raise ValueError(f"what is younger than {least} days is still read; 0 keeps it for ever")
+    def _kept_while_it_is_read(cls, days: int) -> int:
+        if 0 < days < MERGES_COMPARED_DAYS:
+            raise ValueError(
+                f"the morning check reads the last {MERGES_COMPARED_DAYS} days; "
+                f"set {MERGES_COMPARED_DAYS} or more, or 0 to keep everything"
+            )
         return days
 
     @field_validator("time_zone")
@@ -264,10 +251,8 @@ class Settings(LogSettings):
     @field_validator("roster_cron", "morning_check_cron", "model_cron")
     @classmethod
     def _known_cron(cls, cron: str) -> str:
-        # Dagster's own rule, imported for a value that somebody set: it takes a second to import.
-        from dagster._utils.schedules import is_valid_cron_string
-
-        if not is_valid_cron_string(cron):
+        fields = cron.split()
+        if len(fields) != len(_CRON_FIELDS) or not all(map(_is_cron_field, fields, _CRON_FIELDS)):
             raise ValueError("not a cron expression of five fields, such as 0 7 * * *")
         return cron
 
@@ -283,17 +268,44 @@ class Settings(LogSettings):
         return self.sensor_interval_seconds or (60 if self.profile == "gcp" else 10)
 
     @property
+    def snapshot_days(self) -> int:
+        """Days that feature snapshots are kept; 0 is for ever."""
+        return min(_SNAPSHOT_DAYS, self.keep_days)
+
+    @property
     def instance_folder(self) -> Path:
         """The Dagster instance's folder."""
-        return self.dagster_home or self.home / "dagster"
+        return self.dagster_home or self._own_instance_folder
+
+    @property
+    def owns_instance(self) -> bool:
+        """Whether the instance is the home's own, which is created and renewed here, and not a deployment's."""
+        return self.instance_folder == self._own_instance_folder
+
+    @property
+    def _own_instance_folder(self) -> Path:
+        return self.home / "dagster"
+
+
+def _is_cron_field(text: str, allowed: range) -> bool:
+    """Return whether a field is *, numbers, ranges or steps, separated by commas."""
+    for part in text.split(","):
+        found = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
+        if found is None:
+            return False
+        bounds = [int(bound) for bound in found.group(1, 2) if bound is not None]
+        if bounds != sorted(bounds) or not all(bound in allowed for bound in bounds):
+            return False
+    return True
 
 
 def load_settings(**overrides: object) -> Settings:
     """Return the settings from the environment, with overrides for the ones given.
 
     Raises:
-        BadInput: a value isn't acceptable; the message names its environment variable.
+        BadInput: a value isn't acceptable, or no setting has a variable's name; the message names the variable.
     """
+    _refuse_unknown(os.environ)
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
@@ -312,8 +324,53 @@ def load_log_settings() -> LogSettings:
         raise _refused(error) from error
 
 
+class SettingDescription(NamedTuple):
+    """One setting, as documentation shows it.
+
+    Attributes:
+        variable: the environment variable.
+        default: what holds without it, ``""`` for nothing.
+        description: one sentence, with unit and range.
+    """
+
+    variable: str
+    default: str
+    description: str
+
+
+def describe() -> Iterator[SettingDescription]:
+    """Yield every setting, in the order of their declaration."""
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default_factory is not None or field.default is None else str(field.default)
+        yield SettingDescription(_variable(name), default, field.description or "")
+
+
+def _variable(name: str) -> str:
+    return Settings.model_fields[name].alias or _PREFIX + name.upper()
+
+
+def _refuse_unknown(variables: Iterable[str]) -> None:
+    known = {_variable(name) for name in Settings.model_fields}
+    for variable in sorted(variables):
+        name = variable.upper()  # pydantic-settings reads names in any case
+        if name.startswith(_PREFIX) and name not in known:
+            # Compared without the prefix, which would make every name look alike.
+            names = {each.removeprefix(_PREFIX): each for each in sorted(known)}
+            nearest = get_close_matches(name.removeprefix(_PREFIX), names, n=1)
+            hint = f"did you mean {names[nearest[0]]}?" if nearest else "docs/settings.md lists them"
+            raise BadInput(variable, "no such setting", hint=hint)
+
+
 def _refused(error: ValidationError) -> BadInput:
     first = error.errors()[0]
-    name = _PREFIX + ("_".join(str(step) for step in first["loc"]).upper() or "PROFILE")
-    shown = f"{first['input']!r}: " if first["loc"] else ""
-    return BadInput(name, f"{shown}{first['msg'].removeprefix('Value error, ')}")
+    name = str(first["loc"][0]) if first["loc"] else "profile"
+    variable = name if name == "DAGSTER_HOME" else _variable(name)
+    problem = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return BadInput(variable, problem)
+    described = next(each.description for each in describe() if each.variable == variable)
+    return BadInput(
+        variable,
+        f"{first['input']!r}: {problem}",
+        hint=described[0].lower() + described[1:].removesuffix("."),
+    )

@@ -100,7 +100,7 @@ def _own_logging() -> Iterator[None]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(home=tmp_path / "home", lock_timeout_seconds=10.0)
+    return load_settings(home=tmp_path / "home", call_timeout=10.0)
 
 
 @pytest.fixture

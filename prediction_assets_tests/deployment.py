@@ -151,14 +151,7 @@ class Deployment:
         own["DAGSTER_HOME"] = str(self.dagster_home)
         own["PYTHONPATH"] = str(REPOSITORY)
         if part == "code":
-            instance = compose()["services"]["code"]["environment"]["PREDICTION_ASSETS_DAGSTER_HOME"]
-            own |= {
-                "PREDICTION_ASSETS_HOME": str(self.home),
-                "PREDICTION_ASSETS_DAGSTER_HOME": instance.replace(
-                    image_variable("DAGSTER_HOME"), str(self.dagster_home)
-                ),
-                **self.settings,
-            }
+            own |= {"PREDICTION_ASSETS_HOME": str(self.home), **self.settings}
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("PREDICTION_ASSETS_", "DAGSTER_"))
         }

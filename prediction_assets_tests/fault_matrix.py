@@ -261,7 +261,7 @@ def _gcp_homes(stack: ExitStack, folder: Path) -> OpenCase:
 def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> OpenCase:
     """Return what opens a case on running emulators, all in one project, whose facts are ingested once.
 
-    A case finds no predictions and no parts, and has collections, a topic and a home of its own.
+    A case finds no predictions and no parts, and has a Firestore database and a home of its own.
     """
     project = f"test-{uuid.uuid4().hex[:16]}"
     is_prepared = False
@@ -276,10 +276,7 @@ def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> 
             "PREDICTION_ASSETS_PROFILE": "gcp",
             "PREDICTION_ASSETS_GCP_PROJECT": project,
             "PREDICTION_ASSETS_HOME": str(folder / case),
-            "PREDICTION_ASSETS_FIRESTORE_COLLECTION_PREFIX": f"{case}-",
-            "PREDICTION_ASSETS_PUBSUB_TOPIC": f"{case}-completion",
-            "PREDICTION_ASSETS_PUBSUB_SUBSCRIPTION": f"{case}-phase6",
-            "PREDICTION_ASSETS_PUBSUB_DEAD_LETTER_TOPIC": f"{case}-dead-letter",
+            "PREDICTION_ASSETS_FIRESTORE_DATABASE": case,
         }
         os.environ.update(environment)  # the clients look for their emulators there
         settings = load_settings()
@@ -291,7 +288,7 @@ def gcp_opener(stack: ExitStack, folder: Path, addresses: Mapping[str, str]) -> 
         stores = GcpStores(settings)
         stores.set_up_messaging()
         endpoint = settings.bigquery_endpoint
-        with bigquery_client(project, settings.bigquery_location, endpoint) as client:
+        with bigquery_client(project, settings.gcp_location, endpoint) as client:
             client.delete_dataset(f"{project}.{STAGING_DATASET}", delete_contents=True, not_found_ok=True)
             for table in client.list_tables(f"{project}.{PREDICTIONS.dataset}") if is_prepared else ():
                 if table.table_id != POINTS_MODELS.name:

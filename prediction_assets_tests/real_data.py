@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-SETTING = "PREDICTION_ASSETS_TEST_DATA"
+SETTING = "REAL_DATA_FOLDER"
 
 
 def _folder() -> Path:

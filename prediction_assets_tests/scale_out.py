@@ -22,6 +22,7 @@ from pathlib import Path
 import dagster as dg
 
 from prediction_assets.logs import configure_logging
+from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
@@ -109,7 +110,7 @@ def scale_out(folder: Path, players: int, workers: int, *, profile: str, namespa
             "PREDICTION_ASSETS_SENSOR_INTERVAL_SECONDS": "5",
             "PREDICTION_ASSETS_PLAYERS_PER_RUN": str(-(-players // workers)),
             "PREDICTION_ASSETS_DEADLINE_MINUTES": str(60 * _HOURS),
-            "PREDICTION_ASSETS_PART_TIMEOUT_SECONDS": "600",
+            "PREDICTION_ASSETS_CALL_TIMEOUT": "300",
         }
         made = stack.enter_context(
             deployment(folder / "it", settings, code_host=code_host, instance_host=host, code_prefix=prefix)
@@ -169,7 +170,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     os.environ.setdefault("PREDICTION_ASSETS_LOG_LEVEL", "WARNING")
-    configure_logging(load_log_settings())
+    configure_logging(load_log_settings(), labels_of)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing outlives it
     with tempfile.TemporaryDirectory(prefix="scale-out-") as folder:
         for line in scale_out(

@@ -28,6 +28,7 @@ import dagster as dg
 
 from prediction_assets.logs import configure_logging
 from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
@@ -155,7 +156,6 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
     began = time.monotonic()
     settings = {
         "PREDICTION_ASSETS_SENSOR_INTERVAL_SECONDS": "3",
-        "PREDICTION_ASSETS_GAP_INTERVAL_SECONDS": "30",
         "PREDICTION_ASSETS_PLAYERS_PER_RUN": str(players_per_run),
         "PREDICTION_ASSETS_DEADLINE_MINUTES": "240",
     }
@@ -269,7 +269,7 @@ def main() -> None:
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     os.environ.setdefault("PREDICTION_ASSETS_LOG_LEVEL", "WARNING")
-    configure_logging(load_log_settings())
+    configure_logging(load_log_settings(), labels_of)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing outlives it
     print(f"seed {seed}", flush=True)  # noqa: T201
     with ExitStack() as stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -74,13 +75,13 @@ def failed_run(instance):
 def test_the_pause_before_another_attempt_ends_whatever_the_clock_does(
     instance, failed_run, clock_jumps, asked
 ):
-    outcome = request(instance, WORK, 3, datetime.now(UTC) + clock_jumps)
+    outcome = request(instance, WORK, datetime.now(UTC) + clock_jumps)
     assert isinstance(outcome, dg.RunRequest) is asked
 
 
 @pytest.mark.parametrize("clock_jumps", [-3 * HOUR, 3 * HOUR])
 def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clock_jumps):
-    outcome = request(instance, WORK, 1, datetime.now(UTC) + clock_jumps)
+    outcome = request(instance, replace(WORK, attempts=1), datetime.now(UTC) + clock_jumps)
     assert isinstance(outcome, Skipped)
     assert outcome.gave_up
     assert "mend the cause" in outcome.reason

@@ -8,9 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from prediction_assets.definitions import build_defs, defs
+from prediction_assets.definitions import defs
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import DOCS
+from prediction_assets.orchestration.build import build_defs
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")
 

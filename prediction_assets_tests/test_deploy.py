@@ -242,8 +242,7 @@ class TestCompose:
         files = "".join((DEPLOY / name).read_text("utf-8") for name in ("dagster.yaml", "workspace.yaml"))
         read = set(re.findall(r"env: (\w+)", files))
         for part in PARTS:
-            ours = {"PREDICTION_ASSETS_DAGSTER_HOME"} if part == "code" else set()
-            assert set(compose()["services"][part]["environment"]) == read | ours
+            assert set(compose()["services"][part]["environment"]) == read
 
     def test_the_emulators_are_there_on_request_only_and_the_trial_s_settings_name_them(self):
         services = compose()["services"]

@@ -15,7 +15,7 @@ import pytest
 import typer
 
 from prediction_assets.cli import app
-from prediction_assets.settings import Settings
+from prediction_assets.settings import Settings, describe
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -75,7 +75,7 @@ def named(page: Path, title: str) -> set[str]:
 @cache
 def definitions() -> dict[str, set[str]]:
     """Return the names of everything that Dagster shows, by kind."""
-    from prediction_assets.definitions import build_defs
+    from prediction_assets.orchestration.build import build_defs
 
     defs = build_defs(Settings())
     graph = defs.resolve_asset_graph()
@@ -101,9 +101,12 @@ def classes() -> frozenset[str]:
 def settings_table() -> str:
     """Return the settings as a markdown table."""
     rows = ["| Setting | Default | What it decides |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, "") else f"`{field.default}`"
-        rows.append(f"| `{name}` | {default} | {field.description} |")
+    for each in describe():
+        name = each.variable.removeprefix("PREDICTION_ASSETS_")
+        default = f"`{each.default}`" if each.default else ""
+        rows.append(
+            f"| `{name if name == each.variable else name.lower()}` | {default} | {each.description} |"
+        )
     return "\n".join(rows) + "\n"
 
 

@@ -13,8 +13,8 @@ import dagster as dg
 import pytest
 
 from prediction_assets import cli
-from prediction_assets.definitions import build_defs
 from prediction_assets.errors import BadInput
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.gcp_smoke_test import smoke_test
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
@@ -169,7 +169,7 @@ def test_a_store_that_does_not_answer_is_one_line_and_exit_2(monkeypatch, tmp_pa
         "PREDICTION_ASSETS_PROFILE": "gcp",
         "PREDICTION_ASSETS_GCP_PROJECT": "nowhere",
         "PREDICTION_ASSETS_BIGQUERY_ENDPOINT": "http://127.0.0.1:1",
-        "PREDICTION_ASSETS_LOCK_TIMEOUT_SECONDS": "1",
+        "PREDICTION_ASSETS_CALL_TIMEOUT": "1",
         "PREDICTION_ASSETS_HOME": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)

@@ -75,7 +75,7 @@ def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_b
             env={
                 **os.environ,
                 "PREDICTION_ASSETS_HOME": str(home),
-                "PREDICTION_ASSETS_PART_TIMEOUT_SECONDS": "3600",
+                "PREDICTION_ASSETS_CALL_TIMEOUT": "1800",
             },
         )
         try:

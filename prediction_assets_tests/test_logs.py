@@ -27,6 +27,7 @@ from dagster._grpc.types import ExecuteRunArgs
 from prediction_assets.errors import BadInput
 from prediction_assets.logs import JsonFormatter, Sink, TextFormatter, configure_logging
 from prediction_assets.orchestration.instance import LoggedInstance, open_instance
+from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import LogSettings, load_log_settings
 from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
@@ -99,12 +100,12 @@ def raised(error: Exception) -> tuple[Any, ...]:
     ],
 )  # fmt: skip
 def test_a_line_says_what_it_is_about_in_cloud_logging_s_labels(attributes, labels):
-    line = json.loads(JsonFormatter().format(record("text", **attributes)))
+    line = json.loads(JsonFormatter(labels_of).format(record("text", **attributes)))
     assert line.get("logging.googleapis.com/labels") == labels
 
 
 def test_a_json_line_has_cloud_logging_s_fields_and_is_one_line():
-    line = JsonFormatter().format(record("two\nlines", logging.WARNING, trace="projects/p/traces/t"))
+    line = JsonFormatter(labels_of).format(record("two\nlines", logging.WARNING, trace="projects/p/traces/t"))
     assert "\n" not in line
     fields = json.loads(line)
     assert fields["severity"] == "WARNING"
@@ -120,7 +121,7 @@ def test_a_json_line_has_cloud_logging_s_fields_and_is_one_line():
 def test_only_an_error_that_nobody_expected_brings_its_stack_trace(error, traced):
     failing = record("it failed:", logging.ERROR)
     failing.exc_info = raised(error)
-    fields = json.loads(JsonFormatter().format(failing))
+    fields = json.loads(JsonFormatter(labels_of).format(failing))
     assert ("stack_trace" in fields) is traced
     assert ("Traceback" in TextFormatter().format(failing)) is traced
     assert str(error) in json.dumps(fields)
@@ -134,7 +135,7 @@ def test_a_terminal_gets_text_and_everything_else_json(monkeypatch, setting, ter
     stream = io.StringIO()
     stream.isatty = lambda: terminal  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stderr", stream)
-    configure_logging(LogSettings(log_format=setting))
+    configure_logging(LogSettings(log_format=setting), labels_of)
     logging.getLogger("prediction_assets.x").info("a line")
     assert stream.getvalue().startswith("{") is as_json
     assert "a line" in stream.getvalue()
@@ -159,14 +160,14 @@ def test_a_bad_log_setting_is_named(monkeypatch, name, value):
         lambda: logging.getLogger("prediction_assets").setLevel(logging.ERROR),
         lambda: logging.getLogger("prediction_assets.x").setLevel(logging.ERROR),
         lambda: logging.config.dictConfig({"version": 1, "root": {"level": "ERROR"}}),
-        lambda: configure_logging(LogSettings(log_level="ERROR")),
+        lambda: configure_logging(LogSettings(log_level="ERROR"), labels_of),
     ],
 )
 def test_what_an_import_did_to_logging_before_is_put_right(capsys, spoil):
     ours, daemons = logging.getLogger("prediction_assets.x"), logging.getLogger("dagster.daemon.SensorDaemon")
     spoil()
     capsys.readouterr()
-    configure_logging(LogSettings())
+    configure_logging(LogSettings(), labels_of)
     ours.info("a line")
     daemons.info("a daemon's")
     told = capsys.readouterr().err
@@ -177,7 +178,7 @@ def test_what_an_import_did_to_logging_before_is_put_right(capsys, spoil):
 def test_dagster_s_own_configuration_adds_no_second_way_out(capsys):
     from dagster._utils.log import configure_loggers
 
-    configure_logging(LogSettings())
+    configure_logging(LogSettings(), labels_of)
     configure_loggers()
     logging.getLogger("dagster.daemon.SensorDaemon").info("a daemon's line")
     captured = capsys.readouterr()
@@ -186,7 +187,7 @@ def test_dagster_s_own_configuration_adds_no_second_way_out(capsys):
 
 
 def test_secrets_in_the_urls_that_libraries_log_stay_out_at_every_level(capsys):
-    configure_logging(LogSettings(log_level="DEBUG"))
+    configure_logging(LogSettings(log_level="DEBUG"), labels_of)
     logging.getLogger("urllib3.connectionpool").debug('"POST /services/SECRET HTTP/1.1" 200')
     logging.getLogger("apprise").error("json://user:SECRET@host failed")
     assert "SECRET" not in capsys.readouterr().err
@@ -235,10 +236,11 @@ def test_a_line_is_told_while_a_run_s_steps_have_standard_error_for_themselves()
     script = (
         "import logging, os\n"
         "from prediction_assets.logs import configure_logging\n"
+        "from prediction_assets.orchestration.run_tags import labels_of\n"
         "from prediction_assets.settings import LogSettings\n"
-        "configure_logging(LogSettings(log_format='json'))\n"
+        "configure_logging(LogSettings(log_format='json'), labels_of)\n"
         "os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n"
-        "configure_logging(LogSettings(log_format='json'))\n"
+        "configure_logging(LogSettings(log_format='json'), labels_of)\n"
         "logging.getLogger('prediction_assets').info('20 players staged')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

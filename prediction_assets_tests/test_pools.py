@@ -11,7 +11,7 @@ import pytest
 from dagster._daemon.monitoring.concurrency import execute_concurrency_slots_iteration
 from dagster._time import get_current_datetime
 
-from prediction_assets.definitions import build_defs
+from prediction_assets.orchestration.build import build_defs
 
 
 def test_no_asset_waits_for_a_pool(settings):

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from prediction_assets.definitions import build_defs
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.partition_pruning import delete, next_slice, old_slates
 from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.slate_run import SlateRun

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 import sqlalchemy
 
-from prediction_assets.definitions import build_defs
 from prediction_assets.errors import BadInput, WarehouseBusy
 from prediction_assets.monitoring.alert_lifecycle import opened, recovered, told
 from prediction_assets.monitoring.destinations import Notice
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.event_storage import delete_check_executions
 from prediction_assets.orchestration.prune_job import KINDS, prune_slices
 from prediction_assets.orchestration.run_pruning import prune_runs
@@ -30,7 +30,7 @@ from prediction_assets.retention.records import (
     prune_events,
 )
 from prediction_assets.retention.snapshots import prune_snapshots
-from prediction_assets.settings import Settings, load_settings
+from prediction_assets.settings import load_settings
 from prediction_assets.slate.dead_letter import Closing, letters_of
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.receipt import Receipt
@@ -199,7 +199,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.slow
-def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, monkeypatch):
+def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, history, monkeypatch):
     _, second, newest = three_consolidations(history)
     history.letters.add([failure("a"), failure("open", failed_at=datetime.now(UTC) + timedelta(days=450))])
     history.letters.close(SLATE, ["a"], Closing.REPLAYED)
@@ -211,7 +211,6 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, mon
     for change in (opened(made, NOW), recovered(NOW), told(Notice.RECOVERED, NOW)):
         history.alerts.change("x:1", change)
     history.warehouse.snapshots.write(SLATE, pa.table({"player_id": [1]}), pa.table({"player_id": [1]}))
-    keep_days = {kind.setting: 400 for kind in KINDS}
     killed = 0
     for store, name in (  # in the order of KINDS: what comes before it is gone by then
         (history.warehouse.snapshots, "drop"), (history.warehouse, "drop_superseded"),
@@ -229,9 +228,9 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(history, mon
         with monkeypatch.context() as patch:
             patch.setattr(type(store), name, and_die)
             with pytest.raises(Killed):
-                list(prune_slices(later(history), keep_days, dry_run=False))
+                list(prune_slices(later(history), settings, dry_run=False))
     assert killed == 7
-    assert [(kind.name, done.removed) for kind, done in prune_slices(later(history), keep_days, dry_run=False)] == [
+    assert [(kind.name, done.removed) for kind, done in prune_slices(later(history), settings, dry_run=False)] == [
         (kind.name, 0) for kind in KINDS
     ]  # fmt: skip
     assert history.warehouse.receipts(SLATE) == (second, newest)
@@ -435,7 +434,7 @@ def test_open_letters_of_slates_at_rest_expire_and_those_of_unfinished_or_recent
 @pytest.mark.slow
 def test_the_job_expires_letters_however_long_closed_ones_are_kept_and_says_so(settings, instance, history):
     history.letters.add([failure("a", failed_at=datetime.now(UTC) - timedelta(days=900))])
-    defs = build_defs(settings.model_copy(update={"keep_letters_days": 0}))
+    defs = build_defs(settings.model_copy(update={"keep_days": 0}))
     done = defs.resolve_job_def("prune").execute_in_process(instance=instance)
     (told_,) = [event for event in done.all_events if event.event_type_value == "STEP_OUTPUT"]
     metadata = {name: value.value for name, value in told_.step_output_data.metadata.items()}
@@ -453,7 +452,7 @@ def test_the_job_tells_what_it_removed_of_each_kind_and_one_that_fails_stops_no_
     def busy(*_: object) -> None:
         raise WarehouseBusy("the warehouse is busy; try again")
 
-    defs = build_defs(settings.model_copy(update={"keep_alerts_days": 0}))
+    defs = build_defs(settings)
     with monkeypatch.context() as patch:
         patch.setattr("prediction_assets.stores.local.warehouse.DuckDBWarehouse.query", busy)
         failed = defs.resolve_job_def("prune").execute_in_process(instance=instance, raise_on_error=False)
@@ -464,32 +463,16 @@ def test_the_job_tells_what_it_removed_of_each_kind_and_one_that_fails_stops_no_
     done = defs.resolve_job_def("prune").execute_in_process(instance=instance)
     (told_,) = [event for event in done.all_events if event.event_type_value == "STEP_OUTPUT"]
     metadata = {name: value.value for name, value in told_.step_output_data.metadata.items()}
-    assert metadata["dead_letters"] == metadata["receipts"] == metadata["runs"] == 0
-    assert "alerts" not in metadata
+    assert metadata["dead_letters"] == metadata["receipts"] == metadata["runs"] == metadata["alerts"] == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "days", "accepted"),
-    [
-        ("keep_runs_days", 0, True),
-        ("keep_runs_days", 4, True),
-        ("keep_runs_days", 3, False),
-        ("keep_runs_days", -1, False),
-        ("keep_receipts_days", 59, False),
-        ("keep_receipts_days", 60, True),
-        ("keep_events_days", 1, False),
-        ("keep_partitions_days", 2, False),
-    ],
-)
-def test_what_is_still_read_can_t_be_pruned(name, days, accepted):
-    if accepted:
-        assert getattr(load_settings(**{name: days}), name) == days
-    else:
-        with pytest.raises(BadInput, match=name.upper()):
-            load_settings(**{name: days})
+@pytest.mark.parametrize(("days", "snapshot_days"), [(0, 0), (60, 60), (61, 60), (400, 60)])
+def test_snapshots_are_kept_no_longer_than_anything_else(days, snapshot_days):
+    settings = load_settings(keep_days=days)
+    assert (settings.keep_days, settings.snapshot_days) == (days, snapshot_days)
 
 
-def test_a_longer_look_back_keeps_more():
-    with pytest.raises(BadInput, match="younger than 31 days is still read"):
-        load_settings(sensor_lookback_days=30, keep_letters_days=30)
-    assert isinstance(load_settings(sensor_lookback_days=30, keep_letters_days=31), Settings)
+@pytest.mark.parametrize("days", [-1, 1, 3, 59])
+def test_what_is_still_read_can_t_be_pruned(days):
+    with pytest.raises(BadInput, match=f"KEEP_DAYS: {days}: .*60 or more, or 0"):
+        load_settings(keep_days=days)

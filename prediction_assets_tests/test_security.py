@@ -56,7 +56,7 @@ def test_the_ui_listens_on_this_machine_unless_somebody_asks_for_more(
 ):
     became: list[list[str]] = []
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(finished_home))
-    monkeypatch.setenv("DAGSTER_HOME", "set back after this test")
+    monkeypatch.setenv("DAGSTER_HOME", "")  # what the command sets goes with the test
     monkeypatch.setattr(os, "execv", lambda program, words: became.append(words))
     monkeypatch.setattr(sys, "argv", ["prediction-assets", "dev", "--port", str(free_port()), *arguments])
     with pytest.raises(SystemExit) as ended:

@@ -1,8 +1,8 @@
-"""The command line: the same assets, in process, on the same Dagster instance as the UI.
+"""The command line: the same assets, in this process, on the same Dagster instance as the UI.
 
-One module per group of commands; they read settings, execute the jobs that the sensors request, and show what
-came of it. Exit codes: 0 done, 1 finished but partial, 2 failed; every error of ours is one line on standard error.
-Dagster takes seconds to import, so a module here imports it where a command needs it.
+Each module holds a group of commands. A command loads the settings, runs the jobs that the sensors request, and
+shows the result. Exit codes: 0 done, 1 finished but partial, 2 failed. Each of our errors is one line on standard
+error. Dagster takes seconds to import, so a module here imports it in the command that needs it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from prediction_assets.cli import (
 from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import PredictionAssetsError, one_line
 from prediction_assets.logs import configure_logging
+from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import load_log_settings
 
 app = typer.Typer(
@@ -37,39 +38,31 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
-_COMMANDS = (
-    slates.run,
-    slates.ingest,
-    slates.status,
-    slates.messages,
-    health.health,
-    repair.consolidate,
-    repair.republish,
-    repair.release,
-    maintenance.prune,
-    maintenance.migrate,
-    forecasting.train,
-    forecasting.grade,
-    forecasting.backtest,
-    dev.dev,
-)
-for command in _COMMANDS:
-    app.command()(command)
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(gcp.app, name="gcp")
+_DAILY, _REPAIR, _MODEL, _INSTALLATION = "Every day", "When something is wrong", "Forecasts", "Installation"
+_COMMANDS = {
+    _DAILY: (slates.run, slates.ingest, slates.status, slates.messages, health.health, dev.dev),
+    _REPAIR: (repair.consolidate, repair.republish, repair.release),
+    _MODEL: (forecasting.train, forecasting.grade, forecasting.backtest),
+    _INSTALLATION: (maintenance.prune, maintenance.migrate),
+}
+for panel, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(alerts.app, name="alerts", rich_help_panel=_REPAIR)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_REPAIR)
+app.add_typer(gcp.app, name="gcp", rich_help_panel=_INSTALLATION)
 
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="print the version and exit")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(__version__)
         raise typer.Exit
-    configure_logging(load_log_settings())
+    configure_logging(load_log_settings(), labels_of)
 
 
 _ALLOCATIONS_PER_COLLECTION = 50_000
@@ -77,8 +70,7 @@ _ALLOCATIONS_PER_COLLECTION = 50_000
 
 def main() -> None:
     """Run the command line; every error becomes one line and exit code 2."""
-    # What Dagster's import makes lives as long as the process: looked through time and again, and at the end,
-    # nothing is found in it.
+    # Dagster's import makes many objects that live as long as the process: collecting more often finds nothing.
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     atexit.register(gc.freeze)
     try:

@@ -16,7 +16,7 @@ from prediction_assets.settings import load_settings
 if TYPE_CHECKING:
     from prediction_assets.stores.alert import Alert
 
-app = typer.Typer(help="What is wrong now, and who was told.", no_args_is_help=True)
+app = typer.Typer(help="List what is wrong now, and send alerts.", no_args_is_help=True)
 
 _DAYS_SHOWN = 7
 

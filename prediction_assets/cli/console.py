@@ -44,13 +44,16 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of 
 
 
 @contextmanager
-def open_slate_run(*, capture_output: bool = False) -> Iterator[tuple[Settings, SlateRun]]:
+def open_slate_run(
+    settings: Settings | None = None, *, capture_output: bool = False
+) -> Iterator[tuple[Settings, SlateRun]]:
     """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it.
 
     Args:
+        settings: the process's settings, if the command has loaded them already.
         capture_output: see :func:`~prediction_assets.orchestration.instance.open_instance`.
     """
-    settings = load_settings()
+    settings = settings or load_settings()
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
     from prediction_assets.orchestration.instance import open_instance

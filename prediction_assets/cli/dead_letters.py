@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prediction_assets.orchestration.slate_run import SlateRun
     from prediction_assets.slate.dead_letter import DeadLetter
 
-app = typer.Typer(help="Players whose part could not be written.", no_args_is_help=True)
+app = typer.Typer(help="List and replay players who failed.", no_args_is_help=True)
 
 PlayersOption = Annotated[
     list[str] | None,

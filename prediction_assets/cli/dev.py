@@ -19,7 +19,7 @@ def dev(
         str, typer.Option(metavar="ADDRESS", help="the UI has no login: keep it on this machine")
     ] = "127.0.0.1",
 ) -> None:
-    """Open the Dagster UI with its daemon.
+    """Start the Dagster UI and its daemon.
 
     The sensors carry a slate from slate_roster to its completion. A home without any facts gets the simulated
     league first.

@@ -42,7 +42,7 @@ def train(
 ) -> None:
     """Train the model for later slates.
 
-    On the last model_history_days of games before the date. The same facts train nothing.
+    Uses the last four years of games before the date. The same facts train nothing.
     """
     config = {} if before is None else {"cutoff": parse_slate(before).isoformat()}
     with open_slate_run() as (_, runner):

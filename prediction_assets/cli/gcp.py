@@ -8,7 +8,7 @@ from prediction_assets.cli.console import FAILED
 from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
 
-app = typer.Typer(help="Set up and test the Google Cloud project of the gcp profile.", no_args_is_help=True)
+app = typer.Typer(help="Set up and check the Google Cloud project.", no_args_is_help=True)
 
 
 @app.command("set-up")

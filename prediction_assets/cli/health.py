@@ -39,9 +39,9 @@ def health(
     Exits 0 green, 1 yellow, 2 red.
     """
     window = _window(minutes)
-    settings = load_settings()
-    settings = settings.model_copy(
-        update={"lock_timeout_seconds": min(settings.lock_timeout_seconds, _PATIENCE_SECONDS)}
+    installation = load_settings()
+    settings = installation.model_copy(
+        update={"call_timeout": min(installation.call_timeout, _PATIENCE_SECONDS)}
     )
     from prediction_assets.monitoring.health_report import report_on
     from prediction_assets.orchestration.health_reader import read_facts

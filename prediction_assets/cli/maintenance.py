@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def prune(dry_run: DryRunOption = False) -> None:
     """Delete old history.
 
-    All that is older than its keep_*_days; what is in force, open or undelivered stays.
+    All that is older than its keep_days; what is in force, open or undelivered stays.
     """
     failed = 0
     with open_slate_run(capture_output=True) as (_, runner):  # it deletes what was kept of old runs
@@ -66,7 +66,7 @@ def migrate(dry_run: DryRunOption = False) -> None:
         store.schema()  # a store that is too new is refused before any store is changed
     for store in stores:
         _print_schema(store.schema() if dry_run else store.migrate(), dry_run=dry_run)
-    if settings.profile == "local" and settings.dagster_home is None:
+    if settings.profile == "local" and settings.owns_instance:
         _migrate_instance_config(settings, dry_run=dry_run)
     _check_dagsters_storage(settings)
 

@@ -51,7 +51,7 @@ def consolidate(
 
 
 def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
-    """Deliver a slate's newest completion again.
+    """Deliver a slate's newest completion message again.
 
     Or for the first time. Consumers know it by its id.
     """

@@ -85,7 +85,7 @@ def run(
         typer.Option("--reopen", help="replace the frozen expected players with what the facts say now"),
     ] = False,
 ) -> None:
-    """Carry one slate from its facts to its completion.
+    """Take one slate from its facts to its completion message.
 
     Without files: those of the settings. Without any facts, here, in the settings or in the home: the simulated
     league.
@@ -127,18 +127,18 @@ def ingest(
     old one.
     """
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
-    if simulated_players is None and season is None and not any(files.values()):
-        settings = load_settings()
-        if all(getattr(settings, name) is None for name in files):
-            raise BadInput(
-                "ingest",
-                "nothing to ingest: no file is named, here or in the settings",
-                hint="name at least one of --game-logs, --schedule, --prop-lines, --injury-reports, --season, or set "
-                "PREDICTION_ASSETS_GAME_LOGS and the like",
-            )
+    settings = load_settings()
+    is_named = simulated_players is not None or season is not None or any(files.values())
+    if not is_named and all(getattr(settings, name) is None for name in files):
+        raise BadInput(
+            "ingest",
+            "nothing to ingest: no file is named, here or in the settings",
+            hint="name at least one of --game-logs, --schedule, --prop-lines, --injury-reports, --season, or set "
+            "PREDICTION_ASSETS_GAME_LOGS and the like",
+        )
     if simulated_players is not None and season is not None:
         raise BadInput("--simulated-players", "can't be combined with --season", hint="choose one of them")
-    with open_slate_run() as (settings, runner):
+    with open_slate_run(settings) as (_, runner):
         if season is not None:
             live = {name: {"season": season} for name in ("game_logs", "schedule")}
             facts = live | _given(files)
@@ -153,7 +153,7 @@ def ingest(
 
 
 def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None:
-    """Show where a slate stands.
+    """Show the progress of a slate.
 
     Batch, outcomes, receipt, events and what is left in staging.
     """
@@ -170,7 +170,7 @@ def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None
 
 
 def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> None:
-    """List the Phase 5 completions, oldest first."""
+    """List the completion messages, oldest first."""
     with open_slate_run() as (_, runner):
         entries = runner.events(slate)
     if as_json:

@@ -22,11 +22,21 @@ from prediction_assets.monitoring.incidents import (
 )
 from prediction_assets.settings import Settings
 from prediction_assets.slate.completion_message import is_announced
-from prediction_assets.slate.deadlines import roster_hours_before
+from prediction_assets.slate.deadlines import RECENT_DAYS, roster_hours_before
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.stores.alert import Alert, Incident
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 from prediction_assets.stores.sql import queries
+
+LIMITS = Limits(
+    receipt_after_deadline=timedelta(minutes=5),
+    completion_after_receipt=timedelta(minutes=10),
+    dead_letters=5,
+)
+"""What a slate may take, and how many of its dead letters may be open, before an alert is raised."""
+
+ROSTER_OVERDUE = timedelta(hours=1)
+"""How long after ``roster_cron`` a missing roster is an alert."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +60,13 @@ def look_at_slates(stores: SlateSources, settings: Settings, now: datetime) -> l
     store = stores.alerts
     lasting = store.unsettled()
     state = stores.batch_state
-    recent = state.recent_slates(now - timedelta(days=settings.sensor_lookback_days))
+    recent = state.recent_slates(now - timedelta(days=RECENT_DAYS))
     of_alerts = {
         alert.incident.slate
         for alert in lasting
         if alert.is_open and alert.incident.slate and alert.incident.kind in SLATE_KINDS
     }
     slates = sorted({*recent, *of_alerts})
-    limits = Limits(
-        receipt_after_deadline=timedelta(minutes=settings.alert_receipt_minutes),
-        completion_after_receipt=timedelta(minutes=settings.alert_publish_minutes),
-        dead_letters=settings.alert_dead_letters,
-    )
     # A completion run that failed has said already that the slate isn't announced, unless this was said first.
     open_keys = {alert.incident.key for alert in lasting if alert.is_open}
     told_by_run = {
@@ -73,7 +78,7 @@ def look_at_slates(stores: SlateSources, settings: Settings, now: datetime) -> l
     found = [
         incident
         for slate, seen in states.items()
-        for incident in slate_incidents(seen, now, limits, pages)
+        for incident in slate_incidents(seen, now, LIMITS, pages)
         if not (incident.kind == "unpublished" and slate in told_by_run)
     ]
     as_they_are = [
@@ -169,7 +174,7 @@ def expected_rosters(settings: Settings, now: datetime) -> dict[str, datetime]:
 
     Those of the last 24 hours: what is older is no longer worth a roster.
     """
-    latest = now - timedelta(minutes=settings.alert_roster_minutes)
+    latest = now - ROSTER_OVERDUE
     expected: dict[str, datetime] = {}
     for hour in roster_hours_before(latest, settings.roster_cron, settings.time_zone):
         if hour < now - timedelta(days=1):

@@ -40,6 +40,12 @@ from prediction_assets.stores.sql.tables import POINTS_MODELS
 MODEL_ID = "model_id"
 """Column of the players' features; '' where the systems are to be fitted on the snapshot's history."""
 
+HISTORY_DAYS = 730
+"""Days of game logs before the slate that the systems are fitted on where no model serves it."""
+
+MODEL_HISTORY_DAYS = 1460
+"""Days of game logs that ``points_model`` is trained on."""
+
 OLDEST_MODEL = timedelta(days=400)
 """A model that is older than this at the slate is not used: a season would be missing in it."""
 

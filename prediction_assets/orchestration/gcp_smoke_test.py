@@ -21,11 +21,7 @@ def smoke_settings(settings: Settings) -> Settings:
     """Return the settings with the prefix before every name."""
     return settings.model_copy(
         update={
-            "bigquery_dataset_prefix": f"{PREFIX}{settings.bigquery_dataset_prefix}",
-            "firestore_collection_prefix": f"{PREFIX}{settings.firestore_collection_prefix}",
-            "pubsub_topic": f"{PREFIX}{settings.pubsub_topic}",
-            "pubsub_subscription": f"{PREFIX}{settings.pubsub_subscription}",
-            "pubsub_dead_letter_topic": f"{PREFIX}{settings.pubsub_dead_letter_topic}",
+            "gcp_prefix": f"{PREFIX}{settings.gcp_prefix}",
             "home": settings.home / "smoke",
         }
     )

@@ -18,6 +18,7 @@ from dagster._serdes import ConfigurableClassData
 from prediction_assets.errors import BadInput
 from prediction_assets.logs import configure_logging
 from prediction_assets.orchestration.instance_config import packaged_text, renew
+from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import Settings, load_log_settings
 
 _POSTGRES = {"statement_timeout": 300_000, "pool_recycle": 3600, "max_overflow": 20}
@@ -40,7 +41,7 @@ class LoggedInstance(dg.DagsterInstance):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        configure_logging(load_log_settings())
+        configure_logging(load_log_settings(), labels_of)
         super().__init__(*args, **kwargs)
         self.optimize_for_webserver(**_POSTGRES)
 
@@ -68,7 +69,7 @@ def prepare_home(settings: Settings) -> Path:
     config = folder / "dagster.yaml"
     try:
         settings.home.mkdir(parents=True, exist_ok=True)
-        if settings.dagster_home is None:
+        if settings.owns_instance:
             folder.mkdir(exist_ok=True)
             if not config.exists():
                 renew(config, packaged_text())
@@ -82,7 +83,7 @@ def prepare_home(settings: Settings) -> Path:
         raise BadInput(
             config,
             "not there",
-            hint="PREDICTION_ASSETS_DAGSTER_HOME is a folder with an instance; unset it for the home's own",
+            hint="DAGSTER_HOME must be the folder of a Dagster instance; unset it to use the home's own",
         )
     if not os.access(settings.home, os.W_OK):
         raise BadInput(
@@ -95,7 +96,7 @@ def prepare_home(settings: Settings) -> Path:
 
 @contextmanager
 def open_instance(settings: Settings, *, capture_output: bool = True) -> Iterator[dg.DagsterInstance]:
-    """Open the installation's Dagster instance, whatever ``DAGSTER_HOME`` says.
+    """Open the installation's Dagster instance.
 
     Args:
         settings: say where it is.

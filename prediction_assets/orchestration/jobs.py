@@ -74,7 +74,7 @@ training_job = dg.define_asset_job(
     "training",
     selection=dg.AssetSelection.assets("points_model"),
     tags=WHOLE_RETRIES,
-    description="Train the forecasting systems on the last `model_history_days` of games. Run again on unchanged "
+    description="Train the forecasting systems on the last four years of games. Run again on unchanged "
     "data, it does not retrain.",
 )
 

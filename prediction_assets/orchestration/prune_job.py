@@ -4,7 +4,8 @@ A kind that fails doesn't hold up the others; the run fails at the end and names
 https://docs.dagster.io/guides/build/ops
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import dagster as dg
@@ -24,19 +25,21 @@ from prediction_assets.retention.records import (
 )
 from prediction_assets.retention.snapshots import prune_snapshots
 from prediction_assets.settings import Settings
-from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 
+_keep_days = attrgetter("keep_days")
+
 KINDS = (
-    Kind("partition keys", "keep_partitions_days", prune_partition_keys),
-    Kind("feature snapshots", "keep_snapshots_days", prune_snapshots),
-    Kind("superseded rows", "keep_superseded_days", prune_superseded_rows),
-    Kind("receipts", "keep_receipts_days", prune_receipts),
-    Kind("events", "keep_events_days", prune_events),
-    Kind("open dead letters", "sensor_lookback_days", expire_dead_letters, verb="expire"),
-    Kind("dead letters", "keep_letters_days", prune_dead_letters),
-    Kind("alerts", "keep_alerts_days", prune_alerts),
-    Kind("runs", "keep_runs_days", prune_runs),
+    Kind("partition keys", _keep_days, prune_partition_keys),
+    Kind("feature snapshots", lambda settings: settings.snapshot_days, prune_snapshots),
+    Kind("superseded rows", _keep_days, prune_superseded_rows),
+    Kind("receipts", _keep_days, prune_receipts),
+    Kind("events", _keep_days, prune_events),
+    Kind("open dead letters", lambda _: RECENT_DAYS, expire_dead_letters, verb="expire"),
+    Kind("dead letters", _keep_days, prune_dead_letters),
+    Kind("alerts", _keep_days, prune_alerts),
+    Kind("runs", _keep_days, prune_runs),
 )
 """In the order in which they are pruned: superseded rows name receipts, and runs are what tells of the rest."""
 
@@ -50,24 +53,21 @@ class PruneConfig(dg.Config):
 
 
 def prune_slices(
-    history: History, keep_days: Mapping[str, int], *, dry_run: bool
+    history: History, settings: Settings, *, dry_run: bool
 ) -> Iterator[tuple[Kind, Pruned | PredictionAssetsError]]:
-    """Prune one slice of each kind and yield what came of it: also an error, which the next kind survives.
+    """Prune one slice of each kind that isn't kept for ever, and yield the result or the error.
 
-    Args:
-        keep_days: days by setting; a kind with 0 is left out.
+    An error of one kind doesn't stop the next.
     """
     for kind in KINDS:
-        if days := keep_days[kind.setting]:
+        if days := kind.days(settings):
             try:
                 yield kind, kind.prune(history, days, dry_run)
             except PredictionAssetsError as error:
                 yield kind, error
 
 
-@dg.op(
-    description="Remove a slice of what is older than its keep_*_days, kind by kind. 0 days keep it for ever."
-)
+@dg.op(description="Remove a slice of what is older than keep_days, kind by kind; 0 keeps it for ever.")
 def prune_history(
     context: dg.OpExecutionContext,
     config: PruneConfig,
@@ -84,10 +84,9 @@ def prune_history(
         context.instance, warehouse, batch_state, dead_letters, outbox,
         alerts, clock.now(),
     )  # fmt: skip
-    keep_days = {kind.setting: getattr(settings, kind.setting) for kind in KINDS}
     failed: dict[str, str] = {}
     metadata: dict[str, Any] = {"dry_run": config.dry_run}
-    for kind, outcome in prune_slices(history, keep_days, dry_run=config.dry_run):
+    for kind, outcome in prune_slices(history, settings, dry_run=config.dry_run):
         if isinstance(outcome, PredictionAssetsError):
             failed[kind.name] = str(outcome)
             continue

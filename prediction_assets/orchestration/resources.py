@@ -8,6 +8,7 @@ https://docs.dagster.io/guides/build/external-resources
 import dagster as dg
 
 from prediction_assets.ingest.nba_api_source import LiveSource
+from prediction_assets.nba.forecast import HISTORY_DAYS
 from prediction_assets.nba.tonight import Basketball
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
@@ -21,7 +22,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
     """
     return {
         **{name: _store(settings, name) for name in STORES},
-        "subject": Basketball(settings.history_days, settings.pass_threshold, settings.market_aware),
+        "subject": Basketball(HISTORY_DAYS, settings.pass_threshold, settings.market_aware),
         "live_source": LiveSource(),
         "settings": settings,
         "clock": Clock(),

@@ -23,7 +23,7 @@ def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=PRUNE_CRON,
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every night: deletes one slice of each kind of history that is past its keep_*_days.",
+        description="Every night: deletes one slice of each kind of history that is older than keep_days.",
     )
 
 
@@ -57,7 +57,7 @@ def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=settings.model_cron,
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every week: train `points_model` on the last `model_history_days` of games, hours before a "
+        description="Every week: train `points_model` on the last four years of games, hours before a "
         "roster is opened.",
     )
 

@@ -8,16 +8,17 @@ when repeated.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 
-from prediction_assets.definitions import build_defs
 from prediction_assets.errors import PredictionAssetsError, StageFailed
 from prediction_assets.nba.backtest import BacktestOptions, GradedSlate, run_backtest
+from prediction_assets.nba.forecast import HISTORY_DAYS, MODEL_HISTORY_DAYS
 from prediction_assets.nba.forecasting.grading import Grade
 from prediction_assets.nba.grades import PUBLISHED, gradable, stored_grades
 from prediction_assets.nba.tonight import default_slate
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.gates import RECEIPT_ID
 from prediction_assets.orchestration.jobs import (
     completion_job,
@@ -30,7 +31,7 @@ from prediction_assets.orchestration.jobs import (
     training_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.prune_job import KINDS, prune_slices
+from prediction_assets.orchestration.prune_job import prune_slices
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, SLATE_TAG
 from prediction_assets.retention.kinds import History, Kind, Pruned
 from prediction_assets.settings import Settings
@@ -84,8 +85,7 @@ class SlateRun:
         self._defs = build_defs(settings, resources)
         replaced = {name: store for name, store in (resources or {}).items() if name in STORES}
         self.stores = open_stores(settings, **replaced)
-        clock = (resources or {}).get("clock")
-        self._clock = clock if isinstance(clock, Clock) else Clock()
+        self._clock = cast(Clock, (self._defs.resources or {})["clock"])
 
     @property
     def profile(self) -> str:
@@ -269,8 +269,8 @@ class SlateRun:
     ) -> Iterator[GradedSlate]:
         """Forecast past slates again, point-in-time, and yield each one's grades (:mod:`.backtest`)."""
         options = BacktestOptions(
-            model_history_days=self._settings.model_history_days,
-            history_days=self._settings.history_days,
+            model_history_days=MODEL_HISTORY_DAYS,
+            history_days=HISTORY_DAYS,
             threshold=self._settings.pass_threshold,
             train=train,
         )
@@ -294,8 +294,7 @@ class SlateRun:
             self._instance, stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox,
             stores.alerts, self.now(),
         )  # fmt: skip
-        keep_days = {kind.setting: getattr(self._settings, kind.setting) for kind in KINDS}
-        return prune_slices(history, keep_days, dry_run=dry_run)
+        return prune_slices(history, self._settings, dry_run=dry_run)
 
     def whole(
         self,

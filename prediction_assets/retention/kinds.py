@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from prediction_assets.settings import Settings
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 
 
@@ -53,12 +54,12 @@ class Kind:
 
     Attributes:
         name: what it is called, in the plural: ``dead letters``.
-        setting: the setting that says for how many days it is kept; 0 is for ever.
+        days: returns for how many days the settings keep it; 0 is for ever.
         prune: removes one slice.
         verb: what is done to it, where it isn't removed.
     """
 
     name: str
-    setting: str
+    days: Callable[[Settings], int]
     prune: Prune
     verb: str = "remove"

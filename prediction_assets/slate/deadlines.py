@@ -13,6 +13,9 @@ from dagster._utils.schedules import cron_string_iterator, reverse_cron_string_i
 
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 
+RECENT_DAYS = 3
+"""Sensors and alerts look at the batches that were opened within so many days."""
+
 
 class Clock:
     """The time that every decision goes by; a test replaces it."""

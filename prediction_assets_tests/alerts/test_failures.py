@@ -21,7 +21,12 @@ import prediction_assets
 from prediction_assets.errors import NotDelivered
 from prediction_assets.monitoring.incidents import START_THE_DAEMON
 from prediction_assets.orchestration.following import Cursor
-from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
+from prediction_assets.orchestration.sensors.alerts import (
+    ALERT_DELIVERY,
+    REPEAT_AFTER,
+    RUN_ALERTS,
+    SLATE_ALERTS,
+)
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.steps import failpoints as crash_points
@@ -30,7 +35,7 @@ from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.sensors.ticking import tick
 
 UI = "http://ui.example:3000"
-NEVER = 100_000
+NEVER = "0 7 29 2 *"
 
 
 @dataclass
@@ -89,10 +94,9 @@ class Watched:
 def watched(request, ingested_home, open_home, webhook: Webhook, monkeypatch: pytest.MonkeyPatch):
     name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
     # After the roster's hour the slates' sensor opens the warehouse too; whether it's damaged is one sensor's to say.
-    hour = NEVER if name == "a sensor's tick" else 60
-    run = open_home(
-        ingested_home, alert_urls=webhook.url, ui_url=UI, staging_attempts=1, alert_roster_minutes=hour
-    )
+    hours = {"roster_cron": NEVER} if name == "a sensor's tick" else {}
+    monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.PART_ATTEMPTS", 1)
+    run = open_home(ingested_home, alert_urls=webhook.url, ui_url=UI, **hours)
     made = Watched(run, webhook, monkeypatch)
     made.look()
     assert webhook.received == []
@@ -191,7 +195,7 @@ def tick_as_the_daemon(w: Watched) -> None:
     w.patch.setenv("PREDICTION_ASSETS_HOME", str(settings.home))
     w.patch.setenv("PREDICTION_ASSETS_ALERT_URLS", w.webhook.url)
     w.patch.setenv("PREDICTION_ASSETS_UI_URL", UI)
-    w.patch.setenv("PREDICTION_ASSETS_ALERT_ROSTER_MINUTES", str(NEVER))
+    w.patch.setenv("PREDICTION_ASSETS_ROSTER_CRON", NEVER)
     w.patch.setenv("PYTHONPATH", str(Path(prediction_assets.__file__).parents[1]))
     target = ModuleTarget("prediction_assets.definitions", None, None, "prediction_assets")
     with create_test_daemon_workspace_context(target, w.run._instance) as context:
@@ -366,7 +370,7 @@ def test_an_incident_that_lasts_is_told_again_after_a_while(watched: Watched):
     miss_the_deadline(watched)
     for _ in range(3):
         watched.look()
-    watched.later(minutes=watched.run._settings.alert_repeat_minutes)
+    watched.later(minutes=REPEAT_AFTER // timedelta(minutes=1))
     for _ in range(3):
         watched.look()
     assert [m["title"] for m in watched.webhook.received] == [

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prediction_assets.definitions import build_defs
 from prediction_assets.monitoring.incidents import (
     CheckResult,
     FinishedRun,
@@ -19,6 +18,7 @@ from prediction_assets.monitoring.incidents import (
     slate_incidents,
 )
 from prediction_assets.monitoring.slate_alerts import expected_rosters
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.jobs import JOB_OF_ASSET, JOBS
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.dead_letter import DeadLetter, Failure
@@ -150,5 +150,5 @@ def test_every_job_s_assets_are_of_its_stage_so_that_a_click_counts_as_an_attemp
 )
 def test_a_roster_is_expected_an_hour_after_its_schedule(at, expected):
     now = datetime.fromisoformat(at).astimezone(UTC)
-    found = expected_rosters(load_settings(alert_roster_minutes=60), now)
+    found = expected_rosters(load_settings(), now)
     assert set(found) == expected

@@ -198,7 +198,8 @@ def test_a_part_that_hangs_fails_after_its_time_and_the_others_are_staged(
 ):
     import threading
 
-    run = open_home(ingested_home, part_timeout_seconds=1.0)
+    monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.PART_CALLS", 1 / 60)
+    run = open_home(ingested_home)
     run.roster(SIMULATED)
     run.features(SIMULATED)
     (slug, *_) = slugs(run)
@@ -234,8 +235,11 @@ def test_the_others_are_settled_while_one_player_still_takes_his_time(staged_run
     assert settled_meanwhile.is_set()
 
 
-def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(ingested_home, open_home, breaking):
-    run = open_home(ingested_home, staging_threads=1, staging_attempts=2)
+def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(
+    ingested_home, open_home, breaking, monkeypatch
+):
+    monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.PART_ATTEMPTS", 2)
+    run = open_home(ingested_home, staging_threads=1)
     run.roster(SIMULATED)
     run.features(SIMULATED)
     tried = []

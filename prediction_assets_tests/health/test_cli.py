@@ -95,7 +95,7 @@ def test_an_empty_home_is_red_and_says_what_to_do(health):
 
 @pytest.mark.slow
 def test_a_warehouse_that_another_process_holds_is_red_and_the_rest_is_judged(finished, health, monkeypatch):
-    monkeypatch.setenv("PREDICTION_ASSETS_LOCK_TIMEOUT_SECONDS", "0.2")
+    monkeypatch.setenv("PREDICTION_ASSETS_CALL_TIMEOUT", "0.2")
     home = finished._settings.home
     hold = f"import duckdb; c = duckdb.connect({str(home / 'warehouse.duckdb')!r}); print('held', flush=True); input()"
     with subprocess.Popen(

@@ -22,7 +22,7 @@ HELD = "another process has held this lock"
 def busy(ingested_home, open_home: OpenHome, monkeypatch: pytest.MonkeyPatch) -> SlateRun:
     """A home whose steps wait a minute for the warehouse, and whose sensors wait a moment."""
     monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.WAREHOUSE_WAIT_SECONDS", 0.1)
-    return open_home(ingested_home, lock_timeout_seconds=60.0)
+    return open_home(ingested_home, call_timeout=60.0)
 
 
 @contextmanager

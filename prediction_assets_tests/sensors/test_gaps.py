@@ -73,9 +73,10 @@ def test_without_a_gap_it_rests(finished, clock):
 
 
 def test_recent_slates_with_games_and_no_batch_are_asked_for_oldest_first_and_a_few_at_a_time(
-    ingested_home, open_home: OpenHome, clock
+    ingested_home, open_home: OpenHome, clock, monkeypatch
 ):
-    run = open_home(ingested_home, gap_requests_per_tick=2)
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.gaps.REQUESTS_PER_TICK", 2)
+    run = open_home(ingested_home)
     clock.now = MORNING
     schedule_games(run, *(date(2026, 1, day) for day in (1, 2, 3, 4, 5, 6)))
     assert slates(run) == ["2026-01-02", "2026-01-03"]

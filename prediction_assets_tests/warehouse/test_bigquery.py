@@ -226,15 +226,13 @@ def test_a_dataset_in_another_region_is_one_clear_error(open_bigquery, bigquery_
     dataset = bigquery.Dataset(f"{bigquery_client.project}.t_predictions")
     dataset.location = "europe-west4"
     bigquery_client.create_dataset(dataset)
-    with pytest.raises(
-        Misplaced, match="is in europe-west4, not in US; set PREDICTION_ASSETS_BIGQUERY_LOCATION"
-    ):
+    with pytest.raises(Misplaced, match="is in europe-west4, not in US; set PREDICTION_ASSETS_GCP_LOCATION"):
         open_bigquery(location="US").set_up()
 
 
 @pytest.mark.parametrize("prefix", ["nba-", "a b", "x" * 65])
 def test_a_prefix_that_no_dataset_can_have_is_refused(open_bigquery, prefix):
-    with pytest.raises(BadInput, match="PREDICTION_ASSETS_BIGQUERY_DATASET_PREFIX"):
+    with pytest.raises(BadInput, match="PREDICTION_ASSETS_GCP_PREFIX"):
         open_bigquery(dataset_prefix=prefix)
 
 

@@ -120,7 +120,7 @@ def test_a_transaction_that_lost_against_another_is_known_by_its_message():
         (DefaultCredentialsError("none found"), NotPermitted, "gcloud auth application-default login"),
         (exceptions.Unauthorized("Request had invalid credentials"), NotPermitted, "gcloud auth"),
         (NO_PROJECT, Misplaced, "PREDICTION_ASSETS_GCP_PROJECT"),
-        (NO_TABLE, Misplaced, "PREDICTION_ASSETS_BIGQUERY_LOCATION"),
+        (NO_TABLE, Misplaced, "PREDICTION_ASSETS_GCP_LOCATION"),
         (QUOTA, QuotaExceeded, "a quota is used up"),
         (RATE, QuotaExceeded, "a quota is used up"),
         (exceptions.RetryError("deadline", cause=RATE), QuotaExceeded, "a quota is used up"),

@@ -6,9 +6,8 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.errors import NothingToTrainOn
-from prediction_assets.nba.forecast import train_model
+from prediction_assets.nba.forecast import MODEL_HISTORY_DAYS, train_model
 from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata
-from prediction_assets.settings import Settings
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
@@ -20,7 +19,7 @@ class PointsModelConfig(dg.Config):
 
     cutoff: str | None = Field(
         default=None,
-        description="Train on the last `model_history_days` of games before this date, YYYY-MM-DD. Empty: up to the "
+        description="Train on the last four years of games before this date, YYYY-MM-DD. Empty: up to the "
         "newest ingested game.",
     )
     league: str | None = Field(
@@ -51,9 +50,8 @@ def points_model(
     context: dg.AssetExecutionContext,
     config: PointsModelConfig,
     warehouse: dg.ResourceParam[Warehouse],
-    settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
-    """Every forecasting system, trained on the last `model_history_days` of games before the cut-off.
+    """Every forecasting system, trained on the last four years of games before the cut-off.
 
     It serves the slates from its cut-off on: a slate takes the newest model that saw only games before it, and
     pins it with its features. The id is derived from the data: materializing again on unchanged data does not
@@ -63,7 +61,7 @@ def points_model(
     port = warehouse
     league, newest = _league(port, config.league)
     cutoff = parse_slate(config.cutoff) if config.cutoff else newest + timedelta(days=1)
-    row, trained = train_model(port, league, cutoff, settings.model_history_days)
+    row, trained = train_model(port, league, cutoff, MODEL_HISTORY_DAYS)
     context.log.info(
         "model %s of %s before %s: %s, %s player-games",
         row["model_id"], league, cutoff, "trained" if trained else "known already", row["trained_rows"],

@@ -24,13 +24,15 @@ from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
 from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.preview import preview_features
-from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import PREDICTION_GRADES
 
 STEADY = "systems_are_steady"
+BIAS_LIMIT = 1.5
+"""Points of bias over the last ten slates beyond which the check warns."""
+
 _LOOKBACK = timedelta(days=200)
 
 
@@ -111,7 +113,7 @@ with preview_features():
                 asset="prediction_grades",
                 partitions_def=SLATES,
                 description=f"Warns when a system's bias over its last {RECENT_SLATES} graded slates exceeds the "
-                f"limit in the settings, or its mean absolute error is 10 % above that of the {EARLIER_SLATES} "
+                f"limit, or its mean absolute error is 10 % above that of the {EARLIER_SLATES} "
                 "slates before. Never holds a slate up.",
             )
         ],
@@ -119,7 +121,6 @@ with preview_features():
     def prediction_grades(
         context: dg.AssetExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
-        settings: dg.ResourceParam[Settings],
         clock: dg.ResourceParam[Clock],
     ) -> Iterator[dg.MaterializeResult]:
         """How accurate each system's active forecasts were, once all games have game logs.
@@ -140,7 +141,7 @@ with preview_features():
             now=clock.now(),
             receipt_id=receipts[-1].receipt_id if receipts else "",
         )
-        judged = _judgements(port, parse_slate(slate), settings.grade_bias_limit)
+        judged = _judgements(port, parse_slate(slate), BIAS_LIMIT)
         complaints = {j.system: j.complaint for j in judged if j.complaint}
         context.log.info("slate %s: %d systems graded, %d complaints", slate, len(grades), len(complaints))
         yield dg.MaterializeResult(

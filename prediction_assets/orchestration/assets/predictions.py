@@ -112,7 +112,7 @@ with preview_features():
 
         Merges every staged part that no receipt covers yet: new business keys are inserted, rows whose
         content changed are updated, the others are left alone, and rows of the merged players that the new
-        parts no longer contain are superseded, and deleted only `keep_superseded_days` later. MERGE, supersede
+        parts no longer contain are superseded, and deleted only `keep_days` later. MERGE, supersede
         and receipt are one transaction. Materializing again is safe at any time: the same outcomes lead to the
         same receipt.
         """

@@ -43,6 +43,12 @@ from prediction_assets.steps.worker_pool import CircuitBreaker, Overdue, bisect_
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Parts, Warehouse, open_progress
 from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS
 
+PART_ATTEMPTS = 3
+"""Attempts at writing a part before its player counts as failed."""
+
+PART_CALLS = 2
+"""A player's part, its attempts included, may take as long as so many calls may (``call_timeout``)."""
+
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
 
@@ -111,7 +117,6 @@ def staged_predictions(
         staging_area=port.parts,
         state=state,
         dead_letters=dead_letters,
-        settings=settings,
         clock=clock,
         circuit=CircuitBreaker(len(players)),
     )
@@ -120,7 +125,7 @@ def staged_predictions(
             players,
             staging.settle,
             threads=settings.staging_threads,
-            timeout_seconds=settings.part_timeout_seconds,
+            timeout_seconds=PART_CALLS * settings.call_timeout,
             idle_seconds=LONGEST_WAIT_SECONDS,
             on_idle=events.store,
             on_late=staging.drop_late,
@@ -164,7 +169,6 @@ class _Staging:
     staging_area: Parts
     state: BatchState
     dead_letters: DeadLetters
-    settings: Settings
     clock: Clock
     circuit: CircuitBreaker
     unrecorded: list[PlayerOutcome] = field(default_factory=list)
@@ -183,7 +187,7 @@ class _Staging:
         if self.circuit.tripped_by is not None:
             alike = CircuitOpen("not tried: most players of this run failed alike")
             return self.fail(player, alike, 0, self.circuit.tripped_by)
-        again = _attempts(self.settings.staging_attempts, self.circuit)
+        again = _attempts(PART_ATTEMPTS, self.circuit)
         try:
             part = again(self.staging_area.write, self.slate, player.slug, self.parts[player.slug])
         except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's

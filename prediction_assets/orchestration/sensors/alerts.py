@@ -19,10 +19,13 @@ from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
 from prediction_assets.orchestration.sensors.requests import WAREHOUSE_WAIT_SECONDS
 from prediction_assets.settings import Settings
-from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 
 RUN_ALERTS, SLATE_ALERTS, ALERT_DELIVERY = "run_alerts_sensor", "slate_alerts_sensor", "alert_delivery_sensor"
+
+REPEAT_AFTER = timedelta(hours=4)
+"""How long an incident lasts before its message is sent again."""
 
 _SLATE_LOOK_SECONDS = {"local": 60, "gcp": 300}
 """A look at the slates reads every outcome of the recent ones, which Firestore bills."""
@@ -115,8 +118,8 @@ def deliver(alerts: AlertStore, settings: Settings, clock: Clock) -> Delivered:
         alerts,
         destinations(settings),
         clock.now(),
-        repeat=timedelta(minutes=settings.alert_repeat_minutes),
-        give_up=timedelta(days=settings.sensor_lookback_days),
+        repeat=REPEAT_AFTER,
+        give_up=timedelta(days=RECENT_DAYS),
     )
 
 

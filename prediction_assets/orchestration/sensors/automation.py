@@ -23,6 +23,7 @@ from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import is_group_pending
 from prediction_assets.orchestration.sensors.requests import (
+    REQUEST_ATTEMPTS,
     WAREHOUSE_WAIT_SECONDS,
     RunNeed,
     Skipped,
@@ -33,7 +34,7 @@ from prediction_assets.orchestration.sensors.requests import (
 )
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
@@ -63,7 +64,7 @@ def staging_work(
         yield RunNeed(f"{name}:{first}..{last}", staging_job.name, batch.slate, tags=tags)
 
 
-def consolidation_work(progress: Progress, attempts: int | None = None) -> RunNeed:
+def consolidation_work(progress: Progress, attempts: int = REQUEST_ATTEMPTS) -> RunNeed:
     """Return the run that merges a slate as it stands."""
     batch = progress.batch
     return RunNeed(
@@ -132,16 +133,15 @@ def consolidation_needs(
 
 
 def _ask(
-    instance: DagsterInstance, needs: Iterator[RunNeed | Skipped], attempts: int, now: datetime
+    instance: DagsterInstance, needs: Iterator[RunNeed | Skipped], now: datetime
 ) -> Iterator[dg.RunRequest | Skipped]:
     for need in needs:
-        yield need if isinstance(need, Skipped) else request(instance, need, attempts, now)
+        yield need if isinstance(need, Skipped) else request(instance, need, now)
 
 
 def staging_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for features and staging."""
-    days, players_per_run = settings.sensor_lookback_days, settings.players_per_run
-    attempts = settings.request_attempts
+    players_per_run = settings.players_per_run
 
     @dg.sensor(
         name="staging_sensor",
@@ -162,17 +162,16 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
             progress = state.progress(slate)
             if progress is not None:
                 needs = staging_needs(instance, progress, busy, players_per_run, now)
-                yield from _ask(instance, needs, attempts, now)
+                yield from _ask(instance, needs, now)
 
-        return sensor_result(slate_by_slate(state.recent_slates(now - timedelta(days=days)), ask))
+        return sensor_result(slate_by_slate(state.recent_slates(now - timedelta(days=RECENT_DAYS)), ask))
 
     return evaluate
 
 
 def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for consolidations."""
-    days, players_per_run = settings.sensor_lookback_days, settings.players_per_run
-    attempts = settings.request_attempts
+    players_per_run = settings.players_per_run
 
     @dg.sensor(
         name="consolidation_sensor",
@@ -203,10 +202,10 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
                     share,
                     now,
                 )
-                yield from _ask(instance, needs, attempts, now)
+                yield from _ask(instance, needs, now)
 
         try:
-            return sensor_result(slate_by_slate(state.recent_slates(now - timedelta(days=days)), ask))
+            return sensor_result(slate_by_slate(state.recent_slates(now - timedelta(days=RECENT_DAYS)), ask))
         except TransientError as error:
             return dg.SensorResult(skip_reason=str(error))
 
@@ -215,7 +214,6 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
 
 def completion_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for Phase 5 completions."""
-    days, attempts = settings.sensor_lookback_days, settings.request_attempts
 
     @dg.sensor(
         name="phase5_completion_sensor",
@@ -235,10 +233,10 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
             Cursor.read(context.cursor),
             limit=_MATERIALIZATIONS_PER_TICK,
             first_since=None,
-            again_since=now - timedelta(days=days),
+            again_since=now - timedelta(days=RECENT_DAYS),
         )
         for record in found:
-            outcome = _completion_request(context.instance, record, attempts, now)
+            outcome = _completion_request(context.instance, record, now)
             if isinstance(outcome, dg.RunRequest):
                 return dg.SensorResult(run_requests=[outcome], cursor=str(cursor))
             if isinstance(outcome, Skipped) and not outcome.gave_up:
@@ -262,7 +260,7 @@ def _materializations(
 
 
 def _completion_request(
-    instance: DagsterInstance, record: dg.EventLogRecord, attempts: int, now: datetime
+    instance: DagsterInstance, record: dg.EventLogRecord, now: datetime
 ) -> dg.RunRequest | Skipped | None:
     """Return what a consolidation needs: a completion run, patience, or (None) nothing any more."""
     slate = record.partition_key or ""
@@ -281,4 +279,4 @@ def _completion_request(
     )  # fmt: skip
     if any(run.is_success for run in instance.get_runs(RunsFilter(tags={REQUEST_TAG: work.name}))):
         return None
-    return request(instance, work, attempts, now)
+    return request(instance, work, now)

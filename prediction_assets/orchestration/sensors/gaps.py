@@ -45,7 +45,7 @@ from prediction_assets.orchestration.sensors.requests import (
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import is_announced
-from prediction_assets.slate.deadlines import Clock, is_recent, roster_hours_before
+from prediction_assets.slate.deadlines import RECENT_DAYS, Clock, is_recent, roster_hours_before
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, slate_key
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
@@ -62,6 +62,15 @@ GAP_ATTEMPT_TAG = "prediction_assets/gap_attempt"
 
 GAP_PAUSE = timedelta(minutes=30)
 """Pause after a slate's last run for the same stage, doubled before each further attempt at a gap."""
+
+GAP_ATTEMPTS = 4
+"""Attempts at closing a gap before an operator has to."""
+
+TICKS_BETWEEN_LOOKS = 10
+"""Minutes between two ticks, or as many of the other sensors' intervals where that is set."""
+
+REQUESTS_PER_TICK = 3
+"""Gaps that one tick requests runs for."""
 
 ROSTER_GRACE = timedelta(minutes=10)
 """How long after its hour the daily schedule may still ask for the roster itself."""
@@ -90,7 +99,7 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="gap_sensor",
         jobs=[roster_job, features_job, staging_job, consolidation_job],
-        minimum_interval_seconds=settings.gap_interval_seconds,
+        minimum_interval_seconds=TICKS_BETWEEN_LOOKS * (settings.sensor_interval_seconds or 60),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Every 10 minutes: re-requests the roster, staging or consolidation of recent slates that are "
         "stuck, at growing intervals: missed ticks, a daemon that was down, work that the other sensors gave up. "
@@ -122,7 +131,7 @@ class GapFinder:
     """Finds gaps and asks for the runs that close them.
 
     Args:
-        settings: how far back to look, how often to ask, and what the other sensors do.
+        settings: the roster's hour, and what the stage sensors need.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -137,9 +146,8 @@ class GapFinder:
         now: datetime,
     ) -> Iterator[Gap | Skipped]:
         """Yield the gaps, oldest slate first; of a slate without any, nothing."""
-        settings = self._settings
         busy = staging_slates(instance, now)
-        opened = set(state.recent_slates(now - timedelta(days=settings.sensor_lookback_days)))
+        opened = set(state.recent_slates(now - timedelta(days=RECENT_DAYS)))
         scheduled = self._slates_due(warehouse, now)
 
         def of_slate(slate: str) -> Iterator[Gap | Skipped]:
@@ -164,7 +172,7 @@ class GapFinder:
         settings = self._settings
         hours = roster_hours_before(now - ROSTER_GRACE, settings.roster_cron, settings.time_zone)
         newest = next(hours).astimezone(GAME_TIME_ZONE).date()
-        oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=settings.sensor_lookback_days)
+        oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=RECENT_DAYS)
         found = warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
         return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
 
@@ -185,7 +193,7 @@ class GapFinder:
         ]
         given_up = [
             need for need in needs
-            if isinstance(need, RunNeed) and _is_given_up(request(instance, need, settings.request_attempts, now))
+            if isinstance(need, RunNeed) and _is_given_up(request(instance, need, now))
         ]  # fmt: skip
         if not given_up:
             return
@@ -220,21 +228,19 @@ class GapFinder:
         self, instance: DagsterInstance, gaps: Iterator[Gap | Skipped], now: datetime
     ) -> Iterator[dg.RunRequest | Skipped]:
         """Yield run requests for the first few gaps whose time has come, and why the others wait."""
-        left = self._settings.gap_requests_per_tick
+        left = REQUESTS_PER_TICK
         for gap in gaps:
             if isinstance(gap, Skipped):
                 yield gap
                 continue
-            asked = _requests_due(instance, gap, self._settings.gap_attempts, now)
+            asked = _requests_due(instance, gap, now)
             yield from asked
             left -= any(isinstance(outcome, dg.RunRequest) for outcome in asked)
             if not left:
                 return
 
 
-def _requests_due(
-    instance: DagsterInstance, gap: Gap, attempts: int, now: datetime
-) -> list[dg.RunRequest | Skipped]:
+def _requests_due(instance: DagsterInstance, gap: Gap, now: datetime) -> list[dg.RunRequest | Skipped]:
     """Return the requests of a gap's runs, or why it isn't time for them."""
     asked = instance.get_run_records(RunsFilter(tags={GAP_TAG: gap.name}))
     others = [
@@ -246,7 +252,7 @@ def _requests_due(
     if any(is_pending(instance, record.dagster_run, now) for record in records):
         return [Skipped(f"{gap.name}: a run is in flight")]
     tried = max((_attempt(record.dagster_run) for record in asked), default=0)
-    if tried >= attempts:
+    if tried >= GAP_ATTEMPTS:
         newest = asked[0].dagster_run.run_id
         return [
             Skipped(

@@ -29,7 +29,6 @@ LOOKBACK = timedelta(days=30)
 
 def grading_sensor(settings: Settings) -> dg.SensorDefinition:
     """Return the sensor that asks for grades."""
-    attempts = settings.request_attempts
 
     @dg.sensor(
         name="grading_sensor",
@@ -60,7 +59,7 @@ def grading_sensor(settings: Settings) -> dg.SensorDefinition:
             for each in found
             if each.has_results and not each.is_graded
         )
-        outcomes = (request(context.instance, work, attempts, now) for work in wanted)
+        outcomes = (request(context.instance, work, now) for work in wanted)
         asked = (outcome for outcome in outcomes if isinstance(outcome, dg.RunRequest))
         requests = list(itertools.islice(asked, SLATES_PER_TICK))
         if requests:

@@ -31,13 +31,17 @@ FIRST_PAUSE = timedelta(seconds=30)
 """Pause before a second attempt at the same work, doubled before each further one."""
 
 
+REQUEST_ATTEMPTS = 3
+"""Runs that the stage sensors request for the same work before they stop."""
+
+
 @dataclass(frozen=True)
 class RunNeed:
     """One run that a slate needs.
 
     Attributes:
         name: the same work has the same name; it is counted by it.
-        attempts: the most runs to ask for, None for the settings'.
+        attempts: the most runs that are requested for it.
     """
 
     name: str
@@ -46,7 +50,7 @@ class RunNeed:
     partition_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     run_config: Mapping[str, Any] | None = None
-    attempts: int | None = None
+    attempts: int = REQUEST_ATTEMPTS
 
     def run_request(self, run_key: str, tags: Mapping[str, str]) -> dg.RunRequest:
         """Return the request of its run, with further tags."""
@@ -86,16 +90,14 @@ def staging_slates(instance: DagsterInstance, now: datetime) -> set[str]:
     }
 
 
-def request(
-    instance: DagsterInstance, work: RunNeed, attempts: int, now: datetime
-) -> dg.RunRequest | Skipped:
+def request(instance: DagsterInstance, work: RunNeed, now: datetime) -> dg.RunRequest | Skipped:
     """Return the request of a run for some work, unless a run for it is in flight or it failed too often."""
     records = instance.get_run_records(RunsFilter(tags={REQUEST_TAG: work.name}))
     runs = [record.dagster_run for record in records]
     if any(is_pending(instance, run, now) for run in runs):
         return Skipped(f"{work.name}: a run is in flight")
     tried = sum(run.parent_run_id is None for run in runs)
-    if tried >= (work.attempts or attempts):
+    if tried >= work.attempts:
         return Skipped(
             f"{work.name}: {tried} runs didn't settle it; look at the last one ({runs[0].run_id}), mend the "
             "cause and materialize by hand",

@@ -28,17 +28,18 @@ class GcpStores:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._project = settings.gcp_project or ""
-        self._prefix = settings.firestore_collection_prefix
+        self._prefix = settings.gcp_prefix
+        self._topic = f"{self._prefix}phase5-completion"
 
     @cached_property
     def warehouse(self) -> BigQueryWarehouse:
         settings = self._settings
         return BigQueryWarehouse(
-            bigquery_client(self._project, settings.bigquery_location, settings.bigquery_endpoint),
-            location=settings.bigquery_location,
-            dataset_prefix=settings.bigquery_dataset_prefix,
-            snapshot_days=settings.keep_snapshots_days or None,
-            call_timeout=settings.lock_timeout_seconds,
+            bigquery_client(self._project, settings.gcp_location, settings.bigquery_endpoint),
+            location=settings.gcp_location,
+            dataset_prefix=settings.gcp_prefix,
+            snapshot_days=settings.snapshot_days or None,
+            call_timeout=settings.call_timeout,
         )
 
     @cached_property
@@ -56,8 +57,8 @@ class GcpStores:
     @cached_property
     def publisher(self) -> PubSubPublisher:
         client, settings = publisher_client(), self._settings
-        topic = client.topic_path(self._project, settings.pubsub_topic)
-        return PubSubPublisher(client, topic, settings.lock_timeout_seconds)
+        topic = client.topic_path(self._project, self._topic)
+        return PubSubPublisher(client, topic, settings.call_timeout)
 
     @cached_property
     def alerts(self) -> FirestoreAlertStore:
@@ -73,16 +74,16 @@ class GcpStores:
             publisher_client(),
             subscriber_client(),
             self._project,
-            settings.pubsub_topic,
-            settings.pubsub_subscription,
-            settings.pubsub_dead_letter_topic,
-            settings.lock_timeout_seconds,
+            self._topic,
+            f"{self._topic}-phase6",
+            f"{self._topic}-dead-letter",
+            settings.call_timeout,
         )
 
     @cached_property
     def _calls(self) -> FirestoreCalls:
         client = firestore_client(self._project, self._settings.firestore_database)
-        return FirestoreCalls(client, self._settings.lock_timeout_seconds)
+        return FirestoreCalls(client, self._settings.call_timeout)
 
     @cached_property
     def _documents(self) -> FirestoreCalls:

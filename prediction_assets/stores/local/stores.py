@@ -20,7 +20,7 @@ class LocalStores:
 
     def __init__(self, settings: Settings) -> None:
         self._home = settings.home
-        self._wait_seconds = settings.lock_timeout_seconds
+        self._wait_seconds = settings.call_timeout
         self._state_file = settings.home / "state.sqlite"
 
     @cached_property
