@@ -3,8 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Three times as fast as pip; with bytecode, or the first run would pay for it. uv reads UV_DEFAULT_INDEX, not pip's settings.
+# Three times as fast as pip; with bytecode, or the first run would pay for it. uv reads UV_DEFAULT_INDEX, not pip's
+# settings: pip takes over where only those name the index that can be reached.
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --compile-bytecode
+
+define install
+$(UV) --require-hashes -r $(1) || $(PIP) install --no-deps --require-hashes -r $(1)
+$(UV) --editable . || $(PIP) install --no-deps --editable .
+endef
 
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
@@ -85,12 +91,10 @@ $(BIN)/uv: requirements-uv.txt | $(BIN)/python
 
 $(VENV)/.run: requirements.txt pyproject.toml | $(BIN)/uv
 	@echo "installing into $(VENV), once ..."
-	$(UV) --require-hashes -r requirements.txt
-	$(UV) --editable .
+	$(call install,requirements.txt)
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt pyproject.toml | $(BIN)/uv
 	@echo "installing development tools into $(VENV), once ..."
-	$(UV) --require-hashes -r requirements-dev.txt
-	$(UV) --editable .
+	$(call install,requirements-dev.txt)
 	@touch $@ $(VENV)/.run
