@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Bools, Floats, Ints
-from prediction_assets.simulation.draws import Draws, total
+from prediction_assets.simulation.draws import Bools, Draws, Floats, Ints, total
 from prediction_assets.simulation.fixtures import TeamGames
 from prediction_assets.simulation.rosters import Rosters
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Bools, Ints
-from prediction_assets.simulation.draws import Draws
+from prediction_assets.simulation.draws import Bools, Draws, Ints
 
 GAMES_PER_DAY = 82 / 167
 """A team's games per day that has games: 82 from 22 October to 13 April, less seven days off."""

@@ -17,9 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from prediction_assets.errors import BadInput
-from prediction_assets.nba.forecasting.arrays import Bools, Ints
 from prediction_assets.simulation.box_scores import BoxScores, draw_box_scores, expected_points
-from prediction_assets.simulation.draws import Draws
+from prediction_assets.simulation.draws import Bools, Draws, Ints
 from prediction_assets.simulation.fixtures import Fixtures, TeamGames, draw_fixtures, games_of_teams
 from prediction_assets.simulation.lines import NO_PRICE, Lines, draw_lines
 from prediction_assets.simulation.minutes import draw_appearances, draw_minutes

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Bools, Floats, Ints
-from prediction_assets.simulation.draws import Draws
+from prediction_assets.simulation.draws import Bools, Draws, Floats, Ints
 from prediction_assets.simulation.fixtures import Fixtures, TeamGames
 from prediction_assets.simulation.rosters import Rosters
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Bools, Floats, Ints
-from prediction_assets.simulation.draws import Draws, total
+from prediction_assets.simulation.draws import Bools, Draws, Floats, Ints, total
 from prediction_assets.simulation.fixtures import TeamGames
 from prediction_assets.simulation.rosters import PLACES, Rosters
 

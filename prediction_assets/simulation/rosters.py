@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Bools, Floats, Ints
-from prediction_assets.simulation.draws import Draws
+from prediction_assets.simulation.draws import Bools, Draws, Floats, Ints
 
 PLACES = 15
 

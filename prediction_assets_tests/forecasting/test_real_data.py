@@ -13,9 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.predictions import predict_slate
-from prediction_assets.nba.forecasting.rows import Rows
+from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, fit_all
 from prediction_assets_tests.forecasting.conftest import forecast_with
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA

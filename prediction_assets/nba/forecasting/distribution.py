@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from prediction_assets.nba.forecasting.arrays import Floats
+from prediction_assets.nba.forecasting.rows import Floats
 
 SMALLEST_PROBABILITY = 0.0001
 """No forecast claims certainty: 1 in 10,000 is below the resolution of a season (26,000 player-games)."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Floats
-from prediction_assets.nba.forecasting.rows import Rows
+from prediction_assets.nba.forecasting.rows import Floats, Rows
 
 POWER = 150.0
 """Power of the inverse error: a member that is 0.5 % behind the best in squared error gets 0.47 times its weight, one

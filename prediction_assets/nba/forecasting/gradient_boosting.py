@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.features import FEATURE_COLUMNS
 from prediction_assets.nba.forecasting.matchup import Matchup
 from prediction_assets.nba.forecasting.matchup import fit_mean as fit_matchup
 from prediction_assets.nba.forecasting.minutes import COLUMNS as MINUTES_COLUMNS
 from prediction_assets.nba.forecasting.minutes import minutes_design, scoring_rate, weighted_minutes
 from prediction_assets.nba.forecasting.moving_average import MovingAverage, weighted_sum
-from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 from prediction_assets.nba.forecasting.spread import DEFAULT_COEFFICIENTS
 from prediction_assets.nba.forecasting.trees import Trees, fit_trees
 

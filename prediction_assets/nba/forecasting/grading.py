@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.recommendation import OVER, UNDER, share_over
-from prediction_assets.nba.forecasting.rows import Rows
+from prediction_assets.nba.forecasting.rows import Floats, Rows
 
 DECILES = 10
 

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from prediction_assets.errors import BadInput
-from prediction_assets.nba.forecasting.arrays import Floats
+from prediction_assets.nba.forecasting.rows import Floats
 
 OFFSETS = (Decimal(-2), Decimal(-1), Decimal(0), Decimal(1), Decimal(2))
 """Points from the main line to each of the five."""

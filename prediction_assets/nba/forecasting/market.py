@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.distribution import SMALLEST_MEAN, Distribution
+from prediction_assets.nba.forecasting.rows import Floats
 
 MARKET_WEIGHT = 0.75
 """Share of the line where a system and the line disagree. Stated, not tuned: of two unbiased forecasts whose squared

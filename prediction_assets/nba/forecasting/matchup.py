@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.minutes import Minutes, fit_minutes, scoring_rate
-from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 from prediction_assets.nba.forecasting.trees import Trees, fit_trees
 
 FACTOR_BOUNDS = (0.8, 1.25)

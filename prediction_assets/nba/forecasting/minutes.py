@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.moving_average import prior, weighted_sum
-from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 from prediction_assets.nba.forecasting.trees import Trees, fit_trees
 
 HALF_LIFE = 2.5

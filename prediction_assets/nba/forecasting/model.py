@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from types import FunctionType
 from typing import Any
 
 import pyarrow as pa
@@ -145,11 +144,11 @@ class _Reader(pickle.Unpickler):
     """Builds numpy arrays and this package's fitted systems, and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a class that a model may hold, or a function that a :class:`.player.PerPlayer` asks."""
+        """Return a class that a model may hold."""
         if (module, name) in _ALLOWED:
             return super().find_class(module, name)
         if module.startswith(_OURS) and "." not in name:
             found = super().find_class(module, name)
-            if isinstance(found, type | FunctionType) and found.__module__ == module:  # not what it imports
+            if isinstance(found, type) and found.__module__ == module:  # not what it imports
                 return found
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a model")

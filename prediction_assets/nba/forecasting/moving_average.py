@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Floats
-from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 
 LEAGUE_POINTS = 4.5
 """Points per game of players with at most ten known games (2,741 player-games of 2022-25: 4.55): the stated

@@ -13,7 +13,6 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.distribution import median, probability_over, probability_push
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.lines import (
@@ -26,7 +25,7 @@ from prediction_assets.nba.forecasting.lines import (
 )
 from prediction_assets.nba.forecasting.market import MARKET_AWARE, with_market
 from prediction_assets.nba.forecasting.recommendation import DEFAULT_THRESHOLD, NO_LINE, confidence, recommend
-from prediction_assets.nba.forecasting.rows import Rows
+from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
 
 _LINE = pa.decimal128(6, 2)

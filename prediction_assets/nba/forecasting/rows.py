@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.features_sql import RECENT_GAMES
 
+Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 HOLDOUT_GAME_DAYS = 30

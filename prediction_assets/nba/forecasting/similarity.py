@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.matchup import Matchup, unit
 from prediction_assets.nba.forecasting.matchup import fit_mean as fit_matchup
 from prediction_assets.nba.forecasting.minutes import scoring_rate
-from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 
 NEIGHBOURS = 400
 """Neighbours of one forecast; the errors are the same with 250 and 800."""

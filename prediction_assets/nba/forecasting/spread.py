@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prediction_assets.nba.forecasting.arrays import Floats
-from prediction_assets.nba.forecasting.rows import Rows
+from prediction_assets.nba.forecasting.rows import Floats, Rows
 
 DEFAULT_COEFFICIENTS = (8.7, 2.6, 0.0)
 """Variance = a + b*mean + c*mean^2 where there are no past errors to learn from: the moving average's errors

@@ -16,11 +16,10 @@ import numpy as np
 import pyarrow as pa
 
 from prediction_assets.nba.forecasting import gradient_boosting, matchup, moving_average, similarity
-from prediction_assets.nba.forecasting.arrays import Floats
 from prediction_assets.nba.forecasting.distribution import SMALLEST_MEAN, Distribution
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean, fit_weights
 from prediction_assets.nba.forecasting.features import conform
-from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 from prediction_assets.nba.forecasting.spread import Spread, fit_spread
 
 

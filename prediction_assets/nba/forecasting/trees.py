@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prediction_assets.nba.forecasting.arrays import Floats
+from prediction_assets.nba.forecasting.rows import Floats
 
 RANDOM_STATE = 20_240_101
 

@@ -1,8 +1,0 @@
-"""Names of NumPy's array types, for the numerical modules."""
-
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
