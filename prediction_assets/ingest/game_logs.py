@@ -100,23 +100,22 @@ class GameLogsRead:
     null_minutes: int
 
 
-def read_game_logs(path: Path, *, league: str = NBA_LEAGUE) -> GameLogsRead:
+def read_game_logs(path: Path) -> GameLogsRead:
     """Read LeagueGameLog rows from a Parquet, CSV or CSV.gz file, or from a directory of them.
 
     Args:
         path: the file or directory; a directory's files are read in name order.
-        league: the ``league`` of every row.
 
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
     files = data_files(path)
-    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], league=league, files=files)
+    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], files)
 
 
-def convert(sources: Sequence[SourceRows], *, league: str, files: tuple[Path, ...] = ()) -> GameLogsRead:
+def convert(sources: Sequence[SourceRows], files: tuple[Path, ...] = ()) -> GameLogsRead:
     """Validate the rows of one or more sources; see :func:`read_game_logs`."""
-    parsed = [_parse(rows, league) for rows in sources]
+    parsed = [_parse(rows) for rows in sources]
     table = pa.concat_tables([one for one, _ in parsed])
     origins = Origins(tuple(sources))
     neutral = _check_games(table, origins)
@@ -138,7 +137,7 @@ def convert(sources: Sequence[SourceRows], *, league: str, files: tuple[Path, ..
     )
 
 
-def _parse(rows: SourceRows, league: str) -> tuple[pa.Table, int]:
+def _parse(rows: SourceRows) -> tuple[pa.Table, int]:
     rows.require(REQUIRED)
     count, identifier = values.whole_number(minimum=0), values.whole_number(minimum=1)
     season = values.whole_number(minimum=10_000, maximum=99_999)
@@ -146,7 +145,7 @@ def _parse(rows: SourceRows, league: str) -> tuple[pa.Table, int]:
     team = rows.parse("TEAM_ABBREVIATION", values.team_code, pa.string())
     opponent, is_home = _matchup(rows, team)
     columns: dict[str, pa.Array] = {
-        "league": pa.array([league], pa.string()).take(pa.array(np.zeros(len(rows), dtype=np.int64))),
+        "league": pa.array([NBA_LEAGUE], pa.string()).take(pa.array(np.zeros(len(rows), dtype=np.int64))),
         "season_id": rows.parse("SEASON_ID", season, pa.int64()),
         "game_id": rows.parse("GAME_ID", values.game_id, pa.string()),
         "game_date": rows.parse("GAME_DATE", values.calendar_date, pa.date32()),

@@ -24,7 +24,7 @@ from prediction_assets.ingest import values
 from prediction_assets.ingest.files import data_files, read_rows
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingest.rows import Name, Origins, SourceRows
-from prediction_assets.ingest.teams import NBA_TEAM_NAMES, TeamNames
+from prediction_assets.ingest.teams import abbreviation
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
 from prediction_assets.stores.sql.tables import INJURY_REPORTS, OUT
 
@@ -88,9 +88,6 @@ class _Entry(NamedTuple):
 def read_injury_reports(
     path: Path,
     players: PlayerDirectory,
-    *,
-    league: str = NBA_LEAGUE,
-    teams: TeamNames = NBA_TEAM_NAMES,
 ) -> InjuryReportsRead:
     """Read injury reports from a CSV, CSV.gz or Parquet file, or from a directory of them.
 
@@ -102,8 +99,6 @@ def read_injury_reports(
     Args:
         path: the file or directory; a directory's files are read in name order.
         players: whom the report's names can mean.
-        league: the ``league`` of every row.
-        teams: the league's team names.
 
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
@@ -115,7 +110,7 @@ def read_injury_reports(
     entries: dict[tuple[Any, ...], tuple[int, _Entry]] = {}
     rows_read = duplicates = 0
     for rows, file in zip(sources, files, strict=True):
-        for entry in _parse(rows, _published(file), teams):
+        for entry in _parse(rows, _published(file)):
             index, rows_read = rows_read, rows_read + 1
             other, known = entries.setdefault(entry[:4], (index, entry))
             if known != entry:
@@ -126,7 +121,7 @@ def read_injury_reports(
                     column=STATUS[0],
                 )
             duplicates += other != index
-    table, unresolved = _resolved([entry for _, entry in entries.values()], players, league)
+    table, unresolved = _resolved([entry for _, entry in entries.values()], players)
     return InjuryReportsRead(
         table=table,
         files=files,
@@ -138,7 +133,7 @@ def read_injury_reports(
     )
 
 
-def _parse(rows: SourceRows, published: datetime | None, teams: TeamNames) -> Iterator[_Entry]:
+def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry]:
     """Yield each row's entry, without a player where a team hasn't reported yet."""
     rows.require(REQUIRED)
     if published is None and rows.find(REPORTED_AT) is None:
@@ -149,17 +144,10 @@ def _parse(rows: SourceRows, published: datetime | None, teams: TeamNames) -> It
             "does: Injury-Report_2026-01-02_05PM.csv",
         )
 
-    def team(value: Any) -> str:
-        code = teams.abbreviation(str(value))
-        if code is None:
-            closest = teams.closest(str(value))
-            raise ValueError(f"unknown team {str(value)!r}" + (f" (is it {closest!r}?)" if closest else ""))
-        return code
-
     text = pa.string()
     days = rows.parse(GAME_DATE, _game_date, pa.date32()).to_pylist()
     matchups = rows.parse(MATCHUP, _matchup, text).to_pylist()
-    of_teams = rows.parse(TEAM, team, text).to_pylist()
+    of_teams = rows.parse(TEAM, abbreviation, text).to_pylist()
     names = rows.parse(PLAYER, _given_name_first, text, nullable=True).to_pylist()
     statuses = rows.parse(STATUS, _status, text, nullable=True).to_pylist()
     reasons = rows.parse(REASON, values.text, text, nullable=True).to_pylist()
@@ -226,9 +214,7 @@ def _given_name_first(value: Any) -> str:
     return " ".join(f"{given} {family}".split()) if comma else " ".join(family.split())
 
 
-def _resolved(
-    entries: list[_Entry], players: PlayerDirectory, league: str
-) -> tuple[pa.Table, tuple[UnresolvedName, ...]]:
+def _resolved(entries: list[_Entry], players: PlayerDirectory) -> tuple[pa.Table, tuple[UnresolvedName, ...]]:
     unresolved: Counter[tuple[str, str]] = Counter()
     rows = []
     for entry in sorted(entries, key=lambda entry: entry[:4]):
@@ -239,6 +225,6 @@ def _resolved(
                 player_id = answer.player_id
             else:
                 unresolved[entry.player_name, answer.reason] += 1
-        rows.append({"league": league, **entry._asdict(), "player_id": player_id})
+        rows.append({"league": NBA_LEAGUE, **entry._asdict(), "player_id": player_id})
     report = sorted(UnresolvedName(name, count, reason) for (name, reason), count in unresolved.items())
     return INJURY_REPORTS.arrow_table(rows), tuple(report)

@@ -24,8 +24,8 @@ from prediction_assets.ingest import game_logs, schedule
 from prediction_assets.ingest.game_logs import GameLogsRead
 from prediction_assets.ingest.rows import SourceRows
 from prediction_assets.ingest.schedule import ScheduleRead
-from prediction_assets.slate.keys import NBA_LEAGUE
 
+_TIMEOUT_SECONDS = 30.0  # of one request; stats.nba.com hangs on addresses that it does not like
 _SEASON = re.compile(r"(\d{4})-(\d{2})\Z", re.ASCII)
 
 # The third digit of a game id. Left out: 1 pre-season (its teams meet clubs of other leagues), 3 All-Star.
@@ -57,9 +57,7 @@ class ScheduleClient(Protocol):
         """Fetch a season (``2024-25``)."""
 
 
-def fetch_game_logs(
-    season: str, client: GameLogClient | None = None, *, league: str = NBA_LEAGUE
-) -> GameLogsRead:
+def fetch_game_logs(season: str, client: GameLogClient | None = None) -> GameLogsRead:
     """Fetch a season's player game logs of every kind of game, validated exactly as a file's are.
 
     Regular season, NBA Cup final, play-in and playoffs: what a schedule has games of. All but the regular
@@ -68,7 +66,6 @@ def fetch_game_logs(
     Args:
         season: ``2024-25``.
         client: what fetches; by default ``nba_api`` with retries.
-        league: the ``league`` of every row.
 
     Raises:
         BadInput: the season is not one, or an answer is not of LeagueGameLog's shape; rows count from 1.
@@ -86,12 +83,10 @@ def fetch_game_logs(
             answers.append(rows)
         elif season_type == REGULAR_SEASON:
             raise _no_rows(source)
-    return game_logs.convert(answers, league=league)
+    return game_logs.convert(answers)
 
 
-def fetch_schedule(
-    season: str, client: ScheduleClient | None = None, *, league: str = NBA_LEAGUE
-) -> ScheduleRead:
+def fetch_schedule(season: str, client: ScheduleClient | None = None) -> ScheduleRead:
     """Fetch a season's games, validated exactly as a file's are.
 
     Pre-season and All-Star games, postponed games and games whose teams aren't known yet are left out and
@@ -100,7 +95,6 @@ def fetch_schedule(
     Args:
         season: ``2024-25``.
         client: what fetches; by default ``nba_api`` with retries.
-        league: the ``league`` of every row.
 
     Raises:
         BadInput: the season is not one, or the answer is not of ScheduleLeagueV2's shape; rows count from 1.
@@ -109,25 +103,22 @@ def fetch_schedule(
     _first_year(season)
     source = f"stats.nba.com ScheduleLeagueV2 {season}"
     rows, left_out = _games((client or NbaApiSchedule())(season), source)
-    return schedule.convert([rows], league=league, left_out=left_out, is_whole_season=True)
+    return schedule.convert([rows], left_out=left_out, is_whole_season=True)
 
 
 class NbaApiGameLogs:
     """The default :class:`GameLogClient`.
 
     Args:
-        timeout_seconds: of one request.
-        attempts: requests before giving up.
+        attempts: requests until it fails.
         sleep: waits between attempts, given seconds.
     """
 
     def __init__(
         self,
-        timeout_seconds: float = 30.0,
         attempts: int = 4,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._timeout = timeout_seconds
         self._attempts = attempts
         self._sleep = sleep
 
@@ -139,7 +130,7 @@ class NbaApiGameLogs:
                 season=season,
                 season_type_all_star=season_type,
                 player_or_team_abbreviation="P",
-                timeout=self._timeout,
+                timeout=_TIMEOUT_SECONDS,
             ).get_dict(),
             f"stats.nba.com LeagueGameLog {season} {season_type}",
             self._attempts,
@@ -152,11 +143,9 @@ class NbaApiSchedule:
 
     def __init__(
         self,
-        timeout_seconds: float = 30.0,
         attempts: int = 4,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._timeout = timeout_seconds
         self._attempts = attempts
         self._sleep = sleep
 
@@ -164,7 +153,7 @@ class NbaApiSchedule:
         """Fetch a season's games."""
         endpoint = _endpoint("scheduleleaguev2", "ScheduleLeagueV2")
         return _with_retries(
-            lambda: endpoint(season=season, timeout=self._timeout).get_dict(),
+            lambda: endpoint(season=season, timeout=_TIMEOUT_SECONDS).get_dict(),
             f"stats.nba.com ScheduleLeagueV2 {season}",
             self._attempts,
             self._sleep,

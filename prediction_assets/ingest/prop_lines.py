@@ -25,7 +25,7 @@ from prediction_assets.ingest import values
 from prediction_assets.ingest.files import data_files, read_rows
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingest.rows import Name, SourceRows
-from prediction_assets.ingest.teams import NBA_TEAM_NAMES, TeamNames
+from prediction_assets.ingest.teams import abbreviation
 from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
 from prediction_assets.stores.sql.tables import PROP_LINES
@@ -108,9 +108,6 @@ class _Line:
 def read_prop_lines(
     path: Path,
     players: PlayerDirectory,
-    *,
-    league: str = NBA_LEAGUE,
-    teams: TeamNames = NBA_TEAM_NAMES,
 ) -> PropLinesRead:
     """Read points lines from a CSV, CSV.gz or Parquet file, or from a directory of them.
 
@@ -122,8 +119,6 @@ def read_prop_lines(
     Args:
         path: the file or directory; a directory's files are read in name order.
         players: whom the books' names can mean.
-        league: the ``league`` of every row.
-        teams: the league's team names.
 
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
@@ -139,14 +134,14 @@ def read_prop_lines(
         markets.update(market.to_pylist())
         points = rows.where(pc.equal(market, POINTS_MARKET))
         if len(points):
-            sides.extend(_parse(points, _capture_of(file), teams))
+            sides.extend(_parse(points, _capture_of(file)))
     if not sides:
         listed = ", ".join(sorted(markets)[:10])
         raise BadInput(
             path, f"no row is of the market {POINTS_MARKET}", column="market", hint=f"found: {listed}"
         )
     lines, duplicates, movements = _pivot(_oldest_first(sides))
-    table, unresolved = _resolved(lines, players, league)
+    table, unresolved = _resolved(lines, players)
     return PropLinesRead(
         table=table,
         files=files,
@@ -164,7 +159,7 @@ def _alternatives(name: Name) -> tuple[str, ...]:
     return (name,) if isinstance(name, str) else name
 
 
-def _parse(rows: SourceRows, file_capture: str, teams: TeamNames) -> Iterator[_Side]:
+def _parse(rows: SourceRows, file_capture: str) -> Iterator[_Side]:
     def column(
         name: Name, parse: Callable[[Any], Any], arrow_type: pa.DataType, *, optional: bool = False
     ) -> list[Any]:
@@ -172,13 +167,6 @@ def _parse(rows: SourceRows, file_capture: str, teams: TeamNames) -> Iterator[_S
             return [None] * len(rows)
         parsed: list[Any] = rows.parse(name, parse, arrow_type, nullable=optional).to_pylist()
         return parsed
-
-    def team(value: Any) -> str:
-        code = teams.abbreviation(str(value))
-        if code is None:
-            closest = teams.closest(str(value))
-            raise ValueError(f"unknown team {str(value)!r}" + (f" (is it {closest!r}?)" if closest else ""))
-        return code
 
     moment = pa.timestamp("us", tz="UTC")
     commence = column("commence_time", values.instant, moment)
@@ -195,8 +183,8 @@ def _parse(rows: SourceRows, file_capture: str, teams: TeamNames) -> Iterator[_S
         column(LINE, _line, pa.decimal128(6, 2)),
         column(SIDE, _is_over, pa.bool_()),
         column("price", _american_odds, pa.int64()),
-        column("home_team", team, pa.string()),
-        column("away_team", team, pa.string()),
+        column("home_team", abbreviation, pa.string()),
+        column("away_team", abbreviation, pa.string()),
         strict=True,
     )
     for index, (event_id, bookmaker, player, line, is_over, price, home, away) in enumerate(cells):
@@ -290,7 +278,7 @@ def _pivot(sides: Sequence[_Side]) -> tuple[list[_Line], int, int]:
 
 
 def _resolved(
-    lines: Sequence[_Line], players: PlayerDirectory, league: str
+    lines: Sequence[_Line], players: PlayerDirectory
 ) -> tuple[pa.Table, tuple[UnresolvedName, ...]]:
     found: dict[tuple[str, str, str, date], Any] = {}
     unresolved: Counter[tuple[str, str]] = Counter()
@@ -308,7 +296,7 @@ def _resolved(
         rows.append(
             {
                 **side._asdict(),
-                "league": league,
+                "league": NBA_LEAGUE,
                 "player_id": answer.player_id if isinstance(answer, Resolved) else None,
                 "over_price": line.over_price,
                 "under_price": line.under_price,

@@ -69,7 +69,7 @@ class _Game(NamedTuple):
         return self._asdict() | {"team_a": min(self[-2:]), "team_b": max(self[-2:])}
 
 
-def read_schedule(path: Path, *, league: str = NBA_LEAGUE) -> ScheduleRead:
+def read_schedule(path: Path) -> ScheduleRead:
     """Read games from a CSV, CSV.gz or Parquet file, or from a directory of them.
 
     Columns: ``game_id``, ``game_date`` (US Eastern); ``home_team`` and ``away_team``, both empty on a neutral
@@ -78,19 +78,17 @@ def read_schedule(path: Path, *, league: str = NBA_LEAGUE) -> ScheduleRead:
 
     Args:
         path: the file or directory; a directory's files are read in name order.
-        league: the ``league`` of every row.
 
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
     files = data_files(path)
-    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], league=league, files=files)
+    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], files=files)
 
 
 def convert(
     sources: Sequence[SourceRows],
     *,
-    league: str,
     files: tuple[Path, ...] = (),
     left_out: Mapping[str, int] | None = None,
     is_whole_season: bool = False,
@@ -129,8 +127,8 @@ def convert(
     if is_whole_season and played:
         played = _every_date(sources[0].source, played[0], played[-1])
     return ScheduleRead(
-        table=SCHEDULE.arrow_table([{"league": league, **game._asdict()} for game in ordered]),
-        dates=_dates(league, {*played, *postponed}),
+        table=SCHEDULE.arrow_table([{"league": NBA_LEAGUE, **game._asdict()} for game in ordered]),
+        dates=_dates({*played, *postponed}),
         files=files,
         rows_read=rows_read,
         duplicates_dropped=rows_read - len(games) - len(postponed),
@@ -145,9 +143,9 @@ def _every_date(source: str, first: date, last: date) -> list[date]:
     return [first + timedelta(days=days) for days in range((last - first).days + 1)]
 
 
-def _dates(league: str, dates: Collection[date]) -> pa.Table:
+def _dates(dates: Collection[date]) -> pa.Table:
     schema = pa.schema([SCHEDULE.arrow_schema.field(name) for name in ("league", "game_date")])
-    return pa.table({"league": [league] * len(dates), "game_date": sorted(dates)}, schema)
+    return pa.table({"league": [NBA_LEAGUE] * len(dates), "game_date": sorted(dates)}, schema)
 
 
 def season_of(game_id: str) -> int:

@@ -1,14 +1,13 @@
 """Teams: how the odds feeds write the NBA's teams, and the abbreviations that the game logs use.
 
-A fact table, and a lookup that never guesses: an unknown name is refused with the closest known one as a
-hint. A simulated league brings its own :class:`TeamNames`.
+The lookup never guesses: an unknown name is refused with the closest known one as a hint.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
 from prediction_assets.slate.keys import slugify
 
@@ -57,34 +56,27 @@ FEED_VARIANTS: Mapping[str, str] = {
 """Other ways in which feeds write a team."""
 
 
-@dataclass(frozen=True)
-class TeamNames:
-    """A league's team names.
+_BY_SLUG = {
+    slugify(spelled): code
+    for spelled, code in (
+        *FEED_VARIANTS.items(),
+        *((code, code) for code in NBA_TEAMS),
+        *((name, code) for code, name in NBA_TEAMS.items()),
+    )
+}
 
-    Args:
-        full_names: abbreviation to full name; an abbreviation also stands for itself.
-        variants: other spelling to abbreviation.
+
+def abbreviation(name: Any) -> str:
+    """Return a team's abbreviation; case, accents and dots don't matter.
+
+    Raises:
+        ValueError: no team has this name; the message names the one that it most resembles.
     """
-
-    full_names: Mapping[str, str]
-    variants: Mapping[str, str] = field(default_factory=dict)
-    _by_slug: dict[str, str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        by_slug = {slugify(name): code for name, code in self.variants.items()}
-        by_slug |= {slugify(code): code for code in self.full_names}
-        by_slug |= {slugify(name): code for code, name in self.full_names.items()}
-        object.__setattr__(self, "_by_slug", by_slug)
-
-    def abbreviation(self, name: str) -> str | None:
-        """Return a team's abbreviation, None for an unknown name; case, accents and dots don't matter."""
-        return self._by_slug.get(slugify(name))
-
-    def closest(self, name: str) -> str | None:
-        """Return the full name that an unknown name most resembles, None if none does."""
-        by_slug = {slugify(full): full for full in self.full_names.values()}
-        found = difflib.get_close_matches(slugify(name), by_slug, n=1, cutoff=0.6)
-        return by_slug[found[0]] if found else None
-
-
-NBA_TEAM_NAMES = TeamNames(NBA_TEAMS, FEED_VARIANTS)
+    spelled = str(name)
+    code = _BY_SLUG.get(slugify(spelled))
+    if code is None:
+        full_names = {slugify(full): full for full in NBA_TEAMS.values()}
+        closest = difflib.get_close_matches(slugify(spelled), full_names, n=1, cutoff=0.6)
+        hint = f" (is it {full_names[closest[0]]!r}?)" if closest else ""
+        raise ValueError(f"unknown team {spelled!r}{hint}")
+    return code

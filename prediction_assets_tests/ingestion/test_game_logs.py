@@ -37,11 +37,6 @@ def test_a_row_is_read_in_the_warehouses_terms(box_score: Make, write_csv: Write
     assert (read.rows_read, read.duplicates_dropped, read.neutral_games) == (1, 0, ())
 
 
-def test_a_league_of_ones_own_is_written_on_every_row(box_score: Make, write_csv: Write) -> None:
-    read = read_game_logs(write_csv([box_score()]), league="simulated-40")
-    assert read.table["league"].to_pylist() == ["simulated-40"]
-
-
 def test_the_opponent_is_the_one_that_is_not_my_team(
     box_score: Make, opponent_score: Make, write_csv: Write
 ) -> None:

@@ -243,14 +243,14 @@ def test_the_default_client_tries_again(
     endpoint = Endpoint(2, error, log_answer(box_score()))
     pretend_nba_api(monkeypatch, "leaguegamelog", "LeagueGameLog", endpoint)
     waits: list[float] = []
-    answer = NbaApiGameLogs(timeout_seconds=7, sleep=waits.append)("2024-25", "Playoffs")
+    answer = NbaApiGameLogs(sleep=waits.append)("2024-25", "Playoffs")
     assert answer == log_answer(box_score())
     assert len(waits) == 2
     assert endpoint.asked[-1] == {
         "season": "2024-25",
         "season_type_all_star": "Playoffs",
         "player_or_team_abbreviation": "P",
-        "timeout": 7,
+        "timeout": 30.0,
     }
 
 

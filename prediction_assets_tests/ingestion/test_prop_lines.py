@@ -19,7 +19,6 @@ from prediction_assets.errors import BadInput
 from prediction_assets.ingest.game_logs import GameLogsRead
 from prediction_assets.ingest.names import PlayerDirectory
 from prediction_assets.ingest.prop_lines import PropLinesRead, UnresolvedName, read_prop_lines
-from prediction_assets.ingest.teams import TeamNames
 from prediction_assets.stores.sql.tables import PROP_LINES
 
 Write = Callable[..., Path]
@@ -239,15 +238,6 @@ def test_unresolved_names_keep_their_lines_and_are_reported(write_csv: Write) ->
 def test_the_events_teams_tell_namesakes_apart(write_csv: Write) -> None:
     read = read_prop_lines(write_csv([side(player="Sam Stone")]), PLAYERS)
     assert read.table["player_id"].to_pylist() == [902]
-
-
-def test_another_league_brings_its_own_teams(write_csv: Write) -> None:
-    teams = TeamNames({"ZAG": "Zagreb Comets", "SPL": "Split Gulls"})
-    row = side(home_team="Zagreb Comets", away_team="Split Gulls")
-    read = read_prop_lines(write_csv([row]), PLAYERS, league="simulated-40", teams=teams)
-    assert read.table.select(["league", "home_team"]).to_pylist() == [
-        {"league": "simulated-40", "home_team": "ZAG"}
-    ]
 
 
 SIDES = st.builds(
