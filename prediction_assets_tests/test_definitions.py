@@ -119,8 +119,8 @@ def test_only_what_is_materialized_every_day_must_be_fresh_every_day(definitions
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("", "More: `docs/operating.md#the-slate-is-late`"),
-        ("https://example.org/files/", "(https://example.org/files/docs/operating.md#the-slate-is-late)"),
+        ("", "More: `docs/runbook.md#the-slate-is-late`"),
+        ("https://example.org/files/", "(https://example.org/files/docs/runbook.md#the-slate-is-late)"),
     ],
 )
 def test_a_description_ends_with_the_page_to_read(settings, address, said):

@@ -1,13 +1,12 @@
-"""The documentation tells the truth: links, commands, settings and names in it exist.
-
-``python -m prediction_assets_tests.test_docs`` writes the settings table of ``docs/operating.md`` anew.
-"""
+"""The pages' links, files, functions, commands, settings and names exist; the generated pages are current."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
-from functools import cache
+from functools import cache, reduce
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,14 @@ import pytest
 import typer
 
 from prediction_assets.cli import app
-from prediction_assets.settings import Settings, describe
+from prediction_assets.settings import Settings
+from prediction_assets_tests.generated_pages import PAGES as GENERATED
+from prediction_assets_tests.generated_pages import errors_page
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-OPERATING = ROOT / "docs" / "operating.md"
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 HOW_A_BATCH_WORKS = ROOT / "docs" / "how-a-batch-works.md"
+GCP = ROOT / "docs" / "gcp-and-deploying.md"
 
 LARGEST_PICTURE = 400_000
 
@@ -28,7 +29,6 @@ _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_SETTINGS = re.compile(r"(<!-- settings: .*? -->\n).*?(<!-- /settings -->)", re.DOTALL)
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -75,7 +75,7 @@ def named(page: Path, title: str) -> set[str]:
 @cache
 def definitions() -> dict[str, set[str]]:
     """Return the names of everything that Dagster shows, by kind."""
-    from prediction_assets.orchestration.build import build_defs
+    from prediction_assets.definitions import build_defs
 
     defs = build_defs(Settings())
     graph = defs.resolve_asset_graph()
@@ -88,26 +88,9 @@ def definitions() -> dict[str, set[str]]:
 
 
 @cache
-def classes() -> frozenset[str]:
-    """Return the names of the package's classes."""
-    sources = (ROOT / "prediction_assets").rglob("*.py")
-    return frozenset(
-        name
-        for source in sources
-        for name in re.findall(r"^class (\w+)", source.read_text(encoding="utf-8"), re.MULTILINE)
-    )
-
-
-def settings_table() -> str:
-    """Return the settings as a markdown table."""
-    rows = ["| Setting | Default | What it decides |", "|---|---|---|"]
-    for each in describe():
-        name = each.variable.removeprefix("PREDICTION_ASSETS_")
-        default = f"`{each.default}`" if each.default else ""
-        rows.append(
-            f"| `{name if name == each.variable else name.lower()}` | {default} | {each.description} |"
-        )
-    return "\n".join(rows) + "\n"
+def sources(folder: str) -> str:
+    """Return the text of a folder's Python files."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / folder).rglob("*.py")))
 
 
 def unknown_option(words: list[str]) -> str | None:
@@ -138,16 +121,40 @@ def test_every_relative_link_leads_somewhere(page):
     assert not broken
 
 
+def test_every_page_that_the_code_names_exists():
+    """Asset descriptions and error messages end in a page."""
+    named_pages = set(
+        re.findall(r"\b(docs/[\w-]+\.md|README\.md)(?:#([\w-]+))?", sources("prediction_assets"))
+    )
+    assert named_pages
+    wrong = [
+        f"{path}#{anchor}"
+        for path, anchor in sorted(named_pages)
+        if not (ROOT / path).exists() or (anchor and anchor not in anchors(ROOT / path))
+    ]
+    assert wrong == []
+
+
 @pages
-def test_every_command_in_the_docs_exists(page):
+def test_every_command_in_the_docs_exists_with_its_options(page):
     unknown = []
     for line in code(page):
-        found = re.search(r"(?:^|[ /])prediction-assets (.+)", line)
+        found = re.search(r"(?:^|[ /])prediction-assets ([a-z].*)", line)
         if found and not line.startswith(("error:", "#")):
-            command = re.split(r" [|&;>]|;|<<", found[1])[0].rstrip("`,.)")
+            command = re.split(r" [|&;>]|;|<<", found[1])[0].rstrip("`,.)\\ ")
             if word := unknown_option(shlex.split(command)):
                 unknown.append(f"{word} in: {line}")
     assert not unknown
+
+
+@pages
+def test_every_module_that_a_page_runs_exists(page):
+    modules = {
+        name
+        for line in code(page)
+        for name in re.findall(r"-m ((?:prediction_assets|prediction_assets_tests|benchmarks)\b[\w.]*)", line)
+    }
+    assert [name for name in sorted(modules) if importlib.util.find_spec(name) is None] == []
 
 
 @pages
@@ -159,13 +166,20 @@ def test_every_make_target_in_the_docs_exists(page):
 
 @pages
 def test_every_file_of_the_project_named_in_the_docs_exists(page):
+    folders = "prediction_assets|prediction_assets_tests|benchmarks|deploy|docs|examples|bin"
     named_files = {
         word
         for text in _INLINE.findall(prose(page))
-        for word in re.findall(r"^(?:prediction_assets|prediction_assets_tests)/[\w./]*[./][\w./]*$", text)
+        for word in re.findall(rf"^(?:\.\./)?((?:{folders})/[\w./-]*)(?: .*)?$", text)
     }
-    mentioned_to_create = {"prediction_assets/forecasting/season_average.py"}
-    assert {name for name in named_files - mentioned_to_create if not (ROOT / name).exists()} == set()
+    the_reader_s_own = {"prediction_assets/nba/forecasting/season_average.py", "deploy/settings.env"}
+    assert {name for name in named_files - the_reader_s_own if not (ROOT / name).exists()} == set()
+
+
+@pages
+def test_every_test_that_a_page_names_exists(page):
+    named_tests = {name for name in _INLINE.findall(prose(page)) if re.fullmatch(r"test_\w+", name)}
+    assert {name for name in named_tests if f"def {name}(" not in sources("prediction_assets_tests")} == set()
 
 
 @pages
@@ -191,32 +205,48 @@ def test_how_a_batch_works_names_every_sensor_and_schedule():
     assert named(HOW_A_BATCH_WORKS, "Requested by") | watching == definitions()["automation"]
 
 
-def test_every_error_in_the_runbook_is_raised_by_the_code():
-    errors = named(OPERATING, "Error")
-    errors |= {
-        name for name in _INLINE.findall(prose(OPERATING)) if re.fullmatch(r"(?:[A-Z][a-z]+){2,}", name)
-    }
-    assert errors
-    assert errors <= classes()
+def test_every_function_of_the_walk_is_in_its_file():
+    """The walk names each hop's functions as ``file:function`` or ``file:Class.method``, below the package."""
+    hops = column(HOW_A_BATCH_WORKS, "Where")
+    assert len(hops) == 9
+    wrong = []
+    for path, qualified in re.findall(r"`([\w/]+)\.py:([\w.]+)`", "\n".join(hops)):
+        module = import_module("prediction_assets." + path.replace("/", "."))
+        try:
+            found = reduce(getattr, qualified.split("."), module)
+        except AttributeError:
+            found = None
+        if not callable(found) or found.__module__ != module.__name__:
+            wrong.append(f"{path}.py:{qualified}")
+    assert wrong == []
+    assert all(_INLINE.search(hop) for hop in hops)
 
 
-def test_the_settings_table_is_the_settings():
-    text = OPERATING.read_text(encoding="utf-8")
-    found = _SETTINGS.search(text)
-    assert found, "docs/operating.md lost its settings markers"
-    assert found[0] == found[1] + settings_table() + found[2], (
-        "run `python -m prediction_assets_tests.test_docs` to write the table anew"
+@pages
+def test_every_error_that_a_page_names_is_raised_by_the_code(page):
+    known = set(re.findall(r"^class (\w+)", sources("prediction_assets"), re.MULTILINE))
+    listed = set(re.findall(r"`(\w+)`", errors_page()))
+    shaped = {name for name in _INLINE.findall(prose(page)) if re.fullmatch(r"(?:[A-Z][a-z]+){2,}", name)}
+    foreign = {"LeagueGameLog", "SecretStr", "DynamicOut", "SqliteEventLogStorage", "SeasonAverage"}
+    retired = named(page, "Retired")
+    assert shaped - known - listed - foreign - retired == set()
+
+
+@pytest.mark.parametrize(("page", "write"), GENERATED.items(), ids=lambda each: getattr(each, "name", ""))
+def test_a_generated_page_is_what_the_code_says(page, write):
+    assert page.read_text(encoding="utf-8") == write(), (
+        "run `python -m prediction_assets_tests.generated_pages` to write it anew"
     )
+
+
+def test_the_chart_is_of_the_dagster_that_the_image_has():
+    (pinned,) = re.findall(
+        r"^dagster==(\S+)", (ROOT / "deploy" / "requirements.txt").read_text("utf-8"), re.MULTILINE
+    )
+    assert re.findall(r"dagster/dagster --version (\S+)", GCP.read_text("utf-8")) == [pinned]
 
 
 def test_pictures_are_small_enough_to_load():
     pictures = list((ROOT / "docs" / "images").glob("*.png"))
     assert pictures
     assert [p.name for p in pictures if p.stat().st_size > LARGEST_PICTURE] == []
-
-
-if __name__ == "__main__":
-    written = _SETTINGS.sub(
-        lambda match: match[1] + settings_table() + match[2], OPERATING.read_text(encoding="utf-8")
-    )
-    OPERATING.write_text(written, encoding="utf-8")

@@ -44,7 +44,7 @@ def test_the_next_release_raises_the_version_and_this_one_refuses_it_untouched(f
     later = recorded(firestore_client)
     assert later["version"] == DOCUMENTS_VERSION + 1
     for look in (documents.schema, documents.migrate):
-        with pytest.raises(SchemaTooNew, match=r"docs/upgrading\.md"):
+        with pytest.raises(SchemaTooNew, match=r"docs/runbook\.md"):
             look()
     assert recorded(firestore_client) == later
 

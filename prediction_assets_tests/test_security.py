@@ -1,4 +1,4 @@
-"""What docs/security.md promises and no other file tests: the proxy's login, the documents' own references."""
+"""What docs/security.md promises and no other file tests: the proxy's login, the parts on Cloud Run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ import tenacity
 import yaml
 
 from prediction_assets import cli
-from prediction_assets_tests.deployment import DEPLOY, PARTS, REPOSITORY, command, compose
+from prediction_assets_tests.deployment import DEPLOY, PARTS, command, compose
 from prediction_assets_tests.emulators import free_port
-
-PAGES = [*sorted((REPOSITORY / "docs").glob("*.md")), DEPLOY / "cloud-run.md"]
 
 
 class _Loader(yaml.SafeLoader):
@@ -101,9 +99,7 @@ def test_with_the_proxy_the_webserver_publishes_nothing_and_secrets_are_mounted_
 
 
 def test_the_cloud_run_service_has_compose_s_parts_with_the_variables_that_they_read():
-    text = (DEPLOY / "cloud-run.md").read_text("utf-8")
-    (body,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    template = yaml.safe_load(body)["spec"]["template"]
+    template = yaml.safe_load((DEPLOY / "cloud-run.yaml").read_text("utf-8"))["spec"]["template"]
     containers = {each["name"]: each for each in template["spec"]["containers"]}
     assert set(containers) == set(PARTS)
     assert [name for name, each in containers.items() if "ports" in each] == ["webserver"]
@@ -117,22 +113,6 @@ def test_the_cloud_run_service_has_compose_s_parts_with_the_variables_that_they_
         ours = {name for name in names if name.startswith("PREDICTION_ASSETS_")}
         assert names - ours == instance
         assert bool(ours) == (part == "code")
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_test_that_a_page_names_exists(page):
-    named = set(re.findall(r"`(test_\w+)`", page.read_text("utf-8")))
-    sources = "".join(
-        each.read_text("utf-8") for each in (REPOSITORY / "prediction_assets_tests").rglob("test_*.py")
-    )
-    assert {name for name in named if f"def {name}(" not in sources} == set()
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_of_deploy_that_a_page_names_exists(page):
-    named = set(re.findall(r"`(?:\.\./)?(deploy/[\w./-]*\w)`", page.read_text("utf-8")))
-    local = {"deploy/settings.env"}  # the reader's own
-    assert {name for name in named - local if not (REPOSITORY / name).exists()} == set()
 
 
 # The proxy itself, where there is one

@@ -581,7 +581,7 @@ def test_the_warehouse_records_its_version_and_refuses_a_later_one_before_it_tou
         open_bigquery().migrate,
         lambda: open_bigquery().receipts(SLATE),
     ):
-        with pytest.raises(SchemaTooNew, match=r"docs/upgrading\.md"):
+        with pytest.raises(SchemaTooNew, match=r"docs/runbook\.md"):
             use()
     assert "injury_reports" not in {table.table_id for table in bigquery_client.list_tables("t_facts")}
 
