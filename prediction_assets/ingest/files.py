@@ -1,8 +1,7 @@
 """Files: CSV, gzipped CSV and Parquet as :class:`~prediction_assets.ingest.rows.SourceRows`.
 
-CSV cells stay text, so that leading zeros survive and an error can quote what the file says; Parquet keeps
-its types. A directory stands for the data files directly in it, in name order. What doesn't belong here:
-what the columns mean.
+CSV cells stay text, so that leading zeros survive and an error can quote the file; Parquet keeps its types. A directory
+means the data files directly in it, in name order. What doesn't belong here: the meaning of the columns.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Game logs: stats.nba.com's LeagueGameLog, from files or an answer of the API, as ``facts.game_logs`` rows.
 
-Every row is checked against what a box score must satisfy, every game against itself (one date, two teams, at
-most one home), and rows that repeat a player's game must agree. Files overlap and drift: equal rows are
-dropped and counted, spellings may differ, and the last file's is kept.
+Each row must satisfy the arithmetic of a box score. Each game has one date, two teams and at most one home team. Rows
+that repeat a player's game must agree. Files overlap and drift: equal rows are dropped and counted; where spellings
+differ, the last file's is kept.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _SHOTS = (("FGM", "FGA"), ("FG3M", "FG3A"), ("FTM", "FTA"), ("FG3M", "FGM"), ("F
 _MATCHUP = re.compile(r"([A-Z0-9]{2,4}) (vs\.|@) ([A-Z0-9]{2,4})\Z", re.ASCII)
 _MATCHUP_TYPE = pa.struct([("first", pa.string()), ("second", pa.string()), ("is_vs", pa.bool_())])
 
-# TEAM_NAME is absent on purpose: TEAM_ID says which team it is, and names are respelled (LA Clippers).
+# Without TEAM_NAME: TEAM_ID says which team it is, and stats.nba.com respells names (LA Clippers).
 _MUST_AGREE = {
     "season_id": "SEASON_ID",
     "game_date": "GAME_DATE",
@@ -157,7 +157,7 @@ def _parse(rows: SourceRows) -> tuple[pa.Table, int]:
         "opponent": opponent,
         "is_home": is_home,
         "is_win": _optional(rows, "WL", _is_win, pa.bool_()),
-        # stats.nba.com leaves MIN out for a few seconds on the floor.
+        # stats.nba.com gives no MIN for a player who was on the floor for a few seconds.
         "minutes": minutes.fill_null(0),
         **{ours: rows.parse(theirs, count, pa.int64()) for ours, theirs in COUNTS.items()},
         "plus_minus": _optional(rows, "PLUS_MINUS", values.whole_number(), pa.int64()),

@@ -1,9 +1,9 @@
 """Injury reports: who may miss a game, as the NBA publishes it, as ``facts.injury_reports`` rows.
 
-A report lists players by game, with a status from Available to Out; it is published again and again until
-tip-off, and the newest one of a date holds as a whole. So every row carries when its report was published, and a
-team that hasn't reported yet is a row without a player: it says that the report speaks for the date. A name that
-can't be resolved keeps a NULL player id and is reported, and rules nobody out.
+A report lists players by game, with a status from Available to Out. It is published many times until tip-off, and the
+newest report of a date replaces the earlier ones as a whole. So every row has the time of its report, and a team that
+hasn't reported yet is a row without a player: it shows that the report is about the date. A name that can't be resolved
+has a NULL player id and is reported; nobody is out because of it.
 https://official.nba.com/nba-injury-report-2025-26-season/
 """
 
@@ -41,7 +41,7 @@ REQUIRED = (GAME_DATE, MATCHUP, TEAM, PLAYER, STATUS, REASON)
 STATUSES = (OUT, "Doubtful", "Questionable", "Probable", "Available")
 
 NOT_YET_SUBMITTED = "Not yet submitted"
-"""The status of a row that names no player: his team has not reported yet. In the report it is the reason."""
+"""The status of a row without a player: the team has not reported yet. The report itself has it as the reason."""
 
 _US_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})\Z", re.ASCII)
 _MATCHUP = re.compile(r"([A-Z0-9]{2,4})@([A-Z0-9]{2,4})\Z", re.ASCII)
@@ -98,7 +98,7 @@ def read_injury_reports(
 
     Args:
         path: the file or directory; a directory's files are read in name order.
-        players: whom the report's names can mean.
+        players: resolves the report's names.
 
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.

@@ -1,9 +1,8 @@
 """Names: which player a book means.
 
 Books, feeds and stats.nba.com spell one player differently: accents, dots, suffixes, nicknames.
-:class:`PlayerDirectory` knows every spelling in the game logs and finds the one player id that a name can
-mean, or says why there is none; it never guesses, because a line given to the wrong player is worse than a
-line without one.
+:class:`PlayerDirectory` knows every spelling in the game logs. It returns the one player id that a name can mean, or
+the reason why there is none. It never guesses, because a line of the wrong player is worse than no line.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from prediction_assets.slate.keys import slugify
 
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv", "v"})
 
-# Each was checked on the lines of 2024-25: on every game day with a line, the event's teams had a log of this
-# player (one day excepted, when he sat out).
+# Checked on the lines of 2024-25: on every game day with such a line, one of the event's teams had a log of the player,
+# except on one day when he did not play.
 NICKNAMES: tuple[tuple[str, str], ...] = (
     ("BJ Boston", "Brandon Boston"),
     ("Carlton Carrington", "Bub Carrington"),
@@ -39,7 +38,7 @@ NICKNAMES: tuple[tuple[str, str], ...] = (
 """Two spellings of one player that no rule derives, without suffixes; either may be the book's."""
 
 _ACTIVE_WITHIN = timedelta(days=730)
-"""A player who hasn't played for two years yields a name to a namesake who has."""
+"""A name means the namesake who played within two years, if there is one."""
 
 
 class PlayerSpelling(NamedTuple):
@@ -52,7 +51,7 @@ class PlayerSpelling(NamedTuple):
 
 
 class NameKey(NamedTuple):
-    """What is left of a name when accents, case, punctuation and blanks don't matter.
+    """A name without accents, case, punctuation and blanks.
 
     Attributes:
         base: letters and digits of the name without its suffix: ``garytrent``.
@@ -65,20 +64,20 @@ class NameKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The one player whom a name means."""
+    """The one player that a name means."""
 
     player_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """Why a name means no one player: ``unknown: ...`` or ``ambiguous: ...``."""
+    """The reason why a name has no player: ``unknown: ...`` or ``ambiguous: ...``."""
 
     reason: str
 
 
 class UnresolvedName(NamedTuple):
-    """A name that no player id could be found for, the rows that carry it, and why."""
+    """A name without a player id, the number of its rows, and the reason."""
 
     name: str
     rows: int
@@ -94,7 +93,7 @@ def name_key(name: str) -> NameKey:
     NameKey(base='garytrent', suffix='jr')
     """
     words = slugify(name).split("-")
-    # Three words, because somebody's family name may be V.
+    # At least three words, because V may be a family name.
     if len(words) > 2 and words[-1] in _SUFFIXES:
         return NameKey("".join(words[:-1]), words[-1])
     return NameKey("".join(words), "")
@@ -139,7 +138,7 @@ class PlayerDirectory:
         Args:
             rows: one per spelling and team of a player, in any order, as tuples or as dicts with these keys;
                 repeats are harmless.
-            aliases: name to player id, see :func:`read_aliases`; they win over everything else.
+            aliases: name to player id, see :func:`read_aliases`; they come before every other spelling.
         """
         spellings = (
             PlayerSpelling(*(row[name] for name in PlayerSpelling._fields))
@@ -155,15 +154,15 @@ class PlayerDirectory:
     def resolve(
         self, name: str, teams: frozenset[str] | None = None, on: date | None = None
     ) -> Resolved | Unresolved:
-        """Return the one player whom a name can mean.
+        """Return the one player that a name can mean.
 
-        The name as written with its suffix comes first, then the name when either side lacks the suffix, then
-        nicknames. Where namesakes remain, the event's teams must leave exactly one.
+        Tried in order: the name with its suffix, the name where one side lacks the suffix, nicknames. Where namesakes
+        remain, exactly one of them must be of the event's teams.
 
         Args:
             name: the player as the book writes him.
             teams: abbreviations of the event's two teams.
-            on: the event's date; tells which namesakes were active, and for whom they played.
+            on: the event's date; decides which namesakes were active, and their teams.
         """
         key = name_key(name)
         if not key.base:
@@ -206,7 +205,9 @@ class PlayerDirectory:
         return Unresolved(f"ambiguous: may be player {listed}")
 
     def _team(self, player: int, on: date | None) -> str:
-        """Return whom he played for around a date: the first team that he left after it, else his latest."""
+        """Return the player's team on a date: the first team whose last game of his is not before it, else his
+        latest.
+        """
         stints = sorted((last, team) for team, last in self._last_dates[player].items())
         return next((team for last, team in stints if on is not None and last >= on), stints[-1][1])
 

@@ -1,9 +1,8 @@
 """The live source: stats.nba.com through the ``nba_api`` package, which the extra ``live`` installs.
 
-An answer of the API becomes the same :class:`~prediction_assets.ingest.rows.SourceRows` that a file
-does, so that one validation and one set of errors serve both. The client is injected: a callable that
-returns the decoded JSON. Only the default clients touch the network, and they import ``nba_api`` when they
-are called.
+An answer of the API becomes :class:`~prediction_assets.ingest.rows.SourceRows`, as a file does, so both have the same
+validation and the same errors. A client is a callable that returns the decoded JSON. Only the default clients use the
+network, and they import ``nba_api`` when they are called.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from prediction_assets.ingest.schedule import ScheduleRead
 _TIMEOUT_SECONDS = 30.0  # of one request; stats.nba.com hangs on addresses that it does not like
 _SEASON = re.compile(r"(\d{4})-(\d{2})\Z", re.ASCII)
 
-# The third digit of a game id. Left out: 1 pre-season (its teams meet clubs of other leagues), 3 All-Star.
+# The third digit of a game id. 1 is pre-season (against clubs of other leagues), 3 All-Star: both are left out.
 _SEASON_TYPES = {"2": "regular season", "4": "playoffs", "5": "play-in", "6": "NBA Cup final"}
 
 REGULAR_SEASON = "Regular Season"
@@ -60,8 +59,7 @@ class ScheduleClient(Protocol):
 def fetch_game_logs(season: str, client: GameLogClient | None = None) -> GameLogsRead:
     """Fetch a season's player game logs of every kind of game, validated exactly as a file's are.
 
-    Regular season, NBA Cup final, play-in and playoffs: what a schedule has games of. All but the regular
-    season may have no rows yet.
+    Regular season, NBA Cup final, play-in and playoffs, as in the schedule. Only the regular season must have rows.
 
     Args:
         season: ``2024-25``.
@@ -89,8 +87,8 @@ def fetch_game_logs(season: str, client: GameLogClient | None = None) -> GameLog
 def fetch_schedule(season: str, client: ScheduleClient | None = None) -> ScheduleRead:
     """Fetch a season's games, validated exactly as a file's are.
 
-    Pre-season and All-Star games, postponed games and games whose teams aren't known yet are left out and
-    counted in ``left_out``. A date from the first game to the last on which the answer lists none has none.
+    Pre-season and All-Star games, postponed games and games whose teams aren't known yet are counted in ``left_out``.
+    Every date from the first game to the last counts as listed, also a date without a game.
 
     Args:
         season: ``2024-25``.
@@ -186,8 +184,8 @@ def _endpoint(module: str, name: str) -> Any:
 def _with_retries(
     fetch: Callable[[], Mapping[str, Any]], source: str, attempts: int, sleep: Callable[[float], None]
 ) -> Mapping[str, Any]:
-    # requests' errors are OSErrors; a page of HTML where JSON should be is a ValueError; JSON of another
-    # shape (an error message) trips nba_api's own parser with a LookupError or TypeError.
+    # requests raises OSErrors. A page of HTML instead of JSON is a ValueError. JSON of another shape, such as an error
+    # message, makes nba_api's own parser raise a LookupError or TypeError.
     transient = (OSError, ValueError, LookupError, TypeError)
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
@@ -202,7 +200,7 @@ def _with_retries(
         first_line = (str(error).splitlines() or [""])[0][:200]
         raise LiveSourceError(
             f"{source}: no usable answer in {attempts} attempts ({type(error).__name__}: {first_line}); "
-            "stats.nba.com turns many cloud addresses away: try from another network, or ingest files"
+            "stats.nba.com refuses many cloud addresses: try from another network, or ingest files"
         ) from error
 
 
@@ -276,7 +274,7 @@ def _why_not(game: Mapping[str, Any], home: str | None, away: str | None) -> str
     if str(game["gameId"])[2:3] not in _SEASON_TYPES:
         return "pre-season or All-Star"
     if game.get("postponedStatus") == "Y":
-        # It is handed on, because it names the date that it is not played on; a placeholder names none.
+        # It is kept, because its date counts as listed; a placeholder has no date.
         return "postponed, no date" if str(game["gameDateEst"] or "1900").startswith("1900") else None
     if {home, away} & {None, "", "TBD"}:
         return "teams not known yet"
@@ -297,5 +295,5 @@ def _column(cells: Sequence[Any]) -> pa.Array:
     try:
         return pa.array(cells)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        # JSON may mix numbers and text in one column; as text, the odd one out can be named.
+        # JSON may mix numbers and text in one column; as text, the error can name the wrong value.
         return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())

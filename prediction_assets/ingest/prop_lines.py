@@ -1,9 +1,9 @@
 """Prop lines: points lines in the shape of The Odds API, as ``facts.prop_lines`` rows.
 
-The feed has one row per side of a line; the table has one row per line with both prices. Which line is *the*
-line of a player and book is decided elsewhere, so nothing that was offered is dropped here: movement stays
-ordered by ``sequence``, suspended and one-sided lines are kept and counted, and a name that can't be resolved
-keeps a NULL player id and is reported.
+The feed has one row per side of a line; the table has one row per line with both prices. The main line of a player is
+chosen later (:mod:`prediction_assets.nba.forecasting.lines`), so every offer is kept: movements are ordered by
+``sequence``, suspended and one-sided lines are counted, and a name that can't be resolved has a NULL player id and is
+reported.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ CAPTURED_AT: Name = ("captured_at", "last_update")
 GAME_DATE = "game_date_et"
 
 
-# DECIMAL(6, 2). A smaller line that nobody can reach is kept as offered, and not chosen: refusing the file for it would
-# cost every player of the day his line.
+# What DECIMAL(6, 2) holds. A line that nobody can reach is kept and never chosen: to refuse the file for it would take
+# the lines of all players of the day.
 _LARGEST_LINE = Decimal(9999)
 _CENT = Decimal("0.01")
 _US_DATE = re.compile(r"(?<!\d)(?P<month>\d{2})_(?P<day>\d{2})_(?P<year>\d{4})(?!\d)", re.ASCII)
@@ -118,7 +118,7 @@ def read_prop_lines(
 
     Args:
         path: the file or directory; a directory's files are read in name order.
-        players: whom the books' names can mean.
+        players: resolves the books' names.
 
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
@@ -225,14 +225,14 @@ def _american_odds(value: Any) -> int:
     try:
         price = values.whole_number()(value)
     except ValueError:
-        raise ValueError(f"{value!r} is not a price in American odds (ask the feed for them)") from None
+        raise ValueError(f"{value!r} is not a price in American odds (request oddsFormat=american)") from None
     if abs(price) < 100:
         raise ValueError(f"{price} is not a price in American odds, which are -100 or less, or 100 or more")
     return price
 
 
 def _capture_of(file: Path) -> str:
-    # Compressing a file doesn't make it another capture.
+    # A compressed file is the same capture.
     name = re.sub(r"\.gz\Z", "", file.name, flags=re.IGNORECASE)
     return name if _date_in(name) else ""
 
@@ -249,8 +249,8 @@ def _date_in(capture: str) -> datetime | None:
 
 
 def _oldest_first(sides: Sequence[_Side]) -> Sequence[_Side]:
-    """Return the rows as they came, or by the time they were seen where every row says it."""
-    # Not every feed appends: an export sorted newest first would otherwise make the oldest price hold.
+    """Return the rows by the time they were captured; in the file's order where a row lacks it."""
+    # The last price of a side is kept. In an export that is sorted newest first, that would be the oldest.
     if any(side.captured_at is None for side in sides):
         return sides
     return sorted(sides, key=lambda side: side.captured_at)  # type: ignore[arg-type, return-value]  # none is None

@@ -1,9 +1,9 @@
-"""Rows: what a source holds before anyone has looked at it, and where each row is.
+"""Rows: what a source holds before it is validated, and where each row is.
 
 :class:`SourceRows` parses a column by its *distinct* values: a season of box scores has 26,000 rows and
 some 60 different numbers of rebounds, so plain Python reads each value once, Arrow spreads the results over
-the rows, and an error still names the first row that holds the value. :class:`Origins` keeps track of rows
-of several sources after they were put together.
+the rows, and an error still names the first row that holds the value. :class:`Origins` knows the source of each row
+after several sources were concatenated.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Schedule: which teams meet on which date, as ``facts.schedule`` rows.
 
-The teams of a game are always ``team_a`` and ``team_b``; home and away are known only where the game is not
-on a neutral site. A schedule that sends a team to two games on one date is refused: every later step counts
-on a player having one game a day. A postponed game is no game, and says that its date was looked at.
+Every game has ``team_a`` and ``team_b``; home and away are NULL on a neutral site. A schedule with two games of one
+team on one date is refused, because every later step relies on one game per player and day. A postponed game is not a
+row of the table, but its date counts as listed: games that were stored for that date are replaced.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ REQUIRED = ("game_id", "game_date")
 OPTIONAL = ("season_id", "home_team", "away_team", "team_a", "team_b", "postponed")
 
 POSTPONED = "postponed"
-"""The column of a file, and why a game is left out."""
+"""The column of a file, and the reason in ``left_out``."""
 
 _LONGEST_SEASON = timedelta(days=400)
-"""2019-20 took 355 days. More is a wrong date, and would remove another season's games."""
+"""2019-20 took 355 days. A longer season has a wrong date in it, and would remove another season's games."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class ScheduleRead:
 
     Attributes:
         table: ``SCHEDULE.arrow_schema``, sorted by date and game, one row per game.
-        dates: ``league`` and ``game_date`` of each date that this says all the games of, those without one too.
+        dates: ``league`` and ``game_date`` of each date whose games are complete here, dates without a game too.
         files: the files read, in order; none for a live source.
         rows_read: rows before duplicates and postponed games were dropped.
         duplicates_dropped: rows that repeated a game and agreed with it.
         neutral_games: ids of the games without a home team, sorted.
-        left_out: reason to number of games that are listed but that are no games to predict.
+        left_out: number of listed games that can't be predicted, by reason.
     """
 
     table: pa.Table
@@ -65,7 +65,7 @@ class _Game(NamedTuple):
     team_b: str
 
     def facts(self) -> dict[str, object]:
-        # Which of two teams is called A says nothing.
+        # The order of the two teams has no meaning.
         return self._asdict() | {"team_a": min(self[-2:]), "team_b": max(self[-2:])}
 
 
@@ -96,8 +96,9 @@ def convert(
     """Validate the rows of one or more sources; see :func:`read_schedule`.
 
     Args:
-        is_whole_season: they list every game from the first to the last, so that a date in between without a
-            game has none.
+        left_out: games that the source left out before, by reason.
+        is_whole_season: the sources list every game of a season; a date between the first and the last without a
+            game then counts as a date without games.
     """
     origins = Origins(tuple(sources))
     games: dict[str, tuple[int, _Game]] = {}
@@ -155,7 +156,7 @@ def season_of(game_id: str) -> int:
 
 
 def _parse(rows: SourceRows) -> Iterator[_Game | date]:
-    """Yield each row's game, of a postponed one its date only: who would have played doesn't matter."""
+    """Yield each row's game; of a postponed game only its date, because its teams don't matter."""
     rows.require(REQUIRED)
     if rows.find("home_team") is None and rows.find("away_team") is None:
         rows.require(["team_a", "team_b"])

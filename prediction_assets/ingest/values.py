@@ -1,8 +1,8 @@
 """Values: how one cell of a source becomes one typed value.
 
-Every function here takes a cell as the file has it (text from CSV; text, number, date or timestamp from
-Parquet and JSON) and returns the value, or raises :class:`ValueError` with the problem in words. The caller
-knows the row and the column and makes the error a :class:`~prediction_assets.errors.BadInput`.
+Every function here takes a cell as the file has it (text from CSV; text, number, date or timestamp from Parquet and
+JSON) and returns the value, or raises :class:`ValueError` with the problem in words. The caller adds the row and the
+column and raises :class:`~prediction_assets.errors.BadInput`.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def exact_decimal(value: Any) -> Decimal:
 def calendar_date(value: Any) -> date:
     """Return a calendar date from ISO text, a date, or a timestamp at midnight.
 
-    A time of day is refused: an instant has no calendar date until someone says in which time zone, and
-    taking the UTC one misplaces most evening games.
+    A time of day is refused: the calendar date of an instant depends on the time zone, and in UTC most evening games
+    are on the wrong date.
     """
     if isinstance(value, datetime):
         if value.time() != time(0):

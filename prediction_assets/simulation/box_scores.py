@@ -1,9 +1,8 @@
-"""What everybody did in each game: shots, free throws and the rest of the box score.
+"""The box scores of each game: shots, free throws and the rest.
 
-A player's shots follow his minutes and talent, the two teams' pace and how many of his team-mates are out;
-how many go in also depends on the opponent's defence, the site and rest. There are no hot hands: beyond
-minutes, one game says nothing about the next. Every row keeps the sport's arithmetic, ``points = 2*FGM +
-FG3M + FTM`` first of all.
+A player's shots follow his minutes and talent, the two teams' pace and the number of absent team-mates. The share of
+shots that he makes also depends on the opponent's defence, the site and rest. There are no hot hands: except for
+minutes, games are independent. Every row keeps the sport's arithmetic: ``points = 2*FGM + FG3M + FTM``.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class BoxScores:
 def expected_points(rosters: Rosters, games: TeamGames, minutes: Ints) -> Floats:
     """Return the points that a player's minutes are worth against an average team: shape (teams, games, 15).
 
-    When regulars are out, those who play shoot more: 80 % of the points that a line-up lacks are made up for.
+    When regulars are out, the others shoot more: they make 80 % of the missing points.
     """
     worth = minutes * rosters.points_per_minute[:, None, :]
     lineup = total(worth)
@@ -80,7 +79,7 @@ def draw_box_scores(
     opponent = games.opponent[team, game]
     fixture = games.fixture[team, game]
     played = minutes[plays]
-    # Box scores have players with points in 0 minutes: here at least one, who is not an expected player.
+    # Real box scores have players with points in 0 minutes. At least one is here; he is not an expected player.
     unnoticed = int(np.argmin(np.where(rosters.expected[cell], 99, played)))
     played[unnoticed] = 0
     usual_points = worth[plays]
@@ -103,8 +102,8 @@ def draw_box_scores(
 
     attempted = draws.binomial(trials, shots / trials)
     three_attempted = draws.binomial(attempted, three_share)
-    # Team-mates' luck evens out, as a miss is rebounded and shot again: without it, teams' points would
-    # spread by 16 instead of 12.
+    # A miss is rebounded and shot again, so team-mates' luck evens out: otherwise teams' points would spread by 16
+    # instead of 12.
     three_made = draws.binomial(three_attempted, three_accuracy * accuracy, draws.spread_out(side))
     two_made = draws.binomial(attempted - three_attempted, two_accuracy * accuracy, draws.spread_out(side))
     made = three_made + two_made
@@ -162,8 +161,8 @@ def draw_box_scores(
 def _draw_shots(draws: Draws, usual: Floats, side: Ints) -> Floats:
     """Draw how many shots each player wants, around his usual number; each side's sum stays the usual one.
 
-    Within a player, shots per 30 minutes spread by 3.3 around 12. They compete for a team's possessions: one man's
-    aggressive night is taken from the others, and the sum spreads far less than the parts.
+    Within a player, shots per 30 minutes spread by 3.3 around 12. Players share their team's possessions, so more
+    shots of one player are fewer shots of the others, and the sum spreads far less than the parts.
     """
     taken = usual * np.maximum(1.0 + 0.22 * draws.normal(usual.size), 0.3)
     wanted = np.bincount(side, weights=taken)[side]
@@ -172,7 +171,7 @@ def _draw_shots(draws: Draws, usual: Floats, side: Ints) -> Floats:
 
 
 def _tie_breakers(fixture: Ints, team: Ints, games: TeamGames, points: Ints) -> Ints:
-    """Return one free throw for one player of each game that would end level: games don't."""
+    """Return one more free throw for one player of each tied game: no game ends tied."""
     lower = np.full(int(fixture.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(lower, fixture, team)
     sign = np.where(team == lower[fixture], 1.0, -1.0)

@@ -1,9 +1,9 @@
 """Random numbers that are the same on every machine.
 
-NumPy promises the *bits* of PCG64 for ever, but not its distributions; and ``exp`` or ``log`` differ in the
-last bit between processors. So everything here is made of those bits with ``+ - * /`` and comparisons
-alone, which IEEE 754 defines exactly. The rest of the package keeps to the same operations, and adds in a
-fixed order (:func:`total`), because ``numpy.sum`` may add in another order on another processor.
+NumPy promises the *bits* of PCG64 for ever, but not its distributions, and ``exp`` or ``log`` differ in the last bit
+between processors. So this module uses those bits with ``+ - * /`` and comparisons only, which IEEE 754 defines
+exactly. The rest of the simulation uses the same operations, and adds in a fixed order (:func:`total`), because
+``numpy.sum`` may add in another order on another processor.
 """
 
 from __future__ import annotations

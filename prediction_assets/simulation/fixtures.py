@@ -1,9 +1,8 @@
-"""Who plays whom, where and on which day.
+"""The season's games: teams, sites and days.
 
 Days are counted from the season's first day. Teams play about every other day, never three days in a row,
-at home as often as away, and everybody rests on Christmas Eve and over the all-star break: days without a
-game are part of a real season. The slate's day is the exception: exactly the chosen teams play. What
-happens in a game is decided in :mod:`.box_scores`.
+at home as often as away, and nobody plays on Christmas Eve and over the all-star break, as in a real season. On the
+slate's day exactly the chosen teams play. The results of a game are drawn in :mod:`.box_scores`.
 """
 
 from __future__ import annotations
@@ -117,13 +116,13 @@ def draw_fixtures(
 def _teams_of_day(
     draws: Draws, played: Ints, yesterday: Bools, tired: Bools, days_with_games: int, *, is_last: bool
 ) -> Ints:
-    """Return the teams that play on a day, paired in order: those that are owed a game most.
+    """Return the teams that play on a day, paired in order: the teams with the fewest games so far.
 
     Args:
         draws: the stream to draw from.
         played: each team's games so far.
         yesterday: the teams that played the day before.
-        tired: the teams that mustn't play.
+        tired: the teams that must not play.
         days_with_games: how many days have games up to this one.
         is_last: the season ends with this day.
     """

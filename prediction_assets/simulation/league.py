@@ -1,8 +1,8 @@
-"""The simulated league: a season of facts for as many expected players as you ask for.
+"""The simulated league: a season of facts for any number of expected players.
 
-Made for demonstrations, tests and measurements where the real facts are not at hand or not large enough;
-every team, player and bookmaker is invented and says so in its name. League N plays in the 2050s and later,
-a year for each N, with ids of its own, so that it shares a warehouse with real seasons and with other
+For demonstrations, tests and measurements without real facts, or with more players than the real league has. Every
+team, player and bookmaker is invented, and its name shows it. The league of N players has its slate in the year 2051 +
+N, in which no real game is played, and ids of its own; so it can share a warehouse with real seasons and with other
 leagues. The same N gives the same tables on every machine (see :mod:`.draws`).
 """
 
@@ -35,7 +35,7 @@ _LONG_HISTORY_UP_TO = 1_000  # expected players; larger leagues have 20 games pe
 _SHORT_HISTORY_DAYS, _SHORT_FUTURE_DAYS = 42, 14
 _EASTERN = 5  # hours behind UTC; lines exist in January only, so always standard time
 
-# Names that break naive joins, given to the first slate team's first players; the last two are namesakes.
+# Names that break naive joins, for the first players of the first slate team; the last two are namesakes.
 _SPECIAL_NAMES = ("De'Varro Ostrelić", "T.J. Tamberlow Jr.", "Émeric-Jo O'Lanthré", "A.D. Quoderø III")
 _NAMESAKES = "Corvin Hastermond"
 _NAMESAKE_PLACES = ((0, 4), (2, 6))  # slate team, place: never in the slate's same game
@@ -95,24 +95,23 @@ def simulated_slate(expected_players: int) -> date:
         raise BadInput(
             "simulated league",
             f"{expected_players} expected players",
-            hint=f"ask for 1 to {MOST_EXPECTED_PLAYERS:,}",
+            hint=f"choose 1 to {MOST_EXPECTED_PLAYERS:,}",
         )
     return date(_FIRST_YEAR + expected_players, 1, 15)
 
 
 def simulated_facts(expected_players: int) -> dict[str, dict[str, int]]:
-    """Return what makes the fact assets ingest the simulated league: the config of each, by its name."""
+    """Return the config with which each fact asset ingests the simulated league, by the asset's name."""
     return {name: {"simulated_players": expected_players} for name in ("game_logs", "schedule", "prop_lines")}
 
 
 def simulate_league(expected_players: int = 40) -> SimulatedLeague:
     """Return the simulated league with exactly so many expected players on its slate.
 
-    Expected is who would be on tonight's roster: on a team that plays on the slate, in a game within the 15
-    days before it, and with 15 or more minutes on average over his last 7 games. The league has 30 teams of
-    15 players with some 40 games each, more teams if the slate needs them (10 expected players a team at
-    most), and about 20 games each above 1,000 expected players. Below 10, the slate's two teams are
-    short-handed and don't fill their 240 minutes.
+    An expected player satisfies the rule of :mod:`prediction_assets.nba.roster`. The league has 30 teams of 15 players
+    with some 40 games each, and more teams if the slate needs them: a team has at most 10 expected players. Above
+    1,000 expected players it is about 20 games each. Below 10, the slate's two teams are short-handed and don't fill
+    their 240 minutes.
 
     Args:
         expected_players: from 1 to 5,000.
@@ -154,7 +153,7 @@ def simulate_league(expected_players: int = 40) -> SimulatedLeague:
         for team, place in _NAMESAKE_PLACES
         if team < slate_size and rosters.expected[slate_teams[team], place]
     ]
-    # A book that can't tell two namesakes apart lists one of them.
+    # Of two namesakes, the books list one.
     unlisted = namesakes[1] if len(namesakes) == 2 else None
     lines = draw_lines(draws(_LINES), rosters, fixtures, games, plays, worth, slate_day, unlisted)
     names = _name_players(draws(_NAMES), rosters, int(slate_teams[0]), namesakes)

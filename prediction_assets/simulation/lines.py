@@ -1,10 +1,9 @@
 """The books' points lines for the slate and for the ten days before it.
 
 Two invented books look at the same players: their lines lie near a player's true mean, mostly on a half
-point, at prices around -110. Each day has a morning and an afternoon capture; some lines move between them,
-some within one; some have one side only or are suspended at -10000. About 85 % of the expected players have
-a line, so that the others show what happens without one; and a few lines are for players who then don't
-play.
+point, at prices around -110. Each day has a morning and an afternoon capture. Some lines move between captures, some
+within one; some have one side only or are suspended at -10000. About 85 % of the expected players have a line, so that
+the others show a slate without one. A few lines are for players who then don't play.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ CAPTURE_HOURS = (11, 15)
 
 SUSPENDED = -10_000
 NO_PRICE = 0
-"""Stands for a side that isn't offered; American odds are never 0."""
+"""The price of a side that isn't offered; American odds are never 0."""
 
 _COVERED = 0.85
 _VOID = 0.035  # 227 of 6,372 real lines were for players without a row in the logs
@@ -82,7 +81,7 @@ def draw_lines(
         plays: who played those, shape (teams, games, 15).
         worth: the points that their minutes were worth, of the same shape.
         slate_day: the slate, in days since the season's first day.
-        never_listed: team and place of an expected player whom no book lists.
+        never_listed: team and place of an expected player without a line.
     """
     usual = _usual_points(rosters, games, plays, worth, slate_day)
     regular = rosters.minutes >= 15.0
@@ -109,7 +108,7 @@ def draw_lines(
     team = np.concatenate([past_team, slate_team])
     place = np.concatenate([past_place, slate_place])
     opponent = fixtures.home[fixture] + fixtures.away[fixture] - team
-    # Books know talent, pace and defence. Their own misses are the noise.
+    # Books know talent, pace and defence; their errors are the noise.
     believed = usual[team, place] * rosters.defence[opponent] * rosters.pace[opponent]
     believed = believed + 1.0 * draws.normal(team.size)
     return _offered(draws, fixtures.day, fixture, team, place, believed)
@@ -140,7 +139,7 @@ def _covered_on_slate(
 
 
 def _offered(draws: Draws, day: Ints, fixture: Ints, team: Ints, place: Ints, believed: Floats) -> Lines:
-    """Turn what the books believe into what they offer, capture by capture."""
+    """Return the books' offers for what they believe, capture by capture."""
     markets = team.size
     who = draws.uniform(markets)  # 75 % have a line at both books
     books = []

@@ -1,9 +1,9 @@
 """Who plays each game, and for how many minutes.
 
-A team's 240 minutes (265 after an overtime) are shared out in proportion to the usual minutes of those who
-are fit, so a regular's absence is his team-mates' chance. A player who doesn't play has no row. On the
-slate's teams the last seven games are then nudged so that the roster rule's limit of 15 minutes separates
-the expected players from the others with room to spare.
+A team's 240 minutes (265 after an overtime) are shared in proportion to the usual minutes of the fit players, so the
+others play more when a regular is out. A player who doesn't play has no row. On the slate's teams the last seven games
+are then adjusted, so that the expected players are clearly above the roster rule's limit of 15 minutes and the others
+clearly below it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def draw_appearances(draws: Draws, rosters: Rosters, games: TeamGames) -> Bools:
     last = games.count[expected_team] - 1 - recall[expected_team, expected_place]
     plays[expected_team, last, expected_place] = True
 
-    # Too few: call up whoever has signed, from the first place down.
+    # Too few would play: others of the team play as well, from the first place down.
     wanted = _AT_LEAST + (draws.uniform((teams, most)) < 0.7)
     missing = wanted - plays.sum(axis=2)
     called = np.cumsum(signed & ~plays, axis=2) <= missing[:, :, None]
@@ -99,7 +99,7 @@ def draw_minutes(draws: Draws, rosters: Rosters, games: TeamGames, plays: Bools,
 
 
 def _share_out(weight: Floats, available: Floats, limit: Floats) -> Floats:
-    """Share a team's minutes in proportion to weights; what a limit cuts off goes to the others."""
+    """Share a team's minutes in proportion to weights; minutes above a player's limit go to the others."""
     minutes = weight * (available / np.maximum(total(weight), 1.0))[:, :, None]
     for _ in range(4):
         minutes = np.minimum(minutes, limit)
@@ -134,12 +134,12 @@ def _separate(rosters: Rosters, minutes: Floats, last: Bools) -> Floats:
 
 
 def _rebalance(rosters: Rosters, minutes: Floats, last: Bools, available: Floats) -> Floats:
-    """Let the expected players with room take or give what the separation added to their team's games."""
+    """Balance the separation: expected players with room give or take the minutes that it added or removed."""
     roomy = rosters.expected & (_recent_mean(minutes, last) >= RULE_MINUTES + 3 * MARGIN_MINUTES)
     donors = np.where(last & roomy[:, None, :], minutes, 0.0)
     size = total(donors)
     ratio = np.where(size > 0.0, (available - total(minutes) + size) / np.maximum(size, 1.0), 1.0)
-    # N below 10 leaves a team without enough regulars: nobody plays 48 minutes because of that.
+    # With N below 10 a team lacks regulars; still nobody plays 48 minutes.
     return np.where(donors > 0.0, np.minimum(minutes * np.clip(ratio, 0.7, 1.3)[:, :, None], 44.0), minutes)
 
 

@@ -1,10 +1,9 @@
 """Invented names: of players, of teams and of bookmakers.
 
-Nothing here is taken from a real league: players' surnames are made of syllables, teams are called
-``Simulated ...``, and a test checks the players against ten real seasons. A share of the names carries what
-breaks naive joins: accents, apostrophes, dots, hyphens and suffixes. Before such decoration, each
-combination of first name and surname occurs once, so no two players of a league share a slug unless the
-league means them to.
+Nothing here is from a real league: players' surnames are made of syllables, teams are called ``Simulated ...``, and a
+test compares the players with ten real seasons. Some names have what breaks naive joins: accents, apostrophes, dots,
+hyphens and suffixes. Without these, each combination of first name and surname occurs once, so two players share a slug
+only where the league wants namesakes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""Who plays for whom, how much and how well: the league's players before any game is drawn.
+"""The league's players before any game is drawn: their teams, playing time and talent.
 
-A roster has 15 places in order of playing time. On the slate's teams the first places are the rotation, the
-players whom the roster rule must find; the rest play too little for it or have been out for weeks. Talent
-follows the real 2024-25 players at the same place in their teams' playing time. What a player does in one
-game is drawn in :mod:`.minutes` and :mod:`.box_scores`.
+A roster has 15 places in order of playing time. On the slate's teams the first places are the expected players; the
+others play too little, or have been out for weeks. Talent follows the real 2024-25 players at the same place in their
+teams' playing time. The games themselves are drawn in :mod:`.minutes` and :mod:`.box_scores`.
 """
 
 from __future__ import annotations

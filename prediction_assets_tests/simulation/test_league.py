@@ -91,7 +91,7 @@ def test_forty_expected_players_are_two_games_of_four_teams_with_ten_each(league
 
 @pytest.mark.parametrize("size", [0, -1, 5_001])
 def test_an_impossible_size_is_refused_with_the_range(size):
-    with pytest.raises(BadInput, match="ask for 1 to 5,000"):
+    with pytest.raises(BadInput, match="choose 1 to 5,000"):
         simulate_league(size)
 
 

@@ -25,7 +25,7 @@ SMALLEST_PROBABILITY = 0.0001
 """No forecast claims certainty: 1 in 10,000 is below the resolution of a season (26,000 player-games)."""
 
 SMALLEST_MEAN = 0.05
-"""Points. 1 game in 20 with a point is less than anyone who plays."""
+"""Points. One point in 20 games is less than any player scores."""
 
 SMALLEST_SHAPE = 0.05
 """Least shape of the gamma: a standard deviation of nine times the mean, which no forecast has."""

@@ -1,4 +1,4 @@
-"""System ``ensemble``: a weighted mean of the others, weighted by how they did on games they hadn't seen.
+"""System ``ensemble``: a mean of the other systems, weighted by their errors on games that they had not seen.
 
 Method: forecast combination by inverse error (Bates & Granger, "The Combination of Forecasts", 1969) with the
 power of Aiolfi & Timmermann ("Persistence in forecasting performance and conditional combination strategies",
@@ -21,7 +21,7 @@ POWER = 150.0
 that is 3 % behind a hundredth. On 2023-24 any weights of the best two between 0.3 and 0.6 give errors within 0.001."""
 
 VARIANCE_FLOOR = 2.0
-"""Points^2. Added to the mean where errors are divided by the variance that they are expected to have."""
+"""Points^2. Mean plus this is the expected variance that squared errors are divided by."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +46,7 @@ def fit_weights(forecasts: Floats, points: Floats) -> tuple[float, ...]:
         forecasts: out-of-sample means, shape (n, members), n >= 300.
         points: what happened, shape (n,).
     """
-    # Else the twenty best scorers would choose the weights.
+    # Without the division by the variance, the twenty best scorers would decide the weights.
     variance = np.maximum(forecasts.mean(axis=1), 0.0) + VARIANCE_FLOOR
     error = np.maximum(np.mean((forecasts - points[:, None]) ** 2 / variance[:, None], axis=0), 1e-9)
     weights = (error / error.min()) ** -POWER

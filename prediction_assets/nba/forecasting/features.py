@@ -1,7 +1,7 @@
 """Point-in-time features: the declaration of their columns and the checks that a snapshot has them.
 
-The query that yields them is :mod:`.features_sql`. What doesn't belong here: running it, and whatever a system derives
-from the features (:mod:`.rows`).
+The query is in :mod:`.features_sql`. What doesn't belong here: running it, and values that a system derives from the
+features (:mod:`.rows`).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ FEATURE_COLUMNS = (
     FeatureColumn(
         "lineup_last_1",
         _F,
-        "scoring strength of the side he last played in: the sum of what each man in it had averaged over his "
+        "scoring strength of the side he last played in: the sum of each man's points per game over his "
         "10 games before, points",
     ),
     FeatureColumn("lineup_last_10", _F, "mean scoring strength of the sides in his last 10 games, points"),
@@ -140,7 +140,7 @@ FEATURE_COLUMNS = (
         "recent_minutes", pa.list_(_I), f"minutes of the last {RECENT_GAMES} games, most recent first"
     ),
 )
-"""What a system may learn from: known before the game, computed from strictly earlier dates."""
+"""What a system may learn from: each is known before the game and computed from strictly earlier dates."""
 
 FEATURES_SCHEMA: pa.Schema = pa.schema(
     [pa.field(c.name, c.type) for c in (*KEY_COLUMNS, *TARGET_COLUMNS, *FEATURE_COLUMNS)]

@@ -1,8 +1,8 @@
 """The query behind the features: one SQL text that yields the training rows and the slate's rows alike.
 
 The games to be predicted are appended to the past games as rows without a result, and the same window expressions run
-over both, so that training and serving cannot differ. What its columns hold is declared in :mod:`.features`; who runs
-it is none of this module's business.
+over both, so that training and serving cannot differ. The columns are declared in :mod:`.features`. What doesn't belong
+here: running the query.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ WARM_UP_DAYS = 550
 before."""
 
 CANDIDATE_DAYS = 400
-"""A player whose latest game is older than this is no candidate: he has missed a whole season."""
+"""A player whose latest game is older than this is no candidate: he missed a whole season."""
 
 FEATURES_SQL = f"""
 WITH logs AS (
-    -- The only place that reads game logs: nothing of the slate's date or later gets past this filter.
+    -- Game logs are read only here: this filter keeps out the slate's date and everything after it.
     SELECT
         season_id, MOD(season_id, 10000) AS season_year, game_id, game_date, player_id, player_name,
         team, opponent, is_home, points, minutes,

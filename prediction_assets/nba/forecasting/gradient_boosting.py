@@ -3,8 +3,8 @@
 The trees (:mod:`.trees`) learn the median (quantile loss at one half: Koenker & Bassett, "Regression Quantiles", 1978)
 of the Pearson residual of a simple forecast (McCullagh & Nelder, *Generalized Linear Models*, 1989, ch. 2.4: the error
 over the root of a Poisson-like variance). The opponent enters as ``matchup``'s factor, so that a weaker defence never
-lowers a forecast. Minutes are not forecast first here: that measures the same alone, and worse beside ``matchup`` in
-the ensemble, which lives on members that err apart; so does learning medians beside means.
+lowers a forecast. Minutes are not forecast first here: alone the error is the same, and in the ensemble it is larger,
+because the ensemble gains from members whose errors differ. Medians beside means differ for the same reason.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from prediction_assets.nba.forecasting.spread import DEFAULT_COEFFICIENTS
 from prediction_assets.nba.forecasting.trees import Trees, fit_trees
 
 RATIOS = (("team_points_last_15", "league_points"), ("team_pace_last_15", "league_pace"))
-"""Team levels as the trees see them: relative to the league's."""
+"""Team levels, for the trees relative to the league's."""
 
 UNSEEN = (
     "league_points", "league_pace", "team_points_last_15", "team_pace_last_15",
     "opponent_points_allowed_last_15", "opponent_pace_last_15", "opponent_defence",
 )  # fmt: skip
-"""Columns that the trees don't see: the league's level hardly differs but between dates, so that splits on it learn
-the calendar (0.017 points of mean absolute error on a season fitted before it); the opponent is a factor."""
+"""Columns that the trees don't get. The league's level differs between dates only, so splits on it learn the calendar
+(0.017 points of mean absolute error on a season fitted before it). The opponent enters as a factor."""
 
 COLUMNS = tuple(
     c.name
     for c in FEATURE_COLUMNS
     if c.name not in (*UNSEEN, *MINUTES_COLUMNS) and not c.name.startswith("recent_")
 )
-"""What the trees see beside :func:`.minutes.minutes_design`."""
+"""The trees' columns beside :func:`.minutes.minutes_design`."""
 
 MINIMUM_ROWS = 400
-"""Rows below which trees only memorise; the simple forecast answers instead."""
+"""Rows below which trees only memorise; the simple forecast is used instead."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +66,7 @@ class GradientBoosting:
 
 
 def fit_mean(history: History) -> GradientBoosting:
-    """Fit the trees to the regulars' training rows; with too few, or no point scored, do without."""
+    """Fit the trees to the regulars' training rows; with too few, or no point scored, there are no trees."""
     matchup, rows = history.fitted(fit_matchup), history.regulars
     context = Matchup(0.0, matchup.exponents)
     if len(rows) < MINIMUM_ROWS or not rows["points"].sum() > 0:
@@ -92,7 +92,7 @@ def _simple(rows: Rows) -> Floats:
 
 
 def _scale(simple: Floats) -> Floats:
-    """Return the unit of the residuals, points: the 1 keeps the forecast of a man who never scores finite."""
+    """Return the unit of the residuals, points; never 0, so that a player without a point has a finite forecast."""
     return np.sqrt(simple + 1.0)
 
 

@@ -1,7 +1,7 @@
-"""How forecasts did, once the games are played: pure functions from forecasts and results to grades.
+"""Grades: pure functions from forecasts and results to measures, once the games are played.
 
-What belongs here: matching forecasts with results, the measures, and pooling them over slates. What doesn't:
-where forecasts and results come from, and where grades go.
+What belongs here: matching forecasts with results, the measures, and pooling them over slates. What doesn't: reading
+forecasts and results, and storing grades.
 
 A player without a game log is void: a book refunds the bet, so he counts neither as zero points nor as an error.
 """
@@ -23,7 +23,7 @@ from prediction_assets.nba.forecasting.rows import Floats, Rows
 DECILES = 10
 
 SEASON_MEAN, LAST_5_MEAN, LAST_GAME, MARKET_LINE = "season_mean", "last_5_mean", "last_game", "market_line"
-"""Yardsticks: what anybody could have said. ``market_line`` is the books' line, on the players who have one."""
+"""Yardsticks: forecasts without a system. ``market_line`` is the books' line, on the players who have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Decile:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """How one system did on some players; means are None where there was nothing to average.
+    """The measures of one system on some players; a mean is None where there was nothing to average.
 
     Attributes:
         players: players with a forecast and a result.
@@ -137,7 +137,7 @@ def grade_yardstick(
     results: Mapping[tuple[str, int], float],
     lined: Iterable[tuple[str, int]] = (),
 ) -> Grade:
-    """Return the grade of bare numbers by ``(game_id, player_id)``; ``lined`` are those with a market line."""
+    """Return the grade of plain numbers by ``(game_id, player_id)``; ``lined`` are the keys with a market line."""
     played = [key for key in sorted(forecasts) if key in results]
     errors = np.array([forecasts[key] - results[key] for key in played])
     having_line = set(lined)
@@ -154,7 +154,7 @@ def grade_yardstick(
 
 
 def naive_forecasts(players: pa.Table) -> dict[str, dict[tuple[str, int], float]]:
-    """Return what the naive yardsticks say of slate rows, by name and ``(game_id, player_id)``."""
+    """Return the naive yardsticks' forecasts of slate rows, by name and ``(game_id, player_id)``."""
     rows = Rows(players)
     keys = list(zip(players["game_id"].to_pylist(), players["player_id"].to_pylist(), strict=True))
     season = np.where(np.isfinite(rows["points_season"]), rows["points_season"], rows["points_last_10"])

@@ -1,5 +1,4 @@
-"""The lines that a player's predictions are judged against: the market's main line, or an estimate, and its
-neighbours.
+"""The lines of a player: the market's main line, or an estimate, and its neighbours.
 
 What belongs here: choosing one main line per player among the books' offers, estimating one where no book has
 any, and the grid of five around it, all in exact decimals. What doesn't: probabilities and recommendations,
@@ -29,8 +28,7 @@ LOWEST_LINE = Decimal("0.5")
 """No book offers less: below it there is nothing to decide."""
 
 HIGHEST_LINE = Decimal(100)
-"""The most points that anybody has scored in an NBA game (Chamberlain, 1962-03-02): a line beyond is a slip of the
-feed, and no forecast could be told apart from it."""
+"""The most points of a player in an NBA game (Chamberlain, 1962-03-02): a line beyond is a mistake of the feed."""
 
 SUSPENDED_PRICE = 10_000
 """American odds of this size or beyond mean that the book has suspended the offer (-10000 in real feeds)."""
@@ -93,7 +91,7 @@ def line_grid(main: Decimal) -> tuple[tuple[Decimal, Decimal], ...]:
 
 
 def estimated_lines(recent_points: Floats) -> list[Decimal]:
-    """Return a main line per player for whom no book has one: about the median of his recent points.
+    """Return an estimated main line per player, where no book has one: about the median of his recent points.
 
     A half-point, so that it can't push. Where the median is a whole number, of the half-points on either side
     the one that splits the recent games more evenly (ties: the lower). Without a game: 0.5.
@@ -122,7 +120,7 @@ def choose_market_lines(offers: pa.Table) -> dict[int, MarketLine]:
        offers seen after tip-off are dropped. A ``captured_at`` of exactly midnight UTC is a bare date: it is
        late only if that date is after tip-off's.
     2. Where a player has a two-sided offer, his one-sided ones are dropped.
-    3. Per book the newest offer stands: latest ``captured_at`` (NULL is newest), then highest ``sequence``.
+    3. Per book the newest offer is used: latest ``captured_at`` (NULL is newest), then highest ``sequence``.
     4. Over the books: the line that most of them show; ties go to the line whose best two-sided price is the
        more
        balanced, then to the one nearest the median of all, then to the lower. Of its books, the most
@@ -156,7 +154,7 @@ def _offer(row: dict[str, Any]) -> _Offer:
         captured_at or datetime.min.replace(tzinfo=UTC),
         -1 if row["sequence"] is None else row["sequence"],
         row["capture"] or "",
-        -line,  # the last resort, so that equals are told apart whatever the order of the rows
+        -line,  # last, so that the result never depends on the order of the rows
         row["over_price"] or 0,
         row["under_price"] or 0,
     )

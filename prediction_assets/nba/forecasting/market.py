@@ -1,9 +1,9 @@
-"""What a book's line says, combined with what a system says.
+"""A system's forecast combined with a book's line.
 
-A line is the sharpest public forecast there is: on the matched lines of 2024-25 the books miss by 5.19 points, the
-best system by 5.28. So a probability against a market line weighs both, or it would be overconfident exactly where
-it disagrees most; and :data:`MARKET_AWARE` is a system that takes the line into its forecast. What doesn't belong
-here: choosing the line (:mod:`.lines`).
+A book's line is the best public forecast: on the matched lines of 2024-25 the books miss by 5.19 points, the best
+system by 5.28. So a probability against a market line weighs both; otherwise it would be overconfident where the two
+disagree most. :data:`MARKET_AWARE` is a system whose forecast includes the line. What doesn't belong here: choosing
+the line (:mod:`.lines`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prediction_assets.nba.forecasting.distribution import SMALLEST_MEAN, Distri
 from prediction_assets.nba.forecasting.rows import Floats
 
 MARKET_WEIGHT = 0.75
-"""Share of the line where a system and the line disagree. Stated, not tuned: of two unbiased forecasts whose squared
+"""Share of the line where a system and the line disagree. Chosen, not tuned: of two unbiased forecasts whose squared
 errors differ by a fraction of their squared disagreement, the better one gets 1/2 + fraction/2 (Bates & Granger, "The
 Combination of Forecasts", 1969); here the fraction is taken as one half."""
 

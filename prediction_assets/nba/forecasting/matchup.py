@@ -3,8 +3,8 @@
 Method: the multiplicative opponent adjustment of team ratings (Oliver, *Basketball on Paper*, 2004, ch. 3 and
 9; Kubatko et al., "A Starting Point for Analyzing Basketball Statistics", 2007) fitted as a Poisson
 regression with the unadjusted forecast as offset (McCullagh & Nelder, *Generalized Linear Models*, 1989, ch.
-6); boosted trees then correct the scoring rate. Defence and pace can only help the scorer: their exponents are never
-negative, so a weaker defence never lowers a forecast.
+6); boosted trees then correct the scoring rate. The exponents of defence and pace are never negative, so a weaker
+defence never lowers a forecast.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ RATE_COLUMNS = (
 )  # fmt: skip
 
 LARGEST_FALL = 1.9
-"""Residuals below which the forecast could fall while minutes rise (twice its own scale); none on real games."""
+"""The largest residual downwards, in its own scale: at 2 a forecast could fall while minutes rise. Real games have
+none."""
 
 MINIMUM_ROWS = 400
-"""Training rows below which the default exponents stand."""
+"""Training rows below which the default exponents are used."""
 
 RIDGE = 200.0
 """Prior precision of each exponent, in points: negligible against a season's 280,000, decisive for a
@@ -69,7 +70,7 @@ class Matchup:
         return np.maximum(base * float(np.exp(self.level)) * self.factor(rows), 0.0)
 
     def factor(self, rows: Rows) -> Floats:
-        """Return what the game's context multiplies a forecast by, shape (n,)."""
+        """Return the factor of the game's context, shape (n,)."""
         return rows.once((self, "factor"), lambda: self._factor(rows))
 
     def _factor(self, rows: Rows) -> Floats:
@@ -80,9 +81,7 @@ class Matchup:
 
 
 def fit_mean(history: History) -> Matchup:
-    """Fit the exponents to the regulars' training rows; with fewer than 400, or no point scored, the defaults
-    stand.
-    """
+    """Fit the exponents to the regulars' training rows; with fewer than 400, or no point scored, use the defaults."""
     minutes = history.fitted(fit_minutes)
     rows = history.regulars
     if len(rows) < MINIMUM_ROWS or not rows["points"].sum() > 0:
@@ -111,16 +110,14 @@ def unit(base: Floats) -> Floats:
 
 
 def _design(rows: Rows) -> Floats:
-    """Return what the trees know of a scoring rate: neither expected minutes nor the opponent."""
+    """Return the trees' columns, shape (n, columns): neither expected minutes nor the opponent is among them."""
     return np.column_stack(
         [rows.matrix(RATE_COLUMNS), scoring_rate(rows), rows["lineup_last_10"] - rows["team_lineup_last_1"]]
     )
 
 
 def context(rows: Rows) -> tuple[Floats, ...]:
-    """Return the game's context, each of shape (n,): log defence, log pace, home, back-to-back, lay-off; 0 is
-    usual.
-    """
+    """Return the game's context, each of shape (n,), 0 if usual: log defence, log pace, home, back-to-back, lay-off."""
     defence = np.where(np.isfinite(rows["opponent_defence"]), rows["opponent_defence"], 1.0)
     pace = rows["opponent_pace_last_15"] / np.maximum(rows["league_pace"], 1.0)
     pace = np.where(np.isfinite(pace), pace, 1.0)

@@ -1,9 +1,9 @@
-"""The minutes that a player is going to play: forecast first, because his points follow from them.
+"""Expected minutes of a player: they are forecast first, because his points follow from them.
 
 Method: an exponentially weighted mean of his last games, shrunk to his season, corrected by boosted trees
 (:mod:`.trees`). On the regulars of 2023-24 it misses by 4.68 minutes, the weighted mean alone by 4.78; minutes
-times rate then misses by 4.909 points instead of 4.944. What doesn't belong here: the opponent's defence: a
-weaker one must never lower a forecast, and a rout shortens a starter's evening.
+times rate then misses by 4.909 points instead of 4.944. What doesn't belong here: the opponent's defence, because a
+weaker defence must never lower a forecast, and starters play less in a game that is decided early.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ PRIOR_RATE_MINUTES = 120.0
 """Minutes' worth of the season's scoring rate mixed into the recent one (about four games of a regular)."""
 
 MOST_MINUTES = 44.0
-"""Nobody is expected to play more: a game lasts 48 minutes."""
+"""The most minutes of a forecast; a game lasts 48."""
 
 MINIMUM_ROWS = 400
-"""Rows below which trees only memorise."""
+"""Rows below which trees only memorise; the weighted mean is used instead."""
 
 COLUMNS = (
     "games_last_25", "games_season", "games_previous_season", "minutes_last_1", "minutes_last_3", "minutes_last_5",
@@ -65,7 +65,7 @@ class Minutes:
 
 
 def fit_minutes(history: History) -> Minutes:
-    """Fit the trees to the regulars among the training rows; with too few, the weighted mean stands."""
+    """Fit the trees to the regulars among the training rows; with too few rows there are no trees."""
     rows = history.regulars
     if len(rows) < MINIMUM_ROWS:
         return Minutes()
@@ -105,7 +105,7 @@ def _scoring_rate(rows: Rows) -> Floats:
 
 
 def minutes_design(rows: Rows) -> Floats:
-    """Return what the trees see, shape (n, columns)."""
+    """Return the trees' columns, shape (n, columns)."""
     missed = rows["rest_days"] - np.nan_to_num(rows["team_rest_days"], nan=np.inf)
     return np.column_stack(
         [

@@ -1,7 +1,6 @@
 """A trained model as one text: every fitted system, and what it was trained on.
 
-What belongs here: training, and turning a model into a document and back. What doesn't: where the document is
-kept (a warehouse table) and when to train (an asset and a schedule).
+What belongs here: training, and packing a model into a text and back. What doesn't: storing it, and when to train.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ class Model:
     """Every system, fitted on the games before a date.
 
     Attributes:
-        model_id: derived from league, cut-off, systems and data: the same of those, the same id.
-        cutoff: every game that it was trained on is before this date, so it may serve slates from this date on.
+        model_id: derived from league, cut-off, systems and data, so equal inputs give an equal id.
+        cutoff: all training games are before this date, so it may be used for slates from this date on.
         newest_game: date of the newest of those games; None without any.
         trained_rows: player-games before the cut-off.
         seasons: the seasons of those games, such as ``2022-23, 2023-24``.
@@ -83,7 +82,7 @@ def data_hash(history: pa.Table) -> str:
 
 
 def model_id(league: str, cutoff: date, hashed: str) -> str:
-    """Return the id of the model that this league, cut-off and training table lead to."""
+    """Return the id of the model of this league, cut-off and training table."""
     versions = ",".join(f"{name}={version}" for name, version in sorted(system_versions().items()))
     return hashlib.sha256(f"{league}|{cutoff}|{versions}|{hashed}".encode()).hexdigest()[:20]
 
@@ -124,7 +123,7 @@ def pack(fitted: Mapping[str, FittedSystem]) -> str:
 
 
 def unpack(document: str) -> dict[str, FittedSystem]:
-    """Return the fitted systems that :func:`pack` wrote, made of arrays and of what this package's forecasting defines.
+    """Return the fitted systems that :func:`pack` wrote: arrays and classes of this package only.
 
     Raises:
         ModelUnreadable: the text is damaged, holds something else, or is of another version.

@@ -16,10 +16,10 @@ from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 
 LEAGUE_POINTS = 4.5
 """Points per game of players with at most ten known games (2,741 player-games of 2022-25: 4.55): the stated
-league prior, to which a player is shrunk of whom little else is known."""
+league prior, for players with few known games."""
 
 LEAGUE_GAMES = 1.5
-"""Games' worth of the league's mean in the prior: enough to tame a one-game history, forgotten within a
+"""Games' worth of the league's mean in the prior: enough to correct a one-game history, without effect after a
 month."""
 
 HALF_LIVES = (3.0, 4.0, 6.0, 8.0, 12.0)
@@ -29,7 +29,7 @@ PRIOR_GAMES = (1.0, 2.0, 4.0, 8.0)
 """Games' worth of the prior; the candidates of the fit."""
 
 PREVIOUS_SEASON_GAMES = 12.0
-"""Games' worth of the previous season's average: by game 12 of a season both weigh the same."""
+"""Games' worth of the previous season's average: at game 12 of a season both have the same weight."""
 
 TUNING_ROWS = 8_000
 """Newest regulars' rows that choose the parameters: two fifths of a season, and 20 candidates cost 30 ms."""
@@ -37,7 +37,9 @@ TUNING_ROWS = 8_000
 
 @dataclass(frozen=True, slots=True)
 class MovingAverage:
-    """The fitted system. With its defaults it stands in without training rows, and is what others correct."""
+    """The fitted system. Its defaults are used without training rows, and as the forecast that other systems
+    correct.
+    """
 
     half_life: float = 8.0
     prior_games: float = 4.0
@@ -84,9 +86,7 @@ def weighted_sum(recent: Floats, half_life: float) -> tuple[Floats, Floats]:
 
 
 def prior(rows: Rows) -> Floats:
-    """Return what a player is shrunk to, points, (n,): his season and the one before, and a little of the
-    league.
-    """
+    """Return the prior of each player, points, (n,): his season, the one before, and a little of the league."""
     season_games = np.nan_to_num(rows["games_season"])
     previous_games = np.minimum(np.nan_to_num(rows["games_previous_season"]), PREVIOUS_SEASON_GAMES)
     total = (

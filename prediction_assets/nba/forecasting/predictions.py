@@ -1,8 +1,7 @@
 """The slate's prediction rows: every player x system x line, with probabilities and a recommendation.
 
-What belongs here: putting features, systems, lines and the recommendation together into value columns of
-``player_prop_predictions``. What doesn't: the columns that staging adds (slug, snapshot, hash) and any
-storage.
+What belongs here: the value columns of ``player_prop_predictions``, from features, systems, lines and the
+recommendation. What doesn't: the columns that staging adds (slug, snapshot, hash), and storage.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ def predict_slate(
     Args:
         players: slate rows of :data:`.features.FEATURES_SCHEMA`, one per player.
         history: training rows of the same schema; not read when ``fitted`` is given.
-        market: main line by player id; a player who isn't in it gets lines around his recent median.
+        market: main line by player id; other players get lines around their recent median.
         threshold: edge beyond 1/2 that a recommendation needs (:mod:`.recommendation`).
         fitted: the result of :func:`.systems.fit_all`, of a stored model or for several calls.
         market_aware: add the system ``market_aware``, five rows more: the ensemble's forecast moved to the line.

@@ -1,8 +1,7 @@
-"""What to do with a line: the rule that makes a prediction OVER, UNDER, PASS or NO_LINE, in numpy and in SQL.
+"""The rule that makes a prediction OVER, UNDER, PASS or NO_LINE, in numpy and in SQL.
 
-The rule reads nothing but columns that are stored with the prediction, each row against its own line, so that
-a check can repeat it in the warehouse (:data:`RECOMMENDATION_SQL`). What doesn't belong here: probabilities
-and prices.
+The rule reads only columns that are stored with the prediction, each row with its own line, so that an audit can
+repeat it in the warehouse (:data:`RECOMMENDATION_SQL`). What doesn't belong here: probabilities and prices.
 """
 
 from __future__ import annotations
@@ -50,9 +49,8 @@ def recommend(
 
     ``NO_LINE`` where no book has a line. ``OVER`` when P(over | no push) >= 1/2 + threshold and the predicted
     points, the median, exceed the line, ``UNDER`` when it is <= 1/2 - threshold and they fall short of it, else
-    ``PASS``.
-    Both conditions, because points are skewed: at a line equal to the mean the under is likelier without any
-    edge.
+    ``PASS``. Both conditions are needed, because points are skewed: at a line equal to the mean the under is likelier
+    without any edge.
 
     Raises:
         ValueError: the threshold isn't in [0, 0.5).

@@ -1,4 +1,4 @@
-"""Feature rows as numpy arrays: what the systems compute with.
+"""Feature rows as numpy arrays, for the systems.
 
 A :class:`Rows` is a read-only view of a table of :data:`.features.FEATURES_SCHEMA`: scalar columns as float64
 with NaN for NULL, the two lists as dense matrices. :class:`History` is the training rows in canonical order,
@@ -33,13 +33,14 @@ HOLDOUT_ROWS = (1_500, 4_000)
 the standard error of a mean absolute error of 4.9 points at 0.1 to 0.06, and k-NN's share of a fit within a second."""
 
 REGULAR_MINUTES = 12.0
-"""Minutes per game over the last 7 of a regular. Slates expect 15; a little below, so that they aren't at the edge of
-what was learnt. Learning from everybody is 0.01 points worse on those whom slates expect."""
+"""Minutes per game over the last 7 games that make a player a regular. Expected players have 15; this is a little
+less, so that they aren't at the edge of the training rows. To learn from everybody is 0.01 points worse on expected
+players."""
 
 REGULAR_GAMES = 7
 
 MOST_REGULARS = 105_000
-"""Newest regulars' rows that are learnt from, about five seasons: bounds a fit's time. On the regulars of 2023-24 four,
+"""Most training rows, the newest regulars' of about five seasons: bounds a fit's time. On the regulars of 2023-24 four,
 five and eight seasons are equally good."""
 
 MINIMUM_TRAINING_ROWS = 1_000
@@ -52,7 +53,7 @@ T = TypeVar("T")
 
 
 class Rows:
-    """Feature rows, column by column; a column is converted when it is first asked for.
+    """Feature rows, column by column; a column is converted at its first use.
 
     Args:
         table: n rows of :data:`.features.FEATURES_SCHEMA`.
@@ -90,9 +91,7 @@ class Rows:
         return self._columns[name]
 
     def once(self, key: object, compute: Callable[[], Floats]) -> Floats:
-        """Return ``compute()``, computed at most once per key: the ensemble and its members share a
-        prediction.
-        """
+        """Return ``compute()``, computed at most once per key, so that the ensemble and its members share it."""
         if key not in self._derived:
             self._derived[key] = compute()
         return self._derived[key]
@@ -103,9 +102,7 @@ class Rows:
 
 
 class History(Rows):
-    """Training rows in canonical order (game_date, game_id, player_id); rows without a result are left
-    out.
-    """
+    """Training rows in canonical order (game_date, game_id, player_id), without the rows that have no result."""
 
     def __init__(self, table: pa.Table, whole: Rows | None = None, where: slice | None = None) -> None:
         if whole is None:
@@ -119,18 +116,14 @@ class History(Rows):
         self._fits: dict[object, Any] = {}
 
     def fitted(self, fit: Callable[[History], T]) -> T:
-        """Return ``fit(self)``, computed at most once per function: systems and ensemble share the costly
-        fits.
-        """
+        """Return ``fit(self)``, computed at most once per function, so that systems and ensemble share the fits."""
         if fit not in self._fits:
             self._fits[fit] = fit(self)
         return cast("T", self._fits[fit])
 
     @cached_property
     def holdout(self) -> tuple[History, Rows] | None:
-        """The rows before the last game days and a sample of the regulars' rows within; None with too few of
-        either.
-        """
+        """The rows before the last game days, and a sample of the regulars' rows of those days; None with too few."""
         dates = self.table.column("game_date").to_numpy()
         days = np.unique(dates)
         length = max(HOLDOUT_GAME_DAYS, int(HOLDOUT_SHARE * len(days)))
@@ -150,7 +143,7 @@ class History(Rows):
 
     @cached_property
     def regulars(self) -> Rows:
-        """The newest rows of players who play regularly, whom slates expect; everybody's where those are few."""
+        """The newest rows of the regulars; everybody's rows where there are few."""
         chosen = np.flatnonzero(is_regular(self))
         if len(chosen) < MINIMUM_TRAINING_ROWS:
             chosen = np.arange(len(self))
@@ -159,7 +152,7 @@ class History(Rows):
 
 
 def is_regular(rows: Rows) -> npt.NDArray[np.bool_]:
-    """Return who played regularly of late, by :data:`REGULAR_MINUTES`: shape (n,)."""
+    """Return whether each row's player is a regular, by :data:`REGULAR_MINUTES`: shape (n,)."""
     played = rows["recent_minutes"][:, :REGULAR_GAMES]
     games = np.isfinite(played).sum(axis=1)
     enough: npt.NDArray[np.bool_] = np.nansum(played, axis=1) >= REGULAR_MINUTES * np.maximum(games, 1)

@@ -1,10 +1,10 @@
-"""System ``similarity``: what happened next to the past player-games that looked most like this one.
+"""System ``similarity``: the results of the past player-games that were most like this one.
 
-Method: k-nearest-neighbour regression with kernel weights (Nadaraya 1964, Watson 1964; Hastie et al., *The
-Elements of Statistical Learning*, 2009, ch. 6 and 13) in the manner of PECOTA's and CARMELO's comparable
-players (Silver, 2003 and 2015): neighbours tell how far a player of this kind departs from his own minutes times
-rate, so that a star with no equal isn't dragged down to lesser ones. Neither expected minutes nor the opponent's
-defence choose the neighbours; both enter as factors, so that more of either never lowers a forecast.
+Method: k-nearest-neighbour regression with kernel weights (Nadaraya 1964, Watson 1964; Hastie et al., *The Elements of
+Statistical Learning*, 2009, ch. 6 and 13) in the manner of PECOTA's and CARMELO's comparable players (Silver, 2003 and
+2015). The neighbours' departures from their own minutes times rate are averaged, and not their points, so that a star
+without equals isn't lowered to weaker players. Expected minutes and the opponent's defence don't choose the
+neighbours; both enter as factors, so that more of either never lowers a forecast.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ TRAINING_ROWS = 12_000
 """Newest regulars' rows searched: over half a season, so that 450 players take about 0.3 s."""
 
 MINIMUM_ROWS = 400
-"""Rows below which there is no neighbourhood; minutes times rate answers instead."""
+"""Rows below which there is no neighbourhood; minutes times rate is used instead."""
 
 CHUNK = 64
 """Forecast rows compared at once: bounds the distance matrix to 6 MB, within a core's cache."""
 
 LARGEST_FALL = 1.9
-"""Departures below which the forecast could fall while minutes rise; none on real games."""
+"""The largest departure downwards: at 2 a forecast could fall while minutes rise. Real games have none."""
 
 COLUMNS: tuple[tuple[str, float], ...] = (
     ("rate", 1.5),
@@ -46,7 +46,7 @@ COLUMNS: tuple[tuple[str, float], ...] = (
     ("line_up", 1.5),
     ("home", 0.3),
 )
-"""What makes two player-games alike, and how much a standard deviation of it counts."""
+"""What makes two player-games alike, and the weight of a standard deviation of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +92,7 @@ class Similarity:
 
 
 def fit_mean(history: History) -> Similarity | Matchup:
-    """Scale the newest regulars' rows; with fewer than 400, minutes times rate in its context stands."""
+    """Scale the newest regulars' rows; with fewer than 400 there are no neighbours."""
     matchup = history.fitted(fit_matchup)
     every = history.regulars
     first = max(0, len(every) - TRAINING_ROWS)

@@ -1,8 +1,7 @@
-"""How far a player's points scatter around a forecast: the standard deviation of every system.
+"""The standard deviation of every system: how far a player's points are from a forecast.
 
 The variance is a quadratic in the mean (a negative binomial with a floor), fitted to errors that the system
-made out of sample, and scaled by how steady the player himself has been lately. What doesn't belong here: the
-mean.
+made out of sample, and scaled by the player's own recent variance. What doesn't belong here: the mean.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ on 78,300 player-games of 2022-25, within 8 % of the observed variance between a
 points."""
 
 OWN_GAMES = 60.0
-"""Games' worth of the league's relation mixed into a player's own variance: his last 20 games then weigh
+"""Games' worth of the league's relation mixed into a player's own variance: his last 20 games then have a weight of
 1/4."""
 
 OWN_BOUNDS = (0.6, 1.6)
@@ -69,7 +68,7 @@ def fit_spread(mean: Floats, rows: Rows) -> Spread:
     Non-negative least squares of the squared errors on (1, mean, mean^2), each row divided by the variance it
     is expected to have (iteratively reweighted once: Davidian & Carroll, 1987).
     """
-    from scipy import optimize  # a tenth of a slate's imports, and only needed to fit
+    from scipy import optimize  # only a fit needs it, and it takes a tenth of a slate's import time
 
     squared = (rows["points"] - mean) ** 2
     design = np.column_stack([np.ones_like(mean), mean, mean * mean])

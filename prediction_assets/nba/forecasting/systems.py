@@ -1,9 +1,8 @@
 """The forecasting systems, registered in one place.
 
-A system is a name, a version and a function that learns a mean from the training rows; :class:`MeanSystem`
-gives it its standard deviation from out-of-sample errors. To add one: write ``fit_mean`` in a module of its
-own and add a line to :data:`BASE_SYSTEMS`; the ensemble takes it in by itself. What doesn't belong here:
-lines and recommendations.
+A system is a name, a version and a function that learns a mean from the training rows; :class:`MeanSystem` adds the
+standard deviation from out-of-sample errors. To add a system: write ``fit_mean`` in a module of its own and add a line
+to :data:`BASE_SYSTEMS`; the ensemble includes it. What doesn't belong here: lines and recommendations.
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ from prediction_assets.nba.forecasting.spread import Spread, fit_spread
 
 
 class Mean(Protocol):
-    """What a system has learnt: rows -> expected points, each from its own row alone."""
+    """A fitted mean: rows to expected points, each from its own row alone."""
 
     def __call__(self, rows: Rows) -> Floats:
         """Return expected points, shape (n,)."""
 
 
 class FittedSystem(Protocol):
-    """A system that has seen the training rows; it can be pickled and asked any number of times."""
+    """A system that was fitted on the training rows; it can be pickled."""
 
     def predict(self, rows: Rows) -> Distribution:
-        """Return the distribution of each row's points; a row's answer doesn't depend on the other rows."""
+        """Return the distribution of each row's points; it doesn't depend on the other rows."""
 
 
 class System(Protocol):
@@ -80,9 +79,7 @@ class MeanSystem:
         return Fitted(history.fitted(self.fit_mean), spread)
 
     def out_of_sample(self, history: History) -> tuple[Floats, Rows] | None:
-        """Return forecasts of the holdout by a fit on the rows before it, and the holdout; None without
-        one.
-        """
+        """Return forecasts of the holdout by a fit on the rows before it, and the holdout; None without a holdout."""
         if history.holdout is None:
             return None
         before, held_out = history.holdout
@@ -99,7 +96,7 @@ class Ensemble:
     members: tuple[MeanSystem, ...]
 
     def fit(self, history: History) -> Fitted:
-        """Weigh the members by their out-of-sample errors; equally where there is too little history."""
+        """Weight the members by their out-of-sample errors; equally where there is too little history."""
         forecasts = [member.out_of_sample(history) for member in self.members]
         means = tuple(history.fitted(member.fit_mean) for member in self.members)
         known = [forecast for forecast in forecasts if forecast is not None]
@@ -134,7 +131,7 @@ def fit_all(history: pa.Table) -> dict[str, FittedSystem]:
 
 
 def sane(mean: Floats) -> Floats:
-    """Return the means with the smallest positive mean as floor; NaN, which no system should give, becomes it
-    too.
+    """Return the means with the smallest positive mean as floor; NaN, which no system should give, becomes the
+    floor.
     """
     return np.maximum(np.nan_to_num(mean, nan=SMALLEST_MEAN, posinf=SMALLEST_MEAN), SMALLEST_MEAN)

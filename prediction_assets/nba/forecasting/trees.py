@@ -1,9 +1,9 @@
 """Boosted regression trees: fitted by scikit-learn, kept and evaluated as plain arrays.
 
-Method: Friedman, "Greedy Function Approximation: A Gradient Boosting Machine" (2001), as histogram trees (Ke
-et al., "LightGBM", 2017) in scikit-learn's ``HistGradientBoostingRegressor``. Plain arrays, because a stored
-model must give the same numbers under another version of scikit-learn, and because reading it must not be
-able to run code. What doesn't belong here: what the trees are fitted to.
+Method: Friedman, "Greedy Function Approximation: A Gradient Boosting Machine" (2001), as histogram trees (Ke et al.,
+"LightGBM", 2017) in scikit-learn's ``HistGradientBoostingRegressor``. Plain arrays, because a stored model must give
+the same numbers under another version of scikit-learn, and because reading it must not run code. What doesn't belong
+here: the choice of columns and targets.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Trees:
     """A fitted ensemble of trees; every array has shape (trees, nodes) but ``start``, which is a number.
 
     Attributes:
-        feature: column that an inner node asks for.
+        feature: column that an inner node compares.
         threshold: a row goes left when its value is at most this.
-        missing_left: where a row without the value goes.
+        missing_left: whether a row without the value goes left.
         left, right: positions of the children; a leaf is its own child.
         value: a leaf's contribution; 0 on inner nodes.
         depth: steps after which every row is in a leaf.
@@ -79,7 +79,9 @@ def fit_trees(
         scale: share of the usual number of trees.
         max_features: share of the columns, drawn at random, that each split may choose from.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor  # a second to import, and only fits need it
+    from sklearn.ensemble import (
+        HistGradientBoostingRegressor,
+    )  # a second to import, for fits
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     empty = ~np.isfinite(design).any(axis=0)
@@ -98,7 +100,9 @@ def fit_trees(
         early_stopping=False,
         random_state=RANDOM_STATE,
     )
-    with threadpool_limits(limits=1, user_api="openmp"):  # a parallel sum's rounding depends on its threads
+    with threadpool_limits(
+        limits=1, user_api="openmp"
+    ):  # a parallel sum's rounding depends on the number of threads
         model.fit(design, target)
         return _plain(model), np.asarray(model.predict(design), dtype=np.float64)
 
