@@ -19,14 +19,15 @@ WRITTEN = "<!-- written by `python -m prediction_assets_tests.generated_pages` -
 def settings_page() -> str:
     """Return ``docs/settings.md``."""
     rows = [
-        f"| `{name}` | {_default(field)} | {field.description} |"
+        f"| `{field.alias or name}` | {_default(field)} | {field.description} |"
         for name, field in Settings.model_fields.items()
     ]
     return f"""# Settings
 
 {WRITTEN}
-Each is an environment variable: `PREDICTION_ASSETS_` and the name in capitals. They are read when a command or the
-code location starts: restart `prediction-assets dev` after a change. A wrong value is refused with `BadInput`.
+Each is an environment variable: `PREDICTION_ASSETS_` and the name in capitals; a name in capitals is the variable itself.
+They are read when a command or the code location starts: restart `prediction-assets dev` after a change. A wrong value
+is refused with `BadInput`.
 
 | Setting | Default | What it decides |
 |---|---|---|

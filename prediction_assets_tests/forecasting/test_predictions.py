@@ -11,13 +11,11 @@ import pytest
 
 from prediction_assets.errors import BadInput
 from prediction_assets.nba.forecasting.distribution import probability_over, probability_push
-from prediction_assets.nba.forecasting.features import conform
-from prediction_assets.nba.forecasting.lines import OFFSETS, MarketLine
+from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.market import with_market
 from prediction_assets.nba.forecasting.predictions import (
     PREDICTION_SCHEMA,
     predict_slate,
-    rows_without_market,
 )
 from prediction_assets.nba.forecasting.rows import Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
@@ -190,26 +188,3 @@ def test_players_without_features_are_refused(league_snapshot: Snapshot) -> None
     history, players = league_snapshot
     with pytest.raises(BadInput, match="lacks home"):
         predict_slate(players.drop_columns(["home"]), history, {})
-
-
-def test_a_forecast_that_is_made_alone_has_the_rows_of_the_slate_s(
-    league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
-) -> None:
-    history, players = league_snapshot
-    without_offers = predict_slate(players, history, {}, fitted=fitted).to_pylist()
-    ordered = conform(players).sort_by([("player_id", "ascending"), ("game_id", "ascending")])
-    for system in SYSTEMS:
-        forecast = fitted[system.name].predict(Rows(ordered))
-        own = [row for row in without_offers if row["system"] == system.name]
-        for position in range(0, ordered.num_rows, 37):
-            expected = own[position * len(OFFSETS) : (position + 1) * len(OFFSETS)]
-            made = rows_without_market(
-                ordered["player_id"][position].as_py(),
-                ordered["game_id"][position].as_py(),
-                system.name,
-                system.version,
-                float(forecast.mean[position]),
-                float(forecast.standard_deviation[position]),
-                expected[0]["line"] - expected[0]["line_offset"],
-            )
-            assert pa.Table.from_pylist(made, PREDICTION_SCHEMA).to_pylist() == expected

@@ -136,7 +136,10 @@ def test_neighbouring_lines_stay_apart_in_parquet_floats(tmp_path: Path) -> None
         ({"line": "9999.5"}, "row 3, column line: a line of 9999.5 points is not between 0 and 9999"),
         ({"line": "24.505"}, "row 3, column line: a line of 24.505 points has more than two decimals"),
         ({"line": None}, "row 3, column line: the value is empty"),
-        ({"price": "1.91"}, r"row 3, column price: '1.91' is not a price in American odds \(request oddsFormat="),
+        (
+            {"price": "1.91"},
+            r"row 3, column price: '1.91' is not a price in American odds \(request oddsFormat=",
+        ),
         ({"price": "50"}, "row 3, column price: 50 is not a price in American odds, which are"),
         ({"side": "Yes"}, "row 3, column side: 'Yes' is neither Over nor Under"),
         ({"player": " "}, "row 3, column player: the value is empty"),

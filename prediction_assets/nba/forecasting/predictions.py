@@ -12,7 +12,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from prediction_assets.nba.forecasting.distribution import median, probability_over, probability_push
+from prediction_assets.nba.forecasting.distribution import probability_over, probability_push
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.lines import (
     ESTIMATED,
@@ -23,7 +23,7 @@ from prediction_assets.nba.forecasting.lines import (
     line_grid,
 )
 from prediction_assets.nba.forecasting.market import MARKET_AWARE, with_market
-from prediction_assets.nba.forecasting.recommendation import DEFAULT_THRESHOLD, NO_LINE, confidence, recommend
+from prediction_assets.nba.forecasting.recommendation import DEFAULT_THRESHOLD, confidence, recommend
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
 
@@ -132,56 +132,6 @@ def predict_slate(
         pa.array(np.round(confidence(over, push), 6)),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTION_SCHEMA)
-
-
-def rows_without_market(
-    player_id: int,
-    game_id: str,
-    system: str,
-    version: str,
-    mean: float,
-    standard_deviation: float,
-    main: Decimal,
-) -> list[dict[str, object]]:
-    """Return one forecast's five rows at the lines around a main line that no book offers.
-
-    For a subject that forecasts its players one at a time; the values are those of :func:`predict_slate`.
-
-    Args:
-        mean: expected points, > 0.
-        standard_deviation: points, > 0.
-        main: the middle line, >= 0.5.
-
-    Returns:
-        rows of :data:`PREDICTION_SCHEMA`, by line, ascending.
-
-    Raises:
-        ValueError: the mean or the standard deviation isn't finite and positive.
-    """
-    grid = line_grid(main)
-    points = np.array([float(line) for line, _ in grid])
-    over = np.round(probability_over(mean, standard_deviation, points), 6)
-    push = np.minimum(np.round(probability_push(mean, standard_deviation, points), 6), 1 - over)
-    likelier = np.round(confidence(over, push), 6)
-    return [
-        {
-            "player_id": player_id,
-            "game_id": game_id,
-            "system": system,
-            "system_version": version,
-            "line": line,
-            "line_offset": offset,
-            "line_source": ESTIMATED,
-            "bookmaker": None,
-            "predicted_points": round(float(median(mean, standard_deviation)), 4),
-            "standard_deviation": round(standard_deviation, 4),
-            "probability_over": float(over[row]),
-            "probability_push": float(push[row]),
-            "recommendation": NO_LINE,
-            "confidence": float(likelier[row]),
-        }
-        for row, (line, offset) in enumerate(grid)
-    ]
 
 
 def _exact(values: list[Decimal]) -> pa.Array:
