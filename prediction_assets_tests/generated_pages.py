@@ -25,7 +25,7 @@ def settings_page() -> str:
     return f"""# Settings
 
 {WRITTEN}
-Each is an environment variable: `PREDICTION_ASSETS_` and the name in capitals; a name in capitals is the variable itself.
+Each is an environment variable: `PREDICTION_ASSETS_` and the name in capitals; names in capitals are complete.
 They are read when a command or the code location starts: restart `prediction-assets dev` after a change. A wrong value
 is refused with `BadInput`.
 
