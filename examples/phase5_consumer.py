@@ -1,4 +1,4 @@
-"""A reference consumer of Phase 5 completions: validates, acts once per event, acknowledges.
+"""A reference consumer of Phase 5 completion messages: validates, acts once per event, acknowledges.
 
 Pub/Sub delivers at least once, so the ids of handled events are kept in a SQLite file. An id is committed after
 its action: killed in between, the event is handled again, so make the action repeatable. What doesn't follow
@@ -80,7 +80,7 @@ def consume(client: pubsub_v1.SubscriberClient, subscription: str, state: Path, 
 
 def main() -> None:
     """Consume until Ctrl-C, or one pull with ``--once``."""
-    parser = argparse.ArgumentParser(description="Consume Phase 5 completions.")
+    parser = argparse.ArgumentParser(description="Consume Phase 5 completion messages.")
     parser.add_argument("--project", required=True)
     parser.add_argument("--subscription", required=True, help="its short name")
     parser.add_argument("--state", required=True, type=Path, help="SQLite file of the handled event ids")

@@ -194,7 +194,7 @@ class NotDelivered(TerminalError):
 
 
 class PartOverdue(TerminalError):
-    """A player's part took longer than its time and was given up on."""
+    """A player's part took longer than a part may take; his staging was stopped."""
 
 
 class CircuitOpen(TerminalError):

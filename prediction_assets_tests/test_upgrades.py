@@ -24,7 +24,6 @@ from prediction_assets.orchestration.instance import prepare_home
 from prediction_assets.orchestration.instance_config import Origin, examine, marked, packaged_text
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.stores.gcp.firestore_schema import DOCUMENTS_VERSION
 from prediction_assets.stores.local import state_file, warehouse_schema
 from prediction_assets.stores.local import warehouse as local_warehouse
 from prediction_assets.stores.local.alerts import SqliteAlertStore
@@ -208,7 +207,7 @@ def test_a_home_of_a_later_version_is_refused_by_everything_and_no_file_of_it_is
         code, out, err = command(capsys, monkeypatch, "migrate", *dry_run)
         assert (code, out) == (2, "")
         assert err.count("\n") == 1
-        assert "docs/upgrading.md" in err
+        assert "docs/runbook.md" in err
     assert (state_rows(home), warehouse_rows(home)) == before
     assert len(LocalStores(settings).versioned()) == 2
 
@@ -334,7 +333,7 @@ def test_a_change_of_a_store_s_tables_is_a_new_version():
     }
     assert found == SHAPES, (
         "a store's tables changed: renew the digest here; once the version is released, raise WAREHOUSE_SCHEMA_VERSION "
-        "or append a step to STEPS instead of editing one, and name the new version in docs/upgrading.md"
+        "or append a step to STEPS instead of editing one, and name the new version in the changelog"
     )
 
 
@@ -422,14 +421,3 @@ def test_the_changelog_has_a_section_for_the_version_that_is_running():
     sections = re.findall(r"^## (\d+\.\d+\.\d+)\b", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert sections[0] == __version__
     assert sections == sorted(sections, key=lambda version: [*map(int, version.split("."))], reverse=True)
-
-
-def test_the_documentation_names_the_stores_versions():
-    text = (ROOT / "docs" / "upgrading.md").read_text("utf-8")
-    rows = [line for line in text.splitlines() if line.startswith(("| `", "| BigQuery", "| Firestore"))]
-    newest = {
-        row.split("|")[1].strip(): re.findall(r"(\d+):", row.split("|")[3]) for row in rows if "1:" in row
-    }
-    assert newest["`warehouse.duckdb`"][-1] == str(WAREHOUSE_SCHEMA_VERSION)
-    assert newest["`state.sqlite`"][-1] == str(len(STEPS))
-    assert newest["Firestore"][-1] == str(DOCUMENTS_VERSION)

@@ -1,7 +1,7 @@
 """The Phase 5 completion message: built from a receipt and validated against its published JSON Schema.
 
 The schema is ``phase5_completion.schema.json``, beside this module. The producer validates a message before it enqueues
-it, a consumer before it acts. A version of the schema only gets further fields (docs/upgrading.md). Pure functions.
+it, a consumer before it acts. A version of the schema only gets further fields (docs/extending.md). Pure functions.
 """
 
 from __future__ import annotations

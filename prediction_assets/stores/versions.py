@@ -65,5 +65,5 @@ def require_known(store: str, found: int | None, known: int) -> None:
     if found is not None and found > known:
         raise SchemaTooNew(
             f"{store}: schema version {found}, but prediction_assets {__version__} knows version {known}; nothing was "
-            "changed. Install the version that migrated it (docs/upgrading.md), or restore a backup from before that"
+            "changed. Install the version that migrated it (docs/runbook.md), or restore a backup from before that"
         )

@@ -15,7 +15,7 @@ from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.versions import StoreSchema, require_known
 
 DOCUMENTS_VERSION = 1
-"""To be raised with each change after which earlier code would misread a document (docs/upgrading.md)."""
+"""To be raised with each change after which earlier code would misread a document (docs/extending.md)."""
 
 
 class FirestoreDocuments:

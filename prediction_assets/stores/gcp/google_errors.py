@@ -190,8 +190,8 @@ class GoogleService:
                 return _no_credentials(start)
             case _ if reason_of(error) in _QUOTA_REASONS or isinstance(error, exceptions.TooManyRequests):
                 return QuotaExceeded(
-                    f"{start}; a quota is used up. See the project's quotas and docs/gcp.md, and run this again: "
-                    "nothing is lost"
+                    f"{start}; a quota is used up. See the project's quotas and docs/gcp-and-deploying.md, and run "
+                    "this again: nothing is lost"
                 )
             case exceptions.Forbidden():
                 return NotPermitted(f"{start}; {self.role(said)}")
