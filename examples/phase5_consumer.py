@@ -1,4 +1,4 @@
-"""A reference consumer of Phase 5 completion messages: validates, acts once per event, acknowledges.
+"""A reference consumer of Phase 5 completion messages: validates, acts once per message, acknowledges.
 
 Pub/Sub delivers at least once, so the ids of handled events are kept in a SQLite file. An id is committed after
 its action: killed in between, the event is handled again, so make the action repeatable. What doesn't follow
