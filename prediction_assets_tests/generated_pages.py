@@ -6,11 +6,8 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
-
 from prediction_assets import errors
-from prediction_assets.settings import Settings
+from prediction_assets.settings import describe
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WRITTEN = "<!-- written by `python -m prediction_assets_tests.generated_pages` -->\n"
@@ -19,15 +16,15 @@ WRITTEN = "<!-- written by `python -m prediction_assets_tests.generated_pages` -
 def settings_page() -> str:
     """Return ``docs/settings.md``."""
     rows = [
-        f"| `{field.alias or name}` | {_default(field)} | {field.description} |"
-        for name, field in Settings.model_fields.items()
+        f"| `{each.variable}` | {f'`{each.default}`' if each.default else ''} | {each.description} |"
+        for each in describe()
     ]
     return f"""# Settings
 
 {WRITTEN}
-Each is an environment variable: `PREDICTION_ASSETS_` and the name in capitals; names in capitals are complete.
-They are read when a command or the code location starts: restart `prediction-assets dev` after a change. A wrong value
-is refused with `BadInput`.
+Each is an environment variable. They are read when a command or the code location starts: restart
+`prediction-assets dev` after a change. A wrong value, or a misspelt name, is refused with `BadInput`.
+The other pages name a setting in small letters and without `PREDICTION_ASSETS_`.
 
 | Setting | Default | What it decides |
 |---|---|---|
@@ -36,11 +33,6 @@ is refused with `BadInput`.
 `dagster.yaml` in the home's `dagster/` is copied there once and is yours to edit: how many runs at a time, when a
 silent run counts as failed, how the event log is stored.
 """
-
-
-def _default(field: FieldInfo) -> str:
-    """Return a setting's default as code; ``""`` where it has none, or one that depends on others."""
-    return "" if field.default in (None, "", PydanticUndefined) else f"`{field.default}`"
 
 
 def errors_page() -> str:

@@ -75,7 +75,7 @@ def named(page: Path, title: str) -> set[str]:
 @cache
 def definitions() -> dict[str, set[str]]:
     """Return the names of everything that Dagster shows, by kind."""
-    from prediction_assets.definitions import build_defs
+    from prediction_assets.orchestration.build import build_defs
 
     defs = build_defs(Settings())
     graph = defs.resolve_asset_graph()
