@@ -43,11 +43,6 @@ def completion_schema_version() -> int:
     return int(str(completion_schema()["$id"]).rpartition(":")[2])
 
 
-def schema_version(message: Mapping[str, Any]) -> int:
-    """Return the schema version that a message was made under; absent means 1."""
-    return int(message.get("schema_version", 1))
-
-
 def validate_completion(message: Mapping[str, Any]) -> None:
     """Check a completion message, as its producer or as a consumer.
 

@@ -21,7 +21,6 @@ from google.cloud.pubsub_v1.publisher.exceptions import (  # type: ignore[import
 )
 
 from prediction_assets.errors import PublishRefused
-from prediction_assets.slate.completion_message import schema_version
 from prediction_assets.stores.gcp.google_errors import (
     GoogleService,
     is_transient,
@@ -88,7 +87,7 @@ class PubSubPublisher:
             "message_id": str(message["message_id"]),
             "phase": str(message["phase"]),
             "slate": slate,
-            "schema_version": str(schema_version(message)),
+            "schema_version": str(message["schema_version"]),
         }
         ends = time.monotonic() + self._service.call_timeout
 
