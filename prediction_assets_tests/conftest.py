@@ -125,14 +125,13 @@ def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def history(
     settings: Settings,
-    instance: dg.DagsterInstance,
     warehouse: DuckDBWarehouse,
     batch_state: SqliteBatchState,
 ) -> History:
     """Everything that is pruned, in the test's own home, three days after the made-up slate."""
     file = settings.home / "state.sqlite"
     return History(
-        instance, warehouse, batch_state, SqliteDeadLetters(file), SqliteOutbox(file), SqliteAlertStore(file),
+        warehouse, batch_state, SqliteDeadLetters(file), SqliteOutbox(file), SqliteAlertStore(file),
         NOW + timedelta(days=3),
     )  # fmt: skip
 

@@ -10,8 +10,8 @@ import dagster as dg
 import pytest
 
 from prediction_assets.orchestration.build import build_defs
-from prediction_assets.orchestration.partition_pruning import delete, next_slice, old_slates
 from prediction_assets.orchestration.partitions import ranges, registered_keys
+from prediction_assets.orchestration.pruning import delete, next_slice, old_slates, slates_at_work
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import MergePlan, receipt_id
@@ -90,7 +90,7 @@ def test_old_slates_are_pruned_in_slices_oldest_first_and_young_and_simulated_on
     for slate in OLD:
         finish(batch_state, slate)
     pruned = []
-    while (chosen := next_slice(history, KEEP, limit=8)).keys:
+    while (chosen := next_slice(instance, history, KEEP, limit=8)).keys:
         assert chosen.key_count <= 8
         assert chosen.later == len(OLD) - len(pruned) - len(chosen.keys)
         pruned += list(chosen.keys)
@@ -115,7 +115,8 @@ def test_a_slate_with_parts_unfinished_or_at_work_keeps_its_keys(
     warehouse.parts.write(OLD[0], "player-1", rows_of(player(1), {"20.5": 21.0}, OLD[0]))
     job = build_defs(settings).resolve_job_def("staging")
     instance.create_run_for_job(job_def=job, tags={"dagster/partition": f"{OLD[2]}:player-1"})
-    chosen = next_slice(history, KEEP)
+    at_work = replace(history, slates_at_work=slates_at_work(instance, history.now))
+    chosen = next_slice(instance, at_work, KEEP)
     assert list(chosen.keys) == [OLD[3]]
     assert chosen.kept == {
         OLD[0]: "parts in staging", OLD[1]: "not finished", OLD[2]: "a run is at work on it",
@@ -140,9 +141,9 @@ def test_stopped_behind_any_key_pruning_goes_on_where_it_stopped(instance, histo
         raise Killed
 
     attempts = 0
-    while next_slice(history, KEEP).keys:
+    while next_slice(instance, history, KEEP).keys:
         attempts += 1
-        chosen = next_slice(history, KEEP)
+        chosen = next_slice(instance, history, KEEP)
         with monkeypatch.context() as patch:
             patch.setattr(type(instance), "delete_dynamic_partition", stop_after_one)
             with pytest.raises(Killed):
@@ -185,7 +186,7 @@ def test_the_command_prunes_all_slices_and_says_what_it_would_do(settings, insta
     from prediction_assets_tests.test_cli import command
 
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(settings.home))
-    monkeypatch.setattr("prediction_assets.orchestration.partition_pruning.KEYS_PER_SLICE", 8)
+    monkeypatch.setattr("prediction_assets.orchestration.pruning.KEYS_PER_SLICE", 8)
     register(instance, *OLD, SIMULATED)
     code, out, err = command(capsys, monkeypatch, "prune", "--dry-run")
     assert (code, err) == (0, "")

@@ -17,8 +17,7 @@ from prediction_assets.monitoring.alert_lifecycle import opened, recovered, told
 from prediction_assets.monitoring.destinations import Notice
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.event_storage import delete_check_executions
-from prediction_assets.orchestration.prune_job import KINDS, prune_slices
-from prediction_assets.orchestration.run_pruning import prune_runs
+from prediction_assets.orchestration.pruning import kinds, prune_runs, prune_slices
 from prediction_assets.retention.kinds import History
 from prediction_assets.retention.receipts import prune_receipts, prune_superseded_rows, unneeded
 from prediction_assets.retention.records import (
@@ -199,7 +198,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.slow
-def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, history, monkeypatch):
+def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, instance, history, monkeypatch):
     _, second, newest = three_consolidations(history)
     history.letters.add([failure("a"), failure("open", failed_at=datetime.now(UTC) + timedelta(days=450))])
     history.letters.close(SLATE, ["a"], Closing.REPLAYED)
@@ -212,7 +211,7 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, hi
         history.alerts.change("x:1", change)
     history.warehouse.snapshots.write(SLATE, pa.table({"player_id": [1]}), pa.table({"player_id": [1]}))
     killed = 0
-    for store, name in (  # in the order of KINDS: what comes before it is gone by then
+    for store, name in (  # in the order of the kinds: what comes before it is gone by then
         (history.warehouse.snapshots, "drop"), (history.warehouse, "drop_superseded"),
         (history.warehouse, "drop_receipts"), (history.outbox, "drop_delivered"),
         (history.letters, "close"), (history.letters, "drop_closed"), (history.alerts, "drop_settled"),
@@ -228,11 +227,10 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, hi
         with monkeypatch.context() as patch:
             patch.setattr(type(store), name, and_die)
             with pytest.raises(Killed):
-                list(prune_slices(later(history), settings, dry_run=False))
+                list(prune_slices(instance, later(history), settings, dry_run=False))
     assert killed == 7
-    assert [(kind.name, done.removed) for kind, done in prune_slices(later(history), settings, dry_run=False)] == [
-        (kind.name, 0) for kind in KINDS
-    ]  # fmt: skip
+    again = prune_slices(instance, later(history), settings, dry_run=False)
+    assert [(kind.name, done.removed) for kind, done in again] == [(kind.name, 0) for kind in kinds(instance)]
     assert history.warehouse.receipts(SLATE) == (second, newest)
     assert [letter.player_slug for letter in history.letters.letters(include_closed=True)] == ["open"]
     assert [event.message["revision"] for event in history.outbox.entries()] == [2]
@@ -288,9 +286,8 @@ def nothing_job() -> None:
 
 @pytest.mark.slow
 def test_runs_that_ended_long_ago_go_with_their_events_and_logs_and_those_in_progress_stay(
-    history, settings, monkeypatch
+    history, instance, settings, monkeypatch
 ):
-    instance = history.instance
     ended = [nothing_job.execute_in_process(instance=instance).run_id for _ in range(3)]
     running = instance.create_run_for_job(job_def=nothing_job, status=dg.DagsterRunStatus.STARTED).run_id
     files = Path(settings.home, "dagster", "history", "runs")
@@ -298,10 +295,13 @@ def test_runs_that_ended_long_ago_go_with_their_events_and_logs_and_those_in_pro
     logs.mkdir(parents=True, exist_ok=True)
     (logs / "step.err").write_text("a line\n", encoding="utf-8")
     assert (files / f"{ended[0]}.db").exists()
-    assert prune_runs(replace(history, now=datetime.now(UTC)), 30, False).removed == 0
+    assert prune_runs(instance, replace(history, now=datetime.now(UTC)), 30, False).removed == 0
     after = later(history)
-    monkeypatch.setattr("prediction_assets.orchestration.run_pruning.RUNS_PER_SLICE", 2)
-    assert (prune_runs(after, 400, True).removed, prune_runs(after, 400, True).left) == (2, 1)
+    monkeypatch.setattr("prediction_assets.orchestration.pruning.RUNS_PER_SLICE", 2)
+    assert (prune_runs(instance, after, 400, True).removed, prune_runs(instance, after, 400, True).left) == (
+        2,
+        1,
+    )
     assert len(instance.get_runs()) == 4
 
     def killed(_self: object, _run_id: str) -> None:
@@ -310,11 +310,10 @@ def test_runs_that_ended_long_ago_go_with_their_events_and_logs_and_those_in_pro
     with monkeypatch.context() as patch:
         patch.setattr(type(instance), "delete_run", killed)
         with pytest.raises(Killed):
-            prune_runs(after, 400, False)
+            prune_runs(instance, after, 400, False)
     assert len(instance.get_runs()) == 4  # its events are gone, but the run is still there to be found
-    assert [(done.removed, done.left) for done in (prune_runs(after, 400, False), prune_runs(after, 400, False))] == [
-        (2, 1), (1, 0),
-    ]  # fmt: skip
+    slices = [prune_runs(instance, after, 400, False) for _ in range(2)]
+    assert [(done.removed, done.left) for done in slices] == [(2, 1), (1, 0)]
     assert [run.run_id for run in instance.get_runs()] == [running]
     assert [path.name for path in files.glob("*.db") if path.stem in ended] == []
     assert not logs.exists()
@@ -336,43 +335,44 @@ def check_rows(instance: dg.DagsterInstance) -> list[str]:
     return [run_id for (run_id,) in runs]
 
 
-def pruned_with_their_checks(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+def pruned_with_their_checks(
+    instance: dg.DagsterInstance, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Have runs with checks, prune them in slices, one of them killed, and see what is left."""
-    instance = history.instance
     runs = [dg.materialize([checked], instance=instance).run_id for _ in range(4)]
     assert check_rows(instance) == runs
     after = later(history)
-    monkeypatch.setattr("prediction_assets.orchestration.run_pruning.RUNS_PER_SLICE", 2)
-    assert prune_runs(after, 400, True).removed == 2
+    monkeypatch.setattr("prediction_assets.orchestration.pruning.RUNS_PER_SLICE", 2)
+    assert prune_runs(instance, after, 400, True).removed == 2
     assert check_rows(instance) == runs
 
     def killed(*_: object) -> None:
         raise Killed
 
     for step in (
-        "prediction_assets.orchestration.run_pruning.delete_check_executions",
+        "prediction_assets.orchestration.pruning.delete_check_executions",
         "dagster.DagsterInstance.delete_run",
     ):
         with monkeypatch.context() as patch:
             patch.setattr(step, killed)
             with pytest.raises(Killed):
-                prune_runs(after, 400, False)
+                prune_runs(instance, after, 400, False)
         assert {run.run_id for run in instance.get_runs()} == set(runs)  # they are still there to be found
         assert instance.all_logs(runs[0]) == []
     assert check_rows(instance) == runs[2:]
-    assert prune_runs(after, 400, False).removed == 2
+    assert prune_runs(instance, after, 400, False).removed == 2
     assert [run.run_id for run in instance.get_runs()] == runs[:1:-1]
     assert check_rows(instance) == runs[2:]
     key = dg.AssetCheckKey(dg.AssetKey("checked"), "good")
     newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
     assert newest.run_id == runs[-1]
-    assert prune_runs(after, 400, False).removed == 2
+    assert prune_runs(instance, after, 400, False).removed == 2
     assert (check_rows(instance), instance.get_runs()) == ([], [])
 
 
 @pytest.mark.slow
-def test_check_results_go_with_their_runs_and_those_of_other_runs_stay(history, monkeypatch):
-    pruned_with_their_checks(history, monkeypatch)
+def test_check_results_go_with_their_runs_and_those_of_other_runs_stay(instance, history, monkeypatch):
+    pruned_with_their_checks(instance, history, monkeypatch)
 
 
 @pytest.mark.slow
@@ -386,7 +386,7 @@ def test_check_results_go_with_their_runs_on_postgresql_too(history, monkeypatch
             monkeypatch.setenv(name, value)
         with dg.DagsterInstance.from_config(str(tmp_path / "deployed")) as instance:
             assert "Postgres" in type(instance.event_log_storage).__name__
-            pruned_with_their_checks(replace(history, instance=instance), monkeypatch)
+            pruned_with_their_checks(instance, history, monkeypatch)
 
 
 def test_more_runs_than_a_statement_takes_values_lose_their_check_results(instance, monkeypatch):

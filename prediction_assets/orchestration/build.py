@@ -25,7 +25,7 @@ from prediction_assets.orchestration.assets.staged_predictions import staged_pre
 from prediction_assets.orchestration.assets.staging_cleanup import staging_cleanup
 from prediction_assets.orchestration.jobs import JOBS
 from prediction_assets.orchestration.morning_check import morning_check
-from prediction_assets.orchestration.prune_job import prune_job
+from prediction_assets.orchestration.pruning import prune_job
 from prediction_assets.orchestration.resources import build_resources
 from prediction_assets.orchestration.schedules import (
     daily_morning_check,

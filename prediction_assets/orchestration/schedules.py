@@ -6,7 +6,7 @@ https://docs.dagster.io/guides/automate/schedules
 import dagster as dg
 
 from prediction_assets.orchestration.jobs import morning_check_job, roster_job, training_job
-from prediction_assets.orchestration.prune_job import prune_job
+from prediction_assets.orchestration.pruning import prune_job
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.settings import Settings
 from prediction_assets.slate.keys import GAME_TIME_ZONE, slate_key

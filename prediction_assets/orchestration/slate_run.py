@@ -31,7 +31,7 @@ from prediction_assets.orchestration.jobs import (
     training_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.prune_job import prune_slices
+from prediction_assets.orchestration.pruning import prune_slices
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, SLATE_TAG
 from prediction_assets.retention.kinds import History, Kind, Pruned
 from prediction_assets.settings import Settings
@@ -291,10 +291,9 @@ class SlateRun:
         """Remove one slice of each kind of history, or only say what would be; yield what came of each."""
         stores = self.stores
         history = History(
-            self._instance, stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox,
-            stores.alerts, self.now(),
+            stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox, stores.alerts, self.now(),
         )  # fmt: skip
-        return prune_slices(history, self._settings, dry_run=dry_run)
+        return prune_slices(self._instance, history, self._settings, dry_run=dry_run)
 
     def whole(
         self,

@@ -1,10 +1,8 @@
-"""What every kind of history has in common when it is pruned: where it is, how long it is kept, what came of it."""
+"""The values that every kind of history is pruned with: the stores, the age, and the result of one slice."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-import dagster as dg
 
 from prediction_assets.settings import Settings
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
@@ -12,15 +10,20 @@ from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLette
 
 @dataclass(frozen=True)
 class History:
-    """The stores whose history is pruned, and the present moment."""
+    """The stores whose history is pruned.
 
-    instance: dg.DagsterInstance
+    Attributes:
+        now: the present moment.
+        slates_at_work: slates that a run is at work on.
+    """
+
     warehouse: Warehouse
     state: BatchState
     letters: DeadLetters
     outbox: Outbox
     alerts: AlertStore
     now: datetime
+    slates_at_work: frozenset[str] = frozenset()
 
     def before(self, keep_days: int) -> datetime:
         """Return the moment before which things are old."""
@@ -29,13 +32,13 @@ class History:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What one slice of pruning did, or would do.
+    """The result of one slice, or of a dry run.
 
     Attributes:
-        removed: how many things went.
-        slates: the slates that they were of, oldest first; empty where they are of none.
+        removed: how many things were removed.
+        slates: the slates that they belonged to, oldest first; empty when they belong to none.
         kept: why something old is kept, by slate or id.
-        left: old things, or slates, whose turn comes in a later slice.
+        left: old things, or slates, that a later slice removes.
     """
 
     removed: int
@@ -45,7 +48,7 @@ class Pruned:
 
 
 Prune = Callable[[History, int, bool], Pruned]
-"""Prunes one slice of what is older than so many days, or only says what it would remove."""
+"""Prunes one slice of the history that is older than the days; a dry run (True) only counts it."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,10 @@ class Kind:
     """One kind of history.
 
     Attributes:
-        name: what it is called, in the plural: ``dead letters``.
-        days: returns for how many days the settings keep it; 0 is for ever.
+        name: in the plural: ``dead letters``.
+        days: returns for how many days the settings keep it; 0 keeps it for ever.
         prune: removes one slice.
-        verb: what is done to it, where it isn't removed.
+        verb: what is done to it.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Receipts that later ones replaced, and rows that were superseded, from long ago.
+"""Old receipts and superseded rows.
 
-A receipt is needed while it is its slate's newest, while rows in force name it, while it covers a part that is in
-staging or that an outcome names (its player would be staged again), and while its event wasn't delivered.
+A receipt is kept while one of these holds: it is its slate's newest; a row in force names it; it covers a part that is
+in staging, or that an outcome names (else the player would be staged again); its event wasn't delivered.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ def unneeded(
     progress: Progress | None,
     events: Iterable[OutboxEntry],
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the ids of a slate's receipts that nothing needs any more, and why each other old one is kept.
+    """Return the ids of a slate's receipts that can go, and why each other old one is kept.
 
     Args:
         receipts: the slate's receipts, oldest first.
@@ -60,7 +60,7 @@ def unneeded(
 
 
 def prune_receipts(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the old receipts that nothing needs any more."""
+    """Remove one slice of the old receipts that can go."""
     by_slate = _old_receipts(history, history.before(keep_days))
     removed = 0
     slates: list[str] = []
@@ -97,7 +97,7 @@ def _old_receipts(history: History, before: datetime) -> dict[str, set[str]]:
 
 
 def prune_superseded_rows(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the rows that went out of force long ago; an active row never."""
+    """Remove one slice of the rows that were superseded long ago; an active row is never removed."""
     before = history.before(keep_days)
     found = history.warehouse.query(
         pruning_sql.OLD_SUPERSEDED, {"before": before, "since": _EVER}

@@ -1,8 +1,8 @@
-"""Records of what was dealt with long ago: closed dead letters, delivered events, settled alerts.
+"""Old records: closed dead letters, delivered events, settled alerts.
 
-What is open, undelivered or unsettled stays, however old; but a letter that nobody dealt with expires, so that the open
-ones, which sensors read at every tick, are those of a few days. So does each slate's newest event: by it the
-completion, the morning check and a repeated run know that the slate was announced.
+Open, undelivered and unsettled records stay, however old they are. Each slate's newest event stays too: it shows the
+completion, the morning check and a repeated run that the slate was announced. Open dead letters of a slate at rest
+expire, because sensors read all open ones at every tick.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ RECORDS_PER_SLICE = 1_000
 
 
 def old_letters(letters: Iterable[DeadLetter], before: datetime) -> list[DeadLetter]:
-    """Return the letters that are closed and whose player failed last before a moment."""
+    """Return the closed letters whose newest failure is before a moment."""
     return [letter for letter in letters if letter.closed is not None and letter.last_seen < before]
 
 
@@ -39,7 +39,7 @@ def old_events(events: Iterable[OutboxEntry], before: datetime) -> list[OutboxEn
 
 
 def prune_dead_letters(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the letters that were closed."""
+    """Remove one slice of the closed letters."""
     found = old_letters(history.letters.letters(include_closed=True), history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
     by_slate = _slugs_by_slate(now)
@@ -50,7 +50,7 @@ def prune_dead_letters(history: History, keep_days: int, dry_run: bool) -> Prune
 
 
 def expire_dead_letters(history: History, days: int, dry_run: bool) -> Pruned:
-    """Close one slice of the open letters of slates at rest whose player failed last before sensors look back."""
+    """Close one slice of the open letters of slates at rest whose newest failure is older than the days."""
     waiting = [x for x in history.letters.letters() if x.last_seen < history.before(days)]
     if not waiting:
         return Pruned(0)
@@ -74,7 +74,7 @@ def _slugs_by_slate(letters: Iterable[DeadLetter]) -> dict[str, list[str]]:
 
 
 def prune_events(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the outbox's delivered events that later ones of their slates replaced."""
+    """Remove one slice of the delivered events, except each slate's newest."""
     found = old_events(history.outbox.entries(), history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
     removed = len(now) if dry_run else history.outbox.drop_delivered([event.message_id for event in now])
@@ -82,7 +82,7 @@ def prune_events(history: History, keep_days: int, dry_run: bool) -> Pruned:
 
 
 def prune_alerts(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the alerts that were settled."""
+    """Remove one slice of the settled alerts."""
     found = history.alerts.settled_before(history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
     removed = len(now) if dry_run else history.alerts.drop_settled([alert.incident.key for alert in now])

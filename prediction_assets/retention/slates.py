@@ -1,22 +1,19 @@
-"""Which slates are at rest: nothing of what they still need is ever pruned."""
+"""Which slates are at rest. The history of any other slate is kept, however old it is."""
 
 from datetime import date, timedelta
 
 from prediction_assets.errors import BadInput
-from prediction_assets.orchestration.run_tags import slate_of
-from prediction_assets.orchestration.runs import pending_runs
 from prediction_assets.retention.kinds import History
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 from prediction_assets.slate.next_step import Step, next_step
 
 
 class SlatesAtRest:
-    """Says of a slate why something of it is kept, from one look at staging and at the runs in flight."""
+    """Decides whether a slate is at rest, from one listing of staging."""
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._in_staging = set(history.warehouse.parts.slates())
-        self._at_work = {slate_of(run.tags) for run in pending_runs(history.instance, history.now)}
         self._known: dict[str, str | None] = {}
 
     def reason_to_keep(self, slate: str) -> str | None:
@@ -28,7 +25,7 @@ class SlatesAtRest:
     def _reason(self, slate: str) -> str | None:
         if slate in self._in_staging:
             return "parts in staging"
-        if slate in self._at_work:
+        if slate in self._history.slates_at_work:
             return "a run is at work on it"
         progress = self._history.state.progress(slate)
         if progress is not None and next_step(progress, self._history.now) is not Step.NOTHING:
@@ -37,7 +34,10 @@ class SlatesAtRest:
 
 
 def is_before(slate: str, oldest: date) -> bool:
-    """Return whether a slate's date lies before another; False for what is no slate, which is its maker's to delete."""
+    """Return whether a slate's date lies before another.
+
+    False for keys that aren't slates; whoever created them deletes them.
+    """
     try:
         return parse_slate(slate) < oldest
     except BadInput:

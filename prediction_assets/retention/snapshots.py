@@ -1,14 +1,14 @@
 """Feature snapshots of old slates: by far the largest thing that a slate leaves behind.
 
-A snapshot is needed while its slate isn't at rest; features are computed again from the facts when an old slate
-is run again. In BigQuery the tables also expire by themselves.
+A snapshot is kept while its slate isn't at rest. When an old slate is run again, its features are computed again from
+the facts. In BigQuery the tables also expire by themselves.
 """
 
 from prediction_assets.retention.kinds import History, Pruned
 from prediction_assets.retention.slates import SlatesAtRest, is_before, oldest_kept
 
 SNAPSHOTS_PER_SLICE = 200
-"""Snapshots that one slice removes. A slate has one for each time that its facts changed."""
+"""Snapshots that one slice removes. A slate gets one each time that its facts change."""
 
 
 def prune_snapshots(history: History, keep_days: int, dry_run: bool) -> Pruned:

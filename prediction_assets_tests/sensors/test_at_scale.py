@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 
 from prediction_assets.orchestration.instance import open_instance
-from prediction_assets.orchestration.partition_pruning import delete, next_slice
+from prediction_assets.orchestration.pruning import delete, next_slice
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.retention.kinds import History
 from prediction_assets.settings import load_settings
@@ -157,12 +157,12 @@ def test_every_sensor_s_tick_takes_less_than_a_tenth_of_its_time_limit(old):
 def test_pruning_works_in_slices_until_no_old_key_is_left(old, monkeypatch):
     instance, file = old._instance, old._settings.home / "state.sqlite"
     history = History(
-        instance, old.warehouse, SqliteBatchState(file), SqliteDeadLetters(file), SqliteOutbox(file),
+        old.warehouse, SqliteBatchState(file), SqliteDeadLetters(file), SqliteOutbox(file),
         SqliteAlertStore(file), datetime.now(UTC),
     )  # fmt: skip
 
     def sliced():
-        return next_slice(history, 400, limit=200)
+        return next_slice(instance, history, 400, limit=200)
 
     for n in range(1, 3):
         chosen = sliced()
@@ -171,5 +171,5 @@ def test_pruning_works_in_slices_until_no_old_key_is_left(old, monkeypatch):
         delete(instance, chosen)
         assert len(instance.get_dynamic_partitions("slate_players")) == 40 * (SLATES - 4 * n)
     # The rest goes quickly here, as one slice: what is chosen is whatever is left, and nothing else.
-    rest = next_slice(history, 400, limit=200_000)
+    rest = next_slice(instance, history, 400, limit=200_000)
     assert (list(rest.keys), rest.kept, rest.later) == (OLD[8:], {}, 0)
