@@ -13,8 +13,9 @@ import pytest
 import sqlalchemy
 
 from prediction_assets.errors import BadInput, WarehouseBusy
-from prediction_assets.monitoring.alert_lifecycle import opened, recovered, told
+from prediction_assets.monitoring.alert_lifecycle import mark_delivered, opened, recovered
 from prediction_assets.monitoring.destinations import Notice
+from prediction_assets.monitoring.findings import Finding
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.event_storage import delete_check_executions
 from prediction_assets.orchestration.pruning import kinds, prune_runs, prune_slices
@@ -33,7 +34,7 @@ from prediction_assets.settings import load_settings
 from prediction_assets.slate.dead_letter import Closing, letters_of
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.stores.alert import Incident, Severity
+from prediction_assets.stores.alert import Severity
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.dead_letters.test_contract import failure
@@ -135,11 +136,11 @@ def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(h
         history.outbox.enqueue(entry(revision))
         history.outbox.mark_delivered(entry(revision).message_id, "m", NOW)
     for key in ("x:1", "y:2", "z:3"):
-        made = Incident(key, Severity.ERROR, "a fact", "http://ui", "do this", slate=SLATE)
+        made = Finding(key, Severity.ERROR, "a fact", SLATE, "do this", link="http://ui")
         history.alerts.change(key, opened(made, NOW))
     for key in ("x:1", "y:2"):
         history.alerts.change(key, recovered(NOW))
-        history.alerts.change(key, told(Notice.RECOVERED, NOW))
+        history.alerts.change(key, mark_delivered(Notice.RECOVERED, NOW))
     for prune in (prune_dead_letters, prune_events, prune_alerts):
         assert prune(history, 30, False).removed == 0
         assert [(done.removed, done.left) for done in (prune(history, 2, True), prune(history, 2, True))] == [
@@ -148,7 +149,7 @@ def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(h
         assert [prune(history, 2, False).removed for _ in range(3)] == [1, 1, 0]
     assert [letter.player_slug for letter in history.letters.letters(include_closed=True)] == ["open"]
     assert [event.message["revision"] for event in history.outbox.entries()] == [3]
-    assert [alert.incident.key for alert in history.alerts.unsettled()] == ["z:3"]
+    assert [alert.key for alert in history.alerts.unsettled()] == ["z:3"]
 
 
 def merged(history: History, n: int, lines: dict[str, float]) -> Receipt:
@@ -206,8 +207,8 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, in
     for revision in (1, 2):
         history.outbox.enqueue(entry(revision))
         history.outbox.mark_delivered(entry(revision).message_id, "m", NOW)
-    made = Incident("x:1", Severity.ERROR, "a fact", "http://ui", "do this", slate=SLATE)
-    for change in (opened(made, NOW), recovered(NOW), told(Notice.RECOVERED, NOW)):
+    made = Finding("x:1", Severity.ERROR, "a fact", SLATE, "do this", link="http://ui")
+    for change in (opened(made, NOW), recovered(NOW), mark_delivered(Notice.RECOVERED, NOW)):
         history.alerts.change("x:1", change)
     history.warehouse.snapshots.write(SLATE, pa.table({"player_id": [1]}), pa.table({"player_id": [1]}))
     killed = 0

@@ -1,4 +1,4 @@
-"""``alerts``: try the destinations, look for what is wrong without the daemon, and list what is open."""
+"""``alerts``: test the destinations, look for findings without the daemon, and list what is open."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ _DAYS_SHOWN = 7
 def send_test(
     severity: Annotated[
         str,
-        typer.Option("--severity", metavar="SEVERITY", help="warning, error or critical: whom it reaches"),
+        typer.Option("--severity", metavar="SEVERITY", help="warning, error or critical"),
     ] = "critical",
 ) -> None:
-    """Send a test message to every destination.
+    """Send a test message.
 
-    Every one that takes messages of the severity. Exit 2 when one isn't reached.
+    It goes to every destination that gets messages of the severity. Exits 2 when one isn't reached.
     """
     from prediction_assets.errors import BadInput, NotDelivered
-    from prediction_assets.monitoring.destinations import Message, Notice, destinations, wanting
+    from prediction_assets.monitoring.destinations import Message, Notice, destinations, receivers_of
     from prediction_assets.stores.alert import Severity
 
     settings = load_settings()
-    if severity not in list(Severity):
-        raise BadInput("--severity", f"{severity!r} is none", hint=f"choose one of {', '.join(Severity)}")
+    severities = [each for each in Severity if each.rank >= Severity.WARNING.rank]
+    if severity not in severities:
+        raise BadInput("--severity", f"{severity!r} is none", hint=f"choose one of {', '.join(severities)}")
     chosen = Severity(severity)
     test = Message(
         Notice.OPENED,
@@ -47,7 +48,7 @@ def send_test(
         body=f"A test of alerts; nothing is wrong.\nNext: prediction-assets alerts list\n{settings.ui_url}",
     )
     problems = []
-    for destination in wanting(destinations(settings), chosen):
+    for destination in receivers_of(destinations(settings), chosen):
         try:
             destination.send(test)
             typer.echo(f"sent    {destination.name}")
@@ -60,14 +61,15 @@ def send_test(
 
 @app.command("check")
 def check(as_json: JsonOption = False) -> None:
-    """Look for incidents without the daemon.
+    """Look for what is wrong without the daemon.
 
-    Tells what is due and lists what is open. For cron, beside the daemon or in its place: the sensors share what
-    was told. Exit 0: nothing is open, 1: something is, 2: it couldn't be looked at, or a message didn't arrive.
+    Delivers the messages that are due and lists what is open. For cron, with or without the daemon: no message is
+    sent twice. Exits 0 when nothing is open, 1 when something is, 2 when a slate couldn't be read or a message
+    didn't arrive.
     """
     settings = load_settings()
     from prediction_assets.errors import NotDelivered, PredictionAssetsError
-    from prediction_assets.monitoring.incidents import Pages
+    from prediction_assets.monitoring.findings import Pages
     from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
     from prediction_assets.orchestration.following import Cursor
     from prediction_assets.orchestration.instance import open_instance
@@ -87,7 +89,7 @@ def check(as_json: JsonOption = False) -> None:
     unread = None
     try:
         look_at_slates(sources, settings, now)
-    except PredictionAssetsError as error:  # of one slate; what was seen of the others is told
+    except PredictionAssetsError as error:  # of one slate; the alerts of the others are delivered
         unread = error
     done = deliver(store, settings, clock)
     lasting = [alert for alert in store.unsettled() if alert.is_open]
@@ -103,11 +105,11 @@ def check(as_json: JsonOption = False) -> None:
 @app.command("list")
 def list_alerts(
     every: Annotated[
-        bool, typer.Option("--all", help=f"also the settled ones of {_DAYS_SHOWN} days")
+        bool, typer.Option("--all", help=f"also those of the last {_DAYS_SHOWN} days that are over")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the alerts that last or have something left to say."""
+    """List the alerts that are open, or whose end isn't delivered yet."""
     settings = load_settings()
     from prediction_assets.slate.deadlines import Clock
     from prediction_assets.stores.profiles import open_stores
@@ -127,31 +129,30 @@ def _show(alerts: Sequence[Alert], *, as_json: bool) -> None:
     table = Table("since (UTC)", "severity", "state", "slate", "what", "next")
     for row in rows:
         table.add_row(
-            row["opened_at"][:16], row["severity"], row["state"], row["slate"], row["fact"], row["command"]
+            row["opened_at"][:16], row["severity"], row["state"], row["slate"], row["line"], row["command"]
         )
     standard_output().print(table)
 
 
 def _values(alert: Alert) -> dict[str, Any]:
-    incident = alert.incident
     return {
-        "key": incident.key,
-        "severity": incident.severity.value,
+        "key": alert.key,
+        "severity": alert.severity.value,
         "state": _state(alert),
-        "slate": incident.slate or "",
-        "fact": incident.fact,
-        "link": incident.link,
-        "command": incident.command,
+        "slate": alert.slate or "",
+        "line": alert.line,
+        "link": alert.link,
+        "command": alert.command,
         "opened_at": f"{alert.opened_at:%Y-%m-%d %H:%M:%S}",
-        "told_at": None if alert.told_at is None else f"{alert.told_at:%Y-%m-%d %H:%M:%S}",
-        "times_told": alert.times_told,
+        "delivered_at": None if alert.delivered_at is None else f"{alert.delivered_at:%Y-%m-%d %H:%M:%S}",
+        "deliveries": alert.deliveries,
         "recovered_at": None if alert.recovered_at is None else f"{alert.recovered_at:%Y-%m-%d %H:%M:%S}",
     }
 
 
 def _state(alert: Alert) -> str:
     if alert.settled_at is not None:
-        return "recovered" if alert.recovered_at is not None else "given up"
+        return "recovered" if alert.recovered_at is not None else "expired"
     if alert.recovered_at is not None:
-        return "recovered, not told yet"
-    return "open" if alert.times_told else "open, not told yet"
+        return "recovered, not delivered yet"
+    return "open" if alert.deliveries else "open, not delivered yet"

@@ -1,10 +1,11 @@
-"""``health``: the morning check of one slate."""
+"""``health``: the health report of one slate."""
 
 from __future__ import annotations
 
 import json
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,17 +13,20 @@ from rich.markup import escape
 
 from prediction_assets.cli.console import JsonOption, TonightOption, simulated_label, standard_output
 from prediction_assets.errors import BadInput, PredictionAssetsError
-from prediction_assets.monitoring.evidence import WINDOW_MINUTES
+from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from prediction_assets.monitoring.health_report import Report
-    from prediction_assets.orchestration.health_reader import Sources
+    from prediction_assets.monitoring.reader import Sources
 
 _PATIENCE_SECONDS = 10.0
-"""A morning check doesn't wait for a busy warehouse as long as a step does."""
+"""Seconds; the report doesn't wait for a busy warehouse as long as a step does."""
 
 _A_WEEK = 7 * 24 * 60
+
+_CAUSED = "└ "
+"""Before the name of a line that the one above causes."""
 
 
 def health(
@@ -30,13 +34,13 @@ def health(
         str, typer.Option(metavar="N", help="look for failed runs and ticks this far back, 1 to 10080")
     ] = str(WINDOW_MINUTES),
     slate: TonightOption = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show the numbers of each check")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="show the numbers of each line")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check whether tonight's predictions are there.
+    """Report whether tonight's predictions are there.
 
-    Ten checks on facts of batch state, warehouse, outbox and Dagster, and what to do next where one isn't green.
-    Exits 0 green, 1 yellow, 2 red.
+    Ten lines from batch state, warehouse, outbox and Dagster. A line that another one causes is shown under it, and
+    the commands at the end start with the most urgent one. Exits 0 green, 1 yellow, 2 red.
     """
     window = _window(minutes)
     installation = load_settings()
@@ -44,7 +48,7 @@ def health(
         update={"call_timeout": min(installation.call_timeout, _PATIENCE_SECONDS)}
     )
     from prediction_assets.monitoring.health_report import report_on
-    from prediction_assets.orchestration.health_reader import read_facts
+    from prediction_assets.monitoring.reader import read_facts
 
     with ExitStack() as stack:
         report = report_on(read_facts(_sources(settings, stack), slate, window))
@@ -67,7 +71,8 @@ def _window(minutes: str) -> timedelta:
 
 def _sources(settings: Settings, stack: ExitStack) -> Sources:
     from prediction_assets.monitoring.evidence import Unreadable
-    from prediction_assets.orchestration.health_reader import Sources, in_words
+    from prediction_assets.monitoring.reader import Sources, in_words
+    from prediction_assets.orchestration.health_reader import read_instance
     from prediction_assets.orchestration.instance import open_instance
     from prediction_assets.slate.deadlines import Clock
     from prediction_assets.stores.profiles import open_stores
@@ -75,10 +80,10 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
     stores = open_stores(settings)
     instance: Any
     try:
-        instance = stack.enter_context(open_instance(settings))
+        instance = partial(read_instance, stack.enter_context(open_instance(settings)))
     except PredictionAssetsError:  # the home itself can't be used
         raise
-    except Exception as error:  # noqa: BLE001  a damaged instance is a red check; the others are still made
+    except Exception as error:  # noqa: BLE001  a damaged instance is a red line; the others are still shown
         instance = Unreadable("Dagster instance", in_words(error))
     return Sources(
         warehouse=lambda: stores.warehouse,
@@ -93,18 +98,19 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
 
 def _show(report: Report, *, verbose: bool) -> None:
     console = standard_output()
-    width = max(map(len, report.checks))
-    for name, judgement in report.checks.items():
-        style = judgement.color.value
+    width = max(map(len, report.lines)) + len(_CAUSED)
+    for line, is_caused in report.grouped():
+        style, name = line.color.value, f"{_CAUSED if is_caused else ''}{line.name}"
         console.print(
-            f"[{style}]{judgement.color.value.upper():<6}[/] {name:<{width}}  {escape(judgement.line)}",
+            f"[{style}]{style.upper():<6}[/] {name:<{width}}  {escape(line.text)}",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         if verbose:
-            for key, value in judgement.details.items():
-                console.print(
-                    f"{'':<{width + 9}}{key}: {escape(_plain(value))}", highlight=False, soft_wrap=True
-                )
+            for finding in line.findings:
+                for key, value in finding.evidence.items():
+                    console.print(
+                        f"{'':<{width + 9}}{key}: {escape(_plain(value))}", highlight=False, soft_wrap=True
+                    )
     style, label = report.color.value, simulated_label(report.league)
     console.print(f"[bold {style}]{escape(report.summary)}[/]{label}", highlight=False, soft_wrap=True)
     for command in report.commands:

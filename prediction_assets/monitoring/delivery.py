@@ -1,7 +1,7 @@
-"""Say what is due: claim an alert, deliver it everywhere it should go, and remember who got it.
+"""Deliver each message that is due: claim the alert, send it to every destination, and keep who has it.
 
 A process that dies in between leaves a claim, which runs out; the message is then sent again. A destination that
-got it isn't told twice because another was unreachable.
+has the message doesn't get it again because another one was unreachable.
 """
 
 from __future__ import annotations
@@ -11,18 +11,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prediction_assets.errors import NotDelivered
-from prediction_assets.monitoring.alert_lifecycle import CLAIM, due, given_up, message, partly_told, told
-from prediction_assets.monitoring.destinations import Destination, Notice, wanting
+from prediction_assets.monitoring.alert_lifecycle import (
+    due,
+    expired,
+    mark_delivered,
+    mark_partly_delivered,
+    message,
+)
+from prediction_assets.monitoring.destinations import Destination, Notice, receivers_of
+from prediction_assets.monitoring.thresholds import CLAIM
 from prediction_assets.stores.alert import Alert
 from prediction_assets.stores.protocols import AlertStore
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """What came of it.
+    """The result of one delivery.
 
     Attributes:
-        notices: what was said to everybody who should know, by incident's key.
+        notices: the messages that every destination has, by alert's key.
         problems: why a message didn't reach a destination; it stays due.
     """
 
@@ -30,32 +37,32 @@ class Delivered:
     problems: tuple[str, ...]
 
 
-def tell(
+def deliver_due(
     store: AlertStore,
     destinations: Sequence[Destination],
     now: datetime,
     *,
     repeat: timedelta,
-    give_up: timedelta,
+    expire: timedelta,
 ) -> Delivered:
     """Deliver every message that is due.
 
     Args:
-        repeat: how long after it was told an incident that lasts is told again.
-        give_up: how old an incident is when it isn't told any more.
+        repeat: how long after its delivery an open alert is delivered again.
+        expire: how old an open alert is when it isn't delivered any more.
     """
     notices: list[tuple[str, Notice]] = []
     problems: list[str] = []
     for waiting in store.unsettled():
-        key = waiting.incident.key
-        store.change(key, given_up(now, give_up))
+        key = waiting.key
+        store.change(key, expired(now, expire))
         claimed = _claim(store, key, now, repeat)
         if claimed is None:
             continue
         alert, notice = claimed
         reached = [mark for mark in alert.reached if mark.startswith(f"{notice.value}:")]
         failed = []
-        for destination in wanting(destinations, alert.incident.severity):
+        for destination in receivers_of(destinations, alert.severity):
             mark = f"{notice.value}:{destination.identity}"
             if mark in reached:
                 continue
@@ -65,16 +72,16 @@ def tell(
             except NotDelivered as error:
                 failed.append(str(error))
         if failed:
-            store.change(key, partly_told(reached))
+            store.change(key, mark_partly_delivered(reached))
             problems += [f"{key}: {problem}" for problem in failed]
         else:
-            store.change(key, told(notice, now))
+            store.change(key, mark_delivered(notice, now))
             notices.append((key, notice))
     return Delivered(tuple(notices), tuple(problems))
 
 
 def _claim(store: AlertStore, key: str, now: datetime, repeat: timedelta) -> tuple[Alert, Notice] | None:
-    """Return the alert and what to say of it, to exactly one of all who ask at the same time."""
+    """Return the alert and the message that is due, to exactly one of all processes that claim it at the same time."""
     won: list[Notice] = []
 
     def claim(alert: Alert | None) -> Alert | None:

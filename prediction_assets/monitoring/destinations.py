@@ -1,7 +1,7 @@
-"""Where alerts go: the log always, and the URLs of the settings through apprise.
+"""The destinations of alerts: the log always, and the settings' URLs through apprise.
 
-A URL is a secret: whoever has it can write to the channel. So a destination is named by its setting, its
-position there and its kind, and errors say what apprise says with everything but the kind of trouble left out.
+A URL is a secret: it lets anybody write to the channel. So a destination is named by its setting, its position there
+and its kind, and errors keep only the kind of trouble from apprise's text.
 https://github.com/caronc/apprise/wiki
 """
 
@@ -25,19 +25,58 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("prediction_assets.alerts")
 
-
 _LEVELS = {
     Severity.WARNING: logging.WARNING,
     Severity.ERROR: logging.ERROR,
     Severity.CRITICAL: logging.CRITICAL,
 }
 
-
 _SETTINGS = {
     "alert_urls": Severity.WARNING,
     "alert_error_urls": Severity.ERROR,
     "alert_critical_urls": Severity.CRITICAL,
 }
+
+
+class Notice(StrEnum):
+    """What a message says about an alert."""
+
+    OPENED = "opened"
+    STILL_OPEN = "still open"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a person reads: one title line and a few body lines."""
+
+    notice: Notice
+    severity: Severity
+    title: str
+    body: str
+
+
+class Destination(Protocol):
+    """A place that messages are delivered to."""
+
+    @property
+    def name(self) -> str:
+        """Its setting and kind, never its URL."""
+
+    @property
+    def identity(self) -> str:
+        """The same for the same URL, which it doesn't show."""
+
+    @property
+    def least(self) -> Severity:
+        """The mildest severity that it gets."""
+
+    def send(self, message: Message) -> None:
+        """Deliver a message.
+
+        Raises:
+            NotDelivered: it didn't arrive.
+        """
 
 
 class LogDestination:
@@ -67,7 +106,6 @@ class AppriseDestination:
     _service: Apprise
 
     def send(self, message: Message) -> None:
-        """Deliver a message, or raise ``NotDelivered``."""
         result: Any = self._service.notify(
             title=message.title, body=message.body, notify_type=_type(message), body_format="text"
         )
@@ -77,7 +115,7 @@ class AppriseDestination:
 
 @dataclass(frozen=True)
 class UnusableDestination:
-    """A URL that apprise can't deliver to: a problem of its own, which mutes no other destination.
+    """A URL that apprise can't deliver to. It mutes no other destination.
 
     Attributes:
         problem: the setting, the position in it, and what to do; never the URL.
@@ -89,12 +127,11 @@ class UnusableDestination:
     problem: str
 
     def send(self, message: Message) -> None:
-        """Raise ``NotDelivered``."""
         raise NotDelivered(self.problem)
 
 
 def destinations(settings: Settings) -> list[Destination]:
-    """Return every place that alerts go to, also those that can't be delivered to."""
+    """Return every destination, also those that apprise can't deliver to."""
     found: list[Destination] = [LogDestination()]
     for setting, least in _SETTINGS.items():
         secret = getattr(settings, setting)
@@ -104,19 +141,19 @@ def destinations(settings: Settings) -> list[Destination]:
 
 
 def unusable(settings: Settings) -> list[str]:
-    """Return what is wrong with each URL that nothing can be delivered to."""
+    """Return the problem of each URL that apprise can't deliver to."""
     return [each.problem for each in destinations(settings) if isinstance(each, UnusableDestination)]
 
 
-def wanting(every: Sequence[Destination], severity: Severity) -> list[Destination]:
-    """Return the destinations that want to know of an incident of this severity."""
+def receivers_of(every: Sequence[Destination], severity: Severity) -> list[Destination]:
+    """Return the destinations that get alerts of this severity."""
     return [each for each in every if severity.rank >= each.least.rank]
 
 
 def _apprise(
     setting: str, position: int, url: str, least: Severity
 ) -> AppriseDestination | UnusableDestination:
-    import apprise  # takes half a second, and only those who set a URL need it
+    import apprise  # takes half a second, needed only when a URL is set
 
     silence("apprise")
     variable = f"PREDICTION_ASSETS_{setting.upper()}"
@@ -149,44 +186,3 @@ def _trouble(result: Any) -> str:
     if re.search(r"connection|socket", said, re.IGNORECASE):
         return "unreachable; check the network and the service"
     return "refused; check that the URL is still valid"
-
-
-class Notice(StrEnum):
-    """What a message says of an incident."""
-
-    OPENED = "opened"
-    STILL_OPEN = "still open"
-    RECOVERED = "recovered"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What a person reads."""
-
-    notice: Notice
-    severity: Severity
-    title: str
-    body: str
-
-
-class Destination(Protocol):
-    """Somewhere alerts go."""
-
-    @property
-    def name(self) -> str:
-        """What to call it: a setting and a kind, never its URL."""
-
-    @property
-    def identity(self) -> str:
-        """Tells it from other destinations, without giving its URL away."""
-
-    @property
-    def least(self) -> Severity:
-        """The mildest incidents that it wants to know of."""
-
-    def send(self, message: Message) -> None:
-        """Deliver a message.
-
-        Raises:
-            NotDelivered: it didn't arrive.
-        """

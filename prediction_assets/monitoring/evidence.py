@@ -1,22 +1,20 @@
-"""What the morning check looks at: one typed record, whatever the stores behind it.
+"""The facts that findings are made from: one typed record, the same for every store.
 
-A source that couldn't be read is in the record as :class:`Unreadable`, in the place of its facts, so that no
-judgement can take silence for health.
+A source that couldn't be read is :class:`Unreadable` in the place of its facts, so that no finding takes silence for
+health.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from prediction_assets.monitoring.findings import Pages
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import DeadLetter
 from prediction_assets.slate.receipt import Receipt
-
-WINDOW_MINUTES = 60
-"""Failed runs and ticks are looked for so far back: at 07:45 the morning's first run, of 07:00, counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class Unreadable:
     """A source whose facts couldn't be read.
 
     Attributes:
-        source: the source in a person's words: ``warehouse``.
+        source: its name: ``warehouse``.
         error: the error's text, one line.
     """
 
@@ -34,11 +32,11 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFacts:
-    """What the schedule knows of the slate.
+    """The slate in the schedule.
 
     Attributes:
         games: games on the slate.
-        league: the league that was looked at, '' when no schedule was ingested.
+        league: '' when no schedule was ingested.
         last_slate: the schedule's last date, None when no schedule was ingested.
         covered: the slate is within the schedule of a league.
     """
@@ -51,7 +49,7 @@ class ScheduleFacts:
 
 @dataclass(frozen=True, slots=True)
 class GamesWithoutLogs:
-    """Games of the days before the slate that are over and have no game logs.
+    """Games before the slate that are over and have no game logs.
 
     Attributes:
         since: the date of the first of them, None without any.
@@ -84,12 +82,12 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class EarlierMerge:
-    """What a MERGE of another slate, or an earlier one of this slate, did.
+    """An earlier MERGE, of this slate or another one.
 
     Attributes:
         merge_ms: milliseconds from BEGIN to the receipt.
         rows_staged: rows in the parts that it consumed.
-        parts: how many parts those were.
+        parts: how many parts it consumed.
     """
 
     merge_ms: float
@@ -99,12 +97,12 @@ class EarlierMerge:
 
 @dataclass(frozen=True, slots=True)
 class WarehouseFacts:
-    """All that comes from the warehouse.
+    """The facts in the warehouse.
 
     Attributes:
-        without_logs: of the slate's league; a simulated league's games are not asked for.
-        newest_lines: the newest date up to the slate that has prop lines. Looked for only where no player has a
-            line; None without one in two months, and for a simulated league.
+        without_logs: of the slate's league; none for a simulated league.
+        newest_lines: the newest date up to the slate that has prop lines, read only when no player has a line.
+            None without one in two months, and for a simulated league.
         receipts: the slate's, oldest first.
         earlier_merges: newest first, at most some dozens.
         staged: part id by player slug, of the slate's parts in staging.
@@ -142,13 +140,13 @@ class RecentFailure:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """All that comes from the Dagster instance.
+    """The facts in the Dagster instance.
 
     Attributes:
         failures: failed runs and ticks within the window, oldest first.
-        daemon_silent_since: the newest heartbeat of a daemon that ran once and is gone; None while it beats, or
-            when none ever ran here.
-        code_versions: of the package, by which the slate's players were staged.
+        daemon_silent_since: the newest heartbeat when every daemon is silent; None while one beats, and when none
+            ever ran here.
+        code_versions: the package's versions that staged the slate's players.
     """
 
     failures: tuple[RecentFailure, ...]
@@ -158,7 +156,7 @@ class InstanceFacts:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The installation's settings that judgements depend on.
+    """The installation's settings that findings depend on.
 
     Attributes:
         minimum_staged_share: below this share of the players not skipped, nothing is announced, 0 to 1.
@@ -177,15 +175,16 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class HealthFacts:
-    """Everything that the ten judgements look at.
+    """Everything that the ten lines of the health report are made from.
 
     Attributes:
-        slate: the slate that is judged.
+        slate: the slate to report on.
         now: when the facts were read.
-        window: failed runs and ticks are looked for this far back; work in flight is given this long.
-        roster_due: when the slate's roster is, or was, to be asked for; None for a simulated league, whose
-            slates have no hour.
-        named: somebody named the slate; otherwise it is the one that a morning asks for.
+        window: failed runs and ticks are looked for this far back; a batch without a new outcome for this long is
+            reported.
+        roster_due: when the schedule opens the slate's batch; None for a simulated league, whose slates have no
+            hour.
+        named: the slate was named; otherwise it is tonight's.
         progress: None when no batch was opened.
         dead_letters: the slate's open ones.
     """
@@ -200,4 +199,9 @@ class HealthFacts:
     events: tuple[OutboxEntry, ...] | Unreadable
     dead_letters: tuple[DeadLetter, ...] | Unreadable
     instance: InstanceFacts | Unreadable
-    named: bool = field(default=False)
+    named: bool = False
+
+    @property
+    def pages(self) -> Pages:
+        """The pages of the UI."""
+        return Pages(self.rules.ui_url)

@@ -1,93 +1,130 @@
-"""What a judgement is: a colour, one line, details and what to do; and what every check says in the same words.
+"""A finding: one statement about a slate or the installation, how bad it is, and the one command that comes next.
 
-Green: as it should be. Yellow: under way, or worth a look today. Red: the slate isn't there or isn't right, or
-a fact couldn't be read.
+A finding is about the installation when it names no slate. Its key is the same for the same trouble, so that an alert
+recognizes it at the next look.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
-from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
-from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.deadlines import is_recent
-from prediction_assets.slate.next_step import Step, next_step
-
-GRACE = timedelta(minutes=5)
-"""What follows an outcome, a deadline or a MERGE is given this long: sensors look every 10 to 60 seconds."""
+from prediction_assets.stores.alert import Severity
 
 SHOWN = 20
-"""So many items of a list are in the details; the line counts all of them."""
+"""Items of a list that are in the evidence; the line counts all of them."""
+
+START_THE_DAEMON = "start the daemon: `prediction-assets dev`, or restart its service"
+"""The next step when no daemon runs; how it is started depends on the installation."""
 
 
 class Color(StrEnum):
-    """A traffic light."""
+    """The health report's traffic light: as it should be; under way or worth a look; needs you."""
 
     GREEN = "green"
     YELLOW = "yellow"
     RED = "red"
 
 
+COLORS = {
+    Severity.OK: Color.GREEN,
+    Severity.INFO: Color.YELLOW,
+    Severity.WARNING: Color.YELLOW,
+    Severity.ERROR: Color.RED,
+    Severity.CRITICAL: Color.RED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check says.
+    """One statement.
 
     Attributes:
-        line: the finding, one line.
-        details: numbers and lists behind it, JSON values.
-        commands: what to do next, each a command to type or a sentence; empty when green.
+        key: the same for the same trouble: ``no_roster:2026-01-02``.
+        line: the statement, one line.
+        slate: None for the installation.
+        command: the next step, a command to type or a sentence; '' when there is none.
+        evidence: the numbers and lists behind the line, JSON values.
+        link: the page of the UI that shows it, '' when there is none.
+        cause: key of the finding that causes this one: repair that one first. '' when none does.
+        alerts: an alert is kept while this finding lasts.
     """
 
-    color: Color
+    key: str
+    severity: Severity
     line: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-    commands: tuple[str, ...] = ()
+    slate: str | None = None
+    command: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    link: str = ""
+    cause: str = ""
+    alerts: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The key's first word."""
+        return self.key.partition(":")[0]
+
+    @property
+    def color(self) -> Color:
+        """The severity as a traffic light."""
+        return COLORS[self.severity]
 
 
-def unreadable(facts: HealthFacts, what: Unreadable) -> Finding:
-    """Return what a check says whose source couldn't be read: red, with the source's error."""
-    return Finding(
-        Color.RED, f"can't be read: {what.error}", {"source": what.source, "error": what.error},
-        (f"prediction-assets health --slate {facts.slate}",),
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Pages:
+    """The pages of the UI that findings link to.
+
+    Attributes:
+        base: where people reach the UI, such as ``http://127.0.0.1:3000``; '' when nobody set it.
+    """
+
+    base: str
+
+    def run(self, run_id: str) -> str:
+        """Return the page of a run."""
+        return self._page(f"runs/{run_id}")
+
+    def check(self, asset: str, name: str) -> str:
+        """Return the page of an asset check."""
+        return self._page(f"assets/{asset}?view=checks&checkDetail={quote(name)}")
+
+    def partition(self, asset: str, key: str) -> str:
+        """Return the page of an asset's partition."""
+        return self._page(f"assets/{asset}?view=partitions&partition={quote(key)}")
+
+    def asset(self, asset: str) -> str:
+        """Return the page of an asset."""
+        return self._page(f"assets/{asset}")
+
+    def automation(self, location: str, kind: str, name: str) -> str:
+        """Return the page of a sensor or schedule: kind is ``sensors`` or ``schedules``."""
+        return self._page(f"locations/{quote(location)}/{kind}/{quote(name)}")
+
+    def daemons(self) -> str:
+        """Return the page of the daemons."""
+        return self._page("deployment/daemons")
+
+    def ticks(self) -> str:
+        """Return the page of all sensors and schedules."""
+        return self._page("automation")
+
+    def _page(self, path: str) -> str:
+        return f"{self.base.rstrip('/')}/{path}" if self.base else ""
 
 
-def waiting(facts: HealthFacts, line: str) -> Finding:
-    """Return what a check says whose facts aren't there yet: yellow while they aren't due, then red."""
-    progress = facts.progress
-    if isinstance(progress, Unreadable):
-        return unreadable(facts, progress)
-    if progress is not None and progress.receipt is None and next_step(progress, facts.now) is Step.NOTHING:
-        return Finding(Color.GREEN, f"{line}; every expected player is skipped: nothing to predict")
-    if progress is not None:
-        due, at = not under_way(facts, progress), progress.batch.deadline
-    elif facts.roster_due is not None:
-        due, at = facts.now >= facts.roster_due, facts.roster_due
-    else:
-        return Finding(Color.RED, line, {}, (run_command(facts),))
-    if due:
-        return Finding(Color.RED, line, {"due": utc(at)}, (run_command(facts),))
-    return Finding(Color.YELLOW, f"{line}; due at {utc(at)}", {"due": utc(at)})
+def run_command(slate: str) -> str:
+    """Return the command that carries a slate through every step that it lacks."""
+    return f"prediction-assets run --slate {slate}"
 
 
-def under_way(facts: HealthFacts, progress: Progress) -> bool:
-    """Return whether the batch still has time: its deadline is to come, or something happened a moment ago."""
-    moments = [progress.batch.deadline, *(c.recorded_at for c in progress.outcomes.values())]
-    return facts.now < progress.batch.deadline or recent(facts, max(moments))
-
-
-def recent(facts: HealthFacts, moment: datetime) -> bool:
-    """Return whether the work that follows a moment is still within its time: sensors, checks, cleanup."""
-    return is_recent(moment, facts.now, GRACE)
-
-
-def run_command(facts: HealthFacts) -> str:
-    """Return the command that carries the slate through whatever it lacks."""
-    return f"prediction-assets run --slate {facts.slate}"
+def replay_command(slate: str) -> str:
+    """Return the command that stages a slate's failed players again."""
+    return f"prediction-assets dead-letters replay --slate {slate}"
 
 
 def utc(moment: datetime | None) -> str | None:

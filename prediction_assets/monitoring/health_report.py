@@ -1,44 +1,46 @@
-"""What the morning check says: a colour, a summary, a line a check, and commands; as text and as JSON.
+"""The health report: a colour, a summary, ten lines, and commands; as text and as JSON.
 
-The JSON follows ``health.schema.json``, beside this module, which is published for whoever watches the exit code
-and wants to know more.
+The JSON follows ``health.schema.json`` beside this module, for monitors that want more than the exit code.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from prediction_assets.monitoring.evaluate import judge, without_games
+from prediction_assets.monitoring.evaluate import Line, evaluate, is_without_games
 from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
-from prediction_assets.monitoring.findings import Color, Finding
+from prediction_assets.monitoring.findings import Color
 from prediction_assets.slate.batch import Progress
+from prediction_assets.stores.alert import Severity
 
 EXIT_CODES = {Color.GREEN: 0, Color.YELLOW: 1, Color.RED: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One morning check.
+    """One health report.
 
     Attributes:
         league: '' when it isn't known.
-        checks: the ten judgements by name, in the order of the flow.
+        without_games: nothing is to be predicted on the slate.
+        lines: the ten lines by name, in the order in which a slate passes them.
     """
 
     slate: str
     league: str
     checked_at: datetime
     window_minutes: int
-    rest: bool
-    checks: dict[str, Finding]
+    without_games: bool
+    lines: dict[str, Line]
 
     @property
     def color(self) -> Color:
         """The worst colour of the ten."""
-        found = {judgement.color for judgement in self.checks.values()}
+        found = {line.color for line in self.lines.values()}
         return next((c for c in (Color.RED, Color.YELLOW) if c in found), Color.GREEN)
 
     @property
@@ -49,26 +51,44 @@ class Report:
     @property
     def summary(self) -> str:
         """The whole in one line."""
-        counts = Counter(judgement.color for judgement in self.checks.values())
-        said = ", ".join(f"{counts[color]} {color.value}" for color in Color)
+        counts = Counter(line.color for line in self.lines.values())
+        numbers = ", ".join(f"{counts[color]} {color.value}" for color in Color)
         what = {
-            Color.GREEN: "no games, nothing to do" if self.rest else "the predictions are there",
+            Color.GREEN: "no games, nothing to do" if self.without_games else "the predictions are there",
             Color.YELLOW: "under way, or worth a look",
             Color.RED: "needs you",
         }[self.color]
-        return f"slate {self.slate}: {self.color.value.upper()}, {what} ({said})"
+        return f"slate {self.slate}: {self.color.value.upper()}, {what} ({numbers})"
 
     @property
     def commands(self) -> list[str]:
-        """What to do next, most urgent first, each once."""
-        by_color = [
-            command
-            for color in (Color.RED, Color.YELLOW)
-            for judgement in self.checks.values()
-            if judgement.color is color
-            for command in judgement.commands
-        ]
-        return list(dict.fromkeys(by_color))
+        """The next steps, most urgent first, each once; a finding that another one causes adds none."""
+        findings = [finding for line in self.lines.values() for finding in line.findings]
+        return list(
+            dict.fromkeys(
+                finding.command
+                for severity in reversed(Severity)
+                for finding in findings
+                if finding.severity is severity and finding.command and not finding.cause
+            )
+        )
+
+    def grouped(self) -> Iterator[tuple[Line, bool]]:
+        """Yield the lines, each followed by those that it causes; True for a line that another one causes."""
+        owner = {finding.key: line for line in self.lines.values() for finding in line.findings}
+
+        def root(line: Line) -> Line:
+            for _ in self.lines:  # a chain of causes is no longer than the report
+                line = owner.get(line.cause, line)
+            return line
+
+        roots = {name: root(line).name for name, line in self.lines.items()}
+        for name, line in self.lines.items():
+            if roots[name] == name:
+                yield line, False
+                for other, its_root in roots.items():
+                    if its_root == name and other != name:
+                        yield self.lines[other], True
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as ``health.schema.json`` describes it."""
@@ -80,22 +100,31 @@ class Report:
             "color": self.color.value,
             "exit_code": self.exit_code,
             "summary": self.summary,
-            "checks": [
+            "lines": [
                 {
                     "name": name,
-                    "color": judgement.color.value,
-                    "line": judgement.line,
-                    "details": dict(judgement.details),
-                    "commands": list(judgement.commands),
+                    "color": line.color.value,
+                    "line": line.text,
+                    "findings": [
+                        {
+                            "key": finding.key,
+                            "severity": finding.severity.value,
+                            "line": finding.line,
+                            "evidence": dict(finding.evidence),
+                            "command": finding.command,
+                            "cause": finding.cause,
+                        }
+                        for finding in line.findings
+                    ],
                 }
-                for name, judgement in self.checks.items()
+                for name, line in self.lines.items()
             ],
             "commands": self.commands,
         }
 
 
 def report_on(facts: HealthFacts) -> Report:
-    """Judge the facts."""
+    """Return the report on a slate's facts."""
     league = ""
     if isinstance(facts.progress, Progress):
         league = facts.progress.batch.league
@@ -106,6 +135,6 @@ def report_on(facts: HealthFacts) -> Report:
         league=league,
         checked_at=facts.now,
         window_minutes=round(facts.window.total_seconds() / 60),
-        rest=without_games(facts),
-        checks=judge(facts),
+        without_games=is_without_games(facts),
+        lines=evaluate(facts),
     )

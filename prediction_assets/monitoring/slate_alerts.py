@@ -1,47 +1,47 @@
-"""What the slates' state tells: late, not announced, too many failures, no roster; kept as alerts.
+"""Keeps alerts for the recent slates, from the same findings that the health report shows.
 
-Reads batch state, the outbox and the dead letters, and the warehouse only when a roster is missing. What
-couldn't be read is not judged: no alert, and no recovery either.
+Reads batch state, the outbox and the dead letters, and the warehouse only when a roster is missing. An alert of a
+slate that can't be read stays as it is: it is neither opened nor recovered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.monitoring.alert_lifecycle import opened, over, recovered
-from prediction_assets.monitoring.incidents import (
-    SLATE_KINDS,
-    Limits,
-    Pages,
-    SlateState,
-    missing_roster,
-    slate_incidents,
+from prediction_assets.monitoring.findings import Finding, Pages
+from prediction_assets.monitoring.slate_findings import (
+    dead_letters,
+    no_roster,
+    not_consolidated,
+    unpublished,
 )
+from prediction_assets.monitoring.thresholds import NO_ROSTER_AFTER
 from prediction_assets.settings import Settings
-from prediction_assets.slate.completion_message import is_announced
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.completion_message import OutboxEntry, outbox_entry_of
+from prediction_assets.slate.dead_letter import DeadLetter
 from prediction_assets.slate.deadlines import RECENT_DAYS, roster_hours_before
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate, slate_key
-from prediction_assets.stores.alert import Alert, Incident
+from prediction_assets.stores.alert import Alert
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 from prediction_assets.stores.sql import queries
 
-LIMITS = Limits(
-    receipt_after_deadline=timedelta(minutes=5),
-    completion_after_receipt=timedelta(minutes=10),
-    dead_letters=5,
-)
-"""What a slate may take, and how many of its dead letters may be open, before an alert is raised."""
+SLATE_KINDS = frozenset({"no_receipt", "unpublished", "dead_letters"})
+"""Kinds of findings about an opened batch that are kept as alerts."""
 
-ROSTER_OVERDUE = timedelta(hours=1)
-"""How long after ``roster_cron`` a missing roster is an alert."""
+ROSTER_KINDS = frozenset({"no_roster"})
+
+_EXPECTED_FOR = timedelta(days=1)
+"""A roster that is older than this is no longer worth opening."""
 
 
 @dataclass(frozen=True)
 class SlateSources:
-    """The stores that the slates' state is read from, and where alerts are kept."""
+    """The stores that the slates are read from, and the store that keeps alerts."""
 
     warehouse: Warehouse
     batch_state: BatchState
@@ -51,141 +51,115 @@ class SlateSources:
 
 
 def look_at_slates(stores: SlateSources, settings: Settings, now: datetime) -> list[str]:
-    """Keep what the recent slates' state tells; return the slates that were looked at.
+    """Keep the alerts of the recent slates; return the slates that were read.
 
     Raises:
-        PredictionAssetsError: some slate couldn't be read; what the others tell is kept by then.
+        PredictionAssetsError: a slate couldn't be read; the alerts of the others are kept by then.
     """
     pages = Pages(settings.ui_url)
-    store = stores.alerts
-    lasting = store.unsettled()
-    state = stores.batch_state
-    recent = state.recent_slates(now - timedelta(days=RECENT_DAYS))
-    of_alerts = {
-        alert.incident.slate
-        for alert in lasting
-        if alert.is_open and alert.incident.slate and alert.incident.kind in SLATE_KINDS
-    }
-    slates = sorted({*recent, *of_alerts})
-    # A completion run that failed has said already that the slate isn't announced, unless this was said first.
-    open_keys = {alert.incident.key for alert in lasting if alert.is_open}
-    told_by_run = {
-        slate
-        for slate in slates
-        if f"run:completion:{slate}" in open_keys and f"unpublished:{slate}" not in open_keys
-    }
-    states, unread = _states(stores, slates)
-    found = [
-        incident
-        for slate, seen in states.items()
-        for incident in slate_incidents(seen, now, LIMITS, pages)
-        if not (incident.kind == "unpublished" and slate in told_by_run)
-    ]
-    as_they_are = [
-        alert.incident
-        for alert in lasting
-        if alert.is_open and alert.incident.kind in SLATE_KINDS and alert.incident.slate in unread
-    ]
-    _keep(store, [*as_they_are, *found], SLATE_KINDS, now)
-    _look_for_rosters(stores, settings, now, lasting, unread)
-    for error in unread.values():
-        raise error
-    return [slate for slate in slates if slate not in unread]
-
-
-def _look_for_rosters(
-    stores: SlateSources,
-    settings: Settings,
-    now: datetime,
-    lasting: Sequence[Alert],
-    unread: Mapping[str, PredictionAssetsError],
-) -> None:
-    pages, state = Pages(settings.ui_url), stores.batch_state
-    # Last: of these it alone opens the warehouse, and what batch state tells doesn't wait for that.
-    try:
-        missing = _missing_roster(stores, settings, now, pages, unread)
-    except TransientError:  # somebody writes to the warehouse: the next look will tell
-        return
-    # A day later nobody expects that roster any more, but it isn't there either.
-    never_came = [
-        alert.incident
-        for alert in lasting
-        if alert.is_open
-        and alert.incident.kind == "no_roster"
-        and alert.incident.slate not in unread
-        and _never_opened(state, alert.incident.slate or "")
-    ]
-    _keep(stores.alerts, [*never_came, *missing], frozenset({"no_roster"}), now)
-
-
-def _states(
-    stores: SlateSources, slates: Sequence[str]
-) -> tuple[dict[str, SlateState], dict[str, PredictionAssetsError]]:
-    """Return the state of each slate, and the errors of those that can't be read."""
-    states: dict[str, SlateState] = {}
+    kept = [alert for alert in stores.alerts.unsettled() if alert.is_open]
+    recent = stores.batch_state.recent_slates(now - timedelta(days=RECENT_DAYS))
+    slates = sorted({*recent, *(alert.slate for alert in kept if alert.slate and alert.kind in SLATE_KINDS)})
+    found: list[Finding] = []
     unread: dict[str, PredictionAssetsError] = {}
     for slate in slates:
         try:
-            seen = _state(stores, slate)
+            progress = stores.batch_state.progress(slate)
+            if progress is not None:
+                entries = stores.outbox.entries(slate) if progress.receipt is not None else ()
+                letters = stores.dead_letters.letters(slate)
+                found += slate_findings(progress, entries, letters, now, pages)
         except PredictionAssetsError as error:
             unread[slate] = error
-        else:
-            if seen is not None:
-                states[slate] = seen
-    return states, unread
+    open_keys = {alert.key for alert in kept}
+    found = [finding for finding in found if not _is_known_from_its_run(finding, open_keys)]
+    _keep(stores.alerts, found, _of_slates(kept, unread), SLATE_KINDS, now)
+    _look_for_rosters(stores, settings, now, kept, unread)
+    for unreadable in unread.values():
+        raise unreadable
+    return [slate for slate in slates if slate not in unread]
 
 
-def _keep(store: AlertStore, found: Sequence[Incident], judged: frozenset[str], now: datetime) -> None:
-    """Keep the incidents that were found, and the end of those of the kinds judged that weren't."""
-    for incident in found:
-        store.change(incident.key, opened(incident, now))
-    for key in over(store.unsettled(), {incident.key for incident in found}, judged):
-        store.change(key, recovered(now))
-
-
-def _state(stores: SlateSources, slate: str) -> SlateState | None:
-    progress = stores.batch_state.progress(slate)
-    if progress is None:
-        return None
-    announced = progress.receipt is not None and is_announced(progress.receipt, stores.outbox.entries(slate))
-    return SlateState(progress, announced, stores.dead_letters.letters(slate))
-
-
-def _missing_roster(
-    stores: SlateSources,
-    settings: Settings,
+def slate_findings(
+    progress: Progress,
+    entries: Iterable[OutboxEntry],
+    letters: Sequence[DeadLetter],
     now: datetime,
     pages: Pages,
-    unread: Mapping[str, PredictionAssetsError],
-) -> list[Incident]:
-    """Return the incident of each slate that has games and no batch although its hour has passed."""
-    expected = expected_rosters(settings, now)
-    return [
-        missing_roster(slate, games, at, pages)
-        for slate, at in expected.items()
-        if slate not in unread  # it was opened, or it couldn't be unreadable
-        and _never_opened(stores.batch_state, slate)
-        and (games := _games(stores, slate))
-    ]
+) -> list[Finding]:
+    """Return what is wrong with a slate for long enough to raise an alert.
+
+    Args:
+        entries: the slate's completion messages in the outbox.
+        letters: the slate's open dead letters.
+    """
+    slate, receipt = progress.batch.slate, progress.receipt
+    found = [not_consolidated(progress, now, pages), dead_letters(slate, letters, progress, pages)]
+    if receipt is not None:
+        entry = outbox_entry_of(receipt, entries)
+        if entry is None or entry.delivery_id is None:
+            found.append(unpublished(receipt, entry, now, pages))
+    return [finding for finding in found if finding is not None and finding.alerts]
 
 
 def expected_rosters(settings: Settings, now: datetime) -> dict[str, datetime]:
-    """Return the slates whose roster should be there by now, with the hour that the schedule asked for them.
-
-    Those of the last 24 hours: what is older is no longer worth a roster.
-    """
-    latest = now - ROSTER_OVERDUE
+    """Return the slates of the last 24 hours whose roster is late, with the hour that the schedule opens it."""
     expected: dict[str, datetime] = {}
-    for hour in roster_hours_before(latest, settings.roster_cron, settings.time_zone):
-        if hour < now - timedelta(days=1):
+    for hour in roster_hours_before(now - NO_ROSTER_AFTER, settings.roster_cron, settings.time_zone):
+        if hour < now - _EXPECTED_FOR:
             break
         expected.setdefault(slate_key(hour.astimezone(GAME_TIME_ZONE).date()), hour)
     return expected
 
 
-def _never_opened(state: BatchState, slate: str) -> bool:
-    return state.progress(slate) is None
+def _is_known_from_its_run(finding: Finding, open_keys: Collection[str]) -> bool:
+    """Return whether the slate's failed completion run has an alert already, and this finding has none."""
+    run = f"run:completion:{finding.slate}"
+    return finding.kind == "unpublished" and run in open_keys and finding.key not in open_keys
 
 
-def _games(stores: SlateSources, slate: str) -> int:
-    return int(stores.warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows)
+def _look_for_rosters(
+    stores: SlateSources, settings: Settings, now: datetime, kept: Iterable[Alert], unread: Collection[str]
+) -> None:
+    # Last, because only this opens the warehouse: the other alerts don't wait for a busy one.
+    pages = Pages(settings.ui_url)
+    missing: list[Finding] = []
+    try:
+        for slate, due in expected_rosters(settings, now).items():
+            if slate in unread or stores.batch_state.progress(slate) is not None:
+                continue  # a slate that can't be read was opened
+            day = {"slate": parse_slate(slate)}
+            if games := int(stores.warehouse.query(queries.SLATE_GAMES, day).num_rows):
+                missing.append(no_roster(slate, games, due, now, pages))
+    except TransientError:  # another process writes to the warehouse: the next look is soon
+        return
+    # A day later the roster isn't expected any more, but the alert lasts: it isn't there either.
+    never_opened = [
+        alert.key
+        for alert in kept
+        if alert.kind in ROSTER_KINDS
+        and alert.slate
+        and alert.slate not in unread
+        and stores.batch_state.progress(alert.slate) is None
+    ]
+    _keep(stores.alerts, missing, never_opened, ROSTER_KINDS, now)
+
+
+def _of_slates(alerts: Iterable[Alert], slates: Collection[str]) -> list[str]:
+    return [alert.key for alert in alerts if alert.slate in slates]
+
+
+def _keep(
+    store: AlertStore,
+    found: Iterable[Finding],
+    lasting: Iterable[str],
+    kinds: Collection[str],
+    now: datetime,
+) -> None:
+    """Open the findings' alerts, and mark as recovered the others of these kinds, except the lasting keys."""
+    still_open = set(lasting)
+    for finding in found:
+        store.change(finding.key, opened(finding, now))
+        still_open.add(finding.key)
+    for key in over(store.unsettled(), still_open, kinds):
+        store.change(key, recovered(now))

@@ -1,4 +1,4 @@
-"""When Dagster's daemons were heard last, from their heartbeats; how long a silence is too long differs by who asks."""
+"""When each of Dagster's daemons sent its last heartbeat."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from dagster._daemon.types import DaemonHeartbeat
 
 
-def silent_daemons(instance: DagsterInstance) -> dict[str, datetime]:
-    """Return the daemons that Dagster itself counts as unhealthy, and when each was heard last.
+def unhealthy_daemons(instance: DagsterInstance) -> dict[str, datetime]:
+    """Return the last heartbeat of each daemon that Dagster itself counts as unhealthy.
 
-    One that never ran here is left out: an installation may do without it.
+    A daemon that never ran here is left out: an installation may do without it.
     """
     return {
         name: _at(status.last_heartbeat)
@@ -23,7 +23,7 @@ def silent_daemons(instance: DagsterInstance) -> dict[str, datetime]:
 
 
 def last_heard(instance: DagsterInstance) -> datetime | None:
-    """Return when any daemon was heard last, None when none ever was."""
+    """Return the newest heartbeat of all daemons, None when none ever ran here."""
     return max(map(_at, instance.get_daemon_heartbeats().values()), default=None)
 
 

@@ -1,19 +1,20 @@
-"""The morning check as an asset check: a daily evaluation that shows in the UI and alerts when it fails.
+"""The health report as an asset check: evaluated daily, seen in the UI, and an alert when it fails.
 
-It judges the installation's newest promise, so it hangs on ``phase5_completion``. It never blocks, and the
-completion's gate doesn't wait for it.
+It belongs to ``phase5_completion``, the last step of a slate. It never blocks, and the completion doesn't wait for it.
 """
 
 from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.monitoring.evidence import WINDOW_MINUTES
 from prediction_assets.monitoring.findings import Color
 from prediction_assets.monitoring.health_report import Report, report_on
+from prediction_assets.monitoring.reader import Sources, read_facts
+from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
-from prediction_assets.orchestration.health_reader import Sources, read_facts
+from prediction_assets.orchestration.health_reader import read_instance
 from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
@@ -21,7 +22,7 @@ from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, 
 
 
 class MorningCheckConfig(dg.Config):
-    """What to look at."""
+    """Which slate, and how far back."""
 
     slate: str | None = Field(
         default=None,
@@ -30,14 +31,14 @@ class MorningCheckConfig(dg.Config):
     minutes: int = Field(
         default=WINDOW_MINUTES,
         ge=1,
-        description="Failed runs and ticks are looked for this many minutes back.",
+        description="How many minutes back failed runs and ticks are looked for.",
     )
 
 
 @dg.asset_check(
     asset=phase5_completion,
     blocking=False,
-    description="Are tonight's predictions there? The ten checks of `prediction-assets health`, every morning: "
+    description="Are tonight's predictions there? The ten lines of `prediction-assets health`, every morning: "
     "passed when all are green, a warning when one is yellow, an error when one is red. The metadata lists the "
     "commands to run.",
 )
@@ -51,13 +52,13 @@ def morning_check(
     clock: dg.ResourceParam[Clock],
     dead_letters: dg.ResourceParam[DeadLetters],
 ) -> dg.AssetCheckResult:
-    """Judge tonight's slate."""
+    """Report on tonight's slate."""
     sources = Sources(
         warehouse=lambda: warehouse,
         batch_state=lambda: batch_state,
         dead_letters=lambda: dead_letters,
         outbox=lambda: outbox,
-        instance=context.instance,
+        instance=partial(read_instance, context.instance),
         settings=settings,
         clock=clock,
     )
@@ -72,18 +73,18 @@ def _shown(command: str) -> str:
 
 
 def _result(report: Report) -> dg.AssetCheckResult:
-    colors = [judgement.color for judgement in report.checks.values()]
+    colors = [line.color for line in report.lines.values()]
     return dg.AssetCheckResult(
         passed=report.color is Color.GREEN,
         severity=dg.AssetCheckSeverity.ERROR if report.color is Color.RED else dg.AssetCheckSeverity.WARN,
         description=report.summary,
         metadata={
             "slate": report.slate,
-            **{f"checks_{color.value}": colors.count(color) for color in Color},
-            "checks": markdown_table(
+            **{f"lines_{color.value}": colors.count(color) for color in Color},
+            "lines": markdown_table(
                 [
-                    {"check": name, "color": judgement.color.value, "finding": judgement.line}
-                    for name, judgement in report.checks.items()
+                    {"line": name, "color": line.color.value, "finding": line.text}
+                    for name, line in report.lines.items()
                 ]
             ),
             "next": dg.MetadataValue.md(

@@ -1,15 +1,15 @@
-"""What Dagster did: runs that finished, ticks, and daemons, kept as alerts.
+"""Keeps alerts for what Dagster did: finished runs, ticks, and daemons.
 
-Finished runs are followed by storage id, oldest first; whoever asks again from an earlier one changes nothing,
-because each alert knows the newest event that it was made from, and when that happened. A run that failed because
-of its checks is not told beside them.
+Finished runs are followed by storage id, oldest first. Following them again from an earlier id changes nothing, because
+each alert keeps the position and the time of its newest event. A run that failed because of its checks raises no alert
+beside theirs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 from dagster import (
@@ -25,26 +25,23 @@ from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 from prediction_assets.logs import first_cause
 from prediction_assets.monitoring.alert_lifecycle import opened, over, recovered
-from prediction_assets.monitoring.incidents import (
+from prediction_assets.monitoring.findings import Pages
+from prediction_assets.monitoring.run_findings import (
     CheckResult,
     FinishedRun,
     FinishedTick,
-    Pages,
-    check_key,
-    daemon_incidents,
     failed_checks,
     failed_run,
     failed_tick,
+    silent_daemons,
 )
-from prediction_assets.orchestration.daemons import silent_daemons
+from prediction_assets.monitoring.thresholds import FIRST_LOOK
+from prediction_assets.orchestration.daemons import unhealthy_daemons
 from prediction_assets.orchestration.following import Cursor, follow
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.orchestration.runs import failure_of, stage_of
 from prediction_assets.stores.alert import Alert, Change
 from prediction_assets.stores.protocols import AlertStore
-
-FIRST_LOOK = timedelta(days=1)
-"""How far back the first look goes: what is older was somebody's who had no alerts."""
 
 RUNS_AT_ONCE = 50
 _TICKS = 20
@@ -60,8 +57,8 @@ class Followed:
     """How far the finished runs were followed.
 
     Attributes:
-        cursor: the last one that is done with.
-        runs: how many were looked at.
+        cursor: the last run that was followed.
+        runs: how many were followed.
         more: there may be more.
     """
 
@@ -73,9 +70,9 @@ class Followed:
 def follow_runs(
     instance: DagsterInstance, store: AlertStore, cursor: Cursor, now: datetime, pages: Pages
 ) -> Followed:
-    """Keep what the runs tell that finished after the cursor, at most 50 of them, oldest first.
+    """Keep the alerts of the runs that finished after the cursor, at most 50 of them, oldest first.
 
-    Everything is stored when this returns; an error leaves the cursor to the caller, who comes again with it.
+    Everything is stored when this returns. After an error the caller follows again from the same cursor.
     """
     since = now - FIRST_LOOK
     cursor, records = follow(
@@ -91,15 +88,15 @@ def follow_runs(
 
 
 class _Known:
-    """The unsettled alerts, read once: nearly all that is looked at changes none, and a store bills each question."""
+    """The unsettled alerts, read once: most runs and ticks change none, and a store bills each read."""
 
     def __init__(self, store: AlertStore) -> None:
         self._store = store
-        self._alerts = {alert.incident.key: alert for alert in store.unsettled()}
+        self._alerts = {alert.key: alert for alert in store.unsettled()}
 
     @property
     def alerts(self) -> Collection[Alert]:
-        """The alerts as they are known now."""
+        """The alerts as they are now."""
         return self._alerts.values()
 
     def change(self, key: str, change: Change) -> None:
@@ -138,15 +135,15 @@ def _keep_run(
     checks = list(_checks(instance, run.run_id))
     for check in checks:
         if check.passed:
-            known.change(check_key(check), recovered(now, position, at))
-    for incident in failed_checks(checks, position, pages):
-        known.change(incident.key, opened(replace(incident, at=at), now))
+            known.change(check.key, recovered(now, position, at))
+    for finding in failed_checks(checks, pages):
+        known.change(finding.key, opened(finding, now, position, at))
     finished = _finished_run(instance, run, record)
     end = record.event_log_entry.dagster_event_type
     if end is DagsterEventType.RUN_SUCCESS:
         known.change(finished.key, recovered(now, position, at))
     elif end is DagsterEventType.RUN_FAILURE and all(check.passed or check.warns for check in checks):
-        known.change(finished.key, opened(replace(failed_run(finished, pages), at=at), now))
+        known.change(finished.key, opened(failed_run(finished, pages), now, position, at))
 
 
 def _checks(instance: DagsterInstance, run_id: str) -> Iterator[CheckResult]:
@@ -176,22 +173,18 @@ def _finished_run(instance: DagsterInstance, run: DagsterRun, record: EventLogRe
     slate, stage = labels_of(run.tags).get("slate"), stage_of(run)
     event = record.event_log_entry.dagster_event
     if event is None or not event.is_job_failure:
-        return FinishedRun(run.run_id, stage, slate, record.storage_id)
+        return FinishedRun(run.run_id, stage, slate)
     failure = failure_of(instance, run.run_id)
-    return FinishedRun(run.run_id, stage, slate, record.storage_id, failure.step, failure.error)
-
-
-TICK_KINDS = frozenset({"daemon"})
-"""Kinds of incidents that :func:`look_at_automation` judges by what is so now."""
+    return FinishedRun(run.run_id, stage, slate, failure.step, failure.error)
 
 
 def look_at_automation(
     instance: DagsterInstance, store: AlertStore, now: datetime, pages: Pages, *, leave_out: Collection[str]
 ) -> None:
-    """Keep what ticks and heartbeats tell.
+    """Keep the alerts of failed ticks and silent daemons.
 
     Args:
-        leave_out: sensors whose ticks aren't judged: the one that asks, whose tick hasn't ended.
+        leave_out: sensors whose ticks are left out: the caller's own tick hasn't ended.
     """
     known = _Known(store)
     for tick in _ticks(instance, now):
@@ -200,11 +193,11 @@ def look_at_automation(
         if tick.error is None:
             known.change(tick.key, recovered(now, tick.tick_id, tick.at))
         else:
-            known.change(tick.key, opened(failed_tick(tick, pages), now))
-    found = daemon_incidents(silent_daemons(instance), pages)
-    for incident in found:
-        known.change(incident.key, opened(incident, now))
-    for key in over(known.alerts, {incident.key for incident in found}, TICK_KINDS):
+            known.change(tick.key, opened(failed_tick(tick, pages), now, tick.tick_id, tick.at))
+    found = silent_daemons(unhealthy_daemons(instance), pages)
+    for finding in found:
+        known.change(finding.key, opened(finding, now))
+    for key in over(known.alerts, {finding.key for finding in found}, {"daemon"}):
         known.change(key, recovered(now))
 
 

@@ -85,5 +85,5 @@ def prune_alerts(history: History, keep_days: int, dry_run: bool) -> Pruned:
     """Remove one slice of the settled alerts."""
     found = history.alerts.settled_before(history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
-    removed = len(now) if dry_run else history.alerts.drop_settled([alert.incident.key for alert in now])
+    removed = len(now) if dry_run else history.alerts.drop_settled([alert.key for alert in now])
     return Pruned(removed, left=len(found) - len(now))

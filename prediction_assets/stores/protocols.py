@@ -286,7 +286,7 @@ class DeadLetters(Protocol):
 
 
 class AlertStore(Protocol):
-    """Alerts, by the key of their incident."""
+    """Alerts, by the key of their finding."""
 
     def change(self, key: str, change: Change) -> Alert | None:
         """Replace an alert with what ``change`` returns for it, atomically, and return what is stored then.

@@ -59,7 +59,7 @@ def test_a_home_without_anything_has_nothing_open(home, prediction_assets):
     assert (code, out) == (0, "nothing is open\n")
 
 
-def test_without_the_daemon_a_late_slate_is_told_by_the_command_line_once(
+def test_without_the_daemon_a_late_slate_is_delivered_by_the_command_line_once(
     ingested, capsys, monkeypatch, webhook: Webhook
 ):
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
@@ -76,7 +76,7 @@ def test_without_the_daemon_a_late_slate_is_told_by_the_command_line_once(
     assert code == 2
     assert "error: 1 alerts not delivered, they stay due: no_receipt" in err
     (undelivered,) = json.loads(run("list", "--json")[1])
-    assert (undelivered["state"], undelivered["slate"]) == ("open, not told yet", SIMULATED)
+    assert (undelivered["state"], undelivered["slate"]) == ("open, not delivered yet", SIMULATED)
     webhook.status = 200
     for _ in range(2):
         code, out, _ = run("check", "--json")

@@ -25,7 +25,7 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._utils.error import SerializableErrorInfo
 
-from prediction_assets.monitoring.incidents import Pages
+from prediction_assets.monitoring.findings import Pages
 from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
 from prediction_assets.stores.alert import Alert, Change
@@ -85,7 +85,7 @@ def look(instance: dg.DagsterInstance, store: Counted) -> Counter[str]:
 
 
 def states(store: Counted) -> list[tuple[str, bool]]:
-    return [(alert.incident.key, alert.is_open) for alert in store.unsettled()]
+    return [(alert.key, alert.is_open) for alert in store.unsettled()]
 
 
 def test_a_look_at_healthy_sensors_asks_the_store_once(instance, store):

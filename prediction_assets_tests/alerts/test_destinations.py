@@ -10,16 +10,16 @@ import pytest
 from prediction_assets.definitions import defs as location
 from prediction_assets.errors import NotDelivered
 from prediction_assets.monitoring.alert_lifecycle import message
-from prediction_assets.monitoring.delivery import tell
-from prediction_assets.monitoring.destinations import Notice, destinations, unusable, wanting
+from prediction_assets.monitoring.delivery import deliver_due
+from prediction_assets.monitoring.destinations import Notice, destinations, receivers_of, unusable
 from prediction_assets.settings import Settings, load_settings
-from prediction_assets.stores.alert import Alert, Severity
+from prediction_assets.stores.alert import Severity
 from prediction_assets.stores.local.alerts import SqliteAlertStore
 from prediction_assets_tests.alerts.conftest import TOKEN, Webhook
-from prediction_assets_tests.alerts.test_contract import HOUR, incident, keep
+from prediction_assets_tests.alerts.test_contract import HOUR, alert, keep
 from prediction_assets_tests.conftest import NOW
 
-OPENED = message(Alert(incident(), NOW), Notice.OPENED)
+OPENED = message(alert(), Notice.OPENED)
 
 
 def closed_port() -> int:
@@ -66,7 +66,7 @@ def test_a_severity_reaches_those_who_want_it_or_milder(severity, reached):
         alert_error_urls="json://127.0.0.1/b  slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/",
         alert_critical_urls="mailto://user:password@example.com",
     )
-    assert [each.name for each in wanting(destinations(settings), severity)] == reached
+    assert [each.name for each in receivers_of(destinations(settings), severity)] == reached
 
 
 def test_without_a_url_alerts_are_in_the_log(caplog):
@@ -101,13 +101,13 @@ def test_a_url_that_apprise_does_not_know_mutes_no_other_destination(tmp_path, w
     keep(store, "a:1")
     settings = load_settings(alert_urls=webhook.url, alert_error_urls=url)
     for _ in range(2):
-        done = tell(store, destinations(settings), NOW, repeat=4 * HOUR, give_up=72 * HOUR)
+        done = deliver_due(store, destinations(settings), NOW, repeat=4 * HOUR, expire=72 * HOUR)
         assert len(done.problems) == 1
         assert "PREDICTION_ASSETS_ALERT_ERROR_URLS: URL 1 (" in done.problems[0]
     assert len(webhook.received) == 1
     assert seen(caplog).count("a fact: 1 of 2") == 1
     mended = load_settings(alert_urls=webhook.url)
-    assert tell(store, destinations(mended), NOW, repeat=4 * HOUR, give_up=72 * HOUR).problems == ()
+    assert deliver_due(store, destinations(mended), NOW, repeat=4 * HOUR, expire=72 * HOUR).problems == ()
     assert len(webhook.received) == 1
 
 
@@ -142,23 +142,23 @@ def test_settings_show_no_url():
     assert TOKEN not in repr(settings) + str(settings) + settings.model_dump_json()
 
 
-def test_one_who_got_the_message_is_not_told_twice_because_another_was_unreachable(
+def test_one_who_got_the_message_does_not_get_it_twice_because_another_was_unreachable(
     tmp_path, webhook: Webhook
 ):
     store = SqliteAlertStore(tmp_path / "state.sqlite")
     keep(store, "a:1")
     other = Webhook(port=closed_port())
 
-    def told(settings: Settings, minutes: int) -> tuple[int, int]:
+    def delivered(settings: Settings, minutes: int) -> tuple[int, int]:
         at = NOW + HOUR * minutes / 60
-        done = tell(store, destinations(settings), at, repeat=4 * HOUR, give_up=72 * HOUR)
+        done = deliver_due(store, destinations(settings), at, repeat=4 * HOUR, expire=72 * HOUR)
         return len(done.notices), len(done.problems)
 
     settings = load_settings(alert_urls=f"{webhook.url} {other.url}")
-    assert told(settings, 1) == (0, 1)
-    assert told(settings, 2) == (0, 1)
+    assert delivered(settings, 1) == (0, 1)
+    assert delivered(settings, 2) == (0, 1)
     assert len(webhook.received) == 1
     # The unreachable one is taken out of the settings: nothing is left to be done.
-    assert told(load_settings(alert_urls=webhook.url), 3) == (1, 0)
+    assert delivered(load_settings(alert_urls=webhook.url), 3) == (1, 0)
     assert len(webhook.received) == 1
-    assert told(load_settings(alert_urls=webhook.url), 4) == (0, 0)
+    assert delivered(load_settings(alert_urls=webhook.url), 4) == (0, 0)

@@ -1,4 +1,4 @@
-"""Every failure, caused for real: it is told once at a local webhook, with its link, and its end once."""
+"""Every failure, caused for real: it is delivered once to a local webhook, with its link, and its end once."""
 
 from __future__ import annotations
 
@@ -19,14 +19,10 @@ from dagster._daemon.types import DaemonHeartbeat
 
 import prediction_assets
 from prediction_assets.errors import NotDelivered
-from prediction_assets.monitoring.incidents import START_THE_DAEMON
+from prediction_assets.monitoring.findings import START_THE_DAEMON
+from prediction_assets.monitoring.thresholds import REPEAT_AFTER
 from prediction_assets.orchestration.following import Cursor
-from prediction_assets.orchestration.sensors.alerts import (
-    ALERT_DELIVERY,
-    REPEAT_AFTER,
-    RUN_ALERTS,
-    SLATE_ALERTS,
-)
+from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.steps import failpoints as crash_points
@@ -262,10 +258,10 @@ def _heartbeats(w: Watched, at: float) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A failure: how it is caused and ended, and what is told.
+    """A failure: how it is caused and ended, and what is delivered.
 
     Attributes:
-        also: further incidents that the same cause leads to.
+        also: further findings with the same cause.
     """
 
     cause: Callable[[Watched], None]
@@ -315,7 +311,7 @@ CASES = {
     ),
     "most players, alike": Case(
         fail_too_many, stage_and_consolidate, f"[critical] {S}: dead letters",
-        f"{PLAYERS} of {PLAYERS} players failed, most with one cause: OSError: [Errno 28] No space left on device",
+        f"{PLAYERS} dead letters open of {PLAYERS} players, most with one cause: OSError: [Errno 28] No space left",
         f"{UI}/assets/dead_letters", f"{CLI} dead-letters replay --slate {SIMULATED}", also=("[error]: run",),
     ),
     "a deadline": Case(
@@ -324,7 +320,8 @@ CASES = {
         f"{UI}/assets/predictions?view=partitions&partition={SIMULATED}", f"{CLI} run --slate {SIMULATED}",
     ),
     "a roster's hour": Case(
-        miss_the_roster, open_the_roster, f"[critical] {S}: no roster", "1 games and no roster, expected at 15:00 UTC",
+        miss_the_roster, open_the_roster, f"[critical] {S}: no roster",
+        f"1 game and no roster, it was due at {SIMULATED} 15:00:00Z",
         f"{UI}/assets/slate_roster", f"{CLI} run --slate {SIMULATED}",
     ),
     "the daemons": Case(
@@ -335,22 +332,22 @@ CASES = {
 
 
 def of_this(case: Case, received: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out the ticks of other sensors that read the warehouse too: each is an incident of its own."""
+    """Leave out the ticks of other sensors that read the warehouse too: each is a finding of its own."""
     return [m for m in received if not m["title"].endswith(": tick") or case.fact in m["message"]]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_a_failure_is_told_once_with_its_link_and_its_end_once(watched: Watched, name):
+def test_a_failure_is_delivered_once_with_its_link_and_its_end_once(watched: Watched, name):
     case, received = CASES[name], watched.webhook.received
     case.cause(watched)
     watched.look()
     watched.look()
-    (told,) = [m for m in received if m["title"] == case.title and case.fact in m["message"]]
-    assert f"Next: {case.next_step}" in told["message"].splitlines()
-    assert told["message"].splitlines()[-1].startswith(case.link)
-    assert told["type"] == ("warning" if "[warning]" in case.title else "failure")
-    others = [m["title"].replace(f" {S}", "") for m in of_this(case, received) if m is not told]
+    (message,) = [m for m in received if m["title"] == case.title and case.fact in m["message"]]
+    assert f"Next: {case.next_step}" in message["message"].splitlines()
+    assert message["message"].splitlines()[-1].startswith(case.link)
+    assert message["type"] == ("warning" if "[warning]" in case.title else "failure")
+    others = [m["title"].replace(f" {S}", "") for m in of_this(case, received) if m is not message]
     assert sorted(others) == sorted(case.also), received
 
     watched.mend()
@@ -366,11 +363,11 @@ def test_a_failure_is_told_once_with_its_link_and_its_end_once(watched: Watched,
 
 
 @pytest.mark.slow
-def test_an_incident_that_lasts_is_told_again_after_a_while(watched: Watched):
+def test_an_alert_that_stays_open_is_delivered_again_after_a_while(watched: Watched):
     miss_the_deadline(watched)
     for _ in range(3):
         watched.look()
-    watched.later(minutes=REPEAT_AFTER // timedelta(minutes=1))
+    watched.later(seconds=REPEAT_AFTER.total_seconds())
     for _ in range(3):
         watched.look()
     assert [m["title"] for m in watched.webhook.received] == [
@@ -422,12 +419,12 @@ def test_finished_runs_are_followed_a_few_at_a_time_and_again_without_harm(watch
     watched.cursor = None
     watched.look()
     watched.look()
-    # It was over before it could be told: its end tells everything.
+    # It was over before it was delivered: only its end is.
     assert [m["title"] for m in watched.webhook.received] == [f"[recovered, error] {S}: run"]
 
 
 @pytest.mark.slow
-def test_a_failure_after_the_newest_runs_were_deleted_is_told_and_nothing_twice(watched: Watched):
+def test_a_failure_after_the_newest_runs_were_deleted_is_delivered_and_nothing_twice(watched: Watched):
     fail_a_run(watched)
     watched.mend()
     make_features(watched)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -15,11 +16,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from prediction_assets.monitoring.evaluate import Line
 from prediction_assets.monitoring.evidence import Unreadable
-from prediction_assets.monitoring.findings import Finding
 from prediction_assets.monitoring.health_report import Report, report_on
+from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.nba.forecasting.systems import SYSTEMS
-from prediction_assets.orchestration.health_reader import Sources, read_facts
+from prediction_assets.orchestration.health_reader import read_instance
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.completion_message import OutboxEntry, completion_message, message_id
@@ -263,22 +265,22 @@ class World:
     def report(
         self, slate: str | None = None, *, minutes: int = 30, instance: Unreadable | None = None
     ) -> Report:
-        """Make the morning check."""
+        """Make the report."""
         stores = open_stores(self.settings)
         sources = Sources(
             warehouse=lambda: stores.warehouse,
             batch_state=lambda: stores.batch_state,
             dead_letters=lambda: stores.dead_letters,
             outbox=lambda: stores.outbox,
-            instance=instance or self.instance,
+            instance=instance or partial(read_instance, self.instance),
             settings=self.settings,
             clock=Clock(),
         )
         return report_on(read_facts(sources, slate, timedelta(minutes=minutes)))
 
-    def says(self, check: str, slate: str | None = None) -> Finding:
-        """Return what one check says."""
-        return self.report(slate).checks[check]
+    def says(self, line: str, slate: str | None = None) -> Line:
+        """Return one line."""
+        return self.report(slate).lines[line]
 
 
 @pytest.fixture

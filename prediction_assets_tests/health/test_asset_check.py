@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
-from prediction_assets.monitoring.findings import Color, Finding
+from prediction_assets.monitoring.evaluate import Line
+from prediction_assets.monitoring.findings import START_THE_DAEMON, Finding
 from prediction_assets.monitoring.health_report import Report
-from prediction_assets.monitoring.incidents import START_THE_DAEMON
 from prediction_assets.orchestration.morning_check import _result
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.outcome import Outcome
+from prediction_assets.stores.alert import Severity
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 KEY = dg.AssetCheckKey(dg.AssetKey("phase5_completion"), "morning_check")
@@ -32,12 +33,12 @@ def evaluated(run: SlateRun, **config: object) -> dg.AssetCheckEvaluation:
     return evaluation
 
 
-def test_a_finished_slate_passes_with_its_ten_checks(finished):
+def test_a_finished_slate_passes_with_its_ten_lines(finished):
     evaluation = evaluated(finished)
     assert evaluation.passed
     assert evaluation.metadata["slate"].value == SIMULATED
-    assert evaluation.metadata["checks_green"].value == 10
-    assert "versions_consistent" in evaluation.metadata["checks"].value
+    assert evaluation.metadata["lines_green"].value == 10
+    assert "versions_consistent" in evaluation.metadata["lines"].value
 
 
 def test_a_slate_under_way_is_a_warning_and_a_slate_that_is_missing_an_error(ingested):
@@ -47,13 +48,17 @@ def test_a_slate_under_way_is_a_warning_and_a_slate_that_is_missing_an_error(ing
     ingested.roster(SIMULATED)
     evaluation = evaluated(ingested)
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert f"0 of {PLAYERS} settled" in evaluation.metadata["checks"].value
+    assert f"0 of {PLAYERS} settled" in evaluation.metadata["lines"].value
 
 
 def test_the_next_steps_are_shown_as_code_where_they_can_be_typed():
     steps = ("prediction-assets run --slate 2026-01-02", START_THE_DAEMON)
-    checks = {"no_errors": Finding(Color.YELLOW, "the daemon is down", {}, steps)}
-    report = Report("2026-01-02", "NBA", datetime.now(UTC), 60, rest=False, checks=checks)
+    findings = (
+        Finding("a", Severity.ERROR, "no roster", command=steps[0]),
+        Finding("b", Severity.WARNING, "the daemon is down", command=steps[1]),
+    )
+    lines = {"no_errors": Line("no_errors", findings)}
+    report = Report("2026-01-02", "NBA", datetime.now(UTC), 60, without_games=False, lines=lines)
     assert _result(report).metadata["next"].value.splitlines() == [
         "- `prediction-assets run --slate 2026-01-02`",
         "- start the daemon: `prediction-assets dev`, or restart its service",
@@ -65,7 +70,7 @@ def test_a_warehouse_that_cannot_be_read_is_an_error_and_not_a_crash(finished):
     database.write_bytes(database.read_bytes()[:4096] + b"\xff" * 4096)
     evaluation = evaluated(finished, slate=SIMULATED)
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    assert "can't be read" in evaluation.metadata["checks"].value
+    assert "can't be read" in evaluation.metadata["lines"].value
 
 
 def test_every_slate_leaves_a_report_with_a_picture(finished):

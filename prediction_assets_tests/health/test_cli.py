@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from prediction_assets import cli
-from prediction_assets.monitoring.evaluate import CHECKS
+from prediction_assets.monitoring.evaluate import LINES
 from prediction_assets_tests.health.conftest import health_schema
 from prediction_assets_tests.homes import SIMULATED
 
@@ -37,7 +37,7 @@ def health(capsys, monkeypatch, tmp_path):
 
 
 def colors(out: str) -> dict[str, str]:
-    return {check["name"]: check["color"] for check in json.loads(out)["checks"]}
+    return {line["name"]: line["color"] for line in json.loads(out)["lines"]}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_finished_slate_is_green(finished, health):
     home = finished._settings.home
     code, out, err = health(home=home)
     assert (code, err) == (0, "")
-    assert [line.split()[:2] for line in out.splitlines()[:10]] == [["GREEN", name] for name in CHECKS]
+    assert [line.split()[:2] for line in out.splitlines()[:10]] == [["GREEN", name] for name in LINES]
     assert out.splitlines()[10] == (
         f"slate {SIMULATED}: GREEN, the predictions are there (10 green, 0 yellow, 0 red) (simulated league)"
     )
@@ -109,7 +109,7 @@ def test_a_warehouse_that_another_process_holds_is_red_and_the_rest_is_judged(fi
     found = colors(out)
     assert found["merge"] == found["predictions_in_table"] == "red"
     assert found["batch_opened"] == found["players_settled"] == found["no_errors"] == "green"
-    (line,) = [check["line"] for check in json.loads(out)["checks"] if check["name"] == "merge"]
+    (line,) = [line["line"] for line in json.loads(out)["lines"] if line["name"] == "merge"]
     assert "can't be read" in line
     assert "close the program that has it open" in line
     duckdb.connect(str(home / "warehouse.duckdb")).close()

@@ -1,4 +1,4 @@
-"""Every check in each of its colours, from real stores."""
+"""Every line of the health report in each of its colours, and its causes, from real stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._utils.error import SerializableErrorInfo
 
-from prediction_assets.monitoring.evaluate import CHECKS
+from prediction_assets.monitoring.evaluate import LINES, Line
 from prediction_assets.monitoring.evidence import Unreadable
 from prediction_assets.monitoring.findings import Color
 from prediction_assets.orchestration.run_tags import SLATE_TAG
@@ -365,10 +365,21 @@ def nothing_at_all(world: World) -> None:
     """Leave the home empty."""
 
 
+def damaged_state(world: World) -> None:
+    (world.settings.home / "state.sqlite").write_bytes(b"not a database" * 1000)
+    for log in ("state.sqlite-wal", "state.sqlite-shm"):
+        (world.settings.home / log).unlink(missing_ok=True)
+
+
+def damaged_warehouse(world: World) -> None:
+    path = Path(world.settings.home / "warehouse.duckdb")
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)
+
+
 MIXED = f"mixed versions across the slate: ensemble 0, {RUNNING['ensemble']}"
 
 CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
-    *((check, GREEN, healthy, "") for check in CHECKS),
+    *((check, GREEN, healthy, "") for check in LINES),
     ("batch_opened", YELLOW, tomorrow_has_games, "the roster is due at"),
     ("batch_opened", YELLOW, a_game_was_added, "the schedule now has 2"),
     ("batch_opened", YELLOW, last_week_was_not_logged, "no game logs"),
@@ -411,12 +422,12 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("completion_published", RED, stored_and_not_delivered, "stored, but not delivered"),
     ("no_errors", GREEN, a_daemon_that_beats, "no run and no tick failed"),
     ("no_errors", GREEN, a_dead_letter_of_another_slate, "no run and no tick failed"),
-    ("no_errors", YELLOW, a_dead_letter, "1 dead letter open, newest player-1: OSError"),
+    ("no_errors", YELLOW, a_dead_letter, "1 dead letter open of 6 players, newest player-1: OSError"),
     ("no_errors", YELLOW, a_failed_run_that_was_repeated, "each succeeded since"),
     ("no_errors", YELLOW, a_failed_tick_and_a_good_one, "each succeeded since"),
     ("no_errors", YELLOW, a_daemon_that_went_away, "the daemon is down since"),
     ("no_errors", YELLOW, a_dead_letter_and_a_daemon_that_went_away, "next slate; 1 dead letter open"),
-    ("no_errors", RED, a_failed_run_and_a_daemon_that_went_away, "nobody asks for the next slate; 1 failed in"),
+    ("no_errors", RED, a_failed_run_and_a_daemon_that_went_away, "nothing opens the next slate; 1 failed in"),
     ("no_errors", RED, a_failed_run, "newest consolidation of"),
     ("no_errors", RED, a_failed_run_and_a_success_of_another_slate, "newest consolidation of"),
     ("no_errors", RED, a_failed_tick, "a tick of staging_sensor: StateUnreadable: damaged"),
@@ -441,22 +452,63 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
 ]  # fmt: skip
 
 
+def commands(line: Line) -> tuple[str, ...]:
+    """Return the next steps of a line's findings."""
+    return tuple(finding.command for finding in line.findings)
+
+
 @pytest.mark.parametrize(
-    ("check", "color", "state", "said"),
+    ("name", "color", "state", "said"),
     CASES,
     ids=[f"{check} is {color.value}: {state.__name__}" for check, color, state, _ in CASES],
 )
-def test_a_check_has_its_color(world, check, color, state, said):
+def test_a_line_has_its_color(world, name, color, state, said):
     state(world)
-    judgement = world.says(check, world.slate)
-    assert (judgement.color, said in judgement.line) == (color, True), judgement.line
-    assert (not judgement.commands) or judgement.color is not GREEN
-    assert "\n" not in judgement.line
+    line = world.says(name, world.slate)
+    assert (line.color, said in line.text) == (color, True), line.text
+    assert (not any(commands(line))) or line.color is not GREEN
+    assert "\n" not in line.text
 
 
-def test_every_check_is_seen_in_each_of_its_colors():
+RUN = "prediction-assets run --slate {slate}"
+REPLAY = "prediction-assets dead-letters replay --slate {slate}"
+HEALTH = "prediction-assets health --slate {slate}"
+
+ROOTS: list[tuple[Callable[[World], None], list[str], list[str]]] = [
+    (nothing_at_all, ["batch_opened"],
+     ["prediction-assets ingest --game-logs FILE --schedule FILE --prop-lines FILE"]),
+    (yesterday_was_forgotten, ["batch_opened"], [RUN]),
+    (tomorrow_has_games, ["batch_opened"], []),
+    (nobody_settled_by_the_deadline, ["batch_complete"], [RUN]),
+    (settled_and_never_merged, ["batch_complete"], [RUN]),
+    (merged_and_not_cleaned_up, ["consolidation_receipt"], [RUN]),
+    (most_failed, ["players_settled"], [REPLAY]),
+    (one_failed, ["players_settled"], [REPLAY]),
+    (staged_anew_and_not_merged, ["batch_complete"], [RUN]),
+    (stored_and_not_delivered, ["completion_published"], ["prediction-assets republish --slate {slate}"]),
+    (a_dead_letter, ["no_errors"], [REPLAY]),
+    (damaged_state, ["batch_opened"], [HEALTH]),
+    (damaged_warehouse, ["consolidation_receipt"], [HEALTH]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "roots", "steps"), ROOTS, ids=[case[0].__name__ for case in ROOTS])
+def test_one_cause_is_one_line_with_one_command_and_what_it_causes_is_shown_under_it(
+    world, state, roots, steps
+):
+    if state in (damaged_state, damaged_warehouse):
+        world.healthy()
+    state(world)
+    report = world.report(world.slate) if state is not nothing_at_all else world.report()
+    grouped = list(report.grouped())
+    assert sorted(line.name for line, _ in grouped) == sorted(LINES)
+    assert [line.name for line, is_caused in grouped if not is_caused and line.color is not GREEN] == roots
+    assert report.commands == [step.format(slate=world.slate) for step in steps]
+
+
+def test_every_line_is_seen_in_each_of_its_colors():
     seen = {(check, color) for check, color, _, _ in CASES}
-    assert {(check, color) for check in CHECKS for color in Color} <= seen
+    assert {(check, color) for check in LINES for color in Color} <= seen
 
 
 @pytest.mark.parametrize(
@@ -469,7 +521,7 @@ def test_every_check_is_seen_in_each_of_its_colors():
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
-def test_the_worst_check_decides_and_the_json_follows_its_schema(world, state, color, code, said):
+def test_the_worst_line_decides_and_the_json_follows_its_schema(world, state, color, code, said):
     state(world)
     report = world.report()
     assert (report.color, report.exit_code) == (color, code)
@@ -480,12 +532,12 @@ def test_the_worst_check_decides_and_the_json_follows_its_schema(world, state, c
         health_schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
     assert [error.message for error in validator.iter_errors(printed)] == []
-    assert [check["name"] for check in printed["checks"]] == list(CHECKS)
+    assert [line["name"] for line in printed["lines"]] == list(LINES)
 
 
-def test_the_schema_names_the_checks_that_there_are():
-    items = health_schema()["properties"]["checks"]["items"]
-    assert items["properties"]["name"]["enum"] == list(CHECKS)
+def test_the_schema_names_the_lines_that_there_are():
+    items = health_schema()["properties"]["lines"]["items"]
+    assert items["properties"]["name"]["enum"] == list(LINES)
 
 
 @pytest.mark.parametrize("opened", [True, False], ids=["roster materialized", "roster not materialized"])
@@ -497,32 +549,32 @@ def test_a_day_without_games_is_green_and_says_so(world, opened):
     report = world.report()
     assert (report.color, report.exit_code) == (GREEN, 0)
     assert "no games, nothing to do" in report.summary
-    assert report.checks["batch_opened"].line == f"no games on {world.slate}: nothing to do"
+    assert report.lines["batch_opened"].text == f"no games on {world.slate}: nothing to do"
 
 
 def test_a_day_without_games_still_shows_what_failed(world):
     world.schedule(-1, 1)
     a_failed_run(world, "ingest")
-    assert world.report().checks["no_errors"].color is RED
+    assert world.report().lines["no_errors"].color is RED
 
 
-def test_a_silent_daemon_is_told_first_and_a_failed_run_with_its_page(world):
+def test_a_silent_daemon_is_shown_first_and_a_failed_run_with_its_page(world):
     a_failed_run_and_a_daemon_that_went_away(world)
     world.settings = world.settings.model_copy(update={"ui_url": "https://ui.example/"})
-    judgement = world.says("no_errors")
-    assert judgement.line.startswith("the daemon is down since")
+    line = world.says("no_errors")
+    assert line.text.startswith("the daemon is down since")
     (run,) = world.instance.get_runs()
-    assert judgement.commands == (
+    assert commands(line) == (
         "start the daemon: `prediction-assets dev`, or restart its service",
         f"look at the failed run: https://ui.example/runs/{run.run_id}",
     )
     world.settings = world.settings.model_copy(update={"ui_url": ""})
-    assert world.says("no_errors").commands[1].startswith("look under Runs")
+    assert commands(world.says("no_errors"))[1].startswith("look under Runs")
 
 
-def test_a_failed_tick_is_told_with_the_page_of_the_ticks(world):
+def test_a_failed_tick_is_shown_with_the_page_of_the_ticks(world):
     a_failed_tick(world)
-    assert world.says("no_errors").commands == ("look at the failed tick: http://127.0.0.1:3000/automation",)
+    assert commands(world.says("no_errors")) == ("look at the failed tick: http://127.0.0.1:3000/automation",)
 
 
 def test_what_failed_before_the_window_is_not_counted(world):
@@ -530,17 +582,16 @@ def test_what_failed_before_the_window_is_not_counted(world):
     a_failed_run(world)
     world.now = datetime.fromtimestamp(world.now.timestamp() + 3600, UTC)
     assert world.says("no_errors").color is GREEN
-    assert world.report(minutes=120).checks["no_errors"].color is RED
+    assert world.report(minutes=120).lines["no_errors"].color is RED
 
 
 def test_games_that_were_played_and_not_ingested_are_counted_with_their_first_date_and_the_way_out(world):
     last_week_was_not_logged(world)
     world.now = at_noon(world)
-    judgement = world.says("batch_opened", world.slate)
-    assert judgement.line.endswith(f"but 2 games since {world.shifted(-3)} have no game logs")
-    assert judgement.commands == (
-        "prediction-assets ingest --game-logs FILE",
-        f"prediction-assets run --slate {world.slate} --reopen",
+    line = world.says("batch_opened", world.slate)
+    assert line.text.endswith(f"but 2 games since {world.shifted(-3)} have no game logs")
+    assert commands(line) == (
+        f"prediction-assets ingest --game-logs FILE && prediction-assets run --slate {world.slate} --reopen",
     )
     world.logs(-3, -1)
     assert world.says("batch_opened", world.slate).color is GREEN
@@ -557,11 +608,13 @@ def test_last_night_s_games_are_waited_for_until_the_roster_is_due_and_tonight_s
     assert world.says("batch_opened", world.slate).color is GREEN
 
 
-def test_a_feed_that_is_down_is_told_with_the_newest_line_that_there_is(world):
+def test_a_feed_that_is_down_is_shown_with_the_newest_line_that_there_is(world):
     a_feed_that_is_down(world)
-    judgement = world.says("predictions_in_table", world.slate)
-    assert judgement.details["newest_lines"] == world.shifted(-2)
-    assert judgement.commands[0] == "prediction-assets ingest --prop-lines FILE"
+    (finding,) = world.says("predictions_in_table", world.slate).findings
+    assert finding.evidence["newest_lines"] == world.shifted(-2)
+    assert finding.command == (
+        f"prediction-assets ingest --prop-lines FILE && prediction-assets run --slate {world.slate}"
+    )
     late = world.report(world.slate)
     assert (late.color, late.exit_code) == (YELLOW, 1)
 
@@ -571,26 +624,15 @@ def at_noon(world: World) -> datetime:
     return datetime.combine(date.fromisoformat(world.slate), time(12), GAME_TIME_ZONE).astimezone(UTC)
 
 
-def test_without_a_name_the_slate_is_tonight_s_and_a_schedule_that_ended_is_told(world):
+def test_without_a_name_the_slate_is_tonight_s_and_a_schedule_that_ended_is_shown(world):
     world.schedule(-9, -8)
     world.logs(-9)
     report = world.report()
     assert report.slate == world.shifted(-8)
     world.open(slate=report.slate)
-    judgement = world.says("batch_opened")
-    assert (judgement.color, "so tonight has none" in judgement.line) == (YELLOW, True)
+    line = world.says("batch_opened")
+    assert (line.color, "so tonight has none" in line.text) == (YELLOW, True)
     assert world.says("batch_opened", report.slate).color is GREEN
-
-
-def damaged_state(world: World) -> None:
-    (world.settings.home / "state.sqlite").write_bytes(b"not a database" * 1000)
-    for log in ("state.sqlite-wal", "state.sqlite-shm"):
-        (world.settings.home / log).unlink(missing_ok=True)
-
-
-def damaged_warehouse(world: World) -> None:
-    path = Path(world.settings.home / "warehouse.duckdb")
-    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)
 
 
 NEEDS = {
@@ -607,7 +649,7 @@ NEEDS = {
 
 
 @pytest.mark.parametrize("source", NEEDS)
-def test_what_cannot_be_read_is_red_and_everything_else_is_still_judged(world, source):
+def test_what_cannot_be_read_is_red_and_everything_else_is_still_reported(world, source):
     world.healthy()
     if source == "batch state":
         damaged_state(world)
@@ -615,12 +657,12 @@ def test_what_cannot_be_read_is_red_and_everything_else_is_still_judged(world, s
         damaged_warehouse(world)
     broken = Unreadable(source, "no such table: runs") if source == "Dagster instance" else None
     report = world.report(world.slate, instance=broken)
-    assert {name for name, judgement in report.checks.items() if judgement.color is RED} == NEEDS[source]
+    assert {name for name, line in report.lines.items() if line.color is RED} == NEEDS[source]
     assert report.exit_code == 2
     for name in NEEDS[source]:
         assert (
-            "can't be read" in report.checks[name].line
-            or "batch state doesn't know" in report.checks[name].line
+            "can't be read" in report.lines[name].text
+            or "batch state doesn't know" in report.lines[name].text
         )
 
 
@@ -633,5 +675,5 @@ def test_a_warehouse_that_cannot_be_read_does_not_make_a_day_look_without_games(
 def test_the_sixth_system_is_missed_where_it_is_published(world):
     world.healthy()
     world.settings = world.settings.model_copy(update={"market_aware": True})
-    judgement = world.says("versions_consistent", world.slate)
-    assert (judgement.color, judgement.line) == (YELLOW, "market_aware not of the running versions")
+    line = world.says("versions_consistent", world.slate)
+    assert (line.color, line.text) == (YELLOW, "market_aware not of the running versions")

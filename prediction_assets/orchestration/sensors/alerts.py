@@ -1,8 +1,8 @@
-"""Alerts, from facts: two sensors look and keep what is wrong, a third one tells.
+"""Alerts: two sensors look for findings and keep them, a third one delivers messages.
 
-Looking never depends on a webhook: what was seen is stored before the cursor moves, and a message that couldn't
-be delivered fails the delivery's tick, stays due and is tried again at the next one. When the daemon itself is
-gone no sensor runs; `prediction-assets alerts check`, from cron, looks at the same facts and shares the store.
+Looking never depends on a webhook: an alert is stored before the cursor moves. A message that couldn't be delivered
+fails the delivery's tick, stays due and is sent again at the next one. When the daemon itself is gone no sensor runs;
+`prediction-assets alerts check`, from cron, makes the same findings and shares the store.
 https://docs.dagster.io/guides/automate/sensors
 """
 
@@ -11,10 +11,11 @@ from datetime import timedelta
 import dagster as dg
 
 from prediction_assets.errors import NotDelivered
-from prediction_assets.monitoring.delivery import Delivered, tell
+from prediction_assets.monitoring.delivery import Delivered, deliver_due
 from prediction_assets.monitoring.destinations import destinations
-from prediction_assets.monitoring.incidents import Pages
+from prediction_assets.monitoring.findings import Pages
 from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
+from prediction_assets.monitoring.thresholds import REPEAT_AFTER
 from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
 from prediction_assets.orchestration.sensors.requests import WAREHOUSE_WAIT_SECONDS
@@ -24,15 +25,12 @@ from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLette
 
 RUN_ALERTS, SLATE_ALERTS, ALERT_DELIVERY = "run_alerts_sensor", "slate_alerts_sensor", "alert_delivery_sensor"
 
-REPEAT_AFTER = timedelta(hours=4)
-"""How long an incident lasts before its message is sent again."""
-
 _SLATE_LOOK_SECONDS = {"local": 60, "gcp": 300}
 """A look at the slates reads every outcome of the recent ones, which Firestore bills."""
 
 
 def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that keeps failed runs, checks and ticks, and silent daemons."""
+    """Return the sensor that keeps alerts for failed runs, checks and ticks, and silent daemons."""
     pages = Pages(settings.ui_url)
 
     @dg.sensor(
@@ -40,8 +38,7 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Records alerts for failed runs, checks and ticks and for missing daemons, and their recovery. "
-        "Follows finished runs, oldest first; its cursor names the last one that "
-        "is done with, by storage id and run.",
+        "Follows finished runs, oldest first; its cursor names the last one, by storage id and run.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
@@ -60,15 +57,14 @@ def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that keeps what is wrong with the slates."""
+    """Return the sensor that keeps the slates' alerts."""
 
     @dg.sensor(
         name=SLATE_ALERTS,
         minimum_interval_seconds=max(settings.tick_seconds, _SLATE_LOOK_SECONDS[settings.profile]),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Records alerts for a late roster, consolidation or completion, and for many dead letters, and "
-        "their recovery. Days without games are "
-        "never late.",
+        "their recovery. A day without games is never late.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
@@ -89,7 +85,7 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that tells."""
+    """Return the sensor that delivers messages."""
 
     @dg.sensor(
         name=ALERT_DELIVERY,
@@ -106,20 +102,20 @@ def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
         done = deliver(alerts, settings, clock)
         if done.problems:
             raise NotDelivered(undelivered(done))
-        said = ", ".join(f"{key} {notice.value}" for key, notice in done.notices)
-        return dg.SensorResult(skip_reason=said or "nothing to tell")
+        delivered = ", ".join(f"{key} {notice.value}" for key, notice in done.notices)
+        return dg.SensorResult(skip_reason=delivered or "nothing to deliver")
 
     return evaluate
 
 
 def deliver(alerts: AlertStore, settings: Settings, clock: Clock) -> Delivered:
-    """Deliver every message that is due, as the settings say."""
-    return tell(
+    """Deliver every message that is due to the destinations in the settings."""
+    return deliver_due(
         alerts,
         destinations(settings),
         clock.now(),
         repeat=REPEAT_AFTER,
-        give_up=timedelta(days=RECENT_DAYS),
+        expire=timedelta(days=RECENT_DAYS),
     )
 
 

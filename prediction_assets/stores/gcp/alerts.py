@@ -1,4 +1,4 @@
-"""Alerts in Firestore: one document per incident's key, replaced only if it is the one that was read."""
+"""Alerts in Firestore: one document per key, replaced only if it is the one that was read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class FirestoreAlertStore:
         with self._calls.clear_errors(what):
             stored = self._alerts.where(filter=filtered).get(**self._calls.arguments)
         alerts = [_alert(document) for document in stored]
-        return sorted(alerts, key=lambda alert: (alert.opened_at, alert.incident.key))
+        return sorted(alerts, key=lambda alert: (alert.opened_at, alert.key))
 
 
 def _alert(stored: firestore.DocumentSnapshot[Any]) -> Alert:

@@ -1,4 +1,4 @@
-"""Alerts in the embedded profile's state file: one row per incident's key."""
+"""Alerts in the embedded profile's state file: one row per key."""
 
 from __future__ import annotations
 

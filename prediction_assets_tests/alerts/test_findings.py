@@ -1,34 +1,27 @@
-"""What counts as an incident, from made-up facts: tables."""
+"""Which findings raise an alert, from made-up facts: tables."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prediction_assets.monitoring.incidents import (
-    CheckResult,
-    FinishedRun,
-    Limits,
-    Pages,
-    SlateState,
-    failed_checks,
-    failed_run,
-    slate_incidents,
-)
-from prediction_assets.monitoring.slate_alerts import expected_rosters
+from prediction_assets.monitoring.findings import COLORS, Finding, Pages
+from prediction_assets.monitoring.run_findings import CheckResult, FinishedRun, failed_checks, failed_run
+from prediction_assets.monitoring.slate_alerts import expected_rosters, slate_findings
+from prediction_assets.monitoring.slate_findings import no_roster, unpublished
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.jobs import JOB_OF_ASSET, JOBS
 from prediction_assets.settings import load_settings
+from prediction_assets.slate.completion_message import OutboxEntry, message_id
 from prediction_assets.slate.dead_letter import DeadLetter, Failure
 from prediction_assets.stores.alert import Severity
 from prediction_assets_tests.batch_state.test_contract import receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of
 
 PAGES = Pages("http://ui:3000/")
-LIMITS = Limits(timedelta(minutes=5), timedelta(minutes=10), dead_letters=2)
-DEADLINE = NOW + timedelta(minutes=30)
 
 
 def letters(count: int, *, alike: bool = False) -> list[DeadLetter]:
@@ -46,46 +39,87 @@ def letters(count: int, *, alike: bool = False) -> list[DeadLetter]:
     ]
 
 
-def state(players: int = 3, *, consolidated: bool = False, announced: bool = False, **changes) -> SlateState:
-    progress = progress_of(batch(players))
+def found_in(
+    minutes: int,
+    *,
+    players: int = 3,
+    consolidated: bool = False,
+    announced: bool = False,
+    letters: Sequence[DeadLetter] = (),
+) -> list[Finding]:
+    """Return the alerting findings of a slate, so many minutes after it was opened; its deadline is at 30."""
+    progress, entries = progress_of(batch(players)), []
     if consolidated:
         progress = replace(progress, receipt=receipt())
-    return replace(SlateState(progress, announced, []), **changes)
+    if announced:
+        entries = [OutboxEntry(message_id(receipt()), SLATE, "r1", {}, delivery_id="m", delivered_at=NOW)]
+    return slate_findings(progress, entries, letters, NOW + timedelta(minutes=minutes), PAGES)
 
 
 @pytest.mark.parametrize(
-    ("seen", "minutes", "kinds"),
+    ("minutes", "state", "kinds"),
     [
-        (state(), 34, []),
-        (state(), 35, ["no_receipt"]),
-        (state(players=0), 600, []),
-        (state(consolidated=True, announced=True), 600, []),
-        (state(consolidated=True), 9, []),
-        (state(consolidated=True), 10, ["unpublished"]),
-        (state(letters=letters(2)), 0, []),
-        (state(letters=letters(3)), 0, ["dead_letters"]),
-        (state(players=9, letters=letters(5, alike=True)), 600, ["no_receipt", "dead_letters"]),
+        (34, {}, []),
+        (35, {}, ["no_receipt"]),
+        (600, {"players": 0}, []),
+        (600, {"consolidated": True, "announced": True}, []),
+        (9, {"consolidated": True}, []),
+        (10, {"consolidated": True}, ["unpublished"]),
+        (0, {"letters": letters(5)}, []),
+        (0, {"letters": letters(6)}, ["dead_letters"]),
+        (600, {"players": 9, "letters": letters(5, alike=True)}, ["no_receipt", "dead_letters"]),
     ],
     ids=[
         "before the deadline's grace", "after it", "a day without games", "announced", "just consolidated",
         "not announced", "few dead letters", "too many", "too many and late",
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_slate(seen, minutes, kinds):
-    found = slate_incidents(seen, NOW + timedelta(minutes=minutes), LIMITS, PAGES)
-    assert [incident.kind for incident in found] == kinds
-    for incident in found:
-        assert incident.slate == SLATE
-        assert incident.link.startswith("http://ui:3000/assets/")
-        assert SLATE in incident.command
+def test_what_raises_an_alert_on_a_slate(minutes, state, kinds):
+    found = found_in(minutes, **state)
+    assert [finding.kind for finding in found] == kinds
+    for finding in found:
+        assert finding.slate == SLATE
+        assert finding.link.startswith("http://ui:3000/assets/")
+        assert SLATE in finding.command
 
 
-def test_dead_letters_with_one_cause_are_one_critical_incident_that_names_it():
-    (found,) = slate_incidents(state(players=9, letters=letters(6, alike=True)), NOW, LIMITS, PAGES)
+def test_dead_letters_with_one_cause_are_one_critical_finding_that_names_it():
+    (found,) = found_in(0, players=9, letters=letters(6, alike=True))
     assert (found.severity, found.key) == (Severity.CRITICAL, f"dead_letters:{SLATE}")
-    assert "6 of 9 players failed, most with one cause: OSError: text 0" in found.fact
-    (found,) = slate_incidents(state(players=9, letters=letters(6)), NOW, LIMITS, PAGES)
+    assert found.line == "6 dead letters open of 9 players, most with one cause: OSError: text 0"
+    (found,) = found_in(0, players=9, letters=letters(6))
     assert found.severity is Severity.ERROR
+    assert found_in(0, players=3, letters=letters(3)) == []
+
+
+@pytest.mark.parametrize(
+    ("minutes", "severity", "alerts"),
+    [
+        (-1, Severity.INFO, False),
+        (0, Severity.ERROR, False),
+        (59, Severity.ERROR, False),
+        (60, Severity.CRITICAL, True),
+    ],
+)
+def test_a_missing_roster_gets_worse_with_time_and_raises_an_alert_after_an_hour(minutes, severity, alerts):
+    found = no_roster(SLATE, 2, NOW, NOW + timedelta(minutes=minutes), PAGES)
+    assert (found.severity, found.alerts) == (severity, alerts)
+    assert found.command == ("" if severity is Severity.INFO else f"prediction-assets run --slate {SLATE}")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "severity", "alerts"),
+    [(5, Severity.INFO, False), (6, Severity.ERROR, False), (10, Severity.CRITICAL, True)],
+)
+def test_a_missing_completion_gets_worse_with_time(minutes, severity, alerts):
+    found = unpublished(receipt(), None, NOW + timedelta(minutes=minutes), PAGES)
+    assert (found.severity, found.alerts) == (severity, alerts)
+
+
+def test_every_severity_has_its_color():
+    assert [(severity.value, COLORS[severity].value) for severity in Severity] == [
+        ("ok", "green"), ("info", "yellow"), ("warning", "yellow"), ("error", "red"), ("critical", "red"),
+    ]  # fmt: skip
 
 
 def check(name: str, *, passed: bool = False, warns: bool = False, slate: str | None = SLATE) -> CheckResult:
@@ -109,10 +143,10 @@ def check(name: str, *, passed: bool = False, warns: bool = False, slate: str | 
         ),
     ],
 )  # fmt: skip
-def test_failed_checks_are_incidents_of_their_severity(checks, expected):
-    found = failed_checks(checks, 7, PAGES)
-    assert [(incident.key, incident.severity) for incident in found] == expected
-    assert all(incident.position == 7 for incident in found)
+def test_failed_checks_are_findings_of_their_severity(checks, expected):
+    found = failed_checks(checks, PAGES)
+    assert [(finding.key, finding.severity) for finding in found] == expected
+    assert all(finding.alerts for finding in found)
 
 
 @pytest.mark.parametrize(
@@ -125,10 +159,10 @@ def test_failed_checks_are_incidents_of_their_severity(checks, expected):
     ],
 )
 def test_a_failed_run_says_what_to_run_next(stage, slate, severity, command):
-    found = failed_run(FinishedRun("r-1", stage, slate, 9, "a_step", "OSError: full " + "x" * 5000), PAGES)
+    found = failed_run(FinishedRun("r-1", stage, slate, "a_step", "OSError: full " + "x" * 5000), PAGES)
     assert (found.severity, found.command, found.link) == (severity, command, "http://ui:3000/runs/r-1")
-    assert found.fact.startswith(f"Run of {stage} failed at step a_step: OSError: full xxx")
-    assert len(found.fact) < 700
+    assert found.line.startswith(f"Run of {stage} failed at step a_step: OSError: full xxx")
+    assert len(found.line) < 700
 
 
 def test_every_job_s_assets_are_of_its_stage_so_that_a_click_counts_as_an_attempt():

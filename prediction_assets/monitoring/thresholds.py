@@ -1,0 +1,53 @@
+"""Every number that decides when something is late, slow or too much."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+GRACE = timedelta(minutes=5)
+"""Sensors need this long to act after an outcome, a deadline or a MERGE: they look every 10 to 60 seconds."""
+
+NO_ROSTER_AFTER = timedelta(hours=1)
+"""A slate without a roster raises an alert this long after the schedule was to open it."""
+
+NO_RECEIPT_AFTER = timedelta(minutes=5)
+"""A slate without a checked consolidation raises an alert this long after its deadline."""
+
+UNPUBLISHED_AFTER = timedelta(minutes=10)
+"""A consolidation that isn't announced raises an alert after this long."""
+
+DEAD_LETTERS = 5
+"""More open dead letters of one slate than this raise an alert."""
+
+REPEAT_AFTER = timedelta(hours=4)
+"""An alert that stays open is delivered again after this long."""
+
+CLAIM = timedelta(minutes=2)
+"""One delivery may take this long before another process may try: a destination answers in seconds."""
+
+FIRST_LOOK = timedelta(days=1)
+"""The first look at finished runs and ticks goes back this far."""
+
+DAEMON_SILENCE = timedelta(minutes=5)
+"""A daemon is down after this long without a heartbeat: ten times the interval in which it sends one."""
+
+WINDOW_MINUTES = 60
+"""The health report looks for failed runs and ticks this far back: at 07:45 the first run, of 07:00, counts."""
+
+LOGS_WITHIN = timedelta(days=10)
+"""Games without game logs are looked for this far back."""
+
+LINES_WITHIN = timedelta(days=60)
+"""The newest prop line is looked for this far back; a home without one has no feed that could be down."""
+
+MERGES_COMPARED = 30
+"""A MERGE is compared with at most so many earlier ones."""
+
+LEAST_HISTORY = 3
+"""A MERGE is not compared with fewer earlier ones."""
+
+SLOW_FACTOR, SLOW_MS = 5.0, 2_000.0
+"""A slow MERGE took this many times the median, and this much longer: the time of a small one varies by chance."""
+
+ROWS_TOLERANCE = 0.2
+"""A player has 5 systems x 5 lines = 25 rows; more than this share above or below the median is worth a look."""
