@@ -19,7 +19,7 @@ from prediction_assets.monitoring.findings import (
 )
 from prediction_assets.monitoring.incidents import START_THE_DAEMON
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.slate.part_states import abandoned_parts, covered_parts, lost_parts
+from prediction_assets.slate.part_states import PartState, part_states, players_with
 
 _LONGEST = 120
 """Characters of an error in a line; the details have all of it."""
@@ -127,15 +127,15 @@ def no_staging_leftovers(facts: HealthFacts) -> Finding:
         return unreadable(facts, warehouse)
     if isinstance(progress, Unreadable):
         return unreadable(facts, progress)
-    lost = lost_parts(progress, warehouse.staged, warehouse.receipts) if progress is not None else ()
-    covered = covered_parts(warehouse.receipts)
-    merged = sorted(slug for slug, part in warehouse.staged.items() if part in covered)
-    left = {slug: part for slug, part in warehouse.staged.items() if part not in covered}
-    unneeded = abandoned_parts(progress, left, warehouse.receipts) if progress is not None else {}
+    states = part_states(progress, warehouse.staged, warehouse.receipts)
+    lost, merged, orphaned, pending = (
+        list(players_with(states, state))
+        for state in (PartState.LOST, PartState.MERGED, PartState.ORPHANED, PartState.PENDING)
+    )
     details = {
         "parts": len(warehouse.staged),
         "merged_parts": merged[:SHOWN],
-        "lost_parts": list(lost[:SHOWN]),
+        "lost_parts": lost[:SHOWN],
         "other_slates": list(warehouse.other_slates_staged[-SHOWN:]),
     }
     again = (run_command(facts),)
@@ -147,17 +147,16 @@ def no_staging_leftovers(facts: HealthFacts) -> Finding:
     said = []
     if merged:
         said.append(f"{count(len(merged), 'part')} merged and not dropped")
-    if unneeded:
-        said.append(f"{count(len(unneeded), 'part')} that no outcome needs")
-    waiting = len(left) - len(unneeded)
-    if waiting:
-        said.append(f"{count(waiting, 'part')} not merged yet")
+    if orphaned:
+        said.append(f"{count(len(orphaned), 'part')} that no outcome needs")
+    if pending:
+        said.append(f"{count(len(pending), 'part')} not merged yet")
     if warehouse.other_slates_staged:
         said.append(f"parts of other slates: {', '.join(warehouse.other_slates_staged[-3:])}")
     if not said:
         return Finding(Color.GREEN, "staging is empty", details)
-    commands = [f"prediction-assets release --slate {facts.slate}"] if merged or unneeded else []
-    commands += [again[0]] if waiting else []
+    commands = [f"prediction-assets clean-up --slate {facts.slate}"] if merged or orphaned else []
+    commands += [again[0]] if pending else []
     commands += [f"prediction-assets run --slate {other}" for other in warehouse.other_slates_staged[-1:]]
     return Finding(Color.YELLOW, "; ".join(said), details, tuple(commands))
 
