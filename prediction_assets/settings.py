@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
+from cronsim import CronSim, CronSimError
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -22,7 +24,6 @@ from prediction_assets.errors import BadInput
 
 _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
-_CRON_FIELDS = (range(60), range(24), range(1, 32), range(1, 13), range(8))
 _SNAPSHOT_DAYS = 60
 MERGES_COMPARED_DAYS = 60
 """The morning check compares a MERGE with those of as many days before."""
@@ -251,10 +252,15 @@ class Settings(LogSettings):
     @field_validator("roster_cron", "morning_check_cron", "model_cron")
     @classmethod
     def _known_cron(cls, cron: str) -> str:
-        fields = cron.split()
-        if len(fields) != len(_CRON_FIELDS) or not all(map(_is_cron_field, fields, _CRON_FIELDS)):
-            raise ValueError("not a cron expression of five fields, such as 0 7 * * *")
-        return cron
+        # Numbers and names of days and months: what cronsim and Dagster's schedules both read.
+        if re.fullmatch(r"(?:(?:[\d*,/-]|[A-Za-z]{3})+ ){4}(?:[\d*,/-]|[A-Za-z]{3})+", cron):
+            try:
+                CronSim(cron, datetime.now(UTC))
+            except CronSimError:
+                pass
+            else:
+                return cron
+        raise ValueError("not a cron expression of five fields, such as 0 7 * * *")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -285,18 +291,6 @@ class Settings(LogSettings):
     @property
     def _own_instance_folder(self) -> Path:
         return self.home / "dagster"
-
-
-def _is_cron_field(text: str, allowed: range) -> bool:
-    """Return whether a field is *, numbers, ranges or steps, separated by commas."""
-    for part in text.split(","):
-        found = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", part)
-        if found is None:
-            return False
-        bounds = [int(bound) for bound in found.group(1, 2) if bound is not None]
-        if bounds != sorted(bounds) or not all(bound in allowed for bound in bounds):
-            return False
-    return True
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -23,7 +23,7 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.steps import failpoints as crash_points
+from prediction_assets.steps import failpoints
 
 KILL, FAIL, HANG = FAULTS = ("SIGKILL", "exception", "hang")
 PROFILES = ("local", "gcp")
@@ -40,10 +40,10 @@ _PATIENCE_SECONDS = 300
 
 DISTURBED = """
 import os, signal, sys
-from prediction_assets import crash_points
-from prediction_assets.instance import open_instance
-from prediction_assets.settings import load_settings
+from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.settings import load_settings
+from prediction_assets.steps import failpoints
 
 slate, point, fault, times = sys.argv[1:]
 left = int(times)
@@ -60,7 +60,7 @@ def hook(name):
             print("hanging", flush=True)
             sys.stdin.readline()
 
-crash_points.install(hook)
+failpoints.install(hook)
 settings = load_settings()
 with open_instance(settings) as instance:
     run = SlateRun(settings, instance)
@@ -92,7 +92,7 @@ class Case:
         return 3 if self.point in PER_PLAYER else 1
 
 
-CASES = [Case(p, point, fault) for p in PROFILES for point in crash_points.POINTS for fault in FAULTS]
+CASES = [Case(p, point, fault) for p in PROFILES for point in failpoints.POINTS for fault in FAULTS]
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def main() -> None:
             _, run = open_case()
             run.whole(slate_of(profile))
             undisturbed = left_behind(run, slate_of(profile))
-            for point in crash_points.POINTS:
+            for point in failpoints.POINTS:
                 cells = []
                 for fault in FAULTS:
                     case = Case(profile, point, fault)

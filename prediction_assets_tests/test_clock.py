@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import dagster as dg
 import pytest
+from dagster._utils.schedules import cron_string_iterator, reverse_cron_string_iterator
 
 from prediction_assets.orchestration.run_tags import REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER, is_lost
 from prediction_assets.orchestration.sensors.requests import FIRST_PAUSE, RunNeed, Skipped, request
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.deadlines import deadline, is_recent
+from prediction_assets.slate.deadlines import deadline, is_recent, roster_hour, roster_hours_before
+from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import PartRef
@@ -147,3 +150,55 @@ def test_the_deadline_is_minutes_after_opening_or_the_clock_s_whichever_is_first
 ):
     found = deadline(datetime.fromisoformat(opened_at), 30, local_time, "America/Los_Angeles")
     assert found == datetime.fromisoformat(expected)
+
+
+LOS_ANGELES, BERLIN = "America/Los_Angeles", "Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    ("slate", "cron", "time_zone", "due"),
+    [
+        ("2026-01-02", "0 7 * * *", LOS_ANGELES, "2026-01-02T15:00+00:00"),
+        ("2026-07-02", "0 7 * * *", LOS_ANGELES, "2026-07-02T14:00+00:00"),
+        ("2026-03-08", "0 7 * * *", LOS_ANGELES, "2026-03-08T14:00+00:00"),  # the clock went forward at 2:00
+        ("2026-03-08", "30 2 * * *", LOS_ANGELES, "2026-03-08T10:00+00:00"),  # 2:30 doesn't exist: at 3:00
+        ("2026-11-01", "0 7 * * *", LOS_ANGELES, "2026-11-01T15:00+00:00"),  # the clock went back at 2:00
+        (
+            "2026-11-01",
+            "30 1 * * *",
+            LOS_ANGELES,
+            "2026-11-01T09:30:00+00:00",
+        ),  # 1:30 comes twice: the second
+        ("2026-11-01", "0 7,19 * * *", LOS_ANGELES, "2026-11-01T15:00+00:00"),
+        ("2026-01-02", "0 7 * * *", BERLIN, "2026-01-02T06:00+00:00"),
+        ("2026-01-02", "0 5 * * *", BERLIN, "2026-01-03T04:00+00:00"),  # 23:00 of the day before, in New York
+        ("2026-01-02", "0 0 * * *", "America/New_York", "2026-01-02T05:00+00:00"),  # the date's first moment
+        ("2026-01-02", "0 7 * * MON", LOS_ANGELES, "2026-01-05T15:00+00:00"),
+    ],
+)
+def test_a_roster_is_due_at_the_cron_s_first_tick_on_the_slate_s_date(slate, cron, time_zone, due):
+    assert roster_hour(slate, cron, time_zone) == datetime.fromisoformat(due)
+
+
+@pytest.mark.parametrize("cron", ["0 7 * * *", "30 1 * * *", "30 2 * * *", "0 */6 * * *", "15 3 * * 1-5"])
+@pytest.mark.parametrize("time_zone", [LOS_ANGELES, BERLIN, "America/New_York", "UTC"])
+@pytest.mark.parametrize("slate", ["2026-03-08", "2026-03-29", "2026-10-25", "2026-11-01", "2026-11-02"])
+def test_rosters_are_due_when_dagster_s_schedule_ticks_also_where_clocks_change(cron, time_zone, slate):
+    midnight = datetime.combine(parse_slate(slate), time(), GAME_TIME_ZONE)
+    first = next(cron_string_iterator(midnight.timestamp(), cron, time_zone))
+    # By their seconds: Python calls moments of two zones unequal where a clock change repeats an hour.
+    assert roster_hour(slate, cron, time_zone).timestamp() == first.timestamp()
+    for moment in (midnight + n * HOUR / 2 for n in range(0, 60, 7)):
+        ticked = itertools.islice(reverse_cron_string_iterator(moment.timestamp(), cron, time_zone), 3)
+        found = itertools.islice(roster_hours_before(moment, cron, time_zone), 3)
+        assert [hour.timestamp() for hour in found] == [tick.timestamp() for tick in ticked]
+
+
+def test_a_roster_hour_counts_from_its_moment_on():
+    tick = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
+    for moment, newest in (
+        (tick, tick),
+        (tick + MICROSECOND, tick),
+        (tick - MICROSECOND, tick - 24 * HOUR),
+    ):
+        assert next(roster_hours_before(moment, "0 7 * * *", LOS_ANGELES)) == newest

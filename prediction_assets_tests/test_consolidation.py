@@ -12,7 +12,7 @@ from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import content_digest, plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.part_states import lost_parts
+from prediction_assets.slate.part_states import PartState, part_states, players_with
 from prediction_assets.slate.receipt import MergeCounts, Receipt
 from prediction_assets_tests.conftest import NOW, SLATE, batch, progress_of, staged
 
@@ -112,9 +112,50 @@ def test_a_part_of_another_player_of_the_same_slug_is_not_merged_and_its_player_
     reopened = dataclasses.replace(batch(), expected=(batch().expected[0], other, batch().expected[2]))
     progress = dataclasses.replace(progress, batch=reopened)
     for receipts in ((), (receipt_of(ALL),)):
-        with pytest.raises(PartMismatch, match="the part of player-2 is of player 102"):
+        with pytest.raises(PartMismatch, match="the part of player-2 was staged for player 102"):
             plan(progress, receipts)
-        assert lost_parts(progress, {f"player-{n}": f"p{n}" for n in (1, 2, 3)}, receipts) == ("player-2",)
+        states = part_states(progress, {f"player-{n}": f"p{n}" for n in (1, 2, 3)}, receipts)
+        assert players_with(states, PartState.LOST) == {"player-2": "p2"}
+
+
+SKIPPED, FAILED = Outcome.SKIPPED, Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("player_1", "in_staging", "merged", "states"),
+    [
+        (None, "p1", False, {"p1": "pending"}),  # may be recorded this moment
+        (None, None, False, {}),
+        (staged(part(1)), "p1", False, {"p1": "pending"}),
+        (staged(part(1)), "p1", True, {"p1": "merged"}),
+        (staged(part(1)), None, True, {}),
+        (staged(part(1)), None, False, {"p1": "lost"}),
+        (staged(part(1)), "q1", False, {"p1": "lost", "q1": "pending"}),
+        (
+            staged(part(1)),
+            "q1",
+            True,
+            {"q1": "orphaned"},
+        ),  # his outcome is merged: a killed run wrote another
+        (staged(part(1)), "", False, {"p1": "lost", "": "pending"}),  # unreadable
+        (staged(part(1)), "", True, {"": "pending"}),
+        (outcome(1, SKIPPED), "p1", False, {"p1": "orphaned"}),
+        (outcome(1, FAILED), "p1", False, {"p1": "orphaned"}),
+        (outcome(1, FAILED), "p1", True, {"p1": "merged"}),
+        (outcome(1, FAILED), "", False, {"": "pending"}),
+    ],
+)
+def test_a_part_is_to_its_slate(player_1, in_staging, merged, states):
+    progress = progress_of(batch(), *([player_1] if player_1 else []))
+    in_staging = {} if in_staging is None else {"player-1": in_staging}
+    found = part_states(progress, in_staging, [receipt_of(SOME)] if merged else [])
+    assert found == {("player-1", part_id): state for part_id, state in states.items()}
+
+
+def test_a_part_of_a_player_who_is_not_expected_any_more_is_orphaned_and_without_a_batch_none_is():
+    assert part_states(Progress(batch(0)), {"player-1": "p1"}, ()) == {("player-1", "p1"): "orphaned"}
+    assert part_states(None, {"player-1": "p1"}, ()) == {("player-1", "p1"): "pending"}
+    assert part_states(None, {"player-1": "p1"}, [receipt_of(SOME)]) == {("player-1", "p1"): "merged"}
 
 
 def skipped_all(players: int = 3) -> Progress:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from dagster._utils.schedules import is_valid_cron_string
 
 from prediction_assets.errors import BadInput
 from prediction_assets.orchestration.instance import prepare_home
@@ -222,3 +223,18 @@ def test_heavy_clients_are_not_loaded_before_they_are_needed(command, unwanted):
     script = f"{command}\nimport sys\nprint([m for m in {unwanted!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("cron", ["0 7 * * *", "*/15 6-9 * * 1-5", "30 7 1,15 * *", "0 7 * JAN MON"])
+def test_a_cron_is_accepted_that_dagster_accepts(cron, tmp_path):
+    assert is_valid_cron_string(cron)
+    assert load_settings(home=tmp_path, roster_cron=cron).roster_cron == cron
+
+
+@pytest.mark.parametrize(
+    "cron",
+    ["", "7", "0 7 * *", "0 0 7 * * *", "0 25 * * *", "0 7 30 2 *", "@daily", "0 7 LW * *", "0 7 * * 1#2"],
+)
+def test_a_cron_that_not_both_readers_know_is_refused(cron, tmp_path):
+    with pytest.raises(BadInput, match="not a cron expression of five fields"):
+        load_settings(home=tmp_path, roster_cron=cron)

@@ -2,7 +2,7 @@
 
 Hypothesis draws the steps: stage, stage with other rows, complete twice or late, skip, fail, reopen, consolidate,
 clean up, publish, replay, prune, a clock that was ahead, and a crash behind or inside any of them. They run on
-the real ports, through the same functions that the assets call, without a Dagster run for each. Both warehouses
+the real ports, through the steps that the assets call, without a Dagster run for each. Both warehouses
 run the same machine; batch state and outbox are SQLite beside either (their contract suites cover Firestore).
 
 ``make test`` runs 200 examples on each, always the same ones; ``make fuzz`` runs 5,000 others on each. On BigQuery
@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -34,20 +34,24 @@ from hypothesis.stateful import (
 
 from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, ranges
+from prediction_assets.settings import Settings, load_settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.completion_message import message_id
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
-from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.part_states import lost_parts
+from prediction_assets.slate.part_states import PartState, part_states, players_with
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.steps import failpoints as crash_points
+from prediction_assets.steps import failpoints
 from prediction_assets.steps.announce import announce
-from prediction_assets.steps.cleanup import release
+from prediction_assets.steps.cleanup import clean_up, finish_consolidation
+from prediction_assets.steps.merge import merge, plan_merge, read_outcomes
+from prediction_assets.steps.stage import Staging
 from prediction_assets.stores.gcp import bigquery_scripts
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
@@ -90,12 +94,12 @@ def crashing(point: str | None, times: int = 1) -> Iterator[None]:
         if reached == point and left == 0:
             raise Crash(point)
 
-    crash_points.install(hook)
+    failpoints.install(hook)
     try:
         with suppress(Crash):
             yield
     finally:
-        crash_points.install(crash_points._go_on)
+        failpoints.install(failpoints._go_on)
 
 
 # The ports ---------------------------------------------------------------------------------------
@@ -151,6 +155,8 @@ class Ports:
     state: SqliteBatchState
     outbox: SqliteOutbox
     publisher: FilePublisher
+    dead_letters: SqliteDeadLetters
+    settings: Settings
     instance: dg.DagsterInstance
     keeps_older: bool
 
@@ -161,6 +167,8 @@ class Ports:
             SqliteBatchState(folder / "state.sqlite"),
             SqliteOutbox(folder / "state.sqlite"),
             FilePublisher(folder / "outbox"),
+            SqliteDeadLetters(folder / "state.sqlite"),
+            load_settings(home=folder),
             instance,
             isinstance(warehouse, BigQueryWarehouse),
         )
@@ -180,9 +188,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Settled:
-    """A player's outcome; what tells it from every other one; and his part."""
+    """A player's outcome; what tells it from every other one; his part; and the staging run that settled him."""
 
     completion: PlayerOutcome
+    staging: Staging
     part: Part | None = None
 
     @property
@@ -222,7 +231,7 @@ class Model:
     def staged(self) -> dict[str, str]:
         return {slug: parts[-1].ref.part_id for slug, parts in self.shelf.items() if parts}
 
-    def abandoned(self) -> dict[str, Part]:
+    def orphaned(self) -> dict[str, Part]:
         """The newest part of each player from before the newest receipt, if his outcome needs no part."""
         found = {}
         for slug, parts in self.shelf.items():
@@ -296,6 +305,16 @@ class Model:
 # The machine -------------------------------------------------------------------------------------
 
 
+@dataclass
+class MachineClock(Clock):
+    """A clock that is a second later each time that it is read."""
+
+    moments: Iterator[int]
+
+    def now(self) -> datetime:
+        return NOW + timedelta(hours=1, seconds=next(self.moments))
+
+
 class SlateMachine(RuleBasedStateMachine):
     """One slate, from its opening to rest."""
 
@@ -307,6 +326,8 @@ class SlateMachine(RuleBasedStateMachine):
         self.model = Model()
         self.late: list[Settled] = []
         self.moments = itertools.count(1)
+        self.clock = MachineClock(self.moments)
+        self.letters: set[str] = set()
         self.keys: list[str] = []
         for _ in range(2):  # the second opening finds the first
             self.ports.state.open(self._batch(expected))
@@ -325,42 +346,87 @@ class SlateMachine(RuleBasedStateMachine):
             tuple(players),
         )
 
-    def _now(self):  # type: ignore[no-untyped-def]
-        return NOW + timedelta(hours=1, seconds=next(self.moments))
-
     # Staging
 
-    def _write(self, slug: str, content: Content) -> Settled:
-        ref = self.ports.warehouse.parts.write(
-            self.slate, slug, rows_of(PLAYERS[slug], dict(content), self.slate)
+    def _settle(self, slug: str, content: Content | Outcome) -> Settled:
+        """Settle a player with rows, or skipped or failed, by a staging run that hasn't recorded him yet."""
+        progress = self.ports.state.progress(self.slate)
+        assert progress is not None
+        rows = None if isinstance(content, Outcome) else rows_of(PLAYERS[slug], dict(content), self.slate)
+        staging = Staging(
+            progress=progress,
+            players=progress.batch.players([slug]),
+            parts={slug: rows} if rows is not None else {},
+            errors={slug: ValueError("because")} if content is Outcome.FAILED else {},
+            skipped={slug: "because"} if content is Outcome.SKIPPED else {},
+            run_id=f"run {next(self.moments)}",
+            staging_area=self.ports.warehouse.parts,
+            state=self.ports.state,
+            dead_letters=self.ports.dead_letters,
+            settings=self.ports.settings,
+            clock=self.clock,
         )
-        part = Part(ref, content, next(self.moments))
+        (done,) = staging.outcomes()
+        if isinstance(content, Outcome):
+            assert (done.outcome, done.part) == (content, None)
+            self.letters |= {slug} if content is Outcome.FAILED else set()
+            return Settled(done, staging)
+        assert done.part is not None
+        part = Part(done.part, content, next(self.moments))
         shelf = self.model.shelf.setdefault(slug, [])
         if not self.ports.keeps_older:
             shelf.clear()
         shelf.append(part)
-        done = PlayerOutcome(
-            self.slate, f"{self.slate}@test", slug, Outcome.STAGED, "run", self._now(), part=ref
-        )
-        return Settled(done, part)
+        return Settled(done, staging, part)
 
     def _record(self, settled: Settled, times: int = 1) -> None:
-        for _ in range(times):
+        """Record an outcome, once or as a redelivery does, and end its staging run."""
+        settled.staging.record()
+        for _ in range(times - 1):
             self.ports.state.record([settled.completion])
-        if settled.completion.player_slug in self.model.expected:
-            self.model.outcomes[settled.completion.player_slug] = settled
+        slug = settled.completion.player_slug
+        if slug in self.model.expected:
+            self.model.outcomes[slug] = settled
+        settled.staging.finish()
+        self._compare_replaced(settled)
+
+    def _compare_replaced(self, settled: Settled) -> None:
+        """The part of an outcome that was replaced without a part is gone, and no newer one of the player."""
+        slug = settled.completion.player_slug
+        before = settled.staging.progress.outcomes.get(slug)
+        if settled.part is not None or before is None or before.part is None:
+            return
+        now = self.model.outcomes.get(slug)
+        if now is not None and now.part is not None:
+            assert now.part.ref != before.part, "a part that an outcome names was replaced"
+        shelf = self.model.shelf.get(slug, [])
+        newer = list(itertools.dropwhile(lambda part: part.ref != before.part, shelf))
+        if not newer:
+            return
+        # Parts that it had replaced go with it where the staging area knew of them.
+        left = self._parts_of(slug)
+        self.model.shelf[slug] = [p for p in shelf if p.ref.part_id in left and p.ref != before.part]
+        assert before.part.part_id not in left
+        assert {part.ref.part_id for part in newer[1:]} <= left
+
+    def _parts_of(self, slug: str) -> set[str]:
+        """Every part of a player in staging, those that were replaced, too."""
+        parts = self.ports.warehouse.parts
+        if not self.ports.keeps_older:
+            return {parts.staged(self.slate).get(slug, "")}
+        return {part.part_id for part in parts._listed() if (part.slate, part.slug) == (self.slate, slug)}
 
     @rule(slug=st.sampled_from(SLUGS), content=contents, times=st.sampled_from([1, 1, 2]))
     def stage(self, slug: str, content: Content, times: int) -> None:
         """Write a player's part and record it, once or as a redelivery does."""
         if slug in self.model.expected:
-            self._record(self._write(slug, content), times)
+            self._record(self._settle(slug, content), times)
 
     @rule(slug=st.sampled_from(SLUGS), content=contents, ever=st.booleans())
     def stage_and_crash_or_be_slow(self, slug: str, content: Content, ever: bool) -> None:
         """Write a part whose completion comes late, or never."""
         if slug in self.model.expected:
-            settled = self._write(slug, content)
+            settled = self._settle(slug, content)
             if ever:
                 self.late.append(settled)
 
@@ -376,10 +442,7 @@ class SlateMachine(RuleBasedStateMachine):
     )
     def settle_without_rows(self, slug: str, outcome: Outcome, times: int) -> None:
         if slug in self.model.expected:
-            done = PlayerOutcome(
-                self.slate, f"{self.slate}@test", slug, outcome, "run", self._now(), reason="because"
-            )
-            self._record(Settled(done), times)
+            self._record(self._settle(slug, outcome), times)
 
     @rule(expected=st.sets(st.sampled_from(SLUGS)), again=st.booleans())
     def reopen(self, expected: set[str], again: bool) -> None:
@@ -398,19 +461,19 @@ class SlateMachine(RuleBasedStateMachine):
             self.reopen(expected, False)
             self._until_it_rests()
 
-    # MergePlan
+    # Merging
 
     @rule(crash=st.sampled_from([None, None, "inside", "behind"]))
     def consolidate(self, crash: str | None) -> None:
         expected = self.model.merge()
-        progress = self.ports.state.progress(self.slate)
-        assert progress is not None
-        warehouse = self.ports.warehouse
+        warehouse, now = self.ports.warehouse, self.clock.now()
         receipt, refusal = None, None
         warehouse.crash_in_merge = crash == "inside"
+        progress, receipts = read_outcomes(self.slate, warehouse, self.ports.state)
         try:
-            work = plan(progress, warehouse.receipts(self.slate), minimum_staged_share=MINIMUM_SHARE)
-            receipt = warehouse.merge(work)
+            work = plan_merge(progress, receipts, now=now, minimum_staged_share=MINIMUM_SHARE)
+            self.letters |= set(progress.unsettled)  # they are overdue
+            receipt = merge(work, progress, warehouse, self.ports.dead_letters, run_id="merge", now=now)
         except (NoPartsStaged, TooFewStaged, PartMismatch) as error:
             refusal = type(error)
         except Crash:
@@ -484,25 +547,41 @@ class SlateMachine(RuleBasedStateMachine):
     def clean_up(self, crash: str | None, times: int) -> None:
         covered, warehouse = self.model.covered, self.ports.warehouse
         newest = {slug: parts[-1] for slug, parts in self.model.shelf.items() if parts}
-        abandoned: dict[str, Part] = {}
+        orphaned: dict[str, Part] = {}
         with crashing(crash, times):
-            done = release(warehouse, self.slate, self.ports.state)
-            for slug in done.dropped:
+            done = clean_up(self.slate, warehouse, self.ports.state)
+            for slug in done.merged:
                 self.model.shelf[slug] = []  # older parts of his go first
-            abandoned = self.model.abandoned()
-            assert set(done.abandoned) == abandoned.keys()
-            assert set(done.dropped) == {s for s, part in newest.items() if part.ref.part_id in covered}
+            orphaned = self.model.orphaned()
+            assert set(done.orphaned) == orphaned.keys()
+            assert set(done.merged) == {s for s, part in newest.items() if part.ref.part_id in covered}
             if done.receipts and crash != "before the mirror":
-                self.ports.state.mark_consolidated(done.receipts[-1])
+                finish_consolidation(self.slate, done.receipts, self.ports.state, self.ports.dead_letters)
+                self._compare_letters()
         left = warehouse.parts.staged(self.slate)
         for slug, part in newest.items():
             if slug not in left:
-                is_done_with = part.ref.part_id in covered or abandoned.get(slug) is part
+                is_done_with = part.ref.part_id in covered or orphaned.get(slug) is part
                 assert is_done_with, "a part that nothing covers was dropped"
                 self.model.shelf[slug] = []
-        for slug, part in abandoned.items():
+        for slug, part in orphaned.items():
             self.model.shelf[slug] = [p for p in self.model.shelf[slug] if p.written > part.written]
         assert left == self.model.staged()
+
+    def _compare_letters(self) -> None:
+        """A letter is open for each player who failed, or was overdue, until he is merged, skipped or not expected."""
+        covered = self.model.covered
+
+        def is_settled(slug: str) -> bool:
+            done = self.model.outcomes.get(slug)
+            if slug not in self.model.expected:
+                return True
+            if done is None or done.completion.outcome is Outcome.FAILED:
+                return False
+            return done.part is None or done.part.ref.part_id in covered
+
+        self.letters = {slug for slug in self.letters if not is_settled(slug)}
+        assert {letter.player_slug for letter in self.ports.dead_letters.letters(self.slate)} == self.letters
 
     # Publishing
 
@@ -521,7 +600,7 @@ class SlateMachine(RuleBasedStateMachine):
         with crashing(crash):
             entry, before = announce(
                 receipt, self.ports.outbox, self.ports.publisher,
-                output_table=self.ports.warehouse.output_table, now=self._now,
+                output_table=self.ports.warehouse.output_table, now=self.clock.now,
             )  # fmt: skip
             assert before == (self.model.events.get(receipt.revision) is not None)
             assert entry.message_id == message_id(receipt)
@@ -581,15 +660,15 @@ class SlateMachine(RuleBasedStateMachine):
 
     def _until_it_rests(self) -> None:
         for slug in sorted(self.model.expected - self.model.outcomes.keys()):
-            self._record(self._write(slug, (("24.5", 20.0),)))
+            self._record(self._settle(slug, (("24.5", 20.0),)))
         progress = self.ports.state.progress(self.slate)
         assert progress is not None
         warehouse = self.ports.warehouse
-        lost = lost_parts(progress, warehouse.parts.staged(self.slate), warehouse.receipts(self.slate))
-        for slug in lost:
+        states = part_states(progress, warehouse.parts.staged(self.slate), warehouse.receipts(self.slate))
+        for slug in players_with(states, PartState.LOST):
             part = self.model.outcomes[slug].part
             assert part is not None
-            self._record(self._write(slug, part.content))
+            self._record(self._settle(slug, part.content))
         self.consolidate(None)
         self.clean_up(None, 1)
         if self.model.receipts:
@@ -597,7 +676,7 @@ class SlateMachine(RuleBasedStateMachine):
         progress = self.ports.state.progress(self.slate)
         assert progress is not None
         if not isinstance(self.model.merge(), type):
-            assert next_step(progress, self._now()) is Step.NOTHING
+            assert next_step(progress, self.clock.now()) is Step.NOTHING
 
     def _durable(self) -> tuple[object, ...]:
         progress = self.ports.state.progress(self.slate)
@@ -606,6 +685,7 @@ class SlateMachine(RuleBasedStateMachine):
             self.ports.warehouse.receipts(self.slate),
             self.ports.warehouse.parts.staged(self.slate),
             self.ports.outbox.entries(self.slate),
+            self.ports.dead_letters.letters(self.slate),
             dict(self.model.table),
         )
 

@@ -14,7 +14,7 @@ import pytest
 from prediction_assets.errors import WarehouseBusy
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import PlayerOutcome
-from prediction_assets.steps.cleanup import release
+from prediction_assets.steps.cleanup import clean_up
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
@@ -194,7 +194,7 @@ def test_a_player_staged_again_during_the_merge_survives_cleanup_and_is_merged_b
         merging.said()
         merging.ended()
     assert home.rows() == [(101, 20.0, True), (102, 20.0, True)]
-    assert release(home.warehouse, SLATE).dropped == ("player-2",)
+    assert clean_up(SLATE, home.warehouse, home.state).merged == ("player-2",)
     assert again.part is not None
     assert home.warehouse.parts.staged(SLATE) == {"player-1": again.part.part_id}
     receipt = home.consolidate()
@@ -221,14 +221,14 @@ def test_cleanup_beside_a_write_of_the_same_player_never_drops_the_new_part(home
     with running(HOLDING_THE_SLATE, home.folder, 600) as holder:
         holder.until("holding the slate")
         with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
-            release(home.opened(0.1), SLATE)
+            clean_up(SLATE, home.opened(0.1), home.state)
         with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
             home.opened(0.1).parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 22.0}))
         holder.go_on()
         holder.ended()
     assert list((home.folder / "staging" / SLATE).glob(".player*")) == []
     again = home.stage(1, 22.0, minutes=5)
-    release(home.warehouse, SLATE)
+    clean_up(SLATE, home.warehouse, home.state)
     assert again.part is not None
     assert home.warehouse.parts.staged(SLATE) == {"player-1": again.part.part_id}
 

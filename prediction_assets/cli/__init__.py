@@ -43,7 +43,7 @@ app = typer.Typer(
 _DAILY, _REPAIR, _MODEL, _INSTALLATION = "Every day", "When something is wrong", "Forecasts", "Installation"
 _COMMANDS = {
     _DAILY: (slates.run, slates.ingest, slates.status, slates.messages, health.health, dev.dev),
-    _REPAIR: (repair.consolidate, repair.republish, repair.release),
+    _REPAIR: (repair.consolidate, repair.republish, repair.clean_up),
     _MODEL: (forecasting.train, forecasting.grade, forecasting.backtest),
     _INSTALLATION: (maintenance.prune, maintenance.migrate),
 }

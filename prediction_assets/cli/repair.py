@@ -1,4 +1,4 @@
-"""Repair a slate by hand, one step at a time: ``consolidate``, ``republish``, ``release``.
+"""Repair a slate by hand, one step at a time: ``consolidate``, ``republish``, ``clean-up``.
 
 Each is safe to repeat and says with ``--dry-run`` what it would do. For everything at once there is ``run``.
 """
@@ -74,18 +74,19 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
     typer.echo(f"slate {slate}: delivered {what} {again}, as {event.delivery_id}")
 
 
-def release(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
-    """Drop parts that are already merged.
+def clean_up(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
+    """Drop staged parts that are merged.
 
-    Those whose rows a receipt covers, and old ones that no outcome needs; others stay.
+    Old parts that no outcome needs are dropped, too; all other parts stay.
     """
     with open_slate_run() as (_, runner):
-        staged, covered = runner.warehouse.parts.staged(slate), runner.releasable(slate)
+        found = runner.droppable(slate)
+        droppable = {**found.merged, **found.orphaned}
         if dry_run:
             typer.echo(
-                f"slate {slate}: would drop {len(covered)} of {len(staged)} parts in staging"
-                + "".join(f"\n  {slug} {part_id}" for slug, part_id in covered.items())
+                f"slate {slate}: would drop {len(droppable)} parts and keep {len(found.kept)}"
+                + "".join(f"\n  {slug} {part_id}" for slug, part_id in sorted(droppable.items()))
             )
             return
-        dropped = runner.release(slate) if staged else 0
-    typer.echo(f"slate {slate}: dropped {dropped} parts, kept {len(staged) - dropped} that no receipt covers")
+        dropped = runner.clean_up(slate) if droppable or found.kept else 0
+    typer.echo(f"slate {slate}: dropped {dropped} parts, kept {len(found.kept)}")

@@ -22,7 +22,7 @@ from prediction_assets.monitoring.findings import (
 from prediction_assets.monitoring.slate_findings import dead_letters
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.slate.part_states import abandoned_parts, covered_parts, lost_parts
+from prediction_assets.slate.part_states import PartState, part_states, players_with
 from prediction_assets.stores.alert import Severity
 
 _LONGEST = 120
@@ -142,16 +142,16 @@ def no_staging_leftovers(facts: HealthFacts) -> Finding:
         return unreadable(facts, warehouse)
     if isinstance(progress, Unreadable):
         return unreadable(facts, progress)
-    lost = lost_parts(progress, warehouse.staged, warehouse.receipts) if progress is not None else ()
-    covered = covered_parts(warehouse.receipts)
-    merged = sorted(slug for slug, part in warehouse.staged.items() if part in covered)
-    left = {slug: part for slug, part in warehouse.staged.items() if part not in covered}
-    unneeded = abandoned_parts(progress, left, warehouse.receipts) if progress is not None else {}
+    states = part_states(progress, warehouse.staged, warehouse.receipts)
+    lost, merged, orphaned, pending = (
+        list(players_with(states, state))
+        for state in (PartState.LOST, PartState.MERGED, PartState.ORPHANED, PartState.PENDING)
+    )
     others = warehouse.other_slates_staged
     evidence = {
         "parts": len(warehouse.staged),
         "merged_parts": merged[:SHOWN],
-        "lost_parts": list(lost[:SHOWN]),
+        "lost_parts": lost[:SHOWN],
         "other_slates": list(others[-SHOWN:]),
     }
     if lost:
@@ -160,19 +160,18 @@ def no_staging_leftovers(facts: HealthFacts) -> Finding:
     said = []
     if merged:
         said.append(f"{count(len(merged), 'part')} merged and not dropped")
-    if unneeded:
-        said.append(f"{count(len(unneeded), 'part')} that no outcome needs")
-    pending = len(left) - len(unneeded)
+    if orphaned:
+        said.append(f"{count(len(orphaned), 'part')} that no outcome needs")
     if pending:
-        said.append(f"{count(pending, 'part')} not merged yet")
+        said.append(f"{count(len(pending), 'part')} not merged yet")
     if others:
         said.append(f"parts of other slates: {', '.join(others[-3:])}")
     key = f"leftovers:{slate}"
     if not said:
         return Finding(key, Severity.OK, "staging is empty", slate, evidence=evidence)
     cause = ""
-    if merged or unneeded:
-        command, cause = f"prediction-assets release --slate {slate}", f"unchecked_receipt:{slate}"
+    if merged or orphaned:
+        command, cause = f"prediction-assets clean-up --slate {slate}", f"unchecked_receipt:{slate}"
     elif pending:
         kind = "outdated_receipt" if progress is not None and progress.receipt is not None else "no_receipt"
         command, cause = run_command(slate), f"{kind}:{slate}"

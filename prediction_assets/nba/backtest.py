@@ -1,8 +1,7 @@
-"""Past slates forecast again, point-in-time, through the code that forecasts tonight's.
+"""The backtest: past slates forecast again, point in time, by the code that forecasts tonight's.
 
-A slate costs the same wherever it stands in the season: its roster, features, lines and results are one query
-each, and models are trained ahead, at the first of each quarter. What doesn't belong here: measures
-(:mod:`.forecasting.grading`) and printing. Nothing of Dagster's; no part is staged and nothing is announced.
+Each slate takes one query each for roster, features, lines and results, wherever it stands in the season; a model is
+trained for each quarter. Nothing is staged or announced. The measures are in :mod:`.forecasting.grading`.
 """
 
 from __future__ import annotations
@@ -16,14 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
-from prediction_assets.nba.forecast import (
-    MODEL_ID,
-    forecast_players,
-    market_lines,
-    roster_candidates,
-    slate_features,
-    train_model,
-)
+from prediction_assets.nba.forecast import market_lines, pinned_model, slate_features
 from prediction_assets.nba.forecasting.grading import (
     MARKET_LINE,
     Grade,
@@ -33,9 +25,10 @@ from prediction_assets.nba.forecasting.grading import (
     pool,
 )
 from prediction_assets.nba.forecasting.lines import MARKET
-from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA
+from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA, predict_slate
 from prediction_assets.nba.grades import BACKTEST, results_of, store_grades
-from prediction_assets.nba.roster import expected_players
+from prediction_assets.nba.model_store import MODEL_ID, train_model
+from prediction_assets.nba.roster import expected_players, roster_candidates
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -44,13 +37,13 @@ _LINE = PREDICTION_SCHEMA.field("line_offset").type
 
 @dataclass(frozen=True, slots=True)
 class BacktestOptions:
-    """What a backtest does beside the slates' own settings.
+    """How a backtest forecasts.
 
     Attributes:
         model_history_days: days of game logs that a model is trained on.
         history_days: days of game logs that the systems are fitted on where no model is trained.
         threshold: edge that a recommendation needs.
-        train: train a model for each quarter; without, the systems are fitted on each slate's own history.
+        train: train a model for each quarter. False: fit the systems on each slate's own history.
     """
 
     model_history_days: int
@@ -98,11 +91,11 @@ def run_backtest(
     now: Callable[[], datetime],
     on_model: Callable[[str, date], None] = lambda league, cutoff: None,
 ) -> Iterator[GradedSlate]:
-    """Yield each slate's grades, oldest first; a slate of whose games none has a log is passed over.
+    """Yield each slate's grades, oldest first; a slate without any game log is left out.
 
     Args:
         write: store the grades, with the origin ``backtest``.
-        now: tells the time that is stored with them.
+        now: returns the time that is stored with them.
         on_model: called before the model of a quarter is trained or found.
     """
     models: dict[tuple[str, date], str] = {}
@@ -127,7 +120,7 @@ def run_backtest(
 
 
 def quarter(slate: date) -> date:
-    """Return the first day of the slate's quarter, the cut-off of its model; one for each month costs twice as much."""
+    """Return the first day of the slate's quarter, the cut-off of its model; monthly models cost twice as much."""
     return slate.replace(month=(slate.month - 1) // 3 * 3 + 1, day=1)
 
 
@@ -147,12 +140,12 @@ def grade_slate(
     )
     if not players.num_rows:
         return GradedSlate(slate, league, model, len(expected), ())
-    forecasts = forecast_players(
-        warehouse,
+    forecasts = predict_slate(
         players,
         history,
         market_lines(warehouse, league, slate),
         threshold=options.threshold,
+        fitted=pinned_model(warehouse, players),
         market_aware=True,
     )
     at_main_line = forecasts.filter(pc.equal(forecasts["line_offset"], pa.scalar(Decimal(0), _LINE)))

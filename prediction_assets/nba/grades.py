@@ -1,7 +1,6 @@
-"""Grades of slates: what was published, or a backtest, against the results in the warehouse.
+"""Grades of slates: published forecasts against the results in the warehouse, and each system against its own past.
 
-What belongs here: reading forecasts and results, and storing grades. What doesn't: the measures
-(:mod:`.forecasting.grading`). Nothing of Dagster's.
+Forecasts and results are read here and grades are stored. The measures are in :mod:`.forecasting.grading`.
 """
 
 from __future__ import annotations
@@ -19,31 +18,28 @@ from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import PREDICTION_GRADES
 
 PUBLISHED, BACKTEST = "published", "backtest"
-
+"""Origins of grades."""
 
 RECENT_SLATES = 10
-"""Slates over which a system is judged: some 1,200 player-games, a mean absolute error within 0.13 points."""
-
+"""Newest slates that a system is judged by: some 1,200 player-games, a mean absolute error within 0.13 points."""
 
 EARLIER_SLATES = 60
-"""Slates before them that it is compared with."""
-
+"""Slates before those that it is compared with."""
 
 LEAST_EARLIER_SLATES = 10
 
-
 DRIFT_SHARE = 0.1
-"""Growth of the mean absolute error that is a drift: four standard errors of ten slates."""
+"""Growth of the mean absolute error that counts as drift: four standard errors of ten slates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """What the latest slates say about one system, against its own history.
+    """How one system did on the newest slates, compared with its own past.
 
     Attributes:
         recent: pooled over the newest :data:`RECENT_SLATES`.
-        earlier: pooled over the :data:`EARLIER_SLATES` before; None with fewer than ten.
-        complaint: what is wrong, '' when nothing is.
+        earlier: pooled over the :data:`EARLIER_SLATES` before them; None if there are fewer than ten.
+        complaint: what is wrong, ``""`` if nothing is.
     """
 
     system: str
@@ -72,22 +68,22 @@ def gradable(warehouse: Warehouse, since: date, until: date) -> list[GradableSla
 
 
 def results_of(warehouse: Warehouse, league: str, slate: date) -> dict[tuple[str, int], float]:
-    """Return points by ``(game_id, player_id)`` of everybody who played."""
+    """Return the points of every player who played, by ``(game_id, player_id)``."""
     rows = warehouse.query(queries.RESULTS, {"league": league, "slate": slate}).to_pylist()
     return {(row["game_id"], row["player_id"]): float(row["points"]) for row in rows}
 
 
 def require_results(warehouse: Warehouse, slate: str) -> None:
-    """Refuse a slate whose games don't all have logs.
+    """Refuse a slate that has a game without logs.
 
     Raises:
-        ResultsMissing: some game has none.
+        ResultsMissing: a game has no logs.
     """
     counts = warehouse.query(queries.RESULTS_IN, {"slate": parse_slate(slate)}).to_pylist()[0]
     if not counts["games"] or counts["logged"] < counts["games"]:
         raise ResultsMissing(
-            f"slate {slate}: {counts['logged']} of {counts['games']} games have game logs; ingest the slate's game "
-            "logs, then grade it"
+            f"slate {slate}: {counts['logged']} of {counts['games']} games have game logs; ingest its game logs, "
+            "then grade it"
         )
 
 
@@ -95,7 +91,7 @@ def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, list[Grade]]
     """Return the league of a slate's rows in force, and a grade for each of their systems.
 
     Raises:
-        ResultsMissing: not every game has logs.
+        ResultsMissing: a game has no logs.
         PredictionAssetsError: nothing of the slate is in force.
     """
     require_results(warehouse, slate)
@@ -119,7 +115,7 @@ def store_grades(
     model_id: str = "",
     receipt_id: str = "",
 ) -> Upserted:
-    """Put a slate's grades in place of its earlier ones of the same origin."""
+    """Store a slate's grades in place of its earlier ones of the same origin."""
     rows = [
         {
             **grade.to_row(),
@@ -149,11 +145,11 @@ def stored_grades(
 
 
 def steadiness(rows: Sequence[Mapping[str, Any]], bias_limit: float) -> Steadiness:
-    """Judge one system by its newest grades.
+    """Compare one system's newest grades with its earlier ones.
 
     Args:
         rows: its rows of ``prediction_grades``, oldest first, at least one.
-        bias_limit: points of bias that are tolerated.
+        bias_limit: tolerated bias, in points.
     """
     grades = [Grade.from_row(row) for row in rows if row["players"]]
     if not grades:

@@ -1,19 +1,35 @@
-"""Who isn't predicted, and why: permanent reasons, as a pure function over facts as of now.
+"""Which expected players are not predicted, and why, judged on facts as of now.
 
-Trying again changes none of them, so the player settles as skipped at once and holds nothing up. A fact that
-arrives after he was staged counts when he is staged again.
+The reasons are permanent: another attempt changes none of them, so the player settles as skipped at once and holds up
+nobody. A fact that arrives after he was staged counts when he is staged again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from prediction_assets.nba.subject import NO_FEATURES
-from prediction_assets.slate.batch import ExpectedPlayer
+from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import OUT
 
-NO_GAME_LOG = f"{NO_FEATURES}: he has no game log before the slate"
+NO_GAME_LOG = "no features: he has no game log before the slate"
+
+
+def read_reasons_to_skip(
+    warehouse: Warehouse, batch: Batch, players: Sequence[ExpectedPlayer], with_features: Collection[str]
+) -> dict[str, str]:
+    """Return :func:`reasons_to_skip` by the schedule and the newest injury report in the warehouse."""
+    slate = parse_slate(batch.slate)
+    injuries = warehouse.query(queries.NEWEST_INJURY_REPORT, {"slate": slate, "league": batch.league})
+    return reasons_to_skip(
+        players,
+        games=warehouse.query(queries.SLATE_GAMES, {"slate": slate}).to_pylist(),
+        injuries=injuries.to_pylist(),
+        with_features=with_features,
+    )
 
 
 def reasons_to_skip(
@@ -23,7 +39,7 @@ def reasons_to_skip(
     injuries: Iterable[Mapping[str, Any]],
     with_features: Collection[str],
 ) -> dict[str, str]:
-    """Return why each player isn't predicted, by slug; players who are predicted are left out.
+    """Return why each player isn't predicted, by slug; a predicted player has no entry.
 
     Args:
         players: expected players of one slate.

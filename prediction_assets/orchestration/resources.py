@@ -8,8 +8,6 @@ https://docs.dagster.io/guides/build/external-resources
 import dagster as dg
 
 from prediction_assets.ingest.nba_api_source import LiveSource
-from prediction_assets.nba.forecast import HISTORY_DAYS
-from prediction_assets.nba.tonight import Basketball
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.profiles import STORES, open_stores
@@ -22,7 +20,6 @@ def build_resources(settings: Settings) -> dict[str, object]:
     """
     return {
         **{name: _store(settings, name) for name in STORES},
-        "subject": Basketball(HISTORY_DAYS, settings.pass_threshold, settings.market_aware),
         "live_source": LiveSource(),
         "settings": settings,
         "clock": Clock(),

@@ -6,9 +6,13 @@ Dagster's own tags are spelled here once, and nothing of Dagster is imported: lo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import split_player_key
+
+if TYPE_CHECKING:
+    from dagster import AssetExecutionContext
 
 SLATE_TAG, BATCH_TAG = "slate", "batch"
 """Tags of every run that works on a slate, whoever started it."""
@@ -22,6 +26,13 @@ CODE_VERSION_TAG = "prediction_assets/version"
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
+
+
+def tag_run(context: AssetExecutionContext, slate: str, batch_id: str) -> None:
+    """Tag the running run with its slate and batch, so that it is found by them however it was started."""
+    tags = {SLATE_TAG: slate, BATCH_TAG: batch_id}
+    if any(context.run.tags.get(name) != value for name, value in tags.items()):
+        context.instance.add_run_tags(context.run.run_id, tags)
 
 
 def labels_of(tags: Mapping[str, str]) -> dict[str, str]:

@@ -14,9 +14,10 @@ import dagster as dg
 
 from prediction_assets.errors import PredictionAssetsError, StageFailed
 from prediction_assets.nba.backtest import BacktestOptions, GradedSlate, run_backtest
-from prediction_assets.nba.forecast import HISTORY_DAYS, MODEL_HISTORY_DAYS
+from prediction_assets.nba.forecast import HISTORY_DAYS
 from prediction_assets.nba.forecasting.grading import Grade
 from prediction_assets.nba.grades import PUBLISHED, gradable, stored_grades
+from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS
 from prediction_assets.nba.tonight import default_slate
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.gates import RECEIPT_ID
@@ -42,9 +43,9 @@ from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE, player_key
 from prediction_assets.slate.merge_plan import MergePlan, plan
 from prediction_assets.slate.next_step import Step, next_step
-from prediction_assets.slate.part_states import releasable_parts
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.steps.cleanup import unneeded_parts
+from prediction_assets.steps.cleanup import DroppableParts, droppable_parts
+from prediction_assets.steps.merge import read_outcomes
 from prediction_assets.stores.profiles import STORES, open_stores
 from prediction_assets.stores.protocols import Warehouse, open_progress
 from prediction_assets.stores.sql import queries
@@ -188,21 +189,18 @@ class SlateRun:
         Raises:
             PredictionAssetsError: there is no batch, or the MERGE would be refused.
         """
-        progress = self._open_progress(slate)
-        share = self._settings.minimum_staged_share
-        return plan(progress, self.warehouse.receipts(slate), minimum_staged_share=share)
+        progress, receipts = read_outcomes(slate, self.warehouse, self.stores.batch_state)
+        return plan(progress, receipts, minimum_staged_share=self._settings.minimum_staged_share)
 
-    def releasable(self, slate: str) -> dict[str, str]:
-        """Return the parts in staging that receipts name or that no outcome needs, by slug."""
-        receipts = self.warehouse.receipts(slate)
-        covered = releasable_parts(self.warehouse.parts.staged(slate), receipts)
-        return {
-            **unneeded_parts(self.warehouse, slate, receipts, self.stores.batch_state),
-            **covered,
-        }
+    def droppable(self, slate: str) -> DroppableParts:
+        """Return the parts that :meth:`clean_up` would drop now."""
+        return droppable_parts(slate, self.warehouse, self.stores.batch_state)
 
-    def release(self, slate: str) -> int:
-        """Drop the parts that receipts name and return how many; ends a consolidation that passed its checks."""
+    def clean_up(self, slate: str) -> int:
+        """Drop the slate's merged and orphaned parts; return how many.
+
+        It also finishes a consolidation whose checks passed.
+        """
         result = self._execute(
             consolidation_job.name,
             partition=slate,

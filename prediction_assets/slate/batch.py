@@ -1,4 +1,7 @@
-"""A batch: the work on one slate, its expected players, and how far it is."""
+"""A batch: the work on one slate, its expected players and its progress.
+
+How a player ended is in :mod:`.outcome`; the rule that freezes the expected players is in :mod:`.roster_freeze`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Batch:
     """The work on one slate, frozen when it was opened.
 
     Attributes:
-        deadline: when the slate is consolidated with whoever has settled.
+        deadline: when the slate is merged without the players who haven't settled.
         expected: sorted by slug.
     """
 
@@ -46,10 +49,10 @@ class Batch:
     expected: tuple[ExpectedPlayer, ...]
 
     def players(self, slugs: Iterable[str]) -> list[ExpectedPlayer]:
-        """Return expected players by slug, in the order asked for.
+        """Return the expected players of these slugs, in their order.
 
         Raises:
-            BatchConflict: nobody of that slug is expected on the slate.
+            BatchConflict: a slug is not an expected player's.
         """
         by_slug = {player.slug: player for player in self.expected}
         try:
@@ -81,5 +84,5 @@ class Progress:
 
 
 def is_nothing_to_predict(progress: Progress) -> bool:
-    """Return whether nobody is expected, or everybody is skipped for a reason that trying again can't change."""
+    """Return whether no player is expected, or every expected player is skipped."""
     return progress.count(Outcome.SKIPPED) == len(progress.batch.expected)

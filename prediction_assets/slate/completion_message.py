@@ -22,57 +22,8 @@ from prediction_assets.slate.receipt import Receipt
 
 PHASE = "phase_5_predictions"
 
-
 LONGEST_REASON = 200
 """Characters of a missing player's reason that a message carries; the receipt has all of it."""
-
-
-_MESSAGES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")
-
-
-@cache
-def completion_schema() -> dict[str, Any]:
-    """Return the published JSON Schema of the completion message."""
-    text = resources.files(__package__).joinpath("phase5_completion.schema.json").read_text("utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
-
-
-def completion_schema_version() -> int:
-    """Return the version of new messages: the number at the end of the schema's ``$id``."""
-    return int(str(completion_schema()["$id"]).rpartition(":")[2])
-
-
-def validate_completion(message: Mapping[str, Any]) -> None:
-    """Check a completion message, as its producer or as a consumer.
-
-    Raises:
-        InvalidMessage: it doesn't follow :func:`completion_schema`; the message names the field.
-    """
-    validator = jsonschema.Draft202012Validator(
-        completion_schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-    )
-    error = jsonschema.exceptions.best_match(validator.iter_errors(dict(message)))
-    if error is not None:
-        where = ".".join(str(step) for step in error.absolute_path) or "message"
-        raise InvalidMessage(f"completion {message.get('message_id', '?')}: {where}: {error.message}")
-
-
-def message_id(receipt: Receipt) -> str:
-    """Return the message's id: one per slate and revision, so an identical second run makes no second message."""
-    return str(uuid.uuid5(_MESSAGES, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
-
-
-def outbox_entry_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
-    """Return the outbox entry of a receipt's content, None when it isn't there."""
-    wanted = message_id(receipt)
-    return next((entry for entry in entries if entry.message_id == wanted), None)
-
-
-def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
-    """Return whether a receipt's completion message was delivered."""
-    entry = outbox_entry_of(receipt, entries)
-    return entry is not None and entry.delivery_id is not None
 
 
 def completion_message(receipt: Receipt, *, output_table: str, published_at: datetime) -> dict[str, Any]:
@@ -114,6 +65,39 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
     return message
 
 
+def message_id(receipt: Receipt) -> str:
+    """Return the message's id: one per slate and revision, so an identical second run makes no second message."""
+    return str(uuid.uuid5(_MESSAGES, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
+
+
+def validate_completion(message: Mapping[str, Any]) -> None:
+    """Check a completion message, as its producer or as a consumer.
+
+    Raises:
+        InvalidMessage: it doesn't follow :func:`completion_schema`; the message names the field.
+    """
+    validator = jsonschema.Draft202012Validator(
+        completion_schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    error = jsonschema.exceptions.best_match(validator.iter_errors(dict(message)))
+    if error is not None:
+        where = ".".join(str(step) for step in error.absolute_path) or "message"
+        raise InvalidMessage(f"completion {message.get('message_id', '?')}: {where}: {error.message}")
+
+
+def completion_schema_version() -> int:
+    """Return the version of new messages: the number at the end of the schema's ``$id``."""
+    return int(str(completion_schema()["$id"]).rpartition(":")[2])
+
+
+@cache
+def completion_schema() -> dict[str, Any]:
+    """Return the published JSON Schema of the completion message."""
+    text = resources.files(__package__).joinpath("phase5_completion.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
     """One row of the outbox: a completion message and its delivery.
@@ -130,3 +114,18 @@ class OutboxEntry:
     message: Mapping[str, Any]
     delivery_id: str | None = None
     delivered_at: datetime | None = None
+
+
+def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
+    """Return whether a receipt's completion message was delivered."""
+    entry = outbox_entry_of(receipt, entries)
+    return entry is not None and entry.delivery_id is not None
+
+
+def outbox_entry_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
+    """Return the outbox entry of a receipt's content, None when it isn't there."""
+    wanted = message_id(receipt)
+    return next((entry for entry in entries if entry.message_id == wanted), None)
+
+
+_MESSAGES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")

@@ -1,9 +1,8 @@
-"""What the assets ask of dead letters, and the values they exchange.
+"""Dead letters: the records of the players who failed, and which of them a consolidation settles.
 
-A failure is one run's failed work on one player: written once, before the player's outcome is recorded, and
-never changed. A letter is a player's failures on a slate; it stays open until a consolidation has his rows,
-somebody discards it, or it expires. No write reads first, so that redelivery and concurrency change nothing.
-Nothing of Dagster's belongs here.
+A failure is one run's failed work on one player. It is written once, before the player's outcome is recorded, and its
+error never changes. A letter is all of a player's failures on a slate. It stays open until his rows are merged, it is
+discarded, or it expires.
 """
 
 from __future__ import annotations
@@ -20,46 +19,10 @@ from typing import Any
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.slate.part_states import covered_parts
-from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.receipt import Receipt, merged_part_ids
 
 LEAST_ALIKE = 5
-"""Failures with one digest below which a cause isn't called common."""
-
-
-class Closing(StrEnum):
-    """How a letter was closed."""
-
-    REPLAYED = "replayed"
-    DISCARDED = "discarded"
-    EXPIRED = "expired"
-    """Nobody dealt with it while sensors looked at its slate, which is finished."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One run's failed work on one slate player.
-
-    Attributes:
-        error_class: name of the exception's class: ``OSError``.
-        message: the exception's text, one line.
-        traceback_digest: 12 hex digits that the same error from the same lines of code shares; ``""`` when
-            nothing was raised, as for a player without an outcome at the deadline.
-        attempts: how often the run tried; 0 when it gave up because nearly everybody failed alike.
-        payload: what a replay needs: batch id, feature snapshot, partition key.
-        closed: how somebody dealt with it, None while it is open.
-    """
-
-    slate: str
-    player_slug: str
-    run_id: str
-    error_class: str
-    message: str
-    traceback_digest: str
-    attempts: int
-    failed_at: datetime
-    payload: Mapping[str, Any]
-    closed: Closing | None = None
+"""Fewer failures with the same digest have no common cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +40,7 @@ class DeadLetter:
 
     @property
     def attempts(self) -> int:
-        """How often his part was tried, over all runs."""
+        """Attempts of all runs."""
         return sum(failure.attempts for failure in self.failures)
 
     @property
@@ -96,6 +59,41 @@ class DeadLetter:
         return None if any(failure.closed is None for failure in self.failures) else self.newest.closed
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One run's failed work on one slate player.
+
+    Attributes:
+        error_class: name of the exception's class: ``OSError``.
+        message: the exception's text, one line.
+        traceback_digest: 12 hex digits, the same for the same error from the same lines of code; ``""`` if nothing
+            was raised: the player had no outcome by the deadline.
+        attempts: attempts of the run; 0 if it didn't try because most players failed alike.
+        payload: what a replay needs: batch id, feature snapshot, partition key.
+        closed: how it was closed, None while it is open.
+    """
+
+    slate: str
+    player_slug: str
+    run_id: str
+    error_class: str
+    message: str
+    traceback_digest: str
+    attempts: int
+    failed_at: datetime
+    payload: Mapping[str, Any]
+    closed: Closing | None = None
+
+
+class Closing(StrEnum):
+    """How a letter was closed."""
+
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+    EXPIRED = "expired"
+    """It was still open when the sensors stopped looking at its slate."""
+
+
 def letters_of(failures: Iterable[Failure]) -> list[DeadLetter]:
     """Return failures grouped into letters, sorted by slate and slug."""
     by_player: dict[tuple[str, str], list[Failure]] = {}
@@ -107,8 +105,30 @@ def letters_of(failures: Iterable[Failure]) -> list[DeadLetter]:
     ]
 
 
+def letters_settled_by(
+    progress: Progress, receipts: Iterable[Receipt], letters: Iterable[DeadLetter]
+) -> tuple[str, ...]:
+    """Return the players whose dead letter is settled: they are merged, skipped, or not expected any more.
+
+    Args:
+        progress: the batch as it stands.
+        receipts: the slate's receipts.
+        letters: the slate's open letters.
+    """
+    merged = merged_part_ids(receipts)
+    expected = {player.slug for player in progress.batch.expected}
+
+    def is_settled(slug: str) -> bool:
+        done = progress.outcomes.get(slug)
+        if done is None:
+            return slug not in expected
+        return done.part.part_id in merged if done.part is not None else done.outcome is Outcome.SKIPPED
+
+    return tuple(letter.player_slug for letter in letters if is_settled(letter.player_slug))
+
+
 def common_cause(letters: Iterable[DeadLetter], players: int) -> DeadLetter | None:
-    """Return a letter of the cause that most players of a slate failed with, None when there is no such cause.
+    """Return a letter with the cause that most players of a slate failed from, None if there is no common cause.
 
     Args:
         letters: a slate's letters.
@@ -123,40 +143,18 @@ def common_cause(letters: Iterable[DeadLetter], players: int) -> DeadLetter | No
 
 
 def most_failed_alike(failed_alike: int, players: int) -> bool:
-    """Return whether so many players failed with one digest that trying the others is no use."""
+    """Return whether most players failed with the same digest, so that further attempts would fail alike."""
     return failed_alike >= LEAST_ALIKE and failed_alike > players / 2
 
 
 def traceback_digest(error: BaseException) -> str:
-    """Return 12 hex digits over an error's class and the places in the code that it passed through.
+    """Return 12 hex digits of SHA-256 over an error's class and the lines of code that it passed through.
 
-    Not over its message, which often names the player: players who fail for the same reason share it.
+    The message is left out, because it often names the player: players who fail for the same reason share the digest.
     """
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename.rpartition('/')[2]}:{frame.name}:{frame.lineno}" for frame in frames]
     return hashlib.sha256("\n".join([type(error).__qualname__, *places]).encode()).hexdigest()[:12]
-
-
-def letters_settled_by(
-    progress: Progress, receipts: Iterable[Receipt], letters: Iterable[DeadLetter]
-) -> tuple[str, ...]:
-    """Return the players whose dead letter a consolidation settled: merged, skipped, or not expected any more.
-
-    Args:
-        progress: the batch as it stands.
-        receipts: the slate's receipts.
-        letters: the slate's open letters.
-    """
-    covered = covered_parts(receipts)
-    expected = {player.slug for player in progress.batch.expected}
-
-    def is_settled(slug: str) -> bool:
-        done = progress.outcomes.get(slug)
-        if done is None:
-            return slug not in expected
-        return done.part.part_id in covered if done.part is not None else done.outcome is Outcome.SKIPPED
-
-    return tuple(letter.player_slug for letter in letters if is_settled(letter.player_slug))
 
 
 def replay_payload(progress: Progress, player: ExpectedPlayer) -> dict[str, Any]:

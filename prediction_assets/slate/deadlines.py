@@ -1,6 +1,6 @@
-"""What the clock decides: when a slate's roster is due, when its deadline is, and what happened just now.
+"""What the time decides: when a slate's roster is due, when its deadline is, and whether something is recent.
 
-Pure functions of moments and of the settings that they name; nothing here asks for the time.
+Functions here get the present moment as a value; only :class:`Clock` reads it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dagster._utils.schedules import cron_string_iterator, reverse_cron_string_iterator
+from cronsim import CronSim
 
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 
@@ -18,30 +18,50 @@ RECENT_DAYS = 3
 
 
 class Clock:
-    """The time that every decision goes by; a test replaces it."""
+    """The one clock of the process; a test replaces it."""
 
     def now(self) -> datetime:
         """Return the present moment, in UTC."""
         return datetime.now(UTC)
 
 
+_LONGEST_SHIFT = timedelta(hours=3)
+"""More than a clock change moves a cron's tick, or repeats: iterating starts so far outside, and is cut exactly."""
+
+
 def roster_hour(slate: str, roster_cron: str, time_zone: str) -> datetime:
-    """Return when the daily schedule asks for a slate's roster: its first tick on the slate's date, in UTC."""
+    """Return when the daily schedule requests a slate's roster: its first tick on the slate's date, in UTC.
+
+    The date is America/New_York's; the cron is read in ``time_zone``.
+    """
     midnight = datetime.combine(parse_slate(slate), time(), GAME_TIME_ZONE)
-    return next(cron_string_iterator(midnight.timestamp(), roster_cron, time_zone)).astimezone(UTC)
+    start = (midnight - _LONGEST_SHIFT).astimezone(ZoneInfo(time_zone))
+    return next(tick for tick in _ticks(roster_cron, start) if tick >= midnight)
 
 
 def roster_hours_before(moment: datetime, roster_cron: str, time_zone: str) -> Iterator[datetime]:
-    """Yield when the daily schedule asked for rosters until a moment, newest first, in UTC."""
-    for hour in reverse_cron_string_iterator(moment.timestamp(), roster_cron, time_zone):
-        yield hour.astimezone(UTC)
+    """Yield when the daily schedule requested rosters, up to and with a moment, newest first, in UTC."""
+    start = (moment + _LONGEST_SHIFT).astimezone(ZoneInfo(time_zone))
+    for tick in _ticks(roster_cron, start, reverse=True):
+        if tick <= moment:
+            yield tick
+
+
+def _ticks(cron: str, start: datetime, *, reverse: bool = False) -> Iterator[datetime]:
+    """Yield a cron's ticks from a moment on, or backwards, in UTC, as Dagster's schedules have them."""
+    # A tick at a time that a clock change leaves out comes when the clock has moved on. At a time that comes twice,
+    # a cron of fixed hours ticks the second time; one of every hour ticks both times.
+    is_fixed = not any(field.startswith("*") for field in cron.split()[:2])
+    for tick in CronSim(cron, start, reverse=reverse):
+        yield (tick.replace(fold=1) if is_fixed else tick).astimezone(UTC)
 
 
 def deadline(opened_at: datetime, minutes: int, local_time: str | None, time_zone: str) -> datetime:
-    """Return when a batch is consolidated as it is: the earlier of minutes after opening and the clock's.
+    """Return when a batch is merged without the players who haven't settled.
 
     Args:
-        local_time: a deadline by the clock of the time zone, ``HH:MM``; None: minutes only.
+        minutes: the deadline is so long after the opening, or at ``local_time`` if that is earlier.
+        local_time: ``HH:MM`` in the time zone; None: the minutes alone count.
     """
     by_minutes = opened_at + timedelta(minutes=minutes)
     if local_time is None:
@@ -49,14 +69,12 @@ def deadline(opened_at: datetime, minutes: int, local_time: str | None, time_zon
     hour, minute = map(int, local_time.split(":"))
     local = opened_at.astimezone(ZoneInfo(time_zone))
     by_clock = local.replace(hour=hour, minute=minute, second=0, microsecond=0).astimezone(UTC)
-    # Opened after the clock's deadline, a batch still gets its minutes.
+    # A batch that is opened after the local time still gets its minutes.
     return min(by_minutes, by_clock) if by_clock > opened_at else by_minutes
 
 
 def is_recent(moment: datetime, now: datetime, span: timedelta) -> bool:
-    """Return whether something happened within a span of time.
-
-    A moment that lies further ahead than the span is from before the clock was set back; were it taken for
-    recent, work would rest until the clock has caught up with it, for hours.
-    """
+    """Return whether a moment is at most a span away from now, in either direction."""
+    # A moment that lies far ahead is from before the clock was set back. If it counted as recent, work would rest for
+    # hours, until the clock has reached it.
     return abs(now - moment) <= span

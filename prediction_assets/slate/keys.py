@@ -1,7 +1,7 @@
-"""Keys: how a slate, a slate player and a player's slug are spelled. Pure functions, no I/O.
+"""Keys: how a slate, a slate player and a player's slug are spelled.
 
-Everything that names a partition, a part, a file or a document goes through here, so that an identifier
-is always one of two validated shapes: a slate ``2026-01-02`` or a slug ``[a-z0-9-]+``.
+Names of partitions, parts, files and documents are made from these keys alone. So an identifier always has one of two
+validated shapes: a slate ``2026-01-02`` or a slug ``[a-z0-9-]+``.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from zoneinfo import ZoneInfo
 
 from prediction_assets.errors import BadInput
 
-_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
-
-
-_SLATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-
-
-_SEPARATOR = ":"
-
-
 GAME_TIME_ZONE = ZoneInfo("America/New_York")
 """A game belongs to its US Eastern calendar date."""
 
+NBA_LEAGUE = "NBA"
+"""The ``league`` of real games. A simulated league's name starts with :data:`SIMULATED_PREFIX`."""
+
+SIMULATED_PREFIX = "simulated"
+
+_SLATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
+
+_SEPARATOR = ":"
 
 # Letters that Unicode doesn't decompose into a base letter and a mark.
 _UNDECOMPOSED = str.maketrans(
@@ -62,44 +63,9 @@ def slate_key(day: date) -> str:
     return day.isoformat()
 
 
-def to_ascii(name: str) -> str:
-    """Return a name without accents: ``Dončić`` becomes ``Doncic``, whatever Unicode form it came in."""
-    decomposed = unicodedata.normalize("NFKD", name.translate(_UNDECOMPOSED))
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).encode("ascii", "ignore").decode()
-
-
-def slugify(name: str) -> str:
-    """Return a name as a slug: lower-case ASCII words joined by hyphens, ``""`` when nothing remains.
-
-    Dots and apostrophes vanish (``C.J. McCollum`` is ``cj-mccollum``, ``De'Aaron Fox`` ``deaaron-fox``);
-    every other run of characters outside ``a-z0-9`` becomes one hyphen.
-    """
-    ascii_name = re.sub(r"['’‘`.]", "", to_ascii(re.sub(r"[’‘]", "'", name))).lower()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")
-
-
-def player_slugs(names: Mapping[int, str]) -> dict[int, str]:
-    """Return one unique slug per player id.
-
-    Players whose names slug alike all get their id appended (``jalen-williams-1631114``), as do names that
-    slug to nothing, so that a player's slug doesn't depend on the order in which players are listed.
-
-    Args:
-        names: player id to display name.
-    """
-    plain = {player_id: slugify(name) for player_id, name in names.items()}
-    taken = Counter(plain.values())
-    slugs = {
-        player_id: slug if slug and taken[slug] == 1 else f"{slug}-{player_id}".lstrip("-")
-        for player_id, slug in plain.items()
-    }
-    # A real name can still spell another player's slug with the id appended ("a-1" beside two "a").
-    while len(set(slugs.values())) < len(slugs):
-        seen = Counter(slugs.values())
-        slugs = {
-            player_id: slug if seen[slug] == 1 else f"{slug}-{player_id}" for player_id, slug in slugs.items()
-        }
-    return slugs
+def is_simulated(league: str) -> bool:
+    """Return whether a league is simulated; the UI and the message label it so."""
+    return league.startswith(SIMULATED_PREFIX)
 
 
 def player_key(slate: str, slug: str) -> str:
@@ -127,13 +93,41 @@ def split_player_key(key: str) -> tuple[str, str]:
     return slate, slug
 
 
-NBA_LEAGUE = "NBA"
-"""The ``league`` of real games. A simulated league's name starts with :data:`SIMULATED_PREFIX`."""
+def player_slugs(names: Mapping[int, str]) -> dict[int, str]:
+    """Return one unique slug per player id.
+
+    If players' names give the same slug, each of them gets his id appended (``jalen-williams-1631114``); so does a name
+    that gives no slug. A player's slug doesn't depend on the order in which players are listed.
+
+    Args:
+        names: player id to display name.
+    """
+    plain = {player_id: slugify(name) for player_id, name in names.items()}
+    taken = Counter(plain.values())
+    slugs = {
+        player_id: slug if slug and taken[slug] == 1 else f"{slug}-{player_id}".lstrip("-")
+        for player_id, slug in plain.items()
+    }
+    # A real name can still spell another player's slug with the id appended ("a-1" beside two "a").
+    while len(set(slugs.values())) < len(slugs):
+        seen = Counter(slugs.values())
+        slugs = {
+            player_id: slug if seen[slug] == 1 else f"{slug}-{player_id}" for player_id, slug in slugs.items()
+        }
+    return slugs
 
 
-SIMULATED_PREFIX = "simulated"
+def slugify(name: str) -> str:
+    """Return a name as a slug: lower-case ASCII words joined by hyphens, ``""`` when nothing remains.
+
+    Dots and apostrophes are left out (``C.J. McCollum`` is ``cj-mccollum``, ``De'Aaron Fox`` ``deaaron-fox``);
+    every other run of characters outside ``a-z0-9`` becomes one hyphen.
+    """
+    ascii_name = re.sub(r"['’‘`.]", "", to_ascii(re.sub(r"[’‘]", "'", name))).lower()
+    return re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")
 
 
-def is_simulated(league: str) -> bool:
-    """Return whether a league is a simulated one; it is labelled so wherever it shows."""
-    return league.startswith(SIMULATED_PREFIX)
+def to_ascii(name: str) -> str:
+    """Return a name without accents: ``Dončić`` becomes ``Doncic``, whatever Unicode form it came in."""
+    decomposed = unicodedata.normalize("NFKD", name.translate(_UNDECOMPOSED))
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).encode("ascii", "ignore").decode()

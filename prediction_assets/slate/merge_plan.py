@@ -1,4 +1,7 @@
-"""The merge plan: what a MERGE will consume, decided before it."""
+"""The merge plan: what a MERGE will consume and what its receipt will say, decided before it.
+
+Also how a receipt is recognised: the same outcomes give the same receipt, the same content the same revision.
+"""
 
 from __future__ import annotations
 
@@ -12,90 +15,129 @@ from prediction_assets.errors import NoPartsStaged, TooFewStaged
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.merge_errors import another_players_part
 from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.part_states import covered_parts
-from prediction_assets.slate.receipt import MergeCounts, Receipt
+from prediction_assets.slate.receipt import MergeCounts, Receipt, merged_part_ids
 
 NOT_EMPTY, ENOUGH_STAGED = "predictions_not_empty", "enough_players_staged"
-"""The asset checks that fail in the UI when a slate is refused for :class:`NoPartsStaged` or :class:`TooFewStaged`."""
-
+"""The asset checks that fail if a slate is refused for :class:`NoPartsStaged` or :class:`TooFewStaged`."""
 
 _RECEIPT_ID_DIGITS, _OUTCOMES_DIGITS = 32, 20
-"""Hexadecimal digits of a receipt's id, and how many of them say what its outcomes are; the others tell it from an
-earlier receipt of the same outcomes. A slate's first receipt, and every one of an earlier version, has 32 of its
-outcomes' digits."""
+"""Hexadecimal digits of a receipt's id, and how many of them are a digest of its outcomes. The others distinguish it
+from an earlier receipt of the same outcomes; in a slate's first receipt they are the digest's, too."""
 
 
-def receipt_id(progress: Progress) -> str:
-    """Return the id of the receipt that these outcomes lead to after the slate's newest one, which may be that one.
+@dataclass(frozen=True, slots=True)
+class MergePlan:
+    """A decided MERGE: what to consume and what to write into the receipt.
 
-    An outcome is recognised by what happened once: the part that was written, or the moment a player was
-    skipped or failed. Failing again, with a success in between, is another outcome. Outcomes that were there
-    before, and are back because the slate was reopened and reopened again, lead to another receipt: only the
-    newest one says what is in the table.
+    Attributes:
+        parts: the parts to merge; merged parts are not among them.
+        staged_player_ids: players whose rows stay in force, merged now or earlier.
+        retained_player_ids: players whose earlier rows stay in force although they failed or didn't settle.
+        after: id of the slate's newest receipt when this was planned, ``""`` for none; the MERGE is refused if
+            there is a newer one.
     """
-    newest = progress.receipt
-    if newest is not None and is_current_for(newest, progress):
-        return newest.receipt_id
-    outcomes = _outcomes_digest(progress)
-    if newest is None:
-        return outcomes[:_RECEIPT_ID_DIGITS]
-    after = hashlib.sha256(f"{outcomes} {newest.receipt_id}".encode()).hexdigest()
-    return outcomes[:_OUTCOMES_DIGITS] + after[: _RECEIPT_ID_DIGITS - _OUTCOMES_DIGITS]
+
+    slate: str
+    league: str
+    batch_id: str
+    receipt_id: str
+    content_digest: str
+    status: str
+    parts: tuple[PartRef, ...]
+    staged_player_ids: tuple[int, ...]
+    retained_player_ids: tuple[int, ...]
+    expected_players: int
+    skipped_players: int
+    failed_players: int
+    feature_snapshot: str
+    missing: tuple[MissingPlayer, ...] = ()
+    after: str = ""
+
+    def receipt(
+        self,
+        counts: MergeCounts,
+        earlier: Sequence[Receipt],
+        *,
+        merge_ms: float,
+        now: datetime,
+    ) -> Receipt:
+        """Return the receipt to commit with the MERGE of this plan.
+
+        Args:
+            earlier: the slate's receipts so far, oldest first. The revision grows if the content differs from the
+                newest one's.
+            merge_ms: how long the MERGE took, in milliseconds.
+        """
+        revision = earlier[-1].revision if earlier else 0
+        if not earlier or earlier[-1].content_digest != self.content_digest:
+            revision += 1
+        return Receipt(
+            receipt_id=self.receipt_id,
+            slate=self.slate,
+            league=self.league,
+            batch_id=self.batch_id,
+            status=self.status,
+            revision=revision,
+            content_digest=self.content_digest,
+            expected_players=self.expected_players,
+            staged_players=len(self.staged_player_ids),
+            skipped_players=self.skipped_players,
+            failed_players=self.failed_players,
+            rows=counts.active,
+            rows_staged=counts.staged,
+            rows_inserted=counts.inserted,
+            rows_updated=counts.updated,
+            rows_unchanged=counts.unchanged,
+            rows_superseded=counts.superseded,
+            feature_snapshot=self.feature_snapshot,
+            merge_ms=round(merge_ms, 1),
+            consolidated_at=now,
+            parts=tuple(
+                {
+                    "player_slug": part.player_slug,
+                    "part_id": part.part_id,
+                    "rows": part.rows,
+                    "content_hash": part.content_hash,
+                }
+                for part in self.parts
+            ),
+            missing=tuple(asdict(player) for player in self.missing),
+        ).sealed()
 
 
-def is_current_for(newest: Receipt, progress: Progress) -> bool:
-    """Return whether a slate's newest receipt is the one of these outcomes: the same outcomes, the same receipt."""
-    return newest.receipt_id.startswith(_outcomes_digest(progress)[:_OUTCOMES_DIGITS])
+@dataclass(frozen=True, slots=True)
+class MissingPlayer:
+    """An expected player without staged rows, and why."""
 
-
-def _outcomes_digest(progress: Progress) -> str:
-    return _digest(
-        progress,
-        lambda done: done.part.part_id if done.part else f"{done.run_id} {done.recorded_at.isoformat()}",
-    )
-
-
-def content_digest(progress: Progress) -> str:
-    """Return SHA-256 over the outcomes and the parts' contents; a re-run that changes nothing keeps it."""
-    return _digest(progress, lambda done: done.part.content_hash if done.part else "")
-
-
-def _digest(progress: Progress, identity: Callable[[PlayerOutcome], str]) -> str:
-    outcomes = []
-    for player in progress.batch.expected:
-        done = progress.outcomes.get(player.slug)
-        outcomes.append(
-            [player.slug, done.outcome.value if done else UNSETTLED, identity(done) if done else ""]
-        )
-    text = json.dumps([progress.batch.slate, outcomes], separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    player_slug: str
+    outcome: str
+    reason: str
 
 
 def plan(progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_share: float = 0.0) -> MergePlan:
     """Return the MERGE that a batch's outcomes call for.
 
-    Parts that an earlier receipt covers are left out: they may have been dropped already, and their rows
-    are in the table. A skipped player's earlier rows go out of force; those of a player who failed or
-    hasn't settled stay, as the best there is. When no game is on any more, or everybody is skipped, a MERGE of no
-    part at all takes back what earlier ones left in force.
+    Merged parts are left out: their rows are in the table, and they may have been dropped. The earlier rows of a
+    skipped player go out of force; those of a player who failed or hasn't settled stay in force, as the best there is.
+    If there is nothing to predict any more, a MERGE without parts retracts the rows that are in force.
 
     Args:
-        progress: the batch as it stands.
-        receipts: the slate's receipts so far, oldest first, read before its progress was: a consolidation that
-            comes between is noticed by the MERGE.
+        progress: the batch as it stands, read after the receipts. The MERGE is refused if another consolidation commits
+            a receipt in between.
+        receipts: the slate's receipts so far, oldest first.
         minimum_staged_share: share of the players who weren't skipped that must have rows, 0 to 1.
 
     Raises:
-        NoPartsStaged: no expected player has staged rows, and there is nothing to take back.
-        PartMismatch: a part is another player's than the one who is expected now.
-        TooFewStaged: fewer have than the minimum share.
+        NoPartsStaged: no expected player has staged rows, and there is nothing to retract.
+        PartMismatch: a part is not of the player who is expected now.
+        TooFewStaged: fewer than the minimum share of players have staged rows.
     """
     receipts = tuple(receipts)
     progress = replace(
         progress, receipt=receipts[-1] if receipts else None
     )  # batch state may not know it yet
     batch = progress.batch
-    covered = covered_parts(receipts)
+    merged = merged_part_ids(receipts)
     staged, retained, missing, parts = [], [], [], []
     for player in batch.expected:
         outcome = progress.outcomes.get(player.slug)
@@ -106,7 +148,7 @@ def plan(progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_shar
             if outcome.part.player_id != player.player_id:
                 raise another_players_part(batch.slate, player.slug, outcome.part.player_id)
             staged.append(player.player_id)
-            if outcome.part.part_id not in covered:
+            if outcome.part.part_id not in merged:
                 parts.append(outcome.part)
         else:
             missing.append(MissingPlayer(player.slug, outcome.outcome.value, outcome.reason))
@@ -150,14 +192,8 @@ def _nobody_staged(progress: Progress, missing: Sequence[MissingPlayer]) -> str:
         f"({_reasons(missing) or 'no game is on'}); the target was not touched and every part kept. "
     )
     if is_nothing_to_predict(progress):
-        return f"{refused}There is nothing to predict, and nothing was consolidated that is to be taken back"
+        return f"{refused}There is nothing to predict, and no merged rows to retract"
     return f"{refused}Materialize staged_predictions for {batch.slate} again"
-
-
-def _newest_snapshot(progress: Progress) -> str:
-    staged = [c for c in progress.outcomes.values() if c.part is not None]
-    newest = max(staged, key=lambda c: (c.recorded_at, c.player_slug))
-    return newest.part.feature_snapshot if newest.part else ""
 
 
 def _reasons(missing: Iterable[MissingPlayer]) -> str:
@@ -169,88 +205,52 @@ def _reasons(missing: Iterable[MissingPlayer]) -> str:
     return "; ".join(f"{n} {text}" for text, n in common)
 
 
-@dataclass(frozen=True, slots=True)
-class MissingPlayer:
-    """An expected player without staged rows, and why."""
-
-    player_slug: str
-    outcome: str
-    reason: str
+def _newest_snapshot(progress: Progress) -> str:
+    staged = [c for c in progress.outcomes.values() if c.part is not None]
+    newest = max(staged, key=lambda c: (c.recorded_at, c.player_slug))
+    return newest.part.feature_snapshot if newest.part else ""
 
 
-@dataclass(frozen=True, slots=True)
-class MergePlan:
-    """A decided MERGE: what to consume and what to write into the receipt.
+def receipt_id(progress: Progress) -> str:
+    """Return the id of the receipt that these outcomes give; the newest receipt's own id if it is current for them.
 
-    Attributes:
-        parts: the parts to merge; those that an earlier receipt covers are not among them.
-        staged_player_ids: players whose rows stay in force, merged now or earlier.
-        retained_player_ids: players whose earlier rows stay in force although they failed or didn't settle.
-        after: the slate's newest receipt when this was decided, '' for none: the MERGE is refused after any other.
+    A staged outcome is identified by its part, any other by its run and moment: a player who fails again, after a
+    success, has another outcome. A slate that is reopened twice can have the outcomes of an earlier receipt again. They
+    give a new receipt, because only the newest one says what is in the table.
     """
+    newest = progress.receipt
+    if newest is not None and is_current_for(newest, progress):
+        return newest.receipt_id
+    outcomes = _outcomes_digest(progress)
+    if newest is None:
+        return outcomes[:_RECEIPT_ID_DIGITS]
+    after = hashlib.sha256(f"{outcomes} {newest.receipt_id}".encode()).hexdigest()
+    return outcomes[:_OUTCOMES_DIGITS] + after[: _RECEIPT_ID_DIGITS - _OUTCOMES_DIGITS]
 
-    slate: str
-    league: str
-    batch_id: str
-    receipt_id: str
-    content_digest: str
-    status: str
-    parts: tuple[PartRef, ...]
-    staged_player_ids: tuple[int, ...]
-    retained_player_ids: tuple[int, ...]
-    expected_players: int
-    skipped_players: int
-    failed_players: int
-    feature_snapshot: str
-    missing: tuple[MissingPlayer, ...] = ()
-    after: str = ""
 
-    def receipt(
-        self,
-        counts: MergeCounts,
-        earlier: Sequence[Receipt],
-        *,
-        merge_ms: float,
-        now: datetime,
-    ) -> Receipt:
-        """Return the receipt of the MERGE that did this, to be committed with it.
+def is_current_for(newest: Receipt, progress: Progress) -> bool:
+    """Return whether a slate's newest receipt was made from these outcomes."""
+    return newest.receipt_id.startswith(_outcomes_digest(progress)[:_OUTCOMES_DIGITS])
 
-        Args:
-            earlier: the slate's receipts so far, oldest first; the newest one's content decides whether
-                this consolidation is a new revision.
-        """
-        revision = earlier[-1].revision if earlier else 0
-        if not earlier or earlier[-1].content_digest != self.content_digest:
-            revision += 1
-        return Receipt(
-            receipt_id=self.receipt_id,
-            slate=self.slate,
-            league=self.league,
-            batch_id=self.batch_id,
-            status=self.status,
-            revision=revision,
-            content_digest=self.content_digest,
-            expected_players=self.expected_players,
-            staged_players=len(self.staged_player_ids),
-            skipped_players=self.skipped_players,
-            failed_players=self.failed_players,
-            rows=counts.active,
-            rows_staged=counts.staged,
-            rows_inserted=counts.inserted,
-            rows_updated=counts.updated,
-            rows_unchanged=counts.unchanged,
-            rows_superseded=counts.superseded,
-            feature_snapshot=self.feature_snapshot,
-            merge_ms=round(merge_ms, 1),
-            consolidated_at=now,
-            parts=tuple(
-                {
-                    "player_slug": part.player_slug,
-                    "part_id": part.part_id,
-                    "rows": part.rows,
-                    "content_hash": part.content_hash,
-                }
-                for part in self.parts
-            ),
-            missing=tuple(asdict(player) for player in self.missing),
-        ).sealed()
+
+def content_digest(progress: Progress) -> str:
+    """Return SHA-256 over the outcomes and the parts' contents; it stays the same if a re-run changes nothing."""
+    return _digest(progress, lambda done: done.part.content_hash if done.part else "")
+
+
+def _outcomes_digest(progress: Progress) -> str:
+    return _digest(
+        progress,
+        lambda done: done.part.part_id if done.part else f"{done.run_id} {done.recorded_at.isoformat()}",
+    )
+
+
+def _digest(progress: Progress, identity: Callable[[PlayerOutcome], str]) -> str:
+    outcomes = []
+    for player in progress.batch.expected:
+        done = progress.outcomes.get(player.slug)
+        outcomes.append(
+            [player.slug, done.outcome.value if done else UNSETTLED, identity(done) if done else ""]
+        )
+    text = json.dumps([progress.batch.slate, outcomes], separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""What a batch needs next."""
+"""What a batch needs next: features, staging, a consolidation, or nothing.
+
+The sensors, the command line and the health report all follow this one decision.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ class Step(Enum):
 def next_step(progress: Progress, now: datetime) -> Step:
     """Return what a batch needs next.
 
-    When there is nothing to predict (no game, or everybody is skipped) a slate rests, unless what was consolidated
-    before is to be taken back. Any other is consolidated when every expected player has settled, or at its deadline
-    with whoever has, and again whenever its outcomes are no longer the ones of its newest receipt.
+    A slate is consolidated when every expected player has settled, or at its deadline, and again each time that its
+    outcomes are not those of its newest receipt. A slate with nothing to predict needs nothing if it has no receipt; if
+    it has one, its rows are retracted by a consolidation.
     """
     if progress.receipt is None and is_nothing_to_predict(progress):
         return Step.NOTHING

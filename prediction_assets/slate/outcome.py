@@ -1,4 +1,7 @@
-"""How an expected player ended on a slate: staged with a part, skipped or failed."""
+"""How an expected player ended on a slate: staged with his part, skipped or failed.
+
+An outcome contains its part's id, row count and hash, which the MERGE verifies.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-
-class Outcome(StrEnum):
-    """How an expected player's work on a slate ended."""
-
-    STAGED = "staged"
-    SKIPPED = "skipped"
-    FAILED = "failed"
+UNSETTLED = "unsettled"
+"""The word in a receipt for a player who had no outcome by the deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +22,7 @@ class PlayerOutcome:
         reason: why he was skipped or failed, ``""`` when staged.
         part: the written part when staged, else None.
         run_id: the Dagster run that produced the outcome.
-        recorded_at: when the outcome was there: of a failure, when the last attempt had failed.
+        recorded_at: when the player settled: for a failure, when the last attempt had failed.
     """
 
     slate: str
@@ -37,16 +35,20 @@ class PlayerOutcome:
     part: PartRef | None = None
 
 
-UNSETTLED = "unsettled"
-"""The outcome that a receipt gives to a player who hadn't settled by the deadline."""
+class Outcome(StrEnum):
+    """How an expected player's work on a slate ended."""
+
+    STAGED = "staged"
+    SKIPPED = "skipped"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class PartRef:
-    """Names one written part and what it contains.
+    """Identifies one written part, and what it contains.
 
     Attributes:
-        part_id: unique per write, so that a part written again is another part.
+        part_id: unique per write: a part that is written again is another part.
         rows: number of rows.
         content_hash: SHA-256 over the rows' sorted ``content_hash`` values.
     """

@@ -1,11 +1,14 @@
-"""The receipt: what a MERGE consumed and did, committed with it."""
+"""The receipt: what a MERGE consumed and did, committed in its transaction.
+
+How a receipt is made from a merge plan is in :mod:`.merge_plan`. A seal shows if a receipt was edited by hand.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,34 +16,6 @@ from typing import Any
 from prediction_assets.errors import ReceiptAltered
 
 _logger = logging.getLogger(__name__)
-
-
-def unaltered(mirrored: Receipt, where: str) -> Receipt | None:
-    """Return a mirrored receipt, or None when it was edited by hand.
-
-    It is only a copy: without it the slate is consolidated again, which finds the receipt in the warehouse,
-    merges nothing twice and mirrors it anew.
-    """
-    if mirrored.is_altered:
-        _logger.warning(
-            "slate %s: the copy of receipt %s in %s was edited by hand; it is ignored and mirrored again",
-            mirrored.slate, mirrored.receipt_id, where,
-        )  # fmt: skip
-        return None
-    return mirrored
-
-
-@dataclass(frozen=True, slots=True)
-class MergeCounts:
-    """Rows that a MERGE staged, inserted, updated, left unchanged and superseded; active rows after it."""
-
-    staged: int
-    inserted: int
-    updated: int
-    unchanged: int
-    superseded: int
-    active: int
-
 
 _SEALED = (
     "receipt_id",
@@ -57,13 +32,13 @@ _SEALED = (
     "parts",
     "missing",
 )
-"""What a receipt's seal covers: all that is decided before the MERGE. What the MERGE counts is left to the
-check ``staged_rows_are_accounted_for``. A value added here makes every sealed receipt look altered."""
+"""What a receipt's seal covers: all that is decided before the MERGE. What the MERGE counts is covered by the
+check ``staged_rows_are_accounted_for``. A name that is added here makes every stored receipt look altered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One committed consolidation; the columns of ``consolidation_receipts``.
+    """One committed MERGE: a row of ``consolidation_receipts``.
 
     Attributes:
         seal: what :meth:`computed_seal` gave when the receipt was made.
@@ -95,9 +70,9 @@ class Receipt:
 
     @property
     def is_retraction(self) -> bool:
-        """Whether nothing is to be predicted: no game is on any more, or every expected player was skipped.
+        """Whether there is nothing to predict: no game is on any more, or every expected player was skipped.
 
-        Only then may a slate have 0 rows: nobody failed and nobody is unsettled.
+        Only then may a slate have 0 rows.
         """
         return self.skipped_players == self.expected_players
 
@@ -128,7 +103,7 @@ class Receipt:
         """Return the receipt that a row of the receipts table holds.
 
         Raises:
-            ReceiptAltered: it isn't the receipt that was committed.
+            ReceiptAltered: the row was edited by hand.
         """
         values = dict(row)
         values["slate"] = values.pop("game_date").isoformat()
@@ -143,15 +118,47 @@ class Receipt:
         return receipt
 
 
-def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:
-    """Return the moment that a slate's next receipt carries: now, or just after the newest one's.
+@dataclass(frozen=True, slots=True)
+class MergeCounts:
+    """Rows that a MERGE staged, inserted, updated, left unchanged and superseded; active rows after it."""
 
-    A clock that was set back must not make the next receipt look older than the ones before it.
+    staged: int
+    inserted: int
+    updated: int
+    unchanged: int
+    superseded: int
+    active: int
+
+
+def merged_part_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
+    """Return the ids of the parts that receipts name: their rows are in the predictions table."""
+    return frozenset(part["part_id"] for receipt in receipts for part in receipt.parts)
+
+
+def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:
+    """Return the moment of a slate's next receipt: now, or just after the newest receipt's.
+
+    A clock that was set back must not make a receipt look older than the ones before it.
 
     Args:
         earlier: the slate's receipts so far, oldest first.
     """
     return max([now, *(receipt.consolidated_at + timedelta(microseconds=1) for receipt in earlier[-1:])])
+
+
+def unaltered(mirrored: Receipt, where: str) -> Receipt | None:
+    """Return batch state's copy of a receipt, None if it was edited by hand.
+
+    Without the copy the slate is consolidated again. That finds the receipt in the warehouse, merges nothing twice and
+    copies it again.
+    """
+    if mirrored.is_altered:
+        _logger.warning(
+            "slate %s: the copy of receipt %s in %s was edited by hand; it is ignored and copied again",
+            mirrored.slate, mirrored.receipt_id, where,
+        )  # fmt: skip
+        return None
+    return mirrored
 
 
 def _altered(values: Mapping[str, Any], problem: str) -> ReceiptAltered:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 
 PREDICTIONS_SCHEMA_VERSION = 1
-"""The meaning of a prediction row's columns; rows and parts carry it."""
+"""Stored in every row; raise it when a column of a part is added or changes its meaning."""
 
 _OF_THE_PLAYER = {
     "game_id": "game_id",
@@ -31,7 +31,7 @@ _OF_THE_PLAYER = {
 
 
 def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Schema) -> dict[str, pa.Table]:
-    """Return each player's part, keyed by slug; computed for the whole slate column by column.
+    """Return each player's part, by slug; computed for all players together, column by column.
 
     Args:
         forecasts: the result of :func:`prediction_assets.nba.forecasting.predictions.predict_slate`, one row per
@@ -81,7 +81,7 @@ def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
 
 
 def _content_hashes(columns: list[Any]) -> list[str]:
-    """Return SHA-256 over each row's values as a JSON list, with each distinct value encoded once."""
+    """Return SHA-256 over each row's values as a JSON list; each distinct value is encoded once."""
     encoded = zip(*map(_encoded, columns), strict=True)
     return [hashlib.sha256(f"[{','.join(row)}]".encode()).hexdigest() for row in encoded]
 

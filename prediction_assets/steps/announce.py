@@ -1,7 +1,7 @@
-"""The outbox at work: an event is stored, delivered, and its delivery recorded, in this order.
+"""Announce: a receipt's completion message is stored in the outbox, delivered, and its delivery recorded.
 
-For the ``phase5_completion`` asset, the command line and tests, over the ports. Killed anywhere, the next call
-finds the event and delivers it under the same id. Nothing of Dagster's.
+Killed anywhere, the next call finds the message in the outbox and delivers it under the same id. What a message says is
+in :mod:`prediction_assets.slate.completion_message`.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ def announce(
     now: Callable[[], datetime],
     redeliver: bool = False,
 ) -> tuple[OutboxEntry, bool]:
-    """Publish a receipt's completion once per content; return its event, and whether it was published before.
+    """Publish a receipt's completion message once per content.
 
     Args:
-        output_table: the predictions table, as a reader would name it.
-        now: tells the time.
-        redeliver: deliver it once more, under the same id, if it was published before.
+        output_table: the predictions table, as a reader names it in a query.
+        now: returns the time.
+        redeliver: deliver a message that was published before once more, under the same id.
+
+    Returns:
+        the message's outbox entry, and whether the message was published before.
 
     Raises:
         InvalidMessage: the receipt can't be announced (no staged players, no rows).

@@ -1,88 +1,132 @@
-"""What follows a MERGE in the staging area: parts that receipts cover are dropped, and those that nobody will merge.
+"""Clean up: what follows a MERGE. Merged and orphaned parts are dropped, settled dead letters are closed.
 
-For the ``staging_cleanup`` asset, and for tests that stop it anywhere, over the warehouse's port. What to merge
-and what to drop is decided in :mod:`prediction_assets.slate.merge_plan`. Nothing of Dagster's.
+Exactly the parts that a receipt names are dropped, and old parts that no MERGE will take: a part that was written after
+the MERGE has another id and stays. Safe to repeat, and to be killed anywhere.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from prediction_assets.slate.part_states import abandoned_parts, covered_parts, releasable_parts
-from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.dead_letter import Closing, letters_settled_by
+from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.slate.receipt import Receipt, merged_part_ids
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import BatchState, Warehouse
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
 
 RECORDED_WITHIN = timedelta(hours=1)
-"""A part that is older is recorded by nobody any more: staging runs record what they wrote within seconds."""
+"""An older part that no outcome names is orphaned: staging runs record what they wrote within seconds."""
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
-    """What became of a slate's staging area.
+class DroppableParts:
+    """The parts of a slate that can be dropped, by player slug.
 
     Attributes:
+        merged: parts that a receipt names.
+        orphaned: parts that no MERGE will take, written before the newest receipt or more than
+            :data:`RECORDED_WITHIN` ago.
+        kept: players whose part stays: it is still to be merged, is new, or can't be read.
         receipts: the slate's receipts, oldest first.
-        dropped: players whose part a receipt covered, and which is gone now.
-        abandoned: players whose part no outcome needs, and which is gone now.
-        kept: players whose part is still to be merged, is a new one, or can't be read.
-        swept: how many files killed writes had left behind.
-        strays: names in the staging area that are no parts; they were left alone.
     """
 
+    merged: Mapping[str, str]
+    orphaned: Mapping[str, str]
+    kept: tuple[str, ...]
     receipts: tuple[Receipt, ...]
-    dropped: tuple[str, ...]
-    abandoned: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CleanedUp:
+    """What a cleanup did to a slate's staging area.
+
+    Attributes:
+        merged: players whose merged part was dropped.
+        orphaned: players whose orphaned part was dropped.
+        kept: players whose part is still to be merged, is new, or can't be read.
+        swept: how many files of killed writes were removed.
+        strays: names in the staging area that are no parts; they were left alone.
+        receipts: the slate's receipts, oldest first.
+    """
+
+    merged: tuple[str, ...]
+    orphaned: tuple[str, ...]
     kept: tuple[str, ...]
     swept: int
     strays: tuple[str, ...]
+    receipts: tuple[Receipt, ...]
 
 
-def release(warehouse: Warehouse, slate: str, state: BatchState | None = None) -> Released:
-    """Drop exactly the parts that the slate's receipts name, those that no outcome needs, and what killed writes left.
+def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState) -> DroppableParts:
+    """Return what :func:`clean_up` would drop now.
 
-    Safe to repeat, and to be killed anywhere: a part that was written after the MERGE has another id and stays.
+    Raises:
+        ReceiptAltered: a receipt was edited by hand.
+    """
+    receipts = warehouse.receipts(slate)
+    staged = warehouse.parts.staged(slate)
+    # A new part may be one whose outcome is about to be recorded.
+    settled_before = max([datetime.now(UTC) - RECORDED_WITHIN, *(r.consolidated_at for r in receipts[-1:])])
+    old = warehouse.parts.staged(slate, settled_before)
+    # Read after the parts were listed, and only if it can matter: Firestore bills the read.
+    progress = state.progress(slate) if set(old.values()) - merged_part_ids(receipts) else None
+    merged = players_with(part_states(progress, staged, receipts), PartState.MERGED)
+    orphaned = players_with(part_states(progress, old, receipts), PartState.ORPHANED)
+    kept = tuple(sorted(staged.keys() - merged.keys() - orphaned.keys()))
+    return DroppableParts(merged, orphaned, kept, receipts)
 
-    Args:
-        state: says which parts no outcome needs; without it only those that receipts name are dropped.
+
+def clean_up(slate: str, warehouse: Warehouse, state: BatchState) -> CleanedUp:
+    """Drop a slate's merged and orphaned parts, and remove what killed writes left.
 
     Raises:
         ReceiptAltered: a receipt was edited by hand; nothing was dropped.
     """
-    receipts = warehouse.receipts(slate)
-    staged = warehouse.parts.staged(slate)
-    dropped = []
-    for slug, part_id in releasable_parts(staged, receipts).items():
+    found = droppable_parts(slate, warehouse, state)
+    merged = []
+    for slug, part_id in found.merged.items():
         if warehouse.parts.drop(slate, slug, part_id):
-            dropped.append(slug)
+            merged.append(slug)
             reached("part_dropped")
-    abandoned = [
-        slug
-        for slug, part_id in unneeded_parts(warehouse, slate, receipts, state).items()
-        if warehouse.parts.drop(slate, slug, part_id)
+    orphaned = [
+        slug for slug, part_id in found.orphaned.items() if warehouse.parts.drop(slate, slug, part_id)
     ]
-    return Released(
-        receipts=receipts,
-        dropped=tuple(dropped),
-        abandoned=tuple(abandoned),
-        kept=tuple(sorted(staged.keys() - {*dropped, *abandoned})),
+    done = CleanedUp(
+        merged=tuple(merged),
+        orphaned=tuple(orphaned),
+        kept=found.kept,
         swept=warehouse.parts.sweep(slate),
         strays=tuple(warehouse.parts.strays(slate)),
+        receipts=found.receipts,
     )
+    if done.strays:
+        _logger.warning(
+            "slate %s: %d names in staging are no parts and were left alone: %s",
+            slate, len(done.strays), ", ".join(done.strays[:10]),
+            extra={"slate": slate},
+        )  # fmt: skip
+    return done
 
 
-def unneeded_parts(
-    warehouse: Warehouse, slate: str, receipts: tuple[Receipt, ...], state: BatchState | None
-) -> Mapping[str, str]:
-    """Return the parts that no outcome needs and that were written before the newest receipt, or long ago."""
-    moment = max([datetime.now(UTC) - RECORDED_WITHIN, *(r.consolidated_at for r in receipts[-1:])])
-    covered = covered_parts(receipts)
-    older = {
-        slug: part_id
-        for slug, part_id in warehouse.parts.staged(slate, moment).items()
-        if part_id not in covered
-    }
-    progress = state.progress(slate) if state is not None and older else None
-    return abandoned_parts(progress, older, receipts) if progress is not None else {}
+def finish_consolidation(
+    slate: str, receipts: tuple[Receipt, ...], state: BatchState, dead_letters: DeadLetters
+) -> int:
+    """Close the dead letters that a consolidation settled, and mark it finished; return how many were closed.
+
+    Args:
+        receipts: the slate's receipts, oldest first, at least one; the newest one's checks have passed.
+    """
+    progress = state.progress(slate)
+    closed = 0
+    if progress is not None and (letters := dead_letters.letters(slate)):
+        closed = dead_letters.close(slate, letters_settled_by(progress, receipts, letters), Closing.REPLAYED)
+    reached("dead_letters_closed")
+    # Last: until batch state has the receipt, the sensor requests this consolidation again.
+    state.mark_consolidated(receipts[-1])
+    reached("receipt_mirrored")
+    return closed

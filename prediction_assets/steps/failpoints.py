@@ -1,7 +1,7 @@
-"""Named places behind each durable step, where a test may stop the process.
+"""Failpoints: named places behind each durable write, where a test may stop the process.
 
-``reached`` does nothing. A test installs a hook that kills, delays or fails at one name, in a process of its
-own; no code asks whether it is under test.
+:func:`reached` does nothing until a test installs a hook, which kills, delays or fails at one name. No code asks
+whether it is under test.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ POINTS = (
     "published",
     "publish_recorded",
 )
-"""Every durable step of a slate, in flow order; a step that happens per player, or per few dozen, has one name.
+"""Every durable write of a slate, in flow order. A write that is done per player, or per batch of events, has one name.
 
-``dead_letter_written`` is reached for a player whose part can't be written, in place of ``part_written``.
+``dead_letter_written`` is reached, instead of ``part_written``, for a player whose part can't be written.
 """
 
 
 def _go_on(point: str) -> None:
-    """Do nothing."""
+    pass
 
 
 _hook: Callable[[str], None] = _go_on
 
 
 def reached(point: str) -> None:
-    """Say that a durable step is done."""
+    """Call the installed hook: the durable write of this name is done."""
     _hook(point)
 
 
 def install(hook: Callable[[str], None]) -> None:
-    """Call this at every point from now on, in this process."""
+    """Let every failpoint of this process call a hook from now on."""
     global _hook
     _hook = hook

@@ -1,8 +1,8 @@
-"""RunNeed on many players at once: bounded threads, a time limit for each, and a circuit for a common cause.
+"""Work on many players at once: bounded threads, a time limit per player, and a circuit breaker for a common cause.
 
-Where one call serves all of them and fails, :func:`bisect_failures` finds the players who are the cause. Nothing of
-Dagster's and no I/O: the caller says what the work is. A thread that hangs can't be stopped; it is given up on,
-another takes its place, and it ends with the process.
+The caller passes the work as a function; no store is touched here. A thread that hangs can't be stopped: its player
+expires, another thread takes its place, and it ends with the process. Where one call serves many players and fails,
+:func:`bisect_failures` finds the players who cause it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """In place of a result: the work was still going on after so many seconds, and was given up on."""
+    """The result of an item whose work took longer than so many seconds."""
 
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Raised:
-    error: BaseException
 
 
 def fan_out(
@@ -44,89 +39,58 @@ def fan_out(
     on_idle: Callable[[], None] = lambda: None,
     on_late: Callable[[Item, Result], None] = lambda item, result: None,
 ) -> Iterator[tuple[Item, Result | Overdue]]:
-    """Yield each item with its result as soon as it is there, in no particular order.
+    """Yield each item with its result as soon as the result is there, in no particular order.
 
     Args:
         work: called once per item, in one of the threads.
-        threads: items worked on at the same time.
-        timeout_seconds: how long one item may take from when its work started.
-        idle_seconds: how long to wait for the next result before ``on_idle`` is called, each time again.
-        on_late: called, in the item's thread, with the result of work that had been given up on.
+        threads: items that are worked on at the same time.
+        timeout_seconds: how long the work on one item may take.
+        idle_seconds: ``on_idle`` is called each time that no result came for so long.
+        on_late: called with the result of an overdue item, in the item's thread.
 
     Raises:
-        BaseException: what ``work`` raised first. Items that were being worked on are waited for, within their
-            time; no further one is started.
+        BaseException: the first error that ``work`` raised. No further item is started; items that are being worked
+            on are waited for, within their time.
     """
-    crew = _Crew(items, work, on_late)
+    pool = WorkerPool(items, work, on_late)
     for _ in range(min(threads, len(items))):
-        crew.grow()
+        pool.add_worker()
     raised: BaseException | None = None
     try:
-        while crew.left:
+        while pool.left:
             try:
-                patience = min(idle_seconds, crew.patience(timeout_seconds))
-                position, outcome = crew.finished.get(timeout=patience)
+                patience = min(idle_seconds, pool.next_deadline(timeout_seconds))
+                position, result = pool.finished.get(timeout=patience)
             except queue.Empty:
                 on_idle()
-                for overdue in crew.give_up_on(timeout_seconds):
+                for overdue in pool.expire(timeout_seconds):
                     if raised is None:
-                        crew.grow()
+                        pool.add_worker()
                         yield items[overdue], Overdue(timeout_seconds)
                 continue
-            crew.count_one()
-            if isinstance(outcome, _Raised):
-                raised = raised or outcome.error
+            pool.count_finished()
+            if isinstance(result, _Raised):
+                raised = raised or result.error
             elif raised is None:
-                yield items[position], outcome
+                yield items[position], result
     finally:
-        crew.cancel_waiting()
+        pool.cancel_waiting()
     if raised is not None:
         raise raised
 
 
-def bisect_failures(
-    items: Sequence[Item],
-    work: Callable[[Sequence[Item]], Result],
-    everybodys: tuple[type[Exception], ...] = (),
-) -> tuple[list[Result], list[tuple[Item, Exception]]]:
-    """RunNeed on all items together and, where that raises, on each half of them, down to the culprits.
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: BaseException
 
-    One culprit among n items costs some 2 log n further calls. While nothing has worked, a handful that failed alike is
-    taken for the sign of a common cause, and what fails after that is not divided any more.
 
-    Args:
-        work: called with items in their order.
-        everybodys: errors that are no item's own.
+class WorkerPool(Generic[Item, Result]):
+    """Daemon threads that take items one after another; one lock guards what they share.
 
-    Returns:
-        the results of the groups that worked, in order, and the items of those that didn't, each with its error.
-
-    Raises:
-        Exception: the first one of ``everybodys``.
+    Attributes:
+        left: items whose result has not been taken and that have not expired.
+        finished: position and result of each item, as they come.
     """
-    worked: list[Result] = []
-    failed: list[tuple[Item, Exception]] = []
-    alike: Counter[str] = Counter()
-    waiting = [items]
-    while waiting:
-        group = waiting.pop()
-        try:
-            worked.append(work(group))
-        except everybodys:
-            raise
-        except Exception as error:  # noqa: BLE001  whose fault it is, is what is looked for
-            is_common = not worked and any(count >= LEAST_ALIKE for count in alike.values())
-            if len(group) > 1 and not is_common:
-                middle = len(group) // 2
-                waiting += [group[middle:], group[:middle]]
-                continue
-            alike[traceback_digest(error)] += len(group)
-            failed += [(item, error) for item in group]
-    return worked, failed
-
-
-class _Crew(Generic[Item, Result]):
-    """Daemon threads that take items one after another; what they share is behind one lock."""
 
     def __init__(
         self,
@@ -142,18 +106,19 @@ class _Crew(Generic[Item, Result]):
         self._started: dict[int, float] = {}
         self._lock = threading.Lock()
 
-    def grow(self) -> None:
-        """Start one thread; a daemon, because the interpreter would wait for one that hangs for ever."""
+    def add_worker(self) -> None:
+        """Start one thread."""
+        # A daemon: the interpreter waits at its exit for any other thread, and for one that hangs for ever.
         threading.Thread(target=self._take_items, name="fan-out", daemon=True).start()
 
-    def patience(self, timeout_seconds: float) -> float:
-        """Return the seconds until the item that has been worked on longest is overdue."""
+    def next_deadline(self, timeout_seconds: float) -> float:
+        """Return the seconds until the oldest item that is being worked on is overdue, at least 0."""
         with self._lock:
             oldest = min(self._started.values(), default=time.monotonic())
         return max(0.0, oldest + timeout_seconds - time.monotonic())
 
-    def give_up_on(self, timeout_seconds: float) -> list[int]:
-        """Return the positions of the items that are overdue; what becomes of them is ignored."""
+    def expire(self, timeout_seconds: float) -> list[int]:
+        """Return the positions of the overdue items; their results are not waited for any more."""
         now = time.monotonic()
         with self._lock:
             overdue = [p for p, started in self._started.items() if started + timeout_seconds <= now]
@@ -162,8 +127,8 @@ class _Crew(Generic[Item, Result]):
             self.left -= len(overdue)
         return overdue
 
-    def count_one(self) -> None:
-        """Count an item whose outcome was taken."""
+    def count_finished(self) -> None:
+        """Count an item whose result was taken."""
         with self._lock:
             self.left -= 1
 
@@ -181,21 +146,21 @@ class _Crew(Generic[Item, Result]):
                 position, item = self._waiting.popleft()
                 self._started[position] = time.monotonic()
             try:
-                outcome: Result | _Raised = self._work(item)
+                result: Result | _Raised = self._work(item)
             except BaseException as error:  # noqa: BLE001  raised again where the results are taken
-                outcome = _Raised(error)
+                result = _Raised(error)
                 self.cancel_waiting()
             with self._lock:
                 is_late = self._started.pop(position, None) is None
-            if is_late:  # given up on; another thread is in this one's place
-                if not isinstance(outcome, _Raised):
-                    self._on_late(item, outcome)
+            if is_late:  # it has expired, and another thread is in this one's place
+                if not isinstance(result, _Raised):
+                    self._on_late(item, result)
                 return
-            self.finished.put((position, outcome))
+            self.finished.put((position, result))
 
 
 class CircuitBreaker:
-    """Says when trying is no use any more: most players of a run failed with the same digest.
+    """Trips when most players of a run failed with the same digest: further attempts would fail alike.
 
     Args:
         players: how many players the run works on.
@@ -206,7 +171,7 @@ class CircuitBreaker:
         self._failed: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.tripped_by: str | None = None
-        """The digest that most failed with, None while the circuit is closed."""
+        """The digest that most players failed with, None while the breaker hasn't tripped."""
 
     def failed(self, digest: str) -> None:
         """Count a failure."""
@@ -214,3 +179,41 @@ class CircuitBreaker:
             self._failed[digest] += 1
             if self.tripped_by is None and most_failed_alike(self._failed[digest], self._players):
                 self.tripped_by = digest
+
+
+def bisect_failures(
+    items: Sequence[Item],
+    work: Callable[[Sequence[Item]], Result],
+    fatal: tuple[type[Exception], ...] = (),
+) -> tuple[list[Result], list[tuple[Item, Exception]]]:
+    """Work on all items together and, if that raises, on each half of them, down to the items that cause it.
+
+    One culprit among n items costs about 2 log n further calls. If a handful of items failed alike before any call
+    worked, the cause is taken for common: a group that fails after that is not divided any more.
+
+    Args:
+        work: called with items in their order.
+        fatal: errors that are no single item's: the first one is raised.
+
+    Returns:
+        the results of the calls that worked, in order; and the items of the others, each with its error.
+    """
+    worked: list[Result] = []
+    failed: list[tuple[Item, Exception]] = []
+    alike: Counter[str] = Counter()
+    waiting = [items]
+    while waiting:
+        group = waiting.pop()
+        try:
+            worked.append(work(group))
+        except fatal:
+            raise
+        except Exception as error:  # noqa: BLE001  any error may be one item's
+            is_common = not worked and any(count >= LEAST_ALIKE for count in alike.values())
+            if len(group) > 1 and not is_common:
+                middle = len(group) // 2
+                waiting += [group[middle:], group[:middle]]
+                continue
+            alike[traceback_digest(error)] += len(group)
+            failed += [(item, error) for item in group]
+    return worked, failed

@@ -91,7 +91,7 @@ def watched(request, ingested_home, open_home, webhook: Webhook, monkeypatch: py
     name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
     # After the roster's hour the slates' sensor opens the warehouse too; whether it's damaged is one sensor's to say.
     hours = {"roster_cron": NEVER} if name == "a sensor's tick" else {}
-    monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.PART_ATTEMPTS", 1)
+    monkeypatch.setattr("prediction_assets.steps.stage.PART_ATTEMPTS", 1)
     run = open_home(ingested_home, alert_urls=webhook.url, ui_url=UI, **hours)
     made = Watched(run, webhook, monkeypatch)
     made.look()

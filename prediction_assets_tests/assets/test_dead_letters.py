@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from prediction_assets.errors import WarehouseBusy
-from prediction_assets.nba.tonight import Basketball
 from prediction_assets.slate.dead_letter import Closing, common_cause
 from prediction_assets.slate.outcome import Outcome
+from prediction_assets.steps import stage
 from prediction_assets.stores.local.parts import ParquetParts
 from prediction_assets.stores.sql.tables import PROP_LINES
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
@@ -79,17 +79,17 @@ class OddFacts(Exception):
 @pytest.fixture
 def odd(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int] | None, Exception], list[int]]:
     """Let forecasts fail whenever one of these players, None for any, is among them; returns the groups' sizes."""
-    healthy, groups = Basketball.forecasts, []
+    healthy, groups = stage.predict_slate, []
 
     def install(culprits: set[int] | None, error: Exception) -> list[int]:
-        def forecasts(self, warehouse, batch, snapshot):
-            ids = set(snapshot.players["player_id"].to_pylist())
+        def predict_slate(players, *facts, **options):
+            ids = set(players["player_id"].to_pylist())
             groups.append(len(ids))
             if culprits is None or ids & culprits:
                 raise error
-            return healthy(self, warehouse, batch, snapshot)
+            return healthy(players, *facts, **options)
 
-        monkeypatch.setattr(Basketball, "forecasts", forecasts)
+        monkeypatch.setattr(stage, "predict_slate", predict_slate)
         return groups
 
     return install
@@ -198,7 +198,7 @@ def test_a_part_that_hangs_fails_after_its_time_and_the_others_are_staged(
 ):
     import threading
 
-    monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.PART_CALLS", 1 / 60)
+    monkeypatch.setattr("prediction_assets.steps.stage.PART_CALLS", 1 / 60)
     run = open_home(ingested_home)
     run.roster(SIMULATED)
     run.features(SIMULATED)
@@ -238,7 +238,7 @@ def test_the_others_are_settled_while_one_player_still_takes_his_time(staged_run
 def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(
     ingested_home, open_home, breaking, monkeypatch
 ):
-    monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.PART_ATTEMPTS", 2)
+    monkeypatch.setattr("prediction_assets.steps.stage.PART_ATTEMPTS", 2)
     run = open_home(ingested_home, staging_threads=1)
     run.roster(SIMULATED)
     run.features(SIMULATED)
@@ -295,7 +295,7 @@ def test_the_sensor_asks_for_the_asset_once_per_change(staged_run, breaking):
 
 
 def test_a_letter_is_written_before_the_outcome(staged_run, breaking):
-    from prediction_assets.steps import failpoints as crash_points
+    from prediction_assets.steps import failpoints
 
     (slug, *_) = slugs(staged_run)
     breaking(lambda who, _: OSError(28, "full") if who == slug else None)
@@ -304,11 +304,11 @@ def test_a_letter_is_written_before_the_outcome(staged_run, breaking):
         if point == "dead_letter_written":
             raise OSError(5, "injected")
 
-    crash_points.install(stop)
+    failpoints.install(stop)
     try:
         with pytest.raises(OSError, match="injected"):
             staged_run.stage(SIMULATED, [slug])
     finally:
-        crash_points.install(crash_points._go_on)
+        failpoints.install(failpoints._go_on)
     assert [x.player_slug for x in staged_run.dead_letters()] == [slug]
     assert slug in staged_run.progress(SIMULATED).unsettled

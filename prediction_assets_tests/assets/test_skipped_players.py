@@ -103,7 +103,7 @@ def test_the_part_of_a_player_who_is_skipped_or_fails_before_it_was_merged_does_
 def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_staging(
     ingested_home, open_home, monkeypatch
 ):
-    monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.PART_CALLS", 0.5 / 60)
+    monkeypatch.setattr("prediction_assets.steps.stage.PART_CALLS", 0.5 / 60)
     run = open_home(ingested_home)
     run.roster(SIMULATED)
     run.features(SIMULATED)

@@ -190,7 +190,7 @@ def test_a_slate_with_too_few_players_stages_those_again_who_failed_and_heals(
             lambda self, slate, slug, rows: (_ for _ in ()).throw(PermissionError(13, "Permission denied")),
         )
         outage.setattr(
-            "prediction_assets.orchestration.assets.staged_predictions.tenacity.nap.sleep",
+            "prediction_assets.steps.stage.tenacity.nap.sleep",
             lambda seconds: None,
         )
         assert not run.stage(SIMULATED)

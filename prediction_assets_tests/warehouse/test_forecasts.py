@@ -13,15 +13,10 @@ import pytest
 
 from prediction_assets.errors import BadInput, PredictionAssetsError, ResultsMissing
 from prediction_assets.nba.backtest import BacktestOptions, run_backtest, slates_between
-from prediction_assets.nba.forecast import (
-    MODEL_ID,
-    choose_model,
-    forecast_players,
-    load_model,
-    slate_features,
-    train_model,
-)
+from prediction_assets.nba.forecast import pinned_model, slate_features
+from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, steadiness, stored_grades
+from prediction_assets.nba.model_store import MODEL_ID, choose_model, load_model, train_model
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
 from prediction_assets_tests.forecasting.conftest import LEAGUE, game_log, made_up_league
@@ -109,9 +104,9 @@ def test_both_warehouses_give_identical_rows(
         features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen)
         snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
         stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
-        rows = forecast_players(
-            opened, stored.players, stored.history, {}, threshold=0.05, market_aware=False
-        )
+        fitted = pinned_model(opened, stored.players)
+        assert (fitted is not None) is train
+        rows = predict_slate(stored.players, stored.history, {}, threshold=0.05, fitted=fitted)
         forecasts.append((chosen, snapshot_id, rows))
     (one_model, one_snapshot, one), (other_model, other_snapshot, other) = forecasts
     assert (one_model, one_snapshot) == (other_model, other_snapshot)

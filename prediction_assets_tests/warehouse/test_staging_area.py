@@ -14,8 +14,8 @@ from prediction_assets.errors import PartMismatch
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
-from prediction_assets.slate.part_states import lost_parts
-from prediction_assets.steps.cleanup import release
+from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.steps.cleanup import clean_up
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
@@ -102,9 +102,10 @@ def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse):
     foreign = everything_in_staging(warehouse)
     assert {"player-1", "player-2"} <= warehouse.parts.staged(SLATE).keys()
     assert warehouse.parts.slates() == [SLATE]
-    receipt = warehouse.merge(plan(progress_of(batch(2), *map(staged, parts)), ()))
-    done = release(warehouse, SLATE)
-    assert (receipt.rows, done.dropped, list(done.strays)) == (2, ("player-1", "player-2"), strays)
+    progress = progress_of(batch(2), *map(staged, parts))
+    receipt = warehouse.merge(plan(progress, ()))
+    done = clean_up(SLATE, warehouse, Outcomes(progress))
+    assert (receipt.rows, done.merged, list(done.strays)) == (2, ("player-1", "player-2"), strays)
     gone = foreign - everything_in_staging(warehouse)
     assert len(gone) == 2
     assert all("player-1" in name.replace("_", "-") or "player-2" in name.replace("_", "-") for name in gone)
@@ -139,11 +140,11 @@ def test_parts_that_no_outcome_needs_are_dropped_after_a_later_merge_and_no_othe
 
     now = replace(batch(4), expected=(*batch(4).expected, player(6)))
     state = Outcomes(progress_of(now, *outcomes, sixth))
-    done = release(warehouse, SLATE, state)
-    assert (done.dropped, done.abandoned) == ((), ("player-1", "player-2", "player-3", "player-5"))
+    done = clean_up(SLATE, warehouse, state)
+    assert (done.merged, done.orphaned) == ((), ("player-1", "player-2", "player-3", "player-5"))
     assert done.kept == ("player-4", "player-6")
     assert warehouse.parts.staged(SLATE).keys() == {"player-4", "player-6"}
-    assert release(warehouse, SLATE, state).abandoned == ()
+    assert clean_up(SLATE, warehouse, state).orphaned == ()
 
 
 def test_a_part_that_was_written_after_the_newest_receipt_waits_for_its_outcome(warehouse):
@@ -151,8 +152,8 @@ def test_a_part_that_was_written_after_the_newest_receipt_waits_for_its_outcome(
     progress = progress_of(batch(2), merged, settled(2, Outcome.FAILED))
     warehouse.merge(plan(progress, ()))
     write(warehouse, 2)
-    done = release(warehouse, SLATE, Outcomes(progress))
-    assert (done.dropped, done.abandoned, done.kept) == (("player-1",), (), ("player-2",))
+    done = clean_up(SLATE, warehouse, Outcomes(progress))
+    assert (done.merged, done.orphaned, done.kept) == (("player-1",), (), ("player-2",))
 
 
 def test_without_a_receipt_a_part_that_no_outcome_needs_is_dropped_when_it_is_an_hour_old(
@@ -160,9 +161,9 @@ def test_without_a_receipt_a_part_that_no_outcome_needs_is_dropped_when_it_is_an
 ):
     write(warehouse, 1)
     state = Outcomes(progress_of(batch(1), settled(1, Outcome.SKIPPED)))
-    assert release(warehouse, SLATE, state).abandoned == ()
+    assert clean_up(SLATE, warehouse, state).orphaned == ()
     monkeypatch.setattr("prediction_assets.steps.cleanup.RECORDED_WITHIN", -timedelta(minutes=1))
-    assert release(warehouse, SLATE, state).abandoned == ("player-1",)
+    assert clean_up(SLATE, warehouse, state).orphaned == ("player-1",)
     assert warehouse.parts.slates() == []
 
 
@@ -188,8 +189,9 @@ def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_aga
     progress = progress_of(batch(2), *map(staged, parts))
     with pytest.raises(PartMismatch, match="player-1"):
         warehouse.merge(plan(progress, ()))
-    assert release(warehouse, SLATE).kept == ("player-1", "player-2")
+    assert clean_up(SLATE, warehouse, Outcomes(progress)).kept == ("player-1", "player-2")
     assert path.read_bytes() == content
-    assert lost_parts(progress, warehouse.parts.staged(SLATE), ()) == ("player-1",)
+    states = part_states(progress, warehouse.parts.staged(SLATE), ())
+    assert players_with(states, PartState.LOST) == {"player-1": parts[0].part_id}
     again = progress_of(batch(2), staged(write(warehouse, 1)), staged(parts[1]))
     assert warehouse.merge(plan(again, ())).rows == 2

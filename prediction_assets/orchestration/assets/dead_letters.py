@@ -1,4 +1,4 @@
-"""What failed and waits for somebody: the open dead letters, as the UI shows them."""
+"""The open dead letters, as the UI shows them."""
 
 from collections import Counter
 
@@ -17,12 +17,12 @@ def dead_letters(
     batch_state: dg.ResourceParam[BatchState],
     dead_letters: dg.ResourceParam[DeadLetters],
 ) -> dg.MaterializeResult:
-    """Players whose part could not be written, until a consolidation has their rows or somebody discards them.
+    """Players who failed: one open dead letter each, until his rows are merged or the letter is discarded.
 
-    Each letter names the error, a digest that the same error from the same code shares, the attempts, and the
-    partition to materialize again. To replay, mend the cause and materialize those partitions of
-    `staged_predictions`, or run `prediction-assets dead-letters replay`; the sensors merge and announce them.
-    `open_letters` and the count of each error class are plotted over time.
+    A letter names the error, its digest (the same error from the same code has the same digest), the attempts, and the
+    partition to materialize again. To replay players, fix the cause and materialize their partitions of
+    `staged_predictions`, or run `prediction-assets dead-letters replay`. The sensors then merge and announce them.
+    The UI plots `open_letters` and the count of each error class over time.
     """
     letters = dead_letters.letters()
     by_slate = Counter(letter.slate for letter in letters)
@@ -50,9 +50,9 @@ _SCHEMA = dg.TableSchema(
     columns=[
         dg.TableColumn("partition", "string", "the partition of staged_predictions to materialize again"),
         dg.TableColumn("error", "string", "class of the newest error"),
-        dg.TableColumn("message", "string", "its text"),
+        dg.TableColumn("message", "string", "text of the newest error"),
         dg.TableColumn("digest", "string", "the same error from the same lines of code has the same digest"),
-        dg.TableColumn("attempts", "int", "over all runs"),
+        dg.TableColumn("attempts", "int", "attempts of all runs"),
         dg.TableColumn("first_seen", "string", "UTC"),
         dg.TableColumn("last_seen", "string", "UTC"),
         dg.TableColumn("run_id", "string", "the newest run that failed"),

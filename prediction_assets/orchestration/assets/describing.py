@@ -1,6 +1,6 @@
-"""What every asset says of itself in the UI: owners, groups, and the metadata that Dagster draws.
+"""What every asset shows in the UI beside its description: owner, group, docs page, columns and lineage.
 
-Groups are named in flow order. https://docs.dagster.io/guides/build/assets/metadata-and-tags
+https://docs.dagster.io/guides/build/assets/metadata-and-tags
 """
 
 from collections.abc import Sequence
@@ -31,11 +31,11 @@ DOCS = {
     "points_model": "docs/forecasting.md#the-trained-model",
     "prediction_grades": "docs/forecasting.md#grades",
 }
-"""The page that an asset's description ends with: what to read when it looks wrong."""
+"""The page to read if an asset looks wrong, by asset; its description ends with it."""
 
 
 def with_docs(spec: dg.AssetSpec, docs_url: str) -> dg.AssetSpec:
-    """Return a spec whose description ends with its page, as a link where the installation has an address for it."""
+    """Return a spec whose description ends with its page, as a link if the installation has an address for it."""
     page = DOCS.get(spec.key.to_user_string())
     if page is None:
         return spec
@@ -76,14 +76,14 @@ def _from(asset: str, *columns: str) -> list[dg.TableColumnDep]:
 
 
 def predictions_lineage() -> dg.TableColumnLineage:
-    """Return where the predictions' columns come from: each that a part carries, from the part."""
+    """Return where the predictions' columns come from: the columns of a part, from the part."""
     return dg.TableColumnLineage(
         deps_by_column={column.name: _from("staged_predictions", column.name) for column in PART_COLUMNS}
     )
 
 
 def staged_lineage() -> dg.TableColumnLineage:
-    """Return where a part's columns come from, as far as a column comes from a column."""
+    """Return where those columns of a part come from that are copied or computed from columns."""
     return dg.TableColumnLineage(
         deps_by_column={
             "line": _from(PROP_LINES.name, "line"),

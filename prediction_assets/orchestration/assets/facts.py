@@ -1,8 +1,7 @@
-"""Facts in: game logs, schedule, prop lines and injury reports, validated and ingested idempotently.
+"""Facts: game logs, schedule, prop lines and injury reports, validated and ingested idempotently.
 
-Each asset reads a file, a folder or, where nothing was named and nothing real is there, the simulated league
-that ships with the package. A file with an error in it is refused as a whole, with the row and column; what was
-ingested before stays as it was.
+Each asset reads a file, a folder, or the simulated league that ships with the package if no path is named and no real
+facts are stored. A file with an error is refused as a whole, with row and column; stored facts stay as they were.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,13 +31,13 @@ from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
 
 LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
-"""A capture says all that a book offered on a player: what it no longer contains is gone."""
+"""A capture is all that a book offered on a player: lines that it no longer contains are removed."""
 
 SCHEDULE_REPLACED_BY = ("league", "game_date")
-"""A schedule says all the games of each date that it names, a postponed game's too: what it no longer lists is off."""
+"""A schedule lists all games of each date that it names: games that it no longer lists on that date are removed."""
 
 INJURIES_REPLACED_BY = ("league", "reported_at")
-"""A report says all that was known when it was published: a corrected copy takes its place."""
+"""A report is all that was known when it was published: a corrected copy replaces it."""
 
 
 class FactsConfig(dg.Config):
@@ -46,8 +45,8 @@ class FactsConfig(dg.Config):
 
     path: str | None = Field(
         default=None,
-        description="A Parquet or CSV(.gz) file, or a folder of them. Empty: the path in the settings; while no "
-        "path is set and no real game is ingested, the simulated league.",
+        description="A Parquet or CSV(.gz) file, or a folder of them. Empty: the path in the settings. If no path "
+        "is set and no real game is ingested: the simulated league.",
     )
     simulated_players: int | None = Field(
         default=None,
@@ -70,7 +69,7 @@ class FactsConfig(dg.Config):
         """Return the simulated league to take when there is no path.
 
         Raises:
-            BadInput: nobody asked for it, and the installation is one of real games.
+            BadInput: the installation has real games, and the configuration doesn't name a simulated league.
         """
         expected = self.simulated_players
         if expected is None:
@@ -90,9 +89,9 @@ def _refuse_among_real_facts(facts: str, settings: Settings, port: Warehouse) ->
     why = f"{named[0]} is set" if named else "this home holds real games"
     raise BadInput(
         facts,
-        f"no path is named, but {why}: the simulated league is not ingested unasked",
-        hint=f"set {_setting(facts)}, or name a path, or simulated_players, in the launchpad; the simulated "
-        "league is best kept in a home of its own",
+        f"no path is named, and {why}, so the simulated league is not ingested",
+        hint=f"set {_setting(facts)}, or name a path, or simulated_players, in the launchpad; keep the simulated "
+        "league in a home of its own",
     )
 
 
@@ -116,7 +115,7 @@ def _store(
     also_replaced: pa.Table | None = None,
     **more: Any,
 ) -> dg.MaterializeResult:
-    """Upsert facts and say what came of it; ``more`` is further metadata."""
+    """Upsert facts and return what changed; ``more`` is further metadata."""
     done = port.upsert(table, rows, replace_by, also_replaced)
     stored = port.query(queries.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
     context.log.info(
@@ -145,9 +144,9 @@ def game_logs(
     live_source: dg.ResourceParam[LiveSource],
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
-    """One row per player and game played, as stats.nba.com's LeagueGameLog reports it. No row: he did not play.
+    """One row per player and game that he played, as stats.nba.com's LeagueGameLog reports it.
 
-    Ingesting a file again changes nothing; a corrected row replaces the old one.
+    Ingesting a file again changes nothing. A corrected row replaces the old one.
     """
     if config.season is not None:
         fetched = fetch_game_logs(config.season, live_source.game_logs)
@@ -174,11 +173,11 @@ def schedule(
     live_source: dg.ResourceParam[LiveSource],
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
-    """Every scheduled game, by US Eastern date. On a neutral site nobody is at home.
+    """Every scheduled game, by US Eastern date. A game on a neutral site has no home team.
 
-    Each ingested schedule is complete for the dates it contains, a season for each date from its first game to
-    its last: a game that it no longer lists there, or lists as postponed, is removed, and a game that moved
-    changes its date. Players of a removed game are skipped when staged again.
+    A file is complete for each date that it contains, and a fetched season for each date from its first game to its
+    last. A game that is no longer listed on such a date, or is listed as postponed, is removed; a game that moved
+    changes its date. Players of a removed game are skipped when they are staged again.
     """
     if config.season is not None:
         fetched = fetch_schedule(config.season, live_source.schedule)
@@ -211,17 +210,19 @@ def prop_lines(
     warehouse: dg.ResourceParam[Warehouse],
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
-    """Points lines as the books offered them, with every capture kept.
+    """Points lines as the books offered them; every capture is kept.
 
-    Optional: where the settings name real games and no lines, nothing is ingested, and players are predicted at
-    lines around their median. The books' names resolve to player ids through the game logs, built-in nicknames
-    and your own aliases. A name that doesn't resolve is kept without an id and reported here, never guessed. A line
-    beyond 100 points is kept, counted as out of reach, and never chosen.
+    Optional: if the settings name real games and no lines, nothing is ingested, and players are predicted at lines
+    around their median. Names resolve to player ids through the game logs, built-in nicknames and your own aliases. A
+    name that doesn't resolve is never guessed: it is kept without an id and reported here. A line beyond 100 points is
+    kept, counted as out of reach, and never chosen.
     """
     path = config.source(settings.prop_lines)
     if path is None:
         if config.simulated_players is None and _named_files(settings):
-            context.log.info("prop_lines: no path was given, nothing is ingested and nobody has a line")
+            context.log.info(
+                "prop_lines: no path is named, so nothing is ingested and no player has a market line"
+            )
             return
         league = config.league("prop_lines", settings, warehouse)
         yield _store(context, warehouse, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
@@ -253,15 +254,17 @@ def injury_reports(
     warehouse: dg.ResourceParam[Warehouse],
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
-    """Who may miss a game, from the NBA's official injury reports; the newest report of a date holds.
+    """Players who may miss a game, from the NBA's official injury reports; the newest report of a date counts.
 
-    Optional: without a path there is nothing to ingest, and nobody is ruled out. A player who is Out in the
-    newest report of a slate is skipped when he is next staged; whoever is doubtful, questionable or probable
-    is predicted. Names resolve as the books' do; one that doesn't rules nobody out and is reported here.
+    Optional: without a path nothing is ingested, and no player is ruled out. A player who is Out in the newest report
+    of a slate is skipped when he is staged next. A player who is doubtful, questionable or probable is predicted. Names
+    resolve as in `prop_lines`. A name that doesn't resolve rules out no player and is reported here.
     """
     path = config.source(settings.injury_reports)
     if path is None:
-        context.log.info("injury_reports: no path was given, nothing is ingested and nobody is ruled out")
+        context.log.info(
+            "injury_reports: no path is named, so nothing is ingested and no player is ruled out"
+        )
         return
     read = read_injury_reports(path, _directory(warehouse, settings))
     _warn_of_unresolved(context, "injury_reports", read.unresolved)
@@ -276,7 +279,7 @@ def injury_reports(
 
 
 def _directory(port: Warehouse, settings: Settings) -> PlayerDirectory:
-    """Return whom a name can mean: the game logs' spellings and the user's aliases."""
+    """Return the players that a name can mean: by the game logs' spellings and the user's aliases."""
     aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
     known = port.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
     return PlayerDirectory.from_rows(known, aliases)

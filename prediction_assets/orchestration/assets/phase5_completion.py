@@ -1,8 +1,4 @@
-"""Tell the next phase that a slate's predictions are ready: once per receipt content.
-
-An outbox over receipts: the message is built from a committed receipt, stored, delivered, and its delivery
-recorded. Killed anywhere, the next run finds the event and delivers it under the same id.
-"""
+"""The completion message: it tells phase 6 that a slate's predictions are ready, once per content."""
 
 import dagster as dg
 from pydantic import Field
@@ -10,9 +6,9 @@ from pydantic import Field
 from prediction_assets.errors import NothingToAnnounce
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
-from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.partitions import SLATES
+from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated
 from prediction_assets.slate.receipt import Receipt
@@ -21,39 +17,14 @@ from prediction_assets.stores.protocols import Outbox, Publisher, Warehouse
 
 
 class CompletionConfig(dg.Config):
-    """Which consolidation to announce."""
+    """Which receipt to announce."""
 
     receipt_id: str | None = Field(default=None, description="Empty: the slate's newest receipt.")
     redeliver: bool = Field(
         default=False,
-        description="Deliver an event that was delivered before once more, under its id; for a consumer that lost "
-        "it. Consumers that handled it ignore it.",
+        description="Deliver a completion message that was delivered before once more, under the same id, for a "
+        "consumer that lost it. Other consumers ignore it.",
     )
-
-
-def _receipt(port: Warehouse, slate: str, receipt_id: str | None) -> Receipt:
-    receipts = port.receipts(slate)
-    wanted = [r for r in receipts if receipt_id is None or r.receipt_id == receipt_id]
-    if not wanted:
-        raise NothingToAnnounce(
-            f"slate {slate}: {f'no receipt {receipt_id}' if receipt_id else 'no receipt'} in the warehouse; "
-            "materialize predictions for this slate first"
-        )
-    return wanted[-1]
-
-
-def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None:
-    result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
-    if result is None:
-        raise NothingToAnnounce(
-            f"slate {receipt.slate}: receipt {receipt.receipt_id} has no materialization whose checks could "
-            "be read; materialize predictions for this slate again (it merges nothing twice)"
-        )
-    if result.gate is not Gate.ALLOWED:
-        raise NothingToAnnounce(
-            f"slate {receipt.slate}: not announced, checks {'failed' if result.gate is Gate.BLOCKED else 'missing'}: "
-            f"{', '.join(result.checks)}; mend the cause and materialize predictions again"
-        )
 
 
 @dg.asset(
@@ -71,11 +42,11 @@ def phase5_completion(
     clock: dg.ResourceParam[Clock],
     publisher: dg.ResourceParam[Publisher],
 ) -> dg.MaterializeResult:
-    """Publishes the message that tells downstream consumers (phase 6) that the slate's predictions are ready.
+    """Publishes the completion message: it tells phase 6 that the slate's predictions are ready.
 
-    Built from the receipt, validated against its JSON Schema, published once per content: an identical
-    re-run has the same `message_id` and publishes nothing. Refuses while a check on that consolidation failed
-    or is missing.
+    The message is built from the receipt and validated against its JSON Schema. It is published once per content: an
+    identical re-run has the same `message_id` and publishes nothing. It is refused if a blocking check on that
+    consolidation failed or is missing.
     """
     slate = context.partition_key
     receipt = _receipt(warehouse, slate, config.receipt_id)
@@ -90,7 +61,7 @@ def phase5_completion(
         redeliver=config.redeliver,
     )
     context.log.info(
-        "slate %s: completion %s %s as %s",
+        "slate %s: completion message %s %s as %s",
         slate, entry.message_id, _what_happened(published_before, config.redeliver), entry.delivery_id,
         extra={"slate": slate, "batch": receipt.batch_id, "message_id": entry.message_id},
     )  # fmt: skip
@@ -109,6 +80,31 @@ def phase5_completion(
             "message": dg.MetadataValue.json(dict(entry.message)),
         }
     )
+
+
+def _receipt(port: Warehouse, slate: str, receipt_id: str | None) -> Receipt:
+    receipts = port.receipts(slate)
+    wanted = [r for r in receipts if receipt_id is None or r.receipt_id == receipt_id]
+    if not wanted:
+        raise NothingToAnnounce(
+            f"slate {slate}: {f'no receipt {receipt_id}' if receipt_id else 'no receipt'} in the warehouse; "
+            "materialize predictions for this slate first"
+        )
+    return wanted[-1]
+
+
+def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None:
+    result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
+    if result is None:
+        raise NothingToAnnounce(
+            f"slate {receipt.slate}: Dagster has no materialization of receipt {receipt.receipt_id}, and so no checks "
+            "of it; materialize predictions for this slate again (it merges nothing twice)"
+        )
+    if result.gate is not Gate.ALLOWED:
+        raise NothingToAnnounce(
+            f"slate {receipt.slate}: not announced, checks {'failed' if result.gate is Gate.BLOCKED else 'missing'}: "
+            f"{', '.join(result.checks)}; fix the cause and materialize predictions again"
+        )
 
 
 def _what_happened(published_before: bool, redeliver: bool) -> str:

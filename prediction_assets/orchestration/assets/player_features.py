@@ -1,13 +1,15 @@
 """Point-in-time features of a slate, pinned by a snapshot id that every prediction row carries."""
 
 import dagster as dg
+import pyarrow.compute as pc
 
+from prediction_assets.nba.forecast import HISTORY_DAYS, slate_features
 from prediction_assets.nba.forecasting.features import FEATURE_COLUMNS, KEY_COLUMNS, TARGET_COLUMNS
-from prediction_assets.nba.subject import Subject
+from prediction_assets.nba.model_store import choose_model
 from prediction_assets.orchestration.assets.describing import OWNERS, SLATE
-from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.slate.keys import is_simulated
+from prediction_assets.orchestration.run_tags import tag_run
+from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 
@@ -29,40 +31,42 @@ from prediction_assets.stores.protocols import BatchState, Warehouse, open_progr
 )
 def player_features(
     context: dg.AssetExecutionContext,
-    subject: dg.ResourceParam[Subject],
     warehouse: dg.ResourceParam[Warehouse],
     batch_state: dg.ResourceParam[BatchState],
 ) -> dg.MaterializeResult:
     """Features of the slate's expected players, and the id of the model that will forecast them.
 
-    One SQL query of window functions, over games before the slate only. The newest `points_model` that was
-    trained on such games is pinned with them; where there is none, the past games that the systems are then
-    fitted on are stored, too. The result is an immutable snapshot named by its content: the same facts give
-    the same id, and every prediction row carries the id it was made from.
+    One SQL query computes them from games before the slate only. The newest `points_model` that was trained on such
+    games is pinned with them. Without such a model, the past games are stored, too, and the systems are fitted on them.
+    The result is an immutable snapshot that is named by its content: the same facts give the same id. Every
+    prediction row carries the id of the snapshot that it was made from.
     """
     slate = context.partition_key
-    state, port = batch_state, warehouse
-    progress = open_progress(state, slate)
-    tag_run(context, slate, progress.batch.batch_id)
-    features = subject.features(port, progress.batch)
-    players, history = features.players, features.history
-    snapshot_id = port.snapshots.write(slate, players, history)
+    batch = open_progress(batch_state, slate).batch
+    tag_run(context, slate, batch.batch_id)
+    model_id = choose_model(warehouse, batch.league, parse_slate(slate))
+    player_ids = [player.player_id for player in batch.expected]
+    players, history = slate_features(
+        warehouse, batch.league, parse_slate(slate), player_ids, HISTORY_DAYS, model_id
+    )
+    snapshot_id = warehouse.snapshots.write(slate, players, history)
     reached("features_written")
-    state.pin_features(slate, snapshot_id)
+    batch_state.pin_features(slate, snapshot_id)
     reached("features_pinned")
     context.log.info(
         "slate %s: feature snapshot %s, %d players, %d past player-games",
         slate, snapshot_id, players.num_rows, history.num_rows,
-        extra={"slate": slate, "batch": progress.batch.batch_id},
+        extra={"slate": slate, "batch": batch.batch_id},
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
             "snapshot_id": snapshot_id,
-            "league": progress.batch.league,
-            "simulated": is_simulated(progress.batch.league),
+            "league": batch.league,
+            "simulated": is_simulated(batch.league),
             "players": players.num_rows,
-            "players_without_features": len(progress.batch.expected) - players.num_rows,
-            **features.about,
+            "players_without_features": len(batch.expected) - players.num_rows,
+            "model_id": model_id or "none: the systems are fitted on the past player-games",
+            "newest_game": str(pc.max(history["game_date"]).as_py() or ""),
             "past_player_games": history.num_rows,
             "dagster/row_count": players.num_rows,
         },

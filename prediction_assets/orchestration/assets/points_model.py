@@ -1,4 +1,4 @@
-"""The trained model: every system, fitted on seasons of games, ready before the slates that it serves."""
+"""The stored model: every system, fitted on seasons of games before the slates that it serves."""
 
 from datetime import date, timedelta
 
@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.errors import NothingToTrainOn
-from prediction_assets.nba.forecast import MODEL_HISTORY_DAYS, train_model
+from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS, train_model
 from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse
@@ -19,24 +19,12 @@ class PointsModelConfig(dg.Config):
 
     cutoff: str | None = Field(
         default=None,
-        description="Train on the last four years of games before this date, YYYY-MM-DD. Empty: up to the "
-        "newest ingested game.",
+        description="Train on the last four years of games before this date, YYYY-MM-DD. Empty: the day "
+        "after the newest ingested game.",
     )
     league: str | None = Field(
-        default=None, description="Empty: the NBA, or the simulated league where there is no NBA game."
+        default=None, description="Empty: the NBA, or the simulated league if no NBA game is ingested."
     )
-
-
-def _league(warehouse: Warehouse, wanted: str | None) -> tuple[str, date]:
-    """Return the league to train on and the date of its newest game log."""
-    logged = {row["league"]: row["newest_log"] for row in warehouse.query(queries.LOGGED_LEAGUES).to_pylist()}
-    league = wanted or (NBA_LEAGUE if NBA_LEAGUE in logged else next(iter(logged), ""))
-    if league not in logged:
-        raise NothingToTrainOn(
-            f"points_model: no game logs of {wanted or 'any league'} are ingested; ingest game logs, then "
-            "materialize it again"
-        )
-    return league, logged[league]
 
 
 @dg.asset(
@@ -53,18 +41,16 @@ def points_model(
 ) -> dg.MaterializeResult:
     """Every forecasting system, trained on the last four years of games before the cut-off.
 
-    It serves the slates from its cut-off on: a slate takes the newest model that saw only games before it, and
-    pins it with its features. The id is derived from the data: materializing again on unchanged data does not
-    retrain. Slates don't need it: without one, the systems are fitted on the slate's own feature snapshot, which
-    takes longer and knows less history.
+    It serves slates from its cut-off on. A slate takes the newest model that saw only games before it, and pins it with
+    its features. The id is derived from the data: materializing again on unchanged data trains nothing. A slate can do
+    without a model: the systems are then fitted on its own feature snapshot, which takes longer and has less history.
     """
-    port = warehouse
-    league, newest = _league(port, config.league)
+    league, newest = _league(warehouse, config.league)
     cutoff = parse_slate(config.cutoff) if config.cutoff else newest + timedelta(days=1)
-    row, trained = train_model(port, league, cutoff, MODEL_HISTORY_DAYS)
+    row, trained = train_model(warehouse, league, cutoff, MODEL_HISTORY_DAYS)
     context.log.info(
         "model %s of %s before %s: %s, %s player-games",
-        row["model_id"], league, cutoff, "trained" if trained else "known already", row["trained_rows"],
+        row["model_id"], league, cutoff, "trained" if trained else "stored before", row["trained_rows"],
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
@@ -81,3 +67,15 @@ def points_model(
             "trained_now": trained,
         }
     )
+
+
+def _league(warehouse: Warehouse, wanted: str | None) -> tuple[str, date]:
+    """Return the league to train on and the date of its newest game log."""
+    logged = {row["league"]: row["newest_log"] for row in warehouse.query(queries.LOGGED_LEAGUES).to_pylist()}
+    league = wanted or (NBA_LEAGUE if NBA_LEAGUE in logged else next(iter(logged), ""))
+    if league not in logged:
+        raise NothingToTrainOn(
+            f"points_model: no game logs of {wanted or 'any league'} are ingested; ingest game logs, then "
+            "materialize it again"
+        )
+    return league, logged[league]

@@ -1,4 +1,4 @@
-"""The morning after: how each system's published forecasts did, with a check on drift and bias.
+"""The morning after: the grades of each system's published forecasts, with a check on drift and bias.
 
 The check warns and never blocks: a slate is announced before its games are played.
 """
@@ -34,6 +34,70 @@ BIAS_LIMIT = 1.5
 """Points of bias over the last ten slates beyond which the check warns."""
 
 _LOOKBACK = timedelta(days=200)
+
+
+with preview_features():
+
+    @dg.asset(
+        partitions_def=SLATES,
+        group_name=PUBLISHING,
+        owners=OWNERS,
+        kinds={"python", "duckdb"},
+        deps=["predictions", "game_logs"],
+        metadata=table_metadata(PREDICTION_GRADES),
+        check_specs=[
+            dg.AssetCheckSpec(
+                STEADY,
+                asset="prediction_grades",
+                partitions_def=SLATES,
+                description=f"Warns if a system's bias over its last {RECENT_SLATES} graded slates exceeds the "
+                "limit, or if its mean absolute error is more than 10 % above that of the "
+                f"{EARLIER_SLATES} slates before. It never blocks a slate.",
+            )
+        ],
+    )
+    def prediction_grades(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        clock: dg.ResourceParam[Clock],
+    ) -> Iterator[dg.MaterializeResult]:
+        """How accurate each system's active forecasts were, once all games have game logs.
+
+        Mean absolute error and bias are over all players who played. Brier score, calibration by decile, hit rate and
+        coverage are against the market lines. A player who didn't play is void and counts in none of them.
+        Materializing again replaces the slate's grades.
+        """
+        slate = context.partition_key
+        receipts = warehouse.receipts(slate)
+        league, grades = grade_published(warehouse, slate)
+        store_grades(
+            warehouse,
+            parse_slate(slate),
+            grades,
+            origin=PUBLISHED,
+            league=league,
+            now=clock.now(),
+            receipt_id=receipts[-1].receipt_id if receipts else "",
+        )
+        systems = _steadiness(warehouse, parse_slate(slate), BIAS_LIMIT)
+        complaints = {j.system: j.complaint for j in systems if j.complaint}
+        context.log.info("slate %s: %d systems graded, %d complaints", slate, len(grades), len(complaints))
+        yield dg.MaterializeResult(
+            metadata=_metadata(slate, league, grades),
+            check_results=[
+                dg.AssetCheckResult(
+                    passed=not complaints,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    check_name=STEADY,
+                    metadata={
+                        "complaints": complaints,
+                        "recent_slates": RECENT_SLATES,
+                        **{f"{j.system}/recent_error": j.recent.mean_absolute_error or 0.0 for j in systems},
+                        **{f"{j.system}/recent_bias": j.recent.bias or 0.0 for j in systems},
+                    },
+                )
+            ],
+        )
 
 
 def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
@@ -88,75 +152,11 @@ def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
     }
 
 
-def _judgements(warehouse: Warehouse, slate: date, bias_limit: float) -> list[Steadiness]:
-    """Judge every system that was graded on this slate, by the slates up to it."""
+def _steadiness(warehouse: Warehouse, slate: date, bias_limit: float) -> list[Steadiness]:
+    """Compare every system that was graded on this slate with its own past."""
     history = stored_grades(warehouse, slate - _LOOKBACK, slate, PUBLISHED)
     return [
         steadiness(rows, bias_limit)
         for rows in history.values()
         if rows[-1]["game_date"] == slate and rows[-1]["system_version"]
     ]
-
-
-with preview_features():
-
-    @dg.asset(
-        partitions_def=SLATES,
-        group_name=PUBLISHING,
-        owners=OWNERS,
-        kinds={"python", "duckdb"},
-        deps=["predictions", "game_logs"],
-        metadata=table_metadata(PREDICTION_GRADES),
-        check_specs=[
-            dg.AssetCheckSpec(
-                STEADY,
-                asset="prediction_grades",
-                partitions_def=SLATES,
-                description=f"Warns when a system's bias over its last {RECENT_SLATES} graded slates exceeds the "
-                f"limit, or its mean absolute error is 10 % above that of the {EARLIER_SLATES} "
-                "slates before. Never holds a slate up.",
-            )
-        ],
-    )
-    def prediction_grades(
-        context: dg.AssetExecutionContext,
-        warehouse: dg.ResourceParam[Warehouse],
-        clock: dg.ResourceParam[Clock],
-    ) -> Iterator[dg.MaterializeResult]:
-        """How accurate each system's active forecasts were, once all games have game logs.
-
-        Mean absolute error and bias over everybody who played, and against the market lines Brier score,
-        calibration by decile, hit rate and coverage; players who didn't play are void and in none of them.
-        Materializing again replaces the slate's grades.
-        """
-        slate, port = context.partition_key, warehouse
-        receipts = port.receipts(slate)
-        league, grades = grade_published(port, slate)
-        store_grades(
-            port,
-            parse_slate(slate),
-            grades,
-            origin=PUBLISHED,
-            league=league,
-            now=clock.now(),
-            receipt_id=receipts[-1].receipt_id if receipts else "",
-        )
-        judged = _judgements(port, parse_slate(slate), BIAS_LIMIT)
-        complaints = {j.system: j.complaint for j in judged if j.complaint}
-        context.log.info("slate %s: %d systems graded, %d complaints", slate, len(grades), len(complaints))
-        yield dg.MaterializeResult(
-            metadata=_metadata(slate, league, grades),
-            check_results=[
-                dg.AssetCheckResult(
-                    passed=not complaints,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    check_name=STEADY,
-                    metadata={
-                        "complaints": complaints,
-                        "recent_slates": RECENT_SLATES,
-                        **{f"{j.system}/recent_error": j.recent.mean_absolute_error or 0.0 for j in judged},
-                        **{f"{j.system}/recent_bias": j.recent.bias or 0.0 for j in judged},
-                    },
-                )
-            ],
-        )

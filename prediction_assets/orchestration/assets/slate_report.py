@@ -1,4 +1,4 @@
-"""One slate at a glance: what a person looks at in the morning, on one page of the UI."""
+"""The morning page of a slate: a picture and numbers in the UI."""
 
 import base64
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import dagster as dg
 
 from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
-from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.orchestration.partitions import SLATES
+from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.orchestration.slate_picture import EDGE_BINS, SlateCounts, slate_picture
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.keys import is_simulated, parse_slate

@@ -1,7 +1,7 @@
 """Tonight's slate and its expected players: where a batch begins.
 
-Unpartitioned, materialized daily; it adds the slate's dynamic partition keys and opens the batch. What
-follows is asked for by the sensors, from what this asset left in batch state.
+Unpartitioned, materialized daily. It adds the slate's dynamic partition keys and opens the batch in batch state, which
+the sensors follow.
 """
 
 from datetime import datetime, timedelta
@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.nba.subject import Subject
+from prediction_assets.nba.roster import Roster, read_roster
+from prediction_assets.nba.tonight import slate_tonight
 from prediction_assets.orchestration.assets.describing import OWNERS, SLATE
-from prediction_assets.orchestration.assets.tagging import tag_run
 from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
+from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.settings import Settings
-from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.deadlines import Clock, deadline
 from prediction_assets.slate.keys import is_simulated, player_key
 from prediction_assets.slate.roster_freeze import require_same_work
@@ -33,13 +34,13 @@ class RosterConfig(dg.Config):
 
     slate: str | None = Field(
         default=None,
-        description="The games' date, YYYY-MM-DD. Empty: tonight, or the latest scheduled slate when the "
-        "schedule doesn't reach tonight; of a simulated league, its next slate that isn't finished.",
+        description="The games' date, YYYY-MM-DD. Empty: tonight, or the last scheduled slate if the schedule "
+        "doesn't reach tonight. For a simulated league: its first slate that isn't merged.",
     )
     reopen: bool = Field(
         default=False,
-        description="Replace the expected players of a batch that is open already. Outcomes of players who "
-        "stay as they were are kept; who is new, or in another game or team, is staged.",
+        description="Replace the expected players of a batch that is open already. Players who are the same keep "
+        "their outcomes; players who are new, or in another game or team, are staged.",
     )
 
 
@@ -53,7 +54,6 @@ class RosterConfig(dg.Config):
 def slate_roster(
     context: dg.AssetExecutionContext,
     config: RosterConfig,
-    subject: dg.ResourceParam[Subject],
     warehouse: dg.ResourceParam[Warehouse],
     batch_state: dg.ResourceParam[BatchState],
     settings: dg.ResourceParam[Settings],
@@ -61,36 +61,21 @@ def slate_roster(
 ) -> dg.MaterializeResult:
     """Tonight's slate and its expected players; opens the batch.
 
-    A player is expected when his team plays, he appeared in the last 15 days and averaged 15 minutes or more
-    over his last seven games, all judged on facts from before the slate. On opening night, or when his team
-    has not played for more than 15 days, the 15 days are counted back from its last game. Adds the `slates`
-    and `slate_players` partition keys and freezes the expected players. Materializing again changes nothing
-    unless the facts changed; then it fails, unless `reopen: true`. A day without games materializes with 0,
-    and everything downstream rests; reopened when its games were called off, what was announced of it is taken
-    back.
-    """
-    state, now = batch_state, clock.now()
-    slate = config.slate or subject.tonight(warehouse, state, now)
-    roster = subject.roster(warehouse, slate)
-    due = deadline(now, settings.deadline_minutes, settings.deadline_local_time, settings.time_zone)
-    earlier = state.progress(slate)
-    if not roster.games:
-        # Games that were called off stay their league's.
-        batch = _batch(slate, earlier.batch.league if earlier else "", 0, (), now, due)
-        called_off = earlier is not None and bool(earlier.batch.expected)
-        if called_off:  # what was announced is taken back, which needs the slate's key
-            context.instance.add_dynamic_partitions(SLATES.name or "", [slate])
-        opened = state.reopen(batch) if called_off and config.reopen else state.open(batch)
-        context.log.info(
-            "slate %s: no games%s, nothing to predict", slate, " any more" if called_off else "",
-            extra={"slate": slate},
-        )  # fmt: skip
-        if called_off:
-            tag_run(context, slate, opened.batch_id)
-        return dg.MaterializeResult(metadata={"slate": slate, "games": 0, "expected_players": 0})
+    A player is expected if his team plays, he appeared in the last 15 days, and he averaged 15 minutes or more over
+    his last seven games. Only facts from before the slate count. If his team has not played for more than 15 days, as
+    on opening night, the 15 days are counted back from its last game.
 
-    games, players, league = roster.games, roster.players, roster.league
-    batch = _batch(slate, league, len(games), players, now, due)
+    Adds the `slates` and `slate_players` partition keys and freezes the expected players. Materializing again changes
+    nothing; if the facts changed, it fails unless `reopen: true`. A day without games has 0 expected players, and
+    nothing follows. If all games of an announced slate were called off, reopen it: its predictions are retracted.
+    """
+    slate = config.slate or slate_tonight(warehouse, batch_state, clock.now())
+    roster = read_roster(warehouse, slate)
+    earlier = batch_state.progress(slate)
+    batch = _batch(slate, roster, earlier, clock.now(), settings)
+    if not roster.games:
+        return _open_without_games(context, batch_state, batch, earlier, reopen=config.reopen)
+    players, league = roster.players, roster.league
     if earlier is not None and not config.reopen:
         require_same_work(earlier.batch, batch)  # before any key is registered
 
@@ -100,12 +85,12 @@ def slate_roster(
     )
     reached("keys_registered")
     changed = earlier is not None and earlier.batch.expected != players
-    opened = state.reopen(batch) if changed and config.reopen else state.open(batch)
+    opened = batch_state.reopen(batch) if changed and config.reopen else batch_state.open(batch)
     reached("batch_opened")
     tag_run(context, slate, opened.batch_id)
     context.log.info(
         "slate %s: batch %s open, %d games, %d expected players, deadline %s",
-        slate, opened.batch_id, len(games), len(players), opened.deadline.isoformat(timespec="seconds"),
+        slate, opened.batch_id, opened.games, len(players), opened.deadline.isoformat(timespec="seconds"),
         extra={"slate": slate, "batch": opened.batch_id},
     )  # fmt: skip
     return dg.MaterializeResult(
@@ -114,34 +99,53 @@ def slate_roster(
             "league": league,
             "simulated": is_simulated(league),
             "batch_id": opened.batch_id,
-            "games": len(games),
+            "games": len(roster.games),
             "expected_players": len(players),
             "candidates": roster.candidates,
             "deadline": dg.MetadataValue.timestamp(opened.deadline),
             "matchups": markdown_table(
                 [
                     {**game, "expected_players": sum(p.game_id == game["game_id"] for p in players)}
-                    for game in games
+                    for game in roster.games
                 ]
             ),
         },
     )
 
 
-def _batch(
-    slate: str,
-    league: str,
-    games: int,
-    players: tuple[ExpectedPlayer, ...],
-    now: datetime,
-    deadline: datetime,
-) -> Batch:
+def _batch(slate: str, roster: Roster, earlier: Progress | None, now: datetime, settings: Settings) -> Batch:
+    league = roster.league
+    if not roster.games and earlier is not None:  # games that were called off stay their league's
+        league = earlier.batch.league
     return Batch(
         slate=slate,
         batch_id=f"{slate}@{now:%Y%m%dT%H%M%SZ}",
         league=league,
-        games=games,
+        games=len(roster.games),
         opened_at=now,
-        deadline=deadline,
-        expected=players,
+        deadline=deadline(now, settings.deadline_minutes, settings.deadline_local_time, settings.time_zone),
+        expected=roster.players,
     )
+
+
+def _open_without_games(
+    context: dg.AssetExecutionContext,
+    state: BatchState,
+    batch: Batch,
+    earlier: Progress | None,
+    *,
+    reopen: bool,
+) -> dg.MaterializeResult:
+    """Open the batch of a day without games, or reopen one whose games were called off."""
+    slate = batch.slate
+    called_off = earlier is not None and bool(earlier.batch.expected)
+    if called_off:  # the retraction is merged and announced, which needs the slate's key
+        context.instance.add_dynamic_partitions(SLATES.name or "", [slate])
+    opened = state.reopen(batch) if called_off and reopen else state.open(batch)
+    context.log.info(
+        "slate %s: no games%s, nothing to predict", slate, " any more" if called_off else "",
+        extra={"slate": slate},
+    )  # fmt: skip
+    if called_off:
+        tag_run(context, slate, opened.batch_id)
+    return dg.MaterializeResult(metadata={"slate": slate, "games": 0, "expected_players": 0})

@@ -1,4 +1,4 @@
-"""Drop the parts that receipts cover, or that nobody will merge; then the consolidation is over."""
+"""The end of a consolidation: merged parts are dropped, settled dead letters closed, the batch marked consolidated."""
 
 import dagster as dg
 
@@ -6,11 +6,11 @@ from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import FAN_IN, OWNERS
 from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.slate.dead_letter import Closing, letters_settled_by
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.steps.cleanup import release
-from prediction_assets.steps.failpoints import reached
+from prediction_assets.steps.cleanup import clean_up, finish_consolidation
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
+
+_SHOWN = 50
 
 
 @dg.asset(
@@ -26,39 +26,31 @@ def staging_cleanup(
     batch_state: dg.ResourceParam[BatchState],
     dead_letters: dg.ResourceParam[DeadLetters],
 ) -> dg.MaterializeResult:
-    """Deletes the staged parts that a receipt covers, closes dead letters of merged players, and marks the
-    consolidation finished.
+    """Drops the merged parts, closes the dead letters of merged players, and marks the consolidation finished.
 
-    A part of earlier that no outcome needs goes, too: of a player who was skipped or failed since, or isn't
-    expected any more.     A part that was written after the MERGE has another id and survives, to be merged by the next
-    consolidation. In a consolidation it runs only when the blocking checks on `predictions` passed; after a
-    killed run it drops what that run left. Materialized alone, it deletes parts that are merged, and marks the
-    consolidation finished only if its checks passed.
+    A part is dropped if a receipt names it. An old part is dropped, too, if no outcome needs it: its player was skipped
+    or failed since, or isn't expected any more. A part that was written after the MERGE has another id and is kept for
+    the next consolidation. In a consolidation this runs only if the blocking checks on `predictions` passed.
+    Materialized alone, it also drops what a killed run left, and marks the consolidation finished if its checks passed.
     """
     slate = context.partition_key
-    done = release(warehouse, slate, batch_state)
+    done = clean_up(slate, warehouse, batch_state)
     closed = 0
     if done.receipts and _is_checked(context, done.receipts[-1]):
-        closed = _end_consolidation(batch_state, dead_letters, slate, done.receipts)
+        closed = finish_consolidation(slate, done.receipts, batch_state, dead_letters)
+    dropped = len(done.merged) + len(done.orphaned)
     context.log.info(
-        "slate %s: %d parts dropped, %d kept, %d dead letters closed",
-        slate, len(done.dropped) + len(done.abandoned), len(done.kept), closed,
+        "slate %s: %d parts dropped, %d kept, %d dead letters closed", slate, dropped, len(done.kept), closed,
         extra={"slate": slate},
     )  # fmt: skip
-    if done.strays:
-        context.log.warning(
-            "slate %s: %d names in staging are no parts and were left alone: %s",
-            slate, len(done.strays), ", ".join(done.strays[:10]),
-            extra={"slate": slate},
-        )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
-            "parts_dropped": len(done.dropped) + len(done.abandoned),
-            "abandoned_players": list(done.abandoned[:50]),
+            "parts_dropped": dropped,
+            "orphaned_players": list(done.orphaned[:_SHOWN]),
             "parts_kept": len(done.kept),
-            "kept_players": list(done.kept[:50]),
+            "kept_players": list(done.kept[:_SHOWN]),
             "left_by_killed_writes": done.swept,
-            "strays": list(done.strays[:50]),
+            "strays": list(done.strays[:_SHOWN]),
             "dead_letters_closed": closed,
         }
     )
@@ -67,18 +59,3 @@ def staging_cleanup(
 def _is_checked(context: dg.AssetExecutionContext, receipt: Receipt) -> bool:
     result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
     return result is not None and result.gate is Gate.ALLOWED
-
-
-def _end_consolidation(
-    batch_state: BatchState, letters: DeadLetters, slate: str, receipts: tuple[Receipt, ...]
-) -> int:
-    """Close the letters that the consolidation settled and let batch state know of it; return how many."""
-    progress = batch_state.progress(slate)
-    closed = 0
-    if progress is not None and (found := letters.letters(slate)):
-        closed = letters.close(slate, letters_settled_by(progress, receipts, found), Closing.REPLAYED)
-    reached("dead_letters_closed")
-    # Last of all: until batch state knows the receipt, the sensor asks for this consolidation again.
-    batch_state.mark_consolidated(receipts[-1])
-    reached("receipt_mirrored")
-    return closed

@@ -38,7 +38,7 @@ from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
-from prediction_assets.slate.part_states import lost_parts
+from prediction_assets.slate.part_states import PartState, part_states, players_with
 from prediction_assets.stores.protocols import BatchState, Warehouse
 
 _MATERIALIZATIONS_PER_TICK = 10
@@ -119,7 +119,8 @@ def consolidation_needs(
     except ReceiptAltered as error:  # of this slate only: the others go on
         yield Skipped(str(error))
         return
-    lost = lost_parts(progress, warehouse.parts.staged(slate), receipts)
+    states = part_states(progress, warehouse.parts.staged(slate), receipts)
+    lost = tuple(players_with(states, PartState.LOST))
     if lost:
         name = f"restage:{receipt_id(progress)}"
         yield from staging_work(instance, progress, lost, name, players_per_run)

@@ -1,4 +1,4 @@
-"""RunNeed on many players at once: nobody is lost, nobody holds the others up."""
+"""Work on many players at once: nobody is lost, nobody holds the others up."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_no_more_than_so_many_are_worked_on_at_a_time():
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_work_that_hangs_is_given_up_on_and_the_others_go_on(threads):
+def test_work_that_hangs_is_overdue_and_the_others_go_on(threads):
     release = threading.Event()
 
     def work(n: int) -> int:
@@ -51,9 +51,9 @@ def test_work_that_hangs_is_given_up_on_and_the_others_go_on(threads):
     assert {n: r for n, r in found.items() if n not in (0, 5)} == {n: n for n in (1, 2, 3, 4, 6, 7)}
 
 
-def test_what_comes_of_work_that_was_given_up_on_is_told_late_and_only_then():
+def test_a_result_of_overdue_work_is_passed_on_late_and_only_then():
     release, late = threading.Event(), threading.Event()
-    told = []
+    seen = []
 
     def work(n: int) -> int:
         if n == 1:
@@ -64,18 +64,18 @@ def test_what_comes_of_work_that_was_given_up_on_is_told_late_and_only_then():
         return n
 
     def on_late(n: int, result: int) -> None:
-        told.append((n, result))
+        seen.append((n, result))
         late.set()
 
     found = dict(fan_out(range(4), work, threads=4, timeout_seconds=0.2, on_late=on_late))
     assert {n for n, result in found.items() if isinstance(result, Overdue)} == {1, 2}
-    assert told == []
+    assert seen == []
     release.set()
     assert late.wait(60)
-    assert told == [(1, 1)]
+    assert seen == [(1, 1)]
 
 
-def test_a_pause_between_results_is_told_while_it_lasts():
+def test_a_pause_between_results_is_reported_while_it_lasts():
     idle = threading.Event()
 
     def work(n: int) -> bool:
@@ -85,7 +85,7 @@ def test_a_pause_between_results_is_told_while_it_lasts():
     assert found == {0: True, 1: True, 2: True}
 
 
-def test_a_result_that_arrives_after_it_was_given_up_on_is_ignored():
+def test_a_result_that_arrives_after_its_time_is_ignored():
     hanging, finished = threading.Event(), threading.Event()
 
     def work(n: int) -> int:
@@ -127,17 +127,17 @@ def test_an_error_of_the_work_is_raised_after_what_was_begun_has_ended_and_nothi
     assert len(begun) < 100
 
 
-def test_a_circuit_opens_on_one_digest_and_names_it():
-    circuit = CircuitBreaker(10)
+def test_a_circuit_breaker_trips_on_one_digest_and_names_it():
+    breaker = CircuitBreaker(10)
     for n in range(10):
-        circuit.failed(f"different {n}")
-    assert circuit.tripped_by is None
+        breaker.failed(f"different {n}")
+    assert breaker.tripped_by is None
     for _ in range(6):
-        circuit.failed("alike")
-    assert circuit.tripped_by == "alike"
+        breaker.failed("alike")
+    assert breaker.tripped_by == "alike"
     for _ in range(9):
-        circuit.failed("later")
-    assert circuit.tripped_by == "alike"
+        breaker.failed("later")
+    assert breaker.tripped_by == "alike"
 
 
 class Poisoned(Exception):
@@ -187,7 +187,7 @@ def test_a_common_cause_fails_all_after_a_few_calls_and_they_share_the_digest():
     assert len(calls) <= 30
 
 
-def test_an_error_that_is_nobody_s_own_stops_at_once():
+def test_a_fatal_error_stops_at_once():
     calls: list[int] = []
     with pytest.raises(Poisoned):
         bisect_failures(range(8), together({3}, calls), (Poisoned,))

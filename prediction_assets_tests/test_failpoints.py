@@ -16,7 +16,7 @@ import pytest
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
-from prediction_assets.steps import failpoints as crash_points
+from prediction_assets.steps import failpoints
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
 from prediction_assets_tests.emulators import FIRESTORE, PUBSUB
 from prediction_assets_tests.fault_matrix import (
@@ -113,13 +113,13 @@ def test_every_point_is_reached_once_a_slate_in_flow_order(ingested_home, tmp_pa
     shutil.copytree(ingested_home, home)
     settings = load_settings(home=home)
     seen: list[str] = []
-    crash_points.install(seen.append)
+    failpoints.install(seen.append)
     try:
         with open_instance(settings) as instance:
             SlateRun(settings, instance).whole(SIMULATED)
     finally:
-        crash_points.install(crash_points._go_on)
-    in_passing = [point for point in crash_points.POINTS if point != "dead_letter_written"]
+        failpoints.install(failpoints._go_on)
+    in_passing = [point for point in failpoints.POINTS if point != "dead_letter_written"]
     assert list(dict.fromkeys(seen)) == in_passing
     assert seen.count("part_written") == PLAYERS
     assert seen.count("events_stored") == seen.count("outcome_recorded")

@@ -1,0 +1,115 @@
+"""The stored models: trained on seasons of games, kept in the warehouse, chosen for a slate by their cut-off.
+
+A slate takes the newest model that saw only games before it. What a model is and how systems are fitted is in
+:mod:`.forecasting.model`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.nba.forecasting.features import split_snapshot
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.nba.forecasting.model import (
+    Model,
+    data_hash,
+    model_id,
+    pack,
+    system_versions,
+    train,
+    unpack,
+)
+from prediction_assets.nba.forecasting.systems import FittedSystem
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import POINTS_MODELS
+
+MODEL_ID = "model_id"
+"""Column of the stored models, and of the players' features: ``""`` where no stored model serves the slate."""
+
+MODEL_HISTORY_DAYS = 1460
+"""Days of game logs that a model is trained on."""
+
+OLDEST_MODEL = timedelta(days=400)
+"""A model whose cut-off is longer before the slate is not used: it lacks a season."""
+
+HISTORY_ORDER = [("game_date", "ascending"), ("game_id", "ascending"), ("player_id", "ascending")]
+"""The order of training rows: the same rows in another order would have another hash, and fit other trees."""
+
+
+def choose_model(warehouse: Warehouse, league: str, slate: date) -> str:
+    """Return the id of the newest model that may serve the slate, ``""`` if there is none.
+
+    Its cut-off is at most :data:`OLDEST_MODEL` before the slate and never after it, and its systems are those of this
+    version of the package.
+    """
+    found = warehouse.query(
+        queries.MODELS_BEFORE, {"league": league, "slate": slate, "oldest": slate - OLDEST_MODEL}
+    )
+    wanted = system_versions()
+    return next((str(row[MODEL_ID]) for row in found.to_pylist() if json.loads(row["systems"]) == wanted), "")
+
+
+def load_model(warehouse: Warehouse, stored_id: str) -> Mapping[str, FittedSystem]:
+    """Return a stored model's fitted systems, by name.
+
+    Raises:
+        PredictionAssetsError: there is no such model any more.
+        ModelUnreadable: it is damaged.
+    """
+    rows = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: stored_id}).to_pylist()
+    if not rows:
+        raise PredictionAssetsError(
+            f"model {stored_id} is not in {POINTS_MODELS.qualified_name} any more; materialize points_model, then "
+            "player_features for the slate"
+        )
+    return _unpacked(rows[0]["document"])
+
+
+@lru_cache(maxsize=2)
+def _unpacked(document: str) -> Mapping[str, FittedSystem]:
+    return unpack(document)
+
+
+def train_model(
+    warehouse: Warehouse, league: str, cutoff: date, history_days: int
+) -> tuple[Mapping[str, object], bool]:
+    """Train a model on the games before a date and store it, unless the same data led to one already.
+
+    Returns:
+        its row in :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`, and whether it was trained now.
+    """
+    parameters = {
+        "slate": cutoff,
+        "league": league,
+        "history_start": cutoff - timedelta(days=history_days),
+    }
+    history, _ = split_snapshot(warehouse.query(FEATURES_SQL, parameters))
+    history = history.sort_by(HISTORY_ORDER)
+    hashed = data_hash(history)
+    stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
+    if stored:
+        return stored[0], False
+    row = model_row(train(history, league, cutoff, hashed), datetime.now(UTC))
+    warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
+    return row, True
+
+
+def model_row(model: Model, now: datetime) -> dict[str, object]:
+    """Return a model as a row of :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`."""
+    return {
+        "model_id": model.model_id,
+        "league": model.league,
+        "cutoff": model.cutoff,
+        "newest_game": model.newest_game,
+        "trained_rows": model.trained_rows,
+        "seasons": model.seasons,
+        "data_hash": model.data_hash,
+        "systems": json.dumps(dict(model.systems), sort_keys=True),
+        "document": pack(model.fitted),
+        "trained_at": now,
+    }

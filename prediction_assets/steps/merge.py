@@ -1,0 +1,124 @@
+"""Merge: plan what a slate's outcomes call for, and let the warehouse merge it with its receipt in one transaction.
+
+What to merge is decided in :mod:`prediction_assets.slate.merge_plan`. Killed anywhere, the next call finds the receipt,
+or plans the same MERGE again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from prediction_assets.errors import DeadlinePassed, NotSettled
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.dead_letter import Failure, replay_payload
+from prediction_assets.slate.merge_plan import MergePlan, plan
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.steps.failpoints import reached
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse, open_progress
+
+_logger = logging.getLogger(__name__)
+
+
+def read_outcomes(
+    slate: str, warehouse: Warehouse, state: BatchState
+) -> tuple[Progress, tuple[Receipt, ...]]:
+    """Return a slate's batch as it stands, and its receipts, oldest first: what a merge plan is made from.
+
+    Raises:
+        BatchNotOpen: the slate has no batch yet.
+        ReceiptAltered: a receipt was edited by hand.
+    """
+    # Receipts first: the MERGE is refused if another consolidation commits a receipt after they were read.
+    receipts = warehouse.receipts(slate)
+    return open_progress(state, slate), receipts
+
+
+def plan_merge(
+    progress: Progress,
+    receipts: Sequence[Receipt],
+    *,
+    now: datetime,
+    minimum_staged_share: float,
+    before_deadline: bool = False,
+) -> MergePlan:
+    """Return the MERGE of a settled slate, or of one whose deadline has passed.
+
+    Args:
+        before_deadline: don't wait for players who haven't settled.
+
+    Raises:
+        NotSettled: players haven't settled and the deadline hasn't passed.
+        PredictionAssetsError: the errors of :func:`prediction_assets.slate.merge_plan.plan`.
+    """
+    batch = progress.batch
+    if progress.unsettled and now < batch.deadline and not before_deadline:
+        raise NotSettled(
+            f"slate {batch.slate}: {len(progress.unsettled)} of {len(batch.expected)} players haven't settled "
+            f"and the deadline is {batch.deadline.isoformat(timespec='minutes')}; wait for staging, or "
+            "materialize with before_deadline: true"
+        )
+    return plan(progress, receipts, minimum_staged_share=minimum_staged_share)
+
+
+def merge(
+    work: MergePlan,
+    progress: Progress,
+    warehouse: Warehouse,
+    dead_letters: DeadLetters,
+    *,
+    run_id: str,
+    now: datetime,
+) -> Receipt:
+    """Merge a plan and return the receipt; players who are overdue get a dead letter before.
+
+    Args:
+        progress: the batch that the plan was made from.
+
+    Raises:
+        PredictionAssetsError: the errors of :meth:`prediction_assets.stores.protocols.Warehouse.merge`; the
+            predictions table is as before.
+    """
+    about = {"slate": work.slate, "batch": work.batch_id}
+    _logger.info(
+        "slate %s: batch complete: %d staged, %d skipped, %d failed or unsettled of %d expected players",
+        work.slate, len(work.staged_player_ids), work.skipped_players, work.failed_players, work.expected_players,
+        extra=about,
+    )  # fmt: skip
+    _logger.info(
+        "slate %s: %d parts found that no receipt names, %d rows",
+        work.slate, len(work.parts), sum(part.rows for part in work.parts),
+        extra=about,
+    )  # fmt: skip
+    dead_letters.add(_overdue(progress, run_id, now))
+    receipt = warehouse.merge(work)
+    reached("merge_committed")
+    _logger.info(
+        "slate %s: MERGE %d staged = %d inserted + %d updated + %d unchanged, %d superseded, %.0f ms",
+        work.slate, receipt.rows_staged, receipt.rows_inserted, receipt.rows_updated, receipt.rows_unchanged,
+        receipt.rows_superseded, receipt.merge_ms,
+        extra=about,
+    )  # fmt: skip
+    return receipt
+
+
+def _overdue(progress: Progress, run_id: str, now: datetime) -> list[Failure]:
+    """Return a failure for each player who has no outcome at the deadline, so that he can be replayed."""
+    # Not an outcome: his own may be on its way, and counts at the next consolidation.
+    if now < progress.batch.deadline:
+        return []
+    return [
+        Failure(
+            slate=progress.batch.slate,
+            player_slug=player.slug,
+            run_id=run_id,
+            error_class=DeadlinePassed.__name__,
+            message=f"no outcome by the deadline, {progress.batch.deadline.isoformat(timespec='seconds')}",
+            traceback_digest="",
+            attempts=0,
+            failed_at=now,
+            payload=replay_payload(progress, player),
+        )
+        for player in progress.batch.players(progress.unsettled)
+    ]

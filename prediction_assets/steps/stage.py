@@ -1,0 +1,306 @@
+"""Stage: forecast a slate's players, write each player's part, and record how each ended.
+
+A player's outcome is recorded after his part, or his dead letter, is durable and the caller has stored his event. If
+the process is killed before that, he is staged again; nobody is settled without an event.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import tenacity
+
+from prediction_assets.errors import CircuitOpen, PartOverdue, PredictionAssetsError, TransientError
+from prediction_assets.nba.forecast import market_lines, pinned_model
+from prediction_assets.nba.forecasting.predictions import predict_slate
+from prediction_assets.nba.skip_rules import read_reasons_to_skip
+from prediction_assets.settings import Settings
+from prediction_assets.slate.batch import ExpectedPlayer, Progress
+from prediction_assets.slate.dead_letter import Failure, replay_payload, traceback_digest
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.staged_rows import part_rows
+from prediction_assets.steps.failpoints import reached
+from prediction_assets.steps.worker_pool import CircuitBreaker, Overdue, bisect_failures, fan_out
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Parts, Warehouse, open_progress
+from prediction_assets.stores.sql.tables import PART_SCHEMA
+
+TRANSIENT_ERRORS = (OSError, TransientError)
+"""Transient errors: the write is retried."""
+
+PART_ATTEMPTS = 3
+"""Attempts at writing a part before its player counts as failed."""
+
+PART_CALLS = 2
+"""Writing a player's part, with all attempts, may take as long as so many calls (``call_timeout``)."""
+
+LONGEST_MESSAGE = 500
+"""Characters of an error's text that a dead letter keeps."""
+
+_logger = logging.getLogger(__name__)
+
+
+def begin_staging(
+    progress: Progress,
+    slugs: Sequence[str],
+    warehouse: Warehouse,
+    state: BatchState,
+    dead_letters: DeadLetters,
+    settings: Settings,
+    clock: Clock,
+    *,
+    run_id: str,
+) -> Staging:
+    """Return the staging of these players: all are forecast or skipped, and no part is written yet.
+
+    Raises:
+        BatchConflict: a slug is not an expected player's.
+        PredictionAssetsError: no features are pinned for the slate, or their model is gone.
+    """
+    players = progress.batch.players(slugs)
+    parts, errors = forecast_parts(warehouse, progress, players, settings)
+    skipped = read_reasons_to_skip(warehouse, progress.batch, players, parts.keys() | errors.keys())
+    return Staging(
+        progress,
+        players,
+        parts,
+        errors,
+        skipped,
+        run_id,
+        warehouse.parts,
+        state,
+        dead_letters,
+        settings,
+        clock,
+    )
+
+
+def forecast_parts(
+    warehouse: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], settings: Settings
+) -> tuple[dict[str, pa.Table], dict[str, Exception]]:
+    """Return each forecast player's rows, and the error of each player who could not be forecast, by slug.
+
+    A player without features is in neither. All players are forecast together; if that fails, in smaller and smaller
+    groups, so that one player's odd facts cost no other player his rows.
+    """
+    batch = progress.batch
+    if progress.feature_snapshot is None:
+        raise PredictionAssetsError(
+            f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
+        )
+    snapshot = warehouse.snapshots.read(
+        batch.slate, progress.feature_snapshot, [p.player_id for p in players]
+    )
+    lines = market_lines(warehouse, batch.league, parse_slate(batch.slate))
+    fitted = pinned_model(warehouse, snapshot.players)
+
+    def forecast(group: Sequence[ExpectedPlayer]) -> dict[str, pa.Table]:
+        ids = pa.array([player.player_id for player in group], pa.int64())
+        rows = predict_slate(
+            snapshot.players.filter(pc.is_in(snapshot.players["player_id"], ids)),
+            snapshot.history,
+            lines,
+            threshold=settings.pass_threshold,
+            fitted=fitted,
+            market_aware=settings.market_aware,
+        )
+        return part_rows(rows, batch, snapshot.snapshot_id, PART_SCHEMA)
+
+    forecasts, failed = bisect_failures(players, forecast, fatal=TRANSIENT_ERRORS)
+    if failed:
+        _logger.warning(
+            "slate %s: %d of %d players can't be forecast, first %s: %s",
+            batch.slate, len(failed), len(players), failed[0][0].slug, failed[0][1],
+            extra={"slate": batch.slate, "batch": batch.batch_id},
+        )  # fmt: skip
+    parts = {slug: rows for group in forecasts for slug, rows in group.items()}
+    return parts, {player.slug: error for player, error in failed}
+
+
+@dataclass
+class Staging:
+    """One run's work on its players: threads settle them, and outcomes are recorded when their events are stored.
+
+    Attributes:
+        progress: the batch as it stood when the run began.
+        parts: the rows of each forecast player, by slug.
+        errors: why a player could not be forecast, by slug.
+        skipped: why a player isn't predicted, by slug.
+        staging_area: where parts are written.
+        circuit: stops the attempts when most players failed alike.
+        unrecorded: outcomes that :meth:`record` has still to record.
+        settled: outcomes that are recorded.
+    """
+
+    progress: Progress
+    players: Sequence[ExpectedPlayer]
+    parts: Mapping[str, pa.Table]
+    errors: Mapping[str, Exception]
+    skipped: Mapping[str, str]
+    run_id: str
+    staging_area: Parts
+    state: BatchState
+    dead_letters: DeadLetters
+    settings: Settings
+    clock: Clock
+    circuit: CircuitBreaker = field(init=False)
+    unrecorded: list[PlayerOutcome] = field(default_factory=list)
+    settled: list[PlayerOutcome] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.circuit = CircuitBreaker(len(self.players))
+
+    @property
+    def slate(self) -> str:
+        """The slate's key."""
+        return self.progress.batch.slate
+
+    @property
+    def failed(self) -> list[PlayerOutcome]:
+        """The recorded failures, sorted by slug."""
+        found = [done for done in self.settled if done.outcome is Outcome.FAILED]
+        return sorted(found, key=lambda done: done.player_slug)
+
+    def outcomes(
+        self, *, idle_seconds: float = math.inf, on_idle: Callable[[], None] = lambda: None
+    ) -> Iterator[PlayerOutcome]:
+        """Settle every player and yield his outcome, which is not recorded yet.
+
+        Args:
+            idle_seconds: ``on_idle`` is called each time that no player settled for so long.
+        """
+        for player, done in fan_out(
+            self.players,
+            self._settle,
+            threads=self.settings.staging_threads,
+            timeout_seconds=PART_CALLS * self.settings.call_timeout,
+            idle_seconds=idle_seconds,
+            on_idle=on_idle,
+            on_late=self._drop_late_part,
+        ):
+            if isinstance(done, Overdue):
+                done = self._fail(player, PartOverdue(f"not written within {done.seconds:g} s"), 1)
+            self.unrecorded.append(done)
+            yield done
+
+    def record(self) -> None:
+        """Record the outcomes so far in batch state; call it when their events are stored."""
+        reached("events_stored")
+        self.state.record(self.unrecorded)
+        reached("outcome_recorded")
+        for done in self.unrecorded:
+            _logger.debug(
+                "slate %s: %s %s%s", self.slate, done.player_slug, done.outcome.value,
+                f": {done.reason}" if done.reason else "",
+                extra={"slate": self.slate, "player": done.player_slug, "batch": self.progress.batch.batch_id},
+            )  # fmt: skip
+        self.settled.extend(self.unrecorded)
+        self.unrecorded.clear()
+
+    def finish(self) -> None:
+        """Drop the parts that the recorded outcomes replaced without a new part: no MERGE would take them."""
+        self._drop_replaced_parts()
+        count = {kind: sum(done.outcome is kind for done in self.settled) for kind in Outcome}
+        _logger.info(
+            "slate %s: %d of %d players staged, %d skipped, %d failed",
+            self.slate, count[Outcome.STAGED], len(self.players), count[Outcome.SKIPPED], count[Outcome.FAILED],
+            extra={"slate": self.slate, "batch": self.progress.batch.batch_id},
+        )  # fmt: skip
+
+    def _settle(self, player: ExpectedPlayer) -> PlayerOutcome:
+        if player.slug in self.skipped:
+            return self._outcome(player, Outcome.SKIPPED, reason=self.skipped[player.slug])
+        if player.slug in self.errors:
+            return self._fail(player, self.errors[player.slug], 1)
+        if self.circuit.tripped_by is not None:
+            not_tried = CircuitOpen("not tried: most players of this run failed alike")
+            return self._fail(player, not_tried, 0, self.circuit.tripped_by)
+        write = self._retrying()
+        try:
+            part = write(self.staging_area.write, self.slate, player.slug, self.parts[player.slug])
+        except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
+            return self._fail(player, error, write.statistics.get("attempt_number", 1))
+        reached("part_written")
+        return self._outcome(player, Outcome.STAGED, part=part)
+
+    def _retrying(self) -> tenacity.Retrying:
+        """Return a caller that retries transient errors, with growing pauses, until the circuit breaker trips."""
+        return tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(PART_ATTEMPTS),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.1, max=5.0),
+            retry=tenacity.retry_if_exception(
+                lambda error: isinstance(error, TRANSIENT_ERRORS) and self.circuit.tripped_by is None
+            ),
+            reraise=True,
+        )
+
+    def _fail(
+        self, player: ExpectedPlayer, error: Exception, attempts: int, digest: str | None = None
+    ) -> PlayerOutcome:
+        """Write a player's dead letter, and return his outcome."""
+        failure = Failure(
+            slate=self.slate,
+            player_slug=player.slug,
+            run_id=self.run_id,
+            error_class=type(error).__name__,
+            message=" ".join(str(error).split())[:LONGEST_MESSAGE],
+            traceback_digest=digest or traceback_digest(error),
+            attempts=attempts,
+            failed_at=self.clock.now(),
+            payload=replay_payload(self.progress, player),
+        )
+        self.circuit.failed(failure.traceback_digest)
+        # Before the outcome: if the process is killed in between, he is staged again. He never fails without a letter.
+        self.dead_letters.add([failure])
+        reached("dead_letter_written")
+        reason = f"{failure.error_class}: {failure.message} ({attempts} attempts)"
+        return self._outcome(player, Outcome.FAILED, reason=reason, at=failure.failed_at)
+
+    def _outcome(
+        self,
+        player: ExpectedPlayer,
+        kind: Outcome,
+        *,
+        reason: str = "",
+        part: PartRef | None = None,
+        at: datetime | None = None,
+    ) -> PlayerOutcome:
+        return PlayerOutcome(
+            slate=self.slate,
+            batch_id=self.progress.batch.batch_id,
+            player_slug=player.slug,
+            outcome=kind,
+            run_id=self.run_id,
+            recorded_at=at or self.clock.now(),
+            reason=reason,
+            part=part,
+        )
+
+    def _drop_late_part(self, player: ExpectedPlayer, late: PlayerOutcome) -> None:
+        """Drop a part that was written after its player was overdue: no outcome will ever name it."""
+        if late.part is not None:
+            self.staging_area.drop(self.slate, player.slug, late.part.part_id)
+
+    def _drop_replaced_parts(self) -> None:
+        replaced = {
+            done.player_slug: before.part.part_id
+            for done in self.settled
+            if done.part is None
+            and (before := self.progress.outcomes.get(done.player_slug)) is not None
+            and before.part is not None
+        }
+        if not replaced:
+            return
+        # Read again: a failure doesn't replace an outcome that is newer, and its part is still needed.
+        now = open_progress(self.state, self.slate)
+        needed = {done.part.part_id for done in now.outcomes.values() if done.part is not None}
+        for slug, part_id in replaced.items():
+            if part_id not in needed:
+                self.staging_area.drop(self.slate, slug, part_id)
