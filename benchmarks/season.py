@@ -41,7 +41,7 @@ def main(folder: Path, slates: int) -> None:
     seconds, players, rows = [], 0, 0
     with open_slate_run() as (_, runner):
         runner.ingest({name: {"path": str(REAL_DATA / file)} for name, file in FILES.items()})
-        days = runner.warehouse.query(GAME_DAYS)["game_date"].to_pylist()
+        days = runner.stores.warehouse.query(GAME_DAYS)["game_date"].to_pylist()
         step = max(1, len(days) // slates)
         trained = date.min
         for day in days[::step][:slates]:

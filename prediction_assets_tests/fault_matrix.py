@@ -23,6 +23,8 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.next_step import next_step
 from prediction_assets.steps import failpoints
 
 KILL, FAIL, HANG = FAULTS = ("SIGKILL", "exception", "hang")
@@ -65,7 +67,7 @@ settings = load_settings()
 with open_instance(settings) as instance:
     run = SlateRun(settings, instance)
     if point == "dead_letter_written":
-        parts = type(run.warehouse.parts)
+        parts = type(run.stores.warehouse.parts)
         healthy = parts.write
         def write(self, slate, player_slug, rows):
             if player_slug == broken:
@@ -110,16 +112,16 @@ class Left:
 
 def left_behind(run: SlateRun, slate: str) -> Left:
     """Return what a slate has left so far."""
-    progress, events = run.progress(slate), run.events(slate)
-    rows = run.warehouse.query(ROWS, {"slate": slate}).to_pylist()
+    progress, events = run.stores.batch_state.progress(slate), run.stores.outbox.entries(slate)
+    rows = run.stores.warehouse.query(ROWS, {"slate": slate}).to_pylist()
     return Left(
         rows=tuple(tuple(row.values()) for row in rows),
-        revisions=tuple(sorted({r.revision for r in run.warehouse.receipts(slate)})),
+        revisions=tuple(sorted({r.revision for r in run.stores.warehouse.receipts(slate)})),
         events=tuple(e.message_id for e in events),
         undelivered=tuple(e.message_id for e in events if e.delivery_id is None),
-        parts=tuple(run.warehouse.parts.staged(slate)),
-        open_letters=tuple(letter.player_slug for letter in run.dead_letters(slate)),
-        next_step=run.next_step(progress) if progress is not None else "",
+        parts=tuple(run.stores.warehouse.parts.staged(slate)),
+        open_letters=tuple(letter.player_slug for letter in run.stores.dead_letters.letters(slate)),
+        next_step=next_step(progress, Clock().now()).value if progress is not None else "",
     )
 
 

@@ -127,8 +127,8 @@ def scale_out(folder: Path, players: int, workers: int, *, profile: str, namespa
         yield f"code server and run workers on {code_host}, PostgreSQL and the rest on {host}"
         yield from _runs(made)
         yield f"most run workers at the same time: {most}"
-        (receipt,) = run.warehouse.receipts(slate)
-        (event,) = run.events(slate)
+        (receipt,) = run.stores.warehouse.receipts(slate)
+        (event,) = run.stores.outbox.entries(slate)
         yield f"{receipt.status}: {receipt.rows:,} rows of {players:,} players, one event, message {event.delivery_id}"
 
 
@@ -138,8 +138,8 @@ def _watch(made: Deployment, run: SlateRun, slate: str) -> int:
     def is_over() -> bool:
         nonlocal most
         most = max(most, len(made.workers()))
-        events = run.events(slate)
-        return any(event.delivery_id for event in events) and not run.warehouse.parts.staged(slate)
+        events = run.stores.outbox.entries(slate)
+        return any(event.delivery_id for event in events) and not run.stores.warehouse.parts.staged(slate)
 
     until(is_over, f"slate {slate}; see {made.folder}", _HOURS * 3600, 2.0)
     return most

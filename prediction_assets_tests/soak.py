@@ -32,7 +32,9 @@ from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import slate_key
+from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.stores.sql import queries
 from prediction_assets_tests.deployment import Deployment, NoAnswer, deployment, start_all, until
 from prediction_assets_tests.fault_matrix import ROWS
@@ -100,7 +102,7 @@ class _Soak:
         with suppress(NoAnswer):
             for slate, run_id in self.asked.items():
                 # Dagster retries a run that was killed; who asked looks again when it failed for good.
-                if self.run.progress(slate) is None and self.made.run_status(run_id) in (
+                if self.run.stores.batch_state.progress(slate) is None and self.made.run_status(run_id) in (
                     "FAILURE",
                     "CANCELED",
                 ):
@@ -134,12 +136,12 @@ class _Soak:
         return [slate for slate in self.asked if not self._is_finished(slate)]
 
     def _is_finished(self, slate: str) -> bool:
-        progress = self.run.progress(slate)
+        progress = self.run.stores.batch_state.progress(slate)
         return (
             progress is not None
-            and self.run.next_step(progress) == "nothing"
-            and any(event.delivery_id is not None for event in self.run.events(slate))
-            and not self.run.warehouse.parts.staged(slate)
+            and next_step(progress, Clock().now()) is Step.NOTHING
+            and any(event.delivery_id is not None for event in self.run.stores.outbox.entries(slate))
+            and not self.run.stores.warehouse.parts.staged(slate)
         )
 
 
@@ -176,7 +178,7 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
             runs = Counter(each.status.value for each in instance.get_runs())
             runs["of them retries by Dagster"] = sum(bool(r.parent_run_id) for r in instance.get_runs())
         slates = list(soaked.asked)
-        found = {slate: run.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
+        found = {slate: run.stores.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
         problems = [f"slate {slate}: {p}" for slate in slates for p in judge(run, slate, found[slate])]
         problems += [f"staging holds {p.name}" for p in _files(made.home / "staging") if p.name != ".lock"]
         problems += _messages(made.home / "outbox", slates)
@@ -190,7 +192,11 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
 
 def judge(run: SlateRun, slate: str, rows: list[dict[str, Any]]) -> Iterator[str]:
     """Yield what isn't as it must be with a slate that is over."""
-    progress, receipts, events = run.progress(slate), run.warehouse.receipts(slate), run.events(slate)
+    progress, receipts, events = (
+        run.stores.batch_state.progress(slate),
+        run.stores.warehouse.receipts(slate),
+        run.stores.outbox.entries(slate),
+    )
     if progress is None or not receipts:
         yield "has no batch or no receipt"
         return
@@ -208,7 +214,7 @@ def judge(run: SlateRun, slate: str, rows: list[dict[str, Any]]) -> Iterator[str
         (1, len(active), True)
     ]:
         yield f"events {[(e.message['revision'], e.message['rows'], e.delivery_id) for e in events]}"
-    if run.warehouse.parts.staged(slate):
+    if run.stores.warehouse.parts.staged(slate):
         yield "parts are left in staging"
 
 
@@ -227,7 +233,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _calendar(run: SlateRun, players: int) -> list[str]:
     first = simulated_slate(players)
-    days = run.warehouse.query(queries.SLATES_FROM, {"slate": first, "league": f"simulated-{players}"})
+    days = run.stores.warehouse.query(queries.SLATES_FROM, {"slate": first, "league": f"simulated-{players}"})
     return [slate_key(day) for day in days["game_date"].to_pylist()]
 
 
@@ -246,7 +252,7 @@ def _undisturbed(home: Path, slates: list[str], players: int) -> dict[str, list[
         run.ingest(simulated_facts(players))
         for slate in slates:
             run.whole(slate)
-        return {slate: run.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
+        return {slate: run.stores.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
 
 
 def report(result: SoakResult) -> Iterator[str]:

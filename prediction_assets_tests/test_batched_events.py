@@ -54,13 +54,13 @@ def test_what_was_logged_before_a_failure_arrives(instance, batch_size):
     assert logged(instance, result.run_id) == KEYS[:60]
 
 
-def test_what_waits_for_the_events_is_told_after_each_batch_and_not_without_one(instance):
-    told = []
+def test_what_waits_for_the_events_is_called_after_each_batch_and_not_without_one(instance):
+    stored = []
 
     @dg.op
     def logging(context: dg.OpExecutionContext):
         def count_stored() -> None:
-            told.append(len(logged(instance, context.run.run_id)))
+            stored.append(len(logged(instance, context.run.run_id)))
 
         with batched_events(context, count_stored) as events:
             for key in KEYS:
@@ -69,7 +69,7 @@ def test_what_waits_for_the_events_is_told_after_each_batch_and_not_without_one(
             events.store()
 
     dg.GraphDefinition("once", node_defs=[logging]).to_job().execute_in_process(instance=instance)
-    assert told == [EVENTS_PER_BATCH, EVENTS_PER_BATCH * 2, len(KEYS)]
+    assert stored == [EVENTS_PER_BATCH, EVENTS_PER_BATCH * 2, len(KEYS)]
 
 
 def test_an_event_does_not_wait_longer_than_it_may_for_its_batch(instance, monkeypatch):

@@ -72,11 +72,11 @@ def test_a_killed_dagster_dev_that_is_started_again_completes_the_slate_unaided(
         run.roster(SLATE)
 
         def is_in_the_middle() -> bool:
-            progress = run.progress(SLATE)
+            progress = run.stores.batch_state.progress(SLATE)
             return bool(progress and progress.outcomes)
 
         def is_over() -> bool:
-            return any(event.delivery_id is not None for event in run.events(SLATE))
+            return any(event.delivery_id is not None for event in run.stores.outbox.entries(SLATE))
 
         log.touch()
         with dev(home, log):
@@ -85,7 +85,7 @@ def test_a_killed_dagster_dev_that_is_started_again_completes_the_slate_unaided(
         assert _processes_of(home) == []
         with dev(home, log):
             until(is_over, "an announced slate", log)
-            until(lambda: not run.warehouse.parts.staged(SLATE), "a staging area without parts", log)
-        (event,) = run.events(SLATE)
+            until(lambda: not run.stores.warehouse.parts.staged(SLATE), "a staging area without parts", log)
+        (event,) = run.stores.outbox.entries(SLATE)
         assert (event.message["status"], event.message["rows"]) == ("success", EXPECTED * 25)
         assert len(list((home / "outbox").glob("*.json"))) == 1

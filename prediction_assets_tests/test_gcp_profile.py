@@ -94,9 +94,10 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_loca
     for run in (gcp, local):
         run.ingest(FACTS)
         assert run.whole(SLATE).receipt.status == "success"
-    assert rows(gcp.warehouse, SLATE) == rows(local.warehouse, SLATE)
-    assert [e.message_id for e in gcp.events(SLATE)] == [e.message_id for e in local.events(SLATE)]
-    assert gcp.warehouse.parts.staged(SLATE) == {}
+    assert rows(gcp.stores.warehouse, SLATE) == rows(local.stores.warehouse, SLATE)
+    announced, others = gcp.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
+    assert [e.message_id for e in announced] == [e.message_id for e in others]
+    assert gcp.stores.warehouse.parts.staged(SLATE) == {}
 
     again = gcp.whole(SLATE)
     assert (again.receipt.rows_inserted, again.receipt.rows_updated, again.receipt.rows_unchanged) == (
@@ -104,7 +105,7 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_loca
         0,
         200,
     )
-    assert len(gcp.events(SLATE)) == 1
+    assert len(gcp.stores.outbox.entries(SLATE)) == 1
 
 
 @pytest.mark.slow
@@ -114,9 +115,9 @@ def test_a_real_slate_is_the_same_on_both_profiles(gcp, local):
     for run in (gcp, local):
         run.ingest({name: {"path": str(REAL_DATA / file)} for name, file in FILES.items()})
         assert run.whole(slate).receipt.status == "success"
-    found = rows(gcp.warehouse, slate)
+    found = rows(gcp.stores.warehouse, slate)
     assert len(found) > 3000
-    assert found == rows(local.warehouse, slate)
+    assert found == rows(local.stores.warehouse, slate)
 
 
 @pytest.mark.slow
@@ -134,7 +135,7 @@ def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp, monke
     others = []
     for parts in (2, 6):
         started.clear()
-        gcp.stage(SLATE, [p.slug for p in gcp.progress(SLATE).batch.expected[:parts]])
+        gcp.stage(SLATE, [p.slug for p in gcp.stores.batch_state.progress(SLATE).batch.expected[:parts]])
         gcp.consolidate(SLATE)
         others.append(len(started) - parts)
     assert others[0] == others[1]

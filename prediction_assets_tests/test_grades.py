@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import dagster as dg
 import pytest
 
+from prediction_assets.cli.forecasting import grade_slates
 from prediction_assets.errors import ResultsMissing
 from prediction_assets.nba.grades import PUBLISHED, stored_grades
 from prediction_assets.orchestration.sensors.grading import grading_sensor
@@ -38,9 +39,9 @@ def finished_slate(slate_run: SlateRun) -> SlateRun:
 
 def play(run: SlateRun, *, absent: int = 1) -> None:
     """Ingest the slate's results: everybody scores 11, but for the last ones, who didn't play."""
-    progress = run.progress(SLATE)
+    progress = run.stores.batch_state.progress(SLATE)
     assert progress is not None
-    newest = run.warehouse.query(
+    newest = run.stores.warehouse.query(
         f"SELECT * FROM {GAME_LOGS.qualified_name} "
         "QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) = 1"
     ).to_pylist()
@@ -50,17 +51,17 @@ def play(run: SlateRun, *, absent: int = 1) -> None:
         {**by_player[p.player_id], "game_id": p.game_id, "game_date": DAY, "points": 11, "minutes": 25}
         for p in expected
     ]
-    for game in run.warehouse.query(queries.SLATE_GAMES, {"slate": DAY}).to_pylist():
+    for game in run.stores.warehouse.query(queries.SLATE_GAMES, {"slate": DAY}).to_pylist():
         if game["game_id"] not in {log["game_id"] for log in logs}:
             logs.append({**newest[0], "player_id": 1, "game_id": game["game_id"], "game_date": DAY})
-    run.warehouse.upsert(GAME_LOGS, GAME_LOGS.arrow_table(logs))
+    run.stores.warehouse.upsert(GAME_LOGS, GAME_LOGS.arrow_table(logs))
 
 
 def tick(run: SlateRun, settings, instance) -> dg.SensorResult:
     sensor = grading_sensor(settings)
     context = dg.build_sensor_context(
         instance=instance,
-        resources={"warehouse": run.warehouse, "clock": OnTheMorningAfter()},
+        resources={"warehouse": run.stores.warehouse, "clock": OnTheMorningAfter()},
     )
     result = sensor(context)
     assert isinstance(result, dg.SensorResult)
@@ -70,7 +71,7 @@ def tick(run: SlateRun, settings, instance) -> dg.SensorResult:
 def test_a_slate_is_graded_once_its_results_are_in_and_not_again(finished_slate, settings, instance):
     run = finished_slate
     assert not tick(run, settings, instance).run_requests
-    graded, waiting = run.grade(DAY, DAY)
+    graded, waiting = grade_slates(run, DAY, DAY)
     assert (graded, waiting) == ({}, [SLATE])
     with pytest.raises(ResultsMissing):
         run._execute("grading", partition=SLATE)
@@ -78,23 +79,23 @@ def test_a_slate_is_graded_once_its_results_are_in_and_not_again(finished_slate,
     play(run)
     (request,) = tick(run, settings, instance).run_requests
     assert request.partition_key == SLATE
-    graded, waiting = run.grade(DAY, DAY)
+    graded, waiting = grade_slates(run, DAY, DAY)
     assert waiting == []
     by_system = {grade.system: grade for grade in graded[SLATE]}
     assert {"ensemble", "matchup", "similarity", "moving_average", "gradient_boosting"} <= by_system.keys()
     assert (by_system["ensemble"].players, by_system["ensemble"].voids) == (PLAYERS - 1, 1)
     assert not tick(run, settings, instance).run_requests
 
-    again, _ = run.grade(DAY, DAY)
+    again, _ = grade_slates(run, DAY, DAY)
     assert again == graded
-    rows = stored_grades(run.warehouse, DAY, DAY, PUBLISHED)
+    rows = stored_grades(run.stores.warehouse, DAY, DAY, PUBLISHED)
     assert len(rows["ensemble"]) == 1
-    assert rows["ensemble"][0]["receipt_id"] == run.warehouse.receipts(SLATE)[-1].receipt_id
+    assert rows["ensemble"][0]["receipt_id"] == run.stores.warehouse.receipts(SLATE)[-1].receipt_id
 
 
 def test_the_grades_are_plots_and_the_check_warns_without_holding_anything_up(finished_slate, instance):
     play(finished_slate)
-    finished_slate.grade(DAY, DAY)
+    finished_slate.grade(SLATE)
     (record,) = instance.fetch_materializations(dg.AssetKey("prediction_grades"), limit=1).records
     metadata = record.asset_materialization.metadata
     assert metadata["ensemble/mean_absolute_error"].value > 0
@@ -115,7 +116,7 @@ def test_a_model_is_pinned_with_the_features_and_a_later_one_changes_no_row(slat
 
     first = slate_run.whole(SLATE)
     assert first.receipt.rows == PLAYERS * 25
-    snapshot = slate_run.warehouse.snapshots.read(SLATE, first.progress.feature_snapshot)
+    snapshot = slate_run.stores.warehouse.snapshots.read(SLATE, first.progress.feature_snapshot)
     assert set(snapshot.players["model_id"].to_pylist()) == {trained["model_id"]}
     assert snapshot.history.num_rows == 0
     slate_run.stage(SLATE)

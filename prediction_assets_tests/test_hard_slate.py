@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from prediction_assets.cli.dead_letters import stage_again
 from prediction_assets.orchestration.assets.facts import INJURIES_REPLACED_BY
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
@@ -79,8 +80,8 @@ def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_b
             },
         )
         try:
-            _wait_until(lambda: run.progress(SLATE).unsettled == (hanging,))
-            progress = run.progress(SLATE)
+            _wait_until(lambda: run.stores.batch_state.progress(SLATE).unsettled == (hanging,))
+            progress = run.stores.batch_state.progress(SLATE)
             assert progress.count(Outcome.STAGED) == EXPECTED - FAILING - OUT - 1
             assert {c.reason for c in progress.outcomes.values() if c.outcome is Outcome.SKIPPED} == {
                 "out: Left Knee"
@@ -103,20 +104,24 @@ def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_b
             **dict.fromkeys(out, "skipped"),
             hanging: "unsettled",
         }
-        assert [x.player_slug for x in run.dead_letters(SLATE)] == sorted([*failing, hanging])
+        assert [x.player_slug for x in run.stores.dead_letters.letters(SLATE)] == sorted([*failing, hanging])
 
-        second = run.replay(SLATE, [x.player_slug for x in run.dead_letters(SLATE)]).message
+        second = stage_again(
+            run, SLATE, [x.player_slug for x in run.stores.dead_letters.letters(SLATE)]
+        ).message
         assert (second["status"], second["revision"]) == ("success", 2)
         assert [each["player_slug"] for each in second["missing"]] == sorted(out)
         assert second["rows"] == (EXPECTED - OUT) * 25
-        assert run.dead_letters(SLATE) == []
-        assert {x.closed for x in run.dead_letters(SLATE, include_closed=True)} == {Closing.REPLAYED}
-        assert len(run.events(SLATE)) == len(list((home / "outbox").glob("*.json"))) == 2
-        assert run.warehouse.parts.staged(SLATE) == {}
+        assert run.stores.dead_letters.letters(SLATE) == []
+        assert {x.closed for x in run.stores.dead_letters.letters(SLATE, include_closed=True)} == {
+            Closing.REPLAYED
+        }
+        assert len(run.stores.outbox.entries(SLATE)) == len(list((home / "outbox").glob("*.json"))) == 2
+        assert run.stores.warehouse.parts.staged(SLATE) == {}
 
 
 def _report_out(run: SlateRun, out: list[str]) -> None:
-    batch = run.progress(SLATE).batch
+    batch = run.stores.batch_state.progress(SLATE).batch
     rows = [
         {
             "league": batch.league,
@@ -130,7 +135,7 @@ def _report_out(run: SlateRun, out: list[str]) -> None:
         }
         for player in batch.players(out)
     ]
-    run.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), INJURIES_REPLACED_BY)
+    run.stores.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), INJURIES_REPLACED_BY)
 
 
 def _wait_until(happened) -> None:

@@ -331,7 +331,7 @@ def test_a_run_worker_tells_each_stage_s_lines(ingested, tmp_path):
         if job == "roster":
             made = {"tags": slate, "run_config": {"ops": {"slate_roster": {"config": slate}}}}
         elif job == "staging":
-            slugs = [player.slug for player in ingested.progress(SIMULATED).batch.expected]
+            slugs = [player.slug for player in ingested.stores.batch_state.progress(SIMULATED).batch.expected]
             first, last = f"{SIMULATED}:{slugs[0]}", f"{SIMULATED}:{slugs[-1]}"
             ends = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
             made = {"tags": {**slate, **ends}}
@@ -344,7 +344,7 @@ def test_a_run_worker_tells_each_stage_s_lines(ingested, tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert_told(json_lines(done.stderr), STORY[job])
-    assert ingested.progress(SIMULATED).receipt.rows == PLAYERS * 25
+    assert ingested.stores.batch_state.progress(SIMULATED).receipt.rows == PLAYERS * 25
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.pruning import delete, next_slice, old_slates, slates_at_work
-from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import MergePlan, receipt_id
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
@@ -234,7 +234,7 @@ def test_the_command_deletes_what_old_runs_printed(settings, instance, monkeypat
     printed = settings.instance_folder / "storage" / run_id / "compute_logs"
     printed.mkdir(parents=True, exist_ok=True)
     (printed / "step.err").write_text("a line\n", encoding="utf-8")
-    monkeypatch.setattr(SlateRun, "now", lambda _: datetime.now(UTC) + timedelta(days=500))
+    monkeypatch.setattr(Clock, "now", lambda _: datetime.now(UTC) + timedelta(days=500))
     code, out, err = command(capsys, monkeypatch, "prune")
     assert (code, err) == (0, "")
     assert "removed 1 runs" in out

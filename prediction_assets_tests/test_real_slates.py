@@ -45,15 +45,15 @@ def test_a_real_slate_goes_all_the_way(real, slate, games):
     assert 14 * games <= len(batch.expected) <= 24 * games
     assert receipt.rows == receipt.rows_staged == receipt.staged_players * ROWS_PER_PLAYER
     assert receipt.rows_staged == receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
-    assert real.warehouse.parts.staged(slate) == {}
-    assert len(real.events(slate)) == 1
+    assert real.stores.warehouse.parts.staged(slate) == {}
+    assert len(real.stores.outbox.entries(slate)) == 1
     if slate == "2024-12-14":
         assert {p.is_home for p in batch.expected} == {None}
 
 
 def test_a_real_day_without_games_rests(real):
     result = real.whole("2024-11-28")  # Thanksgiving
-    assert (result.progress.batch.games, result.receipt, result.event) == (0, None, None)
+    assert (result.progress.batch.games, result.receipt, result.entry) == (0, None, None)
 
 
 def test_real_files_ingested_again_change_nothing(real):
@@ -64,7 +64,7 @@ def test_real_files_ingested_again_change_nothing(real):
 
 def test_no_forecast_of_a_real_star_is_absurd(real):
     real.whole("2025-01-10")
-    rows = real.warehouse.query(
+    rows = real.stores.warehouse.query(
         "SELECT DISTINCT predicted_points FROM predictions.player_prop_predictions "
         "WHERE player_slug = 'nikola-jokic' AND game_date = DATE '2025-01-10' AND is_active"
     )["predicted_points"].to_pylist()

@@ -18,6 +18,8 @@ import pytest
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 ROWS = "SELECT player_id, system, line, content_hash, is_active FROM predictions.player_prop_predictions ORDER BY ALL"
@@ -78,19 +80,21 @@ def test_a_killed_worker_s_run_is_retried_by_dagster_and_the_slate_is_announced_
     home, log, killed = tmp_path / "home", tmp_path / "daemon.log", tmp_path / "killed"
     shutil.copytree(ingested_home, home)
     with open_instance(load_settings(home=finished_home)) as other:
-        undisturbed = SlateRun(load_settings(home=finished_home), other).warehouse.query(ROWS).to_pylist()
+        undisturbed = (
+            SlateRun(load_settings(home=finished_home), other).stores.warehouse.query(ROWS).to_pylist()
+        )
     settings = load_settings(home=home)
     with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
         run.roster(SIMULATED)
 
         def is_over() -> bool:
-            runs, progress = instance.get_runs(), run.progress(SIMULATED)
+            runs, progress = instance.get_runs(), run.stores.batch_state.progress(SIMULATED)
             return (
-                any(event.delivery_id is not None for event in run.events(SIMULATED))
+                any(event.delivery_id is not None for event in run.stores.outbox.entries(SIMULATED))
                 and any(each.parent_run_id for each in runs)
                 and all(each.is_finished for each in runs)
-                and run.next_step(progress) == "nothing"
+                and next_step(progress, Clock().now()) is Step.NOTHING
             )
 
         with daemon(home, log, KILL_AT=f"{point}:{times}", KILLED=str(killed)):
@@ -101,8 +105,8 @@ def test_a_killed_worker_s_run_is_retried_by_dagster_and_the_slate_is_announced_
         retried = [each for each in instance.get_runs() if each.parent_run_id and each.job_name == job]
         assert [instance.get_run_by_id(each.parent_run_id).is_failure for each in retried].count(True) >= 1
         assert any(each.is_success for each in retried)
-        assert run.warehouse.query(ROWS).to_pylist() == undisturbed
+        assert run.stores.warehouse.query(ROWS).to_pylist() == undisturbed
         assert len(undisturbed) == PLAYERS * 25
-        assert [event.message["revision"] for event in run.events(SIMULATED)] == [1]
+        assert [event.message["revision"] for event in run.stores.outbox.entries(SIMULATED)] == [1]
         assert len(list((home / "outbox").glob("*.json"))) == 1
-        assert run.warehouse.parts.staged(SIMULATED) == {}
+        assert run.stores.warehouse.parts.staged(SIMULATED) == {}

@@ -1,8 +1,8 @@
-"""The command line: the same assets, in this process, on the same Dagster instance as the UI.
+"""The command line: one module for each group of commands, and what they share in :mod:`.console`.
 
-Each module holds a group of commands. A command loads the settings, runs the jobs that the sensors request, and
-shows the result. Exit codes: 0 done, 1 finished but partial, 2 failed. Each of our errors is one line on standard
-error. Dagster takes seconds to import, so a module here imports it in the command that needs it.
+A command reads the settings, runs the jobs that the sensors request or reads the stores, and prints the result. What
+doesn't belong here: a rule or an effect of its own. Exit codes: 0 done, 1 done but partial, 2 failed; an error is one
+line on standard error. Dagster takes seconds to import, so commands import it only where they need it.
 """
 
 from __future__ import annotations
@@ -70,18 +70,18 @@ _ALLOCATIONS_PER_COLLECTION = 50_000
 
 def main() -> None:
     """Run the command line; every error becomes one line and exit code 2."""
-    # Dagster's import makes many objects that live as long as the process: collecting more often finds nothing.
+    # Dagster's import makes many objects that live as long as the process: collecting them frees nothing.
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     atexit.register(gc.freeze)
     try:
         app()
     except PredictionAssetsError as error:
         typer.echo(f"error: {error}", err=True)
-    except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; a person gets one line
+    except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; the terminal gets one line
         text = one_line(str(error)) or "no message"
         typer.echo(
             f"error: unexpected {type(error).__name__}: {text}; the traceback is in the failed run, see "
-            "`prediction-assets dev`, Runs. What was done before it stays; run the command again",
+            "`prediction-assets dev`, Runs. Steps that were done stay done; run the command again",
             err=True,
         )
     else:

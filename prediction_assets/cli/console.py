@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, options, the opened home and how things are printed."""
+"""What the commands share: exit codes, options, opening the home, and printing."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ import typer
 from rich.console import Console
 
 from prediction_assets.settings import Settings, load_settings
-from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 
 if TYPE_CHECKING:
     from prediction_assets.orchestration.slate_run import SlateRun
+    from prediction_assets.stores.profiles import Stores
+    from prediction_assets.stores.protocols import Warehouse
 
 PARTIAL, FAILED = 1, 2
 
 
 def _a_date(slate: str | None) -> str | None:
-    """Refuse what is no date before a command opens anything."""
+    """Refuse a slate that is no date before the command opens anything."""
     if slate is not None:
         parse_slate(slate)
     return slate
 
 
 def _slate(default: str = "") -> Any:
-    """Return the option ``--slate``; ``default`` says what the command takes without it."""
-    said = f"; default: {default}" if default else ""
+    """Return the option ``--slate``; ``default`` names the slate that the command takes without it."""
+    suffix = f"; default: {default}" if default else ""
     return typer.Option(
-        "--slate", metavar="DATE", help=f"the games' date, YYYY-MM-DD{said}", callback=_a_date
+        "--slate", metavar="DATE", help=f"the games' date, YYYY-MM-DD{suffix}", callback=_a_date
     )
 
 
@@ -43,15 +45,21 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="say what it would
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 
 
+def open_home() -> tuple[Settings, Stores]:
+    """Return the settings and the stores of the home, for a command that starts no run."""
+    from prediction_assets.stores.profiles import make_home, open_stores
+
+    settings = load_settings()
+    make_home(settings)
+    return settings, open_stores(settings)
+
+
 @contextmanager
-def open_slate_run(
-    settings: Settings | None = None, *, capture_output: bool = False
-) -> Iterator[tuple[Settings, SlateRun]]:
-    """Open the home. Dagster takes seconds to import, so `--help` and a bad argument don't wait for it.
+def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings, SlateRun]]:
+    """Open the home and its Dagster instance, for a command that starts runs.
 
     Args:
         settings: the process's settings, if the command has loaded them already.
-        capture_output: see :func:`~prediction_assets.orchestration.instance.open_instance`.
     """
     settings = settings or load_settings()
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
@@ -59,17 +67,36 @@ def open_slate_run(
     from prediction_assets.orchestration.instance import open_instance
     from prediction_assets.orchestration.slate_run import SlateRun
 
-    with open_instance(settings, capture_output=capture_output) as instance:
+    with open_instance(settings, capture_output=False) as instance:
         yield settings, SlateRun(settings, instance)
 
 
+def newest_slate(warehouse: Warehouse) -> str:
+    """Return the newest slate with games up to today, which a command takes when none is named."""
+    from prediction_assets.nba.tonight import default_slate
+    from prediction_assets.slate.deadlines import Clock
+
+    return default_slate(warehouse, Clock().now().astimezone(GAME_TIME_ZONE).date(), tonight=False)
+
+
+def has_facts(warehouse: Warehouse) -> bool:
+    """Return whether a schedule and game logs were ingested."""
+    from prediction_assets.stores.sql import queries
+    from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+
+    counts = [
+        warehouse.query(queries.COUNT_FACTS[table.name]).to_pylist()[0] for table in (SCHEDULE, GAME_LOGS)
+    ]
+    return all(count["row_count"] for count in counts)
+
+
 def standard_output() -> Console:
-    """Return standard output; a pipe or a file gets whole lines, not the width of a terminal that isn't there."""
+    """Return standard output; lines to a pipe or a file are 140 characters wide."""
     return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 def simulated_label(league: str) -> str:
-    """Return what follows a slate's date wherever it is shown: nothing for real games."""
+    """Return the label that follows a simulated slate's date, nothing for real games."""
     from prediction_assets.slate.keys import is_simulated
 
     return " (simulated league)" if is_simulated(league) else ""

@@ -1,8 +1,9 @@
-"""``dead-letters``: look at the players who failed, try them again, or let them go."""
+"""``dead-letters``: list the players who failed, stage them again, or close their letters."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from prediction_assets.cli.console import (
     EverySlateOption,
     JsonOption,
     RequiredSlateOption,
+    open_home,
     open_slate_run,
     standard_output,
 )
@@ -21,7 +23,9 @@ from prediction_assets.errors import NoSuchLetter
 
 if TYPE_CHECKING:
     from prediction_assets.orchestration.slate_run import SlateRun
+    from prediction_assets.slate.completion_message import OutboxEntry
     from prediction_assets.slate.dead_letter import DeadLetter
+    from prediction_assets.stores.protocols import DeadLetters
 
 app = typer.Typer(help="List and replay players who failed.", no_args_is_help=True)
 
@@ -35,12 +39,12 @@ PlayerOption = Annotated[str, typer.Option("--player", metavar="SLUG", help="the
 @app.command("list")
 def list_letters(
     slate: EverySlateOption = None,
-    closed: Annotated[bool, typer.Option("--closed", help="also the ones that were dealt with")] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="list closed letters too")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the open dead letters: player, error, attempts, when."""
-    with open_slate_run() as (_, runner):
-        letters = runner.dead_letters(slate, include_closed=closed)
+    _, stores = open_home()
+    letters = stores.dead_letters.letters(slate, include_closed=closed)
     if as_json:
         typer.echo(json.dumps([_values(letter) for letter in letters], indent=2))
         return
@@ -62,12 +66,12 @@ def list_letters(
 
 @app.command()
 def show(slate: RequiredSlateOption, player: PlayerOption) -> None:
-    """Show all about one player's letter, as JSON.
+    """Show one player's letter as JSON.
 
-    Each failure with its run and payload.
+    It holds every failure with its run and payload.
     """
-    with open_slate_run() as (_, runner):
-        (letter,) = _wanted(runner, slate, [player], include_closed=True)
+    _, stores = open_home()
+    (letter,) = _wanted(stores.dead_letters, slate, [player], include_closed=True)
     typer.echo(json.dumps(_values(letter), indent=2))
 
 
@@ -75,23 +79,24 @@ def show(slate: RequiredSlateOption, player: PlayerOption) -> None:
 def replay(slate: EverySlateOption = None, player: PlayersOption = None) -> None:
     """Stage the players of open letters again.
 
-    Their slates are merged and announced where that completes them. Exit code 1 when a letter is still open afterwards.
+    Merges and announces their slates when the batch is then complete. Exit code 1 when a letter stays open.
     """
     with open_slate_run() as (_, runner):
-        letters = _wanted(runner, slate, player)
+        store = runner.stores.dead_letters
+        letters = _wanted(store, slate, player)
         if not letters:
             typer.echo("no dead letters to replay")
             return
         left = 0
         for each in sorted({letter.slate for letter in letters}):
             slugs = [letter.player_slug for letter in letters if letter.slate == each]
-            event = runner.replay(each, slugs)
-            still = {letter.player_slug for letter in runner.dead_letters(each)} & set(slugs)
+            entry = stage_again(runner, each, slugs)
+            still = {letter.player_slug for letter in store.letters(each)} & set(slugs)
             left += len(still)
-            told = f"newest completion {event.message_id}" if event else "no completion yet"
+            newest = f"newest message {entry.message_id}" if entry else "no message yet"
             typer.echo(
                 f"slate {each}: {len(slugs) - len(still)} of {len(slugs)} letters closed, "
-                f"{len(still)} still open; {told}"
+                f"{len(still)} still open; {newest}"
             )
     if left:
         raise typer.Exit(PARTIAL)
@@ -99,25 +104,44 @@ def replay(slate: EverySlateOption = None, player: PlayersOption = None) -> None
 
 @app.command()
 def discard(slate: RequiredSlateOption, player: PlayersOption = None) -> None:
-    """Close letters without trying again.
+    """Close letters without a replay.
 
-    The players stay failed, and their earlier rows in force.
+    The players stay failed; their earlier rows stay in force.
     """
-    with open_slate_run() as (_, runner):
-        slugs = [letter.player_slug for letter in _wanted(runner, slate, player)]
-        count = runner.discard(slate, slugs)
+    from prediction_assets.slate.dead_letter import Closing
+
+    _, stores = open_home()
+    slugs = [letter.player_slug for letter in _wanted(stores.dead_letters, slate, player)]
+    count = stores.dead_letters.close(slate, slugs, Closing.DISCARDED)
     typer.echo(f"slate {slate}: {count} dead letters discarded")
 
 
+def stage_again(runner: SlateRun, slate: str, slugs: Sequence[str]) -> OutboxEntry | None:
+    """Stage these players again; merge and announce the slate if that is what it needs next.
+
+    Returns:
+        the slate's newest completion message, None while it has none.
+    """
+    from prediction_assets.slate.deadlines import Clock
+    from prediction_assets.slate.next_step import Step, next_step
+    from prediction_assets.stores.protocols import open_progress
+
+    runner.stage(slate, slugs)
+    progress = open_progress(runner.stores.batch_state, slate)
+    if next_step(progress, Clock().now()) is Step.CONSOLIDATE:
+        return runner.announce(runner.consolidate(slate))
+    return next(reversed(runner.stores.outbox.entries(slate)), None)
+
+
 def _wanted(
-    runner: SlateRun, slate: str | None, players: list[str] | None, *, include_closed: bool = False
+    store: DeadLetters, slate: str | None, players: list[str] | None, *, include_closed: bool = False
 ) -> list[DeadLetter]:
-    """Return the letters that were asked for.
+    """Return the letters of the named players, of all when none is named.
 
     Raises:
         NoSuchLetter: a named player has none.
     """
-    letters = runner.dead_letters(slate, include_closed=include_closed)
+    letters = store.letters(slate, include_closed=include_closed)
     missing = sorted(set(players or ()) - {letter.player_slug for letter in letters})
     if missing:
         raise NoSuchLetter(

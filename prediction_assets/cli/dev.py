@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from prediction_assets.cli.console import open_slate_run
+from prediction_assets.cli.console import has_facts, open_slate_run
 from prediction_assets.errors import BadInput
 
 
@@ -35,7 +35,8 @@ def dev(
     with open_slate_run() as (settings, runner):
         from prediction_assets.orchestration.assets.facts import holds_real_facts
 
-        if not runner.has_facts() and not holds_real_facts(runner.warehouse):
+        warehouse = runner.stores.warehouse
+        if not has_facts(warehouse) and not holds_real_facts(warehouse):
             from prediction_assets.simulation.league import simulated_facts
 
             runner.ingest(simulated_facts(settings.simulated_players))

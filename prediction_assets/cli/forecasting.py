@@ -11,12 +11,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from prediction_assets.cli.console import PARTIAL, JsonOption, open_slate_run, standard_output
+from prediction_assets.cli.console import PARTIAL, JsonOption, open_home, open_slate_run, standard_output
 from prediction_assets.errors import BadInput
 from prediction_assets.slate.keys import parse_slate
 
 if TYPE_CHECKING:
     from prediction_assets.nba.forecasting.grading import Grade
+    from prediction_assets.orchestration.slate_run import SlateRun
 
 FromOption = Annotated[str, typer.Option("--from", metavar="DATE", help="the first slate, YYYY-MM-DD")]
 ToOption = Annotated[
@@ -35,9 +36,7 @@ def _span(since: str, until: str | None) -> tuple[date, date]:
 def train(
     before: Annotated[
         str | None,
-        typer.Option(
-            "--before", metavar="DATE", help="train on games before this date; default: on all of them"
-        ),
+        typer.Option("--before", metavar="DATE", help="train on games before this date; default: all games"),
     ] = None,
 ) -> None:
     """Train the model for later slates.
@@ -56,25 +55,46 @@ def train(
 def grade(since: FromOption, until: ToOption = None, as_json: JsonOption = False) -> None:
     """Grade published slates against their results.
 
-    Shows the systems over all of them. Exit code 1 when a slate between the dates can't be graded yet, because a
-    game of it has no game log.
+    Shows each system's results over all of them. Exit code 1 when a slate can't be graded yet, because one of its
+    games has no game log.
     """
     first, last = _span(since, until)
     with open_slate_run() as (_, runner):
-        graded, waiting = runner.grade(first, last)
+        graded, waiting = grade_slates(runner, first, last)
     if not graded and not waiting:
         raise BadInput(
             "--from, --to",
             f"no slate was consolidated from {first} to {last}",
-            hint="run one first: `prediction-assets run --slate DATE`, or see `prediction-assets backtest --help`",
+            hint="run one first: `prediction-assets run --slate DATE`, or see `prediction-assets backtest`",
         )
     _show(
         f"{len(graded)} slates, {first} .. {last}", [g for grades in graded.values() for g in grades], as_json
     )
     for slate in waiting:
-        typer.echo(f"{slate}: not graded, a game of it has no game log yet", err=True)
+        typer.echo(f"{slate}: not graded, one of its games has no game log yet", err=True)
     if waiting:
         raise typer.Exit(PARTIAL)
+
+
+def grade_slates(runner: SlateRun, since: date, until: date) -> tuple[dict[str, list[Grade]], list[str]]:
+    """Grade the consolidated slates between two dates, both included.
+
+    Returns:
+        each graded slate's grades, and the slates that still lack game logs.
+    """
+    from prediction_assets.nba.forecasting.grading import Grade
+    from prediction_assets.nba.grades import PUBLISHED, gradable, stored_grades
+
+    warehouse = runner.stores.warehouse
+    slates = gradable(warehouse, since, until)
+    for each in slates:
+        if each.has_results:
+            runner.grade(each.slate)
+    graded: dict[str, list[Grade]] = {each.slate: [] for each in slates if each.has_results}
+    for rows in stored_grades(warehouse, since, until, PUBLISHED).values():
+        for row in rows:
+            graded.setdefault(row["game_date"].isoformat(), []).append(Grade.from_row(row))
+    return graded, [each.slate for each in slates if not each.has_results]
 
 
 def backtest(
@@ -87,31 +107,40 @@ def backtest(
         bool,
         typer.Option(
             "--train/--no-train",
-            help="train a model per quarter, or fit each slate on its own history",
+            help="train one model a quarter, or fit the systems on each slate's own history",
         ),
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Forecast past slates again, and grade the forecasts.
 
-    Each with what was known before it, and beside the systems what anybody could have said (season_mean,
-    last_5_mean, last_game) and the market's line. Nothing is staged, merged or announced.
+    A slate's forecasts use only what was known before it. The systems are compared with simple means (season_mean,
+    last_5_mean, last_game) and with the market's line. Nothing is staged, merged or announced.
     """
+    from prediction_assets.nba.backtest import BacktestOptions, run_backtest
+    from prediction_assets.nba.forecast import HISTORY_DAYS
+    from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS
+    from prediction_assets.slate.deadlines import Clock
+
     first, last = _span(since, until)
     console = Console(stderr=True, soft_wrap=True)
-    with open_slate_run() as (_, runner):
-        graded = []
-        for slate in runner.backtest(
-            first,
-            last,
-            write=write,
-            train=train,
-            on_model=lambda league, cutoff: console.print(
-                f"model of {league} before {cutoff} ...", highlight=False
-            ),
-        ):
-            graded.append(slate)
-            console.print(f"{slate.slate}: {slate.expected} expected", highlight=False)
+    settings, stores = open_home()
+    options = BacktestOptions(
+        model_history_days=MODEL_HISTORY_DAYS,
+        history_days=HISTORY_DAYS,
+        threshold=settings.pass_threshold,
+        train=train,
+    )
+
+    def on_model(league: str, cutoff: date) -> None:
+        console.print(f"model of {league} before {cutoff} ...", highlight=False)
+
+    graded = []
+    for slate in run_backtest(
+        stores.warehouse, first, last, options, write=write, now=Clock().now, on_model=on_model
+    ):
+        graded.append(slate)
+        console.print(f"{slate.slate}: {slate.expected} expected", highlight=False)
     if not graded:
         raise BadInput(
             "--from, --to", f"no game from {first} to {last} has a game log", hint="ingest the game logs"

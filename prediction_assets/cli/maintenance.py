@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from prediction_assets.cli.console import FAILED, DryRunOption, open_slate_run
+from prediction_assets.cli.console import FAILED, DryRunOption, open_home
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.settings import Settings, load_settings
 
@@ -20,8 +20,22 @@ def prune(dry_run: DryRunOption = False) -> None:
 
     All that is older than its keep_days; what is in force, open or undelivered stays.
     """
+    from prediction_assets.orchestration.instance import open_instance
+    from prediction_assets.orchestration.pruning import prune_slices
+    from prediction_assets.retention.kinds import History
+    from prediction_assets.slate.deadlines import Clock
+
     failed = 0
-    with open_slate_run(capture_output=True) as (_, runner):  # it deletes what was kept of old runs
+    settings, stores = open_home()
+    with open_instance(settings) as instance:
+        history = History(
+            stores.warehouse,
+            stores.batch_state,
+            stores.dead_letters,
+            stores.outbox,
+            stores.alerts,
+            Clock().now(),
+        )
         removed: Counter[str] = Counter()
         verbs: dict[str, str] = {}
         kept: dict[str, str] = {}
@@ -30,7 +44,7 @@ def prune(dry_run: DryRunOption = False) -> None:
         while goes_on:
             goes_on = False
             kept.clear()
-            for kind, outcome in runner.prune(dry_run=dry_run):
+            for kind, outcome in prune_slices(instance, history, settings, dry_run=dry_run):
                 if isinstance(outcome, PredictionAssetsError):
                     failed += 1
                     typer.echo(f"error: {kind.name}: {outcome}", err=True)

@@ -1,6 +1,6 @@
 """Repair a slate by hand, one step at a time: ``consolidate``, ``republish``, ``clean-up``.
 
-Each is safe to repeat and says with ``--dry-run`` what it would do. For everything at once there is ``run``.
+Each command is safe to repeat, and ``--dry-run`` says what it would do. ``run`` does all steps at once.
 """
 
 from __future__ import annotations
@@ -9,36 +9,31 @@ from typing import Annotated
 
 import typer
 
-from prediction_assets.cli.console import PARTIAL, DryRunOption, RequiredSlateOption, open_slate_run
+from prediction_assets.cli.console import (
+    PARTIAL,
+    DryRunOption,
+    RequiredSlateOption,
+    open_home,
+    open_slate_run,
+)
 from prediction_assets.errors import PredictionAssetsError
 
 
 def consolidate(
     slate: RequiredSlateOption,
     before_deadline: Annotated[
-        bool, typer.Option("--before-deadline", help="consolidate now, without players who have not settled")
+        bool, typer.Option("--before-deadline", help="consolidate now, without the unsettled players")
     ] = False,
     dry_run: DryRunOption = False,
 ) -> None:
     """Merge, check and clean up one slate.
 
-    What is staged is merged, the result is checked, and the merged parts are dropped. The completion is the
-    sensor's, or `republish`.
+    It doesn't announce the result: the sensor does, or `republish`. Exit code 1 when a player failed or is unsettled.
     """
+    if dry_run:
+        _show_plan(slate)
+        return
     with open_slate_run() as (_, runner):
-        if dry_run:
-            work = runner.plan(slate)
-            rows = sum(part.rows for part in work.parts)
-            known = any(r.receipt_id == work.receipt_id for r in runner.warehouse.receipts(slate))
-            typer.echo(
-                f"slate {slate}: would {'find' if known else 'write'} receipt {work.receipt_id} ({work.status}): "
-                f"{'nothing' if known else f'{len(work.parts)} parts with {rows:,} rows'} to merge; "
-                f"{len(work.staged_player_ids)} of {work.expected_players} players staged, "
-                f"{work.skipped_players} skipped, {work.failed_players} failed or unsettled"
-            )
-            for player in work.missing:
-                typer.echo(f"  {player.player_slug}: {player.outcome}: {player.reason}")
-            return
         receipt = runner.consolidate(slate, before_deadline=before_deadline)
     typer.echo(
         f"slate {slate}: receipt {receipt.receipt_id} ({receipt.status}, revision {receipt.revision}): "
@@ -50,28 +45,48 @@ def consolidate(
         raise typer.Exit(PARTIAL)
 
 
+def _show_plan(slate: str) -> None:
+    from prediction_assets.slate.merge_plan import plan
+    from prediction_assets.steps.merge import read_outcomes
+
+    settings, stores = open_home()
+    progress, receipts = read_outcomes(slate, stores.warehouse, stores.batch_state)
+    found = plan(progress, receipts, minimum_staged_share=settings.minimum_staged_share)
+    rows = sum(part.rows for part in found.parts)
+    known = any(receipt.receipt_id == found.receipt_id for receipt in receipts)
+    typer.echo(
+        f"slate {slate}: would {'find' if known else 'write'} receipt {found.receipt_id} ({found.status}): "
+        f"{'nothing' if known else f'{len(found.parts)} parts with {rows:,} rows'} to merge; "
+        f"{len(found.staged_player_ids)} of {found.expected_players} players staged, "
+        f"{found.skipped_players} skipped, {found.failed_players} failed or unsettled"
+    )
+    for player in found.missing:
+        typer.echo(f"  {player.player_slug}: {player.outcome}: {player.reason}")
+
+
 def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     """Deliver a slate's newest completion message again.
 
-    Or for the first time. Consumers know it by its id.
+    Also when it was never delivered. It keeps its id, by which consumers recognize it.
     """
     from prediction_assets.slate.completion_message import is_announced, message_id
 
     with open_slate_run() as (_, runner):
-        receipts = runner.warehouse.receipts(slate)
+        receipts = runner.stores.warehouse.receipts(slate)
         if not receipts:
             raise PredictionAssetsError(
-                f"slate {slate}: no receipt, so there is nothing to announce; consolidate it first"
+                f"slate {slate}: no receipt, so there is nothing to announce; run "
+                f"`prediction-assets consolidate --slate {slate}` first"
             )
         receipt = receipts[-1]
-        announced = is_announced(receipt, runner.events(slate))
-        what = f"event {message_id(receipt)} of receipt {receipt.receipt_id} (revision {receipt.revision})"
+        announced = is_announced(receipt, runner.stores.outbox.entries(slate))
+        what = f"message {message_id(receipt)} of receipt {receipt.receipt_id} (revision {receipt.revision})"
         again = "again, under the same id" if announced else "for the first time"
         if dry_run:
             typer.echo(f"slate {slate}: would deliver {what} {again}")
             return
-        event = runner.announce(receipt, redeliver=True)
-    typer.echo(f"slate {slate}: delivered {what} {again}, as {event.delivery_id}")
+        entry = runner.announce(receipt, redeliver=True)
+    typer.echo(f"slate {slate}: delivered {what} {again}, as {entry.delivery_id}")
 
 
 def clean_up(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
@@ -79,8 +94,10 @@ def clean_up(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
 
     Old parts that no outcome needs are dropped, too; all other parts stay.
     """
+    from prediction_assets.steps.cleanup import droppable_parts
+
     with open_slate_run() as (_, runner):
-        found = runner.droppable(slate)
+        found = droppable_parts(slate, runner.stores.warehouse, runner.stores.batch_state)
         droppable = {**found.merged, **found.orphaned}
         if dry_run:
             typer.echo(

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +29,9 @@ from prediction_assets.cli.console import (
     EverySlateOption,
     JsonOption,
     NewestSlateOption,
+    has_facts,
+    newest_slate,
+    open_home,
     open_slate_run,
     simulated_label,
     standard_output,
@@ -37,8 +40,10 @@ from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from prediction_assets.orchestration.slate_run import SlateResult, SlateRun
+    from prediction_assets.orchestration.slate_run import SlateResult
     from prediction_assets.slate.batch import Progress as BatchProgress
+    from prediction_assets.stores.profiles import Stores
+    from prediction_assets.stores.protocols import BatchState, Warehouse
 
 _logger = logging.getLogger(__name__)
 
@@ -47,7 +52,7 @@ GameLogsOption = Annotated[
     typer.Option(
         "--game-logs",
         metavar="PATH",
-        help="box scores: Parquet, CSV(.gz) or a folder of them; so are the others",
+        help="box scores: Parquet, CSV(.gz) or a folder of them, as for the other facts",
     ),
 ]
 PropLinesOption = Annotated[
@@ -82,24 +87,27 @@ def run(
     simulated_players: SimulatedOption = None,
     reopen: Annotated[
         bool,
-        typer.Option("--reopen", help="replace the frozen expected players with what the facts say now"),
+        typer.Option("--reopen", help="replace the frozen expected players by what the facts say now"),
     ] = False,
 ) -> None:
     """Take one slate from its facts to its completion message.
 
-    Without files: those of the settings. Without any facts, here, in the settings or in the home: the simulated
-    league.
+    Ingests the files named here, or else in the settings. If there are no facts at all, it takes the simulated
+    league. Exit code 1 when a player failed.
     """
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     if slate is not None:
         _require_simulated_slate(slate, simulated_players)
     console = Console(stderr=True, soft_wrap=True)
-    with open_slate_run() as (settings, runner), _stages(console, runner) as on_stage:
-        facts, slate = _facts(settings, runner, files, simulated_players, slate)
+    with (
+        open_slate_run() as (settings, runner),
+        _stages(console, settings.profile, runner.stores.batch_state) as on_stage,
+    ):
+        facts, slate = _facts(settings, runner.stores.warehouse, files, simulated_players, slate)
         if facts:
             on_stage("ingest", None)
             runner.ingest(facts)
-        chosen = slate or runner.default_slate()
+        chosen = slate or newest_slate(runner.stores.warehouse)
         result = runner.whole(chosen, reopen=reopen, on_stage=on_stage)
     _show_summary(result)
     if result.receipt is not None and result.receipt.status != "success":
@@ -123,8 +131,8 @@ def ingest(
 ) -> None:
     """Ingest facts from files or stats.nba.com.
 
-    Without options: the files of the settings. The same file again changes nothing, a corrected row replaces the
-    old one.
+    Without options it reads the files of the settings. A file that was ingested before changes nothing; a corrected
+    row replaces the old one.
     """
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     settings = load_settings()
@@ -133,7 +141,7 @@ def ingest(
         raise BadInput(
             "ingest",
             "nothing to ingest: no file is named, here or in the settings",
-            hint="name at least one of --game-logs, --schedule, --prop-lines, --injury-reports, --season, or set "
+            hint="name --game-logs, --schedule, --prop-lines, --injury-reports or --season, or set "
             "PREDICTION_ASSETS_GAME_LOGS and the like",
         )
     if simulated_players is not None and season is not None:
@@ -143,7 +151,7 @@ def ingest(
             live = {name: {"season": season} for name in ("game_logs", "schedule")}
             facts = live | _given(files)
         else:
-            facts, _ = _facts(settings, runner, files, simulated_players, None)
+            facts, _ = _facts(settings, runner.stores.warehouse, files, simulated_players, None)
         ingested = runner.ingest(facts)
     table = Table("facts", "inserted", "updated", "unchanged", "replaced", "unresolved names")
     for name, counts in ingested.items():
@@ -155,11 +163,11 @@ def ingest(
 def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None:
     """Show the progress of a slate.
 
-    Batch, outcomes, receipt, events and what is left in staging.
+    Its batch, outcomes, receipt, completion messages and the parts in staging.
     """
-    with open_slate_run() as (_, runner):
-        chosen = slate or runner.default_slate()
-        report = _status(runner, chosen)
+    _, stores = open_home()
+    chosen = slate or newest_slate(stores.warehouse)
+    report = _status(stores, chosen)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
         return
@@ -171,13 +179,13 @@ def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None
 
 def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> None:
     """List the completion messages, oldest first."""
-    with open_slate_run() as (_, runner):
-        entries = runner.events(slate)
+    _, stores = open_home()
+    entries = stores.outbox.entries(slate)
     if as_json:
         typer.echo(json.dumps([{**e.message, "delivery_id": e.delivery_id} for e in entries], indent=2))
         return
     table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
-    table.add_column("event id", no_wrap=True)
+    table.add_column("message id", no_wrap=True)
     for entry in entries:
         m = entry.message
         changes = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_superseded")
@@ -238,7 +246,7 @@ def _given(files: dict[str, Path | None]) -> dict[str, dict[str, Any]]:
 
 def _facts(
     settings: Settings,
-    runner: SlateRun,
+    warehouse: Warehouse,
     files: dict[str, Path | None],
     simulated_players: int | None,
     slate: str | None,
@@ -250,46 +258,48 @@ def _facts(
     configured: dict[str, dict[str, Any]] = {
         name: {} for name in files if getattr(settings, name) is not None
     }
-    if simulated_players is None and (configured or runner.has_facts()):
+    if simulated_players is None and (configured or has_facts(warehouse)):
         return configured, slate
     if simulated_players is None:
-        _refuse_half_of_the_facts(runner)
+        _refuse_half_of_the_facts(warehouse)
     from prediction_assets.simulation.league import simulated_facts, simulated_slate
 
     expected = settings.simulated_players if simulated_players is None else simulated_players
     return simulated_facts(expected), slate or simulated_slate(expected).isoformat()
 
 
-def _refuse_half_of_the_facts(runner: SlateRun) -> None:
-    """Take the simulated league unasked only where nothing real is."""
+def _refuse_half_of_the_facts(warehouse: Warehouse) -> None:
+    """Refuse to mix the simulated league with real games unless --simulated-players is given."""
     from prediction_assets.orchestration.assets.facts import holds_real_facts
 
-    if holds_real_facts(runner.warehouse):
+    if holds_real_facts(warehouse):
         raise BadInput(
             "run",
             "this home holds real games, but game logs or schedule are missing",
-            hint="`prediction-assets ingest --game-logs FILE --schedule FILE`; the simulated league has to be "
-            "asked for with --simulated-players, best in a home of its own",
+            hint="`prediction-assets ingest --game-logs FILE --schedule FILE`, or use the simulated "
+            "league with --simulated-players, best in a home of its own",
         )
 
 
 @contextmanager
-def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
-    """Show the stages as they start, and how many players have settled while they are staged."""
+def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator[Any]:
+    """Show each stage as it starts, and during staging how many players have settled."""
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=console, transient=False, disable=not console.is_terminal,
     )  # fmt: skip
     stop = threading.Event()
-    # Each look reads every outcome of the slate, which Firestore bills.
-    pause = 0.2 if runner.profile == "local" else 5.0
-    watched: tuple[str, TaskID, datetime] | None = None  # replaced as a whole: two threads see it
+    # Each look reads every outcome of the slate; Firestore bills each read.
+    pause = 0.2 if profile == "local" else 5.0
+    watched: tuple[str, TaskID, datetime] | None = None  # replaced as a whole: two threads read it
 
     def watch() -> None:
         while not stop.wait(pause):
             if watched is not None:
                 slate, task, since = watched
-                bar.update(task, completed=runner.settled_since(slate, since))
+                now = batch_state.progress(slate)
+                settled = sum(done.recorded_at >= since for done in now.outcomes.values()) if now else 0
+                bar.update(task, completed=settled)
 
     def on_stage(stage: str, progress: BatchProgress | None) -> None:
         nonlocal watched
@@ -299,7 +309,7 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
         total = len(progress.batch.expected) if progress is not None and stage == "staging" else 1
         task = bar.add_task(stage, total=total)
         if progress is not None and stage == "staging":
-            watched = (progress.batch.slate, task, runner.now())
+            watched = (progress.batch.slate, task, datetime.now(UTC))
         _logger.debug("%s begins", stage)
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
@@ -314,16 +324,18 @@ def _stages(console: Console, runner: SlateRun) -> Iterator[Any]:
             watcher.join()
 
 
-def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
+def _status(stores: Stores, slate: str) -> dict[str, Any]:
+    from prediction_assets.slate.deadlines import Clock
+    from prediction_assets.slate.next_step import next_step
     from prediction_assets.slate.outcome import Outcome
 
-    progress = runner.progress(slate)
+    progress = stores.batch_state.progress(slate)
     report: dict[str, Any] = {"slate": slate, "league": "", "batch": "not open"}
     if progress is None:
         return report
     batch = progress.batch
-    receipt = next(reversed(runner.warehouse.receipts(slate)), None)
-    events = runner.events(slate)
+    receipt = next(reversed(stores.warehouse.receipts(slate)), None)
+    entries = stores.outbox.entries(slate)
     report |= {
         "league": batch.league,
         "batch": batch.batch_id,
@@ -343,18 +355,18 @@ def _status(runner: SlateRun, slate: str) -> dict[str, Any]:
         "status": None if receipt is None else receipt.status,
         "revision": None if receipt is None else receipt.revision,
         "rows": 0 if receipt is None else receipt.rows,
-        "events_published": sum(e.delivery_id is not None for e in events),
-        "events_pending": sum(e.delivery_id is None for e in events),
-        "parts_in_staging": len(runner.warehouse.parts.staged(slate)),
-        "next_step": runner.next_step(progress),
+        "messages_delivered": sum(entry.delivery_id is not None for entry in entries),
+        "messages_pending": sum(entry.delivery_id is None for entry in entries),
+        "parts_in_staging": len(stores.warehouse.parts.staged(slate)),
+        "next_step": next_step(progress, Clock().now()).value,
     }
     return report
 
 
 def _show_summary(result: SlateResult) -> None:
-    batch, receipt, event = result.progress.batch, result.receipt, result.event
+    batch, receipt, entry = result.progress.batch, result.receipt, result.entry
     table = Table(title=f"slate {batch.slate}{simulated_label(batch.league)}", show_header=False)
-    if receipt is None or event is None:
+    if receipt is None or entry is None:
         skipped = f": all {len(batch.expected)} expected players are skipped" if batch.expected else ""
         table.add_row("games", f"{batch.games}{skipped or ': nothing to predict'}")
         standard_output().print(table)
@@ -366,7 +378,7 @@ def _show_summary(result: SlateResult) -> None:
         f"{receipt.expected_players} expected, {receipt.staged_players} staged, "
         f"{receipt.skipped_players} skipped, {receipt.failed_players} failed",
     )
-    table.add_row("rows in force", f"{receipt.rows:,} in {event.message['output_table']}")
+    table.add_row("rows in force", f"{receipt.rows:,} in {entry.message['output_table']}")
     table.add_row(
         "MERGE",
         f"{receipt.rows_staged:,} staged = {receipt.rows_inserted:,} inserted + {receipt.rows_updated:,} updated + "
@@ -375,6 +387,6 @@ def _show_summary(result: SlateResult) -> None:
     for missing in receipt.missing[:10]:
         table.add_row(missing["outcome"], f"{missing['player_slug']}: {missing['reason']}")
     again = "" if result.published else " (nothing new, not published again)"
-    table.add_row("completion", f"{event.message_id}{again}")
+    table.add_row("message", f"{entry.message_id}{again}")
     table.add_row("receipt", receipt.receipt_id)
     standard_output().print(table)

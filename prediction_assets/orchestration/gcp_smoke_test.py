@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateResult, SlateRun
 from prediction_assets.settings import Settings
-from prediction_assets.simulation.league import simulated_facts
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp import probes
 from prediction_assets.stores.gcp.stores import GcpStores
 
@@ -40,9 +40,9 @@ def smoke_test(installation: Settings) -> Iterator[tuple[str, str]]:
     with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
         run.ingest(simulated_facts(PLAYERS))
-        first = run.whole(run.default_slate())
+        first = run.whole(simulated_slate(PLAYERS).isoformat())
         again = run.whole(first.progress.batch.slate)
-        billed = run.warehouse.cost()["bytes_billed"]
+        billed = run.stores.warehouse.cost()["bytes_billed"]
     jobs = stores.warehouse.jobs
     receipt_id = first.receipt.receipt_id if first.receipt else ""
     messages = len(stores.outbox.entries(first.progress.batch.slate))

@@ -4,7 +4,6 @@ Both shipped instances name :class:`LoggedInstance`, because the daemon opens th
 the code location.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from prediction_assets.logs import configure_logging
 from prediction_assets.orchestration.instance_config import packaged_text, renew
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import Settings, load_log_settings
+from prediction_assets.stores.profiles import make_home
 
 _POSTGRES = {"statement_timeout": 300_000, "pool_recycle": 3600, "max_overflow": 20}
 """Milliseconds that a statement may take, seconds that a connection may live, connections at once beyond the first."""
@@ -67,29 +67,16 @@ def prepare_home(settings: Settings) -> Path:
     """
     folder = settings.instance_folder
     config = folder / "dagster.yaml"
-    try:
-        settings.home.mkdir(parents=True, exist_ok=True)
-        if settings.owns_instance:
-            folder.mkdir(exist_ok=True)
-            if not config.exists():
-                renew(config, packaged_text())
-    except OSError as error:
-        raise BadInput(
-            error.filename or folder,
-            str(error.strerror),
-            hint="set PREDICTION_ASSETS_HOME to a folder that this user can write",
-        ) from error
+    make_home(settings)
+    if settings.owns_instance:
+        folder.mkdir(exist_ok=True)
+        if not config.exists():
+            renew(config, packaged_text())
     if not config.exists():
         raise BadInput(
             config,
             "not there",
             hint="DAGSTER_HOME must be the folder of a Dagster instance; unset it to use the home's own",
-        )
-    if not os.access(settings.home, os.W_OK):
-        raise BadInput(
-            settings.home,
-            "not writable",
-            hint="set PREDICTION_ASSETS_HOME to a folder that this user can write",
         )
     return folder
 

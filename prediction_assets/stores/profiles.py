@@ -5,8 +5,10 @@ Each store is opened when it is first asked for, so that a command that reads ba
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
+from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings
 from prediction_assets.stores.protocols import (
     AlertStore,
@@ -51,6 +53,21 @@ class Stores(Protocol):
 
     def versioned(self) -> list[VersionedStore]:
         """Return the stores that have a schema with a version."""
+
+
+def make_home(settings: Settings) -> None:
+    """Create the home's folder unless it is there.
+
+    Raises:
+        BadInput: the home isn't a folder that this user can write.
+    """
+    hint = "set PREDICTION_ASSETS_HOME to a folder that this user can write"
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(error.filename or settings.home, str(error.strerror), hint=hint) from error
+    if not os.access(settings.home, os.W_OK):
+        raise BadInput(settings.home, "not writable", hint=hint)
 
 
 def open_stores(settings: Settings, **replaced: object) -> Stores:

@@ -56,19 +56,21 @@ class Watched:
 
     def later(self, **by: float) -> None:
         """Move the clock on."""
-        self.at(self.run.now() + timedelta(**by))
+        self.at(Clock().now() + timedelta(**by))
 
     def failing(self, slugs: set[str] | None = None) -> None:
         """Let the disk be full for these players, or for everybody."""
-        healthy = self.run.warehouse.parts.__class__.write
+        healthy = self.run.stores.warehouse.parts.__class__.write
 
         def write(parts: Any, slate: str, slug: str, rows: Any) -> Any:
             if slugs is None or slug in slugs:
                 raise OSError(28, "No space left on device")
             return healthy(parts, slate, slug, rows)
 
-        self.patch.setattr(self.run.warehouse.parts.__class__, "write", write)
-        self.undo.append(lambda: self.patch.setattr(self.run.warehouse.parts.__class__, "write", healthy))
+        self.patch.setattr(self.run.stores.warehouse.parts.__class__, "write", write)
+        self.undo.append(
+            lambda: self.patch.setattr(self.run.stores.warehouse.parts.__class__, "write", healthy)
+        )
 
     def mend(self) -> None:
         """Undo what makes things fail."""
@@ -162,11 +164,11 @@ def fail_to_publish(w: Watched) -> None:
     staged(w)
     w.run.consolidate(SIMULATED)
     w.stopping("outbox_written")
-    failed(lambda: w.run.announce(w.run.progress(SIMULATED).receipt))
+    failed(lambda: w.run.announce(w.run.stores.batch_state.progress(SIMULATED).receipt))
 
 
 def announce(w: Watched) -> None:
-    w.run.announce(w.run.progress(SIMULATED).receipt)
+    w.run.announce(w.run.stores.batch_state.progress(SIMULATED).receipt)
 
 
 def leave_unpublished(w: Watched) -> None:

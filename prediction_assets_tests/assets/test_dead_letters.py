@@ -10,6 +10,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
+from prediction_assets.cli.dead_letters import stage_again
 from prediction_assets.errors import WarehouseBusy
 from prediction_assets.slate.dead_letter import Closing, common_cause
 from prediction_assets.slate.outcome import Outcome
@@ -49,19 +50,22 @@ def staged_run(ingested_home, open_home):
 
 
 def slugs(run) -> list[str]:
-    return [p.slug for p in run.progress(SIMULATED).batch.expected]
+    return [p.slug for p in run.stores.batch_state.progress(SIMULATED).batch.expected]
 
 
 def test_a_failed_player_s_letter_says_what_a_replay_needs(staged_run, breaking):
     (slug, *_) = slugs(staged_run)
     breaking(lambda who, _: OSError(28, "No space left on device") if who == slug else None)
     assert staged_run.stage(SIMULATED) is False
-    (letter,) = staged_run.dead_letters()
+    (letter,) = staged_run.stores.dead_letters.letters()
     failure = letter.newest
     assert (letter.slate, letter.player_slug, letter.attempts) == (SIMULATED, slug, 3)
     assert (failure.error_class, failure.message) == ("OSError", "[Errno 28] No space left on device")
     assert failure.payload["partition_key"] == f"{SIMULATED}:{slug}"
-    assert failure.payload["feature_snapshot"] == staged_run.progress(SIMULATED).feature_snapshot
+    assert (
+        failure.payload["feature_snapshot"]
+        == staged_run.stores.batch_state.progress(SIMULATED).feature_snapshot
+    )
     assert staged_run._instance.get_run_by_id(failure.run_id).job_name == "staging"
 
 
@@ -69,7 +73,7 @@ def test_a_flaky_player_is_tried_again_within_the_run_and_leaves_no_letter(stage
     flaky = set(slugs(staged_run)[:3])
     breaking(lambda who, attempt: OSError(5, "flaky") if who in flaky and attempt < 3 else None)
     assert staged_run.stage(SIMULATED) is True
-    assert staged_run.dead_letters() == []
+    assert staged_run.stores.dead_letters.letters() == []
 
 
 class OddFacts(Exception):
@@ -96,25 +100,27 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int] | None, Exception
 
 
 def test_a_player_whose_forecast_fails_is_the_only_one_who_is_not_staged(staged_run, odd):
-    expected = staged_run.progress(SIMULATED).batch.expected
+    expected = staged_run.stores.batch_state.progress(SIMULATED).batch.expected
     culprit = expected[2]
     odd({culprit.player_id}, OddFacts("no such line"))
     assert staged_run.stage(SIMULATED) is False
-    (letter,) = staged_run.dead_letters()
+    (letter,) = staged_run.stores.dead_letters.letters()
     failure = letter.newest
     assert (letter.player_slug, letter.attempts) == (culprit.slug, 1)
     assert (failure.error_class, failure.message) == ("OddFacts", "no such line")
-    assert staged_run.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
+    assert staged_run.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
     receipt = staged_run.consolidate(SIMULATED)
     assert (receipt.status, receipt.rows) == ("partial", (PLAYERS - 1) * 25)
 
 
 def test_the_rows_of_the_others_are_those_that_all_players_together_have(staged_run, odd, finished_home):
-    expected = staged_run.progress(SIMULATED).batch.expected
+    expected = staged_run.stores.batch_state.progress(SIMULATED).batch.expected
     odd({expected[2].player_id}, OddFacts("no such line"))
     staged_run.stage(SIMULATED)
     found = {
-        c.player_slug: c.part.content_hash for c in staged_run.progress(SIMULATED).outcomes.values() if c.part
+        c.player_slug: c.part.content_hash
+        for c in staged_run.stores.batch_state.progress(SIMULATED).outcomes.values()
+        if c.part
     }
     with duckdb.connect(str(finished_home / "warehouse.duckdb"), read_only=True) as undisturbed:
         ((listed,),) = undisturbed.execute("SELECT parts FROM predictions.consolidation_receipts").fetchall()
@@ -125,11 +131,11 @@ def test_the_rows_of_the_others_are_those_that_all_players_together_have(staged_
 def test_a_forecast_that_fails_for_all_settles_all_with_a_common_cause(staged_run, odd):
     odd(None, OddFacts("a bug"))
     assert staged_run.stage(SIMULATED) is False
-    letters = staged_run.dead_letters()
+    letters = staged_run.stores.dead_letters.letters()
     assert len(letters) == PLAYERS
     assert len({x.newest.traceback_digest for x in letters}) == 1
     assert common_cause(letters, PLAYERS) is not None
-    assert staged_run.progress(SIMULATED).count(Outcome.FAILED) == PLAYERS
+    assert staged_run.stores.batch_state.progress(SIMULATED).count(Outcome.FAILED) == PLAYERS
 
 
 def test_a_forecast_that_fails_for_a_passing_reason_is_nobody_s_failure(staged_run, odd):
@@ -137,23 +143,23 @@ def test_a_forecast_that_fails_for_a_passing_reason_is_nobody_s_failure(staged_r
     with pytest.raises(WarehouseBusy):
         staged_run.stage(SIMULATED)
     assert groups == [PLAYERS]
-    assert staged_run.dead_letters() == []
-    assert not staged_run.progress(SIMULATED).outcomes
+    assert staged_run.stores.dead_letters.letters() == []
+    assert not staged_run.stores.batch_state.progress(SIMULATED).outcomes
 
 
 def test_a_line_that_nobody_can_reach_costs_its_player_the_line_and_nobody_his_rows(staged_run):
-    who = staged_run.progress(SIMULATED).batch.expected[0]
-    lines = staged_run.warehouse.query(
+    who = staged_run.stores.batch_state.progress(SIMULATED).batch.expected[0]
+    lines = staged_run.stores.warehouse.query(
         "SELECT * FROM facts.prop_lines WHERE player_id = $who AND game_date = $day",
         {"who": who.player_id, "day": date.fromisoformat(SIMULATED)},
     ).to_pylist()
     assert lines
     slip = [{**line, "line": Decimal("9999.00")} for line in lines[:1]]
-    staged_run.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table(slip), ("player_id",))
+    staged_run.stores.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table(slip), ("player_id",))
     assert staged_run.stage(SIMULATED) is True
     receipt = staged_run.consolidate(SIMULATED)
     assert (receipt.status, receipt.rows) == ("success", PLAYERS * 25)
-    sources = staged_run.warehouse.query(
+    sources = staged_run.stores.warehouse.query(
         "SELECT DISTINCT line_source FROM predictions.player_prop_predictions WHERE player_id = $who",
         {"who": who.player_id},
     )
@@ -164,7 +170,7 @@ def test_an_error_that_can_not_pass_is_tried_once(staged_run, breaking):
     (slug, *_) = slugs(staged_run)
     breaking(lambda who, _: ValueError("never") if who == slug else None)
     staged_run.stage(SIMULATED)
-    assert staged_run.dead_letters()[0].attempts == 1
+    assert staged_run.stores.dead_letters.letters()[0].attempts == 1
 
 
 def test_a_replay_that_works_closes_the_letter_and_a_discarded_one_stays_failed(staged_run, breaking):
@@ -174,22 +180,22 @@ def test_a_replay_that_works_closes_the_letter_and_a_discarded_one_stays_failed(
     staged_run.stage(SIMULATED)
     partial = staged_run.announce(staged_run.consolidate(SIMULATED))
     assert partial.message["status"] == "partial"
-    assert staged_run.discard(SIMULATED, [second]) == 1
+    assert staged_run.stores.dead_letters.close(SIMULATED, [second], Closing.DISCARDED) == 1
     broken.remove(first)
-    event = staged_run.replay(SIMULATED, [first])
-    assert staged_run.dead_letters() == []
-    closed = {x.player_slug: x.closed for x in staged_run.dead_letters(include_closed=True)}
+    event = stage_again(staged_run, SIMULATED, [first])
+    assert staged_run.stores.dead_letters.letters() == []
+    closed = {x.player_slug: x.closed for x in staged_run.stores.dead_letters.letters(include_closed=True)}
     assert closed == {first: Closing.REPLAYED, second: Closing.DISCARDED}
     assert [m["player_slug"] for m in event.message["missing"]] == [second]
-    assert len(staged_run.events(SIMULATED)) == 2
+    assert len(staged_run.stores.outbox.entries(SIMULATED)) == 2
 
 
 def test_a_replay_that_fails_again_keeps_one_letter_with_both_runs(staged_run, breaking):
     (slug, *_) = slugs(staged_run)
     breaking(lambda who, _: OSError(28, "full") if who == slug else None)
     staged_run.stage(SIMULATED)
-    staged_run.replay(SIMULATED, [slug])
-    (letter,) = staged_run.dead_letters()
+    stage_again(staged_run, SIMULATED, [slug])
+    (letter,) = staged_run.stores.dead_letters.letters()
     assert (len(letter.failures), letter.attempts) == (2, 6)
 
 
@@ -211,9 +217,9 @@ def test_a_part_that_hangs_fails_after_its_time_and_the_others_are_staged(
 
     breaking(hang)
     assert run.stage(SIMULATED) is False
-    (letter,) = run.dead_letters()
+    (letter,) = run.stores.dead_letters.letters()
     assert (letter.player_slug, letter.newest.error_class) == (slug, "PartOverdue")
-    assert run.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
+    assert run.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
     release.set()
 
 
@@ -225,7 +231,7 @@ def test_the_others_are_settled_while_one_player_still_takes_his_time(staged_run
 
     def take_time(who: str, _: int) -> None:
         for _ in range(600 if who == slug else 0):
-            if staged_run.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1:
+            if staged_run.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1:
                 settled_meanwhile.set()
                 return
             settled_meanwhile.wait(0.05)
@@ -252,7 +258,7 @@ def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(
     assert run.stage(SIMULATED) is False
     # 5 of 8 players are most of them: the other three aren't tried.
     assert len(set(tried)) == 5
-    letters = run.dead_letters()
+    letters = run.stores.dead_letters.letters()
     assert len(letters) == PLAYERS
     assert len({x.newest.traceback_digest for x in letters}) == 1
     # The fifth failed while the circuit opened, and so was not tried a second time.
@@ -288,7 +294,7 @@ def test_the_sensor_asks_for_the_asset_once_per_change(staged_run, breaking):
     assert asked == 1
     asked, cursor = ask(cursor)
     assert asked == 0
-    staged_run.discard(SIMULATED, [slug])
+    staged_run.stores.dead_letters.close(SIMULATED, [slug], Closing.DISCARDED)
     asked, cursor = ask(cursor)
     assert asked == 1
     assert ask(cursor)[0] == 0
@@ -310,5 +316,5 @@ def test_a_letter_is_written_before_the_outcome(staged_run, breaking):
             staged_run.stage(SIMULATED, [slug])
     finally:
         failpoints.install(failpoints._go_on)
-    assert [x.player_slug for x in staged_run.dead_letters()] == [slug]
-    assert slug in staged_run.progress(SIMULATED).unsettled
+    assert [x.player_slug for x in staged_run.stores.dead_letters.letters()] == [slug]
+    assert slug in staged_run.stores.batch_state.progress(SIMULATED).unsettled

@@ -69,7 +69,9 @@ def test_a_season_fetched_again_removes_the_games_that_it_no_longer_lists(settin
     # The 22nd's only game is postponed, the 23rd's is not listed at all.
     done = fetched(on(1), on(2, postponedStatus="Y"), on(4))
     assert (done["rows_replaced"], done["rows_unchanged"], done["left_out"]) == (2, 2, {"postponed": 1})
-    left = run.warehouse.query("SELECT game_id FROM facts.schedule ORDER BY game_id")["game_id"].to_pylist()
+    left = run.stores.warehouse.query("SELECT game_id FROM facts.schedule ORDER BY game_id")[
+        "game_id"
+    ].to_pylist()
     assert left == ["0029000001", "0029000004"]
 
 
@@ -82,7 +84,7 @@ def real(settings, instance) -> SlateRun:
 
 
 def leagues(run: SlateRun, facts: str) -> list[str]:
-    return run.warehouse.query(f"SELECT DISTINCT league FROM facts.{facts} ORDER BY league")[
+    return run.stores.warehouse.query(f"SELECT DISTINCT league FROM facts.{facts} ORDER BY league")[
         "league"
     ].to_pylist()
 
@@ -139,7 +141,7 @@ def test_a_name_that_does_not_resolve_is_reported_and_kept_without_an_id(slate_r
     done = slate_run.ingest({"prop_lines": {"path": str(lines)}})["prop_lines"]
     assert done["unresolved_names"] == 1
     assert "No Body" in done["unresolved"]
-    stored = slate_run.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()
+    stored = slate_run.stores.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()
     assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2090-10-22")]
 
 

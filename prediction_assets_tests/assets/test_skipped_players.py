@@ -22,7 +22,7 @@ KNEE = "Injury/Illness - Left Knee; Soreness"
 
 def report(run: SlateRun, hour: int, **statuses: str) -> None:
     """Ingest a report of the simulated league that gives these players, by slug, a status."""
-    batch = run.progress(SIMULATED).batch
+    batch = run.stores.batch_state.progress(SIMULATED).batch
     rows = [
         {
             "league": batch.league,
@@ -36,15 +36,15 @@ def report(run: SlateRun, hour: int, **statuses: str) -> None:
         }
         for player in batch.players(statuses)
     ]
-    run.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), INJURIES_REPLACED_BY)
+    run.stores.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), INJURIES_REPLACED_BY)
 
 
 def slugs(run: SlateRun) -> list[str]:
-    return [player.slug for player in run.progress(SIMULATED).batch.expected]
+    return [player.slug for player in run.stores.batch_state.progress(SIMULATED).batch.expected]
 
 
 def outcomes(run: SlateRun) -> dict[str, tuple[Outcome, str]]:
-    done = run.progress(SIMULATED).outcomes
+    done = run.stores.batch_state.progress(SIMULATED).outcomes
     return {slug: (completion.outcome, completion.reason) for slug, completion in done.items()}
 
 
@@ -52,7 +52,7 @@ def active_rows(run: SlateRun, slug: str) -> int:
     count = (
         "SELECT COUNT(*) AS n FROM predictions.player_prop_predictions WHERE player_slug = $s AND is_active"
     )
-    return run.warehouse.query(count, {"s": slug}).to_pylist()[0]["n"]
+    return run.stores.warehouse.query(count, {"s": slug}).to_pylist()[0]["n"]
 
 
 def test_a_player_reported_out_settles_as_skipped_at_once_and_a_questionable_one_is_predicted(ingested):
@@ -94,10 +94,10 @@ def test_the_part_of_a_player_who_is_skipped_or_fails_before_it_was_merged_does_
     report(run, 12, **{out: "Out"})
     fault = with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=[fails])
     assert not open_home(ingested_home, fault).stage(SIMULATED, [out, fails])
-    assert run.warehouse.parts.staged(SIMULATED).keys() == set(slugs(run)) - {out, fails}
+    assert run.stores.warehouse.parts.staged(SIMULATED).keys() == set(slugs(run)) - {out, fails}
     receipt = run.consolidate(SIMULATED)
     assert (receipt.skipped_players, receipt.failed_players) == (1, 1)
-    assert run.warehouse.parts.slates() == []
+    assert run.stores.warehouse.parts.slates() == []
 
 
 def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_staging(
@@ -126,7 +126,7 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
     assert not run.stage(SIMULATED)
     given_up.set()
     assert written.wait(60)
-    assert slow not in run.warehouse.parts.staged(SIMULATED)
+    assert slow not in run.stores.warehouse.parts.staged(SIMULATED)
     assert outcomes(run)[slow][0] is Outcome.FAILED
 
 
@@ -134,28 +134,28 @@ def test_the_part_of_a_player_whom_reopening_drops_goes_with_the_next_consolidat
     ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     ingested.stage(SIMULATED)
-    gone = ingested.progress(SIMULATED).batch.expected[0]
-    with ingested.warehouse._connect(write=True) as connection:
+    gone = ingested.stores.batch_state.progress(SIMULATED).batch.expected[0]
+    with ingested.stores.warehouse._connect(write=True) as connection:
         connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
     ingested.roster(SIMULATED, reopen=True)
     assert ingested.consolidate(SIMULATED).staged_players == PLAYERS - 1
-    assert ingested.warehouse.parts.slates() == []
+    assert ingested.stores.warehouse.parts.slates() == []
 
 
 def test_the_players_of_a_game_that_was_called_off_are_skipped_until_it_is_scheduled_again(ingested):
     ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     listed = "SELECT * FROM facts.schedule WHERE game_date = $day"
-    before = SCHEDULE.arrow_table(ingested.warehouse.query(listed, {"day": DAY}).to_pylist())
+    before = SCHEDULE.arrow_table(ingested.stores.warehouse.query(listed, {"day": DAY}).to_pylist())
     another = {**before.to_pylist()[0], "game_id": "9099999999"}
-    done = ingested.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([another]), SCHEDULE_REPLACED_BY)
+    done = ingested.stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([another]), SCHEDULE_REPLACED_BY)
     assert (done.inserted, done.removed) == (1, before.num_rows)
     ingested.stage(SIMULATED)
     assert len(outcomes(ingested)) == PLAYERS
     for outcome, reason in outcomes(ingested).values():
         assert (outcome, reason.partition(":")[0]) == (Outcome.SKIPPED, "no game")
 
-    ingested.warehouse.upsert(SCHEDULE, before, SCHEDULE_REPLACED_BY)
+    ingested.stores.warehouse.upsert(SCHEDULE, before, SCHEDULE_REPLACED_BY)
     ingested.stage(SIMULATED)
     assert {outcome for outcome, _ in outcomes(ingested).values()} == {Outcome.STAGED}
 

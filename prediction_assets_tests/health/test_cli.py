@@ -146,7 +146,7 @@ def test_a_damaged_dagster_instance_is_red_and_the_slate_is_still_judged(finishe
 @pytest.mark.slow
 def test_players_staged_by_two_versions_are_told(finished, health, monkeypatch):
     home = finished._settings.home
-    slug = finished.progress(SIMULATED).batch.expected[0].slug
+    slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
     monkeypatch.setattr("prediction_assets.orchestration.assets.staged_predictions.__version__", "0.0.9")
     finished.stage(SIMULATED, [slug])
     finished.announce(finished.consolidate(SIMULATED))

@@ -85,7 +85,7 @@ def old_home(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     receipts = _remember(home)
     settings = load_settings(home=home)
     with open_instance(settings) as instance:
-        warehouse = SlateRun(settings, instance).warehouse
+        warehouse = SlateRun(settings, instance).stores.warehouse
         warehouse.upsert(RECEIPTS, RECEIPTS.arrow_table([receipt.to_row() for receipt in receipts]))
         keys = [f"{slate}:player-{n}" for slate in OLD for n in range(1, PLAYERS_A_SLATE + 1)]
         for start in range(0, len(keys), 20_000):

@@ -15,6 +15,7 @@ from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.steps import failpoints as crash_points
 from prediction_assets.stores.sql.tables import RECEIPTS
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
@@ -35,7 +36,7 @@ def test_without_a_batch_every_sensor_rests(ingested):
         assert result.skip_reason
 
 
-def test_after_the_roster_features_are_asked_for_then_one_range_of_all_players(ingested):
+def test_after_the_roster_features_are_requested_then_one_range_of_all_players(ingested):
     progress = ingested.roster(SIMULATED)
     (features,) = requested(tick(ingested, STAGING))
     assert (features.job_name, features.partition_key) == ("features", SIMULATED)
@@ -72,7 +73,7 @@ def test_a_settled_slate_is_consolidated_and_then_rests(ingested):
 
 def test_a_player_staged_anew_asks_for_another_consolidation(finished):
     assert requested(tick(finished, CONSOLIDATION)) == []
-    slug = finished.progress(SIMULATED).batch.expected[0].slug
+    slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
     finished.stage(SIMULATED, [slug])
     (request,) = requested(tick(finished, CONSOLIDATION))
     finished.stage(SIMULATED, [slug])
@@ -95,7 +96,7 @@ def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ingest
     assert requested(tick(ingested, STAGING)) == []
 
 
-def test_work_in_flight_is_not_asked_for_twice_and_failed_work_only_so_often(ingested):
+def test_work_in_flight_is_not_requested_twice_and_failed_work_only_so_often(ingested):
     ingested.roster(SIMULATED)
     keys = []
     for _ in range(3):
@@ -107,10 +108,10 @@ def test_work_in_flight_is_not_asked_for_twice_and_failed_work_only_so_often(ing
         assert "in flight" in waiting.skip_reason.skip_message
         fail(ingested, run_id)
     assert len(set(keys)) == 3
-    given_up = tick(ingested, STAGING)
-    assert requested(given_up) == []
-    assert "materialize by hand" in given_up.skip_reason.skip_message
-    assert run_id in given_up.skip_reason.skip_message
+    exhausted = tick(ingested, STAGING)
+    assert requested(exhausted) == []
+    assert "materialize by hand" in exhausted.skip_reason.skip_message
+    assert run_id in exhausted.skip_reason.skip_message
 
 
 def test_a_killed_run_that_dagster_retries_is_in_flight_and_one_attempt_together_with_its_retries(ingested):
@@ -143,12 +144,12 @@ def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypat
     (request,) = requested(tick(ingested, STAGING))
     kill(ingested, leave_run(ingested, request))
     assert requested(tick(ingested, STAGING)) == []
-    later = ingested.now() + LOST_AFTER + timedelta(seconds=10)
+    later = Clock().now() + LOST_AFTER + timedelta(seconds=10)
     monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: later)
     assert len(requested(tick(ingested, STAGING))) == 1
 
 
-def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_asked_for_beside_it(ingested):
+def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_requested_beside_it(ingested):
     progress = ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     (request,) = requested(tick(ingested, STAGING))
@@ -160,7 +161,7 @@ def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_asked_for_
     assert "in flight" in waiting.skip_reason.skip_message
 
 
-def test_a_consolidation_that_can_only_be_refused_is_asked_for_once(ingested, monkeypatch):
+def test_a_consolidation_that_can_only_be_refused_is_requested_once(ingested, monkeypatch):
     progress = ingested.roster(SIMULATED)
     late = progress.batch.deadline + timedelta(seconds=1)
     monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
@@ -204,16 +205,16 @@ def test_a_consolidation_whose_killed_run_is_to_be_retried_is_not_passed_over(in
     ingested._instance.report_dagster_event(event, run.run_id)
     kill(ingested, run.run_id)
     waiting = tick(ingested, COMPLETION)
-    assert (requested(waiting), waiting.cursor) == ([], "0")
+    assert (requested(waiting), waiting.cursor) == ([], "0:")
     assert "waits for" in waiting.skip_reason.skip_message
     retried = retry(ingested, run.run_id)
-    assert tick(ingested, COMPLETION).cursor == "0"
+    assert tick(ingested, COMPLETION).cursor == "0:"
     fail(ingested, retried)
     assert Cursor.read(tick(ingested, COMPLETION).cursor).run_id == run.run_id
 
 
 def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
-    slug = finished.progress(SIMULATED).batch.expected[0].slug
+    slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
     finished.stage(SIMULATED, [slug])
     job = finished._defs.resolve_job_def("staging")
     finished._instance.create_run_for_job(job_def=job, tags={"dagster/partition": f"{SIMULATED}:{slug}"})
@@ -223,27 +224,27 @@ def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
 
 
 def test_each_checked_consolidation_is_announced_once_oldest_first(finished):
-    slug = finished.progress(SIMULATED).batch.expected[0].slug
+    slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
     finished.stage(SIMULATED, [slug])
     finished.consolidate(SIMULATED)
-    receipts = [r.receipt_id for r in finished.warehouse.receipts(SIMULATED)]
-    cursor, asked = None, []
+    receipts = [r.receipt_id for r in finished.stores.warehouse.receipts(SIMULATED)]
+    cursor, requests = None, []
     for _ in range(6):
         result = tick(finished, COMPLETION, cursor)
         cursor = result.cursor
         for request in requested(result):
-            asked.append(request.run_config["ops"]["phase5_completion"]["config"]["receipt_id"])
+            requests.append(request.run_config["ops"]["phase5_completion"]["config"]["receipt_id"])
             finished._execute(
                 "completion",
                 partition=request.partition_key,
-                ops={"phase5_completion": {"receipt_id": asked[-1]}},
+                ops={"phase5_completion": {"receipt_id": requests[-1]}},
                 tags=request.tags,
             )
-    assert asked == receipts
+    assert requests == receipts
     assert requested(tick(finished, COMPLETION, cursor)) == []
 
 
-def test_a_lost_completion_run_is_asked_for_again_before_any_later_one(finished):
+def test_a_lost_completion_run_is_requested_again_before_any_later_one(finished):
     (request,) = requested(first := tick(finished, COMPLETION))
     run_id = leave_run(finished, request)
     assert requested(tick(finished, COMPLETION, first.cursor)) == []
@@ -285,42 +286,42 @@ def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_o
     ingested.consolidate(SIMULATED)
     again = materialization(ingested)
     assert (again.storage_id, again.run_id == refused.run_id) == (refused.storage_id, False)
-    asked = []
+    requests = []
     for _ in range(4):
         result = tick(ingested, COMPLETION, cursor)
         cursor = result.cursor
-        asked += announce(ingested, result)
-    assert len(asked) == 1
-    (event,) = ingested.events(SIMULATED)
+        requests += announce(ingested, result)
+    assert len(requests) == 1
+    (event,) = ingested.stores.outbox.entries(SIMULATED)
     assert event.delivery_id is not None
     assert Cursor.read(cursor) == Cursor.at(again)
 
 
 def announce(run, result):
-    """Run the completions that a tick asked for, and return their receipts."""
-    asked = []
+    """Run the completions that a tick requested, and return their receipts."""
+    requests = []
     for request in requested(result):
         config = request.run_config["ops"]["phase5_completion"]["config"]
         run._execute("completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags)
-        asked.append(config["receipt_id"])
-    return asked
+        requests.append(config["receipt_id"])
+    return requests
 
 
 def test_starting_over_asks_for_nothing_that_was_announced_and_for_the_rest_oldest_first(finished):
     def carry_on(cursor):
-        asked = []
+        requests = []
         for _ in range(6):
             result = tick(finished, COMPLETION, cursor)
             cursor = result.cursor
-            asked += announce(finished, result)
-        return cursor, asked
+            requests += announce(finished, result)
+        return cursor, requests
 
-    slugs = [player.slug for player in finished.progress(SIMULATED).batch.expected]
+    slugs = [player.slug for player in finished.stores.batch_state.progress(SIMULATED).batch.expected]
     cursor, _ = carry_on(None)
     finished.stage(SIMULATED, slugs[:1])
     finished.consolidate(SIMULATED)
-    cursor, asked = carry_on(cursor)
-    assert len(asked) == 1
+    cursor, requests = carry_on(cursor)
+    assert len(requests) == 1
     deleted = materialization(finished)
     for run in finished._instance.get_runs():  # whoever tidies up deletes the runs of an hour
         if run.run_id == deleted.run_id or run.job_name == "completion":
@@ -328,14 +329,16 @@ def test_starting_over_asks_for_nothing_that_was_announced_and_for_the_rest_olde
     for slug in slugs[1:3]:
         finished.stage(SIMULATED, [slug])
         finished.consolidate(SIMULATED)
-    events = [(event.message_id, event.delivered_at) for event in finished.events(SIMULATED)]
-    receipts = [receipt.receipt_id for receipt in finished.warehouse.receipts(SIMULATED)]
-    cursor, asked = carry_on(cursor)
-    assert asked == [
+    events = [(event.message_id, event.delivered_at) for event in finished.stores.outbox.entries(SIMULATED)]
+    receipts = [receipt.receipt_id for receipt in finished.stores.warehouse.receipts(SIMULATED)]
+    cursor, requests = carry_on(cursor)
+    assert requests == [
         receipts[0],
         *receipts[2:],
-    ]  # the first one's completion was deleted, so it's asked for again
-    assert [(event.message_id, event.delivered_at) for event in finished.events(SIMULATED)] == events
+    ]  # the first one's completion was deleted, so it is requested again
+    assert [
+        (event.message_id, event.delivered_at) for event in finished.stores.outbox.entries(SIMULATED)
+    ] == events
     assert carry_on(cursor) == (cursor, [])
 
 
@@ -420,8 +423,8 @@ def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_an
             ingested._execute(
                 "completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags
             )
-    assert ingested.warehouse.parts.staged(SIMULATED) == {}
-    (event,) = ingested.events(SIMULATED)
+    assert ingested.stores.warehouse.parts.staged(SIMULATED) == {}
+    (event,) = ingested.stores.outbox.entries(SIMULATED)
     assert event.delivery_id is not None
 
 
@@ -433,7 +436,7 @@ def test_a_player_whose_part_was_replaced_but_not_recorded_is_staged_again_befor
     ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     ingested.stage(SIMULATED)
-    slug = ingested.progress(SIMULATED).batch.expected[2].slug
+    slug = ingested.stores.batch_state.progress(SIMULATED).batch.expected[2].slug
     crash_points.install(stop)
     try:
         with pytest.raises(OSError, match="injected"):
@@ -450,7 +453,7 @@ def test_a_player_whose_part_was_replaced_but_not_recorded_is_staged_again_befor
 
 
 def test_a_slate_whose_receipt_was_edited_by_hand_rests_and_the_others_go_on(finished):
-    finished.stage(SIMULATED, [finished.progress(SIMULATED).batch.expected[0].slug])
+    finished.stage(SIMULATED, [finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug])
     with duckdb.connect(str(finished._settings.home / "warehouse.duckdb")) as connection:
         connection.execute(f"UPDATE {RECEIPTS.qualified_name} SET parts = '[]'")
     rests = tick(finished, CONSOLIDATION)

@@ -15,12 +15,12 @@ from prediction_assets.stores.local.locks import locked
 from prediction_assets_tests.homes import SIMULATED, OpenHome
 from prediction_assets_tests.sensors.ticking import requested, tick
 
-HELD = "another process has held this lock"
+HELD = "another process has held this lock for 0.1 s"
 
 
 @pytest.fixture
 def busy(ingested_home, open_home: OpenHome, monkeypatch: pytest.MonkeyPatch) -> SlateRun:
-    """A home whose steps wait a minute for the warehouse, and whose sensors wait a moment."""
+    """A home whose steps wait a minute for the warehouse, and whose sensors wait a tenth of a second."""
     monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.WAREHOUSE_WAIT_SECONDS", 0.1)
     return open_home(ingested_home, call_timeout=60.0)
 

@@ -1,4 +1,4 @@
-"""The gap finder: what should be there and isn't is asked for again, slowly and oldest first."""
+"""The gap finder: what should be there and isn't is requested again, slowly and oldest first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GAPS, STAGING, CONSOLIDATION, COMPLETION = (
     "gap_sensor", "staging_sensor", "consolidation_sensor", "phase5_completion_sensor",
 )  # fmt: skip
 MORNING = datetime(2026, 1, 5, 15, 30, tzinfo=UTC)
-"""Half past seven in Los Angeles, where the roster is asked for at seven."""
+"""Half past seven in Los Angeles, where the roster is requested at seven."""
 
 
 class Clock:
@@ -48,18 +48,18 @@ def schedule_games(run: SlateRun, *days: date) -> None:
         }
         for day in days
     ]  # fmt: skip
-    run.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(games))
+    run.stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(games))
 
 
 def slates(run: SlateRun) -> list[str]:
-    """Return the slates whose roster the gap finder asks for."""
-    asked = requested(tick(run, GAPS))
-    assert {request.job_name for request in asked} <= {"roster"}
-    return [request.run_config["ops"]["slate_roster"]["config"]["slate"] for request in asked]
+    """Return the slates whose roster the gap finder requests."""
+    requests = requested(tick(run, GAPS))
+    assert {request.job_name for request in requests} <= {"roster"}
+    return [request.run_config["ops"]["slate_roster"]["config"]["slate"] for request in requests]
 
 
 def give_up(run: SlateRun, sensor: str, clock: Clock) -> None:
-    """Let every run that a sensor asks for fail until it stops asking."""
+    """Let every run that a sensor requests fail until its attempts are used up."""
     while requests := requested(tick(run, sensor)):
         for request in requests:
             fail(run, leave_run(run, request))
@@ -72,7 +72,7 @@ def test_without_a_gap_it_rests(finished, clock):
     assert result.skip_reason
 
 
-def test_recent_slates_with_games_and_no_batch_are_asked_for_oldest_first_and_a_few_at_a_time(
+def test_recent_slates_with_games_and_no_batch_are_requested_oldest_first_and_a_few_at_a_time(
     ingested_home, open_home: OpenHome, clock, monkeypatch
 ):
     monkeypatch.setattr("prediction_assets.orchestration.sensors.gaps.REQUESTS_PER_TICK", 2)
@@ -86,7 +86,7 @@ def test_recent_slates_with_games_and_no_batch_are_asked_for_oldest_first_and_a_
     ("now", "is_due"),
     [
         (datetime(2026, 1, 5, 14, 59, tzinfo=UTC), False),
-        (datetime(2026, 1, 5, 15, 5, tzinfo=UTC), False),  # the daily schedule has just asked itself
+        (datetime(2026, 1, 5, 15, 5, tzinfo=UTC), False),  # the daily schedule has just requested it
         (datetime(2026, 1, 5, 15, 11, tzinfo=UTC), True),
         (datetime(2026, 1, 6, 4, 0, tzinfo=UTC), True),  # still the fifth in New York
     ],
@@ -97,16 +97,16 @@ def test_tonight_s_slate_is_due_once_the_roster_s_hour_has_passed(ingested, cloc
     assert slates(ingested) == (["2026-01-05"] if is_due else [])
 
 
-def test_a_roster_run_that_fails_is_asked_for_again_with_growing_pauses_and_not_for_ever(ingested, clock):
+def test_a_roster_run_that_fails_is_requested_again_with_growing_pauses_and_not_for_ever(ingested, clock):
     schedule_games(ingested, clock.now.date() - timedelta(days=1))
     asked_at = []
     for minutes in range(0, 1200, 10):
         clock.now = datetime.now(UTC) + timedelta(minutes=minutes)
-        asked = requested(tick(ingested, GAPS))
-        if asked:
+        requests = requested(tick(ingested, GAPS))
+        if requests:
             asked_at.append(minutes)
             clock.now = datetime.now(UTC)
-            run_id = leave_run(ingested, asked[0])
+            run_id = leave_run(ingested, requests[0])
             assert "in flight" in tick(ingested, GAPS).skip_reason.skip_message
             kill(ingested, run_id)
             assert "in flight" in tick(ingested, GAPS).skip_reason.skip_message
@@ -120,8 +120,8 @@ def test_a_slate_that_was_opened_without_games_is_opened_again_when_it_has_some(
     schedule_games(ingested, yesterday - timedelta(days=1), yesterday + timedelta(days=2))
     ingested._execute("roster", ops={"slate_roster": {"slate": yesterday.isoformat()}})
     schedule_games(ingested, yesterday)
-    asked = requested(tick(ingested, GAPS))
-    configs = [request.run_config["ops"]["slate_roster"]["config"] for request in asked]
+    requests = requested(tick(ingested, GAPS))
+    configs = [request.run_config["ops"]["slate_roster"]["config"] for request in requests]
     assert {"slate": yesterday.isoformat(), "reopen": True} in configs
 
 
@@ -129,11 +129,11 @@ def test_a_slate_whose_games_are_called_off_is_taken_back_and_opened_again_when_
     finished, clock
 ):
     day = date.fromisoformat(SIMULATED)
-    with finished.warehouse._connect(write=True) as connection:
+    with finished.stores.warehouse._connect(write=True) as connection:
         connection.execute("DELETE FROM facts.schedule WHERE game_date = ?", [day])
     finished.roster(SIMULATED, reopen=True)
-    (asked,) = requested(tick(finished, CONSOLIDATION))
-    assert (asked.job_name, asked.partition_key) == ("consolidation", SIMULATED)
+    (requests,) = requested(tick(finished, CONSOLIDATION))
+    assert (requests.job_name, requests.partition_key) == ("consolidation", SIMULATED)
     assert finished.consolidate(SIMULATED).rows == 0
     assert requested(tick(finished, CONSOLIDATION)) == []
 
@@ -162,7 +162,7 @@ def test_what_the_staging_sensor_is_still_asking_for_is_left_to_it(ingested, clo
     assert requested(tick(ingested, GAPS)) == []
 
 
-def test_features_that_the_staging_sensor_gave_up_are_asked_for_half_an_hour_later(
+def test_features_that_the_staging_sensor_did_not_finish_are_requested_half_an_hour_later(
     ingested_home, open_home: OpenHome, clock
 ):
     run = open_home(ingested_home, deadline_minutes=600)
@@ -218,7 +218,7 @@ def test_a_daemon_that_was_down_past_the_deadline_costs_no_half_hour_more(ingest
     assert request.job_name == "staging"
 
 
-def test_a_consolidation_that_was_given_up_is_asked_for_again(ingested, clock):
+def test_a_consolidation_that_failed_too_often_is_requested_again(ingested, clock):
     ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     ingested.stage(SIMULATED)
@@ -230,7 +230,7 @@ def test_a_consolidation_that_was_given_up_is_asked_for_again(ingested, clock):
 
 
 def announce_all(run: SlateRun, cursor: str | None) -> str | None:
-    """Tick the completion sensor until it rests, and run what it asks for."""
+    """Tick the completion sensor until it is done, and run what it requests."""
     for _ in range(6):
         result = tick(run, COMPLETION, cursor)
         cursor = result.cursor
@@ -242,7 +242,7 @@ def announce_all(run: SlateRun, cursor: str | None) -> str | None:
     return cursor
 
 
-def test_a_receipt_whose_completion_was_given_up_is_announced_in_the_end_and_once(ingested, clock):
+def test_a_receipt_whose_completion_run_failed_too_often_is_announced_in_the_end_and_once(ingested, clock):
     ingested.roster(SIMULATED)
     ingested.features(SIMULATED)
     ingested.stage(SIMULATED)
@@ -253,14 +253,14 @@ def test_a_receipt_whose_completion_was_given_up_is_announced_in_the_end_and_onc
         cursor = result.cursor
         for request in requested(result):
             fail(ingested, leave_run(ingested, request))
-    assert ingested.events(SIMULATED) == []
+    assert ingested.stores.outbox.entries(SIMULATED) == []
     assert requested(tick(ingested, GAPS)) == []
     clock.advance(GAP_PAUSE + timedelta(minutes=1))
     (request,) = requested(tick(ingested, GAPS))
     assert request.job_name == "consolidation"
     ingested.consolidate(SIMULATED)
     announce_all(ingested, cursor)
-    (event,) = ingested.events(SIMULATED)
+    (event,) = ingested.stores.outbox.entries(SIMULATED)
     assert event.delivery_id is not None
-    assert len(ingested.warehouse.receipts(SIMULATED)) == 1
+    assert len(ingested.stores.warehouse.receipts(SIMULATED)) == 1
     assert requested(tick(ingested, GAPS)) == []

@@ -16,6 +16,7 @@ from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slat
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.orchestration.sensors.requests import Skipped, sensor_result, slate_by_slate
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.stores.local.state_file import StateUnreadable
 from prediction_assets_tests.made_up import batch
@@ -29,7 +30,7 @@ YESTERDAY, TODAY = (date.today() - timedelta(days=1)).isoformat(), date.today().
 def two_slates(slate_run: SlateRun, monkeypatch: pytest.MonkeyPatch) -> SlateRun:
     """Two slates whose players wait to be staged."""
     monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
-    state, instance, now = slate_run.stores.batch_state, slate_run._instance, slate_run.now()
+    state, instance, now = slate_run.stores.batch_state, slate_run._instance, Clock().now()
     for minutes, slate in enumerate((YESTERDAY, TODAY)):
         opened = replace(
             batch(3, slate),
@@ -49,9 +50,9 @@ def damage(run: SlateRun, slate: str) -> None:
     """Write an outcome of a slate that there isn't."""
     with closing(sqlite3.connect(run._settings.home / "state.sqlite")) as connection, connection:
         connection.execute(
-            "INSERT INTO outcomes (slate, player_slug, outcome, reason, run_id, recorded_at) "
-            "VALUES (?, 'player-1', 'nonsense', '', 'run', ?)",
-            (slate, run.now().isoformat()),
+            "INSERT INTO outcomes (slate, batch_id, player_slug, outcome, reason, run_id, recorded_at) "
+            "VALUES (?, 'batch', 'player-1', 'nonsense', '', 'run', ?)",
+            (slate, Clock().now().isoformat()),
         )
 
 
@@ -67,7 +68,7 @@ def test_a_slate_whose_partition_key_was_deleted_by_hand_holds_up_no_other(two_s
     assert slates_of(result) == [TODAY]
     assert f"{YESTERDAY}:player-2 is not registered" in caplog.text
     run_id = leave_run(two_slates, requested(result)[0])
-    for _ in range(2):  # there is nothing left to ask for, so the tick fails, which is an alert
+    for _ in range(2):  # there is nothing left to request, so the tick fails, which is an alert
         with pytest.raises(
             BadInput, match=f"{YESTERDAY}:player-2 is not registered; materialize slate_roster"
         ):
@@ -109,7 +110,7 @@ def test_what_other_slates_lack_is_an_alert_beside_one_that_can_not_be_read(two_
     sources = SlateSources(
         stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox, stores.alerts
     )
-    late = two_slates.now() + timedelta(hours=1)
+    late = Clock().now() + timedelta(hours=1)
     look_at_slates(sources, settings, late)
     both = [f"no_receipt:{slate}" for slate in (YESTERDAY, TODAY)]
     assert [alert.incident.key for alert in store.unsettled() if alert.is_open] == both

@@ -26,7 +26,7 @@ def tick(run: SlateRun, name: str, cursor: str | None = None) -> dg.SensorResult
 
 
 def requested(result: dg.SensorResult) -> list[dg.RunRequest]:
-    """Return the runs that a tick asked for."""
+    """Return the runs that a tick requested."""
     return list(result.run_requests or [])
 
 
