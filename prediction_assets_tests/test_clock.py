@@ -86,8 +86,8 @@ def test_the_pause_before_another_attempt_ends_whatever_the_clock_does(
 def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clock_jumps):
     outcome = request(instance, replace(WORK, attempts=1), datetime.now(UTC) + clock_jumps)
     assert isinstance(outcome, Skipped)
-    assert outcome.gave_up
-    assert "mend the cause" in outcome.reason
+    assert outcome.is_exhausted
+    assert "fix the cause" in outcome.reason
 
 
 @pytest.mark.parametrize(

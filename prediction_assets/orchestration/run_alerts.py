@@ -74,10 +74,7 @@ def follow_runs(
 
     Everything is stored when this returns. After an error the caller follows again from the same cursor.
     """
-    since = now - FIRST_LOOK
-    cursor, records = follow(
-        partial(_finished, instance), cursor, limit=RUNS_AT_ONCE, first_since=since, again_since=since
-    )
+    cursor, records = follow(partial(_finished, instance), cursor, limit=RUNS_AT_ONCE, since=now - FIRST_LOOK)
     known = _Known(store) if records else None
     for record in records:
         run = instance.get_run_by_id(record.run_id)

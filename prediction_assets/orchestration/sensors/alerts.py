@@ -18,7 +18,7 @@ from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slat
 from prediction_assets.monitoring.thresholds import REPEAT_AFTER
 from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
-from prediction_assets.orchestration.sensors.requests import WAREHOUSE_WAIT_SECONDS
+from prediction_assets.orchestration.sensors.requests import impatient
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
@@ -75,9 +75,7 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         outbox: dg.ResourceParam[Outbox],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        stores = SlateSources(
-            warehouse.waiting_at_most(WAREHOUSE_WAIT_SECONDS), batch_state, dead_letters, outbox, alerts
-        )
+        stores = SlateSources(impatient(warehouse), batch_state, dead_letters, outbox, alerts)
         slates = look_at_slates(stores, settings, clock.now())
         return dg.SensorResult(skip_reason=f"{len(slates)} slates looked at, {_lasting(alerts)}")
 

@@ -1,4 +1,4 @@
-"""Keep the asset ``dead_letters`` up to date: it is asked for whenever a letter was opened or closed.
+"""The dead letters sensor: it keeps the asset ``dead_letters`` up to date.
 
 https://docs.dagster.io/guides/automate/sensors
 """
@@ -14,14 +14,14 @@ from prediction_assets.stores.protocols import BatchState, DeadLetters
 
 
 def dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that asks for the asset's materialization; its cursor is a digest of the open letters."""
+    """Return the sensor that requests the asset's materialization; its cursor is a digest of the open letters."""
 
     @dg.sensor(
         name="dead_letters_sensor",
         job=dead_letters_job,
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Materializes `dead_letters` when a player's letter was opened, grew or was closed.",
+        description="Requests `dead_letters` when a player's letter was opened, grew or was closed.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
@@ -33,7 +33,7 @@ def dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
         digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16] if named else ""
         if digest == (context.cursor or ""):
             return dg.SensorResult(skip_reason=f"{len(letters)} letters open, as before")
-        # No run key: the same letters may be open, closed and open again.
+        # No run key: the same letters can be open again after they were closed.
         return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=digest)
 
     return evaluate

@@ -1,17 +1,17 @@
-"""The gap finder: what the other sensors didn't see or gave up, asked for again, slowly.
+"""The gap sensor: it requests again, slowly, what the other sensors missed or could not finish.
 
-A schedule's missed ticks are not replayed, and the stage sensors stop after a few runs within minutes. This
-sensor looks at what should be there by now: a receipt for each recent slate with games, and an event for each
-receipt. It asks for the same runs as they do, oldest slate first, with pauses from half an hour on, so that an
-outage of a quarter of an hour heals itself. https://docs.dagster.io/guides/automate/sensors
+Dagster doesn't replay a schedule's missed ticks, and the other sensors stop after a few attempts within minutes. This
+sensor looks for what should be there by now: a receipt for each recent slate with games, and a delivered message for
+each receipt. It requests the same runs, oldest slate first, with pauses of half an hour and more, so that a slate
+recovers from a longer outage without an operator. https://docs.dagster.io/guides/automate/sensors
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
-from dagster import DagsterInstance, DagsterRun, RunsFilter
+from dagster import DagsterRun, RunsFilter
 
 from prediction_assets.errors import NoPartsStaged, PartMismatch, ReceiptAltered, TooFewStaged, TransientError
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS
@@ -25,22 +25,14 @@ from prediction_assets.orchestration.jobs import (
 )
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.orchestration.runs import is_pending
-from prediction_assets.orchestration.sensors.automation import (
-    consolidation_needs,
-    consolidation_work,
-    features_work,
-    staging_needs,
-    staging_work,
-)
+from prediction_assets.orchestration.sensors.needs import SlateNeeds, consolidation_need, features_need
 from prediction_assets.orchestration.sensors.requests import (
-    WAREHOUSE_WAIT_SECONDS,
     RunNeed,
     Skipped,
+    impatient,
     last_update,
-    request,
     sensor_result,
     slate_by_slate,
-    staging_slates,
 )
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
@@ -50,7 +42,6 @@ from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, slate_key
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.protocols import BatchState, Outbox, Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -58,10 +49,10 @@ GAP_TAG = "prediction_assets/gap"
 """Names the gap that a run is to close."""
 
 GAP_ATTEMPT_TAG = "prediction_assets/gap_attempt"
-"""Counts the times that a gap was asked to be closed; one attempt may be several runs."""
+"""Number of the attempt at the gap; one attempt may be several runs."""
 
 GAP_PAUSE = timedelta(minutes=30)
-"""Pause after a slate's last run for the same stage, doubled before each further attempt at a gap."""
+"""Pause after a slate's last run of the same stage, doubled before each further attempt at a gap."""
 
 GAP_ATTEMPTS = 4
 """Attempts at closing a gap before an operator has to."""
@@ -73,7 +64,7 @@ REQUESTS_PER_TICK = 3
 """Gaps that one tick requests runs for."""
 
 ROSTER_GRACE = timedelta(minutes=10)
-"""How long after its hour the daily schedule may still ask for the roster itself."""
+"""How long after its hour the daily schedule may still request the roster itself."""
 
 
 @dataclass(frozen=True)
@@ -81,29 +72,28 @@ class Gap:
     """Something that should be there and isn't.
 
     Attributes:
-        name: the same gap has the same name; attempts are counted by it.
-        jobs: runs of these jobs for the slate are left to end, and followed by a pause.
-        works: the runs that may close it.
+        name: identifies the gap; attempts are counted by it.
+        jobs: the jobs whose runs for the slate must end before the next attempt, and be followed by a pause.
+        needs: the runs that may close it.
     """
 
     name: str
     slate: str
     jobs: tuple[str, ...]
-    works: Sequence[RunNeed]
+    needs: Sequence[RunNeed]
 
 
 def gap_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that asks again for what is missing."""
-    finder = GapFinder(settings)
+    """Return the sensor that requests again what is missing."""
 
     @dg.sensor(
         name="gap_sensor",
         jobs=[roster_job, features_job, staging_job, consolidation_job],
         minimum_interval_seconds=TICKS_BETWEEN_LOOKS * (settings.sensor_interval_seconds or 60),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Every 10 minutes: re-requests the roster, staging or consolidation of recent slates that are "
-        "stuck, at growing intervals: missed ticks, a daemon that was down, work that the other sensors gave up. "
-        "Oldest slate first, half an hour after the last run and then twice as long apart.",
+        description="Requests again the roster, staging or consolidation of recent slates that are stuck, oldest slate "
+        "first: after missed ticks, after the daemon was down, or when the other sensors used up their attempts. It "
+        "waits half an hour after the last run, and twice as long before each further attempt.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
@@ -112,15 +102,10 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
         outbox: dg.ResourceParam[Outbox],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
+        needs = SlateNeeds(context.instance, settings, clock.now())
+        finder = GapFinder(needs, impatient(warehouse), batch_state, outbox)
         try:
-            found = finder.find(
-                context.instance,
-                warehouse.waiting_at_most(WAREHOUSE_WAIT_SECONDS),
-                batch_state,
-                outbox,
-                clock.now(),
-            )
-            return sensor_result(finder.ask(context.instance, found, clock.now()))
+            return sensor_result(finder.requests())
         except TransientError as error:
             return dg.SensorResult(skip_reason=str(error))
 
@@ -128,180 +113,147 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 class GapFinder:
-    """Finds gaps and asks for the runs that close them.
+    """Finds the gaps of the recent slates in one tick."""
 
-    Args:
-        settings: the roster's hour, and what the stage sensors need.
-    """
+    def __init__(self, needs: SlateNeeds, warehouse: Warehouse, state: BatchState, outbox: Outbox) -> None:
+        self._needs = needs
+        self._settings, self._now, self._instance = needs.settings, needs.now, needs.instance
+        self._warehouse = warehouse
+        self._state = state
+        self._outbox = outbox
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def requests(self) -> Iterator[dg.RunRequest | Skipped]:
+        """Yield run requests for the first gaps that are due, and why the others wait."""
+        left = REQUESTS_PER_TICK
+        for gap in self.gaps():
+            if isinstance(gap, Skipped):
+                yield gap
+                continue
+            found = self._requests_due(gap)
+            yield from found
+            left -= any(isinstance(outcome, dg.RunRequest) for outcome in found)
+            if not left:
+                return
 
-    def find(
-        self,
-        instance: DagsterInstance,
-        warehouse: Warehouse,
-        state: BatchState,
-        outbox: Outbox,
-        now: datetime,
-    ) -> Iterator[Gap | Skipped]:
-        """Yield the gaps, oldest slate first; of a slate without any, nothing."""
-        busy = staging_slates(instance, now)
-        opened = set(state.recent_slates(now - timedelta(days=RECENT_DAYS)))
-        scheduled = self._slates_due(warehouse, now)
+    def gaps(self) -> Iterator[Gap | Skipped]:
+        """Yield the gaps, oldest slate first."""
+        opened, scheduled = set(self._needs.recent_slates(self._state)), self._slates_due()
 
         def of_slate(slate: str) -> Iterator[Gap | Skipped]:
-            progress = state.progress(slate)
+            progress = self._state.progress(slate)
             if progress is None or (not progress.batch.expected and slate in scheduled):
-                # Batch state can be lost, and then the warehouse still knows that the slate is done.
+                # Batch state can be lost; then the warehouse still knows that the slate is done.
                 try:
-                    is_done = progress is None and bool(warehouse.receipts(slate))
+                    is_done = progress is None and bool(self._warehouse.receipts(slate))
                 except ReceiptAltered as error:
                     yield Skipped(str(error))
                     return
                 if not is_done and slate in scheduled:
                     yield _no_batch(slate, reopen=progress is not None)
             elif slate in opened:
-                yield from self._stuck(instance, warehouse, progress, busy, now)
-                yield from _unannounced(instance, progress, outbox, now)
+                yield from self._stuck(progress)
+                yield from self._unannounced(progress)
 
         return slate_by_slate(sorted({*opened, *scheduled}), of_slate)
 
-    def _slates_due(self, warehouse: Warehouse, now: datetime) -> list[str]:
-        """Return the real slates with games whose roster the daily schedule should have asked for, oldest first."""
+    def _slates_due(self) -> list[str]:
+        """Return the real slates with games whose roster hour is over, oldest first."""
         settings = self._settings
-        hours = roster_hours_before(now - ROSTER_GRACE, settings.roster_cron, settings.time_zone)
+        hours = roster_hours_before(self._now - ROSTER_GRACE, settings.roster_cron, settings.time_zone)
         newest = next(hours).astimezone(GAME_TIME_ZONE).date()
-        oldest = now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=RECENT_DAYS)
-        found = warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
+        oldest = self._now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=RECENT_DAYS)
+        found = self._warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
         return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
 
-    def _stuck(
-        self,
-        instance: DagsterInstance,
-        warehouse: Warehouse,
-        progress: Progress,
-        busy: set[str],
-        now: datetime,
-    ) -> Iterator[Gap | Skipped]:
-        """Yield what a batch needs that the stage sensors gave up."""
-        settings, batch = self._settings, progress.batch
-        size, share = settings.players_per_run, settings.minimum_staged_share
-        needs = [
-            *staging_needs(instance, progress, busy, size, now),
-            *consolidation_needs(instance, warehouse, progress, busy, size, share, now),
-        ]
-        given_up = [
-            need for need in needs
-            if isinstance(need, RunNeed) and _is_given_up(request(instance, need, now))
-        ]  # fmt: skip
-        if not given_up:
+    def _stuck(self, progress: Progress) -> Iterator[Gap | Skipped]:
+        """Yield the needs of a batch for which the other sensors used up their attempts."""
+        batch = progress.batch
+        needs = [*self._needs.until_settled(progress), *self._needs.until_merged(progress, self._warehouse)]
+        stuck = [need for need in needs if isinstance(need, RunNeed) and self._is_exhausted(need)]
+        if not stuck:
             return
-        if next_step(progress, now) is Step.CONSOLIDATE:
+        if next_step(progress, self._now) is Step.CONSOLIDATE:
+            share = self._settings.minimum_staged_share
             try:
-                plan(progress, warehouse.receipts(batch.slate), minimum_staged_share=share)
+                plan(progress, self._warehouse.receipts(batch.slate), minimum_staged_share=share)
             except (NoPartsStaged, TooFewStaged) as error:
-                yield self._too_few(instance, progress, str(error))
+                yield self._too_few(progress, str(error))
                 return
             except PartMismatch:
-                pass  # its player is to be staged again, which is among what was given up
-        jobs = {work.job for work in given_up}
-        name = f"{'+'.join(sorted(jobs))}:{batch.batch_id}"
-        yield Gap(name, batch.slate, tuple(jobs), given_up)
+                pass  # the staging of its player is among the stuck needs
+        jobs = {need.job for need in stuck}
+        yield Gap(f"{'+'.join(sorted(jobs))}:{batch.batch_id}", batch.slate, tuple(jobs), stuck)
 
-    def _too_few(self, instance: DagsterInstance, progress: Progress, refusal: str) -> Gap | Skipped:
-        """Return the staging of everybody who isn't staged and whom no permanent reason keeps out."""
+    def _is_exhausted(self, need: RunNeed) -> bool:
+        outcome = self._needs.request(need)
+        return isinstance(outcome, Skipped) and outcome.is_exhausted
+
+    def _too_few(self, progress: Progress, refusal: str) -> Gap | Skipped:
+        """Return the staging of the failed and unsettled players; a skipped player stays skipped."""
         batch = progress.batch
         if progress.feature_snapshot is None:
-            return Gap(
-                f"features:{batch.batch_id}", batch.slate, (features_job.name,), [features_work(progress)]
-            )
+            name = f"features:{batch.batch_id}"
+            return Gap(name, batch.slate, (features_job.name,), [features_need(progress)])
         failed = {s for s, done in progress.outcomes.items() if done.outcome is Outcome.FAILED}
         again = sorted(failed.union(progress.unsettled))
         if not again:
             return Skipped(f"{batch.slate}: {refusal}")
-        name, size = f"staging:{batch.batch_id}", self._settings.players_per_run
-        works = list(staging_work(instance, progress, again, f"gap:{name}", size))
-        return Gap(name, batch.slate, (staging_job.name,), works)
+        name = f"staging:{batch.batch_id}"
+        needs = list(self._needs.staging(progress, again, f"gap:{name}"))
+        return Gap(name, batch.slate, (staging_job.name,), needs)
 
-    def ask(
-        self, instance: DagsterInstance, gaps: Iterator[Gap | Skipped], now: datetime
-    ) -> Iterator[dg.RunRequest | Skipped]:
-        """Yield run requests for the first few gaps whose time has come, and why the others wait."""
-        left = REQUESTS_PER_TICK
-        for gap in gaps:
-            if isinstance(gap, Skipped):
-                yield gap
-                continue
-            asked = _requests_due(instance, gap, now)
-            yield from asked
-            left -= any(isinstance(outcome, dg.RunRequest) for outcome in asked)
-            if not left:
-                return
+    def _unannounced(self, progress: Progress) -> Iterator[Gap | Skipped]:
+        """Yield the consolidation of a receipt whose message isn't delivered.
 
+        The run merges nothing twice. It materializes predictions again; when the checks pass, the completion sensor
+        announces that materialization.
+        """
+        receipt = progress.receipt
+        if receipt is None or next_step(progress, self._now) is not Step.NOTHING:
+            return
+        if is_announced(receipt, self._outbox.entries(receipt.slate)):
+            return
+        result = verdict_on_receipt(self._instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
+        if result is not None and result.gate is Gate.BLOCKED:  # another run would fail the same checks
+            yield Skipped(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
+            return
+        if is_recent(receipt.consolidated_at, self._now, GAP_PAUSE):
+            yield Skipped(f"{receipt.slate}: not announced yet, the completion sensor goes first")
+            return
+        jobs = (consolidation_job.name, completion_job.name)
+        yield Gap(f"announce:{receipt.receipt_id}", receipt.slate, jobs, [consolidation_need(progress)])
 
-def _requests_due(instance: DagsterInstance, gap: Gap, now: datetime) -> list[dg.RunRequest | Skipped]:
-    """Return the requests of a gap's runs, or why it isn't time for them."""
-    asked = instance.get_run_records(RunsFilter(tags={GAP_TAG: gap.name}))
-    others = [
-        record
-        for job in gap.jobs
-        for record in instance.get_run_records(RunsFilter(job_name=job, tags={SLATE_TAG: gap.slate}), limit=1)
-    ]
-    records = [*asked, *others]
-    if any(is_pending(instance, record.dagster_run, now) for record in records):
-        return [Skipped(f"{gap.name}: a run is in flight")]
-    tried = max((_attempt(record.dagster_run) for record in asked), default=0)
-    if tried >= GAP_ATTEMPTS:
-        newest = asked[0].dagster_run.run_id
-        return [
-            Skipped(
-                f"{gap.name}: {tried} attempts didn't close it, the last is {newest}; see it for the cause"
+    def _requests_due(self, gap: Gap) -> list[dg.RunRequest | Skipped]:
+        """Return the requests of a gap's runs, or why they wait."""
+        attempts = self._instance.get_run_records(RunsFilter(tags={GAP_TAG: gap.name}))
+        others = [
+            record
+            for job in gap.jobs
+            for record in self._instance.get_run_records(
+                RunsFilter(job_name=job, tags={SLATE_TAG: gap.slate}), limit=1
             )
         ]
-    pause = GAP_PAUSE * 2**tried
-    if records and is_recent(last_update(records), now, pause):
-        return [Skipped(f"{gap.name}: waits until {last_update(records) + pause:%H:%M} UTC")]
-    tags = {GAP_TAG: gap.name, GAP_ATTEMPT_TAG: str(tried + 1)}
-    return [work.run_request(f"gap:{gap.name}:{tried}:{work.name}", tags) for work in gap.works]
+        records = [*attempts, *others]
+        if any(is_pending(self._instance, record.dagster_run, self._now) for record in records):
+            return [Skipped(f"{gap.name}: a run is in flight")]
+        tried = max((_attempt(record.dagster_run) for record in attempts), default=0)
+        if tried >= GAP_ATTEMPTS:
+            newest = attempts[0].dagster_run.run_id
+            return [Skipped(f"{gap.name}: {tried} attempts didn't close it; open the last run, {newest}")]
+        pause = GAP_PAUSE * 2**tried
+        if records and is_recent(last_update(records), self._now, pause):
+            return [Skipped(f"{gap.name}: waits until {last_update(records) + pause:%H:%M} UTC")]
+        tags = {GAP_TAG: gap.name, GAP_ATTEMPT_TAG: str(tried + 1)}
+        return [need.run_request(f"gap:{gap.name}:{tried}:{need.name}", tags) for need in gap.needs]
 
 
 def _attempt(run: DagsterRun) -> int:
     return int(run.tags.get(GAP_ATTEMPT_TAG, "1"))
 
 
-def _is_given_up(outcome: dg.RunRequest | Skipped) -> bool:
-    return isinstance(outcome, Skipped) and outcome.gave_up
-
-
 def _no_batch(slate: str, *, reopen: bool) -> Gap:
-    """Return the roster run of a slate with games; reopened when it was opened as one without."""
+    """Return the roster run of a slate with games; it reopens a batch that was opened without games."""
     config = {"slate": slate, "reopen": True} if reopen else {"slate": slate}
-    work = RunNeed(
-        f"roster:{slate}", roster_job.name, slate, run_config={"ops": {"slate_roster": {"config": config}}}
-    )
-    return Gap(work.name, slate, (roster_job.name,), [work])
-
-
-def _unannounced(
-    instance: DagsterInstance, progress: Progress, outbox: Outbox, now: datetime
-) -> Iterator[Gap | Skipped]:
-    """Yield the consolidation of a receipt whose event isn't out; it merges nothing twice.
-
-    Its new materialization is checked again, and then announced by the completion sensor. A receipt whose
-    checks failed stays unannounced: doing it again would change nothing.
-    """
-    receipt: Receipt | None = progress.receipt
-    if receipt is None or next_step(progress, now) is not Step.NOTHING:
-        return
-    if is_announced(receipt, outbox.entries(receipt.slate)):
-        return
-    result = verdict_on_receipt(instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
-    if result is not None and result.gate is Gate.BLOCKED:
-        yield Skipped(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
-        return
-    if is_recent(receipt.consolidated_at, now, GAP_PAUSE):
-        yield Skipped(f"{receipt.slate}: not announced yet, the completion sensor is given its time")
-        return
-    jobs = (consolidation_job.name, completion_job.name)
-    yield Gap(f"announce:{receipt.receipt_id}", receipt.slate, jobs, [consolidation_work(progress)])
+    run_config = {"ops": {"slate_roster": {"config": config}}}
+    need = RunNeed(f"roster:{slate}", roster_job.name, slate, run_config=run_config)
+    return Gap(need.name, slate, (roster_job.name,), [need])

@@ -1,7 +1,7 @@
-"""Asking for runs: what some work is, and whether its run failed too often or may be asked for.
+"""Requests of runs: which run a slate needs, and whether that run may be requested now.
 
-Attempts at the same work are counted over the runs that carry its tag. A run that Dagster retries by itself
-belongs to the attempt that it retries.
+Attempts at a need are counted over the runs that carry its name as a tag. Dagster's own retries of a run belong to the
+attempt that they retry. https://docs.dagster.io/guides/automate/sensors
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ import dagster as dg
 from dagster import DagsterInstance, RunsFilter
 
 from prediction_assets.errors import PredictionAssetsError, TransientError
-from prediction_assets.orchestration.jobs import STAGED, staging_job
-from prediction_assets.orchestration.run_tags import REQUEST_TAG, SLATE_TAG, slate_of
-from prediction_assets.orchestration.runs import is_pending, pending_runs
+from prediction_assets.orchestration.run_tags import REQUEST_TAG, SLATE_TAG
+from prediction_assets.orchestration.runs import is_pending
 from prediction_assets.slate.deadlines import is_recent
+from prediction_assets.stores.protocols import Warehouse
 
-_Asked = TypeVar("_Asked")
+_Found = TypeVar("_Found")
 _logger = logging.getLogger(__name__)
 
 WAREHOUSE_WAIT_SECONDS = 5.0
-"""A tick waits so long for a busy warehouse, then skips: Dagster ends a tick after 60 s and calls it failed."""
+"""Longest wait of a tick for a busy warehouse: Dagster ends a tick after 60 s and marks it as failed."""
 
 FIRST_PAUSE = timedelta(seconds=30)
-"""Pause before a second attempt at the same work, doubled before each further one."""
-
+"""Pause before the second attempt at a need, doubled before each further one."""
 
 REQUEST_ATTEMPTS = 3
-"""Runs that the stage sensors request for the same work before they stop."""
+"""Runs that a sensor requests for a need before it stops."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,8 @@ class RunNeed:
     """One run that a slate needs.
 
     Attributes:
-        name: the same work has the same name; it is counted by it.
-        attempts: the most runs that are requested for it.
+        name: identifies the need; attempts are counted by it.
+        attempts: the most runs to request.
     """
 
     name: str
@@ -53,7 +52,7 @@ class RunNeed:
     attempts: int = REQUEST_ATTEMPTS
 
     def run_request(self, run_key: str, tags: Mapping[str, str]) -> dg.RunRequest:
-        """Return the request of its run, with further tags."""
+        """Return the request of its run, with these tags beside its own."""
         return dg.RunRequest(
             run_key=run_key,
             job_name=self.job,
@@ -65,47 +64,39 @@ class RunNeed:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Why nothing is asked for.
+    """Why no run is requested.
 
     Attributes:
-        gave_up: because enough runs didn't settle the work; whoever mends the cause has to ask again.
-        problem: the error that kept a slate from being looked at.
+        is_exhausted: all attempts failed; an operator, or the gap sensor, has to start the next run.
+        problem: the error that kept the sensor from reading a slate.
     """
 
     reason: str
-    gave_up: bool = False
+    is_exhausted: bool = False
     problem: PredictionAssetsError | None = None
 
 
-def staging_slates(instance: DagsterInstance, now: datetime) -> set[str]:
-    """Return the slates that a run in flight is staging players of, whoever asked for it."""
-    return {
-        slate_of(run.tags)
-        for run in pending_runs(instance, now)
-        if (
-            STAGED in run.asset_selection
-            if run.asset_selection is not None
-            else run.job_name == staging_job.name
-        )
-    }
+def impatient(warehouse: Warehouse) -> Warehouse:
+    """Return the warehouse for use in a tick: it raises TransientError when it stays busy for five seconds."""
+    return warehouse.waiting_at_most(WAREHOUSE_WAIT_SECONDS)
 
 
-def request(instance: DagsterInstance, work: RunNeed, now: datetime) -> dg.RunRequest | Skipped:
-    """Return the request of a run for some work, unless a run for it is in flight or it failed too often."""
-    records = instance.get_run_records(RunsFilter(tags={REQUEST_TAG: work.name}))
+def request(instance: DagsterInstance, need: RunNeed, now: datetime) -> dg.RunRequest | Skipped:
+    """Return the request of a needed run, or why it is not requested now."""
+    records = instance.get_run_records(RunsFilter(tags={REQUEST_TAG: need.name}))
     runs = [record.dagster_run for record in records]
     if any(is_pending(instance, run, now) for run in runs):
-        return Skipped(f"{work.name}: a run is in flight")
+        return Skipped(f"{need.name}: a run is in flight")
     tried = sum(run.parent_run_id is None for run in runs)
-    if tried >= work.attempts:
+    if tried >= need.attempts:
         return Skipped(
-            f"{work.name}: {tried} runs didn't settle it; look at the last one ({runs[0].run_id}), mend the "
-            "cause and materialize by hand",
-            gave_up=True,
+            f"{need.name}: {tried} runs didn't settle it; open the last one ({runs[0].run_id}), fix the cause "
+            "and materialize by hand",
+            is_exhausted=True,
         )
     if tried and is_recent(last_update(records), now, FIRST_PAUSE * 2 ** (tried - 1)):
-        return Skipped(f"{work.name}: the last run failed a moment ago, the next attempt waits")
-    return work.run_request(f"{work.name}:{tried}", {REQUEST_TAG: work.name})
+        return Skipped(f"{need.name}: the last run failed a moment ago, the next attempt waits")
+    return need.run_request(f"{need.name}:{tried}", {REQUEST_TAG: need.name})
 
 
 def last_update(records: Sequence[dg.RunRecord]) -> datetime:
@@ -114,16 +105,16 @@ def last_update(records: Sequence[dg.RunRecord]) -> datetime:
 
 
 def slate_by_slate(
-    slates: Iterable[str], ask: Callable[[str], Iterable[_Asked]]
-) -> Iterator[_Asked | Skipped]:
-    """Yield what is asked for each slate; an error about one of them holds up none of the others.
+    slates: Iterable[str], find: Callable[[str], Iterable[_Found]]
+) -> Iterator[_Found | Skipped]:
+    """Yield what is found for each slate; an error about one slate doesn't stop the others.
 
     Raises:
-        TransientError: a store is busy, which is no slate's own.
+        TransientError: a store is busy, which concerns every slate.
     """
     for slate in slates:
         try:
-            yield from ask(slate)
+            yield from find(slate)
         except TransientError:
             raise
         except PredictionAssetsError as error:
@@ -131,23 +122,22 @@ def slate_by_slate(
 
 
 def sensor_result(outcomes: Iterable[dg.RunRequest | Skipped]) -> dg.SensorResult:
-    """Return the requests, or else the reasons for there being none.
+    """Return the requests, or the reasons when there are none.
 
     Raises:
-        PredictionAssetsError: a slate couldn't be looked at, and nothing is asked for. Beside requests the error is
-            logged, and told by the next tick that has none: a failed tick is an alert, but it can't ask for runs.
+        PredictionAssetsError: a slate couldn't be read, and no run is requested. The failed tick is an alert.
     """
     listed = list(outcomes)
     requests = [outcome for outcome in listed if isinstance(outcome, dg.RunRequest)]
-    refused = [outcome for outcome in listed if isinstance(outcome, Skipped)]
-    reasons = [each.reason for each in refused]
-    problems = [each for each in refused if each.problem is not None]
+    skipped = [outcome for outcome in listed if isinstance(outcome, Skipped)]
+    problems = [each for each in skipped if each.problem is not None]
     if requests:
-        for rest in problems:
-            _logger.error("%s", rest.reason)
+        # A failed tick requests no runs: the error is logged now, and raised by the next tick without requests.
+        for each in problems:
+            _logger.error("%s", each.reason)
         return dg.SensorResult(run_requests=requests)
     if len(problems) == 1 and problems[0].problem is not None:
         raise problems[0].problem
     if problems:
-        raise PredictionAssetsError("; ".join(rest.reason for rest in problems))
-    return dg.SensorResult(skip_reason="; ".join(reasons) or "no slate needs it")
+        raise PredictionAssetsError("; ".join(each.reason for each in problems))
+    return dg.SensorResult(skip_reason="; ".join(each.reason for each in skipped) or "no slate needs it")

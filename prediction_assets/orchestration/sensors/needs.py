@@ -1,0 +1,136 @@
+"""What the open batches need at one moment: the runs that pin features, stage players and merge.
+
+Read from batch state and warehouse, never from events: after a missed tick or a killed run, the next tick sees what
+is still needed. What doesn't belong here: whether a run may be requested now (:mod:`.requests`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from prediction_assets.errors import NoPartsStaged, ReceiptAltered, TooFewStaged
+from prediction_assets.orchestration.jobs import STAGED, consolidation_job, features_job, staging_job
+from prediction_assets.orchestration.partitions import ranges, registered_keys
+from prediction_assets.orchestration.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, slate_of
+from prediction_assets.orchestration.runs import pending_runs
+from prediction_assets.orchestration.sensors.requests import (
+    REQUEST_ATTEMPTS,
+    RunNeed,
+    Skipped,
+    request,
+    sensor_result,
+    slate_by_slate,
+)
+from prediction_assets.settings import Settings
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.deadlines import RECENT_DAYS
+from prediction_assets.slate.keys import player_key
+from prediction_assets.slate.merge_plan import plan, receipt_id
+from prediction_assets.slate.next_step import Step, next_step
+from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.stores.protocols import BatchState, Warehouse
+
+
+class SlateNeeds:
+    """What batches need in one tick.
+
+    Attributes:
+        busy: the slates that a run in flight is staging players of, requested by a sensor or started by hand.
+    """
+
+    def __init__(self, instance: DagsterInstance, settings: Settings, now: datetime) -> None:
+        self.instance = instance
+        self.settings = settings
+        self.now = now
+        self.busy = {slate_of(run.tags) for run in pending_runs(instance, now) if _is_staging(run)}
+
+    def recent_slates(self, state: BatchState) -> list[str]:
+        """Return the slates that a sensor looks at."""
+        return list(state.recent_slates(self.now - timedelta(days=RECENT_DAYS)))
+
+    def requests(
+        self, state: BatchState, needs_of: Callable[[Progress], Iterator[RunNeed | Skipped]]
+    ) -> dg.SensorResult:
+        """Return the requests of what each recent slate needs."""
+
+        def of_slate(slate: str) -> Iterator[dg.RunRequest | Skipped]:
+            progress = state.progress(slate)
+            if progress is not None:
+                yield from map(self.request, needs_of(progress))
+
+        return sensor_result(slate_by_slate(self.recent_slates(state), of_slate))
+
+    def request(self, need: RunNeed | Skipped) -> dg.RunRequest | Skipped:
+        """Return the request of a needed run, or why it is not requested now."""
+        if isinstance(need, Skipped):
+            return need
+        return request(self.instance, need, self.now)
+
+    def until_settled(self, progress: Progress) -> Iterator[RunNeed | Skipped]:
+        """Yield what a batch needs until every player has an outcome."""
+        step, slate = next_step(progress, self.now), progress.batch.slate
+        if step is Step.FEATURES:
+            yield features_need(progress)
+        elif step is Step.STAGE and slate in self.busy:
+            yield Skipped(f"staging:{slate}: a run is in flight")
+        elif step is Step.STAGE:
+            yield from self.staging(progress, progress.unsettled, f"staging:{progress.batch.batch_id}")
+
+    def until_merged(self, progress: Progress, warehouse: Warehouse) -> Iterator[RunNeed | Skipped]:
+        """Yield what a batch needs to be merged as it stands."""
+        if next_step(progress, self.now) is not Step.CONSOLIDATE:
+            return
+        slate = progress.batch.slate
+        # A first merge at the deadline doesn't wait for a staging run. Any later merge takes its players too.
+        if slate in self.busy and (not progress.unsettled or progress.receipt is not None):
+            yield Skipped(f"consolidate:{slate}: players are being staged anew")
+            return
+        try:
+            receipts = warehouse.receipts(slate)
+        except ReceiptAltered as error:  # concerns this slate only
+            yield Skipped(str(error))
+            return
+        states = part_states(progress, warehouse.parts.staged(slate), receipts)
+        lost = tuple(players_with(states, PartState.LOST))
+        if lost:
+            yield from self.staging(progress, lost, f"restage:{receipt_id(progress)}")
+            return
+        try:
+            plan(progress, receipts, minimum_staged_share=self.settings.minimum_staged_share)
+        except (NoPartsStaged, TooFewStaged) as error:
+            # The run will be refused too: one is requested, so that its checks turn red.
+            yield Skipped(str(error)) if slate in self.busy else consolidation_need(progress, attempts=1)
+        else:
+            yield consolidation_need(progress)
+
+    def staging(self, progress: Progress, slugs: Sequence[str], name: str) -> Iterator[RunNeed]:
+        """Yield the fewest ranged runs that stage these players of one slate."""
+        batch = progress.batch
+        wanted = [player_key(batch.slate, slug) for slug in slugs]
+        keys = registered_keys(self.instance, wanted)
+        for first, last in ranges(keys, wanted, self.settings.players_per_run):
+            tags = {BATCH_TAG: batch.batch_id, RANGE_START_TAG: first, RANGE_END_TAG: last}
+            yield RunNeed(f"{name}:{first}..{last}", staging_job.name, batch.slate, tags=tags)
+
+
+def features_need(progress: Progress) -> RunNeed:
+    """Return the run that pins a slate's features."""
+    slate, batch_id = progress.batch.slate, progress.batch.batch_id
+    return RunNeed(f"features:{batch_id}", features_job.name, slate, slate, {BATCH_TAG: batch_id})
+
+
+def consolidation_need(progress: Progress, attempts: int = REQUEST_ATTEMPTS) -> RunNeed:
+    """Return the run that merges a slate as it stands."""
+    slate, tags = progress.batch.slate, {BATCH_TAG: progress.batch.batch_id}
+    name = f"consolidate:{slate}:{receipt_id(progress)}"
+    return RunNeed(name, consolidation_job.name, slate, slate, tags, attempts=attempts)
+
+
+def _is_staging(run: dg.DagsterRun) -> bool:
+    if run.asset_selection is None:
+        return run.job_name == staging_job.name
+    return STAGED in run.asset_selection
