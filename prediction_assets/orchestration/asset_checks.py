@@ -1,8 +1,8 @@
-"""Asset checks on ``predictions``: facts of the warehouse and the batch, judged per slate.
+"""Asset checks on ``predictions``, evaluated for each slate from its batch, its receipt and its rows in force.
 
-``predictions_not_empty`` lives with its asset, so that it can fail without a materialization. The others
-share one step that opens the warehouse once. Blocking ones keep cleanup, and so the parts, until they pass.
-https://docs.dagster.io/guides/test/asset-checks
+They share one step that opens the warehouse once. When a blocking check fails, cleanup doesn't run and the parts stay.
+``predictions_not_empty`` and ``enough_players_staged`` are with their asset, because they fail without a
+materialization. https://docs.dagster.io/guides/test/asset-checks
 """
 
 import logging
@@ -14,8 +14,7 @@ import dagster as dg
 
 from prediction_assets.errors import BatchNotOpen
 from prediction_assets.nba.forecasting.recommendation import RECOMMENDATION_SQL
-from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.orchestration.preview import preview_features
+from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.keys import parse_slate
@@ -29,12 +28,12 @@ from prediction_assets.stores.sql import queries
 PREDICTIONS_ASSET = dg.AssetKey("predictions")
 
 MOST_POINTS = 120.0
-"""Above any forecast in earnest: the most points scored in an NBA game are 100 (Chamberlain, 1962-03-02)."""
+"""No forecast is higher: the most points of a player in an NBA game are 100 (Chamberlain, 1962-03-02)."""
 
 
 @dataclass(frozen=True)
 class SlateFacts:
-    """What the checks judge: one slate's batch, newest receipt and counts over its active rows."""
+    """What the checks compare: one slate's batch, its newest receipt, and counts over its active rows."""
 
     progress: Progress
     receipt: Receipt
@@ -48,7 +47,7 @@ class SlateFacts:
 def read_slate_facts(
     warehouse: Warehouse, progress: Progress, receipt: Receipt, *, pass_threshold: float
 ) -> SlateFacts:
-    """Count what the checks judge."""
+    """Count what the checks compare."""
     slate = parse_slate(progress.batch.slate)
     counts = warehouse.query(
         queries.slate_facts(RECOMMENDATION_SQL),
@@ -67,7 +66,7 @@ def read_slate_facts(
 
 
 def every_expected_player_settled(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Warns when a player failed or has no outcome; the slate is then announced as partial."""
+    """Every expected player has an outcome and none failed. Otherwise a warning: the message then says partial."""
     progress = facts.progress
     failed = sorted(slug for slug, c in progress.outcomes.items() if c.outcome is Outcome.FAILED)
     return dg.AssetCheckResult(
@@ -84,7 +83,7 @@ def every_expected_player_settled(facts: SlateFacts) -> dg.AssetCheckResult:
 
 
 def staged_rows_are_accounted_for(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Staged = inserted + updated + unchanged, parts add up, and the table holds what the receipt says."""
+    """Staged = inserted + updated + unchanged = the sum of the parts, and the table holds the receipt's rows."""
     receipt = facts.receipt
     in_parts = sum(part["rows"] for part in receipt.parts)
     done = receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
@@ -108,14 +107,14 @@ def business_key_is_unique(facts: SlateFacts) -> dg.AssetCheckResult:
 
 
 def values_in_range(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Points 0-120, probabilities 0-1, confidence 0.5-1, nothing NaN."""
+    """Points are 0-120, probabilities 0-1, confidence 0.5-1, and no value is NaN."""
     return dg.AssetCheckResult(
         passed=facts.out_of_range == 0, metadata={"rows_out_of_range": facts.out_of_range, "rows": facts.rows}
     )
 
 
 def recommendation_agrees_with_its_line(facts: SlateFacts) -> dg.AssetCheckResult:
-    """OVER, UNDER, PASS and NO_LINE follow from the row's own line, forecast and probabilities."""
+    """Each OVER, UNDER, PASS or NO_LINE follows from the row's own line, forecast and probabilities."""
     return dg.AssetCheckResult(
         passed=facts.disagreeing == 0, metadata={"rows_disagreeing": facts.disagreeing, "rows": facts.rows}
     )
@@ -123,7 +122,7 @@ def recommendation_agrees_with_its_line(facts: SlateFacts) -> dg.AssetCheckResul
 
 def _log_results(context: dg.AssetCheckExecutionContext, slate: str, passed: Mapping[str, bool]) -> None:
     failed = sorted(name for name, result in passed.items() if not result)
-    within = len(CHECK_KEYS) - len(_JUDGES)
+    within = len(CHECK_KEYS) - len(_CHECK_NAMED)
     context.log.log(
         logging.WARNING if failed else logging.INFO,
         f"slate {slate}: {len(passed) - len(failed)} of {len(passed)} checks passed on the merged rows "
@@ -139,43 +138,42 @@ _CHECKS: dict[Callable[[SlateFacts], dg.AssetCheckResult], bool] = {
     values_in_range: True,
     recommendation_agrees_with_its_line: True,
 }
-_JUDGES = {judge.__name__: judge for judge in _CHECKS}
+_CHECK_NAMED = {check.__name__: check for check in _CHECKS}
 
-CHECK_KEYS = [dg.AssetCheckKey(PREDICTIONS_ASSET, name) for name in (NOT_EMPTY, ENOUGH_STAGED, *_JUDGES)]
-"""Every check whose evaluation a completion waits for."""
+CHECK_KEYS = [dg.AssetCheckKey(PREDICTIONS_ASSET, name) for name in (NOT_EMPTY, ENOUGH_STAGED, *_CHECK_NAMED)]
+"""Every check that must be evaluated before a consolidation is announced."""
 
 
 with preview_features():
+    _SPECS = [
+        dg.AssetCheckSpec(
+            check.__name__,
+            asset=PREDICTIONS_ASSET,
+            blocking=blocking,
+            description=check.__doc__,
+            partitions_def=SLATES,
+        )
+        for check, blocking in _CHECKS.items()
+    ]
 
-    @dg.multi_asset_check(
-        specs=[
-            dg.AssetCheckSpec(
-                judge.__name__,
-                asset=PREDICTIONS_ASSET,
-                blocking=blocking,
-                description=judge.__doc__,
-                partitions_def=SLATES,
-            )
-            for judge, blocking in _CHECKS.items()
-        ],
-        can_subset=True,
-    )
-    def predictions_checks(
-        context: dg.AssetCheckExecutionContext,
-        warehouse: dg.ResourceParam[Warehouse],
-        batch_state: dg.ResourceParam[BatchState],
-        settings: dg.ResourceParam[Settings],
-    ) -> Iterator[dg.AssetCheckResult]:
-        """Judge the slate's predictions."""
-        slate = context.partition_key
-        progress = batch_state.progress(slate)
-        receipts = warehouse.receipts(slate)
-        if progress is None or not receipts:
-            raise BatchNotOpen(f"slate {slate}: nothing was consolidated yet; materialize predictions first")
-        facts = read_slate_facts(warehouse, progress, receipts[-1], pass_threshold=settings.pass_threshold)
-        judged = {key: _JUDGES[key.name](facts) for key in context.selected_asset_check_keys}
-        _log_results(context, slate, {key.name: result.passed for key, result in judged.items()})
-        for key in sorted(judged, key=lambda key: key.name):
-            result: dict[str, Any] = judged[key]._asdict()
-            yield dg.AssetCheckResult(**{**result, "asset_key": key.asset_key, "check_name": key.name})
-        reached("checks_evaluated")
+
+@dg.multi_asset_check(specs=_SPECS, can_subset=True)
+def predictions_checks(
+    context: dg.AssetCheckExecutionContext,
+    warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[dg.AssetCheckResult]:
+    """Evaluate the checks of the slate's predictions."""
+    slate = context.partition_key
+    progress = batch_state.progress(slate)
+    receipts = warehouse.receipts(slate)
+    if progress is None or not receipts:
+        raise BatchNotOpen(f"slate {slate}: nothing was consolidated yet; materialize predictions first")
+    facts = read_slate_facts(warehouse, progress, receipts[-1], pass_threshold=settings.pass_threshold)
+    results = {key: _CHECK_NAMED[key.name](facts) for key in context.selected_asset_check_keys}
+    _log_results(context, slate, {key.name: result.passed for key, result in results.items()})
+    for key in sorted(results, key=lambda key: key.name):
+        result: dict[str, Any] = results[key]._asdict()
+        yield dg.AssetCheckResult(**{**result, "asset_key": key.asset_key, "check_name": key.name})
+    reached("checks_evaluated")

@@ -1,8 +1,8 @@
-"""Many asset events of one step, stored a few dozen at a time instead of one by one.
+"""The asset events of one step, stored fifty at a time.
 
-Dagster batches the events of a range's output itself; what an op logs one by one it stores one by one. This uses
-the same mechanism for the latter. Where ``DAGSTER_EVENT_BATCH_SIZE`` is not set, or the storage knows no
-batches, each event is stored on its own, as ``context.log_event`` does.
+Dagster stores the events that an op logs one by one; for the events of a range's output it has a batch mechanism, which
+this module uses. Without ``DAGSTER_EVENT_BATCH_SIZE``, or in a storage without batches, each event is stored
+alone. https://docs.dagster.io/guides/build/assets/metadata-and-tags
 """
 
 import time
@@ -11,21 +11,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+
+# `context.log_event` takes no batch, so the events are made as it makes them, with the private metadata.
 from dagster._core.events import DagsterEventBatchMetadata
 
 AssetEvent = dg.AssetMaterialization | dg.AssetObservation
 
 EVENTS_PER_BATCH = 50
 LONGEST_WAIT_SECONDS = 0.5
-"""An event that waited this long for its batch goes out with the next one that is logged, or when nothing comes."""
+"""An event that has waited so long is stored when the next one is logged, or when the caller is idle."""
 
 
 class EventBatch:
-    """Collects a step's asset events and stores them together.
+    """Collects the asset events of a step and stores them together.
 
     Args:
-        context: of the step whose events they are.
-        on_stored: called after each batch is stored, for what has to wait for it.
+        on_stored: called after each stored batch.
     """
 
     def __init__(self, context: dg.AssetExecutionContext, on_stored: Callable[[], None]) -> None:
@@ -35,7 +36,7 @@ class EventBatch:
         self._since = time.monotonic()
 
     def log(self, event: AssetEvent) -> None:
-        """Log an event: with the next batch, now if that is full or has waited long enough."""
+        """Add an event to the batch, and store the batch when it is full or has waited long enough."""
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(event)
@@ -44,7 +45,7 @@ class EventBatch:
             self.store()
 
     def store(self) -> None:
-        """Store what waits."""
+        """Store the waiting events."""
         events, batch = list(self._waiting), uuid.uuid4().hex
         self._waiting.clear()
         for number, event in enumerate(events, 1):
@@ -57,7 +58,7 @@ class EventBatch:
 def batched_events(
     context: dg.AssetExecutionContext, on_stored: Callable[[], None] = lambda: None
 ) -> Iterator[EventBatch]:
-    """Lend a batch for the asset events of this step; what waits is stored at the end, come what may.
+    """Yield a batch for the asset events of this step; its waiting events are stored at the end, also after an error.
 
     Example:
         >>> with batched_events(context) as events:

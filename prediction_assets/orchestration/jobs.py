@@ -1,16 +1,17 @@
-"""The jobs: one per stage, because a job can't mix partition definitions; sensors tie them together.
+"""The jobs: one per stage of a slate, because a job can't mix partition definitions.
 
-https://docs.dagster.io/guides/build/jobs
+Sensors (:mod:`.sensors`) and schedules request them; the command line runs them in its own process. The job that prunes
+history is beside its op, in :mod:`.prune_job`. https://docs.dagster.io/guides/build/jobs
 """
 
 import dagster as dg
 
 STAGED = dg.AssetKey("staged_predictions")
-"""What a staging run materializes, a partition per slate player."""
+"""The asset of a staging run, one partition for each slate player."""
 
 WHOLE_RETRIES = {"dagster/retry_strategy": "ALL_STEPS"}
-"""A run whose worker was killed starts from its first step: resumed behind ``predictions``, it would evaluate
-checks without a materialization of its own."""
+"""The retry of a killed run starts from the first step: resumed after ``predictions``, it would evaluate checks
+without a materialization of its own."""
 
 ingest_job = dg.define_asset_job(
     "ingest",
@@ -24,7 +25,7 @@ roster_job = dg.define_asset_job(
     "roster",
     selection=dg.AssetSelection.assets("slate_roster"),
     tags=WHOLE_RETRIES,
-    description="Open tonight's batch. The sensors carry it from here to the completion.",
+    description="Open tonight's batch. The sensors carry it on to its completion message.",
 )
 
 features_job = dg.define_asset_job(
@@ -50,39 +51,39 @@ consolidation_job = dg.define_asset_job(
 
 completion_job = dg.define_asset_job(
     "completion",
-    # The morning check hangs on the completion, but judges a whole morning: it has a job of its own.
+    # The morning check belongs to the same asset, but has a job of its own: it looks at the whole morning.
     selection=dg.AssetSelection.assets("phase5_completion", "slate_report").without_checks(),
     tags=WHOLE_RETRIES,
-    description="Announce a checked consolidation to phase 6, once, and draw the slate's report.",
+    description="Publish the completion message of a checked consolidation, once, and draw the slate's report.",
 )
 
 morning_check_job = dg.define_asset_job(
     "morning_check",
     selection=dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("phase5_completion"), "morning_check")),
     tags=WHOLE_RETRIES,
-    description="Judge whether tonight's predictions are there, as `prediction-assets health` does.",
+    description="Check whether tonight's predictions are there, as `prediction-assets health` does.",
 )
 
 dead_letters_job = dg.define_asset_job(
     "list_dead_letters",
     selection=dg.AssetSelection.assets("dead_letters"),
     tags=WHOLE_RETRIES,
-    description="Show the open dead letters as they are now.",
+    description="Show the open dead letters.",
 )
 
 training_job = dg.define_asset_job(
     "training",
     selection=dg.AssetSelection.assets("points_model"),
     tags=WHOLE_RETRIES,
-    description="Train the forecasting systems on the last four years of games. Run again on unchanged "
-    "data, it does not retrain.",
+    description="Train the forecasting systems on the last four years of games. Safe to repeat: the same "
+    "facts train nothing.",
 )
 
 grading_job = dg.define_asset_job(
     "grading",
     selection=dg.AssetSelection.assets("prediction_grades"),
     tags=WHOLE_RETRIES,
-    description="Grade a slate's forecasts in force, once its game logs are ingested.",
+    description="Grade a slate's predictions in force, once its game logs are ingested.",
 )
 
 JOB_OF_ASSET = {
@@ -101,7 +102,7 @@ JOB_OF_ASSET = {
     "points_model": training_job.name,
     "prediction_grades": grading_job.name,
 }
-"""The job that materializes each asset, so that a click in the UI counts as an attempt at the same stage."""
+"""The job of each asset: a run that was started from an asset's page counts as an attempt at the same stage."""
 
 JOBS = [
     ingest_job,

@@ -13,9 +13,9 @@ from prediction_assets.monitoring.findings import Color
 from prediction_assets.monitoring.health_report import Report, report_on
 from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
+from prediction_assets.orchestration.assets.describing import markdown_table
 from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
 from prediction_assets.orchestration.health_reader import read_instance
-from prediction_assets.orchestration.markdown import markdown_table
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Warehouse

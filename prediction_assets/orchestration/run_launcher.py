@@ -1,14 +1,16 @@
-"""Runs as processes beside their code server, watched: a run whose worker is gone is noticed within minutes.
+"""The run launcher of ``deploy/dagster.yaml``: run monitoring notices within minutes that a run's worker is gone.
 
-Dagster's default launcher starts a run in the code server and can't say afterwards whether it is still there. A code
-server that is killed together with its workers then leaves runs that hold their places in the queue until
-``max_runtime_seconds``. What ``deploy/dagster.yaml`` names as ``run_launcher``; on Kubernetes the launcher of
-``dagster-k8s`` does the same with pods. https://docs.dagster.io/deployment/execution/run-monitoring
+Dagster's default launcher starts a run as a process of the code server and can't check it afterwards. When the code
+server is killed with its workers, their runs keep their places in the queue until ``max_runtime_seconds``. On
+Kubernetes, the launcher of ``dagster-k8s`` checks pods instead.
+https://docs.dagster.io/deployment/execution/run-monitoring
 """
 
 from __future__ import annotations
 
 import dagster as dg
+
+# A launcher is an extension point of dagster.yaml, but its base class and the code server's API are not exported.
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
 from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
@@ -16,7 +18,7 @@ from dagster._serdes import deserialize_value
 
 
 class WatchedRunLauncher(DefaultRunLauncher):
-    """Dagster's default launcher, which run monitoring can ask after a run's worker."""
+    """Dagster's default launcher, with a check of a run's worker for run monitoring."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -26,11 +28,11 @@ class WatchedRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Return whether the code server that started a run still has its worker.
 
-        A code server that doesn't answer is no sign that the worker is gone: it counts as running, and is asked
-        again. Run monitoring fails whatever is neither running nor done.
+        When the code server doesn't answer, the worker may still be there: it counts as running, and run monitoring
+        checks it again later. Run monitoring fails a run whose worker isn't running.
         """
         client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
-        if client is None:  # finished by now, or launched by something else
+        if client is None:  # the run has finished, or another launcher started it
             return CheckRunHealthResult(WorkerStatus.RUNNING, "its code server isn't known")
         try:
             answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=10)

@@ -1,6 +1,7 @@
-"""Tags of runs and materializations, and what a run is about by its tags.
+"""Tags of runs and materializations, and what a run's tags say about it: slate, batch, player.
 
-Dagster's own tags are spelled here once, and nothing of Dagster is imported: logging reads them in every process.
+Dagster's own tags are spelled here once. What doesn't belong here: a tag that one module alone uses, and an import of
+Dagster. https://docs.dagster.io/guides/build/assets/metadata-and-tags/tags
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from dagster import AssetExecutionContext
 
 SLATE_TAG, BATCH_TAG = "slate", "batch"
-"""Tags of every run that works on a slate, whoever started it."""
+"""Tags of every run that works on a slate, started by a sensor or by hand."""
 
 REQUEST_TAG = "prediction_assets/request"
-"""Names the work that a sensor asked a run for, so that attempts can be counted."""
+"""Names the need for which a sensor requested a run, so that attempts can be counted."""
 
 CODE_VERSION_TAG = "prediction_assets/version"
-"""Tag of a player's materialization: the package's version that staged him."""
+"""Tag of a player's materialization: the version of the package that staged him."""
 
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
@@ -36,7 +37,7 @@ def tag_run(context: AssetExecutionContext, slate: str, batch_id: str) -> None:
 
 
 def labels_of(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return what a run is about, by its tags: slate, batch, and the player if it is about one."""
+    """Return a run's labels for log lines: slate, batch, trace, and the player when it stages only one."""
     found = {name: tags[name] for name in (SLATE_TAG, BATCH_TAG, "trace") if name in tags}
     key = tags.get(PARTITION_TAG) or tags.get(RANGE_START_TAG) or ""
     if ":" in key:
@@ -53,5 +54,5 @@ def labels_of(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def slate_of(tags: Mapping[str, str]) -> str:
-    """Return the slate that a run is about, ``""`` when its tags name none."""
+    """Return the slate that a run works on, ``""`` when its tags name none."""
     return labels_of(tags).get("slate", "")

@@ -1,6 +1,7 @@
-"""Runs as the Dagster instance has them: what one is about, whether it may still do its work, why it failed.
+"""Runs in the Dagster instance: which stage one is of, whether it may still do its work, and why it failed.
 
-For whoever follows runs: sensors, alerts, the morning check, and pruning. Reads only.
+For sensors, alerts, the morning check and pruning. Reads the instance and changes nothing; tags are in
+:mod:`.run_tags`. https://docs.dagster.io/deployment/execution/run-monitoring
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from dagster import DagsterEventType, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+
+# Dagster exports neither the errors that a failed step and a failed run carry, nor the names of its retry tags.
 from dagster._core.events import JobFailureData
 from dagster._core.execution.plan.objects import StepFailureData
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
@@ -27,11 +30,11 @@ _IN_FLIGHT = [
 ]
 
 LOST_AFTER = timedelta(minutes=3)
-"""Silence after which a run counts as lost: the longest step, fitting five systems, takes seconds."""
+"""A run without an event for so long counts as lost: the longest step, fitting five systems, takes seconds."""
 
 
 def stage_of(run: DagsterRun) -> str:
-    """Return the job that a run stands for; a click on assets' own pages stands for the jobs that they belong to."""
+    """Return the job that a run counts as; for a run that was started from an asset's page, that asset's job."""
     if not run.job_name.startswith("__"):
         return run.job_name
     names = ("/".join(key.path) for key in run.asset_selection or ())
@@ -39,11 +42,10 @@ def stage_of(run: DagsterRun) -> str:
 
 
 def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
-    """Return whether a run that says it is in flight has been silent for so long that its process must be gone.
+    """Return whether the process of a run in flight must be gone, because the run has been silent for three minutes.
 
-    A killed process leaves its run in flight for ever, and Dagster's default launcher can't ask after it. Every
-    step is idempotent, so going on beside a run that was only slow costs work and nothing else. A queued run
-    has no process yet.
+    A killed process leaves its run in flight for ever, and Dagster's default launcher can't check it. If the run was
+    only slow, a second run costs time and nothing else: every step is safe to repeat. A queued run has no process yet.
     """
     return run.status is not DagsterRunStatus.QUEUED and _is_silent(instance, run, now)
 
@@ -56,15 +58,12 @@ def _is_silent(instance: DagsterInstance, run: DagsterRun, now: datetime) -> boo
 
 
 def is_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
-    """Return whether a run may still do its work: it is in flight, or Dagster is about to retry it.
-
-    Dagster tags a failed run with whether it will be, a moment after it records the failure, and its daemon
-    creates the retry within seconds.
-    """
+    """Return whether a run may still do its work: it is in flight, or Dagster is about to retry it."""
     if not run.is_finished:
         return not is_lost(instance, run, now)
     if run.status is not DagsterRunStatus.FAILURE or AUTO_RETRY_RUN_ID_TAG in run.tags:
         return False
+    # Dagster tags a failed run a moment after the failure with whether it retries; its daemon then does within seconds.
     undecided = "true" if instance.run_retries_enabled else "false"
     will_be_retried = run.tags.get(WILL_RETRY_TAG, undecided) == "true"
     return will_be_retried and not _is_silent(instance, run, now)
@@ -79,7 +78,7 @@ def is_group_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) 
 def pending_runs(instance: DagsterInstance, now: datetime) -> list[DagsterRun]:
     """Return the runs that are in flight or about to be retried."""
     failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=now - LOST_AFTER)
-    # The failed ones first: a retry that is created in between is then seen as the one or as the other.
+    # Failed runs are read first: a retry that is created in between is then found in the second query.
     runs = [*instance.get_runs(failed), *instance.get_runs(RunsFilter(statuses=_IN_FLIGHT))]
     return [run for run in runs if is_pending(instance, run, now)]
 
@@ -90,7 +89,7 @@ class RunFailure:
 
     Attributes:
         step: the first step that failed, ``""`` when none did.
-        error: what went wrong first, one line.
+        error: the first cause, one line.
     """
 
     step: str
@@ -98,13 +97,13 @@ class RunFailure:
 
 
 def failure_of(instance: DagsterInstance, run_id: str) -> RunFailure:
-    """Return why a failed run failed: its first failed step's first cause, or what the run itself says."""
+    """Return why a run failed: the first cause of its first failed step, or else the run's own message."""
     for kind in (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE):
         for record in instance.get_records_for_run(run_id, of_type=kind, limit=1).records:
             event = record.event_log_entry.dagster_event
             data = event.event_specific_data if event is not None else None
             if event is not None:
                 cause = data.error if isinstance(data, (StepFailureData, JobFailureData)) else None
-                said = first_cause(cause) if cause is not None else one_line(event.message or "")
-                return RunFailure(event.step_key or "", said)
+                text = first_cause(cause) if cause is not None else one_line(event.message or "")
+                return RunFailure(event.step_key or "", text)
     return RunFailure("", "")

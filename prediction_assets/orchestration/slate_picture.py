@@ -1,7 +1,7 @@
-"""One slate as one small picture: outcomes, rows by system, line coverage and edges, as SVG.
+"""The picture of one slate in the UI: outcomes, rows by system, line coverage and edges, as SVG.
 
-A pure function from counts to text; no plotting library for four bar charts. The ``slate_report`` asset embeds it
-in its metadata.
+A pure function from counts to text: four bar charts need no plotting library. The asset ``slate_report`` embeds it in
+its metadata.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class SlateCounts:
     """What the picture shows.
 
     Attributes:
-        title: above everything.
+        title: the headline.
         outcomes: players by outcome.
         rows_by_system: active rows.
-        lines: players by where their main line comes from: a book, or estimated.
+        lines: players by the source of their main line: a bookmaker, or estimated.
         edges: players by bin of the ensemble's P(points > main market line), :data:`EDGE_BINS` of them.
     """
 
@@ -95,7 +95,7 @@ def _histogram(bins: Sequence[int], x: int, y: int) -> str:
     drawn.append(
         f'<line x1="{left}" y1="{base}" x2="{left + EDGE_BINS * step}" y2="{base}" stroke="{_FAINT}"/>'
     )
-    for n, said in ((0, "-0.5 under"), (EDGE_BINS // 2, "0"), (EDGE_BINS, "over +0.5")):
+    for n, text in ((0, "-0.5 under"), (EDGE_BINS // 2, "0"), (EDGE_BINS, "over +0.5")):
         anchor = {0: "start", EDGE_BINS: "end"}.get(n, "middle")
-        drawn.append(f'<text x="{left + n * step}" y="{base + 14}" text-anchor="{anchor}">{said}</text>')
+        drawn.append(f'<text x="{left + n * step}" y="{base + 14}" text-anchor="{anchor}">{text}</text>')
     return "".join(drawn)

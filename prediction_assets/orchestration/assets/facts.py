@@ -21,8 +21,12 @@ from prediction_assets.ingest.nba_api_source import LiveSource, fetch_game_logs,
 from prediction_assets.ingest.prop_lines import read_prop_lines
 from prediction_assets.ingest.schedule import read_schedule
 from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
-from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata
-from prediction_assets.orchestration.markdown import markdown_table
+from prediction_assets.orchestration.assets.describing import (
+    FACTS,
+    OWNERS,
+    markdown_table,
+    table_metadata,
+)
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated

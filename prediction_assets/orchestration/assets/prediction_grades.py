@@ -20,10 +20,13 @@ from prediction_assets.nba.grades import (
     store_grades,
     stored_grades,
 )
-from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING, table_metadata
-from prediction_assets.orchestration.markdown import markdown_table
-from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.orchestration.preview import preview_features
+from prediction_assets.orchestration.assets.describing import (
+    OWNERS,
+    PUBLISHING,
+    markdown_table,
+    table_metadata,
+)
+from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse

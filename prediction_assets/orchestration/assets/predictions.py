@@ -15,13 +15,12 @@ from prediction_assets.errors import NoPartsStaged, TooFewStaged
 from prediction_assets.orchestration.assets.describing import (
     FAN_IN,
     OWNERS,
+    markdown_table,
     predictions_lineage,
     table_metadata,
 )
 from prediction_assets.orchestration.gates import RECEIPT_ID
-from prediction_assets.orchestration.markdown import markdown_table
-from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.orchestration.preview import preview_features
+from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock

@@ -5,8 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
-from prediction_assets.orchestration.markdown import markdown_table
+from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING, markdown_table
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.orchestration.slate_picture import EDGE_BINS, SlateCounts, slate_picture

@@ -11,8 +11,7 @@ from pydantic import Field
 
 from prediction_assets.nba.roster import Roster, read_roster
 from prediction_assets.nba.tonight import slate_tonight
-from prediction_assets.orchestration.assets.describing import OWNERS, SLATE
-from prediction_assets.orchestration.markdown import markdown_table
+from prediction_assets.orchestration.assets.describing import OWNERS, SLATE, markdown_table
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.settings import Settings

@@ -1,6 +1,7 @@
-"""Dagster's SQLite event log with connections that stay open, named in ``dagster.yaml``; and what no storage deletes.
+"""Dagster's SQLite event log with connections that stay open, and the deletion of rows that Dagster leaves behind.
 
-Generic: nothing here knows what the rest of this project is about.
+``dagster.yaml`` names the storage. Nothing here knows slates or predictions; Dagster's schema stays as it is.
+https://docs.dagster.io/deployment/oss/dagster-yaml
 """
 
 from prediction_assets.orchestration.event_storage.check_executions import delete_check_executions

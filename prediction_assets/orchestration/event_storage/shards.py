@@ -1,8 +1,8 @@
-"""Open connections to SQLite files that belong together: one per file, a bounded number, none across a fork.
+"""A pool of connections to SQLite files: one for each file, a bounded number open, none carried over a fork.
 
-SQLite's own rules shape this. A connection must not be carried over a fork, not even to be closed there
-(https://www.sqlite.org/howtocorrupt.html, 2.6). A file that was deleted under an open connection goes on
-taking writes that nobody will find. And ``synchronous = NORMAL`` keeps a file consistent only in WAL mode
+SQLite's rules shape it. A child process must not use or close its parent's connection
+(https://www.sqlite.org/howtocorrupt.html, 2.6). A file that was deleted under an open connection still accepts writes,
+which are lost. ``synchronous = NORMAL`` keeps a file consistent only in WAL mode
 (https://www.sqlite.org/pragma.html#pragma_synchronous).
 """
 
@@ -26,7 +26,7 @@ from sqlalchemy.pool import QueuePool
 
 @dataclass
 class _Shard:
-    """One file. Its lock is held while its connection is used; its users are counted under the pool's."""
+    """One file. Its lock is held while its connection is used; the pool's lock guards the count of users."""
 
     path: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -44,10 +44,10 @@ class ShardPool:
     """Lends the connection of a file to one thread at a time.
 
     Args:
-        max_open: files that stay open while nobody uses them. More are open only while more are in use.
-        pinned: shards that stay open whatever ``max_open`` says.
+        max_open: how many unused files stay open.
+        pinned: shards that always stay open and don't count.
         synchronous: SQLite's ``synchronous`` for files in WAL mode, ``NORMAL`` or ``FULL``.
-        timeout_seconds: how long a statement waits for another process at the file.
+        timeout_seconds: longest wait of a statement for another process that holds the file.
     """
 
     def __init__(
@@ -72,13 +72,11 @@ class ShardPool:
         """Lend a connection with a transaction begun: committed at the end, rolled back on an exception.
 
         Args:
-            name: the shard, which has the same file in every call.
+            name: the shard; it has the same file in every call.
             path: its file.
-            initialize: creates the file with its tables unless they exist; called before it is connected to.
+            initialize: creates the file and its tables unless they exist; called before the file is opened.
 
-        A connection that saw an exception is closed. A commit that changed rows moves the file's
-        modification time, because a write-ahead log leaves the file itself alone and whoever watches it
-        would not notice.
+        A connection is closed after an exception.
         """
         with self._borrowed(name, path) as shard:
             try:
@@ -89,21 +87,23 @@ class ShardPool:
                     with connection.begin():
                         yield connection
                     changed = _total_changes(dbapi) != before
-                if changed:
+                if (
+                    changed
+                ):  # a write-ahead log leaves the file's time as it was, and Dagster watches that time
                     _touch(shard.path)
             except BaseException:
                 shard.close()
                 raise
 
     def close(self) -> None:
-        """Close every connection that nobody uses; they are opened again when needed."""
+        """Close every unused connection; it is opened again when it is needed."""
         with self._lock:
             idle = [name for name, shard in self._shards.items() if not shard.users]
             for name in idle:
                 self._shards.pop(name).close()
 
     def discard(self, name: str) -> None:
-        """Close a shard's connection unless somebody uses it."""
+        """Close a shard's connection unless it is in use."""
         with self._lock:
             shard = self._shards.get(name)
             if shard is not None and not shard.users:
@@ -128,14 +128,14 @@ class ShardPool:
                 each.close()
 
     def _spare(self) -> list[_Shard]:
-        """Take the shards out that are open beyond the limit and that nobody uses."""
+        """Remove and return the unused shards beyond the limit, least recently used first."""
         bounded = [name for name in self._shards if name not in self._pinned]
         excess = len(bounded) - self._max_open
         idle = [name for name in bounded if not self._shards[name].users][: max(excess, 0)]
         return [self._shards.pop(name) for name in idle]
 
     def _engine(self, shard: _Shard, initialize: Callable[[Path], None]) -> Engine:
-        """Return the engine with the file's one connection; a new one if the file isn't the same any more."""
+        """Return the engine with the file's one connection; a new one if the file was replaced."""
         if shard.engine is None or shard.opened != _identity(shard.path):
             shard.close()
             initialize(shard.path)
@@ -152,11 +152,11 @@ class ShardPool:
 
     def _set_up(self, connection: sqlite3.Connection, _record: object) -> None:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-        if mode == "wal":  # otherwise SQLite's default, FULL, is what keeps the file from being damaged
+        if mode == "wal":  # in other modes only SQLite's default, FULL, protects the file
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
 
     def _before_fork(self) -> None:
-        """Leave nothing open that the child could inherit, but for connections in use this very moment."""
+        """Close all connections that the child would inherit, except those in use at this moment."""
         self._lock.acquire()
         self.close()
 
@@ -173,7 +173,7 @@ _pools: weakref.WeakSet[ShardPool] = weakref.WeakSet()
 _pools_lock = threading.Lock()
 _at_fork: list[ShardPool] = []
 _inherited: list[_Shard] = []
-"""Connections that were in use in the parent when this process was forked: kept, never used, never closed."""
+"""Connections that the parent was using when it forked this process: referenced here so that they are never closed."""
 
 
 def _before_fork() -> None:

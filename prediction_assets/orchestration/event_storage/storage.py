@@ -1,4 +1,4 @@
-"""The event log storage itself: Dagster's, but for where its connections come from."""
+"""The event log storage: Dagster's own, with pooled connections and batched writes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+
+# A storage is an extension point of dagster.yaml; none of what this one extends is exported.
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.events import ASSET_EVENTS
 from dagster._core.instance import DagsterInstance
@@ -33,10 +35,10 @@ DEFAULT_MAX_OPEN_RUNS = 32
 
 
 class PooledSqliteEventLogStorage(SqliteEventLogStorage):
-    """Dagster's ``SqliteEventLogStorage`` with one open connection per file instead of a new one per call.
+    """Dagster's ``SqliteEventLogStorage`` with one open connection for each file instead of a new one for each call.
 
-    The files, their schema, the migrations and every query are Dagster's own, so an instance can be
-    switched over and back at any time. Name it in ``dagster.yaml``:
+    The files, their schema and their migrations are Dagster's own, so an instance can switch over and back.
+    In ``dagster.yaml``:
 
     .. code-block:: yaml
 
@@ -44,17 +46,15 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
           module: prediction_assets.orchestration.event_storage
           class: PooledSqliteEventLogStorage
           config:
-            max_open_runs: 32      # run files that stay open; a file takes three descriptors
+            max_open_runs: 32      # unused run files that stay open; a file takes three descriptors
             synchronous: NORMAL    # FULL: every event survives a power failure, as with Dagster's own
 
-    Safe for several processes, threads and forks. With ``synchronous: NORMAL`` an event that was stored
-    survives the end of its process, whatever kind, but the last ones before a power failure or a crash of
-    the operating system can be lost. The files stay consistent in every case.
+    Safe for several processes, threads and forks. With ``synchronous: NORMAL`` a stored event survives the death of its
+    process. A power failure or a crash of the operating system can lose the last events; the files stay consistent.
 
     Args:
-        base_dir: folder of the event log files; None: the one that Dagster uses without any setting,
-            ``history/runs`` below the instance's root, known once an instance registers itself.
-        max_open_runs: run files whose connection stays open while nobody uses it.
+        base_dir: folder of the event log files; None: Dagster's default, ``history/runs`` below the instance's root.
+        max_open_runs: how many unused run files stay open.
         synchronous: SQLite's setting of this name, for files in WAL mode.
     """
 
@@ -66,7 +66,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         synchronous: str = "NORMAL",
     ) -> None:
         self._inst_data = inst_data
-        self._present: set[str] = set()  # tables and columns that were found; they don't go away again
+        self._present: set[str] = set()  # tables and columns that were found; they are never removed
         self._empty_shard: bytes | None = None
         self._shards = ShardPool(
             max_open=max_open_runs,
@@ -81,7 +81,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Return what may stand under ``config`` in ``dagster.yaml``."""
+        """Return the schema of ``config`` in ``dagster.yaml``."""
         return {
             "base_dir": dg.Field(dg.StringSource, is_required=False),
             "max_open_runs": dg.Field(dg.IntSource, is_required=False, default_value=DEFAULT_MAX_OPEN_RUNS),
@@ -100,7 +100,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         return cls(inst_data=inst_data, **config_value)
 
     def register_instance(self, instance: DagsterInstance) -> None:
-        """Take the instance's own folder if no other was named."""
+        """Use the instance's own folder unless ``base_dir`` named another."""
         if not self._opened:
             super().__init__(_event_logs_directory(instance.root_directory), self._inst_data)
             self._opened = True
@@ -119,17 +119,17 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             engine.dispose()
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
-        """Create a file that isn't there with all its tables at once; Dagster takes it from there."""
+        """Create a missing file with all its tables at once, then let Dagster initialize it."""
         path = Path(str(engine.url.database))
         if not path.exists():
             self._create(path)
         super()._initdb(engine, for_index_shard)
 
     def _create(self, path: Path) -> None:
-        """Write an empty shard aside and link it, so that nobody sees one without its tables.
+        """Write an empty shard beside the path and link it there, so that no process sees a shard without tables.
 
-        Dagster creates some forty tables and indexes in a transaction each. It does so once per process
-        here, on a file that nobody waits for; later shards are copies of it.
+        Dagster creates some forty tables and indexes, each in a transaction. That happens once in a process; later
+        shards are copies of the first.
         """
         aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
         try:
@@ -149,7 +149,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             aside.unlink(missing_ok=True)
 
     def has_table(self, table_name: str) -> bool:
-        """Return whether the index has a table; one that was found is not looked for again."""
+        """Return whether the index has a table; a table that was found once is not looked up again."""
         if table_name not in self._present and super().has_table(table_name):
             self._present.add(table_name)
         return table_name in self._present
@@ -165,11 +165,10 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store events in their order, as Dagster's own storage stores each.
+        """Store events in their order, with the same rows as Dagster's own storage.
 
-        Asset events that follow each other are written in one transaction per file, and of each asset's
-        row only the result. Dagster collects batches itself, of planned events for example, where
-        ``DAGSTER_EVENT_BATCH_SIZE`` says so.
+        Consecutive asset events of a run are written in one transaction for each file, and an asset's row is updated
+        once. Dagster itself collects batches where ``DAGSTER_EVENT_BATCH_SIZE`` is set.
         """
         for run_id, batch in groupby(events, lambda event: event.run_id if _is_asset_event(event) else None):
             if run_id is None:
@@ -180,12 +179,12 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     def _store_asset_events(self, run_id: str, events: Sequence[dg.EventLogEntry]) -> None:
         rows = [self._event_to_row(event) for event in events]
-        insert = SqlEventLogStorageTable.insert()  # without values: compiled once, whatever they are
+        insert = SqlEventLogStorageTable.insert()  # without values: it is compiled once
         with self.run_connection(run_id) as run, self.index_transaction() as index:
             run.execute(insert, rows)
             ids = [_id(index.execute(insert, row)) for row in rows]
             self._store_asset_event_tags(index, events, ids)
-            newest: dict[tuple[dg.AssetKey | None, str], int] = {}  # each type of event sets its own columns
+            newest: dict[tuple[dg.AssetKey | None, str], int] = {}  # by type: each sets other columns
             for position, event in enumerate(events):
                 about = event.get_dagster_event()
                 newest[about.asset_key, about.event_type_value] = position
@@ -193,7 +192,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
                 self._store_asset_event(index, events[position], ids[position])
 
     def _store_asset_event(self, conn: Connection, event: dg.EventLogEntry, event_id: int) -> None:
-        """Update the asset's row if it has one; Dagster's own tries to insert it first."""
+        """Update the asset's row if there is one; Dagster's own tries an insert first."""
         key = event.dagster_event and event.dagster_event.asset_key
         if key is None:
             return
@@ -206,7 +205,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
                 super()._store_asset_event(conn, event, event_id)
 
     def upgrade(self) -> None:
-        """Migrate every file, as Dagster does, on connections of its own."""
+        """Migrate every file as Dagster does, on its own connections."""
         self._shards.close()
         try:
             super().upgrade()
@@ -214,7 +213,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             self._shards.close()
 
     def delete_events(self, run_id: str) -> None:
-        """Delete a run's events, and its file, which Dagster's own storage leaves behind empty."""
+        """Delete a run's events and its file, which Dagster's own storage leaves behind empty."""
         super().delete_events(run_id)
         self._shards.discard(run_id)
         path = Path(self.path_for_shard(run_id))
@@ -227,7 +226,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         super().wipe()
 
     def dispose(self) -> None:
-        """Close what is open; a later call opens it again."""
+        """Close all connections; a later call opens them again."""
         super().dispose()
         self._shards.close()
 
@@ -254,9 +253,9 @@ def _without_waiting_for_the_disk(connection: sqlite3.Connection, _record: objec
 
 
 def _has_revision(path: Path) -> bool:
-    """Return whether a file says which revision its schema has, as Dagster's own look at it finds out."""
+    """Return whether a file records the revision of its schema."""
     with contextlib.closing(sqlite3.connect(path, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
         try:
             return connection.execute("SELECT 1 FROM alembic_version").fetchone() is not None
-        except sqlite3.DatabaseError:  # no such table, or worse, which Dagster names better
+        except sqlite3.DatabaseError:  # no such table; a worse problem is better named by Dagster
             return False
