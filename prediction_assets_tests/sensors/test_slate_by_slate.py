@@ -51,8 +51,8 @@ def damage(run: SlateRun, slate: str) -> None:
     with closing(sqlite3.connect(run._settings.home / "state.sqlite")) as connection, connection:
         connection.execute(
             "INSERT INTO outcomes (slate, batch_id, player_slug, outcome, reason, run_id, recorded_at) "
-            "VALUES (?, 'batch', 'player-1', 'nonsense', '', 'run', ?)",
-            (slate, Clock().now().isoformat()),
+            "VALUES (?, (SELECT batch_id FROM batches WHERE slate = ?), 'player-1', 'nonsense', '', 'run', ?)",
+            (slate, slate, Clock().now().isoformat()),
         )
 
 
@@ -113,13 +113,13 @@ def test_what_other_slates_lack_is_an_alert_beside_one_that_can_not_be_read(two_
     late = Clock().now() + timedelta(hours=1)
     look_at_slates(sources, settings, late)
     both = [f"no_receipt:{slate}" for slate in (YESTERDAY, TODAY)]
-    assert [alert.incident.key for alert in store.unsettled() if alert.is_open] == both
+    assert [alert.key for alert in store.unsettled() if alert.is_open] == both
     damage(two_slates, YESTERDAY)
     with pytest.raises(StateUnreadable, match=YESTERDAY):
         look_at_slates(sources, settings, late)
-    assert [alert.incident.key for alert in store.unsettled() if alert.is_open] == both  # neither is over
+    assert [alert.key for alert in store.unsettled() if alert.is_open] == both  # neither is over
     with closing(sqlite3.connect(settings.home / "state.sqlite")) as connection, connection:
         connection.execute("DELETE FROM alerts WHERE key = ?", (both[1],))
     with pytest.raises(StateUnreadable, match=YESTERDAY):
         look_at_slates(sources, settings, late)
-    assert sorted(alert.incident.key for alert in store.unsettled() if alert.is_open) == both
+    assert sorted(alert.key for alert in store.unsettled() if alert.is_open) == both
