@@ -15,7 +15,7 @@ endef
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
 
-.PHONY: help run dev test test-fast fuzz faults soak scale-out lint format lock audit bench pictures api-docs emulators clean
+.PHONY: help run dev test-unit test test-all fuzz faults soak scale-out lint format lock audit bench pictures api-docs emulators clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,14 +26,17 @@ run: $(VENV)/.run  ## one simulated slate end to end, on the embedded profile
 dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon
 	$(BIN)/prediction-assets dev
 
-test: $(VENV)/.dev  ## the whole test-suite, in parallel
+test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: seconds
+	$(BIN)/python -m pytest -q prediction_assets_tests/unit
+
+test: $(VENV)/.dev  ## everything a change can break, with the emulators that the machine has
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
+
+test-all: $(VENV)/.dev  ## the long ones too: every fault on both profiles, deployments, kills for minutes
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-test-fast: $(VENV)/.dev  ## what runs in seconds
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow"
-
 fuzz: $(VENV)/.dev  ## 5,000 random sequences of steps, faults and repeats on each warehouse; takes hours
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile fuzz prediction_assets_tests/test_state_machine.py
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile fuzz prediction_assets_tests/acceptance/test_state_machine.py
 
 lint: $(VENV)/.dev  ## ruff, mypy, and what may import what
 	$(BIN)/ruff check .
@@ -60,16 +63,16 @@ bench: $(VENV)/.dev  ## measure beside plain DuckDB, minutes; more with `make be
 	$(BIN)/python -m benchmarks $(BENCH)
 
 faults: $(VENV)/.dev  ## a slate stopped at every durable step, in every way, on both profiles or `FAULTS=local`
-	$(BIN)/python -m prediction_assets_tests.fault_matrix $(FAULTS)
+	$(BIN)/python -m prediction_assets_tests.acceptance.fault_matrix $(FAULTS)
 
 soak: $(VENV)/.dev  ## a deployment whose processes are killed for ten minutes; needs PostgreSQL's programs
-	$(BIN)/python -m prediction_assets_tests.soak $(SOAK)
+	$(BIN)/python -m prediction_assets_tests.acceptance.soak $(SOAK)
 
 scale-out: $(VENV)/.dev  ## 5,000 players on four run workers; more with `make scale-out SCALE="--help"`
-	$(BIN)/python -m prediction_assets_tests.scale_out $(SCALE)
+	$(BIN)/python -m prediction_assets_tests.acceptance.scale_out $(SCALE)
 
 pictures: $(VENV)/.dev  ## renew docs/images with a real browser; needs chromium
-	$(BIN)/python -m pytest prediction_assets_tests/test_browser.py --pictures docs/images
+	$(BIN)/python -m pytest prediction_assets_tests/deploy/test_browser.py --pictures docs/images
 
 api-docs: $(VENV)/.dev  ## the package's docstrings as pages, in build/api
 	$(BIN)/python -m pip install --quiet 'pdoc>=16,<17'

@@ -26,7 +26,7 @@ from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.protocols import BatchState
-from prediction_assets_tests.batch_state import crowd
+from prediction_assets_tests.contract.batch_state import crowd
 from prediction_assets_tests.emulators import FIRESTORE, EmulatorMissing, running
 
 SLATE = "2026-01-02"

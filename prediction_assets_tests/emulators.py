@@ -244,7 +244,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 def start_for_hand_use() -> None:
     """Start the three emulators, print what to export, and keep them until Ctrl-C or SIGTERM."""
-    from prediction_assets_tests.warehouse.bigquery_emulator import NoEmulator, running_emulator
+    from prediction_assets_tests.contract.warehouse.bigquery_emulator import NoEmulator, running_emulator
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:

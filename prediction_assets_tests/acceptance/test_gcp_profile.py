@@ -1,0 +1,215 @@
+"""The same assets on the gcp profile: real clients, the three emulators."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from prediction_assets import cli
+from prediction_assets.errors import BadInput
+from prediction_assets.orchestration.build import build_defs
+from prediction_assets.orchestration.gcp_smoke_test import smoke_test
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.settings import Settings, load_settings
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
+from prediction_assets.stores.gcp.stores import GcpStores
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets_tests.acceptance.test_real_slates import FILES
+from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
+from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
+
+__all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixtures
+
+PLAYERS = 8
+SLATE = simulated_slate(PLAYERS).isoformat()
+FACTS = simulated_facts(PLAYERS)
+VALUES = (
+    "game_date, game_id, player_id, system, line, league, player_slug, player_name, team, opponent, is_home, "
+    "predicted_points, standard_deviation, probability_over, probability_push, recommendation, confidence, "
+    "line_source, line_offset, bookmaker, system_version, feature_snapshot, schema_version, content_hash, is_active"
+)
+
+
+@pytest.fixture
+def gcp_settings(
+    bigquery_endpoint: str,
+    firestore_emulator: str,
+    pubsub_emulator: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Settings:
+    """Settings of the gcp profile in a project of the test's own, as a user would export them."""
+    environment = {
+        "FIRESTORE_EMULATOR_HOST": firestore_emulator,
+        "PUBSUB_EMULATOR_HOST": pubsub_emulator,
+        "PREDICTION_ASSETS_PROFILE": "gcp",
+        "PREDICTION_ASSETS_GCP_PROJECT": f"test-{uuid.uuid4().hex[:16]}",
+        "PREDICTION_ASSETS_BIGQUERY_ENDPOINT": bigquery_endpoint,
+        "PREDICTION_ASSETS_HOME": str(tmp_path / "gcp"),
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+@pytest.fixture
+def open_run() -> Iterator[Callable[[Settings], SlateRun]]:
+    """Opens homes, and closes them when the test is done."""
+    with ExitStack() as stack:
+        yield lambda settings: SlateRun(settings, stack.enter_context(open_instance(settings)))
+
+
+@pytest.fixture
+def gcp(gcp_settings: Settings, open_run: Callable[[Settings], SlateRun]) -> SlateRun:
+    GcpStores(gcp_settings).set_up_messaging()
+    return open_run(gcp_settings)
+
+
+@pytest.fixture
+def local(open_run: Callable[[Settings], SlateRun], tmp_path: Path) -> SlateRun:
+    return open_run(load_settings(profile="local", home=tmp_path / "local"))
+
+
+def rows(warehouse: Warehouse, slate: str) -> list[dict[str, object]]:
+    found = warehouse.query(
+        f"SELECT {VALUES} FROM predictions.player_prop_predictions WHERE game_date = CAST($slate AS DATE) "
+        "ORDER BY player_id, system, line, is_active",
+        {"slate": slate},
+    )
+    return found.to_pylist()
+
+
+def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_local_profile(gcp, local):
+    for run in (gcp, local):
+        run.ingest(FACTS)
+        assert run.whole(SLATE).receipt.status == "success"
+    assert rows(gcp.stores.warehouse, SLATE) == rows(local.stores.warehouse, SLATE)
+    announced, others = gcp.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
+    assert [e.message_id for e in announced] == [e.message_id for e in others]
+    assert gcp.stores.warehouse.parts.staged(SLATE) == {}
+
+    again = gcp.whole(SLATE)
+    assert (again.receipt.rows_inserted, again.receipt.rows_updated, again.receipt.rows_unchanged) == (
+        0,
+        0,
+        200,
+    )
+    assert len(gcp.stores.outbox.entries(SLATE)) == 1
+
+
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
+def test_a_real_slate_is_the_same_on_both_profiles(gcp, local):
+    slate = "2025-01-10"
+    for run in (gcp, local):
+        run.ingest({name: {"path": str(REAL_DATA / file)} for name, file in FILES.items()})
+        assert run.whole(slate).receipt.status == "success"
+    found = rows(gcp.stores.warehouse, slate)
+    assert len(found) > 3000
+    assert found == rows(local.stores.warehouse, slate)
+
+
+def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp, monkeypatch):
+    started: list[str] = []
+    real = BigQueryJobs._run
+
+    def counted(self, *arguments, **options):
+        started.append("job")
+        return real(self, *arguments, **options)
+
+    gcp.ingest(FACTS)
+    gcp.whole(SLATE)
+    monkeypatch.setattr(BigQueryJobs, "_run", counted)
+    others = []
+    for parts in (2, 6):
+        started.clear()
+        gcp.stage(SLATE, [p.slug for p in gcp.stores.batch_state.progress(SLATE).batch.expected[:parts]])
+        gcp.consolidate(SLATE)
+        others.append(len(started) - parts)
+    assert others[0] == others[1]
+    assert 0 < others[0] < 20
+    record = gcp._instance.get_latest_materialization_event(dg.AssetKey("predictions"))
+    assert record.asset_materialization.metadata["bigquery_jobs"].value > 0
+    assert "bytes_billed" in record.asset_materialization.metadata
+
+
+def test_the_smoke_test_finds_on_the_emulators_only_what_emulators_cannot_show(gcp_settings):
+    found = dict(smoke_test(gcp_settings))
+    assert len(found) == 6
+    beyond_emulators = {
+        "a job id that exists is refused",
+        "the predictions can't be read without a date",
+        "jobs report the bytes they are billed for",
+    }
+    assert {name for name, problem in found.items() if problem} <= beyond_emulators
+
+
+def test_a_missing_project_names_the_setting(monkeypatch):
+    monkeypatch.setenv("PREDICTION_ASSETS_PROFILE", "gcp")
+    with pytest.raises(BadInput, match="PREDICTION_ASSETS_GCP_PROJECT"):
+        load_settings()
+
+
+def test_a_store_that_does_not_answer_is_one_line_and_exit_2(monkeypatch, tmp_path, capsys):
+    for name, value in {
+        "FIRESTORE_EMULATOR_HOST": "127.0.0.1:1",
+        "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
+        "PREDICTION_ASSETS_PROFILE": "gcp",
+        "PREDICTION_ASSETS_GCP_PROJECT": "nowhere",
+        "PREDICTION_ASSETS_BIGQUERY_ENDPOINT": "http://127.0.0.1:1",
+        "PREDICTION_ASSETS_CALL_TIMEOUT": "1",
+        "PREDICTION_ASSETS_HOME": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["prediction-assets", "status"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert error.count("\n") == 1
+    assert "PREDICTION_ASSETS_BIGQUERY_ENDPOINT" in error
+
+
+def test_the_gcp_location_loads_without_a_network_and_names_its_stores(monkeypatch, tmp_path):
+    settings = load_settings(profile="gcp", gcp_project="p", home=tmp_path)
+    definitions = build_defs(settings)
+    dg.Definitions.validate_loadable(definitions)
+    graph = definitions.resolve_asset_graph()
+    staged = graph.get(dg.AssetKey("staged_predictions"))
+    assert staged.backfill_policy == dg.BackfillPolicy.multi_run(50)
+    assert "dagster/kind/bigquery" in graph.get(dg.AssetKey("predictions")).tags
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(gcp, gcp_settings, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["prediction-assets", "health", "--json"])
+
+    def check() -> dict[str, str]:
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        report = json.loads(capsys.readouterr().out)
+        assert stopped.value.code == report["exit_code"]
+        return {each["name"]: each["color"] for each in report["checks"]}
+
+    gcp.ingest(FACTS)
+    assert check()["batch_opened"] == "red"
+    gcp.whole(SLATE)
+    assert set(check().values()) == {"green"}
+    monkeypatch.setattr(
+        "prediction_assets.stores.gcp.batch_state.FirestoreBatchState.progress", _refused, raising=True
+    )
+    found = check()
+    assert (found["batch_opened"], found["merge"]) == ("red", "green")
+
+
+def _refused(self: object, slate: str) -> None:
+    raise ConnectionRefusedError(f"no Firestore for {slate}")

@@ -1,0 +1,146 @@
+"""One slate with everything in it: 450 expected, some failing, some flaky, some out, one that hangs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from prediction_assets.cli.dead_letters import stage_again
+from prediction_assets.orchestration.assets.facts import INJURIES_REPLACED_BY
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.settings import load_settings
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.slate.dead_letter import Closing
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.outcome import Outcome
+from prediction_assets.stores.sql.tables import INJURY_REPORTS
+from prediction_assets_tests.orchestration.sensors.ticking import requested, tick
+
+EXPECTED, FAILING, FLAKY, OUT = 450, 5, 10, 3
+SLATE = simulated_slate(EXPECTED).isoformat()
+
+STAGE = """
+import sys, threading
+from prediction_assets.instance import open_instance
+from prediction_assets.settings import load_settings
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.stores.local.parts import ParquetParts
+
+slate, failing, flaky, hanging = sys.argv[1], *(set(each.split()) for each in sys.argv[2:])
+healthy, tried = ParquetParts.write, {}
+
+def write(self, slate, player_slug, rows):
+    tried[player_slug] = tried.get(player_slug, 0) + 1
+    if player_slug in failing:
+        raise ValueError("his part cannot be written")
+    if player_slug in flaky and tried[player_slug] < 3:
+        raise OSError(5, "flaky")
+    if player_slug in hanging:
+        threading.Event().wait()
+    return healthy(self, slate, player_slug, rows)
+
+ParquetParts.write = write
+settings = load_settings()
+with open_instance(settings) as instance:
+    SlateRun(settings, instance).stage(slate)
+"""
+
+
+def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_by_a_replay(
+    tmp_path, monkeypatch
+):
+    home = tmp_path / "home"
+    settings = load_settings(home=home)
+    facts = simulated_facts(EXPECTED)
+    with open_instance(settings) as instance:
+        run = SlateRun(settings, instance)
+        run.ingest(facts)
+        batch = run.roster(SLATE).batch
+        run.features(SLATE)
+        slugs = [player.slug for player in batch.expected]
+        failing, rest = slugs[:FAILING], slugs[FAILING:]
+        flaky, out, (hanging,) = rest[:FLAKY], rest[FLAKY : FLAKY + OUT], rest[-1:]
+        _report_out(run, out)
+
+        arguments = [SLATE, " ".join(failing), " ".join(flaky), hanging]
+        staging = subprocess.Popen(
+            [sys.executable, "-c", STAGE, *arguments],
+            env={
+                **os.environ,
+                "PREDICTION_ASSETS_HOME": str(home),
+                "PREDICTION_ASSETS_CALL_TIMEOUT": "1800",
+            },
+        )
+        try:
+            _wait_until(lambda: run.stores.batch_state.progress(SLATE).unsettled == (hanging,))
+            progress = run.stores.batch_state.progress(SLATE)
+            assert progress.count(Outcome.STAGED) == EXPECTED - FAILING - OUT - 1
+            assert {c.reason for c in progress.outcomes.values() if c.outcome is Outcome.SKIPPED} == {
+                "out: Left Knee"
+            }
+            # Nothing but the clock can end this slate: no completion comes any more.
+            assert requested(tick(run, "consolidation_sensor")) == []
+            late = batch.deadline + timedelta(seconds=1)
+            monkeypatch.setattr(Clock, "now", lambda self: late)
+            (request,) = requested(tick(run, "consolidation_sensor"))
+            assert request.partition_key == SLATE
+            first = run.announce(run.consolidate(SLATE)).message
+        finally:
+            staging.kill()
+            staging.wait()
+
+        assert (first["status"], first["revision"]) == ("partial", 1)
+        missing = {each["player_slug"]: each["outcome"] for each in first["missing"]}
+        assert missing == {
+            **dict.fromkeys(failing, "failed"),
+            **dict.fromkeys(out, "skipped"),
+            hanging: "unsettled",
+        }
+        assert [x.player_slug for x in run.stores.dead_letters.letters(SLATE)] == sorted([*failing, hanging])
+
+        second = stage_again(
+            run, SLATE, [x.player_slug for x in run.stores.dead_letters.letters(SLATE)]
+        ).message
+        assert (second["status"], second["revision"]) == ("success", 2)
+        assert [each["player_slug"] for each in second["missing"]] == sorted(out)
+        assert second["rows"] == (EXPECTED - OUT) * 25
+        assert run.stores.dead_letters.letters(SLATE) == []
+        assert {x.closed for x in run.stores.dead_letters.letters(SLATE, include_closed=True)} == {
+            Closing.REPLAYED
+        }
+        assert len(run.stores.outbox.entries(SLATE)) == len(list((home / "outbox").glob("*.json"))) == 2
+        assert run.stores.warehouse.parts.staged(SLATE) == {}
+
+
+def _report_out(run: SlateRun, out: list[str]) -> None:
+    batch = run.stores.batch_state.progress(SLATE).batch
+    rows = [
+        {
+            "league": batch.league,
+            "game_date": parse_slate(SLATE),
+            "reported_at": datetime(2025, 1, 1, tzinfo=UTC),
+            "team": player.team,
+            "player_name": player.name,
+            "player_id": player.player_id,
+            "status": "Out",
+            "reason": "Left Knee",
+        }
+        for player in batch.players(out)
+    ]
+    run.stores.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), INJURIES_REPLACED_BY)
+
+
+def _wait_until(happened) -> None:
+    nothing = threading.Event()
+    for _ in range(3000):
+        if happened():
+            return
+        nothing.wait(0.2)
+    pytest.fail("it didn't happen within 10 minutes")

@@ -1,0 +1,199 @@
+"""What only Firestore does: outcomes that wait for nobody, lists in chunks, and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from google.api_core import exceptions
+from google.api_core.retry import Retry
+from google.auth.exceptions import DefaultCredentialsError, RefreshError
+from google.cloud import firestore
+
+from prediction_assets.errors import (
+    BadInput,
+    Misplaced,
+    NotPermitted,
+    QuotaExceeded,
+    StateBusy,
+    StateUnreadable,
+    Unreachable,
+)
+from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.outbox import FirestoreOutbox
+from prediction_assets_tests.contract.batch_state.test_contract import receipt, staged
+from prediction_assets_tests.emulators import free_port
+from prediction_assets_tests.made_up import NOW, SLATE, batch
+
+
+def test_recording_waits_for_nobody_who_holds_the_batch_document(
+    firestore_client: firestore.Client, firestore_state: FirestoreBatchState
+) -> None:
+    firestore_state.open(batch(2))
+    document = firestore_client.document(f"batches/{SLATE}")
+    transaction = firestore_client.transaction()
+    transaction._begin()
+    document.get(transaction=transaction)  # a lock, until the transaction ends
+    firestore_state.record([staged("player-1")])
+    assert document.collection("outcomes").document("player-1").get().get("outcome") == "staged"
+    transaction._rollback()
+
+
+def test_replaced_lists_leave_no_chunks_behind(
+    firestore_client: firestore.Client, firestore_state: FirestoreBatchState
+) -> None:
+    firestore_state.open(batch(2000))
+    firestore_state.mark_consolidated(receipt("r1", parts=2000))
+    document = firestore_client.document(f"batches/{SLATE}")
+
+    def chunks(name: str) -> int:
+        return len(document.collection(name).select([]).get())
+
+    assert chunks("expected") > 1
+    assert chunks("receipt_parts") > 1
+    firestore_state.reopen(batch(3))
+    firestore_state.mark_consolidated(receipt("r2", 1, parts=3))
+    assert (chunks("expected"), chunks("receipt_parts")) == (1, 1)
+
+
+def test_a_batch_whose_players_are_incomplete_is_unreadable_and_never_a_smaller_batch(
+    firestore_client: firestore.Client, firestore_state: FirestoreBatchState
+) -> None:
+    firestore_state.open(batch(2000))
+    expected = firestore_client.document(f"batches/{SLATE}").collection("expected")
+    expected.select([]).get()[0].reference.delete()
+    for read in (firestore_state.progress, lambda _: firestore_state.open(batch(2000))):
+        with pytest.raises(StateUnreadable, match=r"of the 2000 items of list .* reopen the slate"):
+            read(SLATE)
+    firestore_state.reopen(batch(2000))
+    assert firestore_state.progress(SLATE) is not None
+
+
+@pytest.mark.parametrize("path", ["", "/outcomes/player-1", "/receipts/newest"])
+def test_a_document_edited_by_hand_is_reported_as_unreadable(
+    firestore_client: firestore.Client, firestore_state: FirestoreBatchState, path: str
+) -> None:
+    firestore_state.open(batch(1))
+    firestore_state.record([staged("player-1")])
+    firestore_state.mark_consolidated(receipt())
+    firestore_client.document(f"batches/{SLATE}{path}").set({"edited": True})
+    with pytest.raises(StateUnreadable, match="edited by hand or by another version"):
+        firestore_state.progress(SLATE)
+
+
+@pytest.mark.parametrize("slug", ["", ".", "..", "a/b", "__a__", "x" * 1501])
+def test_a_key_that_can_not_name_a_document_is_refused_before_anything_is_written(
+    firestore_state: FirestoreBatchState, slug: str
+) -> None:
+    firestore_state.open(batch(1))
+    with pytest.raises(BadInput, match="can't name a Firestore document"):
+        firestore_state.record(
+            [staged("player-1"), PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.SKIPPED, "run", NOW)]
+        )
+    progress = firestore_state.progress(SLATE)
+    assert progress is not None
+    assert progress.outcomes == {}
+
+
+# Errors
+
+
+def _outbox(client: firestore.Client) -> FirestoreOutbox:
+    return FirestoreOutbox(FirestoreCalls(client, call_timeout=0.3))
+
+
+def _state(client: firestore.Client) -> FirestoreBatchState:
+    return FirestoreBatchState(FirestoreCalls(client, call_timeout=0.3))
+
+
+OPERATIONS: dict[str, Callable[[firestore.Client], object]] = {
+    "open": lambda client: _state(client).open(batch(2)),
+    "reopen": lambda client: _state(client).reopen(batch(2)),
+    "pin_features": lambda client: _state(client).pin_features(SLATE, "snapshot1"),
+    "record": lambda client: _state(client).record([staged("player-1")]),
+    "progress": lambda client: _state(client).progress(SLATE),
+    "recent_slates": lambda client: _state(client).recent_slates(NOW - timedelta(days=1)),
+    "mark_consolidated": lambda client: _state(client).mark_consolidated(receipt()),
+    "enqueue": lambda client: _outbox(client).enqueue(OutboxEntry("e", SLATE, "r", {})),
+    "mark_delivered": lambda client: _outbox(client).mark_delivered("e", "m", NOW),
+    "entries": lambda client: _outbox(client).entries(SLATE),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_emulator_that_is_down_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{free_port()}")
+    client = firestore.Client(project="nobody-home")
+    with pytest.raises(Unreachable) as raised:
+        OPERATIONS[operation](client)
+    client.close()
+    message = str(raised.value)
+    assert "project nobody-home" in message
+    assert "no answer within 0.3 s" in message
+    assert "start the emulator there (`make emulators`)" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "says"),
+    [
+        (exceptions.PermissionDenied("Missing permissions."), NotPermitted, "roles/datastore.user"),
+        (exceptions.Unauthenticated("expired"), NotPermitted, "gcloud auth application-default login"),
+        (DefaultCredentialsError("none"), NotPermitted, "gcloud auth application-default login"),
+        (RefreshError("invalid_grant"), NotPermitted, "gcloud auth application-default login"),
+        (exceptions.NotFound("The database does not exist"), Misplaced, "gcloud firestore databases create"),
+        (exceptions.ResourceExhausted("Quota exceeded."), QuotaExceeded, "a quota is used up"),
+        (exceptions.RetryError("Timeout", exceptions.Aborted("contention")), StateBusy, "Run this again"),
+        (
+            exceptions.RetryError("Timeout", exceptions.FailedPrecondition("changed")),
+            StateBusy,
+            "other writers were first",
+        ),
+        (
+            exceptions.RetryError("Timeout", exceptions.ServiceUnavailable("down")),
+            Unreachable,
+            "Check the network",
+        ),
+        (exceptions.InvalidArgument("too\nlong"), StateUnreadable, "too long"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_firestore_refuses_names_the_role_the_setting_or_the_service(
+    firestore_client: firestore.Client, project: str, error: Exception, kind: type[Exception], says: str
+) -> None:
+    with pytest.raises(kind) as raised, FirestoreCalls(firestore_client, 1).clear_errors("slate x"):
+        raise error
+    assert type(raised.value) is kind
+    message = str(raised.value)
+    assert message.startswith(f"slate x: Firestore database (default) of project {project}: ")
+    assert says in message
+    assert "\n" not in message
+
+
+def test_a_write_that_lost_against_another_is_retried(
+    firestore_client: firestore.Client, firestore_state: FirestoreBatchState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Firestore's client retries neither an aborted commit nor an aborted update."""
+    firestore_state.open(batch(1))
+    rpc, lost = firestore_client._firestore_api.commit, [exceptions.Aborted("contention")] * 2
+
+    def commit(*arguments: object, retry: Retry, **options: object) -> object:
+        def attempt() -> object:
+            if lost:
+                raise lost.pop()
+            return rpc(*arguments, **options)
+
+        return retry(attempt)()
+
+    monkeypatch.setattr(firestore_client._firestore_api, "commit", commit)
+    firestore_state.record([staged("player-1")])
+    lost += [exceptions.Aborted("contention")]
+    firestore_state.pin_features(SLATE, "snapshot1")
+    assert lost == []
+    progress = firestore_state.progress(SLATE)
+    assert progress is not None
+    assert (list(progress.outcomes), progress.feature_snapshot) == (["player-1"], "snapshot1")

@@ -1,0 +1,120 @@
+"""What is SQLite's own: a damaged file, and a process that is killed while it records."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from prediction_assets.errors import StateUnreadable
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets_tests.contract.batch_state.test_contract import receipt, staged
+from prediction_assets_tests.made_up import NOW, SLATE, batch
+
+OPERATIONS: dict[str, Callable[[SqliteBatchState], object]] = {
+    "open": lambda state: state.open(batch(2)),
+    "reopen": lambda state: state.reopen(batch(2)),
+    "pin_features": lambda state: state.pin_features(SLATE, "snapshot1"),
+    "record": lambda state: state.record([staged("player-1")]),
+    "progress": lambda state: state.progress(SLATE),
+    "recent_slates": lambda state: state.recent_slates(NOW - timedelta(days=1)),
+    "mark_consolidated": lambda state: state.mark_consolidated(receipt()),
+}
+
+
+def foreign(file: Path) -> None:
+    file.write_text("this was never a database, " * 200)
+
+
+def garbled(file: Path) -> None:
+    """A database whose first page, the one with the tables' names, is whole and whose others aren't."""
+    state = SqliteBatchState(file)
+    state.open(batch(400))
+    state.record([staged(p.slug) for p in batch(400).expected])
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    file.write_bytes(content)
+
+
+def a_folder(file: Path) -> None:
+    file.mkdir()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("damage", [foreign, garbled])
+def test_a_damaged_file_is_named_and_left_as_it_is(
+    tmp_path: Path, damage: Callable[[Path], None], operation: str
+) -> None:
+    file = tmp_path / "state.sqlite"
+    damage(file)
+    before = file.read_bytes()
+    with pytest.raises(StateUnreadable) as raised:
+        OPERATIONS[operation](SqliteBatchState(file))
+    assert str(raised.value).startswith(f"{file}: ")
+    assert "\n" not in str(raised.value)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_folder_in_the_files_place_is_named(tmp_path: Path, operation: str) -> None:
+    file = tmp_path / "state.sqlite"
+    a_folder(file)
+    with pytest.raises(StateUnreadable, match="unable to open database file"):
+        OPERATIONS[operation](SqliteBatchState(file))
+
+
+def test_a_row_that_was_edited_by_hand_is_reported_as_unreadable(tmp_path: Path) -> None:
+    file = tmp_path / "state.sqlite"
+    state = SqliteBatchState(file)
+    state.open(batch(1))
+    state.mark_consolidated(receipt())
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE receipts SET receipt = '{}'")
+    connection.close()
+    with pytest.raises(StateUnreadable, match=f"slate {SLATE}: .*Restore the file from a backup"):
+        state.progress(SLATE)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from datetime import UTC, datetime
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
+from prediction_assets.stores.local.batch_state import SqliteBatchState
+slate, file, *slugs = sys.argv[1:]
+state = SqliteBatchState(Path(file))
+for slug in slugs:
+    state.record([PlayerOutcome(slate, f"{slate}@test", slug, Outcome.SKIPPED, "run", datetime.now(UTC))])
+    print(slug, flush=True)
+"""
+
+
+@pytest.mark.parametrize("after", [1, 7, 60])
+def test_a_process_killed_while_recording_loses_nothing_it_committed(tmp_path: Path, after: int) -> None:
+    file = tmp_path / "state.sqlite"
+    state = SqliteBatchState(file)
+    state.open(batch(3000))
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, SLATE, str(file), *(p.slug for p in batch(3000).expected)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        committed = [process.stdout.readline().strip() for _ in range(after)]
+        process.send_signal(signal.SIGKILL)
+        committed += process.stdout.read().split()
+    assert process.returncode == -signal.SIGKILL
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert set(committed) <= set(progress.outcomes)
+    assert len(progress.outcomes) - len(committed) in {0, 1}  # at most the one it was about to report
+    state.record([staged(slug) for slug in progress.unsettled])
+    again = state.progress(SLATE)
+    assert again is not None
+    assert again.unsettled == ()

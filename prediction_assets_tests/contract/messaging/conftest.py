@@ -1,0 +1,84 @@
+"""Messaging under test: every outbox and every publisher behind one fixture each, and made-up messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from prediction_assets.slate.completion_message import OutboxEntry, completion_message
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.outbox import FirestoreOutbox
+from prediction_assets.stores.gcp.pubsub import PubSubPublisher
+from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
+from prediction_assets.stores.protocols import Outbox, Publisher
+from prediction_assets_tests.contract.batch_state.test_contract import receipt
+from prediction_assets_tests.emulator_fixtures import (
+    Topic,
+    firestore_client,
+    firestore_emulator,
+    project,
+    pubsub_clients,
+    pubsub_emulator,
+    topic,
+)
+from prediction_assets_tests.examples import load_example
+from prediction_assets_tests.made_up import NOW
+
+__all__ = ["firestore_client", "firestore_emulator", "project", "pubsub_clients", "pubsub_emulator", "topic"]
+
+
+def message(revision: int = 1, at: datetime = NOW, **changes: Any) -> dict[str, Any]:
+    """Return a valid completion message."""
+    return completion_message(
+        receipt(revision=revision, **changes), output_table="p.d.player_prop_predictions", published_at=at
+    )
+
+
+def entry(revision: int = 1, **changes: Any) -> OutboxEntry:
+    """Return an outbox entry of a valid message."""
+    made = message(revision, **changes)
+    return OutboxEntry(made["message_id"], made["slate"], made["receipt_id"], made)
+
+
+@pytest.fixture(params=["sqlite", "firestore"])
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Outbox]:
+    """Return an outbox of one store anew with each call, as another process would."""
+    if request.param == "sqlite":
+        return lambda: SqliteOutbox(tmp_path / "state.sqlite")
+    client = request.getfixturevalue("firestore_client")
+    return lambda: FirestoreOutbox(FirestoreCalls(client))
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """A publisher under test, and what a consumer of it finds."""
+
+    publisher: Publisher
+    received: Callable[[], list[Mapping[str, Any]]]
+
+
+@pytest.fixture(params=["files", "pubsub"])
+def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> Deliveries:
+    if request.param == "files":
+        folder = tmp_path / "outbox"
+        return Deliveries(
+            FilePublisher(folder), lambda: [json.loads(f.read_text()) for f in sorted(folder.iterdir())]
+        )
+    made: Topic = request.getfixturevalue("topic")
+    return Deliveries(
+        PubSubPublisher(made.publisher, made.path, call_timeout=20),
+        lambda: [json.loads(received.message.data) for received in made.pull()],
+    )
+
+
+@pytest.fixture(scope="session")
+def consumer() -> ModuleType:
+    """The reference consumer."""
+    return load_example("phase5_consumer")

@@ -1,0 +1,135 @@
+"""What every outbox and every publisher does alike."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.slate.completion_message import OutboxEntry, validate_completion
+from prediction_assets.stores.protocols import Outbox
+from prediction_assets_tests.contract.messaging.conftest import Deliveries, entry, message
+from prediction_assets_tests.made_up import NOW
+
+OpenOutbox = Callable[[], Outbox]
+
+
+def test_an_enqueued_event_is_read_back_whole(outbox: OpenOutbox) -> None:
+    assert outbox().enqueue(entry()) == entry()
+    assert outbox().entries() == [entry()]
+
+
+def test_an_empty_outbox_has_no_entries(outbox: OpenOutbox) -> None:
+    assert list(outbox().entries()) == []
+    assert list(outbox().entries("2026-01-02")) == []
+
+
+def test_the_text_of_a_message_stays_as_it_was_enqueued(outbox: OpenOutbox) -> None:
+    odd = {"z": 1, "a": [1, 2.5, None, True, {"": "Jokić"}], "__x__": {"b.c/d": []}}
+    stored = outbox().enqueue(replace(entry(), message=odd))
+    assert stored.message == odd
+    assert list(stored.message) == ["z", "a", "__x__"]
+
+
+def test_an_event_that_is_there_keeps_its_first_entry(outbox: OpenOutbox) -> None:
+    outbox().enqueue(entry())
+    later = replace(entry(), receipt_id="another", message=message(at=NOW + timedelta(hours=1)))
+    assert outbox().enqueue(later) == entry()
+    assert outbox().entries() == [entry()]
+
+
+def test_enqueuing_a_published_event_says_that_it_is_published(outbox: OpenOutbox) -> None:
+    outbox().enqueue(entry())
+    outbox().mark_delivered(entry().message_id, "m1", NOW)
+    assert outbox().enqueue(entry()).delivery_id == "m1"
+
+
+def test_a_new_event_is_not_published_whatever_the_entry_says(outbox: OpenOutbox) -> None:
+    stored = outbox().enqueue(replace(entry(), delivery_id="m0", delivered_at=NOW))
+    assert (stored.delivery_id, stored.delivered_at) == (None, None)
+
+
+def test_a_delivery_is_recorded_with_its_moment_in_utc(outbox: OpenOutbox) -> None:
+    outbox().enqueue(entry())
+    at = NOW.replace(microsecond=123456).astimezone(timezone(timedelta(hours=-5)))
+    marked = outbox().mark_delivered(entry().message_id, "m1", at)
+    assert marked == replace(entry(), delivery_id="m1", delivered_at=at)
+    assert (type(marked.delivered_at), marked.delivered_at and marked.delivered_at.tzinfo) == (datetime, UTC)
+    assert outbox().entries() == [marked]
+
+
+def test_the_first_recorded_delivery_stays(outbox: OpenOutbox) -> None:
+    outbox().enqueue(entry())
+    first = outbox().mark_delivered(entry().message_id, "m1", NOW)
+    assert outbox().mark_delivered(entry().message_id, "m2", NOW + timedelta(hours=1)) == first
+    assert outbox().entries() == [first]
+
+
+def test_a_delivery_of_an_unknown_event_is_refused(outbox: OpenOutbox) -> None:
+    with pytest.raises(PredictionAssetsError, match="completion message nobody is not in the outbox"):
+        outbox().mark_delivered("nobody", "m1", NOW)
+    assert list(outbox().entries()) == []
+
+
+def test_events_come_oldest_first_of_one_slate_or_of_all(outbox: OpenOutbox) -> None:
+    events = [
+        OutboxEntry(f"event-{number}", f"2026-01-0{slate}", "r", {"n": number})
+        for number, slate in [(5, 2), (1, 3), (4, 2), (2, 3), (3, 2)]
+    ]
+    for event in events:
+        outbox().enqueue(event)
+    outbox().mark_delivered("event-1", "m1", NOW)
+    assert [e.message_id for e in outbox().entries()] == [e.message_id for e in events]
+    assert [e.message_id for e in outbox().entries("2026-01-02")] == ["event-5", "event-4", "event-3"]
+    assert [e.message_id for e in outbox().entries("2026-01-03")] == ["event-1", "event-2"]
+
+
+def test_of_many_who_enqueue_and_record_at_once_all_see_the_first(outbox: OpenOutbox) -> None:
+    gate = threading.Barrier(8)
+
+    def announce(number: int) -> tuple[OutboxEntry, OutboxEntry]:
+        gate.wait()
+        mine = replace(entry(), receipt_id=f"r{number}")
+        return outbox().enqueue(mine), outbox().mark_delivered(mine.message_id, f"m{number}", NOW)
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(announce, range(8)))
+    assert len({stored.receipt_id for stored, _ in seen}) == 1
+    assert len({marked.delivery_id for _, marked in seen}) == 1
+    assert outbox().entries() == [seen[0][1]]
+
+
+def test_a_published_message_reaches_the_consumer_as_it_is(deliveries: Deliveries) -> None:
+    assert deliveries.publisher.publish(message())
+    (received,) = deliveries.received()
+    assert received == message()
+    validate_completion(received)
+
+
+def test_events_of_a_slate_are_delivered_in_order(deliveries: Deliveries) -> None:
+    for revision in (1, 2, 3):
+        deliveries.publisher.publish(message(revision))
+    assert [received["revision"] for received in deliveries.received()] == [1, 2, 3]
+
+
+def test_an_event_published_again_keeps_its_id(deliveries: Deliveries) -> None:
+    for _ in range(2):
+        deliveries.publisher.publish(message())
+    assert {received["message_id"] for received in deliveries.received()} == {message()["message_id"]}
+
+
+def test_only_delivered_events_among_those_named_are_dropped(outbox: OpenOutbox) -> None:
+    made = [entry(revision) for revision in (1, 2, 3)]
+    for each in made:
+        outbox().enqueue(each)
+    for each in made[:2]:
+        outbox().mark_delivered(each.message_id, "m", NOW)
+    assert outbox().drop_delivered([]) == 0
+    assert outbox().drop_delivered([made[0].message_id, made[2].message_id, "00000000-no-such-event"]) == 1
+    assert [each.message_id for each in outbox().entries()] == [made[1].message_id, made[2].message_id]
+    assert outbox().drop_delivered([made[0].message_id]) == 0

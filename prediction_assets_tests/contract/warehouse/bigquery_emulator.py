@@ -1,0 +1,164 @@
+"""The BigQuery emulator for the tests: the one that is running, or one of our own, or a reason to skip.
+
+``BIGQUERY_EMULATOR_HOST`` names a running one. Otherwise bqemulator is started on a free port, from this file,
+in a process that dies with its parent. Run by hand (``python FILE --port 9050``) it serves until it is stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from google.api_core.client_options import ClientOptions
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import bigquery
+
+HOST_VARIABLE = "BIGQUERY_EMULATOR_HOST"
+_READY_SECONDS = 60.0
+_ATTEMPTS = 3
+_PR_SET_PDEATHSIG = 1
+_of_thread = threading.local()
+
+
+class NoEmulator(Exception):
+    """There is no BigQuery emulator here, and why."""
+
+
+def emulator_client(endpoint: str, project: str) -> bigquery.Client:
+    """Return a client of the emulator at an endpoint; it needs no credentials."""
+    return bigquery.Client(
+        project=project,
+        credentials=AnonymousCredentials(),
+        client_options=ClientOptions(api_endpoint=endpoint),
+    )
+
+
+@contextmanager
+def running_emulator(log: Path, address: str = "127.0.0.1") -> Iterator[str]:
+    """Yield the endpoint of a running emulator, ``http://127.0.0.1:9050``; ends it if it was started here.
+
+    Args:
+        log: file for the emulator's output.
+        address: where it listens if it is started here.
+
+    Raises:
+        NoEmulator: none is running and none can be started.
+    """
+    host = os.environ.get(HOST_VARIABLE)
+    if host:
+        endpoint = host if "://" in host else f"http://{host}"
+        _wait_until_ready(endpoint, None, 10.0)
+        yield endpoint.rstrip("/")
+        return
+    if importlib.util.find_spec("bqemulator") is None:
+        raise NoEmulator(
+            f"bqemulator isn't installed (the `test` extra has it) and {HOST_VARIABLE} isn't set"
+        )
+    process, endpoint = _start(log, address)
+    try:
+        yield endpoint
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _start(log: Path, address: str) -> tuple[subprocess.Popen[bytes], str]:
+    for _ in range(_ATTEMPTS):  # another process may take the port between our look and the emulator's bind
+        port = _free_port()
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, str(Path(__file__).resolve()), "--port", str(port), "--host", address],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        endpoint = f"http://{address}:{port}"
+        try:
+            _wait_until_ready(endpoint, process, _READY_SECONDS)
+        except NoEmulator:
+            process.kill()
+            process.wait()
+        else:
+            return process, endpoint
+    tail = log.read_text(errors="replace").splitlines()[-3:]
+    raise NoEmulator(f"bqemulator didn't start: {' '.join(tail) or 'it said nothing'} ({log})")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_ready(endpoint: str, process: subprocess.Popen[bytes] | None, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process is not None and process.poll() is not None:
+            raise NoEmulator(f"bqemulator ended with exit code {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"{endpoint}/healthz", timeout=2):
+                return
+        except urllib.error.HTTPError:
+            return  # it answers, whatever it thinks of the path
+        except OSError:
+            time.sleep(0.1)
+    raise NoEmulator(f"no BigQuery emulator answers at {endpoint}")
+
+
+def serve(port: int, host: str = "127.0.0.1") -> None:
+    """Run bqemulator in this process until it is told to stop."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    from bqemulator.cli import main
+    from bqemulator.storage.engine import DuckDBEngine
+
+    # Its geography functions are DuckDB's spatial extension, which is downloaded at every start.
+    DuckDBEngine._load_spatial = lambda self: None
+    DuckDBEngine.connection = property(_connection_of_thread)
+    main(
+        [
+            *("start", "--rest-host", host, "--rest-port", str(port), "--grpc-port", "0"),
+            *("--ephemeral", "--log-level", "error"),
+        ],
+        standalone_mode=True,
+    )
+
+
+def _connection_of_thread(engine: Any) -> Any:
+    """Return the emulator's connection, or in another thread than the server's one of its own.
+
+    It answers questions for rows in worker threads, on the connection that its jobs run on: then one thread gets the
+    other's rows, or DuckDB's "connection is busy".
+    """
+    if threading.current_thread() is threading.main_thread():
+        return engine._connection
+    if not hasattr(_of_thread, "connection"):
+        _of_thread.connection = engine._connection.cursor()
+        _of_thread.connection.execute("SET TimeZone = 'UTC'")
+    return _of_thread.connection
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Serve the BigQuery emulator.")
+    parser.add_argument("--port", type=int, default=9050)
+    parser.add_argument("--host", default="127.0.0.1")
+    options = parser.parse_args()
+    serve(options.port, options.host)

@@ -1,0 +1,74 @@
+"""The warehouse port's implementations, for a suite in which every case runs on each."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+from google.cloud import bigquery
+
+from prediction_assets.settings import Settings
+from prediction_assets.stores.gcp import bigquery_scripts
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets_tests.contract.warehouse.bigquery_emulator import (
+    NoEmulator,
+    emulator_client,
+    running_emulator,
+)
+
+
+@pytest.fixture(scope="session")
+def bigquery_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The emulator's address; one emulator for each test process."""
+    try:
+        with running_emulator(tmp_path_factory.mktemp("bigquery") / "emulator.log") as endpoint:
+            yield endpoint
+    except NoEmulator as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI has to have the BigQuery emulator: {error}", pytrace=False)
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def bigquery_client(bigquery_endpoint: str) -> Iterator[bigquery.Client]:
+    """A client of a project that no other test uses."""
+    client = emulator_client(bigquery_endpoint, f"test-{uuid.uuid4().hex[:12]}")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def open_bigquery(bigquery_client: bigquery.Client) -> Callable[..., BigQueryWarehouse]:
+    """Opens the test's BigQuery warehouse, again or with other arguments; gives up after 15 s."""
+    return partial(BigQueryWarehouse, bigquery_client, dataset_prefix="t_", call_timeout=15.0)
+
+
+@pytest.fixture
+def open_gathering_bigquery(
+    open_bigquery: Callable[..., BigQueryWarehouse], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., BigQueryWarehouse]:
+    """Opens the test's BigQuery warehouse; every slate is too large for one job's text, three parts too."""
+    monkeypatch.setattr(bigquery_scripts, "SCRIPT_BYTES", 0)
+    monkeypatch.setattr(bigquery_scripts, "TABLES_PER_STATEMENT", 2)
+    return open_bigquery
+
+
+@pytest.fixture
+def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
+    """Opens the test's embedded warehouse."""
+    home = settings.home
+    return lambda: DuckDBWarehouse(
+        home / "warehouse.duckdb", ParquetParts(home / "staging"), ParquetSnapshots(home / "features"), 10.0
+    )
+
+
+@pytest.fixture(params=["duckdb", "bigquery", "gathering_bigquery"])
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    """A new warehouse, of each kind in turn."""
+    return request.getfixturevalue(f"open_{request.param}")()

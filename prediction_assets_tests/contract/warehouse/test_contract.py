@@ -1,0 +1,605 @@
+"""What every warehouse does alike; each implementation runs every case."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prediction_assets.errors import (
+    DuplicateKeys,
+    Overtaken,
+    PartMismatch,
+    PredictionAssetsError,
+    RowsUnaccountedFor,
+)
+from prediction_assets.slate.completion_message import message_id
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.protocols import Upserted, Warehouse
+from prediction_assets.stores.sql import merge_sql, pruning_sql, queries
+from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
+
+# BigQuery refuses to read the predictions without a date, so every query here names one.
+ROWS = "FROM predictions.player_prop_predictions WHERE game_date >= DATE '2000-01-01'"
+ACTIVE = f"SELECT player_slug, line, predicted_points {ROWS} AND is_active"
+WHOLE_TABLE = f"SELECT * {ROWS} ORDER BY player_id, line"
+
+
+def active(warehouse: Warehouse) -> dict[tuple[str, Decimal], float]:
+    rows = warehouse.query(ACTIVE).to_pylist()
+    found = {(r["player_slug"], r["line"]): r["predicted_points"] for r in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def total(warehouse: Warehouse) -> int:
+    return warehouse.query(f"SELECT COUNT(*) AS n {ROWS}")["n"][0].as_py()
+
+
+def write(warehouse: Warehouse, number: int, lines: dict[str, float]) -> PartRef:
+    who = player(number)
+    return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines))
+
+
+def merge(warehouse: Warehouse, *outcomes: PlayerOutcome, players: int = 3) -> Receipt:
+    return warehouse.merge(plan(progress_of(batch(players), *outcomes), warehouse.receipts(SLATE)))
+
+
+def counts(receipt: Receipt) -> tuple[int, int, int, int, int]:
+    return (
+        receipt.rows_staged,
+        receipt.rows_inserted,
+        receipt.rows_updated,
+        receipt.rows_unchanged,
+        receipt.rows_superseded,
+    )
+
+
+def test_new_keys_are_inserted_and_the_receipt_is_stored_with_them(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0, "25.5": 20.0}) for n in (1, 2, 3)]
+    receipt = merge(warehouse, *map(staged, parts))
+    assert counts(receipt) == (6, 6, 0, 0, 0)
+    assert (receipt.rows, receipt.status, receipt.revision) == (6, "success", 1)
+    assert warehouse.receipts(SLATE) == (receipt,)
+
+
+def test_the_same_outcomes_again_return_the_same_receipt_and_do_nothing(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
+    first = merge(warehouse, *map(staged, parts))
+    for part in parts:
+        warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
+    assert merge(warehouse, *map(staged, parts)) == first
+    assert len(warehouse.receipts(SLATE)) == 1
+
+
+def test_outcomes_that_come_back_after_others_are_merged_again_as_a_revision_of_their_own(warehouse):
+    """The slate is reopened with a player more, merged, and reopened without him."""
+    first, second, third = (staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3))
+    two = merge(warehouse, first, second, players=2)
+    three = merge(warehouse, first, second, third)
+    back = merge(warehouse, first, second, players=2)
+    assert [r.revision for r in (two, three, back)] == [1, 2, 3]
+    assert len({two.receipt_id, three.receipt_id, back.receipt_id}) == 3
+    assert len({message_id(r) for r in (two, three, back)}) == 3
+    assert back.content_digest == two.content_digest
+    assert counts(back) == (0, 0, 0, 0, 1)
+    assert active(warehouse).keys() == {("player-1", Decimal("24.50")), ("player-2", Decimal("24.50"))}
+    assert merge(warehouse, first, second, players=2) == back
+    assert warehouse.receipts(SLATE) == (two, three, back)
+
+
+def test_an_identical_rerun_changes_no_row_and_keeps_the_revision(warehouse):
+    first = merge(warehouse, *(staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)))
+    before = warehouse.query(WHOLE_TABLE)
+    again = merge(warehouse, *(staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)))
+    assert counts(again) == (3, 0, 0, 3, 0)
+    assert again.receipt_id != first.receipt_id
+    assert (again.revision, again.content_digest) == (first.revision, first.content_digest)
+    assert warehouse.query(WHOLE_TABLE).equals(before)
+
+
+def test_only_rows_whose_content_changed_are_updated(warehouse):
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0})), players=1)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 21.0})), players=1)
+    assert counts(receipt) == (2, 0, 1, 1, 0)
+    assert receipt.revision == 2
+
+
+def test_a_moved_line_supersedes_the_old_ones_of_that_player_only(warehouse):
+    others = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (2, 3)]
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0})), *others)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"25.5": 20.0, "26.5": 20.0}), 2), *others)
+    assert counts(receipt) == (2, 1, 0, 1, 1)
+    assert receipt.rows == 4
+    assert set(active(warehouse)) == {
+        ("player-1", Decimal("25.50")),
+        ("player-1", Decimal("26.50")),
+        ("player-2", Decimal("24.50")),
+        ("player-3", Decimal("24.50")),
+    }
+    assert total(warehouse) == 5, "a superseded row is kept"
+
+
+def test_a_line_that_comes_back_is_in_force_again(warehouse):
+    for lines in ({"24.5": 20.0}, {"25.5": 20.0}):
+        merge(warehouse, staged(write(warehouse, 1, lines)), players=1)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
+    assert counts(receipt) == (1, 0, 1, 0, 1)
+    assert set(active(warehouse)) == {("player-1", Decimal("24.50"))}
+    assert receipt.revision == 3, "the content of two consolidations ago is new again to whoever reads events"
+
+
+def test_half_point_and_whole_lines_are_different_keys_and_25_is_25_0(warehouse):
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.0": 20.0})), players=1)
+    assert counts(receipt) == (2, 2, 0, 0, 0)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25": 20.0})), players=1)
+    assert counts(receipt) == (2, 0, 0, 2, 0)
+
+
+def test_one_staged_part_merges_beside_players_whose_parts_were_dropped(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
+    merge(warehouse, *map(staged, parts))
+    for part in parts:
+        assert warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
+    renewed = write(warehouse, 2, {"24.5": 22.0})
+    receipt = merge(warehouse, staged(parts[0]), staged(renewed, 2), staged(parts[2]))
+    assert counts(receipt) == (1, 0, 1, 0, 0)
+    assert [part["player_slug"] for part in receipt.parts] == ["player-2"]
+    assert (receipt.rows, receipt.staged_players) == (3, 3)
+
+
+def test_duplicate_keys_in_a_part_are_refused_and_change_nothing(warehouse):
+    good = staged(write(warehouse, 2, {"24.5": 20.0}))
+    rows = rows_of(player(1), {"24.5": 20.0})
+    twice = pa.concat_tables([rows, rows_of(player(1), {"24.5": 21.0})])
+    bad = staged(warehouse.parts.write(SLATE, "player-1", twice))
+    with pytest.raises(DuplicateKeys, match="player-1"):
+        merge(warehouse, bad, good, players=2)
+    assert total(warehouse) == 0
+    assert warehouse.receipts(SLATE) == ()
+    assert set(warehouse.parts.staged(SLATE)) == {"player-1", "player-2"}
+
+
+def test_rows_of_another_date_are_refused(warehouse):
+    stray = rows_of(player(1), {"24.5": 20.0}, slate="2026-01-03")
+    with pytest.raises(DuplicateKeys, match="another date"):
+        merge(warehouse, staged(warehouse.parts.write(SLATE, "player-1", stray)), players=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"rows": 7}, "staged rows differ from what was recorded at staging"),
+        ({"content_hash": "0" * 64}, "staged rows differ from what was recorded at staging"),
+        ({"part_id": "f" * 32}, "missing or were replaced"),
+    ],
+)
+def test_a_part_that_is_not_what_its_outcome_recorded_is_refused(warehouse, change, expected):
+    part = dataclasses.replace(write(warehouse, 1, {"24.5": 20.0}), **change)
+    with pytest.raises(PartMismatch, match=f"{expected}.*player-1"):
+        merge(warehouse, staged(part), players=1)
+    assert total(warehouse) == 0
+
+
+def test_a_part_that_vanished_is_refused_and_the_others_are_kept(warehouse):
+    gone, kept = write(warehouse, 1, {"24.5": 20.0}), write(warehouse, 2, {"24.5": 20.0})
+    warehouse.parts.drop(SLATE, gone.player_slug, gone.part_id)
+    with pytest.raises(PartMismatch, match="player-1"):
+        merge(warehouse, staged(gone), staged(kept), players=2)
+    assert warehouse.parts.staged(SLATE) == {"player-2": kept.part_id}
+    assert total(warehouse) == 0
+
+
+def test_a_part_that_arrives_after_the_merge_survives_cleanup(warehouse):
+    first = write(warehouse, 1, {"24.5": 20.0})
+    merge(warehouse, staged(first), players=1)
+    later = write(warehouse, 1, {"24.5": 23.0})
+    # Whether there is still something to drop differs: a file was replaced, a table stands beside the new one.
+    warehouse.parts.drop(SLATE, "player-1", first.part_id)
+    assert warehouse.parts.staged(SLATE) == {"player-1": later.part_id}
+
+
+def test_a_part_written_again_is_another_part_and_the_only_one_in_staging(warehouse):
+    first = write(warehouse, 1, {"24.5": 20.0})
+    second = write(warehouse, 1, {"24.5": 21.0})
+    assert second.part_id != first.part_id
+    assert warehouse.parts.staged(SLATE) == {"player-1": second.part_id}
+    merge(warehouse, staged(second), players=1)
+    assert active(warehouse) == {("player-1", Decimal("24.50")): 21.0}
+    assert warehouse.parts.drop(SLATE, "player-1", second.part_id)
+    assert warehouse.parts.staged(SLATE) == {}, "the part that it replaced doesn't come back"
+    assert warehouse.parts.slates() == []
+
+
+def test_parts_are_listed_by_slate_and_player(warehouse):
+    other = "2026-01-03"
+    slugs = ["aj-green", "aj-green-2", "a-j-green", "0"]
+    parts = {
+        slug: warehouse.parts.write(SLATE, slug, rows_of(player(n, slug), {"24.5": 20.0}))
+        for n, slug in enumerate(slugs, start=1)
+    }
+    warehouse.parts.write(other, "aj-green", rows_of(player(1, "aj-green"), {"24.5": 20.0}, slate=other))
+    assert warehouse.parts.staged(SLATE) == {slug: part.part_id for slug, part in parts.items()}
+    assert warehouse.parts.slates() == [SLATE, other]
+
+
+def test_dropping_a_part_twice_is_a_no_op(warehouse):
+    part = write(warehouse, 1, {"24.5": 20.0})
+    assert warehouse.parts.drop(SLATE, "player-1", part.part_id)
+    assert not warehouse.parts.drop(SLATE, "player-1", part.part_id)
+    assert warehouse.parts.slates() == []
+
+
+def test_a_merge_of_no_part_takes_back_what_is_in_force_when_nobody_is_predicted_any_more(warehouse):
+    parts = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)]
+    first = merge(warehouse, *parts)
+    skips = [
+        PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game")
+        for n in (1, 2, 3)
+    ]
+    for revision, receipt in ((2, merge(warehouse, *skips)), (3, merge(warehouse, players=0))):
+        superseded = 3 if revision == 2 else 0
+        assert counts(receipt) == (0, 0, 0, 0, superseded)
+        assert (receipt.rows, receipt.revision, receipt.is_retraction) == (0, revision, True)
+        assert active(warehouse) == {}
+    assert total(warehouse) == 3
+    assert len(warehouse.receipts(SLATE)) == 3
+    assert not first.is_retraction
+
+
+def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_stay(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
+    merge(warehouse, *map(staged, parts))
+    outcomes = [
+        PlayerOutcome(SLATE, f"{SLATE}@test", "player-1", Outcome.SKIPPED, "run", NOW, reason="injured"),
+        PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason="OSError"),
+    ]
+    receipt = merge(warehouse, *outcomes, staged(parts[2]))
+    assert {slug for slug, _ in active(warehouse)} == {"player-2", "player-3"}
+    assert (receipt.rows_superseded, receipt.rows, receipt.status) == (1, 2, "partial")
+
+
+def test_450_parts_written_by_8_threads_merge_in_one_go(warehouse):
+    with ThreadPoolExecutor(8) as pool:
+        parts = list(pool.map(lambda n: write(warehouse, n, {"20.5": 20.0, "21.5": 20.0}), range(1, 451)))
+    receipt = merge(warehouse, *map(staged, parts), players=450)
+    assert counts(receipt) == (900, 900, 0, 0, 0)
+
+
+def test_a_merge_that_was_decided_before_another_one_s_receipt_is_refused_and_changes_nothing(warehouse):
+    first = staged(write(warehouse, 1, {"24.5": 20.0}))
+    late = plan(progress_of(batch(1), first), warehouse.receipts(SLATE))
+    newest = merge(warehouse, staged(write(warehouse, 1, {"24.5": 23.0}), 2), players=1)
+    with pytest.raises(Overtaken, match=rf"receipt {newest.receipt_id}.*Materialize predictions"):
+        warehouse.merge(late)
+    assert active(warehouse) == {("player-1", Decimal("24.50")): 23.0}
+    assert warehouse.receipts(SLATE) == (newest,)
+
+
+def test_other_slates_are_never_touched(warehouse):
+    other = "2026-01-03"
+    part = warehouse.parts.write(other, "player-1", rows_of(player(1), {"24.5": 20.0}, slate=other))
+    progress = progress_of(batch(1, other), staged(part))
+    warehouse.merge(plan(progress, ()))
+    merge(warehouse, staged(write(warehouse, 1, {"30.5": 20.0})), players=1)
+    assert {line for _, line in active(warehouse)} == {Decimal("24.50"), Decimal("30.50")}
+
+
+def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
+    who = player(1)
+    rows = rows_of(who, {"24.5": 20.0})
+    at = rows.schema.get_field_index("schema_version")
+    rows = rows.set_column(at, rows.schema.field(at), pa.array([PREDICTIONS_SCHEMA_VERSION - 1], pa.int64()))
+    part = warehouse.parts.write(SLATE, who.slug, rows)
+    earlier = staged(dataclasses.replace(part, schema_version=PREDICTIONS_SCHEMA_VERSION - 1))
+    assert counts(merge(warehouse, earlier, staged(write(warehouse, 2, {"24.5": 20.0})))) == (2, 2, 0, 0, 0)
+    found = warehouse.query(f"SELECT schema_version {ROWS} ORDER BY player_id")
+    assert found["schema_version"].to_pylist() == [PREDICTIONS_SCHEMA_VERSION - 1, PREDICTIONS_SCHEMA_VERSION]
+
+
+def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse):
+    parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
+    merge(warehouse, *map(staged, parts))
+    skipped = PlayerOutcome(SLATE, f"{SLATE}@test", "player-3", Outcome.SKIPPED, "run", NOW, reason="injured")
+    receipt = merge(warehouse, staged(parts[0]), staged(parts[1]), skipped)
+    assert counts(receipt) == (0, 0, 0, 0, 1)
+    assert (receipt.rows, receipt.revision, receipt.parts) == (2, 2, ())
+
+
+def test_whatever_a_reason_says_the_receipt_keeps_it_to_the_letter(warehouse):
+    reason = """it's "quoted", {braced} \\ and \n'; DROP TABLE x; -- @slate $slate, Dončić 😀"""
+    failed = PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason=reason)
+    receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), failed, players=2)
+    assert receipt.missing == ({"player_slug": "player-2", "outcome": "failed", "reason": reason},)
+    assert warehouse.receipts(SLATE) == (receipt,)
+
+
+def test_answers_have_the_same_types_everywhere(warehouse):
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
+    found = warehouse.query(
+        f"SELECT game_date, player_id, system, line, predicted_points, is_active, updated_at, COUNT(*) AS n {ROWS} "
+        "AND game_date = $day AND system = $system AND player_id <= $most AND line > $line AND is_active = $on "
+        "AND updated_at > $since GROUP BY ALL",
+        {
+            "day": date.fromisoformat(SLATE),
+            "system": "ensemble",
+            "most": 101,
+            "line": 24.25,
+            "on": True,
+            "since": NOW.replace(year=2020),
+        },
+    )
+    assert found.num_rows == 1
+    assert dict(zip(found.column_names, found.schema.types, strict=True)) == {
+        "game_date": pa.date32(),
+        "player_id": pa.int64(),
+        "system": pa.string(),
+        "line": pa.decimal128(6, 2),
+        "predicted_points": pa.float64(),
+        "is_active": pa.bool_(),
+        "updated_at": pa.timestamp("us", tz="UTC"),
+        "n": pa.int64(),
+    }
+
+
+def test_a_merge_that_does_not_add_up_is_rolled_back(warehouse, monkeypatch):
+    parts = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}))
+    monkeypatch.setattr(
+        merge_sql, "MERGE", merge_sql.MERGE.replace("t.game_date = $slate", "t.game_date = $slate AND FALSE")
+    )
+    merge(warehouse, parts, players=1)
+    again = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 21.0}))
+    with pytest.raises(RowsUnaccountedFor, match="rolled back"):
+        merge(warehouse, again, players=1)
+    assert total(warehouse) == 2
+    assert len(warehouse.receipts(SLATE)) == 1
+
+
+def test_a_snapshot_is_named_by_its_content(warehouse):
+    players = pa.table({"player_id": [1, 2], "form": [10.0, 20.0]})
+    history = pa.table({"player_id": [1], "points": [12]})
+    first = warehouse.snapshots.write(SLATE, players, history)
+    assert warehouse.snapshots.write(SLATE, players, history) == first
+    assert warehouse.snapshots.write(SLATE, players.slice(0, 1), history) != first
+    read = warehouse.snapshots.read(SLATE, first, [2])
+    assert (read.players["form"].to_pylist(), read.history.num_rows) == ([20.0], 1)
+
+
+def test_a_snapshot_keeps_types_nulls_lists_and_the_order_of_its_rows(warehouse):
+    players = pa.table(
+        {
+            "player_id": pa.array([3, 1, 2], pa.int64()),
+            "name": ["Dončić", None, ""],
+            "day": pa.array([date(2026, 1, 2), None, date(2025, 1, 2)], pa.date32()),
+            "is_home": [True, None, False],
+            "form": [0.1 + 0.2, None, float("nan")],
+            "recent": pa.array([[3, 1, 2], [], [7]], pa.list_(pa.int64())),
+        }
+    )
+    history = players.select(["player_id", "form"]).slice(0, 0)
+    read = warehouse.snapshots.read(SLATE, warehouse.snapshots.write(SLATE, players, history))
+    assert str(read.players.to_pylist()) == str(players.to_pylist())
+    assert read.players.schema.types == players.schema.types
+    assert (read.history.num_rows, read.history.column_names) == (0, ["player_id", "form"])
+
+
+@pytest.mark.parametrize("snapshot_id", ["0" * 20, "../x"])
+def test_a_snapshot_that_is_not_there_is_one_clear_error(warehouse, snapshot_id):
+    with pytest.raises(PredictionAssetsError, match="snapshot"):
+        warehouse.snapshots.read(SLATE, snapshot_id)
+
+
+def game(game_id: str, day: date, home: str = "S01", away: str = "S02") -> dict[str, object]:
+    return {
+        "league": "simulated-3", "season_id": 22025, "game_id": game_id, "game_date": day,
+        "home_team": home, "away_team": away, "team_a": home, "team_b": away,
+    }  # fmt: skip
+
+
+def test_facts_are_inserted_once_updated_when_corrected_and_else_left_alone(warehouse):
+    day = date(2026, 1, 2)
+    games = SCHEDULE.arrow_table([game("9000000001", day), game("9000000002", day, "S03", "S04")])
+    assert warehouse.upsert(SCHEDULE, games) == Upserted(2, 0, 0)
+    assert warehouse.upsert(SCHEDULE, games) == Upserted(0, 0, 2)
+    postponed = SCHEDULE.arrow_table([game("9000000002", date(2026, 1, 5), "S03", "S04")])
+    assert warehouse.upsert(SCHEDULE, postponed) == Upserted(0, 1, 0)
+
+
+def test_a_group_is_replaced_as_a_whole(warehouse):
+    day = date(2026, 1, 2)
+    two = SCHEDULE.arrow_table([game("9000000001", day), game("9000000002", day, "S03", "S04")])
+    warehouse.upsert(SCHEDULE, two)
+    one = SCHEDULE.arrow_table([game("9000000003", day, "S05", "S06")])
+    assert warehouse.upsert(SCHEDULE, one, ("game_date",)) == Upserted(1, 0, 0, removed=2)
+
+
+LISTED = "SELECT league, game_id FROM facts.schedule ORDER BY game_id"
+REPLACED_BY = ("league", "game_date")
+
+
+def dates(*days: date) -> pa.Table:
+    schema = pa.schema([SCHEDULE.arrow_schema.field(name) for name in REPLACED_BY])
+    return pa.table({"league": ["simulated-3"] * len(days), "game_date": list(days)}, schema)
+
+
+def test_a_group_without_a_new_row_is_replaced_with_nothing_and_no_other_one_is(warehouse):
+    first, second, third = (date(2026, 1, day) for day in (2, 3, 4))
+    elsewhere = game("9000000004", second, "S07", "S08") | {"league": "simulated-9"}
+    stored = [game("9000000001", first), game("9000000002", second), game("9000000003", third), elsewhere]
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(stored))
+    rows = SCHEDULE.arrow_table([game("9000000001", first)])
+    done = warehouse.upsert(SCHEDULE, rows, REPLACED_BY, dates(second, date(2026, 1, 9)))
+    assert done == Upserted(0, 0, 1, removed=1)
+    assert warehouse.query(LISTED)["game_id"].to_pylist() == ["9000000001", "9000000003", "9000000004"]
+
+
+def test_groups_are_replaced_with_nothing_when_there_is_no_new_row_at_all(warehouse):
+    day, next_day = date(2026, 1, 2), date(2026, 1, 3)
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", day), game("9000000002", next_day)]))
+    done = warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([]), REPLACED_BY, dates(day))
+    assert done == Upserted(0, 0, 0, removed=1)
+    assert warehouse.query(LISTED)["game_id"].to_pylist() == ["9000000002"]
+
+
+def test_a_row_that_moves_out_of_a_replaced_group_is_kept(warehouse):
+    day, later = date(2026, 1, 2), date(2026, 1, 9)
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", day)]))
+    moved = SCHEDULE.arrow_table([game("9000000001", later)])
+    assert warehouse.upsert(SCHEDULE, moved, REPLACED_BY, dates(day, later)) == Upserted(0, 1, 0)
+
+
+def injury(hour: int, player_id: int | None, status: str, day: int = 2) -> dict[str, object]:
+    return {
+        "league": "NBA",
+        "game_date": date(2026, 1, day),
+        "reported_at": datetime(2026, 1, 2, hour, tzinfo=UTC),
+        "team": "DEN",
+        "player_name": "" if player_id is None else f"Player {player_id}",
+        "player_id": player_id,
+        "status": status,
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("reports", "newest"),
+    [
+        ([], []),
+        ([[injury(13, 1, "Out"), injury(13, 2, "Out")]], [1, 2]),
+        ([[injury(13, 1, "Out"), injury(13, 2, "Out")], [injury(17, 2, "Out")]], [2]),
+        ([[injury(13, 1, "Out")], [injury(17, None, "Not yet submitted")]], []),
+        ([[injury(17, None, "Not yet submitted")], [injury(13, 1, "Out")]], []),
+        ([[injury(13, None, "Not yet submitted")], [injury(17, 1, "Out")]], [1]),
+        ([[injury(13, 1, "Out")], [injury(17, 2, "Out", day=3)]], [1]),
+    ],
+    ids=[
+        "none",
+        "one",
+        "a player left it",
+        "it names nobody of the date",
+        "in any order",
+        "the team has reported since",
+        "a later one of another date only",
+    ],
+)
+def test_the_newest_injury_report_with_a_row_of_the_date_holds_as_a_whole(warehouse, reports, newest):
+    for rows in reports:
+        warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), ("league", "reported_at"))
+    found = warehouse.query(queries.NEWEST_INJURY_REPORT, {"slate": date(2026, 1, 2), "league": "NBA"})
+    assert found["player_id"].to_pylist() == newest
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    script=st.lists(
+        st.dictionaries(
+            st.integers(1, 3),
+            st.dictionaries(
+                st.sampled_from(["24.5", "25.0", "25.5"]), st.sampled_from([20.0, 21.0]), min_size=1
+            ),
+            min_size=1,
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_parts(script, tmp_path_factory):
+    from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+
+    home = tmp_path_factory.mktemp("merge")
+    warehouse = DuckDBWarehouse(
+        home / "w.duckdb", ParquetParts(home / "s"), ParquetSnapshots(home / "f"), 10.0
+    )
+    model: dict[int, dict[str, float]] = {}
+    outcomes: dict[int, PlayerOutcome] = {}
+    for minute, step in enumerate(script):
+        for number, lines in step.items():
+            model[number] = lines
+            outcomes[number] = staged(write(warehouse, number, lines), minute)
+        receipt = merge(warehouse, *outcomes.values())
+        assert receipt.rows_staged == receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
+        expected = {
+            (f"player-{n}", Decimal(line).quantize(Decimal("0.01"))): points
+            for n, lines in model.items()
+            for line, points in lines.items()
+        }
+        assert active(warehouse) == expected
+        if random.Random(minute).random() < 0.5:
+            for part in receipt.parts:
+                warehouse.parts.drop(SLATE, part["player_slug"], part["part_id"])
+
+
+def test_superseded_rows_from_before_a_moment_are_dropped_and_no_row_in_force(warehouse):
+    others = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (2, 3)]
+    merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0})), *others)
+    merge(warehouse, staged(write(warehouse, 1, {"25.5": 20.0, "26.5": 20.0}), 2), *others)
+    in_force = active(warehouse)
+    assert warehouse.drop_superseded(SLATE, NOW - timedelta(days=1)) == 0
+    assert total(warehouse) == 5
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert warehouse.drop_superseded("2026-01-03", later) == 0
+    assert warehouse.drop_superseded(SLATE, later) == 1
+    assert (total(warehouse), active(warehouse)) == (4, in_force)
+    assert warehouse.drop_superseded(SLATE, later) == 0
+    back = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}), 3), *others)
+    assert counts(back) == (2, 1, 0, 1, 1)  # the line that was dropped is a new row
+
+
+def test_the_receipts_that_are_named_are_dropped_but_never_the_newest(warehouse):
+    made = [
+        merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0 + n}), n), players=1) for n in range(1, 4)
+    ]
+    ids = [receipt.receipt_id for receipt in made]
+    assert warehouse.drop_receipts("2026-01-03", ids) == 0
+    assert warehouse.drop_receipts(SLATE, [ids[0]]) == 1
+    assert warehouse.receipts(SLATE) == tuple(made[1:])
+    assert warehouse.drop_receipts(SLATE, ids) == 1
+    assert warehouse.receipts(SLATE) == (made[2],)
+    assert warehouse.drop_receipts(SLATE, ids) == 0
+    after = merge(warehouse, staged(write(warehouse, 1, {"24.5": 30.0}), 9), players=1)
+    assert after.revision == made[2].revision + 1
+
+
+def test_old_receipts_are_those_that_no_row_in_force_names_and_old_rows_those_out_of_force(warehouse):
+    kept = staged(write(warehouse, 2, {"24.5": 20.0}))
+    first = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), kept, players=2)
+    second = merge(warehouse, staged(write(warehouse, 1, {"25.5": 20.0}), 2), kept, players=2)
+    third = merge(warehouse, staged(write(warehouse, 1, {"26.5": 20.0}), 3), kept, players=2)
+    later = {"before": datetime.now(UTC) + timedelta(days=1), "since": date(2000, 1, 1)}
+    old = warehouse.query(pruning_sql.OLD_RECEIPTS, later).to_pylist()
+    assert [row["receipt_id"] for row in old] == [second.receipt_id]  # player 2's row names the first
+    assert third.receipt_id != first.receipt_id
+    rows = warehouse.query(pruning_sql.OLD_SUPERSEDED, later).to_pylist()
+    assert rows == [{"game_date": date.fromisoformat(SLATE), "row_count": 2}]
+    earlier = {**later, "before": NOW - timedelta(days=1)}
+    assert warehouse.query(pruning_sql.OLD_RECEIPTS, earlier).num_rows == 0
+    assert warehouse.query(pruning_sql.OLD_SUPERSEDED, earlier).num_rows == 0
+
+
+def test_snapshots_are_listed_and_dropped_one_by_one(warehouse):
+    snapshots = warehouse.snapshots
+    assert list(snapshots.stored()) == []
+    players = pa.table({"player_id": pa.array([1], pa.int64())})
+    one, two = (
+        snapshots.write(slate, players, pa.table({"player_id": pa.array([n], pa.int64())}))
+        for n, slate in ((1, SLATE), (2, "2026-01-03"))
+    )
+    assert list(snapshots.stored()) == [(SLATE, one), ("2026-01-03", two)]
+    snapshots.drop(SLATE, one)
+    snapshots.drop(SLATE, one)
+    assert list(snapshots.stored()) == [("2026-01-03", two)]
+    assert snapshots.read("2026-01-03", two).history["player_id"].to_pylist() == [2]
+    with pytest.raises(PredictionAssetsError, match="materialize player_features"):
+        snapshots.read(SLATE, one)

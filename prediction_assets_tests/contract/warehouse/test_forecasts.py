@@ -1,0 +1,169 @@
+"""Models, backtests and grades on every warehouse: point-in-time, repeatable, and the same on each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from prediction_assets.errors import BadInput, PredictionAssetsError, ResultsMissing
+from prediction_assets.nba.backtest import BacktestOptions, run_backtest, slates_between
+from prediction_assets.nba.forecast import pinned_model, slate_features
+from prediction_assets.nba.forecasting.predictions import predict_slate
+from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, steadiness, stored_grades
+from prediction_assets.nba.model_store import MODEL_ID, choose_model, load_model, train_model
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+from prediction_assets_tests.unit.nba.forecasting.conftest import LEAGUE, game_log, made_up_league
+
+CUTOFF = date(2025, 12, 1)
+FIRST, LAST = date(2025, 12, 2), date(2025, 12, 8)
+OPTIONS = BacktestOptions(model_history_days=700, history_days=700, threshold=0.05)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def filled(warehouse: Warehouse) -> Warehouse:
+    logs, schedule = made_up_league()
+    warehouse.upsert(GAME_LOGS, GAME_LOGS.arrow_table(logs))
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(schedule))
+    return warehouse
+
+
+@pytest.fixture
+def facts(warehouse: Warehouse) -> Warehouse:
+    """A warehouse with the made-up league in it, of each kind in turn."""
+    return filled(warehouse)
+
+
+def backtest(warehouse: Warehouse, options: BacktestOptions = OPTIONS, *, write: bool = True) -> list[Any]:
+    return list(run_backtest(warehouse, FIRST, LAST, options, write=write, now=lambda: NOW))
+
+
+def test_a_model_serves_the_slates_from_its_cut_off_on_and_no_other(facts: Warehouse) -> None:
+    row, trained = train_model(facts, LEAGUE, CUTOFF, 700)
+    assert trained
+    assert choose_model(facts, LEAGUE, CUTOFF) == choose_model(facts, LEAGUE, FIRST) == row[MODEL_ID]
+    assert choose_model(facts, LEAGUE, CUTOFF - timedelta(1)) == ""
+    assert choose_model(facts, LEAGUE, CUTOFF + timedelta(401)) == ""
+    assert choose_model(facts, "NBA", FIRST) == ""
+    assert set(load_model(facts, str(row[MODEL_ID]))) >= {"ensemble", "matchup"}
+
+
+def test_games_from_the_cut_off_on_change_no_model_and_earlier_ones_make_another(facts: Warehouse) -> None:
+    row, _ = train_model(facts, LEAGUE, CUTOFF, 700)
+    absurd = [
+        game_log(game_id=f"absurd{days}", game_date=CUTOFF + timedelta(days), points=99, minutes=48)
+        for days in (0, 1)
+    ]
+    facts.upsert(GAME_LOGS, GAME_LOGS.arrow_table(absurd))
+    again, trained = train_model(facts, LEAGUE, CUTOFF, 700)
+    assert (again[MODEL_ID], trained) == (row[MODEL_ID], False)
+    facts.upsert(
+        GAME_LOGS, GAME_LOGS.arrow_table([game_log(game_id="early", game_date=CUTOFF - timedelta(1))])
+    )
+    other, trained = train_model(facts, LEAGUE, CUTOFF, 700)
+    assert other[MODEL_ID] != row[MODEL_ID]
+    assert trained
+
+
+def test_a_backtest_grades_every_slate_and_repeats_itself(facts: Warehouse) -> None:
+    slates = backtest(facts)
+    assert [s.slate for s in slates] == [day for _, day in slates_between(facts, FIRST, LAST)]
+    assert len(slates) == 4
+    assert len({s.model_id for s in slates}) == 1
+    for slate in slates:
+        by_system = {grade.system: grade for grade in slate.grades}
+        assert {"ensemble", "market_aware", "season_mean", "last_5_mean", "last_game"} <= by_system.keys()
+        assert by_system["ensemble"].players + by_system["ensemble"].voids == slate.expected > 20
+    stored = stored_grades(facts, FIRST, LAST, BACKTEST)
+    assert len(stored["ensemble"]) == 4
+    assert [s.grades for s in backtest(facts, write=False)] == [s.grades for s in slates]
+
+
+def test_games_after_a_slate_change_nothing_in_its_backtest(facts: Warehouse) -> None:
+    before = backtest(facts, write=False)
+    absurd = game_log(game_id="absurd", game_date=LAST + timedelta(1), points=99, minutes=48)
+    facts.upsert(GAME_LOGS, GAME_LOGS.arrow_table([absurd]))
+    assert [s.grades for s in backtest(facts, write=False)] == [s.grades for s in before]
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_both_warehouses_give_identical_rows(
+    open_duckdb: Callable[[], Warehouse], open_bigquery: Callable[[], Warehouse], train: bool
+) -> None:
+    forecasts = []
+    for opened in (filled(open_duckdb()), filled(open_bigquery())):
+        chosen = str(train_model(opened, LEAGUE, CUTOFF, 700)[0][MODEL_ID]) if train else ""
+        features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen)
+        snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
+        stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
+        fitted = pinned_model(opened, stored.players)
+        assert (fitted is not None) is train
+        rows = predict_slate(stored.players, stored.history, {}, threshold=0.05, fitted=fitted)
+        forecasts.append((chosen, snapshot_id, rows))
+    (one_model, one_snapshot, one), (other_model, other_snapshot, other) = forecasts
+    assert (one_model, one_snapshot) == (other_model, other_snapshot)
+    assert one.num_rows > 500
+    assert one.equals(other)
+
+
+class Counting:
+    """A warehouse that counts its queries."""
+
+    def __init__(self, inner: Warehouse) -> None:
+        self._inner, self.queries = inner, 0
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        self.queries += 1
+        return self._inner.query(text, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def test_a_slate_s_cost_in_a_backtest_doesn_t_grow(open_duckdb: Callable[[], Warehouse]) -> None:
+    counting = Counting(filled(open_duckdb()))
+    slates = run_backtest(counting, FIRST, LAST, OPTIONS, write=False, now=lambda: NOW)  # type: ignore[arg-type]
+    seen = [counting.queries for _ in slates]
+    steps = [later - earlier for earlier, later in itertools.pairwise(seen)]
+    assert steps == [steps[0]] * 3
+    assert steps[0] <= 5
+
+
+def test_a_model_that_is_gone_is_named(facts: Warehouse) -> None:
+    with pytest.raises(
+        PredictionAssetsError, match=r"model 0a1b is not in predictions\.points_models any more"
+    ):
+        load_model(facts, "0a1b")
+
+
+def test_dates_without_games_are_refused(facts: Warehouse) -> None:
+    with pytest.raises(BadInput, match="has no game from 2031-01-01 to 2031-01-02"):
+        slates_between(facts, date(2031, 1, 1), date(2031, 1, 2))
+    with pytest.raises(BadInput, match="is before"):
+        slates_between(facts, LAST, FIRST)
+
+
+def test_a_slate_without_results_is_not_graded(facts: Warehouse) -> None:
+    with pytest.raises(ResultsMissing, match="0 of 3 games have game logs"):
+        grade_published(facts, "2025-12-20")
+    with pytest.raises(PredictionAssetsError, match="no predictions are in force"):
+        grade_published(facts, FIRST.isoformat())
+    assert gradable(facts, FIRST, LAST) == []
+
+
+def test_a_system_that_drifts_or_is_biased_is_complained_about(open_duckdb: Callable[[], Warehouse]) -> None:
+    slates = backtest(filled(open_duckdb()), replace(OPTIONS, train=False), write=False)
+    grade = next(g for g in slates[0].grades if g.system == "ensemble")
+    steady = [{**grade.to_row(), "mean_absolute_error": 5.0, "bias": 0.1} for _ in range(40)]
+    assert steadiness(steady, 1.5).complaint == ""
+    worse = steady[:30] + [{**row, "mean_absolute_error": 5.6} for row in steady[30:]]
+    assert steadiness(worse, 1.5).complaint == "mean absolute error 5.60 points, 5.00 before"
+    biased = steady[:30] + [{**row, "bias": -1.7} for row in steady[30:]]
+    assert steadiness(biased, 1.5).complaint == "bias -1.70 points, limit 1.5"
+    assert steadiness(steady[:3], 1.5).earlier is None

@@ -1,0 +1,179 @@
+"""The statements are written in DuckDB's dialect; each has to be one statement of BigQuery's as well."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import date, timedelta
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.nba.forecasting.features import conform
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.nba.forecasting.recommendation import RECOMMENDATION_SQL
+from prediction_assets.simulation.league import SimulatedLeague, simulate_league
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql, queries, table_sql
+from prediction_assets.stores.sql.tables import GAME_LOGS, PREDICTIONS, PROP_LINES, SCHEDULE, TABLES
+from prediction_assets_tests.contract.warehouse.test_contract import merge
+from prediction_assets_tests.made_up import SLATE, player, rows_of, staged
+
+STATEMENTS = {
+    name: value
+    for module in (merge_sql, pruning_sql, queries)
+    for name, value in vars(module).items()
+    if name.isupper()
+    and isinstance(value, str)
+    and re.match(r"\s*(SELECT|WITH|MERGE|UPDATE|INSERT|DELETE)\s", value)
+} | {
+    "FEATURES_SQL": FEATURES_SQL,
+    "slate_facts": queries.slate_facts(RECOMMENDATION_SQL),
+    **{f"COUNT_FACTS[{name}]": text for name, text in queries.COUNT_FACTS.items()},
+    **{
+        f"{made.__name__}({t.name})": made(t, "incoming")
+        for t in TABLES
+        for made in (table_sql.count_upsert, table_sql.upsert)
+    },
+    "count_replaced": table_sql.count_replaced(PROP_LINES, "incoming", ("event_id", "capture")),
+    "delete_replaced": table_sql.delete_replaced(PROP_LINES, "incoming", ("event_id", "capture")),
+    "delete_replaced(also)": table_sql.delete_replaced(SCHEDULE, "incoming", ("game_date",), "also_replaced"),
+}
+RELATIONS = {
+    **{t.qualified_name: ("my-project", f"nba_{t.dataset}", t.name) for t in TABLES},
+    merge_sql.STAGED: ("staged_1",),
+    "incoming": ("my-project", "nba_staging", "incoming_1"),
+    "also_replaced": ("my-project", "nba_staging", "incoming_1_replaced"),
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_statement_is_one_statement_of_bigquery_s_dialect(name):
+    rendered = dialects.render(STATEMENTS[name], "bigquery", RELATIONS)
+    tree = sqlglot.parse_one(rendered, read="bigquery")
+    assert not tree.find(exp.Command), "sqlglot gave up and passed the text through"
+    assert "$" not in re.sub(r"'[^']*'", "", rendered)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_table_is_the_installation_s_own(name):
+    tree = sqlglot.parse_one(dialects.render(STATEMENTS[name], "bigquery", RELATIONS), read="bigquery")
+    named_within = {cte.alias for cte in tree.find_all(exp.CTE)}
+    read = {tuple(part.name for part in t.parts) for t in tree.find_all(exp.Table)}
+    assert {table for table in read if table[0] not in named_within} <= set(RELATIONS.values())
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_scan_of_the_predictions_names_their_date(name):
+    tree = sqlglot.parse_one(STATEMENTS[name], read="duckdb")
+    if isinstance(tree, exp.Merge) and "t.game_date" in tree.args["on"].sql():
+        return
+    for table in tree.find_all(exp.Table):
+        if table.name == PREDICTIONS.name and "incoming" not in STATEMENTS[name]:
+            scope = table.find_ancestor(exp.Select, exp.Update, exp.Delete)
+            assert re.search(r"game_date (=|<|>)", scope.args["where"].sql()), name
+
+
+def test_the_dialect_they_are_written_in_is_left_as_it_is():
+    assert dialects.render(merge_sql.MERGE, "duckdb") is merge_sql.MERGE
+
+
+def test_a_parameter_becomes_a_script_variable_where_it_is_named_so():
+    rendered = dialects.render(
+        "SELECT $slate AS a, $rows AS b, $other AS c",
+        "bigquery",
+        variables={"slate": "v_slate", "rows": "n.active"},
+    )
+    assert rendered == "SELECT v_slate AS a, n.active AS b, @other AS c"
+
+
+def test_a_name_in_a_text_or_comment_is_not_taken_for_a_table():
+    rendered = dialects.render(
+        "SELECT 'facts.schedule' AS facts FROM facts.schedule -- facts.schedule", "bigquery", RELATIONS
+    )
+    assert rendered.startswith("SELECT 'facts.schedule' AS facts FROM `my-project`.`nba_facts`.`schedule`")
+
+
+def test_a_part_s_hash_is_hexadecimal_text_on_both():
+    assert "TO_HEX(SHA256(" in dialects.render(merge_sql.STAGED_BY_PLAYER, "bigquery")
+
+
+@pytest.mark.parametrize("text", ["SELECT FROM WHERE", "SELECT 1; SELECT 2", "'"])
+def test_what_is_not_one_statement_is_refused(text):
+    with pytest.raises(PredictionAssetsError, match="not one SQL statement"):
+        dialects.render(text, "bigquery")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT 1", True),
+        ("WITH a AS (SELECT 1 AS n) SELECT n FROM a", True),
+        ("SELECT 1 UNION ALL SELECT 2", True),
+        ("DELETE FROM facts.schedule", False),
+        ("SELECT 1; DELETE FROM facts.schedule", False),
+        ("DROP TABLE facts.schedule", False),
+        ("nonsense", False),
+    ],
+)
+def test_only_a_single_select_reads(text, expected):
+    assert dialects.is_select(text) is expected
+
+
+def with_facts(warehouse: Warehouse, league: SimulatedLeague) -> Warehouse:
+    """Return a warehouse after storing a league's facts and merging one player."""
+    warehouse.upsert(GAME_LOGS, league.game_logs)
+    warehouse.upsert(SCHEDULE, league.schedule)
+    warehouse.upsert(PROP_LINES, league.prop_lines)
+    part = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0, "25": 21.0}))
+    merge(warehouse, staged(part), players=1)
+    return warehouse
+
+
+def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
+    """Return each query that the platform asks, with parameters as it gives them."""
+    whose = {"slate": league.slate, "league": league.name}
+    return {
+        "SLATE_GAMES": (queries.SLATE_GAMES, {"slate": league.slate}),
+        "SCHEDULE_SPANS": (queries.SCHEDULE_SPANS, {"today": league.slate}),
+        "ROSTER_CANDIDATES": (
+            queries.ROSTER_CANDIDATES, {**whose, "since": league.slate - timedelta(days=400), "form_games": 7},
+        ),
+        "KNOWN_PLAYERS": (queries.KNOWN_PLAYERS, {"league": league.name}),
+        "MARKET_OFFERS": (queries.MARKET_OFFERS, whose),
+        "slate_facts": (
+            queries.slate_facts(RECOMMENDATION_SQL), {"slate": slate, "most_points": 100.0, "threshold": 0.05},
+        ),
+        "DUPLICATE_KEYS": (queries.DUPLICATE_KEYS, {"slate": slate}),
+        "GAMES_WITHOUT_LOGS": (
+            queries.GAMES_WITHOUT_LOGS,
+            {**whose, "first": league.slate - timedelta(days=10), "last": league.slate},
+        ),
+        "HOLDS_LEAGUE": (f"{queries.HOLDS_LEAGUE} ORDER BY facts", {"league": league.name}),
+        "NEWEST_LINES": (queries.NEWEST_LINES, {**whose, "since": league.slate - timedelta(days=60)}),
+        "PREDICTIONS_SAMPLE": (queries.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
+        "FEATURES_SQL": (FEATURES_SQL, {**whose, "history_start": league.slate - timedelta(days=60)}),
+        **{f"COUNT_FACTS[{name}]": (text, {}) for name, text in queries.COUNT_FACTS.items()},
+    }  # fmt: skip
+
+
+def test_every_query_has_the_same_answer_on_both_warehouses(open_duckdb, open_bigquery):
+    league = simulate_league(40)
+    ours, theirs = with_facts(open_duckdb(), league), with_facts(open_bigquery(), league)
+    for name, (text, parameters) in asked(league, date.fromisoformat(SLATE)).items():
+        answer, other = ours.query(text, parameters), theirs.query(text, parameters)
+        if text is FEATURES_SQL:
+            assert answer.num_rows > 1000
+            answer, other = conform(answer), conform(other)
+        assert answer.num_rows > 0, name
+        assert (answer.column_names, answer.schema.types) == (other.column_names, other.schema.types), name
+        for row, same in zip(answer.to_pylist(), other.to_pylist(), strict=True):
+            assert all(alike(row[column], same[column]) for column in row), (name, row, same)
+
+
+def alike(value: object, other: object) -> bool:
+    if isinstance(value, float) and isinstance(other, float):
+        return math.isclose(value, other, rel_tol=1e-12, abs_tol=1e-12)
+    return value == other

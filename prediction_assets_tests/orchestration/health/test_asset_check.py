@@ -1,0 +1,91 @@
+"""The morning check as an asset check: what a run of its job leaves in the UI."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from prediction_assets.monitoring.evaluate import Line
+from prediction_assets.monitoring.findings import START_THE_DAEMON, Finding
+from prediction_assets.monitoring.health_report import Report
+from prediction_assets.orchestration.morning_check import _result
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.outcome import Outcome
+from prediction_assets.stores.alert import Severity
+from prediction_assets_tests.homes import PLAYERS, SIMULATED
+
+KEY = dg.AssetCheckKey(dg.AssetKey("phase5_completion"), "morning_check")
+
+
+def evaluated(run: SlateRun, **config: object) -> dg.AssetCheckEvaluation:
+    """Run the job as its schedule does, and return the evaluation."""
+    ops = {"phase5_completion_morning_check": {"config": config}} if config else {}
+    result = run._defs.resolve_job_def("morning_check").execute_in_process(
+        instance=run._instance, run_config={"ops": ops}
+    )
+    assert result.success
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert evaluation.asset_check_key == KEY
+    return evaluation
+
+
+def test_a_finished_slate_passes_with_its_ten_lines(finished):
+    evaluation = evaluated(finished)
+    assert evaluation.passed
+    assert evaluation.metadata["slate"].value == SIMULATED
+    assert evaluation.metadata["lines_green"].value == 10
+    assert "versions_consistent" in evaluation.metadata["lines"].value
+
+
+def test_a_slate_under_way_is_a_warning_and_a_slate_that_is_missing_an_error(ingested):
+    evaluation = evaluated(ingested)
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert f"prediction-assets run --slate {SIMULATED}" in evaluation.metadata["next"].value
+    ingested.roster(SIMULATED)
+    evaluation = evaluated(ingested)
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert f"0 of {PLAYERS} settled" in evaluation.metadata["lines"].value
+
+
+def test_the_next_steps_are_shown_as_code_where_they_can_be_typed():
+    steps = ("prediction-assets run --slate 2026-01-02", START_THE_DAEMON)
+    findings = (
+        Finding("a", Severity.ERROR, "no roster", command=steps[0]),
+        Finding("b", Severity.WARNING, "the daemon is down", command=steps[1]),
+    )
+    lines = {"no_errors": Line("no_errors", findings)}
+    report = Report("2026-01-02", "NBA", datetime.now(UTC), 60, without_games=False, lines=lines)
+    assert _result(report).metadata["next"].value.splitlines() == [
+        "- `prediction-assets run --slate 2026-01-02`",
+        "- start the daemon: `prediction-assets dev`, or restart its service",
+    ]
+
+
+def test_a_warehouse_that_cannot_be_read_is_an_error_and_not_a_crash(finished):
+    database = finished._settings.home / "warehouse.duckdb"
+    database.write_bytes(database.read_bytes()[:4096] + b"\xff" * 4096)
+    evaluation = evaluated(finished, slate=SIMULATED)
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "can't be read" in evaluation.metadata["lines"].value
+
+
+def test_every_slate_leaves_a_report_with_a_picture(finished):
+    (record,) = finished._instance.fetch_materializations(dg.AssetKey("slate_report"), limit=5).records
+    metadata = record.asset_materialization.metadata
+    assert record.partition_key == SIMULATED
+    assert metadata["picture"].value.startswith(f"![slate {SIMULATED}, simulated-{PLAYERS}: ")
+    assert metadata["dagster/partition_row_count"].value == PLAYERS * 25
+    assert {outcome.value: metadata[f"players_{outcome.value}"].value for outcome in Outcome} == {
+        "staged": PLAYERS,
+        "skipped": 0,
+        "failed": 0,
+    }
+    assert metadata["merge_ms"].value > 0
+
+
+def test_every_run_on_a_slate_is_tagged_with_it_and_its_batch(finished):
+    batch = finished.stores.batch_state.progress(SIMULATED).batch
+    runs = [run for run in finished._instance.get_runs() if run.job_name != "ingest"]
+    assert {run.job_name for run in runs} == {"roster", "features", "staging", "consolidation", "completion"}
+    assert {(run.tags.get("slate"), run.tags.get("batch")) for run in runs} == {(SIMULATED, batch.batch_id)}

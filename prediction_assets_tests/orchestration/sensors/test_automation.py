@@ -1,0 +1,475 @@
+"""The sensors, ticked as the daemon ticks them, on a real instance."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import duckdb
+import pytest
+from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
+
+from prediction_assets.errors import NoPartsStaged
+from prediction_assets.orchestration.following import Cursor
+from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
+from prediction_assets.orchestration.runs import LOST_AFTER
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.steps import failpoints as crash_points
+from prediction_assets.stores.sql.tables import RECEIPTS
+from prediction_assets_tests.homes import PLAYERS, SIMULATED
+from prediction_assets_tests.orchestration.sensors.ticking import (
+    fail,
+    kill,
+    leave_run,
+    requested,
+    retry,
+    tick,
+)
+
+STAGING, CONSOLIDATION, COMPLETION = "staging_sensor", "consolidation_sensor", "phase5_completion_sensor"
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
+
+
+def test_without_a_batch_every_sensor_rests(ingested):
+    for name in (STAGING, CONSOLIDATION, COMPLETION):
+        result = tick(ingested, name)
+        assert requested(result) == []
+        assert result.skip_reason
+
+
+def test_after_the_roster_features_are_requested_then_one_range_of_all_players(ingested):
+    progress = ingested.roster(SIMULATED)
+    (features,) = requested(tick(ingested, STAGING))
+    assert (features.job_name, features.partition_key) == ("features", SIMULATED)
+    ingested.features(SIMULATED)
+    (staging,) = requested(tick(ingested, STAGING))
+    slugs = [p.slug for p in progress.batch.expected]
+    assert staging.job_name == "staging"
+    assert staging.tags[RANGE_START_TAG] == f"{SIMULATED}:{slugs[0]}"
+    assert staging.tags[RANGE_END_TAG] == f"{SIMULATED}:{slugs[-1]}"
+    assert requested(tick(ingested, CONSOLIDATION)) == []
+
+
+def test_only_players_without_an_outcome_are_staged_again(ingested):
+    progress = ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    slugs = [p.slug for p in progress.batch.expected]
+    ingested.stage(SIMULATED, [slugs[0], slugs[3], slugs[4]])
+    ranges = [(r.tags[RANGE_START_TAG], r.tags[RANGE_END_TAG]) for r in requested(tick(ingested, STAGING))]
+    assert ranges == [
+        (f"{SIMULATED}:{slugs[1]}", f"{SIMULATED}:{slugs[2]}"),
+        (f"{SIMULATED}:{slugs[5]}", f"{SIMULATED}:{slugs[7]}"),
+    ]
+
+
+def test_a_settled_slate_is_consolidated_and_then_rests(ingested):
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    (request,) = requested(tick(ingested, CONSOLIDATION))
+    assert request.partition_key == SIMULATED
+    ingested.consolidate(SIMULATED)
+    assert requested(tick(ingested, CONSOLIDATION)) == []
+
+
+def test_a_player_staged_anew_asks_for_another_consolidation(finished):
+    assert requested(tick(finished, CONSOLIDATION)) == []
+    slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
+    finished.stage(SIMULATED, [slug])
+    (request,) = requested(tick(finished, CONSOLIDATION))
+    finished.stage(SIMULATED, [slug])
+    (other,) = requested(tick(finished, CONSOLIDATION))
+    assert request.run_key != other.run_key
+
+
+def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ingested, monkeypatch):
+    progress = ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
+    assert requested(tick(ingested, CONSOLIDATION)) == []
+    late = progress.batch.deadline + timedelta(seconds=1)
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
+    (request,) = requested(tick(ingested, CONSOLIDATION))
+    assert request.partition_key == SIMULATED
+    receipt = ingested.consolidate(SIMULATED)
+    assert (receipt.status, receipt.staged_players) == ("partial", 7)
+    assert requested(tick(ingested, CONSOLIDATION)) == []
+    assert requested(tick(ingested, STAGING)) == []
+
+
+def test_work_in_flight_is_not_requested_twice_and_failed_work_only_so_often(ingested):
+    ingested.roster(SIMULATED)
+    keys = []
+    for _ in range(3):
+        (request,) = requested(tick(ingested, STAGING))
+        keys.append(request.run_key)
+        run_id = leave_run(ingested, request)
+        waiting = tick(ingested, STAGING)
+        assert requested(waiting) == []
+        assert "in flight" in waiting.skip_reason.skip_message
+        fail(ingested, run_id)
+    assert len(set(keys)) == 3
+    exhausted = tick(ingested, STAGING)
+    assert requested(exhausted) == []
+    assert "materialize by hand" in exhausted.skip_reason.skip_message
+    assert run_id in exhausted.skip_reason.skip_message
+
+
+def test_a_killed_run_that_dagster_retries_is_in_flight_and_one_attempt_together_with_its_retries(ingested):
+    ingested.roster(SIMULATED)
+    for attempt in range(3):
+        (request,) = requested(tick(ingested, STAGING))
+        assert request.run_key.endswith(f":{attempt}")
+        run_id = leave_run(ingested, request)
+        kill(ingested, run_id)
+        assert requested(tick(ingested, STAGING)) == []  # Dagster's daemon is about to retry it
+        retried = retry(ingested, run_id)
+        assert requested(tick(ingested, STAGING)) == []
+        fail(ingested, retried)
+    assert "materialize by hand" in tick(ingested, STAGING).skip_reason.skip_message
+
+
+def test_a_run_of_which_dagster_has_not_said_yet_whether_it_will_be_retried_is_in_flight(ingested):
+    ingested.roster(SIMULATED)
+    (request,) = requested(tick(ingested, STAGING))
+    run_id = leave_run(ingested, request)
+    failure = DagsterEvent(DagsterEventType.RUN_FAILURE.value, "features")
+    ingested._instance.run_storage.handle_run_event(run_id, failure, datetime.now(UTC))
+    assert requested(tick(ingested, STAGING)) == []
+    fail(ingested, run_id)
+    assert len(requested(tick(ingested, STAGING))) == 1
+
+
+def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    (request,) = requested(tick(ingested, STAGING))
+    kill(ingested, leave_run(ingested, request))
+    assert requested(tick(ingested, STAGING)) == []
+    later = Clock().now() + LOST_AFTER + timedelta(seconds=10)
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: later)
+    assert len(requested(tick(ingested, STAGING))) == 1
+
+
+def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_requested_beside_it(ingested):
+    progress = ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    (request,) = requested(tick(ingested, STAGING))
+    run_id = leave_run(ingested, request)
+    ingested.stage(SIMULATED, [progress.batch.expected[0].slug])  # what the killed run had done
+    kill(ingested, run_id)
+    waiting = tick(ingested, STAGING)
+    assert requested(waiting) == []
+    assert "in flight" in waiting.skip_reason.skip_message
+
+
+def test_a_consolidation_that_can_only_be_refused_is_requested_once(ingested, monkeypatch):
+    progress = ingested.roster(SIMULATED)
+    late = progress.batch.deadline + timedelta(seconds=1)
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
+    (request,) = requested(tick(ingested, CONSOLIDATION))
+    with pytest.raises(NoPartsStaged):
+        ingested._execute("consolidation", partition=SIMULATED, tags=request.tags)
+    refused = tick(ingested, CONSOLIDATION)
+    assert requested(refused) == []
+    assert "1 runs didn't settle it" in refused.skip_reason.skip_message
+
+
+def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(ingested, monkeypatch):
+    progress = ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    slugs = [p.slug for p in progress.batch.expected]
+    ingested.stage(SIMULATED, slugs[:7])
+    late = progress.batch.deadline + timedelta(seconds=1)
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
+    job = ingested._defs.resolve_job_def("staging")
+    keys = {"dagster/partition": f"{SIMULATED}:{slugs[7]}"}
+    monkeypatch.setattr("prediction_assets.orchestration.runs.LOST_AFTER", timedelta(days=1))
+    running = ingested._instance.create_run_for_job(job_def=job, tags=keys)
+    assert len(requested(tick(ingested, CONSOLIDATION))) == 1  # the deadline waits for nobody
+    ingested.consolidate(SIMULATED)
+    ingested.stage(SIMULATED, slugs[:1])
+    assert "being staged anew" in tick(ingested, CONSOLIDATION).skip_reason.skip_message
+    fail(ingested, running.run_id)
+    assert len(requested(tick(ingested, CONSOLIDATION))) == 1
+
+
+def test_a_consolidation_whose_killed_run_is_to_be_retried_is_not_passed_over(ingested):
+    # A worker that is killed behind the materialization and before the checks leaves just that event.
+    job = ingested._defs.resolve_job_def("consolidation")
+    run = ingested._instance.create_run_for_job(job_def=job, tags={"dagster/partition": SIMULATED})
+    done = dg.AssetMaterialization("predictions", partition=SIMULATED, metadata={"receipt_id": "r"})
+    event = DagsterEvent(
+        DagsterEventType.ASSET_MATERIALIZATION.value,
+        job.name,
+        event_specific_data=StepMaterializationData(done),
+    )
+    ingested._instance.report_dagster_event(event, run.run_id)
+    kill(ingested, run.run_id)
+    waiting = tick(ingested, COMPLETION)
+    assert (requested(waiting), waiting.cursor) == ([], "0:")
+    assert "waits for" in waiting.skip_reason.skip_message
+    retried = retry(ingested, run.run_id)
+    assert tick(ingested, COMPLETION).cursor == "0:"
+    fail(ingested, retried)
+    assert Cursor.read(tick(ingested, COMPLETION).cursor).run_id == run.run_id
+
+
+def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
+    slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
+    finished.stage(SIMULATED, [slug])
+    job = finished._defs.resolve_job_def("staging")
+    finished._instance.create_run_for_job(job_def=job, tags={"dagster/partition": f"{SIMULATED}:{slug}"})
+    result = tick(finished, CONSOLIDATION)
+    assert requested(result) == []
+    assert "being staged anew" in result.skip_reason.skip_message
+
+
+def test_each_checked_consolidation_is_announced_once_oldest_first(finished):
+    slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
+    finished.stage(SIMULATED, [slug])
+    finished.consolidate(SIMULATED)
+    receipts = [r.receipt_id for r in finished.stores.warehouse.receipts(SIMULATED)]
+    cursor, requests = None, []
+    for _ in range(6):
+        result = tick(finished, COMPLETION, cursor)
+        cursor = result.cursor
+        for request in requested(result):
+            requests.append(request.run_config["ops"]["phase5_completion"]["config"]["receipt_id"])
+            finished._execute(
+                "completion",
+                partition=request.partition_key,
+                ops={"phase5_completion": {"receipt_id": requests[-1]}},
+                tags=request.tags,
+            )
+    assert requests == receipts
+    assert requested(tick(finished, COMPLETION, cursor)) == []
+
+
+def test_a_lost_completion_run_is_requested_again_before_any_later_one(finished):
+    (request,) = requested(first := tick(finished, COMPLETION))
+    run_id = leave_run(finished, request)
+    assert requested(tick(finished, COMPLETION, first.cursor)) == []
+    fail(finished, run_id)
+    (again,) = requested(tick(finished, COMPLETION, first.cursor))
+    assert again.tags[REQUEST_TAG] == request.tags[REQUEST_TAG]
+    assert again.run_key != request.run_key
+
+
+def test_a_consolidation_whose_check_failed_is_not_announced(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
+    with pytest.raises(DagsterAssetCheckFailedError):
+        ingested.consolidate(SIMULATED)
+    result = tick(ingested, COMPLETION)
+    assert requested(result) == []
+    assert Cursor.read(result.cursor) == Cursor.at(materialization(ingested))
+
+
+def materialization(run):
+    """Return the newest materialization of ``predictions``."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey("predictions"))
+    return run._instance.fetch_materializations(wanted, limit=1).records[0]
+
+
+def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_once(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    with monkeypatch.context() as patch:
+        patch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
+        with pytest.raises(DagsterAssetCheckFailedError):
+            ingested.consolidate(SIMULATED)
+    refused = materialization(ingested)
+    cursor = tick(ingested, COMPLETION).cursor
+    ingested._instance.delete_run(refused.run_id)
+    ingested.consolidate(SIMULATED)
+    again = materialization(ingested)
+    assert (again.storage_id, again.run_id == refused.run_id) == (refused.storage_id, False)
+    requests = []
+    for _ in range(4):
+        result = tick(ingested, COMPLETION, cursor)
+        cursor = result.cursor
+        requests += announce(ingested, result)
+    assert len(requests) == 1
+    (event,) = ingested.stores.outbox.entries(SIMULATED)
+    assert event.delivery_id is not None
+    assert Cursor.read(cursor) == Cursor.at(again)
+
+
+def announce(run, result):
+    """Run the completions that a tick requested, and return their receipts."""
+    requests = []
+    for request in requested(result):
+        config = request.run_config["ops"]["phase5_completion"]["config"]
+        run._execute("completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags)
+        requests.append(config["receipt_id"])
+    return requests
+
+
+def test_starting_over_asks_for_nothing_that_was_announced_and_for_the_rest_oldest_first(finished):
+    def carry_on(cursor):
+        requests = []
+        for _ in range(6):
+            result = tick(finished, COMPLETION, cursor)
+            cursor = result.cursor
+            requests += announce(finished, result)
+        return cursor, requests
+
+    slugs = [player.slug for player in finished.stores.batch_state.progress(SIMULATED).batch.expected]
+    cursor, _ = carry_on(None)
+    finished.stage(SIMULATED, slugs[:1])
+    finished.consolidate(SIMULATED)
+    cursor, requests = carry_on(cursor)
+    assert len(requests) == 1
+    deleted = materialization(finished)
+    for run in finished._instance.get_runs():  # whoever tidies up deletes the runs of an hour
+        if run.run_id == deleted.run_id or run.job_name == "completion":
+            finished._instance.delete_run(run.run_id)
+    for slug in slugs[1:3]:
+        finished.stage(SIMULATED, [slug])
+        finished.consolidate(SIMULATED)
+    events = [(event.message_id, event.delivered_at) for event in finished.stores.outbox.entries(SIMULATED)]
+    receipts = [receipt.receipt_id for receipt in finished.stores.warehouse.receipts(SIMULATED)]
+    cursor, requests = carry_on(cursor)
+    assert requests == [
+        receipts[0],
+        *receipts[2:],
+    ]  # the first one's completion was deleted, so it is requested again
+    assert [
+        (event.message_id, event.delivered_at) for event in finished.stores.outbox.entries(SIMULATED)
+    ] == events
+    assert carry_on(cursor) == (cursor, [])
+
+
+def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finished, monkeypatch):
+    from prediction_assets.orchestration.asset_checks import CHECK_KEYS
+    from prediction_assets.orchestration.gates import Gate, verdict
+
+    deleted = materialization(finished)
+    assert verdict(finished._instance, deleted, CHECK_KEYS).gate is Gate.ALLOWED
+    finished._instance.delete_run(deleted.run_id)
+    for run in finished._instance.get_runs():
+        if (
+            run.job_name == "completion"
+        ):  # its events came after, so that the id isn't given out again while they last
+            finished._instance.delete_run(run.run_id)
+
+    def killed(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("prediction_assets.orchestration.asset_checks.read_slate_facts", killed)
+        with pytest.raises(SystemExit):
+            finished.consolidate(SIMULATED)
+    unchecked = materialization(finished)
+    assert (unchecked.storage_id, unchecked.run_id == deleted.run_id) == (deleted.storage_id, False)
+    assert verdict(finished._instance, unchecked, CHECK_KEYS).gate is Gate.PENDING
+
+
+def test_the_daily_schedule_names_the_slate_of_its_tick_in_eastern_time(ingested):
+    schedule = ingested._defs.get_repository_def().get_schedule_def("daily_roster")
+    moment = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
+    context = dg.build_schedule_context(scheduled_execution_time=moment)
+    (request,) = schedule.evaluate_tick(context).run_requests
+    assert request.run_config["ops"]["slate_roster"]["config"]["slate"] == "2026-01-02"
+    assert schedule.execution_timezone == "America/Los_Angeles"
+    assert schedule.cron_schedule == "0 7 * * *"
+
+
+def test_the_size_of_a_staging_run_is_a_setting(ingested_home, open_home):
+    run = open_home(ingested_home, players_per_run=3)
+    run.roster(SIMULATED)
+    run.features(SIMULATED)
+    assert len(requested(tick(run, STAGING))) == -(-PLAYERS // 3)
+
+
+def test_a_second_attempt_waits_a_while(ingested, monkeypatch):
+    ingested.roster(SIMULATED)
+    (request,) = requested(tick(ingested, STAGING))
+    run_id = leave_run(ingested, request)
+    fail(ingested, run_id)
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(seconds=30))
+    waiting = tick(ingested, STAGING)
+    assert requested(waiting) == []
+    assert "next attempt waits" in waiting.skip_reason.skip_message
+
+
+@pytest.mark.parametrize("point", ["merge_committed", "checks_evaluated", "part_dropped", "receipt_mirrored"])
+def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_announced(ingested, point):
+    def stop(name):
+        if name == point:
+            raise OSError(5, f"injected behind {name}")
+
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    crash_points.install(stop)
+    try:
+        with pytest.raises(OSError, match="injected"):
+            ingested.consolidate(SIMULATED)
+    finally:
+        crash_points.install(crash_points._go_on)
+
+    if requested(tick(ingested, CONSOLIDATION)):
+        ingested.consolidate(SIMULATED)
+    assert requested(tick(ingested, CONSOLIDATION)) == []
+    cursor = None
+    for _ in range(4):
+        result = tick(ingested, COMPLETION, cursor)
+        cursor = result.cursor
+        for request in requested(result):
+            config = request.run_config["ops"]["phase5_completion"]["config"]
+            ingested._execute(
+                "completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags
+            )
+    assert ingested.stores.warehouse.parts.staged(SIMULATED) == {}
+    (event,) = ingested.stores.outbox.entries(SIMULATED)
+    assert event.delivery_id is not None
+
+
+def test_a_player_whose_part_was_replaced_but_not_recorded_is_staged_again_before_the_merge(ingested):
+    def stop(name):
+        if name == "part_written":
+            raise OSError(5, "injected")
+
+    ingested.roster(SIMULATED)
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED)
+    slug = ingested.stores.batch_state.progress(SIMULATED).batch.expected[2].slug
+    crash_points.install(stop)
+    try:
+        with pytest.raises(OSError, match="injected"):
+            ingested.stage(SIMULATED, [slug])
+    finally:
+        crash_points.install(crash_points._go_on)
+
+    (again,) = requested(tick(ingested, CONSOLIDATION))
+    assert (again.job_name, again.tags[RANGE_START_TAG]) == ("staging", f"{SIMULATED}:{slug}")
+    ingested.stage(SIMULATED, [slug])
+    (merge,) = requested(tick(ingested, CONSOLIDATION))
+    assert merge.job_name == "consolidation"
+    assert ingested.consolidate(SIMULATED).rows == PLAYERS * 25
+
+
+def test_a_slate_whose_receipt_was_edited_by_hand_rests_and_the_others_go_on(finished):
+    finished.stage(SIMULATED, [finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug])
+    with duckdb.connect(str(finished._settings.home / "warehouse.duckdb")) as connection:
+        connection.execute(f"UPDATE {RECEIPTS.qualified_name} SET parts = '[]'")
+    rests = tick(finished, CONSOLIDATION)
+    assert requested(rests) == []
+    assert "edited by hand" in rests.skip_reason.skip_message
+
+    other = simulated_slate(3).isoformat()
+    finished.ingest(simulated_facts(3))
+    finished.roster(other)
+    finished.features(other)
+    finished.stage(other)
+    assert [r.partition_key for r in requested(tick(finished, CONSOLIDATION))] == [other]

@@ -1,0 +1,326 @@
+"""The command line: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from prediction_assets import cli
+from prediction_assets_tests.homes import PLAYERS, SIMULATED
+
+LOGS = """SEASON_ID,PLAYER_ID,PLAYER_NAME,TEAM_ID,TEAM_ABBREVIATION,TEAM_NAME,GAME_ID,GAME_DATE,MATCHUP,WL,MIN,FGM,FGA,\
+FG3M,FG3A,FTM,FTA,OREB,DREB,REB,AST,STL,BLK,TOV,PF,PTS,PLUS_MINUS
+22090,1,Ann Example,10,BOS,Boston Celtics,0029000001,2090-10-22,BOS vs. NYK,W,30,5,9,1,2,2,2,0,1,1,0,0,0,0,0,13,1
+22090,2,Bea Example,20,NYK,New York Knicks,0029000001,2090-10-22,NYK @ BOS,L,30,4,9,0,2,2,2,0,1,1,0,0,0,0,0,10,-1
+"""
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str
+) -> tuple[int, str, str]:
+    """Run a command in this process and return its exit code, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["prediction-assets", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    captured = capsys.readouterr()
+    return int(stopped.value.code or 0), captured.out, captured.err
+
+
+@pytest.fixture
+def prediction_assets(capsys, monkeypatch):
+    return lambda *arguments: command(capsys, monkeypatch, *arguments)
+
+
+def test_without_facts_a_run_takes_the_simulated_league_and_says_so(home, prediction_assets):
+    code, out, _ = prediction_assets("run", "--simulated-players", "6")
+    assert code == 0
+    assert "(simulated league)" in out
+    assert "6 expected, 6 staged, 0 skipped, 0 failed" in out
+    assert "150 inserted + 0 updated + 0 unchanged" in out
+
+    code, out, _ = prediction_assets("run", "--simulated-players", "6")
+    assert code == 0
+    assert "0 inserted + 0 updated + 150 unchanged" in out
+    assert "nothing new, not published again" in out
+    assert len(list((home / "outbox").glob("*.json"))) == 1
+
+    code, out, _ = prediction_assets("messages", "--json")
+    (message,) = json.loads(out)
+    assert (code, message["status"], message["rows"], message["league"]) == (0, "success", 150, "simulated-6")
+
+    code, out, _ = prediction_assets("status", "--slate", message["slate"], "--json")
+    report = json.loads(out)
+    assert (report["staged_players"], report["parts_in_staging"], report["next_step"]) == (6, 0, "nothing")
+    assert (home / "warehouse.duckdb").exists()
+    assert {p.name for p in home.iterdir()} >= {"staging", "features", "outbox", "state.sqlite", "dagster"}
+
+
+def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
+    from prediction_assets_tests.orchestration.assets.faults import FailingParts
+
+    slug = ingested.roster(SIMULATED).batch.expected[0].slug
+    healthy = FailingParts.__mro__[1].write
+
+    def write(self, slate, player_slug, rows):
+        if player_slug == slug:
+            raise OSError(28, "No space left on device")
+        return healthy(self, slate, player_slug, rows)
+
+    monkeypatch.setattr("prediction_assets.stores.local.parts.ParquetParts.write", write)
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    code, out, _ = prediction_assets("run", "--slate", SIMULATED)
+    assert code == 1
+    assert f"{PLAYERS - 1} staged, 0 skipped, 1 failed" in out
+    assert f"{slug}: OSError" in out
+
+
+def test_a_home_with_real_game_logs_and_no_schedule_does_not_get_the_simulated_league(
+    home, tmp_path, prediction_assets
+):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    assert prediction_assets("ingest", "--game-logs", str(logs))[0] == 0
+    code, _, err = prediction_assets("run")
+    assert code == 2
+    assert "this home holds real games, but game logs or schedule are missing" in err
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("with_logs", [True, False], ids=["real logs", "empty home"])
+def test_the_ui_is_opened_on_a_simulated_league_only_where_nothing_real_is(
+    home, tmp_path, monkeypatch, prediction_assets, with_logs
+):
+    if with_logs:
+        logs = tmp_path / "logs.csv"
+        logs.write_text(LOGS, "utf-8")
+        assert prediction_assets("ingest", "--game-logs", str(logs))[0] == 0
+    monkeypatch.setenv("DAGSTER_HOME", "")  # what the command sets goes with the test
+    monkeypatch.setattr("prediction_assets.cli.dev.os.execv", lambda *command: None)  # it would not return
+    assert prediction_assets("dev", "--port", "0")[0] == 0
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
+        (count,) = connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchone()
+    assert bool(count) is not with_logs
+
+
+def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_assets):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    code, out, _ = prediction_assets("status", "--slate", "2026-01-02", "--json")
+    assert (code, json.loads(out)["batch"]) == (0, "not open")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--slate", "tonight"), "slate: 'tonight' is not a date"),
+        (("run", "--simulated-players", "0"), "0 expected players"),
+        (("run", "--simulated-players", "6", "--schedule", "s.csv"), "can't be combined with files"),
+        (("ingest",), "nothing to ingest: no file is named, here or in the settings"),
+        (("status", "--slate", "2026-13-01"), "'2026-13-01' is not a date"),
+        (("status",), "no schedule was ingested"),
+        (("run", "--slate", "2026-01-02", "--schedule", "missing.csv"), "missing.csv"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_2(home, prediction_assets, arguments, message):
+    code, out, err = prediction_assets(*arguments)
+    assert code == 2
+    errors = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, err
+    assert message in errors[0]
+    assert "Traceback" not in err + out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        (LOGS.replace("PTS", "POINTS"), "PTS"),
+        (LOGS.replace(",13,1", ",many,1"), "row 2"),
+        (LOGS.replace("2090-10-22,NYK", "22/10/2090,NYK"), "row 3"),
+        (LOGS + LOGS.splitlines()[1].replace(",W,30,", ",W,31,") + "\n", "row"),
+    ],
+    ids=[
+        "an empty file",
+        "a misspelt column",
+        "a text in a number column",
+        "not a date",
+        "rows that disagree",
+    ],
+)
+def test_a_bad_file_is_refused_by_name_and_row_and_the_warehouse_is_unchanged(
+    tmp_path,
+    ingested,
+    monkeypatch,
+    prediction_assets,
+    text,
+    message,
+):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    count = "SELECT COUNT(*) AS n, SUM(points) AS points FROM facts.game_logs"
+    before = ingested.stores.warehouse.query(count).to_pylist()
+    bad = tmp_path / "logs.csv"
+    bad.write_text(text, "utf-8")
+    code, _, err = prediction_assets("ingest", "--game-logs", str(bad))
+    (error,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2
+    assert "logs.csv" in error
+    assert message in error
+    assert ingested.stores.warehouse.query(count).to_pylist() == before
+
+
+def test_a_truncated_parquet_is_refused_by_name(tmp_path, home, prediction_assets):
+    bad = tmp_path / "logs.parquet"
+    bad.write_bytes(b"PAR1" + b"\x00" * 100)
+    code, _, err = prediction_assets("ingest", "--game-logs", str(bad))
+    assert (code, "logs.parquet" in err, "Traceback" in err) == (2, True, False)
+
+
+def test_ingesting_a_file_again_changes_nothing(tmp_path, home, prediction_assets):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    _, first, _ = prediction_assets("ingest", "--game-logs", str(logs))
+    _, second, _ = prediction_assets("ingest", "--game-logs", str(logs))
+    assert [cell.strip() for cell in first.split("│") if cell.strip()][2:5] == ["2", "0", "0"]
+    assert [cell.strip() for cell in second.split("│") if cell.strip()][2:5] == ["0", "0", "2"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write anywhere")
+def test_a_read_only_home_is_refused(tmp_path, monkeypatch, prediction_assets):
+    tmp_path.chmod(0o500)
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "home"))
+    code, _, err = prediction_assets("status")
+    assert (code, "PREDICTION_ASSETS_HOME" in err) == (2, True)
+
+
+def test_a_home_that_cannot_be_a_folder_is_refused(tmp_path, monkeypatch, prediction_assets):
+    (tmp_path / "file").write_text("", "utf-8")
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "file"))
+    code, _, err = prediction_assets("status")
+    assert code == 2
+    assert err.startswith(f"error: {tmp_path / 'file'}")
+    assert "PREDICTION_ASSETS_HOME" in err
+
+
+def test_a_damaged_warehouse_is_named_and_left_as_it_is(ingested, monkeypatch, prediction_assets):
+    database = ingested._settings.home / "warehouse.duckdb"
+    damaged = database.read_bytes()[:4096] + b"\xff" * 4096
+    database.write_bytes(damaged)
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    code, _, err = prediction_assets("run", "--slate", SIMULATED)
+    assert (code, "warehouse.duckdb" in err, "Traceback" in err) == (2, True, False)
+    assert database.read_bytes() == damaged
+
+
+def test_ingest_without_options_takes_the_files_of_the_settings(
+    home, tmp_path, monkeypatch, prediction_assets
+):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    monkeypatch.setenv("PREDICTION_ASSETS_GAME_LOGS", str(logs))
+    code, out, _ = prediction_assets("ingest")
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if "game_logs" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")][:2] == ["game_logs", "2"]
+    assert not any(facts in out for facts in ("schedule", "prop_lines"))
+
+
+def test_status_lists_the_players_who_have_not_settled_beside_those_who_failed(
+    ingested, monkeypatch, prediction_assets
+):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    slugs = [player.slug for player in ingested.roster(SIMULATED).batch.expected]
+    ingested.features(SIMULATED)
+    ingested.stage(SIMULATED, slugs[:-2])
+    code, out, _ = prediction_assets("status", "--slate", SIMULATED, "--json")
+    report = json.loads(out)
+    assert (code, report["unsettled_players"]) == (0, 2)
+    assert report["missing"] == [f"{slug}: unsettled" for slug in sorted(slugs[-2:])]
+
+
+def all_commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command with what is typed for it."""
+    root = typer.main.get_command(cli.app)
+    for name, command in root.commands.items():
+        yield name, command
+        for sub, each in getattr(command, "commands", {}).items():
+            yield f"{name} {sub}", each
+
+
+@pytest.mark.parametrize("group", ["", "alerts", "dead-letters", "gcp"])
+def test_the_commands_summaries_fit_a_terminal_of_80_columns(group, monkeypatch):
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
+    shown = CliRunner().invoke(cli.app, [group, "--help"] if group else ["--help"]).output
+    panels = shown.partition("--help")[2].partition("╰")[2]
+    rows = [line for line in panels.splitlines() if line.startswith("│")]
+    assert rows
+    assert [line for line in rows if line.startswith("│  ")] == []  # where a summary goes on
+
+
+def test_every_option_says_in_capitals_what_it_takes_and_slates_say_their_default():
+    options = [(name, each) for name, command in all_commands() for each in command.params]
+    unnamed = [(name, each.name) for name, each in options if not each.is_flag and not each.metavar]
+    assert unnamed == []
+    said = {name: each.help for name, each in options if "--slate" in each.opts and not each.required}
+    assert {name: text.partition("default: ")[2] for name, text in said.items()} == {
+        "run": "newest with games up to today",
+        "status": "newest with games up to today",
+        "health": "tonight",
+        "messages": "all",
+        "dead-letters list": "all",
+        "dead-letters replay": "all",
+    }
+
+
+def test_the_installed_command_answers(tmp_path):
+    environment = {**os.environ, "PREDICTION_ASSETS_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "prediction_assets.cli", "--help"],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in ("run", "ingest", "status", "messages", "dev"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_injury_reports_are_ingested_with_the_names_that_did_not_resolve(home, prediction_assets, tmp_path):
+    logs = tmp_path / "logs.csv"
+    logs.write_text(LOGS, "utf-8")
+    report = tmp_path / "Injury-Report_2090-10-23_05PM.csv"
+    report.write_text(
+        "Game Date,Game Time,Matchup,Team,Player Name,Current Status,Reason\n"
+        '10/23/2090,07:00 (ET),NYK@BOS,Boston Celtics,"Example, Ann",Out,Rest\n'
+        '10/23/2090,07:00 (ET),NYK@BOS,New York Knicks,"Body, No",Questionable,Rest\n',
+        "utf-8",
+    )
+    code, out, err = prediction_assets("ingest", "--game-logs", str(logs), "--injury-reports", str(report))
+    assert code == 0
+    assert "error:" not in err
+    (line,) = [line for line in out.splitlines() if "injury_reports" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")] == [
+        "injury_reports",
+        "2",
+        "0",
+        "0",
+        "0",
+        "1",
+    ]
+
+    code, _, err = prediction_assets("ingest", "--injury-reports", str(tmp_path / "missing.csv"))
+    assert code == 2
+    assert "no such file" in err

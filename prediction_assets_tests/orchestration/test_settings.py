@@ -1,0 +1,239 @@
+"""Settings come from the environment when they are asked for, and say which variable is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from dagster._utils.schedules import is_valid_cron_string
+
+from prediction_assets.errors import BadInput
+from prediction_assets.orchestration.instance import prepare_home
+from prediction_assets.settings import Settings, describe, load_settings
+
+
+def test_the_environment_is_read_when_settings_are_loaded(monkeypatch, tmp_path):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path))
+    monkeypatch.setenv("PREDICTION_ASSETS_DEADLINE_MINUTES", "45")
+    settings = load_settings()
+    assert (settings.home, settings.deadline_minutes) == (tmp_path, 45)
+
+
+def test_a_relative_home_means_the_same_folder_wherever_a_run_works(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    home = load_settings(home=Path("here")).home
+    monkeypatch.chdir("/")
+    assert home == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PROFILE", "moon"),
+        ("DEADLINE_MINUTES", "soon"),
+        ("DEADLINE_MINUTES", "0"),
+        ("TIME_ZONE", "Mars/Olympus"),
+        ("PASS_THRESHOLD", "0.7"),
+        ("SIMULATED_PLAYERS", "5001"),
+        ("ROSTER_CRON", "every morning"),
+        ("MORNING_CHECK_CRON", "45 7"),
+        ("MODEL_CRON", "61 4 1 1 1"),
+    ],
+)
+def test_a_bad_setting_is_named_as_its_environment_variable(monkeypatch, name, value):
+    monkeypatch.setenv(f"PREDICTION_ASSETS_{name}", value)
+    with pytest.raises(BadInput, match=f"PREDICTION_ASSETS_{name}.*{value}"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SIMULATED_PLAYERS", "5001", "less than or equal to 5000; .*1 to 5000"),
+        ("STAGING_THREADS", "0", "greater than or equal to 1; .*1 to 64"),
+        ("MINIMUM_STAGED_SHARE", "1.1", "less than or equal to 1; .*0 to 1"),
+        ("CALL_TIMEOUT", "0", "greater than 0; seconds .*above 0"),
+        ("KEEP_DAYS", "59", "set 60 or more, or 0 to keep everything"),
+        ("DEADLINE_LOCAL_TIME", "25:00", "HH:MM in time_zone"),
+        ("GCP_PREFIX", "nba-", "letters, digits and _"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_with_the_range_that_is_allowed(monkeypatch, name, value, said):
+    monkeypatch.setenv(f"PREDICTION_ASSETS_{name}", value)
+    with pytest.raises(BadInput, match=f"^PREDICTION_ASSETS_{name}: '{value}': .*{said}") as refused:
+        load_settings()
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("DEADLINE_MINUTE", "did you mean PREDICTION_ASSETS_DEADLINE_MINUTES?"),
+        ("KEEP_RUNS_DAYS", "did you mean PREDICTION_ASSETS_KEEP_DAYS?"),
+        ("LOG_LEVLE", "did you mean PREDICTION_ASSETS_LOG_LEVEL?"),
+        ("deadline_minute", "did you mean PREDICTION_ASSETS_DEADLINE_MINUTES?"),
+        ("DAGSTER_HOME", "did you mean DAGSTER_HOME?"),
+        ("XYZZY", "docs/settings.md lists them"),
+    ],
+)
+def test_a_misspelt_name_is_refused_with_the_nearest_one(monkeypatch, name, said):
+    monkeypatch.setenv(f"PREDICTION_ASSETS_{name}", "45")
+    with pytest.raises(BadInput) as refused:
+        load_settings()
+    assert str(refused.value) == f"PREDICTION_ASSETS_{name}: no such setting; {said}"
+
+
+def test_an_empty_variable_is_not_set(monkeypatch):
+    monkeypatch.setenv("PREDICTION_ASSETS_DEADLINE_MINUTES", "")
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    settings = load_settings()
+    assert (settings.deadline_minutes, settings.dagster_home, settings.owns_instance) == (30, None, True)
+
+
+def test_the_instance_is_the_one_that_dagster_s_own_variable_names(monkeypatch, tmp_path):
+    own = load_settings(home=tmp_path)
+    assert (own.instance_folder, own.owns_instance) == (tmp_path / "dagster", True)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    assert load_settings(home=tmp_path).owns_instance
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "elsewhere"))
+    deployed = load_settings(home=tmp_path)
+    assert (deployed.instance_folder, deployed.owns_instance) == (tmp_path / "elsewhere", False)
+    with pytest.raises(BadInput, match=r"elsewhere/dagster\.yaml: not there; DAGSTER_HOME"):
+        prepare_home(deployed)
+
+
+def test_every_setting_is_described_in_one_sentence():
+    described = list(describe())
+    assert len(described) == len(Settings.model_fields)
+    for each in described:
+        assert re.fullmatch(r"[A-Z][^\n]*[^.]\.", each.description), each
+        assert ". " not in each.description, each
+    assert {each.variable: each.default for each in described}["PREDICTION_ASSETS_KEEP_DAYS"] == "400"
+    assert [e.variable for e in described if not e.variable.startswith("PREDICTION_ASSETS_")] == [
+        "DAGSTER_HOME"
+    ]
+
+
+def run_with(tmp_path: Path, name: str, value: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a process with one setting, in a home that isn't there yet."""
+    environment = {**os.environ, "PREDICTION_ASSETS_HOME": str(tmp_path / "home"), name: value}
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+REFUSED = [
+    (
+        "PREDICTION_ASSETS_DEADLINE_MINUTE",
+        "45",
+        "PREDICTION_ASSETS_DEADLINE_MINUTE: no such setting; did you mean PREDICTION_ASSETS_DEADLINE_MINUTES?",
+    ),
+    (
+        "PREDICTION_ASSETS_SIMULATED_PLAYERS",
+        "5001",
+        "PREDICTION_ASSETS_SIMULATED_PLAYERS: '5001': Input should be less than or equal to 5000; "
+        "expected players of the simulated league's slate, 1 to 5000",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "line"), REFUSED, ids=["misspelt", "out of range"])
+@pytest.mark.parametrize("command", ["run", "ingest", "status", "health", "prune", "migrate", "dev"])
+def test_the_command_line_says_it_in_one_line_exits_with_2_and_makes_nothing(
+    tmp_path, name, value, line, command
+):
+    done = run_with(tmp_path, name, value, "prediction_assets.cli", command)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {line}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "value", "line"), REFUSED, ids=["misspelt", "out of range"])
+def test_the_code_location_says_it_in_the_same_line(tmp_path, name, value, line):
+    done = run_with(
+        tmp_path, name, value, "dagster", "definitions", "validate", "-m", "prediction_assets.definitions"
+    )
+    assert done.returncode != 0
+    assert f"BadInput: {line}" in done.stdout + done.stderr
+
+
+def test_a_store_of_a_newer_version_is_one_line(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    with closing(sqlite3.connect(home / "state.sqlite")) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    done = run_with(tmp_path, "PREDICTION_ASSETS_PROFILE", "local", "prediction_assets.cli", "migrate")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(f"error: {home / 'state.sqlite'}: ")
+
+
+@pytest.mark.parametrize(
+    ("cron", "accepted"),
+    [
+        ("0 7 * * *", True), ("*/15 6-9 1,15 1-12/2 0,7", True), ("59 23 31 12 7", True),
+        ("60 7 * * *", False), ("0 24 * * *", False), ("0 7 0 * *", False), ("0 7 * 13 *", False),
+        ("0 7 * * 8", False), ("0 7 * *", False), ("0 7 * * * *", False), ("*/0 7 * * *", False),
+        ("9-6 7 * * *", False), ("0 7 * * *,", False), ("@daily", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_cron_is_five_fields_in_range_that_dagster_accepts_too(cron, accepted):
+    from dagster._utils.schedules import is_valid_cron_string
+
+    if accepted:
+        assert load_settings(roster_cron=cron).roster_cron == cron
+        assert is_valid_cron_string(cron)
+    else:
+        with pytest.raises(BadInput, match=r"ROSTER_CRON.*five fields, such as 0 7"):
+            load_settings(roster_cron=cron)
+
+
+def test_importing_every_module_reads_no_environment_and_writes_no_file(tmp_path):
+    script = """
+import importlib, os, pathlib, pkgutil, sys
+os.environ["PREDICTION_ASSETS_PROFILE"] = "nonsense"
+import prediction_assets
+for module in pkgutil.walk_packages(prediction_assets.__path__, "prediction_assets."):
+    importlib.import_module(module.name)
+sys.exit(len(list(pathlib.Path.cwd().iterdir())))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "unwanted"),
+    [
+        ("import prediction_assets.cli", ("dagster", "sklearn", "google", "sqlglot", "apprise")),
+        (
+            "import prediction_assets.definitions",
+            ("google.cloud.bigquery", "google.cloud.firestore", "sqlglot", "apprise"),
+        ),
+    ],
+)
+def test_heavy_clients_are_not_loaded_before_they_are_needed(command, unwanted):
+    script = f"{command}\nimport sys\nprint([m for m in {unwanted!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("cron", ["0 7 * * *", "*/15 6-9 * * 1-5", "30 7 1,15 * *", "0 7 * JAN MON"])
+def test_a_cron_is_accepted_that_dagster_accepts(cron, tmp_path):
+    assert is_valid_cron_string(cron)
+    assert load_settings(home=tmp_path, roster_cron=cron).roster_cron == cron
+
+
+@pytest.mark.parametrize(
+    "cron",
+    ["", "7", "0 7 * *", "0 0 7 * * *", "0 25 * * *", "0 7 30 2 *", "@daily", "0 7 LW * *", "0 7 * * 1#2"],
+)
+def test_a_cron_that_not_both_readers_know_is_refused(cron, tmp_path):
+    with pytest.raises(BadInput, match="not a cron expression of five fields"):
+        load_settings(home=tmp_path, roster_cron=cron)

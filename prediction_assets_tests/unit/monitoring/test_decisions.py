@@ -1,0 +1,170 @@
+"""When a message about an alert is due: tables, and properties of any history."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prediction_assets.monitoring.alert_lifecycle import (
+    due,
+    expired,
+    mark_delivered,
+    mark_partly_delivered,
+    message,
+    opened,
+    over,
+    recovered,
+)
+from prediction_assets.monitoring.destinations import Notice
+from prediction_assets.monitoring.thresholds import CLAIM
+from prediction_assets.stores.alert import Alert, Severity
+from prediction_assets_tests.contract.alerts.test_contract import alert, finding
+from prediction_assets_tests.made_up import NOW, SLATE
+
+MINUTE, REPEAT = timedelta(minutes=1), timedelta(hours=4)
+
+
+@pytest.mark.parametrize(
+    ("state", "after", "expected"),
+    [
+        ({}, 0 * MINUTE, Notice.OPENED),
+        ({"delivered_at": NOW, "deliveries": 1}, MINUTE, None),
+        ({"delivered_at": NOW, "deliveries": 1}, REPEAT, Notice.STILL_OPEN),
+        ({"delivered_at": NOW, "recovered_at": NOW}, MINUTE, Notice.RECOVERED),
+        ({"recovered_at": NOW}, MINUTE, Notice.RECOVERED),
+        ({"delivered_at": NOW, "recovered_at": NOW, "settled_at": NOW}, REPEAT, None),
+        ({"claimed_until": NOW + CLAIM}, MINUTE, None),
+        ({"claimed_until": NOW + CLAIM}, CLAIM, Notice.OPENED),
+    ],
+)
+def test_what_is_due(state, after, expected):
+    assert due(alert(**state), NOW + after, REPEAT) is expected
+
+
+def test_an_event_that_was_looked_at_before_changes_nothing():
+    newer = opened(finding(), NOW, 5)(None)
+    assert opened(finding(line="older"), NOW, 4)(newer) is newer
+    assert opened(finding(line="the same"), NOW, 5)(newer) is newer
+    assert recovered(NOW, 5)(newer) is newer
+    over_now = recovered(NOW, 6)(newer)
+    assert over_now.recovered_at == NOW
+    assert opened(finding(), NOW, 5)(over_now) is over_now
+    again = opened(finding(line="newest"), NOW, 7)(over_now)
+    assert (again.recovered_at, again.line) == (None, "newest")
+
+
+def test_an_event_is_newer_when_its_position_or_its_time_is():
+    before = opened(finding(), NOW, 100, NOW)(None)
+    # Runs were deleted, and positions started again.
+    after = opened(finding(line="newest"), NOW, 46, NOW + MINUTE)(before)
+    assert (after.position, after.line) == (46, "newest")
+    assert recovered(NOW, 47, NOW + 2 * MINUTE)(after).recovered_at == NOW
+    assert recovered(NOW, 45, NOW - MINUTE)(after) is after
+    # The clock was set back.
+    assert recovered(NOW, 101, NOW - REPEAT)(before).recovered_at == NOW
+    # Without a time the position alone decides.
+    untimed = opened(finding(), NOW, 100)(None)
+    assert recovered(NOW, 99, NOW + MINUTE)(untimed) is untimed
+
+
+def test_trouble_that_comes_back_after_it_was_settled_is_a_new_alert():
+    settled = alert(delivered_at=NOW, deliveries=1, recovered_at=NOW, settled_at=NOW)
+    back = opened(finding(), NOW + REPEAT)(settled)
+    assert back == alert(opened_at=NOW + REPEAT)
+
+
+def test_a_finding_that_is_worse_than_before_changes_its_alert_and_the_same_one_does_not():
+    kept = alert(delivered_at=NOW, deliveries=1)
+    assert opened(finding(evidence={"games": 2}), NOW + MINUTE)(kept) is kept
+    worse = opened(finding(severity=Severity.CRITICAL, line="worse"), NOW + MINUTE)(kept)
+    assert (worse.severity, worse.line, worse.opened_at, worse.deliveries) == (
+        Severity.CRITICAL, "worse", NOW, 1,
+    )  # fmt: skip
+
+
+def test_trouble_that_comes_back_while_its_end_is_delivered_is_delivered_again():
+    back = opened(finding(), NOW)(alert(delivered_at=NOW, recovered_at=NOW))
+    after = mark_delivered(Notice.RECOVERED, NOW)(back)
+    assert due(after, NOW, REPEAT) is Notice.OPENED
+
+
+def test_only_kinds_that_were_looked_for_are_over():
+    lasting = [alert(), alert("daemon"), alert("no_receipt:2026-01-03")]
+    assert over(lasting, {"no_receipt:2026-01-03"}, {"no_receipt"}) == [f"no_receipt:{SLATE}"]
+
+
+def test_after_a_partial_delivery_the_rest_is_due_at_once():
+    after = mark_partly_delivered(["opened:log"])(alert(claimed_until=NOW + CLAIM))
+    assert (after.reached, due(after, NOW, REPEAT)) == (("opened:log",), Notice.OPENED)
+
+
+@pytest.mark.parametrize(
+    ("state", "days", "ends"),
+    [
+        ({"delivered_at": NOW}, 3, True),
+        ({"delivered_at": NOW}, 2, False),
+        ({}, 30, False),
+        ({"delivered_at": NOW, "recovered_at": NOW}, 30, False),
+    ],
+)
+def test_an_alert_that_stays_open_expires_once_it_was_delivered(state, days, ends):
+    after = expired(NOW + timedelta(days=days), timedelta(days=3))(alert(**state))
+    assert (after.settled_at is not None) is ends
+
+
+@pytest.mark.parametrize(
+    ("notice", "title", "lines"),
+    [
+        (Notice.OPENED, f"[critical] slate {SLATE}: no receipt", ["a fact: 1 of 2", "Next: do this", "http://ui/runs/r"]),
+        (
+            Notice.STILL_OPEN,
+            f"[still open, critical] slate {SLATE}: no receipt",
+            ["a fact: 1 of 2", "Open since 2026-01-02 15:00 UTC.", "Next: do this", "http://ui/runs/r"],
+        ),
+        (
+            Notice.RECOVERED,
+            f"[recovered, critical] slate {SLATE}: no receipt",
+            ["a fact: 1 of 2", "Lasted from 2026-01-02 15:00 UTC to 2026-01-02 15:01 UTC.", "http://ui/runs/r"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_message_names_slate_finding_next_command_and_link(notice, title, lines):
+    kept = alert(severity=Severity.CRITICAL, recovered_at=NOW + MINUTE)
+    made = message(kept, notice)
+    assert (made.title, made.body.splitlines()) == (title, lines)
+
+
+@given(
+    st.lists(st.sampled_from(["fails", "passes", "deliver", "crash while delivering", "replay"]), max_size=40)
+)
+def test_whatever_happens_each_end_is_delivered_once_and_no_start_twice(history):
+    """Fed with events in any order of failures, recoveries and deliveries, replayed at will."""
+    kept: Alert | None = None
+    events: list[bool] = []
+    now, said, failing = NOW, [], False
+    for step in history:
+        now += MINUTE
+        if step in ("fails", "passes"):
+            events.append(step == "fails")
+        if step in ("fails", "passes", "replay"):
+            for position, failed in enumerate(events, 1):
+                change = opened(finding(), now, position) if failed else recovered(now, position)
+                kept = change(kept)
+            failing = bool(events) and events[-1]
+        elif (
+            kept is not None
+            and (notice := due(kept, now, timedelta(days=9))) is not None
+            and step == "deliver"
+        ):
+            said.append(notice)
+            kept = mark_delivered(notice, now)(kept)
+    if kept is not None:
+        assert kept.is_open is failing
+    starts_and_ends = [notice for notice in said if notice is not Notice.STILL_OPEN]
+    for one, other in itertools.pairwise(starts_and_ends):
+        # An episode that was over before it was delivered has its end alone.
+        assert (one, other) != (Notice.OPENED, Notice.OPENED)

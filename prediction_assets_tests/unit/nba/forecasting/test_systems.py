@@ -1,0 +1,294 @@
+"""The systems: finite for everyone, deterministic, and blind to the future and to the other players."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prediction_assets.nba.forecasting import matchup, rows, similarity
+from prediction_assets.nba.forecasting.distribution import Distribution
+from prediction_assets.nba.forecasting.ensemble import EnsembleMean, fit_weights
+from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
+from prediction_assets.nba.forecasting.minutes import Minutes, scoring_rate
+from prediction_assets.nba.forecasting.moving_average import LEAGUE_POINTS
+from prediction_assets.nba.forecasting.rows import History, Rows
+from prediction_assets.nba.forecasting.spread import Spread
+from prediction_assets.nba.forecasting.systems import (
+    BASE_SYSTEMS,
+    SYSTEMS,
+    Ensemble,
+    Fitted,
+    FittedSystem,
+    MeanSystem,
+    fit_all,
+)
+from prediction_assets_tests.unit.nba.forecasting.conftest import forecast, forecast_with
+
+Snapshot = tuple[pa.Table, pa.Table]
+Systems = dict[str, FittedSystem]
+
+
+@pytest.fixture(scope="module")
+def fitted(league_snapshot: Snapshot) -> Systems:
+    return fit_all(league_snapshot[0])
+
+
+def same(one: dict[str, Distribution], other: dict[str, Distribution]) -> bool:
+    """Tell whether two forecasts agree in every bit."""
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[name].mean, other[name].mean)
+        and np.array_equal(one[name].standard_deviation, other[name].standard_deviation)
+        for name in one
+    )
+
+
+def assert_sound(forecasts: dict[str, Distribution], rows_expected: int) -> None:
+    assert list(forecasts) == [system.name for system in SYSTEMS]
+    for name, distribution in forecasts.items():
+        for values in (distribution.mean, distribution.standard_deviation):
+            assert values.shape == (rows_expected,), name
+            assert values.dtype == np.float64, name
+            assert np.isfinite(values).all(), name
+            assert (values > 0).all(), name
+
+
+def test_there_are_five_systems_with_names_and_versions() -> None:
+    assert [system.name for system in SYSTEMS] == [
+        "moving_average", "matchup", "similarity", "gradient_boosting", "ensemble",
+    ]  # fmt: skip
+    assert all(system.version for system in SYSTEMS)
+
+
+def test_a_player_s_forecast_doesn_t_depend_on_who_else_is_asked_for(
+    league_snapshot: Snapshot, fitted: Systems
+) -> None:
+    players = league_snapshot[1]
+    together = forecast_with(fitted, players)
+    for row in range(players.num_rows):
+        alone = forecast_with(fitted, players.slice(row, 1))
+        assert same(alone, {n: Distribution(d.mean[row : row + 1], d.standard_deviation[row : row + 1])
+                            for n, d in together.items()})  # fmt: skip
+
+
+def test_the_order_of_the_rows_doesn_t_matter(league_snapshot: Snapshot, fitted: Systems) -> None:
+    history, players = league_snapshot
+    draw = np.random.default_rng(1)
+    shuffled = history.take(pa.array(draw.permutation(history.num_rows)))
+    order = draw.permutation(players.num_rows)
+    again = forecast(players.take(pa.array(order)), shuffled)
+    back = np.argsort(order)
+    restored = {n: Distribution(d.mean[back], d.standard_deviation[back]) for n, d in again.items()}
+    assert same(restored, forecast_with(fitted, players))
+
+
+def test_fitted_systems_can_be_pickled(league_snapshot: Snapshot, fitted: Systems) -> None:
+    players = league_snapshot[1]
+    assert same(forecast_with(pickle.loads(pickle.dumps(fitted)), players), forecast_with(fitted, players))
+
+
+@pytest.mark.parametrize("training_rows", [0, 1, 30, 399, 400, 1_500])
+def test_any_number_of_training_rows_gives_sound_forecasts(
+    league_snapshot: Snapshot, training_rows: int
+) -> None:
+    history, players = league_snapshot
+    assert_sound(forecast(players, history.slice(history.num_rows - training_rows)), players.num_rows)
+
+
+def test_no_players_give_no_forecasts(league_snapshot: Snapshot, fitted: Systems) -> None:
+    assert_sound(forecast_with(fitted, league_snapshot[1].slice(0, 0)), 0)
+
+
+def changed(table: pa.Table, **columns: object) -> pa.Table:
+    """Return the table with every value of these columns replaced."""
+    for name, value in columns.items():
+        field = FEATURES_SCHEMA.field(name)
+        table = table.set_column(
+            table.column_names.index(name), field, pa.array([value] * table.num_rows, field.type)
+        )
+    return table
+
+
+ONE_GAME = {
+    "games_last_25": 1, "recent_points": [31], "recent_minutes": [0], "points_last_1": 31.0, "minutes_last_1": 0.0,
+    "points_season": None, "minutes_season": None, "games_season": 0, "points_previous_season": None,
+    "minutes_previous_season": None, "games_previous_season": None, "points_per_minute_last_10": None,
+    "points_per_minute_season": None, "points_deviation_last_10": None, "points_deviation_last_20": None,
+    "minutes_deviation_last_10": None, "team_rest_days": None, "rest_days": 300,
+}  # fmt: skip
+
+NOTHING = {
+    name: [] if pa.types.is_list(FEATURES_SCHEMA.field(name).type) else None
+    for name in FEATURES_SCHEMA.names[FEATURES_SCHEMA.names.index("games_last_25") :]
+}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ONE_GAME,
+        NOTHING,
+        {"recent_points": [0] * 25, "recent_minutes": [0] * 25, "points_season": 0.0, "minutes_season": 0.0,
+         "points_deviation_last_20": 0.0},
+        {"recent_points": [70] * 25, "recent_minutes": [48] * 25, "points_season": 70.0, "points_last_10": 70.0},
+        {"opponent_defence": 0.0, "opponent_pace_last_15": 0.0, "league_pace": 0.0, "league_points": 0.0},
+    ],
+    ids=["one game of 0 minutes", "nothing known", "never scores", "always scores 70", "opponent unknown"],
+)  # fmt: skip
+def test_odd_players_get_sound_forecasts_with_and_without_a_history(
+    league_snapshot: Snapshot, fitted: Systems, values: dict[str, object]
+) -> None:
+    odd = changed(league_snapshot[1].slice(0, 3), **values)
+    assert_sound(forecast_with(fitted, odd), 3)
+    assert_sound(forecast(odd, league_snapshot[0].slice(0, 0)), 3)
+
+
+def test_without_any_history_the_forecast_is_the_league_s_prior(league_snapshot: Snapshot) -> None:
+    unknown = changed(league_snapshot[1].slice(0, 1), **NOTHING)
+    for name, distribution in forecast(unknown, league_snapshot[0].slice(0, 0)).items():
+        assert distribution.mean[0] == pytest.approx(LEAGUE_POINTS, rel=0.1), name
+
+
+def test_histories_without_variation_give_sound_forecasts(league_snapshot: Snapshot) -> None:
+    history, players = league_snapshot
+    for points in (0, 12):
+        season = {
+            "points_season": float(points),
+            "points_last_10": float(points),
+            "points_deviation_last_20": 0.0,
+        }
+        constant = changed(history, points=points, recent_points=[points] * 25, **season)
+        assert_sound(forecast(players, constant), players.num_rows)
+
+
+@settings(deadline=None, max_examples=10)
+@given(weak=st.floats(0.5, 1.6), weaker=st.floats(0.5, 1.6))
+def test_a_weaker_defence_never_lowers_a_forecast(
+    league_snapshot: Snapshot, fitted: Systems, weak: float, weaker: float
+) -> None:
+    players = league_snapshot[1]
+    weak, weaker = sorted((weak, weaker))
+    less, more = (changed(players, opponent_defence=defence) for defence in (weak, weaker))
+    unfitted = Fitted(matchup.Matchup(), Spread())
+    for name, system in {**fitted, "matchup without a fit": unfitted}.items():
+        before, after = system.predict(Rows(less)), system.predict(Rows(more))
+        assert (after.mean >= before.mean - 1e-9).all(), name
+        assert (after.median >= before.median - 1e-9).all(), name
+
+
+@dataclass(frozen=True, eq=False)
+class MoreMinutes(Minutes):
+    """The fitted minutes, times a factor."""
+
+    usual: Minutes = field(default_factory=Minutes)
+    factor: float = 1.0
+
+    def __call__(self, rows: Rows) -> np.ndarray:
+        return self.factor * self.usual(rows)
+
+
+def playing(system: Any, factor: float) -> Any:
+    """Return a fitted mean that expects everybody to play that much longer, at the same rate."""
+    if isinstance(system, EnsembleMean):
+        return replace(system, members=tuple(playing(member, factor) for member in system.members))
+    if isinstance(system, similarity.Similarity):
+        return replace(system, matchup=playing(system.matchup, factor))
+    if isinstance(system, matchup.Matchup):
+        return replace(system, minutes=MoreMinutes(None, system.minutes, factor))
+    return system
+
+
+@settings(deadline=None, max_examples=10)
+@given(few=st.floats(0.2, 2.0), more=st.floats(0.2, 2.0))
+def test_more_minutes_never_lower_a_forecast(
+    league_snapshot: Snapshot, fitted: Systems, few: float, more: float
+) -> None:
+    few, more = sorted((few, more))
+    for name, system in fitted.items():
+        assert isinstance(system, Fitted)
+        less = Fitted(playing(system.mean, few), system.spread).predict(Rows(league_snapshot[1]))
+        longer = Fitted(playing(system.mean, more), system.spread).predict(Rows(league_snapshot[1]))
+        assert (longer.mean >= less.mean - 1e-9).all(), name
+        assert (longer.median >= less.median - 1e-9).all(), name
+    twice = playing(fitted["matchup"].mean, 2.0)(Rows(league_snapshot[1]))  # type: ignore[attr-defined]
+    assert (twice > fitted["matchup"].mean(Rows(league_snapshot[1]))).all()  # type: ignore[attr-defined]
+
+
+def test_a_league_where_good_defences_concede_more_doesn_t_turn_the_matchup_around(
+    league_snapshot: Snapshot,
+) -> None:
+    history = league_snapshot[0]
+    points = history["points"].to_numpy() * np.where(history["opponent_defence"].to_numpy() > 1, 0.5, 1.5)
+    perverse = history.set_column(
+        history.column_names.index("points"), "points", pa.array(points.astype(np.int64))
+    )
+    assert matchup.fit_mean(History(perverse)).exponents[0] == 0.0
+
+
+def test_the_holdout_is_the_tail_of_the_history_and_the_fit_never_sees_it(league_snapshot: Snapshot) -> None:
+    history = History(league_snapshot[0])
+    assert history.holdout is not None
+    before, held_out = history.holdout
+    last_seen = max(before.table["game_date"].to_pylist())
+    assert last_seen < min(held_out.table["game_date"].to_pylist())
+    assert len(before) >= rows.MINIMUM_TRAINING_ROWS
+    assert np.array_equal(before["points"], History(before.table)["points"])
+    assert np.array_equal(held_out["recent_points"], Rows(held_out.table)["recent_points"], equal_nan=True)
+
+    tampered = held_out.table.num_rows and league_snapshot[0]
+    later = np.array(tampered["game_date"].to_pylist()) > last_seen
+    points = np.where(later, 60, tampered["points"].to_numpy())
+    other = History(tampered.set_column(tampered.column_names.index("points"), "points", pa.array(points)))
+    for system in BASE_SYSTEMS:
+        here, there = system.out_of_sample(history), system.out_of_sample(other)
+        assert here is not None
+        assert there is not None
+        assert np.array_equal(here[0], there[0]), system.name
+
+
+def test_the_ensemble_leans_to_the_member_that_was_right_and_its_weights_add_up_to_one() -> None:
+    draw = np.random.default_rng(3)
+    truth = draw.gamma(4, 4, 2_000)
+    good, bad = truth + draw.normal(0, 2, 2_000), truth + draw.normal(0, 9, 2_000)
+    weights = fit_weights(np.column_stack([bad, good, bad]), truth)
+    assert weights[1] > 0.9
+    assert sum(weights) == pytest.approx(1.0)
+    assert all(weight >= 0 for weight in weights)
+    assert fit_weights(np.column_stack([good, good]), truth) == pytest.approx((0.5, 0.5))
+
+
+def test_with_too_little_history_the_ensemble_is_the_plain_mean(league_snapshot: Snapshot) -> None:
+    history, players = league_snapshot
+    short = history.slice(history.num_rows - 900)
+    forecasts = forecast(players, short)
+    members = np.stack([forecasts[system.name].mean for system in BASE_SYSTEMS])
+    assert forecasts["ensemble"].mean == pytest.approx(members.mean(axis=0), abs=0.05)
+
+
+def test_a_new_system_is_one_function_and_one_registration(league_snapshot: Snapshot) -> None:
+    def fit_mean(history: History) -> EnsembleMean:
+        level = float(history["points"].mean())
+        return EnsembleMean((lambda these: np.full(len(these), level),), (1.0,))
+
+    members = (*BASE_SYSTEMS, MeanSystem("league_mean", "1", fit_mean))
+    ensemble = Ensemble("ensemble", "1", members).fit(History(league_snapshot[0]))
+    assert isinstance(ensemble, Fitted)
+    assert isinstance(ensemble.mean, EnsembleMean)
+    assert len(ensemble.mean.weights) == 5
+    assert ensemble.mean.weights[4] < 0.01, "the league's mean is no forecast of a player"
+    assert_sound(
+        {**{s.name: ensemble.predict(Rows(league_snapshot[1])) for s in SYSTEMS}}, league_snapshot[1].num_rows
+    )
+
+
+def test_the_factor_of_a_single_game_is_bounded(league_snapshot: Snapshot) -> None:
+    extreme = replace(matchup.Matchup(), exponents=(9.0, 9.0, 9.0, 9.0, 9.0))
+    these = Rows(changed(league_snapshot[1], opponent_defence=1.5, is_home=True, home=1.0))
+    base = extreme.minutes(these) * scoring_rate(these)
+    assert extreme(these) == pytest.approx(base * matchup.FACTOR_BOUNDS[1])

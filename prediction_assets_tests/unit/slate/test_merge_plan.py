@@ -1,0 +1,219 @@
+"""What to do with a batch as it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+
+from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.merge_plan import content_digest, plan, receipt_id
+from prediction_assets.slate.next_step import Step, next_step
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.slate.receipt import MergeCounts, Receipt
+from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of, staged
+
+LATER = NOW + timedelta(hours=1)
+
+
+def part(number: int, part_id: str = "p", content: str = "c") -> PartRef:
+    return PartRef(
+        SLATE, f"player-{number}", 100 + number, f"{part_id}{number}", 25, f"{content}{number}", 1, "snap"
+    )
+
+
+def outcome(number: int, kind: Outcome, reason: str = "because") -> PlayerOutcome:
+    return PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{number}", kind, "run", NOW, reason=reason)
+
+
+def receipt_of(progress: Progress) -> Receipt:
+    return plan(progress, ()).receipt(MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+
+
+ALL = progress_of(batch(), staged(part(1)), staged(part(2)), staged(part(3)))
+SOME = progress_of(batch(), staged(part(1)))
+NONE = Progress(batch())
+
+
+@pytest.mark.parametrize(
+    ("progress", "now", "step"),
+    [
+        (Progress(batch(0)), NOW, Step.NOTHING),
+        (NONE, NOW, Step.FEATURES),
+        (SOME, NOW, Step.STAGE),
+        (SOME, LATER, Step.CONSOLIDATE),
+        (NONE, LATER, Step.CONSOLIDATE),
+        (ALL, NOW, Step.CONSOLIDATE),
+        (dataclasses.replace(ALL, receipt=receipt_of(ALL)), NOW, Step.NOTHING),
+        (dataclasses.replace(ALL, receipt=receipt_of(SOME)), NOW, Step.CONSOLIDATE),
+        (dataclasses.replace(SOME, receipt=receipt_of(SOME)), LATER, Step.NOTHING),
+        (dataclasses.replace(SOME, receipt=receipt_of(SOME)), NOW, Step.STAGE),
+    ],
+)
+def test_a_batch_needs_next(progress, now, step):
+    assert next_step(progress, now) is step
+
+
+def test_the_same_outcomes_lead_to_the_same_receipt_and_a_part_written_again_to_another():
+    again = progress_of(batch(), staged(part(1, "q")), staged(part(2)), staged(part(3)))
+    assert receipt_id(ALL) == receipt_id(progress_of(batch(), *reversed(ALL.outcomes.values())))
+    assert receipt_id(again) != receipt_id(ALL)
+    assert content_digest(again) == content_digest(ALL)
+
+
+def test_outcomes_that_come_back_after_other_ones_lead_to_another_receipt_each_time():
+    ids, newest = [], None
+    for progress in (SOME, ALL, SOME, ALL, SOME):
+        work = plan(progress, [newest] if newest else [])
+        assert plan(dataclasses.replace(progress, receipt=newest), [newest] if newest else []) == work
+        newest = work.receipt(MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+        ids.append(newest.receipt_id)
+        assert plan(progress, [newest]).receipt_id == newest.receipt_id
+        assert next_step(dataclasses.replace(progress, receipt=newest), LATER) is Step.NOTHING
+    assert len(set(ids)) == 5
+    assert {len(each) for each in ids} == {32}
+
+
+def test_a_changed_content_or_outcome_changes_the_digest_and_a_failure_s_wording_does_not():
+    changed = progress_of(batch(), staged(part(1, content="d")), staged(part(2)), staged(part(3)))
+    failed = progress_of(batch(), outcome(1, Outcome.FAILED), staged(part(2)), staged(part(3)))
+    other = progress_of(batch(), outcome(1, Outcome.FAILED, "else"), staged(part(2)), staged(part(3)))
+    assert len({content_digest(p) for p in (ALL, changed, failed)}) == 3
+    assert content_digest(failed) == content_digest(other)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status", "staged_ids", "retained", "skipped", "failed"),
+    [
+        ([staged(part(n)) for n in (1, 2, 3)], "success", (101, 102, 103), (), 0, 0),
+        ([staged(part(1)), outcome(2, Outcome.SKIPPED), staged(part(3))], "success", (101, 103), (), 1, 0),
+        ([staged(part(1)), outcome(2, Outcome.FAILED), staged(part(3))], "partial", (101, 103), (102,), 0, 1),
+        ([staged(part(1))], "partial", (101,), (102, 103), 0, 2),
+    ],
+)
+def test_a_plan_says_who_stays_in_force(outcomes, status, staged_ids, retained, skipped, failed):
+    work = plan(progress_of(batch(), *outcomes), ())
+    assert (work.status, work.staged_player_ids, work.retained_player_ids) == (status, staged_ids, retained)
+    assert (work.expected_players, work.skipped_players, work.failed_players) == (3, skipped, failed)
+    assert len(work.missing) == skipped + failed
+
+
+def test_parts_that_a_receipt_covers_are_not_merged_again():
+    earlier = receipt_of(SOME)
+    assert [p.part_id for p in plan(ALL, [earlier]).parts] == ["p2", "p3"]
+
+
+def test_a_part_of_another_player_of_the_same_slug_is_not_merged_and_its_player_is_staged_again():
+    progress = progress_of(batch(), staged(part(1)), staged(part(2)), staged(part(3)))
+    other = dataclasses.replace(batch().expected[1], player_id=999)
+    reopened = dataclasses.replace(batch(), expected=(batch().expected[0], other, batch().expected[2]))
+    progress = dataclasses.replace(progress, batch=reopened)
+    for receipts in ((), (receipt_of(ALL),)):
+        with pytest.raises(PartMismatch, match="the part of player-2 was staged for player 102"):
+            plan(progress, receipts)
+        states = part_states(progress, {f"player-{n}": f"p{n}" for n in (1, 2, 3)}, receipts)
+        assert players_with(states, PartState.LOST) == {"player-2": "p2"}
+
+
+SKIPPED, FAILED = Outcome.SKIPPED, Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("player_1", "in_staging", "merged", "states"),
+    [
+        (None, "p1", False, {"p1": "pending"}),  # may be recorded this moment
+        (None, None, False, {}),
+        (staged(part(1)), "p1", False, {"p1": "pending"}),
+        (staged(part(1)), "p1", True, {"p1": "merged"}),
+        (staged(part(1)), None, True, {}),
+        (staged(part(1)), None, False, {"p1": "lost"}),
+        (staged(part(1)), "q1", False, {"p1": "lost", "q1": "pending"}),
+        (
+            staged(part(1)),
+            "q1",
+            True,
+            {"q1": "orphaned"},
+        ),  # his outcome is merged: a killed run wrote another
+        (staged(part(1)), "", False, {"p1": "lost", "": "pending"}),  # unreadable
+        (staged(part(1)), "", True, {"": "pending"}),
+        (outcome(1, SKIPPED), "p1", False, {"p1": "orphaned"}),
+        (outcome(1, FAILED), "p1", False, {"p1": "orphaned"}),
+        (outcome(1, FAILED), "p1", True, {"p1": "merged"}),
+        (outcome(1, FAILED), "", False, {"": "pending"}),
+    ],
+)
+def test_a_part_is_to_its_slate(player_1, in_staging, merged, states):
+    progress = progress_of(batch(), *([player_1] if player_1 else []))
+    in_staging = {} if in_staging is None else {"player-1": in_staging}
+    found = part_states(progress, in_staging, [receipt_of(SOME)] if merged else [])
+    assert found == {("player-1", part_id): state for part_id, state in states.items()}
+
+
+def test_a_part_of_a_player_who_is_not_expected_any_more_is_orphaned_and_without_a_batch_none_is():
+    assert part_states(Progress(batch(0)), {"player-1": "p1"}, ()) == {("player-1", "p1"): "orphaned"}
+    assert part_states(None, {"player-1": "p1"}, ()) == {("player-1", "p1"): "pending"}
+    assert part_states(None, {"player-1": "p1"}, [receipt_of(SOME)]) == {("player-1", "p1"): "merged"}
+
+
+def skipped_all(players: int = 3) -> Progress:
+    return progress_of(
+        batch(players), *(outcome(n, Outcome.SKIPPED, "no game") for n in range(1, players + 1))
+    )
+
+
+@pytest.mark.parametrize("nothing", [skipped_all(), skipped_all(0)], ids=["all skipped", "no game"])
+def test_when_there_is_nothing_to_predict_any_more_what_was_merged_is_taken_back(nothing):
+    earlier = receipt_of(ALL)
+    assert next_step(dataclasses.replace(nothing, receipt=earlier), NOW) is Step.CONSOLIDATE
+    work = plan(nothing, [earlier], minimum_staged_share=0.8)
+    assert (work.status, work.parts, work.staged_player_ids, work.retained_player_ids) == (
+        "success", (), (), (),
+    )  # fmt: skip
+    assert (work.feature_snapshot, work.after) == (earlier.feature_snapshot, earlier.receipt_id)
+    back = work.receipt(MergeCounts(0, 0, 0, 0, 25, 0), [earlier], merge_ms=1.0, now=NOW)
+    assert (back.is_retraction, back.revision) == (True, 2)
+    assert next_step(dataclasses.replace(nothing, receipt=back), NOW) is Step.NOTHING
+
+
+@pytest.mark.parametrize("nothing", [skipped_all(), skipped_all(0)], ids=["all skipped", "no game"])
+def test_when_there_is_nothing_to_predict_and_nothing_was_merged_the_slate_rests(nothing):
+    assert next_step(nothing, NOW) is Step.NOTHING
+    with pytest.raises(NoPartsStaged, match="There is nothing to predict"):
+        plan(nothing, ())
+
+
+def test_nobody_staged_and_somebody_failed_takes_nothing_back():
+    progress = progress_of(
+        batch(), outcome(1, Outcome.FAILED), outcome(2, Outcome.SKIPPED), outcome(3, Outcome.SKIPPED)
+    )
+    with pytest.raises(NoPartsStaged, match=r"none of 3.*Materialize staged_predictions"):
+        plan(progress, [receipt_of(ALL)])
+
+
+def test_nobody_staged_is_an_error_that_says_why_and_what_to_do():
+    nobody = progress_of(
+        batch(), outcome(1, Outcome.FAILED, "OSError: disk"), outcome(2, Outcome.SKIPPED, "ill")
+    )
+    with pytest.raises(NoPartsStaged, match=r"none of 3 .*OSError: disk.*Materialize staged_predictions"):
+        plan(nobody, ())
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "enough"),
+    [
+        ([staged(part(1)), staged(part(2)), outcome(3, Outcome.FAILED)], False),
+        ([staged(part(1)), staged(part(2)), outcome(3, Outcome.SKIPPED)], True),
+        ([staged(part(1)), staged(part(2)), staged(part(3))], True),
+        ([staged(part(1))], False),
+    ],
+)
+def test_below_the_minimum_share_a_slate_is_not_merged_and_a_skipped_player_does_not_count(outcomes, enough):
+    progress = progress_of(batch(), *outcomes)
+    if enough:
+        assert plan(progress, (), minimum_staged_share=0.8).parts
+    else:
+        with pytest.raises(TooFewStaged, match="less than 80%"):
+            plan(progress, (), minimum_staged_share=0.8)

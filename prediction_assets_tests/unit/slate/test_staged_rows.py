@@ -1,0 +1,105 @@
+"""Parts: each row carries what the batch and the forecast say, and a hash of all of it."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, _content_hashes, part_rows
+from prediction_assets.stores.sql.tables import PART_SCHEMA
+from prediction_assets_tests.made_up import batch, row_content_hash
+
+
+def forecast(player_id: int, line: str, points: float) -> dict[str, object]:
+    return {
+        "player_id": player_id,
+        "game_id": "not the batch's",
+        "system": "ensemble",
+        "system_version": "1",
+        "line": Decimal(line),
+        "line_offset": Decimal("0.00"),
+        "line_source": "market",
+        "bookmaker": None,
+        "predicted_points": points,
+        "standard_deviation": 6.25,
+        "probability_over": 0.5,
+        "probability_push": 0.0,
+        "recommendation": "PASS",
+        "confidence": 0.5,
+    }
+
+
+def forecasts(*rows: dict[str, object]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=PREDICTION_SCHEMA)
+
+
+def test_a_part_has_its_players_rows_in_the_forecasts_order():
+    opened = batch(3)
+    parts = part_rows(
+        forecasts(
+            forecast(101, "20.50", 21.0),
+            forecast(102, "10.50", 11.0),
+            forecast(101, "20.00", 22.0),
+            forecast(102, "10.00", -0.0),
+        ),
+        opened,
+        "snapshot1",
+        PART_SCHEMA,
+    )
+    assert list(parts) == ["player-1", "player-2"]
+    assert parts["player-1"].schema == PART_SCHEMA
+    assert parts["player-1"]["line"].to_pylist() == [Decimal("20.50"), Decimal("20.00")]
+    assert parts["player-2"]["predicted_points"].to_pylist() == [11.0, 0.0]
+
+
+def test_a_row_says_what_the_batch_says_of_its_player():
+    opened = batch(1)
+    (row,) = part_rows(forecasts(forecast(101, "20.50", 21.0)), opened, "snapshot1", PART_SCHEMA)[
+        "player-1"
+    ].to_pylist()
+    who = opened.expected[0]
+    assert (row["game_id"], row["player_name"], row["team"], row["opponent"], row["is_home"]) == (
+        who.game_id, who.name, who.team, who.opponent, who.is_home,
+    )  # fmt: skip
+    assert (str(row["game_date"]), row["league"]) == (opened.slate, opened.league)
+    assert (row["feature_snapshot"], row["schema_version"]) == ("snapshot1", PREDICTIONS_SCHEMA_VERSION)
+
+
+def test_a_content_hash_is_the_same_in_every_version():
+    parts = part_rows(forecasts(forecast(101, "20.50", 21.0)), batch(1), "snapshot1", PART_SCHEMA)
+    (found,) = parts["player-1"]["content_hash"].to_pylist()
+    assert found == "549a54baf5465058d2798b6b7d5530af7f7c4952c175c120c59ac5aff2e448cb"
+
+
+def test_no_forecasts_are_no_parts():
+    assert part_rows(forecasts(), batch(2), "snapshot1", PART_SCHEMA) == {}
+
+
+points = st.floats(allow_nan=True, allow_infinity=True)
+rows = st.lists(
+    st.tuples(st.integers(101, 105), st.integers(0, 4000).map(lambda n: f"{Decimal(n) / 100:.2f}"), points),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(deadline=None)
+@given(rows)
+def test_the_hash_of_a_row_does_not_depend_on_the_other_rows(made):
+    parts = part_rows(forecasts(*(forecast(*row) for row in made)), batch(5), "snapshot1", PART_SCHEMA)
+    for part in parts.values():
+        for row in part.to_pylist():
+            assert row["content_hash"] == row_content_hash(row)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1e300, 5e-324, math.inf, -math.inf, math.nan, 0.1 + 0.2])
+def test_a_float_is_hashed_by_its_exact_value(value):
+    beside = [value, 1.0, -value, 0.0]
+    alone = _content_hashes([pa.array([value])])
+    assert _content_hashes([pa.array(beside)])[0] == alone[0]
