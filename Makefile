@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TESTS := prediction_assets_tests
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Three times as fast as pip; with bytecode, or the first run would pay for it. uv reads UV_DEFAULT_INDEX, not pip's
 # settings: pip takes over where only those name the index that can be reached.
@@ -27,10 +28,10 @@ dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon
 	$(BIN)/prediction-assets dev
 
 test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: seconds
-	$(BIN)/python -m pytest -q prediction_assets_tests/unit
+	$(BIN)/python -m pytest -q $(TESTS)/unit
 
 test: $(VENV)/.dev  ## everything a change can break, with the emulators that the machine has
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not long"
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(addprefix $(TESTS)/,unit contract orchestration acceptance)
 
 test-all: $(VENV)/.dev  ## the long ones too: every fault on both profiles, deployments, kills for minutes
 	$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -1,10 +1,10 @@
 """A deployment whose processes are killed at random while slates are asked for, and what it left in the end.
 
-``make soak SOAK="--minutes 10"`` starts PostgreSQL, code server, webserver and daemon as
-:mod:`prediction_assets_tests.deployment` does, and requests one slate after another through the UI's own interface. All
-the while it ends webserver, daemon, code server and run workers with SIGKILL, one after another or a whole worker host at once,
-and starts again what was a service, as a supervisor would. When the time is up, the killing ends, every slate that was
-asked for has to become complete by itself, and the same slates in one undisturbed process have to give the same rows.
+``make soak SOAK="--minutes 10"`` starts PostgreSQL, code server, webserver and daemon, and requests one slate after
+another through the UI's own interface. All the while it ends webserver, daemon, code server and run workers with
+SIGKILL, one after another or a whole worker host at once, and starts again what was a service, as a supervisor would.
+When the time is up, the killing ends, every requested slate has to become complete by itself, and the same slates in
+one undisturbed process have to give the same rows.
 """
 
 from __future__ import annotations
