@@ -16,14 +16,22 @@ from prediction_assets.stores.profiles import STORES, open_stores
 def build_resources(settings: Settings) -> dict[str, object]:
     """Return the resources by the key under which assets and sensors ask for them.
 
-    A store is opened for each run and each tick that needs it, never when definitions are loaded.
+    A store is opened for each run and each tick that needs it, never when definitions are loaded. The gcp profile adds
+    ``bigquery``, dagster-gcp's resource for the same project, with which an asset of yours queries the predictions.
     """
-    return {
+    resources: dict[str, object] = {
         **{name: _store(settings, name) for name in STORES},
         "live_source": LiveSource(),
         "settings": settings,
         "clock": Clock(),
     }
+    if settings.profile == "gcp":
+        from dagster_gcp import BigQueryResource  # Google's clients take seconds to import
+
+        resources["bigquery"] = BigQueryResource(
+            project=settings.gcp_project or "", location=settings.gcp_location
+        )
+    return resources
 
 
 def _store(settings: Settings, name: str) -> dg.ResourceDefinition:

@@ -1,0 +1,19 @@
+"""Resources: what an asset gets under which key."""
+
+from __future__ import annotations
+
+from prediction_assets.orchestration.resources import build_resources
+from prediction_assets.settings import load_settings
+from prediction_assets.stores.profiles import STORES
+
+
+def test_every_port_the_settings_and_the_clock_are_resources_and_no_file_is_made(tmp_path):
+    resources = build_resources(load_settings(home=tmp_path / "home"))
+    assert set(resources) == {*STORES, "live_source", "settings", "clock"}
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_gcp_profile_offers_dagster_gcps_bigquery_for_the_same_project(tmp_path):
+    settings = load_settings(home=tmp_path, profile="gcp", gcp_project="shop", gcp_location="EU")
+    bigquery = build_resources(settings)["bigquery"]
+    assert (bigquery.project, bigquery.location) == ("shop", "EU")
