@@ -1,6 +1,6 @@
 """One large slate staged by several run workers, on request on a worker host of their own.
 
-``make scale-out SCALE="--players 5000 --workers 4"`` starts a deployment, has the simulated league's slate carried to its
+``make scale-out SCALE="--players 5000"`` starts a deployment, has the simulated league's slate carried to its
 completion message, and prints what the run workers did at the same time. ``--namespace`` puts the code server and its
 run workers into a network namespace: PostgreSQL, the emulators, webserver and daemon are then on another host as far as
 the network is concerned. ``--profile gcp`` takes the three emulators instead of the embedded stores.
