@@ -65,6 +65,11 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Sc
     return {slug: _rows_at(whole, positions) for slug, positions in _positions(players).items()}
 
 
+def row_hashes(rows: pa.Table) -> list[str]:
+    """Return the hash that each row of a part should have, over all its values except ``content_hash`` itself."""
+    return _content_hashes([rows[name] for name in rows.column_names if name != "content_hash"])
+
+
 def _positions(players: list[ExpectedPlayer]) -> dict[str, list[int]]:
     positions: dict[str, list[int]] = {}
     for position, player in enumerate(players):
