@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,32 +111,11 @@ class Ui:
         row = self.page.locator("tr").filter(has=self.page.get_by_text(key, exact=True)).first
         return row.locator("td").last
 
-    def take_graph(self, picture: Path | None, assets: Sequence[str]) -> None:
-        """Keep a picture of the graph, cut to these assets' boxes."""
-        if picture is None:
-            return
-        self.page.set_viewport_size({"width": 3000, "height": 3200})  # all of it, and nothing scaled down
-        self.open_graph()
-        expect(self.node(assets[0])).to_be_visible()
-        boxes = [box for asset in assets if (box := self.node(asset).bounding_box())]
-        left, top = min(b["x"] for b in boxes) - 40, min(b["y"] for b in boxes) - 120
-        right = max(b["x"] + b["width"] for b in boxes) + 40
-        bottom = max(b["y"] + b["height"] for b in boxes) + 40
-        clip = {"x": left, "y": top, "width": right - left, "height": bottom - top}
-        self.page.evaluate(_WITHOUT_DOTS)
-        self.take(picture, clip=clip)
-
     def take(self, picture: Path | None, **options: object) -> None:
         """Keep a picture of the page, when pictures are wanted."""
         if picture is not None:
             picture.parent.mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=picture, animations="disabled", **options)  # type: ignore[arg-type]
-
-
-_WITHOUT_DOTS = """() => document.querySelectorAll("*").forEach(each => {
-    if (each.clientWidth > 500) each.style.backgroundImage = "none";
-})"""
-"""The canvas is dotted, which makes half of the file; icons are backgrounds, too, but small."""
 
 
 def _launches(response: Response) -> bool:

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 HOW_A_BATCH_WORKS = ROOT / "docs" / "how-a-batch-works.md"
 GCP = ROOT / "docs" / "gcp-and-deploying.md"
+FLOW = ROOT / "docs" / "images" / "flow.svg"
 
 LARGEST_PICTURE = 400_000
 
@@ -244,6 +245,21 @@ def test_the_chart_is_of_the_dagster_that_the_image_has():
         r"^dagster==(\S+)", (ROOT / "deploy" / "requirements.txt").read_text("utf-8"), re.MULTILINE
     )
     assert re.findall(r"dagster/dagster --version (\S+)", GCP.read_text("utf-8")) == [pinned]
+
+
+def test_the_picture_of_the_flow_shows_every_asset_in_its_group_and_counts_the_checks():
+    from prediction_assets.orchestration.asset_checks import CHECK_KEYS
+    from prediction_assets.orchestration.build import build_defs
+
+    text = FLOW.read_text("utf-8")
+    graph = build_defs(Settings()).resolve_asset_graph()
+    shown = {
+        (re.sub(r"\W", "_", group[: group.index("<")]), name)
+        for group in re.split(r'class="title"[^>]*>', text)[1:]
+        for name in re.findall(r'class="name"[^>]*>(\w+)<', group)
+    }
+    assert shown == {(graph.get(key).group_name, key.to_user_string()) for key in graph.get_all_asset_keys()}
+    assert f">{len(CHECK_KEYS)} checks<" in text
 
 
 def test_pictures_are_small_enough_to_load():

@@ -17,7 +17,6 @@ from prediction_assets.simulation.league import simulate_league, simulated_slate
 from prediction_assets_tests.browser import browser, require_chromium
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server
 
-FACTS = ["game_logs", "schedule", "prop_lines", "injury_reports"]
 ASSETS = [
     "slate_roster",
     "player_features",
@@ -74,9 +73,6 @@ def test_a_click_becomes_a_slate_that_one_can_look_at_and_a_fault_turns_a_check_
             expect(ui.node(asset)).to_contain_text(filled)
             expect(ui.node(asset)).to_contain_text("100% filled")
         expect(ui.node("predictions")).to_contain_text(f"{CHECKS} / {CHECKS} Passed")
-        ui.take_graph(
-            picture("asset-graph.png"), [*FACTS, *ASSETS, "points_model", "dead_letters", "prediction_grades"]
-        )
 
         # What the MERGE did, and what the checks said.
         ui.page.set_viewport_size({"width": 1400, "height": 1000})
