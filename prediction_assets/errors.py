@@ -6,7 +6,7 @@
         StateBusy                other processes kept changing the same document
         QuotaExceeded            a quota of a Google service is used up
         Overtaken                another consolidation of the slate came first
-      TerminalError              retrying changes nothing until somebody acts
+      TerminalError              a retry changes nothing until somebody acts
         BadInput                 a file, setting or argument is refused
         SchemaTooNew             a later version of the package wrote the store
         StoreUnreadable          a store can't be used at all
@@ -37,7 +37,7 @@ class TransientError(PredictionAssetsError):
 
 
 class TerminalError(PredictionAssetsError):
-    """Retrying changes nothing: a person or another step has to act first."""
+    """A retry changes nothing: a person or another step has to act first."""
 
 
 class WarehouseBusy(TransientError):
@@ -97,7 +97,7 @@ class SchemaTooNew(TerminalError):
 
 
 class StoreUnreadable(TerminalError):
-    """A store can't be used at all, whichever slate or player a call is about."""
+    """A store can't be used at all, for any slate or player."""
 
 
 class StateUnreadable(StoreUnreadable):
@@ -142,7 +142,7 @@ class NobodyExpected(TerminalError):
 
 
 class NotSettled(TerminalError):
-    """A consolidation was asked for while players are still being staged, before the deadline."""
+    """A consolidation was requested before the deadline, while players are still being staged."""
 
 
 class NoPartsStaged(TerminalError):
@@ -150,11 +150,11 @@ class NoPartsStaged(TerminalError):
 
 
 class TooFewStaged(TerminalError):
-    """So few expected players have rows that the slate isn't worth announcing; nothing was touched."""
+    """Fewer players are staged than the minimum share; the target was not touched and every part was kept."""
 
 
 class PartMismatch(TerminalError):
-    """A part is gone, or isn't the one its outcome names; the target was not touched."""
+    """A part is missing, or isn't the part that its outcome names; the target was not touched."""
 
 
 class DuplicateKeys(TerminalError):
@@ -162,15 +162,15 @@ class DuplicateKeys(TerminalError):
 
 
 class RowsUnaccountedFor(TerminalError):
-    """A MERGE didn't do what was counted before it; it was rolled back."""
+    """The rows after a MERGE weren't those counted before it; it was rolled back."""
 
 
 class ReceiptAltered(TerminalError):
-    """A receipt was edited after it was committed; nothing is merged, dropped or announced on its strength."""
+    """A receipt was edited after it was committed; nothing of its slate is merged, dropped or announced."""
 
 
 class QueryRefused(TerminalError):
-    """BigQuery won't run a statement or load a file as it is."""
+    """BigQuery refused a statement or a file."""
 
 
 class SchemaDrift(TerminalError):
@@ -178,7 +178,7 @@ class SchemaDrift(TerminalError):
 
 
 class NothingToAnnounce(TerminalError):
-    """The slate has no such receipt, or the checks don't allow to announce it."""
+    """The slate has no such receipt, or a check of it failed or is missing."""
 
 
 class InvalidMessage(TerminalError):
@@ -194,11 +194,11 @@ class NotDelivered(TerminalError):
 
 
 class PartOverdue(TerminalError):
-    """A player's part took longer than a part may take; his staging was stopped."""
+    """A player's part took longer than the time limit; his staging was stopped."""
 
 
 class CircuitOpen(TerminalError):
-    """Most players of the run had failed alike, so this one wasn't tried any more."""
+    """Most players of the run had failed with the same error, so this one wasn't tried."""
 
 
 class DeadlinePassed(TerminalError):
@@ -218,7 +218,7 @@ class ResultsMissing(TerminalError):
 
 
 class StageFailed(TerminalError):
-    """A stage's run failed for a reason that no error of ours explains."""
+    """A stage's run failed with an error that is none of these."""
 
 
 def one_line(text: str, most: int = 2000) -> str:

@@ -114,7 +114,7 @@ class Settings(LogSettings):
         int,
         Field(
             ge=1,
-            description="Minutes from opening a batch until it is consolidated with those staged so far, 1 or more.",
+            description="Minutes until an opened batch is consolidated with the players staged so far, 1 or more.",
         ),
     ] = 30
     deadline_local_time: Annotated[

@@ -21,8 +21,8 @@ def dev(
 ) -> None:
     """Start the Dagster UI and its daemon.
 
-    The sensors carry a slate from slate_roster to its completion. A home without any facts gets the simulated
-    league first.
+    The sensors carry a slate from slate_roster to its completion message. A home without any facts gets the
+    simulated league first.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def prune(dry_run: DryRunOption = False) -> None:
-    """Delete old history.
+    """Prune old history.
 
     All that is older than its keep_days; what is in force, open or undelivered stays.
     """

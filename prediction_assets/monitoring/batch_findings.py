@@ -86,7 +86,7 @@ def batch_opened(facts: HealthFacts) -> Finding:
         return Finding(
             "schedule_ended",
             Severity.WARNING,
-            f"{line}; but the schedule ends on {schedule.last_slate}, so tonight has none",
+            f"{line}; but the schedule ends on {schedule.last_slate}, so it has no games of tonight",
             slate,
             "prediction-assets ingest --schedule FILE",
             {**evidence, "schedule_ends": str(schedule.last_slate)},

@@ -104,7 +104,7 @@ def _with_causes(lines: list[Line]) -> list[Line]:
 def is_without_games(facts: HealthFacts) -> bool:
     """Return whether the schedule, and the batch that it led to, has no games on the slate.
 
-    Not when a receipt exists: games that were called off after a consolidation have rows in force to take back.
+    Not when a receipt exists: after games that were called off, a consolidated slate has rows in force to retract.
     """
     if isinstance(facts.warehouse, Unreadable) or isinstance(facts.progress, Unreadable):
         return False

@@ -196,7 +196,7 @@ class HealthFacts:
     rules: Rules
     progress: Progress | Unreadable | None
     warehouse: WarehouseFacts | Unreadable
-    events: tuple[OutboxEntry, ...] | Unreadable
+    messages: tuple[OutboxEntry, ...] | Unreadable
     dead_letters: tuple[DeadLetter, ...] | Unreadable
     instance: InstanceFacts | Unreadable
     named: bool = False

@@ -26,7 +26,7 @@ class Report:
 
     Attributes:
         league: '' when it isn't known.
-        without_games: nothing is to be predicted on the slate.
+        without_games: there is nothing to predict on the slate.
         lines: the ten lines by name, in the order in which a slate passes them.
     """
 

@@ -100,7 +100,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         ),
         progress=progress,
         warehouse=warehouse,
-        events=_attempt("outbox", lambda: tuple(sources.outbox().entries(chosen))),
+        messages=_attempt("outbox", lambda: tuple(sources.outbox().entries(chosen))),
         dead_letters=_attempt("dead letters", lambda: tuple(sources.dead_letters().letters(chosen))),
         instance=_instance_facts(sources.instance, progress, now, window),
         named=slate is not None,

@@ -95,7 +95,7 @@ def merge(facts: HealthFacts) -> Finding:
     if receipt.rows_staged != receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged:
         return found("rows_lost", Severity.CRITICAL, ": rows are unaccounted for", run_command(slate))
     if receipt.is_retraction and receipt.rows == 0:
-        return found("merge", Severity.OK, "; nothing is to be predicted any more")
+        return found("merge", Severity.OK, "; there is nothing to predict any more")
     if receipt.rows == 0 or (receipt.parts and receipt.rows_staged == 0):
         return found("empty_merge", Severity.CRITICAL, ": a MERGE of 0 rows", run_command(slate))
     if usual_ms is None or usual_rows is None or len(history) < LEAST_HISTORY:
@@ -113,22 +113,22 @@ def merge(facts: HealthFacts) -> Finding:
 
 
 def completion_published(facts: HealthFacts) -> Finding:
-    """The completion of the newest receipt's content was published, and its delivery acknowledged."""
-    warehouse, events, slate = facts.warehouse, facts.events, facts.slate
-    if isinstance(events, Unreadable):
-        return unreadable(facts, events)
+    """The completion message of the newest receipt's content was delivered."""
+    warehouse, messages, slate = facts.warehouse, facts.messages, facts.slate
+    if isinstance(messages, Unreadable):
+        return unreadable(facts, messages)
     if isinstance(warehouse, Unreadable):
         return unreadable(facts, warehouse)
     if not warehouse.receipts:
         return waiting(facts, "published", "nothing to announce yet")
     receipt = warehouse.receipts[-1]
-    entry = outbox_entry_of(receipt, events)
+    entry = outbox_entry_of(receipt, messages)
     evidence = {
         "message_id": message_id(receipt),
         "delivery_id": entry.delivery_id if entry else None,
         "delivered_at": utc(entry.delivered_at) if entry else None,
-        "events": len(events),
-        "events_pending": sum(each.delivery_id is None for each in events),
+        "messages": len(messages),
+        "messages_pending": sum(each.delivery_id is None for each in messages),
     }
     if entry is None or entry.delivery_id is None:
         missing = unpublished(receipt, entry, facts.now, facts.pages)

@@ -56,7 +56,7 @@ def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
     }
     found = []
     if instance.daemon_silent_since is not None:
-        line = f"the daemon is down since {utc(instance.daemon_silent_since)}: nothing opens the next slate"
+        line = f"the daemon has been down since {utc(instance.daemon_silent_since)}: nothing opens the next slate"
         found.append(
             Finding("daemon", Severity.WARNING, line, command=START_THE_DAEMON, link=facts.pages.daemons())
         )
@@ -99,7 +99,7 @@ def predictions_in_table(facts: HealthFacts) -> Finding:
         return Finding(f"{kind}:{slate}", severity, line, slate, command, evidence, cause=cause)
 
     if not table.rows and receipt is not None and receipt.is_retraction:
-        return found("rows", Severity.OK, "no rows: nothing is to be predicted any more")
+        return found("rows", Severity.OK, "no rows: there is nothing to predict any more")
     if not table.rows:
         return waiting(facts, "rows", "no rows")
     line = f"{table.rows:,} rows of {count(table.players, 'player')}, newest at {utc(table.newest)}"
@@ -191,7 +191,7 @@ def versions_consistent(facts: HealthFacts) -> Finding:
         return unreadable(facts, facts.progress)
     table, key = warehouse.table, f"versions:{slate}"
     if not table.rows and warehouse.receipts and warehouse.receipts[-1].is_retraction:
-        return Finding(key, Severity.OK, "no rows: nothing is to be predicted any more", slate)
+        return Finding(key, Severity.OK, "no rows: there is nothing to predict any more", slate)
     if not table.rows:
         return waiting(facts, "versions", "no rows")
     evidence = {
@@ -224,7 +224,7 @@ def _differing_versions(
         name for name in made.keys() | rules.systems.keys() if made.get(name) != rules.systems.get(name)
     )
     if differing:
-        notes.append(f"{', '.join(differing)} not of the running versions")
+        notes.append(f"{', '.join(differing)} made by another version than the running one")
     if table.schema_versions != (rules.schema_version,):
         notes.append(f"schema {table.schema_versions[0]}, the running one is {rules.schema_version}")
     if len(code_versions) > 1:

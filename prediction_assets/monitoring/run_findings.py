@@ -32,7 +32,7 @@ class CheckResult:
 
     @property
     def key(self) -> str:
-        """The key of its finding. A 0-row MERGE has its own, whichever check saw it."""
+        """The key of its finding. A 0-row MERGE has one key for all checks."""
         if self.name == NOT_EMPTY:
             return f"empty_merge:{self.slate}"
         return f"check:{self.asset}:{self.name}:{self.slate or ''}".rstrip(":")

@@ -86,15 +86,17 @@ def not_consolidated(progress: Progress, now: datetime, pages: Pages) -> Finding
 
 
 def unpublished(receipt: Receipt, entry: OutboxEntry | None, now: datetime, pages: Pages) -> Finding:
-    """Return what it means that a receipt's completion isn't delivered.
+    """Return what it means that a receipt's completion message isn't delivered.
 
     Args:
-        entry: the completion in the outbox, None when it isn't there.
+        entry: the completion message in the outbox, None when it isn't there.
     """
     slate, since = receipt.slate, receipt.consolidated_at
     key = f"unpublished:{slate}"
     what = (
-        "the completion wasn't published" if entry is None else "the completion was stored, but not delivered"
+        "the completion message wasn't published"
+        if entry is None
+        else "the completion message wasn't delivered"
     )
     line = f"consolidated at {utc(since)} and not announced: {what}"
     if is_recent(since, now, GRACE):

@@ -1,7 +1,7 @@
 """The jobs: one per stage of a slate, because a job can't mix partition definitions.
 
 Sensors (:mod:`.sensors`) and schedules request them; the command line runs them in its own process. The job that prunes
-history is beside its op, in :mod:`.prune_job`. https://docs.dagster.io/guides/build/jobs
+history is beside its op, in :mod:`.pruning`. https://docs.dagster.io/guides/build/jobs
 """
 
 import dagster as dg

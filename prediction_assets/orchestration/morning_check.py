@@ -1,6 +1,6 @@
 """The health report as an asset check: evaluated daily, seen in the UI, and an alert when it fails.
 
-It belongs to ``phase5_completion``, the last step of a slate. It never blocks, and the completion doesn't wait for it.
+It belongs to ``phase5_completion``, the last step of a slate. It never blocks: the completion message doesn't wait.
 """
 
 from datetime import timedelta

@@ -28,7 +28,7 @@ from prediction_assets.retention.records import (
     expire_dead_letters,
     prune_alerts,
     prune_dead_letters,
-    prune_events,
+    prune_messages,
 )
 from prediction_assets.retention.slates import SlatesAtRest, is_before, oldest_kept
 from prediction_assets.retention.snapshots import prune_snapshots
@@ -58,7 +58,7 @@ def kinds(instance: dg.DagsterInstance) -> tuple[Kind, ...]:
         Kind("feature snapshots", lambda settings: settings.snapshot_days, prune_snapshots),
         Kind("superseded rows", _keep_days, prune_superseded_rows),
         Kind("receipts", _keep_days, prune_receipts),
-        Kind("events", _keep_days, prune_events),
+        Kind("completion messages", _keep_days, prune_messages),
         Kind("open dead letters", lambda _: RECENT_DAYS, expire_dead_letters, verb="expire"),
         Kind("dead letters", _keep_days, prune_dead_letters),
         Kind("alerts", _keep_days, prune_alerts),
@@ -199,11 +199,11 @@ def prune_runs(instance: dg.DagsterInstance, history: History, keep_days: int, d
 class PruneConfig(dg.Config):
     """How to prune."""
 
-    dry_run: bool = Field(default=False, description="Show what would be removed; remove nothing.")
+    dry_run: bool = Field(default=False, description="Show what would be pruned; prune nothing.")
 
 
 @dg.op(
-    description="Removes one slice of each kind of history that is older than keep_days. 0 days keep it for ever."
+    description="Prunes one slice of each kind of history that is older than keep_days. 0 days keep it for ever."
 )
 def prune_history(
     context: dg.OpExecutionContext,
@@ -216,7 +216,7 @@ def prune_history(
     clock: dg.ResourceParam[Clock],
     dead_letters: dg.ResourceParam[DeadLetters],
 ) -> None:
-    """Remove one slice of every kind of history."""
+    """Prune one slice of every kind of history."""
     history = History(warehouse, batch_state, dead_letters, outbox, alerts, clock.now())
     failed: dict[str, str] = {}
     metadata: dict[str, Any] = {"dry_run": config.dry_run}
@@ -224,7 +224,7 @@ def prune_history(
         if isinstance(outcome, PredictionAssetsError):
             failed[kind.name] = str(outcome)
             continue
-        name = ("" if kind.verb == "remove" else f"{kind.verb}d_") + kind.name.replace(" ", "_")
+        name = ("" if kind.verb == "prune" else f"{kind.verb}d_") + kind.name.replace(" ", "_")
         metadata[name] = outcome.removed
         if outcome.left:
             metadata[f"{name}_left"] = outcome.left
@@ -248,9 +248,9 @@ def prune_history(
 @dg.job(
     name="prune",
     tags=WHOLE_RETRIES,
-    description="Removes one slice of each kind of old history: partition keys, feature snapshots, superseded rows, "
-    "receipts, events, dead letters, alerts, runs. Keeps what is in force, open, undelivered or in progress. "
-    "Open dead letters of finished slates expire.",
+    description="Prunes one slice of each kind of old history: partition keys, feature snapshots, superseded rows, "
+    "receipts, completion messages, dead letters, alerts, runs. Keeps what is in force, open, undelivered or in "
+    "progress. Open dead letters of finished slates expire.",
 )
 def prune_job() -> None:
     """Prune history."""

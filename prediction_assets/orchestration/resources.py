@@ -14,7 +14,7 @@ from prediction_assets.stores.profiles import STORES, open_stores
 
 
 def build_resources(settings: Settings) -> dict[str, object]:
-    """Return the resources by the key under which assets and sensors ask for them.
+    """Return the resources by the key under which assets and sensors receive them.
 
     A store is opened for each run and each tick that needs it, never when definitions are loaded. The gcp profile adds
     ``bigquery``, dagster-gcp's resource for the same project, with which an asset of yours queries the predictions.

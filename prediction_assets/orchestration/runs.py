@@ -42,9 +42,9 @@ def stage_of(run: DagsterRun) -> str:
 
 
 def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
-    """Return whether the process of a run in flight must be gone, because the run has been silent for three minutes.
+    """Return whether the process of a run in progress must be gone, because the run has been silent for three minutes.
 
-    A killed process leaves its run in flight for ever, and Dagster's default launcher can't check it. If the run was
+    A killed process leaves its run in progress for ever, and Dagster's default launcher can't check it. If the run was
     only slow, a second run costs time and nothing else: every step is safe to repeat. A queued run has no process yet.
     """
     return run.status is not DagsterRunStatus.QUEUED and _is_silent(instance, run, now)
@@ -58,7 +58,7 @@ def _is_silent(instance: DagsterInstance, run: DagsterRun, now: datetime) -> boo
 
 
 def is_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
-    """Return whether a run may still do its work: it is in flight, or Dagster is about to retry it."""
+    """Return whether a run may still do its work: it is in progress, or Dagster is about to retry it."""
     if not run.is_finished:
         return not is_lost(instance, run, now)
     if run.status is not DagsterRunStatus.FAILURE or AUTO_RETRY_RUN_ID_TAG in run.tags:
@@ -76,7 +76,7 @@ def is_group_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) 
 
 
 def pending_runs(instance: DagsterInstance, now: datetime) -> list[DagsterRun]:
-    """Return the runs that are in flight or about to be retried."""
+    """Return the runs that are in progress or about to be retried."""
     failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=now - LOST_AFTER)
     # Failed runs are read first: a retry that is created in between is then found in the second query.
     runs = [*instance.get_runs(failed), *instance.get_runs(RunsFilter(statuses=_IN_FLIGHT))]

@@ -23,7 +23,7 @@ def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=PRUNE_CRON,
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every night: deletes one slice of each kind of history that is older than keep_days.",
+        description="Every night: prunes one slice of each kind of history that is older than keep_days.",
     )
 
 

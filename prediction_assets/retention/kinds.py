@@ -35,10 +35,10 @@ class Pruned:
     """The result of one slice, or of a dry run.
 
     Attributes:
-        removed: how many things were removed.
+        removed: how many things were pruned.
         slates: the slates that they belonged to, oldest first; empty when they belong to none.
         kept: why something old is kept, by slate or id.
-        left: old things, or slates, that a later slice removes.
+        left: old things, or slates, that a later slice prunes.
     """
 
     removed: int
@@ -58,11 +58,11 @@ class Kind:
     Attributes:
         name: in the plural: ``dead letters``.
         days: returns for how many days the settings keep it; 0 keeps it for ever.
-        prune: removes one slice.
-        verb: what is done to it.
+        prune: prunes one slice.
+        verb: what happens to it.
     """
 
     name: str
     days: Callable[[Settings], int]
     prune: Prune
-    verb: str = "remove"
+    verb: str = "prune"

@@ -1,7 +1,7 @@
 """Old receipts and superseded rows.
 
 A receipt is kept while one of these holds: it is its slate's newest; a row in force names it; it covers a part that is
-in staging, or that an outcome names (else the player would be staged again); its event wasn't delivered.
+in staging, or that an outcome names (else the player would be staged again); its completion message wasn't delivered.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.sql import pruning_sql
 
 SLATES_PER_SLICE = 100
-"""Slates whose receipts or rows one slice removes, in a transaction each."""
+"""Slates whose receipts or rows one slice prunes, in a transaction each."""
 
 _EVER = date(2000, 1, 1)
 """BigQuery reads the predictions only with a date."""
@@ -26,7 +26,7 @@ def unneeded(
     old: Collection[str],
     staged: Mapping[str, str],
     progress: Progress | None,
-    events: Iterable[OutboxEntry],
+    entries: Iterable[OutboxEntry],
 ) -> tuple[list[str], dict[str, str]]:
     """Return the ids of a slate's receipts that can go, and why each other old one is kept.
 
@@ -35,11 +35,11 @@ def unneeded(
         old: ids of those that are old, and that no row in force names.
         staged: the part id that each player slug has in staging.
         progress: the batch as it stands.
-        events: the slate's events.
+        entries: the slate's entries in the outbox.
     """
     in_staging = set(staged.values())
     named = {done.part.part_id for done in progress.outcomes.values() if done.part} if progress else set()
-    undelivered = {event.receipt_id for event in events if event.delivery_id is None}
+    undelivered = {entry.receipt_id for entry in entries if entry.delivery_id is None}
     ids: list[str] = []
     kept: dict[str, str] = {}
     for receipt in receipts:
@@ -53,14 +53,14 @@ def unneeded(
         elif parts & named:
             kept[receipt.receipt_id] = "covers a part that an outcome names"
         elif receipt.receipt_id in undelivered:
-            kept[receipt.receipt_id] = "its event wasn't delivered"
+            kept[receipt.receipt_id] = "its completion message wasn't delivered"
         else:
             ids.append(receipt.receipt_id)
     return ids, kept
 
 
 def prune_receipts(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the old receipts that can go."""
+    """Prune one slice of the old receipts that can go."""
     by_slate = _old_receipts(history, history.before(keep_days))
     removed = 0
     slates: list[str] = []
@@ -97,7 +97,7 @@ def _old_receipts(history: History, before: datetime) -> dict[str, set[str]]:
 
 
 def prune_superseded_rows(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the rows that were superseded long ago; an active row is never removed."""
+    """Prune one slice of the rows that were superseded long ago; an active row is never pruned."""
     before = history.before(keep_days)
     found = history.warehouse.query(
         pruning_sql.OLD_SUPERSEDED, {"before": before, "since": _EVER}

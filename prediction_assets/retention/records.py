@@ -1,8 +1,8 @@
-"""Old records: closed dead letters, delivered events, settled alerts.
+"""Old records: closed dead letters, delivered messages, settled alerts.
 
-Open, undelivered and unsettled records stay, however old they are. Each slate's newest event stays too: it shows the
-completion, the morning check and a repeated run that the slate was announced. Open dead letters of a slate at rest
-expire, because sensors read all open ones at every tick.
+Open, undelivered and unsettled records stay, however old they are. Each slate's newest message stays, too: it shows
+`phase5_completion`, the morning check and a repeated run that the slate was announced. Open dead letters of a
+slate at rest expire, because sensors read all open ones at every tick.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import Closing, DeadLetter
 
 RECORDS_PER_SLICE = 1_000
-"""Records of a kind that one slice removes."""
+"""Records of a kind that one slice prunes."""
 
 
 def old_letters(letters: Iterable[DeadLetter], before: datetime) -> list[DeadLetter]:
@@ -23,23 +23,23 @@ def old_letters(letters: Iterable[DeadLetter], before: datetime) -> list[DeadLet
     return [letter for letter in letters if letter.closed is not None and letter.last_seen < before]
 
 
-def old_events(events: Iterable[OutboxEntry], before: datetime) -> list[OutboxEntry]:
-    """Return the events that were delivered before a moment and aren't their slate's newest."""
+def old_messages(entries: Iterable[OutboxEntry], before: datetime) -> list[OutboxEntry]:
+    """Return the messages that were delivered before a moment and aren't their slate's newest."""
     newest: dict[str, OutboxEntry] = {}
-    listed = list(events)
-    for event in listed:
-        held = newest.get(event.slate)
-        if held is None or event.message.get("revision", 1) >= held.message.get("revision", 1):
-            newest[event.slate] = event
+    listed = list(entries)
+    for entry in listed:
+        held = newest.get(entry.slate)
+        if held is None or entry.message.get("revision", 1) >= held.message.get("revision", 1):
+            newest[entry.slate] = entry
     return [
-        event
-        for event in listed
-        if event is not newest[event.slate] and event.delivered_at is not None and event.delivered_at < before
+        entry
+        for entry in listed
+        if entry is not newest[entry.slate] and entry.delivered_at is not None and entry.delivered_at < before
     ]
 
 
 def prune_dead_letters(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the closed letters."""
+    """Prune one slice of the closed letters."""
     found = old_letters(history.letters.letters(include_closed=True), history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
     by_slate = _slugs_by_slate(now)
@@ -73,16 +73,16 @@ def _slugs_by_slate(letters: Iterable[DeadLetter]) -> dict[str, list[str]]:
     }
 
 
-def prune_events(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the delivered events, except each slate's newest."""
-    found = old_events(history.outbox.entries(), history.before(keep_days))
+def prune_messages(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Prune one slice of the delivered messages, except each slate's newest."""
+    found = old_messages(history.outbox.entries(), history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
-    removed = len(now) if dry_run else history.outbox.drop_delivered([event.message_id for event in now])
-    return Pruned(removed, tuple(sorted({event.slate for event in now})), left=len(found) - len(now))
+    removed = len(now) if dry_run else history.outbox.drop_delivered([entry.message_id for entry in now])
+    return Pruned(removed, tuple(sorted({entry.slate for entry in now})), left=len(found) - len(now))
 
 
 def prune_alerts(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the settled alerts."""
+    """Prune one slice of the settled alerts."""
     found = history.alerts.settled_before(history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
     removed = len(now) if dry_run else history.alerts.drop_settled([alert.key for alert in now])

@@ -36,7 +36,7 @@ class SlatesAtRest:
 def is_before(slate: str, oldest: date) -> bool:
     """Return whether a slate's date lies before another.
 
-    False for keys that aren't slates; whoever created them deletes them.
+    False for keys that aren't slates: another program created them.
     """
     try:
         return parse_slate(slate) < oldest

@@ -8,11 +8,11 @@ from prediction_assets.retention.kinds import History, Pruned
 from prediction_assets.retention.slates import SlatesAtRest, is_before, oldest_kept
 
 SNAPSHOTS_PER_SLICE = 200
-"""Snapshots that one slice removes. A slate gets one each time that its facts change."""
+"""Snapshots that one slice prunes. A slate gets one each time that its facts change."""
 
 
 def prune_snapshots(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Remove one slice of the snapshots of slates that are older than they are kept."""
+    """Prune one slice of the snapshots of slates that are older than they are kept."""
     stored, oldest = history.warehouse.snapshots, oldest_kept(history, keep_days)
     old = [(slate, snapshot) for slate, snapshot in stored.stored() if is_before(slate, oldest)]
     at_rest = SlatesAtRest(history)

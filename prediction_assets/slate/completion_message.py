@@ -82,7 +82,7 @@ def validate_completion(message: Mapping[str, Any]) -> None:
     error = jsonschema.exceptions.best_match(validator.iter_errors(dict(message)))
     if error is not None:
         where = ".".join(str(step) for step in error.absolute_path) or "message"
-        raise InvalidMessage(f"completion {message.get('message_id', '?')}: {where}: {error.message}")
+        raise InvalidMessage(f"completion message {message.get('message_id', '?')}: {where}: {error.message}")
 
 
 def completion_schema_version() -> int:

@@ -68,7 +68,7 @@ class Failure:
         message: the exception's text, one line.
         traceback_digest: 12 hex digits, the same for the same error from the same lines of code; ``""`` if nothing
             was raised: the player had no outcome by the deadline.
-        attempts: attempts of the run; 0 if it didn't try because most players failed alike.
+        attempts: attempts of the run; 0 if it didn't try because most players failed with the same error.
         payload: what a replay needs: batch id, feature snapshot, partition key.
         closed: how it was closed, None while it is open.
     """
@@ -143,7 +143,7 @@ def common_cause(letters: Iterable[DeadLetter], players: int) -> DeadLetter | No
 
 
 def most_failed_alike(failed_alike: int, players: int) -> bool:
-    """Return whether most players failed with the same digest, so that further attempts would fail alike."""
+    """Return whether most players failed with the same digest, so that further attempts would fail, too."""
     return failed_alike >= LEAST_ALIKE and failed_alike > players / 2
 
 

@@ -69,7 +69,7 @@ def overtaken(slate: str, newest: str) -> Overtaken:
     """Return the error for a MERGE that was planned before another one's receipt was committed."""
     return Overtaken(
         f"slate {slate}: another MERGE (receipt {newest}) was committed after this one was planned; the target "
-        "was not touched and every part kept. Materialize predictions for it again"
+        "was not touched and every part was kept. Materialize predictions for it again"
     )
 
 
@@ -78,7 +78,7 @@ def unaccounted(slate: str, counts: Mapping[str, Any]) -> RowsUnaccountedFor:
     return RowsUnaccountedFor(
         f"slate {slate}: {counts['staged']} rows staged, {counts['inserted']} to insert, {counts['updated']} to "
         f"update, {counts['unchanged']} unchanged, but {counts['in_force']} in force and {counts['changed']} "
-        "changed after the MERGE; it was rolled back and every part kept"
+        "changed after the MERGE; it was rolled back and every part was kept"
     )
 
 

@@ -189,7 +189,7 @@ def _nobody_staged(progress: Progress, missing: Sequence[MissingPlayer]) -> str:
     batch = progress.batch
     refused = (
         f"slate {batch.slate}: none of {len(batch.expected)} expected players has staged rows "
-        f"({_reasons(missing) or 'no game is on'}); the target was not touched and every part kept. "
+        f"({_reasons(missing) or 'no game is on'}); the target was not touched and every part was kept. "
     )
     if is_nothing_to_predict(progress):
         return f"{refused}There is nothing to predict, and no merged rows to retract"

@@ -134,7 +134,7 @@ class Staging:
         errors: why a player could not be forecast, by slug.
         skipped: why a player isn't predicted, by slug.
         staging_area: where parts are written.
-        circuit: stops the attempts when most players failed alike.
+        circuit: stops the attempts when most players failed with the same error.
         unrecorded: outcomes that :meth:`record` has still to record.
         settled: outcomes that are recorded.
     """
@@ -220,7 +220,7 @@ class Staging:
         if player.slug in self.errors:
             return self._fail(player, self.errors[player.slug], 1)
         if self.circuit.tripped_by is not None:
-            not_tried = CircuitOpen("not tried: most players of this run failed alike")
+            not_tried = CircuitOpen("not tried: most players of this run failed with the same error")
             return self._fail(player, not_tried, 0, self.circuit.tripped_by)
         write = self._retrying()
         try:

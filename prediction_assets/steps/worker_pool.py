@@ -160,7 +160,7 @@ class WorkerPool(Generic[Item, Result]):
 
 
 class CircuitBreaker:
-    """Trips when most players of a run failed with the same digest: further attempts would fail alike.
+    """Trips when most players of a run failed with the same digest: further attempts would fail, too.
 
     Args:
         players: how many players the run works on.

@@ -1,6 +1,6 @@
 """The stores of an installation, opened from its settings: the one place that knows what a profile is.
 
-Each store is opened when it is first asked for, so that a command that reads batch state opens no warehouse.
+Each store is opened at its first use, so that a command that reads batch state opens no warehouse.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def test_the_command_prunes_all_slices_and_says_what_it_would_do(settings, insta
     register(instance, *OLD, SIMULATED)
     code, out, err = command(capsys, monkeypatch, "prune", "--dry-run")
     assert (code, err) == (0, "")
-    assert "would remove 8 partition keys, and more in later slices" in out
+    assert "would prune 8 partition keys, and more in later slices" in out
     assert registered(instance)[0] == [*OLD, SIMULATED]
     code, out, _ = command(capsys, monkeypatch, "prune")
     assert code == 0
@@ -193,7 +193,7 @@ def test_the_command_prunes_all_slices_and_says_what_it_would_do(settings, insta
     assert (code, out) == (0, "nothing to prune: nothing is older than it is kept\n")
 
 
-def test_the_command_says_that_letters_expire_and_not_that_they_are_removed(
+def test_the_command_says_that_letters_expire_and_not_that_they_are_pruned(
     settings, history, monkeypatch, capsys
 ):
     from prediction_assets_tests.orchestration.test_cli import command
@@ -229,6 +229,6 @@ def test_the_command_deletes_what_old_runs_printed(settings, instance, monkeypat
     monkeypatch.setattr(Clock, "now", lambda _: datetime.now(UTC) + timedelta(days=500))
     code, out, err = command(capsys, monkeypatch, "prune")
     assert (code, err) == (0, "")
-    assert "removed 1 runs" in out
+    assert "pruned 1 runs" in out
     assert instance.get_run_by_id(run_id) is None
     assert not printed.exists()

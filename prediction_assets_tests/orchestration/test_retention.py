@@ -23,11 +23,11 @@ from prediction_assets.retention.kinds import History
 from prediction_assets.retention.receipts import prune_receipts, prune_superseded_rows, unneeded
 from prediction_assets.retention.records import (
     expire_dead_letters,
-    old_events,
     old_letters,
+    old_messages,
     prune_alerts,
     prune_dead_letters,
-    prune_events,
+    prune_messages,
 )
 from prediction_assets.retention.snapshots import prune_snapshots
 from prediction_assets.settings import load_settings
@@ -62,7 +62,14 @@ def of_part(part_id: str, n: int = 1) -> Receipt:
         ("123", "", "p3", "", ["receipt-1", "receipt-2"], {"receipt-3": "its slate's newest"}),
         ("12", "p1", "p3", "", ["receipt-2"], {"receipt-1": "covers a part in staging"}),
         ("12", "", "p2", "", ["receipt-1"], {"receipt-2": "covers a part that an outcome names"}),
-        ("12", "", "p3", "receipt-1", ["receipt-2"], {"receipt-1": "its event wasn't delivered"}),
+        (
+            "12",
+            "",
+            "p3",
+            "receipt-1",
+            ["receipt-2"],
+            {"receipt-1": "its completion message wasn't delivered"},
+        ),
         ("", "p1", "p2", "receipt-1", [], {}),
     ],
 )
@@ -121,10 +128,10 @@ def test_of_a_slate_s_events_the_newest_and_the_undelivered_are_kept(delivered, 
         )
         for revision, days in zip((1, 2, 3), delivered, strict=True)
     ]
-    found = [event.message["revision"] for event in old_events(events, OLD)]
+    found = [event.message["revision"] for event in old_messages(events, OLD)]
     assert found == old
     alone = [event for event in events if event.message["revision"] == 1]
-    assert old_events(alone, OLD) == []
+    assert old_messages(alone, OLD) == []
 
 
 def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(history, monkeypatch):
@@ -140,7 +147,7 @@ def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(h
     for key in ("x:1", "y:2"):
         history.alerts.change(key, recovered(NOW))
         history.alerts.change(key, mark_delivered(Notice.RECOVERED, NOW))
-    for prune in (prune_dead_letters, prune_events, prune_alerts):
+    for prune in (prune_dead_letters, prune_messages, prune_alerts):
         assert prune(history, 30, False).removed == 0
         assert [(done.removed, done.left) for done in (prune(history, 2, True), prune(history, 2, True))] == [
             (1, 1), (1, 1),

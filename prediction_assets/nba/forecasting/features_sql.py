@@ -1,4 +1,4 @@
-"""The query behind the features: one SQL text that yields the training rows and the slate's rows alike.
+"""The query behind the features: one SQL text that yields both the training rows and the slate's rows.
 
 The games to be predicted are appended to the past games as rows without a result, and the same window expressions run
 over both, so that training and serving cannot differ. The columns are declared in :mod:`.features`. What doesn't belong

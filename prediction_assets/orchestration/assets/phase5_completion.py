@@ -1,4 +1,4 @@
-"""The completion message: it tells phase 6 that a slate's predictions are ready, once per content."""
+"""The completion message: phase 6 may start, because a slate's predictions are ready. Once per content."""
 
 import dagster as dg
 from pydantic import Field
@@ -42,7 +42,7 @@ def phase5_completion(
     clock: dg.ResourceParam[Clock],
     publisher: dg.ResourceParam[Publisher],
 ) -> dg.MaterializeResult:
-    """Publishes the completion message: it tells phase 6 that the slate's predictions are ready.
+    """Publishes the completion message: the slate's predictions are ready, and phase 6 may start.
 
     The message is built from the receipt and validated against its JSON Schema. It is published once per content: an
     identical re-run has the same `message_id` and publishes nothing. It is refused if a blocking check on that

@@ -63,7 +63,7 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         name=SLATE_ALERTS,
         minimum_interval_seconds=max(settings.tick_seconds, _SLATE_LOOK_SECONDS[settings.profile]),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Records alerts for a late roster, consolidation or completion, and for many dead letters, and "
+        description="Records alerts for a late roster, consolidation or completion message, for many dead letters, and "
         "their recovery. A day without games is never late.",
     )
     def evaluate(

@@ -60,7 +60,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the merge of a slate when all players have an outcome, or at its deadline, and again "
-        "after players were staged anew. Requests the staging of players whose part is lost.",
+        "after players were staged again. Requests the staging of players whose part is lost.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,

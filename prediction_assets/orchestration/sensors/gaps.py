@@ -218,7 +218,7 @@ class GapFinder:
             yield Skipped(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
             return
         if is_recent(receipt.consolidated_at, self._now, GAP_PAUSE):
-            yield Skipped(f"{receipt.slate}: not announced yet, the completion sensor goes first")
+            yield Skipped(f"{receipt.slate}: not announced yet; phase5_completion_sensor has to try first")
             return
         jobs = (consolidation_job.name, completion_job.name)
         yield Gap(f"announce:{receipt.receipt_id}", receipt.slate, jobs, [consolidation_need(progress)])
@@ -235,7 +235,7 @@ class GapFinder:
         ]
         records = [*attempts, *others]
         if any(is_pending(self._instance, record.dagster_run, self._now) for record in records):
-            return [Skipped(f"{gap.name}: a run is in flight")]
+            return [Skipped(f"{gap.name}: a run is in progress")]
         tried = max((_attempt(record.dagster_run) for record in attempts), default=0)
         if tried >= GAP_ATTEMPTS:
             newest = attempts[0].dagster_run.run_id

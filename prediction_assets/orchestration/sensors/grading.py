@@ -36,7 +36,7 @@ def grading_sensor(settings: Settings) -> dg.SensorDefinition:
         minimum_interval_seconds=max(SECONDS_BETWEEN_TICKS, settings.tick_seconds),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the grades of slates of the last 30 days whose game logs are all ingested, at most five "
-        "slates in a tick, and again after a slate is consolidated anew.",
+        "slates in a tick, and again after a slate is consolidated again.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,

@@ -39,7 +39,7 @@ class SlateNeeds:
     """What batches need in one tick.
 
     Attributes:
-        busy: the slates that a run in flight is staging players of, requested by a sensor or started by hand.
+        busy: the slates with a staging run in progress, requested by a sensor or started by hand.
     """
 
     def __init__(self, instance: DagsterInstance, settings: Settings, now: datetime) -> None:
@@ -76,7 +76,7 @@ class SlateNeeds:
         if step is Step.FEATURES:
             yield features_need(progress)
         elif step is Step.STAGE and slate in self.busy:
-            yield Skipped(f"staging:{slate}: a run is in flight")
+            yield Skipped(f"staging:{slate}: a run is in progress")
         elif step is Step.STAGE:
             yield from self.staging(progress, progress.unsettled, f"staging:{progress.batch.batch_id}")
 
@@ -87,7 +87,7 @@ class SlateNeeds:
         slate = progress.batch.slate
         # A first merge at the deadline doesn't wait for a staging run. Any later merge takes its players too.
         if slate in self.busy and (not progress.unsettled or progress.receipt is not None):
-            yield Skipped(f"consolidate:{slate}: players are being staged anew")
+            yield Skipped(f"consolidate:{slate}: players are being staged again")
             return
         try:
             receipts = warehouse.receipts(slate)

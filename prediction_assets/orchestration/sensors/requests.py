@@ -86,7 +86,7 @@ def request(instance: DagsterInstance, need: RunNeed, now: datetime) -> dg.RunRe
     records = instance.get_run_records(RunsFilter(tags={REQUEST_TAG: need.name}))
     runs = [record.dagster_run for record in records]
     if any(is_pending(instance, run, now) for run in runs):
-        return Skipped(f"{need.name}: a run is in flight")
+        return Skipped(f"{need.name}: a run is in progress")
     tried = sum(run.parent_run_id is None for run in runs)
     if tried >= need.attempts:
         return Skipped(

@@ -82,7 +82,7 @@ class BigQueryJobs:
         location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
         dataset_prefix: put before every dataset's name, so that two installations can share a project.
         call_timeout: seconds until a call counts as failed, its retries included.
-        job_timeout: seconds until a job is no longer waited for; it goes on by itself.
+        job_timeout: seconds until a job is no longer waited for; it continues by itself.
         storage_api: read results through the BigQuery Storage API, which is faster from some 10,000 rows.
     """
 
@@ -318,7 +318,7 @@ class BigQueryJobs:
             except TimeoutError as error:
                 raise WarehouseBusy(
                     f"BigQuery job {job_id} of project {self.project} hasn't ended within {self._job_timeout:g} s; it "
-                    f"goes on by itself. Run this again to find its result, or look at it with `bq show -j {job_id}`"
+                    f"continues by itself. Run this again to find its result, or look at it with `bq show -j {job_id}`"
                 ) from error
             if found and is_done is not None and not is_done():
                 continue

@@ -287,7 +287,9 @@ RECEIPTS = Table(
     "One row per MERGE, committed with it: which parts it consumed and what it did.",
     (
         Column(
-            "receipt_id", _S, "derived from the batch's settled outcomes: the same outcomes, the same receipt"
+            "receipt_id",
+            _S,
+            "derived from the batch's settled outcomes: the same outcomes give the same receipt",
         ),
         Column("game_date", _D, "the slate", True),
         Column("league", _S, "NBA, or simulated-N", True),
@@ -335,7 +337,7 @@ POINTS_MODELS = Table(
     "One row per trained model: what it was trained on, and the fitted systems themselves.",
     (
         Column(
-            "model_id", _S, "derived from league, cut-off, systems and data: the same of those, the same id"
+            "model_id", _S, "derived from league, cut-off, systems and data: the same four give the same id"
         ),
         Column("league", _S, "NBA, or simulated-N", True),
         Column("cutoff", _D, "trained on games before this date: serves slates from it on", True),
@@ -354,7 +356,7 @@ POINTS_MODELS = Table(
 PREDICTION_GRADES = Table(
     "predictions",
     "prediction_grades",
-    "One row per slate, origin and system: how its forecasts did, on players who played.",
+    "One row per slate, origin and system: the accuracy of its forecasts, over the players who played.",
     (
         Column("game_date", _D, "the slate"),
         Column("origin", _S, "published: the rows in force; backtest: made afterwards, point-in-time"),

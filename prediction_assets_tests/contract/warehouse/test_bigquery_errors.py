@@ -221,7 +221,7 @@ def test_a_job_that_does_not_end_in_time_is_named_and_goes_on(open_bigquery, mon
 
     monkeypatch.setattr(bigquery.QueryJob, "result", too_late)
     with pytest.raises(
-        WarehouseBusy, match=r"job prediction_assets_query_\w+ .* within 0.2 s; it goes on by itself"
+        WarehouseBusy, match=r"job prediction_assets_query_\w+ .* within 0.2 s; it continues by itself"
     ):
         warehouse.receipts(SLATE)
 

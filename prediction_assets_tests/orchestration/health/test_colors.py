@@ -412,9 +412,9 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("batch_complete", RED, called_off_and_not_taken_back, "the next step is consolidate"),
     ("consolidation_receipt", GREEN, everybody_is_skipped, "nothing to predict"),
     ("consolidation_receipt", GREEN, taken_back, "success, revision 2"),
-    ("merge", GREEN, taken_back, "nothing is to be predicted any more"),
-    ("predictions_in_table", GREEN, taken_back, "nothing is to be predicted any more"),
-    ("versions_consistent", GREEN, taken_back, "nothing is to be predicted any more"),
+    ("merge", GREEN, taken_back, "there is nothing to predict any more"),
+    ("predictions_in_table", GREEN, taken_back, "there is nothing to predict any more"),
+    ("versions_consistent", GREEN, taken_back, "there is nothing to predict any more"),
     ("completion_published", GREEN, taken_back, "success, revision 2"),
     ("merge", YELLOW, under_way, "nothing was merged"),
     ("merge", YELLOW, fewer_rows_a_player_than_usual, "15 rows a player, usually 25"),
@@ -430,7 +430,7 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("no_errors", YELLOW, a_dead_letter, "1 dead letter open of 6 players, newest player-1: OSError"),
     ("no_errors", YELLOW, a_failed_run_that_was_repeated, "each succeeded since"),
     ("no_errors", YELLOW, a_failed_tick_and_a_good_one, "each succeeded since"),
-    ("no_errors", YELLOW, a_daemon_that_went_away, "the daemon is down since"),
+    ("no_errors", YELLOW, a_daemon_that_went_away, "the daemon has been down since"),
     ("no_errors", YELLOW, a_dead_letter_and_a_daemon_that_went_away, "next slate; 1 dead letter open"),
     ("no_errors", RED, a_failed_run_and_a_daemon_that_went_away, "nothing opens the next slate; 1 failed in"),
     ("no_errors", RED, a_failed_run, "newest consolidation of"),
@@ -449,7 +449,7 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("no_staging_leftovers", YELLOW, under_way, "3 parts not merged yet"),
     ("no_staging_leftovers", YELLOW, a_part_of_another_slate, "parts of other slates"),
     ("no_staging_leftovers", RED, a_lost_part, "1 part lost, first player-1"),
-    ("versions_consistent", YELLOW, an_older_version_of_a_system, "similarity not of the running versions"),
+    ("versions_consistent", YELLOW, an_older_version_of_a_system, "similarity made by another version"),
     ("versions_consistent", YELLOW, two_snapshots, "2 feature snapshots"),
     ("versions_consistent", YELLOW, under_way, "no rows; due at"),
     ("versions_consistent", RED, two_versions_of_a_system, MIXED),
@@ -567,7 +567,7 @@ def test_a_silent_daemon_is_shown_first_and_a_failed_run_with_its_page(world):
     a_failed_run_and_a_daemon_that_went_away(world)
     world.settings = world.settings.model_copy(update={"ui_url": "https://ui.example/"})
     line = world.says("no_errors")
-    assert line.text.startswith("the daemon is down since")
+    assert line.text.startswith("the daemon has been down since")
     (run,) = world.instance.get_runs()
     assert commands(line) == (
         "start the daemon: `prediction-assets dev`, or restart its service",
@@ -636,7 +636,7 @@ def test_without_a_name_the_slate_is_tonight_s_and_a_schedule_that_ended_is_show
     assert report.slate == world.shifted(-8)
     world.open(slate=report.slate)
     line = world.says("batch_opened")
-    assert (line.color, "so tonight has none" in line.text) == (YELLOW, True)
+    assert (line.color, "so it has no games of tonight" in line.text) == (YELLOW, True)
     assert world.says("batch_opened", report.slate).color is GREEN
 
 
@@ -681,4 +681,4 @@ def test_the_sixth_system_is_missed_where_it_is_published(world):
     world.healthy()
     world.settings = world.settings.model_copy(update={"market_aware": True})
     line = world.says("versions_consistent", world.slate)
-    assert (line.color, line.text) == (YELLOW, "market_aware not of the running versions")
+    assert (line.color, line.text) == (YELLOW, "market_aware made by another version than the running one")

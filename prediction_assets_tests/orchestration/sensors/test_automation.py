@@ -112,7 +112,7 @@ def test_work_in_flight_is_not_requested_twice_and_failed_work_only_so_often(ing
         run_id = leave_run(ingested, request)
         waiting = tick(ingested, STAGING)
         assert requested(waiting) == []
-        assert "in flight" in waiting.skip_reason.skip_message
+        assert "in progress" in waiting.skip_reason.skip_message
         fail(ingested, run_id)
     assert len(set(keys)) == 3
     exhausted = tick(ingested, STAGING)
@@ -165,7 +165,7 @@ def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_requested_
     kill(ingested, run_id)
     waiting = tick(ingested, STAGING)
     assert requested(waiting) == []
-    assert "in flight" in waiting.skip_reason.skip_message
+    assert "in progress" in waiting.skip_reason.skip_message
 
 
 def test_a_consolidation_that_can_only_be_refused_is_requested_once(ingested, monkeypatch):
@@ -194,7 +194,7 @@ def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(i
     assert len(requested(tick(ingested, CONSOLIDATION))) == 1  # the deadline waits for nobody
     ingested.consolidate(SIMULATED)
     ingested.stage(SIMULATED, slugs[:1])
-    assert "being staged anew" in tick(ingested, CONSOLIDATION).skip_reason.skip_message
+    assert "being staged again" in tick(ingested, CONSOLIDATION).skip_reason.skip_message
     fail(ingested, running.run_id)
     assert len(requested(tick(ingested, CONSOLIDATION))) == 1
 
@@ -227,7 +227,7 @@ def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
     finished._instance.create_run_for_job(job_def=job, tags={"dagster/partition": f"{SIMULATED}:{slug}"})
     result = tick(finished, CONSOLIDATION)
     assert requested(result) == []
-    assert "being staged anew" in result.skip_reason.skip_message
+    assert "being staged again" in result.skip_reason.skip_message
 
 
 def test_each_checked_consolidation_is_announced_once_oldest_first(finished):

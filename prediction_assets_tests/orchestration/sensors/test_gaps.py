@@ -114,9 +114,9 @@ def test_a_roster_run_that_fails_is_requested_again_with_growing_pauses_and_not_
             asked_at.append(minutes)
             clock.now = datetime.now(UTC)
             run_id = leave_run(ingested, requests[0])
-            assert "in flight" in tick(ingested, GAPS).skip_reason.skip_message
+            assert "in progress" in tick(ingested, GAPS).skip_reason.skip_message
             kill(ingested, run_id)
-            assert "in flight" in tick(ingested, GAPS).skip_reason.skip_message
+            assert "in progress" in tick(ingested, GAPS).skip_reason.skip_message
             fail(ingested, retry(ingested, run_id))
     assert asked_at == [0, 60, 120, 240]
     assert "4 attempts didn't close it" in tick(ingested, GAPS).skip_reason.skip_message
