@@ -21,6 +21,7 @@ from prediction_assets_tests.contract.warehouse.bigquery_emulator import (
     emulator_client,
     running_emulator,
 )
+from prediction_assets_tests.in_memory import InMemoryWarehouse
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,9 @@ def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
     )
 
 
-@pytest.fixture(params=["duckdb", "bigquery", "gathering_bigquery"])
+@pytest.fixture(params=["duckdb", "in_memory", "bigquery", "gathering_bigquery"])
 def warehouse(request: pytest.FixtureRequest) -> Warehouse:
     """A new warehouse, of each kind in turn."""
+    if request.param == "in_memory":
+        return InMemoryWarehouse()
     return request.getfixturevalue(f"open_{request.param}")()
