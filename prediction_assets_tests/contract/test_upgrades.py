@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +22,19 @@ from prediction_assets.orchestration.instance import prepare_home
 from prediction_assets.orchestration.instance_config import Origin, examine, marked, packaged_text
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.stores.local import state_file, warehouse_schema
-from prediction_assets.stores.local import warehouse as local_warehouse
+from prediction_assets.stores.local import state_file
 from prediction_assets.stores.local.alerts import SqliteAlertStore
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import SqliteOutbox
-from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.state_file import StateFile
 from prediction_assets.stores.local.state_schema import STEPS
 from prediction_assets.stores.local.stores import LocalStores
-from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.sql.tables import (
-    RECEIPTS,
     TABLES,
     WAREHOUSE_SCHEMA_VERSION,
-    Column,
-    ColumnType,
-    Table,
 )
+from prediction_assets_tests.contract.next_release import NEXT_STEPS, next_release, opened
 from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.orchestration.test_cli import command
 
@@ -50,43 +42,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SHAPES = {"warehouse": (1, "d6cbd2896a9f"), "state": (1, "9fd99f753783")}
 """Each store's version, and the first 12 digits of SHA-256 over its declared tables."""
-
-# What a made-up next release adds to each store: a table and a column.
-NOTES = Table(
-    "predictions",
-    "notes",
-    "Made up.",
-    (Column("game_date", ColumnType.DATE, "day"), Column("note", ColumnType.STRING, "text")),
-    key=("game_date",),
-)
-REMARK = Column("remark", ColumnType.STRING, "Made up.")
-NEXT_TABLES = (
-    *(dataclasses.replace(t, columns=(*t.columns, REMARK)) if t is RECEIPTS else t for t in TABLES),
-    NOTES,
-)
-NEXT_STEPS = (
-    *STEPS,
-    (
-        "CREATE TABLE notes (slate TEXT PRIMARY KEY, note TEXT) STRICT",
-        "ALTER TABLE outcomes ADD COLUMN remark TEXT",
-    ),
-)
-
-
-@contextmanager
-def next_release() -> Iterator[None]:
-    """Run code as the made-up next release would."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(state_file, "STEPS", NEXT_STEPS)
-        patch.setattr(warehouse_schema, "TABLES", NEXT_TABLES)
-        for module in (warehouse_schema, local_warehouse):
-            patch.setattr(module, "WAREHOUSE_SCHEMA_VERSION", WAREHOUSE_SCHEMA_VERSION + 1)
-        yield
-
-
-def opened(home: Path) -> DuckDBWarehouse:
-    parts = ParquetParts(home / "staging")
-    return DuckDBWarehouse(home / "warehouse.duckdb", parts, ParquetSnapshots(home / "features"), 30.0)
 
 
 @pytest.fixture
@@ -240,7 +195,7 @@ def test_a_state_file_that_is_migrated_between_the_look_and_the_migration_keeps_
 _KILLED = """
 import os, sys
 from pathlib import Path
-from prediction_assets_tests.contract import test_upgrades
+from prediction_assets_tests.contract.next_release import next_release, opened
 home, after = Path(sys.argv[1]), int(sys.argv[2])
 done = 0
 def count(*_):
@@ -249,7 +204,7 @@ def count(*_):
     if done > after:
         os._exit(9)
 {patch}
-with test_upgrades.next_release():
+with next_release():
     {call}
 """
 
@@ -273,7 +228,7 @@ _WAREHOUSE_KILLED = _KILLED.format(
     "    def execute(self, *a): count(); return self.made.execute(*a)\n"
     "    def commit(self): count(); return self.made.commit()\n"
     "warehouse.complete = lambda made, lacking: really(Counted(made), lacking)",
-    call="test_upgrades.opened(home).migrate()",
+    call="opened(home).migrate()",
 )
 
 

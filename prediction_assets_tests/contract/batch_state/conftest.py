@@ -16,6 +16,7 @@ from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.protocols import BatchState
 from prediction_assets_tests.contract.batch_state import crowd
 from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
+from prediction_assets_tests.in_memory import InMemoryBatchState
 
 __all__ = ["firestore_client", "firestore_emulator", "project"]
 
@@ -25,7 +26,8 @@ class Store:
     """An implementation under test.
 
     Attributes:
-        recorder: names the function with which another process records into the same store, for ``where``.
+        recorder: names the function with which another process records into the same store, for ``where``; both
+            are ``""`` in memory, which no other process reaches.
         opened: returns the store's state anew, as another process would.
     """
 
@@ -34,8 +36,11 @@ class Store:
     opened: Callable[[], BatchState]
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=["sqlite", "in_memory", "firestore"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "in_memory":
+        state = InMemoryBatchState()
+        return Store("", "", lambda: state)
     if request.param == "sqlite":
         file = tmp_path / "state.sqlite"
         return Store(f"{crowd.__name__}:to_sqlite", str(file), lambda: SqliteBatchState(file))

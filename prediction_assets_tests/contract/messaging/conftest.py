@@ -29,6 +29,7 @@ from prediction_assets_tests.emulator_fixtures import (
     topic,
 )
 from prediction_assets_tests.examples import load_example
+from prediction_assets_tests.in_memory import InMemoryOutbox, InMemoryPublisher
 from prediction_assets_tests.made_up import NOW
 
 __all__ = ["firestore_client", "firestore_emulator", "project", "pubsub_clients", "pubsub_emulator", "topic"]
@@ -47,11 +48,14 @@ def entry(revision: int = 1, **changes: Any) -> OutboxEntry:
     return OutboxEntry(made["message_id"], made["slate"], made["receipt_id"], made)
 
 
-@pytest.fixture(params=["sqlite", "firestore"])
+@pytest.fixture(params=["sqlite", "in_memory", "firestore"])
 def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Outbox]:
     """Return an outbox of one store anew with each call, as another process would."""
     if request.param == "sqlite":
         return lambda: SqliteOutbox(tmp_path / "state.sqlite")
+    if request.param == "in_memory":
+        outbox = InMemoryOutbox()
+        return lambda: outbox
     client = request.getfixturevalue("firestore_client")
     return lambda: FirestoreOutbox(FirestoreCalls(client))
 
@@ -64,13 +68,16 @@ class Deliveries:
     received: Callable[[], list[Mapping[str, Any]]]
 
 
-@pytest.fixture(params=["files", "pubsub"])
+@pytest.fixture(params=["files", "in_memory", "pubsub"])
 def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> Deliveries:
     if request.param == "files":
         folder = tmp_path / "outbox"
         return Deliveries(
             FilePublisher(folder), lambda: [json.loads(f.read_text()) for f in sorted(folder.iterdir())]
         )
+    if request.param == "in_memory":
+        publisher = InMemoryPublisher()
+        return Deliveries(publisher, lambda: [*publisher.delivered])
     made: Topic = request.getfixturevalue("topic")
     return Deliveries(
         PubSubPublisher(made.publisher, made.path, call_timeout=20),

@@ -7,6 +7,7 @@ import duckdb
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import dialects
+from prediction_assets_tests.in_memory import InMemoryWarehouse
 
 
 def by_hand(warehouse: Warehouse, statement: str) -> None:
@@ -14,6 +15,10 @@ def by_hand(warehouse: Warehouse, statement: str) -> None:
     if isinstance(warehouse, BigQueryWarehouse):
         text = dialects.render(statement, "bigquery", warehouse._relations)
         warehouse.jobs.query(text, purpose="by_hand", doing="changing the warehouse by hand")
+        return
+    if isinstance(warehouse, InMemoryWarehouse):
+        with warehouse._connect(write=True) as connection:
+            connection.execute(statement)
         return
     with duckdb.connect(str(warehouse._database)) as connection:  # type: ignore[attr-defined]
         connection.execute("SET TimeZone = 'UTC'")

@@ -21,6 +21,7 @@ from prediction_assets_tests.contract.warehouse.bigquery_emulator import (
     emulator_client,
     running_emulator,
 )
+from prediction_assets_tests.in_memory import InMemoryWarehouse
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,14 @@ def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
     )
 
 
-@pytest.fixture(params=["duckdb", "bigquery", "gathering_bigquery"])
+KINDS = ["duckdb", "in_memory", "bigquery"]
+GATHERING_TOO = pytest.mark.parametrize("warehouse", [*KINDS, "gathering_bigquery"], indirect=True)
+"""For what a MERGE does with parts: BigQuery gathers them first when a slate is too large for one job's text."""
+
+
+@pytest.fixture(params=KINDS)
 def warehouse(request: pytest.FixtureRequest) -> Warehouse:
     """A new warehouse, of each kind in turn."""
+    if request.param == "in_memory":
+        return InMemoryWarehouse()
     return request.getfixturevalue(f"open_{request.param}")()

@@ -29,6 +29,7 @@ from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.protocols import Upserted, Warehouse
 from prediction_assets.stores.sql import merge_sql, pruning_sql, queries
 from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
+from prediction_assets_tests.contract.warehouse.conftest import GATHERING_TOO
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
 # BigQuery refuses to read the predictions without a date, so every query here names one.
@@ -67,6 +68,7 @@ def counts(receipt: Receipt) -> tuple[int, int, int, int, int]:
     )
 
 
+@GATHERING_TOO
 def test_new_keys_are_inserted_and_the_receipt_is_stored_with_them(warehouse):
     parts = [write(warehouse, n, {"24.5": 20.0, "25.5": 20.0}) for n in (1, 2, 3)]
     receipt = merge(warehouse, *map(staged, parts))
@@ -117,6 +119,7 @@ def test_only_rows_whose_content_changed_are_updated(warehouse):
     assert receipt.revision == 2
 
 
+@GATHERING_TOO
 def test_a_moved_line_supersedes_the_old_ones_of_that_player_only(warehouse):
     others = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (2, 3)]
     merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0})), *others)
@@ -148,6 +151,7 @@ def test_half_point_and_whole_lines_are_different_keys_and_25_is_25_0(warehouse)
     assert counts(receipt) == (2, 0, 0, 2, 0)
 
 
+@GATHERING_TOO
 def test_one_staged_part_merges_beside_players_whose_parts_were_dropped(warehouse):
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
@@ -160,6 +164,7 @@ def test_one_staged_part_merges_beside_players_whose_parts_were_dropped(warehous
     assert (receipt.rows, receipt.staged_players) == (3, 3)
 
 
+@GATHERING_TOO
 def test_duplicate_keys_in_a_part_are_refused_and_change_nothing(warehouse):
     good = staged(write(warehouse, 2, {"24.5": 20.0}))
     rows = rows_of(player(1), {"24.5": 20.0})
@@ -178,6 +183,7 @@ def test_rows_of_another_date_are_refused(warehouse):
         merge(warehouse, staged(warehouse.parts.write(SLATE, "player-1", stray)), players=1)
 
 
+@GATHERING_TOO
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -193,6 +199,7 @@ def test_a_part_that_is_not_what_its_outcome_recorded_is_refused(warehouse, chan
     assert total(warehouse) == 0
 
 
+@GATHERING_TOO
 def test_a_part_that_vanished_is_refused_and_the_others_are_kept(warehouse):
     gone, kept = write(warehouse, 1, {"24.5": 20.0}), write(warehouse, 2, {"24.5": 20.0})
     warehouse.parts.drop(SLATE, gone.player_slug, gone.part_id)
@@ -271,11 +278,17 @@ def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_s
     assert (receipt.rows_superseded, receipt.rows, receipt.status) == (1, 2, "partial")
 
 
-def test_450_parts_written_by_8_threads_merge_in_one_go(warehouse):
+@pytest.mark.parametrize(
+    ("warehouse", "players"),
+    [("duckdb", 450), ("in_memory", 450), ("bigquery", 60), ("gathering_bigquery", 60)],
+    indirect=["warehouse"],
+)
+def test_a_slate_s_parts_written_by_8_threads_merge_in_one_go(warehouse, players):
     with ThreadPoolExecutor(8) as pool:
-        parts = list(pool.map(lambda n: write(warehouse, n, {"20.5": 20.0, "21.5": 20.0}), range(1, 451)))
-    receipt = merge(warehouse, *map(staged, parts), players=450)
-    assert counts(receipt) == (900, 900, 0, 0, 0)
+        numbers = range(1, players + 1)
+        parts = list(pool.map(lambda n: write(warehouse, n, {"20.5": 20.0, "21.5": 20.0}), numbers))
+    receipt = merge(warehouse, *map(staged, parts), players=players)
+    assert counts(receipt) == (2 * players, 2 * players, 0, 0, 0)
 
 
 def test_a_merge_that_was_decided_before_another_one_s_receipt_is_refused_and_changes_nothing(warehouse):
@@ -297,6 +310,7 @@ def test_other_slates_are_never_touched(warehouse):
     assert {line for _, line in active(warehouse)} == {Decimal("24.50"), Decimal("30.50")}
 
 
+@GATHERING_TOO
 def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
     who = player(1)
     rows = rows_of(who, {"24.5": 20.0})
@@ -318,6 +332,7 @@ def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse)
     assert (receipt.rows, receipt.revision, receipt.parts) == (2, 2, ())
 
 
+@GATHERING_TOO
 def test_whatever_a_reason_says_the_receipt_keeps_it_to_the_letter(warehouse):
     reason = """it's "quoted", {braced} \\ and \n'; DROP TABLE x; -- @slate $slate, Dončić 😀"""
     failed = PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason=reason)
@@ -354,6 +369,7 @@ def test_answers_have_the_same_types_everywhere(warehouse):
     }
 
 
+@GATHERING_TOO
 def test_a_merge_that_does_not_add_up_is_rolled_back(warehouse, monkeypatch):
     parts = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}))
     monkeypatch.setattr(
@@ -473,32 +489,34 @@ def injury(hour: int, player_id: int | None, status: str, day: int = 2) -> dict[
     }
 
 
-@pytest.mark.parametrize(
-    ("reports", "newest"),
-    [
-        ([], []),
-        ([[injury(13, 1, "Out"), injury(13, 2, "Out")]], [1, 2]),
-        ([[injury(13, 1, "Out"), injury(13, 2, "Out")], [injury(17, 2, "Out")]], [2]),
-        ([[injury(13, 1, "Out")], [injury(17, None, "Not yet submitted")]], []),
-        ([[injury(17, None, "Not yet submitted")], [injury(13, 1, "Out")]], []),
-        ([[injury(13, None, "Not yet submitted")], [injury(17, 1, "Out")]], [1]),
-        ([[injury(13, 1, "Out")], [injury(17, 2, "Out", day=3)]], [1]),
-    ],
-    ids=[
-        "none",
-        "one",
-        "a player left it",
-        "it names nobody of the date",
-        "in any order",
-        "the team has reported since",
-        "a later one of another date only",
-    ],
-)
-def test_the_newest_injury_report_with_a_row_of_the_date_holds_as_a_whole(warehouse, reports, newest):
-    for rows in reports:
+REPORTS = {
+    "none": ([], []),
+    "one": ([[injury(13, 1, "Out"), injury(13, 2, "Out")]], [1, 2]),
+    "a player left it": ([[injury(13, 1, "Out"), injury(13, 2, "Out")], [injury(17, 2, "Out")]], [2]),
+    "it names nobody of the date": ([[injury(13, 1, "Out")], [injury(17, None, "Not yet submitted")]], []),
+    "in any order": ([[injury(17, None, "Not yet submitted")], [injury(13, 1, "Out")]], []),
+    "the team has reported since": ([[injury(13, None, "Not yet submitted")], [injury(17, 1, "Out")]], [1]),
+    "a later one of another date only": ([[injury(13, 1, "Out")], [injury(17, 2, "Out", day=3)]], [1]),
+}
+"""Reports in the order in which they come, and the players of the one that holds."""
+
+
+def test_the_newest_injury_report_with_a_row_of_the_date_holds_as_a_whole(warehouse):
+    for turn in (
+        0,
+        1,
+    ):  # each history in a league of its own: the first report of all, then the second of all
+        rows = [
+            row | {"league": league}
+            for league, (reports, _) in REPORTS.items()
+            for report in reports[turn : turn + 1]
+            for row in report
+        ]
         warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), ("league", "reported_at"))
-    found = warehouse.query(queries.NEWEST_INJURY_REPORT, {"slate": date(2026, 1, 2), "league": "NBA"})
-    assert found["player_id"].to_pylist() == newest
+    for league, (_, newest) in REPORTS.items():
+        asked = {"slate": date(2026, 1, 2), "league": league}
+        found = warehouse.query(queries.NEWEST_INJURY_REPORT, asked)
+        assert found["player_id"].to_pylist() == newest, league
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,4 +1,7 @@
-"""Models, backtests and grades on every warehouse: point-in-time, repeatable, and the same on each."""
+"""Models, backtests and grades: point-in-time, repeatable, and the same on every warehouse.
+
+What a rule of ``nba`` decides is shown in memory; BigQuery runs the whole path once, and must give identical rows.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, st
 from prediction_assets.nba.model_store import MODEL_ID, choose_model, load_model, train_model
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.unit.nba.forecasting.conftest import LEAGUE, game_log, made_up_league
 
 CUTOFF = date(2025, 12, 1)
@@ -34,10 +38,16 @@ def filled(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-@pytest.fixture
-def facts(warehouse: Warehouse) -> Warehouse:
-    """A warehouse with the made-up league in it, of each kind in turn."""
-    return filled(warehouse)
+@pytest.fixture(params=["in_memory"])
+def facts(request: pytest.FixtureRequest) -> Warehouse:
+    """A warehouse with the made-up league in it."""
+    empty = (
+        InMemoryWarehouse() if request.param == "in_memory" else request.getfixturevalue("open_bigquery")()
+    )
+    return filled(empty)
+
+
+BIGQUERY_TOO = pytest.mark.parametrize("facts", ["in_memory", "bigquery"], indirect=True)
 
 
 def backtest(warehouse: Warehouse, options: BacktestOptions = OPTIONS, *, write: bool = True) -> list[Any]:
@@ -71,6 +81,7 @@ def test_games_from_the_cut_off_on_change_no_model_and_earlier_ones_make_another
     assert trained
 
 
+@BIGQUERY_TOO
 def test_a_backtest_grades_every_slate_and_repeats_itself(facts: Warehouse) -> None:
     slates = backtest(facts)
     assert [s.slate for s in slates] == [day for _, day in slates_between(facts, FIRST, LAST)]
@@ -126,8 +137,8 @@ class Counting:
         return getattr(self._inner, name)
 
 
-def test_a_slate_s_cost_in_a_backtest_doesn_t_grow(open_duckdb: Callable[[], Warehouse]) -> None:
-    counting = Counting(filled(open_duckdb()))
+def test_a_slate_s_cost_in_a_backtest_doesn_t_grow(facts: Warehouse) -> None:
+    counting = Counting(facts)
     slates = run_backtest(counting, FIRST, LAST, OPTIONS, write=False, now=lambda: NOW)  # type: ignore[arg-type]
     seen = [counting.queries for _ in slates]
     steps = [later - earlier for earlier, later in itertools.pairwise(seen)]
@@ -149,6 +160,7 @@ def test_dates_without_games_are_refused(facts: Warehouse) -> None:
         slates_between(facts, LAST, FIRST)
 
 
+@BIGQUERY_TOO
 def test_a_slate_without_results_is_not_graded(facts: Warehouse) -> None:
     with pytest.raises(ResultsMissing, match="0 of 3 games have game logs"):
         grade_published(facts, "2025-12-20")
@@ -157,8 +169,8 @@ def test_a_slate_without_results_is_not_graded(facts: Warehouse) -> None:
     assert gradable(facts, FIRST, LAST) == []
 
 
-def test_a_system_that_drifts_or_is_biased_is_complained_about(open_duckdb: Callable[[], Warehouse]) -> None:
-    slates = backtest(filled(open_duckdb()), replace(OPTIONS, train=False), write=False)
+def test_a_system_that_drifts_or_is_biased_is_complained_about(facts: Warehouse) -> None:
+    slates = backtest(facts, replace(OPTIONS, train=False), write=False)
     grade = next(g for g in slates[0].grades if g.system == "ensemble")
     steady = [{**grade.to_row(), "mean_absolute_error": 5.0, "bias": 0.1} for _ in range(40)]
     assert steadiness(steady, 1.5).complaint == ""

@@ -95,6 +95,7 @@ def everything_in_staging(warehouse: Warehouse) -> set[str]:
     return {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
 
 
+@pytest.mark.parametrize("warehouse", ["duckdb", "bigquery"], indirect=True)  # where others can put things
 def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse):
     parts = [write(warehouse, 1), write(warehouse, 2)]
     strays = leave_foreign_things(warehouse)

@@ -1,0 +1,407 @@
+"""Every port in memory: for tests of the layers above that need a store and no file, server or account.
+
+The contract suites run on these too, so a test that passes on them passes on the durable stores as far as the ports
+reach. The warehouse is DuckDB in memory, because the SQL is part of what the port promises: a second implementation
+of MERGE and features in Python would only agree with itself. What needs another process isn't here.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prediction_assets.errors import BatchNotOpen, PredictionAssetsError
+from prediction_assets.slate import merge_errors
+from prediction_assets.slate.batch import Batch, Progress
+from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.dead_letter import Closing, DeadLetter, Failure, letters_of
+from prediction_assets.slate.keys import parse_slate, player_key
+from prediction_assets.slate.merge_plan import MergePlan
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.receipt import Receipt, unaltered
+from prediction_assets.slate.roster_freeze import require_same_work, unchanged
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.alert import Alert, Change, from_text, to_text
+from prediction_assets.stores.digests import content_id, part_content_hash
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.local.warehouse_schema import complete, lack
+from prediction_assets.stores.protocols import Snapshot
+from prediction_assets.stores.sql import merge_sql
+from prediction_assets.stores.sql.tables import PART_SCHEMA
+from prediction_assets.stores.versions import VersionedStore
+
+
+class InMemoryBatchState:
+    """A :class:`~prediction_assets.stores.protocols.BatchState`; threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._batches: dict[str, Batch] = {}
+        self._pinned: dict[str, str] = {}
+        self._outcomes: dict[tuple[str, str], PlayerOutcome] = {}
+        self._receipts: dict[str, Receipt] = {}
+
+    def open(self, batch: Batch) -> Batch:
+        with self._lock:
+            earlier = self._batches.get(batch.slate)
+            if earlier is None:
+                self._batches[batch.slate] = _as_stored(batch)
+                return batch
+        return require_same_work(earlier, batch)
+
+    def reopen(self, batch: Batch) -> Batch:
+        with self._lock:
+            earlier = self._batches.get(batch.slate)
+            stay = unchanged(earlier, batch)
+            self._batches[batch.slate] = _as_stored(batch)
+            if len(stay) != len(batch.expected):
+                self._pinned.pop(batch.slate, None)
+            counted = (earlier or batch).batch_id
+            for key, outcome in [*self._outcomes.items()]:
+                if key[0] != batch.slate:
+                    continue
+                if key[1] in stay and outcome.batch_id == counted:
+                    self._outcomes[key] = replace(outcome, batch_id=batch.batch_id)
+                else:
+                    del self._outcomes[key]
+        return batch
+
+    def pin_features(self, slate: str, snapshot_id: str) -> None:
+        with self._lock:
+            if slate not in self._batches:
+                raise BatchNotOpen.on(slate)
+            self._pinned[slate] = snapshot_id
+
+    def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
+        with self._lock:
+            for outcome in outcomes:
+                key = outcome.slate, outcome.player_slug
+                there = self._outcomes.get(key)
+                if (
+                    there is None
+                    or outcome.outcome is not Outcome.FAILED
+                    or outcome.recorded_at >= there.recorded_at
+                ):
+                    self._outcomes[key] = replace(outcome, recorded_at=outcome.recorded_at.astimezone(UTC))
+
+    def progress(self, slate: str) -> Progress | None:
+        with self._lock:
+            batch = self._batches.get(slate)
+            if batch is None:
+                return None
+            expected = {player.slug for player in batch.expected}
+            counted = {
+                slug: outcome
+                for (of_slate, slug), outcome in self._outcomes.items()
+                if of_slate == slate and slug in expected and outcome.batch_id == batch.batch_id
+            }
+            receipt = self._receipts.get(slate)
+            return Progress(
+                batch=batch,
+                outcomes=counted,
+                feature_snapshot=self._pinned.get(slate),
+                receipt=None if receipt is None else unaltered(deepcopy(receipt), "memory"),
+            )
+
+    def recent_slates(self, since: datetime) -> Sequence[str]:
+        with self._lock:
+            opened = sorted((batch.opened_at, slate) for slate, batch in self._batches.items())
+        return [slate for opened_at, slate in opened if opened_at >= since]
+
+    def mark_consolidated(self, receipt: Receipt) -> None:
+        with self._lock:
+            there = self._receipts.get(receipt.slate)
+            if there is None or receipt.consolidated_at >= there.consolidated_at:
+                self._receipts[receipt.slate] = deepcopy(receipt)
+
+
+def _as_stored(batch: Batch) -> Batch:
+    return replace(
+        batch,
+        opened_at=batch.opened_at.astimezone(UTC),
+        deadline=batch.deadline.astimezone(UTC),
+        expected=tuple(sorted(batch.expected, key=lambda player: player.slug)),
+    )
+
+
+class InMemoryParts:
+    """A :class:`~prediction_assets.stores.protocols.Parts`; one part of each player, the newest."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._parts: dict[tuple[str, str], tuple[PartRef, pa.Table, datetime]] = {}
+
+    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
+        player_key(slate, player_slug)  # refuses what isn't a slate or a slug
+        part = PartRef(
+            slate=slate,
+            player_slug=player_slug,
+            player_id=rows["player_id"][0].as_py(),
+            part_id=secrets.token_hex(16),
+            rows=rows.num_rows,
+            content_hash=part_content_hash(rows),
+            schema_version=PREDICTIONS_SCHEMA_VERSION,
+            feature_snapshot=rows["feature_snapshot"][0].as_py(),
+        )
+        with self._lock:
+            self._parts[slate, player_slug] = (part, rows.cast(PART_SCHEMA), datetime.now(UTC))
+        return part
+
+    def rows(self, slate: str, player_slug: str, part_id: str) -> pa.Table | None:
+        """Return the rows of this part, None if it isn't in staging any more."""
+        part, rows, _ = self._parts.get((slate, player_slug), (None, None, None))
+        return rows if part is not None and part.part_id == part_id else None
+
+    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
+        parse_slate(slate)
+        with self._lock:
+            return {
+                slug: part.part_id
+                for (of_slate, slug), (part, _, at) in sorted(self._parts.items(), key=lambda item: item[0])
+                if of_slate == slate and (before is None or at < before)
+            }
+
+    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
+        with self._lock:
+            if self.rows(slate, player_slug, part_id) is None:
+                return False
+            del self._parts[slate, player_slug]
+            return True
+
+    def slates(self) -> Sequence[str]:
+        with self._lock:
+            return sorted({slate for slate, _ in self._parts})
+
+    def sweep(self, slate: str) -> int:
+        return 0  # a killed process leaves nothing in its memory
+
+    def strays(self, slate: str) -> Sequence[str]:
+        return []
+
+
+class InMemorySnapshots:
+    """A :class:`~prediction_assets.stores.protocols.Snapshots`."""
+
+    def __init__(self) -> None:
+        self._snapshots: dict[tuple[str, str], Snapshot] = {}
+
+    def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
+        parse_slate(slate)
+        snapshot_id = content_id(players, history)
+        self._snapshots[slate, snapshot_id] = Snapshot(snapshot_id, players, history)
+        return snapshot_id
+
+    def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
+        found = self._snapshots.get((slate, snapshot_id))
+        if found is None:
+            raise PredictionAssetsError(
+                f"slate {slate}: there is no feature snapshot {snapshot_id!r}; "
+                "materialize player_features for this slate again"
+            )
+        if player_ids is None:
+            return found
+        wanted = pa.array(list(player_ids), pa.int64())
+        return replace(found, players=found.players.filter(pc.is_in(found.players["player_id"], wanted)))
+
+    def stored(self) -> Sequence[tuple[str, str]]:
+        return sorted(self._snapshots)
+
+    def drop(self, slate: str, snapshot_id: str) -> None:
+        self._snapshots.pop((slate, snapshot_id), None)
+
+
+class InMemoryWarehouse(DuckDBWarehouse):
+    """The embedded warehouse's own statements on a database in memory; threads take turns."""
+
+    def __init__(self) -> None:
+        self._memory_parts = InMemoryParts()
+        super().__init__(Path(":memory:"), self._memory_parts, InMemorySnapshots())  # type: ignore[arg-type]
+        self._turn = threading.RLock()
+        self._memory = duckdb.connect(":memory:")
+        self._memory.execute("SET GLOBAL TimeZone = 'UTC'")
+        complete(self._memory, lack(self._memory, "memory"))
+
+    @contextmanager
+    def _connect(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._turn, self._memory.cursor() as connection:
+            if write:
+                yield connection
+                return
+            connection.execute("BEGIN TRANSACTION READ ONLY")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    def waiting_at_most(self, seconds: float) -> InMemoryWarehouse:
+        return self
+
+    def _stage(self, connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> None:
+        merge_errors.require_known_schema(plan.slate, plan.parts)
+        found = {
+            part.player_slug: self._memory_parts.rows(plan.slate, part.player_slug, part.part_id)
+            for part in plan.parts
+        }
+        gone = [slug for slug, rows in found.items() if rows is None]
+        if gone:
+            raise merge_errors.part_gone(plan.slate, gone)
+        connection.register("part_rows", pa.concat_tables([PART_SCHEMA.empty_table(), *found.values()]))
+        connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM part_rows")
+
+
+class InMemoryDeadLetters:
+    """A :class:`~prediction_assets.stores.protocols.DeadLetters`; threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures: dict[tuple[str, str, str], Failure] = {}
+
+    def add(self, failures: Sequence[Failure]) -> None:
+        with self._lock:
+            for failure in failures:
+                stored = replace(
+                    failure,
+                    failed_at=failure.failed_at.astimezone(UTC),
+                    payload=deepcopy(dict(failure.payload)),
+                    closed=None,
+                )
+                self._failures.setdefault((failure.slate, failure.player_slug, failure.run_id), stored)
+
+    def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
+        with self._lock:
+            found = letters_of(f for f in self._failures.values() if slate in (None, f.slate))
+        return [letter for letter in found if include_closed or letter.closed is None]
+
+    def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
+        with self._lock:
+            found = self._of(slate, player_slugs, closed=False)
+            self._failures.update({key: replace(self._failures[key], closed=how) for key in found})
+        return len({slug for _, slug, _ in found})
+
+    def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
+        with self._lock:
+            found = self._of(slate, player_slugs, closed=True)
+            for key in found:
+                del self._failures[key]
+        return len(found)
+
+    def _of(self, slate: str, player_slugs: Iterable[str], *, closed: bool) -> list[tuple[str, str, str]]:
+        wanted = set(player_slugs)
+        return [
+            key
+            for key, failure in self._failures.items()
+            if key[0] == slate and key[1] in wanted and (failure.closed is not None) is closed
+        ]
+
+
+class InMemoryOutbox:
+    """An :class:`~prediction_assets.stores.protocols.Outbox`; threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, OutboxEntry] = {}
+
+    def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
+        new = replace(entry, message=deepcopy(dict(entry.message)), delivery_id=None, delivered_at=None)
+        with self._lock:
+            return deepcopy(self._entries.setdefault(entry.message_id, new))
+
+    def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
+        with self._lock:
+            entry = self._entries.get(message_id)
+            if entry is None:
+                raise PredictionAssetsError(f"completion message {message_id} is not in the outbox")
+            if entry.delivery_id is None:
+                entry = replace(entry, delivery_id=delivery_id, delivered_at=delivered_at.astimezone(UTC))
+                self._entries[message_id] = entry
+            return deepcopy(entry)
+
+    def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
+        with self._lock:
+            return [deepcopy(entry) for entry in self._entries.values() if slate in (None, entry.slate)]
+
+    def drop_delivered(self, message_ids: Sequence[str]) -> int:
+        with self._lock:
+            found = [
+                message_id
+                for message_id in {*message_ids} & self._entries.keys()
+                if self._entries[message_id].delivery_id is not None
+            ]
+            for message_id in found:
+                del self._entries[message_id]
+        return len(found)
+
+
+class InMemoryPublisher:
+    """A :class:`~prediction_assets.stores.protocols.Publisher`; ``delivered`` is what its consumer gets."""
+
+    def __init__(self) -> None:
+        self.delivered: list[dict[str, Any]] = []
+
+    def publish(self, message: Mapping[str, Any]) -> str:
+        self.delivered.append(deepcopy(dict(message)))
+        return f"delivery-{len(self.delivered)}"
+
+
+class InMemoryAlertStore:
+    """An :class:`~prediction_assets.stores.protocols.AlertStore`; threads take turns."""
+
+    def __init__(self) -> None:
+        self._turn = threading.RLock()
+        self._alerts: dict[str, Alert] = {}
+
+    def change(self, key: str, change: Change) -> Alert | None:
+        with self._turn:
+            before = self._alerts.get(key)
+            after = change(before)
+            if after is None or after is before:
+                return before
+            self._alerts[key] = from_text(to_text(after))
+        return after
+
+    def unsettled(self) -> Sequence[Alert]:
+        return [alert for alert in self._oldest_first() if alert.settled_at is None]
+
+    def since(self, moment: datetime) -> Sequence[Alert]:
+        return [alert for alert in self._oldest_first() if alert.opened_at >= moment]
+
+    def settled_before(self, moment: datetime) -> Sequence[Alert]:
+        settled = [alert for alert in self._oldest_first() if alert.settled_at is not None]
+        return [alert for alert in settled if alert.settled_at is not None and alert.settled_at < moment]
+
+    def drop_settled(self, keys: Sequence[str]) -> int:
+        with self._turn:
+            found = [key for key in {*keys} & self._alerts.keys() if self._alerts[key].settled_at is not None]
+            for key in found:
+                del self._alerts[key]
+        return len(found)
+
+    def _oldest_first(self) -> list[Alert]:
+        with self._turn:
+            return sorted(self._alerts.values(), key=lambda alert: (alert.opened_at, alert.key))
+
+
+@dataclass
+class InMemoryStores:
+    """Every port of an installation in memory: :class:`~prediction_assets.stores.profiles.Stores`."""
+
+    warehouse: InMemoryWarehouse = field(default_factory=InMemoryWarehouse)
+    batch_state: InMemoryBatchState = field(default_factory=InMemoryBatchState)
+    dead_letters: InMemoryDeadLetters = field(default_factory=InMemoryDeadLetters)
+    outbox: InMemoryOutbox = field(default_factory=InMemoryOutbox)
+    publisher: InMemoryPublisher = field(default_factory=InMemoryPublisher)
+    alerts: InMemoryAlertStore = field(default_factory=InMemoryAlertStore)
+
+    def versioned(self) -> list[VersionedStore]:
+        return []
