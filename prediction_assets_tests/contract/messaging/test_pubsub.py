@@ -51,7 +51,7 @@ def test_a_message_carries_its_attributes_and_the_slate_as_ordering_key(topic: T
         "message_id": message()["message_id"],
         "phase": "phase_5_predictions",
         "slate": SLATE,
-        "schema_version": "2",
+        "schema_version": "1",
     }
     assert received.message.ordering_key == SLATE
     assert received.message.message_id == delivery_id

@@ -24,12 +24,12 @@ from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
-from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, row_hashes
 from prediction_assets.stores.protocols import Upserted, Warehouse
 from prediction_assets.stores.sql import merge_sql, pruning_sql, queries
 from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
 from prediction_assets_tests.contract.warehouse.conftest import GATHERING_TOO
+from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
 # BigQuery refuses to read the predictions without a date, so every query here names one.
@@ -316,6 +316,8 @@ def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
     rows = rows_of(who, {"24.5": 20.0})
     at = rows.schema.get_field_index("schema_version")
     rows = rows.set_column(at, rows.schema.field(at), pa.array([PREDICTIONS_SCHEMA_VERSION - 1], pa.int64()))
+    at = rows.schema.get_field_index("content_hash")
+    rows = rows.set_column(at, rows.schema.field(at), pa.array(row_hashes(rows)))
     part = warehouse.parts.write(SLATE, who.slug, rows)
     earlier = staged(dataclasses.replace(part, schema_version=PREDICTIONS_SCHEMA_VERSION - 1))
     assert counts(merge(warehouse, earlier, staged(write(warehouse, 2, {"24.5": 20.0})))) == (2, 2, 0, 0, 0)
@@ -533,13 +535,8 @@ def test_the_newest_injury_report_with_a_row_of_the_date_holds_as_a_whole(wareho
         max_size=4,
     )
 )
-def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_parts(script, tmp_path_factory):
-    from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
-
-    home = tmp_path_factory.mktemp("merge")
-    warehouse = DuckDBWarehouse(
-        home / "w.duckdb", ParquetParts(home / "s"), ParquetSnapshots(home / "f"), 10.0
-    )
+def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_parts(script):
+    warehouse = InMemoryWarehouse()
     model: dict[int, dict[str, float]] = {}
     outcomes: dict[int, PlayerOutcome] = {}
     for minute, step in enumerate(script):

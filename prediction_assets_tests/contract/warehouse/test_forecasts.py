@@ -81,7 +81,6 @@ def test_games_from_the_cut_off_on_change_no_model_and_earlier_ones_make_another
     assert trained
 
 
-@BIGQUERY_TOO
 def test_a_backtest_grades_every_slate_and_repeats_itself(facts: Warehouse) -> None:
     slates = backtest(facts)
     assert [s.slate for s in slates] == [day for _, day in slates_between(facts, FIRST, LAST)]
@@ -103,24 +102,37 @@ def test_games_after_a_slate_change_nothing_in_its_backtest(facts: Warehouse) ->
     assert [s.grades for s in backtest(facts, write=False)] == [s.grades for s in before]
 
 
-@pytest.mark.parametrize("train", [True, False])
-def test_both_warehouses_give_identical_rows(
-    open_duckdb: Callable[[], Warehouse], open_bigquery: Callable[[], Warehouse], train: bool
+def test_bigquery_gives_identical_rows_with_a_model_and_without(
+    facts: Warehouse, open_bigquery: Callable[[], Warehouse]
 ) -> None:
-    forecasts = []
-    for opened in (filled(open_duckdb()), filled(open_bigquery())):
-        chosen = str(train_model(opened, LEAGUE, CUTOFF, 700)[0][MODEL_ID]) if train else ""
-        features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen)
-        snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
-        stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
-        fitted = pinned_model(opened, stored.players)
-        assert (fitted is not None) is train
-        rows = predict_slate(stored.players, stored.history, {}, threshold=0.05, fitted=fitted)
-        forecasts.append((chosen, snapshot_id, rows))
-    (one_model, one_snapshot, one), (other_model, other_snapshot, other) = forecasts
-    assert (one_model, one_snapshot) == (other_model, other_snapshot)
-    assert one.num_rows > 500
-    assert one.equals(other)
+    warehouses = (facts, filled(open_bigquery()))
+    for train in (False, True):
+        forecasts = []
+        for opened in warehouses:
+            chosen = str(train_model(opened, LEAGUE, CUTOFF, 700)[0][MODEL_ID]) if train else ""
+            features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen)
+            snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
+            stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
+            fitted = pinned_model(opened, stored.players)
+            assert (fitted is not None) is train
+            rows = predict_slate(stored.players, stored.history, {}, threshold=0.05, fitted=fitted)
+            forecasts.append((chosen, snapshot_id, rows))
+        (one_model, one_snapshot, one), (other_model, other_snapshot, other) = forecasts
+        assert (one_model, one_snapshot) == (other_model, other_snapshot)
+        assert one.num_rows > 500
+        assert one.equals(other)
+
+
+def test_bigquery_gives_a_slate_identical_grades_and_keeps_them(
+    facts: Warehouse, open_bigquery: Callable[[], Warehouse]
+) -> None:
+    untrained = replace(OPTIONS, train=False)
+    found = []
+    for opened in (facts, filled(open_bigquery())):
+        (slate,) = run_backtest(opened, FIRST, FIRST, untrained, write=True, now=lambda: NOW)
+        found.append((slate.grades, stored_grades(opened, FIRST, FIRST, BACKTEST)))
+    assert found[0][0]
+    assert found[0] == found[1]
 
 
 class Counting:
