@@ -11,15 +11,18 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from prediction_assets_tests.emulators import free_port
 
 _START_SECONDS = 600.0
 _STOP_SECONDS = 120.0
+_PATIENCE_SECONDS = 900
 
 PREDICTION_ASSETS_DEV = (sys.executable, "-m", "prediction_assets.cli", "dev", "--port")
 """`prediction-assets dev`, but for its port."""
@@ -64,6 +67,16 @@ def dev_server(
         finally:
             stopped = _stop(server)
         assert stopped, f"{server.args} didn't stop within {_STOP_SECONDS:g} s: {_tail(log)}"
+
+
+def until(condition: Callable[[], bool], what: str, log: Path, look_every: float = 0.5) -> None:
+    """Wait for a condition while processes work; fail with the end of their log when it doesn't come true."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what}: not within {_PATIENCE_SECONDS} s; the log ends with:\n{_tail(log)}")
+        pause.wait(look_every)
 
 
 class QueryFailed(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -41,7 +42,13 @@ def batch_state(settings: Settings) -> SqliteBatchState:
 
 
 @pytest.fixture
-def instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+def instance(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """A new instance, copied from one that is made once a session: the schemas of its files take a second."""
+    template = tmp_path_factory.getbasetemp() / "new-instance"
+    if not template.exists():
+        with open_instance(load_settings(home=template)):
+            pass
+    shutil.copytree(template / "dagster", settings.instance_folder)
     with open_instance(settings) as opened:
         yield opened
 

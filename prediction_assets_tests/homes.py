@@ -1,4 +1,4 @@
-"""A finished simulated slate, made once per worker and copied for each test that changes it."""
+"""Homes of a simulated slate at each of its steps, made once per worker and copied for each test that changes them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,47 @@ from prediction_assets.simulation.league import simulated_facts, simulated_slate
 PLAYERS = 8
 SIMULATED = simulated_slate(PLAYERS).isoformat()
 FACTS = simulated_facts(PLAYERS)
+DEADLINE_MINUTES = 600
+"""A batch that is opened once a session must not be late for its last test, on a busy machine either."""
 
 OpenHome = Callable[..., SlateRun]
+
+# As the command line does, homes are opened without Dagster's capture of output: it starts two processes for a step.
 
 
 @pytest.fixture(scope="session")
 def ingested_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the simulated league's facts and nothing else."""
+    """A home with the simulated league's facts and its model: without one each staging run would fit its own."""
     home = tmp_path_factory.mktemp("ingested") / "home"
     settings = load_settings(home=home)
-    with open_instance(settings) as instance:
-        SlateRun(settings, instance).ingest(FACTS)
+    with open_instance(settings, capture_output=False) as instance:
+        run = SlateRun(settings, instance)
+        run.ingest(FACTS)
+        run.train(league=f"simulated-{PLAYERS}", cutoff=SIMULATED)
+    return home
+
+
+@pytest.fixture(scope="session")
+def ready_home(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose simulated slate is open and has its features: its players can be staged."""
+    home = tmp_path_factory.mktemp("ready") / "home"
+    shutil.copytree(ingested_home, home)
+    settings = load_settings(home=home, deadline_minutes=DEADLINE_MINUTES)
+    with open_instance(settings, capture_output=False) as instance:
+        run = SlateRun(settings, instance)
+        run.roster(SIMULATED)
+        run.features(SIMULATED)
+    return home
+
+
+@pytest.fixture(scope="session")
+def staged_home(ready_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose simulated slate has staged everybody and can be merged."""
+    home = tmp_path_factory.mktemp("staged") / "home"
+    shutil.copytree(ready_home, home)
+    settings = load_settings(home=home)
+    with open_instance(settings, capture_output=False) as instance:
+        assert SlateRun(settings, instance).stage(SIMULATED)
     return home
 
 
@@ -37,7 +67,7 @@ def finished_home(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory)
     home = tmp_path_factory.mktemp("finished") / "home"
     shutil.copytree(ingested_home, home)
     settings = load_settings(home=home)
-    with open_instance(settings) as instance:
+    with open_instance(settings, capture_output=False) as instance:
         SlateRun(settings, instance).whole(SIMULATED)
     return home
 
@@ -54,7 +84,7 @@ def open_home(tmp_path: Path) -> Iterator[OpenHome]:
             if not home.exists():
                 shutil.copytree(template, home)
             settings = load_settings(home=home, **overrides)
-            instance = stack.enter_context(open_instance(settings))
+            instance = stack.enter_context(open_instance(settings, capture_output=False))
             return SlateRun(settings, instance, resources)
 
         yield copy
@@ -63,6 +93,16 @@ def open_home(tmp_path: Path) -> Iterator[OpenHome]:
 @pytest.fixture
 def ingested(ingested_home: Path, open_home: OpenHome) -> SlateRun:
     return open_home(ingested_home)
+
+
+@pytest.fixture
+def ready(ready_home: Path, open_home: OpenHome) -> SlateRun:
+    return open_home(ready_home)
+
+
+@pytest.fixture
+def staged(staged_home: Path, open_home: OpenHome) -> SlateRun:
+    return open_home(staged_home)
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets_tests.dagster_dev import until
 from prediction_assets_tests.emulators import free_port
-from prediction_assets_tests.orchestration.test_run_retries import until
 
 EXPECTED = 150
 SLATE = simulated_slate(EXPECTED).isoformat()

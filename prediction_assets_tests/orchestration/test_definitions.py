@@ -12,13 +12,14 @@ from prediction_assets.definitions import defs
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import DOCS
 from prediction_assets.orchestration.build import build_defs
+from prediction_assets.settings import load_settings
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")
 
 
-@pytest.fixture
-def definitions(settings) -> dg.Definitions:
-    return build_defs(settings)
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    return build_defs(load_settings(home=tmp_path_factory.mktemp("definitions") / "home"))
 
 
 def specs(definitions: dg.Definitions) -> dict[str, dict[str, object]]:

@@ -12,15 +12,13 @@ from prediction_assets.errors import ResultsMissing
 from prediction_assets.nba.grades import PUBLISHED, stored_grades
 from prediction_assets.orchestration.sensors.grading import grading_sensor
 from prediction_assets.orchestration.slate_run import SlateRun
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS
+from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
 
-PLAYERS = 6
-SLATE = simulated_slate(PLAYERS).isoformat()
-DAY = parse_slate(SLATE)
+DAY = parse_slate(SIMULATED)
 
 
 class OnTheMorningAfter(Clock):
@@ -30,16 +28,9 @@ class OnTheMorningAfter(Clock):
         return datetime.combine(DAY + timedelta(1), time(15), UTC)
 
 
-@pytest.fixture
-def finished_slate(slate_run: SlateRun) -> SlateRun:
-    slate_run.ingest(simulated_facts(PLAYERS))
-    slate_run.whole(SLATE)
-    return slate_run
-
-
 def play(run: SlateRun, *, absent: int = 1) -> None:
     """Ingest the slate's results: everybody scores 11, but for the last ones, who didn't play."""
-    progress = run.stores.batch_state.progress(SLATE)
+    progress = run.stores.batch_state.progress(SIMULATED)
     assert progress is not None
     newest = run.stores.warehouse.query(
         f"SELECT * FROM {GAME_LOGS.qualified_name} "
@@ -57,10 +48,10 @@ def play(run: SlateRun, *, absent: int = 1) -> None:
     run.stores.warehouse.upsert(GAME_LOGS, GAME_LOGS.arrow_table(logs))
 
 
-def tick(run: SlateRun, settings, instance) -> dg.SensorResult:
-    sensor = grading_sensor(settings)
+def tick(run: SlateRun) -> dg.SensorResult:
+    sensor = grading_sensor(run._settings)
     context = dg.build_sensor_context(
-        instance=instance,
+        instance=run._instance,
         resources={"warehouse": run.stores.warehouse, "clock": OnTheMorningAfter()},
     )
     result = sensor(context)
@@ -68,34 +59,35 @@ def tick(run: SlateRun, settings, instance) -> dg.SensorResult:
     return result
 
 
-def test_a_slate_is_graded_once_its_results_are_in_and_not_again(finished_slate, settings, instance):
-    run = finished_slate
-    assert not tick(run, settings, instance).run_requests
+def test_a_slate_is_graded_once_its_results_are_in_and_not_again(finished):
+    run = finished
+    assert not tick(run).run_requests
     graded, waiting = grade_slates(run, DAY, DAY)
-    assert (graded, waiting) == ({}, [SLATE])
+    assert (graded, waiting) == ({}, [SIMULATED])
     with pytest.raises(ResultsMissing):
-        run._execute("grading", partition=SLATE)
+        run._execute("grading", partition=SIMULATED)
 
     play(run)
-    (request,) = tick(run, settings, instance).run_requests
-    assert request.partition_key == SLATE
+    (request,) = tick(run).run_requests
+    assert request.partition_key == SIMULATED
     graded, waiting = grade_slates(run, DAY, DAY)
     assert waiting == []
-    by_system = {grade.system: grade for grade in graded[SLATE]}
+    by_system = {grade.system: grade for grade in graded[SIMULATED]}
     assert {"ensemble", "matchup", "similarity", "moving_average", "gradient_boosting"} <= by_system.keys()
     assert (by_system["ensemble"].players, by_system["ensemble"].voids) == (PLAYERS - 1, 1)
-    assert not tick(run, settings, instance).run_requests
+    assert not tick(run).run_requests
 
     again, _ = grade_slates(run, DAY, DAY)
     assert again == graded
     rows = stored_grades(run.stores.warehouse, DAY, DAY, PUBLISHED)
     assert len(rows["ensemble"]) == 1
-    assert rows["ensemble"][0]["receipt_id"] == run.stores.warehouse.receipts(SLATE)[-1].receipt_id
+    assert rows["ensemble"][0]["receipt_id"] == run.stores.warehouse.receipts(SIMULATED)[-1].receipt_id
 
 
-def test_the_grades_are_plots_and_the_check_warns_without_holding_anything_up(finished_slate, instance):
-    play(finished_slate)
-    finished_slate.grade(SLATE)
+def test_the_grades_are_plots_and_the_check_warns_without_holding_anything_up(finished):
+    play(finished)
+    finished.grade(SIMULATED)
+    instance = finished._instance
     (record,) = instance.fetch_materializations(dg.AssetKey("prediction_grades"), limit=1).records
     metadata = record.asset_materialization.metadata
     assert metadata["ensemble/mean_absolute_error"].value > 0
@@ -107,17 +99,17 @@ def test_the_grades_are_plots_and_the_check_warns_without_holding_anything_up(fi
 
 
 def test_a_model_is_pinned_with_the_features_and_a_later_one_changes_no_row(slate_run):
-    slate_run.ingest(simulated_facts(PLAYERS))
+    slate_run.ingest(FACTS)
     trained = slate_run.train()
     assert trained["trained_now"]
     assert slate_run.train()["model_id"] == trained["model_id"]
     assert not slate_run.train()["trained_now"]
-    assert trained["cutoff"] <= SLATE
+    assert trained["cutoff"] <= SIMULATED
 
-    first = slate_run.whole(SLATE)
+    first = slate_run.whole(SIMULATED)
     assert first.receipt.rows == PLAYERS * 25
-    snapshot = slate_run.stores.warehouse.snapshots.read(SLATE, first.progress.feature_snapshot)
+    snapshot = slate_run.stores.warehouse.snapshots.read(SIMULATED, first.progress.feature_snapshot)
     assert set(snapshot.players["model_id"].to_pylist()) == {trained["model_id"]}
     assert snapshot.history.num_rows == 0
-    slate_run.stage(SLATE)
-    assert slate_run.consolidate(SLATE).rows_unchanged == first.receipt.rows
+    slate_run.stage(SIMULATED)
+    assert slate_run.consolidate(SIMULATED).rows_unchanged == first.receipt.rows

@@ -27,10 +27,11 @@ from dagster._grpc.types import ExecuteRunArgs
 from prediction_assets.errors import BadInput
 from prediction_assets.logs import JsonFormatter, Sink, TextFormatter, configure_logging
 from prediction_assets.orchestration.instance import LoggedInstance, open_instance
-from prediction_assets.orchestration.run_tags import labels_of
-from prediction_assets.settings import LogSettings, load_log_settings
+from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, labels_of
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.settings import LogSettings, load_log_settings, load_settings
 from prediction_assets_tests.emulators import free_port
-from prediction_assets_tests.homes import PLAYERS, SIMULATED
+from prediction_assets_tests.homes import SIMULATED
 
 PATIENCE_SECONDS = 180
 
@@ -234,7 +235,7 @@ def test_a_line_is_told_while_a_run_s_steps_have_standard_error_for_themselves()
     script = (
         "import logging, os\n"
         "from prediction_assets.logs import configure_logging\n"
-        "from prediction_assets.orchestration.run_tags import labels_of\n"
+        "from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, labels_of\n"
         "from prediction_assets.settings import LogSettings\n"
         "configure_logging(LogSettings(log_format='json'), labels_of)\n"
         "os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n"
@@ -307,7 +308,7 @@ def test_the_command_line_tells_a_slate_s_whole_story_once(tmp_path):
     assert {line["severity"] for line in about_the_slate} == {"INFO"}
 
 
-def worker_run(run: Any, job: str, **made: Any) -> str:
+def worker_run(run: SlateRun, job: str, **made: Any) -> str:
     """Record a run as the daemon would, and return the arguments of its worker."""
     origin = RepositoryPythonOrigin(
         sys.executable, ModuleCodePointer("prediction_assets.definitions", "defs")
@@ -320,27 +321,24 @@ def worker_run(run: Any, job: str, **made: Any) -> str:
     return arguments.get_command_args()[-1]
 
 
-def test_a_run_worker_tells_each_stage_s_lines(ingested, tmp_path):
-    slate = {"slate": SIMULATED}
-    for job in ("roster", "features", "staging", "consolidation", "completion"):
-        made: dict[str, Any] = {"tags": {**slate, "dagster/partition": SIMULATED}}
-        if job == "roster":
-            made = {"tags": slate, "run_config": {"ops": {"slate_roster": {"config": slate}}}}
-        elif job == "staging":
-            slugs = [player.slug for player in ingested.stores.batch_state.progress(SIMULATED).batch.expected]
-            first, last = f"{SIMULATED}:{slugs[0]}", f"{SIMULATED}:{slugs[-1]}"
-            ends = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-            made = {"tags": {**slate, **ends}}
-        arguments = ["api", "execute_run", worker_run(ingested, job, **made)]
-        home = ingested._settings.home
-        done = subprocess.run(
-            [sys.executable, "-c", DAGSTER, *arguments],
-            env={**os.environ, "PREDICTION_ASSETS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
-            capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert_told(json_lines(done.stderr), STORY[job])
-    assert ingested.stores.batch_state.progress(SIMULATED).receipt.rows == PLAYERS * 25
+def test_a_run_worker_tells_its_step_s_lines(ready):
+    slugs = [player.slug for player in ready.stores.batch_state.progress(SIMULATED).batch.expected]
+    tags = {
+        "slate": SIMULATED,
+        RANGE_START_TAG: f"{SIMULATED}:{slugs[0]}",
+        RANGE_END_TAG: f"{SIMULATED}:{slugs[-1]}",
+    }
+    home = ready._settings.home
+    with open_instance(ready._settings) as capturing:  # as a deployment's instance, unlike the test homes'
+        arguments = worker_run(SlateRun(ready._settings, capturing), "staging", tags=tags)
+    done = subprocess.run(
+        [sys.executable, "-c", DAGSTER, "api", "execute_run", arguments],
+        env={**os.environ, "PREDICTION_ASSETS_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
+        capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert_told(json_lines(done.stderr), STORY["staging"])
+    assert ready.stores.batch_state.progress(SIMULATED).unsettled == ()
 
 
 @pytest.mark.parametrize(
@@ -354,8 +352,6 @@ def test_a_run_worker_tells_each_stage_s_lines(ingested, tmp_path):
 )
 def test_a_long_running_process_tells_its_first_line(tmp_path, script, command, expected):
     home, output = tmp_path / "home", tmp_path / "output"
-    from prediction_assets.settings import load_settings
-
     with open_instance(load_settings(home=home)):
         pass
     arguments = [word.format(port=free_port()) for word in command]

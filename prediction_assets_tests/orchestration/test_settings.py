@@ -16,6 +16,7 @@ from dagster._utils.schedules import is_valid_cron_string
 from prediction_assets.errors import BadInput
 from prediction_assets.orchestration.instance import prepare_home
 from prediction_assets.settings import Settings, describe, load_settings
+from prediction_assets_tests.orchestration.test_cli import command
 
 
 def test_the_environment_is_read_when_settings_are_loaded(monkeypatch, tmp_path):
@@ -145,17 +146,25 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "value", "line"), REFUSED, ids=["misspelt", "out of range"])
-@pytest.mark.parametrize("command", ["run", "ingest", "status", "health", "prune", "migrate", "dev"])
-def test_the_command_line_says_it_in_one_line_exits_with_2_and_makes_nothing(
-    tmp_path, name, value, line, command
+@pytest.mark.parametrize("verb", ["run", "ingest", "status", "health", "prune", "migrate", "dev"])
+def test_every_command_says_it_in_one_line_exits_with_2_and_makes_nothing(
+    tmp_path, capsys, monkeypatch, name, value, line, verb
 ):
-    done = run_with(tmp_path, name, value, "prediction_assets.cli", command)
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(name, value)
+    assert command(capsys, monkeypatch, verb) == (2, "", f"error: {line}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_of_the_command_line_says_nothing_else_either(tmp_path):
+    name, value, line = REFUSED[0]
+    done = run_with(tmp_path, name, value, "prediction_assets.cli", "status")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {line}\n")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "value", "line"), REFUSED, ids=["misspelt", "out of range"])
-def test_the_code_location_says_it_in_the_same_line(tmp_path, name, value, line):
+def test_the_code_location_says_it_in_the_same_line(tmp_path):
+    name, value, line = REFUSED[1]
     done = run_with(
         tmp_path, name, value, "dagster", "definitions", "validate", "-m", "prediction_assets.definitions"
     )
@@ -163,14 +172,15 @@ def test_the_code_location_says_it_in_the_same_line(tmp_path, name, value, line)
     assert f"BadInput: {line}" in done.stdout + done.stderr
 
 
-def test_a_store_of_a_newer_version_is_one_line(tmp_path):
+def test_a_store_of_a_newer_version_is_one_line(tmp_path, capsys, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     with closing(sqlite3.connect(home / "state.sqlite")) as newer:
         newer.execute("PRAGMA user_version = 99")
-    done = run_with(tmp_path, "PREDICTION_ASSETS_PROFILE", "local", "prediction_assets.cli", "migrate")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert done.stderr.startswith(f"error: {home / 'state.sqlite'}: ")
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(home))
+    code, out, err = command(capsys, monkeypatch, "migrate")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: {home / 'state.sqlite'}: ")
 
 
 @pytest.mark.parametrize(
@@ -183,8 +193,6 @@ def test_a_store_of_a_newer_version_is_one_line(tmp_path):
     ],
 )  # fmt: skip
 def test_a_cron_is_five_fields_in_range_that_dagster_accepts_too(cron, accepted):
-    from dagster._utils.schedules import is_valid_cron_string
-
     if accepted:
         assert load_settings(roster_cron=cron).roster_cron == cron
         assert is_valid_cron_string(cron)

@@ -25,7 +25,7 @@ from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.deadlines import Clock
-from prediction_assets.steps import failpoints as crash_points
+from prediction_assets.steps import failpoints
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.orchestration.sensors.ticking import tick
 from prediction_assets_tests.webhooks import Webhook
@@ -84,8 +84,8 @@ class Watched:
             if name == point:
                 raise OSError(5, f"injected behind {name}")
 
-        crash_points.install(stop)
-        self.undo.append(lambda: crash_points.install(crash_points._go_on))
+        failpoints.install(stop)
+        self.undo.append(lambda: failpoints.install(failpoints._go_on))
 
 
 @pytest.fixture

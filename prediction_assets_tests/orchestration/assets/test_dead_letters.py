@@ -41,39 +41,36 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> Break:
 
 
 @pytest.fixture
-def staged_run(ingested_home, open_home):
+def ready_run(ready_home, open_home):
     """A slate that is ready to be staged, and announced with three quarters of its players."""
-    run = open_home(ingested_home, minimum_staged_share=0.7)
-    run.roster(SIMULATED)
-    run.features(SIMULATED)
-    return run
+    return open_home(ready_home, minimum_staged_share=0.7)
 
 
 def slugs(run) -> list[str]:
     return [p.slug for p in run.stores.batch_state.progress(SIMULATED).batch.expected]
 
 
-def test_a_failed_player_s_letter_says_what_a_replay_needs(staged_run, breaking):
-    (slug, *_) = slugs(staged_run)
+def test_a_failed_player_s_letter_says_what_a_replay_needs(ready_run, breaking):
+    (slug, *_) = slugs(ready_run)
     breaking(lambda who, _: OSError(28, "No space left on device") if who == slug else None)
-    assert staged_run.stage(SIMULATED) is False
-    (letter,) = staged_run.stores.dead_letters.letters()
+    assert ready_run.stage(SIMULATED) is False
+    (letter,) = ready_run.stores.dead_letters.letters()
     failure = letter.newest
     assert (letter.slate, letter.player_slug, letter.attempts) == (SIMULATED, slug, 3)
     assert (failure.error_class, failure.message) == ("OSError", "[Errno 28] No space left on device")
     assert failure.payload["partition_key"] == f"{SIMULATED}:{slug}"
     assert (
         failure.payload["feature_snapshot"]
-        == staged_run.stores.batch_state.progress(SIMULATED).feature_snapshot
+        == ready_run.stores.batch_state.progress(SIMULATED).feature_snapshot
     )
-    assert staged_run._instance.get_run_by_id(failure.run_id).job_name == "staging"
+    assert ready_run._instance.get_run_by_id(failure.run_id).job_name == "staging"
 
 
-def test_a_flaky_player_is_tried_again_within_the_run_and_leaves_no_letter(staged_run, breaking):
-    flaky = set(slugs(staged_run)[:3])
+def test_a_flaky_player_is_tried_again_within_the_run_and_leaves_no_letter(ready_run, breaking):
+    flaky = set(slugs(ready_run)[:3])
     breaking(lambda who, attempt: OSError(5, "flaky") if who in flaky and attempt < 3 else None)
-    assert staged_run.stage(SIMULATED) is True
-    assert staged_run.stores.dead_letters.letters() == []
+    assert ready_run.stage(SIMULATED) is True
+    assert ready_run.stores.dead_letters.letters() == []
 
 
 class OddFacts(Exception):
@@ -99,27 +96,27 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int] | None, Exception
     return install
 
 
-def test_a_player_whose_forecast_fails_is_the_only_one_who_is_not_staged(staged_run, odd):
-    expected = staged_run.stores.batch_state.progress(SIMULATED).batch.expected
+def test_a_player_whose_forecast_fails_is_the_only_one_who_is_not_staged(ready_run, odd):
+    expected = ready_run.stores.batch_state.progress(SIMULATED).batch.expected
     culprit = expected[2]
     odd({culprit.player_id}, OddFacts("no such line"))
-    assert staged_run.stage(SIMULATED) is False
-    (letter,) = staged_run.stores.dead_letters.letters()
+    assert ready_run.stage(SIMULATED) is False
+    (letter,) = ready_run.stores.dead_letters.letters()
     failure = letter.newest
     assert (letter.player_slug, letter.attempts) == (culprit.slug, 1)
     assert (failure.error_class, failure.message) == ("OddFacts", "no such line")
-    assert staged_run.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
-    receipt = staged_run.consolidate(SIMULATED)
+    assert ready_run.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1
+    receipt = ready_run.consolidate(SIMULATED)
     assert (receipt.status, receipt.rows) == ("partial", (PLAYERS - 1) * 25)
 
 
-def test_the_rows_of_the_others_are_those_that_all_players_together_have(staged_run, odd, finished_home):
-    expected = staged_run.stores.batch_state.progress(SIMULATED).batch.expected
+def test_the_rows_of_the_others_are_those_that_all_players_together_have(ready_run, odd, finished_home):
+    expected = ready_run.stores.batch_state.progress(SIMULATED).batch.expected
     odd({expected[2].player_id}, OddFacts("no such line"))
-    staged_run.stage(SIMULATED)
+    ready_run.stage(SIMULATED)
     found = {
         c.player_slug: c.part.content_hash
-        for c in staged_run.stores.batch_state.progress(SIMULATED).outcomes.values()
+        for c in ready_run.stores.batch_state.progress(SIMULATED).outcomes.values()
         if c.part
     }
     with duckdb.connect(str(finished_home / "warehouse.duckdb"), read_only=True) as undisturbed:
@@ -128,86 +125,84 @@ def test_the_rows_of_the_others_are_those_that_all_players_together_have(staged_
     assert found == {slug: digest for slug, digest in parts.items() if slug != expected[2].slug}
 
 
-def test_a_forecast_that_fails_for_all_settles_all_with_a_common_cause(staged_run, odd):
+def test_a_forecast_that_fails_for_all_settles_all_with_a_common_cause(ready_run, odd):
     odd(None, OddFacts("a bug"))
-    assert staged_run.stage(SIMULATED) is False
-    letters = staged_run.stores.dead_letters.letters()
+    assert ready_run.stage(SIMULATED) is False
+    letters = ready_run.stores.dead_letters.letters()
     assert len(letters) == PLAYERS
     assert len({x.newest.traceback_digest for x in letters}) == 1
     assert common_cause(letters, PLAYERS) is not None
-    assert staged_run.stores.batch_state.progress(SIMULATED).count(Outcome.FAILED) == PLAYERS
+    assert ready_run.stores.batch_state.progress(SIMULATED).count(Outcome.FAILED) == PLAYERS
 
 
-def test_a_forecast_that_fails_for_a_passing_reason_is_nobody_s_failure(staged_run, odd):
+def test_a_forecast_that_fails_for_a_passing_reason_is_nobody_s_failure(ready_run, odd):
     groups = odd(None, WarehouseBusy("another process has the file"))
     with pytest.raises(WarehouseBusy):
-        staged_run.stage(SIMULATED)
+        ready_run.stage(SIMULATED)
     assert groups == [PLAYERS]
-    assert staged_run.stores.dead_letters.letters() == []
-    assert not staged_run.stores.batch_state.progress(SIMULATED).outcomes
+    assert ready_run.stores.dead_letters.letters() == []
+    assert not ready_run.stores.batch_state.progress(SIMULATED).outcomes
 
 
-def test_a_line_that_nobody_can_reach_costs_its_player_the_line_and_nobody_his_rows(staged_run):
-    who = staged_run.stores.batch_state.progress(SIMULATED).batch.expected[0]
-    lines = staged_run.stores.warehouse.query(
+def test_a_line_that_nobody_can_reach_costs_its_player_the_line_and_nobody_his_rows(ready_run):
+    who = ready_run.stores.batch_state.progress(SIMULATED).batch.expected[0]
+    lines = ready_run.stores.warehouse.query(
         "SELECT * FROM facts.prop_lines WHERE player_id = $who AND game_date = $day",
         {"who": who.player_id, "day": date.fromisoformat(SIMULATED)},
     ).to_pylist()
     assert lines
     slip = [{**line, "line": Decimal("9999.00")} for line in lines[:1]]
-    staged_run.stores.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table(slip), ("player_id",))
-    assert staged_run.stage(SIMULATED) is True
-    receipt = staged_run.consolidate(SIMULATED)
+    ready_run.stores.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table(slip), ("player_id",))
+    assert ready_run.stage(SIMULATED) is True
+    receipt = ready_run.consolidate(SIMULATED)
     assert (receipt.status, receipt.rows) == ("success", PLAYERS * 25)
-    sources = staged_run.stores.warehouse.query(
+    sources = ready_run.stores.warehouse.query(
         "SELECT DISTINCT line_source FROM predictions.player_prop_predictions WHERE player_id = $who",
         {"who": who.player_id},
     )
     assert sources["line_source"].to_pylist() == ["estimated"]
 
 
-def test_an_error_that_can_not_pass_is_tried_once(staged_run, breaking):
-    (slug, *_) = slugs(staged_run)
+def test_an_error_that_can_not_pass_is_tried_once(ready_run, breaking):
+    (slug, *_) = slugs(ready_run)
     breaking(lambda who, _: ValueError("never") if who == slug else None)
-    staged_run.stage(SIMULATED)
-    assert staged_run.stores.dead_letters.letters()[0].attempts == 1
+    ready_run.stage(SIMULATED)
+    assert ready_run.stores.dead_letters.letters()[0].attempts == 1
 
 
-def test_a_replay_that_works_closes_the_letter_and_a_discarded_one_stays_failed(staged_run, breaking):
-    first, second = slugs(staged_run)[:2]
+def test_a_replay_that_works_closes_the_letter_and_a_discarded_one_stays_failed(ready_run, breaking):
+    first, second = slugs(ready_run)[:2]
     broken = {first, second}
     breaking(lambda who, _: OSError(28, "full") if who in broken else None)
-    staged_run.stage(SIMULATED)
-    partial = staged_run.announce(staged_run.consolidate(SIMULATED))
+    ready_run.stage(SIMULATED)
+    partial = ready_run.announce(ready_run.consolidate(SIMULATED))
     assert partial.message["status"] == "partial"
-    assert staged_run.stores.dead_letters.close(SIMULATED, [second], Closing.DISCARDED) == 1
+    assert ready_run.stores.dead_letters.close(SIMULATED, [second], Closing.DISCARDED) == 1
     broken.remove(first)
-    event = stage_again(staged_run, SIMULATED, [first])
-    assert staged_run.stores.dead_letters.letters() == []
-    closed = {x.player_slug: x.closed for x in staged_run.stores.dead_letters.letters(include_closed=True)}
+    event = stage_again(ready_run, SIMULATED, [first])
+    assert ready_run.stores.dead_letters.letters() == []
+    closed = {x.player_slug: x.closed for x in ready_run.stores.dead_letters.letters(include_closed=True)}
     assert closed == {first: Closing.REPLAYED, second: Closing.DISCARDED}
     assert [m["player_slug"] for m in event.message["missing"]] == [second]
-    assert len(staged_run.stores.outbox.entries(SIMULATED)) == 2
+    assert len(ready_run.stores.outbox.entries(SIMULATED)) == 2
 
 
-def test_a_replay_that_fails_again_keeps_one_letter_with_both_runs(staged_run, breaking):
-    (slug, *_) = slugs(staged_run)
+def test_a_replay_that_fails_again_keeps_one_letter_with_both_runs(ready_run, breaking):
+    (slug, *_) = slugs(ready_run)
     breaking(lambda who, _: OSError(28, "full") if who == slug else None)
-    staged_run.stage(SIMULATED)
-    stage_again(staged_run, SIMULATED, [slug])
-    (letter,) = staged_run.stores.dead_letters.letters()
+    ready_run.stage(SIMULATED)
+    stage_again(ready_run, SIMULATED, [slug])
+    (letter,) = ready_run.stores.dead_letters.letters()
     assert (len(letter.failures), letter.attempts) == (2, 6)
 
 
 def test_a_part_that_hangs_fails_after_its_time_and_the_others_are_staged(
-    ingested_home, open_home, breaking, monkeypatch
+    ready_home, open_home, breaking, monkeypatch
 ):
     import threading
 
     monkeypatch.setattr("prediction_assets.steps.stage.PART_CALLS", 1 / 60)
-    run = open_home(ingested_home)
-    run.roster(SIMULATED)
-    run.features(SIMULATED)
+    run = open_home(ready_home)
     (slug, *_) = slugs(run)
     release = threading.Event()
 
@@ -223,31 +218,29 @@ def test_a_part_that_hangs_fails_after_its_time_and_the_others_are_staged(
     release.set()
 
 
-def test_the_others_are_settled_while_one_player_still_takes_his_time(staged_run, breaking):
+def test_the_others_are_settled_while_one_player_still_takes_his_time(ready_run, breaking):
     import threading
 
-    (slug, *_) = slugs(staged_run)
+    (slug, *_) = slugs(ready_run)
     settled_meanwhile = threading.Event()
 
     def take_time(who: str, _: int) -> None:
         for _ in range(600 if who == slug else 0):
-            if staged_run.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1:
+            if ready_run.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS - 1:
                 settled_meanwhile.set()
                 return
             settled_meanwhile.wait(0.05)
 
     breaking(take_time)
-    assert staged_run.stage(SIMULATED) is True
+    assert ready_run.stage(SIMULATED) is True
     assert settled_meanwhile.is_set()
 
 
 def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(
-    ingested_home, open_home, breaking, monkeypatch
+    ready_home, open_home, breaking, monkeypatch
 ):
     monkeypatch.setattr("prediction_assets.steps.stage.PART_ATTEMPTS", 2)
-    run = open_home(ingested_home, staging_threads=1)
-    run.roster(SIMULATED)
-    run.features(SIMULATED)
+    run = open_home(ready_home, staging_threads=1)
     tried = []
 
     def fail(who: str, _: int) -> Exception:
@@ -266,10 +259,10 @@ def test_a_common_cause_stops_the_attempts_and_the_letters_share_it(
     assert min(sorted(x.attempts for x in letters)[3:]) >= 1
 
 
-def test_the_asset_shows_the_open_letters_by_class_and_the_common_cause(staged_run, breaking):
+def test_the_asset_shows_the_open_letters_by_class_and_the_common_cause(ready_run, breaking):
     breaking(lambda who, _: OSError(28, "full"))
-    staged_run.stage(SIMULATED)
-    result = staged_run._execute("list_dead_letters")
+    ready_run.stage(SIMULATED)
+    result = ready_run._execute("list_dead_letters")
     (done,) = result.asset_materializations_for_node("dead_letters")
     values = {name: value.value for name, value in done.metadata.items()}
     assert values["open_letters"] == PLAYERS
@@ -278,32 +271,32 @@ def test_the_asset_shows_the_open_letters_by_class_and_the_common_cause(staged_r
     assert len(done.metadata["letters"].records) == PLAYERS
 
 
-def test_the_sensor_asks_for_the_asset_once_per_change(staged_run, breaking):
+def test_the_sensor_asks_for_the_asset_once_per_change(ready_run, breaking):
     from prediction_assets_tests.orchestration.sensors.ticking import requested, tick
 
     def ask(cursor):
-        result = tick(staged_run, "dead_letters_sensor", cursor)
+        result = tick(ready_run, "dead_letters_sensor", cursor)
         return len(requested(result)), result.cursor if result.cursor is not None else cursor
 
     asked, cursor = ask(None)
     assert asked == 0
-    (slug, *_) = slugs(staged_run)
+    (slug, *_) = slugs(ready_run)
     breaking(lambda who, _: OSError(28, "full") if who == slug else None)
-    staged_run.stage(SIMULATED)
+    ready_run.stage(SIMULATED)
     asked, cursor = ask(cursor)
     assert asked == 1
     asked, cursor = ask(cursor)
     assert asked == 0
-    staged_run.stores.dead_letters.close(SIMULATED, [slug], Closing.DISCARDED)
+    ready_run.stores.dead_letters.close(SIMULATED, [slug], Closing.DISCARDED)
     asked, cursor = ask(cursor)
     assert asked == 1
     assert ask(cursor)[0] == 0
 
 
-def test_a_letter_is_written_before_the_outcome(staged_run, breaking):
+def test_a_letter_is_written_before_the_outcome(ready_run, breaking):
     from prediction_assets.steps import failpoints
 
-    (slug, *_) = slugs(staged_run)
+    (slug, *_) = slugs(ready_run)
     breaking(lambda who, _: OSError(28, "full") if who == slug else None)
 
     def stop(point: str) -> None:
@@ -313,8 +306,8 @@ def test_a_letter_is_written_before_the_outcome(staged_run, breaking):
     failpoints.install(stop)
     try:
         with pytest.raises(OSError, match="injected"):
-            staged_run.stage(SIMULATED, [slug])
+            ready_run.stage(SIMULATED, [slug])
     finally:
         failpoints.install(failpoints._go_on)
-    assert [x.player_slug for x in staged_run.stores.dead_letters.letters()] == [slug]
-    assert slug in staged_run.stores.batch_state.progress(SIMULATED).unsettled
+    assert [x.player_slug for x in ready_run.stores.dead_letters.letters()] == [slug]
+    assert slug in ready_run.stores.batch_state.progress(SIMULATED).unsettled

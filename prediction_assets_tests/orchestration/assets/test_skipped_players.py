@@ -53,15 +53,13 @@ def active_rows(run: SlateRun, slug: str) -> int:
     return run.stores.warehouse.query(count, {"s": slug}).to_pylist()[0]["n"]
 
 
-def test_a_player_reported_out_settles_as_skipped_at_once_and_a_questionable_one_is_predicted(ingested):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    out, questionable, doubtful, *_ = slugs(ingested)
-    report(ingested, 12, **{out: "Out", questionable: "Questionable", doubtful: "Doubtful"})
-    assert ingested.stage(SIMULATED)
-    assert outcomes(ingested)[out] == (Outcome.SKIPPED, f"out: {KNEE}")
-    assert sum(outcome is Outcome.STAGED for outcome, _ in outcomes(ingested).values()) == PLAYERS - 1
-    receipt = ingested.consolidate(SIMULATED)
+def test_a_player_reported_out_settles_as_skipped_at_once_and_a_questionable_one_is_predicted(ready):
+    out, questionable, doubtful, *_ = slugs(ready)
+    report(ready, 12, **{out: "Out", questionable: "Questionable", doubtful: "Doubtful"})
+    assert ready.stage(SIMULATED)
+    assert outcomes(ready)[out] == (Outcome.SKIPPED, f"out: {KNEE}")
+    assert sum(outcome is Outcome.STAGED for outcome, _ in outcomes(ready).values()) == PLAYERS - 1
+    receipt = ready.consolidate(SIMULATED)
     assert (receipt.status, receipt.skipped_players, receipt.rows) == ("success", 1, (PLAYERS - 1) * 25)
     assert [(m["player_slug"], m["reason"]) for m in receipt.missing] == [(out, f"out: {KNEE}")]
 
@@ -82,16 +80,13 @@ def test_a_player_reported_out_after_he_was_merged_goes_out_of_force_when_staged
 
 
 def test_the_part_of_a_player_who_is_skipped_or_fails_before_it_was_merged_does_not_stay_in_staging(
-    ingested_home, open_home, tmp_path
+    staged_home, open_home, tmp_path
 ):
-    run = open_home(ingested_home)
-    run.roster(SIMULATED)
-    run.features(SIMULATED)
-    run.stage(SIMULATED)
+    run = open_home(staged_home)
     out, fails, *_ = slugs(run)
     report(run, 12, **{out: "Out"})
     fault = with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=[fails])
-    assert not open_home(ingested_home, fault).stage(SIMULATED, [out, fails])
+    assert not open_home(staged_home, fault).stage(SIMULATED, [out, fails])
     assert run.stores.warehouse.parts.staged(SIMULATED).keys() == set(slugs(run)) - {out, fails}
     receipt = run.consolidate(SIMULATED)
     assert (receipt.skipped_players, receipt.failed_players) == (1, 1)
@@ -99,12 +94,10 @@ def test_the_part_of_a_player_who_is_skipped_or_fails_before_it_was_merged_does_
 
 
 def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_staging(
-    ingested_home, open_home, monkeypatch
+    ready_home, open_home, monkeypatch
 ):
     monkeypatch.setattr("prediction_assets.steps.stage.PART_CALLS", 0.5 / 60)
-    run = open_home(ingested_home)
-    run.roster(SIMULATED)
-    run.features(SIMULATED)
+    run = open_home(ready_home)
     slow, given_up, written = slugs(run)[0], threading.Event(), threading.Event()
     write, drop = ParquetParts.write, ParquetParts.drop
 
@@ -128,34 +121,29 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
     assert outcomes(run)[slow][0] is Outcome.FAILED
 
 
-def test_the_part_of_a_player_whom_reopening_drops_goes_with_the_next_consolidation(ingested):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
-    gone = ingested.stores.batch_state.progress(SIMULATED).batch.expected[0]
-    with ingested.stores.warehouse._connect(write=True) as connection:
+def test_the_part_of_a_player_whom_reopening_drops_goes_with_the_next_consolidation(staged):
+    gone = staged.stores.batch_state.progress(SIMULATED).batch.expected[0]
+    with staged.stores.warehouse._connect(write=True) as connection:
         connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
-    ingested.roster(SIMULATED, reopen=True)
-    assert ingested.consolidate(SIMULATED).staged_players == PLAYERS - 1
-    assert ingested.stores.warehouse.parts.slates() == []
+    staged.roster(SIMULATED, reopen=True)
+    assert staged.consolidate(SIMULATED).staged_players == PLAYERS - 1
+    assert staged.stores.warehouse.parts.slates() == []
 
 
-def test_the_players_of_a_game_that_was_called_off_are_skipped_until_it_is_scheduled_again(ingested):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
+def test_the_players_of_a_game_that_was_called_off_are_skipped_until_it_is_scheduled_again(ready):
     listed = "SELECT * FROM facts.schedule WHERE game_date = $day"
-    before = SCHEDULE.arrow_table(ingested.stores.warehouse.query(listed, {"day": DAY}).to_pylist())
+    before = SCHEDULE.arrow_table(ready.stores.warehouse.query(listed, {"day": DAY}).to_pylist())
     another = {**before.to_pylist()[0], "game_id": "9099999999"}
-    done = ingested.stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([another]), SCHEDULE_REPLACED_BY)
+    done = ready.stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([another]), SCHEDULE_REPLACED_BY)
     assert (done.inserted, done.removed) == (1, before.num_rows)
-    ingested.stage(SIMULATED)
-    assert len(outcomes(ingested)) == PLAYERS
-    for outcome, reason in outcomes(ingested).values():
+    ready.stage(SIMULATED)
+    assert len(outcomes(ready)) == PLAYERS
+    for outcome, reason in outcomes(ready).values():
         assert (outcome, reason.partition(":")[0]) == (Outcome.SKIPPED, "no game")
 
-    ingested.stores.warehouse.upsert(SCHEDULE, before, SCHEDULE_REPLACED_BY)
-    ingested.stage(SIMULATED)
-    assert {outcome for outcome, _ in outcomes(ingested).values()} == {Outcome.STAGED}
+    ready.stores.warehouse.upsert(SCHEDULE, before, SCHEDULE_REPLACED_BY)
+    ready.stage(SIMULATED)
+    assert {outcome for outcome, _ in outcomes(ready).values()} == {Outcome.STAGED}
 
 
 SCHEDULE_FILE = "game_id,game_date,home_team,away_team\n0022400061,2024-10-22,BOS,NYK\n"

@@ -166,7 +166,7 @@ def test_deleting_every_game_log_from_the_slate_s_date_on_changes_no_prediction(
     settings = load_settings(home=home)
     from prediction_assets.orchestration.instance import open_instance
 
-    with open_instance(settings) as instance:
+    with open_instance(settings, capture_output=False) as instance:
         past = SlateRun(settings, instance)
         past.ingest({name: FACTS[name] for name in ("schedule", "prop_lines")})
         past.stores.warehouse.upsert(GAME_LOGS, logs.cast(GAME_LOGS.arrow_schema))
@@ -267,10 +267,8 @@ def test_reopening_stages_the_players_whose_game_is_another_one_and_takes_the_ol
     assert (result.receipt.rows, result.entry.message["revision"]) == (PLAYERS * ROWS_PER_PLAYER, 2)
 
 
-def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(ingested, monkeypatch):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    state = ingested.stores.batch_state
+def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(ready, monkeypatch):
+    state = ready.stores.batch_state
     record, first = type(state).record, True
 
     def reopened_meanwhile(self, outcomes):
@@ -283,8 +281,8 @@ def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(
         record(self, outcomes)
 
     monkeypatch.setattr(type(state), "record", reopened_meanwhile)
-    ingested.stage(SIMULATED)
-    progress = ingested.stores.batch_state.progress(SIMULATED)
+    ready.stage(SIMULATED)
+    progress = ready.stores.batch_state.progress(SIMULATED)
     assert (progress.batch.batch_id, progress.outcomes) == ("reopened", {})
     assert next_step(progress, Clock().now()) is Step.FEATURES
 
@@ -386,38 +384,34 @@ def test_0_staged_rows_turn_the_blocking_check_red_and_announce_nothing(ingested
     assert run._instance.get_latest_materialization_event(PREDICTIONS) is None
 
 
-def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(ingested, monkeypatch):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
+def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(staged, monkeypatch):
     monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
     with pytest.raises(DagsterAssetCheckFailedError):
-        ingested.consolidate(SIMULATED)
-    assert len(ingested.stores.warehouse.parts.staged(SIMULATED)) == PLAYERS
-    (receipt,) = ingested.stores.warehouse.receipts(SIMULATED)
+        staged.consolidate(SIMULATED)
+    assert len(staged.stores.warehouse.parts.staged(SIMULATED)) == PLAYERS
+    (receipt,) = staged.stores.warehouse.receipts(SIMULATED)
     with pytest.raises(NothingToAnnounce, match="checks failed: values_in_range"):
-        ingested.announce(receipt)
-    assert ingested.stores.outbox.entries(SIMULATED) == []
+        staged.announce(receipt)
+    assert staged.stores.outbox.entries(SIMULATED) == []
 
     monkeypatch.undo()
-    again = ingested.consolidate(SIMULATED)
+    again = staged.consolidate(SIMULATED)
     assert again == receipt, "the merge was done before; only the checks and the cleanup were missing"
-    assert ingested.stores.warehouse.parts.staged(SIMULATED) == {}
-    assert ingested.announce(again).message["status"] == "success"
+    assert staged.stores.warehouse.parts.staged(SIMULATED) == {}
+    assert staged.announce(again).message["status"] == "success"
 
 
-def test_too_few_staged_players_merge_nothing_and_keep_staging(ingested, monkeypatch):
-    progress = ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:6]])
+def test_too_few_staged_players_merge_nothing_and_keep_staging(ready, monkeypatch):
+    progress = ready.stores.batch_state.progress(SIMULATED)
+    ready.stage(SIMULATED, [p.slug for p in progress.batch.expected[:6]])
     with pytest.raises(TooFewStaged, match="only 6 of 8"):
-        ingested.consolidate(SIMULATED, before_deadline=True)
-    assert evaluation(ingested, "enough_players_staged").passed is False
-    assert evaluation(ingested, "predictions_not_empty").passed is True
-    assert (rows(ingested), len(ingested.stores.warehouse.parts.staged(SIMULATED))) == ([], 6)
+        ready.consolidate(SIMULATED, before_deadline=True)
+    assert evaluation(ready, "enough_players_staged").passed is False
+    assert evaluation(ready, "predictions_not_empty").passed is True
+    assert (rows(ready), len(ready.stores.warehouse.parts.staged(SIMULATED))) == ([], 6)
 
 
-def test_a_write_that_fails_for_a_moment_is_tried_again(ingested, monkeypatch):
+def test_a_write_that_fails_for_a_moment_is_tried_again(ready, monkeypatch):
     from prediction_assets.stores.local.parts import ParquetParts
 
     real, failures = ParquetParts.write, {}
@@ -428,33 +422,30 @@ def test_a_write_that_fails_for_a_moment_is_tried_again(ingested, monkeypatch):
             raise OSError(5, "Input/output error")
         return real(self, slate, slug, table)
 
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
     monkeypatch.setattr(ParquetParts, "write", flaky)
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
-    assert ingested.stage(SIMULATED)
-    assert ingested.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS
+    assert ready.stage(SIMULATED)
+    assert ready.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS
 
 
-def test_a_consolidation_waits_for_staging_unless_it_is_told_not_to(ingested):
-    progress = ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
+def test_a_consolidation_waits_for_staging_unless_it_is_told_not_to(ready):
+    progress = ready.stores.batch_state.progress(SIMULATED)
+    ready.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
     with pytest.raises(NotSettled, match="1 of 8 players haven't settled"):
-        ingested.consolidate(SIMULATED)
-    receipt = ingested.consolidate(SIMULATED, before_deadline=True)
+        ready.consolidate(SIMULATED)
+    receipt = ready.consolidate(SIMULATED, before_deadline=True)
     assert (receipt.status, receipt.staged_players, receipt.failed_players) == ("partial", 7, 1)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before_it_went_out", "after_it_went_out"])
-def test_a_lost_publish_is_repeated_under_the_same_event_id(ingested_home, open_home, tmp_path, after):
-    healthy = open_home(ingested_home)
-    run = open_home(ingested_home, with_fault(tmp_path / "home", FailingPublisher, "publisher", after=after))
+def test_a_lost_publish_is_repeated_under_the_same_event_id(staged_home, open_home, tmp_path, after):
+    healthy = open_home(staged_home)
+    run = open_home(staged_home, with_fault(tmp_path / "home", FailingPublisher, "publisher", after=after))
+    receipt = run.consolidate(SIMULATED)
     with pytest.raises(ConnectionError):
-        run.whole(SIMULATED)
+        run.announce(receipt)
     (pending,) = run.stores.outbox.entries(SIMULATED)
     assert pending.delivery_id is None
-    (receipt,) = healthy.stores.warehouse.receipts(SIMULATED)
     published = healthy.announce(receipt)
     assert (published.message_id, published.message) == (pending.message_id, pending.message)
     assert len(list((tmp_path / "home" / "outbox").glob("*.json"))) == 1
@@ -466,16 +457,6 @@ def test_a_player_s_rows_do_not_depend_on_who_else_is_in_his_run(finished):
     receipt = finished.consolidate(SIMULATED)
     assert (receipt.rows_staged, receipt.rows_unchanged) == (ROWS_PER_PLAYER, ROWS_PER_PLAYER)
     assert rows(finished) == before
-
-
-def test_a_part_that_arrives_after_the_merge_survives_cleanup_and_is_merged_next(finished):
-    slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
-    finished.stage(SIMULATED, [slug])
-    before = finished.stores.warehouse.parts.staged(SIMULATED)
-    finished._execute("consolidation", partition=SIMULATED, selection=[dg.AssetKey("staging_cleanup")])
-    assert finished.stores.warehouse.parts.staged(SIMULATED) == before
-    finished.consolidate(SIMULATED)
-    assert finished.stores.warehouse.parts.staged(SIMULATED) == {}
 
 
 def test_partition_keys_follow_the_slate_and_its_players(finished):
@@ -531,19 +512,18 @@ def test_each_player_has_one_materialization_a_run_with_its_metadata(finished):
     assert all(r.asset_materialization.metadata["rows"].value == ROWS_PER_PLAYER for r in records)
 
 
-def test_a_skipped_player_is_not_shown_as_materialized(ingested, monkeypatch):
-    gone = ingested.roster(SIMULATED).batch.expected[0]
-    ingested.features(SIMULATED)
+def test_a_skipped_player_is_not_shown_as_materialized(ready, monkeypatch):
+    gone = ready.stores.batch_state.progress(SIMULATED).batch.expected[0]
     real = ParquetSnapshots.read
 
     def without_him(self, slate, snapshot_id, player_ids=None):
         return real(self, slate, snapshot_id, set(player_ids) - {gone.player_id})
 
     monkeypatch.setattr(ParquetSnapshots, "read", without_him)
-    ingested.stage(SIMULATED)
-    receipt = ingested.consolidate(SIMULATED)
+    ready.stage(SIMULATED)
+    receipt = ready.consolidate(SIMULATED)
     assert (receipt.status, receipt.skipped_players, receipt.staged_players) == ("success", 1, PLAYERS - 1)
-    assert partitions(ingested)[gone.slug] != "MATERIALIZED"
+    assert partitions(ready)[gone.slug] != "MATERIALIZED"
 
 
 def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(finished):

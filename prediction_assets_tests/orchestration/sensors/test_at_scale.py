@@ -84,7 +84,7 @@ def old_home(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     shutil.copytree(ingested_home, home)
     receipts = _remember(home)
     settings = load_settings(home=home)
-    with open_instance(settings) as instance:
+    with open_instance(settings, capture_output=False) as instance:
         warehouse = SlateRun(settings, instance).stores.warehouse
         warehouse.upsert(RECEIPTS, RECEIPTS.arrow_table([receipt.to_row() for receipt in receipts]))
         keys = [f"{slate}:player-{n}" for slate in OLD for n in range(1, PLAYERS_A_SLATE + 1)]
@@ -104,14 +104,14 @@ def old(old_home: Path, tmp_path: Path):
     home = tmp_path / "home"
     shutil.copytree(old_home, home)
     settings = load_settings(home=home)
-    with open_instance(settings) as instance:
+    with open_instance(settings, capture_output=False) as instance:
         yield SlateRun(settings, instance)
 
 
 def quickest_tick(run: SlateRun, name: str, cursor: str | None = None) -> float:
-    """Return the seconds that a sensor's tick takes at best: of three, on a machine that others use too."""
+    """Return the seconds that a sensor's tick takes at best: of up to three, on a machine that others use too."""
     taken = []
-    for _ in range(3):
+    while len(taken) < 3 and (not taken or min(taken) >= LONGEST_TICK_SECONDS):
         started = time.perf_counter()
         tick(run, name, cursor)
         taken.append(time.perf_counter() - started)
@@ -132,7 +132,7 @@ def test_every_sensor_s_tick_takes_less_than_a_tenth_of_its_time_limit(old):
         }
         for n in range(2_000)
     ]  # fmt: skip
-    old.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(games))
+    old.stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(games))
     taken = {}
 
     def measure(when: str) -> None:
@@ -155,7 +155,7 @@ def test_every_sensor_s_tick_takes_less_than_a_tenth_of_its_time_limit(old):
 def test_pruning_works_in_slices_until_no_old_key_is_left(old, monkeypatch):
     instance, file = old._instance, old._settings.home / "state.sqlite"
     history = History(
-        old.warehouse, SqliteBatchState(file), SqliteDeadLetters(file), SqliteOutbox(file),
+        old.stores.warehouse, SqliteBatchState(file), SqliteDeadLetters(file), SqliteOutbox(file),
         SqliteAlertStore(file), datetime.now(UTC),
     )  # fmt: skip
 

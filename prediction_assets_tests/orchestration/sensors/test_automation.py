@@ -16,7 +16,7 @@ from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_
 from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate.deadlines import Clock
-from prediction_assets.steps import failpoints as crash_points
+from prediction_assets.steps import failpoints
 from prediction_assets.stores.sql.tables import RECEIPTS
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.orchestration.sensors.ticking import (
@@ -56,26 +56,22 @@ def test_after_the_roster_features_are_requested_then_one_range_of_all_players(i
     assert requested(tick(ingested, CONSOLIDATION)) == []
 
 
-def test_only_players_without_an_outcome_are_staged_again(ingested):
-    progress = ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
+def test_only_players_without_an_outcome_are_staged_again(ready):
+    progress = ready.stores.batch_state.progress(SIMULATED)
     slugs = [p.slug for p in progress.batch.expected]
-    ingested.stage(SIMULATED, [slugs[0], slugs[3], slugs[4]])
-    ranges = [(r.tags[RANGE_START_TAG], r.tags[RANGE_END_TAG]) for r in requested(tick(ingested, STAGING))]
+    ready.stage(SIMULATED, [slugs[0], slugs[3], slugs[4]])
+    ranges = [(r.tags[RANGE_START_TAG], r.tags[RANGE_END_TAG]) for r in requested(tick(ready, STAGING))]
     assert ranges == [
         (f"{SIMULATED}:{slugs[1]}", f"{SIMULATED}:{slugs[2]}"),
         (f"{SIMULATED}:{slugs[5]}", f"{SIMULATED}:{slugs[7]}"),
     ]
 
 
-def test_a_settled_slate_is_consolidated_and_then_rests(ingested):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
-    (request,) = requested(tick(ingested, CONSOLIDATION))
+def test_a_settled_slate_is_consolidated_and_then_rests(staged):
+    (request,) = requested(tick(staged, CONSOLIDATION))
     assert request.partition_key == SIMULATED
-    ingested.consolidate(SIMULATED)
-    assert requested(tick(ingested, CONSOLIDATION)) == []
+    staged.consolidate(SIMULATED)
+    assert requested(tick(staged, CONSOLIDATION)) == []
 
 
 def test_a_player_staged_anew_asks_for_another_consolidation(finished):
@@ -88,19 +84,18 @@ def test_a_player_staged_anew_asks_for_another_consolidation(finished):
     assert request.run_key != other.run_key
 
 
-def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ingested, monkeypatch):
-    progress = ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
-    assert requested(tick(ingested, CONSOLIDATION)) == []
+def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ready, monkeypatch):
+    progress = ready.stores.batch_state.progress(SIMULATED)
+    ready.stage(SIMULATED, [p.slug for p in progress.batch.expected[:7]])
+    assert requested(tick(ready, CONSOLIDATION)) == []
     late = progress.batch.deadline + timedelta(seconds=1)
     monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
-    (request,) = requested(tick(ingested, CONSOLIDATION))
+    (request,) = requested(tick(ready, CONSOLIDATION))
     assert request.partition_key == SIMULATED
-    receipt = ingested.consolidate(SIMULATED)
+    receipt = ready.consolidate(SIMULATED)
     assert (receipt.status, receipt.staged_players) == ("partial", 7)
-    assert requested(tick(ingested, CONSOLIDATION)) == []
-    assert requested(tick(ingested, STAGING)) == []
+    assert requested(tick(ready, CONSOLIDATION)) == []
+    assert requested(tick(ready, STAGING)) == []
 
 
 def test_work_in_flight_is_not_requested_twice_and_failed_work_only_so_often(ingested):
@@ -156,14 +151,13 @@ def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypat
     assert len(requested(tick(ingested, STAGING))) == 1
 
 
-def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_requested_beside_it(ingested):
-    progress = ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    (request,) = requested(tick(ingested, STAGING))
-    run_id = leave_run(ingested, request)
-    ingested.stage(SIMULATED, [progress.batch.expected[0].slug])  # what the killed run had done
-    kill(ingested, run_id)
-    waiting = tick(ingested, STAGING)
+def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_requested_beside_it(ready):
+    progress = ready.stores.batch_state.progress(SIMULATED)
+    (request,) = requested(tick(ready, STAGING))
+    run_id = leave_run(ready, request)
+    ready.stage(SIMULATED, [progress.batch.expected[0].slug])  # what the killed run had done
+    kill(ready, run_id)
+    waiting = tick(ready, STAGING)
     assert requested(waiting) == []
     assert "in progress" in waiting.skip_reason.skip_message
 
@@ -180,23 +174,22 @@ def test_a_consolidation_that_can_only_be_refused_is_requested_once(ingested, mo
     assert "1 runs didn't settle it" in refused.skip_reason.skip_message
 
 
-def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(ingested, monkeypatch):
-    progress = ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
+def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(ready, monkeypatch):
+    progress = ready.stores.batch_state.progress(SIMULATED)
     slugs = [p.slug for p in progress.batch.expected]
-    ingested.stage(SIMULATED, slugs[:7])
+    ready.stage(SIMULATED, slugs[:7])
     late = progress.batch.deadline + timedelta(seconds=1)
     monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
-    job = ingested._defs.resolve_job_def("staging")
+    job = ready._defs.resolve_job_def("staging")
     keys = {"dagster/partition": f"{SIMULATED}:{slugs[7]}"}
     monkeypatch.setattr("prediction_assets.orchestration.runs.LOST_AFTER", timedelta(days=1))
-    running = ingested._instance.create_run_for_job(job_def=job, tags=keys)
-    assert len(requested(tick(ingested, CONSOLIDATION))) == 1  # the deadline waits for nobody
-    ingested.consolidate(SIMULATED)
-    ingested.stage(SIMULATED, slugs[:1])
-    assert "being staged again" in tick(ingested, CONSOLIDATION).skip_reason.skip_message
-    fail(ingested, running.run_id)
-    assert len(requested(tick(ingested, CONSOLIDATION))) == 1
+    running = ready._instance.create_run_for_job(job_def=job, tags=keys)
+    assert len(requested(tick(ready, CONSOLIDATION))) == 1  # the deadline waits for nobody
+    ready.consolidate(SIMULATED)
+    ready.stage(SIMULATED, slugs[:1])
+    assert "being staged again" in tick(ready, CONSOLIDATION).skip_reason.skip_message
+    fail(ready, running.run_id)
+    assert len(requested(tick(ready, CONSOLIDATION))) == 1
 
 
 def test_a_consolidation_whose_killed_run_is_to_be_retried_is_not_passed_over(ingested):
@@ -261,16 +254,13 @@ def test_a_lost_completion_run_is_requested_again_before_any_later_one(finished)
     assert again.run_key != request.run_key
 
 
-def test_a_consolidation_whose_check_failed_is_not_announced(ingested, monkeypatch):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
+def test_a_consolidation_whose_check_failed_is_not_announced(staged, monkeypatch):
     monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
     with pytest.raises(DagsterAssetCheckFailedError):
-        ingested.consolidate(SIMULATED)
-    result = tick(ingested, COMPLETION)
+        staged.consolidate(SIMULATED)
+    result = tick(staged, COMPLETION)
     assert requested(result) == []
-    assert Cursor.read(result.cursor) == Cursor.at(materialization(ingested))
+    assert Cursor.read(result.cursor) == Cursor.at(materialization(staged))
 
 
 def materialization(run):
@@ -279,27 +269,24 @@ def materialization(run):
     return run._instance.fetch_materializations(wanted, limit=1).records[0]
 
 
-def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_once(ingested, monkeypatch):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
+def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_once(staged, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
         with pytest.raises(DagsterAssetCheckFailedError):
-            ingested.consolidate(SIMULATED)
-    refused = materialization(ingested)
-    cursor = tick(ingested, COMPLETION).cursor
-    ingested._instance.delete_run(refused.run_id)
-    ingested.consolidate(SIMULATED)
-    again = materialization(ingested)
+            staged.consolidate(SIMULATED)
+    refused = materialization(staged)
+    cursor = tick(staged, COMPLETION).cursor
+    staged._instance.delete_run(refused.run_id)
+    staged.consolidate(SIMULATED)
+    again = materialization(staged)
     assert (again.storage_id, again.run_id == refused.run_id) == (refused.storage_id, False)
     requests = []
     for _ in range(4):
-        result = tick(ingested, COMPLETION, cursor)
+        result = tick(staged, COMPLETION, cursor)
         cursor = result.cursor
-        requests += announce(ingested, result)
+        requests += announce(staged, result)
     assert len(requests) == 1
-    (event,) = ingested.stores.outbox.entries(SIMULATED)
+    (event,) = staged.stores.outbox.entries(SIMULATED)
     assert event.delivery_id is not None
     assert Cursor.read(cursor) == Cursor.at(again)
 
@@ -384,10 +371,8 @@ def test_the_daily_schedule_names_the_slate_of_its_tick_in_eastern_time(ingested
     assert schedule.cron_schedule == "0 7 * * *"
 
 
-def test_the_size_of_a_staging_run_is_a_setting(ingested_home, open_home):
-    run = open_home(ingested_home, players_per_run=3)
-    run.roster(SIMULATED)
-    run.features(SIMULATED)
+def test_the_size_of_a_staging_run_is_a_setting(ready_home, open_home):
+    run = open_home(ready_home, players_per_run=3)
     assert len(requested(tick(run, STAGING))) == -(-PLAYERS // 3)
 
 
@@ -402,61 +387,55 @@ def test_a_second_attempt_waits_a_while(ingested, monkeypatch):
     assert "next attempt waits" in waiting.skip_reason.skip_message
 
 
-@pytest.mark.parametrize("point", ["merge_committed", "checks_evaluated", "part_dropped", "receipt_mirrored"])
-def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_announced(ingested, point):
+@pytest.mark.parametrize("point", ["merge_committed", "receipt_mirrored"])
+def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_announced(staged, point):
     def stop(name):
         if name == point:
             raise OSError(5, f"injected behind {name}")
 
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
-    crash_points.install(stop)
+    failpoints.install(stop)
     try:
         with pytest.raises(OSError, match="injected"):
-            ingested.consolidate(SIMULATED)
+            staged.consolidate(SIMULATED)
     finally:
-        crash_points.install(crash_points._go_on)
+        failpoints.install(failpoints._go_on)
 
-    if requested(tick(ingested, CONSOLIDATION)):
-        ingested.consolidate(SIMULATED)
-    assert requested(tick(ingested, CONSOLIDATION)) == []
+    if requested(tick(staged, CONSOLIDATION)):
+        staged.consolidate(SIMULATED)
+    assert requested(tick(staged, CONSOLIDATION)) == []
     cursor = None
     for _ in range(4):
-        result = tick(ingested, COMPLETION, cursor)
+        result = tick(staged, COMPLETION, cursor)
         cursor = result.cursor
         for request in requested(result):
             config = request.run_config["ops"]["phase5_completion"]["config"]
-            ingested._execute(
+            staged._execute(
                 "completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags
             )
-    assert ingested.stores.warehouse.parts.staged(SIMULATED) == {}
-    (event,) = ingested.stores.outbox.entries(SIMULATED)
+    assert staged.stores.warehouse.parts.staged(SIMULATED) == {}
+    (event,) = staged.stores.outbox.entries(SIMULATED)
     assert event.delivery_id is not None
 
 
-def test_a_player_whose_part_was_replaced_but_not_recorded_is_staged_again_before_the_merge(ingested):
+def test_a_player_whose_part_was_replaced_but_not_recorded_is_staged_again_before_the_merge(staged):
     def stop(name):
         if name == "part_written":
             raise OSError(5, "injected")
 
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
-    slug = ingested.stores.batch_state.progress(SIMULATED).batch.expected[2].slug
-    crash_points.install(stop)
+    slug = staged.stores.batch_state.progress(SIMULATED).batch.expected[2].slug
+    failpoints.install(stop)
     try:
         with pytest.raises(OSError, match="injected"):
-            ingested.stage(SIMULATED, [slug])
+            staged.stage(SIMULATED, [slug])
     finally:
-        crash_points.install(crash_points._go_on)
+        failpoints.install(failpoints._go_on)
 
-    (again,) = requested(tick(ingested, CONSOLIDATION))
+    (again,) = requested(tick(staged, CONSOLIDATION))
     assert (again.job_name, again.tags[RANGE_START_TAG]) == ("staging", f"{SIMULATED}:{slug}")
-    ingested.stage(SIMULATED, [slug])
-    (merge,) = requested(tick(ingested, CONSOLIDATION))
+    staged.stage(SIMULATED, [slug])
+    (merge,) = requested(tick(staged, CONSOLIDATION))
     assert merge.job_name == "consolidation"
-    assert ingested.consolidate(SIMULATED).rows == PLAYERS * 25
+    assert staged.consolidate(SIMULATED).rows == PLAYERS * 25
 
 
 def test_a_slate_whose_receipt_was_edited_by_hand_rests_and_the_others_go_on(finished):

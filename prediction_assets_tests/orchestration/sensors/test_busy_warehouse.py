@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -19,10 +20,10 @@ HELD = "another process has held this lock for 0.1 s"
 
 
 @pytest.fixture
-def busy(ingested_home, open_home: OpenHome, monkeypatch: pytest.MonkeyPatch) -> SlateRun:
-    """A home whose steps wait a minute for the warehouse, and whose sensors wait a tenth of a second."""
+def busy(open_home: OpenHome, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], SlateRun]:
+    """Open a home whose steps wait a minute for the warehouse, and whose sensors wait a tenth of a second."""
     monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.WAREHOUSE_WAIT_SECONDS", 0.1)
-    return open_home(ingested_home, call_timeout=60.0)
+    return lambda home: open_home(home, call_timeout=60.0)
 
 
 @contextmanager
@@ -35,20 +36,18 @@ def held(run: SlateRun) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("sensor", ["consolidation_sensor", "gap_sensor", "grading_sensor"])
-def test_a_busy_warehouse_is_a_reason_to_skip_and_no_failure(busy: SlateRun, sensor: str):
-    if sensor == "consolidation_sensor":
-        busy.roster(SIMULATED)
-        busy.features(SIMULATED)
-        busy.stage(SIMULATED)
-    with held(busy):
-        result = tick(busy, sensor)
+def test_a_busy_warehouse_is_a_reason_to_skip_and_no_failure(busy, staged_home: Path, sensor: str):
+    run = busy(staged_home)
+    with held(run):
+        result = tick(run, sensor)
     assert HELD in result.skip_reason.skip_message
     assert requested(result) == []
 
 
-def test_the_slates_are_looked_at_while_the_warehouse_is_busy(busy: SlateRun, monkeypatch):
+def test_the_slates_are_looked_at_while_the_warehouse_is_busy(busy, ingested_home: Path, monkeypatch):
+    run = busy(ingested_home)
     after_the_rosters_hour = datetime.fromisoformat(f"{SIMULATED}T23:00:00+00:00")
     monkeypatch.setattr(Clock, "now", lambda _: after_the_rosters_hour)
-    with held(busy):
-        assert "0 alerts open" in tick(busy, "slate_alerts_sensor").skip_reason.skip_message
-    assert "1 alerts open" in tick(busy, "slate_alerts_sensor").skip_reason.skip_message
+    with held(run):
+        assert "0 alerts open" in tick(run, "slate_alerts_sensor").skip_reason.skip_message
+    assert "1 alerts open" in tick(run, "slate_alerts_sensor").skip_reason.skip_message
