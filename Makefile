@@ -67,10 +67,10 @@ faults: $(VENV)/.dev  ## a slate stopped at every durable step, in every way, on
 	$(BIN)/python -m prediction_assets_tests.acceptance.fault_matrix $(FAULTS)
 
 soak: $(VENV)/.dev  ## a deployment whose processes are killed for ten minutes; needs PostgreSQL's programs
-	$(BIN)/python -m prediction_assets_tests.acceptance.soak $(SOAK)
+	$(BIN)/python -m prediction_assets_tests.long.soak $(SOAK)
 
 scale-out: $(VENV)/.dev  ## 5,000 players on four run workers; more with `make scale-out SCALE="--help"`
-	$(BIN)/python -m prediction_assets_tests.acceptance.scale_out $(SCALE)
+	$(BIN)/python -m prediction_assets_tests.long.scale_out $(SCALE)
 
 pictures: $(VENV)/.dev  ## renew docs/images with a real browser; needs chromium
 	$(BIN)/python -m pytest prediction_assets_tests/deploy/test_browser.py --pictures docs/images

@@ -15,8 +15,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the browser test renew the documentation's pictures: ``make pictures``."""
+    """Add the options that ``make pictures`` and ``make fuzz`` pass on."""
     parser.addoption("--pictures", metavar="FOLDER", help="keep the documentation's pictures in this folder")
+    parser.addoption("--fuzz-slice", metavar="N/SLICES", help="run this slice of 5,000 random slates")
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,7 @@ def daemon(home: Path, log: Path, **environment: str) -> Iterator[None]:
         Path(sys.executable).with_name("dagster-daemon"),
         "run",
         "-m",
-        "prediction_assets_tests.acceptance.killed_location",
+        "prediction_assets_tests.killed_location",
     ]
     variables = {
         **os.environ,
