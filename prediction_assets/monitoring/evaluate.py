@@ -104,7 +104,7 @@ def _with_causes(lines: list[Line]) -> list[Line]:
 def is_without_games(facts: HealthFacts) -> bool:
     """Return whether the schedule, and the batch that it led to, has no games on the slate.
 
-    Not when a receipt exists: games that were called off after a consolidation have rows in force to take back.
+    Not when a receipt exists: the rows of games that were called off after a consolidation are still in force.
     """
     if isinstance(facts.warehouse, Unreadable) or isinstance(facts.progress, Unreadable):
         return False
