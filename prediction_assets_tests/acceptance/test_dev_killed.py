@@ -20,7 +20,7 @@ from prediction_assets_tests.dagster_dev import processes_of
 from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.orchestration.test_run_retries import until
 
-EXPECTED = 150
+EXPECTED = 60
 SLATE = simulated_slate(EXPECTED).isoformat()
 
 
