@@ -33,11 +33,11 @@ test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: secon
 test: $(VENV)/.dev  ## everything a change can break, with the emulators that the machine has
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(addprefix $(TESTS)/,unit contract orchestration acceptance)
 
-test-all: $(VENV)/.dev  ## the long ones too: every fault on both profiles, deployments, kills for minutes
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+test-all: test  ## the long ones too: every fault on both profiles, deployments, documented commands, kills for a minute
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(addprefix $(TESTS)/,deploy long)
 
-fuzz: $(VENV)/.dev  ## 5,000 random sequences of steps, faults and repeats on each warehouse; takes hours
-	$(BIN)/python -m pytest -n 2 --hypothesis-profile fuzz prediction_assets_tests/acceptance/test_state_machine.py
+fuzz: $(VENV)/.dev  ## 5,000 random slates on each warehouse, in hours; goes on where it stopped; `FUZZ_SLICE=3/50` runs a slice
+	$(BIN)/python -m prediction_assets_tests.long.fuzz $(FUZZ_SLICE)
 
 lint: $(VENV)/.dev  ## ruff, mypy, and what may import what
 	$(BIN)/ruff check .
@@ -67,10 +67,10 @@ faults: $(VENV)/.dev  ## a slate stopped at every durable step, in every way, on
 	$(BIN)/python -m prediction_assets_tests.acceptance.fault_matrix $(FAULTS)
 
 soak: $(VENV)/.dev  ## a deployment whose processes are killed for ten minutes; needs PostgreSQL's programs
-	$(BIN)/python -m prediction_assets_tests.acceptance.soak $(SOAK)
+	$(BIN)/python -m prediction_assets_tests.long.soak $(SOAK)
 
 scale-out: $(VENV)/.dev  ## 5,000 players on four run workers; more with `make scale-out SCALE="--help"`
-	$(BIN)/python -m prediction_assets_tests.acceptance.scale_out $(SCALE)
+	$(BIN)/python -m prediction_assets_tests.long.scale_out $(SCALE)
 
 pictures: $(VENV)/.dev  ## renew docs/images with a real browser; needs chromium
 	$(BIN)/python -m pytest prediction_assets_tests/deploy/test_browser.py --pictures docs/images

@@ -22,8 +22,8 @@ from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
-from prediction_assets_tests.conftest import SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.contract.warehouse.bigquery_emulator import emulator_client, running_emulator
+from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
 
 REQUESTS_PER_UPLOAD = 2  # a resumable upload is started, then sent
 

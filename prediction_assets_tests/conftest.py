@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 from collections.abc import Iterator
 
 import pytest
 
+# A shell's background job ignores SIGINT, and so would every server that a test starts and stops.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the browser test renew the documentation's pictures: ``make pictures``."""
+    """Add the options that ``make pictures`` and ``make fuzz`` pass on."""
     parser.addoption("--pictures", metavar="FOLDER", help="keep the documentation's pictures in this folder")
+    parser.addoption("--fuzz-slice", metavar="N/SLICES", help="run this slice of 5,000 random slates")
 
 
 @pytest.fixture(autouse=True)

@@ -62,7 +62,7 @@ def dev_server(
             cwd=folder,
         )
         try:
-            _await_location(server, address, log)
+            await_location(server, address, log)
             yield address
         finally:
             stopped = _stop(server)
@@ -101,7 +101,12 @@ def graphql(address: str, query: str, variables: Mapping[str, object] | None = N
     return data
 
 
-def _await_location(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+def await_location(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    """Wait until a UI answers and has loaded its code location.
+
+    Raises:
+        AssertionError: it ended, or didn't answer in time, or its code location can't be loaded.
+    """
     deadline, pause = time.monotonic() + _START_SECONDS, threading.Event()
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -121,8 +126,19 @@ def _tail(log: Path) -> str:
     return log.read_text("utf-8", errors="replace")[-3000:]
 
 
+def processes_of(home: Path) -> list[int]:
+    """Return the processes that were given this home in their environment, whoever started them."""
+    wanted = f"PREDICTION_ASSETS_HOME={home}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if wanted in entry.read_bytes().split(b"\0"):
+                found.append(int(entry.parent.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
 def _stop(server: subprocess.Popen[bytes]) -> bool:
-    """Interrupt the server's whole process group, as a terminal does; kill what doesn't go, and say whether it went."""
+    """Interrupt a server as a terminal does, then kill its session; return whether it ended by itself."""
     with suppress(ProcessLookupError):
         os.killpg(server.pid, signal.SIGINT)
     try:
@@ -132,6 +148,17 @@ def _stop(server: subprocess.Popen[bytes]) -> bool:
     else:
         return True
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
+        for pid in _session(server.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         server.wait()
+
+
+def _session(leader: int) -> list[int]:
+    """Return the processes of a session, also those in groups of their own."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(ProcessLookupError):
+            if os.getsid(int(entry.name)) == leader:
+                found.append(int(entry.name))
+    return found

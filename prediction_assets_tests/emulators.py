@@ -246,7 +246,8 @@ def start_for_hand_use() -> None:
     """Start the three emulators, print what to export, and keep them until Ctrl-C or SIGTERM."""
     from prediction_assets_tests.contract.warehouse.bigquery_emulator import NoEmulator, running_emulator
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
+        signal.signal(each, signal.default_int_handler)
     with ExitStack() as stack:
         try:
             for emulator in EMULATORS.values():

@@ -11,7 +11,7 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def say(what):
 class StoppedProcess:
     """A child that runs until it stops somewhere."""
 
-    def __init__(self, code: str, *arguments: object) -> None:
+    def __init__(self, code: str, *arguments: object, preexec: Callable[[], None] | None = None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-c", _PREAMBLE + code, *map(str, arguments)],
             stdin=subprocess.PIPE,
@@ -43,6 +43,7 @@ class StoppedProcess:
             text=True,
             bufsize=1,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+            preexec_fn=preexec,
         )
 
     @property
@@ -71,10 +72,10 @@ class StoppedProcess:
         self._process.send_signal(signal.SIGKILL)
         assert self._process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
 
-    def ended(self) -> None:
-        """Wait for the child to end well."""
+    def ended(self, code: int = 0) -> None:
+        """Wait for the child to end, well or with an exit code."""
         _, errors = self._process.communicate(timeout=PATIENCE_SECONDS)
-        assert self._process.returncode == 0, errors
+        assert self._process.returncode == code, errors
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
@@ -95,9 +96,11 @@ class StoppedProcess:
 
 
 @contextmanager
-def running(code: str, *arguments: object) -> Iterator[StoppedProcess]:
-    """Run a child for the length of a block."""
-    child = StoppedProcess(code, *arguments)
+def running(
+    code: str, *arguments: object, preexec: Callable[[], None] | None = None
+) -> Iterator[StoppedProcess]:
+    """Run a child for the length of a block; it calls ``preexec`` before its code."""
+    child = StoppedProcess(code, *arguments, preexec=preexec)
     try:
         yield child
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from prediction_assets.cli.console import has_facts, open_slate_run
+from prediction_assets.cli.process_group import serve
 from prediction_assets.errors import BadInput
 
 
@@ -22,8 +24,10 @@ def dev(
     """Start the Dagster UI and its daemon.
 
     The sensors carry a slate from slate_roster to its completion message. A home without any facts gets the
-    simulated league first.
+    simulated league first. Ctrl-C and SIGTERM stop all of it within seconds.
     """
+    # A shell's background job ignores SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -40,7 +44,10 @@ def dev(
             from prediction_assets.simulation.league import simulated_facts
 
             runner.ingest(simulated_facts(settings.simulated_players))
-    os.environ["DAGSTER_HOME"] = str(settings.instance_folder)
-    os.environ["PREDICTION_ASSETS_HOME"] = str(settings.home)
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(settings.instance_folder),
+        "PREDICTION_ASSETS_HOME": str(settings.home),
+    }
     command = [sys.executable, "-m", "dagster", "dev", "-m", "prediction_assets.definitions"]
-    os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606  our own arguments, no shell
+    raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], environment))

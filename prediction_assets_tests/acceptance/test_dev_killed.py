@@ -16,10 +16,10 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets_tests.dagster_dev import until
+from prediction_assets_tests.dagster_dev import processes_of, until
 from prediction_assets_tests.emulators import free_port
 
-EXPECTED = 150
+EXPECTED = 60
 SLATE = simulated_slate(EXPECTED).isoformat()
 
 
@@ -44,21 +44,10 @@ def dev(home: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-        while left := _processes_of(home):  # again for what one of them started in its last moment
+        while left := processes_of(home):  # again for what one of them started in its last moment
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-
-
-def _processes_of(home: Path) -> list[int]:
-    """Return the processes that were given this home, whoever started them."""
-    wanted = f"PREDICTION_ASSETS_HOME={home}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if wanted in entry.read_bytes().split(b"\0"):
-                found.append(int(entry.parent.name))
-    return [pid for pid in found if pid != os.getpid()]
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the processes through /proc")
@@ -81,7 +70,7 @@ def test_a_killed_dagster_dev_that_is_started_again_completes_the_slate_unaided(
         with dev(home, log):
             until(is_in_the_middle, "players being staged", log, look_every=0.02)
         assert not is_over()
-        assert _processes_of(home) == []
+        assert processes_of(home) == []
         with dev(home, log):
             until(is_over, "an announced slate", log)
             until(lambda: not run.stores.warehouse.parts.staged(SLATE), "a staging area without parts", log)

@@ -23,10 +23,8 @@ from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets.stores.protocols import Warehouse
-from prediction_assets_tests.acceptance.test_real_slates import FILES
 from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
-from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 __all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixtures
 
@@ -105,17 +103,6 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_loca
         200,
     )
     assert len(gcp.stores.outbox.entries(SLATE)) == 1
-
-
-@pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
-def test_a_real_slate_is_the_same_on_both_profiles(gcp, local):
-    slate = "2025-01-10"
-    for run in (gcp, local):
-        run.ingest({name: {"path": str(REAL_DATA / file)} for name, file in FILES.items()})
-        assert run.whole(slate).receipt.status == "success"
-    found = rows(gcp.stores.warehouse, slate)
-    assert len(found) > 3000
-    assert found == rows(local.stores.warehouse, slate)
 
 
 def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp, monkeypatch):

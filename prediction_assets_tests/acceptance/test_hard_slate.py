@@ -28,7 +28,7 @@ SLATE = simulated_slate(EXPECTED).isoformat()
 
 STAGE = """
 import sys, threading
-from prediction_assets.instance import open_instance
+from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.stores.local.parts import ParquetParts

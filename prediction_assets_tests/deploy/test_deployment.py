@@ -20,7 +20,6 @@ from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
-from prediction_assets_tests.acceptance.soak import report, soak
 from prediction_assets_tests.deployment import (
     PARTS,
     Deployment,
@@ -30,6 +29,7 @@ from prediction_assets_tests.deployment import (
     start_all,
     until,
 )
+from prediction_assets_tests.long.soak import report, soak
 from prediction_assets_tests.postgres import reason_to_skip
 
 PLAYERS = 8

@@ -276,7 +276,8 @@ def main() -> None:
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     os.environ.setdefault("PREDICTION_ASSETS_LOG_LEVEL", "WARNING")
     configure_logging(load_log_settings(), labels_of)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing outlives it
+    for each in (signal.SIGINT, signal.SIGTERM):  # so that nothing outlives it, started in the background too
+        signal.signal(each, signal.default_int_handler)
     print(f"seed {seed}", flush=True)  # noqa: T201
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))

@@ -170,7 +170,8 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.setdefault("PREDICTION_ASSETS_LOG_LEVEL", "WARNING")
     configure_logging(load_log_settings(), labels_of)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing outlives it
+    for each in (signal.SIGINT, signal.SIGTERM):  # so that nothing outlives it, started in the background too
+        signal.signal(each, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="scale-out-") as folder:
         for line in scale_out(
             Path(folder),

@@ -1,0 +1,18 @@
+"""The suite's fixtures for this folder."""
+
+from prediction_assets_tests.fixtures import batch_state, history, instance, settings, slate_run, warehouse
+from prediction_assets_tests.homes import finished, finished_home, ingested, ingested_home, open_home
+
+__all__ = [
+    "batch_state",
+    "finished",
+    "finished_home",
+    "history",
+    "ingested",
+    "ingested_home",
+    "instance",
+    "open_home",
+    "settings",
+    "slate_run",
+    "warehouse",
+]

@@ -1,0 +1,63 @@
+"""5,000 random slates on each warehouse, in slices that end in minutes: ``make fuzz``.
+
+A finished slice is written down and isn't run again, so ``make fuzz`` goes on where it was stopped. A slice that failed
+ends it, and is the first of the next ``make fuzz``. ``make fuzz FUZZ_SLICE=3/50`` runs one slice, finished or not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+FINISHED = ROOT / "build" / "fuzz-finished"
+SLICES = 50
+
+
+def run_slice(chosen: str) -> int:
+    """Run a slice, write it down if it passed, and return pytest's exit code."""
+    tests = Path(__file__).with_name("test_state_machine.py")
+    code = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "2", str(tests), "--fuzz-slice", chosen],
+        cwd=ROOT,
+        check=False,
+    ).returncode
+    if code == 0:
+        FINISHED.parent.mkdir(exist_ok=True)
+        with FINISHED.open("a", encoding="utf-8") as file:
+            file.write(f"{chosen}\n")
+    return code
+
+
+def unfinished() -> list[str]:
+    """Return the slices that are left to run, in order."""
+    finished = FINISHED.read_text("utf-8").split() if FINISHED.exists() else []
+    slices = (f"{number}/{SLICES}" for number in range(1, SLICES + 1))
+    return [each for each in slices if each not in finished]
+
+
+def _slice(text: str) -> str:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is no slice; write 3/50 for the third of fifty")
+    return text
+
+
+def main() -> None:
+    """Run one slice, or all that are left until one fails; exit with pytest's code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("slice", nargs="?", type=_slice, help="3/50: the third of fifty slices")
+    chosen = parser.parse_args().slice
+    for each in [chosen] if chosen else unfinished():
+        print(f"slice {each}", flush=True)  # noqa: T201
+        if code := run_slice(each):
+            sys.exit(code)
+    left = unfinished()
+    print(f"{len(left)} of {SLICES} slices are left; the finished ones are in {FINISHED}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""More random slates on both warehouses, or with ``--fuzz-slice 3/50`` a fiftieth of 5,000 on each.
+
+The seeds are fixed, so a slice that failed fails again. An example on BigQuery's emulator takes a second or two, so
+there are fewer, dealt out to tests that can run side by side.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from prediction_assets_tests.acceptance.slate_machine import check_slates_on_bigquery, check_slates_on_duckdb
+from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
+
+__all__ = ["bigquery_endpoint"]  # a fixture
+
+DUCKDB_EXAMPLES, BIGQUERY_EXAMPLES, FUZZED = 200, 60, 5000
+SHARES = 2
+
+
+@pytest.fixture
+def fuzz_slice(request: pytest.FixtureRequest) -> tuple[int, int] | None:
+    """The number of the slice that was chosen and how many slices there are, None without a choice."""
+    chosen = request.config.getoption("--fuzz-slice")
+    if chosen is None:
+        return None
+    number, _, slices = chosen.partition("/")
+    return int(number), int(slices)
+
+
+def test_many_slates_on_duckdb_are_as_the_model_says(tmp_path, fuzz_slice):
+    number, slices = fuzz_slice or (1, 1)
+    examples = FUZZED // slices if fuzz_slice else DUCKDB_EXAMPLES
+    check_slates_on_duckdb(tmp_path, examples=examples, number=number)
+
+
+@pytest.mark.parametrize("share", range(SHARES))
+def test_many_slates_on_bigquery_are_as_the_model_says(bigquery_endpoint, tmp_path, fuzz_slice, share):
+    number, slices = fuzz_slice or (1, 1)
+    examples = (FUZZED // slices if fuzz_slice else BIGQUERY_EXAMPLES) // SHARES
+    check_slates_on_bigquery(bigquery_endpoint, tmp_path, examples=examples, number=number * SHARES + share)
