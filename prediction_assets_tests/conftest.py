@@ -8,6 +8,10 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("suite", deadline=None)  # a busy machine is no fault
+settings.load_profile("suite")
 
 # A shell's background job ignores SIGINT, and so would every server that a test starts and stops.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

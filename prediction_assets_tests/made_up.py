@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
@@ -107,3 +109,19 @@ def staged(part: PartRef, minutes: int = 1) -> PlayerOutcome:
 def progress_of(opened: Batch, *outcomes: PlayerOutcome) -> Progress:
     """Return a batch's progress with these outcomes."""
     return Progress(opened, {c.player_slug: c for c in outcomes}, "snapshot1")
+
+
+def receipt(receipt_id: str = "r1", minutes: int = 0, parts: int = 2, **changes: object) -> Receipt:
+    """Return the sealed receipt of a partial slate: two players staged, one failed."""
+    made = Receipt(
+        receipt_id=receipt_id, slate=SLATE, league="NBA", batch_id="b", status="partial", revision=1,
+        content_digest="d" * 64, expected_players=3, staged_players=2, skipped_players=0, failed_players=1,
+        rows=50, rows_staged=50, rows_inserted=50, rows_updated=0, rows_unchanged=0, rows_superseded=0,
+        feature_snapshot="snapshot1", merge_ms=12.0, consolidated_at=NOW + timedelta(minutes=minutes),
+        parts=tuple(
+            {"player_slug": f"player-{n}", "part_id": f"{n:032}", "rows": 25, "content_hash": "c" * 64}
+            for n in range(parts)
+        ),
+        missing=({"player_slug": "player-9", "outcome": "failed", "reason": "no"},),
+    )  # fmt: skip
+    return replace(made, **changes).sealed()  # type: ignore[arg-type]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,7 @@ from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, fit_all
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
-from prediction_assets_tests.unit.nba.forecasting.conftest import forecast_with
+from prediction_assets_tests.unit.nba.forecasting.conftest import forecast_with, snapshot
 
 Snapshots = Callable[..., tuple[pa.Table, pa.Table]]
 
@@ -25,6 +26,49 @@ OPENING_NIGHT = date(2024, 10, 22)
 MID_SEASON = date(2025, 1, 10)
 CUP_FINAL_WEEK = date(2024, 12, 14)  # two games on a neutral site
 LAST_DAY = date(2025, 4, 13)
+
+
+REAL_LOGS = """
+SELECT
+    'NBA' AS league, season_id AS season_id, game_id AS game_id, CAST(game_date AS DATE) AS game_date,
+    player_id AS player_id, player_name AS player_name, team_id AS team_id,
+    team_abbreviation AS team, team_name AS team_name,
+    MAX(CASE WHEN team_abbreviation <> other THEN other END) OVER (PARTITION BY game_id, team_abbreviation)
+        AS opponent,
+    CASE WHEN MAX(matchup LIKE '%vs.%') OVER (PARTITION BY game_id) THEN matchup LIKE '%vs.%' END AS is_home,
+    wl = 'W' AS is_win, "min" AS minutes, pts AS points, fgm AS field_goals_made, fga AS field_goals_attempted,
+    fg3m AS three_pointers_made, fg3a AS three_pointers_attempted, ftm AS free_throws_made,
+    fta AS free_throws_attempted, oreb AS offensive_rebounds, dreb AS defensive_rebounds, ast AS assists,
+    stl AS steals, blk AS blocks, tov AS turnovers, pf AS personal_fouls, plus_minus AS plus_minus
+FROM (
+    SELECT *, UNNEST(STRING_SPLIT(REPLACE(matchup, ' vs. ', ' @ '), ' @ ')) AS other FROM read_parquet($path)
+)
+WHERE other <> team_abbreviation
+"""
+
+
+@pytest.fixture(scope="session")
+def real_snapshots() -> Iterator[Snapshots]:
+    """Return a function from a slate of 2024-25 to its real (history, players)."""
+    logs, schedule = REAL_DATA / "player_game_logs_2023_25.parquet", REAL_DATA / "schedule_2023_25.csv"
+    if not (logs.is_file() and schedule.is_file()):
+        pytest.skip(WITHOUT_REAL_DATA)
+    connection = duckdb.connect()
+    connection.execute("CREATE SCHEMA facts")
+    connection.execute(f"CREATE TABLE facts.game_logs AS {REAL_LOGS}", {"path": str(logs)})
+    connection.execute(
+        "CREATE TABLE facts.schedule AS SELECT 'NBA' AS league, * FROM read_csv($path)",
+        {"path": str(schedule)},
+    )
+    known: dict[date, tuple[pa.Table, pa.Table]] = {}
+
+    def at(slate: date) -> tuple[pa.Table, pa.Table]:
+        if slate not in known:
+            known[slate] = snapshot(connection, slate, date(2023, 10, 1), "NBA")
+        return known[slate]
+
+    yield at
+    connection.close()
 
 
 @pytest.mark.parametrize("slate", [OPENING_NIGHT, CUP_FINAL_WEEK, MID_SEASON])

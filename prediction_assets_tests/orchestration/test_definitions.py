@@ -12,6 +12,7 @@ from prediction_assets.definitions import defs
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import DOCS
 from prediction_assets.orchestration.build import build_defs
+from prediction_assets.orchestration.jobs import JOB_OF_ASSET, JOBS
 from prediction_assets.settings import load_settings
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")
@@ -145,6 +146,12 @@ def test_groups_are_listed_in_flow_order(definitions):
         node = graph.get(key)
         for parent in node.parent_keys:
             assert graph.get(parent).group_name <= node.group_name, (parent, key)
+
+
+def test_every_job_s_assets_are_of_its_stage_so_that_a_click_counts_as_an_attempt(definitions):
+    for job in JOBS:
+        for key in definitions.resolve_job_def(job.name).asset_layer.executable_asset_keys:
+            assert JOB_OF_ASSET[key.to_user_string()] == job.name
 
 
 def test_a_resource_can_be_swapped_without_touching_anything_else(settings):

@@ -6,7 +6,7 @@ import itertools
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.monitoring.alert_lifecycle import (
@@ -22,8 +22,8 @@ from prediction_assets.monitoring.alert_lifecycle import (
 from prediction_assets.monitoring.destinations import Notice
 from prediction_assets.monitoring.thresholds import CLAIM
 from prediction_assets.stores.alert import Alert, Severity
-from prediction_assets_tests.contract.alerts.test_contract import alert, finding
 from prediction_assets_tests.made_up import NOW, SLATE
+from prediction_assets_tests.made_up_messages import alert, finding
 
 MINUTE, REPEAT = timedelta(minutes=1), timedelta(hours=4)
 
@@ -138,6 +138,7 @@ def test_a_message_names_slate_finding_next_command_and_link(notice, title, line
     assert (made.title, made.body.splitlines()) == (title, lines)
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.sampled_from(["fails", "passes", "deliver", "crash while delivering", "replay"]), max_size=40)
 )

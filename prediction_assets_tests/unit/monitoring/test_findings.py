@@ -12,14 +12,11 @@ from prediction_assets.monitoring.findings import COLORS, Finding, Pages
 from prediction_assets.monitoring.run_findings import CheckResult, FinishedRun, failed_checks, failed_run
 from prediction_assets.monitoring.slate_alerts import expected_rosters, slate_findings
 from prediction_assets.monitoring.slate_findings import no_roster, unpublished
-from prediction_assets.orchestration.build import build_defs
-from prediction_assets.orchestration.jobs import JOB_OF_ASSET, JOBS
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.completion_message import OutboxEntry, message_id
 from prediction_assets.slate.dead_letter import DeadLetter, Failure
 from prediction_assets.stores.alert import Severity
-from prediction_assets_tests.contract.batch_state.test_contract import receipt
-from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of
+from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of, receipt
 
 PAGES = Pages("http://ui:3000/")
 
@@ -163,13 +160,6 @@ def test_a_failed_run_says_what_to_run_next(stage, slate, severity, command):
     assert (found.severity, found.command, found.link) == (severity, command, "http://ui:3000/runs/r-1")
     assert found.line.startswith(f"Run of {stage} failed at step a_step: OSError: full xxx")
     assert len(found.line) < 700
-
-
-def test_every_job_s_assets_are_of_its_stage_so_that_a_click_counts_as_an_attempt():
-    definitions = build_defs(load_settings())
-    for job in JOBS:
-        for key in definitions.resolve_job_def(job.name).asset_layer.executable_asset_keys:
-            assert JOB_OF_ASSET[key.to_user_string()] == job.name
 
 
 @pytest.mark.parametrize(

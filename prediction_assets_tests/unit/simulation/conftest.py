@@ -7,25 +7,21 @@ import functools
 import pytest
 
 from prediction_assets.simulation.league import simulate_league
-from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
+
+LARGEST = 5_000
 
 
 @pytest.fixture(scope="session")
 def league_of():
-    """Return ``simulate_league``, remembering what it made."""
-    return functools.cache(simulate_league)
+    """Return ``simulate_league``, remembering what it made; the largest league is made before the first test."""
+    import duckdb  # noqa: F401  so that no test pays for it
+
+    remembered = functools.cache(simulate_league)
+    remembered(LARGEST)
+    return remembered
 
 
 @pytest.fixture(scope="session")
 def league(league_of):
     """Return the league of 40 expected players."""
     return league_of(40)
-
-
-@pytest.fixture(scope="session")
-def real_logs():
-    """Return the files of real logs; skip where they aren't."""
-    files = sorted(REAL_DATA.glob("player_game_logs_*.parquet"))
-    if not files:
-        pytest.skip(WITHOUT_REAL_DATA)
-    return files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.simulation.draws import Draws, total
@@ -52,6 +52,7 @@ def test_a_permutation_has_every_number_once():
     assert sorted(Draws(6).permutation(1_000).tolist()) == list(range(1_000))
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=30), st.floats(0.0, 1.0))
 def test_successes_never_exceed_trials(trials, chance):
     counts = np.array(trials, dtype=np.int64)

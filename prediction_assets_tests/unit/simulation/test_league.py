@@ -6,16 +6,18 @@ import hashlib
 from collections import Counter
 from datetime import date, datetime, timedelta, timezone
 
-import duckdb
+import numpy as np
 import pyarrow.compute as pc
 import pytest
 
 from prediction_assets.errors import BadInput
 from prediction_assets.simulation.league import simulate_league
+from prediction_assets.simulation.rosters import slate_rotations
 from prediction_assets.slate.keys import player_slugs, slugify, to_ascii
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 
-SIZES = (1, 2, 7, 9, 10, 11, 21, 37, 40, 41, 100, 200, 299, 300, 301, 450, 451, 1000, 1001, 2500, 5000)
+# One team's limit, two teams', the first odd team, the last that fits 30 teams, the last of a long season.
+SIZES = (1, 10, 11, 20, 21, 37, 40, 300, 301, 450, 1000, 1001, 5000)
 TABLES = ((GAME_LOGS, "game_logs"), (SCHEDULE, "schedule"), (PROP_LINES, "prop_lines"))
 
 # The roster rule, written again on purpose: in SQL, from the tables alone.
@@ -37,6 +39,8 @@ ROSTER_RULE = """
 
 
 def sql(league, query, **parameters):
+    import duckdb  # not when tests are collected
+
     with duckdb.connect() as connection:
         for _, name in TABLES:
             connection.register(name, getattr(league, name))
@@ -61,21 +65,20 @@ def digest(league):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_roster_rule_finds_exactly_the_players_asked_for(league_of, size):
-    assert len(expected_players(league_of(size))) == size
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_nobody_on_the_slate_is_within_two_minutes_of_the_rules_limit(league_of, size):
+def test_the_roster_rule_finds_exactly_the_players_asked_for_and_nobody_is_near_its_limit(league_of, size):
     league = league_of(size)
-    rows = sql(league, ROSTER_RULE, slate=league.slate)
-    close = [(player, minutes) for player, _, _, minutes, appeared in rows if appeared and 13 < minutes < 17]
-    assert close == []
+    appeared = [row for row in sql(league, ROSTER_RULE, slate=league.slate) if row[4]]
+    assert sum(minutes >= 15 for _, _, _, minutes, _ in appeared) == size
+    assert [(player, minutes) for player, _, _, minutes, _ in appeared if 13 < minutes < 17] == []
 
 
-@pytest.mark.parametrize("size", range(1, 62))
-def test_every_small_league_has_the_size_asked_for(size):
-    assert len(expected_players(simulate_league(size))) == size
+def test_the_players_of_any_size_are_shared_out_among_teams_of_ten_at_most_in_pairs():
+    for size in range(1, 5_001):
+        rotations = slate_rotations(size)
+        assert rotations.sum() == size
+        assert rotations.size % 2 == 0
+        assert np.ptp(rotations) <= 1
+        assert rotations.max() <= 10
 
 
 def test_forty_expected_players_are_two_games_of_four_teams_with_ten_each(league):
@@ -110,9 +113,11 @@ def test_keys_are_unique(league_of, size, table, name):
     assert made.select(list(table.key)).group_by(list(table.key)).aggregate([]).num_rows == made.num_rows
 
 
-def test_the_same_size_gives_the_same_tables():
-    assert digest(simulate_league(40)) == digest(simulate_league(40))
-    assert digest(simulate_league(1001)) == digest(simulate_league(1001))
+def test_the_same_size_gives_the_same_tables(league_of):
+    for size in (40, 1001):
+        again, before = simulate_league(size), league_of(size)
+        for _, name in TABLES:
+            assert getattr(again, name).equals(getattr(before, name)), (size, name)
 
 
 def test_the_league_of_forty_is_the_same_on_every_machine(league):
@@ -287,19 +292,6 @@ def test_a_name_drifts_under_one_id(league):
 def test_game_ids_are_not_in_the_order_of_the_dates(league):
     ids = sql(league, "SELECT game_id FROM schedule ORDER BY game_date, game_id")
     assert ids != sorted(ids)
-
-
-def test_no_player_has_the_name_of_a_real_one(league_of, real_logs):
-    with duckdb.connect() as connection:
-        real = connection.execute(
-            "SELECT DISTINCT PLAYER_NAME FROM read_parquet($files, union_by_name => true)",
-            {"files": [str(file) for file in real_logs]},
-        ).fetchall()
-    real_slugs = {slugify(name) for (name,) in real}
-    assert len(real_slugs) > 1_000
-    for size in (40, 1000, 5000):
-        invented = {slugify(name) for name in pc.unique(league_of(size).game_logs["player_name"]).to_pylist()}
-        assert not invented & real_slugs
 
 
 class TestLines:

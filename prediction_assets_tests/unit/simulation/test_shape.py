@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import duckdb
 import pytest
 
-REAL = """
-    SELECT PLAYER_ID AS player_id, TEAM_ID AS team_id, GAME_ID AS game_id, GAME_DATE::DATE AS game_date,
-           "MIN" AS minutes, PTS AS points, FGA AS shots, FG3A AS threes, FTA AS free_throws, FGM AS made,
-           MATCHUP LIKE '%vs.%' AS is_home
-    FROM read_parquet($file) WHERE SEASON_ID = 22024 AND GAME_DATE < '2025-01-15'
-"""
 SIMULATED = """
     SELECT player_id, team_id, game_id, game_date, minutes, points, field_goals_attempted AS shots,
            three_pointers_attempted AS threes, free_throws_attempted AS free_throws, field_goals_made AS made,
@@ -75,16 +68,11 @@ def measure(connection, query):
 
 @pytest.fixture(scope="module")
 def simulated(league):
+    import duckdb  # not when tests are collected
+
     with duckdb.connect() as connection:
         connection.register("game_logs", league.game_logs)
         connection.execute(f"CREATE TABLE logs AS {SIMULATED}")
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def real(real_logs):
-    with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE logs AS {REAL}", {"file": str(real_logs[-1])})
         yield connection
 
 
@@ -95,12 +83,9 @@ def test_the_simulated_league_has_the_real_shape(simulated, query, figure, toler
     assert measure(simulated, query) == pytest.approx(figure, abs=tolerance)
 
 
-@pytest.mark.parametrize(("query", "figure"), [s[1:3] for s in SHAPES], ids=[s[0] for s in SHAPES])
-def test_the_figures_imitated_are_those_of_the_real_logs(real, query, figure):
-    assert measure(real, query) == pytest.approx(figure, rel=0.01, abs=0.001)
-
-
 def test_the_books_miss_as_far_as_real_books_do(league):
+    import duckdb  # not when tests are collected
+
     with duckdb.connect() as connection:
         connection.register("game_logs", league.game_logs)
         connection.register("prop_lines", league.prop_lines)

@@ -16,9 +16,8 @@ from prediction_assets.slate.completion_message import (
     message_id,
     validate_completion,
 )
-from prediction_assets_tests.contract.batch_state.test_contract import receipt
-from prediction_assets_tests.contract.messaging.conftest import message
-from prediction_assets_tests.made_up import NOW
+from prediction_assets_tests.made_up import NOW, receipt
+from prediction_assets_tests.made_up_messages import message
 
 REMOVED = object()
 

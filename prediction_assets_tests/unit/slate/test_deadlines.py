@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
-import dagster as dg
 import pytest
-from dagster._utils.schedules import cron_string_iterator, reverse_cron_string_iterator
 
-from prediction_assets.orchestration.run_tags import REQUEST_TAG
-from prediction_assets.orchestration.runs import LOST_AFTER, is_lost
-from prediction_assets.orchestration.sensors.requests import FIRST_PAUSE, RunNeed, Skipped, request
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.deadlines import deadline, is_recent, roster_hour, roster_hours_before
-from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import PartRef
@@ -24,7 +16,6 @@ from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of, stag
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 MICROSECOND = timedelta(microseconds=1)
-WORK = RunNeed("work", "staging", SLATE)
 PART = PartRef(SLATE, "player-1", 101, "a" * 32, 2, "b" * 64, 1, "snapshot1")
 
 
@@ -43,65 +34,6 @@ PART = PartRef(SLATE, "player-1", 101, "a" * 32, 2, "b" * 64, 1, "snapshot1")
 )
 def test_what_lies_hours_ahead_is_as_old_as_what_lies_hours_behind(moment_is, recent):
     assert is_recent(NOW + moment_is, NOW, MINUTE) is recent
-
-
-@pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
-
-
-@pytest.fixture
-def failed_run(instance):
-    """A run that was asked for and failed just now."""
-
-    @dg.job
-    def work():
-        pass
-
-    run = instance.create_run_for_job(job_def=work, tags={REQUEST_TAG: "work"})
-    instance.report_run_failed(run)
-    return run
-
-
-@pytest.mark.parametrize(
-    ("clock_jumps", "asked"),
-    [
-        (timedelta(0), False),
-        (FIRST_PAUSE / 2, False),
-        (2 * FIRST_PAUSE, True),
-        (-FIRST_PAUSE / 2, False),
-        (-3 * HOUR, True),
-        (3 * HOUR, True),
-    ],
-)
-def test_the_pause_before_another_attempt_ends_whatever_the_clock_does(
-    instance, failed_run, clock_jumps, asked
-):
-    outcome = request(instance, WORK, datetime.now(UTC) + clock_jumps)
-    assert isinstance(outcome, dg.RunRequest) is asked
-
-
-@pytest.mark.parametrize("clock_jumps", [-3 * HOUR, 3 * HOUR])
-def test_attempts_stay_bounded_whatever_the_clock_does(instance, failed_run, clock_jumps):
-    outcome = request(instance, replace(WORK, attempts=1), datetime.now(UTC) + clock_jumps)
-    assert isinstance(outcome, Skipped)
-    assert outcome.is_exhausted
-    assert "fix the cause" in outcome.reason
-
-
-@pytest.mark.parametrize(
-    ("clock_jumps", "lost"),
-    [
-        (timedelta(0), False),
-        (LOST_AFTER / 2, False),
-        (LOST_AFTER * 2, True),
-        (-LOST_AFTER / 2, False),
-        (-3 * HOUR, True),
-    ],
-)
-def test_a_silent_run_counts_as_lost_whatever_the_clock_does(instance, failed_run, clock_jumps, lost):
-    assert is_lost(instance, failed_run, datetime.now(UTC) + clock_jumps) is lost
 
 
 @pytest.mark.parametrize(
@@ -178,20 +110,6 @@ LOS_ANGELES, BERLIN = "America/Los_Angeles", "Europe/Berlin"
 )
 def test_a_roster_is_due_at_the_cron_s_first_tick_on_the_slate_s_date(slate, cron, time_zone, due):
     assert roster_hour(slate, cron, time_zone) == datetime.fromisoformat(due)
-
-
-@pytest.mark.parametrize("cron", ["0 7 * * *", "30 1 * * *", "30 2 * * *", "0 */6 * * *", "15 3 * * 1-5"])
-@pytest.mark.parametrize("time_zone", [LOS_ANGELES, BERLIN, "America/New_York", "UTC"])
-@pytest.mark.parametrize("slate", ["2026-03-08", "2026-03-29", "2026-10-25", "2026-11-01", "2026-11-02"])
-def test_rosters_are_due_when_dagster_s_schedule_ticks_also_where_clocks_change(cron, time_zone, slate):
-    midnight = datetime.combine(parse_slate(slate), time(), GAME_TIME_ZONE)
-    first = next(cron_string_iterator(midnight.timestamp(), cron, time_zone))
-    # By their seconds: Python calls moments of two zones unequal where a clock change repeats an hour.
-    assert roster_hour(slate, cron, time_zone).timestamp() == first.timestamp()
-    for moment in (midnight + n * HOUR / 2 for n in range(0, 60, 7)):
-        ticked = itertools.islice(reverse_cron_string_iterator(moment.timestamp(), cron, time_zone), 3)
-        found = itertools.islice(roster_hours_before(moment, cron, time_zone), 3)
-        assert [hour.timestamp() for hour in found] == [tick.timestamp() for tick in ticked]
 
 
 def test_a_roster_hour_counts_from_its_moment_on():

@@ -12,7 +12,7 @@ from prediction_assets.slate.dead_letter import traceback_digest
 from prediction_assets.steps.worker_pool import CircuitBreaker, Overdue, bisect_failures, fan_out
 
 
-@settings(deadline=None)
+@settings(max_examples=40)
 @given(items=st.lists(st.integers(), max_size=40), threads=st.integers(1, 8))
 def test_every_item_comes_back_once_with_its_own_result(items, threads):
     found = list(fan_out(items, lambda n: n * 2, threads=threads, timeout_seconds=60))
@@ -157,7 +157,7 @@ def together(poison: set[int], calls: list[int] | None = None):
     return work
 
 
-@settings(deadline=None)
+@settings(max_examples=40)
 @given(size=st.integers(0, 60), poison=st.sets(st.integers(0, 59), max_size=4))
 def test_work_together_fails_for_the_culprits_only_whoever_they_are(size, poison):
     worked, failed = bisect_failures(range(size), together(poison))

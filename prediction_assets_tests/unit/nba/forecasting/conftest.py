@@ -1,12 +1,11 @@
-"""What the forecasting tests share: a made-up league in DuckDB, its features, and the real data where it is there."""
+"""What the forecasting tests share: a made-up league in DuckDB's memory, its features, and a model of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,35 +13,20 @@ import pytest
 from prediction_assets.nba.forecasting.distribution import Distribution
 from prediction_assets.nba.forecasting.features import conform, split_snapshot
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.nba.forecasting.model import Model, train
 from prediction_assets.nba.forecasting.rows import Rows
 from prediction_assets.nba.forecasting.systems import FittedSystem, fit_all
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
-from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
+
+if TYPE_CHECKING:
+    import duckdb
 
 LEAGUE = "simulated-test"
 SLATE = date(2025, 12, 20)
+PAST = date(2025, 12, 6)
 HISTORY_START = date(2024, 10, 1)
 
 Snapshot = tuple[pa.Table, pa.Table]
-Snapshots = Callable[..., Snapshot]
-
-REAL_LOGS = """
-SELECT
-    'NBA' AS league, season_id AS season_id, game_id AS game_id, CAST(game_date AS DATE) AS game_date,
-    player_id AS player_id, player_name AS player_name, team_id AS team_id,
-    team_abbreviation AS team, team_name AS team_name,
-    MAX(CASE WHEN team_abbreviation <> other THEN other END) OVER (PARTITION BY game_id, team_abbreviation)
-        AS opponent,
-    CASE WHEN MAX(matchup LIKE '%vs.%') OVER (PARTITION BY game_id) THEN matchup LIKE '%vs.%' END AS is_home,
-    wl = 'W' AS is_win, "min" AS minutes, pts AS points, fgm AS field_goals_made, fga AS field_goals_attempted,
-    fg3m AS three_pointers_made, fg3a AS three_pointers_attempted, ftm AS free_throws_made,
-    fta AS free_throws_attempted, oreb AS offensive_rebounds, dreb AS defensive_rebounds, ast AS assists,
-    stl AS steals, blk AS blocks, tov AS turnovers, pf AS personal_fouls, plus_minus AS plus_minus
-FROM (
-    SELECT *, UNNEST(STRING_SPLIT(REPLACE(matchup, ' vs. ', ' @ '), ' @ ')) AS other FROM read_parquet($path)
-)
-WHERE other <> team_abbreviation
-"""
 
 
 def game_log(**cells: Any) -> dict[str, Any]:
@@ -73,6 +57,8 @@ def warehouse(
     logs: list[dict[str, Any]] | pa.Table, schedule: list[dict[str, Any]] | pa.Table
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB with the two fact tables."""
+    import duckdb  # not when tests are collected
+
     connection = duckdb.connect()
     connection.execute("CREATE SCHEMA facts")
     for table, rows in ((GAME_LOGS, logs), (SCHEDULE, schedule)):
@@ -95,16 +81,16 @@ def snapshot(
 
 
 def made_up_league() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return logs and schedule of six teams of nine players over 55 game days of two seasons."""
+    """Return logs and schedule of four teams of seven players over 75 game days: just enough for a holdout."""
     draw = np.random.default_rng(20251220)
-    teams = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF"]
-    level = {(team, n): 3.0 + 2.5 * n + draw.normal() for team in teams for n in range(9)}
-    days = [(22024, date(2025, 1, 2) + timedelta(2 * n)) for n in range(30)]
+    teams = ["AAA", "BBB", "CCC", "DDD"]
+    level = {(team, n): 3.0 + 2.5 * n + draw.normal() for team in teams for n in range(7)}
+    days = [(22024, date(2025, 1, 2) + timedelta(2 * n)) for n in range(50)]
     days += [(22025, date(2025, 10, 21) + timedelta(2 * n)) for n in range(25)]
     logs, schedule = [], []
     for number, (season, day) in enumerate([*days, (22025, SLATE)]):
         order = draw.permutation(teams)
-        for pair in range(3):
+        for pair in range(2):
             home, away = (str(team) for team in order[2 * pair : 2 * pair + 2])
             game_id = f"90{season % 100:02d}5{number:04d}{pair}"
             schedule.append(
@@ -116,7 +102,7 @@ def made_up_league() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             if day == SLATE:
                 continue
             for team, opponent in ((home, away), (away, home)):
-                for n in range(9):
+                for n in range(7):
                     if draw.random() < 0.15:  # he doesn't play: no row
                         continue
                     minutes = int(draw.integers(8, 24) + 1.5 * n)
@@ -132,6 +118,13 @@ def made_up_league() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return logs, schedule
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _libraries() -> None:
+    """Import what takes a second before the first test, whose processor time is limited."""
+    import duckdb  # noqa: F401
+    import sklearn.ensemble  # noqa: F401
+
+
 @pytest.fixture(scope="session")
 def league_facts() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return made_up_league()
@@ -144,27 +137,28 @@ def league_snapshot(league_facts: tuple[list[dict[str, Any]], list[dict[str, Any
 
 
 @pytest.fixture(scope="session")
-def real_snapshots() -> Iterator[Snapshots]:
-    """Return a function from a slate of 2024-25 to its real (history, players)."""
-    logs, schedule = REAL_DATA / "player_game_logs_2023_25.parquet", REAL_DATA / "schedule_2023_25.csv"
-    if not (logs.is_file() and schedule.is_file()):
-        pytest.skip(WITHOUT_REAL_DATA)
-    connection = duckdb.connect()
-    connection.execute("CREATE SCHEMA facts")
-    connection.execute(f"CREATE TABLE facts.game_logs AS {REAL_LOGS}", {"path": str(logs)})
-    connection.execute(
-        "CREATE TABLE facts.schedule AS SELECT 'NBA' AS league, * FROM read_csv($path)",
-        {"path": str(schedule)},
-    )
-    known: dict[date, Snapshot] = {}
+def past_snapshot(league_facts: tuple[list[dict[str, Any]], list[dict[str, Any]]]) -> Snapshot:
+    """Return (history, players) of the made-up league on an earlier game day, with all that is known today."""
+    return snapshot(warehouse(*league_facts), PAST)
 
-    def at(slate: date) -> Snapshot:
-        if slate not in known:
-            known[slate] = snapshot(connection, slate, date(2023, 10, 1), "NBA")
-        return known[slate]
 
-    yield at
-    connection.close()
+@pytest.fixture(scope="session")
+def model(league_snapshot: Snapshot) -> Model:
+    """Return the model of the made-up league."""
+    return train(league_snapshot[0], LEAGUE, SLATE)
+
+
+@pytest.fixture(scope="session")
+def fitted(model: Model) -> Mapping[str, FittedSystem]:
+    """Return every system, fitted on the made-up league."""
+    return model.fitted
+
+
+@pytest.fixture(scope="session")
+def refitted(league_snapshot: Snapshot) -> Mapping[str, FittedSystem]:
+    """Return every system, fitted on the same rows in another order."""
+    history = league_snapshot[0]
+    return fit_all(history.take(pa.array(np.random.default_rng(1).permutation(history.num_rows))))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -42,6 +41,8 @@ def test_the_rule(points: float, line: float, over: float, push: float, source: 
 
 
 def test_sql_repeats_the_rule_from_the_stored_columns() -> None:
+    import duckdb  # not when tests are collected
+
     grid = itertools.product(
         (18.0, 20.0, 20.5, 23.0), (20.0, 20.5), np.round(np.arange(0.0001, 0.9, 0.0125), 6), (0.0, 0.04, 0.1),
         ("market", "estimated"),

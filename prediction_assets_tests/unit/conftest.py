@@ -1,0 +1,26 @@
+"""The limit of a unit test: half a second of the processor. What takes longer belongs into a slower folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+
+import pytest
+
+LONGEST_CALL = 0.5
+"""Seconds of processor time, of all threads: a busy machine lengthens the wall clock's seconds, hardly these."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test whose own part, without its fixtures, takes longer than the limit."""
+    began = time.process_time()
+    result = yield
+    used = time.process_time() - began
+    if used > LONGEST_CALL:
+        pytest.fail(
+            f"{item.nodeid} took {used:.2f} s of the processor, and a unit test may take {LONGEST_CALL:g} s; make its "
+            "data smaller, make them once in a fixture, or move the test to contract/ or orchestration/",
+            pytrace=False,
+        )
+    return result
