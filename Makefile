@@ -16,7 +16,7 @@ endef
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
 
-.PHONY: help run dev test-unit test test-all fuzz faults soak scale-out lint format lock audit bench pictures api-docs emulators clean
+.PHONY: help run dev test-unit coverage test test-all fuzz faults soak scale-out lint format lock audit bench pictures api-docs emulators clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon
 
 test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: seconds
 	$(BIN)/python -m pytest -q $(TESTS)/unit
+
+coverage: $(VENV)/.dev  ## fail for a branch of slate/ or steps/ that no unit test takes
+	$(BIN)/python -m pytest -q $(TESTS)/unit/slate $(TESTS)/unit/steps --cov=prediction_assets/slate \
+		--cov=prediction_assets/steps --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 test: $(VENV)/.dev  ## everything a change can break, with the emulators that the machine has
 	$(BIN)/python -m pytest -n auto --dist loadgroup $(addprefix $(TESTS)/,unit contract orchestration acceptance)

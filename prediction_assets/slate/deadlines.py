@@ -36,24 +36,25 @@ def roster_hour(slate: str, roster_cron: str, time_zone: str) -> datetime:
     """
     midnight = datetime.combine(parse_slate(slate), time(), GAME_TIME_ZONE)
     start = (midnight - _LONGEST_SHIFT).astimezone(ZoneInfo(time_zone))
-    return next(tick for tick in _ticks(roster_cron, start) if tick >= midnight)
+    return next(filter(lambda tick: tick >= midnight, _ticks(roster_cron, start)))
 
 
 def roster_hours_before(moment: datetime, roster_cron: str, time_zone: str) -> Iterator[datetime]:
-    """Yield when the daily schedule requested rosters, up to and with a moment, newest first, in UTC."""
+    """Iterate over when the daily schedule requested rosters, up to and with a moment, newest first, in UTC."""
     start = (moment + _LONGEST_SHIFT).astimezone(ZoneInfo(time_zone))
-    for tick in _ticks(roster_cron, start, reverse=True):
-        if tick <= moment:
-            yield tick
+    return filter(lambda tick: tick <= moment, _ticks(roster_cron, start, reverse=True))
 
 
 def _ticks(cron: str, start: datetime, *, reverse: bool = False) -> Iterator[datetime]:
-    """Yield a cron's ticks from a moment on, or backwards, in UTC, as Dagster's schedules have them."""
+    """Return a cron's ticks from a moment on, or backwards, in UTC, as Dagster's schedules have them."""
     # A tick at a time that a clock change leaves out comes when the clock has moved on. At a time that comes twice,
     # a cron of fixed hours ticks the second time; one of every hour ticks both times.
     is_fixed = not any(field.startswith("*") for field in cron.split()[:2])
-    for tick in CronSim(cron, start, reverse=reverse):
-        yield (tick.replace(fold=1) if is_fixed else tick).astimezone(UTC)
+
+    def in_utc(tick: datetime) -> datetime:
+        return (tick.replace(fold=1) if is_fixed else tick).astimezone(UTC)
+
+    return map(in_utc, CronSim(cron, start, reverse=reverse))
 
 
 def deadline(opened_at: datetime, minutes: int, local_time: str | None, time_zone: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -10,10 +11,13 @@ import pytest
 from prediction_assets.errors import InvalidMessage
 from prediction_assets.slate.completion_message import (
     PHASE,
+    OutboxEntry,
     completion_message,
     completion_schema,
     completion_schema_version,
+    is_announced,
     message_id,
+    outbox_entry_of,
     validate_completion,
 )
 from prediction_assets_tests.made_up import NOW, receipt
@@ -106,3 +110,25 @@ def test_the_same_content_has_the_same_id_whoever_merged_it_when() -> None:
 @pytest.mark.parametrize("changes", [{"slate": "2026-01-03"}, {"revision": 2}, {"content_digest": "e" * 64}])
 def test_other_content_has_another_id(changes: dict[str, Any]) -> None:
     assert message_id(receipt(**changes)) != message_id(receipt())
+
+
+WAITING = OutboxEntry(message_id(receipt()), "2026-01-02", "r1", {})
+DELIVERED = replace(WAITING, delivery_id="d", delivered_at=NOW)
+OF_ANOTHER_REVISION = replace(DELIVERED, message_id=message_id(receipt(revision=2)))
+
+
+@pytest.mark.parametrize(
+    ("entries", "found", "announced"),
+    [
+        ([], None, False),
+        ([WAITING], WAITING, False),
+        ([DELIVERED], DELIVERED, True),
+        ([OF_ANOTHER_REVISION], None, False),
+        ([OF_ANOTHER_REVISION, WAITING], WAITING, False),
+    ],
+)
+def test_a_receipt_is_announced_when_the_message_of_its_own_content_is_delivered(
+    entries: list[OutboxEntry], found: OutboxEntry | None, announced: bool
+) -> None:
+    assert outbox_entry_of(receipt(), entries) == found
+    assert is_announced(receipt(), entries) is announced

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.deadlines import deadline, is_recent, roster_hour, roster_hours_before
+from prediction_assets.slate.deadlines import Clock, deadline, is_recent, roster_hour, roster_hours_before
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import PartRef
@@ -120,3 +120,10 @@ def test_a_roster_hour_counts_from_its_moment_on():
         (tick - MICROSECOND, tick - 24 * HOUR),
     ):
         assert next(roster_hours_before(moment, "0 7 * * *", LOS_ANGELES)) == newest
+
+
+def test_the_clock_reads_the_present_moment_in_utc():
+    before = datetime.now(UTC)
+    now = Clock().now()
+    assert before <= now <= datetime.now(UTC)
+    assert now.tzinfo is UTC

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
 from prediction_assets.slate.keys import (
+    is_simulated,
+    is_slate,
     parse_slate,
     player_key,
     player_slugs,
@@ -72,6 +74,11 @@ def test_namesakes_get_their_id_appended_both_of_them():
     assert slugs == {7: "jalen-williams-7", 8: "jalen-williams-8", 9: "jaylin-williams"}
 
 
+def test_a_name_that_spells_a_namesake_s_slug_with_its_id_gets_a_slug_of_its_own():
+    slugs = player_slugs({1: "A", 2: "A", 3: "A 1"})
+    assert slugs == {1: "a-1-1", 2: "a-2", 3: "a-1-3"}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -102,3 +109,15 @@ def test_every_date_survives_its_key(day):
 def test_what_is_not_a_slate_player_is_refused(key):
     with pytest.raises(BadInput):
         split_player_key(key)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("2026-01-02", True), ("2026-02-30", False), ("2026-01-02:a", False), ("", False)]
+)
+def test_a_slate_s_key_is_told_from_other_keys(text, found):
+    assert is_slate(text) is found
+
+
+@pytest.mark.parametrize(("league", "simulated"), [("simulated-40", True), ("NBA", False), ("", False)])
+def test_a_league_says_whether_it_is_simulated(league, simulated):
+    assert is_simulated(league) is simulated

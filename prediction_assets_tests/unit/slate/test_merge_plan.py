@@ -217,3 +217,14 @@ def test_below_the_minimum_share_a_slate_is_not_merged_and_a_skipped_player_does
     else:
         with pytest.raises(TooFewStaged, match="less than 80%"):
             plan(progress, (), minimum_staged_share=0.8)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "revision"),
+    [(None, ALL, 1), (SOME, ALL, 2), (ALL, ALL, 1)],
+    ids=["a first receipt", "other content", "the same content"],
+)
+def test_the_revision_grows_only_with_other_content(before, after, revision):
+    earlier = [receipt_of(before)] if before is not None else []
+    counts = MergeCounts(25, 25, 0, 0, 0, 25)
+    assert plan(after, earlier).receipt(counts, earlier, merge_ms=1.0, now=LATER).revision == revision

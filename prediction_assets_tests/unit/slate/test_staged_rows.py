@@ -11,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, _content_hashes, part_rows
+from prediction_assets.slate.staged_rows import (
+    PREDICTIONS_SCHEMA_VERSION,
+    _content_hashes,
+    part_rows,
+    row_hashes,
+)
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 from prediction_assets_tests.made_up import batch, row_content_hash
 
@@ -103,3 +108,15 @@ def test_a_float_is_hashed_by_its_exact_value(value):
     beside = [value, 1.0, -value, 0.0]
     alone = _content_hashes([pa.array([value])])
     assert _content_hashes([pa.array(beside)])[0] == alone[0]
+
+
+def test_a_part_s_rows_have_the_hashes_that_they_should_have():
+    made = part_rows(
+        forecasts(forecast(101, "20.50", 21.0), forecast(101, "21.50", 21.0)), batch(1), "s", PART_SCHEMA
+    )
+    part = made["player-1"]
+    assert part["content_hash"].to_pylist() == row_hashes(part)
+    edited = part.set_column(
+        part.column_names.index("predicted_points"), "predicted_points", pa.array([22.0, 21.0])
+    )
+    assert [a == b for a, b in zip(row_hashes(edited), row_hashes(part), strict=True)] == [False, True]

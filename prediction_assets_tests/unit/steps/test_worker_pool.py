@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -125,6 +126,25 @@ def test_an_error_of_the_work_is_raised_after_what_was_begun_has_ended_and_nothi
     with pytest.raises(OSError, match="injected"):
         list(fan_out(range(100), fail, threads=1, timeout_seconds=60))
     assert len(begun) < 100
+
+
+def test_after_an_error_nothing_else_is_yielded_whether_it_ends_in_time_or_is_overdue():
+    begun, hanging = threading.Barrier(3), threading.Event()
+
+    def work(n: int) -> int:
+        begun.wait(60)
+        if n == 0:
+            raise OSError(5, "injected")
+        if n == 1:
+            hanging.wait(60)
+        time.sleep(0.05)  # so that the error is taken first
+        return n
+
+    yielded = []
+    with pytest.raises(OSError, match="injected"):
+        yielded += fan_out(range(3), work, threads=3, timeout_seconds=0.3)
+    hanging.set()
+    assert yielded == []
 
 
 def test_a_circuit_breaker_trips_on_one_digest_and_names_it():

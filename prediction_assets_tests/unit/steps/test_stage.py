@@ -1,0 +1,278 @@
+"""Stage: every player ends staged, skipped or failed, and his part or letter is durable before his outcome."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+import tenacity
+
+from prediction_assets.errors import BatchConflict, PredictionAssetsError, TransientError
+from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
+from prediction_assets.nba.skip_rules import NO_GAME_LOG
+from prediction_assets.settings import load_settings
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
+from prediction_assets.steps import stage
+from prediction_assets.steps.stage import PART_ATTEMPTS, Staging, begin_staging, forecast_parts
+from prediction_assets.stores.sql.queries import SLATE_GAMES
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player, rows_of
+
+
+class FixedClock(Clock):
+    """A clock that stands at the slate's opening."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    """Retry at once."""
+    monkeypatch.setattr(tenacity.nap, "time", SimpleNamespace(sleep=lambda seconds: None))
+
+
+def staging(stores, players: int = 3, *, call_timeout: float = 60.0, threads: int = 1, **changes) -> Staging:
+    """Return the staging of a made-up batch, whose players all have rows unless said otherwise."""
+    opened = stores.batch_state.open(batch(players))
+    usual = {
+        "progress": Progress(opened, {}, "snapshot1"),
+        "players": opened.expected,
+        "parts": {who.slug: rows_of(who, {"20.5": 21.0}) for who in opened.expected},
+        "errors": {},
+        "skipped": {},
+    }
+    settings = load_settings(call_timeout=call_timeout, staging_threads=threads)
+    return Staging(
+        **{**usual, **changes}, run_id="run", staging_area=stores.warehouse.parts, state=stores.batch_state,
+        dead_letters=stores.dead_letters, settings=settings, clock=FixedClock(),
+    )  # fmt: skip
+
+
+def settled(work: Staging) -> dict[str, PlayerOutcome]:
+    """Settle and record every player, and return the outcomes that batch state has, by slug."""
+    list(work.outcomes())
+    work.record()
+    work.finish()
+    return dict(work.state.progress(SLATE).outcomes)
+
+
+def failing(stores, monkeypatch, error: Exception, times: int) -> list[str]:
+    """Let the first writes of parts fail, and return the list of the players who are tried."""
+    write, tried = stores.warehouse.parts.write, []
+
+    def fail_first(slate: str, slug: str, rows: pa.Table):
+        tried.append(slug)
+        if len(tried) <= times:
+            raise type(error)(*error.args)  # a new one, as a store raises it: its traceback is its own
+        return write(slate, slug, rows)
+
+    monkeypatch.setattr(stores.warehouse.parts, "write", fail_first)
+    return tried
+
+
+def test_a_player_is_staged_skipped_or_failed_and_only_a_failure_has_a_letter(stores):
+    work = staging(stores, skipped={"player-2": "out: knee"}, errors={"player-3": ValueError("odd\nfacts")})
+    outcomes = settled(work)
+    assert {slug: done.outcome.value for slug, done in outcomes.items()} == {
+        "player-1": "staged", "player-2": "skipped", "player-3": "failed",
+    }  # fmt: skip
+    assert outcomes["player-1"].part.part_id == stores.warehouse.parts.staged(SLATE)["player-1"]
+    assert outcomes["player-2"].reason == "out: knee"
+    assert outcomes["player-3"].reason == "ValueError: odd facts (1 attempts)"
+    (letter,) = stores.dead_letters.letters(SLATE)
+    assert (letter.player_slug, letter.newest.message, letter.newest.failed_at) == (
+        "player-3",
+        "odd facts",
+        NOW,
+    )
+    assert work.failed == [outcomes["player-3"]]
+    assert work.unrecorded == []
+
+
+def test_no_outcome_is_recorded_before_the_caller_says_that_its_event_is_stored(stores):
+    work = staging(stores)
+    assert len(list(work.outcomes())) == 3
+    assert stores.batch_state.progress(SLATE).outcomes == {}
+    work.record()
+    assert len(stores.batch_state.progress(SLATE).outcomes) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "times", "attempts", "outcome"),
+    [
+        (OSError(5, "injected"), 1, 2, Outcome.STAGED),
+        (TransientError("busy"), PART_ATTEMPTS - 1, PART_ATTEMPTS, Outcome.STAGED),
+        (OSError(5, "injected"), PART_ATTEMPTS, PART_ATTEMPTS, Outcome.FAILED),
+        (ValueError("no"), 1, 1, Outcome.FAILED),
+        (PredictionAssetsError("no"), 1, 1, Outcome.FAILED),
+    ],
+)
+def test_only_a_transient_error_is_retried_and_not_for_ever(
+    stores, monkeypatch, error, times, attempts, outcome
+):
+    tried = failing(stores, monkeypatch, error, times)
+    done = settled(staging(stores, 1))["player-1"]
+    assert (len(tried), done.outcome) == (attempts, outcome)
+    for letter in stores.dead_letters.letters(SLATE):
+        assert (letter.attempts, letter.newest.error_class) == (attempts, type(error).__name__)
+
+
+def test_when_most_players_failed_alike_the_others_are_not_tried_and_share_the_cause(stores, monkeypatch):
+    tried = failing(stores, monkeypatch, OSError(28, "no space left"), 1_000)
+    outcomes = settled(staging(stores, 8))
+    assert len({*tried}) == 5
+    letters = stores.dead_letters.letters(SLATE)
+    assert {done.outcome for done in outcomes.values()} == {Outcome.FAILED}
+    assert len({letter.newest.traceback_digest for letter in letters}) == 1
+    assert sorted(letter.newest.error_class for letter in letters) == ["CircuitOpen"] * 3 + ["OSError"] * 5
+    assert [letter.attempts for letter in letters if letter.newest.error_class == "CircuitOpen"] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("fails_late", [False, True])
+def test_an_overdue_player_fails_and_the_part_that_he_writes_late_is_dropped(stores, monkeypatch, fails_late):
+    release, ended = threading.Event(), threading.Event()
+    parts, write = stores.warehouse.parts, stores.warehouse.parts.write
+
+    def hang(slate: str, slug: str, rows: pa.Table):
+        release.wait(60)
+        if fails_late:
+            raise ValueError("late")
+        return write(slate, slug, rows)
+
+    late = Staging._drop_late_part
+
+    def passed_on(self: Staging, *arguments) -> None:
+        late(self, *arguments)
+        ended.set()
+
+    monkeypatch.setattr(parts, "write", hang)
+    monkeypatch.setattr(Staging, "_drop_late_part", passed_on)
+    outcomes = settled(staging(stores, 1, call_timeout=0.05))
+    assert outcomes["player-1"].reason == "PartOverdue: not written within 0.1 s (1 attempts)"
+    release.set()
+    assert ended.wait(30)
+    assert parts.staged(SLATE) == {}
+    assert stores.batch_state.progress(SLATE).outcomes == outcomes
+
+
+def before_with_part(stores) -> tuple[Progress, PlayerOutcome]:
+    """Return a batch whose only player was staged before, and his outcome."""
+    opened = stores.batch_state.open(batch(1))
+    part = stores.warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"20.5": 20.0}))
+    done = PlayerOutcome(SLATE, opened.batch_id, "player-1", Outcome.STAGED, "before", NOW, part=part)
+    stores.batch_state.record([done])
+    return Progress(opened, {"player-1": done}, "snapshot1"), done
+
+
+def test_the_part_of_an_outcome_that_was_replaced_without_a_part_is_dropped(stores):
+    progress, _ = before_with_part(stores)
+    outcomes = settled(staging(stores, 1, progress=progress, skipped={"player-1": "out"}))
+    assert outcomes["player-1"].outcome is Outcome.SKIPPED
+    assert stores.warehouse.parts.staged(SLATE) == {}
+
+
+def test_the_part_of_an_outcome_that_a_failure_does_not_replace_stays(stores):
+    progress, done = before_with_part(stores)
+    newer = replace(done, recorded_at=NOW + timedelta(minutes=1))
+    stores.batch_state.record([newer])
+    outcomes = settled(staging(stores, 1, progress=progress, errors={"player-1": ValueError("no")}))
+    assert outcomes["player-1"] == newer
+    assert stores.warehouse.parts.staged(SLATE) == {"player-1": done.part.part_id}
+
+
+def test_a_pause_between_outcomes_is_reported_while_it_lasts(stores, monkeypatch):
+    idle, write = threading.Event(), stores.warehouse.parts.write
+
+    def wait_for_idle(slate: str, slug: str, rows: pa.Table):
+        assert idle.wait(60)
+        return write(slate, slug, rows)
+
+    monkeypatch.setattr(stores.warehouse.parts, "write", wait_for_idle)
+    found = list(staging(stores, 1).outcomes(idle_seconds=0.01, on_idle=idle.set))
+    assert [done.outcome for done in found] == [Outcome.STAGED]
+
+
+# Forecasting
+
+
+def features(*numbers: int) -> pa.Table:
+    """Return the slate's rows of players of whom nothing but their game is known; no model is pinned."""
+    rows = []
+    for number in numbers:
+        who = player(number)
+        row = {field.name: [] if pa.types.is_list(field.type) else None for field in FEATURES_SCHEMA}
+        row |= {
+            "is_slate": True, "season_id": 22025, "game_id": who.game_id, "game_date": parse_slate(SLATE),
+            "player_id": who.player_id, "team": who.team, "opponent": who.opponent, "is_home": True, "home": 1.0,
+        }  # fmt: skip
+        rows.append(row)
+    table = pa.Table.from_pylist(rows, schema=FEATURES_SCHEMA)
+    return table.append_column("model_id", pa.array([""] * len(rows), pa.string()))
+
+
+@pytest.fixture
+def pinned(stores) -> Progress:
+    """Return a batch of three players, of whom the first two have features."""
+    snapshot = stores.warehouse.snapshots.write(SLATE, features(1, 2), FEATURES_SCHEMA.empty_table())
+    return Progress(stores.batch_state.open(batch(3)), {}, snapshot)
+
+
+def test_players_are_forecast_together_and_one_without_features_is_in_neither(stores, pinned):
+    parts, errors = forecast_parts(stores.warehouse, pinned, pinned.batch.expected, load_settings())
+    assert {slug: rows.num_rows for slug, rows in parts.items()} == {"player-1": 25, "player-2": 25}
+    assert errors == {}
+
+
+def test_a_slate_without_features_is_refused_with_what_makes_them(stores, pinned):
+    with pytest.raises(PredictionAssetsError, match="materialize player_features for it first"):
+        forecast_parts(stores.warehouse, replace(pinned, feature_snapshot=None), [], load_settings())
+
+
+def test_a_player_whose_facts_are_odd_costs_no_other_player_his_rows(stores, pinned, monkeypatch, caplog):
+    predict = stage.predict_slate
+
+    def odd(players: pa.Table, *arguments, **options) -> pa.Table:
+        if 102 in players["player_id"].to_pylist():
+            raise ValueError("odd facts")
+        return predict(players, *arguments, **options)
+
+    monkeypatch.setattr(stage, "predict_slate", odd)
+    with caplog.at_level(logging.WARNING):
+        parts, errors = forecast_parts(stores.warehouse, pinned, pinned.batch.expected, load_settings())
+    assert [*parts] == ["player-1"]
+    assert {slug: str(error) for slug, error in errors.items()} == {"player-2": "odd facts"}
+    assert "1 of 3 players can't be forecast, first player-2: odd facts" in caplog.text
+
+
+def begun(stores, progress: Progress, slugs: list[str]) -> Staging:
+    return begin_staging(
+        progress, slugs, stores.warehouse, stores.batch_state, stores.dead_letters, load_settings(), FixedClock(),
+        run_id="run",
+    )  # fmt: skip
+
+
+def test_a_run_begins_with_each_of_its_players_forecast_or_skipped(stores, pinned, monkeypatch):
+    query = stores.warehouse.query
+    on = pa.table({"game_id": ["9000000001"], "team_a": ["S01"], "team_b": ["S02"]})
+
+    def scheduled(sql: str, parameters: Mapping[str, object]) -> pa.Table:
+        return on if sql == SLATE_GAMES else query(sql, parameters)
+
+    monkeypatch.setattr(stores.warehouse, "query", scheduled)
+    work = begun(stores, pinned, ["player-3", "player-1"])
+    assert [who.slug for who in work.players] == ["player-3", "player-1"]
+    assert ([*work.parts], work.skipped) == (["player-1"], {"player-3": NO_GAME_LOG})
+
+
+def test_a_run_with_a_player_who_is_not_expected_does_not_begin(stores, pinned):
+    with pytest.raises(BatchConflict, match="'player-9' is not among"):
+        begun(stores, pinned, ["player-9"])
