@@ -9,26 +9,13 @@ from datetime import timedelta, timezone
 from prediction_assets.monitoring.alert_lifecycle import mark_delivered, opened, recovered
 from prediction_assets.monitoring.delivery import _claim
 from prediction_assets.monitoring.destinations import Notice
-from prediction_assets.monitoring.findings import Finding
-from prediction_assets.stores.alert import Alert, Severity
+from prediction_assets.stores.alert import Alert
 from prediction_assets.stores.protocols import AlertStore
 from prediction_assets_tests.contract.alerts.conftest import OpenStore
-from prediction_assets_tests.made_up import NOW, SLATE
+from prediction_assets_tests.made_up import NOW
+from prediction_assets_tests.made_up_messages import alert, finding
 
 HOUR = timedelta(hours=1)
-
-
-def finding(key: str = f"no_receipt:{SLATE}", **changes: object) -> Finding:
-    made = Finding(
-        key, Severity.ERROR, "a fact: 1 of 2", SLATE, "do this", link="http://ui/runs/r", alerts=True
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def alert(key: str = f"no_receipt:{SLATE}", **changes: object) -> Alert:
-    made = opened(finding(key), NOW)(None)
-    assert made is not None
-    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def keep(store: AlertStore, key: str, minutes: int = 0) -> Alert | None:

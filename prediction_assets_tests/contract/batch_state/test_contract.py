@@ -13,10 +13,9 @@ from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.merge_plan import receipt_id
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.protocols import BatchState
 from prediction_assets_tests.contract.batch_state.conftest import Store
-from prediction_assets_tests.made_up import NOW, SLATE, batch, player
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player, receipt
 
 OTHER_SLATE = "2026-01-03"
 
@@ -34,21 +33,6 @@ def staged(slug: str, run: str = "run") -> PlayerOutcome:
 
 def failed(slug: str, reason: str = "ValueError: no") -> PlayerOutcome:
     return PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.FAILED, "run", NOW, reason=reason)
-
-
-def receipt(receipt_id: str = "r1", minutes: int = 0, parts: int = 2, **changes: object) -> Receipt:
-    made = Receipt(
-        receipt_id=receipt_id, slate=SLATE, league="NBA", batch_id="b", status="partial", revision=1,
-        content_digest="d" * 64, expected_players=3, staged_players=2, skipped_players=0, failed_players=1,
-        rows=50, rows_staged=50, rows_inserted=50, rows_updated=0, rows_unchanged=0, rows_superseded=0,
-        feature_snapshot="snapshot1", merge_ms=12.0, consolidated_at=NOW + timedelta(minutes=minutes),
-        parts=tuple(
-            {"player_slug": f"player-{n}", "part_id": f"{n:032}", "rows": 25, "content_hash": "c" * 64}
-            for n in range(parts)
-        ),
-        missing=({"player_slug": "player-9", "outcome": "failed", "reason": "no"},),
-    )  # fmt: skip
-    return replace(made, **changes).sealed()  # type: ignore[arg-type]
 
 
 def by_slug(made: Batch) -> Batch:

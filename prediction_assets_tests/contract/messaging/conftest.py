@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from prediction_assets.slate.completion_message import OutboxEntry, completion_message
+from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
 from prediction_assets.stores.gcp.pubsub import PubSubPublisher
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
 from prediction_assets.stores.protocols import Outbox, Publisher
-from prediction_assets_tests.contract.batch_state.test_contract import receipt
 from prediction_assets_tests.emulator_fixtures import (
     Topic,
     firestore_client,
@@ -30,16 +28,9 @@ from prediction_assets_tests.emulator_fixtures import (
 )
 from prediction_assets_tests.examples import load_example
 from prediction_assets_tests.in_memory import InMemoryOutbox, InMemoryPublisher
-from prediction_assets_tests.made_up import NOW
+from prediction_assets_tests.made_up_messages import message
 
 __all__ = ["firestore_client", "firestore_emulator", "project", "pubsub_clients", "pubsub_emulator", "topic"]
-
-
-def message(revision: int = 1, at: datetime = NOW, **changes: Any) -> dict[str, Any]:
-    """Return a valid completion message."""
-    return completion_message(
-        receipt(revision=revision, **changes), output_table="p.d.player_prop_predictions", published_at=at
-    )
 
 
 def entry(revision: int = 1, **changes: Any) -> OutboxEntry:
