@@ -11,7 +11,7 @@ from datetime import timedelta
 import dagster as dg
 
 from prediction_assets.errors import NotDelivered
-from prediction_assets.monitoring.delivery import Delivered, deliver_due
+from prediction_assets.monitoring.alert_delivery import Delivered, deliver_due
 from prediction_assets.monitoring.destinations import destinations
 from prediction_assets.monitoring.findings import Pages
 from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta, timezone
 
+from prediction_assets.monitoring.alert_delivery import _claim
 from prediction_assets.monitoring.alert_lifecycle import mark_delivered, opened, recovered
-from prediction_assets.monitoring.delivery import _claim
 from prediction_assets.monitoring.destinations import Notice
 from prediction_assets.stores.alert import Alert
 from prediction_assets.stores.protocols import AlertStore

@@ -9,8 +9,8 @@ import pytest
 
 from prediction_assets.definitions import defs as location
 from prediction_assets.errors import NotDelivered
+from prediction_assets.monitoring.alert_delivery import deliver_due
 from prediction_assets.monitoring.alert_lifecycle import message
-from prediction_assets.monitoring.delivery import deliver_due
 from prediction_assets.monitoring.destinations import Notice, destinations, receivers_of, unusable
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.stores.alert import Severity
