@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from prediction_assets.cli.console import has_facts, open_slate_run
-from prediction_assets.cli.process_group import serve
+from prediction_assets.cli.process_group import exec_server
 from prediction_assets.errors import BadInput
 
 
@@ -50,4 +50,4 @@ def dev(
         "PREDICTION_ASSETS_HOME": str(settings.home),
     }
     command = [sys.executable, "-m", "dagster", "dev", "-m", "prediction_assets.definitions"]
-    raise typer.Exit(serve([*command, "-h", host, "-p", str(port)], environment))
+    exec_server([*command, "-h", host, "-p", str(port)], environment)

@@ -1,19 +1,29 @@
-"""Run a server with all its children in a process group, and end the whole group on SIGINT, SIGTERM or SIGHUP."""
+"""Run a server with all its children in a process group, and end the whole group on SIGINT, SIGTERM or SIGHUP.
+
+It imports the standard library only: this process lives as long as the server, and stays small.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 STOP_SECONDS = 10.0
 """The group has this long to end by itself after a signal. SIGKILL ends what is left."""
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def exec_server(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process, with all that it has imported, by one that serves a command."""
+    os.execve(sys.executable, [sys.executable, "-P", __file__, *command], environment)  # noqa: S606  no shell
 
 
 def serve(command: Sequence[str], environment: Mapping[str, str], stop_seconds: float = STOP_SECONDS) -> int:
@@ -74,3 +84,7 @@ def _signal_group(group: int, number: int) -> bool:
         os.killpg(group, number)
         return True
     return False
+
+
+if __name__ == "__main__":
+    sys.exit(serve(sys.argv[1:], os.environ))

@@ -54,7 +54,7 @@ def test_the_ui_listens_on_this_machine_unless_somebody_asks_for_more(
 ):
     served: list[list[str]] = []
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(finished_home))
-    monkeypatch.setattr("prediction_assets.cli.dev.serve", lambda command, _: served.append(command) or 0)
+    monkeypatch.setattr("prediction_assets.cli.dev.exec_server", lambda command, _: served.append(command))
     monkeypatch.setattr(sys, "argv", ["prediction-assets", "dev", "--port", str(free_port()), *arguments])
     with pytest.raises(SystemExit) as ended:
         cli.main()

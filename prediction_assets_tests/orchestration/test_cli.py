@@ -111,7 +111,7 @@ def test_the_ui_is_opened_on_a_simulated_league_only_where_nothing_real_is(
         logs = tmp_path / "logs.csv"
         logs.write_text(LOGS, "utf-8")
         assert prediction_assets("ingest", "--game-logs", str(logs))[0] == 0
-    monkeypatch.setattr("prediction_assets.cli.dev.serve", lambda command, environment: 0)
+    monkeypatch.setattr("prediction_assets.cli.dev.exec_server", lambda command, environment: None)
     assert prediction_assets("dev", "--port", "0")[0] == 0
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         (count,) = connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchone()
