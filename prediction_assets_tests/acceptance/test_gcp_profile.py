@@ -185,7 +185,7 @@ def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(gcp, gcp_sett
             cli.main()
         report = json.loads(capsys.readouterr().out)
         assert stopped.value.code == report["exit_code"]
-        return {each["name"]: each["color"] for each in report["checks"]}
+        return {each["name"]: each["color"] for each in report["lines"]}
 
     gcp.ingest(FACTS)
     assert check()["batch_opened"] == "red"

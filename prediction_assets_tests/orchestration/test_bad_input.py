@@ -224,7 +224,7 @@ def test_a_disk_that_is_full_for_a_delivery_leaves_no_half_of_it(small_disk):
     filler = fill(small_disk)
     publisher = FilePublisher(small_disk / "outbox")
     with pytest.raises(
-        PredictionAssetsError, match=r"No space left on device; the event stays in the outbox"
+        PredictionAssetsError, match=r"No space left on device; the message stays in the outbox"
     ):
         publisher.publish(message)
     assert list((small_disk / "outbox").iterdir()) == []

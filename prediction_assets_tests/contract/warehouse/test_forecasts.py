@@ -174,7 +174,7 @@ def test_dates_without_games_are_refused(facts: Warehouse) -> None:
 
 @BIGQUERY_TOO
 def test_a_slate_without_results_is_not_graded(facts: Warehouse) -> None:
-    with pytest.raises(ResultsMissing, match="0 of 3 games have game logs"):
+    with pytest.raises(ResultsMissing, match="0 of 2 games have game logs"):
         grade_published(facts, "2025-12-20")
     with pytest.raises(PredictionAssetsError, match="no predictions are in force"):
         grade_published(facts, FIRST.isoformat())

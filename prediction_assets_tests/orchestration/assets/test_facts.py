@@ -92,7 +92,8 @@ def leagues(run: SlateRun, facts: str) -> list[str]:
 @pytest.mark.parametrize("facts", ["game_logs", "schedule", "prop_lines"])
 def test_the_simulated_league_is_not_ingested_unasked_among_real_games(real, facts):
     with pytest.raises(
-        BadInput, match=r"this home holds real games.*unasked; set PREDICTION_ASSETS_"
+        BadInput,
+        match=r"this home holds real games, so the simulated league is not ingested; set PREDICTION_ASSETS_",
     ) as refused:
         real.ingest({facts: {}})
     assert f"set PREDICTION_ASSETS_{facts.upper()}, or name a path" in str(refused.value)
@@ -117,7 +118,7 @@ def test_an_installation_that_names_one_file_is_told_which_other_is_missing_and_
 ):
     named = settings.model_copy(update={"game_logs": tmp_path / "logs.csv"})
     run = SlateRun(named, instance)
-    with pytest.raises(BadInput, match="schedule: no path is named, but PREDICTION_ASSETS_GAME_LOGS is set"):
+    with pytest.raises(BadInput, match="schedule: no path is named, and PREDICTION_ASSETS_GAME_LOGS is set"):
         run.ingest({"schedule": {}})
     assert run.ingest({"prop_lines": {}}) == {}
     assert leagues(run, "prop_lines") == []

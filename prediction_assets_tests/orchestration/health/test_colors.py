@@ -424,7 +424,7 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("merge", RED, settled_and_never_merged, "nothing was merged"),
     ("completion_published", YELLOW, merged_a_moment_ago, "wasn't published"),
     ("completion_published", RED, merged_and_not_cleaned_up, "wasn't published"),
-    ("completion_published", RED, stored_and_not_delivered, "stored, but not delivered"),
+    ("completion_published", RED, stored_and_not_delivered, "the completion message wasn't delivered"),
     ("no_errors", GREEN, a_daemon_that_beats, "no run and no tick failed"),
     ("no_errors", GREEN, a_dead_letter_of_another_slate, "no run and no tick failed"),
     ("no_errors", YELLOW, a_dead_letter, "1 dead letter open of 6 players, newest player-1: OSError"),
