@@ -131,7 +131,7 @@ def test_the_command_line_beside_the_code_server_sees_the_deployment_s_instance(
         )  # fmt: skip
 
     health = tell("health", "--slate", SLATE, "--json")
-    (no_errors,) = [check for check in json.loads(health.stdout)["checks"] if check["name"] == "no_errors"]
+    (no_errors,) = [check for check in json.loads(health.stdout)["lines"] if check["name"] == "no_errors"]
     assert "roster" in json.dumps(no_errors), "the run that failed in the deployment"
     again = tell("consolidate", "--slate", SLATE)
     assert again.returncode == 0, again.stderr
