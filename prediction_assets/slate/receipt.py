@@ -87,7 +87,7 @@ class Receipt:
 
     @property
     def is_altered(self) -> bool:
-        """Whether a sealed value isn't the one that was committed."""
+        """True if a value that the seal covers was changed after the commit."""
         return self.seal != self.computed_seal()
 
     def to_row(self) -> dict[str, Any]:
