@@ -22,8 +22,7 @@ import pyarrow.parquet as pq
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
 from prediction_assets.slate.outcome import PartRef
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
-from prediction_assets.stores.digests import content_id, part_content_hash
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
 from prediction_assets.stores.local.locks import held, locked, remove_if_left_behind
 from prediction_assets.stores.protocols import Snapshot
 from prediction_assets.stores.sql.tables import PART_SCHEMA
