@@ -29,7 +29,7 @@ LABELS = ("slate", "player", "batch", "run_id", "message_id")
 _PACKAGE = __name__.partition(".")[0]
 _DAGSTER = ("dagster", "dagster-webserver", "dagit")
 
-# Alembic tells of every SQLite file that Dagster opens; what the others log at lower levels contains whole URLs.
+# Alembic logs every SQLite file that Dagster opens; what the others log at lower levels contains whole URLs.
 _AT_LEAST = {
     "alembic": logging.WARNING,
     "httpx": logging.WARNING,

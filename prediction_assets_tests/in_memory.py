@@ -31,9 +31,8 @@ from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
 from prediction_assets.stores.alert import Alert, Change, from_text, to_text
-from prediction_assets.stores.digests import content_id, part_content_hash
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.local.warehouse_schema import complete, lack
 from prediction_assets.stores.protocols import Snapshot

@@ -37,7 +37,7 @@ def dev(
                 "--port", f"{host}:{port}: {error.strerror}", hint="name another with --port"
             ) from error
     with open_slate_run() as (settings, runner):
-        from prediction_assets.orchestration.assets.facts import holds_real_facts
+        from prediction_assets.nba.tonight import holds_real_facts
 
         warehouse = runner.stores.warehouse
         if not has_facts(warehouse) and not holds_real_facts(warehouse):

@@ -270,7 +270,7 @@ def _facts(
 
 def _refuse_half_of_the_facts(warehouse: Warehouse) -> None:
     """Refuse to mix the simulated league with real games unless --simulated-players is given."""
-    from prediction_assets.orchestration.assets.facts import holds_real_facts
+    from prediction_assets.nba.tonight import holds_real_facts
 
     if holds_real_facts(warehouse):
         raise BadInput(

@@ -108,8 +108,8 @@ class NbaApiGameLogs:
     """The default :class:`GameLogClient`.
 
     Args:
-        attempts: requests until it fails.
-        sleep: waits between attempts, given seconds.
+        attempts: requests until it fails; tests pass fewer.
+        sleep: waits between attempts, given seconds; tests pass one that doesn't wait.
     """
 
     def __init__(

@@ -2,5 +2,5 @@
 
 Here belong the facts (``evidence``, ``reader``), the findings by topic, the thresholds, the health report, and alerts
 with their delivery. Not here: what Dagster knows (runs, ticks, daemons: ``orchestration/health_reader.py`` and
-``run_alerts.py``), and the audits that guard a MERGE (asset checks).
+``run_alerts.py``), and the asset checks (audits) that guard a MERGE.
 """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from prediction_assets.monitoring.alert_findings import is_under_way, no_roster, not_consolidated
 from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts, Unreadable
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, replay_command, run_command, utc
-from prediction_assets.monitoring.slate_findings import is_under_way, no_roster, not_consolidated
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome

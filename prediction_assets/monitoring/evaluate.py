@@ -52,7 +52,7 @@ class Line:
 
     @property
     def color(self) -> Color:
-        """The worst colour of the findings."""
+        """The worst color of the findings."""
         return next(finding.color for finding in self.findings if finding.severity is self.severity)
 
     @property

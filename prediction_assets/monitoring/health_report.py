@@ -1,4 +1,4 @@
-"""The health report: a colour, a summary, ten lines, and commands; as text and as JSON.
+"""The health report: a color, a summary, ten lines, and commands; as text and as JSON.
 
 The JSON follows ``health.schema.json`` beside this module, for monitors that want more than the exit code.
 """
@@ -39,7 +39,7 @@ class Report:
 
     @property
     def color(self) -> Color:
-        """The worst colour of the ten."""
+        """The worst color of the ten."""
         found = {line.color for line in self.lines.values()}
         return next((c for c in (Color.RED, Color.YELLOW) if c in found), Color.GREEN)
 

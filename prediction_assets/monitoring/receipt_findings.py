@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import replace
 from statistics import median
 
+from prediction_assets.monitoring.alert_findings import is_under_way, unpublished
 from prediction_assets.monitoring.batch_findings import unreadable, waiting
 from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, run_command, utc
-from prediction_assets.monitoring.slate_findings import is_under_way, unpublished
 from prediction_assets.monitoring.thresholds import (
     GRACE,
     LEAST_HISTORY,

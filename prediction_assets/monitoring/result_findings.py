@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prediction_assets.errors import one_line
+from prediction_assets.monitoring.alert_findings import dead_letters
 from prediction_assets.monitoring.batch_findings import unreadable, waiting
 from prediction_assets.monitoring.evidence import HealthFacts, RecentFailure, Unreadable, WarehouseFacts
 from prediction_assets.monitoring.findings import (
@@ -19,7 +20,6 @@ from prediction_assets.monitoring.findings import (
     run_command,
     utc,
 )
-from prediction_assets.monitoring.slate_findings import dead_letters
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.slate.part_states import PartState, part_states, players_with

@@ -1,7 +1,7 @@
 """Findings about what Dagster did: failed asset checks, runs and ticks, and silent daemons; all of them raise alerts.
 
-Critical means that a slate isn't or won't be announced, error that something failed and may still be repaired,
-warning that a slate is worse than it should be.
+Critical: a slate isn't or won't be announced. Error: something failed and can be repaired. Warning: a slate is worse
+than it should be.
 """
 
 from __future__ import annotations

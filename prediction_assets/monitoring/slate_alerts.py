@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prediction_assets.errors import PredictionAssetsError, TransientError
-from prediction_assets.monitoring.alert_lifecycle import opened, over, recovered
-from prediction_assets.monitoring.findings import Finding, Pages
-from prediction_assets.monitoring.slate_findings import (
+from prediction_assets.monitoring.alert_findings import (
     dead_letters,
     no_roster,
     not_consolidated,
     unpublished,
 )
+from prediction_assets.monitoring.alert_lifecycle import opened, over, recovered
+from prediction_assets.monitoring.findings import Finding, Pages
 from prediction_assets.monitoring.thresholds import NO_ROSTER_AFTER
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress

@@ -21,7 +21,7 @@ PUBLISHED, BACKTEST = "published", "backtest"
 """Origins of grades."""
 
 RECENT_SLATES = 10
-"""Newest slates that a system is judged by: some 1,200 player-games, a mean absolute error within 0.13 points."""
+"""Newest slates that a system is evaluated on: some 1,200 player-games, a mean absolute error within 0.13 points."""
 
 EARLIER_SLATES = 60
 """Slates before those that it is compared with."""

@@ -1,4 +1,4 @@
-"""Who is expected on a slate, judged on facts from before the slate.
+"""Who is expected on a slate, decided on facts from before the slate.
 
 A player is expected when his team plays, he appeared in the last 15 days, and he averaged 15 minutes or more over his
 last seven games. If his team hasn't played for more than 15 days (opening night, a long break), the 15 days are

@@ -1,4 +1,4 @@
-"""Which expected players are not predicted, and why, judged on facts as of now.
+"""Which expected players are not predicted, and why, decided on facts as of now.
 
 The reasons are permanent: another attempt changes none of them, so the player settles as skipped at once and holds up
 nobody. A fact that arrives after he was staged counts when he is staged again.

@@ -1,4 +1,4 @@
-"""Which slate is meant when none is named: tonight's, or the one that the ingested schedule leads to."""
+"""What a command without names means: tonight's slate or the one that the schedule leads to, real facts or none."""
 
 from __future__ import annotations
 
@@ -57,3 +57,8 @@ def default_slate(warehouse: Warehouse, today: date, *, tonight: bool) -> str:
             "schedule", "no schedule was ingested", hint="materialize schedule, or `prediction-assets run`"
         )
     return slate_key(max(following))
+
+
+def holds_real_facts(warehouse: Warehouse) -> bool:
+    """Return whether any facts of real games were ingested."""
+    return bool(warehouse.query(queries.HOLDS_LEAGUE, {"league": NBA_LEAGUE}).num_rows)

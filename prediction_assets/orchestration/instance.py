@@ -52,7 +52,7 @@ class LoggedInstance(dg.DagsterInstance):
 
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
-        """Return what a key that ``dagster.yaml`` leaves out means: what it means anywhere."""
+        """Return Dagster's defaults for keys that ``dagster.yaml`` omits."""
         return InstanceRef.config_defaults(base_dir)
 
 

@@ -25,7 +25,11 @@ _MARKED = re.compile(re.escape(_MARK).replace(r"\{\}", "([0-9a-f]{64})"))
 
 
 class Origin(Enum):
-    """Where a home's ``dagster.yaml`` comes from."""
+    """Where a home's ``dagster.yaml`` comes from.
+
+    ``EARLIER``: an earlier version packaged it and nobody edited it. ``prediction-assets migrate`` renews such a file
+    after an upgrade. There is no other way to renew one.
+    """
 
     MISSING = "not there yet"
     CURRENT = "says what the packaged one says"

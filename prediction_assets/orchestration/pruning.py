@@ -30,8 +30,7 @@ from prediction_assets.retention.records import (
     prune_dead_letters,
     prune_messages,
 )
-from prediction_assets.retention.slates import SlatesAtRest, is_before, oldest_kept
-from prediction_assets.retention.snapshots import prune_snapshots
+from prediction_assets.retention.slates import SlatesAtRest, is_before, oldest_kept, prune_snapshots
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
@@ -126,16 +125,13 @@ def old_slates(slates: Iterable[str], slate_players: Iterable[str], oldest: date
     return {slate: found[slate] for slate in sorted(found) if is_before(slate, oldest)}
 
 
-def next_slice(
-    instance: dg.DagsterInstance, history: History, keep_days: int, *, limit: int | None = None
-) -> KeySlice:
+def next_slice(instance: dg.DagsterInstance, history: History, keep_days: int) -> KeySlice:
     """Return the keys that may be deleted now: whole slates, as many as fit, but at least one.
 
     Dagster reads every registered key again and again. `prediction-assets run --slate` registers a slate's keys again.
 
     Args:
         keep_days: days for which keys are kept.
-        limit: the most keys, :data:`KEYS_PER_SLICE` when not given.
     """
     candidates = old_slates(
         instance.get_dynamic_partitions(SLATES.name or ""),
@@ -145,7 +141,7 @@ def next_slice(
     at_rest = SlatesAtRest(history)
     keys: dict[str, Sequence[str]] = {}
     kept: dict[str, str] = {}
-    room = KEYS_PER_SLICE if limit is None else limit
+    room = KEYS_PER_SLICE
     for seen, (slate, players) in enumerate(candidates.items()):
         if keys and len(players) >= room:
             return KeySlice(keys, kept, len(candidates) - seen)

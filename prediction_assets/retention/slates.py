@@ -1,11 +1,18 @@
-"""Which slates are at rest. The history of any other slate is kept, however old it is."""
+"""Which slates are at rest, and the pruning of their feature snapshots. The history of any other slate is kept.
+
+Snapshots are by far the largest thing that a slate leaves behind. When an old slate is run again, its features are
+computed again from the facts. In BigQuery the tables also expire by themselves.
+"""
 
 from datetime import date, timedelta
 
 from prediction_assets.errors import BadInput
-from prediction_assets.retention.kinds import History
+from prediction_assets.retention.kinds import History, Pruned
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 from prediction_assets.slate.next_step import Step, next_step
+
+SNAPSHOTS_PER_SLICE = 200
+"""Snapshots that one slice prunes. A slate gets one each time that its facts change."""
 
 
 class SlatesAtRest:
@@ -47,3 +54,18 @@ def is_before(slate: str, oldest: date) -> bool:
 def oldest_kept(history: History, keep_days: int) -> date:
     """Return the first US Eastern date that is kept."""
     return history.now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=keep_days)
+
+
+def prune_snapshots(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Prune one slice of the snapshots of slates that are older than they are kept."""
+    stored, oldest = history.warehouse.snapshots, oldest_kept(history, keep_days)
+    old = [(slate, snapshot) for slate, snapshot in stored.stored() if is_before(slate, oldest)]
+    at_rest = SlatesAtRest(history)
+    reasons = {slate: at_rest.reason_to_keep(slate) for slate, _ in old}
+    found = [(slate, snapshot) for slate, snapshot in old if reasons[slate] is None]
+    now = found[:SNAPSHOTS_PER_SLICE]
+    if not dry_run:
+        for slate, snapshot in now:
+            stored.drop(slate, snapshot)
+    kept = {slate: reason for slate, reason in reasons.items() if reason is not None}
+    return Pruned(len(now), tuple(sorted({slate for slate, _ in now})), kept, len(found) - len(now))

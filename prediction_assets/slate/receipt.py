@@ -87,7 +87,7 @@ class Receipt:
 
     @property
     def is_altered(self) -> bool:
-        """Whether a sealed value isn't the one that was committed."""
+        """True if a value that the seal covers was changed after the commit."""
         return self.seal != self.computed_seal()
 
     def to_row(self) -> dict[str, Any]:
@@ -146,19 +146,19 @@ def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:
     return max([now, *(receipt.consolidated_at + timedelta(microseconds=1) for receipt in earlier[-1:])])
 
 
-def unaltered(mirrored: Receipt, where: str) -> Receipt | None:
+def unaltered(copy: Receipt, where: str) -> Receipt | None:
     """Return batch state's copy of a receipt, None if it was edited by hand.
 
     Without the copy the slate is consolidated again. That finds the receipt in the warehouse, merges nothing twice and
     copies it again.
     """
-    if mirrored.is_altered:
+    if copy.is_altered:
         _logger.warning(
             "slate %s: the copy of receipt %s in %s was edited by hand; it is ignored and copied again",
-            mirrored.slate, mirrored.receipt_id, where,
+            copy.slate, copy.receipt_id, where,
         )  # fmt: skip
         return None
-    return mirrored
+    return copy
 
 
 def _altered(values: Mapping[str, Any], problem: str) -> ReceiptAltered:

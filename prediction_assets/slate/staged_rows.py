@@ -70,6 +70,22 @@ def row_hashes(rows: pa.Table) -> list[str]:
     return _content_hashes([rows[name] for name in rows.column_names if name != "content_hash"])
 
 
+def part_content_hash(rows: pa.Table) -> str:
+    """Return SHA-256 over the rows' sorted ``content_hash`` values, as the MERGE's SQL computes it."""
+    return hashlib.sha256("".join(sorted(rows["content_hash"].to_pylist())).encode()).hexdigest()
+
+
+def content_id(*tables: pa.Table) -> str:
+    """Return the first 20 hex digits of SHA-256 over the tables' Arrow stream."""
+    digest = hashlib.sha256()
+    for table in tables:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table.combine_chunks())
+        digest.update(sink.getvalue())
+    return digest.hexdigest()[:20]
+
+
 def _positions(players: list[ExpectedPlayer]) -> dict[str, list[int]]:
     positions: dict[str, list[int]] = {}
     for position, player in enumerate(players):

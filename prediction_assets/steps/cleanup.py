@@ -128,5 +128,5 @@ def finish_consolidation(
     reached("dead_letters_closed")
     # Last: until batch state has the receipt, the sensor requests this consolidation again.
     state.mark_consolidated(receipts[-1])
-    reached("receipt_mirrored")
+    reached("consolidation_marked")
     return closed

@@ -21,7 +21,7 @@ POINTS = (
     "checks_evaluated",
     "part_dropped",
     "dead_letters_closed",
-    "receipt_mirrored",
+    "consolidation_marked",
     "outbox_written",
     "published",
     "publish_recorded",

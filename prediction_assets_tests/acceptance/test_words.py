@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
-FOLDERS = ("prediction_assets", "docs", "deploy", "examples", "bin")
+FOLDERS = ("prediction_assets", "docs", "deploy", "examples", "bin", "benchmarks")
+SINGLE_FILES = ("Makefile", "Dockerfile", ".ci/run")
 SUFFIXES = {".py", ".json", ".yaml", ".toml", ".md", ".sh", ".env"}
 
 _ROW = re.compile(r"^\| (`[^|]+`) \| (name|word) \| [^|]+ \|$", re.MULTILINE)
@@ -29,6 +30,7 @@ def retired(kind: str) -> list[str]:
 def files() -> Iterator[Path]:
     """Yield each file that has to use the words of the glossary."""
     yield from ROOT.glob("*.md")
+    yield from (ROOT / name for name in SINGLE_FILES)
     for folder in FOLDERS:
         found = sorted((ROOT / folder).rglob("*"))
         yield from (path for path in found if path.suffix in SUFFIXES and path != GLOSSARY)

@@ -83,13 +83,14 @@ def test_players_whose_slate_s_own_key_is_gone_already_are_found():
 
 
 def test_old_slates_are_pruned_in_slices_oldest_first_and_young_and_simulated_ones_never(
-    instance, history, batch_state
+    instance, history, batch_state, monkeypatch
 ):
+    monkeypatch.setattr("prediction_assets.orchestration.pruning.KEYS_PER_SLICE", 8)
     register(instance, OLD[1], YOUNG, OLD[0], SIMULATED, OLD[2], OLD[3])
     for slate in OLD:
         finish(batch_state, slate)
     pruned = []
-    while (chosen := next_slice(instance, history, KEEP, limit=8)).keys:
+    while (chosen := next_slice(instance, history, KEEP)).keys:
         assert chosen.key_count <= 8
         assert chosen.later == len(OLD) - len(pruned) - len(chosen.keys)
         pruned += list(chosen.keys)

@@ -29,7 +29,7 @@ from prediction_assets.retention.records import (
     prune_dead_letters,
     prune_messages,
 )
-from prediction_assets.retention.snapshots import prune_snapshots
+from prediction_assets.retention.slates import prune_snapshots
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.dead_letter import Closing, letters_of
 from prediction_assets.slate.merge_plan import plan
@@ -390,9 +390,7 @@ def test_check_results_go_with_their_runs_on_postgresql_too(history, monkeypatch
 
 
 def test_more_runs_than_a_statement_takes_values_lose_their_check_results(instance, monkeypatch):
-    monkeypatch.setattr(
-        "prediction_assets.orchestration.event_storage.check_executions._RUNS_PER_STATEMENT", 2
-    )
+    monkeypatch.setattr("prediction_assets.orchestration.event_storage.storage._RUNS_PER_STATEMENT", 2)
     runs = [dg.materialize([checked], instance=instance).run_id for _ in range(4)]
     assert delete_check_executions(instance.event_log_storage, [*runs[:3], "nobody"]) == 3
     assert check_rows(instance) == runs[3:]

@@ -93,8 +93,8 @@ def line_grid(main: Decimal) -> tuple[tuple[Decimal, Decimal], ...]:
 def estimated_lines(recent_points: Floats) -> list[Decimal]:
     """Return an estimated main line per player, where no book has one: about the median of his recent points.
 
-    A half-point, so that it can't push. Where the median is a whole number, of the half-points on either side
-    the one that splits the recent games more evenly (ties: the lower). Without a game: 0.5.
+    A half-point, so that it can't push. If the median is a whole number, take the half-point beside it that splits the
+    games more evenly. On a tie, take the lower. Without a game: 0.5.
 
     Args:
         recent_points: points of the last games, shape (n, games), NaN where there was none.

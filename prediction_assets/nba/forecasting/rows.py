@@ -29,8 +29,8 @@ HOLDOUT_SHARE = 0.12
 """Share of the game days in the tail where that is more: a season out of eight."""
 
 HOLDOUT_ROWS = (1_500, 4_000)
-"""Fewest and most holdout rows that are scored, evenly spaced over the tail, in between a fortieth of the history: puts
-the standard error of a mean absolute error of 4.9 points at 0.1 to 0.06, and k-NN's share of a fit within a second."""
+"""Limits on scored holdout rows, which are evenly spaced over the tail; between them, 1/40 of the history. Reason: a
+standard error of 0.06 to 0.1 points, and k-NN in under a second."""
 
 REGULAR_MINUTES = 12.0
 """Minutes per game over the last 7 games that make a player a regular. Expected players have 15; this is a little

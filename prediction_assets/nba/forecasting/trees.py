@@ -19,9 +19,8 @@ from prediction_assets.nba.forecasting.rows import Floats
 RANDOM_STATE = 20_240_101
 
 LARGE = 40_000
-"""Training rows (two seasons of regulars) from which on more and larger trees pay: on the regulars of 2023-24,
-mean absolute error 4.885 from six seasons with the large setting, 4.900 with the small one; from one season
-the large setting is the worse one."""
+"""From this many rows, use the large trees: two seasons of regulars. They are better with six seasons (mean absolute
+error on the regulars of 2023-24: 4.885, not 4.900) and worse with one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,6 +21,7 @@ from prediction_assets.ingest.nba_api_source import LiveSource, fetch_game_logs,
 from prediction_assets.ingest.prop_lines import read_prop_lines
 from prediction_assets.ingest.schedule import read_schedule
 from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
+from prediction_assets.nba.tonight import holds_real_facts
 from prediction_assets.orchestration.assets.describing import (
     FACTS,
     OWNERS,
@@ -79,11 +80,6 @@ class FactsConfig(dg.Config):
         if expected is None:
             _refuse_among_real_facts(facts, settings, port)
         return simulate_league(settings.simulated_players if expected is None else expected)
-
-
-def holds_real_facts(port: Warehouse) -> bool:
-    """Return whether any facts of real games were ingested."""
-    return bool(port.query(queries.HOLDS_LEAGUE, {"league": NBA_LEAGUE}).num_rows)
 
 
 def _refuse_among_real_facts(facts: str, settings: Settings, port: Warehouse) -> None:

@@ -4,7 +4,9 @@
 https://docs.dagster.io/deployment/oss/dagster-yaml
 """
 
-from prediction_assets.orchestration.event_storage.check_executions import delete_check_executions
-from prediction_assets.orchestration.event_storage.storage import PooledSqliteEventLogStorage
+from prediction_assets.orchestration.event_storage.storage import (
+    PooledSqliteEventLogStorage,
+    delete_check_executions,
+)
 
 __all__ = ["PooledSqliteEventLogStorage", "delete_check_executions"]

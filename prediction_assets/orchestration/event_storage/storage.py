@@ -19,8 +19,9 @@ import dagster as dg
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.events import ASSET_EVENTS
 from dagster._core.instance import DagsterInstance
-from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import AssetKeyTable
+from dagster._core.storage.event_log import SqlEventLogStorage, SqlEventLogStorageTable, SqliteEventLogStorage
+from dagster._core.storage.event_log.base import EventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import _event_logs_directory
@@ -32,6 +33,9 @@ from sqlalchemy.pool import NullPool
 from prediction_assets.orchestration.event_storage.shards import ShardPool
 
 DEFAULT_MAX_OPEN_RUNS = 32
+
+_RUNS_PER_STATEMENT = 500
+"""SQLite before 3.32 allows 999 values in a statement."""
 
 
 class PooledSqliteEventLogStorage(SqliteEventLogStorage):
@@ -259,3 +263,21 @@ def _has_revision(path: Path) -> bool:
             return connection.execute("SELECT 1 FROM alembic_version").fetchone() is not None
         except sqlite3.DatabaseError:  # no such table; a worse problem is better named by Dagster
             return False
+
+
+def delete_check_executions(storage: EventLogStorage, run_ids: Sequence[str]) -> int:
+    """Delete the check executions of these runs and return how many there were; 0 in a storage without SQL.
+
+    Dagster has no call for it: ``delete_run`` and ``delete_events`` leave the rows of ``asset_check_executions``, each
+    with its whole event. Only the history of the checks still shows them.
+    """
+    if not isinstance(storage, SqlEventLogStorage) or not storage.supports_asset_checks:
+        return 0
+    deleted = 0
+    # One statement for many runs: no index begins with the run, so each statement reads the whole table.
+    of_run = AssetCheckExecutionsTable.c.run_id
+    for start in range(0, len(run_ids), _RUNS_PER_STATEMENT):
+        some = run_ids[start : start + _RUNS_PER_STATEMENT]
+        with storage.index_connection() as connection:
+            deleted += connection.execute(AssetCheckExecutionsTable.delete().where(of_run.in_(some))).rowcount
+    return deleted

@@ -71,7 +71,7 @@ class FirestoreAlertStore:
         return True
 
     def _found(self, filtered: firestore.FieldFilter, what: str) -> list[Alert]:
-        with self._calls.clear_errors(what):
+        with self._calls.service.clear_errors(what):
             stored = self._alerts.where(filter=filtered).get(**self._calls.arguments)
         alerts = [_alert(document) for document in stored]
         return sorted(alerts, key=lambda alert: (alert.opened_at, alert.key))

@@ -58,7 +58,7 @@ class FirestoreBatchState:
         self._batches = calls.client.collection(collection)
 
     def open(self, batch: Batch) -> Batch:
-        with self._calls.clear_errors(f"slate {batch.slate}"):
+        with self._calls.service.clear_errors(f"slate {batch.slate}"):
             writes = self._calls.client.batch()
             writes.create(self._document(batch.slate), self._batch_fields(writes, batch))
             try:
@@ -118,7 +118,7 @@ class FirestoreBatchState:
             self._outcome(c): _outcome_fields(c) for c in in_order if c.outcome is not Outcome.FAILED
         }
         slates = sorted({c.slate for c in outcomes})
-        with self._calls.clear_errors(f"slate {', '.join(slates)}: {len(documents)} outcomes"):
+        with self._calls.service.clear_errors(f"slate {', '.join(slates)}: {len(documents)} outcomes"):
             self._calls.write_each(
                 list(documents), lambda writes, document: writes.set(document, documents[document])
             )
@@ -135,7 +135,7 @@ class FirestoreBatchState:
     def progress(self, slate: str) -> Progress | None:
         # Reads 2 documents, the chunks of 3 lists and a document per outcome, all as of one moment.
         document = self._document(slate)
-        with self._calls.clear_errors(f"slate {slate}"):
+        with self._calls.service.clear_errors(f"slate {slate}"):
             newest = document.collection(_RECEIPTS).document(_NEWEST)
             heads = {
                 head.reference.path: head
@@ -166,7 +166,7 @@ class FirestoreBatchState:
             .order_by("opened_at")  # and then by document id, which is the slate
             .select([])
         )
-        with self._calls.clear_errors(f"batches opened since {since:%Y-%m-%d}"):
+        with self._calls.service.clear_errors(f"batches opened since {since:%Y-%m-%d}"):
             return [head.id for head in query.get(**self._calls.arguments)]
 
     def mark_consolidated(self, receipt: Receipt) -> None:
@@ -204,7 +204,7 @@ class FirestoreBatchState:
 
     def _update(self, slate: str, fields: Mapping[str, Any]) -> None:
         document = self._document(slate)
-        with self._calls.clear_errors(f"slate {slate}"):
+        with self._calls.service.clear_errors(f"slate {slate}"):
             try:
                 document.update(dict(fields), **self._calls.arguments)
             except exceptions.NotFound as error:

@@ -13,7 +13,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -38,6 +37,7 @@ from prediction_assets.stores.sql.tables import ColumnType
 _logger = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 60.0  # the client's own default of one HTTP request; its retries end with call_timeout
+_JOB_SECONDS = 600.0  # until a job is no longer waited for; it continues by itself
 _ATTEMPTS_FOLLOWED = 20  # earlier attempts of the same job, of any process, that are looked at
 _RERUNS = 3
 _PREFIX = re.compile(r"[A-Za-z0-9_]{0,64}\Z")
@@ -82,8 +82,6 @@ class BigQueryJobs:
         location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
         dataset_prefix: put before every dataset's name, so that two installations can share a project.
         call_timeout: seconds until a call counts as failed, its retries included.
-        job_timeout: seconds until a job is no longer waited for; it continues by itself.
-        storage_api: read results through the BigQuery Storage API, which is faster from some 10,000 rows.
     """
 
     def __init__(
@@ -93,8 +91,6 @@ class BigQueryJobs:
         location: str,
         dataset_prefix: str = "",
         call_timeout: float = 60.0,
-        job_timeout: float = 600.0,
-        storage_api: bool = False,
     ) -> None:
         if not _PREFIX.match(dataset_prefix):
             raise BadInput(
@@ -103,11 +99,9 @@ class BigQueryJobs:
         self.client = client
         self.location = location
         self.dataset_prefix = dataset_prefix
-        self._service = bigquery_service(str(client.project), call_timeout)
-        self.retry = self._service.retry
+        self.service = bigquery_service(str(client.project), call_timeout)
+        self.retry = self.service.retry
         self._call_timeout = call_timeout
-        self._job_timeout = job_timeout
-        self._storage_api = storage_api
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._newest = threading.local()
@@ -149,17 +143,6 @@ class BigQueryJobs:
         """Return ``(project, dataset, table)`` of a table in a declared dataset."""
         return self.project, f"{self.dataset_prefix}{dataset}", name
 
-    def clear_errors(self, doing: str) -> AbstractContextManager[None]:
-        """Turn BigQuery's errors into one line, see :meth:`.GoogleService.translated`.
-
-        Raises:
-            StoreUnreadable: no permission, credentials, project, dataset or answer.
-            QuotaExceeded: a quota is used up.
-            WarehouseBusy: a transaction lost against others, or a job didn't end in time.
-            QueryRefused: BigQuery refuses it for another reason.
-        """
-        return self._service.clear_errors(doing)
-
     def query(
         self,
         sql: str,
@@ -198,20 +181,20 @@ class BigQueryJobs:
             )
 
         def wait(job: bigquery.QueryJob) -> pa.Table:
-            rows = job.result(retry=self.retry, timeout=self._job_timeout, job_retry=None)
-            return plain(rows.to_arrow(create_bqstorage_client=self._storage_api), rows.schema)
+            rows = job.result(retry=self.retry, timeout=_JOB_SECONDS, job_retry=None)
+            return plain(rows.to_arrow(create_bqstorage_client=False), rows.schema)
 
-        with self.clear_errors(doing):
+        with self.service.clear_errors(doing):
             return self._run(purpose, key, submit, wait, is_done)
 
     def table_rows(self, table: str) -> pa.Table:
         """Return all rows of a table, read without a job; the caller translates errors."""
         rows = self.client.list_rows(table, retry=self.retry)
-        return plain(rows.to_arrow(create_bqstorage_client=self._storage_api), rows.schema)
+        return plain(rows.to_arrow(create_bqstorage_client=False), rows.schema)
 
     def column_names(self, relation: tuple[str, str, str]) -> frozenset[str]:
         """Return the columns that a table has."""
-        with self.clear_errors(f"looking at {'.'.join(relation)}"):
+        with self.service.clear_errors(f"looking at {'.'.join(relation)}"):
             table = self.client.get_table(".".join(relation), retry=self.retry)
         return frozenset(field.name for field in table.schema)
 
@@ -273,9 +256,9 @@ class BigQueryJobs:
             )
 
         def wait(job: bigquery.LoadJob) -> None:
-            job.result(retry=self.retry, timeout=self._job_timeout)
+            job.result(retry=self.retry, timeout=_JOB_SECONDS)
 
-        with self.clear_errors(doing):
+        with self.service.clear_errors(doing):
             self._run(purpose, key, self.retry(upload), wait, None)
 
     def _run(
@@ -317,7 +300,7 @@ class BigQueryJobs:
                 continue
             except TimeoutError as error:
                 raise WarehouseBusy(
-                    f"BigQuery job {job_id} of project {self.project} hasn't ended within {self._job_timeout:g} s; it "
+                    f"BigQuery job {job_id} of project {self.project} hasn't ended within {_JOB_SECONDS:g} s; it "
                     f"continues by itself. Run this again to find its result, or look at it with `bq show -j {job_id}`"
                 ) from error
             if found and is_done is not None and not is_done():

@@ -38,21 +38,23 @@ _FILTERED_BY_PARTITION = (PREDICTIONS,)
 _DAY_MS = 86_400_000
 _SAME_TYPE = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL", "DECIMAL": "NUMERIC"}
 
+STAGING_DAYS = 7
+"""Days until a part that nobody dropped expires."""
+
 
 class BigQueryTables:
     """The installation's datasets and tables, created and checked.
 
     Args:
-        staging_days: days until a part that nobody dropped expires.
         snapshot_days: days until a feature snapshot expires, None for never.
     """
 
-    def __init__(self, jobs: BigQueryJobs, *, staging_days: int = 7, snapshot_days: int | None = 60) -> None:
+    def __init__(self, jobs: BigQueryJobs, *, snapshot_days: int | None = 60) -> None:
         self._jobs = jobs
         self.snapshot_days = snapshot_days
         self._days: dict[str, int | None] = {
             **dict.fromkeys(sorted({table.dataset for table in TABLES})),
-            STAGING_DATASET: staging_days,
+            STAGING_DATASET: STAGING_DAYS,
             SNAPSHOTS_DATASET: snapshot_days,
         }
         self._lock = threading.Lock()
@@ -67,7 +69,7 @@ class BigQueryTables:
             SchemaTooNew: a later version migrated them.
             NotPermitted: this account may not create what is missing.
         """
-        with self._jobs.clear_errors("setting up the warehouse"):
+        with self._jobs.service.clear_errors("setting up the warehouse"):
             self._refuse_later_version(self._recorded())
             for name, days in self._days.items():
                 self._ensure_dataset(name, days)
@@ -78,7 +80,7 @@ class BigQueryTables:
 
     def schema(self) -> StoreSchema:
         client, retry = self._jobs.client, self._jobs.retry
-        with self._jobs.clear_errors("looking at the warehouse's tables"):
+        with self._jobs.service.clear_errors("looking at the warehouse's tables"):
             holder = self._recorded()
             if holder is None:
                 return StoreSchema(self._name, None, WAREHOUSE_SCHEMA_VERSION, is_there=False)

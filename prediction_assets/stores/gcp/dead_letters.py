@@ -39,12 +39,14 @@ class FirestoreDeadLetters:
                 "failed_at": failure.failed_at.astimezone(UTC),
                 "closed": None,
             }
-            with self._calls.clear_errors(f"slate {failure.slate}: dead letter of {failure.player_slug}"):
+            with self._calls.service.clear_errors(
+                f"slate {failure.slate}: dead letter of {failure.player_slug}"
+            ):
                 self._calls.create_once(self._failures.document(name), fields)
 
     def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
         # Reads a document per open failure, and then one per failure of the slates that have open ones.
-        with self._calls.clear_errors(f"dead letters of {slate or 'all slates'}"):
+        with self._calls.service.clear_errors(f"dead letters of {slate or 'all slates'}"):
             if include_closed:
                 return letters_of(map(_failure, of_slate(self._failures, slate).get(**self._calls.arguments)))
             found = letters_of(map(_failure, self._open(slate).get(**self._calls.arguments)))
@@ -59,7 +61,7 @@ class FirestoreDeadLetters:
 
     def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
         slugs = set(player_slugs)
-        with self._calls.clear_errors(f"slate {slate}: closing dead letters"):
+        with self._calls.service.clear_errors(f"slate {slate}: closing dead letters"):
             closing = [
                 stored
                 for stored in self._open(slate).get(**self._calls.arguments)
@@ -73,7 +75,7 @@ class FirestoreDeadLetters:
 
     def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
         slugs = set(player_slugs)
-        with self._calls.clear_errors(f"slate {slate}: pruning dead letters"):
+        with self._calls.service.clear_errors(f"slate {slate}: pruning dead letters"):
             dropped = [
                 stored.reference
                 for stored in of_slate(self._failures, slate).get(**self._calls.arguments)

@@ -6,7 +6,7 @@ What doesn't belong here: documents; each store brings its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -55,18 +55,14 @@ class FirestoreCalls:
         """Read, decide and write if unchanged, again each time that somebody else was first; return the result.
 
         Args:
-            what: named by the errors, as in :meth:`clear_errors`.
+            what: named by the errors, as in :meth:`.GoogleService.clear_errors`.
 
         Raises:
             StateBusy: others were first until the deadline.
         """
-        with self.clear_errors(what):
+        with self.service.clear_errors(what):
             done: _T = retry_policy(self.call_timeout, if_exception_type(*_CONFLICTS))(change)()
         return done
-
-    def clear_errors(self, what: str) -> AbstractContextManager[None]:
-        """Turn Firestore's errors into one line about ``what``, see :meth:`.GoogleService.translated`."""
-        return self.service.clear_errors(what)
 
     def unchanged(self, read: firestore.DocumentSnapshot[Any]) -> firestore.WriteOption:
         """Return the condition that a document is still the one that was read."""

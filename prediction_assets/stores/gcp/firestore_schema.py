@@ -34,7 +34,7 @@ class FirestoreDocuments:
         return f"Firestore {self._document.path} of project {self._calls.client.project}"
 
     def schema(self) -> StoreSchema:
-        with self._calls.clear_errors("schema version"):
+        with self._calls.service.clear_errors("schema version"):
             stored = self._document.get(**self._calls.arguments)
         return self._found(stored)
 

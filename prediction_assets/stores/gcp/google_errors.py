@@ -141,7 +141,7 @@ class GoogleService:
         call_timeout: seconds until a call counts as failed, its retries included.
         emulator: the variable that holds an emulator's address.
         role: returns which role to give to whom, from the text of a refusal.
-        absent: returns what to do about something that isn't there, from the text that says so.
+        absent: maps Google's "not found" text to the remedy.
         busy: the error after others won until the deadline.
         refused: the error for everything that has none of its own.
         conflicts: the exceptions that mean that others were first.

@@ -44,7 +44,7 @@ class FirestoreOutbox:
             "delivery_id": None,
             "delivered_at": None,
         }
-        with self._calls.clear_errors(f"completion message {entry.message_id}"):
+        with self._calls.service.clear_errors(f"completion message {entry.message_id}"):
             self._calls.create_once(document, fields)
             return _entry(document.get(**self._calls.arguments))
 
@@ -58,18 +58,18 @@ class FirestoreOutbox:
                 self._calls.write_over(stored, delivery)
 
         self._calls.until_uncontended(f"completion message {message_id}", mark)
-        with self._calls.clear_errors(f"completion message {message_id}"):
+        with self._calls.service.clear_errors(f"completion message {message_id}"):
             return _entry(document.get(**self._calls.arguments))
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
-        with self._calls.clear_errors(f"completion messages of {slate or 'all slates'}"):
+        with self._calls.service.clear_errors(f"completion messages of {slate or 'all slates'}"):
             stored = of_slate(self._messages, slate).get(**self._calls.arguments)
         # A query can't sort by the server's creation times; a slate has few messages.
         return [_entry(each) for each in sorted(stored, key=lambda each: (each.create_time, each.id))]
 
     def drop_delivered(self, message_ids: Sequence[str]) -> int:
         documents = [self._document(message_id) for message_id in message_ids]
-        with self._calls.clear_errors("pruning delivered completion messages"):
+        with self._calls.service.clear_errors("pruning delivered completion messages"):
             # A delivered message never becomes undelivered, so looking first is safe.
             stored = self._calls.client.get_all(documents, **self._calls.arguments)
             dropped = [

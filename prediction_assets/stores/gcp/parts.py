@@ -23,8 +23,7 @@ from google.cloud import bigquery
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import parse_slate, player_key
 from prediction_assets.slate.outcome import PartRef
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
-from prediction_assets.stores.digests import content_id, part_content_hash
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import (
     SNAPSHOTS_DATASET,
@@ -158,7 +157,7 @@ class BigQueryParts:
         """Return the tables of the staging dataset that are no parts, of any slate."""
         parse_slate(slate)
         self._tables.ready()
-        with self._jobs.clear_errors("listing the tables in staging"):
+        with self._jobs.service.clear_errors("listing the tables in staging"):
             return sorted(
                 item.table_id
                 for item in self._tables_in_staging()
@@ -167,7 +166,7 @@ class BigQueryParts:
 
     def _exists(self, slate: str, player_slug: str, part_id: str) -> bool:
         table = ".".join(self.relation(slate, player_slug, part_id))
-        with self._jobs.clear_errors(f"slate {slate}: looking for the part of {player_slug}"):
+        with self._jobs.service.clear_errors(f"slate {slate}: looking for the part of {player_slug}"):
             try:
                 self._jobs.client.get_table(table, retry=self._jobs.retry)
             except exceptions.NotFound:
@@ -176,7 +175,7 @@ class BigQueryParts:
 
     def _delete(self, slate: str, player_slug: str, part_id: str) -> bool:
         table = ".".join(self.relation(slate, player_slug, part_id))
-        with self._jobs.clear_errors(f"slate {slate}: dropping the part of {player_slug}"):
+        with self._jobs.service.clear_errors(f"slate {slate}: dropping the part of {player_slug}"):
             try:
                 self._jobs.client.delete_table(table, retry=self._jobs.retry)
             except exceptions.NotFound:
@@ -186,7 +185,7 @@ class BigQueryParts:
     def _listed(self, slate: str | None = None) -> list[_Listed]:
         """Return the parts of a slate, or all, oldest first; one free request per page."""
         self._tables.ready()
-        with self._jobs.clear_errors("listing the parts in staging"):
+        with self._jobs.service.clear_errors("listing the parts in staging"):
             return sorted(
                 (part for part in self._all() if slate in (None, part.slate)),
                 key=lambda part: (part.created, part.part_id),
@@ -244,7 +243,7 @@ class BigQuerySnapshots:
     def _prolong(self, slate: str, snapshot_id: str) -> bool:
         """Give a stored snapshot the expiration of a new one; False if it isn't stored."""
         client, retry = self._jobs.client, self._jobs.retry
-        with self._jobs.clear_errors(f"slate {slate}: storing feature snapshot {snapshot_id}"):
+        with self._jobs.service.clear_errors(f"slate {slate}: storing feature snapshot {snapshot_id}"):
             try:
                 for name in ("history", "players"):
                     table = client.get_table(".".join(self._relation(slate, snapshot_id, name)), retry=retry)
@@ -263,7 +262,7 @@ class BigQuerySnapshots:
 
     def stored(self) -> Sequence[tuple[str, str]]:
         self._tables.ready()
-        with self._jobs.clear_errors("listing the feature snapshots"):
+        with self._jobs.service.clear_errors("listing the feature snapshots"):
             listed = self._jobs.client.list_tables(
                 self._jobs.dataset(SNAPSHOTS_DATASET), page_size=_LISTED_PER_PAGE, retry=self._jobs.retry
             )
@@ -271,14 +270,14 @@ class BigQuerySnapshots:
         return sorted({(day.replace("_", "-"), snapshot_id) for day, snapshot_id in found})
 
     def drop(self, slate: str, snapshot_id: str) -> None:
-        with self._jobs.clear_errors(f"slate {slate}: dropping feature snapshot {snapshot_id}"):
+        with self._jobs.service.clear_errors(f"slate {slate}: dropping feature snapshot {snapshot_id}"):
             for name in ("players", "history"):  # first the table that makes it whole
                 table = ".".join(self._relation(slate, snapshot_id, name))
                 self._jobs.client.delete_table(table, not_found_ok=True, retry=self._jobs.retry)
 
     def _read(self, slate: str, snapshot_id: str, name: str) -> pa.Table:
         relation = ".".join(self._relation(slate, snapshot_id, name))
-        with self._jobs.clear_errors(f"slate {slate}: reading feature snapshot {snapshot_id}"):
+        with self._jobs.service.clear_errors(f"slate {slate}: reading feature snapshot {snapshot_id}"):
             try:
                 rows = self._jobs.table_rows(relation)
             except exceptions.NotFound as error:

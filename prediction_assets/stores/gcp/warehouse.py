@@ -40,11 +40,8 @@ class BigQueryWarehouse:
         client: calls BigQuery; its project holds the datasets and pays for the jobs.
         location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
         dataset_prefix: put before every dataset's name: ``nba_`` gives ``nba_predictions``.
-        staging_days: days until a part that nobody dropped expires.
         snapshot_days: days until a feature snapshot expires, None for never.
         call_timeout: seconds until a call counts as failed, its retries included.
-        job_timeout: seconds until a job is no longer waited for.
-        storage_api: read results through the BigQuery Storage API (role roles/bigquery.readSessionUser).
 
     Attributes:
         jobs: what runs the jobs, with their counts and statistics.
@@ -56,21 +53,16 @@ class BigQueryWarehouse:
         *,
         location: str = "US",
         dataset_prefix: str = "",
-        staging_days: int = 7,
         snapshot_days: int | None = 60,
         call_timeout: float = 60.0,
-        job_timeout: float = 600.0,
-        storage_api: bool = False,
     ) -> None:
         self.jobs = BigQueryJobs(
             client,
             location=location,
             dataset_prefix=dataset_prefix,
             call_timeout=call_timeout,
-            job_timeout=job_timeout,
-            storage_api=storage_api,
         )
-        self._tables = BigQueryTables(self.jobs, staging_days=staging_days, snapshot_days=snapshot_days)
+        self._tables = BigQueryTables(self.jobs, snapshot_days=snapshot_days)
         self.parts = BigQueryParts(self.jobs, self._tables)
         self.snapshots = BigQuerySnapshots(self.jobs, self._tables)
         self._relations = {

@@ -22,8 +22,7 @@ import pyarrow.parquet as pq
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
 from prediction_assets.slate.outcome import PartRef
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
-from prediction_assets.stores.digests import content_id, part_content_hash
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
 from prediction_assets.stores.local.locks import held, locked, remove_if_left_behind
 from prediction_assets.stores.protocols import Snapshot
 from prediction_assets.stores.sql.tables import PART_SCHEMA
@@ -59,9 +58,9 @@ def _sweep(folder: Path) -> int:
 class ParquetParts:
     """Parts as files ``<directory>/<slate>/<player>.parquet``."""
 
-    def __init__(self, directory: Path, lock_timeout_seconds: float = 60.0) -> None:
+    def __init__(self, directory: Path, wait_seconds: float = 60.0) -> None:
         self._directory = directory
-        self._lock_timeout = lock_timeout_seconds
+        self._wait_seconds = wait_seconds
 
     def path(self, slate: str, player_slug: str) -> Path:
         """Return where a player's part is stored.
@@ -77,7 +76,7 @@ class ParquetParts:
         parse_slate(slate)
         folder = self._directory / slate
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / _LOCK, exclusive=True, timeout_seconds=self._lock_timeout):
+        with locked(folder / _LOCK, exclusive=True, timeout_seconds=self._wait_seconds):
             yield
 
     def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:

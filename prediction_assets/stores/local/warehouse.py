@@ -40,7 +40,7 @@ class DuckDBWarehouse:
         database: the DuckDB file; the first operation creates it with its tables.
         parts: the staging area.
         snapshots: the feature snapshots.
-        lock_timeout_seconds: how long an operation waits for another process to end.
+        wait_seconds: how long an operation waits for another process to end.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class DuckDBWarehouse:
         database: Path,
         parts: ParquetParts,
         snapshots: ParquetSnapshots,
-        lock_timeout_seconds: float = 60.0,
+        wait_seconds: float = 60.0,
     ) -> None:
         self._database = database
         self._parts = parts
         self._snapshots = snapshots
-        self._lock_timeout = lock_timeout_seconds
+        self._wait_seconds = wait_seconds
 
     @property
     def parts(self) -> ParquetParts:
@@ -95,7 +95,7 @@ class DuckDBWarehouse:
             ) from error
         lock = self._database.with_suffix(".lock")
         try:
-            with locked(lock, exclusive=write, timeout_seconds=self._lock_timeout):
+            with locked(lock, exclusive=write, timeout_seconds=self._wait_seconds):
                 connection = self._open(read_only=not write)
                 try:
                     if write:
@@ -118,7 +118,7 @@ class DuckDBWarehouse:
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         """Connect; wait for a program that doesn't take our lock (the DuckDB shell, a notebook)."""
-        deadline = time.monotonic() + self._lock_timeout
+        deadline = time.monotonic() + self._wait_seconds
         while True:
             try:
                 connection = duckdb.connect(str(self._database), read_only=read_only)
@@ -193,7 +193,7 @@ class DuckDBWarehouse:
             return connection.sql(sql, params=dict(parameters or {})).to_arrow_table()
 
     def waiting_at_most(self, seconds: float) -> DuckDBWarehouse:
-        wait = min(seconds, self._lock_timeout)
+        wait = min(seconds, self._wait_seconds)
         return DuckDBWarehouse(self._database, self._parts, self._snapshots, wait)
 
     def cost(self) -> Mapping[str, int]:

@@ -16,7 +16,7 @@ _PART_VALUES = [c for c in _PART if c not in _KEY]
 
 STAGED = "staged"
 
-# The digest is the one that was computed at staging (stores/digests.py): sorted, because parts are unordered.
+# The digest is the one that was computed at staging (slate/staged_rows.py): sorted, because parts are unordered.
 STAGED_BY_PLAYER = f"""
     SELECT player_slug, COUNT(*) AS row_count,
            SHA256(STRING_AGG(content_hash, '' ORDER BY content_hash NULLS FIRST)) AS content_hash

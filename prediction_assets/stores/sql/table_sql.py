@@ -74,5 +74,5 @@ def count_replaced(table: Table, source: str, group: Sequence[str], also: str | 
 
 
 def delete_replaced(table: Table, source: str, group: Sequence[str], also: str | None = None) -> str:
-    """Return the DELETE of the rows whose group is in the source or in ``also``, and whose key isn't in the source."""
+    """Return a DELETE of stale rows: their group is in the source or in ``also``, their key isn't in the source."""
     return f"DELETE {_replaced(table, source, group, also)}"

@@ -225,7 +225,7 @@ PREDICTIONS = Table(
         Column("game_id", _S, "stats.nba.com GAME_ID"),
         Column("player_id", _I, "stats.nba.com PLAYER_ID"),
         Column("system", _S, "forecasting system"),
-        Column("line", _N, "the points line that this row is judged against, exact"),
+        Column("line", _N, "the points line that this row is graded against, exact"),
         Column("league", _S, "NBA, or simulated-N for a simulated league of N expected players", True),
         Column("player_slug", _S, "the player's slug, second half of the slate player's partition key", True),
         Column("player_name", _S, "the player's name", True),

@@ -170,7 +170,7 @@ def test_an_emulator_that_is_down_is_one_clear_error_of_every_operation(
 def test_what_firestore_refuses_names_the_role_the_setting_or_the_service(
     firestore_client: firestore.Client, project: str, error: Exception, kind: type[Exception], says: str
 ) -> None:
-    with pytest.raises(kind) as raised, FirestoreCalls(firestore_client, 1).clear_errors("slate x"):
+    with pytest.raises(kind) as raised, FirestoreCalls(firestore_client, 1).service.clear_errors("slate x"):
         raise error
     assert type(raised.value) is kind
     message = str(raised.value)

@@ -160,13 +160,16 @@ def test_setting_up_again_creates_nothing(warehouse, open_bigquery, requests):
     assert {r["method"] for r in requests.sent} == {"GET"}
 
 
-def test_what_is_staged_expires_by_itself(open_bigquery, bigquery_client):
-    open_bigquery(staging_days=3, snapshot_days=30).set_up()
+def test_what_is_staged_expires_by_itself(open_bigquery, bigquery_client, monkeypatch):
+    days = "prediction_assets.stores.gcp.bigquery_tables.STAGING_DAYS"
+    monkeypatch.setattr(days, 3)
+    open_bigquery(snapshot_days=30).set_up()
     day = 86_400_000
     assert bigquery_client.get_dataset("t_staging").default_table_expiration_ms == 3 * day
     assert bigquery_client.get_dataset("t_features").default_table_expiration_ms == 30 * day
     assert bigquery_client.get_dataset("t_predictions").default_table_expiration_ms is None
-    open_bigquery(staging_days=5).set_up()
+    monkeypatch.setattr(days, 5)
+    open_bigquery().set_up()
     assert bigquery_client.get_dataset("t_staging").default_table_expiration_ms == 5 * day
 
 

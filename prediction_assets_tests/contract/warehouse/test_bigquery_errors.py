@@ -213,7 +213,8 @@ def test_a_passing_failure_is_not_noticed(open_bigquery, bigquery_client, monkey
 
 
 def test_a_job_that_does_not_end_in_time_is_named_and_goes_on(open_bigquery, monkeypatch):
-    warehouse = open_bigquery(job_timeout=0.2)
+    monkeypatch.setattr("prediction_assets.stores.gcp.bigquery_jobs._JOB_SECONDS", 0.2)
+    warehouse = open_bigquery()
     warehouse.set_up()
 
     def too_late(*_: object, **__: object) -> None:

@@ -1,4 +1,4 @@
-"""Every line of the health report in each of its colours, and its causes, from real stores."""
+"""Every line of the health report in each of its colors, and its causes, from real stores."""
 
 from __future__ import annotations
 

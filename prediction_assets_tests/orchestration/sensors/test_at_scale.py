@@ -159,8 +159,9 @@ def test_pruning_works_in_slices_until_no_old_key_is_left(old, monkeypatch):
         SqliteAlertStore(file), datetime.now(UTC),
     )  # fmt: skip
 
-    def sliced():
-        return next_slice(instance, history, 400, limit=200)
+    def sliced(limit=200):
+        monkeypatch.setattr("prediction_assets.orchestration.pruning.KEYS_PER_SLICE", limit)
+        return next_slice(instance, history, 400)
 
     for n in range(1, 3):
         chosen = sliced()
@@ -169,5 +170,5 @@ def test_pruning_works_in_slices_until_no_old_key_is_left(old, monkeypatch):
         delete(instance, chosen)
         assert len(instance.get_dynamic_partitions("slate_players")) == 40 * (SLATES - 4 * n)
     # The rest goes quickly here, as one slice: what is chosen is whatever is left, and nothing else.
-    rest = next_slice(instance, history, 400, limit=200_000)
+    rest = sliced(200_000)
     assert (list(rest.keys), rest.kept, rest.later) == (OLD[8:], {}, 0)

@@ -387,7 +387,7 @@ def test_a_second_attempt_waits_a_while(ingested, monkeypatch):
     assert "next attempt waits" in waiting.skip_reason.skip_message
 
 
-@pytest.mark.parametrize("point", ["merge_committed", "receipt_mirrored"])
+@pytest.mark.parametrize("point", ["merge_committed", "consolidation_marked"])
 def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_announced(staged, point):
     def stop(name):
         if name == point:

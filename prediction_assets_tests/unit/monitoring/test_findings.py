@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from prediction_assets.monitoring.alert_findings import no_roster, unpublished
 from prediction_assets.monitoring.findings import COLORS, Finding, Pages
 from prediction_assets.monitoring.run_findings import CheckResult, FinishedRun, failed_checks, failed_run
 from prediction_assets.monitoring.slate_alerts import expected_rosters, slate_findings
-from prediction_assets.monitoring.slate_findings import no_roster, unpublished
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.completion_message import OutboxEntry, message_id
 from prediction_assets.slate.dead_letter import DeadLetter, Failure

@@ -31,7 +31,7 @@ _LONGEST = 300
 
 
 def no_roster(slate: str, games: int, due: datetime | None, now: datetime, pages: Pages) -> Finding:
-    """Return what it means that a slate with games has no batch.
+    """Return the finding for a slate with games and no batch.
 
     Args:
         due: when the schedule opens the batch; None for a simulated league, whose slates have no hour.
@@ -86,7 +86,7 @@ def not_consolidated(progress: Progress, now: datetime, pages: Pages) -> Finding
 
 
 def unpublished(receipt: Receipt, entry: OutboxEntry | None, now: datetime, pages: Pages) -> Finding:
-    """Return what it means that a receipt's completion message isn't delivered.
+    """Return the finding for a receipt whose completion message isn't delivered.
 
     Args:
         entry: the completion message in the outbox, None when it isn't there.

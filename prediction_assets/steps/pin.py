@@ -1,0 +1,54 @@
+"""Pin: compute a slate's features and choose its model, store both as one snapshot, and record its id in the batch."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from prediction_assets.nba.forecast import HISTORY_DAYS, slate_features
+from prediction_assets.nba.model_store import choose_model
+from prediction_assets.slate.batch import Batch
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.steps.failpoints import reached
+from prediction_assets.stores.protocols import BatchState, Warehouse
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PinnedFeatures:
+    """What a batch will be forecast from.
+
+    Attributes:
+        players: one row per player with features.
+        history: one row per past player-game; none if there is a model.
+        model_id: the stored model, ``""`` when the systems are fitted on the history.
+    """
+
+    snapshot_id: str
+    players: pa.Table
+    history: pa.Table
+    model_id: str
+
+
+def pin_features(batch: Batch, warehouse: Warehouse, state: BatchState) -> PinnedFeatures:
+    """Write the features of the batch's players as a snapshot, and record its id in the batch.
+
+    The snapshot is named by its content: with the same facts a second call changes nothing.
+    """
+    slate = parse_slate(batch.slate)
+    model_id = choose_model(warehouse, batch.league, slate)
+    player_ids = [player.player_id for player in batch.expected]
+    players, history = slate_features(warehouse, batch.league, slate, player_ids, HISTORY_DAYS, model_id)
+    snapshot_id = warehouse.snapshots.write(batch.slate, players, history)
+    reached("features_written")
+    state.pin_features(batch.slate, snapshot_id)
+    reached("features_pinned")
+    _logger.info(
+        "slate %s: feature snapshot %s, %d players, %d past player-games",
+        batch.slate, snapshot_id, players.num_rows, history.num_rows,
+        extra={"slate": batch.slate, "batch": batch.batch_id},
+    )  # fmt: skip
+    return PinnedFeatures(snapshot_id, players, history, model_id)
