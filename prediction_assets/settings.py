@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
 _SNAPSHOT_DAYS = 60
+_ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)  # a cron is only parsed here, and its reader wants a start
 MERGES_COMPARED_DAYS = 60
 """The morning check compares a MERGE with those of as many days before."""
 
@@ -281,7 +282,7 @@ class Settings(LogSettings):
         # Numbers and names of days and months: what cronsim and Dagster's schedules both read.
         if re.fullmatch(r"(?:(?:[\d*,/-]|[A-Za-z]{3})+ ){4}(?:[\d*,/-]|[A-Za-z]{3})+", cron):
             try:
-                CronSim(cron, datetime.now(UTC))
+                CronSim(cron, _ANY_MOMENT)
             except CronSimError:
                 pass
             else:
