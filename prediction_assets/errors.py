@@ -6,7 +6,7 @@
         StateBusy                other processes kept changing the same document
         QuotaExceeded            a quota of a Google service is used up
         Overtaken                another consolidation of the slate came first
-      TerminalError              a retry changes nothing until somebody acts
+      TerminalError              not retried here: the call failed for good, or was already retried
         BadInput                 a file, setting or argument is refused
         SchemaTooNew             a later version of the package wrote the store
         StoreUnreadable          a store can't be used at all
@@ -37,7 +37,7 @@ class TransientError(PredictionAssetsError):
 
 
 class TerminalError(PredictionAssetsError):
-    """A retry changes nothing: a person or another step has to act first."""
+    """Not retried here: the call failed for good, or was already retried; the message says what to do next."""
 
 
 class WarehouseBusy(TransientError):

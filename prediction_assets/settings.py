@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -22,9 +22,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from prediction_assets.errors import BadInput
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
 _SNAPSHOT_DAYS = 60
+_ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)  # a cron is only parsed here, and its reader wants a start
 MERGES_COMPARED_DAYS = 60
 """The morning check compares a MERGE with those of as many days before."""
 
@@ -114,13 +118,14 @@ class Settings(LogSettings):
         int,
         Field(
             ge=1,
-            description="Minutes until an opened batch is consolidated with the players staged so far, 1 or more.",
+            le=10_080,
+            description="Minutes until an opened batch is consolidated with the players staged so far, 1 to 10080 "
+            "(a week).",
         ),
     ] = 30
     deadline_local_time: Annotated[
         str | None,
         Field(
-            pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
             description="A second deadline by the clock, HH:MM in time_zone; the earlier deadline holds.",
         ),
     ] = None
@@ -155,28 +160,35 @@ class Settings(LogSettings):
         int,
         Field(
             ge=1,
-            description="Players per staging run, 1 or more; without it the whole slate, or 50 with the gcp profile.",
+            le=_WHOLE_SLATE,
+            description=f"Players per staging run, 1 to {_WHOLE_SLATE}; without it the whole slate, or 50 with the "
+            "gcp profile.",
         ),
     ] = Field(default_factory=lambda known: 50 if known.get("profile") == "gcp" else _WHOLE_SLATE)
     call_timeout: Annotated[
         float,
         Field(
             gt=0,
-            description="Seconds that a step waits for a busy warehouse or retries a call of Google's, above 0.",
+            le=3600,
+            allow_inf_nan=False,
+            description="Seconds that a step waits for a busy warehouse or retries a call of Google's, above 0 to "
+            "3600.",
         ),
     ] = 60.0
     sensor_interval_seconds: Annotated[
         int | None,
         Field(
             ge=1,
-            description="Seconds between two ticks of a sensor, 1 or more; without it 10, or 60 with the gcp profile.",
+            le=86_400,
+            description="Seconds between two ticks of a sensor, 1 to 86400; without it 10, or 60 with the gcp profile.",
         ),
     ] = None
     keep_days: Annotated[
         int,
         Field(
             ge=0,
-            description=f"Days until old history is pruned, {MERGES_COMPARED_DAYS} or more, or 0 for never; feature "
+            le=36_500,
+            description=f"Days until old history is pruned, {MERGES_COMPARED_DAYS} to 36500, or 0 for never; feature "
             f"snapshots are kept for {_SNAPSHOT_DAYS} days at most.",
         ),
     ] = 400
@@ -213,7 +225,6 @@ class Settings(LogSettings):
     gcp_prefix: Annotated[
         str,
         Field(
-            pattern=r"^([A-Za-z][A-Za-z0-9_]*)?$",
             description="Begins the name of each dataset, collection, topic and subscription: letters, digits and _.",
         ),
     ] = ""
@@ -235,8 +246,8 @@ class Settings(LogSettings):
     def _kept_while_it_is_read(cls, days: int) -> int:
         if 0 < days < MERGES_COMPARED_DAYS:
             raise ValueError(
-                f"the morning check reads the last {MERGES_COMPARED_DAYS} days; "
-                f"set {MERGES_COMPARED_DAYS} or more, or 0 to keep everything"
+                f"is too short: the morning check reads the last {MERGES_COMPARED_DAYS} days; "
+                f"set {MERGES_COMPARED_DAYS} to 36500, or 0 to keep everything"
             )
         return days
 
@@ -246,8 +257,24 @@ class Settings(LogSettings):
         try:
             ZoneInfo(name)
         except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is not a time zone such as America/Los_Angeles") from error
+            raise ValueError("is not a time zone such as America/Los_Angeles") from error
         return name
+
+    @field_validator("deadline_local_time")
+    @classmethod
+    def _a_time_of_day(cls, text: str | None) -> str | None:
+        if text is not None and not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+            raise ValueError("is not a time HH:MM, 00:00 to 23:59")
+        return text
+
+    @field_validator("gcp_prefix")
+    @classmethod
+    def _begins_every_name(cls, prefix: str) -> str:
+        if prefix and not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", prefix):
+            raise ValueError(
+                "is not a prefix of letters, digits and _ that begins with a letter, such as nba_"
+            )
+        return prefix
 
     @field_validator("roster_cron", "morning_check_cron", "model_cron")
     @classmethod
@@ -255,12 +282,12 @@ class Settings(LogSettings):
         # Numbers and names of days and months: what cronsim and Dagster's schedules both read.
         if re.fullmatch(r"(?:(?:[\d*,/-]|[A-Za-z]{3})+ ){4}(?:[\d*,/-]|[A-Za-z]{3})+", cron):
             try:
-                CronSim(cron, datetime.now(UTC))
+                CronSim(cron, _ANY_MOMENT)
             except CronSimError:
                 pass
             else:
                 return cron
-        raise ValueError("not a cron expression of five fields, such as 0 7 * * *")
+        raise ValueError("is not a cron expression of five fields, such as 0 7 * * *")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -297,13 +324,17 @@ def load_settings(**overrides: object) -> Settings:
     """Return the settings from the environment, with overrides for the ones given.
 
     Raises:
-        BadInput: a value isn't acceptable, or no setting has a variable's name; the message names the variable.
+        BadInput: a value isn't acceptable, or no setting has a variable's name; the message names every such variable.
     """
-    _refuse_unknown(os.environ)
+    problems = _misspelt(os.environ)
+    settings = None
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise _refused(error) from error
+        problems += _problems(error)
+    if settings is None or problems:
+        raise _refused(problems)
+    return settings
 
 
 def load_log_settings() -> LogSettings:
@@ -315,7 +346,7 @@ def load_log_settings() -> LogSettings:
     try:
         return LogSettings()
     except ValidationError as error:
-        raise _refused(error) from error
+        raise _refused(_problems(error)) from None
 
 
 class SettingDescription(NamedTuple):
@@ -343,8 +374,10 @@ def _variable(name: str) -> str:
     return Settings.model_fields[name].alias or _PREFIX + name.upper()
 
 
-def _refuse_unknown(variables: Iterable[str]) -> None:
+def _misspelt(variables: Iterable[str]) -> list[tuple[str, str]]:
+    """Return each variable that is no setting's, and what it may have meant."""
     known = {_variable(name) for name in Settings.model_fields}
+    problems = []
     for variable in sorted(variables):
         name = variable.upper()  # pydantic-settings reads names in any case
         if name.startswith(_PREFIX) and name not in known:
@@ -352,19 +385,43 @@ def _refuse_unknown(variables: Iterable[str]) -> None:
             names = {each.removeprefix(_PREFIX): each for each in sorted(known)}
             nearest = get_close_matches(name.removeprefix(_PREFIX), names, n=1)
             hint = f"did you mean {names[nearest[0]]}?" if nearest else "docs/settings.md lists them"
-            raise BadInput(variable, "no such setting", hint=hint)
+            problems.append((variable, f"no such setting; {hint}"))
+    return problems
 
 
-def _refused(error: ValidationError) -> BadInput:
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else "profile"
+_NOT_ITS_KIND = {
+    "int_parsing": "is not a whole number",
+    "int_parsing_size": "is not a whole number of that size",
+    "int_from_float": "is not a whole number",
+    "float_parsing": "is not a number",
+    "finite_number": "is not a finite number",
+    "bool_parsing": "is not true or false",
+}
+"""What pydantic's types of errors say here; its own texts name neither the setting nor its unit."""
+
+
+def _problems(error: ValidationError) -> list[tuple[str, str]]:
+    """Return each variable that is refused, and why in our own words."""
+    # A default that depends on a refused setting is no problem of its own.
+    return [_problem(each) for each in error.errors() if each["type"] != "default_factory_not_called"]
+
+
+def _problem(refused: ErrorDetails) -> tuple[str, str]:
+    context = refused.get("ctx", {})
+    if not refused["loc"]:  # all settings together
+        return _variable("profile"), str(context["error"])
+    name = str(refused["loc"][0])
     variable = name if name == "DAGSTER_HOME" else _variable(name)
-    problem = first["msg"].removeprefix("Value error, ")
-    if not first["loc"]:
-        return BadInput(variable, problem)
+    value = repr(refused["input"])
+    if refused["type"] == "value_error":
+        return variable, f"{value} {context['error']}"
+    if refused["type"] == "literal_error":
+        return variable, f"{value} is not {context['expected']}"
     described = next(each.description for each in describe() if each.variable == variable)
-    return BadInput(
-        variable,
-        f"{first['input']!r}: {problem}",
-        hint=described[0].lower() + described[1:].removesuffix("."),
-    )
+    kind = _NOT_ITS_KIND.get(refused["type"], "is out of range" if context else "is not acceptable")
+    return variable, f"{value} {kind}; {described[0].lower()}{described[1:].removesuffix('.')}"
+
+
+def _refused(problems: list[tuple[str, str]]) -> BadInput:
+    (variable, problem), *others = problems
+    return BadInput(variable, "; ".join([problem, *(f"{name}: {why}" for name, why in others)]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from prediction_assets.cli.console import PARTIAL, JsonOption, standard_output
+from prediction_assets.cli.console import CLOCK, PARTIAL, JsonOption, open_home, standard_output
 from prediction_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def check(as_json: JsonOption = False) -> None:
     sent twice. Exits 0 when nothing is open, 1 when something is, 2 when a slate couldn't be read or a message
     didn't arrive.
     """
-    settings = load_settings()
+    settings, stores = open_home()
     from prediction_assets.errors import NotDelivered, PredictionAssetsError
     from prediction_assets.monitoring.findings import Pages
     from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
@@ -75,11 +75,9 @@ def check(as_json: JsonOption = False) -> None:
     from prediction_assets.orchestration.instance import open_instance
     from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
     from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, deliver, undelivered
-    from prediction_assets.slate.deadlines import Clock
-    from prediction_assets.stores.profiles import open_stores
 
-    stores, clock, pages = open_stores(settings), Clock(), Pages(settings.ui_url)
-    store, now = stores.alerts, clock.now()
+    pages = Pages(settings.ui_url)
+    store, now = stores.alerts, CLOCK.now()
     with open_instance(settings) as instance:
         followed = follow_runs(instance, store, Cursor(), now, pages)
         while followed.more:
@@ -91,7 +89,7 @@ def check(as_json: JsonOption = False) -> None:
         look_at_slates(sources, settings, now)
     except PredictionAssetsError as error:  # of one slate; the alerts of the others are delivered
         unread = error
-    done = deliver(store, settings, clock)
+    done = deliver(store, settings, CLOCK)
     lasting = [alert for alert in store.unsettled() if alert.is_open]
     _show(lasting, as_json=as_json)
     if done.problems:
@@ -110,11 +108,8 @@ def list_alerts(
     as_json: JsonOption = False,
 ) -> None:
     """List the alerts that are open, or whose end isn't delivered yet."""
-    settings = load_settings()
-    from prediction_assets.slate.deadlines import Clock
-    from prediction_assets.stores.profiles import open_stores
-
-    store, now = open_stores(settings).alerts, Clock().now()
+    _, stores = open_home()
+    store, now = stores.alerts, CLOCK.now()
     _show(store.since(now - timedelta(days=_DAYS_SHOWN)) if every else store.unsettled(), as_json=as_json)
 
 

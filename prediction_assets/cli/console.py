@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from prediction_assets.settings import Settings, load_settings
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from prediction_assets.stores.protocols import Warehouse
 
 PARTIAL, FAILED = 1, 2
+
+CLOCK = Clock()
+"""The clock of every command."""
 
 
 def _a_date(slate: str | None) -> str | None:
@@ -46,10 +50,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="print JSON instead of 
 
 
 def open_home() -> tuple[Settings, Stores]:
-    """Return the settings and the stores of the home, for a command that starts no run."""
-    from prediction_assets.stores.profiles import make_home, open_stores
+    """Return the settings and the stores of the home, for a command that starts no run.
+
+    Raises:
+        SchemaTooNew: a newer version made or migrated a store; nothing was created.
+    """
+    from prediction_assets.stores.profiles import make_home, open_stores, refuse_newer
 
     settings = load_settings()
+    refuse_newer(settings)
     make_home(settings)
     return settings, open_stores(settings)
 
@@ -60,8 +69,14 @@ def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings,
 
     Args:
         settings: the process's settings, if the command has loaded them already.
+
+    Raises:
+        SchemaTooNew: a newer version made or migrated a store; nothing was created.
     """
+    from prediction_assets.stores.profiles import refuse_newer
+
     settings = settings or load_settings()
+    refuse_newer(settings)
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
     from prediction_assets.orchestration.instance import open_instance
@@ -74,9 +89,8 @@ def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings,
 def newest_slate(warehouse: Warehouse) -> str:
     """Return the newest slate with games up to today, which a command takes when none is named."""
     from prediction_assets.nba.tonight import default_slate
-    from prediction_assets.slate.deadlines import Clock
 
-    return default_slate(warehouse, Clock().now().astimezone(GAME_TIME_ZONE).date(), tonight=False)
+    return default_slate(warehouse, CLOCK.now().astimezone(GAME_TIME_ZONE).date(), tonight=False)
 
 
 def has_facts(warehouse: Warehouse) -> bool:

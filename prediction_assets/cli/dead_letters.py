@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from prediction_assets.cli.console import (
+    CLOCK,
     PARTIAL,
     EverySlateOption,
     JsonOption,
@@ -122,13 +123,12 @@ def stage_again(runner: SlateRun, slate: str, slugs: Sequence[str]) -> OutboxEnt
     Returns:
         the slate's newest completion message, None while it has none.
     """
-    from prediction_assets.slate.deadlines import Clock
     from prediction_assets.slate.next_step import Step, next_step
     from prediction_assets.stores.protocols import open_progress
 
     runner.stage(slate, slugs)
     progress = open_progress(runner.stores.batch_state, slate)
-    if next_step(progress, Clock().now()) is Step.CONSOLIDATE:
+    if next_step(progress, CLOCK.now()) is Step.CONSOLIDATE:
         return runner.announce(runner.consolidate(slate))
     return next(reversed(runner.stores.outbox.entries(slate)), None)
 

@@ -11,7 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from prediction_assets.cli.console import PARTIAL, JsonOption, open_home, open_slate_run, standard_output
+from prediction_assets.cli.console import (
+    CLOCK,
+    PARTIAL,
+    JsonOption,
+    open_home,
+    open_slate_run,
+    standard_output,
+)
 from prediction_assets.errors import BadInput
 from prediction_assets.slate.keys import parse_slate
 
@@ -120,7 +127,6 @@ def backtest(
     from prediction_assets.nba.backtest import BacktestOptions, run_backtest
     from prediction_assets.nba.forecast import HISTORY_DAYS
     from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS
-    from prediction_assets.slate.deadlines import Clock
 
     first, last = _span(since, until)
     console = Console(stderr=True, soft_wrap=True)
@@ -137,7 +143,7 @@ def backtest(
 
     graded = []
     for slate in run_backtest(
-        stores.warehouse, first, last, options, write=write, now=Clock().now, on_model=on_model
+        stores.warehouse, first, last, options, write=write, now=CLOCK.now, on_model=on_model
     ):
         graded.append(slate)
         console.print(f"{slate.slate}: {slate.expected} expected", highlight=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from prediction_assets.cli.console import JsonOption, TonightOption, simulated_label, standard_output
+from prediction_assets.cli.console import CLOCK, JsonOption, TonightOption, simulated_label, standard_output
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.settings import Settings, load_settings
@@ -74,9 +74,9 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
     from prediction_assets.monitoring.reader import Sources, in_words
     from prediction_assets.orchestration.health_reader import read_instance
     from prediction_assets.orchestration.instance import open_instance
-    from prediction_assets.slate.deadlines import Clock
-    from prediction_assets.stores.profiles import open_stores
+    from prediction_assets.stores.profiles import open_stores, refuse_newer
 
+    refuse_newer(settings)
     stores = open_stores(settings)
     instance: Any
     try:
@@ -92,7 +92,7 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
         outbox=lambda: stores.outbox,
         instance=instance,
         settings=settings,
-        clock=Clock(),
+        clock=CLOCK,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from prediction_assets.cli.console import FAILED, DryRunOption, open_home
+from prediction_assets.cli.console import CLOCK, FAILED, DryRunOption, open_home
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.settings import Settings, load_settings
 
@@ -23,7 +23,6 @@ def prune(dry_run: DryRunOption = False) -> None:
     from prediction_assets.orchestration.instance import open_instance
     from prediction_assets.orchestration.pruning import prune_slices
     from prediction_assets.retention.kinds import History
-    from prediction_assets.slate.deadlines import Clock
 
     failed = 0
     settings, stores = open_home()
@@ -34,7 +33,7 @@ def prune(dry_run: DryRunOption = False) -> None:
             stores.dead_letters,
             stores.outbox,
             stores.alerts,
-            Clock().now(),
+            CLOCK.now(),
         )
         removed: Counter[str] = Counter()
         verbs: dict[str, str] = {}

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from prediction_assets.cli.console import (
+    CLOCK,
     PARTIAL,
     DryRunOption,
     RequiredSlateOption,
@@ -97,7 +98,7 @@ def clean_up(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     from prediction_assets.steps.cleanup import droppable_parts
 
     with open_slate_run() as (_, runner):
-        found = droppable_parts(slate, runner.stores.warehouse, runner.stores.batch_state)
+        found = droppable_parts(slate, runner.stores.warehouse, runner.stores.batch_state, now=CLOCK.now())
         droppable = {**found.merged, **found.orphaned}
         if dry_run:
             typer.echo(

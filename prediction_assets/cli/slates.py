@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.table import Table
 
 from prediction_assets.cli.console import (
+    CLOCK,
     PARTIAL,
     EverySlateOption,
     JsonOption,
@@ -309,7 +310,7 @@ def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator
         total = len(progress.batch.expected) if progress is not None and stage == "staging" else 1
         task = bar.add_task(stage, total=total)
         if progress is not None and stage == "staging":
-            watched = (progress.batch.slate, task, datetime.now(UTC))
+            watched = (progress.batch.slate, task, CLOCK.now())
         _logger.debug("%s begins", stage)
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)
@@ -325,7 +326,6 @@ def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator
 
 
 def _status(stores: Stores, slate: str) -> dict[str, Any]:
-    from prediction_assets.slate.deadlines import Clock
     from prediction_assets.slate.next_step import next_step
     from prediction_assets.slate.outcome import Outcome
 
@@ -358,7 +358,7 @@ def _status(stores: Stores, slate: str) -> dict[str, Any]:
         "messages_delivered": sum(entry.delivery_id is not None for entry in entries),
         "messages_pending": sum(entry.delivery_id is None for entry in entries),
         "parts_in_staging": len(stores.warehouse.parts.staged(slate)),
-        "next_step": next_step(progress, Clock().now()).value,
+        "next_step": next_step(progress, CLOCK.now()).value,
     }
     return report
 

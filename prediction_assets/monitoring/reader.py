@@ -1,7 +1,7 @@
 """Reads the facts of one slate from batch state, the warehouse and the outbox; Dagster's come from the caller.
 
-Reads only. An error while a source is read becomes :class:`Unreadable` in the place of its facts; a locked warehouse
-is waited for once, not once for each question.
+Reads only. An error while a source is read becomes :class:`Unreadable` in the place of its facts, except that a store
+of a newer version ends the report; a locked warehouse is waited for once, not once for each question.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from prediction_assets import __version__
-from prediction_assets.errors import BadInput, one_line
+from prediction_assets.errors import BadInput, SchemaTooNew, one_line
 from prediction_assets.monitoring.evidence import (
     EarlierMerge,
     GamesWithoutLogs,
@@ -72,6 +72,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
 
     Raises:
         BadInput: the slate isn't a date, or it is in no schedule and has no batch.
+        SchemaTooNew: a newer version made or migrated a store; no line of a report would be true.
     """
     now = sources.clock.now()
     if slate is not None:
@@ -122,6 +123,8 @@ def _running_systems(*, market_aware: bool) -> dict[str, str]:
 def _attempt(source: str, read: Callable[[], Read]) -> Read | Unreadable:
     try:
         return read()
+    except SchemaTooNew:
+        raise
     except Exception as error:  # noqa: BLE001  whatever it is, the line is red and says so
         return Unreadable(source, in_words(error))
 
@@ -144,6 +147,8 @@ def _slate_of_the_morning(sources: Sources, now: datetime) -> str:
         leagues = warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
         if not leagues or not is_simulated(leagues[0]):
             return slate
+    except SchemaTooNew:
+        raise
     except Exception:  # noqa: BLE001  a warehouse that can't be read is reported with the slate's facts
         slate = slate_key(today)
     opened = _attempt("batch state", lambda: list(sources.batch_state().recent_slates(_LONG_AGO)))

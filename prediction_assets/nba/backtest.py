@@ -95,7 +95,7 @@ def run_backtest(
 
     Args:
         write: store the grades, with the origin ``backtest``.
-        now: returns the time that is stored with them.
+        now: returns the time that is stored with grades and models.
         on_model: called before the model of a quarter is trained or found.
     """
     models: dict[tuple[str, date], str] = {}
@@ -108,7 +108,7 @@ def run_backtest(
             cutoff = quarter(slate)
             if (league, cutoff) not in models:
                 on_model(league, cutoff)
-                row, _ = train_model(warehouse, league, cutoff, options.model_history_days)
+                row, _ = train_model(warehouse, league, cutoff, options.model_history_days, now=now())
                 models[league, cutoff] = str(row[MODEL_ID])
             model = models[league, cutoff]
         done = grade_slate(warehouse, league, slate, results, options, model)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 from prediction_assets.errors import PredictionAssetsError
@@ -76,9 +76,12 @@ def _unpacked(document: str) -> Mapping[str, FittedSystem]:
 
 
 def train_model(
-    warehouse: Warehouse, league: str, cutoff: date, history_days: int
+    warehouse: Warehouse, league: str, cutoff: date, history_days: int, *, now: datetime
 ) -> tuple[Mapping[str, object], bool]:
     """Train a model on the games before a date and store it, unless the same data led to one already.
+
+    Args:
+        now: the moment that is stored with a new model.
 
     Returns:
         its row in :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`, and whether it was trained now.
@@ -94,7 +97,7 @@ def train_model(
     stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
     if stored:
         return stored[0], False
-    row = model_row(train(history, league, cutoff, hashed), datetime.now(UTC))
+    row = model_row(train(history, league, cutoff, hashed), now)
     warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
     return row, True
 

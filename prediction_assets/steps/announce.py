@@ -35,7 +35,7 @@ def announce(
         the message's outbox entry, and whether the message was published before.
 
     Raises:
-        InvalidMessage: the receipt can't be announced (no staged players, no rows).
+        InvalidMessage: the receipt can't be announced (no rows although something is to be predicted).
     """
     entry = outbox.enqueue(
         OutboxEntry(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from prediction_assets.slate.dead_letter import Closing, letters_settled_by
 from prediction_assets.slate.part_states import PartState, part_states, players_with
@@ -62,8 +62,8 @@ class CleanedUp:
     receipts: tuple[Receipt, ...]
 
 
-def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState) -> DroppableParts:
-    """Return what :func:`clean_up` would drop now.
+def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState, *, now: datetime) -> DroppableParts:
+    """Return what :func:`clean_up` would drop at the moment ``now``.
 
     Raises:
         ReceiptAltered: a receipt was edited by hand.
@@ -71,7 +71,7 @@ def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState) -> Drop
     receipts = warehouse.receipts(slate)
     staged = warehouse.parts.staged(slate)
     # A new part may be one whose outcome is about to be recorded.
-    settled_before = max([datetime.now(UTC) - RECORDED_WITHIN, *(r.consolidated_at for r in receipts[-1:])])
+    settled_before = max([now - RECORDED_WITHIN, *(r.consolidated_at for r in receipts[-1:])])
     old = warehouse.parts.staged(slate, settled_before)
     # Read after the parts were listed, and only if it can matter: Firestore bills the read.
     progress = state.progress(slate) if set(old.values()) - merged_part_ids(receipts) else None
@@ -81,13 +81,13 @@ def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState) -> Drop
     return DroppableParts(merged, orphaned, kept, receipts)
 
 
-def clean_up(slate: str, warehouse: Warehouse, state: BatchState) -> CleanedUp:
+def clean_up(slate: str, warehouse: Warehouse, state: BatchState, *, now: datetime) -> CleanedUp:
     """Drop a slate's merged and orphaned parts, and remove what killed writes left.
 
     Raises:
         ReceiptAltered: a receipt was edited by hand; nothing was dropped.
     """
-    found = droppable_parts(slate, warehouse, state)
+    found = droppable_parts(slate, warehouse, state, now=now)
     merged = []
     for slug, part_id in found.merged.items():
         if warehouse.parts.drop(slate, slug, part_id):

@@ -32,6 +32,8 @@ from prediction_assets.steps.worker_pool import CircuitBreaker, Overdue, bisect_
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Parts, Warehouse, open_progress
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
+# OSError, because a network disk answers again and another process makes room. On a disk that stays full, or without
+# a permission, three attempts cost a second, the circuit breaker ends them for the slate, and dead letters name it.
 TRANSIENT_ERRORS = (OSError, TransientError)
 """Transient errors: the write is retried."""
 

@@ -6,9 +6,10 @@ Each store is opened at its first use, so that a command that reads batch state 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Protocol
 
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, StoreUnreadable, TransientError
 from prediction_assets.settings import Settings
 from prediction_assets.stores.protocols import (
     AlertStore,
@@ -22,6 +23,9 @@ from prediction_assets.stores.versions import VersionedStore
 
 STORES = ("warehouse", "batch_state", "dead_letters", "outbox", "publisher", "alerts")
 """The names of the ports in :class:`Stores`, which are the keys of Dagster's resources too."""
+
+_LOOK_SECONDS = 1.0
+"""Seconds that :func:`refuse_newer` waits for a store; the command that follows waits for it as long as it may."""
 
 
 class Stores(Protocol):
@@ -53,6 +57,19 @@ class Stores(Protocol):
 
     def versioned(self) -> list[VersionedStore]:
         """Return the stores that have a schema with a version."""
+
+
+def refuse_newer(settings: Settings) -> None:
+    """Look at every store that is there, before a command creates or changes anything.
+
+    Raises:
+        SchemaTooNew: a newer version made or migrated a store.
+    """
+    look = settings.model_copy(update={"call_timeout": min(settings.call_timeout, _LOOK_SECONDS)})
+    for store in open_stores(look).versioned():
+        # A store that can't be looked at now is the command's own matter: it waits, shows the error, or needs another.
+        with suppress(StoreUnreadable, TransientError, OSError):
+            store.schema()
 
 
 def make_home(settings: Settings) -> None:

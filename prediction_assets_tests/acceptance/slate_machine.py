@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -316,7 +316,7 @@ class SlateMachine(RuleBasedStateMachine):
         newest = {slug: parts[-1] for slug, parts in self.model.shelf.items() if parts}
         orphaned: dict[str, Part] = {}
         with crashing(crash, times):
-            done = clean_up(self.slate, warehouse, self.ports.state)
+            done = clean_up(self.slate, warehouse, self.ports.state, now=datetime.now(UTC))
             for slug in done.merged:
                 self.model.shelf[slug] = []  # older parts of his go first
             orphaned = self.model.orphaned()

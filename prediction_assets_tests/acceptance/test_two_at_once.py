@@ -7,6 +7,7 @@ a lock frees it, because the kernel, SQLite and BigQuery let go of what a dead p
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -197,7 +198,7 @@ def test_a_player_staged_again_during_the_merge_survives_cleanup_and_is_merged_b
         merging.said()
         merging.ended()
     assert home.rows() == [(101, 20.0, True), (102, 20.0, True)]
-    assert clean_up(SLATE, home.warehouse, home.state).merged == ("player-2",)
+    assert clean_up(SLATE, home.warehouse, home.state, now=datetime.now(UTC)).merged == ("player-2",)
     assert again.part is not None
     assert home.warehouse.parts.staged(SLATE) == {"player-1": again.part.part_id}
     receipt = home.consolidate()
@@ -224,14 +225,14 @@ def test_cleanup_beside_a_write_of_the_same_player_never_drops_the_new_part(home
     with running(HOLDING_THE_SLATE, home.folder, 600) as holder:
         holder.until("holding the slate")
         with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
-            clean_up(SLATE, home.opened(0.1), home.state)
+            clean_up(SLATE, home.opened(0.1), home.state, now=datetime.now(UTC))
         with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
             home.opened(0.1).parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 22.0}))
         holder.go_on()
         holder.ended()
     assert list((home.folder / "staging" / SLATE).glob(".player*")) == []
     again = home.stage(1, 22.0, minutes=5)
-    clean_up(SLATE, home.warehouse, home.state)
+    clean_up(SLATE, home.warehouse, home.state, now=datetime.now(UTC))
     assert again.part is not None
     assert home.warehouse.parts.staged(SLATE) == {"player-1": again.part.part_id}
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._utils.schedules import cron_string_iterator, reverse_cron_string_iterator
 
+import prediction_assets
 from prediction_assets.orchestration.run_tags import REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER, is_lost
 from prediction_assets.orchestration.sensors.requests import FIRST_PAUSE, RunNeed, Skipped, request
@@ -20,6 +23,19 @@ from prediction_assets_tests.made_up import SLATE
 HOUR = timedelta(hours=1)
 LOS_ANGELES, BERLIN = "America/Los_Angeles", "Europe/Berlin"
 WORK = RunNeed("work", "staging", SLATE)
+
+
+def test_the_time_is_read_by_the_clock_and_by_two_stores_that_say_why():
+    package = Path(prediction_assets.__file__).parent
+    reads = re.compile(r"datetime\.now\(|date\.today\(|utcnow\(|\btime\.time\(")
+    found = {
+        str(p.relative_to(package)): len(reads.findall(p.read_text("utf-8"))) for p in package.rglob("*.py")
+    }
+    assert {name: count for name, count in found.items() if count} == {
+        "slate/deadlines.py": 1,
+        "stores/gcp/parts.py": 1,
+        "stores/local/warehouse.py": 1,
+    }
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 from dagster._utils.schedules import is_valid_cron_string
 
@@ -53,23 +54,110 @@ def test_a_bad_setting_is_named_as_its_environment_variable(monkeypatch, name, v
         load_settings()
 
 
+RANGES = {
+    # name: (below, lowest, highest, above, the range as the line says it)
+    "SIMULATED_PLAYERS": ("0", "1", "5000", "5001", "1 to 5000"),
+    "DEADLINE_MINUTES": ("0", "1", "10080", "10081", r"1 to 10080 \(a week\)"),
+    "PASS_THRESHOLD": ("-0.1", "0", "0.499", "0.5", "0 to below 0.5"),
+    "STAGING_THREADS": ("0", "1", "64", "65", "1 to 64"),
+    "MINIMUM_STAGED_SHARE": ("-0.1", "0", "1", "1.1", "0 to 1"),
+    "PLAYERS_PER_RUN": ("0", "1", "5000", "5001", "1 to 5000"),
+    "CALL_TIMEOUT": ("0", "0.001", "3600", "3601", "above 0 to 3600"),
+    "SENSOR_INTERVAL_SECONDS": ("0", "1", "86400", "86401", "1 to 86400"),
+    "KEEP_DAYS": ("-1", "0", "36500", "36501", "60 to 36500, or 0 for never"),
+}
+
+
+def test_the_table_of_ranges_has_every_number():
+    numeric = {
+        name.upper()
+        for name, field in Settings.model_fields.items()
+        if {int, float} & {field.annotation, *getattr(field.annotation, "__args__", ())}
+    }
+    assert numeric == RANGES.keys()
+
+
+@pytest.mark.parametrize("value", ["below", "above", "nan", "inf", "-inf", "1e400", "9" * 30, "many"])
+@pytest.mark.parametrize("name", RANGES)
+def test_a_number_out_of_range_is_refused_in_one_line_with_value_and_range(monkeypatch, name, value):
+    below, _, _, above, allowed = RANGES[name]
+    value = {"below": below, "above": above}.get(value, value)
+    monkeypatch.setenv(f"PREDICTION_ASSETS_{name}", value)
+    with pytest.raises(
+        BadInput, match=rf"^PREDICTION_ASSETS_{name}: '{value}' is .*; .*, {allowed}"
+    ) as refused:
+        load_settings()
+    assert "\n" not in str(refused.value)
+    assert "Input" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_the_ends_of_a_range_are_accepted(monkeypatch, name):
+    _, lowest, highest, _, _ = RANGES[name]
+    for value in (lowest, highest):
+        monkeypatch.setenv(f"PREDICTION_ASSETS_{name}", value)
+        assert getattr(load_settings(), name.lower()) == float(value)
+
+
+NOT_A_PREFIX = "is not a prefix of letters, digits and _ that begins with a letter, such as nba_"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("SIMULATED_PLAYERS", "5001", "less than or equal to 5000; .*1 to 5000"),
-        ("STAGING_THREADS", "0", "greater than or equal to 1; .*1 to 64"),
-        ("MINIMUM_STAGED_SHARE", "1.1", "less than or equal to 1; .*0 to 1"),
-        ("CALL_TIMEOUT", "0", "greater than 0; seconds .*above 0"),
-        ("KEEP_DAYS", "59", "set 60 or more, or 0 to keep everything"),
-        ("DEADLINE_LOCAL_TIME", "25:00", "HH:MM in time_zone"),
-        ("GCP_PREFIX", "nba-", "letters, digits and _"),
+        ("PROFILE", "moon", "is not 'local' or 'gcp'"),
+        ("LOG_LEVEL", "LOUD", "is not 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("TIME_ZONE", "Mars", "is not a time zone such as America/Los_Angeles"),
+        ("DEADLINE_LOCAL_TIME", "25:00", "is not a time HH:MM, 00:00 to 23:59"),
+        ("DEADLINE_LOCAL_TIME", "7:30", "is not a time HH:MM, 00:00 to 23:59"),
+        ("DEADLINE_LOCAL_TIME", "07:60", "is not a time HH:MM, 00:00 to 23:59"),
+        ("DEADLINE_LOCAL_TIME", "07:30\n", "is not a time HH:MM, 00:00 to 23:59"),
+        ("DEADLINE_LOCAL_TIME", "٠٧:٣٠", "is not a time HH:MM, 00:00 to 23:59"),
+        ("GCP_PREFIX", "nba-", NOT_A_PREFIX),
+        ("GCP_PREFIX", "1nba", NOT_A_PREFIX),
+        ("GCP_PREFIX", "nba\n", NOT_A_PREFIX),
+        ("ROSTER_CRON", "daily", "is not a cron expression of five fields, such as 0 7 * * *"),
+        (
+            "KEEP_DAYS",
+            "59",
+            "is too short: the morning check reads the last 60 days; set 60 to 36500, or 0 to keep everything",
+        ),
+        (
+            "MARKET_AWARE",
+            "perhaps",
+            "is not true or false; whether to publish a sixth system, market_aware, that uses the line: "
+            "30 rows a player, not 25",
+        ),
     ],
 )
-def test_a_setting_out_of_range_is_refused_with_the_range_that_is_allowed(monkeypatch, name, value, said):
+def test_a_refused_value_is_said_once_in_a_sentence_of_ours(monkeypatch, name, value, said):
     monkeypatch.setenv(f"PREDICTION_ASSETS_{name}", value)
-    with pytest.raises(BadInput, match=f"^PREDICTION_ASSETS_{name}: '{value}': .*{said}") as refused:
+    with pytest.raises(BadInput) as refused:
         load_settings()
-    assert "\n" not in str(refused.value)
+    assert str(refused.value) == f"PREDICTION_ASSETS_{name}: {value!r} {said}"
+
+
+@pytest.mark.parametrize("value", ["00:00", "07:30", "19:05", "23:59"])
+def test_a_time_of_day_is_accepted(value):
+    assert load_settings(deadline_local_time=value).deadline_local_time == value
+
+
+@pytest.mark.parametrize("value", ["", "n", "nba_", "Nba2"])
+def test_a_prefix_is_accepted(value):
+    assert load_settings(gcp_prefix=value).gcp_prefix == value
+
+
+def test_of_several_wrong_settings_every_one_is_named(monkeypatch):
+    monkeypatch.setenv("PREDICTION_ASSETS_TIME_ZONE", "Mars")
+    monkeypatch.setenv("PREDICTION_ASSETS_DEADLINE_LOCAL_TIME", "25:00")
+    monkeypatch.setenv("PREDICTION_ASSETS_XYZZY", "1")
+    with pytest.raises(BadInput) as refused:
+        load_settings()
+    assert str(refused.value) == (
+        "PREDICTION_ASSETS_XYZZY: no such setting; docs/settings.md lists them; "
+        "PREDICTION_ASSETS_TIME_ZONE: 'Mars' is not a time zone such as America/Los_Angeles; "
+        "PREDICTION_ASSETS_DEADLINE_LOCAL_TIME: '25:00' is not a time HH:MM, 00:00 to 23:59"
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,7 +227,7 @@ REFUSED = [
     (
         "PREDICTION_ASSETS_SIMULATED_PLAYERS",
         "5001",
-        "PREDICTION_ASSETS_SIMULATED_PLAYERS: '5001': Input should be less than or equal to 5000; "
+        "PREDICTION_ASSETS_SIMULATED_PLAYERS: '5001' is out of range; "
         "expected players of the simulated league's slate, 1 to 5000",
     ),
 ]
@@ -172,15 +260,51 @@ def test_the_code_location_says_it_in_the_same_line(tmp_path):
     assert f"BadInput: {line}" in done.stdout + done.stderr
 
 
-def test_a_store_of_a_newer_version_is_one_line(tmp_path, capsys, monkeypatch):
-    home = tmp_path / "home"
-    home.mkdir()
-    with closing(sqlite3.connect(home / "state.sqlite")) as newer:
+def newer_state(home: Path) -> Path:
+    """Make a state file as a newer version left it."""
+    path = home / "state.sqlite"
+    with closing(sqlite3.connect(path)) as newer:
         newer.execute("PRAGMA user_version = 99")
-    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(home))
-    code, out, err = command(capsys, monkeypatch, "migrate")
+    return path
+
+
+def newer_warehouse(home: Path) -> Path:
+    """Make a warehouse as a newer version left it."""
+    path = home / "warehouse.duckdb"
+    (home / "warehouse.lock").touch()
+    with duckdb.connect(path) as newer:
+        newer.execute("CREATE SCHEMA predictions")
+        newer.execute("CREATE TABLE predictions.schema_versions AS SELECT 99 AS version")
+    return path
+
+
+@pytest.mark.parametrize("newer", [newer_state, newer_warehouse], ids=["state", "warehouse"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "migrate", "status", "status --slate 2026-01-15", "run", "run --slate 2026-01-15",
+        "ingest --simulated-players 6", "messages", "dead-letters list", "prune --dry-run",
+        "health", "health --slate 2026-01-15 --json",
+        "alerts list", "alerts check", "dev",
+    ],
+)  # fmt: skip
+def test_a_store_of_a_newer_version_is_one_line_before_anything_is_made(
+    tmp_path, capsys, monkeypatch, newer, arguments
+):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path))
+    path = newer(tmp_path)
+    before = {each: each.stat().st_size for each in tmp_path.rglob("*")}
+    code, out, err = command(capsys, monkeypatch, *arguments.split())
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith(f"error: {home / 'state.sqlite'}: ")
+    assert err.startswith(f"error: {path}: schema version 99, but prediction_assets ")
+    assert {each: each.stat().st_size for each in tmp_path.rglob("*")} == before
+
+
+def test_a_store_that_only_another_command_needs_stops_none_when_it_is_damaged(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path))
+    (tmp_path / "warehouse.duckdb").write_bytes(b"not a database" * 1000)
+    code, out, err = command(capsys, monkeypatch, "messages", "--json")
+    assert (code, out, err) == (0, "[]\n", "")
 
 
 @pytest.mark.parametrize(
@@ -243,5 +367,5 @@ def test_a_cron_is_accepted_that_dagster_accepts(cron, tmp_path):
     ["", "7", "0 7 * *", "0 0 7 * * *", "0 25 * * *", "0 7 30 2 *", "@daily", "0 7 LW * *", "0 7 * * 1#2"],
 )
 def test_a_cron_that_not_both_readers_know_is_refused(cron, tmp_path):
-    with pytest.raises(BadInput, match="not a cron expression of five fields"):
+    with pytest.raises(BadInput, match="is not a cron expression of five fields"):
         load_settings(home=tmp_path, roster_cron=cron)

@@ -8,6 +8,7 @@ from pydantic import Field
 from prediction_assets.errors import NothingToTrainOn
 from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS, train_model
 from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
@@ -38,6 +39,7 @@ def points_model(
     context: dg.AssetExecutionContext,
     config: PointsModelConfig,
     warehouse: dg.ResourceParam[Warehouse],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:
     """Every forecasting system, trained on the last four years of games before the cut-off.
 
@@ -47,7 +49,7 @@ def points_model(
     """
     league, newest = _league(warehouse, config.league)
     cutoff = parse_slate(config.cutoff) if config.cutoff else newest + timedelta(days=1)
-    row, trained = train_model(warehouse, league, cutoff, MODEL_HISTORY_DAYS)
+    row, trained = train_model(warehouse, league, cutoff, MODEL_HISTORY_DAYS, now=clock.now())
     context.log.info(
         "model %s of %s before %s: %s, %s player-games",
         row["model_id"], league, cutoff, "trained" if trained else "stored before", row["trained_rows"],

@@ -6,6 +6,7 @@ from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import FAN_IN, OWNERS
 from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.partitions import SLATES
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.cleanup import clean_up, finish_consolidation
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
@@ -25,6 +26,7 @@ def staging_cleanup(
     warehouse: dg.ResourceParam[Warehouse],
     batch_state: dg.ResourceParam[BatchState],
     dead_letters: dg.ResourceParam[DeadLetters],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:
     """Drops the merged parts, closes the dead letters of merged players, and marks the consolidation finished.
 
@@ -34,7 +36,7 @@ def staging_cleanup(
     Materialized alone, it also drops what a killed run left, and marks the consolidation finished if its checks passed.
     """
     slate = context.partition_key
-    done = clean_up(slate, warehouse, batch_state)
+    done = clean_up(slate, warehouse, batch_state, now=clock.now())
     closed = 0
     if done.receipts and _is_checked(context, done.receipts[-1]):
         closed = finish_consolidation(slate, done.receipts, batch_state, dead_letters)

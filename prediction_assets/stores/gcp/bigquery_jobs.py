@@ -294,6 +294,8 @@ class BigQueryJobs:
                 if found:
                     continue
                 failures += 1
+                # Not by retry_policy, which repeats a request: a failed job stays failed and needs the next id. Only a
+                # job loses a transaction, so that isn't in is_transient: a request would ask about the same job again.
                 if not (is_transient(error) or is_aborted_transaction(error)) or failures > _RERUNS:
                     raise
                 time.sleep(min(float(2**failures), self._call_timeout / _RERUNS))

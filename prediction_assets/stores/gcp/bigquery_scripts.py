@@ -51,6 +51,8 @@ _COMPUTED = {
     "rows_superseded": "v_superseded",
 }
 _NOTHING_COUNTED = MergeCounts(0, 0, 0, 0, 0, 0)
+_NOT_YET = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where the script sets ``consolidated_at``, by BigQuery's clock and in its transaction (:data:`_COMPUTED`)."""
 
 _LONG = frozenset({"promised", "kept_player_ids", "parts", "missing"})
 """Values of a merge script that are as long as the slate has players."""
@@ -158,7 +160,7 @@ def long_lists(work: MergePlan) -> Given:
 
 
 def _given(work: MergePlan) -> Given:
-    row = work.receipt(_NOTHING_COUNTED, (), merge_ms=0.0, now=datetime.now(UTC)).to_row()
+    row = work.receipt(_NOTHING_COUNTED, (), merge_ms=0.0, now=_NOT_YET).to_row()
     return {
         **{c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED},
         "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),

@@ -248,6 +248,7 @@ class BigQuerySnapshots:
                 for name in ("history", "players"):
                     table = client.get_table(".".join(self._relation(slate, snapshot_id, name)), retry=retry)
                     days = self._tables.snapshot_days
+                    # BigQuery compares it with its own clock and refuses a past one: the real time, not a test's.
                     table.expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
                     client.update_table(table, ["expires"], retry=retry)
             except (exceptions.NotFound, exceptions.PreconditionFailed):

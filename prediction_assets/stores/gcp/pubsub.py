@@ -35,19 +35,6 @@ DELIVERY_ATTEMPTS = 5
 _ACK_SECONDS = 60
 
 
-_SET_UP_SECONDS = 30.0
-
-
-_RETRIED = (
-    exceptions.Aborted,
-    exceptions.DeadlineExceeded,
-    exceptions.InternalServerError,
-    exceptions.ResourceExhausted,
-    exceptions.ServiceUnavailable,
-    PublishToPausedOrderingKeyException,  # another thread's publish of the same slate failed just now
-)
-
-
 class PubSubPublisher:
     """A :class:`~prediction_assets.stores.protocols.Publisher` onto a Pub/Sub topic.
 

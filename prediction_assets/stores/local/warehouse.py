@@ -254,6 +254,8 @@ class DuckDBWarehouse:
 
         self._stage(connection, plan)
         _verify_parts(connection, plan)
+        # The warehouse's own moment, taken behind its lock as BigQuery takes its own in the transaction. A caller's is
+        # from before the wait for the lock: a reader of the rows updated since its last read would miss these.
         now = later_than(earlier, datetime.now(UTC))
         marks = {"slate": slate, "receipt_id": plan.receipt_id, "now": now}
         # Rows are counted in the tables before the MERGE and again after it. The MERGE's own report would not do: with

@@ -55,8 +55,9 @@ def backtest(warehouse: Warehouse, options: BacktestOptions = OPTIONS, *, write:
 
 
 def test_a_model_serves_the_slates_from_its_cut_off_on_and_no_other(facts: Warehouse) -> None:
-    row, trained = train_model(facts, LEAGUE, CUTOFF, 700)
+    row, trained = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
     assert trained
+    assert row["trained_at"] == NOW
     assert choose_model(facts, LEAGUE, CUTOFF) == choose_model(facts, LEAGUE, FIRST) == row[MODEL_ID]
     assert choose_model(facts, LEAGUE, CUTOFF - timedelta(1)) == ""
     assert choose_model(facts, LEAGUE, CUTOFF + timedelta(401)) == ""
@@ -65,18 +66,18 @@ def test_a_model_serves_the_slates_from_its_cut_off_on_and_no_other(facts: Wareh
 
 
 def test_games_from_the_cut_off_on_change_no_model_and_earlier_ones_make_another(facts: Warehouse) -> None:
-    row, _ = train_model(facts, LEAGUE, CUTOFF, 700)
+    row, _ = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
     absurd = [
         game_log(game_id=f"absurd{days}", game_date=CUTOFF + timedelta(days), points=99, minutes=48)
         for days in (0, 1)
     ]
     facts.upsert(GAME_LOGS, GAME_LOGS.arrow_table(absurd))
-    again, trained = train_model(facts, LEAGUE, CUTOFF, 700)
+    again, trained = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
     assert (again[MODEL_ID], trained) == (row[MODEL_ID], False)
     facts.upsert(
         GAME_LOGS, GAME_LOGS.arrow_table([game_log(game_id="early", game_date=CUTOFF - timedelta(1))])
     )
-    other, trained = train_model(facts, LEAGUE, CUTOFF, 700)
+    other, trained = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
     assert other[MODEL_ID] != row[MODEL_ID]
     assert trained
 
@@ -109,7 +110,7 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
     for train in (False, True):
         forecasts = []
         for opened in warehouses:
-            chosen = str(train_model(opened, LEAGUE, CUTOFF, 700)[0][MODEL_ID]) if train else ""
+            chosen = str(train_model(opened, LEAGUE, CUTOFF, 700, now=NOW)[0][MODEL_ID]) if train else ""
             features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen)
             snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
             stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)

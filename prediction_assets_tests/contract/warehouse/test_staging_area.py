@@ -104,7 +104,7 @@ def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse):
     assert warehouse.parts.slates() == [SLATE]
     progress = progress_of(batch(2), *map(staged, parts))
     receipt = warehouse.merge(plan(progress, ()))
-    done = clean_up(SLATE, warehouse, Outcomes(progress))
+    done = clean_up(SLATE, warehouse, Outcomes(progress), now=datetime.now(UTC))
     assert (receipt.rows, done.merged, list(done.strays)) == (2, ("player-1", "player-2"), strays)
     gone = foreign - everything_in_staging(warehouse)
     assert len(gone) == 2
@@ -140,11 +140,11 @@ def test_parts_that_no_outcome_needs_are_dropped_after_a_later_merge_and_no_othe
 
     now = replace(batch(4), expected=(*batch(4).expected, player(6)))
     state = Outcomes(progress_of(now, *outcomes, sixth))
-    done = clean_up(SLATE, warehouse, state)
+    done = clean_up(SLATE, warehouse, state, now=datetime.now(UTC))
     assert (done.merged, done.orphaned) == ((), ("player-1", "player-2", "player-3", "player-5"))
     assert done.kept == ("player-4", "player-6")
     assert warehouse.parts.staged(SLATE).keys() == {"player-4", "player-6"}
-    assert clean_up(SLATE, warehouse, state).orphaned == ()
+    assert clean_up(SLATE, warehouse, state, now=datetime.now(UTC)).orphaned == ()
 
 
 def test_a_part_that_was_written_after_the_newest_receipt_waits_for_its_outcome(warehouse):
@@ -152,7 +152,7 @@ def test_a_part_that_was_written_after_the_newest_receipt_waits_for_its_outcome(
     progress = progress_of(batch(2), merged, settled(2, Outcome.FAILED))
     warehouse.merge(plan(progress, ()))
     write(warehouse, 2)
-    done = clean_up(SLATE, warehouse, Outcomes(progress))
+    done = clean_up(SLATE, warehouse, Outcomes(progress), now=datetime.now(UTC))
     assert (done.merged, done.orphaned, done.kept) == (("player-1",), (), ("player-2",))
 
 
@@ -161,9 +161,9 @@ def test_without_a_receipt_a_part_that_no_outcome_needs_is_dropped_when_it_is_an
 ):
     write(warehouse, 1)
     state = Outcomes(progress_of(batch(1), settled(1, Outcome.SKIPPED)))
-    assert clean_up(SLATE, warehouse, state).orphaned == ()
+    assert clean_up(SLATE, warehouse, state, now=datetime.now(UTC)).orphaned == ()
     monkeypatch.setattr("prediction_assets.steps.cleanup.RECORDED_WITHIN", -timedelta(minutes=1))
-    assert clean_up(SLATE, warehouse, state).orphaned == ("player-1",)
+    assert clean_up(SLATE, warehouse, state, now=datetime.now(UTC)).orphaned == ("player-1",)
     assert warehouse.parts.slates() == []
 
 
@@ -189,7 +189,10 @@ def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_aga
     progress = progress_of(batch(2), *map(staged, parts))
     with pytest.raises(PartMismatch, match="player-1"):
         warehouse.merge(plan(progress, ()))
-    assert clean_up(SLATE, warehouse, Outcomes(progress)).kept == ("player-1", "player-2")
+    assert clean_up(SLATE, warehouse, Outcomes(progress), now=datetime.now(UTC)).kept == (
+        "player-1",
+        "player-2",
+    )
     assert path.read_bytes() == content
     states = part_states(progress, warehouse.parts.staged(SLATE), ())
     assert players_with(states, PartState.LOST) == {"player-1": parts[0].part_id}

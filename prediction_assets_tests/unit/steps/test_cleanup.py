@@ -39,7 +39,7 @@ def age(stores, *numbers: int) -> None:
 def test_merged_parts_are_dropped_and_a_part_that_arrived_after_the_merge_survives(stores):
     receipt = consolidated(stores)
     later = write(stores, 2)
-    done = clean_up(SLATE, stores.warehouse, stores.batch_state)
+    done = clean_up(SLATE, stores.warehouse, stores.batch_state, now=datetime.now(UTC))
     assert (done.merged, done.orphaned, done.kept) == (("player-1",), (), ("player-2",))
     assert (done.swept, done.strays, done.receipts) == (0, (), (receipt,))
     assert stores.warehouse.parts.staged(SLATE) == {"player-2": later.part_id}
@@ -62,28 +62,47 @@ def test_a_part_that_no_outcome_needs_is_dropped_once_it_is_old(stores, is_old, 
     stores.batch_state.record([skipped(1)])
     if is_old:
         age(stores, 1)
-    done = clean_up(SLATE, stores.warehouse, stores.batch_state)
+    done = clean_up(SLATE, stores.warehouse, stores.batch_state, now=datetime.now(UTC))
     assert (done.merged, done.orphaned, done.kept) == ((), orphaned, kept)
+
+
+@pytest.mark.parametrize(
+    ("later", "orphaned"),
+    [(timedelta(minutes=59), ()), (timedelta(minutes=61), ("player-1",))],
+)
+def test_the_caller_s_clock_decides_whether_a_part_is_old(stores, later, orphaned):
+    stores.batch_state.open(batch(1))
+    write(stores, 1)
+    stores.batch_state.record([skipped(1)])
+    now = datetime.now(UTC) + later
+    assert tuple(droppable_parts(SLATE, stores.warehouse, stores.batch_state, now=now).orphaned) == orphaned
+    assert clean_up(SLATE, stores.warehouse, stores.batch_state, now=now).orphaned == orphaned
 
 
 def test_an_old_part_that_its_outcome_needs_stays(stores):
     stores.batch_state.open(batch(1))
     stores.batch_state.record([staged(write(stores, 1))])
     age(stores, 1)
-    assert droppable_parts(SLATE, stores.warehouse, stores.batch_state).kept == ("player-1",)
+    assert droppable_parts(SLATE, stores.warehouse, stores.batch_state, now=datetime.now(UTC)).kept == (
+        "player-1",
+    )
 
 
 def test_a_part_that_another_cleanup_dropped_first_is_not_counted(stores, monkeypatch):
     consolidated(stores)
     monkeypatch.setattr(stores.warehouse.parts, "drop", lambda slate, slug, part_id: slug == "player-2")
-    assert clean_up(SLATE, stores.warehouse, stores.batch_state).merged == ("player-2",)
+    assert clean_up(SLATE, stores.warehouse, stores.batch_state, now=datetime.now(UTC)).merged == (
+        "player-2",
+    )
 
 
 def test_names_that_are_no_parts_are_left_alone_and_said(stores, monkeypatch, caplog):
     consolidated(stores, 1)
     monkeypatch.setattr(stores.warehouse.parts, "strays", lambda slate: [".DS_Store"])
     with caplog.at_level(logging.WARNING):
-        assert clean_up(SLATE, stores.warehouse, stores.batch_state).strays == (".DS_Store",)
+        assert clean_up(SLATE, stores.warehouse, stores.batch_state, now=datetime.now(UTC)).strays == (
+            ".DS_Store",
+        )
     assert "1 names in staging are no parts and were left alone: .DS_Store" in caplog.text
 
 
