@@ -9,8 +9,8 @@ from collections.abc import Generator
 import pytest
 
 LONGEST_CALL = 0.5 if "PYTEST_XDIST_WORKER" not in os.environ else 1.0
-"""Seconds of processor time, of all threads. A busy machine lengthens them less than the wall clock's. Workers that share
-its caches lengthen them too: beside other workers a test has twice as long."""
+"""Seconds of processor time, of all threads. A busy machine lengthens them less than the wall clock's, but workers that
+share its caches do lengthen them: beside other workers a test has twice as long."""
 
 
 @pytest.hookimpl(wrapper=True)
