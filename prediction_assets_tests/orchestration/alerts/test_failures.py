@@ -313,7 +313,8 @@ CASES = {
     ),
     "most players, alike": Case(
         fail_too_many, stage_and_consolidate, f"[critical] {S}: dead letters",
-        f"{PLAYERS} dead letters open of {PLAYERS} players, most with one cause: OSError: [Errno 28] No space left",
+        # 6 to 8 letters: the other two players are staged if they are tried before the circuit breaker trips.
+        f" dead letters open of {PLAYERS} players, most with one cause: OSError: [Errno 28] No space left",
         f"{UI}/assets/dead_letters", f"{CLI} dead-letters replay --slate {SIMULATED}", also=("[error]: run",),
     ),
     "a deadline": Case(
