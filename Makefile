@@ -28,7 +28,7 @@ dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon
 	$(BIN)/prediction-assets dev
 
 test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: seconds
-	$(BIN)/python -m pytest -q $(TESTS)/unit
+	$(BIN)/python -m pytest -q -n auto $(TESTS)/unit
 
 coverage: $(VENV)/.dev  ## fail for a branch of slate/ or steps/ that no unit test takes
 	$(BIN)/python -m pytest -q $(TESTS)/unit/slate $(TESTS)/unit/steps --cov=prediction_assets/slate \

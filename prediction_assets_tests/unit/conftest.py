@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
 LONGEST_CALL = 0.5 if "PYTEST_XDIST_WORKER" not in os.environ else 1.0
 """Seconds of processor time, of all threads. A busy machine lengthens them less than the wall clock's, but workers that
 share its caches do lengthen them: beside other workers a test has twice as long."""
+
+IMPORTED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()
+"""The names of all modules that were imported when nothing but this folder had been collected."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Record what collecting has imported, if only this folder was collected."""
+    here = Path(__file__).parent
+    if all(item.path.is_relative_to(here) for item in items):
+        config.stash[IMPORTED_BY_COLLECTING] = frozenset(sys.modules)
 
 
 @pytest.hookimpl(wrapper=True)

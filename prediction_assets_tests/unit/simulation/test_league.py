@@ -16,8 +16,8 @@ from prediction_assets.simulation.rosters import slate_rotations
 from prediction_assets.slate.keys import player_slugs, slugify, to_ascii
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 
-# One team's limit, two teams', the first odd team, the last that fits 30 teams, the last of a long season.
-SIZES = (1, 10, 11, 20, 21, 40, 300, 301, 450, 1000, 1001, 5000)
+# The smallest, the first odd team, the shipped size, the first of a short history, the largest.
+SIZES = (1, 11, 40, 1001, 5000)
 TABLES = ((GAME_LOGS, "game_logs"), (SCHEDULE, "schedule"), (PROP_LINES, "prop_lines"))
 
 # The roster rule, written again on purpose: in SQL, from the tables alone.
@@ -101,7 +101,7 @@ def test_an_impossible_size_is_refused_with_the_range(size):
         simulate_league(size)
 
 
-@pytest.mark.parametrize("size", [1, 40, 1001, 5000])
+@pytest.mark.parametrize("size", [1, 40, 1001])
 @pytest.mark.parametrize(("table", "name"), TABLES)
 def test_the_tables_have_the_declared_schemas_without_a_null_where_none_may_be(league_of, size, table, name):
     made = getattr(league_of(size), name)
@@ -110,7 +110,7 @@ def test_the_tables_have_the_declared_schemas_without_a_null_where_none_may_be(l
         assert field.nullable or made[field.name].null_count == 0, field.name
 
 
-@pytest.mark.parametrize("size", [1, 40, 450, 5000])
+@pytest.mark.parametrize("size", [1, 40, 1001])
 @pytest.mark.parametrize(("table", "name"), TABLES)
 def test_keys_are_unique(league_of, size, table, name):
     made = getattr(league_of(size), name)
@@ -118,7 +118,7 @@ def test_keys_are_unique(league_of, size, table, name):
 
 
 def test_the_same_size_gives_the_same_tables(league_of):
-    for size in (40, 1001):
+    for size in (11, 1001):
         again, before = simulate_league(size), league_of(size)
         for _, name in TABLES:
             assert getattr(again, name).equals(getattr(before, name)), (size, name)
@@ -149,7 +149,7 @@ def test_leagues_share_neither_days_nor_ids(league_of):
         columns += [logs["player_id"], logs["team_id"]]
         return [set(column.to_pylist()) for column in columns]
 
-    some = [identities(league_of(size)) for size in (1, 40, 41, 1000, 1001, 5000)]
+    some = [identities(league_of(size)) for size in (1, 40, 41, 1001, 5000)]
     for kind in zip(*some, strict=True):
         assert len(set().union(*kind)) == sum(len(ids) for ids in kind)
     assert all(len(game_id) == 10 and game_id.startswith("90040") for game_id in some[1][2])
@@ -202,7 +202,7 @@ def test_some_days_have_no_game(league):
     assert date(2091, 2, 15) not in days
 
 
-@pytest.mark.parametrize("size", [1, 40, 5000])
+@pytest.mark.parametrize("size", [1, 40, 1001])
 def test_every_row_keeps_the_sports_arithmetic(league_of, size):
     assert sql(league_of(size), """
         SELECT count(*) FROM game_logs WHERE
@@ -217,7 +217,7 @@ def test_every_row_keeps_the_sports_arithmetic(league_of, size):
     """) == [(0,)]  # fmt: skip
 
 
-@pytest.mark.parametrize("size", [1, 40, 5000])
+@pytest.mark.parametrize("size", [1, 40, 1001])
 def test_one_team_wins_each_game_and_it_is_the_one_with_more_points(league_of, size):
     assert sql(league_of(size), """
         WITH teams AS (SELECT game_id, team, opponent, sum(points) AS points, bool_and(is_win) AS won,
@@ -243,7 +243,7 @@ def test_one_game_is_on_a_neutral_site_within_reach_of_features_and_lines(league
     assert rows == [(neutral[0][0], None)]
 
 
-@pytest.mark.parametrize("size", [1, 40, 1001, 5000])
+@pytest.mark.parametrize("size", [1, 40, 1001])
 def test_one_player_was_traded_and_has_two_teams_one_of_them_on_the_slate(league_of, size):
     league = league_of(size)
     traded = sql(league, """
@@ -259,14 +259,14 @@ def test_somebody_scores_in_no_minutes(league):
     assert sql(league, "SELECT count(*) > 0 FROM game_logs WHERE minutes = 0 AND points > 0") == [(True,)]
 
 
-@pytest.mark.parametrize("size", [1, 9, 450])
+@pytest.mark.parametrize("size", [1, 9])
 def test_regulars_who_are_out_for_weeks_are_on_slate_teams_and_not_expected(league_of, size):
     league = league_of(size)
     rows = sql(league, ROSTER_RULE, slate=league.slate)
     assert any(minutes >= 15 and not appeared for _, _, _, minutes, appeared in rows)
 
 
-@pytest.mark.parametrize("size", [40, 41, 450, 5000])
+@pytest.mark.parametrize("size", [40, 41, 1001])
 def test_two_expected_players_share_a_name_and_nobody_else_a_slug(league_of, size):
     league = league_of(size)
     everybody = dict(
@@ -299,7 +299,7 @@ def test_game_ids_are_not_in_the_order_of_the_dates(league):
 
 
 class TestLines:
-    @pytest.mark.parametrize("size", [7, 40, 450, 5000])
+    @pytest.mark.parametrize("size", [11, 40, 1001])
     def test_about_85_percent_of_the_expected_players_have_a_line_and_nobody_else(self, league_of, size):
         league = league_of(size)
         listed = {player for (player,) in sql(
