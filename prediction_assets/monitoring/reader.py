@@ -26,7 +26,7 @@ from prediction_assets.monitoring.evidence import (
     WarehouseFacts,
 )
 from prediction_assets.monitoring.thresholds import LINES_WITHIN, LOGS_WITHIN, MERGES_COMPARED
-from prediction_assets.nba.forecasting.market import MARKET_AWARE
+from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.nba.tonight import default_slate
 from prediction_assets.settings import MERGES_COMPARED_DAYS, Settings

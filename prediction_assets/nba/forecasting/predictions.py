@@ -22,7 +22,7 @@ from prediction_assets.nba.forecasting.lines import (
     estimated_lines,
     line_grid,
 )
-from prediction_assets.nba.forecasting.market import MARKET_AWARE, with_market
+from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE, with_market
 from prediction_assets.nba.forecasting.recommendation import DEFAULT_THRESHOLD, confidence, recommend
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all

@@ -12,7 +12,7 @@ import pytest
 from prediction_assets.errors import BadInput
 from prediction_assets.nba.forecasting.distribution import probability_over, probability_push
 from prediction_assets.nba.forecasting.lines import MarketLine
-from prediction_assets.nba.forecasting.market import with_market
+from prediction_assets.nba.forecasting.market_aware import with_market
 from prediction_assets.nba.forecasting.predictions import (
     PREDICTION_SCHEMA,
     predict_slate,

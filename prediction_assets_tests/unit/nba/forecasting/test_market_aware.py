@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prediction_assets.nba.forecasting.distribution import Distribution, probability_over
-from prediction_assets.nba.forecasting.market import MARKET_WEIGHT, with_market
+from prediction_assets.nba.forecasting.market_aware import MARKET_WEIGHT, with_market
 
 MEANS = st.floats(0.05, 60)
 DEVIATIONS = st.floats(0.3, 20)
