@@ -18,12 +18,10 @@ from prediction_assets.nba.forecasting.model import (
     Model,
     data_hash,
     model_id,
-    pack,
-    system_versions,
     train,
-    unpack,
 )
-from prediction_assets.nba.forecasting.systems import FittedSystem
+from prediction_assets.nba.forecasting.model_document import ModelUnreadable, pack, unpack
+from prediction_assets.nba.forecasting.systems import FittedSystem, system_versions
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import POINTS_MODELS
@@ -46,12 +44,22 @@ def choose_model(warehouse: Warehouse, league: str, slate: date) -> str:
 
     Its cut-off is at most :data:`OLDEST_MODEL` before the slate and never after it, and its systems are those of this
     version of the package.
+
+    Raises:
+        ModelUnreadable: a row says what its systems are, but not as JSON.
     """
     found = warehouse.query(
         queries.MODELS_BEFORE, {"league": league, "slate": slate, "oldest": slate - OLDEST_MODEL}
     )
     wanted = system_versions()
-    return next((str(row[MODEL_ID]) for row in found.to_pylist() if json.loads(row["systems"]) == wanted), "")
+    return next((str(row[MODEL_ID]) for row in found.to_pylist() if _versions(row) == wanted), "")
+
+
+def _versions(row: Mapping[str, str]) -> object:
+    try:
+        return json.loads(row["systems"])
+    except (ValueError, RecursionError) as error:
+        raise ModelUnreadable(row[MODEL_ID], "systems", "is no JSON") from error
 
 
 def load_model(warehouse: Warehouse, stored_id: str) -> Mapping[str, FittedSystem]:
@@ -67,18 +75,18 @@ def load_model(warehouse: Warehouse, stored_id: str) -> Mapping[str, FittedSyste
             f"model {stored_id} is not in {POINTS_MODELS.qualified_name} any more; materialize points_model, then "
             "player_features for the slate"
         )
-    return _unpacked(rows[0]["document"])
+    return _unpacked(rows[0]["document"], stored_id)
 
 
 @lru_cache(maxsize=2)
-def _unpacked(document: str) -> Mapping[str, FittedSystem]:
-    return unpack(document)
+def _unpacked(document: str, stored_id: str) -> Mapping[str, FittedSystem]:
+    return unpack(document, stored_id)
 
 
 def train_model(
     warehouse: Warehouse, league: str, cutoff: date, history_days: int, *, now: datetime
 ) -> tuple[Mapping[str, object], bool]:
-    """Train a model on the games before a date and store it, unless the same data led to one already.
+    """Train a model on the games before a date and store it, unless the same data led to one that can be read.
 
     Args:
         now: the moment that is stored with a new model.
@@ -95,11 +103,19 @@ def train_model(
     history = history.sort_by(HISTORY_ORDER)
     hashed = data_hash(history)
     stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
-    if stored:
+    if stored and _is_readable(stored[0]):
         return stored[0], False
     row = model_row(train(history, league, cutoff, hashed), now)
     warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
     return row, True
+
+
+def _is_readable(row: Mapping[str, str]) -> bool:
+    try:
+        _unpacked(row["document"], row[MODEL_ID])
+        return _versions(row) == system_versions()
+    except ModelUnreadable:
+        return False
 
 
 def model_row(model: Model, now: datetime) -> dict[str, object]:

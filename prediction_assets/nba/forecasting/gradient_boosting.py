@@ -17,6 +17,7 @@ from prediction_assets.nba.forecasting.features import FEATURE_COLUMNS
 from prediction_assets.nba.forecasting.matchup import Matchup
 from prediction_assets.nba.forecasting.matchup import fit_mean as fit_matchup
 from prediction_assets.nba.forecasting.minutes import COLUMNS as MINUTES_COLUMNS
+from prediction_assets.nba.forecasting.minutes import DESIGN_COLUMNS as MINUTES_DESIGN_COLUMNS
 from prediction_assets.nba.forecasting.minutes import minutes_design, scoring_rate, weighted_minutes
 from prediction_assets.nba.forecasting.moving_average import MovingAverage, weighted_sum
 from prediction_assets.nba.forecasting.rows import Floats, History, Rows
@@ -39,6 +40,9 @@ COLUMNS = tuple(
     if c.name not in (*UNSEEN, *MINUTES_COLUMNS) and not c.name.startswith("recent_")
 )
 """The trees' columns beside :func:`.minutes.minutes_design`."""
+
+DESIGN_COLUMNS = len(COLUMNS) + MINUTES_DESIGN_COLUMNS + len(RATIOS) + 2
+"""Columns that the trees compare."""
 
 MINIMUM_ROWS = 400
 """Rows below which trees only memorise; the simple forecast is used instead."""

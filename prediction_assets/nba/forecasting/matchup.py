@@ -33,6 +33,9 @@ RATE_COLUMNS = (
     "games_last_25",
 )  # fmt: skip
 
+DESIGN_COLUMNS = len(RATE_COLUMNS) + 2
+"""Columns that the trees compare."""
+
 LARGEST_FALL = 1.9
 """The largest residual downwards, in its own scale: at 2 a forecast could fall while minutes rise. Real games have
 none."""

@@ -46,6 +46,9 @@ COLUMNS = (
     "lineup_last_1", "lineup_last_10", "team_lineup_last_1", "team_lineup_last_10",
 )  # fmt: skip
 
+DESIGN_COLUMNS = len(COLUMNS) + 4
+"""Columns of :func:`minutes_design`; a stored tree can't compare others."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Minutes:

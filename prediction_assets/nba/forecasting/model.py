@@ -1,44 +1,22 @@
-"""A trained model as one text: every fitted system, and what it was trained on.
+"""A trained model: every fitted system, and what it was trained on.
 
-What belongs here: training, and packing a model into a text and back. What doesn't: storing it, and when to train.
+What doesn't belong here: a model as text (:mod:`.model_document`), storing it, and when to train.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import io
-import pickle
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
+from prediction_assets.nba.forecasting.systems import FittedSystem, fit_all, system_versions
 
-_ALLOWED = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("_codecs", "encode"),
-}
-_OURS = "prediction_assets.nba.forecasting."
 _OLDEST_SEASON = 1946
-
-
-class ModelUnreadable(PredictionAssetsError):
-    """A stored model is damaged, or of another version of the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +42,6 @@ class Model:
     data_hash: str
     systems: Mapping[str, str]
     fitted: Mapping[str, FittedSystem]
-
-
-def system_versions() -> dict[str, str]:
-    """Return the version by name of the registered systems; a model with others can't be used."""
-    return {system.name: system.version for system in SYSTEMS}
 
 
 def data_hash(history: pa.Table) -> str:
@@ -115,39 +88,3 @@ def train(history: pa.Table, league: str, cutoff: date, hashed: str | None = Non
         systems=system_versions(),
         fitted=fit_all(history),
     )
-
-
-def pack(fitted: Mapping[str, FittedSystem]) -> str:
-    """Return fitted systems as one line of ASCII."""
-    return base64.b64encode(zlib.compress(pickle.dumps(dict(fitted), protocol=5), 6)).decode("ascii")
-
-
-def unpack(document: str) -> dict[str, FittedSystem]:
-    """Return the fitted systems that :func:`pack` wrote: arrays and classes of this package only.
-
-    Raises:
-        ModelUnreadable: the text is damaged, holds something else, or is of another version.
-    """
-    try:
-        loaded = _Reader(io.BytesIO(zlib.decompress(base64.b64decode(document, validate=True)))).load()
-    except (binascii.Error, zlib.error, pickle.UnpicklingError, EOFError, AttributeError, TypeError) as error:
-        raise ModelUnreadable(
-            f"a stored model can't be read ({' '.join(str(error).split())}); materialize points_model again"
-        ) from error
-    if not isinstance(loaded, dict):
-        raise ModelUnreadable("a stored model holds no systems; materialize points_model again")
-    return loaded
-
-
-class _Reader(pickle.Unpickler):
-    """Builds numpy arrays and this package's fitted systems, and refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return a class that a model may hold."""
-        if (module, name) in _ALLOWED:
-            return super().find_class(module, name)
-        if module.startswith(_OURS) and "." not in name:
-            found = super().find_class(module, name)
-            if isinstance(found, type) and found.__module__ == module:  # not what it imports
-                return found
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of a model")

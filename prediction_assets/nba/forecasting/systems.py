@@ -1,8 +1,9 @@
 """The forecasting systems, registered in one place.
 
 A system is a name, a version and a function that learns a mean from the training rows; :class:`MeanSystem` adds the
-standard deviation from out-of-sample errors. To add a system: write ``fit_mean`` in a module of its own and add a line
-to :data:`BASE_SYSTEMS`; the ensemble includes it. What doesn't belong here: lines and recommendations.
+standard deviation from out-of-sample errors. To add a system: write ``fit_mean`` in a module of its own, add a line
+to :data:`BASE_SYSTEMS` and declare its class in :mod:`.model_document`; the ensemble includes it. What doesn't belong
+here: lines and recommendations.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Mean(Protocol):
 
 
 class FittedSystem(Protocol):
-    """A system that was fitted on the training rows; it can be pickled."""
+    """A system that was fitted on the training rows."""
 
     def predict(self, rows: Rows) -> Distribution:
         """Return the distribution of each row's points; it doesn't depend on the other rows."""
@@ -118,6 +119,11 @@ BASE_SYSTEMS = (
 )
 
 SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "2", BASE_SYSTEMS))
+
+
+def system_versions() -> dict[str, str]:
+    """Return the version by name of the registered systems; a model with others can't be used."""
+    return {system.name: system.version for system in SYSTEMS}
 
 
 def fit_all(history: pa.Table) -> dict[str, FittedSystem]:

@@ -31,7 +31,7 @@ class Trees:
         feature: column that an inner node compares.
         threshold: a row goes left when its value is at most this.
         missing_left: whether a row without the value goes left.
-        left, right: positions of the children; a leaf is its own child.
+        left, right: positions of the children, after their parent's; a leaf is its own child.
         value: a leaf's contribution; 0 on inner nodes.
         depth: steps after which every row is in a leaf.
     """
@@ -111,7 +111,9 @@ def _plain(model: Any) -> Trees:
     found = [predictors[0].nodes for predictors in model._predictors]
     size = max(len(nodes) for nodes in found)
     shape = (len(found), size)
-    feature, left, right = (np.zeros(shape, dtype=np.int16) for _ in range(3))
+    feature = np.zeros(shape, dtype=np.int16)
+    # Places that a small tree doesn't need are leaves.
+    left, right = (np.tile(np.arange(size, dtype=np.int16), (len(found), 1)) for _ in range(2))
     threshold, value = np.zeros(shape), np.zeros(shape)
     missing = np.zeros(shape, dtype=np.bool_)
     for tree, nodes in enumerate(found):

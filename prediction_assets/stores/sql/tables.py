@@ -346,7 +346,9 @@ POINTS_MODELS = Table(
         Column("seasons", _S, "the seasons of those games", True),
         Column("data_hash", _S, "SHA-256 over the training table", True),
         Column("systems", _J, "version by name of the systems in it", True),
-        Column("document", _S, "the fitted systems: base64 of compressed arrays", True),
+        Column(
+            "document", _S, "the fitted systems: JSON that describes them, with their arrays as npz", True
+        ),
         Column("trained_at", _T, "when it was trained", True),
     ),
     key=("model_id",),

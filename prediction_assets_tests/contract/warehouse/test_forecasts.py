@@ -21,7 +21,7 @@ from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, steadiness, stored_grades
 from prediction_assets.nba.model_store import MODEL_ID, choose_model, load_model, train_model
 from prediction_assets.stores.protocols import Warehouse
-from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+from prediction_assets.stores.sql.tables import GAME_LOGS, POINTS_MODELS, SCHEDULE
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.unit.nba.forecasting.conftest import LEAGUE, game_log, made_up_league
 
@@ -164,6 +164,21 @@ def test_a_model_that_is_gone_is_named(facts: Warehouse) -> None:
         PredictionAssetsError, match=r"model 0a1b is not in predictions\.points_models any more"
     ):
         load_model(facts, "0a1b")
+
+
+@pytest.mark.parametrize("column", ["document", "systems"])
+def test_a_damaged_model_is_named_and_trained_again(facts: Warehouse, column: str) -> None:
+    row, _ = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
+    damaged = {**row, column: str(row[column]).replace('"2"', '"2', 1)}
+    facts.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([damaged]))
+    with pytest.raises(
+        PredictionAssetsError, match=rf"model {row[MODEL_ID]} can't be read: {column} .* train`"
+    ):
+        load_model(facts, choose_model(facts, LEAGUE, CUTOFF))
+    again, trained = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
+    assert (again, trained) == (row, True)
+    assert choose_model(facts, LEAGUE, CUTOFF) == row[MODEL_ID]
+    assert "ensemble" in load_model(facts, str(row[MODEL_ID]))
 
 
 def test_dates_without_games_are_refused(facts: Warehouse) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -81,11 +80,6 @@ def test_the_order_of_the_rows_doesn_t_matter(
     back = np.argsort(order)
     restored = {n: Distribution(d.mean[back], d.standard_deviation[back]) for n, d in again.items()}
     assert same(restored, forecast_with(fitted, players))
-
-
-def test_fitted_systems_can_be_pickled(league_snapshot: Snapshot, fitted: Systems) -> None:
-    players = league_snapshot[1]
-    assert same(forecast_with(pickle.loads(pickle.dumps(fitted)), players), forecast_with(fitted, players))
 
 
 @pytest.mark.parametrize("training_rows", [0, 1, 30, 399, 400, 1_500])
