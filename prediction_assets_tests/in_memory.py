@@ -157,6 +157,9 @@ class InMemoryParts:
             self._parts[slate, player_slug] = (part, rows.cast(PART_SCHEMA), datetime.now(UTC))
         return part
 
+    def flush(self, slate: str) -> None:
+        parse_slate(slate)
+
     def rows(self, slate: str, player_slug: str, part_id: str) -> pa.Table | None:
         """Return the rows of this part, None if it isn't in staging any more."""
         part, rows, _ = self._parts.get((slate, player_slug), (None, None, None))
@@ -212,6 +215,9 @@ class InMemorySnapshots:
             return found
         wanted = pa.array(list(player_ids), pa.int64())
         return replace(found, players=found.players.filter(pc.is_in(found.players["player_id"], wanted)))
+
+    def is_whole(self, slate: str, snapshot_id: str) -> bool:
+        return (slate, snapshot_id) in self._snapshots
 
     def stored(self) -> Sequence[tuple[str, str]]:
         return sorted(self._snapshots)

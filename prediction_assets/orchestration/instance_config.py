@@ -7,7 +7,6 @@ list of what earlier versions packaged. Opening the instance doesn't belong here
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from prediction_assets.stores.local.files import replace_file
 
 _MARK = (
     "# As packaged: `prediction-assets migrate` renews this file until you edit it. SHA-256 of the rest: {}\n"
@@ -101,9 +102,4 @@ def _settings(block: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 def renew(path: Path, packaged: str) -> None:
     """Write the packaged text into a home, as a whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(marked(packaged), encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    replace_file(path, marked(packaged).encode())

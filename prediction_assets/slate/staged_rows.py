@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 
@@ -76,14 +78,35 @@ def part_content_hash(rows: pa.Table) -> str:
 
 
 def content_id(*tables: pa.Table) -> str:
-    """Return the first 20 hex digits of SHA-256 over the tables' Arrow stream."""
+    """Return the first 20 hex digits of SHA-256 over the tables' columns: names, types and values.
+
+    Tables of equal values have one id, however they lie in memory: what is read from a file has the id of what was
+    written.
+    """
     digest = hashlib.sha256()
     for table in tables:
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table.combine_chunks())
-        digest.update(sink.getvalue())
+        digest.update(f"{table.num_columns} columns\n".encode())
+        for name in table.column_names:
+            for part in _plain_arrays(table[name]):
+                digest.update(f"{name} {part.type} {len(part)}\n".encode())
+                sink = pa.BufferOutputStream()
+                with pa.ipc.new_stream(sink, pa.schema([("values", part.type)])) as writer:
+                    writer.write_table(pa.table({"values": part}))
+                digest.update(sink.getvalue())
     return digest.hexdigest()[:20]
+
+
+def _plain_arrays(column: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
+    """Yield arrays that hold a column's values and nothing else; memory beneath a NULL or beside a bit is arbitrary."""
+    values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_list(values.type):
+        yield from _plain_arrays(pc.list_value_length(values))
+        yield from _plain_arrays(pc.list_flatten(values))
+        return
+    if values.null_count:
+        yield pc.is_null(values).cast(pa.int8())
+        values = values.drop_null()
+    yield values.cast(pa.int8()) if pa.types.is_boolean(values.type) else values
 
 
 def _positions(players: list[ExpectedPlayer]) -> dict[str, list[int]]:

@@ -195,6 +195,7 @@ class Staging:
     def record(self) -> None:
         """Record the outcomes so far in batch state; call it when their events are stored."""
         reached("events_stored")
+        self.staging_area.flush(self.slate)
         self.state.record(self.unrecorded)
         reached("outcome_recorded")
         for done in self.unrecorded:

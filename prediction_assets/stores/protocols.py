@@ -97,7 +97,13 @@ class Parts(Protocol):
     """Each player's staged rows, from the staging run that writes them to the cleanup that drops them."""
 
     def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
-        """Store one player's rows as a new part, atomically: a reader sees the earlier part or this one, whole."""
+        """Store one player's rows as a new part, atomically: a reader sees the earlier part or this one, whole.
+
+        It is durable after :meth:`flush`.
+        """
+
+    def flush(self, slate: str) -> None:
+        """Make the slate's written parts durable; call it before an outcome refers to them."""
 
     def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
         """Return the id of each player's part in staging, by slug; ``""`` for one that can't be read.
@@ -143,8 +149,11 @@ class Snapshots(Protocol):
         """Return a stored snapshot, with the rows of these players only if given.
 
         Raises:
-            PredictionAssetsError: there is no such snapshot.
+            PredictionAssetsError: there is no such snapshot, or it is damaged.
         """
+
+    def is_whole(self, slate: str, snapshot_id: str) -> bool:
+        """Return whether a snapshot is there and can be read."""
 
     def stored(self) -> Sequence[tuple[str, str]]:
         """Return slate and id of every snapshot, incomplete ones too, sorted."""

@@ -38,14 +38,16 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
         jobs=[features_job, staging_job],
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="After the roster: requests a slate's features, then the staging of players without an outcome.",
+        description="After the roster: requests a slate's features, then the staging of players without an outcome. "
+        "Features that are lost or damaged are requested again.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
+        warehouse: dg.ResourceParam[Warehouse],
         batch_state: dg.ResourceParam[BatchState],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        needs = SlateNeeds(context.instance, settings, clock.now())
+        needs = SlateNeeds(context.instance, settings, clock.now(), warehouse.snapshots)
         return needs.requests(batch_state, needs.until_settled)
 
     return evaluate
@@ -56,7 +58,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="consolidation_sensor",
-        jobs=[consolidation_job, staging_job],
+        jobs=[consolidation_job, features_job, staging_job],
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the merge of a slate when all players have an outcome, or at its deadline, and again "
@@ -68,7 +70,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
         batch_state: dg.ResourceParam[BatchState],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        needs = SlateNeeds(context.instance, settings, clock.now())
+        needs = SlateNeeds(context.instance, settings, clock.now(), warehouse.snapshots)
         try:
             return needs.requests(batch_state, partial(needs.until_merged, warehouse=impatient(warehouse)))
         except TransientError as error:

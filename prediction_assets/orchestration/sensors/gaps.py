@@ -102,7 +102,7 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
         outbox: dg.ResourceParam[Outbox],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        needs = SlateNeeds(context.instance, settings, clock.now())
+        needs = SlateNeeds(context.instance, settings, clock.now(), warehouse.snapshots)
         finder = GapFinder(needs, impatient(warehouse), batch_state, outbox)
         try:
             return sensor_result(finder.requests())

@@ -32,7 +32,7 @@ from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.part_states import PartState, part_states, players_with
-from prediction_assets.stores.protocols import BatchState, Warehouse
+from prediction_assets.stores.protocols import BatchState, Snapshots, Warehouse
 
 
 class SlateNeeds:
@@ -42,8 +42,11 @@ class SlateNeeds:
         busy: the slates with a staging run in progress, requested by a sensor or started by hand.
     """
 
-    def __init__(self, instance: DagsterInstance, settings: Settings, now: datetime) -> None:
+    def __init__(
+        self, instance: DagsterInstance, settings: Settings, now: datetime, snapshots: Snapshots
+    ) -> None:
         self.instance = instance
+        self.snapshots = snapshots
         self.settings = settings
         self.now = now
         self.busy = {slate_of(run.tags) for run in pending_runs(instance, now) if _is_staging(run)}
@@ -108,8 +111,14 @@ class SlateNeeds:
             yield consolidation_need(progress)
 
     def staging(self, progress: Progress, slugs: Sequence[str], name: str) -> Iterator[RunNeed]:
-        """Yield the fewest ranged runs that stage these players of one slate."""
-        batch = progress.batch
+        """Yield the fewest ranged runs that stage these players of one slate.
+
+        If the pinned features are lost or damaged, yield the run that pins them again: every staging run would fail.
+        """
+        batch, pinned = progress.batch, progress.feature_snapshot
+        if pinned is not None and not self.snapshots.is_whole(batch.slate, pinned):
+            yield features_need(progress)
+            return
         wanted = [player_key(batch.slate, slug) for slug in slugs]
         keys = registered_keys(self.instance, wanted)
         for first, last in ranges(keys, wanted, self.settings.players_per_run):
@@ -118,9 +127,12 @@ class SlateNeeds:
 
 
 def features_need(progress: Progress) -> RunNeed:
-    """Return the run that pins a slate's features."""
+    """Return the run that pins a slate's features; attempts at replacing pinned ones are counted apart."""
     slate, batch_id = progress.batch.slate, progress.batch.batch_id
-    return RunNeed(f"features:{batch_id}", features_job.name, slate, slate, {BATCH_TAG: batch_id})
+    name = ":".join(
+        ("features", batch_id, *([progress.feature_snapshot] if progress.feature_snapshot else []))
+    )
+    return RunNeed(name, features_job.name, slate, slate, {BATCH_TAG: batch_id})
 
 
 def consolidation_need(progress: Progress, attempts: int = REQUEST_ATTEMPTS) -> RunNeed:

@@ -114,6 +114,9 @@ class BigQueryParts:
         )
         return part
 
+    def flush(self, slate: str) -> None:
+        parse_slate(slate)  # a finished load job is durable
+
     def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
         parse_slate(slate)
         by_player: dict[str, list[str]] = {}
@@ -260,6 +263,17 @@ class BigQuerySnapshots:
         if player_ids is not None:
             players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
         return Snapshot(snapshot_id, players, history)
+
+    def is_whole(self, slate: str, snapshot_id: str) -> bool:
+        # BigQuery guards its own storage: a table that is there is what was loaded.
+        client, retry = self._jobs.client, self._jobs.retry
+        with self._jobs.service.clear_errors(f"slate {slate}: looking for feature snapshot {snapshot_id}"):
+            try:
+                for name in ("history", "players"):
+                    client.get_table(".".join(self._relation(slate, snapshot_id, name)), retry=retry)
+            except exceptions.NotFound:
+                return False
+        return True
 
     def stored(self) -> Sequence[tuple[str, str]]:
         self._tables.ready()

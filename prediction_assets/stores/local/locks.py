@@ -46,14 +46,14 @@ def locked(path: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[N
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Create a file and hold a lock on it, so that it isn't taken for a file that a killed process left."""
+def held(path: Path) -> Iterator[int]:
+    """Create a file and hold a lock on its descriptor, so that it isn't taken for what a killed process left."""
     while True:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_still_there(descriptor, path):
-                yield
+                yield descriptor
                 return
         finally:
             os.close(descriptor)

@@ -1,22 +1,21 @@
 """The embedded outbox: completion messages in the state file, each delivered as one JSON file.
 
-A delivery is ``<outbox>/<slate>.<revision>.<message_id>.json``. It is written aside and renamed, so a consumer never
-reads half of it, and a second delivery of a message leaves one file.
+A delivery is ``<outbox>/<slate>.<revision>.<message_id>.json``, replaced as a whole: a consumer never reads half of it,
+and a second delivery of a message leaves one file.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.stores.local.files import replace_file
 from prediction_assets.stores.local.state_file import transaction
 
 
@@ -68,18 +67,9 @@ class FilePublisher:
 
     def publish(self, message: Mapping[str, Any]) -> str:
         name = f"{message['slate']}.{message['revision']:04d}.{message['message_id']}.json"
-        aside = self._directory / f".{name}.{os.getpid()}"
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            with aside.open("w", encoding="utf-8") as file:
-                json.dump(message, file, indent=2)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self._directory / name)
+            replace_file(self._directory / name, f"{json.dumps(message, indent=2)}\n".encode())
         except OSError as error:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
             raise PredictionAssetsError(
                 f"{self._directory / name}: {error.strerror}; the message stays in the outbox. "
                 f"Materialize phase5_completion for {message['slate']} again"

@@ -1,4 +1,4 @@
-"""Parts and feature snapshots as Parquet files, written aside and renamed.
+"""Parts and feature snapshots as Parquet files, each replaced as a whole (:mod:`.files`).
 
 Files keep staging runs free of DuckDB's one-process lock. A part's id is in its file's metadata. A part is replaced or
 dropped behind a lock on its slate, so that cleanup can't drop the part that has just replaced the one it means.
@@ -23,7 +23,8 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
 from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
-from prediction_assets.stores.local.locks import held, locked, remove_if_left_behind
+from prediction_assets.stores.local.files import make_folder, replace_file, sync_folder, written_aside
+from prediction_assets.stores.local.locks import locked, remove_if_left_behind
 from prediction_assets.stores.protocols import Snapshot
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
@@ -31,22 +32,20 @@ _PART_ID = b"prediction_assets.part_id"
 _SUFFIX = ".parquet"
 _LOCK = ".lock"
 _PART = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.parquet\Z")
+_DAMAGED = (OSError, ValueError, pa.ArrowException)
+"""What reading a damaged Parquet file raises; ValueError of a text that isn't UTF-8 any more."""
 _ASIDE = re.compile(r"\..+\.parquet\.\d+\.[0-9a-f]{8}\Z")
 
 
-@contextmanager
-def _written_aside(table: pa.Table, path: Path) -> Iterator[Path]:
-    """Yield a file beside its destination, under a name that readers skip; it is held until it is renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _encoded(table: pa.Table) -> memoryview:
+    """Return a table as the content of a Parquet file."""
     file = pa.BufferOutputStream()  # written to a file, a part would take some sixty system calls
     pq.write_table(table, file, compression="snappy", write_statistics=False)
-    aside = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
-    with held(aside):
-        try:
-            aside.write_bytes(file.getvalue())
-            yield aside
-        finally:
-            aside.unlink(missing_ok=True)
+    return memoryview(file.getvalue())
+
+
+def _decoded(path: Path) -> pa.Table:
+    return pq.read_table(pa.BufferReader(path.read_bytes()))
 
 
 def _sweep(folder: Path) -> int:
@@ -75,7 +74,7 @@ class ParquetParts:
     def _slate_lock(self, slate: str) -> Iterator[None]:
         parse_slate(slate)
         folder = self._directory / slate
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with locked(folder / _LOCK, exclusive=True, timeout_seconds=self._wait_seconds):
             yield
 
@@ -93,7 +92,7 @@ class ParquetParts:
         )
         metadata = {_PART_ID: part.part_id.encode()}
         with (
-            _written_aside(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata), path) as aside,
+            written_aside(path, _encoded(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata))) as aside,
             self._slate_lock(slate),
         ):
             now = time.time_ns()  # a file system's own time may be milliseconds behind the clock of receipts
@@ -101,16 +100,22 @@ class ParquetParts:
             aside.replace(path)
         return part
 
+    def flush(self, slate: str) -> None:
+        # Once for all parts of a staging run: a disk may need 8 ms to synchronize a folder.
+        parse_slate(slate)
+        if (folder := self._directory / slate).is_dir():
+            sync_folder(folder)
+
     def part_id(self, slate: str, player_slug: str) -> str | None:
         """Return the id of the player's part in staging, None when there is none or it can't be read."""
         try:
             # Given a path instead of a file, pyarrow would look at each of its folders first.
             with self.path(slate, player_slug).open("rb") as file:
                 metadata = pq.read_metadata(file).metadata
-        except (OSError, pa.ArrowInvalid):
+            value = (metadata or {}).get(_PART_ID)
+            return value.decode() if value else None
+        except _DAMAGED:
             return None
-        value = (metadata or {}).get(_PART_ID)
-        return value.decode() if value else None
 
     def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
         parse_slate(slate)
@@ -160,7 +165,7 @@ class ParquetParts:
 
 
 class ParquetSnapshots:
-    """Feature snapshots as two files in ``<directory>/<slate>/<snapshot id>/``."""
+    """Feature snapshots as two files in ``<directory>/<slate>/<snapshot id>/``; each read verifies the id."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -176,18 +181,17 @@ class ParquetSnapshots:
         folder = self._folder(slate, snapshot_id)
         # The players' file is renamed last: a snapshot that has it is whole.
         for name, table in (("history", history), ("players", players)):
-            path = folder / f"{name}{_SUFFIX}"
-            with _written_aside(table, path) as aside:
-                aside.replace(path)
+            replace_file(folder / f"{name}{_SUFFIX}", _encoded(table))
         _sweep(folder)
         return snapshot_id
 
     def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
         folder = self._folder(slate, snapshot_id)
         try:
-            players = pq.read_table(folder / f"players{_SUFFIX}", partitioning=None)
-            history = pq.read_table(folder / f"history{_SUFFIX}", partitioning=None)
-        except (OSError, pa.ArrowInvalid) as error:
+            players, history = (_decoded(folder / f"{name}{_SUFFIX}") for name in ("players", "history"))
+            if content_id(players, history) != snapshot_id:
+                raise ValueError("its rows have another content")
+        except _DAMAGED as error:
             raise PredictionAssetsError(
                 f"slate {slate}: feature snapshot {snapshot_id} can't be read from {folder} ({error}); "
                 "materialize player_features for this slate again"
@@ -195,6 +199,13 @@ class ParquetSnapshots:
         if player_ids is not None:
             players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
         return Snapshot(snapshot_id, players, history)
+
+    def is_whole(self, slate: str, snapshot_id: str) -> bool:
+        try:
+            self.read(slate, snapshot_id)
+        except PredictionAssetsError:
+            return False
+        return True
 
     def stored(self) -> Sequence[tuple[str, str]]:
         found = [(path.parent.name, path.name) for path in self._directory.glob("*/*") if path.is_dir()]

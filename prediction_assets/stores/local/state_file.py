@@ -2,8 +2,8 @@
 
 It holds batch state, outbox, dead letters and alerts. Each operation opens its own connection and commits one
 transaction, so threads and processes share nothing and a killed one leaves nothing half-written. WAL keeps readers
-and the writer from blocking each other. ``synchronous=NORMAL`` survives a killed process; a power failure can lose
-the last commits, and those players are staged again.
+and the writer from blocking each other. ``synchronous=FULL`` makes each commit survive a power failure: a claim or a
+delivery that others saw must not be forgotten.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
         connection.row_factory = sqlite3.Row
         _switch_to_wal(connection)
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
     except (SchemaTooNew, sqlite3.DatabaseError, OSError) as error:

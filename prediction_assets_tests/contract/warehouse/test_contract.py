@@ -391,6 +391,8 @@ def test_a_snapshot_is_named_by_its_content(warehouse):
     first = warehouse.snapshots.write(SLATE, players, history)
     assert warehouse.snapshots.write(SLATE, players, history) == first
     assert warehouse.snapshots.write(SLATE, players.slice(0, 1), history) != first
+    assert warehouse.snapshots.is_whole(SLATE, first)
+    assert not warehouse.snapshots.is_whole(SLATE, "0" * 20)
     read = warehouse.snapshots.read(SLATE, first, [2])
     assert (read.players["form"].to_pylist(), read.history.num_rows) == ([20.0], 1)
 

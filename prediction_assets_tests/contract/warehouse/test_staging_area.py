@@ -22,17 +22,18 @@ from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_
 from prediction_assets_tests.stopped import running
 
 WRITING = """
+import os
 from pathlib import Path
 from prediction_assets.stores.local.parts import ParquetParts
 from prediction_assets_tests.made_up import SLATE, player, rows_of
 
-write_bytes = Path.write_bytes
+fsync = os.fsync
 
-def and_stop(self, data):
-    write_bytes(self, data)
+def and_stop(descriptor):
+    fsync(descriptor)
     stop("written aside")
 
-Path.write_bytes = and_stop
+os.fsync = and_stop
 ParquetParts(Path(sys.argv[1])).write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}))
 """
 

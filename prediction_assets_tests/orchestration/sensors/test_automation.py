@@ -14,6 +14,7 @@ from prediction_assets.errors import NoPartsStaged
 from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER
+from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.steps import failpoints
@@ -54,6 +55,35 @@ def test_after_the_roster_features_are_requested_then_one_range_of_all_players(i
     assert staging.tags[RANGE_START_TAG] == f"{SIMULATED}:{slugs[0]}"
     assert staging.tags[RANGE_END_TAG] == f"{SIMULATED}:{slugs[-1]}"
     assert requested(tick(ingested, CONSOLIDATION)) == []
+
+
+def cut_the_power(home: SlateRun) -> None:
+    """Leave the pinned features as a power failure may leave files that were not synchronized: empty."""
+    snapshots, pinned = home.stores.warehouse.snapshots, home.stores.batch_state.progress(SIMULATED)
+    for file in snapshots._folder(SIMULATED, pinned.feature_snapshot).iterdir():
+        file.write_bytes(b"")
+
+
+def test_pinned_features_that_are_damaged_are_made_again_and_the_slate_is_staged(ready):
+    cut_the_power(ready)
+    (features,) = requested(tick(ready, STAGING))
+    assert (features.job_name, features.partition_key) == ("features", SIMULATED)
+    ready.features(SIMULATED)
+    (staging,) = requested(tick(ready, STAGING))
+    assert staging.job_name == "staging"
+    assert ready.stage(SIMULATED)
+
+
+def test_damaged_features_are_made_again_for_a_player_whose_part_is_lost(staged):
+    cut_the_power(staged)
+    parts = staged.stores.warehouse.parts
+    slug, part_id = next(iter(parts.staged(SIMULATED).items()))
+    parts.drop(SIMULATED, slug, part_id)
+    (features,) = requested(tick(staged, CONSOLIDATION))
+    assert features.job_name == "features"
+    staged.features(SIMULATED)
+    (staging,) = requested(tick(staged, CONSOLIDATION))
+    assert (staging.job_name, staging.tags[RANGE_START_TAG]) == ("staging", f"{SIMULATED}:{slug}")
 
 
 def test_only_players_without_an_outcome_are_staged_again(ready):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA
 from prediction_assets.slate.staged_rows import (
     PREDICTIONS_SCHEMA_VERSION,
     _content_hashes,
+    content_id,
     part_rows,
     row_hashes,
 )
@@ -120,3 +122,35 @@ def test_a_part_s_rows_have_the_hashes_that_they_should_have():
         part.column_names.index("predicted_points"), "predicted_points", pa.array([22.0, 21.0])
     )
     assert [a == b for a, b in zip(row_hashes(edited), row_hashes(part), strict=True)] == [False, True]
+
+
+def test_the_id_of_tables_depends_on_their_values_and_not_on_how_they_lie_in_memory():
+    values = pa.table(
+        {"a": [1.0, None, 3.0], "b": [True, False, True], "c": [[1, 2], [], [3]], "d": ["x", "", None]}
+    )
+    masked = pa.array([1.0, 2.0, 3.0], mask=np.array([False, True, False]))  # 2.0 is beneath the NULL
+    longer = pa.array([True, False, True, True, True]).slice(0, 3)
+    element = pa.list_(pa.field("element", pa.int64()))  # as Parquet names it
+    other = pa.table({"a": masked, "b": longer, "c": values["c"].cast(element), "d": values["d"]})
+    assert content_id(other) == content_id(values)
+    assert content_id(pa.concat_tables([values.slice(0, 1), values.slice(1)])) == content_id(values)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"a": [1, None], "b": ["x", "y"]},
+        {"a": [None, 1], "b": ["x", "yz"]},
+        {"a": [None, 1], "b": ["xy", ""]},
+        {"b": [None, 1], "a": ["x", "y"]},
+        {"a": [None, 1.0], "b": ["x", "y"]},
+        {"a": [None, 1, None], "b": ["x", "y", "z"]},
+    ],
+)
+def test_other_values_other_types_and_other_columns_are_another_id(changed):
+    assert content_id(pa.table(changed)) != content_id(pa.table({"a": [None, 1], "b": ["x", "y"]}))
+
+
+def test_rows_in_another_list_are_another_id():
+    one, other = (pa.table({"a": lists}) for lists in ([[1], [2, 3]], [[1, 2], [3]]))
+    assert content_id(one) != content_id(other)
