@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,9 +26,22 @@ ROWS_PER_PLAYER = 25
 
 
 def row_content_hash(row: Mapping[str, object]) -> str:
-    """Return SHA-256 over a row's values in the declared column order, as JSON."""
-    values = [row[name] for name in PART_SCHEMA.names if name != "content_hash"]
-    return hashlib.sha256(json.dumps(values, default=str, separators=(",", ":")).encode()).hexdigest()
+    """Return SHA-256 over a row's values in the declared column order, each as text."""
+    texts = [_text(row[name]) for name in PART_SCHEMA.names if name != "content_hash"]
+    return hashlib.sha256(",".join(texts).encode()).hexdigest()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        if not abs(value) <= 1e6:
+            return "beyond"
+        steps = value * 2**32
+        return f"{math.floor(steps)}.{math.floor((steps - math.floor(steps)) * 2**53)}"
+    if isinstance(value, str):
+        return f"{len(value)}:{value}"
+    if isinstance(value, Decimal):
+        return f"{value * 100:.0f}"
+    return "-" if value is None else str(int(value) if isinstance(value, bool) else value)
 
 
 def player(number: int, slug: str | None = None) -> ExpectedPlayer:

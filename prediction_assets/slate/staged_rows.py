@@ -7,10 +7,9 @@ MERGE leaves the row alone.
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +19,9 @@ from prediction_assets.slate.batch import Batch, ExpectedPlayer
 
 PREDICTIONS_SCHEMA_VERSION = 1
 """Stored in every row; raise it when a column of a part is added or changes its meaning."""
+
+STEPS, FINE, LARGEST = 2.0**32, 2.0**53, 1e6
+"""How a float is hashed: in steps of 1/STEPS, what is left of them in steps of 1/(STEPS * FINE), up to LARGEST."""
 
 _OF_THE_PLAYER = {
     "game_id": "game_id",
@@ -125,18 +127,46 @@ def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
 
 
 def _content_hashes(columns: list[Any]) -> list[str]:
-    """Return SHA-256 over each row's values as a JSON list; each distinct value is encoded once."""
-    encoded = zip(*map(_encoded, columns), strict=True)
-    return [hashlib.sha256(f"[{','.join(row)}]".encode()).hexdigest() for row in encoded]
+    """Return SHA-256 over each row's values, joined by commas."""
+    texts = zip(*map(_texts, columns), strict=True)
+    return [hashlib.sha256(",".join(row).encode()).hexdigest() for row in texts]
 
 
-def _encoded(column: pa.Array | pa.ChunkedArray) -> list[str]:
-    """Return each value as JSON; floats one by one, because 0.0 and -0.0 are equal but differ as text."""
-    values = column.to_pylist()
+def _texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
+    """Return each value as text, which the warehouses' SQL can compute too; each distinct value is written once."""
     if pa.types.is_floating(column.type):
-        return [
-            repr(value) if value is not None and math.isfinite(value) else json.dumps(value)
-            for value in values
-        ]
-    as_json = {value: json.dumps(value, default=str) for value in set(values)}
-    return [as_json[value] for value in values]
+        return _float_texts(column)
+    values = column.to_pylist()
+    written = {value: _text(value) for value in set(values)}
+    return [written[value] for value in values]
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "1" if value else "0"
+        case str():
+            return f"{len(value)}:{value}"
+        case Decimal():
+            return str(int(value * 100))
+        case _:
+            return str(value)  # an integer, or a date as 2026-01-02
+
+
+def _float_texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
+    """Return each float as two whole numbers: steps of 2^-32, and what is left of them in steps of 2^-85.
+
+    That is exact from 2^-32 up. Floating-point numbers are multiplied by powers of two without rounding everywhere,
+    but each language writes them in its own way.
+    """
+    within = pc.fill_null(pc.and_(pc.greater_equal(column, -LARGEST), pc.less_equal(column, LARGEST)), False)
+    scaled = pc.multiply(pc.if_else(within, column, 0.0), STEPS)
+    steps = pc.floor(scaled)
+    rest = pc.floor(pc.multiply(pc.subtract(scaled, steps), FINE))
+    numbers = zip(steps.to_pylist(), rest.to_pylist(), within.to_pylist(), column.to_pylist(), strict=True)
+    return [
+        f"{int(whole)}.{int(left)}" if is_within else "-" if value is None else "beyond"
+        for whole, left, is_within, value in numbers
+    ]

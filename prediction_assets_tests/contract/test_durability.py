@@ -34,7 +34,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     fsync, replace = os.fsync, os.replace
 
     def recorded_fsync(descriptor: int) -> None:
-        found.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        found.append(("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
         fsync(descriptor)
 
     def recorded_replace(source: os.PathLike[str], target: os.PathLike[str]) -> None:

@@ -85,8 +85,9 @@ def _suit_bigquery(tree: Expr) -> None:
     """Replace, in place, what sqlglot doesn't translate from DuckDB's dialect."""
     from sqlglot import exp
 
-    # DuckDB's SHA256 gives hexadecimal text, BigQuery's gives bytes.
-    for digest in list(tree.find_all(exp.SHA2)):
+    # DuckDB's SHA256 gives hexadecimal text, BigQuery's gives bytes. The innermost is replaced first: an outer one is
+    # replaced by a copy.
+    for digest in reversed(list(tree.find_all(exp.SHA2))):
         if not isinstance(digest.parent, exp.LowerHex):
             digest.replace(exp.LowerHex(this=digest.copy()))
     # BigQuery refuses a QUALIFY without a WHERE, GROUP BY or HAVING.

@@ -6,6 +6,7 @@ plan's parts; the warehouse provides it.
 
 from __future__ import annotations
 
+from prediction_assets.stores.sql.row_hash_sql import ROW_HASH
 from prediction_assets.stores.sql.table_sql import assignments, names, same_key
 from prediction_assets.stores.sql.tables import MERGE_COLUMNS, PART_COLUMNS, PREDICTIONS, RECEIPTS
 
@@ -16,10 +17,12 @@ _PART_VALUES = [c for c in _PART if c not in _KEY]
 
 STAGED = "staged"
 
-# The digest is the one that was computed at staging (slate/staged_rows.py): sorted, because parts are unordered.
+# The digest is the one that was computed at staging (slate/staged_rows.py): sorted, because parts are unordered. It
+# covers the values: each row's hash is computed again from them.
 STAGED_BY_PLAYER = f"""
     SELECT player_slug, COUNT(*) AS row_count,
-           SHA256(STRING_AGG(content_hash, '' ORDER BY content_hash NULLS FIRST)) AS content_hash
+           SHA256(STRING_AGG(CASE WHEN content_hash = {ROW_HASH} THEN content_hash ELSE 'other values' END, ''
+                             ORDER BY content_hash NULLS FIRST)) AS content_hash
     FROM {STAGED} GROUP BY player_slug"""
 
 UNPROMISED_PARTS = f"""

@@ -1,9 +1,8 @@
-"""What is merged locally is what was staged: no changed value and no flipped bit gets into the table."""
+"""What is merged is what was staged: no changed value and no flipped bit gets into the table."""
 
 from __future__ import annotations
 
 import random
-from contextlib import suppress
 from decimal import Decimal
 
 import pyarrow as pa
@@ -11,15 +10,33 @@ import pytest
 
 from prediction_assets.errors import PartMismatch
 from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.staged_rows import row_hashes
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS
-from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.in_memory import InMemoryWarehouse
+from prediction_assets_tests.made_up import (
+    SLATE,
+    batch,
+    player,
+    progress_of,
+    row_content_hash,
+    rows_of,
+    staged,
+)
 
 LINES = {"24.5": 20.125, "25.0": 20.125, "25.5": 19.75}
 OTHER = {pa.string(): "other", pa.int64(): 7, pa.float64(): 27.125, pa.bool_(): False}
 VALUES = sorted(set(PART_SCHEMA.names) - {"content_hash", "player_slug", "player_id", "game_date"})
 """Whose part it is, and of which date, is refused with words of its own."""
+
+
+@pytest.fixture(params=["duckdb", "in_memory", "bigquery"])
+def any_warehouse(request) -> Warehouse:
+    if request.param == "in_memory":
+        return InMemoryWarehouse()
+    return request.getfixturevalue(f"open_{request.param}")()
 
 
 @pytest.fixture
@@ -35,21 +52,45 @@ def merged(warehouse: DuckDBWarehouse, outcome) -> list[dict[str, object]]:
     return warehouse.query(f"SELECT {columns} FROM {PREDICTIONS.qualified_name} ORDER BY line").to_pylist()
 
 
-def test_a_value_that_changed_after_staging_is_refused_although_its_hash_stands(warehouse):
-    """The part's outcome says what a staging run would have written; the file holds another value."""
-    rows = rows_of(player(1), LINES)
-    merged_anyway = []
-    for column in VALUES:
+def test_a_value_that_changed_after_staging_is_refused_although_its_hash_stands(any_warehouse):
+    """Each part has one changed value: its outcome says what a staging run would have written."""
+    warehouse = any_warehouse
+    outcomes = []
+    for number, column in enumerate(VALUES, 1):
+        rows = rows_of(player(number), LINES)
         kind = PART_SCHEMA.field(column).type
         values = [OTHER.get(kind, Decimal("1.00")), *rows[column].to_pylist()[1:]]
         changed = rows.set_column(rows.schema.get_field_index(column), column, [pa.array(values, kind)])
-        part = warehouse.parts.write(SLATE, "player-1", changed)
-        with suppress(PartMismatch):
-            merged(warehouse, staged(part))
-            merged_anyway.append(column)
-        assert set(warehouse.parts.staged(SLATE)) == {"player-1"}
-    assert merged_anyway == []
+        outcomes.append(staged(warehouse.parts.write(SLATE, f"player-{number}", changed)))
+    every = progress_of(batch(len(VALUES)), *outcomes)
+    with pytest.raises(PartMismatch, match=f"player-1, .* and {len(VALUES) - 5} more"):
+        warehouse.merge(plan(every, warehouse.receipts(SLATE)))
+    assert len(warehouse.parts.staged(SLATE)) == len(VALUES)
     assert warehouse.receipts(SLATE) == ()
+
+
+UNUSUAL = {
+    "player_name": ["Nikola Jokić", 'O\'Neal, "Shaq"', "\U0001f3c0 x", "", "1:a,2"],
+    "bookmaker": [None, "", "-", "a,b", "é"],
+    "is_home": [None, True, False, None, True],
+    "line_offset": [Decimal("-2.50"), Decimal("0.00"), Decimal("0.01"), Decimal("999.99"), Decimal("-0.01")],
+    "predicted_points": [0.1 + 0.2, 1 / 3, 1e-12, -0.0, 999_999.9],
+    "standard_deviation": [5e-324, 2.0**-32, -1e-30, 1e6, 60.000000000000001],
+    "probability_over": [-1 / 3, 1e300, 0.9999, 0.0001, 0.5],
+}
+
+
+def test_every_warehouse_computes_the_hash_that_python_does_of_unusual_values_too(any_warehouse):
+    rows = rows_of(player(1), {f"{n}.50": 20.0 for n in range(5)})
+    for column, values in UNUSUAL.items():
+        at = rows.schema.get_field_index(column)
+        rows = rows.set_column(at, column, [pa.array(values, PART_SCHEMA.field(column).type)])
+    at = rows.schema.get_field_index("content_hash")
+    rows = rows.set_column(at, "content_hash", [pa.array(row_hashes(rows))])
+    assert row_hashes(rows) == [row_content_hash(row) for row in rows.to_pylist()]
+    done = staged(any_warehouse.parts.write(SLATE, "player-1", rows))
+    receipt = any_warehouse.merge(plan(progress_of(batch(1), done), ()))
+    assert receipt.rows == 5
 
 
 def test_a_refused_part_is_named(warehouse):

@@ -81,7 +81,7 @@ def test_a_row_says_what_the_batch_says_of_its_player():
 def test_a_content_hash_is_the_same_in_every_version():
     parts = part_rows(forecasts(forecast(101, "20.50", 21.0)), batch(1), "snapshot1", PART_SCHEMA)
     (found,) = parts["player-1"]["content_hash"].to_pylist()
-    assert found == "549a54baf5465058d2798b6b7d5530af7f7c4952c175c120c59ac5aff2e448cb"
+    assert found == "4d5812fab1208b2e9e4e410d2c08053294323b51de02eac99f7df611e478dddc"
 
 
 def test_no_forecasts_are_no_parts():
