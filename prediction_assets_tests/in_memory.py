@@ -118,6 +118,9 @@ class InMemoryBatchState:
             opened = sorted((batch.opened_at, slate) for slate, batch in self._batches.items())
         return [slate for opened_at, slate in opened if opened_at >= since]
 
+    def damage(self) -> str:
+        return ""
+
     def mark_consolidated(self, receipt: Receipt) -> None:
         with self._lock:
             there = self._receipts.get(receipt.slate)

@@ -187,6 +187,7 @@ class HealthFacts:
         named: the slate was named; otherwise it is tonight's.
         progress: None when no batch was opened.
         dead_letters: the slate's open ones.
+        damage: what a quick check of batch state's file found, ``""`` if nothing.
     """
 
     slate: str
@@ -200,6 +201,7 @@ class HealthFacts:
     dead_letters: tuple[DeadLetter, ...] | Unreadable
     instance: InstanceFacts | Unreadable
     named: bool = False
+    damage: str | Unreadable = ""
 
     @property
     def pages(self) -> Pages:

@@ -105,6 +105,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         dead_letters=_attempt("dead letters", lambda: tuple(sources.dead_letters().letters(chosen))),
         instance=_instance_facts(sources.instance, progress, now, window),
         named=slate is not None,
+        damage=_attempt("batch state", lambda: sources.batch_state().damage()),
     )
 
 

@@ -28,14 +28,22 @@ from prediction_assets.stores.alert import Severity
 _LONGEST = 120
 """Characters of an error in a line; the evidence has all of it."""
 
+RESTORE_THE_STATE = (
+    "stop everything, put back state.sqlite from a backup or move it away with its -wal and -shm, "
+    "then `prediction-assets run`"
+)
+"""The next step when the state file is damaged; docs/runbook.md says what is lost without a backup."""
+
 
 def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
-    """No run and no tick failed in the window without a later success, no dead letter is open, a daemon is there."""
+    """Nothing failed in the window without a later success, no dead letter is open, a daemon is there, no damage."""
     instance, letters = facts.instance, facts.dead_letters
     if isinstance(instance, Unreadable):
         return (unreadable(facts, instance),)
     if isinstance(letters, Unreadable):
         return (unreadable(facts, letters),)
+    if isinstance(facts.damage, Unreadable):
+        return (unreadable(facts, facts.damage),)
     failures = instance.failures
     minutes = round(facts.window.total_seconds() / 60)
     lasting = [failure for failure in failures if not failure.recovered]
@@ -55,6 +63,10 @@ def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
         ],
     }
     found = []
+    if facts.damage:
+        found.append(
+            Finding("damaged_state", Severity.CRITICAL, f"damaged: {facts.damage}", command=RESTORE_THE_STATE)
+        )
     if instance.daemon_silent_since is not None:
         line = f"the daemon has been down since {utc(instance.daemon_silent_since)}: nothing opens the next slate"
         found.append(

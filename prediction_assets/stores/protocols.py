@@ -74,6 +74,9 @@ class BatchState(Protocol):
     def recent_slates(self, since: datetime) -> Sequence[str]:
         """Return the slates whose batch was opened since then, oldest first."""
 
+    def damage(self) -> str:
+        """Return what a quick check of the stored bytes finds, ``""`` if nothing; it ends after two seconds."""
+
     def mark_consolidated(self, receipt: Receipt) -> None:
         """Copy the slate's newest receipt, so that sensors needn't open the warehouse; an older one changes nothing."""
 

@@ -169,6 +169,9 @@ class FirestoreBatchState:
         with self._calls.service.clear_errors(f"batches opened since {since:%Y-%m-%d}"):
             return [head.id for head in query.get(**self._calls.arguments)]
 
+    def damage(self) -> str:
+        return ""  # Firestore checks its own storage
+
     def mark_consolidated(self, receipt: Receipt) -> None:
         slate = self._document(receipt.slate)
         newest = slate.collection(_RECEIPTS).document(_NEWEST)

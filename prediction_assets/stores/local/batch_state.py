@@ -16,7 +16,7 @@ from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
-from prediction_assets.stores.local.state_file import connect, moment_text, transaction
+from prediction_assets.stores.local.state_file import connect, moment_text, quick_check, transaction
 
 
 class SqliteBatchState:
@@ -126,6 +126,10 @@ class SqliteBatchState:
                 (moment_text(since),),
             ).fetchall()
         return [row["slate"] for row in rows]
+
+    def damage(self) -> str:
+        found = quick_check(self._path)
+        return f"{self._path}: {found}" if found else ""
 
     def mark_consolidated(self, receipt: Receipt) -> None:
         with transaction(self._path) as connection:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from prediction_assets.errors import StateUnreadable
+from prediction_assets.stores.local import state_file
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets_tests.contract.batch_state.test_contract import receipt, staged
+from prediction_assets_tests.damage import damage_alerts
 from prediction_assets_tests.made_up import NOW, SLATE, batch
 
 OPERATIONS: dict[str, Callable[[SqliteBatchState], object]] = {
@@ -40,6 +42,28 @@ def garbled(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[4096:] = b"\xff" * (len(content) - 4096)
     file.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [foreign, damage_alerts])
+def test_a_quick_check_names_the_file_and_the_fault(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    file = tmp_path / "state.sqlite"
+    state = SqliteBatchState(file)
+    assert state.damage() == ""  # there is no file yet, and looking made none
+    assert not file.exists()
+    state.open(batch(2))
+    assert state.damage() == ""
+    damage(file)
+    assert state.damage().startswith(f"{file}: ")
+
+
+def test_a_quick_check_that_takes_too_long_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "state.sqlite"
+    garbled(file)
+    monkeypatch.setattr(state_file, "_CHECK_SECONDS", -1.0)
+    monkeypatch.setattr(state_file, "_STEPS_BETWEEN_LOOKS", 1)
+    assert SqliteBatchState(file).damage() == ""
 
 
 @pytest.mark.parametrize("damage", [foreign, garbled])
@@ -82,6 +106,7 @@ import sys
 from pathlib import Path
 from datetime import UTC, datetime
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
+from prediction_assets.stores.local import state_file
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 slate, file, *slugs = sys.argv[1:]
 state = SqliteBatchState(Path(file))

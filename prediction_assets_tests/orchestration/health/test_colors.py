@@ -28,6 +28,7 @@ from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.slate.dead_letter import Failure
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.slate.outcome import Outcome
+from prediction_assets_tests.damage import damage_alerts
 from prediction_assets_tests.orchestration.health.conftest import (
     PLAYERS,
     RUNNING,
@@ -376,6 +377,12 @@ def damaged_state(world: World) -> None:
         (world.settings.home / log).unlink(missing_ok=True)
 
 
+def a_damaged_page(world: World) -> None:
+    """Damage a page of the state file that the report itself doesn't read."""
+    world.healthy()
+    damage_alerts(world.settings.home / "state.sqlite")
+
+
 def damaged_warehouse(world: World) -> None:
     path = Path(world.settings.home / "warehouse.duckdb")
     path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)
@@ -435,6 +442,7 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("no_errors", RED, a_failed_run_and_a_daemon_that_went_away, "nothing opens the next slate; 1 failed in"),
     ("no_errors", RED, a_failed_run, "newest consolidation of"),
     ("no_errors", RED, a_failed_run_and_a_success_of_another_slate, "newest consolidation of"),
+    ("no_errors", RED, a_damaged_page, "damaged: /"),
     ("no_errors", RED, a_failed_tick, "a tick of staging_sensor: StateUnreadable: damaged"),
     ("predictions_in_table", YELLOW, one_failed, "125 rows of 5 players"),
     ("predictions_in_table", YELLOW, under_way, "no rows; due at"),
