@@ -26,9 +26,12 @@ ROWS_PER_PLAYER = 25
 
 
 def row_content_hash(row: Mapping[str, object]) -> str:
-    """Return SHA-256 over a row's values in the declared column order, each as text."""
-    texts = [_text(row[name]) for name in PART_SCHEMA.names if name != "content_hash"]
-    return hashlib.sha256(",".join(texts).encode()).hexdigest()
+    """Return SHA-256 over a row's values in the declared column order, each as text with its name; NULL is left out."""
+    values = {
+        name: row[name] for name in PART_SCHEMA.names if name != "content_hash" and row[name] is not None
+    }
+    text = "".join(f"{name}={_text(value)}," for name, value in values.items())
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _text(value: object) -> str:
@@ -41,7 +44,7 @@ def _text(value: object) -> str:
         return f"{len(value)}:{value}"
     if isinstance(value, Decimal):
         return f"{value * 100:.0f}"
-    return "-" if value is None else str(int(value) if isinstance(value, bool) else value)
+    return str(int(value) if isinstance(value, bool) else value)
 
 
 def player(number: int, slug: str | None = None) -> ExpectedPlayer:

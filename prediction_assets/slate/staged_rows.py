@@ -7,7 +7,7 @@ MERGE leaves the row alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -63,7 +63,7 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Sc
     for name, attribute in _OF_THE_PLAYER.items():
         values = [getattr(player, attribute) for player in players]
         columns[name] = pa.array(values, schema.field(name).type)
-    hashed = [columns[name] for name in schema.names if name != "content_hash"]
+    hashed = {name: columns[name] for name in schema.names if name != "content_hash"}
     columns["content_hash"] = pa.array(_content_hashes(hashed), pa.string())
     whole = pa.table([columns[name].cast(schema.field(name).type) for name in schema.names], schema)
     return {slug: _rows_at(whole, positions) for slug, positions in _positions(players).items()}
@@ -71,7 +71,7 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Sc
 
 def row_hashes(rows: pa.Table) -> list[str]:
     """Return the hash that each row of a part should have, over all its values except ``content_hash`` itself."""
-    return _content_hashes([rows[name] for name in rows.column_names if name != "content_hash"])
+    return _content_hashes({name: rows[name] for name in rows.column_names if name != "content_hash"})
 
 
 def part_content_hash(rows: pa.Table) -> str:
@@ -126,14 +126,18 @@ def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
     return table.take(pa.array(positions, pa.int64()))
 
 
-def _content_hashes(columns: list[Any]) -> list[str]:
-    """Return SHA-256 over each row's values, joined by commas."""
-    texts = zip(*map(_texts, columns), strict=True)
-    return [hashlib.sha256(",".join(row).encode()).hexdigest() for row in texts]
+def _content_hashes(columns: Mapping[str, Any]) -> list[str]:
+    """Return SHA-256 over each row's values with their names; a NULL adds nothing, so that a column may be added."""
+    texts = zip(*(_named(name, column) for name, column in columns.items()), strict=True)
+    return [hashlib.sha256("".join(row).encode()).hexdigest() for row in texts]
+
+
+def _named(name: str, column: pa.Array | pa.ChunkedArray) -> list[str]:
+    return [f"{name}={text}," if text else "" for text in _texts(column)]
 
 
 def _texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
-    """Return each value as text, which the warehouses' SQL can compute too; each distinct value is written once."""
+    """Return each value as text that the warehouses' SQL can write too, "" for NULL; each distinct one is made once."""
     if pa.types.is_floating(column.type):
         return _float_texts(column)
     values = column.to_pylist()
@@ -144,7 +148,7 @@ def _texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
 def _text(value: Any) -> str:
     match value:
         case None:
-            return "-"
+            return ""
         case bool():
             return "1" if value else "0"
         case str():
@@ -167,6 +171,6 @@ def _float_texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
     rest = pc.floor(pc.multiply(pc.subtract(scaled, steps), FINE))
     numbers = zip(steps.to_pylist(), rest.to_pylist(), within.to_pylist(), column.to_pylist(), strict=True)
     return [
-        f"{int(whole)}.{int(left)}" if is_within else "-" if value is None else "beyond"
+        f"{int(whole)}.{int(left)}" if is_within else "" if value is None else "beyond"
         for whole, left, is_within, value in numbers
     ]

@@ -40,7 +40,7 @@ from prediction_assets_tests.orchestration.test_cli import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SHAPES = {"warehouse": (1, "d6cbd2896a9f"), "state": (1, "9fd99f753783")}
+SHAPES = {"warehouse": (1, "d6cbd2896a9f"), "state": (1, "3865274f8a7d")}
 """Each store's version, and the first 12 digits of SHA-256 over its declared tables."""
 
 

@@ -16,7 +16,13 @@ from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
-from prediction_assets.stores.local.state_file import connect, moment_text, quick_check, transaction
+from prediction_assets.stores.local.state_file import (
+    connect,
+    moment_text,
+    quick_check,
+    refuse_damage,
+    transaction,
+)
 
 
 class SqliteBatchState:
@@ -101,9 +107,12 @@ class SqliteBatchState:
     def progress(self, slate: str) -> Progress | None:
         with self._reading(f"slate {slate}") as connection:
             connection.execute("BEGIN")  # one consistent view of all the tables
+            refuse_damage(connection, ("batches", "expected_players", "outcomes"), slate)
             batch = _batch(connection, slate)
             if batch is None:
                 return None
+            if _roster_size(connection, slate) != len(batch.expected):
+                raise sqlite3.DatabaseError("expected_players is damaged")
             expected = {p.slug for p in batch.expected}
             rows = connection.execute("SELECT * FROM outcomes WHERE slate = ?", (slate,)).fetchall()
             pinned = connection.execute("SELECT feature_snapshot FROM batches WHERE slate = ?", (slate,))
@@ -172,6 +181,9 @@ def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
             moment_text(batch.deadline),
         ),
     )
+    connection.execute(
+        "INSERT OR REPLACE INTO roster_sizes VALUES (?, ?)", (batch.slate, len(batch.expected))
+    )
     connection.executemany(
         "INSERT INTO expected_players VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -206,6 +218,12 @@ def _batch(connection: sqlite3.Connection, slate: str) -> Batch | None:
             for p in players
         ),
     )
+
+
+def _roster_size(connection: sqlite3.Connection, slate: str) -> int:
+    """Return the number of expected players that was stored with the batch; -1 if it is lost."""
+    row = connection.execute("SELECT players FROM roster_sizes WHERE slate = ?", (slate,)).fetchone()
+    return -1 if row is None else int(row["players"])
 
 
 def _player_outcome(row: sqlite3.Row) -> PlayerOutcome:

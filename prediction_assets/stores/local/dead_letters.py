@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from prediction_assets.slate.dead_letter import Closing, DeadLetter, Failure, letters_of
-from prediction_assets.stores.local.state_file import transaction
+from prediction_assets.stores.local.state_file import refuse_damage, transaction
 
 
 class SqliteDeadLetters:
@@ -33,6 +33,7 @@ class SqliteDeadLetters:
 
     def letters(self, slate: str | None = None, *, include_closed: bool = False) -> Sequence[DeadLetter]:
         with transaction(self._path) as connection:
+            refuse_damage(connection, ["dead_letters"], slate)
             rows = connection.execute(
                 "SELECT * FROM dead_letters AS d WHERE (:slate IS NULL OR slate = :slate) AND (:closed OR EXISTS "
                 "(SELECT 1 FROM dead_letters AS o WHERE o.slate = d.slate AND o.player_slug = d.player_slug "

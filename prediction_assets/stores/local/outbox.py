@@ -16,7 +16,7 @@ from typing import Any
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.stores.local.files import replace_file
-from prediction_assets.stores.local.state_file import transaction
+from prediction_assets.stores.local.state_file import refuse_damage, transaction
 
 
 class SqliteOutbox:
@@ -44,6 +44,7 @@ class SqliteOutbox:
 
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         with transaction(self._path) as connection:
+            refuse_damage(connection, ["outbox"], slate)
             rows = connection.execute(
                 "SELECT * FROM outbox WHERE :slate IS NULL OR slate = :slate ORDER BY position",
                 {"slate": slate},

@@ -12,7 +12,7 @@ import random
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,10 +22,14 @@ from prediction_assets.stores.local.state_schema import STEPS
 from prediction_assets.stores.versions import StoreSchema, require_known
 
 _BUSY_TIMEOUT_SECONDS = 60.0
+_DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What SQLite raises of a damaged file; its own message about a damaged schema may be no text."""
 _CHECK_SECONDS = 2.0
 _STEPS_BETWEEN_LOOKS = 10_000
 _NO_ANSWER = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN)
 """Errors that say nothing about the file's pages."""
+_COPIED = re.compile(r"json_array\([^)]*\)")
+COPIED_TABLES = ("batches", "expected_players", "outcomes", "outbox", "dead_letters", "alerts")
 _ADDED = re.compile(r"CREATE (?:TABLE|INDEX) (\w+)|ALTER TABLE (\w+) ADD COLUMN (\w+)")
 
 
@@ -45,7 +49,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         _migrate(connection, path)
-    except (SchemaTooNew, sqlite3.DatabaseError, OSError) as error:
+    except (SchemaTooNew, *_DAMAGED, OSError) as error:
         if connection is not None:
             connection.close()
         if isinstance(error, SchemaTooNew):
@@ -93,10 +97,35 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
-    except sqlite3.DatabaseError as error:
-        raise StateUnreadable(f"{path}: {error}; this step was rolled back, run it again") from error
+    except _DAMAGED as error:
+        raise StateUnreadable(
+            f"{path}: {error}; this step was rolled back, run it again. If the file is damaged, restore it from a "
+            "backup"
+        ) from error
     finally:
         connection.close()
+
+
+def refuse_damage(connection: sqlite3.Connection, tables: Sequence[str], slate: str | None = None) -> None:
+    """Compare a slate's rows, or all, with their copies.
+
+    Raises:
+        sqlite3.DatabaseError: a row isn't what was written.
+    """
+    for table in tables:
+        declared = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)
+        ).fetchone()
+        copied = _COPIED.search(declared["sql"] if declared else "")
+        if copied is None:
+            raise sqlite3.DatabaseError(f"table {table} is damaged")
+        where = "slate = :slate AND" if slate is not None else ""
+        damaged = connection.execute(
+            f"SELECT 1 FROM {table} WHERE {where} copy IS NOT {copied[0]} LIMIT 1",  # noqa: S608  our own text
+            {"slate": slate},
+        ).fetchone()
+        if damaged:
+            raise sqlite3.DatabaseError(f"a row of {table} is damaged")
 
 
 def quick_check(path: Path) -> str:
@@ -108,9 +137,12 @@ def quick_check(path: Path) -> str:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
             found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            if found == "ok":
+                connection.row_factory = sqlite3.Row
+                refuse_damage(connection, COPIED_TABLES)
     except sqlite3.OperationalError as error:
         return "" if error.sqlite_errorcode in _NO_ANSWER else str(error)
-    except sqlite3.DatabaseError as error:
+    except _DAMAGED as error:
         return str(error)
     return "" if found == "ok" else " ".join(found.split())
 
@@ -127,7 +159,7 @@ class StateFile:
         try:
             with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
                 version = _version(connection)
-        except sqlite3.DatabaseError as error:
+        except _DAMAGED as error:
             raise StateUnreadable(
                 f"{self._path}: {error}; nothing was changed. Restore it from a backup"
             ) from error

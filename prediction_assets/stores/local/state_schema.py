@@ -7,9 +7,27 @@ belong here.
 
 from __future__ import annotations
 
+import re
+
+_COLUMN = re.compile(r"^ +(\w+) (?:TEXT|INTEGER)", re.MULTILINE)
+_LAST_COLUMN = re.compile(r"(?=,\s+PRIMARY KEY|\s+\) STRICT)")
+
+
+def _with_copy(table: str) -> str:
+    """Return a table's declaration with a column that repeats the others: SQLite itself has no checksums.
+
+    A flipped bit then leaves a row that differs from its copy. The copy takes no function of ours, so other programs
+    can still write to the file.
+    """
+    copy = (
+        f", copy TEXT NOT NULL GENERATED ALWAYS AS (json_array({', '.join(_COLUMN.findall(table))})) STORED"
+    )
+    return _LAST_COLUMN.sub(copy, table, count=1)
+
+
 STEPS: tuple[tuple[str, ...], ...] = (
     (
-        """
+        _with_copy("""
         CREATE TABLE batches (
             slate TEXT PRIMARY KEY,
             batch_id TEXT NOT NULL,
@@ -19,8 +37,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             deadline TEXT NOT NULL,
             feature_snapshot TEXT
         ) STRICT
-        """,
-        """
+        """),
+        _with_copy("""
         CREATE TABLE expected_players (
             slate TEXT NOT NULL REFERENCES batches (slate),
             slug TEXT NOT NULL,
@@ -32,8 +50,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             game_id TEXT NOT NULL,
             PRIMARY KEY (slate, slug)
         ) STRICT, WITHOUT ROWID
-        """,
-        """
+        """),
+        _with_copy("""
         CREATE TABLE outcomes (
             slate TEXT NOT NULL,
             batch_id TEXT NOT NULL,
@@ -45,7 +63,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             recorded_at TEXT NOT NULL,
             PRIMARY KEY (slate, player_slug)
         ) STRICT, WITHOUT ROWID
-        """,
+        """),
         """
         CREATE TABLE receipts (
             slate TEXT PRIMARY KEY,
@@ -54,7 +72,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             receipt TEXT NOT NULL
         ) STRICT
         """,
-        """
+        _with_copy("""
         CREATE TABLE outbox (
             position INTEGER PRIMARY KEY AUTOINCREMENT,
             message_id TEXT NOT NULL UNIQUE,
@@ -64,8 +82,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             delivery_id TEXT,
             delivered_at TEXT
         ) STRICT
-        """,
-        """
+        """),
+        _with_copy("""
         CREATE TABLE dead_letters (
             slate TEXT NOT NULL,
             player_slug TEXT NOT NULL,
@@ -79,15 +97,17 @@ STEPS: tuple[tuple[str, ...], ...] = (
             closed TEXT,
             PRIMARY KEY (slate, player_slug, run_id)
         ) STRICT, WITHOUT ROWID
-        """,
+        """),
+        # A damaged key hides a player's row from its slate; then this number finds it.
+        "CREATE TABLE roster_sizes (slate TEXT PRIMARY KEY, players INTEGER NOT NULL) STRICT, WITHOUT ROWID",
         "CREATE INDEX open_dead_letters ON dead_letters (slate, player_slug) WHERE closed IS NULL",
-        """
+        _with_copy("""
         CREATE TABLE alerts (
             key TEXT PRIMARY KEY,
             opened_at TEXT NOT NULL,
             settled INTEGER NOT NULL,
             alert TEXT NOT NULL
         ) STRICT, WITHOUT ROWID
-        """,
+        """),
     ),
 )

@@ -28,6 +28,7 @@ from prediction_assets.stores.sql import merge_sql, pruning_sql, table_sql
 from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS, WAREHOUSE_SCHEMA_VERSION, Table
 from prediction_assets.stores.versions import StoreSchema
 
+_OF_THE_DISK = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
 _FILES_READ_AT_ONCE = 100
 """Parts that one statement reads: DuckDB keeps every file of a statement open, with its buffers, to the end."""
 
@@ -102,7 +103,14 @@ class DuckDBWarehouse:
                         if lacking:
                             complete(connection, lacking)
                     yield connection
-                except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+                except duckdb.Error as error:
+                    if "corrupt" in str(error).lower():  # each block has a checksum
+                        raise WarehouseUnreadable(
+                            f"{self._database}: {_first_line(error)}; nothing of this step was kept. Restore the file "
+                            "from a backup, or move it away and ingest again"
+                        ) from error
+                    if not isinstance(error, _OF_THE_DISK):
+                        raise
                     raise WarehouseUnreadable(
                         f"{self._database}: {_first_line(error)}; nothing of this step was kept. Check that the "
                         "disk has room and that this user may write there, then run it again"

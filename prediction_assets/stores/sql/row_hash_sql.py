@@ -11,7 +11,7 @@ from prediction_assets.stores.sql.tables import PART_COLUMNS, Column, ColumnType
 
 
 def _text(column: Column) -> str:
-    """Return the SQL of one value's text."""
+    """Return the SQL of one value's text, with its name."""
     name = f'"{column.name}"'
     match column.type:
         case ColumnType.STRING | ColumnType.JSON:
@@ -29,12 +29,12 @@ def _text(column: Column) -> str:
             )
         case _:
             known = f"CAST({name} AS VARCHAR)"
-    return f"CASE WHEN {name} IS NULL THEN '-' ELSE {known} END"
+    return f"CASE WHEN {name} IS NULL THEN '' ELSE '{column.name}=' || {known} || ',' END"
 
 
 def _whole(number: str) -> str:
     return f"CAST(CAST({number} AS BIGINT) AS VARCHAR)"
 
 
-ROW_HASH = "SHA256(" + " || ',' || ".join(_text(c) for c in PART_COLUMNS if c.name != "content_hash") + ")"
+ROW_HASH = "SHA256(" + " || ".join(_text(c) for c in PART_COLUMNS if c.name != "content_hash") + ")"
 """What a row's ``content_hash`` must be, over the columns of a part."""

@@ -22,7 +22,7 @@ from prediction_assets.errors import (
 )
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import PartRef
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, row_hashes
 from prediction_assets.stores.gcp import bigquery_jobs, bigquery_scripts, bigquery_tables
 from prediction_assets.stores.gcp import parts as bigquery_parts
 from prediction_assets.stores.gcp.bigquery_tables import BigQueryTables, schema_fields
@@ -501,6 +501,8 @@ def test_a_part_from_before_a_column_was_added_merges_with_null_in_it(warehouse,
         before.setattr(bigquery_parts, "PART_SCHEMA", schema)
         before.setattr(bigquery_parts, "PREDICTIONS_SCHEMA_VERSION", PREDICTIONS_SCHEMA_VERSION - 1)
         rows = rows_of(player(1), {"24.5": 20.0}).drop_columns(["bookmaker"])
+        at = rows.schema.get_field_index("content_hash")
+        rows = rows.set_column(at, "content_hash", [pa.array(row_hashes(rows))])
         earlier = staged(warehouse.parts.write(SLATE, "player-1", rows))
     merge(warehouse, earlier, staged(write(warehouse, 2, {"24.5": 20.0})), players=2)
     found = warehouse.query(f"SELECT bookmaker {ROWS} ORDER BY player_id")

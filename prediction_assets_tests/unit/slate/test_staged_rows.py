@@ -81,7 +81,7 @@ def test_a_row_says_what_the_batch_says_of_its_player():
 def test_a_content_hash_is_the_same_in_every_version():
     parts = part_rows(forecasts(forecast(101, "20.50", 21.0)), batch(1), "snapshot1", PART_SCHEMA)
     (found,) = parts["player-1"]["content_hash"].to_pylist()
-    assert found == "4d5812fab1208b2e9e4e410d2c08053294323b51de02eac99f7df611e478dddc"
+    assert found == "1488884c8e15ffcc3a7116280c5aa8294984c66cd119af503812ec510693d8f4"
 
 
 def test_no_forecasts_are_no_parts():
@@ -108,8 +108,14 @@ def test_the_hash_of_a_row_does_not_depend_on_the_other_rows(made):
 @pytest.mark.parametrize("value", [0.0, -0.0, 1e300, 5e-324, math.inf, -math.inf, math.nan, 0.1 + 0.2])
 def test_a_float_is_hashed_by_its_exact_value(value):
     beside = [value, 1.0, -value, 0.0]
-    alone = _content_hashes([pa.array([value])])
-    assert _content_hashes([pa.array(beside)])[0] == alone[0]
+    alone = _content_hashes({"x": pa.array([value])})
+    assert _content_hashes({"x": pa.array(beside)})[0] == alone[0]
+
+
+def test_a_column_without_a_value_leaves_the_hash_as_it_was_before_the_column_was_added():
+    before = {"x": pa.array([1.0, 2.0])}
+    assert _content_hashes({**before, "y": pa.array([None, "new"])})[0] == _content_hashes(before)[0]
+    assert _content_hashes({**before, "y": pa.array([None, "new"])})[1] != _content_hashes(before)[1]
 
 
 def test_a_part_s_rows_have_the_hashes_that_they_should_have():
