@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
 from prediction_assets.errors import BadInput, PredictionAssetsError, TransientError
@@ -38,7 +39,8 @@ def two_slates(slate_run: SlateRun, monkeypatch: pytest.MonkeyPatch) -> SlateRun
             deadline=now + timedelta(minutes=20),
         )
         state.open(opened)
-        state.pin_features(slate, "snapshot1")
+        features = pa.table({"player_id": [101, 102, 103]})
+        state.pin_features(slate, slate_run.stores.warehouse.snapshots.write(slate, features, features))
         instance.add_dynamic_partitions("slates", [slate])
         instance.add_dynamic_partitions(
             "slate_players", [player_key(slate, player.slug) for player in opened.expected]
