@@ -19,6 +19,9 @@ from prediction_assets.slate.batch import Batch, ExpectedPlayer
 PREDICTIONS_SCHEMA_VERSION = 1
 """Stored in every row; raise it when a column of a part is added or changes its meaning."""
 
+POINTS_MARKET = "player_points"
+"""What is predicted, as The Odds API names it."""
+
 _OF_THE_PLAYER = {
     "game_id": "game_id",
     "player_slug": "slug",
@@ -51,6 +54,7 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Sc
     }
     for name, value in {
         "game_date": date.fromisoformat(batch.slate),
+        "market": POINTS_MARKET,
         "league": batch.league,
         "feature_snapshot": snapshot_id,
         "schema_version": PREDICTIONS_SCHEMA_VERSION,

@@ -16,13 +16,13 @@ import pytest
 from dagster._core.errors import DagsterAssetCheckFailedError
 
 from prediction_assets.errors import (
+    AuditRefused,
     BadInput,
     BatchConflict,
     NobodyExpected,
     NoPartsStaged,
     NothingToAnnounce,
     NotSettled,
-    TooFewStaged,
 )
 from prediction_assets.orchestration.assets.facts import LINES_REPLACED_BY, SCHEDULE_REPLACED_BY
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS
@@ -404,7 +404,7 @@ def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(sta
 def test_too_few_staged_players_merge_nothing_and_keep_staging(ready, monkeypatch):
     progress = ready.stores.batch_state.progress(SIMULATED)
     ready.stage(SIMULATED, [p.slug for p in progress.batch.expected[:6]])
-    with pytest.raises(TooFewStaged, match="only 6 of 8"):
+    with pytest.raises(AuditRefused, match="only 6 of 8"):
         ready.consolidate(SIMULATED, before_deadline=True)
     assert evaluation(ready, "enough_players_staged").passed is False
     assert evaluation(ready, "predictions_not_empty").passed is True

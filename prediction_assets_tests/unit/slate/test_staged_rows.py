@@ -79,7 +79,7 @@ def test_a_row_says_what_the_batch_says_of_its_player():
 def test_a_content_hash_is_the_same_in_every_version():
     parts = part_rows(forecasts(forecast(101, "20.50", 21.0)), batch(1), "snapshot1", PART_SCHEMA)
     (found,) = parts["player-1"]["content_hash"].to_pylist()
-    assert found == "549a54baf5465058d2798b6b7d5530af7f7c4952c175c120c59ac5aff2e448cb"
+    assert found == "1ddc6f54256fadaba6797e5953b5a911dd935da244d8e1ac48ee08683106cfe7"
 
 
 def test_no_forecasts_are_no_parts():
