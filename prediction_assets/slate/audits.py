@@ -150,8 +150,10 @@ def verdict(name: str, *, passed: bool, detail: str = "") -> dict[str, Any]:
 
 
 def refused(slate: str, name: str, detail: str) -> AuditRefused:
-    """Return the error for a plan that an audit refuses before the MERGE."""
-    return refusal(slate, [verdict(name, passed=False, detail=detail)], [name])
+    """Return the error for a plan of staged rows that an audit refuses before the MERGE."""
+    return refusal(
+        slate, [verdict(NOT_EMPTY, passed=True), verdict(name, passed=False, detail=detail)], [name]
+    )
 
 
 def refusal(slate: str, verdicts: Sequence[Mapping[str, Any]], names: Sequence[str]) -> AuditRefused:

@@ -152,17 +152,26 @@ class Receipt:
         Raises:
             ReceiptAltered: the row was edited by hand.
         """
+        receipt = cls.parsed(row)
+        if receipt.is_altered:
+            raise _altered(row, "isn't what its hash was made for")
+        return receipt
+
+    @classmethod
+    def parsed(cls, row: Mapping[str, Any]) -> Receipt:
+        """Return the receipt that a row holds, edited or not.
+
+        Raises:
+            ReceiptAltered: the row can't be read.
+        """
         values = dict(row)
         values["slate"] = values.pop("game_date").isoformat()
         try:
             for name in LISTS:
                 values[name] = tuple(json.loads(values[name]))
-            receipt = cls(**values)
+            return cls(**values)
         except (TypeError, ValueError) as error:
-            raise _altered(values, f"can't be read ({error})") from error
-        if receipt.is_altered:
-            raise _altered(values, "isn't what its hash was made for")
-        return receipt
+            raise _altered(row, f"can't be read ({error})") from error
 
 
 LISTS = ("parts", "missing", "audits", "accepted")
@@ -237,7 +246,7 @@ def unaltered(copy: Receipt, where: str) -> Receipt | None:
 
 def _altered(values: Mapping[str, Any], problem: str) -> ReceiptAltered:
     return ReceiptAltered(
-        f"slate {values['slate']}: receipt {values['receipt_id']} in predictions.consolidation_receipts {problem}: "
+        f"slate {values['game_date']}: receipt {values['receipt_id']} in predictions.consolidation_receipts {problem}: "
         "it was edited by hand. Nothing of the slate is merged, dropped or announced until the row is restored from a "
         "backup"
     )
