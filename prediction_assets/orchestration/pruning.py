@@ -50,7 +50,7 @@ _keep_days = attrgetter("keep_days")
 def kinds(instance: dg.DagsterInstance) -> tuple[Kind, ...]:
     """Return every kind of history, in the order in which it is pruned.
 
-    Closed rows go before the lists of the receipts that they name. Runs go last: they show what became of the other kinds.
+    Closed rows go before the lists of the receipts that they name. Runs go last: they show what became of the others.
     """
     return (
         Kind("partition keys", _keep_days, partial(prune_partition_keys, instance)),

@@ -86,7 +86,7 @@ _OFFENDING = {
             AND confidence BETWEEN 0.5 AND 1 AND line > 0)""",
     AGREES: f"""
         SELECT {_ROW} || ' says ' || recommendation || ' and follows ' || ruled AS what, 1 AS amount
-        FROM (SELECT slate.*, {RECOMMENDATION_RULE} AS ruled FROM slate) AS judged
+        FROM (SELECT slate.*, {RECOMMENDATION_RULE} AS ruled FROM slate) AS compared
         WHERE recommendation <> ruled""",
     BOTH_DIRECTIONS: """
         SELECT CAST(GREATEST(overs, unders) AS VARCHAR) || ' of ' || CAST(overs + unders AS VARCHAR)
