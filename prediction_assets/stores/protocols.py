@@ -176,7 +176,7 @@ class Warehouse(Protocol):
 
     @property
     def output_table(self) -> str:
-        """The predictions table, as a reader would name it in a query."""
+        """The view of the predictions in force, as a reader would name it in a query."""
 
     def upsert(
         self,

@@ -28,7 +28,7 @@ from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET, BigQue
 from prediction_assets.stores.gcp.parts import INCOMING_PREFIX, PART_PREFIX, BigQueryParts, BigQuerySnapshots
 from prediction_assets.stores.protocols import Upserted
 from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql
-from prediction_assets.stores.sql.tables import PREDICTIONS, TABLES, VIEWS, Table
+from prediction_assets.stores.sql.tables import CURRENT_PREDICTIONS, TABLES, VIEWS, Table
 from prediction_assets.stores.versions import StoreSchema
 
 
@@ -73,7 +73,7 @@ class BigQueryWarehouse:
 
     @property
     def output_table(self) -> str:
-        return ".".join(self._relations[PREDICTIONS.qualified_name])
+        return ".".join(self._relations[CURRENT_PREDICTIONS.qualified_name])
 
     def waiting_at_most(self, seconds: float) -> BigQueryWarehouse:
         return self  # readers and writers of BigQuery's tables don't wait for each other

@@ -28,7 +28,12 @@ from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse_schema import complete, lack
 from prediction_assets.stores.protocols import Upserted
 from prediction_assets.stores.sql import audit_sql, merge_sql, pruning_sql, table_sql
-from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS, WAREHOUSE_SCHEMA_VERSION, Table
+from prediction_assets.stores.sql.tables import (
+    CURRENT_PREDICTIONS,
+    PART_SCHEMA,
+    WAREHOUSE_SCHEMA_VERSION,
+    Table,
+)
 from prediction_assets.stores.versions import StoreSchema
 
 _FILES_READ_AT_ONCE = 100
@@ -67,7 +72,7 @@ class DuckDBWarehouse:
 
     @property
     def output_table(self) -> str:
-        return PREDICTIONS.qualified_name
+        return CURRENT_PREDICTIONS.qualified_name
 
     @contextmanager
     def _connect(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -243,7 +243,7 @@ def test_two_installations_share_a_project(open_bigquery):
     ours, theirs = open_bigquery(), open_bigquery(dataset_prefix="other_")
     merge(ours, staged(write(ours, 1, {"24.5": 20.0})), players=1)
     assert (total(ours), total(theirs)) == (1, 0)
-    assert theirs.output_table.endswith(".other_predictions.player_prop_predictions")
+    assert theirs.output_table.endswith(".other_predictions.current_predictions")
 
 
 # Parts -------------------------------------------------------------------------------------------
