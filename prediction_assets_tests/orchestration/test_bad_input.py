@@ -45,7 +45,7 @@ def work_of(warehouse: DuckDBWarehouse, points: float = 20.0):
 
 
 def count(warehouse: DuckDBWarehouse) -> int:
-    return warehouse.query("SELECT COUNT(*) AS n FROM predictions.player_prop_predictions")["n"][0].as_py()
+    return warehouse.query("SELECT COUNT(*) AS n FROM predictions.current_predictions")["n"][0].as_py()
 
 
 # Damaged files
