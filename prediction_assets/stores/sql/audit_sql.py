@@ -42,6 +42,20 @@ END
 
 _ROW = "player_slug || ' ' || system || ' ' || CAST(line AS VARCHAR)"
 
+# BigQuery bills the columns that are named.
+_COLUMNS = (
+    *PREDICTIONS.business_key,
+    "player_slug",
+    "predicted_points",
+    "standard_deviation",
+    "probability_over",
+    "probability_push",
+    "recommendation",
+    "confidence",
+    "line_source",
+    "line_offset",
+)
+
 # NaN fails a BETWEEN on both warehouses, so a row with one counts as out of range.
 _OFFENDING = {
     NOT_EMPTY: """
@@ -115,7 +129,8 @@ _FOUND = " UNION ALL ".join(
 # The verdicts are a JSON document that SQL writes, the same on both warehouses, because BigQuery's script hashes it for
 # the receipt. So a detail has no character that JSON escapes; it is also plain text wherever it is shown.
 AUDIT = f"""
-    WITH slate AS (SELECT * FROM {PREDICTIONS.qualified_name} WHERE game_date = $slate AND is_active),
+    WITH slate AS (
+        SELECT {names(_COLUMNS)} FROM {PREDICTIONS.qualified_name} WHERE game_date = $slate AND is_active),
     offending AS ({_FOUND}),
     ranked AS (
         SELECT name, what, SUM(amount) OVER (PARTITION BY name) AS amount,

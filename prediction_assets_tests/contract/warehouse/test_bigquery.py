@@ -178,6 +178,7 @@ def test_a_column_added_to_the_declaration_is_added_before_the_first_part_is_loa
 ):
     first = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
     table = bigquery_client.get_table("t_predictions.player_prop_predictions")
+    bigquery_client.delete_table("t_predictions.current_predictions")  # it names every column
     bigquery_client.delete_table(table)
     table = bigquery.Table(
         table.reference, [f for f in table.schema if f.name not in ("bookmaker", "confidence")]
