@@ -21,6 +21,7 @@ import duckdb
 
 from benchmarks.given_rows import ROWS_PER_PLAYER, expected, parts, staged
 from benchmarks.measuring import table
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
@@ -37,7 +38,7 @@ FILL = f"""
     INSERT INTO {PREDICTIONS.qualified_name} BY NAME
     SELECT DATE '{NEWEST}' - CAST(($total - 1 - i) // {PLAYERS * ROWS_PER_PLAYER} AS INTEGER) AS game_date,
            '9' || lpad(CAST(i // 500 % 15 AS VARCHAR), 9, '0') AS game_id,
-           i // {ROWS_PER_PLAYER} % {PLAYERS} + 1 AS player_id,
+           i // {ROWS_PER_PLAYER} % {PLAYERS} + 1 AS player_id, 'player_points' AS market,
            ['moving_average', 'matchup', 'similarity', 'gradient_boosting', 'ensemble'][1 + i // 5 % 5] AS system,
            CAST(10.5 + i % 5 AS DECIMAL(6, 2)) AS line,
            'simulated' AS league, 'player-' || lpad(CAST(i // {ROWS_PER_PLAYER} % {PLAYERS} + 1 AS VARCHAR), 5, '0')
@@ -47,8 +48,8 @@ FILL = f"""
            0.0 AS probability_push, 'PASS' AS recommendation, 0.5 AS confidence, 'market' AS line_source,
            CAST(0 AS DECIMAL(6, 2)) AS line_offset, 'Simulated Book A' AS bookmaker, '1' AS system_version,
            'snapshot' AS feature_snapshot, 1 AS schema_version, sha256(CAST(i % 1000 AS VARCHAR)) AS content_hash,
-           TRUE AS is_active, NULL AS superseded_at, 'receipt' AS receipt_id,
-           TIMESTAMPTZ '2026-01-01 12:00:00Z' AS created_at, TIMESTAMPTZ '2026-01-01 12:00:00Z' AS updated_at
+           TRUE AS is_active, NULL AS superseded_at, NULL AS superseded_by, 'receipt' AS receipt_id,
+           TIMESTAMPTZ '2026-01-01 12:00:00Z' AS created_at
     FROM range($first, $last) AS made(i)"""
 
 
@@ -96,7 +97,7 @@ def merged(warehouse: DuckDBWarehouse, day: date, seed: int) -> float:
     progress = Progress(
         expected(PLAYERS, slate), {p.player_slug: staged(p) for p in written}, written[0].feature_snapshot
     )
-    work = plan(progress, warehouse.receipts(slate), minimum_staged_share=0.8)
+    work = plan(progress, warehouse.receipts(slate), limits=AuditLimits(minimum_staged_share=0.8))
     started = time.perf_counter()
     receipt = warehouse.merge(work)
     seconds = time.perf_counter() - started

@@ -16,8 +16,8 @@
           Misplaced              the project, a dataset, a database or a topic isn't there
           Unreachable            a Google service, or its emulator, doesn't answer
         BatchNotOpen, BatchConflict, NobodyExpected
-        NotSettled, NoPartsStaged, TooFewStaged
-        PartMismatch, DuplicateKeys, RowsUnaccountedFor, ReceiptAltered, QueryRefused, SchemaDrift
+        NotSettled, NoPartsStaged, AuditRefused
+        PartMismatch, DuplicateKeys, ReceiptAltered, QueryRefused, SchemaDrift
         NothingToAnnounce, InvalidMessage, PublishRefused, NotDelivered
         PartOverdue, CircuitOpen, DeadlinePassed, NoSuchLetter
         NothingToTrainOn, ResultsMissing, StageFailed
@@ -26,6 +26,9 @@ Dagster shows the same line in the run. Errors that one module raises and catche
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class PredictionAssetsError(Exception):
@@ -149,8 +152,17 @@ class NoPartsStaged(TerminalError):
     """A consolidation found no staged rows; the target was not touched and no part was dropped."""
 
 
-class TooFewStaged(TerminalError):
-    """Fewer players are staged than the minimum share; the target was not touched and every part was kept."""
+class AuditRefused(TerminalError):
+    """A blocking audit refused the slate as the MERGE would leave it; it was rolled back and every part was kept.
+
+    Args:
+        message: one line for the person who has to act.
+        verdicts: each audit's ``{name, passed, severity, detail}``, as a receipt holds them.
+    """
+
+    def __init__(self, message: str, verdicts: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.verdicts = tuple(verdicts)
 
 
 class PartMismatch(TerminalError):
@@ -159,10 +171,6 @@ class PartMismatch(TerminalError):
 
 class DuplicateKeys(TerminalError):
     """Staged rows share a business key, or lack a part of it; the target was not touched."""
-
-
-class RowsUnaccountedFor(TerminalError):
-    """The rows after a MERGE weren't those counted before it; it was rolled back."""
 
 
 class ReceiptAltered(TerminalError):

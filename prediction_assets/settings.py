@@ -145,6 +145,24 @@ class Settings(LogSettings):
         ),
     ] = 0.05
 
+    one_direction_share: Annotated[
+        float,
+        Field(
+            ge=0.5,
+            le=1,
+            description="The largest share of OVER, or of UNDER, among the recommendations at a slate's main lines, "
+            "0.5 to 1.",
+        ),
+    ] = 0.95
+    one_direction_minimum: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Recommendations at the main lines from which one_direction_share holds, 1 to 1000000.",
+        ),
+    ] = 100
+
     staging_threads: Annotated[
         int, Field(ge=1, le=64, description="Parts that one staging run writes at the same time, 1 to 64.")
     ] = 4

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.receipt import Receipt, lists_digest
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
@@ -83,6 +83,7 @@ def rows_of(
             "game_date": datetime.fromisoformat(slate).date(),
             "game_id": who.game_id,
             "player_id": who.player_id,
+            "market": "player_points",
             "system": "ensemble",
             "line": Decimal(line).quantize(Decimal("0.01")),
             "league": "simulated-3",
@@ -128,9 +129,10 @@ def progress_of(opened: Batch, *outcomes: PlayerOutcome) -> Progress:
 
 
 def receipt(receipt_id: str = "r1", minutes: int = 0, parts: int = 2, **changes: object) -> Receipt:
-    """Return the sealed receipt of a partial slate: two players staged, one failed."""
+    """Return the receipt, with its hashes, of a partial slate: two players staged, one failed."""
     made = Receipt(
-        receipt_id=receipt_id, slate=SLATE, league="NBA", batch_id="b", status="partial", revision=1,
+        receipt_id=receipt_id, slate=SLATE, league="NBA", batch_id="b", status="partial", sequence=1, revision=1,
+        replaces=None, rows_digest="e" * 64, lists_digest="",
         content_digest="d" * 64, expected_players=3, staged_players=2, skipped_players=0, failed_players=1,
         rows=50, rows_staged=50, rows_inserted=50, rows_updated=0, rows_unchanged=0, rows_superseded=0,
         feature_snapshot="snapshot1", merge_ms=12.0, consolidated_at=NOW + timedelta(minutes=minutes),
@@ -140,4 +142,15 @@ def receipt(receipt_id: str = "r1", minutes: int = 0, parts: int = 2, **changes:
         ),
         missing=({"player_slug": "player-9", "outcome": "failed", "reason": "no"},),
     )  # fmt: skip
-    return replace(made, **changes).sealed()  # type: ignore[arg-type]
+    made = replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, lists_digest=lists_digest(made.parts, made.missing)).hashed()
+
+
+def dated(receipt: Receipt, moment: datetime) -> tuple[Receipt, str]:
+    """Return a slate's newest receipt as a clock at this moment would have made it, and the UPDATE that makes it so."""
+    made = replace(receipt, consolidated_at=moment).hashed()
+    return made, (
+        f"UPDATE predictions.consolidation_receipts SET receipt_hash = '{made.receipt_hash}', "
+        f"consolidated_at = CAST('{moment.astimezone(UTC).isoformat(sep=' ')}' AS TIMESTAMPTZ) "
+        f"WHERE game_date = DATE '{made.slate}' AND receipt_id = '{made.receipt_id}'"
+    )

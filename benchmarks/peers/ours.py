@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.given_rows import SLATE, expected, staged
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
@@ -31,7 +32,9 @@ def main(folder: Path, rows: str) -> None:
     progress = Progress(
         expected(len(parts)), {p.player_slug: staged(p) for p in parts}, parts[0].feature_snapshot
     )
-    receipt = warehouse.merge(plan(progress, warehouse.receipts(SLATE), minimum_staged_share=0.8))
+    receipt = warehouse.merge(
+        plan(progress, warehouse.receipts(SLATE), limits=AuditLimits(minimum_staged_share=0.8))
+    )
     for part in parts:
         warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
     assert receipt.rows_staged == table.num_rows, receipt

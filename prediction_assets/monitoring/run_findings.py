@@ -12,7 +12,7 @@ from datetime import datetime
 
 from prediction_assets.errors import one_line
 from prediction_assets.monitoring.findings import START_THE_DAEMON, Finding, Pages, run_command, utc
-from prediction_assets.slate.merge_plan import ENOUGH_STAGED, NOT_EMPTY
+from prediction_assets.slate.audits import ENOUGH_STAGED, NOT_EMPTY
 from prediction_assets.stores.alert import Severity
 
 _LONGEST = 600

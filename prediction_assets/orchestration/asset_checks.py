@@ -1,179 +1,106 @@
-"""Asset checks on ``predictions``, evaluated for each slate from its batch, its receipt and its rows in force.
+"""Asset checks on ``predictions``: the verdicts of the audits that ran in the MERGE's transaction.
 
-They share one step that opens the warehouse once. When a blocking check fails, cleanup doesn't run and the parts stay.
-``predictions_not_empty`` and ``enough_players_staged`` are with their asset, because they fail without a
-materialization. https://docs.dagster.io/guides/test/asset-checks
+A check shows what its audit found, of a committed MERGE from the receipt, of a refused one from the error. They are
+evaluated in the step of their asset, because a refused slate has no materialization. What an audit compares is in
+``stores/sql/audit_sql.py``. https://docs.dagster.io/guides/test/asset-checks
 """
 
-import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 
-from prediction_assets.errors import BatchNotOpen
-from prediction_assets.nba.forecasting.recommendation import RECOMMENDATION_SQL
+from prediction_assets.errors import AuditRefused, NoPartsStaged
 from prediction_assets.orchestration.partitions import SLATES, preview_features
-from prediction_assets.settings import Settings
-from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.keys import parse_slate
-from prediction_assets.slate.merge_plan import ENOUGH_STAGED, NOT_EMPTY
-from prediction_assets.slate.outcome import Outcome
+from prediction_assets.slate.audits import AUDITS, ENOUGH_STAGED, NOT_EMPTY, SETTLED
+from prediction_assets.slate.outcome import UNSETTLED, Outcome
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import BatchState, Warehouse
-from prediction_assets.stores.sql import queries
 
 PREDICTIONS_ASSET = dg.AssetKey("predictions")
 
-MOST_POINTS = 120.0
-"""No forecast is higher: the most points of a player in an NBA game are 100 (Chamberlain, 1962-03-02)."""
-
-
-@dataclass(frozen=True)
-class SlateFacts:
-    """What the checks compare: one slate's batch, its newest receipt, and counts over its active rows."""
-
-    progress: Progress
-    receipt: Receipt
-    rows: int
-    players: int
-    out_of_range: int
-    disagreeing: int
-    duplicate_keys: int
-
-
-def read_slate_facts(
-    warehouse: Warehouse, progress: Progress, receipt: Receipt, *, pass_threshold: float
-) -> SlateFacts:
-    """Count what the checks compare."""
-    slate = parse_slate(progress.batch.slate)
-    counts = warehouse.query(
-        queries.slate_facts(RECOMMENDATION_SQL),
-        {"slate": slate, "most_points": MOST_POINTS, "threshold": pass_threshold},
-    ).to_pylist()[0]
-    duplicates = warehouse.query(queries.DUPLICATE_KEYS, {"slate": slate}).to_pylist()[0]
-    return SlateFacts(
-        progress=progress,
-        receipt=receipt,
-        rows=counts["row_count"],
-        players=counts["players"],
-        out_of_range=counts["out_of_range"],
-        disagreeing=counts["disagreeing"],
-        duplicate_keys=duplicates["duplicate_keys"],
-    )
-
-
-def every_expected_player_settled(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Every expected player has an outcome and none failed. Otherwise a warning: the message then says partial."""
-    progress = facts.progress
-    failed = sorted(slug for slug, c in progress.outcomes.items() if c.outcome is Outcome.FAILED)
-    return dg.AssetCheckResult(
-        passed=not progress.unsettled and not failed,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "expected": len(progress.batch.expected),
-            "staged": progress.count(Outcome.STAGED),
-            "skipped": progress.count(Outcome.SKIPPED),
-            "failed": failed[:50],
-            "unsettled": list(progress.unsettled[:50]),
-        },
-    )
-
-
-def staged_rows_are_accounted_for(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Staged = inserted + updated + unchanged = the sum of the parts, and the table holds the receipt's rows."""
-    receipt = facts.receipt
-    in_parts = sum(part["rows"] for part in receipt.parts)
-    done = receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
-    return dg.AssetCheckResult(
-        passed=receipt.rows_staged == done == in_parts and receipt.rows == facts.rows,
-        metadata={
-            "rows_in_parts": in_parts,
-            "rows_staged": receipt.rows_staged,
-            "inserted_updated_unchanged": done,
-            "rows_in_receipt": receipt.rows,
-            "rows_in_table": facts.rows,
-        },
-    )
-
-
-def business_key_is_unique(facts: SlateFacts) -> dg.AssetCheckResult:
-    """No two rows of the slate, active or not, share game_date, game_id, player_id, system and line."""
-    return dg.AssetCheckResult(
-        passed=facts.duplicate_keys == 0, metadata={"duplicate_keys": facts.duplicate_keys}
-    )
-
-
-def values_in_range(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Points are 0-120, probabilities 0-1, confidence 0.5-1, and no value is NaN."""
-    return dg.AssetCheckResult(
-        passed=facts.out_of_range == 0, metadata={"rows_out_of_range": facts.out_of_range, "rows": facts.rows}
-    )
-
-
-def recommendation_agrees_with_its_line(facts: SlateFacts) -> dg.AssetCheckResult:
-    """Each OVER, UNDER, PASS or NO_LINE follows from the row's own line, forecast and probabilities."""
-    return dg.AssetCheckResult(
-        passed=facts.disagreeing == 0, metadata={"rows_disagreeing": facts.disagreeing, "rows": facts.rows}
-    )
-
-
-def _log_results(context: dg.AssetCheckExecutionContext, slate: str, passed: Mapping[str, bool]) -> None:
-    failed = sorted(name for name, result in passed.items() if not result)
-    within = len(CHECK_KEYS) - len(_CHECK_NAMED)
-    context.log.log(
-        logging.WARNING if failed else logging.INFO,
-        f"slate {slate}: {len(passed) - len(failed)} of {len(passed)} checks passed on the merged rows "
-        f"({within} more ran with the asset)" + (f", failed: {', '.join(failed)}" if failed else ""),
-        extra={"slate": slate},
-    )
-
-
-_CHECKS: dict[Callable[[SlateFacts], dg.AssetCheckResult], bool] = {
-    every_expected_player_settled: False,
-    staged_rows_are_accounted_for: True,
-    business_key_is_unique: True,
-    values_in_range: True,
-    recommendation_agrees_with_its_line: True,
-}
-_CHECK_NAMED = {check.__name__: check for check in _CHECKS}
-
-CHECK_KEYS = [dg.AssetCheckKey(PREDICTIONS_ASSET, name) for name in (NOT_EMPTY, ENOUGH_STAGED, *_CHECK_NAMED)]
+CHECK_KEYS = [dg.AssetCheckKey(PREDICTIONS_ASSET, audit.name) for audit in AUDITS]
 """Every check that must be evaluated before a consolidation is announced."""
 
+_SHOWN = 50
+"""Players that a check lists."""
 
 with preview_features():
-    _SPECS = [
+    CHECK_SPECS = [
         dg.AssetCheckSpec(
-            check.__name__,
+            audit.name,
             asset=PREDICTIONS_ASSET,
-            blocking=blocking,
-            description=check.__doc__,
+            blocking=audit.is_blocking,
+            description=f"{audit.description} A refused MERGE is rolled back, and every part is kept."
+            if audit.is_blocking
+            else audit.description,
             partitions_def=SLATES,
         )
-        for check, blocking in _CHECKS.items()
+        for audit in AUDITS
     ]
 
 
-@dg.multi_asset_check(specs=_SPECS, can_subset=True)
-def predictions_checks(
-    context: dg.AssetCheckExecutionContext,
-    warehouse: dg.ResourceParam[Warehouse],
-    batch_state: dg.ResourceParam[BatchState],
-    settings: dg.ResourceParam[Settings],
-) -> Iterator[dg.AssetCheckResult]:
-    """Evaluate the checks of the slate's predictions."""
-    slate = context.partition_key
-    progress = batch_state.progress(slate)
-    receipts = warehouse.receipts(slate)
-    if progress is None or not receipts:
-        raise BatchNotOpen(f"slate {slate}: nothing was consolidated yet; materialize predictions first")
-    facts = read_slate_facts(warehouse, progress, receipts[-1], pass_threshold=settings.pass_threshold)
-    results = {key: _CHECK_NAMED[key.name](facts) for key in context.selected_asset_check_keys}
-    _log_results(context, slate, {key.name: result.passed for key, result in results.items()})
-    for key in sorted(results, key=lambda key: key.name):
-        result: dict[str, Any] = results[key]._asdict()
-        yield dg.AssetCheckResult(**{**result, "asset_key": key.asset_key, "check_name": key.name})
-    reached("checks_evaluated")
+def results_of(receipt: Receipt, minimum_staged_share: float) -> Iterator[dg.AssetCheckResult]:
+    """Yield the check results of a committed MERGE; a refusal that an operator accepted is a warning."""
+    because = {each["name"]: each["because"] for each in receipt.accepted}
+    for verdict in receipt.audits:
+        metadata = _details(receipt, minimum_staged_share, verdict["name"])
+        if not verdict["passed"] and verdict["name"] in because:
+            metadata["accepted_because"] = dg.MetadataValue.text(because[verdict["name"]])
+            verdict = {**verdict, "severity": "WARN"}
+        yield _result(verdict, metadata)
+
+
+def results_of_refusal(error: AuditRefused | NoPartsStaged) -> Iterator[dg.AssetCheckResult]:
+    """Yield the check results of a refused slate: what its audits found before the MERGE was rolled back."""
+    if isinstance(error, NoPartsStaged):
+        for name in (NOT_EMPTY, ENOUGH_STAGED):
+            yield dg.AssetCheckResult(passed=False, check_name=name, description=str(error))
+        return
+    for verdict in error.verdicts:
+        yield _result(verdict, {}, "" if verdict["passed"] else str(error))
+
+
+def _result(
+    verdict: dict[str, Any] | Any, metadata: dict[str, Any], description: str = ""
+) -> dg.AssetCheckResult:
+    if verdict["detail"]:
+        # Plain text: facts are in it, and the UI would render an image or a link in markdown.
+        metadata["offending"] = dg.MetadataValue.text(verdict["detail"])
+    return dg.AssetCheckResult(
+        passed=verdict["passed"],
+        check_name=verdict["name"],
+        severity=dg.AssetCheckSeverity[verdict["severity"]],
+        description=description or None,
+        metadata=metadata,
+    )
+
+
+def _details(receipt: Receipt, minimum_share: float, name: str) -> dict[str, Any]:
+    if name == NOT_EMPTY:
+        rows = {"rows": receipt.rows, "staged_rows": receipt.rows_staged}
+        return {**rows, "why_no_rows": _why_no_rows(receipt)} if receipt.is_retraction else rows
+    if name == ENOUGH_STAGED:
+        return {
+            "staged": receipt.staged_players,
+            "not_skipped": receipt.expected_players - receipt.skipped_players,
+            "minimum_share": minimum_share,
+        }
+    if name == SETTLED:
+        without = {player["player_slug"]: player["outcome"] for player in receipt.missing}
+        return {
+            "expected": receipt.expected_players,
+            "staged": receipt.staged_players,
+            "skipped": receipt.skipped_players,
+            "failed": [slug for slug, how in without.items() if how == Outcome.FAILED][:_SHOWN],
+            "unsettled": [slug for slug, how in without.items() if how == UNSETTLED][:_SHOWN],
+        }
+    return {"rows": receipt.rows}
+
+
+def _why_no_rows(receipt: Receipt) -> str:
+    if not receipt.expected_players:
+        return "no game is on any more"
+    reasons = Counter(player["reason"] for player in receipt.missing)
+    shown = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
+    return f"all {receipt.expected_players} expected players were skipped: {shown}"

@@ -23,7 +23,7 @@ from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.orchestration.run_tags import slate_of
 from prediction_assets.orchestration.runs import pending_runs
 from prediction_assets.retention.kinds import History, Kind, Pruned
-from prediction_assets.retention.receipts import prune_receipts, prune_superseded_rows
+from prediction_assets.retention.receipts import prune_closed_rows, prune_receipts
 from prediction_assets.retention.records import (
     expire_dead_letters,
     prune_alerts,
@@ -50,12 +50,12 @@ _keep_days = attrgetter("keep_days")
 def kinds(instance: dg.DagsterInstance) -> tuple[Kind, ...]:
     """Return every kind of history, in the order in which it is pruned.
 
-    Superseded rows name receipts, so the rows go first. Runs go last: they show what became of the other kinds.
+    Closed rows go before the lists of the receipts that they name. Runs go last: they show what became of the others.
     """
     return (
         Kind("partition keys", _keep_days, partial(prune_partition_keys, instance)),
         Kind("feature snapshots", lambda settings: settings.snapshot_days, prune_snapshots),
-        Kind("superseded rows", _keep_days, prune_superseded_rows),
+        Kind("closed rows", _keep_days, prune_closed_rows),
         Kind("receipts", _keep_days, prune_receipts),
         Kind("completion messages", _keep_days, prune_messages),
         Kind("open dead letters", lambda _: RECENT_DAYS, expire_dead_letters, verb="expire"),
@@ -244,7 +244,7 @@ def prune_history(
 @dg.job(
     name="prune",
     tags=WHOLE_RETRIES,
-    description="Prunes one slice of each kind of old history: partition keys, feature snapshots, superseded rows, "
+    description="Prunes one slice of each kind of old history: partition keys, feature snapshots, closed rows, "
     "receipts, completion messages, dead letters, alerts, runs. Keeps what is in force, open, undelivered or in "
     "progress. Open dead letters of finished slates expire.",
 )

@@ -117,9 +117,17 @@ class SlateRun:
                 done = False
         return done
 
-    def consolidate(self, slate: str, *, before_deadline: bool = False) -> Receipt:
-        """Merge the slate's parts, check the result, drop the merged parts, and return the receipt."""
-        ops = {"predictions": {"before_deadline": before_deadline}}
+    def consolidate(
+        self, slate: str, *, before_deadline: bool = False, accept: Sequence[str] = (), because: str = ""
+    ) -> Receipt:
+        """Merge and audit the slate's parts, drop the merged parts, and return the receipt.
+
+        Args:
+            accept: the audits whose refusal an operator accepts.
+            because: why.
+        """
+        config = {"before_deadline": before_deadline, "accept": [*accept], "because": because}
+        ops = {"predictions": config}
         result = self._execute(consolidation_job.name, partition=slate, ops=ops)
         receipt_id = _metadata(*result.asset_materializations_for_node("predictions"))[RECEIPT_ID]
         return next(r for r in self.stores.warehouse.receipts(slate) if r.receipt_id == receipt_id)

@@ -1,6 +1,7 @@
-"""Old receipts and superseded rows.
+"""The long lists of old receipts, and closed rows.
 
-A receipt is kept while one of these holds: it is its slate's newest; a row in force names it; it covers a part that is
+A receipt itself stays for ever, because its hash is a link of the slate's chain. Its lists are kept while one of these
+holds: it is its slate's newest; a row in force names it; it covers a part that is
 in staging, or that an outcome names (else the player would be staged again); its completion message wasn't delivered.
 """
 
@@ -28,7 +29,7 @@ def unneeded(
     progress: Progress | None,
     entries: Iterable[OutboxEntry],
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the ids of a slate's receipts that can go, and why each other old one is kept.
+    """Return the ids of a slate's receipts whose lists can go, and why each other old one is kept.
 
     Args:
         receipts: the slate's receipts, oldest first.
@@ -60,7 +61,7 @@ def unneeded(
 
 
 def prune_receipts(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Prune one slice of the old receipts that can go."""
+    """Empty the lists of one slice of the old receipts."""
     by_slate = _old_receipts(history, history.before(keep_days))
     removed = 0
     slates: list[str] = []
@@ -82,7 +83,7 @@ def prune_receipts(history: History, keep_days: int, dry_run: bool) -> Pruned:
         )
         kept.update({f"{slate} {receipt}": why for receipt, why in needed.items()})
         if ids:
-            removed += len(ids) if dry_run else history.warehouse.drop_receipts(slate, ids)
+            removed += len(ids) if dry_run else history.warehouse.prune_receipts(slate, ids, history.now)
             slates.append(slate)
     return Pruned(removed, tuple(slates), kept)
 
@@ -96,16 +97,16 @@ def _old_receipts(history: History, before: datetime) -> dict[str, set[str]]:
     return found
 
 
-def prune_superseded_rows(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Prune one slice of the rows that were superseded long ago; an active row is never pruned."""
+def prune_closed_rows(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Prune one slice of the rows that were closed long ago; an active row is never pruned."""
     before = history.before(keep_days)
     found = history.warehouse.query(
-        pruning_sql.OLD_SUPERSEDED, {"before": before, "since": _EVER}
+        pruning_sql.OLD_CLOSED_ROWS, {"before": before, "since": _EVER}
     ).to_pylist()
     now = found[:SLATES_PER_SLICE]
     slates = tuple(row["game_date"].isoformat() for row in now)
     if dry_run:
         removed = sum(row["row_count"] for row in now)
     else:
-        removed = sum(history.warehouse.drop_superseded(slate, before) for slate in slates)
+        removed = sum(history.warehouse.prune_closed_rows(slate, before, history.now) for slate in slates)
     return Pruned(removed, slates, left=len(found) - len(now))

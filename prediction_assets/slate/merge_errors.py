@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from prediction_assets.errors import DuplicateKeys, Overtaken, PartMismatch, RowsUnaccountedFor
+from prediction_assets.errors import DuplicateKeys, Overtaken, PartMismatch
 from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 
@@ -70,15 +69,6 @@ def overtaken(slate: str, newest: str) -> Overtaken:
     return Overtaken(
         f"slate {slate}: another MERGE (receipt {newest}) was committed after this one was planned; the target "
         "was not touched and every part was kept. Materialize predictions for it again"
-    )
-
-
-def unaccounted(slate: str, counts: Mapping[str, Any]) -> RowsUnaccountedFor:
-    """Return the error for a MERGE whose result differs from what was counted before it."""
-    return RowsUnaccountedFor(
-        f"slate {slate}: {counts['staged']} rows staged, {counts['inserted']} to insert, {counts['updated']} to "
-        f"update, {counts['unchanged']} unchanged, but {counts['in_force']} in force and {counts['changed']} "
-        "changed after the MERGE; it was rolled back and every part was kept"
     )
 
 

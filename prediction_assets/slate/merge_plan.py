@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from prediction_assets.errors import NoPartsStaged, TooFewStaged
+from prediction_assets.errors import NoPartsStaged
+from prediction_assets.slate.audits import ENOUGH_STAGED, NO_LIMITS, AuditLimits, refused, require_acceptable
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.merge_errors import another_players_part
 from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.receipt import MergeCounts, Receipt, merged_part_ids
-
-NOT_EMPTY, ENOUGH_STAGED = "predictions_not_empty", "enough_players_staged"
-"""The asset checks that fail if a slate is refused for :class:`NoPartsStaged` or :class:`TooFewStaged`."""
+from prediction_assets.slate.receipt import MergeCounts, Receipt, lists_digest, merged_part_ids
 
 _RECEIPT_ID_DIGITS, _OUTCOMES_DIGITS = 32, 20
 """Hexadecimal digits of a receipt's id, and how many of them are a digest of its outcomes. The others distinguish it
@@ -35,6 +34,9 @@ class MergePlan:
         retained_player_ids: players whose earlier rows stay in force although they failed or didn't settle.
         after: id of the slate's newest receipt when this was planned, ``""`` for none; the MERGE is refused if
             there is a newer one.
+        revision_floor: the receipt's revision is higher than this: stores outside of the warehouse have seen it.
+        limits: what the audits compare with.
+        accepted: why an operator accepts the refusal of an audit, by the audit's name.
     """
 
     slate: str
@@ -52,6 +54,9 @@ class MergePlan:
     feature_snapshot: str
     missing: tuple[MissingPlayer, ...] = ()
     after: str = ""
+    revision_floor: int = 0
+    limits: AuditLimits = NO_LIMITS
+    accepted: Mapping[str, str] = field(default_factory=dict)
 
     def receipt(
         self,
@@ -60,24 +65,41 @@ class MergePlan:
         *,
         merge_ms: float,
         now: datetime,
+        audits: Sequence[dict[str, Any]] = (),
     ) -> Receipt:
         """Return the receipt to commit with the MERGE of this plan.
 
         Args:
             earlier: the slate's receipts so far, oldest first. The revision grows if the content differs from the
-                newest one's.
+                newest one's, and exceeds the plan's floor in any case.
             merge_ms: how long the MERGE took, in milliseconds.
+            audits: the audits' verdicts.
         """
-        revision = earlier[-1].revision if earlier else 0
-        if not earlier or earlier[-1].content_digest != self.content_digest:
-            revision += 1
+        newest = earlier[-1] if earlier else None
+        if newest and newest.content_digest == self.content_digest and newest.revision > self.revision_floor:
+            revision, replaces = newest.revision, newest.replaces
+        else:
+            replaces = newest.revision if newest else None
+            revision = max(replaces or 0, self.revision_floor) + 1
+        parts = tuple(
+            {
+                "player_slug": part.player_slug,
+                "part_id": part.part_id,
+                "rows": part.rows,
+                "content_hash": part.content_hash,
+            }
+            for part in self.parts
+        )
+        missing = tuple(asdict(player) for player in self.missing)
         return Receipt(
             receipt_id=self.receipt_id,
             slate=self.slate,
             league=self.league,
             batch_id=self.batch_id,
             status=self.status,
+            sequence=newest.sequence + 1 if newest else 1,
             revision=revision,
+            replaces=replaces,
             content_digest=self.content_digest,
             expected_players=self.expected_players,
             staged_players=len(self.staged_player_ids),
@@ -89,20 +111,17 @@ class MergePlan:
             rows_updated=counts.updated,
             rows_unchanged=counts.unchanged,
             rows_superseded=counts.superseded,
+            rows_digest=counts.digest,
+            lists_digest=lists_digest(parts, missing),
             feature_snapshot=self.feature_snapshot,
             merge_ms=round(merge_ms, 1),
             consolidated_at=now,
-            parts=tuple(
-                {
-                    "player_slug": part.player_slug,
-                    "part_id": part.part_id,
-                    "rows": part.rows,
-                    "content_hash": part.content_hash,
-                }
-                for part in self.parts
-            ),
-            missing=tuple(asdict(player) for player in self.missing),
-        ).sealed()
+            parts=parts,
+            missing=missing,
+            audits=tuple(audits),
+            accepted=tuple({"name": name, "because": why} for name, why in sorted(self.accepted.items())),
+            previous_hash=newest.receipt_hash if newest else "",
+        ).hashed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +133,13 @@ class MissingPlayer:
     reason: str
 
 
-def plan(progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_share: float = 0.0) -> MergePlan:
+def plan(
+    progress: Progress,
+    receipts: Iterable[Receipt],
+    *,
+    limits: AuditLimits = NO_LIMITS,
+    accepted: Mapping[str, str] | None = None,
+) -> MergePlan:
     """Return the MERGE that a batch's outcomes call for.
 
     Merged parts are left out: their rows are in the table, and they may have been dropped. The earlier rows of a
@@ -125,13 +150,16 @@ def plan(progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_shar
         progress: the batch as it stands, read after the receipts. The MERGE is refused if another consolidation commits
             a receipt in between.
         receipts: the slate's receipts so far, oldest first.
-        minimum_staged_share: share of the players who weren't skipped that must have rows, 0 to 1.
+        limits: what the audits compare with.
+        accepted: why an operator accepts the refusal of an audit, by the audit's name.
 
     Raises:
         NoPartsStaged: no expected player has staged rows, and there is nothing to retract.
         PartMismatch: a part is not of the player who is expected now.
-        TooFewStaged: fewer than the minimum share of players have staged rows.
+        AuditRefused: fewer than the minimum share of players have staged rows.
+        BadInput: an accepted name is no audit's, or is of one that can't be accepted.
     """
+    accepted = require_acceptable(accepted or {})
     receipts = tuple(receipts)
     progress = replace(
         progress, receipt=receipts[-1] if receipts else None
@@ -159,12 +187,13 @@ def plan(progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_shar
         raise NoPartsStaged(_nobody_staged(progress, missing))
     skipped = progress.count(Outcome.SKIPPED)
     failed = len(batch.expected) - len(staged) - skipped
-    if len(staged) < minimum_staged_share * (len(staged) + failed):
-        raise TooFewStaged(
-            f"slate {batch.slate}: only {len(staged)} of {len(staged) + failed} players have staged rows, less "
-            f"than {minimum_staged_share:.0%} ({_reasons(missing)}); the target was not touched and every part "
-            f"kept. Materialize the missing players' staged_predictions partitions, or lower "
-            "PREDICTION_ASSETS_MINIMUM_STAGED_SHARE"
+    if len(staged) < limits.minimum_staged_share * (len(staged) + failed) and ENOUGH_STAGED not in accepted:
+        # The audit in the MERGE's transaction would refuse it too: a sensor has to know that without a MERGE.
+        raise refused(
+            batch.slate,
+            ENOUGH_STAGED,
+            f"only {len(staged)} of {len(staged) + failed} players have staged rows, less than "
+            f"{limits.minimum_staged_share:.0%} ({_reasons(missing)})",
         )
     return MergePlan(
         slate=batch.slate,
@@ -182,6 +211,8 @@ def plan(progress: Progress, receipts: Iterable[Receipt], *, minimum_staged_shar
         feature_snapshot=_newest_snapshot(progress) if staged else receipts[-1].feature_snapshot,
         missing=tuple(missing),
         after=receipts[-1].receipt_id if receipts else "",
+        limits=limits,
+        accepted=accepted,
     )
 
 

@@ -1,6 +1,7 @@
 """The receipt: what a MERGE consumed and did, committed in its transaction.
 
-How a receipt is made from a merge plan is in :mod:`.merge_plan`. A seal shows if a receipt was edited by hand.
+How a receipt is made from a merge plan is in :mod:`.merge_plan`. Its hash covers every value and the hash of the
+receipt before it, so that a slate's receipts are a chain (:mod:`.chain` verifies it with the rows).
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from prediction_assets.errors import ReceiptAltered
 
 _logger = logging.getLogger(__name__)
 
-_SEALED = (
+_PLANNED = (
     "receipt_id",
     "slate",
     "league",
@@ -29,11 +30,23 @@ _SEALED = (
     "skipped_players",
     "failed_players",
     "feature_snapshot",
-    "parts",
-    "missing",
+    "lists_digest",
+    "accepted",
 )
-"""What a receipt's seal covers: all that is decided before the MERGE. What the MERGE counts is covered by the
-check ``staged_rows_are_accounted_for``. A name that is added here makes every stored receipt look altered."""
+"""What is decided before the MERGE. A name that is added here makes every stored receipt look altered."""
+
+COUNTED = (
+    "sequence",
+    "revision",
+    "replaces",
+    "rows",
+    "rows_staged",
+    "rows_inserted",
+    "rows_updated",
+    "rows_unchanged",
+    "rows_superseded",
+)
+"""Whole numbers that the MERGE finds, in the order in which the hash covers them; NULL counts as 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,15 @@ class Receipt:
     """One committed MERGE: a row of ``consolidation_receipts``.
 
     Attributes:
-        seal: what :meth:`computed_seal` gave when the receipt was made.
+        sequence: 1 for the slate's first receipt; its only order.
+        replaces: the revision before this one, None for a slate's first.
+        rows_digest: :func:`rows_digest` of the rows in force after the MERGE.
+        lists_digest: :func:`lists_digest` of parts and missing.
+        audits: each audit's ``{name, passed, severity, detail}``.
+        accepted: the refusals that an operator accepted, ``{name, because}``.
+        previous_hash: the hash of the slate's receipt before this one, ``""`` in its first.
+        receipt_hash: what :meth:`computed_hash` gave when the receipt was made.
+        pruned_at: when the lists were emptied, or closed rows deleted, because of their age.
     """
 
     receipt_id: str
@@ -49,7 +70,9 @@ class Receipt:
     league: str
     batch_id: str
     status: str
+    sequence: int
     revision: int
+    replaces: int | None
     content_digest: str
     expected_players: int
     staged_players: int
@@ -61,12 +84,18 @@ class Receipt:
     rows_updated: int
     rows_unchanged: int
     rows_superseded: int
+    rows_digest: str
+    lists_digest: str
     feature_snapshot: str
     merge_ms: float
     consolidated_at: datetime
     parts: tuple[dict[str, Any], ...] = field(default=())
     missing: tuple[dict[str, Any], ...] = field(default=())
-    seal: str = ""
+    audits: tuple[dict[str, Any], ...] = field(default=())
+    accepted: tuple[dict[str, Any], ...] = field(default=())
+    previous_hash: str = ""
+    receipt_hash: str = ""
+    pruned_at: datetime | None = None
 
     @property
     def is_retraction(self) -> bool:
@@ -76,26 +105,44 @@ class Receipt:
         """
         return self.skipped_players == self.expected_players
 
-    def computed_seal(self) -> str:
-        """Return SHA-256 over the values that were decided before the MERGE."""
-        values = [getattr(self, name) for name in _SEALED]
-        return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    def planned_digest(self) -> str:
+        """Return SHA-256 over the values that were decided before the MERGE, as a JSON list."""
+        values = [getattr(self, name) for name in _PLANNED]
+        return _sha256(json.dumps(values, sort_keys=True, separators=(",", ":")))
 
-    def sealed(self) -> Receipt:
-        """Return the receipt with its seal."""
-        return replace(self, seal=self.computed_seal())
+    def computed_hash(self) -> str:
+        """Return SHA-256 over a JSON list of every value except ``pruned_at``.
+
+        Texts are in it as digests and moments as microseconds, so that BigQuery's script computes the same hash.
+        """
+        values = [
+            self.planned_digest(),
+            *(getattr(self, name) or 0 for name in COUNTED),
+            self.rows_digest,
+            _sha256(json.dumps(list(self.audits))),
+            round(self.merge_ms * 10),
+            (self.consolidated_at - _EPOCH) // timedelta(microseconds=1),
+            self.previous_hash,
+        ]
+        return _sha256(json.dumps(values, separators=(",", ":")))
+
+    def hashed(self) -> Receipt:
+        """Return the receipt with its hash."""
+        return replace(self, receipt_hash=self.computed_hash())
 
     @property
     def is_altered(self) -> bool:
-        """True if a value that the seal covers was changed after the commit."""
-        return self.seal != self.computed_seal()
+        """True if a value was changed after the commit."""
+        are_pruned = self.pruned_at is not None and not self.parts and not self.missing
+        lists = self.lists_digest if are_pruned else lists_digest(self.parts, self.missing)
+        return (self.lists_digest, self.receipt_hash) != (lists, self.computed_hash())
 
     def to_row(self) -> dict[str, Any]:
         """Return the receipt as a row of the receipts table."""
         row = asdict(self)
         row["game_date"] = date.fromisoformat(row.pop("slate"))
-        row["parts"] = json.dumps(list(self.parts))
-        row["missing"] = json.dumps(list(self.missing))
+        for name in LISTS:
+            row[name] = json.dumps(list(getattr(self, name)))
         return row
 
     @classmethod
@@ -105,22 +152,57 @@ class Receipt:
         Raises:
             ReceiptAltered: the row was edited by hand.
         """
+        receipt = cls.parsed(row)
+        if receipt.is_altered:
+            raise _altered(row, "isn't what its hash was made for")
+        return receipt
+
+    @classmethod
+    def parsed(cls, row: Mapping[str, Any]) -> Receipt:
+        """Return the receipt that a row holds, edited or not.
+
+        Raises:
+            ReceiptAltered: the row can't be read.
+        """
         values = dict(row)
         values["slate"] = values.pop("game_date").isoformat()
         try:
-            values["parts"] = tuple(json.loads(values["parts"]))
-            values["missing"] = tuple(json.loads(values["missing"]))
-            receipt = cls(**values)
+            for name in LISTS:
+                values[name] = tuple(json.loads(values[name]))
+            return cls(**values)
         except (TypeError, ValueError) as error:
-            raise _altered(values, f"can't be read ({error})") from error
-        if receipt.is_altered:
-            raise _altered(values, "isn't what its seal was made for")
-        return receipt
+            raise _altered(row, f"can't be read ({error})") from error
+
+
+LISTS = ("parts", "missing", "audits", "accepted")
+"""The lists of a receipt; its row has each as a JSON document."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def lists_digest(parts: Sequence[Mapping[str, Any]], missing: Sequence[Mapping[str, Any]]) -> str:
+    """Return SHA-256 over a receipt's two long lists, which are pruned before the receipt is."""
+    return _sha256(json.dumps([list(parts), list(missing)], sort_keys=True, separators=(",", ":")))
+
+
+def rows_digest(content_hashes: Iterable[str]) -> str:
+    """Return SHA-256 over the sorted hashes of rows, as the MERGE's SQL computes it."""
+    return _sha256("".join(sorted(content_hashes)))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class MergeCounts:
-    """Rows that a MERGE staged, inserted, updated, left unchanged and superseded; active rows after it."""
+    """What a MERGE did to the slate's rows.
+
+    Attributes:
+        staged, inserted, updated, unchanged, superseded: keys, as in the receipt.
+        active: rows in force after it.
+        digest: :func:`rows_digest` of those rows.
+    """
 
     staged: int
     inserted: int
@@ -128,6 +210,7 @@ class MergeCounts:
     unchanged: int
     superseded: int
     active: int
+    digest: str
 
 
 def merged_part_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
@@ -163,7 +246,7 @@ def unaltered(copy: Receipt, where: str) -> Receipt | None:
 
 def _altered(values: Mapping[str, Any], problem: str) -> ReceiptAltered:
     return ReceiptAltered(
-        f"slate {values['slate']}: receipt {values['receipt_id']} in predictions.consolidation_receipts {problem}: "
+        f"slate {values['game_date']}: receipt {values['receipt_id']} in predictions.consolidation_receipts {problem}: "
         "it was edited by hand. Nothing of the slate is merged, dropped or announced until the row is restored from a "
         "backup"
     )

@@ -23,6 +23,9 @@ PREDICTIONS_SCHEMA_VERSION = 1
 STEPS, FINE, LARGEST = 2.0**32, 2.0**53, 1e6
 """How a float is hashed: in steps of 1/STEPS, what is left of them in steps of 1/(STEPS * FINE), up to LARGEST."""
 
+POINTS_MARKET = "player_points"
+"""What is predicted, as The Odds API names it."""
+
 _OF_THE_PLAYER = {
     "game_id": "game_id",
     "player_slug": "slug",
@@ -55,6 +58,7 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Sc
     }
     for name, value in {
         "game_date": date.fromisoformat(batch.slate),
+        "market": POINTS_MARKET,
         "league": batch.league,
         "feature_snapshot": snapshot_id,
         "schema_version": PREDICTIONS_SCHEMA_VERSION,

@@ -7,10 +7,12 @@ or plans the same MERGE again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from prediction_assets.errors import DeadlinePassed, NotSettled
+from prediction_assets.settings import Settings
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.dead_letter import Failure, replay_payload
 from prediction_assets.slate.merge_plan import MergePlan, plan
@@ -35,17 +37,30 @@ def read_outcomes(
     return open_progress(state, slate), receipts
 
 
+def audit_limits(settings: Settings) -> AuditLimits:
+    """Return what the audits compare a slate with, as the installation has it."""
+    return AuditLimits(
+        minimum_staged_share=settings.minimum_staged_share,
+        pass_threshold=settings.pass_threshold,
+        one_direction_share=settings.one_direction_share,
+        one_direction_minimum=settings.one_direction_minimum,
+    )
+
+
 def plan_merge(
     progress: Progress,
     receipts: Sequence[Receipt],
     *,
     now: datetime,
-    minimum_staged_share: float,
+    limits: AuditLimits,
+    accepted: Mapping[str, str] | None = None,
     before_deadline: bool = False,
 ) -> MergePlan:
     """Return the MERGE of a settled slate, or of one whose deadline has passed.
 
     Args:
+        limits: what the audits compare with.
+        accepted: why an operator accepts the refusal of an audit, by the audit's name.
         before_deadline: don't wait for players who haven't settled.
 
     Raises:
@@ -59,7 +74,7 @@ def plan_merge(
             f"and the deadline is {batch.deadline.isoformat(timespec='minutes')}; wait for staging, or "
             "materialize with before_deadline: true"
         )
-    return plan(progress, receipts, minimum_staged_share=minimum_staged_share)
+    return plan(progress, receipts, limits=limits, accepted=accepted)
 
 
 def merge(
@@ -94,6 +109,15 @@ def merge(
     dead_letters.add(_overdue(progress, run_id, now))
     receipt = warehouse.merge(work)
     reached("merge_committed")
+    failed = [verdict["name"] for verdict in receipt.audits if not verdict["passed"]]
+    _logger.log(
+        logging.WARNING if failed else logging.INFO,
+        "slate %s: %d of %d audits passed%s%s",
+        work.slate, len(receipt.audits) - len(failed), len(receipt.audits),
+        f", failed: {', '.join(failed)}" if failed else "",
+        f", accepted: {', '.join(a['name'] for a in receipt.accepted)}" if receipt.accepted else "",
+        extra=about,
+    )  # fmt: skip
     _logger.info(
         "slate %s: MERGE %d staged = %d inserted + %d updated + %d unchanged, %d superseded, %.0f ms",
         work.slate, receipt.rows_staged, receipt.rows_inserted, receipt.rows_updated, receipt.rows_unchanged,

@@ -188,7 +188,7 @@ class Warehouse(Protocol):
 
     @property
     def output_table(self) -> str:
-        """The predictions table, as a reader would name it in a query."""
+        """The view of the predictions in force, as a reader would name it in a query."""
 
     def upsert(
         self,
@@ -210,15 +210,16 @@ class Warehouse(Protocol):
         """Run one SELECT in DuckDB's dialect, with named parameters and without write access."""
 
     def merge(self, plan: MergePlan) -> Receipt:
-        """Verify and merge parts, supersede what they replace and write the receipt, in one transaction.
+        """Verify parts, close the rows that they replace, insert theirs, audit the slate and write the receipt.
 
-        Either all of it is committed or nothing is. A receipt with the plan's id is returned as it is: the work was
+        All of it is one transaction: either all is committed or nothing is. A row is inserted and later closed, and
+        never changed. A receipt with the plan's id is returned as it is: the work was
         done before.
 
         Raises:
             PartMismatch: a part is missing, or its rows differ from what was recorded at staging.
             DuplicateKeys: staged rows share a business key, or are of another date.
-            RowsUnaccountedFor: staged is not inserted + updated + unchanged.
+            AuditRefused: a blocking audit refused the slate as it would be, and no operator accepted that.
             Overtaken: another MERGE of the slate was committed since the plan was made.
             ReceiptAltered: an earlier receipt of the slate was edited by hand.
         """
@@ -230,11 +231,11 @@ class Warehouse(Protocol):
             ReceiptAltered: one of them was edited by hand.
         """
 
-    def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
-        """Prune these receipts of a slate and return how many there were; its newest one is never deleted."""
+    def prune_receipts(self, slate: str, receipt_ids: Sequence[str], now: datetime) -> int:
+        """Empty the lists of these receipts of a slate and return how many had any; its newest one keeps its own."""
 
-    def drop_superseded(self, slate: str, before: datetime) -> int:
-        """Prune a slate's rows that were superseded before a moment and return how many there were."""
+    def prune_closed_rows(self, slate: str, before: datetime, now: datetime) -> int:
+        """Delete a slate's rows that were closed before a moment and return how many there were."""
 
     def waiting_at_most(self, seconds: float) -> Warehouse:
         """Return this warehouse for a caller that comes again soon: it waits no longer for other processes."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -28,8 +29,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
+from prediction_assets.errors import AuditRefused, NoPartsStaged, PartMismatch
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, ranges
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.deadlines import Clock
@@ -43,7 +45,6 @@ from prediction_assets.steps.cleanup import clean_up, finish_consolidation
 from prediction_assets.steps.merge import merge, plan_merge, read_outcomes
 from prediction_assets.steps.stage import Staging
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
-from prediction_assets.stores.sql.tables import RECEIPTS
 from prediction_assets_tests.acceptance.slate_model import (
     MINIMUM_SHARE,
     Content,
@@ -61,7 +62,7 @@ from prediction_assets_tests.acceptance.slate_ports import (
     crashing,
 )
 from prediction_assets_tests.contract.warehouse.bigquery_emulator import emulator_client
-from prediction_assets_tests.made_up import NOW, player, rows_of
+from prediction_assets_tests.made_up import NOW, dated, player, rows_of
 
 SLATES = (date(2100, 1, 1) + timedelta(days=n) for n in itertools.count())  # one for each example
 
@@ -238,10 +239,12 @@ class SlateMachine(RuleBasedStateMachine):
         warehouse.crash_in_merge = crash == "inside"
         progress, receipts = read_outcomes(self.slate, warehouse, self.ports.state)
         try:
-            work = plan_merge(progress, receipts, now=now, minimum_staged_share=MINIMUM_SHARE)
+            work = plan_merge(
+                progress, receipts, now=now, limits=AuditLimits(minimum_staged_share=MINIMUM_SHARE)
+            )
             self.letters |= set(progress.unsettled)  # they are overdue
             receipt = merge(work, progress, warehouse, self.ports.dead_letters, run_id="merge", now=now)
-        except (NoPartsStaged, TooFewStaged, PartMismatch) as error:
+        except (NoPartsStaged, AuditRefused, PartMismatch) as error:
             refusal = type(error)
         except Crash:
             pass
@@ -251,7 +254,7 @@ class SlateMachine(RuleBasedStateMachine):
             assert refusal is (None if isinstance(expected, Merged) else expected)
             if refusal not in (
                 NoPartsStaged,
-                TooFewStaged,
+                AuditRefused,
             ):  # those are refused before the warehouse is asked
                 self._compare_table()
             return
@@ -280,16 +283,20 @@ class SlateMachine(RuleBasedStateMachine):
     def _compare_table(self) -> None:
         """No row lost, none doubled, none deleted; each receipt in its place."""
         found = self.ports.warehouse.query(
-            "SELECT player_slug, CAST(line AS VARCHAR) AS line, predicted_points, is_active, superseded_at "
+            "SELECT player_slug, CAST(line AS VARCHAR) AS line, predicted_points, is_active, superseded_at, "
+            "superseded_by "
             "FROM predictions.player_prop_predictions WHERE game_date = $slate",
             {"slate": date.fromisoformat(self.slate)},
         ).to_pylist()
-        rows = {
-            (r["player_slug"], str(float(r["line"]))): (r["predicted_points"], r["is_active"]) for r in found
-        }
-        assert len(rows) == len(found), "a business key is there twice"
-        assert rows == self.model.table
+        rows = [
+            ((r["player_slug"], str(float(r["line"]))), r["predicted_points"], r["is_active"]) for r in found
+        ]
+        in_force = {key: points for key, points, is_active in rows if is_active}
+        assert len(in_force) == sum(is_active for *_, is_active in rows), "a business key is in force twice"
+        assert in_force == self.model.table
+        assert Counter((key, points) for key, points, is_active in rows if not is_active) == self.model.closed
         assert all((row["superseded_at"] is None) == row["is_active"] for row in found)
+        assert all((row["superseded_by"] is None) == row["is_active"] for row in found)
         receipts = self.ports.warehouse.receipts(self.slate)
         assert [r.receipt_id for r in receipts] == [r.receipt_id for r in self.model.receipts]
         assert [r.revision for r in receipts] == [r.revision for r in self.model.receipts]
@@ -297,9 +304,8 @@ class SlateMachine(RuleBasedStateMachine):
     def _compare_with_batch(self) -> None:
         """In force is what the batch says now, however it came to that: nothing of whom it doesn't expect."""
         in_force: dict[str, dict[str, float]] = {slug: {} for slug in SLUGS}
-        for (slug, line), (points, active) in self.model.table.items():
-            if active:
-                in_force[slug][line] = points
+        for (slug, line), points in self.model.table.items():
+            in_force[slug][line] = points
         for slug in SLUGS:
             done = self.model.outcomes.get(slug)
             if slug not in self.model.expected or self.model._is_skipped(slug):
@@ -391,11 +397,9 @@ class SlateMachine(RuleBasedStateMachine):
     @rule(hours=st.integers(1, 48))
     def find_that_the_clock_was_ahead(self, hours: int) -> None:
         """Date the newest receipt later, as a clock did that has been set back since."""
-        by_hand_of(
-            self.ports.warehouse,
-            f"UPDATE {RECEIPTS.qualified_name} SET consolidated_at = consolidated_at + INTERVAL {hours} HOUR "
-            f"WHERE game_date = DATE '{self.slate}' AND receipt_id = '{self.model.receipts[-1].receipt_id}'",
-        )
+        newest = self.ports.warehouse.receipts(self.slate)[-1]
+        _, statement = dated(newest, newest.consolidated_at + timedelta(hours=hours))
+        by_hand_of(self.ports.warehouse, statement)
         self.model.clock_was_ahead = (
             True  # until it has caught up every part is from before the newest receipt
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
-from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
+from prediction_assets.errors import AuditRefused, NoPartsStaged, PartMismatch
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.steps.stage import Staging
 
@@ -55,7 +56,8 @@ class Model:
     expected: set[str] = field(default_factory=set)
     outcomes: dict[str, Settled] = field(default_factory=dict)
     shelf: dict[str, list[Part]] = field(default_factory=dict)
-    table: dict[tuple[str, str], tuple[float, bool]] = field(default_factory=dict)
+    table: dict[tuple[str, str], float] = field(default_factory=dict)
+    closed: Counter[tuple[tuple[str, str], float]] = field(default_factory=Counter)
     receipts: list[Merged] = field(default_factory=list)
     events: dict[int, str | None] = field(default_factory=dict)
     clock_was_ahead: bool = False
@@ -93,7 +95,7 @@ class Model:
         if not staged and not (self.receipts and len(skipped) == len(settled)):
             return NoPartsStaged
         if len(staged) < MINIMUM_SHARE * (len(settled) - len(skipped)):
-            return TooFewStaged
+            return AuditRefused
         kinds = {
             slug: done.completion.outcome.value if done else "unsettled" for slug, done in settled.items()
         }
@@ -105,18 +107,16 @@ class Model:
             return PartMismatch
         rows = {(slug, line): points for slug, part in new.items() for line, points in part.content}
         inserted = sum(key not in self.table for key in rows)
-        unchanged = sum(self.table.get(key) == (points, True) for key, points in rows.items())
-        table = {key: (points, True) for key, points in rows.items()}
+        unchanged = sum(self.table.get(key) == points for key, points in rows.items())
         gone = {
             key
-            for key, (_, active) in self.table.items()
-            if active and key not in rows and (key[0] in new or key[0] in skipped or key[0] not in settled)
+            for key in self.table
+            if key not in rows and (key[0] in new or key[0] in skipped or key[0] not in settled)
         }
-        after = {**self.table, **table, **{key: (self.table[key][0], False) for key in gone}}
         content = tuple((s, kinds[s], staged[s].content if s in staged else None) for s in settled)
         newest = self.receipts[-1] if self.receipts else None
         revision = (newest.revision if newest else 0) + (newest is None or newest.content != content)
-        active = sum(in_force for _, in_force in after.values())
+        active = len({**self.table, **rows}.keys() - gone)
         changed = len(rows) - inserted - unchanged
         counts = (len(rows), inserted, changed, unchanged, len(gone), active)
         return Merged(identity, content, revision, frozenset(p.ref.part_id for p in new.values()), counts)
@@ -128,9 +128,10 @@ class Model:
         rows = {(part.ref.player_slug, line): points for part in new for line, points in part.content}
         merged_players = {part.ref.player_slug for part in new}
         keeps = {s for s in self.expected if not self._is_skipped(s)} - merged_players
-        for key, (points, active) in self.table.items():
-            self.table[key] = (points, active and key[0] in keeps)
-        self.table.update({key: (points, True) for key, points in rows.items()})
+        stays = {key: points for key, points in self.table.items() if key[0] in keeps}
+        after = {**stays, **rows}
+        self.closed.update((key, was) for key, was in self.table.items() if after.get(key) != was)
+        self.table = after
         self.receipts.append(merged)
 
     def _is_skipped(self, slug: str) -> bool:

@@ -32,6 +32,7 @@ from prediction_assets.stores.local.state_schema import STEPS
 from prediction_assets.stores.local.stores import LocalStores
 from prediction_assets.stores.sql.tables import (
     TABLES,
+    VIEWS,
     WAREHOUSE_SCHEMA_VERSION,
 )
 from prediction_assets_tests.contract.next_release import NEXT_STEPS, next_release, opened
@@ -40,7 +41,7 @@ from prediction_assets_tests.orchestration.test_cli import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SHAPES = {"warehouse": (1, "d6cbd2896a9f"), "state": (1, "3865274f8a7d")}
+SHAPES = {"warehouse": (1, "0738f77b563c"), "state": (1, "3865274f8a7d")}
 """Each store's version, and the first 12 digits of SHA-256 over its declared tables."""
 
 
@@ -279,9 +280,10 @@ def test_a_change_of_a_store_s_tables_is_a_new_version():
         (table.qualified_name, [(c.name, c.type.name, c.required) for c in table.columns], table.key)
         for table in TABLES
     ]
+    views = [(view.qualified_name, view.select) for view in VIEWS]
     steps = [[" ".join(statement.split()) for statement in step] for step in STEPS]
     found = {
-        "warehouse": (WAREHOUSE_SCHEMA_VERSION, digest_of(declared)),
+        "warehouse": (WAREHOUSE_SCHEMA_VERSION, digest_of([declared, views])),
         "state": (len(STEPS), digest_of(steps)),
     }
     assert found == SHAPES, (

@@ -39,7 +39,7 @@ def test_the_plain_script_and_the_ports_leave_the_same_rows(tmp_path):
         python(PEERS / "ours.py", tmp_path, rows, str(number))
         plain = rows_in(tmp_path / "plain.duckdb", "predictions")
         assert len(plain) == 75
-        assert rows_in(tmp_path / "ours.duckdb", "predictions.player_prop_predictions") == plain
+        assert rows_in(tmp_path / "ours.duckdb", "predictions.current_predictions") == plain
 
 
 def test_a_small_run_prints_a_table_per_case():

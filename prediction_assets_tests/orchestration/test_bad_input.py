@@ -1,7 +1,7 @@
 """Damaged, cut, full or edited: detected, named, and nothing of what is left is destroyed.
 
 Foreign things in staging are in ``warehouse/test_staging_area.py``, edited receipts in
-``warehouse/test_receipts.py``, a clock that jumps in ``test_clock.py``.
+``warehouse/test_receipts.py``, edited rows in ``warehouse/test_ledger.py``, a clock that jumps in ``test_clock.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from prediction_assets.errors import PredictionAssetsError, StateUnreadable, WarehouseUnreadable
-from prediction_assets.orchestration.asset_checks import read_slate_facts, staged_rows_are_accounted_for
 from prediction_assets.slate.completion_message import OutboxEntry, completion_message
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
@@ -23,8 +22,6 @@ from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
-from prediction_assets.stores.sql.tables import RECEIPTS
-from prediction_assets_tests.contract.warehouse.by_hand import by_hand
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
 
@@ -48,7 +45,7 @@ def work_of(warehouse: DuckDBWarehouse, points: float = 20.0):
 
 
 def count(warehouse: DuckDBWarehouse) -> int:
-    return warehouse.query("SELECT COUNT(*) AS n FROM predictions.player_prop_predictions")["n"][0].as_py()
+    return warehouse.query("SELECT COUNT(*) AS n FROM predictions.current_predictions")["n"][0].as_py()
 
 
 # Damaged files
@@ -96,36 +93,6 @@ def test_a_damaged_state_file_is_named_by_the_outbox_too_and_left_as_it_is(tmp_p
 
 
 ENTRY = OutboxEntry("e", SLATE, "r", {"event_id": "e", "slate": SLATE, "revision": 1})
-
-
-# Edited by hand
-
-
-@pytest.mark.parametrize("column", ["rows", "rows_staged", "rows_inserted", "rows_updated", "rows_unchanged"])
-def test_counts_that_were_edited_in_a_receipt_fail_the_blocking_check(tmp_path, column):
-    warehouse = opened(tmp_path)
-    work = work_of(warehouse)
-    warehouse.merge(work)
-    progress = progress_of(batch(2))
-
-    def check():
-        receipt = warehouse.receipts(SLATE)[-1]
-        facts = read_slate_facts(warehouse, progress, receipt, pass_threshold=0.05)
-        return staged_rows_are_accounted_for(facts)
-
-    assert check().passed
-    by_hand(warehouse, f'UPDATE {RECEIPTS.qualified_name} SET "{column}" = "{column}" + 1')
-    assert not check().passed
-
-
-def test_a_player_whose_rows_were_taken_out_of_the_table_fails_the_blocking_check(tmp_path):
-    warehouse = opened(tmp_path)
-    receipt = warehouse.merge(work_of(warehouse))
-    by_hand(
-        warehouse, "UPDATE predictions.player_prop_predictions SET is_active = false WHERE player_id = 101"
-    )
-    facts = read_slate_facts(warehouse, progress_of(batch(2)), receipt, pass_threshold=0.05)
-    assert not staged_rows_are_accounted_for(facts).passed
 
 
 # A full disk

@@ -55,7 +55,7 @@ def finish(state: SqliteBatchState, slate: str) -> None:
         content_digest="d", status="success", parts=(), staged_player_ids=(), retained_player_ids=(),
         expected_players=1, skipped_players=1, failed_players=0, feature_snapshot="",
     )  # fmt: skip
-    state.mark_consolidated(work.receipt(MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=NOW))
+    state.mark_consolidated(work.receipt(MergeCounts(0, 0, 0, 0, 0, 0, ""), [], merge_ms=1.0, now=NOW))
 
 
 @pytest.mark.parametrize(

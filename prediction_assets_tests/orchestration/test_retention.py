@@ -20,7 +20,7 @@ from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.event_storage import delete_check_executions
 from prediction_assets.orchestration.pruning import kinds, prune_runs, prune_slices
 from prediction_assets.retention.kinds import History
-from prediction_assets.retention.receipts import prune_receipts, prune_superseded_rows, unneeded
+from prediction_assets.retention.receipts import prune_closed_rows, prune_receipts, unneeded
 from prediction_assets.retention.records import (
     expire_dead_letters,
     old_letters,
@@ -34,6 +34,7 @@ from prediction_assets.settings import load_settings
 from prediction_assets.slate.dead_letter import Closing, letters_of
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.receipt import Receipt
+from prediction_assets.steps.ledger import verify_slate
 from prediction_assets.stores.alert import Severity
 from prediction_assets_tests.contract.batch_state.test_contract import receipt
 from prediction_assets_tests.contract.dead_letters.test_contract import failure
@@ -180,18 +181,20 @@ def three_consolidations(history: History) -> list[Receipt]:
 
 
 def test_a_finished_slate_still_rests_after_everything_that_may_go_is_gone(history):
-    _, second, newest = three_consolidations(
+    first, second, newest = three_consolidations(
         history
     )  # the row in force names the second: the third changed nothing
     after = later(history)
-    assert prune_superseded_rows(history, 400, False).removed == 0
+    assert prune_closed_rows(history, 400, False).removed == 0
     assert prune_receipts(history, 400, False).removed == 0
-    assert prune_superseded_rows(after, 400, True).removed == 2
-    assert prune_superseded_rows(after, 400, False).removed == 2
+    assert prune_closed_rows(after, 400, True).removed == 2
+    assert prune_closed_rows(after, 400, False).removed == 2
     assert prune_receipts(after, 400, True).removed == 1
     assert prune_receipts(after, 400, False).removed == 1
-    assert prune_superseded_rows(after, 400, False).removed == prune_receipts(after, 400, False).removed == 0
-    assert history.warehouse.receipts(SLATE) == (second, newest)
+    assert prune_closed_rows(after, 400, False).removed == prune_receipts(after, 400, False).removed == 0
+    one, two, three = history.warehouse.receipts(SLATE)
+    assert (one.parts, one.receipt_hash, two.parts, three) == ((), first.receipt_hash, second.parts, newest)
+    assert verify_slate(history.warehouse, SLATE).broken is None
     progress = history.state.progress(SLATE)
     assert progress is not None
     work = plan(progress, history.warehouse.receipts(SLATE))
@@ -217,8 +220,8 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, in
     history.warehouse.snapshots.write(SLATE, pa.table({"player_id": [1]}), pa.table({"player_id": [1]}))
     killed = 0
     for store, name in (  # in the order of the kinds: what comes before it is gone by then
-        (history.warehouse.snapshots, "drop"), (history.warehouse, "drop_superseded"),
-        (history.warehouse, "drop_receipts"), (history.outbox, "drop_delivered"),
+        (history.warehouse.snapshots, "drop"), (history.warehouse, "prune_closed_rows"),
+        (history.warehouse, "prune_receipts"), (history.outbox, "drop_delivered"),
         (history.letters, "close"), (history.letters, "drop_closed"), (history.alerts, "drop_settled"),
     ):  # fmt: skip
         really = getattr(type(store), name)
@@ -236,7 +239,9 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, in
     assert killed == 7
     again = prune_slices(instance, later(history), settings, dry_run=False)
     assert [(kind.name, done.removed) for kind, done in again] == [(kind.name, 0) for kind in kinds(instance)]
-    assert history.warehouse.receipts(SLATE) == (second, newest)
+    one, two, three = history.warehouse.receipts(SLATE)
+    assert (one.parts, two.parts, three) == ((), second.parts, newest)
+    assert verify_slate(history.warehouse, SLATE).broken is None
     assert [letter.player_slug for letter in history.letters.letters(include_closed=True)] == ["open"]
     assert [event.message["revision"] for event in history.outbox.entries()] == [2]
     assert list(history.alerts.since(NOW - timedelta(days=1))) == []

@@ -1,7 +1,8 @@
-"""The rule that makes a prediction OVER, UNDER, PASS or NO_LINE, in numpy and in SQL.
+"""The rule that makes a prediction OVER, UNDER, PASS or NO_LINE.
 
-The rule reads only columns that are stored with the prediction, each row with its own line, so that an audit can
-repeat it in the warehouse (:data:`RECOMMENDATION_SQL`). What doesn't belong here: probabilities and prices.
+The rule reads only columns that are stored with the prediction, each row with its own line, so that an audit repeats
+it in the warehouse (``RECOMMENDATION_RULE`` of ``stores/sql/audit_sql.py``). Not here: probabilities and
+prices.
 """
 
 from __future__ import annotations
@@ -18,17 +19,6 @@ DEFAULT_THRESHOLD = 0.05
 """How far beyond 1/2 the likelier side must be. Break-even is 52.4 % at -110, a sports book's usual price,
 and 57.8 % at -137, what Underdog's and PrizePicks' legs amount to (24,154 real lines of 2024-25): 55 % pays
 at the first only."""
-
-RECOMMENDATION_SQL = """
-CASE
-    WHEN line_source <> 'market' THEN 'NO_LINE'
-    WHEN probability_over / (1 - probability_push) >= 0.5 + $threshold AND predicted_points > line THEN 'OVER'
-    WHEN probability_over / (1 - probability_push) <= 0.5 - $threshold AND predicted_points < line THEN
-    'UNDER' ELSE 'PASS'
-END
-"""
-"""The rule as a SQL expression over the stored columns (DuckDB's dialect, portable; parameter
-``threshold``)."""
 
 
 def share_over(probability_over: Floats, probability_push: Floats) -> Floats:

@@ -53,7 +53,7 @@ def table_schema(table: Table, only: Sequence[str] | None = None) -> dg.TableSch
                 description=c.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=not (c.required or c.name in table.key),
-                    other=["business key"] if c.name in table.key else [],
+                    other=["business key"] if c.name in _business_key(table) else [],
                 ),
             )
             for c in table.columns
@@ -67,8 +67,12 @@ def table_metadata(table: Table) -> dict[str, Any]:
     return {
         "dagster/column_schema": table_schema(table),
         "dagster/table_name": table.qualified_name,
-        "business_key": ", ".join(table.key),
+        "business_key": ", ".join(_business_key(table)),
     }
+
+
+def _business_key(table: Table) -> tuple[str, ...]:
+    return table.business_key or table.key
 
 
 def _from(asset: str, *columns: str) -> list[dg.TableColumnDep]:

@@ -1,17 +1,17 @@
 """The fan-in: a slate's parts merged into the predictions table, idempotently, with a receipt.
 
-The checks ``predictions_not_empty`` and ``enough_players_staged`` are evaluated in this step, so that they are red even
-if nothing could be merged.
+The audits run in the MERGE's transaction. Their checks are evaluated in this step, so that they are also red of a slate
+that was refused.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.errors import NoPartsStaged, TooFewStaged
+from prediction_assets.errors import AuditRefused, NoPartsStaged
+from prediction_assets.orchestration.asset_checks import CHECK_SPECS, results_of, results_of_refusal
 from prediction_assets.orchestration.assets.describing import (
     FAN_IN,
     OWNERS,
@@ -25,9 +25,9 @@ from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate
-from prediction_assets.slate.merge_plan import ENOUGH_STAGED, NOT_EMPTY
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.steps.merge import merge, plan_merge, read_outcomes
+from prediction_assets.steps.failpoints import reached
+from prediction_assets.steps.merge import audit_limits, merge, plan_merge, read_outcomes
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import PREDICTIONS
@@ -37,12 +37,20 @@ _SHOWN = 50
 
 
 class PredictionsConfig(dg.Config):
-    """When to merge."""
+    """When to merge, and what an operator accepts."""
 
     before_deadline: bool = Field(
         default=False,
         description="Merge now, without the players who haven't settled. The receipt and the completion message then "
         "say `partial`.",
+    )
+    accept: list[str] = Field(
+        default=[],
+        description="Names of blocking checks whose refusal of this slate you accept. The receipt and the completion "
+        "message name them.",
+    )
+    because: str = Field(
+        default="", description="Why you accept that, in a sentence; it is kept in the receipt."
     )
 
 
@@ -55,25 +63,7 @@ with preview_features():
         kinds={"duckdb", "sql"},
         deps=[dg.AssetDep("staged_predictions", partition_mapping=dg.AllPartitionMapping())],
         metadata=table_metadata(PREDICTIONS),
-        check_specs=[
-            dg.AssetCheckSpec(
-                NOT_EMPTY,
-                asset="predictions",
-                blocking=True,
-                partitions_def=SLATES,
-                description="Fails if no row is staged, or if the table has no active row for the slate. If there is "
-                "nothing to predict any more (no game is on, or every expected player was skipped) it fails if the "
-                "table has an active row. Staged parts are kept and nothing is announced.",
-            ),
-            dg.AssetCheckSpec(
-                ENOUGH_STAGED,
-                asset="predictions",
-                blocking=True,
-                partitions_def=SLATES,
-                description="Fails if fewer players are staged than the minimum share in the settings; skipped players "
-                "don't count. Nothing is merged or announced, and staged parts are kept.",
-            ),
-        ],
+        check_specs=CHECK_SPECS,
     )
     def predictions(
         context: dg.AssetExecutionContext,
@@ -84,63 +74,39 @@ with preview_features():
         clock: dg.ResourceParam[Clock],
         dead_letters: dg.ResourceParam[DeadLetters],
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        """The slate's predictions in `player_prop_predictions`; read the rows where `is_active`.
+        """The slate's predictions; read them in the view `current_predictions`.
 
-        Merges every staged part that no receipt names yet. A row with a new business key is inserted. A row whose
-        content changed is updated. A row that is the same is left alone. A row that a merged player's new part no
-        longer has is superseded; it is deleted `keep_days` later. The MERGE and its receipt are one
-        transaction. It is safe to materialize again at any time: the same outcomes give the same receipt.
+        Merges every staged part that no receipt names yet into the ledger `player_prop_predictions`. A row is inserted
+        and later closed, never changed: where the content of a key changed, its row is closed and another inserted. A
+        row that is the same is left alone. A closed row is deleted `keep_days` later. The MERGE, the blocking checks
+        and the receipt are one transaction: what a check refuses is rolled back. It is safe to materialize again at any
+        time: the same outcomes give the same receipt.
         """
         slate = context.partition_key
         progress, receipts = read_outcomes(slate, warehouse, batch_state)
         tag_run(context, slate, progress.batch.batch_id)
+        limits = audit_limits(settings)
         try:
             work = plan_merge(
                 progress,
                 receipts,
                 now=clock.now(),
-                minimum_staged_share=settings.minimum_staged_share,
+                limits=limits,
+                accepted=dict.fromkeys(config.accept, config.because),
                 before_deadline=config.before_deadline,
             )
-        except (NoPartsStaged, TooFewStaged) as error:
-            some_staged = not isinstance(error, NoPartsStaged)
-            yield dg.AssetCheckResult(passed=some_staged, check_name=NOT_EMPTY, description=str(error))
-            yield dg.AssetCheckResult(passed=False, check_name=ENOUGH_STAGED, description=str(error))
+            receipt = merge(
+                work, progress, warehouse, dead_letters, run_id=context.run.run_id, now=clock.now()
+            )
+        except (NoPartsStaged, AuditRefused) as error:
+            yield from results_of_refusal(error)
             raise
-        receipt = merge(work, progress, warehouse, dead_letters, run_id=context.run.run_id, now=clock.now())
         cost = warehouse.cost()  # before the sample is read, which is no part of the MERGE
         yield dg.MaterializeResult(
             metadata={**_metadata(receipt, warehouse), **cost},
-            check_results=[_not_empty(receipt), _enough_staged(receipt, settings.minimum_staged_share)],
+            check_results=[*results_of(receipt, limits.minimum_staged_share)],
         )
-
-
-def _not_empty(receipt: Receipt) -> dg.AssetCheckResult:
-    metadata: dict[str, Any] = {"rows": receipt.rows, "staged_rows": receipt.rows_staged}
-    if receipt.is_retraction:
-        metadata["why_no_rows"] = _why_no_rows(receipt)
-    passed = receipt.rows == 0 if receipt.is_retraction else receipt.rows > 0
-    return dg.AssetCheckResult(passed=passed, check_name=NOT_EMPTY, metadata=metadata)
-
-
-def _why_no_rows(receipt: Receipt) -> str:
-    if not receipt.expected_players:
-        return "no game is on any more"
-    reasons = Counter(player["reason"] for player in receipt.missing)
-    shown = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(3))
-    return f"all {receipt.expected_players} expected players were skipped: {shown}"
-
-
-def _enough_staged(receipt: Receipt, minimum_share: float) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=True,  # otherwise the plan was refused
-        check_name=ENOUGH_STAGED,
-        metadata={
-            "staged": receipt.staged_players,
-            "not_skipped": receipt.expected_players - receipt.skipped_players,
-            "minimum_share": minimum_share,
-        },
-    )
+        reached("checks_evaluated")
 
 
 def _metadata(receipt: Receipt, warehouse: Warehouse) -> dict[str, Any]:

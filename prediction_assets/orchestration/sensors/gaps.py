@@ -13,7 +13,7 @@ from datetime import timedelta
 import dagster as dg
 from dagster import DagsterRun, RunsFilter
 
-from prediction_assets.errors import NoPartsStaged, PartMismatch, ReceiptAltered, TooFewStaged, TransientError
+from prediction_assets.errors import AuditRefused, NoPartsStaged, PartMismatch, ReceiptAltered, TransientError
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.jobs import (
@@ -42,6 +42,7 @@ from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, slate_key
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome
+from prediction_assets.steps.merge import audit_limits
 from prediction_assets.stores.protocols import BatchState, Outbox, Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -173,10 +174,9 @@ class GapFinder:
         if not stuck:
             return
         if next_step(progress, self._now) is Step.CONSOLIDATE:
-            share = self._settings.minimum_staged_share
             try:
-                plan(progress, self._warehouse.receipts(batch.slate), minimum_staged_share=share)
-            except (NoPartsStaged, TooFewStaged) as error:
+                plan(progress, self._warehouse.receipts(batch.slate), limits=audit_limits(self._settings))
+            except (NoPartsStaged, AuditRefused) as error:
                 yield self._too_few(progress, str(error))
                 return
             except PartMismatch:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 from dagster import DagsterInstance
 
-from prediction_assets.errors import NoPartsStaged, ReceiptAltered, TooFewStaged
+from prediction_assets.errors import AuditRefused, NoPartsStaged, ReceiptAltered
 from prediction_assets.orchestration.jobs import STAGED, consolidation_job, features_job, staging_job
 from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, slate_of
@@ -32,6 +32,7 @@ from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.steps.merge import audit_limits
 from prediction_assets.stores.protocols import BatchState, Snapshots, Warehouse
 
 
@@ -103,8 +104,8 @@ class SlateNeeds:
             yield from self.staging(progress, lost, f"restage:{receipt_id(progress)}")
             return
         try:
-            plan(progress, receipts, minimum_staged_share=self.settings.minimum_staged_share)
-        except (NoPartsStaged, TooFewStaged) as error:
+            plan(progress, receipts, limits=audit_limits(self.settings))
+        except (NoPartsStaged, AuditRefused) as error:
             # The run will be refused too: one is requested, so that its checks turn red.
             yield Skipped(str(error)) if slate in self.busy else consolidation_need(progress, attempts=1)
         else:

@@ -23,7 +23,7 @@ from google.cloud import firestore
 from prediction_assets.errors import BatchNotOpen, StateUnreadable
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.receipt import Receipt, unaltered
+from prediction_assets.slate.receipt import LISTS, Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, document_id, moment, undamaged
 
@@ -248,6 +248,7 @@ class FirestoreBatchState:
             for name in _RECEIPT_LISTS:
                 kept = head.reference.parent.parent.collection(f"receipt_{name}")
                 values[name] = tuple(self._list(kept, values[name], as_of))
+            values |= {name: tuple(values[name]) for name in LISTS}
             return Receipt(**{**values, "consolidated_at": moment(values["consolidated_at"])})
 
     def _list(

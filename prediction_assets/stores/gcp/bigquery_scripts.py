@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from prediction_assets.slate.merge_plan import MergePlan
-from prediction_assets.slate.receipt import MergeCounts
-from prediction_assets.stores.sql import dialects, merge_sql, table_sql
+from prediction_assets.slate.receipt import COUNTED, MergeCounts
+from prediction_assets.stores.sql import audit_sql, dialects, merge_sql, pruning_sql, table_sql
 from prediction_assets.stores.sql.tables import PART_COLUMNS, RECEIPTS, Column, Table
 
 TABLES_PER_STATEMENT = 500
@@ -26,39 +26,49 @@ https://cloud.google.com/bigquery/quotas#query_jobs
 SCRIPT_BYTES = 1_000_000
 """Largest text of one job; BigQuery's limit is 1 MiB."""
 
-COMMITTED, DONE_BEFORE, OVERTAKEN, MISMATCH, FAULTY, UNACCOUNTED = (
+COMMITTED, DONE_BEFORE, OVERTAKEN, MISMATCH, FAULTY, REFUSED = (
     "committed",
     "done_before",
     "overtaken",
     "mismatch",
     "faulty",
-    "unaccounted",
+    "refused",
 )
 """Results of a merge script; only ``committed`` and ``done_before`` have a receipt."""
 
 RECEIPT_FIELD = "receipt_"
 """Prefix of the receipt's columns in a merge script's answer."""
 
+_PLANNED_COUNTS = ("staged", "inserted", "updated", "unchanged", "active_before")
+_COUNTS = ("in_force", "written", "closed", "active")
+_NUMBERS = ("sequence", "revision", "replaces")
 _COMPUTED = {
     "consolidated_at": "v_now",
     "merge_ms": "v_merge_ms",
-    "revision": "v_revision",
+    "sequence": "numbers.sequence",
+    "revision": "numbers.revision",
+    "replaces": "NULLIF(numbers.replaces, 0)",
     "rows": "counted.active",
     "rows_staged": "planned.staged",
     "rows_inserted": "planned.inserted",
     "rows_updated": "planned.updated",
     "rows_unchanged": "planned.unchanged",
-    "rows_superseded": "v_superseded",
+    "rows_superseded": "counted.closed - planned.updated",
+    "rows_digest": "v_rows_digest",
+    "audits": "audited.verdicts",
+    "previous_hash": "v_previous_hash",
+    "receipt_hash": "v_receipt_hash",
+    "pruned_at": "CAST(NULL AS TIMESTAMP)",
 }
-_NOTHING_COUNTED = MergeCounts(0, 0, 0, 0, 0, 0)
+_NOTHING_COUNTED = MergeCounts(0, 0, 0, 0, 0, 0, "")
 _NOT_YET = datetime(1970, 1, 1, tzinfo=UTC)
 """Where the script sets ``consolidated_at``, by BigQuery's clock and in its transaction (:data:`_COMPUTED`)."""
 
-_LONG = frozenset({"promised", "kept_player_ids", "parts", "missing"})
+_LONG = frozenset({"promised", "kept_player_ids", "staged_player_ids", "parts", "missing"})
 """Values of a merge script that are as long as the slate has players."""
 
 Relations = Mapping[str, tuple[str, ...]]
-Value = str | int | date | datetime | Sequence[str] | Sequence[int]
+Value = str | bool | int | float | date | datetime | Sequence[str] | Sequence[int]
 Given = Mapping[str, tuple[str, Value]]
 """Type and value of each named parameter of a script."""
 
@@ -86,8 +96,10 @@ def _literal(value: Value) -> str:
         return f"TIMESTAMP '{value.astimezone(UTC).isoformat(sep=' ')}'"
     if isinstance(value, date):
         return f"DATE '{value.isoformat()}'"
-    if isinstance(value, int):
-        return str(value)
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, int | float):
+        return repr(value)
     return "[" + ", ".join(_literal(item) for item in value) + "]"
 
 
@@ -160,8 +172,19 @@ def long_lists(work: MergePlan) -> Given:
 
 
 def _given(work: MergePlan) -> Given:
-    row = work.receipt(_NOTHING_COUNTED, (), merge_ms=0.0, now=_NOT_YET).to_row()
+    planned = work.receipt(_NOTHING_COUNTED, (), merge_ms=0.0, now=_NOT_YET)
+    row = planned.to_row()
+    audited = {
+        name: value
+        for name, value in audit_sql.parameters(work).items()
+        if name not in row and name != "slate"
+    }
     return {
+        **{name: (_kind(value), value) for name, value in audited.items()},
+        "staged_player_ids": ("ARRAY<INT64>", list(work.staged_player_ids)),
+        "accepted_names": ("ARRAY<STRING>", sorted(work.accepted)),
+        "planned_digest": ("STRING", planned.planned_digest()),
+        "revision_floor": ("INT64", work.revision_floor),
         **{c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED},
         "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
         "after": ("STRING", work.after),
@@ -169,13 +192,28 @@ def _given(work: MergePlan) -> Given:
     }
 
 
+def _kind(value: Value) -> str:
+    return {bool: "BOOL", int: "INT64", float: "FLOAT64"}.get(type(value), "STRING")
+
+
+def _receipt_hash() -> str:
+    """Return the expression of what :meth:`Receipt.computed_hash` computes, over the script's variables."""
+    numbers = [f"CAST(COALESCE({_COMPUTED[name]}, 0) AS STRING)" for name in COUNTED]
+    texts = ["v_planned_digest", *numbers, "v_rows_digest", "TO_HEX(SHA256(audited.verdicts))"]
+    texts += ["CAST(CAST(ROUND(v_merge_ms * 10) AS INT64) AS STRING)", "CAST(UNIX_MICROS(v_now) AS STRING)"]
+    texts += ["v_previous_hash"]
+    # A JSON list of whole numbers and of digests, which are quoted and have nothing to escape.
+    items = [text if text.startswith("CAST") else f"CONCAT('\"', {text}, '\"')" for text in texts]
+    return f"TO_HEX(SHA256(CONCAT('[', ARRAY_TO_STRING([{', '.join(items)}], ','), ']')))"
+
+
 def merge_script(
     work: MergePlan, selects: Sequence[str], relations: Relations, gathered: Gathered | None = None
 ) -> str:
     """Return the script that verifies the parts, merges them and writes the receipt, or changes nothing.
 
-    Its last SELECT gives one row: ``outcome``, ``detail`` (the parts or the key at fault), the counts that
-    have to add up, and the receipt's columns with the prefix :data:`RECEIPT_FIELD`.
+    Its last SELECT gives one row: ``outcome``, ``detail`` (the parts, the key or the audits at fault), the
+    ``verdicts`` of the audits, and the receipt's columns with the prefix :data:`RECEIPT_FIELD`.
 
     Args:
         selects: one SELECT for each part; not used if the rows are gathered.
@@ -194,6 +232,8 @@ def merge_script(
         **{name: f"v_{name}" for name in given},
         **elsewhere,
         **_COMPUTED,
+        **{name: f"planned.{name}" for name in _PLANNED_COUNTS},
+        **{name: f"counted.{name}" for name in _COUNTS},
         "slate": "v_game_date",
         "now": "v_now",
         "started": "v_started",
@@ -211,8 +251,8 @@ def merge_script(
     # - The caller looked at the receipts before this job: inside the transaction the script looks again for its own
     #   receipt (another attempt committed) and for a newer one (another consolidation came first).
     # - NEXT_MOMENT is later than the newest receipt's time: machines' clocks differ, and this orders receipts.
-    # - A script sees only the sum of a MERGE's rows (@@row_count). So inserted, updated and unchanged rows are counted
-    #   before the MERGE, compared with the table after it, and committed only if they add up.
+    # - Rows are counted before the MERGE and after it, and the audits run on the rows as they would be: the script
+    #   commits only if none of them refuses.
     transaction = f"""\
 IF v_unpromised IS NOT NULL THEN
 SET v_outcome = '{MISMATCH}'; SET v_detail = v_unpromised;
@@ -231,41 +271,43 @@ ROLLBACK TRANSACTION;
 SET v_outcome = '{OVERTAKEN}';
 ELSE
 {_set_counts("planned", rendered(merge_sql.COUNT_MERGE))};
-{rendered(merge_sql.MERGE)};
-{rendered(merge_sql.SUPERSEDE)};
-SET v_superseded = ({rendered(merge_sql.COUNT_SUPERSEDED)});
+{rendered(merge_sql.CLOSE_ROWS)};
+{rendered(merge_sql.INSERT_ROWS)};
 {_set_counts("counted", rendered(merge_sql.COUNT_AFTER_MERGE))};
-IF planned.staged = planned.inserted + planned.updated + planned.unchanged
-AND planned.staged = counted.in_force AND counted.changed = planned.inserted + planned.updated THEN
-SET v_revision = ({rendered(merge_sql.NEXT_REVISION)});
+SET audited = (SELECT AS STRUCT verdicts, refused FROM ({rendered(audit_sql.AUDIT)}) AS found);
+IF audited.refused = '' THEN
+SET v_rows_digest = ({rendered(merge_sql.ROWS_DIGEST)});
+SET v_previous_hash = ({rendered(merge_sql.PREVIOUS_HASH)});
+{_set_counts("numbers", rendered(merge_sql.NEXT_NUMBERS))};
 SET v_merge_ms = ROUND(TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), v_started, MICROSECOND) / 1000, 1);
+SET v_receipt_hash = {_receipt_hash()};
 {rendered(merge_sql.INSERT_RECEIPT)};
 COMMIT TRANSACTION;
 SET v_outcome = '{COMMITTED}';
 ELSE
 ROLLBACK TRANSACTION;
-SET v_outcome = '{UNACCOUNTED}';
+SET v_outcome = '{REFUSED}'; SET v_detail = audited.refused;
 END IF;
 END IF;
 END IF"""
-    counts = ("staged", "inserted", "updated", "unchanged")
     return _script(
         *(_declare(f"v_{name}", kind, value) for name, (kind, value) in given.items()),
         "DECLARE v_outcome, v_detail, v_unpromised, v_faulty STRING",
+        "DECLARE v_rows_digest, v_previous_hash, v_receipt_hash STRING",
         "DECLARE v_started, v_now TIMESTAMP",
         "DECLARE v_merge_ms FLOAT64",
-        "DECLARE v_revision, v_superseded INT64",
-        _declare_counts("planned", counts),
-        _declare_counts("counted", ("in_force", "changed", "active")),
+        _declare_counts("planned", _PLANNED_COUNTS),
+        _declare_counts("counted", _COUNTS),
+        _declare_counts("numbers", _NUMBERS),
+        "DECLARE audited STRUCT<verdicts STRING, refused STRING> "
+        "DEFAULT (SELECT AS STRUCT '' AS verdicts, '' AS refused)",
         *([] if gathered else _fill("CREATE OR REPLACE TEMP TABLE", staged, selects)),
         "SET v_unpromised = (SELECT STRING_AGG(part, ',' ORDER BY part) "
         f"FROM ({rendered(merge_sql.UNPROMISED_PARTS)}))",
         "SET v_faulty = (SELECT STRING_AGG(CONCAT(player_slug, ' ', system, ' ', line_text, ' ', "
         f"CAST(row_count AS STRING)), ',' ORDER BY player_slug) FROM ({rendered(merge_sql.FAULTY_KEYS)}))",
         transaction,
-        "SELECT v_outcome AS outcome, v_detail AS detail, "
-        + ", ".join(f"planned.{name} AS {name}" for name in counts)
-        + ", counted.in_force AS in_force, counted.changed AS changed, "
+        "SELECT v_outcome AS outcome, v_detail AS detail, audited.verdicts AS verdicts, "
         + f"{receipt_columns} FROM (SELECT 1 AS one) AS o "
         + f"LEFT JOIN (SELECT 1 AS one, * FROM {receipts} WHERE {mine}) AS r ON o.one = r.one",
     )
@@ -315,17 +357,11 @@ def upsert_script(
     )
 
 
-def drop_script(
-    count: str,
-    delete: str,
-    given: Given,
-    relations: Relations,
-) -> str:
-    """Return the script that deletes rows in one transaction; its last SELECT gives ``removed``.
+def prune_script(pruning: pruning_sql.Pruning, given: Given, relations: Relations) -> str:
+    """Return the script that prunes history in one transaction; its last SELECT gives ``pruned``.
 
     Args:
-        count: SELECT of the number of rows that the DELETE removes.
-        given: the named parameters of both statements.
+        given: the named parameters of its statements.
         relations: the installation's tables by their declared names.
     """
     variables = {name: f"v_{name}" for name in given}
@@ -335,10 +371,10 @@ def drop_script(
 
     return _script(
         *(_declare(f"v_{name}", kind, value) for name, (kind, value) in given.items()),
-        "DECLARE v_removed INT64 DEFAULT 0",
+        "DECLARE v_pruned INT64 DEFAULT 0",
         "BEGIN TRANSACTION",
-        f"SET v_removed = ({rendered(count)})",
-        rendered(delete),
+        f"SET v_pruned = ({rendered(pruning.count)})",
+        *map(rendered, pruning.statements),
         "COMMIT TRANSACTION",
-        "SELECT v_removed AS removed",
+        "SELECT v_pruned AS pruned",
     )

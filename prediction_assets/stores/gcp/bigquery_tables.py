@@ -17,13 +17,16 @@ from prediction_assets.errors import Misplaced, SchemaDrift
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_scripts import add_column
 from prediction_assets.stores.gcp.google_errors import LOCATION_SETTING
+from prediction_assets.stores.sql import dialects
 from prediction_assets.stores.sql.tables import (
     PREDICTIONS,
     RECEIPTS,
     TABLES,
+    VIEWS,
     WAREHOUSE_SCHEMA_VERSION,
     Column,
     Table,
+    View,
 )
 from prediction_assets.stores.versions import StoreSchema, require_known
 
@@ -75,6 +78,8 @@ class BigQueryTables:
                 self._ensure_dataset(name, days)
             for table in TABLES:
                 self._ensure_table(table)
+            for view in VIEWS:
+                self._ensure_view(view)
             self._record_version()
         self._is_set_up = True
 
@@ -94,6 +99,11 @@ class BigQueryTables:
                 else:
                     lacking = missing_columns(table, found)
                     changes += [f"add column {table.qualified_name}.{column.name}" for column in lacking]
+            for view in VIEWS:
+                try:
+                    client.get_table(self._jobs.dataset(view.dataset).table(view.name), retry=retry)
+                except exceptions.NotFound:
+                    changes.append(f"add view {view.qualified_name}")
         return StoreSchema(self._name, _version(holder), WAREHOUSE_SCHEMA_VERSION, tuple(changes))
 
     @property
@@ -163,6 +173,20 @@ class BigQueryTables:
                 purpose="add_column",
                 doing=f"adding column {column.name} to {table.qualified_name}",
             )
+
+    def _ensure_view(self, view: View) -> None:
+        declared = bigquery.Table(self._jobs.dataset(view.dataset).table(view.name))
+        declared.view_query = dialects.render(
+            view.select,
+            "bigquery",
+            {table.qualified_name: self._jobs.relation(table.dataset, table.name) for table in TABLES},
+        )
+        declared.description = view.description
+        declared.labels = {"application": "prediction_assets"}
+        try:
+            self._jobs.client.get_table(declared.reference, retry=self._jobs.retry)
+        except exceptions.NotFound:
+            self._jobs.client.create_table(declared, exists_ok=True, retry=self._jobs.retry)
 
     def _declared(self, table: Table) -> bigquery.Table:
         required = {*table.key, *(c.name for c in table.columns if c.required)}

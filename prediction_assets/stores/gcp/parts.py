@@ -40,7 +40,7 @@ INCOMING_PREFIX = "_incoming_"
 
 _SNAPSHOT_TABLE = re.compile(r"snapshot_(\d{4}_\d\d_\d\d)_([0-9a-zA-Z]+)_(?:players|history)\Z")
 _PART_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)_([a-z0-9]+(?:_[a-z0-9]+)*)__([0-9a-f]{32})\Z")
-_REQUIRED = (*PREDICTIONS.key, *(c.name for c in PART_COLUMNS if c.required))
+_REQUIRED = (*PREDICTIONS.business_key, *(c.name for c in PART_COLUMNS if c.required))
 _PART_FIELDS = tuple(schema_fields(PART_COLUMNS, _REQUIRED))
 _POSITION = "row_position"
 _LISTED_PER_PAGE = 10_000

@@ -6,6 +6,7 @@ What doesn't belong here: making clients, and credentials; the caller brings a c
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -16,6 +17,7 @@ from google.cloud import bigquery
 
 from prediction_assets.errors import BadInput, Misplaced
 from prediction_assets.slate import merge_errors
+from prediction_assets.slate.audits import refusal
 from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
@@ -26,7 +28,7 @@ from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET, BigQue
 from prediction_assets.stores.gcp.parts import INCOMING_PREFIX, PART_PREFIX, BigQueryParts, BigQuerySnapshots
 from prediction_assets.stores.protocols import Upserted
 from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql
-from prediction_assets.stores.sql.tables import PREDICTIONS, TABLES, Table
+from prediction_assets.stores.sql.tables import CURRENT_PREDICTIONS, TABLES, VIEWS, Table
 from prediction_assets.stores.versions import StoreSchema
 
 
@@ -66,12 +68,12 @@ class BigQueryWarehouse:
         self.parts = BigQueryParts(self.jobs, self._tables)
         self.snapshots = BigQuerySnapshots(self.jobs, self._tables)
         self._relations = {
-            table.qualified_name: self.jobs.relation(table.dataset, table.name) for table in TABLES
+            each.qualified_name: self.jobs.relation(each.dataset, each.name) for each in (*TABLES, *VIEWS)
         }
 
     @property
     def output_table(self) -> str:
-        return ".".join(self._relations[PREDICTIONS.qualified_name])
+        return ".".join(self._relations[CURRENT_PREDICTIONS.qualified_name])
 
     def waiting_at_most(self, seconds: float) -> BigQueryWarehouse:
         return self  # readers and writers of BigQuery's tables don't wait for each other
@@ -199,34 +201,25 @@ class BigQueryWarehouse:
         ).to_pylist()
         return _receipt_of(plan, row)
 
-    def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
-        return self._drop(
-            slate,
-            "receipts",
-            pruning_sql.COUNT_DROPPED_RECEIPTS,
-            pruning_sql.DROP_RECEIPTS,
-            {"receipt_ids": ("ARRAY<STRING>", list(receipt_ids))},
-        )
+    def prune_receipts(self, slate: str, receipt_ids: Sequence[str], now: datetime) -> int:
+        given: scripts.Given = {
+            "receipt_ids": ("ARRAY<STRING>", list(receipt_ids)),
+            "now": ("TIMESTAMP", now),
+        }
+        return self._prune(pruning_sql.PRUNE_RECEIPTS, slate, "receipts", given)
 
-    def drop_superseded(self, slate: str, before: datetime) -> int:
-        return self._drop(
-            slate,
-            "superseded rows",
-            pruning_sql.COUNT_DROPPED_ROWS,
-            pruning_sql.DROP_SUPERSEDED,
-            {"before": ("TIMESTAMP", before)},
-        )
+    def prune_closed_rows(self, slate: str, before: datetime, now: datetime) -> int:
+        given: scripts.Given = {"before": ("TIMESTAMP", before), "now": ("TIMESTAMP", now)}
+        return self._prune(pruning_sql.PRUNE_CLOSED_ROWS, slate, "closed rows", given)
 
-    def _drop(
-        self, slate: str, what: str, count: str, delete: str, marks: Mapping[str, tuple[str, Any]]
-    ) -> int:
+    def _prune(self, pruning: pruning_sql.Pruning, slate: str, what: str, marks: scripts.Given) -> int:
         self._tables.ready()
         given = {"slate": ("DATE", date.fromisoformat(slate)), **marks}
-        script = scripts.drop_script(count, delete, given, self._relations)
+        script = scripts.prune_script(pruning, given, self._relations)
         (row,) = self.jobs.query(
             script, purpose="prune", doing=f"slate {slate}: pruning {what}", labels={"slate": slate}
         ).to_pylist()
-        return int(row["removed"])
+        return int(row["pruned"])
 
     def _receipt(self, plan: MergePlan) -> Receipt | None:
         return next((r for r in self.receipts(plan.slate) if r.receipt_id == plan.receipt_id), None)
@@ -250,7 +243,7 @@ def _receipt_of(plan: MergePlan, row: Mapping[str, Any]) -> Receipt:
         Overtaken: another consolidation was committed after this one was decided.
         PartMismatch: a part has another number of rows or another content.
         DuplicateKeys: rows share a business key or belong to another date.
-        RowsUnaccountedFor: the counts didn't add up.
+        AuditRefused: an audit refused the slate.
     """
     outcome, detail = row["outcome"], row["detail"] or ""
     if outcome == scripts.OVERTAKEN:
@@ -260,8 +253,8 @@ def _receipt_of(plan: MergePlan, row: Mapping[str, Any]) -> Receipt:
         raise merge_errors.part_changed(plan.slate, wrong)
     if outcome == scripts.FAULTY:
         raise merge_errors.faulty_key(plan.slate, *detail.split(",")[0].split(" "))
-    if outcome == scripts.UNACCOUNTED:
-        raise merge_errors.unaccounted(plan.slate, row)
+    if outcome == scripts.REFUSED:
+        raise refusal(plan.slate, json.loads(row["verdicts"]), detail.split(","))
     size = len(scripts.RECEIPT_FIELD)
     return Receipt.from_row(
         {name[size:]: value for name, value in row.items() if name.startswith(scripts.RECEIPT_FIELD)}

@@ -14,7 +14,7 @@ from typing import Any
 from prediction_assets.errors import BatchNotOpen, StateUnreadable
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.receipt import Receipt, unaltered
+from prediction_assets.slate.receipt import LISTS, Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.stores.local.state_file import (
     connect,
@@ -245,7 +245,6 @@ def _receipt(text: str) -> Receipt:
         **{
             **values,
             "consolidated_at": datetime.fromisoformat(values["consolidated_at"]),
-            "parts": tuple(values["parts"]),
-            "missing": tuple(values["missing"]),
+            **{name: tuple(values[name]) for name in LISTS},
         }
     )

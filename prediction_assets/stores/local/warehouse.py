@@ -6,6 +6,7 @@ waits: DuckDB lets one process write and then no other even read. Readers share 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,14 +19,20 @@ import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError, WarehouseBusy, WarehouseUnreadable
 from prediction_assets.slate import merge_errors
+from prediction_assets.slate.audits import refusal
 from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import MergeCounts, Receipt, later_than
 from prediction_assets.stores.local.locks import locked
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse_schema import complete, lack
 from prediction_assets.stores.protocols import Upserted
-from prediction_assets.stores.sql import merge_sql, pruning_sql, table_sql
-from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS, WAREHOUSE_SCHEMA_VERSION, Table
+from prediction_assets.stores.sql import audit_sql, merge_sql, pruning_sql, table_sql
+from prediction_assets.stores.sql.tables import (
+    CURRENT_PREDICTIONS,
+    PART_SCHEMA,
+    WAREHOUSE_SCHEMA_VERSION,
+    Table,
+)
 from prediction_assets.stores.versions import StoreSchema
 
 _OF_THE_DISK = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
@@ -65,7 +72,7 @@ class DuckDBWarehouse:
 
     @property
     def output_table(self) -> str:
-        return PREDICTIONS.qualified_name
+        return CURRENT_PREDICTIONS.qualified_name
 
     @contextmanager
     def _connect(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -210,21 +217,22 @@ class DuckDBWarehouse:
         found = self.query(merge_sql.RECEIPTS_OF_SLATE, {"slate": date.fromisoformat(slate)})
         return tuple(Receipt.from_row(row) for row in found.to_pylist())
 
-    def drop_receipts(self, slate: str, receipt_ids: Sequence[str]) -> int:
-        marks = {"slate": date.fromisoformat(slate), "receipt_ids": list(receipt_ids)}
-        return self._drop(pruning_sql.COUNT_DROPPED_RECEIPTS, pruning_sql.DROP_RECEIPTS, marks)
+    def prune_receipts(self, slate: str, receipt_ids: Sequence[str], now: datetime) -> int:
+        return self._prune(pruning_sql.PRUNE_RECEIPTS, slate, {"receipt_ids": list(receipt_ids)}, now)
 
-    def drop_superseded(self, slate: str, before: datetime) -> int:
-        marks = {"slate": date.fromisoformat(slate), "before": before}
-        return self._drop(pruning_sql.COUNT_DROPPED_ROWS, pruning_sql.DROP_SUPERSEDED, marks)
+    def prune_closed_rows(self, slate: str, before: datetime, now: datetime) -> int:
+        return self._prune(pruning_sql.PRUNE_CLOSED_ROWS, slate, {"before": before}, now)
 
-    def _drop(self, count: str, delete: str, marks: dict[str, Any]) -> int:
+    def _prune(self, pruning: pruning_sql.Pruning, slate: str, marks: dict[str, Any], now: datetime) -> int:
+        given = {"slate": date.fromisoformat(slate), **marks}
         with self._connect(write=True) as connection:
             connection.begin()
-            (removed,) = _one(connection, count, marks)
-            connection.execute(delete, marks)
+            (pruned,) = _one(connection, pruning.count, given)
+            for statement in pruning.statements:
+                moment = {"now": now} if "$now" in statement else {}
+                connection.execute(statement, {**given, **moment})
             connection.commit()
-        return int(removed)
+        return int(pruned)
 
     def merge(self, plan: MergePlan) -> Receipt:
         # The exclusive lock is held until the commit: between reading the newest receipt and writing the next one no
@@ -265,24 +273,33 @@ class DuckDBWarehouse:
         # from before the wait for the lock: a reader of the rows updated since its last read would miss these.
         now = later_than(earlier, datetime.now(UTC))
         marks = {"slate": slate, "receipt_id": plan.receipt_id, "now": now}
-        # Rows are counted in the tables before the MERGE and again after it. The MERGE's own report would not do: with
-        # a wrong ON clause it agrees with itself.
-        staged, inserted, updated, unchanged = _one(connection, merge_sql.COUNT_MERGE, {"slate": slate})
-        connection.execute(merge_sql.MERGE, marks)
+        # Rows are counted in the tables before the MERGE and again after it; an audit compares the two.
+        counted = _counts(connection, merge_sql.COUNT_MERGE, {"slate": slate})
         kept = [*plan.staged_player_ids, *plan.retained_player_ids]
-        connection.execute(merge_sql.SUPERSEDE, {**marks, "kept_player_ids": kept})
-        written = {"slate": slate, "receipt_id": plan.receipt_id}
-        (superseded,) = _one(connection, merge_sql.COUNT_SUPERSEDED, written)
-        in_force, changed, active = _one(connection, merge_sql.COUNT_AFTER_MERGE, written)
-        # Two staged rows that fall on one row of the table leave fewer rows in force than were staged.
-        if not (staged == inserted + updated + unchanged == in_force and changed == inserted + updated):
-            counted = {"staged": staged, "inserted": inserted, "updated": updated, "unchanged": unchanged}
-            raise merge_errors.unaccounted(plan.slate, {**counted, "in_force": in_force, "changed": changed})
+        connection.execute(merge_sql.CLOSE_ROWS, {**marks, "kept_player_ids": kept})
+        connection.execute(merge_sql.INSERT_ROWS, marks)
+        counted |= _counts(
+            connection, merge_sql.COUNT_AFTER_MERGE, {"slate": slate, "receipt_id": plan.receipt_id}
+        )
+        (digest,) = _one(connection, merge_sql.ROWS_DIGEST, {"slate": slate})
+        text, names = _one(connection, audit_sql.AUDIT, {**audit_sql.parameters(plan), **counted})
+        verdicts = json.loads(text)
+        if names:
+            raise refusal(plan.slate, verdicts, names.split(","))
         receipt = plan.receipt(
-            MergeCounts(staged, inserted, updated, unchanged, superseded, active),
+            MergeCounts(
+                staged=counted["staged"],
+                inserted=counted["inserted"],
+                updated=counted["updated"],
+                unchanged=counted["unchanged"],
+                superseded=counted["closed"] - counted["updated"],
+                active=counted["active"],
+                digest=digest,
+            ),
             earlier,
             merge_ms=(time.perf_counter() - started) * 1000,
             now=now,
+            audits=verdicts,
         )
         connection.execute(merge_sql.INSERT_RECEIPT, receipt.to_row())
         return receipt
@@ -330,6 +347,14 @@ def _verify_parts(connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> Non
     faulty = connection.execute(merge_sql.FAULTY_KEYS, {"slate": date.fromisoformat(plan.slate)}).fetchall()
     if faulty:
         raise merge_errors.faulty_key(plan.slate, *faulty[0])
+
+
+def _counts(
+    connection: duckdb.DuckDBPyConnection, statement: str, parameters: dict[str, Any]
+) -> dict[str, int]:
+    """Return a statement's only row, by column."""
+    found = connection.sql(statement, params=parameters).to_arrow_table().to_pylist()[0]
+    return {name: int(value) for name, value in found.items()}
 
 
 def _one(

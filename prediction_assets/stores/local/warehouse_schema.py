@@ -13,7 +13,7 @@ import duckdb
 from prediction_assets import __version__
 from prediction_assets.errors import WarehouseUnreadable
 from prediction_assets.stores.sql import table_sql
-from prediction_assets.stores.sql.tables import TABLES, WAREHOUSE_SCHEMA_VERSION
+from prediction_assets.stores.sql.tables import TABLES, VIEWS, WAREHOUSE_SCHEMA_VERSION
 from prediction_assets.stores.versions import require_known
 
 _VERSIONS = "predictions.schema_versions"
@@ -35,7 +35,7 @@ class Lack:
 
     Attributes:
         version: the version that it records, None when it is new.
-        changes: one line for each missing table or column.
+        changes: one line for each missing table, column or view.
         statements: the DDL that adds them.
     """
 
@@ -48,7 +48,7 @@ class Lack:
 
 
 def lack(connection: duckdb.DuckDBPyConnection, store: str) -> Lack:
-    """Return what a file lacks of the declared tables; a file of the known version lacks nothing.
+    """Return what a file lacks of the declared tables and views; a file of the known version lacks nothing.
 
     Raises:
         SchemaTooNew: a newer version made or migrated it.
@@ -77,6 +77,10 @@ def lack(connection: duckdb.DuckDBPyConnection, store: str) -> Lack:
                 )
             changes.append(f"add column {table.qualified_name}.{column.name}")
             statements.append(table_sql.add_column(table, column))
+    for view in VIEWS:
+        if view.qualified_name not in there:
+            changes.append(f"add view {view.qualified_name}")
+            statements.append(table_sql.create_view(view))
     return Lack(version, tuple(changes), tuple(statements))
 
 

@@ -90,6 +90,9 @@ def _suit_bigquery(tree: Expr) -> None:
     for digest in reversed(list(tree.find_all(exp.SHA2))):
         if not isinstance(digest.parent, exp.LowerHex):
             digest.replace(exp.LowerHex(this=digest.copy()))
+    # BigQuery replaces every match and knows no modifiers.
+    for replacement in tree.find_all(exp.RegexpReplace):
+        replacement.set("modifiers", None)
     # BigQuery refuses a QUALIFY without a WHERE, GROUP BY or HAVING.
     for select in tree.find_all(exp.Select):
         if select.args.get("qualify") and not any(map(select.args.get, ("where", "group", "having"))):

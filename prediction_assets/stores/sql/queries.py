@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from prediction_assets.stores.sql.table_sql import names
 from prediction_assets.stores.sql.tables import (
+    CURRENT_PREDICTIONS,
     GAME_LOGS,
     INJURY_REPORTS,
     POINTS_MODELS,
     PREDICTION_GRADES,
-    PREDICTIONS,
     PROP_LINES,
     RECEIPTS,
     SCHEDULE,
 )
 
-_TARGET = PREDICTIONS.qualified_name
-_KEY = PREDICTIONS.key
+_IN_FORCE = CURRENT_PREDICTIONS.qualified_name
 
 SLATE_GAMES = f"""
     SELECT league, season_id, game_id, home_team, away_team, team_a, team_b
@@ -91,47 +90,21 @@ A report counts for the date as soon as one team is in it, even as "not yet subm
 """
 
 
-def slate_facts(recommendation_rule: str) -> str:
-    """Return a SELECT of the counts that the asset checks evaluate.
-
-    Args:
-        recommendation_rule: the rule as a SQL expression over the stored columns.
-    """
-    # NaN fails a BETWEEN on both warehouses, so a row with one counts as out of range.
-    return f"""
-        SELECT
-            COUNT(*) AS row_count,
-            COUNT(DISTINCT player_id) AS players,
-            COUNT(CASE WHEN NOT (
-                predicted_points BETWEEN 0 AND $most_points
-                AND standard_deviation BETWEEN 0 AND $most_points AND standard_deviation > 0
-                AND probability_over BETWEEN 0 AND 1 AND probability_push BETWEEN 0 AND 1
-                AND probability_over + probability_push <= 1.000001
-                AND confidence BETWEEN 0.5 AND 1 AND line > 0) THEN 1 END) AS out_of_range,
-            COUNT(CASE WHEN recommendation <> {recommendation_rule} THEN 1 END) AS disagreeing
-        FROM {_TARGET} WHERE game_date = $slate AND is_active"""
-
-
-DUPLICATE_KEYS = f"""
-    SELECT COUNT(*) AS duplicate_keys FROM (
-        SELECT 1 FROM {_TARGET} WHERE game_date = $slate
-        GROUP BY {", ".join(_KEY)} HAVING COUNT(*) > 1) AS repeated"""
-
 PREDICTIONS_SAMPLE = f"""
     SELECT player_name, team, opponent, system, line, predicted_points, probability_over, recommendation,
            confidence, line_source
-    FROM {_TARGET}
-    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble'
+    FROM {_IN_FORCE}
+    WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble'
     ORDER BY recommendation IN ('OVER', 'UNDER') DESC, confidence DESC, player_id LIMIT $limit"""
 
 SLATE_TABLE = f"""
-    SELECT COUNT(*) AS row_count, COUNT(DISTINCT player_id) AS players, MAX(updated_at) AS newest,
+    SELECT COUNT(*) AS row_count, COUNT(DISTINCT player_id) AS players, MAX(created_at) AS newest,
            COUNT(DISTINCT CASE WHEN line_source = 'market' THEN player_id END) AS players_with_a_line
-    FROM {_TARGET} WHERE game_date = $slate AND is_active"""
+    FROM {_IN_FORCE} WHERE game_date = $slate"""
 
 SLATE_VERSIONS = f"""
     SELECT DISTINCT system, system_version, schema_version, feature_snapshot
-    FROM {_TARGET} WHERE game_date = $slate AND is_active
+    FROM {_IN_FORCE} WHERE game_date = $slate
     ORDER BY system, system_version, schema_version, feature_snapshot"""
 
 SLATE_BY_SYSTEM = f"""
@@ -141,17 +114,17 @@ SLATE_BY_SYSTEM = f"""
            COUNT(CASE WHEN recommendation = 'UNDER' AND line_offset = 0 THEN 1 END) AS under_count,
            COUNT(CASE WHEN recommendation = 'PASS' AND line_offset = 0 THEN 1 END) AS pass_count,
            COUNT(CASE WHEN recommendation = 'NO_LINE' AND line_offset = 0 THEN 1 END) AS no_line_count
-    FROM {_TARGET} WHERE game_date = $slate AND is_active GROUP BY system ORDER BY system"""
+    FROM {_IN_FORCE} WHERE game_date = $slate GROUP BY system ORDER BY system"""
 """Recommendations are counted at the main line only: each player has one there."""
 
 SLATE_LINES = f"""
-    SELECT line_source, bookmaker, COUNT(*) AS players FROM {_TARGET}
-    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble'
+    SELECT line_source, bookmaker, COUNT(*) AS players FROM {_IN_FORCE}
+    WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble'
     GROUP BY line_source, bookmaker ORDER BY line_source DESC, players DESC, bookmaker"""
 
 SLATE_EDGES = f"""
-    SELECT CAST(FLOOR(probability_over * 20) AS BIGINT) AS bin, COUNT(*) AS players FROM {_TARGET}
-    WHERE game_date = $slate AND is_active AND line_offset = 0 AND system = 'ensemble' AND line_source = 'market'
+    SELECT CAST(FLOOR(probability_over * 20) AS BIGINT) AS bin, COUNT(*) AS players FROM {_IN_FORCE}
+    WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble' AND line_source = 'market'
     GROUP BY bin ORDER BY bin"""
 
 EARLIER_MERGES = f"""
@@ -216,7 +189,7 @@ RESULTS_IN = f"""
 PUBLISHED_FORECASTS = f"""
     SELECT player_id, game_id, system, system_version, league, line, line_source, predicted_points, probability_over,
            probability_push, recommendation
-    FROM {_TARGET} WHERE game_date = $slate AND is_active AND line_offset = 0
+    FROM {_IN_FORCE} WHERE game_date = $slate AND line_offset = 0
     ORDER BY system, player_id"""
 """One row per player and system, at the main line."""
 
@@ -225,7 +198,7 @@ GRADABLE_SLATES = f"""
         SELECT game_date, receipt_id FROM {RECEIPTS.qualified_name}
         WHERE game_date >= $since AND game_date <= $until
         QUALIFY ROW_NUMBER() OVER (
-            PARTITION BY game_date ORDER BY consolidated_at DESC NULLS LAST, receipt_id DESC NULLS LAST) = 1
+            PARTITION BY game_date ORDER BY sequence DESC NULLS LAST) = 1
     ), games AS (
         SELECT game_date, COUNT(DISTINCT game_id) AS games FROM {SCHEDULE.qualified_name}
         WHERE game_date >= $since AND game_date <= $until GROUP BY game_date

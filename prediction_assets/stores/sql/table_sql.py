@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prediction_assets.stores.sql.tables import Column, Table
+from prediction_assets.stores.sql.tables import Column, Table, View
 
 
 def create_table(table: Table) -> str:
@@ -14,6 +14,11 @@ def create_table(table: Table) -> str:
         f'"{c.name}" {c.type.duckdb}{" NOT NULL" if c.name in required else ""}' for c in table.columns
     )
     return f"CREATE TABLE IF NOT EXISTS {table.qualified_name} ({columns})"
+
+
+def create_view(view: View) -> str:
+    """Return DuckDB's DDL that creates a view unless it exists; on BigQuery its client creates views."""
+    return f"CREATE VIEW IF NOT EXISTS {view.qualified_name} AS {view.select}"
 
 
 def add_column(table: Table, column: Column) -> str:

@@ -50,6 +50,7 @@ class Table:
     Attributes:
         dataset: the BigQuery dataset and DuckDB schema that hold it.
         key: columns that identify a row; immutable and never NULL.
+        business_key: in a ledger, the columns that identify what a row is about: one row of each is in force.
         partition_by: the DATE column that BigQuery partitions by and every scan prunes on.
         cluster_by: BigQuery's clustering columns.
     """
@@ -61,6 +62,7 @@ class Table:
     key: tuple[str, ...]
     partition_by: str | None = None
     cluster_by: tuple[str, ...] = ()
+    business_key: tuple[str, ...] = ()
 
     @property
     def qualified_name(self) -> str:
@@ -219,11 +221,12 @@ INJURY_REPORTS = Table(
 PREDICTIONS = Table(
     "predictions",
     "player_prop_predictions",
-    "Points predictions: one row per game, player, system and line. Read the rows where is_active.",
+    "Points predictions as a ledger: a row is inserted and later closed, never changed. Read current_predictions.",
     (
         Column("game_date", _D, "the slate: US Eastern calendar date of the game"),
         Column("game_id", _S, "stats.nba.com GAME_ID"),
         Column("player_id", _I, "stats.nba.com PLAYER_ID"),
+        Column("market", _S, "what is predicted: player_points"),
         Column("system", _S, "forecasting system"),
         Column("line", _N, "the points line that this row is graded against, exact"),
         Column("league", _S, "NBA, or simulated-N for a simulated league of N expected players", True),
@@ -259,19 +262,22 @@ PREDICTIONS = Table(
         Column(
             "content_hash", _S, "SHA-256 of the row's values; a re-run that changes nothing keeps it", True
         ),
-        Column("is_active", _B, "false once superseded", True),
-        Column("superseded_at", _T, "when a later MERGE took the row out of force"),
-        Column("receipt_id", _S, "the receipt of the MERGE that last changed the row", True),
-        Column("created_at", _T, "when the row was first merged", True),
-        Column("updated_at", _T, "when the row was last changed", True),
+        Column("is_active", _B, "true while the row is in force; false once a later MERGE closed it", True),
+        Column("superseded_at", _T, "when a later MERGE closed the row: that receipt's consolidated_at"),
+        Column(
+            "superseded_by", _S, "the receipt of the MERGE that closed the row; NULL while it is in force"
+        ),
+        Column("receipt_id", _S, "the receipt of the MERGE that inserted the row"),
+        Column("created_at", _T, "when the row was inserted: that receipt's consolidated_at", True),
     ),
-    key=("game_date", "game_id", "player_id", "system", "line"),
+    key=("game_date", "game_id", "player_id", "market", "system", "line", "receipt_id"),
     partition_by="game_date",
     cluster_by=("player_id", "system"),
+    business_key=("game_date", "game_id", "player_id", "market", "system", "line"),
 )
 
 
-MERGE_COLUMNS = ("is_active", "superseded_at", "receipt_id", "created_at", "updated_at")
+MERGE_COLUMNS = ("is_active", "superseded_at", "superseded_by", "receipt_id", "created_at")
 """Columns of :data:`PREDICTIONS` that the MERGE writes; a part has the others."""
 
 
@@ -297,7 +303,9 @@ RECEIPTS = Table(
         Column(
             "status", _S, "success: every expected player settled and none failed; otherwise partial", True
         ),
+        Column("sequence", _I, "1 for the slate's first receipt, 2 for the next: their order", True),
         Column("revision", _I, "counts the slate's distinct contents; an identical re-run keeps it", True),
+        Column("replaces", _I, "the revision before this one; NULL for a slate's first"),
         Column("content_digest", _S, "SHA-256 over the slate's outcomes and part contents", True),
         Column("expected_players", _I, "players frozen at open", True),
         Column("staged_players", _I, "players with rows", True),
@@ -305,12 +313,20 @@ RECEIPTS = Table(
         Column("failed_players", _I, "players that failed or hadn't settled", True),
         Column("rows", _I, "active rows of the slate after the MERGE", True),
         Column("rows_staged", _I, "rows in the parts that this MERGE consumed", True),
-        Column("rows_inserted", _I, "new business keys", True),
-        Column("rows_updated", _I, "keys whose content changed, or that came back into force", True),
-        Column("rows_unchanged", _I, "keys whose content was the same", True),
-        Column("rows_superseded", _I, "active rows taken out of force", True),
+        Column(
+            "rows_inserted", _I, "keys that came into force: new ones, and closed ones that came back", True
+        ),
+        Column("rows_updated", _I, "keys whose content changed: one row closed, one inserted", True),
+        Column("rows_unchanged", _I, "keys whose content was the same: their rows were left alone", True),
+        Column("rows_superseded", _I, "keys taken out of force: a row closed, none inserted", True),
+        Column(
+            "rows_digest", _S, "SHA-256 over the sorted content_hash of the active rows after the MERGE", True
+        ),
         Column("parts", _J, "the consumed parts: a list of {player_slug, part_id, rows, content_hash}", True),
         Column("missing", _J, "the players without rows: a list of {player_slug, outcome, reason}", True),
+        Column("lists_digest", _S, "SHA-256 over parts and missing; it stays when they are pruned", True),
+        Column("audits", _J, "the audits' verdicts: a list of {name, passed, severity, detail}", True),
+        Column("accepted", _J, "refusals that an operator accepted: a list of {name, because}", True),
         Column("feature_snapshot", _S, "snapshot id of the slate's newest part", True),
         Column("merge_ms", _F, "milliseconds from BEGIN to the receipt", True),
         Column(
@@ -319,11 +335,12 @@ RECEIPTS = Table(
             "when the MERGE committed; each receipt of a slate is later than the one before",
             True,
         ),
+        Column("previous_hash", _S, "receipt_hash of the slate's receipt before; '' in its first", True),
         Column(
-            "seal",
-            _S,
-            "SHA-256 over what was decided before the MERGE; a receipt that was edited by hand has another one",
-            True,
+            "receipt_hash", _S, "SHA-256 over all values above; one that was edited by hand has another", True
+        ),
+        Column(
+            "pruned_at", _T, "when parts and missing were emptied, or closed rows of it deleted, as too old"
         ),
     ),
     key=("receipt_id",),
@@ -394,6 +411,38 @@ PREDICTION_GRADES = Table(
     key=("game_date", "origin", "system"),
     partition_by="game_date",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view's declaration.
+
+    Attributes:
+        select: its SELECT in DuckDB's dialect, over declared tables.
+    """
+
+    dataset: str
+    name: str
+    description: str
+    select: str
+
+    @property
+    def qualified_name(self) -> str:
+        """``dataset.name``, as SQL spells it."""
+        return f"{self.dataset}.{self.name}"
+
+
+_IN_FORCE = [*(c.name for c in PART_COLUMNS), "receipt_id", "created_at"]
+
+CURRENT_PREDICTIONS = View(
+    "predictions",
+    "current_predictions",
+    "The predictions in force: one row per game, player, market, system and line. What consumers read.",
+    f"SELECT {', '.join(_IN_FORCE)} FROM {PREDICTIONS.qualified_name} WHERE is_active",
+)
+
+
+VIEWS = (CURRENT_PREDICTIONS,)
 
 
 TABLES = (

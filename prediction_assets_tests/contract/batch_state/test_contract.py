@@ -438,16 +438,16 @@ def test_a_mirrored_receipt_that_was_edited_by_hand_is_ignored_named_and_mirrore
     state: BatchState, caplog: pytest.LogCaptureFixture
 ) -> None:
     state.open(batch(1))
-    sealed = receipt()
-    state.mark_consolidated(replace(sealed, status="success"))
+    made = receipt()
+    state.mark_consolidated(replace(made, status="success"))
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.receipt is None
     assert f"slate {SLATE}: the copy of receipt r1 in" in caplog.text
-    state.mark_consolidated(sealed)
+    state.mark_consolidated(made)
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.receipt == sealed
+    assert progress.receipt == made
 
 
 def test_a_receipt_without_parts_is_read_back(state: BatchState) -> None:

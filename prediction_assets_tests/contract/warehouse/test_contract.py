@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.errors import (
+    AuditRefused,
     DuplicateKeys,
     Overtaken,
     PartMismatch,
     PredictionAssetsError,
-    RowsUnaccountedFor,
 )
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.merge_plan import plan
@@ -139,8 +139,9 @@ def test_a_line_that_comes_back_is_in_force_again(warehouse):
     for lines in ({"24.5": 20.0}, {"25.5": 20.0}):
         merge(warehouse, staged(write(warehouse, 1, lines)), players=1)
     receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
-    assert counts(receipt) == (1, 0, 1, 0, 1)
+    assert counts(receipt) == (1, 1, 0, 0, 1)
     assert set(active(warehouse)) == {("player-1", Decimal("24.50"))}
+    assert total(warehouse) == 3, "the row that was closed stays closed, and another one is inserted"
     assert receipt.revision == 3, "the content of two consolidations ago is new again to whoever reads events"
 
 
@@ -346,9 +347,9 @@ def test_whatever_a_reason_says_the_receipt_keeps_it_to_the_letter(warehouse):
 def test_answers_have_the_same_types_everywhere(warehouse):
     merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
     found = warehouse.query(
-        f"SELECT game_date, player_id, system, line, predicted_points, is_active, updated_at, COUNT(*) AS n {ROWS} "
+        f"SELECT game_date, player_id, system, line, predicted_points, is_active, created_at, COUNT(*) AS n {ROWS} "
         "AND game_date = $day AND system = $system AND player_id <= $most AND line > $line AND is_active = $on "
-        "AND updated_at > $since GROUP BY ALL",
+        "AND created_at > $since GROUP BY ALL",
         {
             "day": date.fromisoformat(SLATE),
             "system": "ensemble",
@@ -366,7 +367,7 @@ def test_answers_have_the_same_types_everywhere(warehouse):
         "line": pa.decimal128(6, 2),
         "predicted_points": pa.float64(),
         "is_active": pa.bool_(),
-        "updated_at": pa.timestamp("us", tz="UTC"),
+        "created_at": pa.timestamp("us", tz="UTC"),
         "n": pa.int64(),
     }
 
@@ -374,12 +375,13 @@ def test_answers_have_the_same_types_everywhere(warehouse):
 @GATHERING_TOO
 def test_a_merge_that_does_not_add_up_is_rolled_back(warehouse, monkeypatch):
     parts = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}))
-    monkeypatch.setattr(
-        merge_sql, "MERGE", merge_sql.MERGE.replace("t.game_date = $slate", "t.game_date = $slate AND FALSE")
-    )
     merge(warehouse, parts, players=1)
     again = staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 21.0}))
-    with pytest.raises(RowsUnaccountedFor, match="rolled back"):
+    wrong = merge_sql.INSERT_ROWS.replace("t.game_date = $slate", "t.game_date = $slate AND FALSE")
+    monkeypatch.setattr(merge_sql, "INSERT_ROWS", wrong)
+    with pytest.raises(
+        AuditRefused, match=r"staged_rows_are_accounted_for: 1: 2 rows staged.*can't be accepted"
+    ):
         merge(warehouse, again, players=1)
     assert total(warehouse) == 2
     assert len(warehouse.receipts(SLATE)) == 1
@@ -558,33 +560,36 @@ def test_whatever_is_staged_in_whatever_order_the_active_rows_are_the_newest_par
                 warehouse.parts.drop(SLATE, part["player_slug"], part["part_id"])
 
 
-def test_superseded_rows_from_before_a_moment_are_dropped_and_no_row_in_force(warehouse):
+def test_closed_rows_from_before_a_moment_are_pruned_and_no_row_in_force(warehouse):
     others = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (2, 3)]
     merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0})), *others)
     merge(warehouse, staged(write(warehouse, 1, {"25.5": 20.0, "26.5": 20.0}), 2), *others)
     in_force = active(warehouse)
-    assert warehouse.drop_superseded(SLATE, NOW - timedelta(days=1)) == 0
+    assert warehouse.prune_closed_rows(SLATE, NOW - timedelta(days=1), NOW) == 0
     assert total(warehouse) == 5
+    assert [receipt.pruned_at for receipt in warehouse.receipts(SLATE)] == [None, None]
     later = datetime.now(UTC) + timedelta(days=1)
-    assert warehouse.drop_superseded("2026-01-03", later) == 0
-    assert warehouse.drop_superseded(SLATE, later) == 1
+    assert warehouse.prune_closed_rows("2026-01-03", later, NOW) == 0
+    assert warehouse.prune_closed_rows(SLATE, later, NOW) == 1
     assert (total(warehouse), active(warehouse)) == (4, in_force)
-    assert warehouse.drop_superseded(SLATE, later) == 0
+    assert [receipt.pruned_at for receipt in warehouse.receipts(SLATE)] == [NOW, None]
+    assert warehouse.prune_closed_rows(SLATE, later, NOW) == 0
     back = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}), 3), *others)
-    assert counts(back) == (2, 1, 0, 1, 1)  # the line that was dropped is a new row
+    assert counts(back) == (2, 1, 0, 1, 1)  # the line that was pruned is a new row
 
 
-def test_the_receipts_that_are_named_are_dropped_but_never_the_newest(warehouse):
+def test_the_lists_of_named_receipts_are_pruned_but_never_the_newest_s_and_the_chain_stays_whole(warehouse):
     made = [
         merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0 + n}), n), players=1) for n in range(1, 4)
     ]
     ids = [receipt.receipt_id for receipt in made]
-    assert warehouse.drop_receipts("2026-01-03", ids) == 0
-    assert warehouse.drop_receipts(SLATE, [ids[0]]) == 1
-    assert warehouse.receipts(SLATE) == tuple(made[1:])
-    assert warehouse.drop_receipts(SLATE, ids) == 1
-    assert warehouse.receipts(SLATE) == (made[2],)
-    assert warehouse.drop_receipts(SLATE, ids) == 0
+    pruned = [dataclasses.replace(each, parts=(), missing=(), pruned_at=NOW) for each in made]
+    assert warehouse.prune_receipts("2026-01-03", ids, NOW) == 0
+    assert warehouse.prune_receipts(SLATE, [ids[0]], NOW) == 1
+    assert warehouse.receipts(SLATE) == (pruned[0], *made[1:])
+    assert warehouse.prune_receipts(SLATE, ids, NOW) == 1
+    assert warehouse.receipts(SLATE) == (*pruned[:2], made[2])
+    assert warehouse.prune_receipts(SLATE, ids, NOW) == 0
     after = merge(warehouse, staged(write(warehouse, 1, {"24.5": 30.0}), 9), players=1)
     assert after.revision == made[2].revision + 1
 
@@ -598,11 +603,11 @@ def test_old_receipts_are_those_that_no_row_in_force_names_and_old_rows_those_ou
     old = warehouse.query(pruning_sql.OLD_RECEIPTS, later).to_pylist()
     assert [row["receipt_id"] for row in old] == [second.receipt_id]  # player 2's row names the first
     assert third.receipt_id != first.receipt_id
-    rows = warehouse.query(pruning_sql.OLD_SUPERSEDED, later).to_pylist()
+    rows = warehouse.query(pruning_sql.OLD_CLOSED_ROWS, later).to_pylist()
     assert rows == [{"game_date": date.fromisoformat(SLATE), "row_count": 2}]
     earlier = {**later, "before": NOW - timedelta(days=1)}
     assert warehouse.query(pruning_sql.OLD_RECEIPTS, earlier).num_rows == 0
-    assert warehouse.query(pruning_sql.OLD_SUPERSEDED, earlier).num_rows == 0
+    assert warehouse.query(pruning_sql.OLD_CLOSED_ROWS, earlier).num_rows == 0
 
 
 def test_snapshots_are_listed_and_dropped_one_by_one(warehouse):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -14,7 +14,7 @@ from prediction_assets.slate.receipt import MergeCounts, Receipt
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import RECEIPTS
 from prediction_assets_tests.contract.warehouse.by_hand import by_hand
-from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.made_up import NOW, SLATE, batch, dated, player, progress_of, rows_of, staged
 
 WHOLE_TABLE = (
     "SELECT * FROM predictions.player_prop_predictions WHERE game_date >= DATE '2000-01-01' ORDER BY ALL"
@@ -34,11 +34,11 @@ def made() -> dict[str, object]:
     """Return a receipt's row."""
     part = staged(PartRef(SLATE, "player-1", 101, "a" * 32, 2, "b" * 64, 1, "snapshot1"))
     work = plan(progress_of(batch(2), part), ())
-    return work.receipt(MergeCounts(2, 2, 0, 0, 0, 2), (), merge_ms=1.0, now=NOW).to_row()
+    return work.receipt(MergeCounts(2, 2, 0, 0, 0, 2, ""), (), merge_ms=1.0, now=NOW).to_row()
 
 
-def test_what_was_decided_before_the_merge_is_sealed_and_what_it_counted_is_left_to_the_checks():
-    sealed = set()
+def test_every_column_is_in_a_receipt_s_hash_but_the_one_that_pruning_writes():
+    hashed = set()
     others = {int: 99, float: 99.0, date: date(2026, 1, 3), datetime: NOW.replace(year=2030)}
     for column in RECEIPTS.columns:
         row = made()
@@ -47,9 +47,8 @@ def test_what_was_decided_before_the_merge_is_sealed_and_what_it_counted_is_left
         with suppress(ReceiptAltered):
             assert Receipt.from_row(row).to_row() == row
             continue
-        sealed.add(column.name)
-    counted = {name for name in made() if name.startswith("rows")}
-    assert sealed == made().keys() - counted - {"revision", "merge_ms", "consolidated_at"}
+        hashed.add(column.name)
+    assert hashed == made().keys() - {"pruned_at"}
 
 
 @pytest.mark.parametrize("column", ["parts", "missing"])
@@ -71,9 +70,11 @@ def test_a_receipt_that_was_edited_by_hand_is_named_and_nothing_is_done_on_its_s
     assert warehouse.parts.staged(SLATE).keys() == {"player-1", "player-2"}
 
 
-def test_a_receipt_whose_seal_was_removed_by_hand_counts_as_edited(warehouse):
+def test_a_receipt_whose_hash_was_removed_by_hand_counts_as_edited(warehouse):
     merge(warehouse, stage(warehouse, 1), stage(warehouse, 2))
-    by_hand(warehouse, f"UPDATE {RECEIPTS.qualified_name} SET seal = '' WHERE game_date = DATE '{SLATE}'")
+    by_hand(
+        warehouse, f"UPDATE {RECEIPTS.qualified_name} SET receipt_hash = '' WHERE game_date = DATE '{SLATE}'"
+    )
     with pytest.raises(ReceiptAltered, match="restored from a backup"):
         warehouse.receipts(SLATE)
 
@@ -98,12 +99,8 @@ def test_a_file_that_lacks_what_is_never_null_is_named_and_left_as_it_is(open_du
 
 def test_a_clock_that_was_set_back_does_not_make_a_receipt_older_than_the_one_before_it(warehouse):
     merge(warehouse, stage(warehouse, 1), stage(warehouse, 2))
-    by_hand(
-        warehouse,
-        f"UPDATE {RECEIPTS.qualified_name} SET consolidated_at = CAST('2100-01-01 00:00:00+00' AS TIMESTAMPTZ) "
-        f"WHERE game_date = DATE '{SLATE}'",
-    )
-    first, *_ = warehouse.receipts(SLATE)
+    first, statement = dated(warehouse.receipts(SLATE)[-1], datetime(2100, 1, 1, tzinfo=UTC))
+    by_hand(warehouse, statement)
     second = merge(warehouse, stage(warehouse, 1, 22.0), stage(warehouse, 2))
     third = merge(warehouse, stage(warehouse, 1, 20.0), stage(warehouse, 2))
     assert [r.receipt_id for r in warehouse.receipts(SLATE)] == [r.receipt_id for r in (first, second, third)]

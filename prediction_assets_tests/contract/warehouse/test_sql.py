@@ -13,24 +13,34 @@ from sqlglot import exp
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
-from prediction_assets.nba.forecasting.recommendation import RECOMMENDATION_SQL
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.stores.protocols import Warehouse
-from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql, queries, table_sql
-from prediction_assets.stores.sql.tables import GAME_LOGS, PREDICTIONS, PROP_LINES, SCHEDULE, TABLES
+from prediction_assets.stores.sql import audit_sql, dialects, merge_sql, pruning_sql, queries, table_sql
+from prediction_assets.stores.sql.tables import (
+    CURRENT_PREDICTIONS,
+    GAME_LOGS,
+    PREDICTIONS,
+    PROP_LINES,
+    SCHEDULE,
+    TABLES,
+    VIEWS,
+)
 from prediction_assets_tests.contract.warehouse.test_contract import merge
 from prediction_assets_tests.made_up import SLATE, player, rows_of, staged
 
+PRUNINGS = {name: each for name, each in vars(pruning_sql).items() if isinstance(each, pruning_sql.Pruning)}
 STATEMENTS = {
     name: value
-    for module in (merge_sql, pruning_sql, queries)
+    for module in (audit_sql, merge_sql, pruning_sql, queries)
     for name, value in vars(module).items()
     if name.isupper()
+    and not name.startswith("_")
     and isinstance(value, str)
     and re.match(r"\s*(SELECT|WITH|MERGE|UPDATE|INSERT|DELETE)\s", value)
 } | {
     "FEATURES_SQL": FEATURES_SQL,
-    "slate_facts": queries.slate_facts(RECOMMENDATION_SQL),
+    **{f"Pruning.count({name})": pruning.count for name, pruning in PRUNINGS.items()},
+    **{view.qualified_name: view.select for view in VIEWS},
     **{f"COUNT_FACTS[{name}]": text for name, text in queries.COUNT_FACTS.items()},
     **{
         f"{made.__name__}({t.name})": made(t, "incoming")
@@ -42,7 +52,7 @@ STATEMENTS = {
     "delete_replaced(also)": table_sql.delete_replaced(SCHEDULE, "incoming", ("game_date",), "also_replaced"),
 }
 RELATIONS = {
-    **{t.qualified_name: ("my-project", f"nba_{t.dataset}", t.name) for t in TABLES},
+    **{t.qualified_name: ("my-project", f"nba_{t.dataset}", t.name) for t in (*TABLES, *VIEWS)},
     merge_sql.STAGED: ("staged_1",),
     "incoming": ("my-project", "nba_staging", "incoming_1"),
     "also_replaced": ("my-project", "nba_staging", "incoming_1_replaced"),
@@ -76,16 +86,19 @@ def test_every_scan_of_the_predictions_names_their_date():
         ):
             continue
         for table in tree.find_all(exp.Table):
-            if table.name == PREDICTIONS.name:
+            if table.name in (PREDICTIONS.name, CURRENT_PREDICTIONS.name):
                 scope = table.find_ancestor(exp.Select, exp.Update, exp.Delete)
+                if scope is None:  # what an INSERT writes to
+                    continue
                 named = bool(re.search(r"game_date (=|<|>)", scope.args["where"].sql()))
                 scans[name] = scans.get(name, True) and named
-    assert len(scans) > 5
+    del scans[CURRENT_PREDICTIONS.qualified_name]  # a view; what reads it names the date
+    assert len(scans) > 15
     assert [name for name, named in scans.items() if not named] == []
 
 
 def test_the_dialect_they_are_written_in_is_left_as_it_is():
-    assert dialects.render(merge_sql.MERGE, "duckdb") is merge_sql.MERGE
+    assert dialects.render(merge_sql.CLOSE_ROWS, "duckdb") is merge_sql.CLOSE_ROWS
 
 
 def test_a_parameter_becomes_a_script_variable_where_it_is_named_so():
@@ -151,10 +164,6 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
         ),
         "KNOWN_PLAYERS": (queries.KNOWN_PLAYERS, {"league": league.name}),
         "MARKET_OFFERS": (queries.MARKET_OFFERS, whose),
-        "slate_facts": (
-            queries.slate_facts(RECOMMENDATION_SQL), {"slate": slate, "most_points": 100.0, "threshold": 0.05},
-        ),
-        "DUPLICATE_KEYS": (queries.DUPLICATE_KEYS, {"slate": slate}),
         "GAMES_WITHOUT_LOGS": (
             queries.GAMES_WITHOUT_LOGS,
             {**whose, "first": league.slate - timedelta(days=10), "last": league.slate},

@@ -24,8 +24,10 @@ from prediction_assets.monitoring.thresholds import REPEAT_AFTER
 from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, RUN_ALERTS, SLATE_ALERTS
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.steps import failpoints
+from prediction_assets.steps.merge import audit_limits
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.orchestration.sensors.ticking import tick
 from prediction_assets_tests.webhooks import Webhook
@@ -122,10 +124,13 @@ def one_player(w: Watched) -> str:
 # Causes and their ends, by what fails
 
 
+LIMITS = "prediction_assets.orchestration.assets.predictions.audit_limits"
+
+
 def fail_a_blocking_check(w: Watched) -> None:
     staged(w)
-    w.patch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
-    w.undo.append(lambda: w.patch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 120.0))
+    w.patch.setattr(LIMITS, lambda _: AuditLimits(most_points=1.0))
+    w.undo.append(lambda: w.patch.setattr(LIMITS, audit_limits))
     failed(w.run.consolidate, SIMULATED)
 
 

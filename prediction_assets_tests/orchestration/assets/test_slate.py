@@ -13,21 +13,20 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from dagster._core.errors import DagsterAssetCheckFailedError
 
 from prediction_assets.errors import (
+    AuditRefused,
     BadInput,
     BatchConflict,
     NobodyExpected,
     NoPartsStaged,
-    NothingToAnnounce,
     NotSettled,
-    TooFewStaged,
 )
 from prediction_assets.orchestration.assets.facts import LINES_REPLACED_BY, SCHEDULE_REPLACED_BY
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.completion_message import validate_completion
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
@@ -139,9 +138,9 @@ def test_one_player_s_moved_line_replaces_his_rows_only_and_is_announced_as_an_e
     active = {r["line"] for r in after if r["player_id"] == who.player_id and r["is_active"]}
     old = {r["line"] for r in before if r["player_id"] == who.player_id}
     assert active == {line + 3 for line in old}
-    assert {
-        r["line"] for r in after if r["player_id"] == who.player_id and not r["is_active"]
-    } == old - active
+    assert {r["line"] for r in after if r["player_id"] == who.player_id and not r["is_active"]} == old, (
+        "a row at a line in common is closed, too, and another one is inserted"
+    )
     assert receipt.rows == PLAYERS * ROWS_PER_PLAYER
     assert [part["player_slug"] for part in receipt.parts] == [who.slug]
     first, second = finished.stores.outbox.entries(SIMULATED)
@@ -384,27 +383,65 @@ def test_0_staged_rows_turn_the_blocking_check_red_and_announce_nothing(ingested
     assert run._instance.get_latest_materialization_event(PREDICTIONS) is None
 
 
-def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(staged, monkeypatch):
-    monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
-    with pytest.raises(DagsterAssetCheckFailedError):
+def impossible(monkeypatch) -> None:
+    """Let the audit of values refuse every slate."""
+    limits = lambda _: AuditLimits(most_points=1.0)  # noqa: E731
+    monkeypatch.setattr("prediction_assets.orchestration.assets.predictions.audit_limits", limits)
+
+
+def test_a_refused_slate_keeps_staging_shows_its_rows_in_the_check_and_leaves_nothing_to_read(
+    staged, monkeypatch
+):
+    impossible(monkeypatch)
+    with pytest.raises(AuditRefused, match=r"values_in_range: 200: .* --accept values_in_range --because"):
         staged.consolidate(SIMULATED)
+    red, green = evaluation(staged, "values_in_range"), evaluation(staged, "business_key_is_unique")
+    assert (red.passed, red.severity, green.passed) == (False, dg.AssetCheckSeverity.ERROR, True)
+    shown = red.metadata["offending"]
+    assert isinstance(shown, dg.TextMetadataValue)
+    assert len((shown.text or "").split("; ")) == 5
+    assert "points" in (shown.text or "")
     assert len(staged.stores.warehouse.parts.staged(SIMULATED)) == PLAYERS
-    (receipt,) = staged.stores.warehouse.receipts(SIMULATED)
-    with pytest.raises(NothingToAnnounce, match="checks failed: values_in_range"):
-        staged.announce(receipt)
-    assert staged.stores.outbox.entries(SIMULATED) == []
+    assert (rows(staged), staged.stores.warehouse.receipts(SIMULATED)) == ([], ())
+    assert staged._instance.get_latest_materialization_event(PREDICTIONS) is None
 
     monkeypatch.undo()
-    again = staged.consolidate(SIMULATED)
-    assert again == receipt, "the merge was done before; only the checks and the cleanup were missing"
+    receipt = staged.consolidate(SIMULATED)
+    assert evaluation(staged, "values_in_range").passed
     assert staged.stores.warehouse.parts.staged(SIMULATED) == {}
-    assert staged.announce(again).message["status"] == "success"
+    assert staged.announce(receipt).message["status"] == "success"
+
+
+def test_an_operator_accepts_a_named_audit_for_one_slate_and_the_receipt_keeps_why(staged, monkeypatch):
+    impossible(monkeypatch)
+    receipt = staged.consolidate(SIMULATED, accept=["values_in_range"], because="an exhibition game")
+    assert receipt.accepted == ({"name": "values_in_range", "because": "an exhibition game"},)
+    shown = evaluation(staged, "values_in_range")
+    assert (shown.passed, shown.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert shown.metadata["accepted_because"].text == "an exhibition game"
+    assert staged.announce(receipt).message["rows"] == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "because", "problem"),
+    [
+        (["values_in_rage"], "a typo", "'values_in_rage' is no blocking audit"),
+        (["every_expected_player_settled"], "it only warns", "is no blocking audit"),
+        (["business_key_is_unique"], "please", "can't be accepted: every later MERGE"),
+        (["staged_rows_are_accounted_for"], "please", "can't be accepted: rows would be lost"),
+        (["values_in_range"], " ", "no reason is given"),
+    ],
+)
+def test_what_can_t_be_accepted_is_refused_before_anything_is_merged(staged, accept, because, problem):
+    with pytest.raises(BadInput, match=problem):
+        staged.consolidate(SIMULATED, accept=accept, because=because)
+    assert rows(staged) == []
 
 
 def test_too_few_staged_players_merge_nothing_and_keep_staging(ready, monkeypatch):
     progress = ready.stores.batch_state.progress(SIMULATED)
     ready.stage(SIMULATED, [p.slug for p in progress.batch.expected[:6]])
-    with pytest.raises(TooFewStaged, match="only 6 of 8"):
+    with pytest.raises(AuditRefused, match="only 6 of 8"):
         ready.consolidate(SIMULATED, before_deadline=True)
     assert evaluation(ready, "enough_players_staged").passed is False
     assert evaluation(ready, "predictions_not_empty").passed is True

@@ -37,7 +37,7 @@ from prediction_assets.stores.local.outbox import SqliteOutbox
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.profiles import open_stores
 from prediction_assets.stores.sql.tables import GAME_LOGS, PART_SCHEMA, PROP_LINES, SCHEDULE
-from prediction_assets_tests.made_up import player, row_content_hash
+from prediction_assets_tests.made_up import dated, player, row_content_hash
 
 PLAYERS = 6
 RUNNING = {system.name: system.version for system in SYSTEMS}
@@ -229,11 +229,8 @@ class World:
         progress = self.state.progress(slate)
         assert progress is not None
         receipt = self.warehouse.merge(plan(progress, self.warehouse.receipts(slate)))
-        self.sql(
-            "UPDATE predictions.consolidation_receipts SET consolidated_at = $at WHERE receipt_id = $id",
-            at=self.ago(minutes), id=receipt.receipt_id,
-        )  # fmt: skip
-        receipt = replace(receipt, consolidated_at=self.ago(minutes))
+        receipt, statement = dated(receipt, self.ago(minutes))
+        self.sql(statement)
         if cleanup:
             for slug, part_id in self.warehouse.parts.staged(slate).items():
                 self.warehouse.parts.drop(slate, slug, part_id)

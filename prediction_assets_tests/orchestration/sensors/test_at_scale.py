@@ -63,7 +63,7 @@ def _remember(home: Path) -> list[Receipt]:
     for slate in OLD:
         own = receipt_id(replace(progress, batch=replace(progress.batch, slate=slate)))
         done = replace(work, slate=slate, receipt_id=own)
-        receipts.append(done.receipt(MergeCounts(0, 0, 0, 0, 0, 0), [], merge_ms=1.0, now=long_ago))
+        receipts.append(done.receipt(MergeCounts(0, 0, 0, 0, 0, 0, ""), [], merge_ms=1.0, now=long_ago))
         state.mark_consolidated(receipts[-1])
     with closing(sqlite3.connect(home / "state.sqlite")) as connection, connection:
         connection.execute("CREATE TEMP TABLE later (slate TEXT)")

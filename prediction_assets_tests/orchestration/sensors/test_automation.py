@@ -7,15 +7,16 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 import pytest
-from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.errors import DagsterStepOutputNotFoundError
 from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
 
-from prediction_assets.errors import NoPartsStaged
+from prediction_assets.errors import AuditRefused, NoPartsStaged
 from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.steps import failpoints
 from prediction_assets.stores.sql.tables import RECEIPTS
@@ -285,12 +286,12 @@ def test_a_lost_completion_run_is_requested_again_before_any_later_one(finished)
 
 
 def test_a_consolidation_whose_check_failed_is_not_announced(staged, monkeypatch):
-    monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
-    with pytest.raises(DagsterAssetCheckFailedError):
+    limits = lambda _: AuditLimits(most_points=1.0)  # noqa: E731
+    monkeypatch.setattr("prediction_assets.orchestration.assets.predictions.audit_limits", limits)
+    with pytest.raises(AuditRefused):
         staged.consolidate(SIMULATED)
-    result = tick(staged, COMPLETION)
-    assert requested(result) == []
-    assert Cursor.read(result.cursor) == Cursor.at(materialization(staged))
+    assert requested(tick(staged, COMPLETION)) == []
+    assert staged.stores.warehouse.receipts(SIMULATED) == ()
 
 
 def materialization(run):
@@ -299,10 +300,14 @@ def materialization(run):
     return run._instance.fetch_materializations(wanted, limit=1).records[0]
 
 
+RESULTS = "prediction_assets.orchestration.assets.predictions.results_of"
+"""Without results a materialization has no checks, as if its run had been killed before them."""
+
+
 def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_once(staged, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
-        with pytest.raises(DagsterAssetCheckFailedError):
+        patch.setattr(RESULTS, lambda *_: [])
+        with pytest.raises(DagsterStepOutputNotFoundError):
             staged.consolidate(SIMULATED)
     refused = materialization(staged)
     cursor = tick(staged, COMPLETION).cursor
@@ -379,12 +384,9 @@ def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finish
         ):  # its events came after, so that the id isn't given out again while they last
             finished._instance.delete_run(run.run_id)
 
-    def killed(*_: object, **__: object) -> None:
-        raise SystemExit
-
     with monkeypatch.context() as patch:
-        patch.setattr("prediction_assets.orchestration.asset_checks.read_slate_facts", killed)
-        with pytest.raises(SystemExit):
+        patch.setattr(RESULTS, lambda *_: [])
+        with pytest.raises(DagsterStepOutputNotFoundError):
             finished.consolidate(SIMULATED)
     unchecked = materialization(finished)
     assert (unchecked.storage_id, unchecked.run_id == deleted.run_id) == (deleted.storage_id, False)

@@ -63,7 +63,7 @@ def test_a_deadline_is_a_moment_of_the_wall_clock_and_a_settled_slate_needs_none
 )
 def test_a_receipt_is_later_than_the_one_before_it(newest, now, moment):
     work = plan(progress_of(batch(1), staged(PART)), ())
-    counts = MergeCounts(2, 2, 0, 0, 0, 2)
+    counts = MergeCounts(2, 2, 0, 0, 0, 2, "")
     earlier = [work.receipt(counts, (), merge_ms=1.0, now=newest)] if newest else []
     assert later_than(earlier, now) == moment
 

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from prediction_assets.errors import DuplicateKeys, Overtaken, PartMismatch, RowsUnaccountedFor
+from prediction_assets.errors import DuplicateKeys, Overtaken, PartMismatch
 from prediction_assets.slate import merge_errors
 from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets_tests.made_up import SLATE
 
 PART = PartRef(SLATE, "player-1", 101, "p", 25, "c", PREDICTIONS_SCHEMA_VERSION, "snapshot1")
-COUNTS = {"staged": 9, "inserted": 4, "updated": 3, "unchanged": 2, "in_force": 8, "changed": 1}
 
 
 @pytest.mark.parametrize(
@@ -46,11 +45,6 @@ COUNTS = {"staged": 9, "inserted": 4, "updated": 3, "unchanged": 2, "in_force": 
             "2 staged rows of p-0 share the key (ensemble, 20.50)",
         ),
         (merge_errors.overtaken(SLATE, "r9"), Overtaken, "another MERGE (receipt r9) was committed"),
-        (
-            merge_errors.unaccounted(SLATE, COUNTS),
-            RowsUnaccountedFor,
-            "9 rows staged, 4 to insert, 3 to update, 2 unchanged, but 8 in force and 1 changed after the MERGE",
-        ),
     ],
 )
 def test_a_refusal_names_the_slate_and_the_value(error, kind, said):

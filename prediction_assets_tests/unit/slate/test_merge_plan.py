@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from prediction_assets.errors import NoPartsStaged, PartMismatch, TooFewStaged
+from prediction_assets.errors import AuditRefused, NoPartsStaged, PartMismatch
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import content_digest, plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
@@ -30,7 +31,7 @@ def outcome(number: int, kind: Outcome, reason: str = "because") -> PlayerOutcom
 
 
 def receipt_of(progress: Progress) -> Receipt:
-    return plan(progress, ()).receipt(MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+    return plan(progress, ()).receipt(MergeCounts(25, 25, 0, 0, 0, 25, ""), (), merge_ms=1.0, now=NOW)
 
 
 ALL = progress_of(batch(), staged(part(1)), staged(part(2)), staged(part(3)))
@@ -69,7 +70,7 @@ def test_outcomes_that_come_back_after_other_ones_lead_to_another_receipt_each_t
     for progress in (SOME, ALL, SOME, ALL, SOME):
         work = plan(progress, [newest] if newest else [])
         assert plan(dataclasses.replace(progress, receipt=newest), [newest] if newest else []) == work
-        newest = work.receipt(MergeCounts(25, 25, 0, 0, 0, 25), (), merge_ms=1.0, now=NOW)
+        newest = work.receipt(MergeCounts(25, 25, 0, 0, 0, 25, ""), (), merge_ms=1.0, now=NOW)
         ids.append(newest.receipt_id)
         assert plan(progress, [newest]).receipt_id == newest.receipt_id
         assert next_step(dataclasses.replace(progress, receipt=newest), LATER) is Step.NOTHING
@@ -168,12 +169,12 @@ def skipped_all(players: int = 3) -> Progress:
 def test_when_there_is_nothing_to_predict_any_more_what_was_merged_is_taken_back(nothing):
     earlier = receipt_of(ALL)
     assert next_step(dataclasses.replace(nothing, receipt=earlier), NOW) is Step.CONSOLIDATE
-    work = plan(nothing, [earlier], minimum_staged_share=0.8)
+    work = plan(nothing, [earlier], limits=AuditLimits(minimum_staged_share=0.8))
     assert (work.status, work.parts, work.staged_player_ids, work.retained_player_ids) == (
         "success", (), (), (),
     )  # fmt: skip
     assert (work.feature_snapshot, work.after) == (earlier.feature_snapshot, earlier.receipt_id)
-    back = work.receipt(MergeCounts(0, 0, 0, 0, 25, 0), [earlier], merge_ms=1.0, now=NOW)
+    back = work.receipt(MergeCounts(0, 0, 0, 0, 25, 0, ""), [earlier], merge_ms=1.0, now=NOW)
     assert (back.is_retraction, back.revision) == (True, 2)
     assert next_step(dataclasses.replace(nothing, receipt=back), NOW) is Step.NOTHING
 
@@ -213,10 +214,10 @@ def test_nobody_staged_is_an_error_that_says_why_and_what_to_do():
 def test_below_the_minimum_share_a_slate_is_not_merged_and_a_skipped_player_does_not_count(outcomes, enough):
     progress = progress_of(batch(), *outcomes)
     if enough:
-        assert plan(progress, (), minimum_staged_share=0.8).parts
+        assert plan(progress, (), limits=AuditLimits(minimum_staged_share=0.8)).parts
     else:
-        with pytest.raises(TooFewStaged, match="less than 80%"):
-            plan(progress, (), minimum_staged_share=0.8)
+        with pytest.raises(AuditRefused, match="less than 80%"):
+            plan(progress, (), limits=AuditLimits(minimum_staged_share=0.8))
 
 
 @pytest.mark.parametrize(
@@ -226,5 +227,5 @@ def test_below_the_minimum_share_a_slate_is_not_merged_and_a_skipped_player_does
 )
 def test_the_revision_grows_only_with_other_content(before, after, revision):
     earlier = [receipt_of(before)] if before is not None else []
-    counts = MergeCounts(25, 25, 0, 0, 0, 25)
+    counts = MergeCounts(25, 25, 0, 0, 0, 25, "")
     assert plan(after, earlier).receipt(counts, earlier, merge_ms=1.0, now=LATER).revision == revision

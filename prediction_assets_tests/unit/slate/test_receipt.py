@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,9 +21,9 @@ def test_a_receipt_is_read_back_from_its_row():
 @pytest.mark.parametrize(
     ("cells", "problem"),
     [
-        ({"staged_players": 3}, "isn't what its seal was made for"),
-        ({"seal": ""}, "isn't what its seal was made for"),
-        ({"parts": "[]"}, "isn't what its seal was made for"),
+        ({"staged_players": 3}, "isn't what its hash was made for"),
+        ({"receipt_hash": ""}, "isn't what its hash was made for"),
+        ({"parts": "[]"}, "isn't what its hash was made for"),
         ({"parts": "[{"}, "can't be read"),
         ({"missing": None}, "can't be read"),
         ({"a_column_of_somebody_s": 1}, "can't be read"),
@@ -37,8 +38,22 @@ def test_a_row_that_was_edited_by_hand_is_refused_and_nothing_is_done_on_its_str
     assert "Nothing of the slate is merged, dropped or announced" in str(refused.value)
 
 
-def test_a_count_that_the_merge_found_is_not_sealed():
-    assert not replace(receipt(), rows_inserted=0, merge_ms=1.0).is_altered
+OTHERS: dict[type, Any] = {int: 99, float: 99.0, str: "other", type(None): 7, tuple: ({"name": "else"},)}
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Receipt) if f.name != "pruned_at"])
+def test_every_value_is_in_the_hash(name):
+    made = receipt()
+    was = getattr(made, name)
+    other = was + timedelta(microseconds=1) if isinstance(was, datetime) else OTHERS[type(was)]
+    assert replace(made, **{name: other}).is_altered
+
+
+def test_a_receipt_whose_lists_were_pruned_is_as_it_was_and_one_that_was_emptied_by_hand_is_not():
+    emptied = replace(receipt(), parts=(), missing=())
+    assert emptied.is_altered
+    assert not replace(emptied, pruned_at=receipt().consolidated_at).is_altered
+    assert replace(emptied, pruned_at=receipt().consolidated_at, lists_digest="0" * 64).is_altered
 
 
 def test_an_edited_copy_is_ignored_and_said(caplog):

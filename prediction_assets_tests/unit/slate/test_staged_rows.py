@@ -81,7 +81,7 @@ def test_a_row_says_what_the_batch_says_of_its_player():
 def test_a_content_hash_is_the_same_in_every_version():
     parts = part_rows(forecasts(forecast(101, "20.50", 21.0)), batch(1), "snapshot1", PART_SCHEMA)
     (found,) = parts["player-1"]["content_hash"].to_pylist()
-    assert found == "1488884c8e15ffcc3a7116280c5aa8294984c66cd119af503812ec510693d8f4"
+    assert found == "a356bb790fdc05383789ce2e49b96f072c75a1cce1cd5b26591dea778e6dce5e"
 
 
 def test_no_forecasts_are_no_parts():

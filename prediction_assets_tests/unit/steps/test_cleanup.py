@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.dead_letter import Closing, Failure
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.steps.cleanup import clean_up, droppable_parts, finish_consolidation
@@ -24,7 +25,7 @@ def consolidated(stores, players: int = 2):
     stores.batch_state.open(batch(players))
     stores.batch_state.record([staged(write(stores, n)) for n in range(1, players + 1)])
     progress, receipts = read_outcomes(SLATE, stores.warehouse, stores.batch_state)
-    work = plan_merge(progress, receipts, now=NOW, minimum_staged_share=0.5)
+    work = plan_merge(progress, receipts, now=NOW, limits=AuditLimits(minimum_staged_share=0.5))
     return merge(work, progress, stores.warehouse, stores.dead_letters, run_id="run", now=NOW)
 
 

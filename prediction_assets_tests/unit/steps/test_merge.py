@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from prediction_assets.errors import BatchNotOpen, NotSettled
+from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.steps.merge import merge, plan_merge, read_outcomes
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, rows_of, staged
@@ -25,7 +26,9 @@ def stage(stores, *numbers: int) -> None:
 
 def planned(stores, now=NOW, **options):
     progress, receipts = read_outcomes(SLATE, stores.warehouse, stores.batch_state)
-    return progress, plan_merge(progress, receipts, now=now, minimum_staged_share=0.5, **options)
+    return progress, plan_merge(
+        progress, receipts, now=now, limits=AuditLimits(minimum_staged_share=0.5), **options
+    )
 
 
 def test_a_slate_without_a_batch_has_nothing_to_plan(stores):

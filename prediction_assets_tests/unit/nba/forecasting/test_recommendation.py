@@ -11,10 +11,10 @@ import sqlglot
 
 from prediction_assets.nba.forecasting.recommendation import (
     DEFAULT_THRESHOLD,
-    RECOMMENDATION_SQL,
     confidence,
     recommend,
 )
+from prediction_assets.stores.sql.audit_sql import RECOMMENDATION_RULE
 
 
 def one(points: float, line: float, over: float, push: float = 0.0, source: str = "market") -> str:
@@ -55,10 +55,10 @@ def test_sql_repeats_the_rule_from_the_stored_columns() -> None:
     connection = duckdb.connect()
     connection.register("stored", stored)
     for threshold in (0.0, 0.05, 0.078):
-        query = f"SELECT {RECOMMENDATION_SQL} AS r FROM stored"
-        (repeated,) = connection.execute(query, {"threshold": threshold}).fetchnumpy().values()
+        query = f"SELECT {RECOMMENDATION_RULE} AS r FROM stored"
+        (repeated,) = connection.execute(query, {"pass_threshold": threshold}).fetchnumpy().values()
         assert (repeated == recommend(points, line, over, push, source, threshold)).all()
-    assert sqlglot.transpile(f"SELECT {RECOMMENDATION_SQL}", read="duckdb", write="bigquery")
+    assert sqlglot.transpile(f"SELECT {RECOMMENDATION_RULE}", read="duckdb", write="bigquery")
 
 
 def test_confidence_is_the_likelier_side_when_there_is_no_push() -> None:
