@@ -11,13 +11,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.errors import NoPartsStaged, TooFewStaged
+from prediction_assets.errors import NoPartsStaged, TooFewStaged, without_markup
 from prediction_assets.orchestration.assets.describing import (
     FAN_IN,
     OWNERS,
-    markdown_table,
     predictions_lineage,
     table_metadata,
+    table_of,
 )
 from prediction_assets.orchestration.gates import RECEIPT_ID
 from prediction_assets.orchestration.partitions import SLATES, preview_features
@@ -103,9 +103,9 @@ with preview_features():
                 before_deadline=config.before_deadline,
             )
         except (NoPartsStaged, TooFewStaged) as error:
-            some_staged = not isinstance(error, NoPartsStaged)
-            yield dg.AssetCheckResult(passed=some_staged, check_name=NOT_EMPTY, description=str(error))
-            yield dg.AssetCheckResult(passed=False, check_name=ENOUGH_STAGED, description=str(error))
+            some_staged, why = not isinstance(error, NoPartsStaged), without_markup(str(error))
+            yield dg.AssetCheckResult(passed=some_staged, check_name=NOT_EMPTY, description=why)
+            yield dg.AssetCheckResult(passed=False, check_name=ENOUGH_STAGED, description=why)
             raise
         receipt = merge(work, progress, warehouse, dead_letters, run_id=context.run.run_id, now=clock.now())
         cost = warehouse.cost()  # before the sample is read, which is no part of the MERGE
@@ -167,6 +167,6 @@ def _metadata(receipt: Receipt, warehouse: Warehouse) -> dict[str, Any]:
         "merge_ms": receipt.merge_ms,
         "feature_snapshot": receipt.feature_snapshot,
         "dagster/column_lineage": predictions_lineage(),
-        "sample": markdown_table(sample.to_pylist()),
-        **({"missing_players": markdown_table(receipt.missing[:_SHOWN])} if receipt.missing else {}),
+        "sample": table_of(sample.to_pylist()),
+        **({"missing_players": table_of(receipt.missing[:_SHOWN])} if receipt.missing else {}),
     }
