@@ -53,6 +53,8 @@ with preview_features():
         group_name=FAN_IN,
         owners=OWNERS,
         kinds={"duckdb", "sql"},
+        # One run at a time: BigQuery cancels transactions that change the same table at once.
+        pool="consolidation",
         deps=[dg.AssetDep("staged_predictions", partition_mapping=dg.AllPartitionMapping())],
         metadata=table_metadata(PREDICTIONS),
         check_specs=[
