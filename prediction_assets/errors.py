@@ -27,12 +27,49 @@ Dagster shows the same line in the run. Errors that one module raises and catche
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
+def plain(text: str) -> str:
+    r"""Return a text without control characters: a cell of a file can't move a cursor, color or hide a line.
+
+    Lines stay lines; other white space becomes a space, and every other unprintable character its code, ``\x1b``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each
+        if each.isprintable() or each == "\n"
+        else " "
+        if each.isspace()
+        else each.encode("unicode_escape").decode("ascii")
+        for each in text
+    )
+
+
+_MARKUP = str.maketrans({"<": "‹", ">": "›"})
+
+
+def without_markup(text: str) -> str:
+    """Return a plain text without HTML, links or images of Markdown, and mentions, whatever a name in it holds."""
+    # A link or an image of Markdown needs the two brackets side by side, a mention its name beside the @.
+    return re.sub(r"\](?=\()|@(?=[A-Za-z])", r"\g<0> ", plain(text).translate(_MARKUP))
+
+
+def one_line(text: str, most: int = 2000) -> str:
+    """Return a text on one line without control characters, cut where it's too long to read."""
+    joined = " ".join(plain(text).split())
+    return joined if len(joined) <= most else f"{joined[:most]} ..."
+
+
 class PredictionAssetsError(Exception):
-    """Base of every error whose message is written for the person who has to act on it."""
+    """Base of every error whose message is written for the person who has to act on it; it is one plain line."""
+
+    def __str__(self) -> str:
+        """Return the message; what it quotes from a file is harmless on a terminal."""
+        return plain(super().__str__()).replace("\n", " ")
 
 
 class TransientError(PredictionAssetsError):
@@ -227,9 +264,3 @@ class ResultsMissing(TerminalError):
 
 class StageFailed(TerminalError):
     """A stage's run failed with an error that is none of these."""
-
-
-def one_line(text: str, most: int = 2000) -> str:
-    """Return a text on one line, cut where it's too long to read."""
-    joined = " ".join(text.split())
-    return joined if len(joined) <= most else f"{joined[:most]} ..."

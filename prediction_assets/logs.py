@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TextIO
 
-from prediction_assets.errors import PredictionAssetsError, one_line
+from prediction_assets.errors import PredictionAssetsError, one_line, plain
 from prediction_assets.settings import LogSettings
 
 LABELS = ("slate", "player", "batch", "run_id", "message_id")
@@ -168,7 +168,9 @@ class TextFormatter(logging.Formatter):
         at = datetime.fromtimestamp(record.created).astimezone()
         ours = record.name.partition(".")[0] in (_PACKAGE, "dagster")
         source = "" if ours else f"{record.name}: "
-        return f"{at:%H:%M:%S} {record.levelname:<7} {source}{message}" + (f"\n{stack}" if stack else "")
+        return f"{at:%H:%M:%S} {record.levelname:<7} {source}{plain(message)}" + (
+            f"\n{plain(stack)}" if stack else ""
+        )
 
 
 class _Routed(logging.Logger):

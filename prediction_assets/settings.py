@@ -211,9 +211,13 @@ class Settings(LogSettings):
         ),
     ] = 400
 
-    ui_url: Annotated[str, Field(description="The address of the UI, which alerts link to.")] = (
-        "http://127.0.0.1:3000"
-    )
+    ui_url: Annotated[
+        str,
+        Field(
+            description="The address of the UI, http or https: alerts link to it, and the webserver answers to no "
+            "other name than this and this machine's.",
+        ),
+    ] = "http://127.0.0.1:3000"
     docs_url: Annotated[
         str, Field(description="The address of this repository's files, which the UI links to.")
     ] = ""
@@ -284,6 +288,13 @@ class Settings(LogSettings):
         if text is not None and not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
             raise ValueError("is not a time HH:MM, 00:00 to 23:59")
         return text
+
+    @field_validator("ui_url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        if not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", url):
+            raise ValueError("is not an address such as https://predictions.example.com")
+        return url
 
     @field_validator("gcp_prefix")
     @classmethod

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -123,10 +123,16 @@ def _launches(response: Response) -> bool:
 
 
 @contextmanager
-def browser(address: str, failed: Path) -> Iterator[Ui]:
-    """Open a browser on the UI; when the block fails, a picture of what it showed stays at ``failed``."""
+def browser(address: str, failed: Path, flags: Sequence[str] = ()) -> Iterator[Ui]:
+    """Open a browser on the UI; when the block fails, a picture of what it showed stays at ``failed``.
+
+    Args:
+        address: where the UI is.
+        failed: the picture's file.
+        flags: more of Chromium's command line.
+    """
     with sync_playwright() as playwright:
-        chrome = playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
+        chrome = playwright.chromium.launch(executable_path=chromium(), args=[*_FLAGS, *flags])
         try:
             page = chrome.new_page(viewport={"width": 3000, "height": 2200})
             ui = Ui(page, address)

@@ -26,7 +26,7 @@ from prediction_assets.cli import (
     repair,
     slates,
 )
-from prediction_assets.cli.console import FAILED
+from prediction_assets.cli.console import FAILED, say
 from prediction_assets.errors import PredictionAssetsError, one_line
 from prediction_assets.logs import configure_logging
 from prediction_assets.orchestration.run_tags import labels_of
@@ -60,7 +60,7 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     if version:
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
     configure_logging(load_log_settings(), labels_of)
 
@@ -76,10 +76,10 @@ def main() -> None:
     try:
         app()
     except PredictionAssetsError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
     except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; the terminal gets one line
         text = one_line(str(error)) or "no message"
-        typer.echo(
+        say(
             f"error: unexpected {type(error).__name__}: {text}; the traceback is in the failed run, see "
             "`prediction-assets dev`, Runs. Steps that were done stay done; run the command again",
             err=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from prediction_assets.cli.console import CLOCK, PARTIAL, JsonOption, open_home, standard_output
+from prediction_assets.cli.console import CLOCK, PARTIAL, JsonOption, open_home, say, standard_output
 from prediction_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def send_test(
     for destination in receivers_of(destinations(settings), chosen):
         try:
             destination.send(test)
-            typer.echo(f"sent    {destination.name}")
+            say(f"sent    {destination.name}")
         except NotDelivered as error:
-            typer.echo(f"FAILED  {destination.name}")
+            say(f"FAILED  {destination.name}")
             problems.append(str(error))
     if problems:
         raise NotDelivered("; ".join(problems))
@@ -116,10 +116,10 @@ def list_alerts(
 def _show(alerts: Sequence[Alert], *, as_json: bool) -> None:
     rows = [_values(alert) for alert in alerts]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
         return
     if not rows:
-        typer.echo("nothing is open")
+        say("nothing is open")
         return
     table = Table("since (UTC)", "severity", "state", "slate", "what", "next")
     for row in rows:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
+from prediction_assets.errors import plain
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
@@ -104,9 +106,22 @@ def has_facts(warehouse: Warehouse) -> bool:
     return all(count["row_count"] for count in counts)
 
 
+class _Terminal(Console):
+    """A console on which a name is only its letters: no mark-up, no emoji, no control characters."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Render a text that may hold facts."""
+        return super().render_str(plain(text), **options)
+
+
 def standard_output() -> Console:
     """Return standard output; lines to a pipe or a file are 140 characters wide."""
-    return Console() if sys.stdout.isatty() else Console(width=140)
+    return _Terminal(markup=False, emoji=False, width=None if sys.stdout.isatty() else 140)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines that may hold facts to standard output, or to standard error."""
+    typer.echo(plain(text), err=err)
 
 
 def simulated_label(league: str) -> str:

@@ -18,6 +18,7 @@ from prediction_assets.cli.console import (
     RequiredSlateOption,
     open_home,
     open_slate_run,
+    say,
     standard_output,
 )
 from prediction_assets.errors import NoSuchLetter
@@ -47,7 +48,7 @@ def list_letters(
     _, stores = open_home()
     letters = stores.dead_letters.letters(slate, include_closed=closed)
     if as_json:
-        typer.echo(json.dumps([_values(letter) for letter in letters], indent=2))
+        say(json.dumps([_values(letter) for letter in letters], indent=2))
         return
     table = Table("slate", "player", "error", "digest", "attempts", "first seen", "last seen", "state")
     for letter in letters:
@@ -73,7 +74,7 @@ def show(slate: RequiredSlateOption, player: PlayerOption) -> None:
     """
     _, stores = open_home()
     (letter,) = _wanted(stores.dead_letters, slate, [player], include_closed=True)
-    typer.echo(json.dumps(_values(letter), indent=2))
+    say(json.dumps(_values(letter), indent=2))
 
 
 @app.command()
@@ -86,7 +87,7 @@ def replay(slate: EverySlateOption = None, player: PlayersOption = None) -> None
         store = runner.stores.dead_letters
         letters = _wanted(store, slate, player)
         if not letters:
-            typer.echo("no dead letters to replay")
+            say("no dead letters to replay")
             return
         left = 0
         for each in sorted({letter.slate for letter in letters}):
@@ -95,7 +96,7 @@ def replay(slate: EverySlateOption = None, player: PlayersOption = None) -> None
             still = {letter.player_slug for letter in store.letters(each)} & set(slugs)
             left += len(still)
             newest = f"newest message {entry.message_id}" if entry else "no message yet"
-            typer.echo(
+            say(
                 f"slate {each}: {len(slugs) - len(still)} of {len(slugs)} letters closed, "
                 f"{len(still)} still open; {newest}"
             )
@@ -114,7 +115,7 @@ def discard(slate: RequiredSlateOption, player: PlayersOption = None) -> None:
     _, stores = open_home()
     slugs = [letter.player_slug for letter in _wanted(stores.dead_letters, slate, player)]
     count = stores.dead_letters.close(slate, slugs, Closing.DISCARDED)
-    typer.echo(f"slate {slate}: {count} dead letters discarded")
+    say(f"slate {slate}: {count} dead letters discarded")
 
 
 def stage_again(runner: SlateRun, slate: str, slugs: Sequence[str]) -> OutboxEntry | None:

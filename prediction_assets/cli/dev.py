@@ -18,7 +18,11 @@ from prediction_assets.errors import BadInput
 def dev(
     port: Annotated[int, typer.Option(metavar="N", help="port of the UI")] = 3000,
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="the UI has no login: keep it on this machine")
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="the UI has no login: keep it on this machine, or set PREDICTION_ASSETS_UI_URL to its address",
+        ),
     ] = "127.0.0.1",
 ) -> None:
     """Start the Dagster UI and its daemon.
@@ -49,5 +53,7 @@ def dev(
         "DAGSTER_HOME": str(settings.instance_folder),
         "PREDICTION_ASSETS_HOME": str(settings.home),
     }
+    if "ui_url" not in settings.model_fields_set:
+        environment["PREDICTION_ASSETS_UI_URL"] = f"http://{host}:{port}"
     command = [sys.executable, "-m", "dagster", "dev", "-m", "prediction_assets.definitions"]
     exec_server([*command, "-h", host, "-p", str(port)], environment)

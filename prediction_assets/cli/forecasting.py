@@ -17,6 +17,7 @@ from prediction_assets.cli.console import (
     JsonOption,
     open_home,
     open_slate_run,
+    say,
     standard_output,
 )
 from prediction_assets.errors import BadInput
@@ -78,7 +79,7 @@ def grade(since: FromOption, until: ToOption = None, as_json: JsonOption = False
         f"{len(graded)} slates, {first} .. {last}", [g for grades in graded.values() for g in grades], as_json
     )
     for slate in waiting:
-        typer.echo(f"{slate}: not graded, one of its games has no game log yet", err=True)
+        say(f"{slate}: not graded, one of its games has no game log yet", err=True)
     if waiting:
         raise typer.Exit(PARTIAL)
 
@@ -165,7 +166,7 @@ def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
     line = next((g.line_error for g in by_system if g.system == "market_line"), None)
     rows = [_row(grade, line) for grade in by_system]
     if as_json:
-        typer.echo(json.dumps({"title": title, "grades": rows}, indent=2))
+        say(json.dumps({"title": title, "grades": rows}, indent=2))
         return
     table = Table(title=title)
     table.add_column("system")

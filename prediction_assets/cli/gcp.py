@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from prediction_assets.cli.console import FAILED
+from prediction_assets.cli.console import FAILED, say
 from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
 
@@ -22,7 +22,7 @@ def set_up() -> None:
 
     stores = GcpStores(settings)
     stores.warehouse.set_up()
-    typer.echo(f"BigQuery: datasets and tables of {stores.warehouse.output_table} are as declared")
+    say(f"BigQuery: datasets and tables of {stores.warehouse.output_table} are as declared")
     done = stores.set_up_messaging()
     for path in (done.topic, done.subscription, done.dead_letter_topic, done.dead_letter_subscription):
         state = (
@@ -32,7 +32,7 @@ def set_up() -> None:
             if path in done.corrected
             else "as it should be"
         )
-        typer.echo(f"Pub/Sub: {path}: {state}")
+        say(f"Pub/Sub: {path}: {state}")
 
 
 @app.command("smoke-test")
@@ -47,7 +47,7 @@ def check_project() -> None:
     problems = 0
     for expectation, problem in smoke_test(settings):
         problems += bool(problem)
-        typer.echo(f"{'FAILED' if problem else 'ok':<7} {expectation}{': ' if problem else ''}{problem}")
+        say(f"{'FAILED' if problem else 'ok':<7} {expectation}{': ' if problem else ''}{problem}")
     if problems:
         raise typer.Exit(FAILED)
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from prediction_assets.cli.console import CLOCK, JsonOption, TonightOption, simulated_label, standard_output
+from prediction_assets.cli.console import (
+    CLOCK,
+    JsonOption,
+    TonightOption,
+    say,
+    simulated_label,
+    standard_output,
+)
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.settings import Settings, load_settings
@@ -53,7 +60,7 @@ def health(
     with ExitStack() as stack:
         report = report_on(read_facts(_sources(settings, stack), slate, window))
     if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+        say(json.dumps(report.to_json(), indent=2))
     else:
         _show(report, verbose=verbose)
     raise typer.Exit(report.exit_code)
@@ -103,18 +110,23 @@ def _show(report: Report, *, verbose: bool) -> None:
         style, name = line.color.value, f"{_CAUSED if is_caused else ''}{line.name}"
         console.print(
             f"[{style}]{style.upper():<6}[/] {name:<{width}}  {escape(line.text)}",
-            highlight=False, soft_wrap=True,
+            highlight=False, soft_wrap=True, markup=True,
         )  # fmt: skip
         if verbose:
             for finding in line.findings:
                 for key, value in finding.evidence.items():
                     console.print(
-                        f"{'':<{width + 9}}{key}: {escape(_plain(value))}", highlight=False, soft_wrap=True
+                        f"{'':<{width + 9}}{key}: {escape(_plain(value))}",
+                        highlight=False,
+                        soft_wrap=True,
+                        markup=True,
                     )
     style, label = report.color.value, simulated_label(report.league)
-    console.print(f"[bold {style}]{escape(report.summary)}[/]{label}", highlight=False, soft_wrap=True)
+    console.print(
+        f"[bold {style}]{escape(report.summary)}[/]{label}", highlight=False, soft_wrap=True, markup=True
+    )
     for command in report.commands:
-        console.print(f"  next: {escape(command)}", highlight=False, soft_wrap=True)
+        console.print(f"  next: {escape(command)}", highlight=False, soft_wrap=True, markup=True)
 
 
 def _plain(value: object) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from prediction_assets.cli.console import CLOCK, FAILED, DryRunOption, open_home
+from prediction_assets.cli.console import CLOCK, FAILED, DryRunOption, open_home, say
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.settings import Settings, load_settings
 
@@ -46,7 +46,7 @@ def prune(dry_run: DryRunOption = False) -> None:
             for kind, outcome in prune_slices(instance, history, settings, dry_run=dry_run):
                 if isinstance(outcome, PredictionAssetsError):
                     failed += 1
-                    typer.echo(f"error: {kind.name}: {outcome}", err=True)
+                    say(f"error: {kind.name}: {outcome}", err=True)
                     continue
                 removed[kind.name] += outcome.removed
                 verbs[kind.name] = f"would {kind.verb}" if dry_run else f"{kind.verb}d"
@@ -55,15 +55,15 @@ def prune(dry_run: DryRunOption = False) -> None:
                 kept.update({f"{kind.name} of {what}": why for what, why in outcome.kept.items()})
                 goes_on = goes_on or (not dry_run and not failed and outcome.removed > 0 and outcome.left > 0)
     for what, why in kept.items():
-        typer.echo(f"  kept {what}: {why}")
+        say(f"  kept {what}: {why}")
     for name, count in removed.items():
         if count:
             later = ", and more in later slices" if name in more else ""
-            typer.echo(f"{verbs[name]} {count:,} {name}{later}")
+            say(f"{verbs[name]} {count:,} {name}{later}")
     if failed:
         raise typer.Exit(FAILED)
     if not removed.total():
-        typer.echo("nothing to prune: nothing is older than it is kept")
+        say("nothing to prune: nothing is older than it is kept")
 
 
 def migrate(dry_run: DryRunOption = False) -> None:
@@ -86,14 +86,14 @@ def migrate(dry_run: DryRunOption = False) -> None:
 
 def _print_schema(found: StoreSchema, *, dry_run: bool) -> None:
     if not found.is_there:
-        typer.echo(f"{found.store}: not there yet; the first write creates it at version {found.known}")
+        say(f"{found.store}: not there yet; the first write creates it at version {found.known}")
     elif found.is_current:
-        typer.echo(f"{found.store}: version {found.known}, nothing to do")
+        say(f"{found.store}: version {found.known}, nothing to do")
     else:
         earlier = f"version {found.found}" if found.found is not None else "no version recorded"
-        typer.echo(f"{found.store}: {earlier}, {'would be' if dry_run else 'now'} {found.known}")
+        say(f"{found.store}: {earlier}, {'would be' if dry_run else 'now'} {found.known}")
         for change in found.changes:
-            typer.echo(f"  {change}")
+            say(f"  {change}")
 
 
 def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
@@ -111,11 +111,11 @@ def _migrate_instance_config(settings: Settings, *, dry_run: bool) -> None:
         text += ", left alone; move it away to get the packaged one" + (
             ", or copy what it lacks from there" if config.lacks else ""
         )
-    typer.echo(text)
+    say(text)
     for each in config.lacks:
-        typer.echo(f"  lacks {each}")
+        say(f"  lacks {each}")
     for each in config.differs:
-        typer.echo(f"  has {each}")
+        say(f"  has {each}")
 
 
 def _check_dagsters_storage(settings: Settings) -> None:
@@ -126,9 +126,9 @@ def _check_dagsters_storage(settings: Settings) -> None:
     with open_instance(settings) as instance:
         behind = outdated_storages(instance)
     if behind:
-        typer.echo(
+        say(
             f"Dagster's own storage is behind: {', '.join(behind)}; stop the daemon, the UI and the code server, "
             f"and run `DAGSTER_HOME={settings.instance_folder} dagster instance migrate`"
         )
     else:
-        typer.echo(f"{settings.instance_folder}: Dagster's own storage is current")
+        say(f"{settings.instance_folder}: Dagster's own storage is current")

@@ -16,6 +16,7 @@ from prediction_assets.cli.console import (
     RequiredSlateOption,
     open_home,
     open_slate_run,
+    say,
 )
 from prediction_assets.errors import PredictionAssetsError
 
@@ -36,7 +37,7 @@ def consolidate(
         return
     with open_slate_run() as (_, runner):
         receipt = runner.consolidate(slate, before_deadline=before_deadline)
-    typer.echo(
+    say(
         f"slate {slate}: receipt {receipt.receipt_id} ({receipt.status}, revision {receipt.revision}): "
         f"{receipt.rows_staged:,} staged = {receipt.rows_inserted:,} inserted + {receipt.rows_updated:,} updated "
         f"+ {receipt.rows_unchanged:,} unchanged; {receipt.rows_superseded:,} superseded; "
@@ -55,14 +56,14 @@ def _show_plan(slate: str) -> None:
     found = plan(progress, receipts, limits=audit_limits(settings))
     rows = sum(part.rows for part in found.parts)
     known = any(receipt.receipt_id == found.receipt_id for receipt in receipts)
-    typer.echo(
+    say(
         f"slate {slate}: would {'find' if known else 'write'} receipt {found.receipt_id} ({found.status}): "
         f"{'nothing' if known else f'{len(found.parts)} parts with {rows:,} rows'} to merge; "
         f"{len(found.staged_player_ids)} of {found.expected_players} players staged, "
         f"{found.skipped_players} skipped, {found.failed_players} failed or unsettled"
     )
     for player in found.missing:
-        typer.echo(f"  {player.player_slug}: {player.outcome}: {player.reason}")
+        say(f"  {player.player_slug}: {player.outcome}: {player.reason}")
 
 
 def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
@@ -84,10 +85,10 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
         what = f"message {message_id(receipt)} of receipt {receipt.receipt_id} (revision {receipt.revision})"
         again = "again, under the same id" if announced else "for the first time"
         if dry_run:
-            typer.echo(f"slate {slate}: would deliver {what} {again}")
+            say(f"slate {slate}: would deliver {what} {again}")
             return
         entry = runner.announce(receipt, redeliver=True)
-    typer.echo(f"slate {slate}: delivered {what} {again}, as {entry.delivery_id}")
+    say(f"slate {slate}: delivered {what} {again}, as {entry.delivery_id}")
 
 
 def clean_up(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
@@ -101,10 +102,10 @@ def clean_up(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
         found = droppable_parts(slate, runner.stores.warehouse, runner.stores.batch_state, now=CLOCK.now())
         droppable = {**found.merged, **found.orphaned}
         if dry_run:
-            typer.echo(
+            say(
                 f"slate {slate}: would drop {len(droppable)} parts and keep {len(found.kept)}"
                 + "".join(f"\n  {slug} {part_id}" for slug, part_id in sorted(droppable.items()))
             )
             return
         dropped = runner.clean_up(slate) if droppable or found.kept else 0
-    typer.echo(f"slate {slate}: dropped {dropped} parts, kept {len(found.kept)}")
+    say(f"slate {slate}: dropped {dropped} parts, kept {len(found.kept)}")

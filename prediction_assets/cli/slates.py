@@ -34,6 +34,7 @@ from prediction_assets.cli.console import (
     newest_slate,
     open_home,
     open_slate_run,
+    say,
     simulated_label,
     standard_output,
 )
@@ -170,7 +171,7 @@ def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None
     chosen = slate or newest_slate(stores.warehouse)
     report = _status(stores, chosen)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        say(json.dumps(report, indent=2))
         return
     table = Table(title=f"slate {chosen}{simulated_label(report['league'])}", show_header=False)
     for name, value in report.items():
@@ -183,7 +184,7 @@ def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> Non
     _, stores = open_home()
     entries = stores.outbox.entries(slate)
     if as_json:
-        typer.echo(json.dumps([{**e.message, "delivery_id": e.delivery_id} for e in entries], indent=2))
+        say(json.dumps([{**e.message, "delivery_id": e.delivery_id} for e in entries], indent=2))
         return
     table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
     table.add_column("message id", no_wrap=True)

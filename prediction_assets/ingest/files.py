@@ -23,6 +23,13 @@ from prediction_assets.ingest.rows import SourceRows
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
+MOST_ROWS, MOST_COLUMNS, LONGEST_NAME, LONGEST_LINE = 2_000_000, 500, 200, 1 << 20
+"""Limits of one file: 40 seasons of box scores, five times their columns. Lengths are in characters; a field's own
+limit is :func:`csv.field_size_limit`."""
+MOST_BYTES = 1 << 30
+SMALL_BYTES, MOST_EXPANSION = 16 << 20, 100
+"""Text beyond the first 16 MiB may be 100 times as long as its gzip file: box scores reach 10, a bomb 1,000."""
+
 
 def data_files(path: Path) -> tuple[Path, ...]:
     """Return the data files that a path stands for: itself, or a directory's, by name.
@@ -75,7 +82,11 @@ def _read_parquet(path: Path, columns: Collection[str]) -> SourceRows:
         # Not read_table: it would add columns for directories named key=value.
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            _refuse_repeated(path, names)
+            _check_header(path, names)
+            groups = range(file.metadata.num_row_groups)
+            size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+            if file.metadata.num_rows > MOST_ROWS or size > MOST_BYTES:
+                raise _too_large(path)
             read = file.read(columns=[name for name in names if name.strip().lower() in columns])
             count = file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
@@ -91,11 +102,11 @@ def _read_parquet(path: Path, columns: Collection[str]) -> SourceRows:
 def _read_csv(path: Path, columns: Collection[str]) -> SourceRows:
     try:
         with _open_text(path) as text:
-            reader = csv.reader(text, strict=True)
+            reader = csv.reader(_lines(path, text), strict=True)
             header = [name.strip() for name in next(reader, [])]
             if not any(header):
                 raise BadInput(path, "the file has no header line")
-            _refuse_repeated(path, header)
+            _check_header(path, header)
             if len(header) == 1 and (separator := next((s for s in ";\t|" if s in header[0]), None)):
                 raise BadInput(path, f"the header is separated by {separator!r}", hint="separate by commas")
             records, numbers = _records(path, reader, len(header))
@@ -121,6 +132,31 @@ def _open_text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
+def _lines(path: Path, text: TextIO) -> Iterator[str]:
+    """Yield a text's lines, and stop before a file that is too large, or no table, fills the memory."""
+    most = MOST_BYTES
+    if path.name.lower().endswith(".gz"):
+        most = min(most, max(SMALL_BYTES, MOST_EXPANSION * path.stat().st_size))
+    read = 0
+    while line := text.readline(LONGEST_LINE + 1):
+        read += len(line)
+        if len(line) > LONGEST_LINE:
+            raise BadInput(
+                path, f"a line is longer than {LONGEST_LINE:,} characters", hint="is it a CSV file?"
+            )
+        if read > most:
+            raise _too_large(path, most)
+        yield line
+
+
+def _too_large(path: Path, most: int = MOST_BYTES) -> BadInput:
+    return BadInput(
+        path,
+        f"larger than {MOST_ROWS:,} rows or {most >> 20:,} MiB of text",
+        hint="split it into several files; if it is small on disk, ask its sender what it is",
+    )
+
+
 def _records(path: Path, reader: Iterator[list[str]], width: int) -> tuple[list[list[str]], list[int]]:
     records: list[list[str]] = []
     numbers: list[int] = []
@@ -136,12 +172,18 @@ def _records(path: Path, reader: Iterator[list[str]], width: int) -> tuple[list[
                 row=number,
                 hint="is the file cut off?",
             )
+        if len(records) == MOST_ROWS:
+            raise _too_large(path)
         records.append(record)
         numbers.append(number)
     return records, numbers
 
 
-def _refuse_repeated(path: Path, names: list[str]) -> None:
+def _check_header(path: Path, names: list[str]) -> None:
+    if len(names) > MOST_COLUMNS:
+        raise BadInput(path, f"{len(names):,} columns; {MOST_COLUMNS} are the most that can be read")
+    if longest := next((name for name in names if len(name) > LONGEST_NAME), None):
+        raise BadInput(path, f"a column's name is longer than {LONGEST_NAME} characters: {longest[:40]!r}...")
     counted = Counter(name.strip().lower() for name in names if name.strip())
     if repeated := [name for name in names if counted[name.strip().lower()] > 1]:
         raise BadInput(path, f"the header has {repeated[0]!r} more than once", column=repeated[0])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from prediction_assets.errors import NotDelivered
+from prediction_assets.errors import NotDelivered, without_markup
 from prediction_assets.logs import silence
 from prediction_assets.settings import Settings
 from prediction_assets.stores.alert import Severity
@@ -107,7 +107,10 @@ class AppriseDestination:
 
     def send(self, message: Message) -> None:
         result: Any = self._service.notify(
-            title=message.title, body=message.body, notify_type=_type(message), body_format="text"
+            title=without_markup(message.title),
+            body=without_markup(message.body),
+            notify_type=_type(message),
+            body_format="text",
         )
         if not result:
             raise NotDelivered(f"{self.name}: {_trouble(result)}")

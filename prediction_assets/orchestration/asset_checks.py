@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.errors import AuditRefused, NoPartsStaged
+from prediction_assets.errors import AuditRefused, NoPartsStaged, without_markup
 from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.slate.audits import AUDITS, ENOUGH_STAGED, NOT_EMPTY, SETTLED
 from prediction_assets.slate.outcome import UNSETTLED, Outcome
@@ -71,7 +71,7 @@ def _result(
         passed=verdict["passed"],
         check_name=verdict["name"],
         severity=dg.AssetCheckSeverity[verdict["severity"]],
-        description=description or None,
+        description=without_markup(description) or None,  # the UI renders it as Markdown
         metadata=metadata,
     )
 

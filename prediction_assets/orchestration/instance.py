@@ -33,7 +33,7 @@ _NO_CAPTURE: dict[str, Any] = {
 
 
 class LoggedInstance(dg.DagsterInstance):
-    """A Dagster instance in whose process logging is configured, and whose connections to PostgreSQL stay open.
+    """A Dagster instance with logging configured, open connections to PostgreSQL and a guarded webserver.
 
     What ``dagster.yaml`` names as ``instance_class``: also the daemon's and the UI's process has it. Dagster keeps
     connections open in its webserver only; elsewhere each event of each player would open two. SQLite knows
@@ -43,7 +43,18 @@ class LoggedInstance(dg.DagsterInstance):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         configure_logging(load_log_settings(), labels_of)
         super().__init__(*args, **kwargs)
-        self.optimize_for_webserver(**_POSTGRES)
+        super().optimize_for_webserver(**_POSTGRES)
+
+    def optimize_for_webserver(self, *args: Any, **kwargs: Any) -> None:
+        """Guard this process's webserver against pages of other sites.
+
+        Dagster's webserver alone calls it, and builds its app afterwards.
+        """
+        # Webserver and its libraries take a second to import, and no other process needs them.
+        from prediction_assets.orchestration.webserver import guard_webserver
+
+        guard_webserver()
+        super().optimize_for_webserver(*args, **kwargs)
 
     @classmethod
     def config_schema(cls) -> UserConfigSchema:

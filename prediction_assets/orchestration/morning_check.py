@@ -9,11 +9,12 @@ from functools import partial
 import dagster as dg
 from pydantic import Field
 
+from prediction_assets.errors import without_markup
 from prediction_assets.monitoring.findings import Color
 from prediction_assets.monitoring.health_report import Report, report_on
 from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
-from prediction_assets.orchestration.assets.describing import markdown_table
+from prediction_assets.orchestration.assets.describing import table_of
 from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
 from prediction_assets.orchestration.health_reader import read_instance
 from prediction_assets.settings import Settings
@@ -67,28 +68,21 @@ def morning_check(
     return _result(report)
 
 
-def _shown(command: str) -> str:
-    """Return a command as code, a sentence as it is."""
-    return f"`{command}`" if command.startswith("prediction-assets ") else command
-
-
 def _result(report: Report) -> dg.AssetCheckResult:
     colors = [line.color for line in report.lines.values()]
     return dg.AssetCheckResult(
         passed=report.color is Color.GREEN,
         severity=dg.AssetCheckSeverity.ERROR if report.color is Color.RED else dg.AssetCheckSeverity.WARN,
-        description=report.summary,
+        description=without_markup(report.summary),
         metadata={
             "slate": report.slate,
             **{f"lines_{color.value}": colors.count(color) for color in Color},
-            "lines": markdown_table(
+            "lines": table_of(
                 [
                     {"line": name, "color": line.color.value, "finding": line.text}
                     for name, line in report.lines.items()
                 ]
             ),
-            "next": dg.MetadataValue.md(
-                "\n".join(f"- {_shown(command)}" for command in report.commands) or "*nothing*"
-            ),
+            "next": table_of([{"next": command} for command in report.commands]),
         },
     )

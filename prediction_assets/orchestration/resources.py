@@ -37,5 +37,6 @@ def build_resources(settings: Settings) -> dict[str, object]:
 def _store(settings: Settings, name: str) -> dg.ResourceDefinition:
     return dg.ResourceDefinition(
         lambda _: getattr(open_stores(settings), name),
+        config_schema={},  # otherwise a run's config for it would be accepted, and ignored
         description=f"The port `{name}` of profile `{settings.profile}`",
     )

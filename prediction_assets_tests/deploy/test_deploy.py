@@ -110,7 +110,7 @@ def test_a_shipped_instance_gives_a_killed_run_s_slot_back(path):
     assert monitoring["enabled"] is True
     assert monitoring["free_slots_after_run_end_seconds"] > 0
     assert monitoring["max_runtime_seconds"] > 0
-    assert config["concurrency"]["pools"]["default_limit"] == 1
+    assert config["concurrency"]["pools"]["granularity"] == "run"
     assert config["run_retries"] == {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False}
     assert config["telemetry"]["enabled"] is False
 

@@ -87,7 +87,9 @@ def test_the_proxy_listens_with_tls_only_and_passes_websockets_on():
 
 def test_with_the_proxy_the_webserver_publishes_nothing_and_secrets_are_mounted_files():
     file = overlay()
-    assert file["services"]["webserver"] == {"ports": None}
+    webserver = file["services"]["webserver"]
+    assert webserver["ports"] is None
+    assert set(webserver["environment"]) == {"PREDICTION_ASSETS_UI_URL"}
     proxy = file["services"]["proxy"]
     assert set(proxy["secrets"]) == set(file["secrets"]) == {"ui_users", "ui_certificate", "ui_key"}
     assert set(proxy["networks"]) <= compose()["networks"].keys()
@@ -111,7 +113,8 @@ def test_the_cloud_run_service_has_compose_s_parts_with_the_variables_that_they_
         names = {variable["name"] for variable in container["env"]}
         ours = {name for name in names if name.startswith("PREDICTION_ASSETS_")}
         assert names - ours == instance
-        assert bool(ours) == (part == "code")
+        assert "PREDICTION_ASSETS_UI_URL" in ours
+        assert (len(ours) > 1) == (part == "code")
 
 
 # The proxy itself, where there is one
@@ -182,7 +185,7 @@ def proxy(tmp_path: Path) -> Iterator[str]:
         upstream.server_close()
 
 
-def answered(address: str, **headers: str) -> tuple[int, dict[str, str]]:
+def answered(address: str, path: str = "/", **headers: str) -> tuple[int, dict[str, str]]:
     """Return the status of a request and the headers that reached the webserver; waits for nginx to listen."""
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
@@ -194,7 +197,7 @@ def answered(address: str, **headers: str) -> tuple[int, dict[str, str]]:
     ):
         with attempt:
             connection = http.client.HTTPSConnection(urlsplit(address).netloc, timeout=30, context=trusting)
-            connection.request("GET", "/", headers=headers)
+            connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
     return answer.status, json.loads(body) if answer.status == 200 else {}
@@ -217,3 +220,34 @@ def test_nginx_with_the_shipped_configuration_asks_for_a_login_and_keeps_it_to_i
     assert "Authorization" not in reached
     assert (reached["Upgrade"], reached["Connection"]) == ("websocket", "upgrade")
     assert (reached["X-Forwarded-Proto"], reached["X-Forwarded-For"]) == ("https", "127.0.0.1")
+
+
+@pytest.mark.skipif(
+    not (shutil.which("nginx") and shutil.which("openssl")), reason="no nginx or no openssl on this machine"
+)
+def test_nginx_with_the_shipped_configuration_refuses_what_a_page_of_another_site_sends(proxy):
+    login = {"Authorization": basic("analyst", "right")}
+    own = proxy.rstrip("/")
+    navigation = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    image = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    cases: list[tuple[dict[str, str], str, int]] = [
+        ({"Origin": own, "Sec-Fetch-Site": "same-origin"}, "/", 200),
+        ({"Sec-Fetch-Site": "none", **navigation}, "/", 200),
+        ({"Sec-Fetch-Site": "cross-site", **navigation}, "/", 200),
+        ({"Sec-Fetch-Site": "cross-site", **image}, "/", 403),
+        ({"Sec-Fetch-Site": "same-site", **image}, "/", 403),
+        ({"Origin": "https://evil.example"}, "/", 403),
+        ({"Origin": f"{own}.evil.example"}, "/", 403),
+        ({"Origin": "null"}, "/", 403),
+        ({"Origin": own.replace("https", "http")}, "/", 403),
+        ({}, "/graphql?query=mutation", 403),
+        ({"Upgrade": "websocket", "Connection": "upgrade", "Origin": own}, "/graphql", 200),
+        (
+            {"Upgrade": "websocket", "Connection": "upgrade", "Origin": "https://evil.example"},
+            "/graphql",
+            403,
+        ),
+    ]
+    found = [(headers, path, answered(proxy, path, **login, **headers)[0]) for headers, path, _ in cases]
+    assert found == cases
+    assert answered(proxy, **login)[1]["Host"] == own.removeprefix("https://"), "with its port"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dagster as dg
+import pytest
+
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.resources import build_resources
 from prediction_assets.settings import load_settings
 from prediction_assets.stores.profiles import STORES
@@ -17,3 +21,14 @@ def test_the_gcp_profile_offers_dagster_gcps_bigquery_for_the_same_project(tmp_p
     settings = load_settings(home=tmp_path, profile="gcp", gcp_project="shop", gcp_location="EU")
     bigquery = build_resources(settings)["bigquery"]
     assert (bigquery.project, bigquery.location) == ("shop", "EU")
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_no_run_can_set_where_a_resource_reads_or_writes(tmp_path, store):
+    job = build_defs(load_settings(home=tmp_path / "home")).resolve_job_def("ingest")
+    elsewhere = {"config": {"path": str(tmp_path / "elsewhere")}}
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dg.validate_run_config(job, {"resources": {store: elsewhere}})
+    # The settings are an object of the code location's; what a run says about them is not read.
+    settings = build_resources(load_settings(home=tmp_path / "home"))["settings"]
+    assert settings == load_settings(home=tmp_path / "home")

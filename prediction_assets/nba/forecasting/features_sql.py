@@ -3,6 +3,9 @@
 The games to be predicted are appended to the past games as rows without a result, and the same window expressions run
 over both, so that training and serving cannot differ. The columns are declared in :mod:`.features`. What doesn't belong
 here: running the query.
+
+A snapshot's id is a digest of these numbers, and an engine may add rows in any order. So every sum is of whole numbers,
+and each feature is one division of two of them, the last step.
 """
 
 from __future__ import annotations
@@ -17,6 +20,16 @@ before."""
 
 CANDIDATE_DAYS = 400
 """A player whose latest game is older than this is no candidate: he missed a whole season."""
+
+
+def _mean(column: str, window: str, unit: int = 1) -> str:
+    """Return the mean of a column of whole numbers, which counts in ``1 / unit``; AVG doesn't promise whole sums.
+
+    A frame holds played games only, whose columns are never NULL, so one count serves every column.
+    """
+    count = f"COUNT(*) OVER {window}"
+    return f"SUM({column}) OVER {window} / " + (count if unit == 1 else f"({unit} * {count})")
+
 
 FEATURES_SQL = f"""
 WITH logs AS (
@@ -79,9 +92,10 @@ WITH logs AS (
 ), team_games AS (
     SELECT
         game_id, game_date, team, opponent, SUM(points) AS points,
-        -- Oliver's possession estimate, without the defensive rebounding term that player logs don't give.
-        SUM(field_goals_attempted + 0.44 * free_throws_attempted - offensive_rebounds + turnovers)
-            AS possessions
+        -- Hundredths of Oliver's possession estimate; player logs don't give its defensive rebounding term.
+        SUM(
+            100 * field_goals_attempted + 44 * free_throws_attempted - 100 * offensive_rebounds + 100 * turnovers
+        ) AS possessions
     FROM logs
     GROUP BY game_id, game_date, team, opponent
     UNION ALL
@@ -94,18 +108,18 @@ WITH logs AS (
     SELECT
         game_date,
         SUM(points) OVER league_before / SUM(games) OVER league_before AS league_points,
-        SUM(possessions) OVER league_before / SUM(games) OVER league_before AS league_pace
+        SUM(possessions) OVER league_before / (100 * SUM(games) OVER league_before) AS league_pace
     FROM league_days
     WINDOW league_before AS (ORDER BY game_date NULLS FIRST ROWS BETWEEN 60 PRECEDING AND 1 PRECEDING)
 ), team_form AS (
     SELECT
         t.game_id, t.team,
         LAG(l.lineup) OVER team_order / 1000 AS team_lineup_last_1,
-        AVG(l.lineup) OVER team_ten_before / 1000 AS team_lineup_last_10,
-        AVG(points) OVER team_before AS team_points_last_15,
-        AVG(possessions) OVER team_before AS team_pace_last_15,
-        AVG(points) OVER opponent_before AS opponent_points_allowed_last_15,
-        AVG(possessions) OVER opponent_before AS opponent_pace_last_15,
+        {_mean("l.lineup", "team_ten_before", 1000)} AS team_lineup_last_10,
+        {_mean("points", "team_before")} AS team_points_last_15,
+        {_mean("possessions", "team_before", 100)} AS team_pace_last_15,
+        {_mean("points", "opponent_before")} AS opponent_points_allowed_last_15,
+        {_mean("possessions", "opponent_before", 100)} AS opponent_pace_last_15,
         DATE_DIFF('day', LAG(game_date) OVER team_order, game_date) AS team_rest_days
     FROM team_games AS t
     LEFT JOIN lineups AS l ON l.game_id = t.game_id AND l.team = t.team
@@ -126,7 +140,7 @@ WITH logs AS (
 ), player_seasons AS (
     SELECT
         player_id, season_year + 1 AS season_year,
-        AVG(points) AS points_previous_season, AVG(minutes) AS minutes_previous_season,
+        SUM(points) / COUNT(*) AS points_previous_season, SUM(minutes) / COUNT(*) AS minutes_previous_season,
         COUNT(*) AS games_previous_season
     FROM logs
     GROUP BY player_id, season_year
@@ -136,34 +150,34 @@ WITH logs AS (
         points, minutes,
         COUNT(*) OVER last_25 AS games_last_25,
         LAG(points) OVER player_order AS points_last_1,
-        AVG(points) OVER last_3 AS points_last_3,
-        AVG(points) OVER last_5 AS points_last_5,
-        AVG(points) OVER last_10 AS points_last_10,
+        {_mean("points", "last_3")} AS points_last_3,
+        {_mean("points", "last_5")} AS points_last_5,
+        {_mean("points", "last_10")} AS points_last_10,
         LAG(minutes) OVER player_order AS minutes_last_1,
-        AVG(minutes) OVER last_3 AS minutes_last_3,
-        AVG(minutes) OVER last_5 AS minutes_last_5,
-        AVG(minutes) OVER last_10 AS minutes_last_10,
-        AVG(points) OVER season_before AS points_season,
-        AVG(minutes) OVER season_before AS minutes_season,
+        {_mean("minutes", "last_3")} AS minutes_last_3,
+        {_mean("minutes", "last_5")} AS minutes_last_5,
+        {_mean("minutes", "last_10")} AS minutes_last_10,
+        {_mean("points", "season_before")} AS points_season,
+        {_mean("minutes", "season_before")} AS minutes_season,
         COUNT(*) OVER season_before AS games_season,
         SUM(points) OVER last_10 / NULLIF(SUM(minutes) OVER last_10, 0) AS points_per_minute_last_10,
         SUM(points) OVER season_before / NULLIF(SUM(minutes) OVER season_before, 0)
             AS points_per_minute_season,
-        AVG(field_goals_attempted) OVER last_10 AS field_goals_attempted_last_10,
-        AVG(three_pointers_attempted) OVER last_10 AS three_pointers_attempted_last_10,
-        AVG(free_throws_attempted) OVER last_10 AS free_throws_attempted_last_10,
-        AVG(field_goals_attempted) OVER last_3 AS field_goals_attempted_last_3,
-        AVG(free_throws_attempted) OVER last_3 AS free_throws_attempted_last_3,
-        AVG(field_goals_attempted) OVER last_25 AS field_goals_attempted_last_25,
-        AVG(three_pointers_attempted) OVER last_25 AS three_pointers_attempted_last_25,
-        AVG(free_throws_attempted) OVER last_25 AS free_throws_attempted_last_25,
+        {_mean("field_goals_attempted", "last_10")} AS field_goals_attempted_last_10,
+        {_mean("three_pointers_attempted", "last_10")} AS three_pointers_attempted_last_10,
+        {_mean("free_throws_attempted", "last_10")} AS free_throws_attempted_last_10,
+        {_mean("field_goals_attempted", "last_3")} AS field_goals_attempted_last_3,
+        {_mean("free_throws_attempted", "last_3")} AS free_throws_attempted_last_3,
+        {_mean("field_goals_attempted", "last_25")} AS field_goals_attempted_last_25,
+        {_mean("three_pointers_attempted", "last_25")} AS three_pointers_attempted_last_25,
+        {_mean("free_throws_attempted", "last_25")} AS free_throws_attempted_last_25,
         SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_3 AS attempts_3,
         SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_10 AS attempts_10,
         SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_60 AS attempts_60,
         SUM(minutes) OVER last_3 AS minutes_3, SUM(minutes) OVER last_60 AS minutes_60,
         SUM(points) OVER last_60 AS points_60,
         LAG(l.lineup) OVER player_order / 1000 AS lineup_last_1,
-        AVG(l.lineup) OVER last_10 / 1000 AS lineup_last_10,
+        {_mean("l.lineup", "last_10", 1000)} AS lineup_last_10,
         COUNT(*) OVER last_10 AS games_10, COUNT(*) OVER last_20 AS games_20,
         SUM(points) OVER last_10 AS points_10, SUM(points * points) OVER last_10 AS points_squared_10,
         SUM(points) OVER last_20 AS points_20, SUM(points * points) OVER last_20 AS points_squared_20,

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from prediction_assets.errors import plain
 from prediction_assets.stores.sql.tables import GAME_LOGS, PART_COLUMNS, PROP_LINES, Table
 
 OWNERS = ["team:predictions"]
@@ -100,16 +101,21 @@ def staged_lineage() -> dg.TableColumnLineage:
     )
 
 
-def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """Return rows as a markdown table with the first row's keys as its header."""
+def table_of(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
+    """Return rows as a table with the first row's keys as its columns.
+
+    Text from facts is shown as cells, never as Markdown: the UI would load the image that a player's name draws.
+    """
     if not rows:
-        return dg.MetadataValue.md("*none*")
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
-    return dg.MetadataValue.md("\n".join(lines))
+        return dg.MetadataValue.text("none")
+    columns = [dg.TableColumn(name) for name in rows[0]]
+    records = [dg.TableRecord({name: _cell(row[name]) for name in rows[0]}) for row in rows]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
-def _cell(value: object) -> str:
-    text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-    return text.replace("|", "\\|")
+def _cell(value: object) -> str | int | float | bool:
+    if isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return round(value, 3)
+    return "" if value is None else plain(str(value))

@@ -25,8 +25,8 @@ from prediction_assets.nba.tonight import holds_real_facts
 from prediction_assets.orchestration.assets.describing import (
     FACTS,
     OWNERS,
-    markdown_table,
     table_metadata,
+    table_of,
 )
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
@@ -298,7 +298,7 @@ def _warn_of_unresolved(
 def _unresolved_metadata(unresolved: Sequence[UnresolvedName]) -> dict[str, Any]:
     return {
         "unresolved_names": len(unresolved),
-        "unresolved": markdown_table(
+        "unresolved": table_of(
             [{"name": u.name, "rows": u.rows, "reason": u.reason} for u in unresolved[:100]]
         ),
     }

@@ -23,8 +23,8 @@ from prediction_assets.nba.grades import (
 from prediction_assets.orchestration.assets.describing import (
     OWNERS,
     PUBLISHING,
-    markdown_table,
     table_metadata,
+    table_of,
 )
 from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.slate.deadlines import Clock
@@ -124,7 +124,7 @@ def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
         "league": league,
         "simulated": is_simulated(league),
         "dagster/partition_row_count": len(grades),
-        "grades": markdown_table(
+        "grades": table_of(
             [
                 {
                     "system": g.system,
@@ -140,7 +140,7 @@ def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
                 for g in grades
             ]
         ),
-        "ensemble_calibration": markdown_table(
+        "ensemble_calibration": table_of(
             [
                 {
                     "P(over) from": n / 10,

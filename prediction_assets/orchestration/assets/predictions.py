@@ -15,9 +15,9 @@ from prediction_assets.orchestration.asset_checks import CHECK_SPECS, results_of
 from prediction_assets.orchestration.assets.describing import (
     FAN_IN,
     OWNERS,
-    markdown_table,
     predictions_lineage,
     table_metadata,
+    table_of,
 )
 from prediction_assets.orchestration.gates import RECEIPT_ID
 from prediction_assets.orchestration.partitions import SLATES, preview_features
@@ -61,6 +61,8 @@ with preview_features():
         group_name=FAN_IN,
         owners=OWNERS,
         kinds={"duckdb", "sql"},
+        # One run at a time: BigQuery cancels transactions that change the same table at once.
+        pool="consolidation",
         deps=[dg.AssetDep("staged_predictions", partition_mapping=dg.AllPartitionMapping())],
         metadata=table_metadata(PREDICTIONS),
         check_specs=CHECK_SPECS,
@@ -133,6 +135,6 @@ def _metadata(receipt: Receipt, warehouse: Warehouse) -> dict[str, Any]:
         "merge_ms": receipt.merge_ms,
         "feature_snapshot": receipt.feature_snapshot,
         "dagster/column_lineage": predictions_lineage(),
-        "sample": markdown_table(sample.to_pylist()),
-        **({"missing_players": markdown_table(receipt.missing[:_SHOWN])} if receipt.missing else {}),
+        "sample": table_of(sample.to_pylist()),
+        **({"missing_players": table_of(receipt.missing[:_SHOWN])} if receipt.missing else {}),
     }

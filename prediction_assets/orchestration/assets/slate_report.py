@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING, markdown_table
+from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING, table_of
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.orchestration.slate_picture import EDGE_BINS, SlateCounts, slate_picture
@@ -50,12 +50,12 @@ def slate_report(
     context.log.info("slate %s: report of %d rows", slate, sum(counts.rows_by_system.values()))
     return dg.MaterializeResult(
         metadata={
-            "picture": _embedded(slate_picture(counts), counts.title),
+            "picture": _embedded(slate_picture(counts)),
             "league": league,
             "simulated": is_simulated(league),
             **{f"players_{outcome}": count for outcome, count in outcomes.items()},
             "dagster/partition_row_count": sum(counts.rows_by_system.values()),
-            "systems": markdown_table([_system(row) for row in by_system]),
+            "systems": table_of([_system(row) for row in by_system]),
             "share_of_players_with_market_line": round(on_market / main_lines, 4) if main_lines else 0.0,
             "players_with_edge_over_5_percent": sum(edges)
             - sum(edges[EDGE_BINS // 2 - 1 : EDGE_BINS // 2 + 1]),
@@ -92,6 +92,7 @@ def _system(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _embedded(picture: str, said: str) -> dg.MarkdownMetadataValue:
+def _embedded(picture: str) -> dg.MarkdownMetadataValue:
+    # The only Markdown of ours. An image can't run scripts, and the text in it is escaped.
     data = base64.b64encode(picture.encode()).decode()
-    return dg.MetadataValue.md(f"![{said}](data:image/svg+xml;base64,{data})")
+    return dg.MetadataValue.md(f"![the slate's picture](data:image/svg+xml;base64,{data})")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from prediction_assets.nba.roster import Roster, read_roster
 from prediction_assets.nba.tonight import slate_tonight
-from prediction_assets.orchestration.assets.describing import OWNERS, SLATE, markdown_table
+from prediction_assets.orchestration.assets.describing import OWNERS, SLATE, table_of
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.settings import Settings
@@ -102,7 +102,7 @@ def slate_roster(
             "expected_players": len(players),
             "candidates": roster.candidates,
             "deadline": dg.MetadataValue.timestamp(opened.deadline),
-            "matchups": markdown_table(
+            "matchups": table_of(
                 [
                     {**game, "expected_players": sum(p.game_id == game["game_id"] for p in players)}
                     for game in roster.games

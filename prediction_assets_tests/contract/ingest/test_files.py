@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest import values
+from prediction_assets.ingest import files, values
 from prediction_assets.ingest.files import data_files, read_rows
 from prediction_assets.ingest.game_logs import read_game_logs
 
@@ -103,3 +104,76 @@ def test_every_kind_of_file_says_the_same(
     else:
         write_csv([box_score()], path.name)
     assert read_game_logs(path).table.equals(expected)
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(BadInput) as refused:
+        read_rows(path, {"PTS"})
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("line", [b"1,2\n", b",\n"])
+def test_a_small_gzip_file_that_expands_without_end_is_refused_in_little_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    monkeypatch.setattr(files, "SMALL_BYTES", 1 << 18)
+    path = tmp_path / "bomb.csv.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"PTS,MIN\n")
+        for _ in range(100):
+            file.write(line * ((1 << 20) // len(line)))
+    monkeypatch.setattr(files, "MOST_EXPANSION", 3)
+    tracemalloc.start()
+    try:
+        said = refusal(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "split it into several files; if it is small on disk, ask its sender what it is" in said
+    assert most < 64 << 20, "of 100 MiB of text"
+
+
+def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "line.csv.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"PTS,MIN\n1,")
+        for _ in range(100):
+            file.write(b"x" * (1 << 20))
+    assert "a line is longer than 1,048,576 characters; is it a CSV file?" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "problem"),
+    [
+        (",".join(f"c{n}" for n in range(501)), "1", "501 columns; 500 are the most that can be read"),
+        ("PTS," + "x" * 201, "1,2", "a column's name is longer than 200 characters: 'xxxx"),
+        ("PTS,MIN", "1," + "x" * 200_000, "field larger than field limit (131072)"),
+        ("PTS,MIN", '1,"' + "x\n" * 100_000 + '"', "field larger than field limit (131072)"),
+        ("PTS,M\x1b[2JIN", "1,2,3", "3 fields where the header has 2"),
+    ],
+)
+def test_too_many_columns_and_too_long_names_and_fields_are_refused(
+    tmp_path: Path, header: str, row: str, problem: str
+) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(f"{header}\n{row}\n", "utf-8")
+    assert problem in refusal(path)
+
+
+def test_more_rows_than_a_file_may_have_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_ROWS", 3)
+    pq.write_table(pa.table({"PTS": [1, 2, 3, 4]}), tmp_path / "rows.parquet")
+    (tmp_path / "rows.csv").write_text("PTS,MIN\n" + "1,2\n" * 4, "utf-8")
+    for name in ("rows.parquet", "rows.csv"):
+        assert "larger than 3 rows" in refusal(tmp_path / name)
+    (tmp_path / "rows.csv").write_text("PTS,MIN\n" + "1,2\n" * 3, "utf-8")
+    assert len(read_rows(tmp_path / "rows.csv", {"PTS"})) == 3
+
+
+def test_the_names_that_an_error_quotes_move_no_cursor(tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    path.write_text("P\x1b[2JTS\x07,M\u202eIN\n1,2\n", "utf-8")
+    with pytest.raises(BadInput) as refused:
+        read_rows(path, {"PTS"}).require(["points"])
+    assert str(refused.value).isprintable()
+    assert r"columns found: P\x1b[2JTS\x07, M\u202eIN" in str(refused.value)

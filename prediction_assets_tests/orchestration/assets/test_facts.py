@@ -141,7 +141,7 @@ def test_a_name_that_does_not_resolve_is_reported_and_kept_without_an_id(slate_r
     )
     done = slate_run.ingest({"prop_lines": {"path": str(lines)}})["prop_lines"]
     assert done["unresolved_names"] == 1
-    assert "No Body" in done["unresolved"]
+    assert "No Body" in str(done["unresolved"])
     stored = slate_run.stores.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()
     assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2090-10-22")]
 

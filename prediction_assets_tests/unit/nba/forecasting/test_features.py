@@ -13,7 +13,11 @@ import sqlglot
 from sqlglot import exp
 
 from prediction_assets.errors import BadInput
-from prediction_assets.nba.forecasting.features import FEATURE_COLUMNS, FEATURES_SCHEMA, conform
+from prediction_assets.nba.forecasting.features import (
+    FEATURE_COLUMNS,
+    FEATURES_SCHEMA,
+    conform,
+)
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets_tests.unit.nba.forecasting.conftest import PAST, SLATE
 
@@ -39,6 +43,22 @@ def test_the_declared_columns_are_the_query_s_columns() -> None:
     parsed = sqlglot.parse_one(FEATURES_SQL, read="duckdb")
     assert parsed.named_selects == FEATURES_SCHEMA.names
     assert all(column.description for column in FEATURE_COLUMNS)
+
+
+def test_no_feature_is_a_sum_of_fractions() -> None:
+    parsed = sqlglot.parse_one(FEATURES_SQL, read="duckdb")
+    summed = list(parsed.find_all(exp.Avg, exp.Sum, exp.Stddev, exp.StddevSamp, exp.Variance))
+    assert len(summed) > 40
+    fractions = [each for each in summed if not isinstance(each, exp.Sum)]
+    fractions += [each for each in summed if any("." in one.name for one in each.find_all(exp.Literal))]
+    # The division in `lineup` is rounded to whole thousandths before it is summed.
+    fractions += [
+        each
+        for each in summed
+        for one in each.find_all(exp.Div)
+        if not isinstance(one.find_ancestor(exp.Round, exp.Sum), exp.Round)
+    ]
+    assert [each.sql() for each in fractions] == []
 
 
 def test_absurd_games_on_the_slate_or_after_it_change_nothing(

@@ -1,0 +1,50 @@
+"""The features don't depend on the order in which an engine adds, nor on its type for a number with a point."""
+
+from __future__ import annotations
+
+import random
+
+import sqlglot
+from sqlglot import exp
+
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets_tests.unit.nba.forecasting.conftest import (
+    HISTORY_START,
+    LEAGUE,
+    SLATE,
+    made_up_league,
+    warehouse,
+)
+
+
+def with_doubles(node: exp.Expression) -> exp.Expression:
+    """Compute as BigQuery does: a number with a point is a FLOAT64, and so is what AVG adds."""
+    if isinstance(node, exp.Literal) and node.is_number and "." in node.name:
+        return exp.cast(node.copy(), "DOUBLE")
+    if isinstance(node, exp.Avg):
+        return exp.Avg(this=exp.cast(node.this.copy(), "DOUBLE"))
+    return node
+
+
+def test_the_features_are_the_same_bytes_in_every_order_of_the_facts_and_with_doubles_for_decimals() -> None:
+    logs, schedule = made_up_league()
+    parameters = {"slate": SLATE, "league": LEAGUE, "history_start": HISTORY_START}
+    expected = warehouse(logs, schedule).sql(FEATURES_SQL, params=parameters).to_arrow_table()
+    assert expected.num_rows > 1000
+    doubles = sqlglot.parse_one(FEATURES_SQL, read="duckdb").transform(with_doubles).sql("duckdb")
+    draw = random.Random(21)
+    for _ in range(20):
+        draw.shuffle(logs)
+        draw.shuffle(schedule)
+        found = warehouse(logs, schedule).sql(doubles, params=parameters).to_arrow_table()
+        assert found.equals(expected)
+
+
+def test_a_sum_of_doubles_would_depend_on_that_order() -> None:
+    logs, schedule = made_up_league()
+    fractions = "SUM(CAST(0.44 AS DOUBLE) * free_throws_attempted + points / 3)"
+    sums = set()
+    for _ in range(20):
+        random.Random(len(sums)).shuffle(logs)
+        sums |= set(warehouse(logs, schedule).sql(f"SELECT {fractions} FROM facts.game_logs").fetchall())
+    assert len(sums) > 1
