@@ -128,7 +128,7 @@ def completion_published(facts: HealthFacts) -> Finding:
         "delivery_id": entry.delivery_id if entry else None,
         "delivered_at": utc(entry.delivered_at) if entry else None,
         "messages": len(messages),
-        "messages_pending": sum(each.delivery_id is None for each in messages),
+        "messages_pending": sum(each.is_pending for each in messages),
     }
     if entry is None or entry.delivery_id is None:
         missing = unpublished(receipt, entry, facts.now, facts.pages)

@@ -27,7 +27,7 @@ from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, SLATE_TAG
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
-from prediction_assets.slate.completion_message import OutboxEntry, is_announced
+from prediction_assets.slate.completion_message import OutboxEntry, is_announced, outbox_entry_of
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.profiles import STORES, open_stores
@@ -142,7 +142,13 @@ class SlateRun:
         """Publish the receipt's completion message, unless it is published; return its outbox entry."""
         ops = {"phase5_completion": {"receipt_id": receipt.receipt_id, "redeliver": redeliver}}
         self._execute(completion_job.name, partition=receipt.slate, ops=ops)
-        return self.stores.outbox.entries(receipt.slate)[-1]
+        entry = outbox_entry_of(receipt, self.stores.outbox.entries(receipt.slate))
+        if entry is None:
+            raise StageFailed(
+                f"slate {receipt.slate}: the completion run left no message of receipt {receipt.receipt_id} in the "
+                "outbox; see its run in the UI"
+            )
+        return entry
 
     def grade(self, slate: str) -> None:
         """Grade the slate's predictions in force against its game logs."""

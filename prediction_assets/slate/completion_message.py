@@ -7,7 +7,6 @@ it, a consumer before it acts. A version of the schema only gets further fields 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,8 +16,9 @@ from typing import Any
 
 import jsonschema
 
-from prediction_assets.errors import InvalidMessage
+from prediction_assets.errors import InvalidMessage, OlderRevision
 from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.revisions import revision_id
 
 PHASE = "phase_5_predictions"
 
@@ -67,7 +67,7 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
 
 def message_id(receipt: Receipt) -> str:
     """Return the message's id: one per slate and revision, so an identical second run makes no second message."""
-    return str(uuid.uuid5(_MESSAGES, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
+    return revision_id(receipt.slate, receipt.revision, receipt.content_digest)
 
 
 def validate_completion(message: Mapping[str, Any]) -> None:
@@ -106,14 +106,41 @@ class OutboxEntry:
         message: the completion message, final.
         delivery_id: the publisher's id of the delivery, None until it is delivered.
         delivered_at: when the delivery was acknowledged, None until then.
+        replaced_by: id of the newer message that was stored before this one was delivered; it is never delivered then.
     """
 
     message_id: str
     slate: str
     receipt_id: str
+    revision: int
     message: Mapping[str, Any]
     delivery_id: str | None = None
     delivered_at: datetime | None = None
+    replaced_by: str | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the message has still to be delivered."""
+        return self.delivery_id is None and self.replaced_by is None
+
+    def refuse_if_older(self, entries: Iterable[OutboxEntry]) -> None:
+        """Refuse this message if its slate has a newer one.
+
+        Args:
+            entries: the slate's entries in the outbox.
+
+        Raises:
+            OlderRevision: one of them has a higher revision, or the same one with other content.
+        """
+        others = [entry for entry in entries if entry.message_id != self.message_id]
+        newest = max(others, key=lambda entry: entry.revision, default=None)
+        if newest is not None and newest.revision >= self.revision:
+            state = "delivered" if newest.delivery_id else "not delivered yet"
+            raise OlderRevision(
+                f"slate {self.slate}: revision {self.revision} isn't announced, because revision {newest.revision} is "
+                f"newer (message {newest.message_id}, {state}). Deliver that one: "
+                f"`prediction-assets republish --slate {self.slate}`"
+            )
 
 
 def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
@@ -122,10 +149,13 @@ def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
     return entry is not None and entry.delivery_id is not None
 
 
+def is_awaited(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
+    """Return whether a receipt has still to be announced: its message isn't delivered, and none is newer."""
+    listed = list(entries)
+    return not is_announced(receipt, listed) and all(entry.revision <= receipt.revision for entry in listed)
+
+
 def outbox_entry_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
     """Return the outbox entry of a receipt's content, None when it isn't there."""
     wanted = message_id(receipt)
     return next((entry for entry in entries if entry.message_id == wanted), None)
-
-
-_MESSAGES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")

@@ -92,7 +92,7 @@ def test_a_damaged_state_file_is_named_by_the_outbox_too_and_left_as_it_is(tmp_p
     assert path.read_bytes() == damage
 
 
-ENTRY = OutboxEntry("e", SLATE, "r", {"event_id": "e", "slate": SLATE, "revision": 1})
+ENTRY = OutboxEntry("e", SLATE, "r", 1, {"event_id": "e", "slate": SLATE, "revision": 1})
 
 
 # A full disk

@@ -12,14 +12,17 @@ from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.steps.announce import announce
+from prediction_assets.steps.announce import announce, receipt_to_announce
 from prediction_assets.stores.protocols import Outbox, Publisher, Warehouse
 
 
 class CompletionConfig(dg.Config):
     """Which receipt to announce."""
 
-    receipt_id: str | None = Field(default=None, description="Empty: the slate's newest receipt.")
+    receipt_id: str | None = Field(
+        default=None,
+        description="Empty: the slate's newest receipt. A receipt of an older revision is refused.",
+    )
     redeliver: bool = Field(
         default=False,
         description="Deliver a completion message that was delivered before once more, under the same id, for a "
@@ -44,12 +47,12 @@ def phase5_completion(
 ) -> dg.MaterializeResult:
     """Publishes the completion message: the slate's predictions are ready, and phase 6 may start.
 
-    The message is built from the receipt and validated against its JSON Schema. It is published once per content: an
-    identical re-run has the same `message_id` and publishes nothing. It is refused if a blocking check on that
-    consolidation failed or is missing.
+    The message is built from the newest receipt and validated against its JSON Schema. It is published once per
+    content: an identical re-run has the same `message_id` and publishes nothing. An older revision is never published
+    after a newer one. It is refused if a blocking check on that consolidation failed or is missing.
     """
     slate = context.partition_key
-    receipt = _receipt(warehouse, slate, config.receipt_id)
+    receipt = receipt_to_announce(slate, warehouse.receipts(slate), config.receipt_id)
     tag_run(context, slate, receipt.batch_id)
     _require_checks(context, receipt)
     entry, published_before = announce(
@@ -80,17 +83,6 @@ def phase5_completion(
             "message": dg.MetadataValue.json(dict(entry.message)),
         }
     )
-
-
-def _receipt(port: Warehouse, slate: str, receipt_id: str | None) -> Receipt:
-    receipts = port.receipts(slate)
-    wanted = [r for r in receipts if receipt_id is None or r.receipt_id == receipt_id]
-    if not wanted:
-        raise NothingToAnnounce(
-            f"slate {slate}: {f'no receipt {receipt_id}' if receipt_id else 'no receipt'} in the warehouse; "
-            "materialize predictions for this slate first"
-        )
-    return wanted[-1]
 
 
 def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None:

@@ -117,6 +117,10 @@ SLATE_BY_SYSTEM = f"""
     FROM {_IN_FORCE} WHERE game_date = $slate GROUP BY system ORDER BY system"""
 """Recommendations are counted at the main line only: each player has one there."""
 
+MERGED_SINCE = f"""
+    SELECT DISTINCT game_date FROM {RECEIPTS.qualified_name}
+    WHERE game_date >= $oldest AND consolidated_at >= $since ORDER BY game_date"""
+
 SLATE_LINES = f"""
     SELECT line_source, bookmaker, COUNT(*) AS players FROM {_IN_FORCE}
     WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble'

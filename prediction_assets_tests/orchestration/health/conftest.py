@@ -240,7 +240,7 @@ class World:
     def announce(self, receipt: Receipt, *, deliver: bool = True) -> None:
         """Store the completion, and deliver it."""
         message = completion_message(receipt, output_table="t", published_at=self.now)
-        entry = OutboxEntry(message_id(receipt), receipt.slate, receipt.receipt_id, message)
+        entry = OutboxEntry(message_id(receipt), receipt.slate, receipt.receipt_id, receipt.revision, message)
         self.outbox.enqueue(entry)
         if deliver:
             self.outbox.mark_delivered(entry.message_id, "delivered", self.now)

@@ -139,7 +139,7 @@ def test_players_settle_by_the_deadline_and_enough_of_them_are_staged(minutes, c
     assert line in found.line
 
 
-ENTRY = OutboxEntry(message_id(receipt()), SLATE, "r1", {"status": "partial"})
+ENTRY = OutboxEntry(message_id(receipt()), SLATE, "r1", 1, {"status": "partial"})
 DELIVERED = replace(ENTRY, delivery_id="d", delivered_at=NOW)
 
 

@@ -112,9 +112,9 @@ def test_other_content_has_another_id(changes: dict[str, Any]) -> None:
     assert message_id(receipt(**changes)) != message_id(receipt())
 
 
-WAITING = OutboxEntry(message_id(receipt()), "2026-01-02", "r1", {})
+WAITING = OutboxEntry(message_id(receipt()), "2026-01-02", "r1", 1, {})
 DELIVERED = replace(WAITING, delivery_id="d", delivered_at=NOW)
-OF_ANOTHER_REVISION = replace(DELIVERED, message_id=message_id(receipt(revision=2)))
+OF_ANOTHER_REVISION = replace(DELIVERED, message_id=message_id(receipt(revision=2)), revision=2)
 
 
 @pytest.mark.parametrize(
