@@ -1,0 +1,48 @@
+"""Each store lost, emptied or restored older, alone and in pairs: `run` repairs the slate, and so do the sensors."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from prediction_assets_tests.orchestration.lost_stores import STORES, Recovery, recovery, second_home
+
+__all__ = ["recovery", "second_home"]
+
+ALONE = [[(store, how)] for store in STORES for how in ("lost", "older")]
+EMPTIED = [[("warehouse", "emptied")]]
+PAIRS = [
+    [(first, how), (second, how)]
+    for first, second in itertools.combinations(STORES, 2)
+    for how in ("lost", "older")
+]
+
+
+def named(damages: list[tuple[str, str]]) -> str:
+    return " and ".join(f"{store} {how}" for store, how in damages)
+
+
+@pytest.mark.parametrize("damages", [*ALONE, *EMPTIED, *PAIRS], ids=named)
+def test_a_run_repairs(recovery: Recovery, damages: list[tuple[str, str]]) -> None:
+    for store, how in damages:
+        recovery.damage(store, how)
+    recovery.restore_facts()
+    recovery.by_command()
+    recovery.check()
+
+
+@pytest.mark.parametrize("damages", [*ALONE, *EMPTIED, *PAIRS], ids=named)
+def test_the_sensors_repair(
+    recovery: Recovery, damages: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [datetime.now(UTC)]
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: clock[0])
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
+    for store, how in damages:
+        recovery.damage(store, how)
+    recovery.restore_facts()
+    clock[0] += timedelta(minutes=31)
+    recovery.by_sensors(clock)
+    recovery.check()
