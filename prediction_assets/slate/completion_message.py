@@ -7,7 +7,7 @@ it, a consumer before it acts. A version of the schema only gets further fields 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -74,15 +74,40 @@ def validate_completion(message: Mapping[str, Any]) -> None:
     """Check a completion message, as its producer or as a consumer.
 
     Raises:
-        InvalidMessage: it doesn't follow :func:`completion_schema`; the message names the field.
+        InvalidMessage: it doesn't follow :func:`completion_schema`, is of a later version, or its counts contradict
+            each other; the error names the field.
     """
+    named, version = message.get("message_id", "?"), message.get("schema_version")
+    if isinstance(version, int) and version > completion_schema_version():
+        raise InvalidMessage(
+            f"completion message {named}: schema_version: {version} is later than {completion_schema_version()}, the "
+            "newest that this version knows; install a newer version of prediction-assets"
+        )
     validator = jsonschema.Draft202012Validator(
         completion_schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
     error = jsonschema.exceptions.best_match(validator.iter_errors(dict(message)))
     if error is not None:
         where = ".".join(str(step) for step in error.absolute_path) or "message"
-        raise InvalidMessage(f"completion message {message.get('message_id', '?')}: {where}: {error.message}")
+        raise InvalidMessage(f"completion message {named}: {where}: {error.message}")
+    for field, problem in _contradictions(message):
+        raise InvalidMessage(f"completion message {named}: {field}: {problem}")
+
+
+def _contradictions(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a message that contradict its other fields, and how."""
+    expected, staged, skipped, failed = (
+        message[f"{kind}_players"] for kind in ("expected", "staged", "skipped", "failed")
+    )
+    if expected != staged + skipped + failed:
+        yield "expected_players", f"{expected} isn't {staged} staged + {skipped} skipped + {failed} failed"
+    if (message["status"] == "success") is not (failed == 0):
+        yield "status", f"{message['status']} with {failed} failed players"
+    outcomes = [player["outcome"] for player in message["missing"]]
+    if (outcomes.count("skipped"), len(outcomes)) != (skipped, skipped + failed):
+        yield "missing", f"{len(outcomes)} players of {skipped} skipped and {failed} failed"
+    if len({player["player_slug"] for player in message["missing"]}) != len(outcomes):
+        yield "missing", "a player is named twice"
 
 
 def completion_schema_version() -> int:

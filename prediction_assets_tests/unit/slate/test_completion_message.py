@@ -80,10 +80,13 @@ def test_an_invalid_message_is_refused_and_the_field_named(field: str, value: An
 def test_a_slate_without_anything_to_predict_is_announced_with_0_rows() -> None:
     nothing = {
         "staged_players": 0, "failed_players": 0, "rows": 0, "rows_staged": 0, "rows_inserted": 0,
-        "rows_superseded": 50, "status": "success", "missing": (),
+        "rows_superseded": 50, "status": "success",
     }  # fmt: skip
     for players in (0, 3):
-        made = message(**nothing, expected_players=players, skipped_players=players)
+        missing = tuple(
+            {"player_slug": f"p-{n}", "outcome": "skipped", "reason": "no"} for n in range(players)
+        )
+        made = message(**nothing, expected_players=players, skipped_players=players, missing=missing)
         assert (made["rows"], made["staged_players"], made["rows_superseded"]) == (0, 0, 50)
         for wrong in ({"rows": 1}, {"failed_players": 1}, {"staged_players": 1}):
             with pytest.raises(InvalidMessage):
