@@ -243,7 +243,8 @@ class World:
         entry = OutboxEntry(message_id(receipt), receipt.slate, receipt.receipt_id, receipt.revision, message)
         self.outbox.enqueue(entry)
         if deliver:
-            self.outbox.mark_delivered(entry.message_id, "delivered", self.now)
+            delivery_id = open_stores(self.settings).publisher.publish(message)
+            self.outbox.mark_delivered(entry.message_id, delivery_id, self.now)
 
     def sql(self, statement: str, **parameters: object) -> None:
         """Change the warehouse behind everybody's back."""
@@ -268,6 +269,7 @@ class World:
             batch_state=lambda: stores.batch_state,
             dead_letters=lambda: stores.dead_letters,
             outbox=lambda: stores.outbox,
+            publisher=lambda: stores.publisher,
             instance=instance or partial(read_instance, self.instance),
             settings=self.settings,
             clock=Clock(),
