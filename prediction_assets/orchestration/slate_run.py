@@ -12,7 +12,6 @@ import dagster as dg
 
 from prediction_assets.errors import StageFailed
 from prediction_assets.orchestration.build import build_defs
-from prediction_assets.orchestration.gates import RECEIPT_ID
 from prediction_assets.orchestration.jobs import (
     completion_job,
     consolidation_job,
@@ -24,7 +23,7 @@ from prediction_assets.orchestration.jobs import (
     training_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, SLATE_TAG
+from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, RECEIPT_ID, SLATE_TAG
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.completion_message import OutboxEntry, is_announced, outbox_entry_of

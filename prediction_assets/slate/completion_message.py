@@ -25,9 +25,29 @@ PHASE = "phase_5_predictions"
 LONGEST_REASON = 200
 """Characters of a missing player's reason that a message carries; the receipt has all of it."""
 
+PLAYERS_NAMED = 100
+"""Changed players that a message names; it counts all of them."""
 
-def completion_message(receipt: Receipt, *, output_table: str, published_at: datetime) -> dict[str, Any]:
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a revision changed in the rows in force.
+
+    Attributes:
+        players: slugs of the players with a row that came into force or went out of it, sorted.
+        flipped: recommendations that changed from OVER to UNDER, or back, at the same line.
+    """
+
+    players: tuple[str, ...] = ()
+    flipped: int = 0
+
+
+def completion_message(
+    receipt: Receipt, changes: Changes, *, output_table: str, published_at: datetime
+) -> dict[str, Any]:
     """Return the validated completion message of a receipt.
+
+    The same receipt and changes give the same message, except for ``published_at``.
 
     Raises:
         InvalidMessage: the receipt can't be announced (no rows although something is to be predicted).
@@ -46,6 +66,7 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
         "batch_id": receipt.batch_id,
         "receipt_id": receipt.receipt_id,
         "revision": receipt.revision,
+        "replaces": receipt.replaces,
         "status": receipt.status,
         "expected_players": receipt.expected_players,
         "staged_players": receipt.staged_players,
@@ -57,6 +78,10 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
         "rows_updated": receipt.rows_updated,
         "rows_unchanged": receipt.rows_unchanged,
         "rows_superseded": receipt.rows_superseded,
+        "players_changed": {"count": len(changes.players), "players": [*changes.players[:PLAYERS_NAMED]]},
+        "recommendations_flipped": changes.flipped,
+        "audits": [{"name": audit["name"], "passed": audit["passed"]} for audit in receipt.audits],
+        "accepted": [dict(each) for each in receipt.accepted],
         "output_table": output_table,
         "feature_snapshot": receipt.feature_snapshot,
         "published_at": published_at.astimezone(UTC).isoformat(timespec="milliseconds"),
@@ -108,6 +133,11 @@ def _contradictions(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "missing", f"{len(outcomes)} players of {skipped} skipped and {failed} failed"
     if len({player["player_slug"] for player in message["missing"]}) != len(outcomes):
         yield "missing", "a player is named twice"
+    if message["replaces"] is not None and message["replaces"] >= message["revision"]:
+        yield "replaces", f"revision {message['revision']} can't replace revision {message['replaces']}"
+    changed = message["players_changed"]
+    if len(changed["players"]) != min(changed["count"], PLAYERS_NAMED):
+        yield "players_changed", f"{len(changed['players'])} players are named of {changed['count']}"
 
 
 def completion_schema_version() -> int:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from prediction_assets.errors import NothingToAnnounce, OlderRevision
-from prediction_assets.slate.completion_message import OutboxEntry, completion_message, message_id
+from prediction_assets.slate.completion_message import Changes, OutboxEntry, completion_message, message_id
+from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import Outbox, Publisher
+from prediction_assets.stores.protocols import Outbox, Publisher, Warehouse
+from prediction_assets.stores.sql import queries
 
 
 def receipt_to_announce(slate: str, receipts: Sequence[Receipt], receipt_id: str | None = None) -> Receipt:
@@ -44,8 +46,16 @@ def receipt_to_announce(slate: str, receipts: Sequence[Receipt], receipt_id: str
     return named[-1]
 
 
+def read_changes(receipt: Receipt, warehouse: Warehouse) -> Changes:
+    """Return what a receipt's revision changed, against the revision before it."""
+    marks = {"slate": parse_slate(receipt.slate), "revision": receipt.revision}
+    found = warehouse.query(queries.CHANGES_OF_REVISION, marks).to_pylist()
+    return Changes(tuple(row["player_slug"] for row in found), sum(row["flipped"] for row in found))
+
+
 def announce(
     receipt: Receipt,
+    changes: Changes,
     outbox: Outbox,
     publisher: Publisher,
     *,
@@ -53,9 +63,10 @@ def announce(
     now: Callable[[], datetime],
     redeliver: bool = False,
 ) -> tuple[OutboxEntry, bool]:
-    """Publish a receipt's completion message once per content.
+    """Publish a receipt's completion message once per content, and again if the destination has lost it.
 
     Args:
+        changes: :func:`read_changes` of the receipt.
         output_table: the predictions table, as a reader names it in a query.
         now: returns the time.
         redeliver: deliver a message that was published before once more, under the same id.
@@ -73,7 +84,7 @@ def announce(
             slate=receipt.slate,
             receipt_id=receipt.receipt_id,
             revision=receipt.revision,
-            message=completion_message(receipt, output_table=output_table, published_at=now()),
+            message=completion_message(receipt, changes, output_table=output_table, published_at=now()),
         )
     )
     reached("outbox_written")
@@ -81,10 +92,15 @@ def announce(
     # announced a newer revision.
     entry = outbox.enqueue(entry)
     published_before = entry.delivery_id is not None
-    if published_before and not redeliver:
+    if published_before and not redeliver and not _is_missing(entry, publisher):
         return entry, True
     delivery_id = publisher.publish(entry.message)
     reached("published")
     entry = outbox.mark_delivered(entry.message_id, delivery_id, now())
     reached("publish_recorded")
     return entry, published_before
+
+
+def _is_missing(entry: OutboxEntry, publisher: Publisher) -> bool:
+    delivered = publisher.delivered(entry.slate)
+    return delivered is not None and entry.message_id not in delivered

@@ -19,9 +19,8 @@ from prediction_assets.orchestration.assets.describing import (
     predictions_lineage,
     table_metadata,
 )
-from prediction_assets.orchestration.gates import RECEIPT_ID
 from prediction_assets.orchestration.partitions import SLATES, preview_features
-from prediction_assets.orchestration.run_tags import tag_run
+from prediction_assets.orchestration.run_tags import RECEIPT_ID, tag_run
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate

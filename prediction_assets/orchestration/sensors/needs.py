@@ -151,12 +151,10 @@ def consolidation_need(progress: Progress, attempts: int = REQUEST_ATTEMPTS) -> 
     return RunNeed(name, consolidation_job.name, slate, slate, tags, attempts=attempts)
 
 
-def completion_need(receipt: Receipt, *, redeliver: bool = False) -> RunNeed:
-    """Return the run that announces a slate's newest revision, or delivers its message again."""
-    config = {"ops": {"phase5_completion": {"config": {"redeliver": redeliver}}}}
-    name = f"announce:{receipt.slate}:{message_id(receipt)}"
-    tags = {BATCH_TAG: receipt.batch_id}
-    return RunNeed(name, completion_job.name, receipt.slate, receipt.slate, tags, config)
+def completion_need(receipt: Receipt) -> RunNeed:
+    """Return the run that announces a slate's newest revision, if its message isn't delivered or isn't there any more."""
+    name, tags = f"announce:{receipt.slate}:{message_id(receipt)}", {BATCH_TAG: receipt.batch_id}
+    return RunNeed(name, completion_job.name, receipt.slate, receipt.slate, tags)
 
 
 def _is_staging(run: dg.DagsterRun) -> bool:

@@ -48,9 +48,8 @@ def reconciling(
         elif store is Behind.BATCH_STATE:
             yield from _catch_up(slate, progress, receipt, needs, warehouse)
         else:
-            again = store is Behind.DELIVERY
-            name = f"{'deliver' if again else 'announce'}:{message_id(receipt)}"
-            yield Gap(name, slate, (completion_job.name,), [completion_need(receipt, redeliver=again)])
+            name = f"{'deliver' if store is Behind.DELIVERY else 'announce'}:{message_id(receipt)}"
+            yield Gap(name, slate, (completion_job.name,), [completion_need(receipt)])
 
 
 def _merge_again(

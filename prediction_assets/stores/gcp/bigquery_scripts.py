@@ -188,7 +188,6 @@ def _given(work: MergePlan) -> Given:
         **{c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED},
         "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
         "after": ("STRING", work.after),
-        "revision_floor": ("INT64", work.revision_floor),
         "kept_player_ids": ("ARRAY<INT64>", [*work.staged_player_ids, *work.retained_player_ids]),
     }
 

@@ -24,7 +24,7 @@ from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.orchestration.health_reader import read_instance
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.completion_message import OutboxEntry, completion_message, message_id
+from prediction_assets.slate.completion_message import Changes, OutboxEntry, completion_message, message_id
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.slate.merge_plan import plan
@@ -239,7 +239,7 @@ class World:
 
     def announce(self, receipt: Receipt, *, deliver: bool = True) -> None:
         """Store the completion, and deliver it."""
-        message = completion_message(receipt, output_table="t", published_at=self.now)
+        message = completion_message(receipt, Changes(), output_table="t", published_at=self.now)
         entry = OutboxEntry(message_id(receipt), receipt.slate, receipt.receipt_id, receipt.revision, message)
         self.outbox.enqueue(entry)
         if deliver:

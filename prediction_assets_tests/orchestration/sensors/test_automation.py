@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 import pytest
-from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.events import DagsterEvent, DagsterEventType
 
-from prediction_assets.errors import NoPartsStaged
+from prediction_assets.errors import AuditRefused, NoPartsStaged
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.orchestration.slate_run import SlateRun
@@ -237,11 +236,7 @@ def announce(run, result):
     """Run the completions that a tick requested."""
     for request in requested(result):
         assert (request.job_name, request.partition_key) == ("completion", SIMULATED)
-        run._execute("completion", partition=SIMULATED, ops=ops_of(request), tags=request.tags)
-
-
-def ops_of(request):
-    return {name: op["config"] for name, op in request.run_config["ops"].items()}
+        run._execute("completion", partition=SIMULATED, tags=request.tags)
 
 
 def test_the_newest_consolidation_is_announced_once(staged_home, open_home):
@@ -309,42 +304,14 @@ def test_events_that_are_gone_announce_nothing_twice_and_forget_nothing(finished
     assert len(requested(tick(finished, COMPLETION))) == 1
 
 
-def test_a_consolidation_whose_check_failed_is_not_announced(staged, monkeypatch):
-    monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
-    with pytest.raises(DagsterAssetCheckFailedError):
-        staged.consolidate(SIMULATED)
-    assert requested(tick(staged, COMPLETION)) == []
-
-
-def materialization(run):
-    """Return the newest materialization of ``predictions``."""
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey("predictions"))
-    return run._instance.fetch_materializations(wanted, limit=1).records[0]
-
-
-def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finished, monkeypatch):
-    from prediction_assets.orchestration.asset_checks import CHECK_KEYS
-    from prediction_assets.orchestration.gates import Gate, verdict
-
-    deleted = materialization(finished)
-    assert verdict(finished._instance, deleted, CHECK_KEYS).gate is Gate.ALLOWED
-    finished._instance.delete_run(deleted.run_id)
-    for run in finished._instance.get_runs():
-        if (
-            run.job_name == "completion"
-        ):  # its events came after, so that the id isn't given out again while they last
-            finished._instance.delete_run(run.run_id)
-
-    def killed(*_: object, **__: object) -> None:
-        raise SystemExit
-
-    with monkeypatch.context() as patch:
-        patch.setattr("prediction_assets.orchestration.asset_checks.read_slate_facts", killed)
-        with pytest.raises(SystemExit):
-            finished.consolidate(SIMULATED)
-    unchecked = materialization(finished)
-    assert (unchecked.storage_id, unchecked.run_id == deleted.run_id) == (deleted.storage_id, False)
-    assert verdict(finished._instance, unchecked, CHECK_KEYS).gate is Gate.PENDING
+def test_a_consolidation_that_an_audit_refused_is_not_announced(staged_home, open_home):
+    run = open_home(
+        staged_home, pass_threshold=0.3
+    )  # the staged recommendations follow from another threshold
+    with pytest.raises(AuditRefused):
+        run.consolidate(SIMULATED)
+    assert run.stores.warehouse.receipts(SIMULATED) == ()
+    assert requested(tick(run, COMPLETION)) == []
 
 
 def test_the_daily_schedule_names_the_slate_of_its_tick_in_eastern_time(ingested):

@@ -254,8 +254,7 @@ def test_a_receipt_whose_completion_run_failed_too_often_is_announced_in_the_end
     clock.advance(GAP_PAUSE + timedelta(minutes=1))
     (request,) = requested(tick(staged, GAPS))
     assert (request.job_name, request.partition_key) == ("completion", SIMULATED)
-    config = request.run_config["ops"]["phase5_completion"]["config"]
-    staged._execute("completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags)
+    staged._execute("completion", partition=SIMULATED, tags=request.tags)
     (entry,) = staged.stores.outbox.entries(SIMULATED)
     assert entry.delivery_id is not None
     assert requested(tick(staged, GAPS)) == []

@@ -69,12 +69,12 @@ def test_a_merge_gets_a_number_that_no_consumer_holds_for_other_content(
         for n, (number, content) in enumerate(in_warehouse)
     ]
     work = plan(ALL, receipts, seen=[seen(*each) for each in was_seen])
-    made = work.receipt(MergeCounts(75, 75, 0, 0, 0, 75), receipts, merge_ms=1.0, now=NOW)
+    made = work.receipt(MergeCounts(75, 75, 0, 0, 0, 75, ""), receipts, merge_ms=1.0, now=NOW)
     assert made.revision == revision
 
 
 def test_a_newest_receipt_with_a_number_that_is_too_low_is_not_taken_for_the_work_done() -> None:
-    first = plan(ALL, ()).receipt(MergeCounts(75, 75, 0, 0, 0, 75), (), merge_ms=1.0, now=NOW)
+    first = plan(ALL, ()).receipt(MergeCounts(75, 75, 0, 0, 0, 75, ""), (), merge_ms=1.0, now=NOW)
     again = dataclasses.replace(ALL, receipt=first)
     assert plan(again, [first]).receipt_id == first.receipt_id
     work = plan(again, [first], seen=[seen(1, OWN), seen(2, Y)])

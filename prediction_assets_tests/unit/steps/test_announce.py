@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prediction_assets.errors import InvalidMessage, NothingToAnnounce, OlderRevision
-from prediction_assets.slate.completion_message import message_id
+from prediction_assets.slate.completion_message import Changes, message_id
 from prediction_assets.steps import failpoints
 from prediction_assets.steps.announce import announce, receipt_to_announce
 from prediction_assets_tests.made_up import NOW, receipt
@@ -13,7 +13,13 @@ from prediction_assets_tests.made_up import NOW, receipt
 
 def announced(stores, made=None, **options):
     return announce(
-        made or receipt(), stores.outbox, stores.publisher, output_table="t", now=lambda: NOW, **options
+        made or receipt(),
+        Changes(),
+        stores.outbox,
+        stores.publisher,
+        output_table="t",
+        now=lambda: NOW,
+        **options,
     )
 
 
@@ -148,3 +154,18 @@ def test_only_the_newest_revision_is_announced(receipts, named, found):
 def test_a_receipt_of_the_newest_revision_s_content_is_announced_although_a_later_one_repeats_it():
     again = receipt("r3", 3, revision=2, content_digest="2" * 64)
     assert receipt_to_announce("2026-01-02", [FIRST, SECOND, again], "r2") is SECOND
+
+
+def test_a_delivered_message_that_the_destination_has_lost_is_delivered_again_under_its_id(stores):
+    first, _ = announced(stores)
+    stores.publisher.sent.clear()
+    again, published_before = announced(stores)
+    assert (published_before, again) == (True, first)
+    assert stores.publisher.sent == [first.message]
+
+
+def test_a_message_whose_destination_nobody_can_look_into_is_delivered_once(stores, monkeypatch):
+    monkeypatch.setattr(stores.publisher, "delivered", lambda slate: None)
+    for _ in range(2):
+        announced(stores)
+    assert len(stores.publisher.sent) == 1
