@@ -152,7 +152,7 @@ def consolidation_need(progress: Progress, attempts: int = REQUEST_ATTEMPTS) -> 
 
 
 def completion_need(receipt: Receipt) -> RunNeed:
-    """Return the run that announces a slate's newest revision, if its message isn't delivered or isn't there any more."""
+    """Return the run that delivers the message of a slate's newest revision, unless it is there."""
     name, tags = f"announce:{receipt.slate}:{message_id(receipt)}", {BATCH_TAG: receipt.batch_id}
     return RunNeed(name, completion_job.name, receipt.slate, receipt.slate, tags)
 

@@ -102,7 +102,7 @@ def test_a_message_that_waits_is_replaced_by_a_newer_one_and_says_so(stores, mon
 
 @pytest.fixture
 def at_failpoint():
-    """Let something happen at a failpoint of the next announcement, as if its process was paused there."""
+    """Let something happen at a failpoint of the next completion, as if its process was paused there."""
 
     def install(point, happen):
         def hook(name):
@@ -119,7 +119,7 @@ def at_failpoint():
 @pytest.mark.parametrize(
     ("point", "sent"), [("outbox_written", [2]), ("published", [1, 2]), ("publish_recorded", [1, 2])]
 )
-def test_an_announcement_that_was_paused_while_a_newer_one_was_made_delivers_nothing_after_it(
+def test_a_completion_that_was_paused_while_a_newer_one_was_made_delivers_nothing_after_it(
     stores, at_failpoint, point, sent
 ):
     at_failpoint(point, lambda: announced(stores, SECOND))
