@@ -58,7 +58,7 @@ def consolidation_receipt(facts: HealthFacts) -> Finding:
         )  # fmt: skip
     if progress.receipt is None or progress.receipt.receipt_id != receipt.receipt_id:
         severity = Severity.INFO if is_recent(receipt.consolidated_at, facts.now, GRACE) else Severity.ERROR
-        said = "merged, but the checks didn't pass or the cleanup didn't end"
+        said = "merged, but the cleanup didn't end"
         return found("unchecked_receipt", severity, said, run_command(slate))
     if receipt.status != "success":
         without = Counter(m["outcome"] for m in receipt.missing)
