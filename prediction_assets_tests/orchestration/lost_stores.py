@@ -43,7 +43,7 @@ class Recovery:
         self.rows = self._rows()
         self.first_rows = [row for row in self.rows if row[1] != MARKET_AWARE]
         self.receipt = run.stores.warehouse.receipts(SIMULATED)[-1]
-        self.sent = self._files()
+        self.sent = self.files()
 
     def damage(self, store: str, how: str) -> None:
         """Lose a store, empty its file, or restore it from the backup."""
@@ -88,8 +88,11 @@ class Recovery:
             self.run.train(league=f"simulated-{PLAYERS}", cutoff=SIMULATED)
 
     def by_command(self) -> None:
-        """Recover as ``prediction-assets run`` does."""
-        self.run.whole(SIMULATED)
+        """Recover as ``prediction-assets run`` does; its summary prints its own message's id."""
+        result = self.run.whole(SIMULATED)
+        assert result.receipt is not None
+        assert result.entry is not None
+        assert result.entry.message_id == message_id(result.receipt)
 
     def by_sensors(self, clock: list[datetime]) -> None:
         """Recover as the daemon does: tick, run what is requested, and let time pass when nothing is."""
@@ -123,7 +126,8 @@ class Recovery:
         )
         return [tuple(row.values()) for row in found.to_pylist()]
 
-    def _files(self) -> dict[str, int]:
+    def files(self) -> dict[str, int]:
+        """Return the revision of each message that a consumer finds, by message id."""
         found = {}
         for path in (self.home / "outbox").glob("*.json"):
             message = json.loads(path.read_text())
@@ -149,8 +153,8 @@ class Recovery:
         newest = max(entries, key=lambda entry: entry.revision)
         assert (newest.message_id, newest.delivery_id is not None) == (message_id(receipt), True)
         assert not any(entry.is_pending for entry in entries)
-        assert {*self._files().items()} >= {(message_id(receipt), receipt.revision)}
-        assert {*self._files().items()} <= {*self.sent.items()}, "a consumer has got something new"
+        assert {*self.files().items()} >= {(message_id(receipt), receipt.revision)}
+        assert {*self.files().items()} <= {*self.sent.items()}, "a consumer has got something new"
 
 
 @pytest.fixture(scope="session")

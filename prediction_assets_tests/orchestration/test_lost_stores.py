@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from prediction_assets_tests.homes import SIMULATED
+from prediction_assets.slate.completion_message import message_id
+from prediction_assets_tests.homes import SIMULATED, OpenHome
 from prediction_assets_tests.orchestration.lost_stores import STORES, Recovery, recovery, second_home
 
 __all__ = ["recovery", "second_home"]
@@ -51,3 +53,31 @@ def test_the_sensors_repair(
     clock[0] += timedelta(minutes=31)
     recovery.by_sensors(clock)
     recovery.check()
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        (),
+        ("warehouse",),
+        ("outbox",),
+        ("batch_state",),
+        ("warehouse", "outbox"),
+        ("warehouse", "batch_state"),
+        ("batch_state", "outbox"),
+        ("warehouse", "batch_state", "outbox"),  # the delivered files alone have seen a number
+    ],
+    ids=" and ".join,
+)
+def test_the_next_other_content_gets_a_number_that_was_never_seen(
+    recovery: Recovery, open_home: OpenHome, second_home: Path, lost: tuple[str, ...]
+) -> None:
+    for store in lost:
+        recovery.damage(store, "lost")
+    recovery.restore_facts()
+    result = open_home(second_home).whole(SIMULATED)  # without the setting that made the second revision
+    assert result.receipt is not None
+    assert result.entry is not None
+    assert (result.receipt.revision, result.published) == (3, True)
+    assert result.entry.message_id == message_id(result.receipt)
+    assert recovery.files() == {**recovery.sent, message_id(result.receipt): 3}
