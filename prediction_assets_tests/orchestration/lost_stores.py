@@ -16,9 +16,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from prediction_assets.nba.forecasting.market import MARKET_AWARE
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.nba.forecasting.market import MARKET_AWARE
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.keys import parse_slate
@@ -28,7 +28,7 @@ from prediction_assets_tests.orchestration.sensors.ticking import requested, tic
 SECOND = {"market_aware": True}
 """The setting that makes the second revision: rows of one more system, from the same facts."""
 
-BATCH_STATE = ("batches", "expected_players", "outcomes", "receipts")
+BATCH_STATE = ("batches", "roster_sizes", "expected_players", "outcomes", "receipts")
 STORES = ("warehouse", "batch_state", "outbox", "files")
 SENSORS = ("staging_sensor", "consolidation_sensor", "phase5_completion_sensor", "gap_sensor")
 
@@ -78,7 +78,11 @@ class Recovery:
                 connection.execute(f"DELETE FROM main.{table}")
             if how == "older":
                 for table in tables:
-                    connection.execute(f"INSERT INTO main.{table} SELECT * FROM backup.{table}")
+                    info = connection.execute(f"PRAGMA main.table_info({table})")  # without generated columns
+                    columns = ", ".join(row[1] for row in info)
+                    connection.execute(
+                        f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM backup.{table}"
+                    )
             connection.commit()
 
     def restore_facts(self) -> None:
