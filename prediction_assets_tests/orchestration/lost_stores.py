@@ -16,9 +16,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from prediction_assets.nba.forecasting.market import MARKET_AWARE
 
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.keys import parse_slate
