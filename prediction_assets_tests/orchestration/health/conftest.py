@@ -30,7 +30,7 @@ from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.slate.staged_rows import POINTS_MARKET, PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import SqliteOutbox
@@ -61,6 +61,7 @@ def part_rows(
                 "game_date": date.fromisoformat(slate),
                 "game_id": who.game_id,
                 "player_id": who.player_id,
+                "market": POINTS_MARKET,
                 "system": system.name,
                 "line": Decimal(f"{18 + line}.50"),
                 "league": "NBA",
