@@ -1,10 +1,12 @@
-"""A reference consumer of Phase 5 completion messages: validates, acts once per message, acknowledges.
+"""A reference consumer of Phase 5 completion messages: validates, acts once per revision, acknowledges.
 
-Pub/Sub delivers at least once, so the ids of handled events are kept in a SQLite file. An id is committed after
-its action: killed in between, the event is handled again, so make the action repeatable. What doesn't follow
-the schema isn't acknowledged; after 5 deliveries Pub/Sub passes it on to the dead-letter topic.
+Pub/Sub delivers at least once, and an operator may deliver again, so messages can repeat and come late. The newest
+revision of each slate that was acted on is kept in a SQLite file; an older one, or the same again, is acknowledged and
+ignored. A revision is committed after its action: killed in between, it is handled again, so make the action
+repeatable. What doesn't follow the schema isn't acknowledged; after 5 deliveries Pub/Sub passes it on to the
+dead-letter topic.
 
-    python examples/phase5_consumer.py --project my-project --subscription phase5-consumer --state handled.sqlite
+    python examples/phase5_consumer.py --project my-project --subscription phase5-consumer --state newest.sqlite
 """
 # ruff: noqa: T201  a script prints
 
@@ -33,25 +35,35 @@ def announce(message: dict[str, Any]) -> None:
 
 
 def handle(data: bytes, state: Path, act: Act = announce) -> bool:
-    """Act on one delivery unless its event was handled before; return whether it was acted on.
+    """Act on one delivery if its revision is its slate's newest so far; return whether it was acted on.
 
     Raises:
-        InvalidMessage: the delivery doesn't follow the schema; nothing was done.
+        InvalidMessage: the delivery doesn't follow the schema, is of a later version of it, or has another id than the
+            same revision had before; nothing was done.
     """
     try:
         message = json.loads(data)
     except ValueError as error:
         raise InvalidMessage(f"delivery of {len(data)} bytes isn't JSON: {error}") from error
     validate_completion(message if isinstance(message, dict) else {})
-    message_id = message["message_id"]
+    slate, revision, message_id = message["slate"], message["revision"], message["message_id"]
     connection = sqlite3.connect(state, timeout=60, isolation_level=None)
     try:
-        connection.execute("CREATE TABLE IF NOT EXISTS handled (message_id TEXT PRIMARY KEY)")
-        connection.execute("BEGIN IMMEDIATE")  # a second consumer with the same delivery waits here
-        if connection.execute("SELECT 1 FROM handled WHERE message_id = ?", (message_id,)).fetchone():
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS newest (slate TEXT PRIMARY KEY, revision INTEGER, message_id TEXT)"
+        )
+        connection.execute("BEGIN IMMEDIATE")  # a second consumer of the same slate waits here
+        held, held_id = connection.execute(
+            "SELECT revision, message_id FROM newest WHERE slate = ?", (slate,)
+        ).fetchone() or (0, "")
+        if revision == held and message_id != held_id:
+            raise InvalidMessage(
+                f"slate {slate}: revision {revision} was message {held_id}, not {message_id}"
+            )
+        if revision <= held:
             return False
         act(message)
-        connection.execute("INSERT INTO handled VALUES (?)", (message_id,))
+        connection.execute("REPLACE INTO newest VALUES (?, ?, ?)", (slate, revision, message_id))
         connection.execute("COMMIT")
         return True
     finally:
@@ -83,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Consume Phase 5 completion messages.")
     parser.add_argument("--project", required=True)
     parser.add_argument("--subscription", required=True, help="its short name")
-    parser.add_argument("--state", required=True, type=Path, help="SQLite file of the handled event ids")
+    parser.add_argument("--state", required=True, type=Path, help="SQLite file of the newest revisions")
     parser.add_argument("--wait", type=float, default=10, help="seconds that a pull waits for a delivery")
     parser.add_argument("--once", action="store_true", help="one pull, then exit")
     options = parser.parse_args()

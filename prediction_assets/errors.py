@@ -18,7 +18,7 @@
         BatchNotOpen, BatchConflict, NobodyExpected
         NotSettled, NoPartsStaged, AuditRefused
         PartMismatch, DuplicateKeys, ReceiptAltered, QueryRefused, SchemaDrift
-        NothingToAnnounce, InvalidMessage, PublishRefused, NotDelivered
+        NothingToAnnounce, OlderRevision, InvalidMessage, PublishRefused, NotDelivered
         PartOverdue, CircuitOpen, DeadlinePassed, NoSuchLetter
         NothingToTrainOn, ResultsMissing, StageFailed
 
@@ -224,6 +224,10 @@ class SchemaDrift(TerminalError):
 
 class NothingToAnnounce(TerminalError):
     """The slate has no such receipt, or a check of it failed or is missing."""
+
+
+class OlderRevision(TerminalError):
+    """An older revision of a slate than its newest one was to be announced; nothing was delivered."""
 
 
 class InvalidMessage(TerminalError):

@@ -124,8 +124,13 @@ class InMemoryBatchState:
     def mark_consolidated(self, receipt: Receipt) -> None:
         with self._lock:
             there = self._receipts.get(receipt.slate)
-            if there is None or receipt.consolidated_at >= there.consolidated_at:
+            if there is None or receipt.revision >= there.revision:
                 self._receipts[receipt.slate] = deepcopy(receipt)
+
+    def consolidated(self, slate: str) -> Receipt | None:
+        with self._lock:
+            receipt = self._receipts.get(slate)
+            return None if receipt is None else unaltered(deepcopy(receipt), "memory")
 
 
 def _as_stored(batch: Batch) -> Batch:
@@ -321,8 +326,14 @@ class InMemoryOutbox:
         self._entries: dict[str, OutboxEntry] = {}
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
-        new = replace(entry, message=deepcopy(dict(entry.message)), delivery_id=None, delivered_at=None)
+        message = deepcopy(dict(entry.message))
+        new = replace(entry, message=message, delivery_id=None, delivered_at=None, replaced_by=None)
         with self._lock:
+            of_slate = [each for each in self._entries.values() if each.slate == entry.slate]
+            entry.refuse_if_older(of_slate)
+            for each in of_slate:
+                if each.is_pending and each.message_id != entry.message_id:
+                    self._entries[each.message_id] = replace(each, replaced_by=entry.message_id)
             return deepcopy(self._entries.setdefault(entry.message_id, new))
 
     def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
@@ -344,7 +355,7 @@ class InMemoryOutbox:
             found = [
                 message_id
                 for message_id in {*message_ids} & self._entries.keys()
-                if self._entries[message_id].delivery_id is not None
+                if not self._entries[message_id].is_pending
             ]
             for message_id in found:
                 del self._entries[message_id]
@@ -352,14 +363,17 @@ class InMemoryOutbox:
 
 
 class InMemoryPublisher:
-    """A :class:`~prediction_assets.stores.protocols.Publisher`; ``delivered`` is what its consumer gets."""
+    """A :class:`~prediction_assets.stores.protocols.Publisher`; ``sent`` is what its consumer gets."""
 
     def __init__(self) -> None:
-        self.delivered: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []
 
     def publish(self, message: Mapping[str, Any]) -> str:
-        self.delivered.append(deepcopy(dict(message)))
-        return f"delivery-{len(self.delivered)}"
+        self.sent.append(deepcopy(dict(message)))
+        return f"delivery-{len(self.sent)}"
+
+    def delivered(self, slate: str) -> Mapping[str, int]:
+        return {each["message_id"]: each["revision"] for each in self.sent if each["slate"] == slate}
 
 
 class InMemoryAlertStore:

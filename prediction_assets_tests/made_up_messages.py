@@ -8,16 +8,19 @@ from typing import Any
 
 from prediction_assets.monitoring.alert_lifecycle import opened
 from prediction_assets.monitoring.findings import Finding
-from prediction_assets.slate.completion_message import completion_message
+from prediction_assets.slate.completion_message import Changes, completion_message
 from prediction_assets.stores.alert import Alert, Severity
 from prediction_assets_tests.made_up import NOW, SLATE, receipt
 
+NOTHING_CHANGED = Changes()
 
-def message(revision: int = 1, at: datetime = NOW, **changes: Any) -> dict[str, Any]:
+
+def message(
+    revision: int = 1, at: datetime = NOW, changes: Changes = NOTHING_CHANGED, **of_receipt: Any
+) -> dict[str, Any]:
     """Return a valid completion message."""
-    return completion_message(
-        receipt(revision=revision, **changes), output_table="p.d.player_prop_predictions", published_at=at
-    )
+    made = receipt(revision=revision, **of_receipt)
+    return completion_message(made, changes, output_table="p.d.player_prop_predictions", published_at=at)
 
 
 def finding(key: str = f"no_receipt:{SLATE}", **changes: object) -> Finding:

@@ -131,7 +131,7 @@ def stage_again(runner: SlateRun, slate: str, slugs: Sequence[str]) -> OutboxEnt
     progress = open_progress(runner.stores.batch_state, slate)
     if next_step(progress, CLOCK.now()) is Step.CONSOLIDATE:
         return runner.announce(runner.consolidate(slate))
-    return next(reversed(runner.stores.outbox.entries(slate)), None)
+    return max(runner.stores.outbox.entries(slate), key=lambda entry: entry.revision, default=None)
 
 
 def _wanted(

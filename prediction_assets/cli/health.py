@@ -97,6 +97,7 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
         batch_state=lambda: stores.batch_state,
         dead_letters=lambda: stores.dead_letters,
         outbox=lambda: stores.outbox,
+        publisher=lambda: stores.publisher,
         instance=instance,
         settings=settings,
         clock=CLOCK,

@@ -49,11 +49,12 @@ def consolidate(
 
 def _show_plan(slate: str) -> None:
     from prediction_assets.slate.merge_plan import plan
-    from prediction_assets.steps.merge import audit_limits, read_outcomes
+    from prediction_assets.steps.merge import audit_limits, read_outcomes, seen_revisions
 
     settings, stores = open_home()
     progress, receipts = read_outcomes(slate, stores.warehouse, stores.batch_state)
-    found = plan(progress, receipts, limits=audit_limits(settings))
+    seen = seen_revisions(progress, stores.outbox, stores.publisher)
+    found = plan(progress, receipts, limits=audit_limits(settings), seen=seen)
     rows = sum(part.rows for part in found.parts)
     known = any(receipt.receipt_id == found.receipt_id for receipt in receipts)
     say(

@@ -44,6 +44,7 @@ from prediction_assets.settings import Settings, load_settings
 if TYPE_CHECKING:
     from prediction_assets.orchestration.slate_run import SlateResult
     from prediction_assets.slate.batch import Progress as BatchProgress
+    from prediction_assets.slate.completion_message import OutboxEntry
     from prediction_assets.stores.profiles import Stores
     from prediction_assets.stores.protocols import BatchState, Warehouse
 
@@ -184,7 +185,8 @@ def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> Non
     _, stores = open_home()
     entries = stores.outbox.entries(slate)
     if as_json:
-        say(json.dumps([{**e.message, "delivery_id": e.delivery_id} for e in entries], indent=2))
+        listed = [{**e.message, "delivery_id": e.delivery_id, "replaced_by": e.replaced_by} for e in entries]
+        say(json.dumps(listed, indent=2))
         return
     table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
     table.add_column("message id", no_wrap=True)
@@ -193,13 +195,19 @@ def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> Non
         changes = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_superseded")
         table.add_row(
             m["slate"] + simulated_label(m["league"]),
-            m["status"] if entry.delivery_id else f"{m['status']}, not delivered yet",
+            m["status"] + _delivery(entry),
             f"{m['staged_players']} of {m['expected_players']}",
             f"{m['rows']:,}",
             ", ".join(f"{m[name]:,}" for name in changes),
             m["message_id"],
         )
     standard_output().print(table)
+
+
+def _delivery(entry: OutboxEntry) -> str:
+    if entry.is_pending:
+        return ", not delivered yet"
+    return "" if entry.delivery_id else ", replaced by a newer one"
 
 
 def _files(
@@ -357,7 +365,8 @@ def _status(stores: Stores, slate: str) -> dict[str, Any]:
         "revision": None if receipt is None else receipt.revision,
         "rows": 0 if receipt is None else receipt.rows,
         "messages_delivered": sum(entry.delivery_id is not None for entry in entries),
-        "messages_pending": sum(entry.delivery_id is None for entry in entries),
+        "messages_pending": sum(entry.is_pending for entry in entries),
+        "messages_replaced": sum(entry.replaced_by is not None for entry in entries),
         "parts_in_staging": len(stores.warehouse.parts.staged(slate)),
         "next_step": next_step(progress, CLOCK.now()).value,
     }

@@ -15,6 +15,7 @@ from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import DeadLetter
 from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.reconcile import Behind, SlateCopies, behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ class HealthFacts:
         progress: None when no batch was opened.
         dead_letters: the slate's open ones.
         damage: what a quick check of batch state's file found, ``""`` if nothing.
+        delivered: revisions at the messages' destination, by message id; None if nobody can look there.
     """
 
     slate: str
@@ -202,6 +204,16 @@ class HealthFacts:
     instance: InstanceFacts | Unreadable
     named: bool = False
     damage: str | Unreadable = ""
+    delivered: Mapping[str, int] | None = None
+
+    @property
+    def behind(self) -> tuple[Behind, ...]:
+        """The stores that are behind the others, as far as they can be read."""
+        if isinstance(self.warehouse, Unreadable) or isinstance(self.messages, Unreadable):
+            return ()
+        newest = next(reversed(self.warehouse.receipts), None)
+        copy = self.progress.receipt if isinstance(self.progress, Progress) else None
+        return behind(SlateCopies(newest, copy, self.messages, self.delivered))
 
     @property
     def pages(self) -> Pages:

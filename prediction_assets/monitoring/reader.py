@@ -34,7 +34,7 @@ from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.deadlines import Clock, roster_hour
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, is_simulated, parse_slate, slate_key
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
-from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Warehouse
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries
 
 Read = TypeVar("Read")
@@ -58,6 +58,7 @@ class Sources:
     batch_state: Callable[[], BatchState]
     dead_letters: Callable[[], DeadLetters]
     outbox: Callable[[], Outbox]
+    publisher: Callable[[], Publisher]
     instance: ReadInstance | Unreadable
     settings: Settings
     clock: Clock
@@ -79,6 +80,10 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         parse_slate(slate)
     chosen = slate or _slate_of_the_morning(sources, now)
     progress = _attempt("batch state", lambda: sources.batch_state().progress(chosen))
+    # Before the warehouse: each of these is written after the receipt that it follows. Read later, a slate that is
+    # merged in between would look like a warehouse that is behind.
+    messages = _attempt("outbox", lambda: tuple(sources.outbox().entries(chosen)))
+    delivered = _attempt("destination", lambda: sources.publisher().delivered(chosen))
     warehouse = _attempt(
         "warehouse", lambda: _warehouse_facts(sources.warehouse(), chosen, now, sources.settings)
     )
@@ -101,11 +106,12 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         ),
         progress=progress,
         warehouse=warehouse,
-        messages=_attempt("outbox", lambda: tuple(sources.outbox().entries(chosen))),
+        messages=messages,
         dead_letters=_attempt("dead letters", lambda: tuple(sources.dead_letters().letters(chosen))),
         instance=_instance_facts(sources.instance, progress, now, window),
         named=slate is not None,
         damage=_attempt("batch state", lambda: sources.batch_state().damage()),
+        delivered=None if isinstance(delivered, Unreadable) else delivered,
     )
 
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from prediction_assets.monitoring.alert_findings import is_under_way, unpublished
 from prediction_assets.monitoring.batch_findings import unreadable, waiting
-from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
+from prediction_assets.monitoring.evidence import HealthFacts, Unreadable, WarehouseFacts
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, run_command, utc
 from prediction_assets.monitoring.thresholds import (
     GRACE,
@@ -17,9 +17,11 @@ from prediction_assets.monitoring.thresholds import (
     SLOW_FACTOR,
     SLOW_MS,
 )
+from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import message_id, outbox_entry_of
 from prediction_assets.slate.deadlines import is_recent
 from prediction_assets.slate.merge_plan import is_current_for
+from prediction_assets.slate.reconcile import Behind
 from prediction_assets.stores.alert import Severity
 
 
@@ -28,6 +30,8 @@ def consolidation_receipt(facts: HealthFacts) -> Finding:
     warehouse, progress, slate = facts.warehouse, facts.progress, facts.slate
     if isinstance(warehouse, Unreadable):
         return unreadable(facts, warehouse)
+    if Behind.WAREHOUSE in facts.behind:
+        return _warehouse_behind(facts, warehouse)
     if not warehouse.receipts:
         return waiting(facts, "receipt", "no receipt: the slate wasn't consolidated")
     receipt = warehouse.receipts[-1]
@@ -54,7 +58,7 @@ def consolidation_receipt(facts: HealthFacts) -> Finding:
         )  # fmt: skip
     if progress.receipt is None or progress.receipt.receipt_id != receipt.receipt_id:
         severity = Severity.INFO if is_recent(receipt.consolidated_at, facts.now, GRACE) else Severity.ERROR
-        said = "merged, but the checks didn't pass or the cleanup didn't end"
+        said = "merged, but the cleanup didn't end"
         return found("unchecked_receipt", severity, said, run_command(slate))
     if receipt.status != "success":
         without = Counter(m["outcome"] for m in receipt.missing)
@@ -64,6 +68,28 @@ def consolidation_receipt(facts: HealthFacts) -> Finding:
             f"prediction-assets status --slate {slate}", cause=f"unsettled:{slate}",
         )  # fmt: skip
     return Finding(f"receipt:{slate}", Severity.OK, line, slate, evidence=evidence)
+
+
+def _warehouse_behind(facts: HealthFacts, warehouse: WarehouseFacts) -> Finding:
+    """Return the finding about a warehouse that was lost, or restored from an older backup."""
+    messages = () if isinstance(facts.messages, Unreadable) else facts.messages
+    copy = facts.progress.receipt if isinstance(facts.progress, Progress) else None
+    evidence = {
+        "revision_in_warehouse": warehouse.receipts[-1].revision if warehouse.receipts else None,
+        "revision_in_batch_state": copy.revision if copy else None,
+        "revision_in_outbox": max((entry.revision for entry in messages), default=None),
+        "revision_at_destination": max((facts.delivered or {}).values(), default=None),
+    }
+    newest = max(revision for revision in evidence.values() if revision is not None)
+    return Finding(
+        f"behind_warehouse:{facts.slate}",
+        Severity.ERROR,
+        f"revision {newest} was merged or announced, and the warehouse doesn't have it: it was lost, or restored from "
+        "an older backup. gap_sensor stages and merges the slate again",
+        facts.slate,
+        run_command(facts.slate),
+        evidence,
+    )
 
 
 def merge(facts: HealthFacts) -> Finding:
@@ -128,11 +154,21 @@ def completion_published(facts: HealthFacts) -> Finding:
         "delivery_id": entry.delivery_id if entry else None,
         "delivered_at": utc(entry.delivered_at) if entry else None,
         "messages": len(messages),
-        "messages_pending": sum(each.delivery_id is None for each in messages),
+        "messages_pending": sum(each.is_pending for each in messages),
     }
     if entry is None or entry.delivery_id is None:
         missing = unpublished(receipt, entry, facts.now, facts.pages)
         return replace(missing, evidence=evidence, cause=f"unchecked_receipt:{slate}")
+    if Behind.DELIVERY in facts.behind:
+        return Finding(
+            f"missing_delivery:{slate}",
+            Severity.ERROR,
+            f"revision {receipt.revision} was delivered as {entry.delivery_id}, which isn't there any more. gap_sensor "
+            "delivers it again under the same id",
+            slate,
+            f"prediction-assets republish --slate {slate}",
+            evidence,
+        )
     at = evidence["delivered_at"]
     line = f"{entry.message.get('status')}, revision {receipt.revision}, delivered at {at}"
     return Finding(f"published:{slate}", Severity.OK, line, slate, evidence=evidence)

@@ -19,7 +19,7 @@ from prediction_assets.orchestration.assets.phase5_completion import phase5_comp
 from prediction_assets.orchestration.health_reader import read_instance
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
-from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Warehouse
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 
 
 class MorningCheckConfig(dg.Config):
@@ -49,6 +49,7 @@ def morning_check(
     warehouse: dg.ResourceParam[Warehouse],
     batch_state: dg.ResourceParam[BatchState],
     outbox: dg.ResourceParam[Outbox],
+    publisher: dg.ResourceParam[Publisher],
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[Clock],
     dead_letters: dg.ResourceParam[DeadLetters],
@@ -59,6 +60,7 @@ def morning_check(
         batch_state=lambda: batch_state,
         dead_letters=lambda: dead_letters,
         outbox=lambda: outbox,
+        publisher=lambda: publisher,
         instance=partial(read_instance, context.instance),
         settings=settings,
         clock=clock,

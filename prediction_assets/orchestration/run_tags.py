@@ -21,6 +21,9 @@ SLATE_TAG, BATCH_TAG = "slate", "batch"
 REQUEST_TAG = "prediction_assets/request"
 """Names the need for which a sensor requested a run, so that attempts can be counted."""
 
+RECEIPT_ID = "receipt_id"
+"""Metadata key under which a materialization of ``predictions`` names its receipt."""
+
 CODE_VERSION_TAG = "prediction_assets/version"
 """Tag of a player's materialization: the version of the package that staged him."""
 

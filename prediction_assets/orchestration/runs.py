@@ -69,12 +69,6 @@ def is_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) -> boo
     return will_be_retried and not _is_silent(instance, run, now)
 
 
-def is_group_pending(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
-    """Return whether a run, or one that retries it, may still do its work."""
-    group = instance.get_run_group(run.root_run_id or run.run_id)
-    return any(is_pending(instance, each, now) for each in (group[1] if group else [run]))
-
-
 def pending_runs(instance: DagsterInstance, now: datetime) -> list[DagsterRun]:
     """Return the runs that are in progress or about to be retried."""
     failed = RunsFilter(statuses=[DagsterRunStatus.FAILURE], updated_after=now - LOST_AFTER)

@@ -12,7 +12,6 @@ import dagster as dg
 
 from prediction_assets.errors import StageFailed
 from prediction_assets.orchestration.build import build_defs
-from prediction_assets.orchestration.gates import RECEIPT_ID
 from prediction_assets.orchestration.jobs import (
     completion_job,
     consolidation_job,
@@ -24,10 +23,10 @@ from prediction_assets.orchestration.jobs import (
     training_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, SLATE_TAG
+from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, RECEIPT_ID, SLATE_TAG
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
-from prediction_assets.slate.completion_message import OutboxEntry, is_announced
+from prediction_assets.slate.completion_message import OutboxEntry, is_announced, outbox_entry_of
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.profiles import STORES, open_stores
@@ -142,7 +141,13 @@ class SlateRun:
         """Publish the receipt's completion message, unless it is published; return its outbox entry."""
         ops = {"phase5_completion": {"receipt_id": receipt.receipt_id, "redeliver": redeliver}}
         self._execute(completion_job.name, partition=receipt.slate, ops=ops)
-        return self.stores.outbox.entries(receipt.slate)[-1]
+        entry = outbox_entry_of(receipt, self.stores.outbox.entries(receipt.slate))
+        if entry is None:
+            raise StageFailed(
+                f"slate {receipt.slate}: the completion run left no message of receipt {receipt.receipt_id} in the "
+                "outbox; see its run in the UI"
+            )
+        return entry
 
     def grade(self, slate: str) -> None:
         """Grade the slate's predictions in force against its game logs."""

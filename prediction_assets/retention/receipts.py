@@ -40,7 +40,7 @@ def unneeded(
     """
     in_staging = set(staged.values())
     named = {done.part.part_id for done in progress.outcomes.values() if done.part} if progress else set()
-    undelivered = {entry.receipt_id for entry in entries if entry.delivery_id is None}
+    undelivered = {entry.receipt_id for entry in entries if entry.is_pending}
     ids: list[str] = []
     kept: dict[str, str] = {}
     for receipt in receipts:

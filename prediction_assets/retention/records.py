@@ -1,6 +1,6 @@
 """Old records: closed dead letters, delivered messages, settled alerts.
 
-Open, undelivered and unsettled records stay, however old they are. Each slate's newest message stays, too: it shows
+Open, pending and unsettled records stay, however old they are. Each slate's newest message stays, too: it shows
 `phase5_completion`, the morning check and a repeated run that the slate was announced. Open dead letters of a
 slate at rest expire, because sensors read all open ones at every tick.
 """
@@ -24,18 +24,23 @@ def old_letters(letters: Iterable[DeadLetter], before: datetime) -> list[DeadLet
 
 
 def old_messages(entries: Iterable[OutboxEntry], before: datetime) -> list[OutboxEntry]:
-    """Return the messages that were delivered before a moment and aren't their slate's newest."""
+    """Return the messages that were delivered before a moment, or replaced by one that was, except a slate's newest.
+
+    The newest also holds the highest revision that its slate has seen.
+    """
     newest: dict[str, OutboxEntry] = {}
     listed = list(entries)
     for entry in listed:
         held = newest.get(entry.slate)
-        if held is None or entry.message.get("revision", 1) >= held.message.get("revision", 1):
+        if held is None or entry.revision >= held.revision:
             newest[entry.slate] = entry
-    return [
-        entry
-        for entry in listed
-        if entry is not newest[entry.slate] and entry.delivered_at is not None and entry.delivered_at < before
-    ]
+
+    def is_old(entry: OutboxEntry) -> bool:
+        # A replaced message was never delivered: it is as old as its slate's newest one.
+        at = entry.delivered_at or (newest[entry.slate].delivered_at if entry.replaced_by else None)
+        return at is not None and at < before
+
+    return [entry for entry in listed if entry is not newest[entry.slate] and is_old(entry)]
 
 
 def prune_dead_letters(history: History, keep_days: int, dry_run: bool) -> Pruned:

@@ -7,8 +7,7 @@ it, a consumer before it acts. A version of the schema only gets further fields 
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -17,17 +16,38 @@ from typing import Any
 
 import jsonschema
 
-from prediction_assets.errors import InvalidMessage
+from prediction_assets.errors import InvalidMessage, OlderRevision
 from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.revisions import revision_id
 
 PHASE = "phase_5_predictions"
 
 LONGEST_REASON = 200
 """Characters of a missing player's reason that a message carries; the receipt has all of it."""
 
+PLAYERS_NAMED = 100
+"""Changed players that a message names; it counts all of them."""
 
-def completion_message(receipt: Receipt, *, output_table: str, published_at: datetime) -> dict[str, Any]:
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a revision changed in the rows in force.
+
+    Attributes:
+        players: slugs of the players with a row that came into force or went out of it, sorted.
+        flipped: recommendations that changed from OVER to UNDER, or back, at the same line.
+    """
+
+    players: tuple[str, ...] = ()
+    flipped: int = 0
+
+
+def completion_message(
+    receipt: Receipt, changes: Changes, *, output_table: str, published_at: datetime
+) -> dict[str, Any]:
     """Return the validated completion message of a receipt.
+
+    The same receipt and changes give the same message, except for ``published_at``.
 
     Raises:
         InvalidMessage: the receipt can't be announced (no rows although something is to be predicted).
@@ -46,6 +66,7 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
         "batch_id": receipt.batch_id,
         "receipt_id": receipt.receipt_id,
         "revision": receipt.revision,
+        "replaces": receipt.replaces,
         "status": receipt.status,
         "expected_players": receipt.expected_players,
         "staged_players": receipt.staged_players,
@@ -57,6 +78,10 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
         "rows_updated": receipt.rows_updated,
         "rows_unchanged": receipt.rows_unchanged,
         "rows_superseded": receipt.rows_superseded,
+        "players_changed": {"count": len(changes.players), "players": [*changes.players[:PLAYERS_NAMED]]},
+        "recommendations_flipped": changes.flipped,
+        "audits": [{"name": audit["name"], "passed": audit["passed"]} for audit in receipt.audits],
+        "accepted": [dict(each) for each in receipt.accepted],
         "output_table": output_table,
         "feature_snapshot": receipt.feature_snapshot,
         "published_at": published_at.astimezone(UTC).isoformat(timespec="milliseconds"),
@@ -67,22 +92,52 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
 
 def message_id(receipt: Receipt) -> str:
     """Return the message's id: one per slate and revision, so an identical second run makes no second message."""
-    return str(uuid.uuid5(_MESSAGES, f"{receipt.slate}|{receipt.revision}|{receipt.content_digest}"))
+    return revision_id(receipt.slate, receipt.revision, receipt.content_digest)
 
 
 def validate_completion(message: Mapping[str, Any]) -> None:
     """Check a completion message, as its producer or as a consumer.
 
     Raises:
-        InvalidMessage: it doesn't follow :func:`completion_schema`; the message names the field.
+        InvalidMessage: it doesn't follow :func:`completion_schema`, is of a later version, or its counts contradict
+            each other; the error names the field.
     """
+    named, version = message.get("message_id", "?"), message.get("schema_version")
+    if isinstance(version, int) and version > completion_schema_version():
+        raise InvalidMessage(
+            f"completion message {named}: schema_version: {version} is later than {completion_schema_version()}, the "
+            "newest that this version knows; install a newer version of prediction-assets"
+        )
     validator = jsonschema.Draft202012Validator(
         completion_schema(), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
     error = jsonschema.exceptions.best_match(validator.iter_errors(dict(message)))
     if error is not None:
         where = ".".join(str(step) for step in error.absolute_path) or "message"
-        raise InvalidMessage(f"completion message {message.get('message_id', '?')}: {where}: {error.message}")
+        raise InvalidMessage(f"completion message {named}: {where}: {error.message}")
+    for field, problem in _contradictions(message):
+        raise InvalidMessage(f"completion message {named}: {field}: {problem}")
+
+
+def _contradictions(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a message that contradict its other fields, and how."""
+    expected, staged, skipped, failed = (
+        message[f"{kind}_players"] for kind in ("expected", "staged", "skipped", "failed")
+    )
+    if expected != staged + skipped + failed:
+        yield "expected_players", f"{expected} isn't {staged} staged + {skipped} skipped + {failed} failed"
+    if (message["status"] == "success") is not (failed == 0):
+        yield "status", f"{message['status']} with {failed} failed players"
+    outcomes = [player["outcome"] for player in message["missing"]]
+    if (outcomes.count("skipped"), len(outcomes)) != (skipped, skipped + failed):
+        yield "missing", f"{len(outcomes)} players of {skipped} skipped and {failed} failed"
+    if len({player["player_slug"] for player in message["missing"]}) != len(outcomes):
+        yield "missing", "a player is named twice"
+    if message["replaces"] is not None and message["replaces"] >= message["revision"]:
+        yield "replaces", f"revision {message['revision']} can't replace revision {message['replaces']}"
+    changed = message["players_changed"]
+    if len(changed["players"]) != min(changed["count"], PLAYERS_NAMED):
+        yield "players_changed", f"{len(changed['players'])} players are named of {changed['count']}"
 
 
 def completion_schema_version() -> int:
@@ -106,14 +161,41 @@ class OutboxEntry:
         message: the completion message, final.
         delivery_id: the publisher's id of the delivery, None until it is delivered.
         delivered_at: when the delivery was acknowledged, None until then.
+        replaced_by: id of the newer message that was stored before this one was delivered; it is never delivered then.
     """
 
     message_id: str
     slate: str
     receipt_id: str
+    revision: int
     message: Mapping[str, Any]
     delivery_id: str | None = None
     delivered_at: datetime | None = None
+    replaced_by: str | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the message has still to be delivered."""
+        return self.delivery_id is None and self.replaced_by is None
+
+    def refuse_if_older(self, entries: Iterable[OutboxEntry]) -> None:
+        """Refuse this message if its slate has a newer one.
+
+        Args:
+            entries: the slate's entries in the outbox.
+
+        Raises:
+            OlderRevision: one of them has a higher revision, or the same one with other content.
+        """
+        others = [entry for entry in entries if entry.message_id != self.message_id]
+        newest = max(others, key=lambda entry: entry.revision, default=None)
+        if newest is not None and newest.revision >= self.revision:
+            state = "delivered" if newest.delivery_id else "not delivered yet"
+            raise OlderRevision(
+                f"slate {self.slate}: revision {self.revision} isn't announced, because revision {newest.revision} is "
+                f"newer (message {newest.message_id}, {state}). Deliver that one: "
+                f"`prediction-assets republish --slate {self.slate}`"
+            )
 
 
 def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
@@ -122,10 +204,13 @@ def is_announced(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
     return entry is not None and entry.delivery_id is not None
 
 
+def is_awaited(receipt: Receipt, entries: Iterable[OutboxEntry]) -> bool:
+    """Return whether a receipt has still to be announced: its message isn't delivered, and none is newer."""
+    listed = list(entries)
+    return not is_announced(receipt, listed) and all(entry.revision <= receipt.revision for entry in listed)
+
+
 def outbox_entry_of(receipt: Receipt, entries: Iterable[OutboxEntry]) -> OutboxEntry | None:
     """Return the outbox entry of a receipt's content, None when it isn't there."""
     wanted = message_id(receipt)
     return next((entry for entry in entries if entry.message_id == wanted), None)
-
-
-_MESSAGES = uuid.uuid5(uuid.NAMESPACE_URL, "urn:prediction-assets:phase5-completion")

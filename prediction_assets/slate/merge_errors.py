@@ -41,6 +41,14 @@ def another_players_part(slate: str, slug: str, player_id: int) -> PartMismatch:
     )
 
 
+def older_than_merged(slate: str, slug: str) -> PartMismatch:
+    """Return the error for a part that a later MERGE replaced: batch state was restored from an older backup."""
+    return PartMismatch(
+        f"slate {slate}: the rows of {slug}'s part were replaced by a later MERGE: batch state is older than the "
+        f"warehouse; the target was not touched. {_AGAIN}"
+    )
+
+
 def part_unreadable(slate: str, problem: object) -> PartMismatch:
     """Return the error for a part that can't be read, or was dropped while it was read."""
     return PartMismatch(

@@ -15,9 +15,16 @@ from typing import Any
 from prediction_assets.errors import NoPartsStaged
 from prediction_assets.slate.audits import ENOUGH_STAGED, NO_LIMITS, AuditLimits, refused, require_acceptable
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
-from prediction_assets.slate.merge_errors import another_players_part
+from prediction_assets.slate.merge_errors import another_players_part, older_than_merged
 from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.receipt import MergeCounts, Receipt, lists_digest, merged_part_ids
+from prediction_assets.slate.receipt import (
+    MergeCounts,
+    Receipt,
+    lists_digest,
+    merged_part_ids,
+    replaced_part_ids,
+)
+from prediction_assets.slate.revisions import SeenRevision, revision_floor
 
 _RECEIPT_ID_DIGITS, _OUTCOMES_DIGITS = 32, 20
 """Hexadecimal digits of a receipt's id, and how many of them are a digest of its outcomes. The others distinguish it
@@ -34,7 +41,7 @@ class MergePlan:
         retained_player_ids: players whose earlier rows stay in force although they failed or didn't settle.
         after: id of the slate's newest receipt when this was planned, ``""`` for none; the MERGE is refused if
             there is a newer one.
-        revision_floor: the receipt's revision is higher than this: stores outside of the warehouse have seen it.
+        revision_floor: the receipt's revision is higher than this (:mod:`.revisions`).
         limits: what the audits compare with.
         accepted: why an operator accepts the refusal of an audit, by the audit's name.
     """
@@ -139,6 +146,7 @@ def plan(
     *,
     limits: AuditLimits = NO_LIMITS,
     accepted: Mapping[str, str] | None = None,
+    seen: Iterable[SeenRevision] = (),
 ) -> MergePlan:
     """Return the MERGE that a batch's outcomes call for.
 
@@ -152,10 +160,11 @@ def plan(
         receipts: the slate's receipts so far, oldest first.
         limits: what the audits compare with.
         accepted: why an operator accepts the refusal of an audit, by the audit's name.
+        seen: the slate's revisions that other stores have seen.
 
     Raises:
         NoPartsStaged: no expected player has staged rows, and there is nothing to retract.
-        PartMismatch: a part is not of the player who is expected now.
+        PartMismatch: a part is not of the player who is expected now, or a later MERGE replaced it.
         AuditRefused: fewer than the minimum share of players have staged rows.
         BadInput: an accepted name is no audit's, or is of one that can't be accepted.
     """
@@ -165,7 +174,7 @@ def plan(
         progress, receipt=receipts[-1] if receipts else None
     )  # batch state may not know it yet
     batch = progress.batch
-    merged = merged_part_ids(receipts)
+    merged, replaced = merged_part_ids(receipts), replaced_part_ids(receipts)
     staged, retained, missing, parts = [], [], [], []
     for player in batch.expected:
         outcome = progress.outcomes.get(player.slug)
@@ -175,6 +184,8 @@ def plan(
         elif outcome.part is not None:
             if outcome.part.player_id != player.player_id:
                 raise another_players_part(batch.slate, player.slug, outcome.part.player_id)
+            if outcome.part.part_id in replaced:
+                raise older_than_merged(batch.slate, player.slug)
             staged.append(player.player_id)
             if outcome.part.part_id not in merged:
                 parts.append(outcome.part)
@@ -195,12 +206,14 @@ def plan(
             f"only {len(staged)} of {len(staged) + failed} players have staged rows, less than "
             f"{limits.minimum_staged_share:.0%} ({_reasons(missing)})",
         )
+    content = content_digest(progress)
+    floor = revision_floor(batch.slate, content, seen)
     return MergePlan(
         slate=batch.slate,
         league=batch.league or (receipts[-1].league if receipts else ""),
         batch_id=batch.batch_id,
-        receipt_id=receipt_id(progress),
-        content_digest=content_digest(progress),
+        receipt_id=receipt_id(progress, floor),
+        content_digest=content,
         status="partial" if failed else "success",
         parts=tuple(parts),
         staged_player_ids=tuple(staged),
@@ -211,6 +224,7 @@ def plan(
         feature_snapshot=_newest_snapshot(progress) if staged else receipts[-1].feature_snapshot,
         missing=tuple(missing),
         after=receipts[-1].receipt_id if receipts else "",
+        revision_floor=floor,
         limits=limits,
         accepted=accepted,
     )
@@ -242,15 +256,18 @@ def _newest_snapshot(progress: Progress) -> str:
     return newest.part.feature_snapshot if newest.part else ""
 
 
-def receipt_id(progress: Progress) -> str:
+def receipt_id(progress: Progress, floor: int = 0) -> str:
     """Return the id of the receipt that these outcomes give; the newest receipt's own id if it is current for them.
+
+    A newest receipt whose revision doesn't exceed the floor isn't current: a consumer holds other content of a higher
+    number.
 
     A staged outcome is identified by its part, any other by its run and moment: a player who fails again, after a
     success, has another outcome. A slate that is reopened twice can have the outcomes of an earlier receipt again. They
     give a new receipt, because only the newest one says what is in the table.
     """
     newest = progress.receipt
-    if newest is not None and is_current_for(newest, progress):
+    if newest is not None and newest.revision > floor and is_current_for(newest, progress):
         return newest.receipt_id
     outcomes = _outcomes_digest(progress)
     if newest is None:

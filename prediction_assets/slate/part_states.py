@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import PartRef
-from prediction_assets.slate.receipt import Receipt, merged_part_ids
+from prediction_assets.slate.receipt import Receipt, merged_part_ids, replaced_part_ids
 
 
 class PartState(StrEnum):
@@ -37,14 +37,19 @@ def part_states(
         staged: the part id that each player slug has in staging, ``""`` for a part that can't be read.
         receipts: the slate's receipts.
     """
-    merged = merged_part_ids(receipts)
+    receipts = tuple(receipts)
+    merged, replaced = merged_part_ids(receipts), replaced_part_ids(receipts)
     states = {
         (slug, part_id): _state_in_staging(progress, slug, part_id, merged)
         for slug, part_id in staged.items()
     }
     for player in progress.batch.expected if progress is not None else ():
         done = progress.outcomes.get(player.slug) if progress is not None else None
-        if done is not None and done.part is not None and _is_lost(player, done.part, staged, merged):
+        if (
+            done is not None
+            and done.part is not None
+            and _is_lost(player, done.part, staged, merged, replaced)
+        ):
             states[player.slug, done.part.part_id] = PartState.LOST
     return states
 
@@ -71,8 +76,15 @@ def _state_in_staging(
 
 
 def _is_lost(
-    player: ExpectedPlayer, part: PartRef, staged: Mapping[str, str], merged: frozenset[str]
+    player: ExpectedPlayer,
+    part: PartRef,
+    staged: Mapping[str, str],
+    merged: frozenset[str],
+    replaced: frozenset[str],
 ) -> bool:
+    # Batch state was restored from before a later part of his was merged.
+    if part.part_id in replaced:
+        return True
     # The slate was reopened, while a run staged, with another player of the same slug.
     if part.player_id != player.player_id:
         return True

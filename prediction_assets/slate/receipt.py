@@ -218,6 +218,26 @@ def merged_part_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
     return frozenset(part["part_id"] for receipt in receipts for part in receipt.parts)
 
 
+def replaced_part_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
+    """Return the ids of merged parts whose rows a later MERGE took out of force.
+
+    An outcome that still names one is older than the receipts: batch state was restored from an older backup.
+
+    Args:
+        receipts: the slate's receipts, oldest first.
+    """
+    in_force: dict[str, str] = {}
+    replaced: set[str] = set()
+    for receipt in receipts:
+        for part in receipt.parts:
+            replaced.add(in_force.get(part["player_slug"], ""))
+            in_force[part["player_slug"]] = part["part_id"]
+        retracted = {player["player_slug"] for player in receipt.missing if player["outcome"] == "skipped"}
+        for slug in in_force.keys() if receipt.rows == 0 else retracted:
+            replaced.add(in_force.get(slug, ""))
+    return frozenset(replaced - {""})
+
+
 def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:
     """Return the moment of a slate's next receipt: now, or just after the newest receipt's.
 

@@ -7,7 +7,7 @@ or plans the same MERGE again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from prediction_assets.errors import DeadlinePassed, NotSettled
@@ -17,8 +17,17 @@ from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.dead_letter import Failure, replay_payload
 from prediction_assets.slate.merge_plan import MergePlan, plan
 from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.reconcile import SlateCopies
+from prediction_assets.slate.revisions import SeenRevision
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse, open_progress
+from prediction_assets.stores.protocols import (
+    BatchState,
+    DeadLetters,
+    Outbox,
+    Publisher,
+    Warehouse,
+    open_progress,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -47,6 +56,12 @@ def audit_limits(settings: Settings) -> AuditLimits:
     )
 
 
+def seen_revisions(progress: Progress, outbox: Outbox, publisher: Publisher) -> tuple[SeenRevision, ...]:
+    """Return the revisions of a slate that batch state's copy, the outbox and the destination have seen."""
+    slate = progress.batch.slate
+    return SlateCopies(None, progress.receipt, outbox.entries(slate), publisher.delivered(slate)).seen
+
+
 def plan_merge(
     progress: Progress,
     receipts: Sequence[Receipt],
@@ -54,6 +69,7 @@ def plan_merge(
     now: datetime,
     limits: AuditLimits,
     accepted: Mapping[str, str] | None = None,
+    seen: Iterable[SeenRevision] = (),
     before_deadline: bool = False,
 ) -> MergePlan:
     """Return the MERGE of a settled slate, or of one whose deadline has passed.
@@ -61,6 +77,7 @@ def plan_merge(
     Args:
         limits: what the audits compare with.
         accepted: why an operator accepts the refusal of an audit, by the audit's name.
+        seen: :func:`seen_revisions`, read after the receipts.
         before_deadline: don't wait for players who haven't settled.
 
     Raises:
@@ -74,7 +91,7 @@ def plan_merge(
             f"and the deadline is {batch.deadline.isoformat(timespec='minutes')}; wait for staging, or "
             "materialize with before_deadline: true"
         )
-    return plan(progress, receipts, limits=limits, accepted=accepted)
+    return plan(progress, receipts, limits=limits, accepted=accepted, seen=seen)
 
 
 def merge(

@@ -78,7 +78,14 @@ class BatchState(Protocol):
         """Return what a quick check of the stored bytes finds, ``""`` if nothing; it ends after two seconds."""
 
     def mark_consolidated(self, receipt: Receipt) -> None:
-        """Copy the slate's newest receipt, so that sensors needn't open the warehouse; an older one changes nothing."""
+        """Copy the slate's newest receipt, so that sensors needn't open the warehouse.
+
+        A receipt of an older revision changes nothing. Of two receipts of one revision, the one that is copied last
+        counts.
+        """
+
+    def consolidated(self, slate: str) -> Receipt | None:
+        """Return the copy of the slate's newest receipt, None without one, or if it was edited by hand."""
 
 
 def open_progress(state: BatchState, slate: str) -> Progress:
@@ -251,7 +258,14 @@ class Outbox(Protocol):
     """Completion messages and their deliveries. A message that is stored never changes."""
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
-        """Store an undelivered message and return its entry; a message id that is there keeps its first entry."""
+        """Store an undelivered message, and mark the slate's older undelivered ones as replaced by it, atomically.
+
+        Of processes that enqueue messages of one slate at the same moment, each sees what the others stored. A message
+        id that is there keeps its first entry, and that is returned.
+
+        Raises:
+            OlderRevision: the slate has a newer message; nothing was changed.
+        """
 
     def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
         """Record a delivery and return the entry; the first recorded delivery stays.
@@ -264,7 +278,7 @@ class Outbox(Protocol):
         """Return the entries of one slate, or of all, in the order in which they were enqueued."""
 
     def drop_delivered(self, message_ids: Sequence[str]) -> int:
-        """Prune these entries and return how many there were; an undelivered one stays."""
+        """Prune these entries and return how many there were; one that is still to be delivered stays."""
 
 
 class Publisher(Protocol):
@@ -276,6 +290,9 @@ class Publisher(Protocol):
         Raises:
             PredictionAssetsError: it wasn't delivered, or nobody knows; the message stays in the outbox.
         """
+
+    def delivered(self, slate: str) -> Mapping[str, int] | None:
+        """Return the revision of each delivered message of a slate, by message id; None if nobody can look."""
 
 
 class DeadLetters(Protocol):

@@ -29,20 +29,20 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from prediction_assets.errors import AuditRefused, NoPartsStaged, PartMismatch
+from prediction_assets.errors import AuditRefused, NoPartsStaged, OlderRevision, PartMismatch
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, ranges
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.completion_message import message_id
+from prediction_assets.slate.completion_message import OutboxEntry, message_id
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.slate.part_states import PartState, part_states, players_with
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.steps.announce import announce
+from prediction_assets.steps.announce import announce, read_changes
 from prediction_assets.steps.cleanup import clean_up, finish_consolidation
-from prediction_assets.steps.merge import merge, plan_merge, read_outcomes
+from prediction_assets.steps.merge import merge, plan_merge, read_outcomes, seen_revisions
 from prediction_assets.steps.stage import Staging
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets_tests.acceptance.slate_model import (
@@ -65,6 +65,9 @@ from prediction_assets_tests.contract.warehouse.bigquery_emulator import emulato
 from prediction_assets_tests.made_up import NOW, dated, player, rows_of
 
 SLATES = (date(2100, 1, 1) + timedelta(days=n) for n in itertools.count())  # one for each example
+
+REPLACED = "replaced"
+"""A message that a newer one replaced before it was delivered."""
 
 SLUGS = tuple(f"player-{n}" for n in range(1, 5))
 PLAYERS = {slug: player(n) for n, slug in enumerate(SLUGS, start=1)}
@@ -239,9 +242,9 @@ class SlateMachine(RuleBasedStateMachine):
         warehouse.crash_in_merge = crash == "inside"
         progress, receipts = read_outcomes(self.slate, warehouse, self.ports.state)
         try:
-            work = plan_merge(
-                progress, receipts, now=now, limits=AuditLimits(minimum_staged_share=MINIMUM_SHARE)
-            )
+            seen = seen_revisions(progress, self.ports.outbox, self.ports.publisher)
+            limits = AuditLimits(minimum_staged_share=MINIMUM_SHARE)
+            work = plan_merge(progress, receipts, now=now, limits=limits, seen=seen)
             self.letters |= set(progress.unsettled)  # they are overdue
             receipt = merge(work, progress, warehouse, self.ports.dead_letters, run_id="merge", now=now)
         except (NoPartsStaged, AuditRefused, PartMismatch) as error:
@@ -370,26 +373,39 @@ class SlateMachine(RuleBasedStateMachine):
         self._announce(chosen, crash)
 
     def _announce(self, receipt: Receipt, crash: str | None = None) -> None:
+        if receipt.revision < max(self.model.events, default=0):
+            with pytest.raises(OlderRevision):
+                self._announced(receipt)
+            self._compare_events()
+            return
         with crashing(crash):
-            entry, before = announce(
-                receipt, self.ports.outbox, self.ports.publisher,
-                output_table=self.ports.warehouse.output_table, now=self.clock.now,
-            )  # fmt: skip
+            entry, before = self._announced(receipt)
             assert before == (self.model.events.get(receipt.revision) is not None)
             assert entry.message_id == message_id(receipt)
+        for revision, state in self.model.events.items():
+            if revision < receipt.revision and state is None:
+                self.model.events[revision] = REPLACED
         self.model.events.setdefault(receipt.revision, None)
         if crash in (None, "publish_recorded"):
             self.model.events[receipt.revision] = message_id(receipt)
         self._compare_events()
+
+    def _announced(self, receipt: Receipt) -> tuple[OutboxEntry, bool]:
+        changes = read_changes(receipt, self.ports.warehouse)
+        return announce(
+            receipt, changes, self.ports.outbox, self.ports.publisher,
+            output_table=self.ports.warehouse.output_table, now=self.clock.now,
+        )  # fmt: skip
 
     def _compare_events(self) -> None:
         """One event for each distinct content revision, and none of them twice."""
         entries = self.ports.outbox.entries(self.slate)
         by_revision = {entry.message["revision"]: entry for entry in entries}
         assert len(by_revision) == len(entries)
-        assert {
-            r: e.message_id if e.delivery_id else None for r, e in by_revision.items()
-        } == self.model.events
+        states = {
+            r: e.message_id if e.delivery_id else e.replaced_by and REPLACED for r, e in by_revision.items()
+        }
+        assert states == self.model.events
 
     # The rest of the world
 

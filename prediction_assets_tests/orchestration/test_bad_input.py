@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from prediction_assets.errors import PredictionAssetsError, StateUnreadable, WarehouseUnreadable
-from prediction_assets.slate.completion_message import OutboxEntry, completion_message
+from prediction_assets.slate.completion_message import Changes, OutboxEntry, completion_message
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
@@ -92,7 +92,7 @@ def test_a_damaged_state_file_is_named_by_the_outbox_too_and_left_as_it_is(tmp_p
     assert path.read_bytes() == damage
 
 
-ENTRY = OutboxEntry("e", SLATE, "r", {"event_id": "e", "slate": SLATE, "revision": 1})
+ENTRY = OutboxEntry("e", SLATE, "r", 1, {"event_id": "e", "slate": SLATE, "revision": 1})
 
 
 # A full disk
@@ -186,7 +186,7 @@ def test_a_disk_that_is_full_for_the_state_file_rolls_back_and_names_it(small_di
 def test_a_disk_that_is_full_for_a_delivery_leaves_no_half_of_it(small_disk):
     warehouse = opened(small_disk)
     receipt: Receipt = warehouse.merge(work_of(warehouse))
-    message = completion_message(receipt, output_table=warehouse.output_table, published_at=NOW)
+    message = completion_message(receipt, Changes(), output_table=warehouse.output_table, published_at=NOW)
     (small_disk / "outbox").mkdir()
     filler = fill(small_disk)
     publisher = FilePublisher(small_disk / "outbox")

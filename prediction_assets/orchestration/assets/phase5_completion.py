@@ -3,23 +3,22 @@
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.errors import NothingToAnnounce
-from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
-from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated
-from prediction_assets.slate.receipt import Receipt
-from prediction_assets.steps.announce import announce
+from prediction_assets.steps.announce import announce, read_changes, receipt_to_announce
 from prediction_assets.stores.protocols import Outbox, Publisher, Warehouse
 
 
 class CompletionConfig(dg.Config):
     """Which receipt to announce."""
 
-    receipt_id: str | None = Field(default=None, description="Empty: the slate's newest receipt.")
+    receipt_id: str | None = Field(
+        default=None,
+        description="Empty: the slate's newest receipt. A receipt of an older revision is refused.",
+    )
     redeliver: bool = Field(
         default=False,
         description="Deliver a completion message that was delivered before once more, under the same id, for a "
@@ -44,16 +43,16 @@ def phase5_completion(
 ) -> dg.MaterializeResult:
     """Publishes the completion message: the slate's predictions are ready, and phase 6 may start.
 
-    The message is built from the receipt and validated against its JSON Schema. It is published once per content: an
-    identical re-run has the same `message_id` and publishes nothing. It is refused if a blocking check on that
-    consolidation failed or is missing.
+    The message is built from the newest receipt and validated against its JSON Schema. It is published once per
+    content: an identical re-run has the same `message_id` and publishes nothing. An older revision is never published
+    after a newer one. A receipt says that the blocking checks passed, or which refusal an operator accepted.
     """
     slate = context.partition_key
-    receipt = _receipt(warehouse, slate, config.receipt_id)
+    receipt = receipt_to_announce(slate, warehouse.receipts(slate), config.receipt_id)
     tag_run(context, slate, receipt.batch_id)
-    _require_checks(context, receipt)
     entry, published_before = announce(
         receipt,
+        read_changes(receipt, warehouse),
         outbox,
         publisher,
         output_table=warehouse.output_table,
@@ -80,31 +79,6 @@ def phase5_completion(
             "message": dg.MetadataValue.json(dict(entry.message)),
         }
     )
-
-
-def _receipt(port: Warehouse, slate: str, receipt_id: str | None) -> Receipt:
-    receipts = port.receipts(slate)
-    wanted = [r for r in receipts if receipt_id is None or r.receipt_id == receipt_id]
-    if not wanted:
-        raise NothingToAnnounce(
-            f"slate {slate}: {f'no receipt {receipt_id}' if receipt_id else 'no receipt'} in the warehouse; "
-            "materialize predictions for this slate first"
-        )
-    return wanted[-1]
-
-
-def _require_checks(context: dg.AssetExecutionContext, receipt: Receipt) -> None:
-    result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
-    if result is None:
-        raise NothingToAnnounce(
-            f"slate {receipt.slate}: Dagster has no materialization of receipt {receipt.receipt_id}, and so no checks "
-            "of it; materialize predictions for this slate again (it merges nothing twice)"
-        )
-    if result.gate is not Gate.ALLOWED:
-        raise NothingToAnnounce(
-            f"slate {receipt.slate}: not announced, checks {'failed' if result.gate is Gate.BLOCKED else 'missing'}: "
-            f"{', '.join(result.checks)}; fix the cause and materialize predictions again"
-        )
 
 
 def _what_happened(published_before: bool, redeliver: bool) -> str:

@@ -19,16 +19,15 @@ from prediction_assets.orchestration.assets.describing import (
     table_metadata,
     table_of,
 )
-from prediction_assets.orchestration.gates import RECEIPT_ID
 from prediction_assets.orchestration.partitions import SLATES, preview_features
-from prediction_assets.orchestration.run_tags import tag_run
+from prediction_assets.orchestration.run_tags import RECEIPT_ID, tag_run
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.steps.merge import audit_limits, merge, plan_merge, read_outcomes
-from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
+from prediction_assets.steps.merge import audit_limits, merge, plan_merge, read_outcomes, seen_revisions
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import PREDICTIONS
 
@@ -75,6 +74,8 @@ with preview_features():
         settings: dg.ResourceParam[Settings],
         clock: dg.ResourceParam[Clock],
         dead_letters: dg.ResourceParam[DeadLetters],
+        outbox: dg.ResourceParam[Outbox],
+        publisher: dg.ResourceParam[Publisher],
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         """The slate's predictions; read them in the view `current_predictions`.
 
@@ -95,6 +96,7 @@ with preview_features():
                 now=clock.now(),
                 limits=limits,
                 accepted=dict.fromkeys(config.accept, config.because),
+                seen=seen_revisions(progress, outbox, publisher),
                 before_deadline=config.before_deadline,
             )
             receipt = merge(

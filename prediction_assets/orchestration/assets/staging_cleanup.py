@@ -2,12 +2,9 @@
 
 import dagster as dg
 
-from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import FAN_IN, OWNERS
-from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.slate.deadlines import Clock
-from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.cleanup import clean_up, finish_consolidation
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
 
@@ -32,13 +29,13 @@ def staging_cleanup(
 
     A part is dropped if a receipt names it. An old part is dropped, too, if no outcome needs it: its player was skipped
     or failed since, or isn't expected any more. A part that was written after the MERGE has another id and is kept for
-    the next consolidation. In a consolidation this runs only if the blocking checks on `predictions` passed.
-    Materialized alone, it also drops what a killed run left, and marks the consolidation finished if its checks passed.
+    the next consolidation. Materialized alone, it also drops what a killed run left, and marks its consolidation
+    finished.
     """
     slate = context.partition_key
     done = clean_up(slate, warehouse, batch_state, now=clock.now())
     closed = 0
-    if done.receipts and _is_checked(context, done.receipts[-1]):
+    if done.receipts:
         closed = finish_consolidation(slate, done.receipts, batch_state, dead_letters)
     dropped = len(done.merged) + len(done.orphaned)
     context.log.info(
@@ -56,8 +53,3 @@ def staging_cleanup(
             "dead_letters_closed": closed,
         }
     )
-
-
-def _is_checked(context: dg.AssetExecutionContext, receipt: Receipt) -> bool:
-    result = verdict_on_receipt(context.instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
-    return result is not None and result.gate is Gate.ALLOWED

@@ -1,21 +1,19 @@
 """The gap sensor: it requests again, slowly, what the other sensors missed or could not finish.
 
 Dagster doesn't replay a schedule's missed ticks, and the other sensors stop after a few attempts within minutes. This
-sensor looks for what should be there by now: a receipt for each recent slate with games, and a delivered message for
-each receipt. It requests the same runs, oldest slate first, with pauses of half an hour and more, so that a slate
-recovers from a longer outage without an operator. https://docs.dagster.io/guides/automate/sensors
+sensor looks for what should be there by now: a receipt for each recent slate with games, a delivered message for each
+receipt, and stores that agree. It requests the same runs, oldest slate first, with pauses of half an hour and more, so
+that a slate recovers from a longer outage, or from a lost store, without an operator.
+https://docs.dagster.io/guides/automate/sensors
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import date, timedelta
 
 import dagster as dg
 from dagster import DagsterRun, RunsFilter
 
 from prediction_assets.errors import AuditRefused, NoPartsStaged, PartMismatch, ReceiptAltered, TransientError
-from prediction_assets.orchestration.asset_checks import CHECK_KEYS
-from prediction_assets.orchestration.gates import Gate, verdict_on_receipt
 from prediction_assets.orchestration.jobs import (
     completion_job,
     consolidation_job,
@@ -25,8 +23,10 @@ from prediction_assets.orchestration.jobs import (
 )
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.orchestration.runs import is_pending
-from prediction_assets.orchestration.sensors.needs import SlateNeeds, consolidation_need, features_need
+from prediction_assets.orchestration.sensors.needs import SlateNeeds, features_need
+from prediction_assets.orchestration.sensors.reconciling import reconciling
 from prediction_assets.orchestration.sensors.requests import (
+    Gap,
     RunNeed,
     Skipped,
     impatient,
@@ -36,14 +36,14 @@ from prediction_assets.orchestration.sensors.requests import (
 )
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.completion_message import is_announced
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock, is_recent, roster_hours_before
-from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, slate_key
+from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, parse_slate, slate_key
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.steps.merge import audit_limits
-from prediction_assets.stores.protocols import BatchState, Outbox, Warehouse
+from prediction_assets.steps.reconcile import read_copies
+from prediction_assets.stores.protocols import BatchState, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries
 
 GAP_TAG = "prediction_assets/gap"
@@ -64,24 +64,11 @@ TICKS_BETWEEN_LOOKS = 10
 REQUESTS_PER_TICK = 3
 """Gaps that one tick requests runs for."""
 
+OLDEST_MERGED = date(2000, 1, 1)
+"""BigQuery reads receipts only with a date."""
+
 ROSTER_GRACE = timedelta(minutes=10)
 """How long after its hour the daily schedule may still request the roster itself."""
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Something that should be there and isn't.
-
-    Attributes:
-        name: identifies the gap; attempts are counted by it.
-        jobs: the jobs whose runs for the slate must end before the next attempt, and be followed by a pause.
-        needs: the runs that may close it.
-    """
-
-    name: str
-    slate: str
-    jobs: tuple[str, ...]
-    needs: Sequence[RunNeed]
 
 
 def gap_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -89,22 +76,24 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="gap_sensor",
-        jobs=[roster_job, features_job, staging_job, consolidation_job],
+        jobs=[roster_job, features_job, staging_job, consolidation_job, completion_job],
         minimum_interval_seconds=TICKS_BETWEEN_LOOKS * (settings.sensor_interval_seconds or 60),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Requests again the roster, staging or consolidation of recent slates that are stuck, oldest slate "
-        "first: after missed ticks, after the daemon was down, or when the other sensors used up their attempts. It "
-        "waits half an hour after the last run, and twice as long before each further attempt.",
+        description="Requests again the runs of recent slates that are stuck, oldest slate first: after missed ticks, "
+        "after the daemon was down, when the other sensors used up their attempts, or when warehouse, batch state, "
+        "outbox and delivered messages don't agree. It waits half an hour after the last run, and twice as long before "
+        "each further attempt.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
         warehouse: dg.ResourceParam[Warehouse],
         batch_state: dg.ResourceParam[BatchState],
         outbox: dg.ResourceParam[Outbox],
+        publisher: dg.ResourceParam[Publisher],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
         needs = SlateNeeds(context.instance, settings, clock.now(), warehouse.snapshots)
-        finder = GapFinder(needs, impatient(warehouse), batch_state, outbox)
+        finder = GapFinder(needs, impatient(warehouse), batch_state, outbox, publisher)
         try:
             return sensor_result(finder.requests())
         except TransientError as error:
@@ -116,12 +105,20 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
 class GapFinder:
     """Finds the gaps of the recent slates in one tick."""
 
-    def __init__(self, needs: SlateNeeds, warehouse: Warehouse, state: BatchState, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        needs: SlateNeeds,
+        warehouse: Warehouse,
+        state: BatchState,
+        outbox: Outbox,
+        publisher: Publisher,
+    ) -> None:
         self._needs = needs
         self._settings, self._now, self._instance = needs.settings, needs.now, needs.instance
         self._warehouse = warehouse
         self._state = state
         self._outbox = outbox
+        self._publisher = publisher
 
     def requests(self) -> Iterator[dg.RunRequest | Skipped]:
         """Yield run requests for the first gaps that are due, and why the others wait."""
@@ -142,27 +139,39 @@ class GapFinder:
 
         def of_slate(slate: str) -> Iterator[Gap | Skipped]:
             progress = self._state.progress(slate)
-            if progress is None or (not progress.batch.expected and slate in scheduled):
-                # Batch state can be lost; then the warehouse still knows that the slate is done.
-                try:
-                    is_done = progress is None and bool(self._warehouse.receipts(slate))
-                except ReceiptAltered as error:
-                    yield Skipped(str(error))
-                    return
-                if not is_done and slate in scheduled:
-                    yield _no_batch(slate, reopen=progress is not None)
+            try:
+                copies = read_copies(slate, self._warehouse, self._state, self._outbox, self._publisher)
+            except ReceiptAltered as error:
+                yield Skipped(str(error))
+                return
+            if progress is None:
+                # Batch state can be lost. Then the warehouse still knows that a past slate is done.
+                is_done = copies.receipt is not None and parse_slate(slate) < self._today()
+                if not is_done and (slate in scheduled or copies.receipt is not None):
+                    yield _no_batch(slate, reopen=False)
+            elif not progress.batch.expected and slate in scheduled:
+                yield _no_batch(slate, reopen=True)
             elif slate in opened:
                 yield from self._stuck(progress)
-                yield from self._unannounced(progress)
+            yield from reconciling(slate, progress, copies, self._needs, self._warehouse)
 
-        return slate_by_slate(sorted({*opened, *scheduled}), of_slate)
+        return slate_by_slate(sorted({*opened, *scheduled, *self._slates_merged()}), of_slate)
+
+    def _today(self) -> date:
+        return self._now.astimezone(GAME_TIME_ZONE).date()
+
+    def _slates_merged(self) -> list[str]:
+        """Return the slates that were merged lately: batch state may have lost them."""
+        since = self._now - timedelta(days=RECENT_DAYS)
+        found = self._warehouse.query(queries.MERGED_SINCE, {"oldest": OLDEST_MERGED, "since": since})
+        return [slate_key(day) for day in found["game_date"].to_pylist()]
 
     def _slates_due(self) -> list[str]:
         """Return the real slates with games whose roster hour is over, oldest first."""
         settings = self._settings
         hours = roster_hours_before(self._now - ROSTER_GRACE, settings.roster_cron, settings.time_zone)
         newest = next(hours).astimezone(GAME_TIME_ZONE).date()
-        oldest = self._now.astimezone(GAME_TIME_ZONE).date() - timedelta(days=RECENT_DAYS)
+        oldest = self._today() - timedelta(days=RECENT_DAYS)
         found = self._warehouse.query(queries.SLATES_BETWEEN, {"first": oldest, "last": newest}).to_pylist()
         return [slate_key(row["game_date"]) for row in found if row["league"] == NBA_LEAGUE]
 
@@ -201,27 +210,6 @@ class GapFinder:
         name = f"staging:{batch.batch_id}"
         needs = list(self._needs.staging(progress, again, f"gap:{name}"))
         return Gap(name, batch.slate, (staging_job.name,), needs)
-
-    def _unannounced(self, progress: Progress) -> Iterator[Gap | Skipped]:
-        """Yield the consolidation of a receipt whose message isn't delivered.
-
-        The run merges nothing twice. It materializes predictions again; when the checks pass, the completion sensor
-        announces that materialization.
-        """
-        receipt = progress.receipt
-        if receipt is None or next_step(progress, self._now) is not Step.NOTHING:
-            return
-        if is_announced(receipt, self._outbox.entries(receipt.slate)):
-            return
-        result = verdict_on_receipt(self._instance, receipt.slate, receipt.receipt_id, CHECK_KEYS)
-        if result is not None and result.gate is Gate.BLOCKED:  # another run would fail the same checks
-            yield Skipped(f"{receipt.slate}: not announced, {', '.join(result.checks)} failed")
-            return
-        if is_recent(receipt.consolidated_at, self._now, GAP_PAUSE):
-            yield Skipped(f"{receipt.slate}: not announced yet; phase5_completion_sensor has to try first")
-            return
-        jobs = (consolidation_job.name, completion_job.name)
-        yield Gap(f"announce:{receipt.receipt_id}", receipt.slate, jobs, [consolidation_need(progress)])
 
     def _requests_due(self, gap: Gap) -> list[dg.RunRequest | Skipped]:
         """Return the requests of a gap's runs, or why they wait."""

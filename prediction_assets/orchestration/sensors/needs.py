@@ -13,7 +13,13 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from prediction_assets.errors import AuditRefused, NoPartsStaged, ReceiptAltered
-from prediction_assets.orchestration.jobs import STAGED, consolidation_job, features_job, staging_job
+from prediction_assets.orchestration.jobs import (
+    STAGED,
+    completion_job,
+    consolidation_job,
+    features_job,
+    staging_job,
+)
 from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, slate_of
 from prediction_assets.orchestration.runs import pending_runs
@@ -27,11 +33,13 @@ from prediction_assets.orchestration.sensors.requests import (
 )
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.deadlines import RECENT_DAYS
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.merge_plan import plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.merge import audit_limits
 from prediction_assets.stores.protocols import BatchState, Snapshots, Warehouse
 
@@ -141,6 +149,12 @@ def consolidation_need(progress: Progress, attempts: int = REQUEST_ATTEMPTS) -> 
     slate, tags = progress.batch.slate, {BATCH_TAG: progress.batch.batch_id}
     name = f"consolidate:{slate}:{receipt_id(progress)}"
     return RunNeed(name, consolidation_job.name, slate, slate, tags, attempts=attempts)
+
+
+def completion_need(receipt: Receipt) -> RunNeed:
+    """Return the run that delivers the message of a slate's newest revision, unless it is there."""
+    name, tags = f"announce:{receipt.slate}:{message_id(receipt)}", {BATCH_TAG: receipt.batch_id}
+    return RunNeed(name, completion_job.name, receipt.slate, receipt.slate, tags)
 
 
 def _is_staging(run: dg.DagsterRun) -> bool:

@@ -76,6 +76,22 @@ class Skipped:
     problem: PredictionAssetsError | None = None
 
 
+@dataclass(frozen=True)
+class Gap:
+    """Something that should be there and isn't.
+
+    Attributes:
+        name: identifies the gap; attempts are counted by it.
+        jobs: the jobs whose runs for the slate must end before the next attempt, and be followed by a pause.
+        needs: the runs that may close it.
+    """
+
+    name: str
+    slate: str
+    jobs: tuple[str, ...]
+    needs: Sequence[RunNeed]
+
+
 def impatient(warehouse: Warehouse) -> Warehouse:
     """Return the warehouse for use in a tick: it raises TransientError when it stays busy for five seconds."""
     return warehouse.waiting_at_most(WAREHOUSE_WAIT_SECONDS)

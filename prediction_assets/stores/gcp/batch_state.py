@@ -136,7 +136,7 @@ class FirestoreBatchState:
         # Reads 2 documents, the chunks of 3 lists and a document per outcome, all as of one moment.
         document = self._document(slate)
         with self._calls.service.clear_errors(f"slate {slate}"):
-            newest = document.collection(_RECEIPTS).document(_NEWEST)
+            newest = self._newest(slate)
             heads = {
                 head.reference.path: head
                 for head in self._calls.client.get_all([document, newest], **self._calls.arguments)
@@ -155,10 +155,13 @@ class FirestoreBatchState:
                 batch=opened,
                 outcomes=outcomes,
                 feature_snapshot=batch.get("feature_snapshot"),
-                receipt=unaltered(self._receipt(receipt, as_of), f"Firestore {newest.path}")
-                if receipt.exists
-                else None,
+                receipt=self._copy(receipt, as_of),
             )
+
+    def consolidated(self, slate: str) -> Receipt | None:
+        with self._calls.service.clear_errors(f"slate {slate}"):
+            head = self._newest(slate).get(**self._calls.arguments)
+            return self._copy(head, head.read_time)
 
     def recent_slates(self, since: datetime) -> Sequence[str]:
         query = (
@@ -173,14 +176,13 @@ class FirestoreBatchState:
         return ""  # Firestore checks its own storage
 
     def mark_consolidated(self, receipt: Receipt) -> None:
-        slate = self._document(receipt.slate)
-        newest = slate.collection(_RECEIPTS).document(_NEWEST)
+        slate, newest = self._document(receipt.slate), self._newest(receipt.slate)
         values = {**asdict(receipt), "consolidated_at": receipt.consolidated_at.astimezone(UTC)}
         lists = {name: values.pop(name) for name in _RECEIPT_LISTS}
 
         def replace() -> None:
             earlier = newest.get(**self._calls.arguments)
-            if earlier.exists and moment(earlier.get("consolidated_at")) > values["consolidated_at"]:
+            if earlier.exists and earlier.get("revision") > receipt.revision:
                 return
             writes = self._calls.client.batch()
             kept = {
@@ -199,6 +201,10 @@ class FirestoreBatchState:
 
     def _document(self, slate: str) -> firestore.DocumentReference:
         return self._batches.document(document_id(slate, "slate"))
+
+    def _newest(self, slate: str) -> firestore.DocumentReference:
+        document: firestore.DocumentReference = self._document(slate).collection(_RECEIPTS).document(_NEWEST)
+        return document
 
     def _outcome(self, outcome: PlayerOutcome) -> firestore.DocumentReference:
         outcomes = self._document(outcome.slate).collection(_OUTCOMES)
@@ -241,6 +247,11 @@ class FirestoreBatchState:
                 deadline=moment(values["deadline"]),
                 expected=tuple(ExpectedPlayer(**player) for player in players),
             )
+
+    def _copy(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Receipt | None:
+        return (
+            unaltered(self._receipt(head, as_of), f"Firestore {head.reference.path}") if head.exists else None
+        )
 
     def _receipt(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Receipt:
         with undamaged(head.reference):

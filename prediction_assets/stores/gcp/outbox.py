@@ -1,7 +1,8 @@
 """The outbox in Firestore: one document per completion message, ``outbox/{message_id}``.
 
 A message is created if absent, so the first text of an id stands. A delivery is recorded only on the version that was
-read, so the first delivery id stands. The text is kept byte for byte.
+read, so the first delivery id stands. The text is kept byte for byte. ``outbox_newest/{slate}`` holds a slate's newest
+revision: a message is stored only while that document is as it was read, so messages of a slate are stored one by one.
 """
 
 from __future__ import annotations
@@ -34,18 +35,47 @@ class FirestoreOutbox:
     def __init__(self, calls: FirestoreCalls, collection: str = "outbox") -> None:
         self._calls = calls
         self._messages = calls.client.collection(collection)
+        self._newest = calls.client.collection(f"{collection}_newest")
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
-        document = self._document(entry.message_id)
+        document, newest = (
+            self._document(entry.message_id),
+            self._newest.document(document_id(entry.slate, "slate")),
+        )
         fields = {
             "slate": entry.slate,
             "receipt_id": entry.receipt_id,
+            "revision": entry.revision,
             "message": json.dumps(entry.message),
             "delivery_id": None,
             "delivered_at": None,
+            "replaced_by": None,
         }
+
+        def store() -> None:
+            head = newest.get(
+                **self._calls.arguments
+            )  # first: what is stored after this read is then noticed
+            stored = list(of_slate(self._messages, entry.slate).get(**self._calls.arguments))
+            there = {each.id: _entry(each) for each in stored}
+            entry.refuse_if_older(there.values())
+            older = [each for each in stored if each.id != entry.message_id and there[each.id].is_pending]
+            if entry.message_id in there and not older:
+                return
+            writes = self._calls.client.batch()
+            if head.exists:
+                writes.update(newest, {"revision": entry.revision}, option=self._calls.unchanged(head))
+            else:
+                writes.create(newest, {"revision": entry.revision})
+            if entry.message_id not in there:
+                writes.create(document, fields)
+            for each in older:
+                replaced = {"replaced_by": entry.message_id}
+                writes.update(each.reference, replaced, option=self._calls.unchanged(each))
+            writes.commit(**self._calls.arguments)
+
+        self._calls.until_uncontended(f"completion message {entry.message_id}", store)
         with self._calls.service.clear_errors(f"completion message {entry.message_id}"):
-            self._calls.create_once(document, fields)
             return _entry(document.get(**self._calls.arguments))
 
     def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
@@ -70,11 +100,9 @@ class FirestoreOutbox:
     def drop_delivered(self, message_ids: Sequence[str]) -> int:
         documents = [self._document(message_id) for message_id in message_ids]
         with self._calls.service.clear_errors("pruning delivered completion messages"):
-            # A delivered message never becomes undelivered, so looking first is safe.
+            # A message that isn't pending never becomes pending, so looking first is safe.
             stored = self._calls.client.get_all(documents, **self._calls.arguments)
-            dropped = [
-                each.reference for each in stored if each.exists and each.get("delivery_id") is not None
-            ]
+            dropped = [each.reference for each in stored if each.exists and not _entry(each).is_pending]
             self._calls.delete(dropped)
         return len(dropped)
 
@@ -93,7 +121,9 @@ def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
             message_id=stored.id,
             slate=values["slate"],
             receipt_id=values["receipt_id"],
+            revision=values["revision"],
             message=json.loads(values["message"]),
             delivery_id=values["delivery_id"],
             delivered_at=None if values["delivered_at"] is None else moment(values["delivered_at"]),
+            replaced_by=values["replaced_by"],
         )

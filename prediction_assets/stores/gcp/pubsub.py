@@ -97,6 +97,9 @@ class PubSubPublisher:
         ):
             return str(retry_policy(self._service.call_timeout, _is_retried)(attempt)())
 
+    def delivered(self, slate: str) -> None:
+        """Return None: a topic can't be read back."""
+
 
 def _is_retried(error: BaseException) -> bool:
     # A paused ordering key: another thread's publish of the same slate failed just now.

@@ -116,7 +116,6 @@ class SqliteBatchState:
             expected = {p.slug for p in batch.expected}
             rows = connection.execute("SELECT * FROM outcomes WHERE slate = ?", (slate,)).fetchall()
             pinned = connection.execute("SELECT feature_snapshot FROM batches WHERE slate = ?", (slate,))
-            receipt = connection.execute("SELECT receipt FROM receipts WHERE slate = ?", (slate,)).fetchone()
             return Progress(
                 batch=batch,
                 outcomes={
@@ -125,7 +124,7 @@ class SqliteBatchState:
                     if r["player_slug"] in expected and r["batch_id"] == batch.batch_id
                 },
                 feature_snapshot=pinned.fetchone()["feature_snapshot"],
-                receipt=None if receipt is None else unaltered(_receipt(receipt["receipt"]), str(self._path)),
+                receipt=self._copy(connection, slate),
             )
 
     def recent_slates(self, since: datetime) -> Sequence[str]:
@@ -143,18 +142,26 @@ class SqliteBatchState:
     def mark_consolidated(self, receipt: Receipt) -> None:
         with transaction(self._path) as connection:
             connection.execute(
-                "INSERT INTO receipts VALUES (:slate, :receipt_id, :at, :receipt) ON CONFLICT (slate) "
-                "DO UPDATE SET receipt_id = excluded.receipt_id, consolidated_at = excluded.consolidated_at, "
-                "receipt = excluded.receipt WHERE excluded.consolidated_at >= receipts.consolidated_at",
+                "INSERT INTO receipts VALUES (:slate, :receipt_id, :revision, :receipt) ON CONFLICT (slate) "
+                "DO UPDATE SET receipt_id = excluded.receipt_id, revision = excluded.revision, "
+                "receipt = excluded.receipt WHERE excluded.revision >= receipts.revision",
                 {
                     "slate": receipt.slate,
                     "receipt_id": receipt.receipt_id,
-                    "at": moment_text(receipt.consolidated_at),
+                    "revision": receipt.revision,
                     "receipt": json.dumps(
                         {**asdict(receipt), "consolidated_at": moment_text(receipt.consolidated_at)}
                     ),
                 },
             )
+
+    def consolidated(self, slate: str) -> Receipt | None:
+        with self._reading(f"receipt of slate {slate}") as connection:
+            return self._copy(connection, slate)
+
+    def _copy(self, connection: sqlite3.Connection, slate: str) -> Receipt | None:
+        row = connection.execute("SELECT receipt FROM receipts WHERE slate = ?", (slate,)).fetchone()
+        return None if row is None else unaltered(_receipt(row["receipt"]), str(self._path))
 
     @contextmanager
     def _reading(self, what: str) -> Iterator[sqlite3.Connection]:

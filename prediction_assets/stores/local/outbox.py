@@ -27,10 +27,16 @@ class SqliteOutbox:
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
         with transaction(self._path) as connection:
+            entry.refuse_if_older(_entries(connection, entry.slate))
             connection.execute(
-                "INSERT INTO outbox (message_id, slate, receipt_id, message) VALUES (?, ?, ?, ?) "
+                "INSERT INTO outbox (message_id, slate, receipt_id, revision, message) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (message_id) DO NOTHING",
-                (entry.message_id, entry.slate, entry.receipt_id, json.dumps(entry.message)),
+                (entry.message_id, entry.slate, entry.receipt_id, entry.revision, json.dumps(entry.message)),
+            )
+            connection.execute(
+                "UPDATE outbox SET replaced_by = :message_id WHERE slate = :slate AND revision < :revision "
+                "AND delivery_id IS NULL AND replaced_by IS NULL",
+                {"message_id": entry.message_id, "slate": entry.slate, "revision": entry.revision},
             )
             return _entry(connection, entry.message_id)
 
@@ -45,16 +51,12 @@ class SqliteOutbox:
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         with transaction(self._path) as connection:
             refuse_damage(connection, ["outbox"], slate)
-            rows = connection.execute(
-                "SELECT * FROM outbox WHERE :slate IS NULL OR slate = :slate ORDER BY position",
-                {"slate": slate},
-            ).fetchall()
-        return [_from_row(row) for row in rows]
+            return _entries(connection, slate)
 
     def drop_delivered(self, message_ids: Sequence[str]) -> int:
         with transaction(self._path) as connection:
             return connection.execute(
-                "DELETE FROM outbox WHERE delivery_id IS NOT NULL "
+                "DELETE FROM outbox WHERE (delivery_id IS NOT NULL OR replaced_by IS NOT NULL) "
                 "AND message_id IN (SELECT value FROM json_each(?))",
                 (json.dumps(list(message_ids)),),
             ).rowcount
@@ -77,6 +79,21 @@ class FilePublisher:
             ) from error
         return name
 
+    def delivered(self, slate: str) -> Mapping[str, int]:
+        found = {}
+        for path in self._directory.glob(f"{slate}.*.*.json"):
+            _, revision, message_id, _ = path.name.split(".")
+            if revision.isdigit():
+                found[message_id] = int(revision)
+        return found
+
+
+def _entries(connection: sqlite3.Connection, slate: str | None) -> list[OutboxEntry]:
+    rows = connection.execute(
+        "SELECT * FROM outbox WHERE :slate IS NULL OR slate = :slate ORDER BY position", {"slate": slate}
+    )
+    return [_from_row(row) for row in rows]
+
 
 def _entry(connection: sqlite3.Connection, message_id: str) -> OutboxEntry:
     row = connection.execute("SELECT * FROM outbox WHERE message_id = ?", (message_id,)).fetchone()
@@ -92,7 +109,9 @@ def _from_row(row: sqlite3.Row) -> OutboxEntry:
         message_id=row["message_id"],
         slate=row["slate"],
         receipt_id=row["receipt_id"],
+        revision=row["revision"],
         message=json.loads(row["message"]),
         delivery_id=row["delivery_id"],
         delivered_at=None if row["delivered_at"] is None else datetime.fromisoformat(row["delivered_at"]),
+        replaced_by=row["replaced_by"],
     )

@@ -68,7 +68,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
         CREATE TABLE receipts (
             slate TEXT PRIMARY KEY,
             receipt_id TEXT NOT NULL,
-            consolidated_at TEXT NOT NULL,
+            revision INTEGER NOT NULL,
             receipt TEXT NOT NULL
         ) STRICT
         """,
@@ -78,9 +78,11 @@ STEPS: tuple[tuple[str, ...], ...] = (
             message_id TEXT NOT NULL UNIQUE,
             slate TEXT NOT NULL,
             receipt_id TEXT NOT NULL,
+            revision INTEGER NOT NULL,
             message TEXT NOT NULL,
             delivery_id TEXT,
-            delivered_at TEXT
+            delivered_at TEXT,
+            replaced_by TEXT
         ) STRICT
         """),
         _with_copy("""

@@ -12,11 +12,15 @@ from prediction_assets.stores.sql.tables import (
     INJURY_REPORTS,
     POINTS_MODELS,
     PREDICTION_GRADES,
+    PREDICTIONS,
     PROP_LINES,
     RECEIPTS,
     SCHEDULE,
 )
 
+_LEDGER = PREDICTIONS.qualified_name
+_KEY = ", ".join(PREDICTIONS.business_key)
+_KEY_OF_P = ", ".join(f"p.{name}" for name in PREDICTIONS.business_key)
 _IN_FORCE = CURRENT_PREDICTIONS.qualified_name
 
 SLATE_GAMES = f"""
@@ -116,6 +120,28 @@ SLATE_BY_SYSTEM = f"""
            COUNT(CASE WHEN recommendation = 'NO_LINE' AND line_offset = 0 THEN 1 END) AS no_line_count
     FROM {_IN_FORCE} WHERE game_date = $slate GROUP BY system ORDER BY system"""
 """Recommendations are counted at the main line only: each player has one there."""
+
+# Rows are only inserted and closed, so this stays the same as long as they are kept.
+CHANGES_OF_REVISION = f"""
+    WITH mine AS (
+        SELECT receipt_id FROM {RECEIPTS.qualified_name} WHERE game_date = $slate AND revision = $revision),
+    changed AS (
+        SELECT p.player_slug, {_KEY_OF_P}, p.recommendation AS opened, CAST(NULL AS VARCHAR) AS closed
+        FROM {_LEDGER} AS p JOIN mine ON p.receipt_id = mine.receipt_id WHERE p.game_date = $slate
+        UNION ALL
+        SELECT p.player_slug, {_KEY_OF_P}, CAST(NULL AS VARCHAR) AS opened, p.recommendation AS closed
+        FROM {_LEDGER} AS p JOIN mine ON p.superseded_by = mine.receipt_id WHERE p.game_date = $slate),
+    keys AS (
+        SELECT player_slug, {_KEY}, MAX(opened) AS opened, MAX(closed) AS closed
+        FROM changed GROUP BY player_slug, {_KEY})
+    SELECT player_slug,
+           COUNT(CASE WHEN opened IN ('OVER', 'UNDER') AND closed IN ('OVER', 'UNDER') AND opened <> closed
+                      THEN 1 END) AS flipped
+    FROM keys GROUP BY player_slug ORDER BY player_slug"""
+
+MERGED_SINCE = f"""
+    SELECT DISTINCT game_date FROM {RECEIPTS.qualified_name}
+    WHERE game_date >= $oldest AND consolidated_at >= $since ORDER BY game_date"""
 
 SLATE_LINES = f"""
     SELECT line_source, bookmaker, COUNT(*) AS players FROM {_IN_FORCE}

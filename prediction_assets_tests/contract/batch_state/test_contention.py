@@ -140,15 +140,15 @@ def test_of_receipts_mirrored_at_once_the_newest_stays(state: BatchState) -> Non
     state.open(batch(1))
     gate = threading.Barrier(8)
 
-    def mirror(minutes: int) -> None:
+    def mirror(revision: int) -> None:
         gate.wait()
-        state.mark_consolidated(receipt(f"r{minutes}", minutes, parts=minutes))
+        state.mark_consolidated(receipt(f"r{revision}", parts=revision, revision=revision))
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(mirror, range(8)))
+        list(pool.map(mirror, range(1, 9)))
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.receipt == receipt("r7", 7, parts=7)
+    assert progress.receipt == receipt("r8", parts=8, revision=8)
 
 
 _OUTCOMES = st.lists(

@@ -458,26 +458,39 @@ def test_a_receipt_without_parts_is_read_back(state: BatchState) -> None:
     assert progress.receipt == receipt(parts=0, missing=())
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 2, 1)])
-def test_the_newest_receipt_stays_whatever_order_they_come_in(
-    state: BatchState, order: tuple[int, ...]
+@pytest.mark.parametrize("clock", [1, -1], ids=["a clock that goes on", "a clock that is set back"])
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1), (3, 3, 2)])
+def test_the_newest_revision_stays_whatever_order_they_come_in(
+    state: BatchState, order: tuple[int, ...], clock: int
 ) -> None:
     state.open(batch(1))
-    for minutes in order:
-        state.mark_consolidated(receipt(f"r{minutes}", minutes, parts=minutes + 1))
+    for revision in order:
+        state.mark_consolidated(receipt(f"r{revision}", clock * revision, parts=revision, revision=revision))
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.receipt == receipt("r2", 2, parts=3)
+    assert progress.receipt == receipt("r3", clock * 3, parts=3, revision=3)
 
 
-def test_of_two_receipts_of_one_moment_the_one_mirrored_last_stays(state: BatchState) -> None:
+@pytest.mark.parametrize("minutes", [(0, 0), (1, 0), (0, 1)])
+def test_of_two_receipts_of_one_revision_the_one_mirrored_last_stays(
+    state: BatchState, minutes: tuple[int, int]
+) -> None:
     state.open(batch(1))
-    state.mark_consolidated(receipt("r1"))
-    state.mark_consolidated(receipt("r2"))
+    state.mark_consolidated(receipt("r1", minutes[0]))
+    state.mark_consolidated(receipt("r2", minutes[1]))
     progress = state.progress(SLATE)
     assert progress is not None
     assert progress.receipt is not None
     assert progress.receipt.receipt_id == "r2"
+
+
+def test_the_newest_receipt_is_read_without_its_batch(state: BatchState) -> None:
+    assert state.consolidated(SLATE) is None
+    state.mark_consolidated(receipt(parts=2000))
+    assert state.progress(SLATE) is None
+    assert state.consolidated(SLATE) == receipt(parts=2000)
+    state.mark_consolidated(replace(receipt("r2", revision=2), status="success"))
+    assert state.consolidated(SLATE) is None  # edited by hand
 
 
 def test_decisions_follow_from_what_is_read(state: BatchState) -> None:

@@ -121,7 +121,7 @@ OPERATIONS: dict[str, Callable[[firestore.Client], object]] = {
     "progress": lambda client: _state(client).progress(SLATE),
     "recent_slates": lambda client: _state(client).recent_slates(NOW - timedelta(days=1)),
     "mark_consolidated": lambda client: _state(client).mark_consolidated(receipt()),
-    "enqueue": lambda client: _outbox(client).enqueue(OutboxEntry("e", SLATE, "r", {})),
+    "enqueue": lambda client: _outbox(client).enqueue(OutboxEntry("e", SLATE, "r", 1, {})),
     "mark_delivered": lambda client: _outbox(client).mark_delivered("e", "m", NOW),
     "entries": lambda client: _outbox(client).entries(SLATE),
 }

@@ -36,7 +36,7 @@ __all__ = ["firestore_client", "firestore_emulator", "project", "pubsub_clients"
 def entry(revision: int = 1, **changes: Any) -> OutboxEntry:
     """Return an outbox entry of a valid message."""
     made = message(revision, **changes)
-    return OutboxEntry(made["message_id"], made["slate"], made["receipt_id"], made)
+    return OutboxEntry(made["message_id"], made["slate"], made["receipt_id"], revision, made)
 
 
 @pytest.fixture(params=["sqlite", "in_memory", "firestore"])
@@ -68,7 +68,7 @@ def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> Deliveries:
         )
     if request.param == "in_memory":
         publisher = InMemoryPublisher()
-        return Deliveries(publisher, lambda: [*publisher.delivered])
+        return Deliveries(publisher, lambda: [*publisher.sent])
     made: Topic = request.getfixturevalue("topic")
     return Deliveries(
         PubSubPublisher(made.publisher, made.path, call_timeout=20),

@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import OlderRevision, PredictionAssetsError
 from prediction_assets.slate.completion_message import OutboxEntry, validate_completion
+from prediction_assets.stores.gcp.pubsub import PubSubPublisher
 from prediction_assets.stores.protocols import Outbox
 from prediction_assets_tests.contract.messaging.conftest import Deliveries, entry, message
-from prediction_assets_tests.made_up import NOW
+from prediction_assets_tests.made_up import NOW, SLATE
 
 OpenOutbox = Callable[[], Outbox]
 
@@ -78,8 +79,8 @@ def test_a_delivery_of_an_unknown_event_is_refused(outbox: OpenOutbox) -> None:
 
 def test_events_come_oldest_first_of_one_slate_or_of_all(outbox: OpenOutbox) -> None:
     events = [
-        OutboxEntry(f"event-{number}", f"2026-01-0{slate}", "r", {"n": number})
-        for number, slate in [(5, 2), (1, 3), (4, 2), (2, 3), (3, 2)]
+        OutboxEntry(f"event-{number}", f"2026-01-0{slate}", "r", revision, {"n": number})
+        for revision, (number, slate) in enumerate([(5, 2), (1, 3), (4, 2), (2, 3), (3, 2)], start=1)
     ]
     for event in events:
         outbox().enqueue(event)
@@ -102,6 +103,78 @@ def test_of_many_who_enqueue_and_record_at_once_all_see_the_first(outbox: OpenOu
     assert len({stored.receipt_id for stored, _ in seen}) == 1
     assert len({marked.delivery_id for _, marked in seen}) == 1
     assert outbox().entries() == [seen[0][1]]
+
+
+def test_a_newer_message_replaces_the_older_ones_that_wait(outbox: OpenOutbox) -> None:
+    for revision in (1, 2, 3):
+        outbox().enqueue(entry(revision))
+        if revision == 1:
+            outbox().mark_delivered(entry(1).message_id, "m1", NOW)
+    found = {each.revision: each for each in outbox().entries()}
+    assert {revision: each.replaced_by for revision, each in found.items()} == {
+        1: None,
+        2: entry(3).message_id,
+        3: None,
+    }
+    assert [each.is_pending for each in found.values()] == [False, False, True]
+
+
+@pytest.mark.parametrize("state", ["waits", "is delivered"])
+def test_an_older_message_than_the_newest_is_refused_and_nothing_changes(
+    outbox: OpenOutbox, state: str
+) -> None:
+    for revision in (1, 3):
+        outbox().enqueue(entry(revision))
+    if state == "is delivered":
+        outbox().mark_delivered(entry(3).message_id, "m3", NOW)
+    before = list(outbox().entries())
+    for older in (entry(1), entry(2), entry(3, content_digest="9" * 64)):
+        with pytest.raises(OlderRevision) as raised:
+            outbox().enqueue(older)
+        assert f"revision {older.revision} isn't announced, because revision 3 is newer" in str(raised.value)
+        assert entry(3).message_id in str(raised.value)
+        assert "prediction-assets republish --slate 2026-01-02" in str(raised.value)
+    assert list(outbox().entries()) == before
+
+
+def test_slates_don_t_replace_each_other_s_messages(outbox: OpenOutbox) -> None:
+    outbox().enqueue(entry(1))
+    outbox().enqueue(entry(2, slate="2026-01-03"))
+    assert outbox().enqueue(entry(1)).is_pending
+
+
+def test_a_delivery_that_was_under_way_when_its_message_was_replaced_is_recorded(outbox: OpenOutbox) -> None:
+    outbox().enqueue(entry(1))
+    outbox().enqueue(entry(2))
+    marked = outbox().mark_delivered(entry(1).message_id, "m1", NOW)
+    assert (marked.delivery_id, marked.replaced_by) == ("m1", entry(2).message_id)
+
+
+def test_of_many_who_enqueue_different_revisions_at_once_the_highest_alone_waits(outbox: OpenOutbox) -> None:
+    gate = threading.Barrier(6)
+
+    def enqueue(revision: int) -> int | None:
+        gate.wait()
+        try:
+            return outbox().enqueue(entry(revision)).revision
+        except OlderRevision:
+            return None
+
+    with ThreadPoolExecutor(6) as pool:
+        stored = {revision for revision in pool.map(enqueue, range(1, 7)) if revision is not None}
+    entries = outbox().entries()
+    assert {each.revision for each in entries} == stored
+    assert [each.revision for each in entries if each.is_pending] == [6]
+
+
+def test_a_destination_that_can_be_looked_into_shows_its_deliveries(deliveries: Deliveries) -> None:
+    assert deliveries.publisher.delivered(SLATE) in ({}, None)
+    for revision in (1, 2):
+        deliveries.publisher.publish(message(revision))
+    deliveries.publisher.publish(message(7, slate="2026-01-03"))
+    found = deliveries.publisher.delivered(SLATE)
+    assert found is None or found == {message(n)["message_id"]: n for n in (1, 2)}
+    assert found is not None or isinstance(deliveries.publisher, PubSubPublisher)
 
 
 def test_a_published_message_reaches_the_consumer_as_it_is(deliveries: Deliveries) -> None:
@@ -133,3 +206,10 @@ def test_only_delivered_events_among_those_named_are_dropped(outbox: OpenOutbox)
     assert outbox().drop_delivered([made[0].message_id, made[2].message_id, "00000000-no-such-event"]) == 1
     assert [each.message_id for each in outbox().entries()] == [made[1].message_id, made[2].message_id]
     assert outbox().drop_delivered([made[0].message_id]) == 0
+
+
+def test_a_replaced_message_can_be_dropped(outbox: OpenOutbox) -> None:
+    for revision in (1, 2):
+        outbox().enqueue(entry(revision))
+    assert outbox().drop_delivered([entry(1).message_id, entry(2).message_id]) == 1
+    assert [each.revision for each in outbox().entries()] == [2]

@@ -24,13 +24,13 @@ from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.orchestration.health_reader import read_instance
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.completion_message import OutboxEntry, completion_message, message_id
+from prediction_assets.slate.completion_message import Changes, OutboxEntry, completion_message, message_id
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.slate.staged_rows import POINTS_MARKET, PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import SqliteOutbox
@@ -61,6 +61,7 @@ def part_rows(
                 "game_date": date.fromisoformat(slate),
                 "game_id": who.game_id,
                 "player_id": who.player_id,
+                "market": POINTS_MARKET,
                 "system": system.name,
                 "line": Decimal(f"{18 + line}.50"),
                 "league": "NBA",
@@ -239,11 +240,12 @@ class World:
 
     def announce(self, receipt: Receipt, *, deliver: bool = True) -> None:
         """Store the completion, and deliver it."""
-        message = completion_message(receipt, output_table="t", published_at=self.now)
-        entry = OutboxEntry(message_id(receipt), receipt.slate, receipt.receipt_id, message)
+        message = completion_message(receipt, Changes(), output_table="t", published_at=self.now)
+        entry = OutboxEntry(message_id(receipt), receipt.slate, receipt.receipt_id, receipt.revision, message)
         self.outbox.enqueue(entry)
         if deliver:
-            self.outbox.mark_delivered(entry.message_id, "delivered", self.now)
+            delivery_id = open_stores(self.settings).publisher.publish(message)
+            self.outbox.mark_delivered(entry.message_id, delivery_id, self.now)
 
     def sql(self, statement: str, **parameters: object) -> None:
         """Change the warehouse behind everybody's back."""
@@ -268,6 +270,7 @@ class World:
             batch_state=lambda: stores.batch_state,
             dead_letters=lambda: stores.dead_letters,
             outbox=lambda: stores.outbox,
+            publisher=lambda: stores.publisher,
             instance=instance or partial(read_instance, self.instance),
             settings=self.settings,
             clock=Clock(),

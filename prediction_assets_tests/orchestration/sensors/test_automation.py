@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import duckdb
 import pytest
-from dagster._core.errors import DagsterStepOutputNotFoundError
-from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
+from dagster._core.events import DagsterEvent, DagsterEventType
 
 from prediction_assets.errors import AuditRefused, NoPartsStaged
-from prediction_assets.orchestration.following import Cursor
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.steps import failpoints
 from prediction_assets.stores.sql.tables import RECEIPTS
@@ -223,27 +222,6 @@ def test_once_merged_a_slate_waits_for_a_staging_run_before_it_is_merged_again(r
     assert len(requested(tick(ready, CONSOLIDATION))) == 1
 
 
-def test_a_consolidation_whose_killed_run_is_to_be_retried_is_not_passed_over(ingested):
-    # A worker that is killed behind the materialization and before the checks leaves just that event.
-    job = ingested._defs.resolve_job_def("consolidation")
-    run = ingested._instance.create_run_for_job(job_def=job, tags={"dagster/partition": SIMULATED})
-    done = dg.AssetMaterialization("predictions", partition=SIMULATED, metadata={"receipt_id": "r"})
-    event = DagsterEvent(
-        DagsterEventType.ASSET_MATERIALIZATION.value,
-        job.name,
-        event_specific_data=StepMaterializationData(done),
-    )
-    ingested._instance.report_dagster_event(event, run.run_id)
-    kill(ingested, run.run_id)
-    waiting = tick(ingested, COMPLETION)
-    assert (requested(waiting), waiting.cursor) == ([], "0:")
-    assert "waits for" in waiting.skip_reason.skip_message
-    retried = retry(ingested, run.run_id)
-    assert tick(ingested, COMPLETION).cursor == "0:"
-    fail(ingested, retried)
-    assert Cursor.read(tick(ingested, COMPLETION).cursor).run_id == run.run_id
-
-
 def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
     slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
     finished.stage(SIMULATED, [slug])
@@ -254,143 +232,86 @@ def test_a_player_being_staged_by_hand_holds_the_consolidation_back(finished):
     assert "being staged again" in result.skip_reason.skip_message
 
 
-def test_each_checked_consolidation_is_announced_once_oldest_first(finished):
+def announce(run, result):
+    """Run the completions that a tick requested."""
+    for request in requested(result):
+        assert (request.job_name, request.partition_key) == ("completion", SIMULATED)
+        run._execute("completion", partition=SIMULATED, tags=request.tags)
+
+
+def test_the_newest_consolidation_is_announced_once(staged_home, open_home):
+    run = open_home(staged_home)
+    assert requested(tick(run, COMPLETION)) == []
+    run.consolidate(SIMULATED)
+    assert len(requested(tick(run, COMPLETION))) == 1
+    run = open_home(staged_home, pass_threshold=0.3)  # other content, and revision 1 was never announced
+    run.stage(SIMULATED)
+    assert run.consolidate(SIMULATED).revision == 2
+    (request,) = requested(result := tick(run, COMPLETION))
+    assert request.job_name == "completion"
+    announce(run, result)
+    assert requested(tick(run, COMPLETION)) == []
+    (entry,) = run.stores.outbox.entries(SIMULATED)
+    assert (entry.revision, entry.is_pending) == (2, False)
+
+
+def test_a_consolidation_of_the_same_content_is_not_announced_again(finished):
     slug = finished.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
     finished.stage(SIMULATED, [slug])
     finished.consolidate(SIMULATED)
-    receipts = [r.receipt_id for r in finished.stores.warehouse.receipts(SIMULATED)]
-    cursor, requests = None, []
-    for _ in range(6):
-        result = tick(finished, COMPLETION, cursor)
-        cursor = result.cursor
-        for request in requested(result):
-            requests.append(request.run_config["ops"]["phase5_completion"]["config"]["receipt_id"])
-            finished._execute(
-                "completion",
-                partition=request.partition_key,
-                ops={"phase5_completion": {"receipt_id": requests[-1]}},
-                tags=request.tags,
-            )
-    assert requests == receipts
-    assert requested(tick(finished, COMPLETION, cursor)) == []
+    assert len(finished.stores.warehouse.receipts(SIMULATED)) == 2
+    assert requested(tick(finished, COMPLETION)) == []
 
 
-def test_a_lost_completion_run_is_requested_again_before_any_later_one(finished):
-    (request,) = requested(first := tick(finished, COMPLETION))
-    run_id = leave_run(finished, request)
-    assert requested(tick(finished, COMPLETION, first.cursor)) == []
-    fail(finished, run_id)
-    (again,) = requested(tick(finished, COMPLETION, first.cursor))
-    assert again.tags[REQUEST_TAG] == request.tags[REQUEST_TAG]
-    assert again.run_key != request.run_key
+def test_a_message_that_was_stored_and_not_delivered_is_requested(staged):
+    def stop(name):
+        if name == "outbox_written":
+            raise OSError(5, "injected")
 
-
-def test_a_consolidation_whose_check_failed_is_not_announced(staged, monkeypatch):
-    limits = lambda _: AuditLimits(most_points=1.0)  # noqa: E731
-    monkeypatch.setattr("prediction_assets.orchestration.assets.predictions.audit_limits", limits)
-    with pytest.raises(AuditRefused):
-        staged.consolidate(SIMULATED)
+    receipt = staged.consolidate(SIMULATED)
+    failpoints.install(stop)
+    try:
+        with pytest.raises(OSError, match="injected"):
+            staged.announce(receipt)
+    finally:
+        failpoints.install(failpoints._go_on)
+    announce(staged, tick(staged, COMPLETION))
+    (entry,) = staged.stores.outbox.entries(SIMULATED)
+    assert entry.delivery_id is not None
     assert requested(tick(staged, COMPLETION)) == []
-    assert staged.stores.warehouse.receipts(SIMULATED) == ()
 
 
-def materialization(run):
-    """Return the newest materialization of ``predictions``."""
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey("predictions"))
-    return run._instance.fetch_materializations(wanted, limit=1).records[0]
-
-
-RESULTS = "prediction_assets.orchestration.assets.predictions.results_of"
-"""Without results a materialization has no checks, as if its run had been killed before them."""
-
-
-def test_a_consolidation_that_got_the_storage_id_of_a_deleted_one_is_announced_once(staged, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(RESULTS, lambda *_: [])
-        with pytest.raises(DagsterStepOutputNotFoundError):
-            staged.consolidate(SIMULATED)
-    refused = materialization(staged)
-    cursor = tick(staged, COMPLETION).cursor
-    staged._instance.delete_run(refused.run_id)
+def test_a_lost_completion_run_is_requested_again_but_not_for_ever(staged):
     staged.consolidate(SIMULATED)
-    again = materialization(staged)
-    assert (again.storage_id, again.run_id == refused.run_id) == (refused.storage_id, False)
-    requests = []
-    for _ in range(4):
-        result = tick(staged, COMPLETION, cursor)
-        cursor = result.cursor
-        requests += announce(staged, result)
-    assert len(requests) == 1
-    (event,) = staged.stores.outbox.entries(SIMULATED)
-    assert event.delivery_id is not None
-    assert Cursor.read(cursor) == Cursor.at(again)
+    names = set()
+    for _ in range(3):
+        (request,) = requested(tick(staged, COMPLETION))
+        names.add(request.tags[REQUEST_TAG])
+        run_id = leave_run(staged, request)
+        assert requested(tick(staged, COMPLETION)) == []
+        fail(staged, run_id)
+    assert len(names) == 1
+    assert "3 runs didn't settle it" in tick(staged, COMPLETION).skip_reason.skip_message
 
 
-def announce(run, result):
-    """Run the completions that a tick requested, and return their receipts."""
-    requests = []
-    for request in requested(result):
-        config = request.run_config["ops"]["phase5_completion"]["config"]
-        run._execute("completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags)
-        requests.append(config["receipt_id"])
-    return requests
+def test_events_that_are_gone_announce_nothing_twice_and_forget_nothing(finished):
+    for run in finished._instance.get_runs():  # somebody tidies up
+        finished._instance.delete_run(run.run_id)
+    assert requested(tick(finished, COMPLETION)) == []
+    file = finished._settings.home / "state.sqlite"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("DELETE FROM outbox")
+    assert len(requested(tick(finished, COMPLETION))) == 1
 
 
-def test_starting_over_asks_for_nothing_that_was_announced_and_for_the_rest_oldest_first(finished):
-    def carry_on(cursor):
-        requests = []
-        for _ in range(6):
-            result = tick(finished, COMPLETION, cursor)
-            cursor = result.cursor
-            requests += announce(finished, result)
-        return cursor, requests
-
-    slugs = [player.slug for player in finished.stores.batch_state.progress(SIMULATED).batch.expected]
-    cursor, _ = carry_on(None)
-    finished.stage(SIMULATED, slugs[:1])
-    finished.consolidate(SIMULATED)
-    cursor, requests = carry_on(cursor)
-    assert len(requests) == 1
-    deleted = materialization(finished)
-    for run in finished._instance.get_runs():  # whoever tidies up deletes the runs of an hour
-        if run.run_id == deleted.run_id or run.job_name == "completion":
-            finished._instance.delete_run(run.run_id)
-    for slug in slugs[1:3]:
-        finished.stage(SIMULATED, [slug])
-        finished.consolidate(SIMULATED)
-    events = [(event.message_id, event.delivered_at) for event in finished.stores.outbox.entries(SIMULATED)]
-    receipts = [receipt.receipt_id for receipt in finished.stores.warehouse.receipts(SIMULATED)]
-    cursor, requests = carry_on(cursor)
-    assert requests == [
-        receipts[0],
-        *receipts[2:],
-    ]  # the first one's completion was deleted, so it is requested again
-    assert [
-        (event.message_id, event.delivered_at) for event in finished.stores.outbox.entries(SIMULATED)
-    ] == events
-    assert carry_on(cursor) == (cursor, [])
-
-
-def test_checks_of_a_deleted_run_open_nothing_for_what_got_its_storage_id(finished, monkeypatch):
-    from prediction_assets.orchestration.asset_checks import CHECK_KEYS
-    from prediction_assets.orchestration.gates import Gate, verdict
-
-    deleted = materialization(finished)
-    assert verdict(finished._instance, deleted, CHECK_KEYS).gate is Gate.ALLOWED
-    finished._instance.delete_run(deleted.run_id)
-    for run in finished._instance.get_runs():
-        if (
-            run.job_name == "completion"
-        ):  # its events came after, so that the id isn't given out again while they last
-            finished._instance.delete_run(run.run_id)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RESULTS, lambda *_: [])
-        with pytest.raises(DagsterStepOutputNotFoundError):
-            finished.consolidate(SIMULATED)
-    unchecked = materialization(finished)
-    assert (unchecked.storage_id, unchecked.run_id == deleted.run_id) == (deleted.storage_id, False)
-    assert verdict(finished._instance, unchecked, CHECK_KEYS).gate is Gate.PENDING
+def test_a_consolidation_that_an_audit_refused_is_not_announced(staged_home, open_home):
+    run = open_home(
+        staged_home, pass_threshold=0.3
+    )  # the staged recommendations follow from another threshold
+    with pytest.raises(AuditRefused):
+        run.consolidate(SIMULATED)
+    assert run.stores.warehouse.receipts(SIMULATED) == ()
+    assert requested(tick(run, COMPLETION)) == []
 
 
 def test_the_daily_schedule_names_the_slate_of_its_tick_in_eastern_time(ingested):
@@ -435,15 +356,7 @@ def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_an
     if requested(tick(staged, CONSOLIDATION)):
         staged.consolidate(SIMULATED)
     assert requested(tick(staged, CONSOLIDATION)) == []
-    cursor = None
-    for _ in range(4):
-        result = tick(staged, COMPLETION, cursor)
-        cursor = result.cursor
-        for request in requested(result):
-            config = request.run_config["ops"]["phase5_completion"]["config"]
-            staged._execute(
-                "completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags
-            )
+    announce(staged, tick(staged, COMPLETION))
     assert staged.stores.warehouse.parts.staged(SIMULATED) == {}
     (event,) = staged.stores.outbox.entries(SIMULATED)
     assert event.delivery_id is not None

@@ -26,6 +26,7 @@ GAPS, STAGING, CONSOLIDATION, COMPLETION = (
 )  # fmt: skip
 MORNING = datetime(2026, 1, 5, 15, 30, tzinfo=UTC)
 """Half past seven in Los Angeles, where the roster is requested at seven."""
+AFTER = (date.fromisoformat(SIMULATED) + timedelta(days=2)).isoformat()
 
 
 class Clock:
@@ -146,18 +147,27 @@ def test_a_slate_whose_games_are_called_off_is_taken_back_and_opened_again_when_
 
     schedule_games(finished, day)
     clock.now = datetime.fromisoformat(f"{SIMULATED}T20:00:00+00:00")
-    configs = [
-        request.run_config["ops"]["slate_roster"]["config"] for request in requested(tick(finished, GAPS))
-    ]
-    assert {"slate": SIMULATED, "reopen": True} in configs
+    by_job = {request.job_name: request for request in requested(tick(finished, GAPS))}
+    config = by_job["roster"].run_config["ops"]["slate_roster"]["config"]
+    assert config == {"slate": SIMULATED, "reopen": True}
+    assert set(by_job) == {"roster", "completion"}  # nobody has announced the retraction yet
 
 
-def test_a_slate_whose_state_was_lost_and_whose_receipt_is_in_the_warehouse_is_done(finished, clock):
+@pytest.mark.parametrize(
+    ("moment", "jobs"),
+    [
+        (f"{SIMULATED}T20:00:00+00:00", {"roster", "completion"}),  # tonight: its batch is opened again
+        (f"{AFTER}T20:00:00+00:00", {"completion"}),  # over: the warehouse knows that it is done
+    ],
+)
+def test_a_slate_whose_state_was_lost_and_whose_receipt_is_in_the_warehouse(finished, clock, moment, jobs):
     schedule_games(finished, date.fromisoformat(SIMULATED))
-    clock.now = datetime.fromisoformat(f"{SIMULATED}T20:00:00+00:00")
+    clock.now = datetime.fromisoformat(moment)
     for path in finished._settings.home.glob("state.sqlite*"):
         path.unlink()
-    assert slates(finished) == []
+    requests = requested(tick(finished, GAPS))
+    assert {request.job_name for request in requests} == jobs
+    assert {request.tags["slate"] for request in requests} == {SIMULATED}
 
 
 def test_what_the_staging_sensor_is_still_asking_for_is_left_to_it(ingested, clock):
@@ -236,38 +246,15 @@ def test_a_consolidation_that_failed_too_often_is_requested_again(ingested, cloc
     assert (request.job_name, request.partition_key) == ("consolidation", SIMULATED)
 
 
-def announce_all(run: SlateRun, cursor: str | None) -> str | None:
-    """Tick the completion sensor until it is done, and run what it requests."""
-    for _ in range(6):
-        result = tick(run, COMPLETION, cursor)
-        cursor = result.cursor
-        for request in requested(result):
-            config = request.run_config["ops"]["phase5_completion"]["config"]
-            run._execute(
-                "completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags
-            )
-    return cursor
-
-
-def test_a_receipt_whose_completion_run_failed_too_often_is_announced_in_the_end_and_once(ingested, clock):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
-    ingested.consolidate(SIMULATED)
-    cursor = None
-    for _ in range(5):
-        result = tick(ingested, COMPLETION, cursor)
-        cursor = result.cursor
-        for request in requested(result):
-            fail(ingested, leave_run(ingested, request))
-    assert ingested.stores.outbox.entries(SIMULATED) == []
-    assert requested(tick(ingested, GAPS)) == []
+def test_a_receipt_whose_completion_run_failed_too_often_is_announced_in_the_end_and_once(staged, clock):
+    staged.consolidate(SIMULATED)
+    give_up(staged, COMPLETION, clock)
+    assert staged.stores.outbox.entries(SIMULATED) == []
+    assert requested(tick(staged, GAPS)) == []
     clock.advance(GAP_PAUSE + timedelta(minutes=1))
-    (request,) = requested(tick(ingested, GAPS))
-    assert request.job_name == "consolidation"
-    ingested.consolidate(SIMULATED)
-    announce_all(ingested, cursor)
-    (event,) = ingested.stores.outbox.entries(SIMULATED)
-    assert event.delivery_id is not None
-    assert len(ingested.stores.warehouse.receipts(SIMULATED)) == 1
-    assert requested(tick(ingested, GAPS)) == []
+    (request,) = requested(tick(staged, GAPS))
+    assert (request.job_name, request.partition_key) == ("completion", SIMULATED)
+    staged._execute("completion", partition=SIMULATED, tags=request.tags)
+    (entry,) = staged.stores.outbox.entries(SIMULATED)
+    assert entry.delivery_id is not None
+    assert requested(tick(staged, GAPS)) == []

@@ -49,7 +49,7 @@ def found_in(
     if consolidated:
         progress = replace(progress, receipt=receipt())
     if announced:
-        entries = [OutboxEntry(message_id(receipt()), SLATE, "r1", {}, delivery_id="m", delivered_at=NOW)]
+        entries = [OutboxEntry(message_id(receipt()), SLATE, "r1", 1, {}, delivery_id="m", delivered_at=NOW)]
     return slate_findings(progress, entries, letters, NOW + timedelta(minutes=minutes), PAGES)
 
 

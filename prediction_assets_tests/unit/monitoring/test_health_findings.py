@@ -20,7 +20,7 @@ from prediction_assets.monitoring.evidence import (
     WarehouseFacts,
 )
 from prediction_assets.monitoring.findings import Finding, Pages
-from prediction_assets.monitoring.receipt_findings import completion_published, merge
+from prediction_assets.monitoring.receipt_findings import completion_published, consolidation_receipt, merge
 from prediction_assets.monitoring.run_findings import FinishedTick, failed_tick, silent_daemons
 from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.completion_message import OutboxEntry, message_id
@@ -139,7 +139,7 @@ def test_players_settle_by_the_deadline_and_enough_of_them_are_staged(minutes, c
     assert line in found.line
 
 
-ENTRY = OutboxEntry(message_id(receipt()), SLATE, "r1", {"status": "partial"})
+ENTRY = OutboxEntry(message_id(receipt()), SLATE, "r1", 1, {"status": "partial", "rows": 50})
 DELIVERED = replace(ENTRY, delivery_id="d", delivered_at=NOW)
 
 
@@ -151,6 +151,20 @@ DELIVERED = replace(ENTRY, delivery_id="d", delivered_at=NOW)
         (6, [receipt()], {"messages": (ENTRY,)}, f"unpublished:{SLATE}", Severity.ERROR),
         (10, [receipt()], {}, f"unpublished:{SLATE}", Severity.CRITICAL),
         (10, [receipt(revision=2)], {"messages": (DELIVERED,)}, f"unpublished:{SLATE}", Severity.CRITICAL),
+        (
+            5,
+            [receipt()],
+            {"messages": (DELIVERED,), "delivered": {}},
+            f"missing_delivery:{SLATE}",
+            Severity.ERROR,
+        ),
+        (
+            5,
+            [receipt()],
+            {"messages": (DELIVERED,), "delivered": {ENTRY.message_id: 1}},
+            f"published:{SLATE}",
+            Severity.OK,
+        ),
         (5, [], {}, f"published:{SLATE}", Severity.INFO),
         (5, [], {"messages": DAMAGED}, "unreadable:damaged", Severity.ERROR),
         (5, [], {"warehouse": DAMAGED}, "unreadable:damaged", Severity.ERROR),
@@ -158,6 +172,34 @@ DELIVERED = replace(ENTRY, delivery_id="d", delivered_at=NOW)
 )
 def test_the_newest_receipt_is_announced_within_minutes(minutes, receipts, changes, kind, severity):
     assert said(completion_published(facts(receipts, after=minutes * MINUTE, **changes))) == (kind, severity)
+
+
+SECOND = replace(DELIVERED, message_id=message_id(receipt(revision=2)), revision=2)
+COPIED = replace(progress_of(batch()), receipt=receipt(revision=2))
+
+
+@pytest.mark.parametrize(
+    ("receipts", "changes", "seen"),
+    [
+        ([], {"messages": (SECOND,)}, (None, None, 2, None)),
+        ([receipt()], {"messages": (DELIVERED, SECOND)}, (1, None, 2, None)),
+        ([receipt()], {"progress": COPIED}, (1, 2, None, None)),
+        ([receipt()], {"delivered": {SECOND.message_id: 2}}, (1, None, None, 2)),
+    ],
+)
+def test_a_warehouse_that_lacks_a_revision_is_an_error_that_names_what_each_store_has(
+    receipts, changes, seen
+):
+    found = consolidation_receipt(facts(receipts, **changes))
+    assert said(found) == (f"behind_warehouse:{SLATE}", Severity.ERROR)
+    assert found.line.startswith("revision 2 was merged or announced, and the warehouse doesn't have it")
+    assert found.command == f"prediction-assets run --slate {SLATE}"
+    assert tuple(found.evidence.values()) == seen
+
+
+@pytest.mark.parametrize("unread", ["messages", "warehouse"])
+def test_stores_that_can_t_be_read_are_not_said_to_be_behind(unread):
+    assert facts([], **{"messages": (SECOND,), unread: DAMAGED}).behind == ()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import jsonschema
@@ -11,6 +13,7 @@ import pytest
 from prediction_assets.errors import InvalidMessage
 from prediction_assets.slate.completion_message import (
     PHASE,
+    Changes,
     OutboxEntry,
     completion_message,
     completion_schema,
@@ -80,10 +83,13 @@ def test_an_invalid_message_is_refused_and_the_field_named(field: str, value: An
 def test_a_slate_without_anything_to_predict_is_announced_with_0_rows() -> None:
     nothing = {
         "staged_players": 0, "failed_players": 0, "rows": 0, "rows_staged": 0, "rows_inserted": 0,
-        "rows_superseded": 50, "status": "success", "missing": (),
+        "rows_superseded": 50, "status": "success",
     }  # fmt: skip
     for players in (0, 3):
-        made = message(**nothing, expected_players=players, skipped_players=players)
+        missing = tuple(
+            {"player_slug": f"p-{n}", "outcome": "skipped", "reason": "no"} for n in range(players)
+        )
+        made = message(**nothing, expected_players=players, skipped_players=players, missing=missing)
         assert (made["rows"], made["staged_players"], made["rows_superseded"]) == (0, 0, 50)
         for wrong in ({"rows": 1}, {"failed_players": 1}, {"staged_players": 1}):
             with pytest.raises(InvalidMessage):
@@ -99,7 +105,7 @@ def test_a_slate_without_anything_to_predict_is_announced_with_0_rows() -> None:
 )  # fmt: skip
 def test_a_receipt_that_announces_nothing_makes_no_message(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidMessage):
-        completion_message(receipt(**changes), output_table="t", published_at=NOW)
+        completion_message(receipt(**changes), Changes(), output_table="t", published_at=NOW)
 
 
 def test_the_same_content_has_the_same_id_whoever_merged_it_when() -> None:
@@ -112,9 +118,9 @@ def test_other_content_has_another_id(changes: dict[str, Any]) -> None:
     assert message_id(receipt(**changes)) != message_id(receipt())
 
 
-WAITING = OutboxEntry(message_id(receipt()), "2026-01-02", "r1", {})
+WAITING = OutboxEntry(message_id(receipt()), "2026-01-02", "r1", 1, {})
 DELIVERED = replace(WAITING, delivery_id="d", delivered_at=NOW)
-OF_ANOTHER_REVISION = replace(DELIVERED, message_id=message_id(receipt(revision=2)))
+OF_ANOTHER_REVISION = replace(DELIVERED, message_id=message_id(receipt(revision=2)), revision=2)
 
 
 @pytest.mark.parametrize(
@@ -132,3 +138,60 @@ def test_a_receipt_is_announced_when_the_message_of_its_own_content_is_delivered
 ) -> None:
     assert outbox_entry_of(receipt(), entries) == found
     assert is_announced(receipt(), entries) is announced
+
+
+CHANGED = Changes(("player-1", "player-2"), 3)
+
+
+def test_the_message_says_what_the_revision_replaces_changed_and_was_audited_for() -> None:
+    made = message(
+        2,
+        changes=CHANGED,
+        replaces=1,
+        audits=(
+            {"name": "values_in_range", "passed": True, "severity": "ERROR", "detail": ""},
+            {"name": "enough_players_staged", "passed": False, "severity": "ERROR", "detail": "2 of 3"},
+        ),
+        accepted=({"name": "enough_players_staged", "because": "the rest is injured"},),
+    )
+    assert {name: made[name] for name in ("replaces", "players_changed", "recommendations_flipped")} == {
+        "replaces": 1,
+        "players_changed": {"count": 2, "players": ["player-1", "player-2"]},
+        "recommendations_flipped": 3,
+    }
+    assert made["audits"] == [
+        {"name": "values_in_range", "passed": True},
+        {"name": "enough_players_staged", "passed": False},
+    ]
+    assert made["accepted"] == [{"name": "enough_players_staged", "because": "the rest is injured"}]
+
+
+def test_a_message_counts_all_changed_players_and_names_the_first_hundred() -> None:
+    changed = tuple(f"player-{n:03}" for n in range(450))
+    made = message(changes=Changes(changed))["players_changed"]
+    assert (made["count"], made["players"]) == (450, list(changed[:100]))
+
+
+def test_the_same_receipt_and_changes_give_the_same_message_except_for_its_moment() -> None:
+    first, again = message(changes=CHANGED), message(changes=CHANGED, at=NOW + timedelta(hours=1))
+    assert first != again
+    assert json.dumps({**first, "published_at": ""}) == json.dumps({**again, "published_at": ""})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"replaces": 1}, "replaces: revision 1 can't replace revision 1"),
+        ({"replaces": 0}, "replaces"),
+        ({"players_changed": {"count": 2, "players": ["a-b"]}}, "players_changed: 1 players are named of 2"),
+        ({"players_changed": {"count": 1, "players": ["A b"]}}, "players_changed"),
+        ({"recommendations_flipped": -1}, "recommendations_flipped"),
+        ({"audits": [{"name": "x"}]}, "audits"),
+        ({"accepted": [{"name": "x", "because": ""}]}, "accepted"),
+    ],
+)
+def test_what_the_message_says_about_its_revision_is_held_to_the_schema(
+    changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InvalidMessage, match=says):
+        validate_completion({**message(), **changes})

@@ -1,0 +1,83 @@
+"""Each store lost, emptied or restored older, alone and in pairs: `run` repairs the slate, and so do the sensors."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from prediction_assets.slate.completion_message import message_id
+from prediction_assets_tests.homes import SIMULATED, OpenHome
+from prediction_assets_tests.orchestration.lost_stores import STORES, Recovery, recovery, second_home
+
+__all__ = ["recovery", "second_home"]
+
+ALONE = [[(store, how)] for store in STORES for how in ("lost", "older")]
+EMPTIED = [[("warehouse", "emptied")]]
+PAIRS = [
+    [(first, how), (second, how)]
+    for first, second in itertools.combinations(STORES, 2)
+    for how in ("lost", "older")
+]
+
+
+def named(damages: list[tuple[str, str]]) -> str:
+    return " and ".join(f"{store} {how}" for store, how in damages)
+
+
+@pytest.mark.parametrize("damages", [*ALONE, *EMPTIED, *PAIRS], ids=named)
+def test_a_run_repairs(recovery: Recovery, damages: list[tuple[str, str]]) -> None:
+    for store, how in damages:
+        recovery.damage(store, how)
+    recovery.restore_facts()
+    recovery.by_command()
+    recovery.check()
+
+
+@pytest.mark.parametrize("damages", [*ALONE, *EMPTIED, *PAIRS], ids=named)
+def test_the_sensors_repair(
+    recovery: Recovery, damages: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [datetime.now(UTC)]
+    monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: clock[0])
+    monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(0))
+    for store, how in damages:
+        recovery.damage(store, how)
+    recovery.restore_facts()
+    if {("warehouse", "lost"), ("batch_state", "lost")} <= {*damages}:
+        recovery.run.roster(
+            SIMULATED
+        )  # nobody knows a simulated slate any more; a real one is in the schedule
+    clock[0] += timedelta(minutes=31)
+    recovery.by_sensors(clock)
+    recovery.check()
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        (),
+        ("warehouse",),
+        ("outbox",),
+        ("batch_state",),
+        ("warehouse", "outbox"),
+        ("warehouse", "batch_state"),
+        ("batch_state", "outbox"),
+        ("warehouse", "batch_state", "outbox"),  # the delivered files alone have seen a number
+    ],
+    ids=" and ".join,
+)
+def test_the_next_other_content_gets_a_number_that_was_never_seen(
+    recovery: Recovery, open_home: OpenHome, second_home: Path, lost: tuple[str, ...]
+) -> None:
+    for store in lost:
+        recovery.damage(store, "lost")
+    recovery.restore_facts()
+    result = open_home(second_home).whole(SIMULATED)  # without the setting that made the second revision
+    assert result.receipt is not None
+    assert result.entry is not None
+    assert (result.receipt.revision, result.published) == (3, True)
+    assert result.entry.message_id == message_id(result.receipt)
+    assert recovery.files() == {**recovery.sent, message_id(result.receipt): 3}
