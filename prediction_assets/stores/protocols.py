@@ -199,12 +199,18 @@ class Warehouse(Protocol):
     ) -> Upserted:
         """Insert new keys, update changed rows and leave the others alone, in one transaction.
 
+        A change of a table of facts raises :meth:`facts_version`, in the same transaction. Rows that change nothing
+        don't.
+
         Args:
             table: a declared table.
             rows: rows of its Arrow schema, unique by its key.
             replace_by: columns that name a group of rows. The new rows replace each of their groups as a whole.
             also_replaced: values of those columns for further groups to replace, even if no new row is in them.
         """
+
+    def facts_version(self) -> int:
+        """Return the version of the facts, 0 before the first ingestion. Facts read after this are at least as new."""
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one SELECT in DuckDB's dialect, with named parameters and without write access."""

@@ -184,8 +184,13 @@ class DuckDBWarehouse:
                 (removed,) = _one(connection, table_sql.delete_replaced(table, "incoming", replace_by, also))
             if inserted or updated:
                 connection.execute(table_sql.upsert(table, "incoming"))
+            if table_sql.are_facts(table) and (inserted or updated or removed):
+                _raise_facts_version(connection, table)
             connection.commit()
         return Upserted(inserted, updated, unchanged, removed)
+
+    def facts_version(self) -> int:
+        return int(self.query(table_sql.FACTS_VERSION)["version"][0].as_py())
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         try:
@@ -330,6 +335,12 @@ def _verify_parts(connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> Non
     faulty = connection.execute(merge_sql.FAULTY_KEYS, {"slate": date.fromisoformat(plan.slate)}).fetchall()
     if faulty:
         raise merge_errors.faulty_key(plan.slate, *faulty[0])
+
+
+def _raise_facts_version(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    lock_newest, insert = table_sql.RAISE_FACTS_VERSION
+    connection.execute(lock_newest)
+    connection.execute(insert, {"table_name": table.name})
 
 
 def _one(

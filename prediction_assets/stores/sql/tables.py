@@ -96,8 +96,12 @@ _B, _D, _T, _J = ColumnType.BOOL, ColumnType.DATE, ColumnType.TIMESTAMP, ColumnT
 _LEAGUE = Column("league", _S, "NBA, or simulated-N for a simulated league of N expected players", True)
 
 
+FACTS_DATASET = "facts"
+"""Where the tables of facts are. An ingestion that changes one of them raises the facts' version."""
+
+
 GAME_LOGS = Table(
-    "facts",
+    FACTS_DATASET,
     "game_logs",
     "One row per player and game played, as stats.nba.com's LeagueGameLog reports it. No row: he did not play.",
     (
@@ -137,7 +141,7 @@ GAME_LOGS = Table(
 
 
 SCHEDULE = Table(
-    "facts",
+    FACTS_DATASET,
     "schedule",
     "One row per scheduled game.",
     (
@@ -156,7 +160,7 @@ SCHEDULE = Table(
 
 
 PROP_LINES = Table(
-    "facts",
+    FACTS_DATASET,
     "prop_lines",
     "Points lines as offered: one row per capture, event, book, player and line, both sides on it.",
     (
@@ -189,7 +193,7 @@ OUT = "Out"
 
 
 INJURY_REPORTS = Table(
-    "facts",
+    FACTS_DATASET,
     "injury_reports",
     "Who may miss a game, as the NBA's official injury reports say. The newest report of a date holds.",
     (
@@ -213,6 +217,24 @@ INJURY_REPORTS = Table(
     ),
     key=("league", "game_date", "reported_at", "team", "player_name"),
     partition_by="game_date",
+)
+
+
+FACTS_VERSIONS = Table(
+    FACTS_DATASET,
+    "versions",
+    "One row per ingestion that changed facts, committed with it. The highest version is the facts' version now.",
+    (
+        Column("version", _I, "1 for the first change, one more for each further one"),
+        Column("table_name", _S, "the table of facts that changed", True),
+        Column(
+            "changed_at",
+            _T,
+            "when, by the warehouse's clock; versions are ordered by number, not by it",
+            True,
+        ),
+    ),
+    key=("version",),
 )
 
 
@@ -401,6 +423,7 @@ TABLES = (
     SCHEDULE,
     PROP_LINES,
     INJURY_REPORTS,
+    FACTS_VERSIONS,
     PREDICTIONS,
     RECEIPTS,
     POINTS_MODELS,

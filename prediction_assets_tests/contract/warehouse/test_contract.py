@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,8 +27,8 @@ from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, row_hashes
 from prediction_assets.stores.protocols import Upserted, Warehouse
-from prediction_assets.stores.sql import merge_sql, pruning_sql, queries
-from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
+from prediction_assets.stores.sql import merge_sql, pruning_sql, queries, table_sql
+from prediction_assets.stores.sql.tables import INJURY_REPORTS, PREDICTION_GRADES, SCHEDULE
 from prediction_assets_tests.contract.warehouse.conftest import GATHERING_TOO
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
@@ -443,6 +444,65 @@ def test_a_group_is_replaced_as_a_whole(warehouse):
     warehouse.upsert(SCHEDULE, two)
     one = SCHEDULE.arrow_table([game("9000000003", day, "S05", "S06")])
     assert warehouse.upsert(SCHEDULE, one, ("game_date",)) == Upserted(1, 0, 0, removed=2)
+
+
+# Facts versions
+
+
+def test_each_change_of_facts_raises_their_version_and_an_ingestion_without_a_change_does_not(warehouse):
+    day = date(2026, 1, 2)
+    one, other = game("9000000001", day), game("9000000002", day, "S03", "S04")
+    group = ("league", "game_date")
+    seen = [warehouse.facts_version()]
+    for rows, replace_by in (
+        ([one], ()),
+        ([one], ()),  # the same again
+        ([], ()),
+        ([other], ()),
+        ([other | {"season_id": 22024}], ()),  # corrected
+        ([one], group),  # the other one is removed
+        ([one], group),
+    ):
+        warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(rows), replace_by)
+        seen.append(warehouse.facts_version())
+    assert seen == [0, 1, 1, 1, 2, 3, 4, 4]
+    warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table([injury(13, 1, "Out")]))
+    assert warehouse.facts_version() == 5, "all tables of facts share one sequence"
+    found = warehouse.query("SELECT version, table_name FROM facts.versions ORDER BY version")
+    assert found["table_name"].to_pylist() == ["schedule"] * 4 + ["injury_reports"]
+    assert found["version"].to_pylist() == [1, 2, 3, 4, 5]
+
+
+def test_what_is_not_a_fact_leaves_the_facts_version_alone(warehouse):
+    grade = dict.fromkeys(PREDICTION_GRADES.column_names) | {
+        "game_date": date(2026, 1, 2), "origin": "backtest", "system": "ensemble", "league": "NBA",
+        "system_version": "1", "model_id": "", "receipt_id": "", "calibration": "[]", "graded_at": NOW,
+        **dict.fromkeys(("players", "voids", "lines", "line_players", "bets", "hits"), 0),
+    }  # fmt: skip
+    assert warehouse.upsert(PREDICTION_GRADES, PREDICTION_GRADES.arrow_table([grade])).inserted == 1
+    assert warehouse.facts_version() == 0
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb", "in_memory"], indirect=True)
+def test_an_ingestion_that_fails_raises_no_facts_version(warehouse, monkeypatch):
+    monkeypatch.setattr(
+        table_sql, "RAISE_FACTS_VERSION", ("SELECT 1", "INSERT INTO facts.no_such_table VALUES (1)")
+    )
+    with pytest.raises(duckdb.CatalogException):
+        warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", date(2026, 1, 2))]))
+    assert warehouse.facts_version() == 0
+    assert warehouse.query("SELECT * FROM facts.schedule").num_rows == 0
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb", "in_memory"], indirect=True)
+def test_ingestions_at_once_raise_the_facts_version_once_each(warehouse):
+    """The emulator runs one transaction at a time, so it can't show this of BigQuery."""
+    tables = [
+        SCHEDULE.arrow_table([game(f"900000000{n}", date(2026, 1, 2), f"S0{n}", "S09")]) for n in range(8)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda rows: warehouse.upsert(SCHEDULE, rows), tables))
+    assert warehouse.facts_version() == 8
 
 
 LISTED = "SELECT league, game_id FROM facts.schedule ORDER BY game_id"
