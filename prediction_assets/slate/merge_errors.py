@@ -27,10 +27,9 @@ def require_known_schema(slate: str, parts: Sequence[PartRef]) -> None:
 
 
 def part_gone(slate: str, slugs: Sequence[str]) -> PartMismatch:
-    """Return the error for players whose part is not in staging, or is another one."""
+    """Return the error for players whose part is not in staging."""
     return PartMismatch(
-        f"slate {slate}: parts in staging are missing or were replaced since they were recorded: {_shown(slugs)}; the "
-        f"target was not touched. {_AGAIN}"
+        f"slate {slate}: parts are missing in staging: {_shown(slugs)}; the target was not touched. {_AGAIN}"
     )
 
 
@@ -39,6 +38,14 @@ def another_players_part(slate: str, slug: str, player_id: int) -> PartMismatch:
     return PartMismatch(
         f"slate {slate}: the part of {slug} was staged for player {player_id}, and another player is expected under "
         f"that name now; the target was not touched. {_AGAIN}"
+    )
+
+
+def older_than_merged(slate: str, slug: str) -> PartMismatch:
+    """Return the error for a part that is older than a merged one: batch state was restored from an older backup."""
+    return PartMismatch(
+        f"slate {slate}: the part of {slug} is older than one of his that is merged already, because batch state is "
+        f"older than the warehouse; the target was not touched. {_AGAIN}"
     )
 
 

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from prediction_assets.errors import ReceiptAltered
+from prediction_assets.slate.outcome import fence_of
 
 _logger = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ _SEALED = (
     "skipped_players",
     "failed_players",
     "feature_snapshot",
+    "facts_version",
     "parts",
     "missing",
 )
@@ -62,6 +64,7 @@ class Receipt:
     rows_unchanged: int
     rows_superseded: int
     feature_snapshot: str
+    facts_version: int
     merge_ms: float
     consolidated_at: datetime
     parts: tuple[dict[str, Any], ...] = field(default=())
@@ -133,6 +136,16 @@ class MergeCounts:
 def merged_part_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
     """Return the ids of the parts that receipts name: their rows are in the predictions table."""
     return frozenset(part["part_id"] for receipt in receipts for part in receipt.parts)
+
+
+def merged_fences(receipts: Iterable[Receipt]) -> dict[str, int]:
+    """Return the highest fence of each player's merged parts, by slug."""
+    fences: dict[str, int] = {}
+    for receipt in receipts:
+        for part in receipt.parts:
+            slug = part["player_slug"]
+            fences[slug] = max(fences.get(slug, 0), fence_of(part["part_id"]))
+    return fences
 
 
 def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:

@@ -119,7 +119,7 @@ def left_behind(run: SlateRun, slate: str) -> Left:
         revisions=tuple(sorted({r.revision for r in run.stores.warehouse.receipts(slate)})),
         events=tuple(e.message_id for e in events),
         undelivered=tuple(e.message_id for e in events if e.delivery_id is None),
-        parts=tuple(run.stores.warehouse.parts.staged(slate)),
+        parts=tuple(dict(run.stores.warehouse.parts.staged(slate))),
         open_letters=tuple(letter.player_slug for letter in run.stores.dead_letters.letters(slate)),
         next_step=next_step(progress, Clock().now()).value if progress is not None else "",
     )

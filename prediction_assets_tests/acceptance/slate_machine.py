@@ -127,6 +127,8 @@ class SlateMachine(RuleBasedStateMachine):
             errors={slug: ValueError("because")} if content is Outcome.FAILED else {},
             skipped={slug: "because"} if content is Outcome.SKIPPED else {},
             run_id=f"run {next(self.moments)}",
+            fence=1,
+            facts_version=1,
             staging_area=self.ports.warehouse.parts,
             state=self.ports.state,
             dead_letters=self.ports.dead_letters,
@@ -180,7 +182,7 @@ class SlateMachine(RuleBasedStateMachine):
         """Every part of a player in staging, those that were replaced, too."""
         parts = self.ports.warehouse.parts
         if not self.ports.keeps_older:
-            return {parts.staged(self.slate).get(slug, "")}
+            return {dict(parts.staged(self.slate)).get(slug, "")}
         return {part.part_id for part in parts._listed() if (part.slate, part.slug) == (self.slate, slug)}
 
     @rule(slug=st.sampled_from(SLUGS), content=contents, times=st.sampled_from([1, 1, 2]))
@@ -325,7 +327,7 @@ class SlateMachine(RuleBasedStateMachine):
             if done.receipts and crash != "before the mirror":
                 finish_consolidation(self.slate, done.receipts, self.ports.state, self.ports.dead_letters)
                 self._compare_letters()
-        left = warehouse.parts.staged(self.slate)
+        left = dict(warehouse.parts.staged(self.slate))
         for slug, part in newest.items():
             if slug not in left:
                 is_done_with = part.ref.part_id in covered or orphaned.get(slug) is part
@@ -431,7 +433,9 @@ class SlateMachine(RuleBasedStateMachine):
         progress = self.ports.state.progress(self.slate)
         assert progress is not None
         warehouse = self.ports.warehouse
-        states = part_states(progress, warehouse.parts.staged(self.slate), warehouse.receipts(self.slate))
+        states = part_states(
+            progress, dict(warehouse.parts.staged(self.slate)), warehouse.receipts(self.slate)
+        )
         for slug in players_with(states, PartState.LOST):
             part = self.model.outcomes[slug].part
             assert part is not None
@@ -450,7 +454,7 @@ class SlateMachine(RuleBasedStateMachine):
         return (
             replace(progress) if progress else None,
             self.ports.warehouse.receipts(self.slate),
-            self.ports.warehouse.parts.staged(self.slate),
+            dict(self.ports.warehouse.parts.staged(self.slate)),
             self.ports.outbox.entries(self.slate),
             self.ports.dead_letters.letters(self.slate),
             dict(self.model.table),
@@ -463,7 +467,7 @@ class SlateMachine(RuleBasedStateMachine):
         before = self._durable()
         self._until_it_rests()
         assert self._durable() == before, "a replayed step did something"
-        for slug, part_id in self.ports.warehouse.parts.staged(self.slate).items():
+        for slug, part_id in dict(self.ports.warehouse.parts.staged(self.slate)).items():
             self.ports.warehouse.parts.drop(self.slate, slug, part_id)
 
 

@@ -116,7 +116,7 @@ def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_b
             Closing.REPLAYED
         }
         assert len(run.stores.outbox.entries(SLATE)) == len(list((home / "outbox").glob("*.json"))) == 2
-        assert run.stores.warehouse.parts.staged(SLATE) == {}
+        assert dict(run.stores.warehouse.parts.staged(SLATE)) == {}
 
 
 def _report_out(run: SlateRun, out: list[str]) -> None:

@@ -116,13 +116,13 @@ class Home:
         self.state.open(batch(2))
 
     def opened(self, patience: float) -> DuckDBWarehouse:
-        parts = ParquetParts(self.folder / "staging", patience)
+        parts = ParquetParts(self.folder / "staging")
         snapshots = ParquetSnapshots(self.folder / "features")
         return DuckDBWarehouse(self.folder / "warehouse.duckdb", parts, snapshots, patience)
 
     def stage(self, number: int, points: float, minutes: int = 1) -> PlayerOutcome:
         who = player(number)
-        done = staged(self.warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points})), minutes)
+        done = staged(self.warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}), 1), minutes)
         self.state.record([done])
         return done
 
@@ -200,7 +200,7 @@ def test_a_player_staged_again_during_the_merge_survives_cleanup_and_is_merged_b
     assert home.rows() == [(101, 20.0, True), (102, 20.0, True)]
     assert clean_up(SLATE, home.warehouse, home.state, now=datetime.now(UTC)).merged == ("player-2",)
     assert again.part is not None
-    assert home.warehouse.parts.staged(SLATE) == {"player-1": again.part.part_id}
+    assert dict(home.warehouse.parts.staged(SLATE)) == {"player-1": again.part.part_id}
     receipt = home.consolidate()
     assert (receipt.rows_staged, receipt.rows_updated, receipt.revision) == (1, 1, 2)
     assert home.rows() == [(101, 22.0, True), (102, 20.0, True)]
@@ -227,14 +227,14 @@ def test_cleanup_beside_a_write_of_the_same_player_never_drops_the_new_part(home
         with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
             clean_up(SLATE, home.opened(0.1), home.state, now=datetime.now(UTC))
         with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
-            home.opened(0.1).parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 22.0}))
+            home.opened(0.1).parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 22.0}), 1)
         holder.go_on()
         holder.ended()
     assert list((home.folder / "staging" / SLATE).glob(".player*")) == []
     again = home.stage(1, 22.0, minutes=5)
     clean_up(SLATE, home.warehouse, home.state, now=datetime.now(UTC))
     assert again.part is not None
-    assert home.warehouse.parts.staged(SLATE) == {"player-1": again.part.part_id}
+    assert dict(home.warehouse.parts.staged(SLATE)) == {"player-1": again.part.part_id}
 
 
 def test_a_reader_waits_for_a_writer_and_sees_all_of_its_merge(home):
@@ -324,7 +324,7 @@ def stage_on_bigquery(
     warehouse: BigQueryWarehouse, state: SqliteBatchState, number: int, points: float
 ) -> None:
     who = player(number)
-    done = staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points})), int(points))
+    done = staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}), 1), int(points))
     state.record([done])
 
 

@@ -141,7 +141,7 @@ class _Soak:
             progress is not None
             and next_step(progress, Clock().now()) is Step.NOTHING
             and any(event.delivery_id is not None for event in self.run.stores.outbox.entries(slate))
-            and not self.run.stores.warehouse.parts.staged(slate)
+            and not dict(self.run.stores.warehouse.parts.staged(slate))
         )
 
 
@@ -214,7 +214,7 @@ def judge(run: SlateRun, slate: str, rows: list[dict[str, Any]]) -> Iterator[str
         (1, len(active), True)
     ]:
         yield f"events {[(e.message['revision'], e.message['rows'], e.delivery_id) for e in events]}"
-    if run.stores.warehouse.parts.staged(slate):
+    if dict(run.stores.warehouse.parts.staged(slate)):
         yield "parts are left in staging"
 
 

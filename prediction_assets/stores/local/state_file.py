@@ -81,8 +81,11 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def transaction(path: Path) -> Iterator[sqlite3.Connection]:
+def transaction(path: Path, *, survives_power_cut: bool = False) -> Iterator[sqlite3.Connection]:
     """Run one write transaction on a state file.
+
+    Args:
+        survives_power_cut: wait until the disk has the commit.
 
     Raises:
         SchemaTooNew: a newer version made or migrated it.
@@ -90,6 +93,8 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """
     connection = connect(path)
     try:
+        if survives_power_cut:
+            connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection

@@ -296,15 +296,15 @@ class DuckDBWarehouse:
         """Create the relation of all the parts' rows; each file in staging must be the part that the plan names."""
         merge_errors.require_known_schema(plan.slate, plan.parts)
         gone = [
-            p.player_slug for p in plan.parts if self._parts.part_id(plan.slate, p.player_slug) != p.part_id
+            p.player_slug for p in plan.parts if not self._parts.has(plan.slate, p.player_slug, p.part_id)
         ]
         if gone:
             raise merge_errors.part_gone(plan.slate, gone)
-        # A temporary table, not a view: verification and MERGE read the same rows, although a staging run may replace
-        # a part's file in between.
+        # A temporary table, not a view: verification and MERGE read the same rows, although a file may be dropped or
+        # damaged in between.
         connection.register("no_rows", PART_SCHEMA.empty_table())
         connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_rows")
-        paths = [str(self._parts.path(plan.slate, p.player_slug)) for p in plan.parts]
+        paths = [str(self._parts.path(plan.slate, p.player_slug, p.part_id)) for p in plan.parts]
         columns = ", ".join(f'"{name}"' for name in PART_SCHEMA.names)
         insert = (
             f"INSERT INTO {merge_sql.STAGED} SELECT {columns} "

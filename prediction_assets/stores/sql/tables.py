@@ -333,7 +333,13 @@ RECEIPTS = Table(
         Column("rows_superseded", _I, "active rows taken out of force", True),
         Column("parts", _J, "the consumed parts: a list of {player_slug, part_id, rows, content_hash}", True),
         Column("missing", _J, "the players without rows: a list of {player_slug, outcome, reason}", True),
-        Column("feature_snapshot", _S, "snapshot id of the slate's newest part", True),
+        Column("feature_snapshot", _S, "snapshot id of the part with the highest fence", True),
+        Column(
+            "facts_version",
+            _I,
+            "the lowest version of the facts that a staged player's run began with; each read that or newer facts",
+            True,
+        ),
         Column("merge_ms", _F, "milliseconds from BEGIN to the receipt", True),
         Column(
             "consolidated_at",

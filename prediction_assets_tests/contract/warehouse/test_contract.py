@@ -23,7 +23,7 @@ from prediction_assets.errors import (
 )
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome, fence_of
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, row_hashes
 from prediction_assets.stores.protocols import Upserted, Warehouse
@@ -50,9 +50,9 @@ def total(warehouse: Warehouse) -> int:
     return warehouse.query(f"SELECT COUNT(*) AS n {ROWS}")["n"][0].as_py()
 
 
-def write(warehouse: Warehouse, number: int, lines: dict[str, float]) -> PartRef:
+def write(warehouse: Warehouse, number: int, lines: dict[str, float], fence: int = 1) -> PartRef:
     who = player(number)
-    return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines))
+    return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines), fence)
 
 
 def merge(warehouse: Warehouse, *outcomes: PlayerOutcome, players: int = 3) -> Receipt:
@@ -170,18 +170,18 @@ def test_duplicate_keys_in_a_part_are_refused_and_change_nothing(warehouse):
     good = staged(write(warehouse, 2, {"24.5": 20.0}))
     rows = rows_of(player(1), {"24.5": 20.0})
     twice = pa.concat_tables([rows, rows_of(player(1), {"24.5": 21.0})])
-    bad = staged(warehouse.parts.write(SLATE, "player-1", twice))
+    bad = staged(warehouse.parts.write(SLATE, "player-1", twice, 1))
     with pytest.raises(DuplicateKeys, match="player-1"):
         merge(warehouse, bad, good, players=2)
     assert total(warehouse) == 0
     assert warehouse.receipts(SLATE) == ()
-    assert set(warehouse.parts.staged(SLATE)) == {"player-1", "player-2"}
+    assert set(dict(warehouse.parts.staged(SLATE))) == {"player-1", "player-2"}
 
 
 def test_rows_of_another_date_are_refused(warehouse):
     stray = rows_of(player(1), {"24.5": 20.0}, slate="2026-01-03")
     with pytest.raises(DuplicateKeys, match="another date"):
-        merge(warehouse, staged(warehouse.parts.write(SLATE, "player-1", stray)), players=1)
+        merge(warehouse, staged(warehouse.parts.write(SLATE, "player-1", stray, 1)), players=1)
 
 
 @GATHERING_TOO
@@ -190,7 +190,7 @@ def test_rows_of_another_date_are_refused(warehouse):
     [
         ({"rows": 7}, "staged rows differ from what was recorded at staging"),
         ({"content_hash": "0" * 64}, "staged rows differ from what was recorded at staging"),
-        ({"part_id": "f" * 32}, "missing or were replaced"),
+        ({"part_id": "f" * 32}, "parts are missing in staging"),
     ],
 )
 def test_a_part_that_is_not_what_its_outcome_recorded_is_refused(warehouse, change, expected):
@@ -206,7 +206,7 @@ def test_a_part_that_vanished_is_refused_and_the_others_are_kept(warehouse):
     warehouse.parts.drop(SLATE, gone.player_slug, gone.part_id)
     with pytest.raises(PartMismatch, match="player-1"):
         merge(warehouse, staged(gone), staged(kept), players=2)
-    assert warehouse.parts.staged(SLATE) == {"player-2": kept.part_id}
+    assert dict(warehouse.parts.staged(SLATE)) == {"player-2": kept.part_id}
     assert total(warehouse) == 0
 
 
@@ -214,32 +214,46 @@ def test_a_part_that_arrives_after_the_merge_survives_cleanup(warehouse):
     first = write(warehouse, 1, {"24.5": 20.0})
     merge(warehouse, staged(first), players=1)
     later = write(warehouse, 1, {"24.5": 23.0})
-    # Whether there is still something to drop differs: a file was replaced, a table stands beside the new one.
-    warehouse.parts.drop(SLATE, "player-1", first.part_id)
-    assert warehouse.parts.staged(SLATE) == {"player-1": later.part_id}
+    assert warehouse.parts.drop(SLATE, "player-1", first.part_id)
+    assert dict(warehouse.parts.staged(SLATE)) == {"player-1": later.part_id}
 
 
-def test_a_part_written_again_is_another_part_and_the_only_one_in_staging(warehouse):
-    first = write(warehouse, 1, {"24.5": 20.0})
-    second = write(warehouse, 1, {"24.5": 21.0})
-    assert second.part_id != first.part_id
-    assert warehouse.parts.staged(SLATE) == {"player-1": second.part_id}
-    merge(warehouse, staged(second), players=1)
+def test_a_part_replaces_no_other_one_and_a_merge_reads_the_one_that_its_outcome_names(warehouse):
+    """An old writer that goes on after a newer one has written."""
+    newer = write(warehouse, 1, {"24.5": 21.0}, fence=7)
+    older = write(warehouse, 1, {"24.5": 20.0}, fence=4)
+    again = write(warehouse, 1, {"24.5": 19.0}, fence=7)
+    assert [fence_of(part.part_id) for part in (newer, older, again)] == [7, 4, 7]
+    ids = [part.part_id for part in (older, *sorted((newer, again), key=lambda part: part.part_id))]
+    assert warehouse.parts.staged(SLATE) == [("player-1", part_id) for part_id in ids]
+    merge(warehouse, staged(newer), players=1)
     assert active(warehouse) == {("player-1", Decimal("24.50")): 21.0}
-    assert warehouse.parts.drop(SLATE, "player-1", second.part_id)
-    assert warehouse.parts.staged(SLATE) == {}, "the part that it replaced doesn't come back"
+    assert warehouse.parts.drop(SLATE, "player-1", newer.part_id)
+    left = [("player-1", part_id) for part_id in ids if part_id != newer.part_id]
+    assert warehouse.parts.staged(SLATE) == left
+    for slug, part_id in left:
+        assert warehouse.parts.drop(SLATE, slug, part_id)
     assert warehouse.parts.slates() == []
+
+
+def test_a_receipt_names_the_facts_version_of_its_plan(warehouse):
+    made = [
+        dataclasses.replace(staged(write(warehouse, n, {"24.5": 20.0})), facts_version=version)
+        for n, version in ((1, 12), (2, 9), (3, 10))
+    ]
+    assert merge(warehouse, *made).facts_version == 9
+    assert [receipt.facts_version for receipt in warehouse.receipts(SLATE)] == [9]
 
 
 def test_parts_are_listed_by_slate_and_player(warehouse):
     other = "2026-01-03"
     slugs = ["aj-green", "aj-green-2", "a-j-green", "0"]
     parts = {
-        slug: warehouse.parts.write(SLATE, slug, rows_of(player(n, slug), {"24.5": 20.0}))
+        slug: warehouse.parts.write(SLATE, slug, rows_of(player(n, slug), {"24.5": 20.0}), 1)
         for n, slug in enumerate(slugs, start=1)
     }
-    warehouse.parts.write(other, "aj-green", rows_of(player(1, "aj-green"), {"24.5": 20.0}, slate=other))
-    assert warehouse.parts.staged(SLATE) == {slug: part.part_id for slug, part in parts.items()}
+    warehouse.parts.write(other, "aj-green", rows_of(player(1, "aj-green"), {"24.5": 20.0}, slate=other), 1)
+    assert dict(warehouse.parts.staged(SLATE)) == {slug: part.part_id for slug, part in parts.items()}
     assert warehouse.parts.slates() == [SLATE, other]
 
 
@@ -254,7 +268,9 @@ def test_a_merge_of_no_part_takes_back_what_is_in_force_when_nobody_is_predicted
     parts = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)]
     first = merge(warehouse, *parts)
     skips = [
-        PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game")
+        PlayerOutcome(
+            SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, 1, 1, reason="no game"
+        )
         for n in (1, 2, 3)
     ]
     for revision, receipt in ((2, merge(warehouse, *skips)), (3, merge(warehouse, players=0))):
@@ -271,8 +287,10 @@ def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_s
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
     outcomes = [
-        PlayerOutcome(SLATE, f"{SLATE}@test", "player-1", Outcome.SKIPPED, "run", NOW, reason="injured"),
-        PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason="OSError"),
+        PlayerOutcome(
+            SLATE, f"{SLATE}@test", "player-1", Outcome.SKIPPED, "run", NOW, 1, 1, reason="injured"
+        ),
+        PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, 1, 1, reason="OSError"),
     ]
     receipt = merge(warehouse, *outcomes, staged(parts[2]))
     assert {slug for slug, _ in active(warehouse)} == {"player-2", "player-3"}
@@ -304,7 +322,7 @@ def test_a_merge_that_was_decided_before_another_one_s_receipt_is_refused_and_ch
 
 def test_other_slates_are_never_touched(warehouse):
     other = "2026-01-03"
-    part = warehouse.parts.write(other, "player-1", rows_of(player(1), {"24.5": 20.0}, slate=other))
+    part = warehouse.parts.write(other, "player-1", rows_of(player(1), {"24.5": 20.0}, slate=other), 1)
     progress = progress_of(batch(1, other), staged(part))
     warehouse.merge(plan(progress, ()))
     merge(warehouse, staged(write(warehouse, 1, {"30.5": 20.0})), players=1)
@@ -319,7 +337,7 @@ def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
     rows = rows.set_column(at, rows.schema.field(at), pa.array([PREDICTIONS_SCHEMA_VERSION - 1], pa.int64()))
     at = rows.schema.get_field_index("content_hash")
     rows = rows.set_column(at, rows.schema.field(at), pa.array(row_hashes(rows)))
-    part = warehouse.parts.write(SLATE, who.slug, rows)
+    part = warehouse.parts.write(SLATE, who.slug, rows, 1)
     earlier = staged(dataclasses.replace(part, schema_version=PREDICTIONS_SCHEMA_VERSION - 1))
     assert counts(merge(warehouse, earlier, staged(write(warehouse, 2, {"24.5": 20.0})))) == (2, 2, 0, 0, 0)
     found = warehouse.query(f"SELECT schema_version {ROWS} ORDER BY player_id")
@@ -329,7 +347,9 @@ def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
 def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse):
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
-    skipped = PlayerOutcome(SLATE, f"{SLATE}@test", "player-3", Outcome.SKIPPED, "run", NOW, reason="injured")
+    skipped = PlayerOutcome(
+        SLATE, f"{SLATE}@test", "player-3", Outcome.SKIPPED, "run", NOW, 1, 1, reason="injured"
+    )
     receipt = merge(warehouse, staged(parts[0]), staged(parts[1]), skipped)
     assert counts(receipt) == (0, 0, 0, 0, 1)
     assert (receipt.rows, receipt.revision, receipt.parts) == (2, 2, ())
@@ -338,7 +358,9 @@ def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse)
 @GATHERING_TOO
 def test_whatever_a_reason_says_the_receipt_keeps_it_to_the_letter(warehouse):
     reason = """it's "quoted", {braced} \\ and \n'; DROP TABLE x; -- @slate $slate, Dončić 😀"""
-    failed = PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason=reason)
+    failed = PlayerOutcome(
+        SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, 1, 1, reason=reason
+    )
     receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), failed, players=2)
     assert receipt.missing == ({"player_slug": "player-2", "outcome": "failed", "reason": reason},)
     assert warehouse.receipts(SLATE) == (receipt,)

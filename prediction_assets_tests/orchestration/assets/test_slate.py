@@ -73,7 +73,7 @@ def test_a_slate_ends_merged_checked_cleaned_up_and_announced(finished):
     )
     assert len(progress.batch.expected) == PLAYERS == progress.count(Outcome.STAGED)
     assert receipt.rows_staged == receipt.rows_inserted == PLAYERS * ROWS_PER_PLAYER == len(rows(finished))
-    assert finished.stores.warehouse.parts.staged(SIMULATED) == {}
+    assert dict(finished.stores.warehouse.parts.staged(SIMULATED)) == {}
     assert set(partitions(finished).values()) == {"MATERIALIZED"}
     assert (event.receipt_id, event.message["status"], event.message["rows"]) == (
         receipt.receipt_id,
@@ -388,7 +388,7 @@ def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(sta
     monkeypatch.setattr("prediction_assets.orchestration.asset_checks.MOST_POINTS", 1.0)
     with pytest.raises(DagsterAssetCheckFailedError):
         staged.consolidate(SIMULATED)
-    assert len(staged.stores.warehouse.parts.staged(SIMULATED)) == PLAYERS
+    assert len(dict(staged.stores.warehouse.parts.staged(SIMULATED))) == PLAYERS
     (receipt,) = staged.stores.warehouse.receipts(SIMULATED)
     with pytest.raises(NothingToAnnounce, match="checks failed: values_in_range"):
         staged.announce(receipt)
@@ -397,7 +397,7 @@ def test_a_failed_blocking_check_keeps_staging_and_the_completion_is_refused(sta
     monkeypatch.undo()
     again = staged.consolidate(SIMULATED)
     assert again == receipt, "the merge was done before; only the checks and the cleanup were missing"
-    assert staged.stores.warehouse.parts.staged(SIMULATED) == {}
+    assert dict(staged.stores.warehouse.parts.staged(SIMULATED)) == {}
     assert staged.announce(again).message["status"] == "success"
 
 
@@ -408,7 +408,7 @@ def test_too_few_staged_players_merge_nothing_and_keep_staging(ready, monkeypatc
         ready.consolidate(SIMULATED, before_deadline=True)
     assert evaluation(ready, "enough_players_staged").passed is False
     assert evaluation(ready, "predictions_not_empty").passed is True
-    assert (rows(ready), len(ready.stores.warehouse.parts.staged(SIMULATED))) == ([], 6)
+    assert (rows(ready), len(dict(ready.stores.warehouse.parts.staged(SIMULATED)))) == ([], 6)
 
 
 def test_a_write_that_fails_for_a_moment_is_tried_again(ready, monkeypatch):
@@ -544,6 +544,8 @@ def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(
                     Outcome.FAILED,
                     f"run-{minute}",
                     now,
+                    1,
+                    1,
                     reason="OSError: disk",
                 )
             ]

@@ -442,7 +442,7 @@ def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_an
             staged._execute(
                 "completion", partition=SIMULATED, ops={"phase5_completion": config}, tags=request.tags
             )
-    assert staged.stores.warehouse.parts.staged(SIMULATED) == {}
+    assert dict(staged.stores.warehouse.parts.staged(SIMULATED)) == {}
     (event,) = staged.stores.outbox.entries(SIMULATED)
     assert event.delivery_id is not None
 

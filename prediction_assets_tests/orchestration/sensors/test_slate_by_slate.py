@@ -40,7 +40,8 @@ def two_slates(slate_run: SlateRun, monkeypatch: pytest.MonkeyPatch) -> SlateRun
         )
         state.open(opened)
         features = pa.table({"player_id": [101, 102, 103]})
-        state.pin_features(slate, slate_run.stores.warehouse.snapshots.write(slate, features, features))
+        snapshot_id = slate_run.stores.warehouse.snapshots.write(slate, features, features)
+        state.pin_features(slate, snapshot_id, fence=1, facts_version=1)
         instance.add_dynamic_partitions("slates", [slate])
         instance.add_dynamic_partitions(
             "slate_players", [player_key(slate, player.slug) for player in opened.expected]
