@@ -180,7 +180,7 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
         slates = list(soaked.asked)
         found = {slate: run.stores.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
         problems = [f"slate {slate}: {p}" for slate in slates for p in judge(run, slate, found[slate])]
-        problems += [f"staging holds {p.name}" for p in _files(made.home / "staging") if p.name != ".lock"]
+        problems += [f"staging holds {p.name}" for p in _files(made.home / "staging")]
         problems += _messages(made.home / "outbox", slates)
     undisturbed = _undisturbed(folder / "undisturbed", slates, players)
     problems += [

@@ -173,10 +173,11 @@ def test_a_disk_that_is_full_for_a_part_leaves_the_part_before_it(small_disk):
     with pytest.raises(OSError, match="No space left on device"):
         warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 1)
     assert dict(warehouse.parts.staged(SLATE)) == {"player-1": before.part_id}
-    assert sorted(p.name for p in (small_disk / "staging" / SLATE).iterdir()) == [".lock", "player-1.parquet"]
+    left = [p.name for p in (small_disk / "staging" / SLATE).iterdir()]
+    assert left == [f"player-1.{before.part_id}.parquet"]
     filler.unlink()
-    after = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 1)
-    assert dict(warehouse.parts.staged(SLATE)) == {"player-1": after.part_id}
+    after = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 2)
+    assert warehouse.parts.staged(SLATE) == [("player-1", before.part_id), ("player-1", after.part_id)]
 
 
 def test_a_disk_that_is_full_during_the_merge_rolls_it_back_and_keeps_every_part(small_disk):

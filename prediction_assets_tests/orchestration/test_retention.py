@@ -82,7 +82,7 @@ def test_a_receipt_is_kept_while_anything_needs_it(old, staging, named, undelive
     found = unneeded(
         receipts,
         {f"receipt-{n}" for n in old},
-        {"player-1": staging} if staging else {},
+        [("player-1", staging)] if staging else [],
         progress_of(batch(1), staged(part)),
         events,
     )
@@ -91,7 +91,7 @@ def test_a_receipt_is_kept_while_anything_needs_it(old, staging, named, undelive
 
 def test_without_batch_state_a_replaced_receipt_goes_and_the_newest_stays():
     receipts = [of_part("p1", 1), of_part("p2", 2)]
-    assert unneeded(receipts, {"receipt-1"}, {}, None, []) == (["receipt-1"], {})
+    assert unneeded(receipts, {"receipt-1"}, [], None, []) == (["receipt-1"], {})
 
 
 @pytest.mark.parametrize(

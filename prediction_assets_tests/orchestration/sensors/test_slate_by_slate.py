@@ -53,8 +53,9 @@ def damage(run: SlateRun, slate: str) -> None:
     """Write an outcome of a slate that there isn't."""
     with closing(sqlite3.connect(run._settings.home / "state.sqlite")) as connection, connection:
         connection.execute(
-            "INSERT INTO outcomes (slate, batch_id, player_slug, outcome, reason, run_id, recorded_at) "
-            "VALUES (?, (SELECT batch_id FROM batches WHERE slate = ?), 'player-1', 'nonsense', '', 'run', ?)",
+            "INSERT INTO outcomes (slate, batch_id, player_slug, outcome, reason, run_id, recorded_at, "
+            "fence, facts_version) "
+            "VALUES (?, (SELECT batch_id FROM batches WHERE slate = ?), 'player-1', 'nonsense', '', 'run', ?, 1, 1)",
             (slate, slate, Clock().now().isoformat()),
         )
 
