@@ -544,7 +544,7 @@ def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(
                     Outcome.FAILED,
                     f"run-{minute}",
                     now,
-                    1,
+                    state.claim_fence(SIMULATED),
                     1,
                     reason="OSError: disk",
                 )
