@@ -59,6 +59,7 @@ def completion_message(receipt: Receipt, *, output_table: str, published_at: dat
         "rows_superseded": receipt.rows_superseded,
         "output_table": output_table,
         "feature_snapshot": receipt.feature_snapshot,
+        "facts_version": receipt.facts_version,
         "published_at": published_at.astimezone(UTC).isoformat(timespec="milliseconds"),
     }
     validate_completion(message)

@@ -337,7 +337,8 @@ def a_part_of_another_slate(world: World) -> None:
 
 def a_lost_part(world: World) -> None:
     settled_and_never_merged(world)
-    (world.settings.home / "staging" / world.slate / "player-1.parquet").unlink()
+    (lost,) = (world.settings.home / "staging" / world.slate).glob("player-1.*.parquet")
+    lost.unlink()
 
 
 def an_older_version_of_a_system(world: World) -> None:
