@@ -66,7 +66,8 @@ class InMemoryBatchState:
             stay = unchanged(earlier, batch)
             self._batches[batch.slate] = _as_stored(batch)
             if len(stay) != len(batch.expected):
-                self._pinned[batch.slate] = (None, self._fences.get(batch.slate, 0), 0)
+                self._fences[batch.slate] = self._fences.get(batch.slate, 0) + 1
+                self._pinned[batch.slate] = (None, self._fences[batch.slate], 0)
             counted = self._counted(batch.slate, (earlier or batch).batch_id)
             for key in [key for key in self._outcomes if key[0] == batch.slate]:
                 del self._outcomes[key]

@@ -343,8 +343,9 @@ def _chunks_of(
 
 def _carried_over(earlier: firestore.DocumentSnapshot[Any], *, keeps_features: bool) -> dict[str, Any]:
     """Return what a reopened batch keeps of the earlier one: its fence, and features of all who are expected."""
-    fence = earlier.get("fence")
     if not keeps_features:
+        # The reopening takes a fence itself: runs that claimed theirs before can't pin any more.
+        fence = earlier.get("fence") + 1
         return {"fence": fence, "features_fence": fence}
     return {
         name: earlier.get(name)

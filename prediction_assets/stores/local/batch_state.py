@@ -210,10 +210,12 @@ def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
 def _carry_over(connection: sqlite3.Connection, earlier: sqlite3.Row, *, keeps_features: bool) -> None:
     """Give a reopened batch the fence of the earlier one, and its features if they are of all who are expected."""
     features = ("feature_snapshot", "features_fence", "features_version")
-    pinned = tuple(earlier[name] for name in features) if keeps_features else (None, earlier["fence"], 0)
+    # A reopening that drops the features takes a fence itself: runs that claimed theirs before can't pin any more.
+    fence = earlier["fence"] if keeps_features else earlier["fence"] + 1
+    pinned = tuple(earlier[name] for name in features) if keeps_features else (None, fence, 0)
     connection.execute(
         "UPDATE batches SET fence = ?, feature_snapshot = ?, features_fence = ?, features_version = ? WHERE slate = ?",
-        (earlier["fence"], *pinned, earlier["slate"]),
+        (fence, *pinned, earlier["slate"]),
     )
 
 
