@@ -69,10 +69,10 @@ with open_instance(settings) as instance:
     if point == "dead_letter_written":
         parts = type(run.stores.warehouse.parts)
         healthy = parts.write
-        def write(self, slate, player_slug, rows):
+        def write(self, slate, player_slug, rows, fence):
             if player_slug == broken:
                 raise ValueError("cannot be written")
-            return healthy(self, slate, player_slug, rows)
+            return healthy(self, slate, player_slug, rows, fence)
         broken = run.roster(slate).batch.expected[0].slug
         parts.write = write
     run.whole(slate)

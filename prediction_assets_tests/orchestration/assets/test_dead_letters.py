@@ -28,12 +28,12 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> Break:
     healthy, tried = ParquetParts.write, {}
 
     def install(failing: Callable[[str, int], Exception | None]) -> None:
-        def write(self, slate, player_slug, rows):
+        def write(self, slate, player_slug, rows, fence):
             tried[player_slug] = tried.get(player_slug, 0) + 1
             error = failing(player_slug, tried[player_slug])
             if error is not None:
                 raise error
-            return healthy(self, slate, player_slug, rows)
+            return healthy(self, slate, player_slug, rows, fence)
 
         monkeypatch.setattr(ParquetParts, "write", write)
 

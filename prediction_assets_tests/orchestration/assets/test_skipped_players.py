@@ -101,10 +101,10 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
     slow, given_up, written = slugs(run)[0], threading.Event(), threading.Event()
     write, drop = ParquetParts.write, ParquetParts.drop
 
-    def slowly(self, slate, slug, rows):
+    def slowly(self, slate, slug, rows, fence):
         if slug == slow:
             given_up.wait(60)
-        return write(self, slate, slug, rows)
+        return write(self, slate, slug, rows, fence)
 
     def dropped(self, slate, slug, part_id):
         done = drop(self, slate, slug, part_id)

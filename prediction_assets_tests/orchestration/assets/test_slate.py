@@ -416,11 +416,11 @@ def test_a_write_that_fails_for_a_moment_is_tried_again(ready, monkeypatch):
 
     real, failures = ParquetParts.write, {}
 
-    def flaky(self, slate, slug, table):
+    def flaky(self, slate, slug, table, fence):
         failures[slug] = failures.get(slug, 0) + 1
         if failures[slug] < 3:
             raise OSError(5, "Input/output error")
-        return real(self, slate, slug, table)
+        return real(self, slate, slug, table, fence)
 
     monkeypatch.setattr(ParquetParts, "write", flaky)
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
