@@ -66,7 +66,7 @@ class SqliteBatchState:
         return batch
 
     def claim_fence(self, slate: str, above: int = 0) -> int:
-        with transaction(self._path, survives_power_cut=True) as connection:
+        with transaction(self._path) as connection:
             claimed = connection.execute(
                 "UPDATE batches SET fence = MAX(fence, ?) + 1 WHERE slate = ? RETURNING fence", (above, slate)
             ).fetchone()

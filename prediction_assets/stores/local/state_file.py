@@ -81,11 +81,8 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def transaction(path: Path, *, survives_power_cut: bool = False) -> Iterator[sqlite3.Connection]:
+def transaction(path: Path) -> Iterator[sqlite3.Connection]:
     """Run one write transaction on a state file.
-
-    Args:
-        survives_power_cut: wait until the disk has the commit.
 
     Raises:
         SchemaTooNew: a newer version made or migrated it.
@@ -93,8 +90,6 @@ def transaction(path: Path, *, survives_power_cut: bool = False) -> Iterator[sql
     """
     connection = connect(path)
     try:
-        if survives_power_cut:
-            connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection

@@ -116,31 +116,11 @@ def test_a_state_file_restored_from_a_backup_claims_above_what_its_caller_has_se
     assert state.claim_fence(SLATE, above=max(claimed)) == 4
 
 
-def test_a_claim_waits_for_the_disk_and_an_outcome_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state, said = SqliteBatchState(tmp_path / "state.sqlite"), []
-    state.open(batch(1))
-    open_file = state_file.connect
-
-    def listened(path: Path) -> sqlite3.Connection:
-        connection = open_file(path)
-        connection.set_trace_callback(said.append)
-        return connection
-
-    monkeypatch.setattr(state_file, "connect", listened)
-    state.record([staged("player-1")])
-    assert not [statement for statement in said if "synchronous" in statement]
-    state.claim_fence(SLATE)
-    assert said.index("PRAGMA synchronous = FULL") < said.index("BEGIN IMMEDIATE", said.index("COMMIT"))
-
-
 KILLED = """
 import sys
 from pathlib import Path
 from datetime import UTC, datetime
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
-from prediction_assets.stores.local import state_file
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 slate, file, *slugs = sys.argv[1:]
 state = SqliteBatchState(Path(file))

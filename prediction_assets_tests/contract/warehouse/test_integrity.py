@@ -88,7 +88,7 @@ def test_every_warehouse_computes_the_hash_that_python_does_of_unusual_values_to
     at = rows.schema.get_field_index("content_hash")
     rows = rows.set_column(at, "content_hash", [pa.array(row_hashes(rows))])
     assert row_hashes(rows) == [row_content_hash(row) for row in rows.to_pylist()]
-    done = staged(any_warehouse.parts.write(SLATE, "player-1", rows))
+    done = staged(any_warehouse.parts.write(SLATE, "player-1", rows, 1))
     receipt = any_warehouse.merge(plan(progress_of(batch(1), done), ()))
     assert receipt.rows == 5
 

@@ -77,7 +77,7 @@ def test_pinned_features_that_are_damaged_are_made_again_and_the_slate_is_staged
 def test_damaged_features_are_made_again_for_a_player_whose_part_is_lost(staged):
     cut_the_power(staged)
     parts = staged.stores.warehouse.parts
-    slug, part_id = next(iter(parts.staged(SIMULATED).items()))
+    slug, part_id = parts.staged(SIMULATED)[0]
     parts.drop(SIMULATED, slug, part_id)
     (features,) = requested(tick(staged, CONSOLIDATION))
     assert features.job_name == "features"
