@@ -65,9 +65,7 @@ def measure(endpoint: str, players: int, rows: int, threads: int) -> None:
         return warehouse.merge(plan(progress_of(batch(players), *map(staged, parts)), ()))
 
     def clean_up(slate: str) -> int:
-        return sum(
-            warehouse.parts.drop(slate, slug, part) for slug, part in warehouse.parts.staged(slate).items()
-        )
+        return sum(warehouse.parts.drop(slate, slug, part) for slug, part in warehouse.parts.staged(slate))
 
     timed("set up", warehouse.set_up)
     parts = timed("load the parts", stage)
@@ -87,7 +85,7 @@ def measure(endpoint: str, players: int, rows: int, threads: int) -> None:
 def write(warehouse: BigQueryWarehouse, number: int, lines: dict[str, float]) -> PartRef:
     """Stage one made-up player."""
     who = player(number)
-    return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines))
+    return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines), 1)
 
 
 def counted(client: bigquery.Client) -> list[int]:

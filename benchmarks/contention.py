@@ -121,7 +121,7 @@ def _row(scheme: str, workers: int, kind: str) -> str:
     recorder, where, settled = SCHEMES[scheme](batch)
     deliveries = crowd.shuffled_twice(
         [
-            PlayerOutcome(SLATE, batch.batch_id, p.slug, Outcome.SKIPPED, "run", batch.opened_at)
+            PlayerOutcome(SLATE, batch.batch_id, p.slug, Outcome.SKIPPED, "run", batch.opened_at, 1, 1)
             for p in batch.expected
         ],
         seed=workers,

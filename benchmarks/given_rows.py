@@ -77,6 +77,8 @@ def staged(part: PartRef) -> PlayerOutcome:
         Outcome.STAGED,
         "bench",
         datetime.now(UTC),
+        1,
+        1,
         part=part,
     )
 

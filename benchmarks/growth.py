@@ -93,7 +93,8 @@ def fill(database: Path, done: int, size: int, total: int) -> None:
 def merged(warehouse: DuckDBWarehouse, day: date, seed: int) -> float:
     """Stage a slate, then merge it; return the seconds of the latter."""
     slate = day.isoformat()
-    written = [warehouse.parts.write(slate, slug, rows) for slug, rows in parts(PLAYERS, seed, slate).items()]
+    made = parts(PLAYERS, seed, slate)
+    written = [warehouse.parts.write(slate, slug, rows, 1) for slug, rows in made.items()]
     progress = Progress(
         expected(PLAYERS, slate), {p.player_slug: staged(p) for p in written}, written[0].feature_snapshot
     )

@@ -28,7 +28,7 @@ from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import Closing, DeadLetter, Failure, letters_of
 from prediction_assets.slate.keys import parse_slate, player_key
 from prediction_assets.slate.merge_plan import MergePlan
-from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.outcome import PartRef, PlayerOutcome, part_id
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
@@ -47,8 +47,9 @@ class InMemoryBatchState:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._batches: dict[str, Batch] = {}
-        self._pinned: dict[str, str] = {}
-        self._outcomes: dict[tuple[str, str], PlayerOutcome] = {}
+        self._fences: dict[str, int] = {}
+        self._pinned: dict[str, tuple[str | None, int, int]] = {}
+        self._outcomes: dict[tuple[str, str, int], PlayerOutcome] = {}
         self._receipts: dict[str, Receipt] = {}
 
     def open(self, batch: Batch) -> Batch:
@@ -65,34 +66,59 @@ class InMemoryBatchState:
             stay = unchanged(earlier, batch)
             self._batches[batch.slate] = _as_stored(batch)
             if len(stay) != len(batch.expected):
-                self._pinned.pop(batch.slate, None)
-            counted = (earlier or batch).batch_id
-            for key, outcome in [*self._outcomes.items()]:
-                if key[0] != batch.slate:
-                    continue
-                if key[1] in stay and outcome.batch_id == counted:
-                    self._outcomes[key] = replace(outcome, batch_id=batch.batch_id)
-                else:
-                    del self._outcomes[key]
+                self._fences[batch.slate] = self._fences.get(batch.slate, 0) + 1
+                self._pinned[batch.slate] = (None, self._fences[batch.slate], 0)
+            counted = self._counted(batch.slate, (earlier or batch).batch_id)
+            for key in [key for key in self._outcomes if key[0] == batch.slate]:
+                del self._outcomes[key]
+            for slug in stay & counted.keys():
+                kept = replace(counted[slug], batch_id=batch.batch_id)
+                self._outcomes[batch.slate, slug, kept.fence] = kept
         return batch
 
-    def pin_features(self, slate: str, snapshot_id: str) -> None:
+    def _counted(self, slate: str, batch_id: str) -> dict[str, PlayerOutcome]:
+        found: dict[str, PlayerOutcome] = {}
+        for (of_slate, slug, fence), outcome in self._outcomes.items():
+            if (of_slate, outcome.batch_id) == (slate, batch_id) and (
+                slug not in found or fence > found[slug].fence
+            ):
+                found[slug] = outcome
+        return found
+
+    def claim_fence(self, slate: str, above: int = 0) -> int:
         with self._lock:
             if slate not in self._batches:
                 raise BatchNotOpen.on(slate)
-            self._pinned[slate] = snapshot_id
+            self._fences[slate] = max(self._fences.get(slate, 0), above) + 1
+            return self._fences[slate]
+
+    def pin_features(self, slate: str, snapshot_id: str, *, fence: int, facts_version: int) -> bool:
+        with self._lock:
+            if slate not in self._batches:
+                raise BatchNotOpen.on(slate)
+            if self._pinned.get(slate, (None, 0, 0))[1] > fence:
+                return False
+            self._pinned[slate] = (snapshot_id, fence, facts_version)
+            return True
 
     def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
         with self._lock:
             for outcome in outcomes:
-                key = outcome.slate, outcome.player_slug
-                there = self._outcomes.get(key)
-                if (
-                    there is None
-                    or outcome.outcome is not Outcome.FAILED
-                    or outcome.recorded_at >= there.recorded_at
-                ):
-                    self._outcomes[key] = replace(outcome, recorded_at=outcome.recorded_at.astimezone(UTC))
+                stored = replace(outcome, recorded_at=outcome.recorded_at.astimezone(UTC))
+                self._outcomes[outcome.slate, outcome.player_slug, outcome.fence] = stored
+
+    def prune_outcomes(self, slate: str) -> int:
+        with self._lock:
+            batch = self._batches.get(slate)
+            counted = self._counted(slate, batch.batch_id) if batch is not None else {}
+            lower = [
+                key
+                for key in self._outcomes
+                if key[0] == slate and key[1] in counted and key[2] < counted[key[1]].fence
+            ]
+            for key in lower:
+                del self._outcomes[key]
+        return len(lower)
 
     def progress(self, slate: str) -> Progress | None:
         with self._lock:
@@ -100,16 +126,14 @@ class InMemoryBatchState:
             if batch is None:
                 return None
             expected = {player.slug for player in batch.expected}
-            counted = {
-                slug: outcome
-                for (of_slate, slug), outcome in self._outcomes.items()
-                if of_slate == slate and slug in expected and outcome.batch_id == batch.batch_id
-            }
+            counted = self._counted(slate, batch.batch_id)
             receipt = self._receipts.get(slate)
+            snapshot, _, version = self._pinned.get(slate, (None, 0, 0))
             return Progress(
                 batch=batch,
-                outcomes=counted,
-                feature_snapshot=self._pinned.get(slate),
+                outcomes={slug: outcome for slug, outcome in counted.items() if slug in expected},
+                feature_snapshot=snapshot,
+                features_version=version,
                 receipt=None if receipt is None else unaltered(deepcopy(receipt), "memory"),
             )
 
@@ -143,26 +167,26 @@ def _as_stored(batch: Batch) -> Batch:
 
 
 class InMemoryParts:
-    """A :class:`~prediction_assets.stores.protocols.Parts`; one part of each player, the newest."""
+    """A :class:`~prediction_assets.stores.protocols.Parts`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._parts: dict[tuple[str, str], tuple[PartRef, pa.Table, datetime]] = {}
+        self._parts: dict[tuple[str, str, str], pa.Table] = {}
 
-    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
+    def write(self, slate: str, player_slug: str, rows: pa.Table, fence: int) -> PartRef:
         player_key(slate, player_slug)  # refuses what isn't a slate or a slug
         part = PartRef(
             slate=slate,
             player_slug=player_slug,
             player_id=rows["player_id"][0].as_py(),
-            part_id=secrets.token_hex(16),
+            part_id=part_id(fence, secrets.token_hex(12)),
             rows=rows.num_rows,
             content_hash=part_content_hash(rows),
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             feature_snapshot=rows["feature_snapshot"][0].as_py(),
         )
         with self._lock:
-            self._parts[slate, player_slug] = (part, rows.cast(PART_SCHEMA), datetime.now(UTC))
+            self._parts[slate, player_slug, part.part_id] = rows.cast(PART_SCHEMA)
         return part
 
     def flush(self, slate: str) -> None:
@@ -170,28 +194,20 @@ class InMemoryParts:
 
     def rows(self, slate: str, player_slug: str, part_id: str) -> pa.Table | None:
         """Return the rows of this part, None if it isn't in staging any more."""
-        part, rows, _ = self._parts.get((slate, player_slug), (None, None, None))
-        return rows if part is not None and part.part_id == part_id else None
+        return self._parts.get((slate, player_slug, part_id))
 
-    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
+    def staged(self, slate: str) -> Sequence[tuple[str, str]]:
         parse_slate(slate)
         with self._lock:
-            return {
-                slug: part.part_id
-                for (of_slate, slug), (part, _, at) in sorted(self._parts.items(), key=lambda item: item[0])
-                if of_slate == slate and (before is None or at < before)
-            }
+            return sorted((slug, part_id) for of_slate, slug, part_id in self._parts if of_slate == slate)
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
         with self._lock:
-            if self.rows(slate, player_slug, part_id) is None:
-                return False
-            del self._parts[slate, player_slug]
-            return True
+            return self._parts.pop((slate, player_slug, part_id), None) is not None
 
     def slates(self) -> Sequence[str]:
         with self._lock:
-            return sorted({slate for slate, _ in self._parts})
+            return sorted({slate for slate, _, _ in self._parts})
 
     def sweep(self, slate: str) -> int:
         return 0  # a killed process leaves nothing in its memory
@@ -296,9 +312,10 @@ class InMemoryDeadLetters:
             found = letters_of(f for f in self._failures.values() if slate in (None, f.slate))
         return [letter for letter in found if include_closed or letter.closed is None]
 
-    def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
+    def close(self, slate: str, up_to: Mapping[str, int], how: Closing) -> int:
         with self._lock:
-            found = self._of(slate, player_slugs, closed=False)
+            opened = self._of(slate, up_to, closed=False)
+            found = [key for key in opened if self._failures[key].fence <= up_to[key[1]]]
             self._failures.update({key: replace(self._failures[key], closed=how) for key in found})
         return len({slug for _, slug, _ in found})
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 import pyarrow as pa
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
-from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome, fence_of
 from prediction_assets.slate.receipt import Receipt, lists_digest
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.sql.tables import PART_SCHEMA
@@ -111,7 +111,7 @@ def rows_of(
 
 
 def staged(part: PartRef, minutes: int = 1) -> PlayerOutcome:
-    """Return the completion of a written part."""
+    """Return the outcome of a written part, with the part's fence."""
     return PlayerOutcome(
         part.slate,
         f"{part.slate}@test",
@@ -119,6 +119,8 @@ def staged(part: PartRef, minutes: int = 1) -> PlayerOutcome:
         Outcome.STAGED,
         "run",
         NOW + timedelta(minutes=minutes),
+        fence_of(part.part_id) or 1,
+        1,
         part=part,
     )
 
@@ -135,7 +137,7 @@ def receipt(receipt_id: str = "r1", minutes: int = 0, parts: int = 2, **changes:
         replaces=None, rows_digest="e" * 64, lists_digest="",
         content_digest="d" * 64, expected_players=3, staged_players=2, skipped_players=0, failed_players=1,
         rows=50, rows_staged=50, rows_inserted=50, rows_updated=0, rows_unchanged=0, rows_superseded=0,
-        feature_snapshot="snapshot1", merge_ms=12.0, consolidated_at=NOW + timedelta(minutes=minutes),
+        feature_snapshot="snapshot1", facts_version=1, merge_ms=12.0, consolidated_at=NOW + timedelta(minutes=minutes),
         parts=tuple(
             {"player_slug": f"player-{n}", "part_id": f"{n:032}", "rows": 25, "content_hash": "c" * 64}
             for n in range(parts)

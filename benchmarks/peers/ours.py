@@ -28,7 +28,7 @@ def main(folder: Path, rows: str) -> None:
         folder / "ours.duckdb", ParquetParts(folder / "staging"), ParquetSnapshots(folder / "features")
     )
     with ThreadPoolExecutor(4) as pool:
-        parts = list(pool.map(lambda each: warehouse.parts.write(SLATE, *each), given))
+        parts = list(pool.map(lambda each: warehouse.parts.write(SLATE, *each, 1), given))
     progress = Progress(
         expected(len(parts)), {p.player_slug: staged(p) for p in parts}, parts[0].feature_snapshot
     )

@@ -95,17 +95,17 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
 def clean_up(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     """Drop staged parts that are merged.
 
-    Old parts that no outcome needs are dropped, too; all other parts stay.
+    Parts that no outcome can need any more are dropped, too; all other parts stay.
     """
     from prediction_assets.steps.cleanup import droppable_parts
 
     with open_slate_run() as (_, runner):
         found = droppable_parts(slate, runner.stores.warehouse, runner.stores.batch_state, now=CLOCK.now())
-        droppable = {**found.merged, **found.orphaned}
+        droppable = sorted([*found.merged, *found.orphaned])
         if dry_run:
             say(
                 f"slate {slate}: would drop {len(droppable)} parts and keep {len(found.kept)}"
-                + "".join(f"\n  {slug} {part_id}" for slug, part_id in sorted(droppable.items()))
+                + "".join(f"\n  {slug} {part_id}" for slug, part_id in droppable)
             )
             return
         dropped = runner.clean_up(slate) if droppable or found.kept else 0

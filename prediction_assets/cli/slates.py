@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -301,15 +300,15 @@ def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator
     stop = threading.Event()
     # Each look reads every outcome of the slate; Firestore bills each read.
     pause = 0.2 if profile == "local" else 5.0
-    watched: tuple[str, TaskID, datetime] | None = None  # replaced as a whole: two threads read it
+    watched: tuple[BatchProgress, TaskID] | None = None  # replaced as a whole: two threads read it
 
     def watch() -> None:
         while not stop.wait(pause):
             if watched is not None:
-                slate, task, since = watched
-                now = batch_state.progress(slate)
-                settled = sum(done.recorded_at >= since for done in now.outcomes.values()) if now else 0
-                bar.update(task, completed=settled)
+                before, task = watched
+                now = batch_state.progress(before.batch.slate)
+                settled = now.outcomes.items() - before.outcomes.items() if now else ()
+                bar.update(task, completed=len(settled))
 
     def on_stage(stage: str, progress: BatchProgress | None) -> None:
         nonlocal watched
@@ -319,7 +318,7 @@ def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator
         total = len(progress.batch.expected) if progress is not None and stage == "staging" else 1
         task = bar.add_task(stage, total=total)
         if progress is not None and stage == "staging":
-            watched = (progress.batch.slate, task, CLOCK.now())
+            watched = (progress, task)
         _logger.debug("%s begins", stage)
 
     watcher = threading.Thread(target=watch, name="progress", daemon=True)

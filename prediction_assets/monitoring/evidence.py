@@ -106,7 +106,7 @@ class WarehouseFacts:
             None without one in two months, and for a simulated league.
         receipts: the slate's, oldest first.
         earlier_merges: newest first, at most some dozens.
-        staged: part id by player slug, of the slate's parts in staging.
+        staged: player slug and id of the slate's parts in staging.
         other_slates_staged: other slates that have parts in staging.
     """
 
@@ -116,7 +116,7 @@ class WarehouseFacts:
     receipts: tuple[Receipt, ...]
     earlier_merges: tuple[EarlierMerge, ...]
     table: TableFacts
-    staged: Mapping[str, str]
+    staged: tuple[tuple[str, str], ...]
     other_slates_staged: tuple[str, ...]
 
 

@@ -203,7 +203,7 @@ def _warehouse_facts(port: Warehouse, slate: str, now: datetime, settings: Setti
             if row["receipt_id"] != newest
         ),
         table=table,
-        staged=dict(port.parts.staged(slate)),
+        staged=tuple(port.parts.staged(slate)),
         other_slates_staged=tuple(other for other in port.parts.slates() if other != slate),
     )
 

@@ -22,7 +22,7 @@ from prediction_assets.monitoring.findings import (
 )
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.slate.part_states import PartState, abandoned, part_states, players_with
 from prediction_assets.stores.alert import Severity
 
 _LONGEST = 120
@@ -155,15 +155,16 @@ def no_staging_leftovers(facts: HealthFacts) -> Finding:
     if isinstance(progress, Unreadable):
         return unreadable(facts, progress)
     states = part_states(progress, warehouse.staged, warehouse.receipts)
+    states.update(dict.fromkeys(abandoned(states, progress, facts.now), PartState.ORPHANED))
     lost, merged, orphaned, pending = (
-        list(players_with(states, state))
+        players_with(states, state)
         for state in (PartState.LOST, PartState.MERGED, PartState.ORPHANED, PartState.PENDING)
     )
     others = warehouse.other_slates_staged
     evidence = {
         "parts": len(warehouse.staged),
-        "merged_parts": merged[:SHOWN],
-        "lost_parts": lost[:SHOWN],
+        "merged_parts": list(merged[:SHOWN]),
+        "lost_parts": list(lost[:SHOWN]),
         "other_slates": list(others[-SHOWN:]),
     }
     if lost:

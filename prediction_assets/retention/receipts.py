@@ -5,7 +5,7 @@ holds: it is its slate's newest; a row in force names it; it covers a part that 
 in staging, or that an outcome names (else the player would be staged again); its completion message wasn't delivered.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 
 from prediction_assets.errors import ReceiptAltered
@@ -25,7 +25,7 @@ _EVER = date(2000, 1, 1)
 def unneeded(
     receipts: Sequence[Receipt],
     old: Collection[str],
-    staged: Mapping[str, str],
+    staged: Iterable[tuple[str, str]],
     progress: Progress | None,
     entries: Iterable[OutboxEntry],
 ) -> tuple[list[str], dict[str, str]]:
@@ -34,11 +34,11 @@ def unneeded(
     Args:
         receipts: the slate's receipts, oldest first.
         old: ids of those that are old, and that no row in force names.
-        staged: the part id that each player slug has in staging.
+        staged: player slug and part id of the parts in staging.
         progress: the batch as it stands.
         entries: the slate's entries in the outbox.
     """
-    in_staging = set(staged.values())
+    in_staging = {part_id for _, part_id in staged}
     named = {done.part.part_id for done in progress.outcomes.values() if done.part} if progress else set()
     undelivered = {entry.receipt_id for entry in entries if entry.is_pending}
     ids: list[str] = []

@@ -66,7 +66,8 @@ def expire_dead_letters(history: History, days: int, dry_run: bool) -> Pruned:
     by_slate = _slugs_by_slate(now)
     if not dry_run:
         for slate, slugs in by_slate.items():
-            history.letters.close(slate, slugs, Closing.EXPIRED)
+            mine = {x.player_slug: x.newest.fence for x in now if x.slate == slate and x.player_slug in slugs}
+            history.letters.close(slate, mine, Closing.EXPIRED)
     kept = {slate: reason for slate, reason in reasons.items() if reason is not None}
     return Pruned(len(now), tuple(by_slate), kept=kept, left=len(found) - len(now))
 

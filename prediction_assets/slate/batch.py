@@ -66,12 +66,19 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One slate's batch as it stands: expected players, outcomes so far, features and newest receipt."""
+    """One slate's batch as it stands: expected players, outcomes so far, features and newest receipt.
+
+    Attributes:
+        outcomes: of each player the outcome with the highest fence, by slug.
+        feature_snapshot: the pinned features, None before they are pinned.
+        features_version: the version of the facts that the features were computed from, 0 before they are pinned.
+    """
 
     batch: Batch
     outcomes: Mapping[str, PlayerOutcome] = field(default_factory=dict)
     feature_snapshot: str | None = None
     receipt: Receipt | None = None
+    features_version: int = 0
 
     def count(self, outcome: Outcome) -> int:
         """Return how many expected players ended that way."""

@@ -84,6 +84,7 @@ def completion_message(
         "accepted": [dict(each) for each in receipt.accepted],
         "output_table": output_table,
         "feature_snapshot": receipt.feature_snapshot,
+        "facts_version": receipt.facts_version,
         "published_at": published_at.astimezone(UTC).isoformat(timespec="milliseconds"),
     }
     validate_completion(message)

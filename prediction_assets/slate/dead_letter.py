@@ -27,7 +27,7 @@ LEAST_ALIKE = 5
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A player's failures on a slate, oldest first; at least one."""
+    """A player's failures on a slate, by their fence; at least one."""
 
     slate: str
     player_slug: str
@@ -68,6 +68,7 @@ class Failure:
         message: the exception's text, one line.
         traceback_digest: 12 hex digits, the same for the same error from the same lines of code; ``""`` if nothing
             was raised: the player had no outcome by the deadline.
+        fence: what the staging run claimed; 0 if no staging run failed: the player had no outcome by the deadline.
         attempts: attempts of the run; 0 if it didn't try because most players failed with the same error.
         payload: what a replay needs: batch id, feature snapshot, partition key.
         closed: how it was closed, None while it is open.
@@ -80,6 +81,7 @@ class Failure:
     message: str
     traceback_digest: str
     attempts: int
+    fence: int
     failed_at: datetime
     payload: Mapping[str, Any]
     closed: Closing | None = None
@@ -100,15 +102,18 @@ def letters_of(failures: Iterable[Failure]) -> list[DeadLetter]:
     for failure in failures:
         by_player.setdefault((failure.slate, failure.player_slug), []).append(failure)
     return [
-        DeadLetter(slate, slug, tuple(sorted(found, key=lambda failure: (failure.failed_at, failure.run_id))))
+        DeadLetter(slate, slug, tuple(sorted(found, key=lambda f: (f.fence, f.failed_at, f.run_id))))
         for (slate, slug), found in sorted(by_player.items())
     ]
 
 
 def letters_settled_by(
     progress: Progress, receipts: Iterable[Receipt], letters: Iterable[DeadLetter]
-) -> tuple[str, ...]:
-    """Return the players whose dead letter is settled: they are merged, skipped, or not expected any more.
+) -> dict[str, int]:
+    """Return the players whose dead letter is settled, each with the fence up to which his failures are.
+
+    They are merged or skipped by an outcome of that fence, or not expected any more. A failure of a higher fence stays
+    open: its run knew more than the one that settled him.
 
     Args:
         progress: the batch as it stands.
@@ -118,13 +123,15 @@ def letters_settled_by(
     merged = merged_part_ids(receipts)
     expected = {player.slug for player in progress.batch.expected}
 
-    def is_settled(slug: str) -> bool:
-        done = progress.outcomes.get(slug)
+    def settled_up_to(letter: DeadLetter) -> int | None:
+        done = progress.outcomes.get(letter.player_slug)
         if done is None:
-            return slug not in expected
-        return done.part.part_id in merged if done.part is not None else done.outcome is Outcome.SKIPPED
+            return None if letter.player_slug in expected else letter.newest.fence
+        is_settled = done.part.part_id in merged if done.part is not None else done.outcome is Outcome.SKIPPED
+        return done.fence if is_settled else None
 
-    return tuple(letter.player_slug for letter in letters if is_settled(letter.player_slug))
+    found = {letter.player_slug: settled_up_to(letter) for letter in letters}
+    return {slug: fence for slug, fence in found.items() if fence is not None}
 
 
 def common_cause(letters: Iterable[DeadLetter], players: int) -> DeadLetter | None:

@@ -26,10 +26,9 @@ def require_known_schema(slate: str, parts: Sequence[PartRef]) -> None:
 
 
 def part_gone(slate: str, slugs: Sequence[str]) -> PartMismatch:
-    """Return the error for players whose part is not in staging, or is another one."""
+    """Return the error for players whose part is not in staging."""
     return PartMismatch(
-        f"slate {slate}: parts in staging are missing or were replaced since they were recorded: {_shown(slugs)}; the "
-        f"target was not touched. {_AGAIN}"
+        f"slate {slate}: parts are missing in staging: {_shown(slugs)}; the target was not touched. {_AGAIN}"
     )
 
 
@@ -44,7 +43,7 @@ def another_players_part(slate: str, slug: str, player_id: int) -> PartMismatch:
 def older_than_merged(slate: str, slug: str) -> PartMismatch:
     """Return the error for a part that a later MERGE replaced: batch state was restored from an older backup."""
     return PartMismatch(
-        f"slate {slate}: the rows of {slug}'s part were replaced by a later MERGE: batch state is older than the "
+        f"slate {slate}: the part of {slug} is older than one of his that is merged: batch state is older than the "
         f"warehouse; the target was not touched. {_AGAIN}"
     )
 

@@ -17,10 +17,12 @@ from prediction_assets.slate.audits import ENOUGH_STAGED, NO_LIMITS, AuditLimits
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.merge_errors import another_players_part, older_than_merged
 from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.part_states import is_another_players, is_stale
 from prediction_assets.slate.receipt import (
     MergeCounts,
     Receipt,
     lists_digest,
+    merged_fences,
     merged_part_ids,
     replaced_part_ids,
 )
@@ -39,6 +41,8 @@ class MergePlan:
         parts: the parts to merge; merged parts are not among them.
         staged_player_ids: players whose rows stay in force, merged now or earlier.
         retained_player_ids: players whose earlier rows stay in force although they failed or didn't settle.
+        facts_version: the lowest version of the facts among the staged outcomes, because it has to hold for all; of a
+            retraction, among the skipped ones. Retained rows may be from older facts: their players are missing.
         after: id of the slate's newest receipt when this was planned, ``""`` for none; the MERGE is refused if
             there is a newer one.
         revision_floor: the receipt's revision is higher than this (:mod:`.revisions`).
@@ -59,6 +63,7 @@ class MergePlan:
     skipped_players: int
     failed_players: int
     feature_snapshot: str
+    facts_version: int
     missing: tuple[MissingPlayer, ...] = ()
     after: str = ""
     revision_floor: int = 0
@@ -121,6 +126,7 @@ class MergePlan:
             rows_digest=counts.digest,
             lists_digest=lists_digest(parts, missing),
             feature_snapshot=self.feature_snapshot,
+            facts_version=self.facts_version,
             merge_ms=round(merge_ms, 1),
             consolidated_at=now,
             parts=parts,
@@ -175,6 +181,7 @@ def plan(
     )  # batch state may not know it yet
     batch = progress.batch
     merged, replaced = merged_part_ids(receipts), replaced_part_ids(receipts)
+    fences = merged_fences(receipts)
     staged, retained, missing, parts = [], [], [], []
     for player in batch.expected:
         outcome = progress.outcomes.get(player.slug)
@@ -182,12 +189,14 @@ def plan(
             missing.append(MissingPlayer(player.slug, UNSETTLED, "no outcome by the deadline"))
             retained.append(player.player_id)
         elif outcome.part is not None:
-            if outcome.part.player_id != player.player_id:
+            if is_another_players(player, outcome.part):
                 raise another_players_part(batch.slate, player.slug, outcome.part.player_id)
             if outcome.part.part_id in replaced:
                 raise older_than_merged(batch.slate, player.slug)
             staged.append(player.player_id)
             if outcome.part.part_id not in merged:
+                if is_stale(outcome.part, fences):
+                    raise older_than_merged(batch.slate, player.slug)
                 parts.append(outcome.part)
         else:
             missing.append(MissingPlayer(player.slug, outcome.outcome.value, outcome.reason))
@@ -222,6 +231,7 @@ def plan(
         skipped_players=skipped,
         failed_players=failed,
         feature_snapshot=_newest_snapshot(progress) if staged else receipts[-1].feature_snapshot,
+        facts_version=_lowest_version(progress, receipts),
         missing=tuple(missing),
         after=receipts[-1].receipt_id if receipts else "",
         revision_floor=floor,
@@ -252,8 +262,16 @@ def _reasons(missing: Iterable[MissingPlayer]) -> str:
 
 def _newest_snapshot(progress: Progress) -> str:
     staged = [c for c in progress.outcomes.values() if c.part is not None]
-    newest = max(staged, key=lambda c: (c.recorded_at, c.player_slug))
+    newest = max(staged, key=lambda c: (c.fence, c.player_slug))
     return newest.part.feature_snapshot if newest.part else ""
+
+
+def _lowest_version(progress: Progress, receipts: Sequence[Receipt]) -> int:
+    """Return the version of the facts that every staged player's facts have at least, or every skipped player's."""
+    settled = [done for done in progress.outcomes.values() if done.outcome is not Outcome.FAILED]
+    counted = [done for done in settled if done.part is not None] or settled
+    versions = [done.facts_version for done in counted]
+    return min(versions) if versions else receipts[-1].facts_version  # no player is expected any more
 
 
 def receipt_id(progress: Progress, floor: int = 0) -> str:
@@ -262,7 +280,7 @@ def receipt_id(progress: Progress, floor: int = 0) -> str:
     A newest receipt whose revision doesn't exceed the floor isn't current: a consumer holds other content of a higher
     number.
 
-    A staged outcome is identified by its part, any other by its run and moment: a player who fails again, after a
+    A staged outcome is identified by its part, any other by its run and fence: a player who fails again, after a
     success, has another outcome. A slate that is reopened twice can have the outcomes of an earlier receipt again. They
     give a new receipt, because only the newest one says what is in the table.
     """
@@ -289,7 +307,7 @@ def content_digest(progress: Progress) -> str:
 def _outcomes_digest(progress: Progress) -> str:
     return _digest(
         progress,
-        lambda done: done.part.part_id if done.part else f"{done.run_id} {done.recorded_at.isoformat()}",
+        lambda done: done.part.part_id if done.part else f"{done.run_id} {done.fence}",
     )
 
 

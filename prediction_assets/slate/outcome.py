@@ -1,16 +1,21 @@
 """How an expected player ended on a slate: staged with his part, skipped or failed.
 
-An outcome contains its part's id, row count and hash, which the MERGE verifies.
+An outcome contains its part's id, row count and hash, which the MERGE verifies. Outcomes of one player are ordered by
+their fence: a number that the staging run claimed before it read a fact. No clock orders them.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 UNSETTLED = "unsettled"
 """The word in a receipt for a player who had no outcome by the deadline."""
+
+_PART_ID = re.compile(r"(\d{8})[0-9a-f]{24}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,11 @@ class PlayerOutcome:
         reason: why he was skipped or failed, ``""`` when staged.
         part: the written part when staged, else None.
         run_id: the Dagster run that produced the outcome.
-        recorded_at: when the player settled: for a failure, when the last attempt had failed.
+        recorded_at: when the player settled: for a failure, when the last attempt had failed. For people: it orders
+            nothing.
+        fence: what his staging run claimed; of a player's outcomes the one with the highest fence counts.
+        facts_version: the version of the facts when his staging run began: it read facts as new as that, or newer.
+            The features have a version of their own, of the moment when they were pinned.
     """
 
     slate: str
@@ -31,6 +40,8 @@ class PlayerOutcome:
     outcome: Outcome
     run_id: str
     recorded_at: datetime
+    fence: int
+    facts_version: int
     reason: str = ""
     part: PartRef | None = None
 
@@ -48,7 +59,7 @@ class PartRef:
     """Identifies one written part, and what it contains.
 
     Attributes:
-        part_id: unique per write: a part that is written again is another part.
+        part_id: unique per write: a part that is written again is another part. It begins with the fence.
         rows: number of rows.
         content_hash: SHA-256 over the rows' sorted ``content_hash`` values.
     """
@@ -61,3 +72,19 @@ class PartRef:
     content_hash: str
     schema_version: int
     feature_snapshot: str
+
+
+def part_id(fence: int, unique: str) -> str:
+    """Return a part's id: the fence in 8 digits, then 24 hexadecimal digits that no other part has."""
+    return f"{fence:08d}{unique}"
+
+
+def fence_of(of_part: str) -> int:
+    """Return the fence that a part's id begins with; 0 if it isn't the id of a part."""
+    found = _PART_ID.match(of_part)
+    return int(found[1]) if found else 0
+
+
+def highest_fence(of_parts: Iterable[str]) -> int:
+    """Return the highest fence among parts, 0 if there are none."""
+    return max(map(fence_of, of_parts), default=0)

@@ -1,17 +1,20 @@
 """What each part is to its slate: merged, pending, lost or orphaned.
 
-Cleanup, the sensors and the health report decide by these states and by nothing else. They say what a part is; when an
-orphaned part may be dropped is cleanup's rule (:mod:`prediction_assets.steps.cleanup`).
+Cleanup, staging, the sensors and the health report decide by these states and by nothing else. An orphaned part can be
+dropped at once: the fences say that no outcome can come to name it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
-from prediction_assets.slate.outcome import PartRef
-from prediction_assets.slate.receipt import Receipt, merged_part_ids, replaced_part_ids
+from prediction_assets.slate.outcome import PartRef, fence_of
+from prediction_assets.slate.receipt import Receipt, merged_fences, merged_part_ids, replaced_part_ids
+
+ABANDONED_AFTER = timedelta(days=1)
 
 
 class PartState(StrEnum):
@@ -20,43 +23,81 @@ class PartState(StrEnum):
     MERGED = "merged"
     """A receipt names it: its rows are in the predictions table."""
     PENDING = "pending"
-    """It is in staging, and its player's outcome names it, or may name it soon."""
+    """It is in staging, and its player's outcome names it, or a later outcome may."""
     LOST = "lost"
     """Its player's outcome names it, and no MERGE can take it: its player has to be staged again."""
     ORPHANED = "orphaned"
-    """It is in staging, and its player's outcome needs no part: no MERGE will take it."""
+    """It is in staging, and no MERGE will take it: its player has another outcome, of its fence or a higher one."""
 
 
 def part_states(
-    progress: Progress | None, staged: Mapping[str, str], receipts: Iterable[Receipt]
+    progress: Progress | None, staged: Collection[tuple[str, str]], receipts: Iterable[Receipt]
 ) -> dict[tuple[str, str], PartState]:
     """Return the state of each part that is in staging or that an outcome names, by player slug and part id.
 
     Args:
         progress: the batch as it stands, read after the parts were listed; None before it is opened.
-        staged: the part id that each player slug has in staging, ``""`` for a part that can't be read.
+        staged: player slug and part id of the parts in staging; the id is ``""`` for a part that can't be read.
         receipts: the slate's receipts.
     """
     receipts = tuple(receipts)
     merged, replaced = merged_part_ids(receipts), replaced_part_ids(receipts)
-    states = {
-        (slug, part_id): _state_in_staging(progress, slug, part_id, merged)
-        for slug, part_id in staged.items()
-    }
+    fences = merged_fences(receipts)
+    states = {(slug, part_id): _state_in_staging(progress, slug, part_id, merged) for slug, part_id in staged}
     for player in progress.batch.expected if progress is not None else ():
         done = progress.outcomes.get(player.slug) if progress is not None else None
+        if done is None or done.part is None:
+            continue
+        there = (player.slug, done.part.part_id)
         if (
-            done is not None
-            and done.part is not None
-            and _is_lost(player, done.part, staged, merged, replaced)
+            is_another_players(player, done.part)
+            or done.part.part_id in replaced
+            or (done.part.part_id not in merged and (is_stale(done.part, fences) or there not in states))
         ):
-            states[player.slug, done.part.part_id] = PartState.LOST
+            states[there] = PartState.LOST
     return states
 
 
-def players_with(states: Mapping[tuple[str, str], PartState], wanted: PartState) -> dict[str, str]:
-    """Return the parts in one state, by player slug, sorted."""
-    return {slug: part_id for (slug, part_id), state in sorted(states.items()) if state is wanted}
+def parts_in(states: Mapping[tuple[str, str], PartState], wanted: PartState) -> list[tuple[str, str]]:
+    """Return player slug and id of the parts in one state, sorted."""
+    return sorted(part for part, state in states.items() if state is wanted)
+
+
+def players_with(states: Mapping[tuple[str, str], PartState], wanted: PartState) -> tuple[str, ...]:
+    """Return the slugs of the players with a part in one state, sorted."""
+    return tuple(sorted({slug for slug, _ in parts_in(states, wanted)}))
+
+
+def abandoned(
+    states: Mapping[tuple[str, str], PartState], progress: Progress | None, now: datetime
+) -> list[tuple[str, str]]:
+    """Return the pending parts that no outcome names, a day after the slate's deadline: their runs were killed.
+
+    If the clock is wrong and such a part is dropped before its outcome is recorded, its player is staged again.
+    """
+    if progress is None or now <= progress.batch.deadline + ABANDONED_AFTER:
+        return []
+    named = {done.part.part_id for done in progress.outcomes.values() if done.part is not None}
+    return [part for part in parts_in(states, PartState.PENDING) if part[1] and part[1] not in named]
+
+
+def is_another_players(player: ExpectedPlayer, part: PartRef) -> bool:
+    """Return whether a part is not of the player who is expected now.
+
+    The slate was reopened, while a run staged, with another player of the same slug.
+    """
+    return part.player_id != player.player_id
+
+
+def is_stale(part: PartRef, merged: Mapping[str, int]) -> bool:
+    """Return whether a part that isn't merged would replace the rows of a later one.
+
+    Batch state was restored from before the later part's outcome was recorded.
+
+    Args:
+        merged: the highest merged fence of each player, as :func:`.merged_fences` returns it.
+    """
+    return fence_of(part.part_id) < merged.get(part.player_slug, 0)
 
 
 def _state_in_staging(
@@ -70,23 +111,7 @@ def _state_in_staging(
     done = progress.outcomes.get(slug)
     if done is None:  # a staging run may be about to record the part of an expected player
         is_needed = any(player.slug == slug for player in progress.batch.expected)
-    else:  # a part that the outcome names is merged before another one of its player counts
-        is_needed = done.part is not None and done.part.part_id not in merged
+    else:  # an outcome with a lower fence doesn't count any more; a higher one may be about to be recorded
+        is_named = done.part is not None and done.part.part_id == part_id
+        is_needed = is_named or fence_of(part_id) > done.fence
     return PartState.PENDING if is_needed else PartState.ORPHANED
-
-
-def _is_lost(
-    player: ExpectedPlayer,
-    part: PartRef,
-    staged: Mapping[str, str],
-    merged: frozenset[str],
-    replaced: frozenset[str],
-) -> bool:
-    # Batch state was restored from before a later part of his was merged.
-    if part.part_id in replaced:
-        return True
-    # The slate was reopened, while a run staged, with another player of the same slug.
-    if part.player_id != player.player_id:
-        return True
-    # A staging run was killed after it replaced a part and before it recorded that.
-    return part.part_id not in merged and staged.get(player.slug) != part.part_id

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from prediction_assets.errors import ReceiptAltered
+from prediction_assets.slate.outcome import fence_of
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ _PLANNED = (
     "skipped_players",
     "failed_players",
     "feature_snapshot",
+    "facts_version",
     "lists_digest",
     "accepted",
 )
@@ -87,6 +89,7 @@ class Receipt:
     rows_digest: str
     lists_digest: str
     feature_snapshot: str
+    facts_version: int
     merge_ms: float
     consolidated_at: datetime
     parts: tuple[dict[str, Any], ...] = field(default=())
@@ -236,6 +239,16 @@ def replaced_part_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
         for slug in in_force.keys() if receipt.rows == 0 else retracted:
             replaced.add(in_force.get(slug, ""))
     return frozenset(replaced - {""})
+
+
+def merged_fences(receipts: Iterable[Receipt]) -> dict[str, int]:
+    """Return the highest fence of each player's merged parts, by slug."""
+    fences: dict[str, int] = {}
+    for receipt in receipts:
+        for part in receipt.parts:
+            slug = part["player_slug"]
+            fences[slug] = max(fences.get(slug, 0), fence_of(part["part_id"]))
+    return fences
 
 
 def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:

@@ -1,42 +1,40 @@
 """Clean up: what follows a MERGE. Merged and orphaned parts are dropped, settled dead letters are closed.
 
-Exactly the parts that a receipt names are dropped, and old parts that no MERGE will take: a part that was written after
-the MERGE has another id and stays. Safe to repeat, and to be killed anywhere.
+Exactly the parts that a receipt names are dropped, and parts that no MERGE will take: a part that was written after the
+MERGE has another id and stays. A part of a higher fence than its player's outcome stays, too, because its run may still
+record it. Safe to repeat, and to be killed anywhere.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.dead_letter import Closing, letters_settled_by
-from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.slate.part_states import PartState, abandoned, part_states, parts_in
 from prediction_assets.slate.receipt import Receipt, merged_part_ids
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
-
-RECORDED_WITHIN = timedelta(hours=1)
-"""An older part that no outcome names is orphaned: staging runs record what they wrote within seconds."""
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Parts, Warehouse
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class DroppableParts:
-    """The parts of a slate that can be dropped, by player slug.
+    """The parts of a slate that can be dropped, as player slug and part id.
 
     Attributes:
         merged: parts that a receipt names.
-        orphaned: parts that no MERGE will take, written before the newest receipt or more than
-            :data:`RECORDED_WITHIN` ago.
-        kept: players whose part stays: it is still to be merged, is new, or can't be read.
+        orphaned: parts that no MERGE will take, or that were abandoned.
+        kept: players with a part that stays: it is still to be merged, or can't be read.
         receipts: the slate's receipts, oldest first.
     """
 
-    merged: Mapping[str, str]
-    orphaned: Mapping[str, str]
+    merged: Sequence[tuple[str, str]]
+    orphaned: Sequence[tuple[str, str]]
     kept: tuple[str, ...]
     receipts: tuple[Receipt, ...]
 
@@ -48,7 +46,7 @@ class CleanedUp:
     Attributes:
         merged: players whose merged part was dropped.
         orphaned: players whose orphaned part was dropped.
-        kept: players whose part is still to be merged, is new, or can't be read.
+        kept: players with a part that is still to be merged, or can't be read.
         swept: how many files of killed writes were removed.
         strays: names in the staging area that are no parts; they were left alone.
         receipts: the slate's receipts, oldest first.
@@ -70,15 +68,29 @@ def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState, *, now:
     """
     receipts = warehouse.receipts(slate)
     staged = warehouse.parts.staged(slate)
-    # A new part may be one whose outcome is about to be recorded.
-    settled_before = max([now - RECORDED_WITHIN, *(r.consolidated_at for r in receipts[-1:])])
-    old = warehouse.parts.staged(slate, settled_before)
     # Read after the parts were listed, and only if it can matter: Firestore bills the read.
-    progress = state.progress(slate) if set(old.values()) - merged_part_ids(receipts) else None
-    merged = players_with(part_states(progress, staged, receipts), PartState.MERGED)
-    orphaned = players_with(part_states(progress, old, receipts), PartState.ORPHANED)
-    kept = tuple(sorted(staged.keys() - merged.keys() - orphaned.keys()))
+    progress = (
+        state.progress(slate) if {part_id for _, part_id in staged} - merged_part_ids(receipts) else None
+    )
+    states = part_states(progress, staged, receipts)
+    merged, orphaned = parts_in(states, PartState.MERGED), parts_in(states, PartState.ORPHANED)
+    orphaned += abandoned(states, progress, now)
+    kept = tuple(sorted({slug for slug, _ in {*staged} - {*merged, *orphaned}}))
     return DroppableParts(merged, orphaned, kept, receipts)
+
+
+def drop_orphans(
+    progress: Progress, players: Collection[str], staged: Iterable[tuple[str, str]], parts: Parts
+) -> None:
+    """Drop these players' orphaned parts.
+
+    Args:
+        progress: the batch as it stands, read after the parts were listed.
+        staged: the parts in staging.
+    """
+    theirs = [part for part in staged if part[0] in players]
+    for slug, part_id in parts_in(part_states(progress, theirs, ()), PartState.ORPHANED):
+        parts.drop(progress.batch.slate, slug, part_id)
 
 
 def clean_up(slate: str, warehouse: Warehouse, state: BatchState, *, now: datetime) -> CleanedUp:
@@ -89,13 +101,11 @@ def clean_up(slate: str, warehouse: Warehouse, state: BatchState, *, now: dateti
     """
     found = droppable_parts(slate, warehouse, state, now=now)
     merged = []
-    for slug, part_id in found.merged.items():
+    for slug, part_id in found.merged:
         if warehouse.parts.drop(slate, slug, part_id):
             merged.append(slug)
             reached("part_dropped")
-    orphaned = [
-        slug for slug, part_id in found.orphaned.items() if warehouse.parts.drop(slate, slug, part_id)
-    ]
+    orphaned = [slug for slug, part_id in found.orphaned if warehouse.parts.drop(slate, slug, part_id)]
     done = CleanedUp(
         merged=tuple(merged),
         orphaned=tuple(orphaned),
@@ -126,6 +136,7 @@ def finish_consolidation(
     if progress is not None and (letters := dead_letters.letters(slate)):
         closed = dead_letters.close(slate, letters_settled_by(progress, receipts, letters), Closing.REPLAYED)
     reached("dead_letters_closed")
+    state.prune_outcomes(slate)
     # Last: until batch state has the receipt, the sensor requests this consolidation again.
     state.mark_consolidated(receipts[-1])
     reached("consolidation_marked")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 POINTS = (
     "keys_registered",
     "batch_opened",
+    "fence_claimed",
     "features_written",
     "features_pinned",
     "part_written",

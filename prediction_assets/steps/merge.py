@@ -158,6 +158,7 @@ def _overdue(progress: Progress, run_id: str, now: datetime) -> list[Failure]:
             message=f"no outcome by the deadline, {progress.batch.deadline.isoformat(timespec='seconds')}",
             traceback_digest="",
             attempts=0,
+            fence=0,
             failed_at=now,
             payload=replay_payload(progress, player),
         )

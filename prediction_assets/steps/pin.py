@@ -11,8 +11,9 @@ from prediction_assets.nba.forecast import HISTORY_DAYS, slate_features
 from prediction_assets.nba.model_store import choose_model
 from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.keys import parse_slate
+from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import BatchState, Warehouse
+from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 
 _logger = logging.getLogger(__name__)
 
@@ -25,30 +26,50 @@ class PinnedFeatures:
         players: one row per player with features.
         history: one row per past player-game; none if there is a model.
         model_id: the stored model, ``""`` when the systems are fitted on the history.
+        batch: the batch that expects the players.
+        facts_version: the version of the facts before they were read.
     """
 
     snapshot_id: str
     players: pa.Table
     history: pa.Table
     model_id: str
+    batch: Batch
+    facts_version: int
 
 
-def pin_features(batch: Batch, warehouse: Warehouse, state: BatchState) -> PinnedFeatures:
-    """Write the features of the batch's players as a snapshot, and record its id in the batch.
+def pin_features(key: str, warehouse: Warehouse, state: BatchState) -> PinnedFeatures:
+    """Write the features of a slate's expected players as a snapshot, and record its id in the batch.
 
-    The snapshot is named by its content: with the same facts a second call changes nothing.
+    The snapshot is named by its content: with the same facts a second call changes nothing but the fence. If another
+    run pinned features with a higher fence meanwhile, those stay.
+
+    Args:
+        key: the slate.
+
+    Raises:
+        BatchNotOpen: the slate has no batch.
     """
-    slate = parse_slate(batch.slate)
+    # In this order: what is read after the claim is as new as the fence says, or newer.
+    fence = claim_fence(key, warehouse, state)
+    facts_version = warehouse.facts_version()
+    batch = open_progress(state, key).batch
+    slate = parse_slate(key)
     model_id = choose_model(warehouse, batch.league, slate)
     player_ids = [player.player_id for player in batch.expected]
     players, history = slate_features(warehouse, batch.league, slate, player_ids, HISTORY_DAYS, model_id)
     snapshot_id = warehouse.snapshots.write(batch.slate, players, history)
     reached("features_written")
-    state.pin_features(batch.slate, snapshot_id)
+    counts = state.pin_features(batch.slate, snapshot_id, fence=fence, facts_version=facts_version)
     reached("features_pinned")
+    if not counts:
+        _logger.warning(
+            "slate %s: feature snapshot %s is not pinned: another run pinned later ones", batch.slate, snapshot_id,
+            extra={"slate": batch.slate, "batch": batch.batch_id},
+        )  # fmt: skip
     _logger.info(
         "slate %s: feature snapshot %s, %d players, %d past player-games",
         batch.slate, snapshot_id, players.num_rows, history.num_rows,
         extra={"slate": batch.slate, "batch": batch.batch_id},
     )  # fmt: skip
-    return PinnedFeatures(snapshot_id, players, history, model_id)
+    return PinnedFeatures(snapshot_id, players, history, model_id, batch, facts_version)

@@ -1,7 +1,8 @@
 """Stage: forecast a slate's players, write each player's part, and record how each ended.
 
 A player's outcome is recorded after his part, or his dead letter, is durable and the caller has stored his event. If
-the process is killed before that, he is staged again; nobody is settled without an event.
+the process is killed before that, he is staged again; nobody is settled without an event. If it was paused and another
+run staged the player meanwhile, the fences say that the other's outcome counts, and this run drops its own part.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.skip_rules import read_reasons_to_skip
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
-from prediction_assets.slate.dead_letter import Failure, replay_payload, traceback_digest
+from prediction_assets.slate.dead_letter import Closing, Failure, replay_payload, traceback_digest
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import part_rows
+from prediction_assets.steps.claim import claim_fence
+from prediction_assets.steps.cleanup import drop_orphans
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.steps.worker_pool import CircuitBreaker, Overdue, bisect_failures, fan_out
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Parts, Warehouse, open_progress
@@ -50,7 +53,7 @@ _logger = logging.getLogger(__name__)
 
 
 def begin_staging(
-    progress: Progress,
+    slate: str,
     slugs: Sequence[str],
     warehouse: Warehouse,
     state: BatchState,
@@ -63,9 +66,14 @@ def begin_staging(
     """Return the staging of these players: all are forecast or skipped, and no part is written yet.
 
     Raises:
+        BatchNotOpen: the slate has no batch.
         BatchConflict: a slug is not an expected player's.
         PredictionAssetsError: no features are pinned for the slate, or their model is gone.
     """
+    # In this order: what is read after the claim is as new as the fence says, or newer.
+    fence = claim_fence(slate, warehouse, state)
+    facts_version = warehouse.facts_version()
+    progress = open_progress(state, slate)
     players = progress.batch.players(slugs)
     parts, errors = forecast_parts(warehouse, progress, players, settings)
     skipped = read_reasons_to_skip(warehouse, progress.batch, players, parts.keys() | errors.keys())
@@ -76,6 +84,8 @@ def begin_staging(
         errors,
         skipped,
         run_id,
+        fence,
+        facts_version,
         warehouse.parts,
         state,
         dead_letters,
@@ -135,6 +145,8 @@ class Staging:
         parts: the rows of each forecast player, by slug.
         errors: why a player could not be forecast, by slug.
         skipped: why a player isn't predicted, by slug.
+        fence: what the run claimed before it read anything.
+        facts_version: the version of the facts after the claim.
         staging_area: where parts are written.
         circuit: stops the attempts when most players failed with the same error.
         unrecorded: outcomes that :meth:`record` has still to record.
@@ -147,6 +159,8 @@ class Staging:
     errors: Mapping[str, Exception]
     skipped: Mapping[str, str]
     run_id: str
+    fence: int
+    facts_version: int
     staging_area: Parts
     state: BatchState
     dead_letters: DeadLetters
@@ -208,8 +222,11 @@ class Staging:
         self.unrecorded.clear()
 
     def finish(self) -> None:
-        """Drop the parts that the recorded outcomes replaced without a new part: no MERGE would take them."""
-        self._drop_replaced_parts()
+        """Drop the players' parts that no MERGE will take, and close the failures that a newer run made up for."""
+        staged = self.staging_area.staged(self.slate)
+        now = open_progress(self.state, self.slate)
+        drop_orphans(now, {player.slug for player in self.players}, staged, self.staging_area)
+        self._close_overtaken_failures(now)
         count = {kind: sum(done.outcome is kind for done in self.settled) for kind in Outcome}
         _logger.info(
             "slate %s: %d of %d players staged, %d skipped, %d failed",
@@ -227,7 +244,9 @@ class Staging:
             return self._fail(player, not_tried, 0, self.circuit.tripped_by)
         write = self._retrying()
         try:
-            part = write(self.staging_area.write, self.slate, player.slug, self.parts[player.slug])
+            part = write(
+                self.staging_area.write, self.slate, player.slug, self.parts[player.slug], self.fence
+            )
         except Exception as error:  # noqa: BLE001  one player's failure is his outcome, not the slate's
             return self._fail(player, error, write.statistics.get("attempt_number", 1))
         reached("part_written")
@@ -256,6 +275,7 @@ class Staging:
             message=" ".join(str(error).split())[:LONGEST_MESSAGE],
             traceback_digest=digest or traceback_digest(error),
             attempts=attempts,
+            fence=self.fence,
             failed_at=self.clock.now(),
             payload=replay_payload(self.progress, player),
         )
@@ -282,6 +302,8 @@ class Staging:
             outcome=kind,
             run_id=self.run_id,
             recorded_at=at or self.clock.now(),
+            fence=self.fence,
+            facts_version=self.facts_version,
             reason=reason,
             part=part,
         )
@@ -291,19 +313,14 @@ class Staging:
         if late.part is not None:
             self.staging_area.drop(self.slate, player.slug, late.part.part_id)
 
-    def _drop_replaced_parts(self) -> None:
-        replaced = {
-            done.player_slug: before.part.part_id
-            for done in self.settled
-            if done.part is None
-            and (before := self.progress.outcomes.get(done.player_slug)) is not None
-            and before.part is not None
+    def _close_overtaken_failures(self, now: Progress) -> None:
+        """Close this run's failures of players whom a run with a higher fence staged or skipped."""
+        later = {
+            done.player_slug: self.fence
+            for done in self.failed
+            if (counts := now.outcomes.get(done.player_slug)) is not None
+            and counts.fence > self.fence
+            and counts.outcome is not Outcome.FAILED
         }
-        if not replaced:
-            return
-        # Read again: a failure doesn't replace an outcome that is newer, and its part is still needed.
-        now = open_progress(self.state, self.slate)
-        needed = {done.part.part_id for done in now.outcomes.values() if done.part is not None}
-        for slug, part_id in replaced.items():
-            if part_id not in needed:
-                self.staging_area.drop(self.slate, slug, part_id)
+        if later:
+            self.dead_letters.close(self.slate, later, Closing.REPLAYED)

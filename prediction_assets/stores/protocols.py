@@ -48,8 +48,25 @@ class BatchState(Protocol):
         a game that isn't played.
         """
 
-    def pin_features(self, slate: str, snapshot_id: str) -> None:
-        """Record the feature snapshot that the slate's predictions are made from; the newest call counts.
+    def claim_fence(self, slate: str, above: int = 0) -> int:
+        """Return a number that is higher than all that were claimed for the slate before, in any of its batches.
+
+        A run claims it before it reads the batch or a fact: with a lower number it can't have read anything newer. The
+        claim survives a power cut.
+
+        Args:
+            above: claim a number that is higher than this one, too: what the caller knows to be claimed, although batch
+                state was restored from an older backup and doesn't know it.
+
+        Raises:
+            BatchNotOpen: the slate has no batch.
+        """
+
+    def pin_features(self, slate: str, snapshot_id: str, *, fence: int, facts_version: int) -> bool:
+        """Record the feature snapshot that the slate's predictions are made from, and return whether it counts.
+
+        A lower fence than the one of the pinned features changes nothing. After a reopening that dropped the pinned
+        features, neither does a fence that was claimed before it.
 
         Raises:
             BatchNotOpen: the slate has no batch.
@@ -58,9 +75,9 @@ class BatchState(Protocol):
     def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
         """Set each player's outcome, blindly: nothing is read first, so concurrent writers don't contend.
 
-        Recording an outcome again replaces it and counts nothing twice. An outcome of another batch than the slate's
-        is stored and doesn't count. One exception to blind: a failure that is older than the stored outcome changes
-        nothing, because the stored one comes from a process that knew more.
+        Of a player's outcomes the one with the highest fence counts, in whatever order they are recorded. Recording an
+        outcome again replaces it and counts nothing twice; one with the same fence is from the same run, and its last
+        one counts. An outcome of another batch than the slate's doesn't count, and hides none that does.
 
         An error may come after some of the outcomes are recorded; recording all of them again is right.
         """
@@ -76,6 +93,9 @@ class BatchState(Protocol):
 
     def damage(self) -> str:
         """Return what a quick check of the stored bytes finds, ``""`` if nothing; it ends after two seconds."""
+
+    def prune_outcomes(self, slate: str) -> int:
+        """Prune the outcomes that don't count because a higher fence of their player does; return how many."""
 
     def mark_consolidated(self, receipt: Receipt) -> None:
         """Copy the slate's newest receipt, so that sensors needn't open the warehouse.
@@ -106,8 +126,8 @@ def open_progress(state: BatchState, slate: str) -> Progress:
 class Parts(Protocol):
     """Each player's staged rows, from the staging run that writes them to the cleanup that drops them."""
 
-    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
-        """Store one player's rows as a new part, atomically: a reader sees the earlier part or this one, whole.
+    def write(self, slate: str, player_slug: str, rows: pa.Table, fence: int) -> PartRef:
+        """Store one player's rows as a new part, beside his other ones; a reader sees all of it or nothing.
 
         It is durable after :meth:`flush`.
         """
@@ -115,15 +135,14 @@ class Parts(Protocol):
     def flush(self, slate: str) -> None:
         """Make the slate's written parts durable; call it before an outcome refers to them."""
 
-    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
-        """Return the id of each player's part in staging, by slug; ``""`` for one that can't be read.
+    def staged(self, slate: str) -> Sequence[tuple[str, str]]:
+        """Return player slug and id of each part in staging, sorted: a player's last one has his highest fence.
 
-        Args:
-            before: leave out the parts that were written at this moment or later; None for all.
+        The id is ``""`` for a part that can't be read.
         """
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        """Drop exactly this part and return whether it was there; another part of the player survives."""
+        """Drop exactly this part and return whether it was there; the player's other parts stay."""
 
     def slates(self) -> Sequence[str]:
         """Return the slates that have parts in staging."""
@@ -206,12 +225,18 @@ class Warehouse(Protocol):
     ) -> Upserted:
         """Insert new keys, update changed rows and leave the others alone, in one transaction.
 
+        A change of a table of facts raises :meth:`facts_version`, in the same transaction. Rows that change nothing
+        don't.
+
         Args:
             table: a declared table.
             rows: rows of its Arrow schema, unique by its key.
             replace_by: columns that name a group of rows. The new rows replace each of their groups as a whole.
             also_replaced: values of those columns for further groups to replace, even if no new row is in them.
         """
+
+    def facts_version(self) -> int:
+        """Return the version of the facts, 0 before the first ingestion. Facts read after this are at least as new."""
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one SELECT in DuckDB's dialect, with named parameters and without write access."""
@@ -308,8 +333,12 @@ class DeadLetters(Protocol):
             include_closed: return closed letters too.
         """
 
-    def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
-        """Close these players' open letters and return how many there were."""
+    def close(self, slate: str, up_to: Mapping[str, int], how: Closing) -> int:
+        """Close players' open failures up to a fence, and return how many of the players had one.
+
+        Args:
+            up_to: the fence of each player, by slug: a failure of a higher one stays open.
+        """
 
     def drop_closed(self, slate: str, player_slugs: Iterable[str]) -> int:
         """Prune these players' closed failures and return how many there were; open ones stay."""

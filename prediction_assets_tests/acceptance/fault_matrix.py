@@ -69,10 +69,10 @@ with open_instance(settings) as instance:
     if point == "dead_letter_written":
         parts = type(run.stores.warehouse.parts)
         healthy = parts.write
-        def write(self, slate, player_slug, rows):
+        def write(self, slate, player_slug, rows, fence):
             if player_slug == broken:
                 raise ValueError("cannot be written")
-            return healthy(self, slate, player_slug, rows)
+            return healthy(self, slate, player_slug, rows, fence)
         broken = run.roster(slate).batch.expected[0].slug
         parts.write = write
     run.whole(slate)
@@ -119,7 +119,7 @@ def left_behind(run: SlateRun, slate: str) -> Left:
         revisions=tuple(sorted({r.revision for r in run.stores.warehouse.receipts(slate)})),
         events=tuple(e.message_id for e in events),
         undelivered=tuple(e.message_id for e in events if e.delivery_id is None),
-        parts=tuple(run.stores.warehouse.parts.staged(slate)),
+        parts=tuple(dict(run.stores.warehouse.parts.staged(slate))),
         open_letters=tuple(letter.player_slug for letter in run.stores.dead_letters.letters(slate)),
         next_step=next_step(progress, Clock().now()).value if progress is not None else "",
     )

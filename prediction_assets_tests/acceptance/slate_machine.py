@@ -1,9 +1,10 @@
 """A slate under any order of steps, faults and repeats leaves what a simple model in memory says it leaves.
 
-Hypothesis draws the steps: stage, stage with other rows, complete twice or late, skip, fail, reopen, consolidate,
-clean up, publish, replay, prune, a clock that was ahead, and a crash behind or inside any of them. They run on
-the real ports, through the steps that the assets call, without a Dagster run for each. Both warehouses
-run the same machine; batch state and outbox are SQLite beside either (their contract suites cover Firestore).
+Hypothesis draws the steps: ingest, stage, stage with other rows, pause before or after a part is written, complete
+twice or late, skip, fail, reopen, consolidate, clean up, publish, replay, prune, clocks that are a day off, and a crash
+behind or inside any of them. They run on the real ports, through the steps that the assets call, without a Dagster run
+for each. Both warehouses run the same machine; batch state and outbox are SQLite beside either (their contract suites
+cover Firestore).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -41,10 +43,12 @@ from prediction_assets.slate.outcome import Outcome
 from prediction_assets.slate.part_states import PartState, part_states, players_with
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.announce import announce, read_changes
+from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.cleanup import clean_up, finish_consolidation
 from prediction_assets.steps.merge import merge, plan_merge, read_outcomes, seen_revisions
 from prediction_assets.steps.stage import Staging
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.sql.tables import SCHEDULE
 from prediction_assets_tests.acceptance.slate_model import (
     MINIMUM_SHARE,
     Content,
@@ -71,6 +75,9 @@ REPLACED = "replaced"
 
 SLUGS = tuple(f"player-{n}" for n in range(1, 5))
 PLAYERS = {slug: player(n) for n, slug in enumerate(SLUGS, start=1)}
+GAMES = itertools.count(1)  # no two examples ingest the same one
+DAYS = st.sampled_from([0, 0, -1, 1])
+"""By how much a process's clock is off."""
 contents = st.dictionaries(
     st.sampled_from(["24.5", "25.0", "25.5"]), st.sampled_from([20.0, 21.0]), min_size=1
 ).map(lambda lines: tuple(sorted(lines.items())))
@@ -78,12 +85,13 @@ contents = st.dictionaries(
 
 @dataclass
 class MachineClock(Clock):
-    """A clock that is a second later each time that it is read."""
+    """A clock that is a second later each time that it is read, and some days off."""
 
     moments: Iterator[int]
+    days: int = 0
 
     def now(self) -> datetime:
-        return NOW + timedelta(hours=1, seconds=next(self.moments))
+        return NOW + timedelta(days=self.days, hours=1, seconds=next(self.moments))
 
 
 class SlateMachine(RuleBasedStateMachine):
@@ -95,10 +103,12 @@ class SlateMachine(RuleBasedStateMachine):
     def open(self, expected: set[str]) -> None:
         self.slate = next(SLATES).isoformat()
         self.model = Model()
+        self.paused: list[Callable[[], Settled]] = []
         self.late: list[Settled] = []
         self.moments = itertools.count(1)
+        self.fences: list[int] = []
+        self.facts_version = self.ports.warehouse.facts_version()
         self.clock = MachineClock(self.moments)
-        self.letters: set[str] = set()
         self.keys: list[str] = []
         for _ in range(2):  # the second opening finds the first
             self.ports.state.open(self._batch(expected))
@@ -119,8 +129,14 @@ class SlateMachine(RuleBasedStateMachine):
 
     # Staging
 
-    def _settle(self, slug: str, content: Content | Outcome) -> Settled:
-        """Settle a player with rows, or skipped or failed, by a staging run that hasn't recorded him yet."""
+    def _begin(self, slug: str, content: Content | Outcome, days: int = 0) -> Callable[[], Settled]:
+        """Begin a staging run, which claims its fence, and return what it does next: settle its player."""
+        fence = claim_fence(self.slate, self.ports.warehouse, self.ports.state)
+        known = [f for f in self.fences if f >= fence]
+        assert not known, "a fence was claimed twice, or after a higher one"
+        self.fences.append(fence)
+        version = self.ports.warehouse.facts_version()
+        assert version == self.facts_version
         progress = self.ports.state.progress(self.slate)
         assert progress is not None
         rows = None if isinstance(content, Outcome) else rows_of(PLAYERS[slug], dict(content), self.slate)
@@ -131,67 +147,89 @@ class SlateMachine(RuleBasedStateMachine):
             errors={slug: ValueError("because")} if content is Outcome.FAILED else {},
             skipped={slug: "because"} if content is Outcome.SKIPPED else {},
             run_id=f"run {next(self.moments)}",
+            fence=fence,
+            facts_version=version,
             staging_area=self.ports.warehouse.parts,
             state=self.ports.state,
             dead_letters=self.ports.dead_letters,
             settings=self.ports.settings,
-            clock=self.clock,
+            clock=MachineClock(self.moments, days),
         )
+        return partial(self._go_on, staging, slug, content)
+
+    def _go_on(self, staging: Staging, slug: str, content: Content | Outcome) -> Settled:
+        """Settle the player with rows, or skipped or failed; nothing is recorded yet."""
         (done,) = staging.outcomes()
+        assert (done.fence, done.facts_version) == (staging.fence, staging.facts_version)
         if isinstance(content, Outcome):
             assert (done.outcome, done.part) == (content, None)
-            self.letters |= {slug} if content is Outcome.FAILED else set()
+            if content is Outcome.FAILED:
+                self.model.letters.setdefault(slug, []).append(done.fence)
             return Settled(done, staging)
         assert done.part is not None
-        part = Part(done.part, content, next(self.moments))
-        shelf = self.model.shelf.setdefault(slug, [])
-        if not self.ports.keeps_older:
-            shelf.clear()
-        shelf.append(part)
+        part = Part(done.part, content)
+        assert part.fence == staging.fence
+        self.model.shelf.setdefault(slug, []).append(part)
         return Settled(done, staging, part)
+
+    def _settle(self, slug: str, content: Content | Outcome, days: int = 0) -> Settled:
+        return self._begin(slug, content, days)()
 
     def _record(self, settled: Settled, times: int = 1) -> None:
         """Record an outcome, once or as a redelivery does, and end its staging run."""
         settled.staging.record()
         for _ in range(times - 1):
             self.ports.state.record([settled.completion])
-        slug = settled.completion.player_slug
-        if slug in self.model.expected:
-            self.model.outcomes[slug] = settled
+        self.model.record(settled)
         settled.staging.finish()
-        self._compare_replaced(settled)
+        self.model.finish(settled)
+        self._compare_outcomes()
+        assert self.ports.warehouse.parts.staged(self.slate) == self.model.staged()
 
-    def _compare_replaced(self, settled: Settled) -> None:
-        """The part of an outcome that was replaced without a part is gone, and no newer one of the player."""
-        slug = settled.completion.player_slug
-        before = settled.staging.progress.outcomes.get(slug)
-        if settled.part is not None or before is None or before.part is None:
-            return
-        now = self.model.outcomes.get(slug)
-        if now is not None and now.part is not None:
-            assert now.part.ref != before.part, "a part that an outcome names was replaced"
-        shelf = self.model.shelf.get(slug, [])
-        newer = list(itertools.dropwhile(lambda part: part.ref != before.part, shelf))
-        if not newer:
-            return
-        # Parts that it had replaced go with it where the staging area knew of them.
-        left = self._parts_of(slug)
-        self.model.shelf[slug] = [p for p in shelf if p.ref.part_id in left and p.ref != before.part]
-        assert before.part.part_id not in left
-        assert {part.ref.part_id for part in newer[1:]} <= left
+    def _compare_outcomes(self) -> None:
+        """Of each player the outcome with the highest fence counts."""
+        progress = self.ports.state.progress(self.slate)
+        assert progress is not None
+        found = {slug: (done.fence, done.run_id, done.part) for slug, done in progress.outcomes.items()}
+        assert found == {
+            slug: (done.completion.fence, done.completion.run_id, done.completion.part)
+            for slug, done in self.model.outcomes.items()
+        }
 
-    def _parts_of(self, slug: str) -> set[str]:
-        """Every part of a player in staging, those that were replaced, too."""
-        parts = self.ports.warehouse.parts
-        if not self.ports.keeps_older:
-            return {parts.staged(self.slate).get(slug, "")}
-        return {part.part_id for part in parts._listed() if (part.slate, part.slug) == (self.slate, slug)}
+    @rule()
+    def ingest(self) -> None:
+        """Ingest a fact that is new, and again, which changes nothing."""
+        game = {
+            "league": "simulated-3", "game_id": f"{next(GAMES):010}", "game_date": date(2099, 1, 1),
+            "team_a": "S01", "team_b": "S02",
+        }  # fmt: skip
+        rows = SCHEDULE.arrow_table([dict.fromkeys(SCHEDULE.column_names) | game])
+        for _ in range(2):
+            self.ports.warehouse.upsert(SCHEDULE, rows)
+        self.facts_version += 1
+        assert self.ports.warehouse.facts_version() == self.facts_version
 
-    @rule(slug=st.sampled_from(SLUGS), content=contents, times=st.sampled_from([1, 1, 2]))
-    def stage(self, slug: str, content: Content, times: int) -> None:
+    @rule(slug=st.sampled_from(SLUGS), content=contents, times=st.sampled_from([1, 1, 2]), days=DAYS)
+    def stage(self, slug: str, content: Content, times: int, days: int) -> None:
         """Write a player's part and record it, once or as a redelivery does."""
         if slug in self.model.expected:
-            self._record(self._settle(slug, content), times)
+            self._record(self._settle(slug, content, days), times)
+
+    @rule(slug=st.sampled_from(SLUGS), content=contents | st.sampled_from([Outcome.SKIPPED, Outcome.FAILED]))
+    def begin_and_be_paused(self, slug: str, content: Content | Outcome) -> None:
+        """Claim a fence, read everything, and write nothing for now."""
+        if slug in self.model.expected:
+            self.paused.append(self._begin(slug, content))
+
+    @precondition(lambda self: self.paused)
+    @rule(ever=st.booleans())
+    def go_on(self, ever: bool) -> None:
+        """Let a paused run write, and record at once or later."""
+        settled = self.paused.pop(0)()
+        if ever:
+            self._record(settled)
+        else:
+            self.late.append(settled)
 
     @rule(slug=st.sampled_from(SLUGS), content=contents, ever=st.booleans())
     def stage_and_crash_or_be_slow(self, slug: str, content: Content, ever: bool) -> None:
@@ -210,10 +248,11 @@ class SlateMachine(RuleBasedStateMachine):
         slug=st.sampled_from(SLUGS),
         outcome=st.sampled_from([Outcome.SKIPPED, Outcome.FAILED]),
         times=st.sampled_from([1, 2]),
+        days=DAYS,
     )
-    def settle_without_rows(self, slug: str, outcome: Outcome, times: int) -> None:
+    def settle_without_rows(self, slug: str, outcome: Outcome, times: int, days: int) -> None:
         if slug in self.model.expected:
-            self._record(self._settle(slug, outcome), times)
+            self._record(self._settle(slug, outcome, days), times)
 
     @rule(expected=st.sets(st.sampled_from(SLUGS)), again=st.booleans())
     def reopen(self, expected: set[str], again: bool) -> None:
@@ -221,7 +260,6 @@ class SlateMachine(RuleBasedStateMachine):
             self.ports.state.reopen(self._batch(expected))
         self.model.expected = set(expected)
         self.model.outcomes = {s: done for s, done in self.model.outcomes.items() if s in expected}
-        self.late = [done for done in self.late if done.completion.player_slug in expected]
         self._register()
 
     @rule(slug=st.sampled_from(SLUGS))
@@ -245,8 +283,10 @@ class SlateMachine(RuleBasedStateMachine):
             seen = seen_revisions(progress, self.ports.outbox, self.ports.publisher)
             limits = AuditLimits(minimum_staged_share=MINIMUM_SHARE)
             work = plan_merge(progress, receipts, now=now, limits=limits, seen=seen)
-            self.letters |= set(progress.unsettled)  # they are overdue
-            receipt = merge(work, progress, warehouse, self.ports.dead_letters, run_id="merge", now=now)
+            for slug in progress.unsettled:  # they are overdue
+                self.model.letters.setdefault(slug, []).append(0)
+            run_id = f"merge {next(self.moments)}"
+            receipt = merge(work, progress, warehouse, self.ports.dead_letters, run_id=run_id, now=now)
         except (NoPartsStaged, AuditRefused, PartMismatch) as error:
             refusal = type(error)
         except Crash:
@@ -264,7 +304,6 @@ class SlateMachine(RuleBasedStateMachine):
         assert isinstance(expected, Merged), "merged what should have been refused"
         if expected not in self.model.receipts:
             expected.receipt_id = receipt.receipt_id
-            expected.at = next(self.moments)
             assert receipt.receipt_id not in {r.receipt_id for r in self.model.receipts}
             self.model.commit(expected)
         if crash != "behind":
@@ -282,6 +321,7 @@ class SlateMachine(RuleBasedStateMachine):
         )  # fmt: skip
         assert receipt.rows_staged == receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
         assert {part["part_id"] for part in receipt.parts} == expected.parts
+        assert receipt.facts_version == expected.facts_version
 
     def _compare_table(self) -> None:
         """No row lost, none doubled, none deleted; each receipt in its place."""
@@ -319,45 +359,33 @@ class SlateMachine(RuleBasedStateMachine):
     @rule(
         crash=st.sampled_from([None, None, "part_dropped", "before the mirror"]),
         times=st.sampled_from([1, 2]),
+        days=DAYS,
     )
-    def clean_up(self, crash: str | None, times: int) -> None:
-        covered, warehouse = self.model.covered, self.ports.warehouse
-        newest = {slug: parts[-1] for slug, parts in self.model.shelf.items() if parts}
-        orphaned: dict[str, Part] = {}
+    def clean_up(self, crash: str | None, times: int, days: int) -> None:
+        warehouse, state = self.ports.warehouse, self.ports.state
+        merged, orphaned = self.model.droppable(is_day_after=days > 0)
         with crashing(crash, times):
-            done = clean_up(self.slate, warehouse, self.ports.state, now=datetime.now(UTC))
-            for slug in done.merged:
-                self.model.shelf[slug] = []  # older parts of his go first
-            orphaned = self.model.orphaned()
-            assert set(done.orphaned) == orphaned.keys()
-            assert set(done.merged) == {s for s, part in newest.items() if part.ref.part_id in covered}
+            done = clean_up(self.slate, warehouse, state, now=MachineClock(self.moments, days).now())
+            assert sorted(done.merged) == sorted(slug for slug, _ in merged)
+            assert sorted(done.orphaned) == sorted(slug for slug, _ in orphaned)
             if done.receipts and crash != "before the mirror":
-                finish_consolidation(self.slate, done.receipts, self.ports.state, self.ports.dead_letters)
+                finish_consolidation(self.slate, done.receipts, state, self.ports.dead_letters)
+                self.model.settle_letters()
                 self._compare_letters()
         left = warehouse.parts.staged(self.slate)
-        for slug, part in newest.items():
-            if slug not in left:
-                is_done_with = part.ref.part_id in covered or orphaned.get(slug) is part
-                assert is_done_with, "a part that nothing covers was dropped"
-                self.model.shelf[slug] = []
-        for slug, part in orphaned.items():
-            self.model.shelf[slug] = [p for p in self.model.shelf[slug] if p.written > part.written]
+        assert {*self.model.staged()} - {*left} <= merged | orphaned, "a part that is needed was dropped"
+        self.model.drop({*self.model.staged()} - {*left})
         assert left == self.model.staged()
+        assert crash == "part_dropped" or not (merged | orphaned) & {*left}
 
     def _compare_letters(self) -> None:
-        """A letter is open for each player who failed, or was overdue, until he is merged, skipped or not expected."""
-        covered = self.model.covered
-
-        def is_settled(slug: str) -> bool:
-            done = self.model.outcomes.get(slug)
-            if slug not in self.model.expected:
-                return True
-            if done is None or done.completion.outcome is Outcome.FAILED:
-                return False
-            return done.part is None or done.part.ref.part_id in covered
-
-        self.letters = {slug for slug in self.letters if not is_settled(slug)}
-        assert {letter.player_slug for letter in self.ports.dead_letters.letters(self.slate)} == self.letters
+        """A letter is open for each player who failed, or was overdue, until a run with his fence or a higher one is
+        merged or skips him, or he isn't expected."""
+        found = {
+            letter.player_slug: sorted(failure.fence for failure in letter.failures if failure.closed is None)
+            for letter in self.ports.dead_letters.letters(self.slate)
+        }
+        assert found == {slug: sorted(fences) for slug, fences in self.model.letters.items()}
 
     # Publishing
 
@@ -415,9 +443,9 @@ class SlateMachine(RuleBasedStateMachine):
         """Date the newest receipt later, as a clock did that has been set back since."""
         newest = self.ports.warehouse.receipts(self.slate)[-1]
         _, statement = dated(newest, newest.consolidated_at + timedelta(hours=hours))
-        by_hand_of(self.ports.warehouse, statement)
-        self.model.clock_was_ahead = (
-            True  # until it has caught up every part is from before the newest receipt
+        by_hand_of(
+            self.ports.warehouse,
+            statement,
         )
 
     def _register(self) -> None:
@@ -457,7 +485,7 @@ class SlateMachine(RuleBasedStateMachine):
             assert part is not None
             self._record(self._settle(slug, part.content))
         self.consolidate(None)
-        self.clean_up(None, 1)
+        self.clean_up(None, 1, 0)
         if self.model.receipts:
             self._announce(warehouse.receipts(self.slate)[-1])
         progress = self.ports.state.progress(self.slate)
@@ -483,7 +511,7 @@ class SlateMachine(RuleBasedStateMachine):
         before = self._durable()
         self._until_it_rests()
         assert self._durable() == before, "a replayed step did something"
-        for slug, part_id in self.ports.warehouse.parts.staged(self.slate).items():
+        for slug, part_id in self.ports.warehouse.parts.staged(self.slate):
             self.ports.warehouse.parts.drop(self.slate, slug, part_id)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from prediction_assets.errors import AuditRefused, NoPartsStaged, PartMismatch
-from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome, fence_of
 from prediction_assets.steps.stage import Staging
 
 MINIMUM_SHARE = 0.5
@@ -20,7 +20,10 @@ class Part:
 
     ref: PartRef
     content: Content
-    written: int
+
+    @property
+    def fence(self) -> int:
+        return fence_of(self.ref.part_id)
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,15 @@ class Settled:
     part: Part | None = None
 
     @property
+    def is_failed(self) -> bool:
+        return self.completion.outcome is Outcome.FAILED
+
+    def is_pending(self, covered: set[str]) -> bool:
+        return self.part is not None and self.part.ref.part_id not in covered
+
+    @property
     def identity(self) -> str:
-        return self.part.ref.part_id if self.part else str(self.completion.recorded_at)
+        return self.part.ref.part_id if self.part else f"{self.completion.run_id} {self.completion.fence}"
 
 
 @dataclass
@@ -45,8 +55,8 @@ class Merged:
     revision: int
     parts: frozenset[str]
     counts: tuple[int, ...]
+    facts_version: int
     receipt_id: str = ""
-    at: int = 0
 
 
 @dataclass
@@ -60,32 +70,68 @@ class Model:
     closed: Counter[tuple[tuple[str, str], float]] = field(default_factory=Counter)
     receipts: list[Merged] = field(default_factory=list)
     events: dict[int, str | None] = field(default_factory=dict)
-    clock_was_ahead: bool = False
+    letters: dict[str, list[int]] = field(default_factory=dict)
+    """The fences of each player's open failures."""
 
     @property
     def covered(self) -> set[str]:
         return {part_id for receipt in self.receipts for part_id in receipt.parts}
 
-    def staged(self) -> dict[str, str]:
-        return {slug: parts[-1].ref.part_id for slug, parts in self.shelf.items() if parts}
+    def staged(self) -> list[tuple[str, str]]:
+        return sorted((slug, part.ref.part_id) for slug, parts in self.shelf.items() for part in parts)
 
-    def orphaned(self) -> dict[str, Part]:
-        """The newest part of each player from before the newest receipt, if his outcome needs no part."""
-        found = {}
-        for slug, parts in self.shelf.items():
-            is_old = [
-                p
-                for p in parts
-                if self.receipts and (self.clock_was_ahead or p.written < self.receipts[-1].at)
-            ]
+    def record(self, settled: Settled) -> None:
+        """Let an outcome count, unless his player isn't expected or has one of a higher fence."""
+        slug, there = settled.completion.player_slug, self.outcomes.get(settled.completion.player_slug)
+        if slug in self.expected and (there is None or settled.completion.fence >= there.completion.fence):
+            self.outcomes[slug] = settled
+
+    def finish(self, settled: Settled) -> None:
+        """End a staging run: parts that can't be needed go, and so does a failure that a later run made up for."""
+        done = settled.completion
+        shelf = self.shelf.get(done.player_slug, [])
+        self.shelf[done.player_slug] = [p for p in shelf if not self._is_orphaned(done.player_slug, p)]
+        there = self.outcomes.get(done.player_slug)
+        is_overtaken = there is not None and there.completion.fence > done.fence
+        if done.outcome is Outcome.FAILED and is_overtaken and not there.is_failed:
+            self.close(done.player_slug, done.fence)
+
+    def close(self, slug: str, up_to: int) -> None:
+        left = [fence for fence in self.letters.pop(slug, []) if fence > up_to]
+        if left:
+            self.letters[slug] = left
+
+    def settle_letters(self) -> None:
+        """Close what a finished consolidation settles."""
+        for slug in [*self.letters]:
             done = self.outcomes.get(slug)
-            if done is None:
-                needs_none = slug not in self.expected
-            else:
-                needs_none = done.part is None or done.part.ref.part_id in self.covered
-            if is_old and is_old[-1].ref.part_id not in self.covered and needs_none:
-                found[slug] = is_old[-1]
-        return found
+            if slug not in self.expected:
+                self.close(slug, max(self.letters[slug]))
+            elif done is not None and not done.is_failed and not done.is_pending(self.covered):
+                self.close(slug, done.completion.fence)
+
+    def droppable(self, *, is_day_after: bool) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+        """The merged parts, and the orphaned ones; of those that a run may still record, a day after the deadline."""
+        merged, orphaned = set(), set()
+        for slug, parts in self.shelf.items():
+            done = self.outcomes.get(slug)
+            for part in parts:
+                is_named = done is not None and done.part == part
+                if part.ref.part_id in self.covered:
+                    merged.add((slug, part.ref.part_id))
+                elif self._is_orphaned(slug, part) or (is_day_after and not is_named):
+                    orphaned.add((slug, part.ref.part_id))
+        return merged, orphaned
+
+    def _is_orphaned(self, slug: str, part: Part) -> bool:
+        done = self.outcomes.get(slug)
+        if done is None:
+            return slug not in self.expected
+        return done.part != part and part.fence <= done.completion.fence
+
+    def drop(self, gone: set[tuple[str, str]]) -> None:
+        for slug, parts in self.shelf.items():
+            self.shelf[slug] = [part for part in parts if (slug, part.ref.part_id) not in gone]
 
     def merge(self) -> Merged | type[Exception]:
         """Consolidate, or say how it is refused; changes nothing."""
@@ -119,7 +165,14 @@ class Model:
         active = len({**self.table, **rows}.keys() - gone)
         changed = len(rows) - inserted - unchanged
         counts = (len(rows), inserted, changed, unchanged, len(gone), active)
-        return Merged(identity, content, revision, frozenset(p.ref.part_id for p in new.values()), counts)
+        parts = frozenset(p.ref.part_id for p in new.values())
+        return Merged(identity, content, revision, parts, counts, self._facts_version())
+
+    def _facts_version(self) -> int:
+        found = [done for done in self.outcomes.values() if done.completion.outcome is not Outcome.FAILED]
+        of_rows = [done for done in found if done.part] or found
+        versions = [done.completion.facts_version for done in of_rows]
+        return min(versions) if versions else self.receipts[-1].facts_version
 
     def commit(self, merged: Merged) -> None:
         """Take a new receipt over into the table."""

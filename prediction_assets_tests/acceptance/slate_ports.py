@@ -86,11 +86,7 @@ class StoppingBigQuery(BigQueryWarehouse):
 
 @dataclass
 class Ports:
-    """What a slate runs on.
-
-    Attributes:
-        keeps_older: a part that was written again stays beside the new one, until either is dropped.
-    """
+    """What a slate runs on."""
 
     warehouse: KeptOpen | StoppingBigQuery
     state: SqliteBatchState
@@ -99,7 +95,6 @@ class Ports:
     dead_letters: SqliteDeadLetters
     settings: Settings
     instance: dg.DagsterInstance
-    keeps_older: bool
 
     @classmethod
     def of(cls, warehouse: Warehouse, folder: Path, instance: dg.DagsterInstance) -> Ports:
@@ -111,7 +106,6 @@ class Ports:
             SqliteDeadLetters(folder / "state.sqlite"),
             load_settings(home=folder),
             instance,
-            isinstance(warehouse, BigQueryWarehouse),
         )
 
 

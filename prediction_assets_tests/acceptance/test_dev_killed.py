@@ -73,7 +73,11 @@ def test_a_killed_dagster_dev_that_is_started_again_completes_the_slate_unaided(
         assert processes_of(home) == []
         with dev(home, log):
             until(is_over, "an announced slate", log)
-            until(lambda: not run.stores.warehouse.parts.staged(SLATE), "a staging area without parts", log)
+            until(
+                lambda: not dict(run.stores.warehouse.parts.staged(SLATE)),
+                "a staging area without parts",
+                log,
+            )
         (event,) = run.stores.outbox.entries(SLATE)
         assert (event.message["status"], event.message["rows"]) == ("success", EXPECTED * 25)
         assert len(list((home / "outbox").glob("*.json"))) == 1

@@ -94,7 +94,7 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_loca
     assert rows(gcp.stores.warehouse, SLATE) == rows(local.stores.warehouse, SLATE)
     announced, others = gcp.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
     assert [e.message_id for e in announced] == [e.message_id for e in others]
-    assert gcp.stores.warehouse.parts.staged(SLATE) == {}
+    assert dict(gcp.stores.warehouse.parts.staged(SLATE)) == {}
 
     again = gcp.whole(SLATE)
     assert (again.receipt.rows_inserted, again.receipt.rows_updated, again.receipt.rows_unchanged) == (

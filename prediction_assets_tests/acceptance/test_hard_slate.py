@@ -36,7 +36,7 @@ from prediction_assets.stores.local.parts import ParquetParts
 slate, failing, flaky, hanging = sys.argv[1], *(set(each.split()) for each in sys.argv[2:])
 healthy, tried = ParquetParts.write, {}
 
-def write(self, slate, player_slug, rows):
+def write(self, slate, player_slug, rows, fence):
     tried[player_slug] = tried.get(player_slug, 0) + 1
     if player_slug in failing:
         raise ValueError("his part cannot be written")
@@ -44,7 +44,7 @@ def write(self, slate, player_slug, rows):
         raise OSError(5, "flaky")
     if player_slug in hanging:
         threading.Event().wait()
-    return healthy(self, slate, player_slug, rows)
+    return healthy(self, slate, player_slug, rows, fence)
 
 ParquetParts.write = write
 settings = load_settings()
@@ -116,7 +116,7 @@ def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_b
             Closing.REPLAYED
         }
         assert len(run.stores.outbox.entries(SLATE)) == len(list((home / "outbox").glob("*.json"))) == 2
-        assert run.stores.warehouse.parts.staged(SLATE) == {}
+        assert dict(run.stores.warehouse.parts.staged(SLATE)) == {}
 
 
 def _report_out(run: SlateRun, out: list[str]) -> None:

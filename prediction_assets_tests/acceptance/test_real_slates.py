@@ -44,7 +44,7 @@ def test_a_real_slate_goes_all_the_way(real, slate, games):
     assert 14 * games <= len(batch.expected) <= 24 * games
     assert receipt.rows == receipt.rows_staged == receipt.staged_players * ROWS_PER_PLAYER
     assert receipt.rows_staged == receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
-    assert real.stores.warehouse.parts.staged(slate) == {}
+    assert dict(real.stores.warehouse.parts.staged(slate)) == {}
     assert len(real.stores.outbox.entries(slate)) == 1
     if slate == "2024-12-14":
         assert {p.is_home for p in batch.expected} == {None}

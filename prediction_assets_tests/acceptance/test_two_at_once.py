@@ -87,13 +87,6 @@ with opened()._connect(write=False) as connection:
     say(connection.execute("SELECT COUNT(*) FROM predictions.player_prop_predictions").fetchone()[0])
 """
 )
-HOLDING_THE_SLATE = (
-    HOME
-    + """
-with ParquetParts(home / "staging")._slate_lock(SLATE):
-    stop("holding the slate")
-"""
-)
 WRITING_STATE = (
     HOME
     + """
@@ -116,13 +109,15 @@ class Home:
         self.state.open(batch(2))
 
     def opened(self, patience: float) -> DuckDBWarehouse:
-        parts = ParquetParts(self.folder / "staging", patience)
+        parts = ParquetParts(self.folder / "staging")
         snapshots = ParquetSnapshots(self.folder / "features")
         return DuckDBWarehouse(self.folder / "warehouse.duckdb", parts, snapshots, patience)
 
     def stage(self, number: int, points: float, minutes: int = 1) -> PlayerOutcome:
         who = player(number)
-        done = staged(self.warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points})), minutes)
+        done = staged(
+            self.warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}), minutes), minutes
+        )
         self.state.record([done])
         return done
 
@@ -198,43 +193,42 @@ def test_a_player_staged_again_during_the_merge_survives_cleanup_and_is_merged_b
         merging.said()
         merging.ended()
     assert home.rows() == [(101, 20.0, True), (102, 20.0, True)]
-    assert clean_up(SLATE, home.warehouse, home.state, now=datetime.now(UTC)).merged == ("player-2",)
+    assert clean_up(SLATE, home.warehouse, home.state, now=datetime.now(UTC)).merged == (
+        "player-1",
+        "player-2",
+    )
     assert again.part is not None
-    assert home.warehouse.parts.staged(SLATE) == {"player-1": again.part.part_id}
+    assert dict(home.warehouse.parts.staged(SLATE)) == {"player-1": again.part.part_id}
     receipt = home.consolidate()
     assert (receipt.rows_staged, receipt.rows_updated, receipt.revision) == (1, 1, 2)
     assert home.rows() == [(101, 22.0, True), (102, 20.0, True)]
 
 
-def test_a_player_staged_again_between_the_decision_and_the_merge_is_refused_and_the_next_one_merges_him(
-    home,
-):
+def test_a_player_staged_again_between_the_decision_and_the_merge_is_merged_by_the_next_one(home):
+    """A part is never replaced: the MERGE finds the one that it was decided on."""
     with running(CONSOLIDATING_AFTER_A_LOOK, home.folder, 600) as merging:
         merging.until("decided")
         home.stage(1, 22.0, minutes=5)
+        merging.go_on()
+        merging.said()
+        merging.ended()
+    assert home.rows() == [(101, 20.0, True), (102, 20.0, True)]
+    assert home.consolidate().rows_updated == 1
+    assert home.rows() == [(101, 22.0, True), (102, 20.0, True)]
+
+
+def test_a_part_that_is_dropped_between_the_decision_and_the_merge_is_refused(home):
+    with running(CONSOLIDATING_AFTER_A_LOOK, home.folder, 600) as merging:
+        merging.until("decided")
+        (_, before), _ = home.warehouse.parts.staged(SLATE)
+        home.stage(1, 22.0, minutes=5)
+        home.warehouse.parts.drop(SLATE, "player-1", before)
         merging.go_on()
         with pytest.raises(AssertionError, match=r"PartMismatch.*player-1"):
             merging.said()
     assert home.rows() == []
     assert home.consolidate().rows_inserted == 2
     assert home.rows() == [(101, 22.0, True), (102, 20.0, True)]
-
-
-def test_cleanup_beside_a_write_of_the_same_player_never_drops_the_new_part(home):
-    home.consolidate()
-    with running(HOLDING_THE_SLATE, home.folder, 600) as holder:
-        holder.until("holding the slate")
-        with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
-            clean_up(SLATE, home.opened(0.1), home.state, now=datetime.now(UTC))
-        with pytest.raises(WarehouseBusy, match=r"staging/2026-01-02/\.lock"):
-            home.opened(0.1).parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 22.0}))
-        holder.go_on()
-        holder.ended()
-    assert list((home.folder / "staging" / SLATE).glob(".player*")) == []
-    again = home.stage(1, 22.0, minutes=5)
-    clean_up(SLATE, home.warehouse, home.state, now=datetime.now(UTC))
-    assert again.part is not None
-    assert home.warehouse.parts.staged(SLATE) == {"player-1": again.part.part_id}
 
 
 def test_a_reader_waits_for_a_writer_and_sees_all_of_its_merge(home):
@@ -267,10 +261,9 @@ def test_a_writer_waits_for_readers_who_read_side_by_side(home):
     [
         (CONSOLIDATING, "before the commit"),
         (HOLDING_A_READ, "reading"),
-        (HOLDING_THE_SLATE, "holding the slate"),
         (WRITING_STATE, "before the commit"),
     ],
-    ids=["warehouse for writing", "warehouse for reading", "slate", "state file"],
+    ids=["warehouse for writing", "warehouse for reading", "state file"],
 )
 def test_a_killed_holder_frees_what_it_held_and_leaves_nothing_half_done(home, code, stops):
     with running(code, home.folder, 600) as holder:
@@ -324,7 +317,7 @@ def stage_on_bigquery(
     warehouse: BigQueryWarehouse, state: SqliteBatchState, number: int, points: float
 ) -> None:
     who = player(number)
-    done = staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points})), int(points))
+    done = staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}), 1), int(points))
     state.record([done])
 
 

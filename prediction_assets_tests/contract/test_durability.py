@@ -57,9 +57,9 @@ def referring(steps: list[Step], monkeypatch: pytest.MonkeyPatch, owner: object,
     """Add a step each time that this method, which makes something refer to the files, is called."""
     call = getattr(owner, method)
 
-    def recorded(*arguments: object) -> object:
+    def recorded(*arguments: object, **options: object) -> object:
         steps.append(("refer", method))
-        return call(*arguments)
+        return call(*arguments, **options)
 
     monkeypatch.setattr(owner, method, recorded)
 
@@ -76,7 +76,7 @@ def stage(stores: LocalStores, steps: list[Step], monkeypatch: pytest.MonkeyPatc
     opened = batch(PLAYERS)
     parts = {who.slug: rows_of(who, {"20.5": 21.0}) for who in opened.expected}
     work = Staging(
-        Progress(opened, {}, "snapshot1"), opened.expected, parts, {}, {}, "run", stores.warehouse.parts,
+        Progress(opened, {}, "snapshot1"), opened.expected, parts, {}, {}, "run", 1, 1, stores.warehouse.parts,
         stores.batch_state, stores.dead_letters, load_settings(staging_threads=2), FixedClock(),
     )  # fmt: skip
     list(work.outcomes())
@@ -86,7 +86,8 @@ def stage(stores: LocalStores, steps: list[Step], monkeypatch: pytest.MonkeyPatc
 
 def pin(stores: LocalStores, steps: list[Step], monkeypatch: pytest.MonkeyPatch) -> int:
     referring(steps, monkeypatch, stores.batch_state, "pin_features")
-    pin_features(batch(PLAYERS), stores.warehouse, stores.batch_state)
+    stores.batch_state.open(batch(PLAYERS))
+    pin_features(SLATE, stores.warehouse, stores.batch_state)
     return 2
 
 
@@ -139,7 +140,7 @@ def test_a_run_s_parts_cost_one_synchronization_each_and_one_of_their_folder(
     stores: LocalStores, steps: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage(stores, steps, monkeypatch)
-    folder = str(stores.warehouse.parts.path(SLATE, "player-1").parent)
+    folder = str(stores.warehouse.parts.path(SLATE, "player-1", "0" * 32).parent)
     synchronized = [what for kind, what in steps if kind == "fsync" and what.startswith(folder)]
     assert len(synchronized) == PLAYERS + 1
     assert synchronized.count(folder) == 1
@@ -156,18 +157,17 @@ def test_a_failed_synchronization_leaves_the_earlier_file_and_no_other(
 ) -> None:
     who = batch(1).expected[0]
     parts = stores.warehouse.parts
-    before = parts.write(SLATE, who.slug, rows_of(who, {"20.5": 21.0}))
+    before = parts.write(SLATE, who.slug, rows_of(who, {"20.5": 21.0}), 1)
 
     def fail(descriptor: int) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="Input/output error"):
-        parts.write(SLATE, who.slug, rows_of(who, {"20.5": 99.0}))
-    assert parts.staged(SLATE) == {who.slug: before.part_id}
-    assert sorted(path.name for path in parts.path(SLATE, who.slug).parent.iterdir()) == [
-        ".lock", f"{who.slug}.parquet",
-    ]  # fmt: skip
+        parts.write(SLATE, who.slug, rows_of(who, {"20.5": 99.0}), 1)
+    assert parts.staged(SLATE) == [(who.slug, before.part_id)]
+    path = parts.path(SLATE, who.slug, before.part_id)
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_snapshot_whose_rows_changed_is_refused(stores: LocalStores) -> None:

@@ -41,7 +41,7 @@ from prediction_assets_tests.orchestration.test_cli import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SHAPES = {"warehouse": (1, "0738f77b563c"), "state": (1, "519a3c99d798")}
+SHAPES = {"warehouse": (1, "2fce09fb9eaf"), "state": (1, "56bda91d69d3")}
 """Each store's version, and the first 12 digits of SHA-256 over its declared tables."""
 
 
@@ -51,7 +51,7 @@ def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
     warehouse, state = opened(home), SqliteBatchState(home / "state.sqlite")
     state.open(batch(1))
-    done = staged(warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0})))
+    done = staged(warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0}), 1))
     state.record([done])
     state.mark_consolidated(warehouse.merge(plan(progress_of(batch(1), done), ())))
     return home

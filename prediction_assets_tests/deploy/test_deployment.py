@@ -88,7 +88,7 @@ def test_a_slate_asked_for_through_the_ui_is_completed_by_the_processes(carried)
     )
     (receipt,) = warehouse.receipts(SLATE)
     assert receipt.rows == PLAYERS * 25
-    assert warehouse.parts.staged(SLATE) == {}
+    assert dict(warehouse.parts.staged(SLATE)) == {}
     query = "{ runsOrError { ... on Runs { results { jobName status } } } }"
     runs = carried.made.ask(query)["runsOrError"]["results"]
     assert [run["jobName"] for run in runs].count("staging") == 2

@@ -138,7 +138,9 @@ def _watch(made: Deployment, run: SlateRun, slate: str) -> int:
         nonlocal most
         most = max(most, len(made.workers()))
         events = run.stores.outbox.entries(slate)
-        return any(event.delivery_id for event in events) and not run.stores.warehouse.parts.staged(slate)
+        return any(event.delivery_id for event in events) and not dict(
+            run.stores.warehouse.parts.staged(slate)
+        )
 
     until(is_over, f"slate {slate}; see {made.folder}", _HOURS * 3600, 2.0)
     return most

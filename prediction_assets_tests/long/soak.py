@@ -141,7 +141,7 @@ class _Soak:
             progress is not None
             and next_step(progress, Clock().now()) is Step.NOTHING
             and any(event.delivery_id is not None for event in self.run.stores.outbox.entries(slate))
-            and not self.run.stores.warehouse.parts.staged(slate)
+            and not dict(self.run.stores.warehouse.parts.staged(slate))
         )
 
 
@@ -180,7 +180,7 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
         slates = list(soaked.asked)
         found = {slate: run.stores.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
         problems = [f"slate {slate}: {p}" for slate in slates for p in judge(run, slate, found[slate])]
-        problems += [f"staging holds {p.name}" for p in _files(made.home / "staging") if p.name != ".lock"]
+        problems += [f"staging holds {p.name}" for p in _files(made.home / "staging")]
         problems += _messages(made.home / "outbox", slates)
     undisturbed = _undisturbed(folder / "undisturbed", slates, players)
     problems += [
@@ -214,7 +214,7 @@ def judge(run: SlateRun, slate: str, rows: list[dict[str, Any]]) -> Iterator[str
         (1, len(active), True)
     ]:
         yield f"events {[(e.message['revision'], e.message['rows'], e.delivery_id) for e in events]}"
-    if run.stores.warehouse.parts.staged(slate):
+    if dict(run.stores.warehouse.parts.staged(slate)):
         yield "parts are left in staging"
 
 

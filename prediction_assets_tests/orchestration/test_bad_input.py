@@ -37,7 +37,7 @@ def opened(folder: Path) -> DuckDBWarehouse:
 def work_of(warehouse: DuckDBWarehouse, points: float = 20.0):
     done = [
         staged(
-            warehouse.parts.write(SLATE, player(n).slug, rows_of(player(n), {"24.5": points})), int(points)
+            warehouse.parts.write(SLATE, player(n).slug, rows_of(player(n), {"24.5": points}), 1), int(points)
         )
         for n in (1, 2)
     ]
@@ -65,7 +65,7 @@ def test_a_cut_warehouse_file_is_named_and_left_as_it_is(tmp_path, kept):
     with pytest.raises(WarehouseUnreadable, match=r"warehouse\.duckdb"):
         warehouse.merge(work)
     assert path.read_bytes() == cut
-    assert set(warehouse.parts.staged(SLATE)) == {"player-1", "player-2"}
+    assert set(dict(warehouse.parts.staged(SLATE))) == {"player-1", "player-2"}
     path.write_bytes(whole)
     assert count(opened(tmp_path)) == 2
 
@@ -135,26 +135,27 @@ def fill(folder: Path) -> Path:
 
 def test_a_disk_that_is_full_for_a_part_leaves_the_part_before_it(small_disk):
     warehouse = opened(small_disk)
-    before = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0}))
+    before = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0}), 1)
     filler = fill(small_disk)
     with pytest.raises(OSError, match="No space left on device"):
-        warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}))
-    assert warehouse.parts.staged(SLATE) == {"player-1": before.part_id}
-    assert sorted(p.name for p in (small_disk / "staging" / SLATE).iterdir()) == [".lock", "player-1.parquet"]
+        warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 1)
+    assert dict(warehouse.parts.staged(SLATE)) == {"player-1": before.part_id}
+    left = [p.name for p in (small_disk / "staging" / SLATE).iterdir()]
+    assert left == [f"player-1.{before.part_id}.parquet"]
     filler.unlink()
-    after = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}))
-    assert warehouse.parts.staged(SLATE) == {"player-1": after.part_id}
+    after = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 2)
+    assert warehouse.parts.staged(SLATE) == [("player-1", before.part_id), ("player-1", after.part_id)]
 
 
 def test_a_disk_that_is_full_during_the_merge_rolls_it_back_and_keeps_every_part(small_disk):
     warehouse = opened(small_disk)
     first = warehouse.merge(work_of(warehouse))
     work = work_of(warehouse, 21.0)
-    parts = warehouse.parts.staged(SLATE)
+    parts = dict(warehouse.parts.staged(SLATE))
     filler = fill(small_disk)
     with pytest.raises(WarehouseUnreadable, match=r"No space left on device; nothing of this step was kept"):
         warehouse.merge(work)
-    assert warehouse.parts.staged(SLATE) == parts
+    assert dict(warehouse.parts.staged(SLATE)) == parts
     filler.unlink()
     assert warehouse.receipts(SLATE) == (first,)
     second = warehouse.merge(work)
@@ -166,7 +167,9 @@ def test_a_disk_that_is_full_for_the_state_file_rolls_back_and_names_it(small_di
     state = SqliteBatchState(small_disk / "state.sqlite")
     state.open(batch(450))
     done = [
-        PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="because")
+        PlayerOutcome(
+            SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, 1, 1, reason="because"
+        )
         for n in range(1, 451)
     ]
     state.record(done[:1])

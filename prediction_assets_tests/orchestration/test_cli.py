@@ -77,10 +77,10 @@ def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
     slug = ingested.roster(SIMULATED).batch.expected[0].slug
     healthy = FailingParts.__mro__[1].write
 
-    def write(self, slate, player_slug, rows):
+    def write(self, slate, player_slug, rows, fence):
         if player_slug == slug:
             raise OSError(28, "No space left on device")
-        return healthy(self, slate, player_slug, rows)
+        return healthy(self, slate, player_slug, rows, fence)
 
     monkeypatch.setattr("prediction_assets.stores.local.parts.ParquetParts.write", write)
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 from dataclasses import replace
@@ -36,6 +37,32 @@ def test_the_time_is_read_by_the_clock_and_by_two_stores_that_say_why():
         "stores/gcp/parts.py": 1,
         "stores/local/warehouse.py": 1,
     }
+
+
+@pytest.mark.parametrize("folder", ["slate", "steps", "stores"])
+def test_no_rule_compares_the_moments_that_two_processes_wrote_down(folder):
+    """Outcomes and failures are ordered by fences; their moments are for people."""
+    moments = re.compile(r"\b(recorded_at|failed_at)\b")
+    for path in (Path(prediction_assets.__file__).parent / folder).rglob("*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        compared = [
+            ast.unparse(node)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Compare)
+            and any(moments.search(ast.unparse(side)) for side in [node.left, *node.comparators])
+        ]
+        assert compared == [], path
+        texts = [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        in_sql = [
+            text
+            for text in texts
+            if re.search(r"(recorded_at|failed_at)\s*(<|>|!=)|(<|>)=?\s*\w*\.?(recorded_at|failed_at)", text)
+        ]
+        assert in_sql == [], path
 
 
 @pytest.fixture

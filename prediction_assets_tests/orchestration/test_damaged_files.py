@@ -52,10 +52,10 @@ def parts_read_or_refused(home: Path, flips: int) -> Counter[str]:
         seen["harmless"] += 1
         file.write_bytes(empty)
 
-    slugs = sorted(warehouse.parts.staged(SIMULATED))
-    for number, slug in enumerate(slugs):
-        share = flips // len(slugs)
-        flip_bits(warehouse.parts.path(SIMULATED, slug), share, number, look)
+    parts = warehouse.parts.staged(SIMULATED)
+    for number, (slug, part_id) in enumerate(parts):
+        share = flips // len(parts)
+        flip_bits(warehouse.parts.path(SIMULATED, slug, part_id), share, number, look)
     return seen
 
 

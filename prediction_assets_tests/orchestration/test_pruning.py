@@ -46,14 +46,18 @@ def finish(state: SqliteBatchState, slate: str) -> None:
     opened = replace(batch(1, slate), opened_at=NOW - timedelta(days=600), deadline=NOW - timedelta(days=600))
     state.open(opened)
     state.record(
-        [PlayerOutcome(slate, f"{slate}@test", player(1).slug, Outcome.SKIPPED, "run", NOW, reason="no game")]
+        [
+            PlayerOutcome(
+                slate, f"{slate}@test", player(1).slug, Outcome.SKIPPED, "run", NOW, 1, 1, reason="no game"
+            )
+        ]
     )
     progress = state.progress(slate)
     assert progress is not None
     work = MergePlan(
         slate=slate, league=opened.league, batch_id=opened.batch_id, receipt_id=receipt_id(progress),
         content_digest="d", status="success", parts=(), staged_player_ids=(), retained_player_ids=(),
-        expected_players=1, skipped_players=1, failed_players=0, feature_snapshot="",
+        expected_players=1, skipped_players=1, failed_players=0, feature_snapshot="", facts_version=1,
     )  # fmt: skip
     state.mark_consolidated(work.receipt(MergeCounts(0, 0, 0, 0, 0, 0, ""), [], merge_ms=1.0, now=NOW))
 
@@ -111,7 +115,7 @@ def test_a_slate_with_parts_unfinished_or_at_work_keeps_its_keys(
     for slate in (OLD[0], OLD[2], OLD[3]):
         finish(batch_state, slate)
     batch_state.open(replace(batch(3, OLD[1]), deadline=NOW - timedelta(days=600)))
-    warehouse.parts.write(OLD[0], "player-1", rows_of(player(1), {"20.5": 21.0}, OLD[0]))
+    warehouse.parts.write(OLD[0], "player-1", rows_of(player(1), {"20.5": 21.0}, OLD[0]), 1)
     job = build_defs(settings).resolve_job_def("staging")
     instance.create_run_for_job(job_def=job, tags={"dagster/partition": f"{OLD[2]}:player-1"})
     at_work = replace(history, slates_at_work=slates_at_work(instance, history.now))

@@ -77,13 +77,13 @@ def of_part(part_id: str, n: int = 1) -> Receipt:
 def test_a_receipt_is_kept_while_anything_needs_it(old, staging, named, undelivered, gone, kept, warehouse):
     receipts = [of_part(f"p{n}", n) for n in (1, 2, 3)]
     part = replace(
-        warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0})), part_id=named
+        warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0}), 1), part_id=named
     )
     events = [replace(entry(), receipt_id=undelivered)] if undelivered else []
     found = unneeded(
         receipts,
         {f"receipt-{n}" for n in old},
-        {"player-1": staging} if staging else {},
+        [("player-1", staging)] if staging else [],
         progress_of(batch(1), staged(part)),
         events,
     )
@@ -92,7 +92,7 @@ def test_a_receipt_is_kept_while_anything_needs_it(old, staging, named, undelive
 
 def test_without_batch_state_a_replaced_receipt_goes_and_the_newest_stays():
     receipts = [of_part("p1", 1), of_part("p2", 2)]
-    assert unneeded(receipts, {"receipt-1"}, {}, None, []) == (["receipt-1"], {})
+    assert unneeded(receipts, {"receipt-1"}, [], None, []) == (["receipt-1"], {})
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_of_a_slate_s_events_the_newest_and_the_undelivered_are_kept(delivered, 
 def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(history, monkeypatch):
     monkeypatch.setattr("prediction_assets.retention.records.RECORDS_PER_SLICE", 1)
     history.letters.add([failure("a"), failure("b"), failure("open")])
-    history.letters.close(SLATE, ["a", "b"], Closing.REPLAYED)
+    history.letters.close(SLATE, dict.fromkeys(["a", "b"], 9), Closing.REPLAYED)
     for revision in (1, 2, 3):
         history.outbox.enqueue(entry(revision))
         history.outbox.mark_delivered(entry(revision).message_id, "m", NOW)
@@ -161,7 +161,7 @@ def test_each_kind_of_record_is_pruned_by_age_in_slices_and_what_is_open_stays(h
 
 def merged(history: History, n: int, lines: dict[str, float]) -> Receipt:
     """Stage the one expected player, consolidate, and clean up."""
-    part = history.warehouse.parts.write(SLATE, player(1).slug, rows_of(player(1), lines))
+    part = history.warehouse.parts.write(SLATE, player(1).slug, rows_of(player(1), lines), 1)
     history.state.record([staged(part, n)])
     progress = history.state.progress(SLATE)
     assert progress is not None
@@ -209,7 +209,7 @@ class Killed(BaseException):
 def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, instance, history, monkeypatch):
     _, second, newest = three_consolidations(history)
     history.letters.add([failure("a"), failure("open", failed_at=datetime.now(UTC) + timedelta(days=450))])
-    history.letters.close(SLATE, ["a"], Closing.REPLAYED)
+    history.letters.close(SLATE, dict.fromkeys(["a"], 9), Closing.REPLAYED)
     history.letters.add([failure("b")])
     for revision in (1, 2):
         history.outbox.enqueue(entry(revision))
@@ -447,7 +447,7 @@ def test_the_job_tells_what_it_removed_of_each_kind_and_one_that_fails_stops_no_
     settings, instance, history, monkeypatch
 ):
     history.letters.add([failure("a", failed_at=datetime.now(UTC) - timedelta(days=900))])
-    history.letters.close(SLATE, ["a"], Closing.DISCARDED)
+    history.letters.close(SLATE, dict.fromkeys(["a"], 9), Closing.DISCARDED)
 
     def busy(*_: object) -> None:
         raise WarehouseBusy("the warehouse is busy; try again")

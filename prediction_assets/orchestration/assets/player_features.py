@@ -9,7 +9,7 @@ from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.slate.keys import is_simulated
 from prediction_assets.steps.pin import pin_features
-from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
+from prediction_assets.stores.protocols import BatchState, Warehouse
 
 
 @dg.asset(
@@ -39,12 +39,13 @@ def player_features(
     The result is an immutable snapshot that is named by its content: the same facts give the same id. Every
     prediction row carries the id of the snapshot that it was made from.
     """
-    batch = open_progress(batch_state, context.partition_key).batch
+    pinned = pin_features(context.partition_key, warehouse, batch_state)
+    batch = pinned.batch
     tag_run(context, batch.slate, batch.batch_id)
-    pinned = pin_features(batch, warehouse, batch_state)
     return dg.MaterializeResult(
         metadata={
             "snapshot_id": pinned.snapshot_id,
+            "facts_version": pinned.facts_version,
             "league": batch.league,
             "simulated": is_simulated(batch.league),
             "players": pinned.players.num_rows,

@@ -15,7 +15,7 @@ from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.outcome import PlayerOutcome
 from prediction_assets.steps.stage import Staging, begin_staging
-from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse, open_progress
+from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
 from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS
 
 _SHOWN = 50
@@ -63,11 +63,10 @@ def staged_predictions(
 ) -> Iterator[dg.MaterializeResult]:
     """Stage the run's players; fails at the end if any player failed."""
     slate, slugs = one_slate(context.partition_keys)
-    progress = open_progress(batch_state, slate)
-    tag_run(context, slate, progress.batch.batch_id)
     staging = begin_staging(
-        progress, slugs, warehouse, batch_state, dead_letters, settings, clock, run_id=context.run.run_id
+        slate, slugs, warehouse, batch_state, dead_letters, settings, clock, run_id=context.run.run_id
     )
+    tag_run(context, slate, staging.progress.batch.batch_id)
     with batched_events(context, on_stored=staging.record) as events:
         for outcome in staging.outcomes(idle_seconds=LONGEST_WAIT_SECONDS, on_idle=events.store):
             events.log(_event(outcome))
@@ -82,7 +81,12 @@ def _event(outcome: PlayerOutcome) -> dg.AssetMaterialization | dg.AssetObservat
     """Return what the player's partition shows of his outcome: a materialization only if he is staged."""
     key, part = player_key(outcome.slate, outcome.player_slug), outcome.part
     if part is None:
-        shown = {"outcome": outcome.outcome.value, "reason": outcome.reason}
+        shown = {
+            "outcome": outcome.outcome.value,
+            "reason": outcome.reason,
+            "fence": outcome.fence,
+            "facts_version": outcome.facts_version,
+        }
         return dg.AssetObservation(STAGED, partition=key, metadata=shown)
     return dg.AssetMaterialization(
         STAGED,
@@ -92,6 +96,8 @@ def _event(outcome: PlayerOutcome) -> dg.AssetMaterialization | dg.AssetObservat
             "part_id": part.part_id,
             "content_hash": part.content_hash,
             "feature_snapshot": part.feature_snapshot,
+            "fence": outcome.fence,
+            "facts_version": outcome.facts_version,
         },
         tags={CODE_VERSION_TAG: __version__},
     )

@@ -27,7 +27,7 @@ def staging_cleanup(
 ) -> dg.MaterializeResult:
     """Drops the merged parts, closes the dead letters of merged players, and marks the consolidation finished.
 
-    A part is dropped if a receipt names it. An old part is dropped, too, if no outcome needs it: its player was skipped
+    A part is dropped if a receipt names it, or if no outcome can need it any more: its player was staged again, skipped
     or failed since, or isn't expected any more. A part that was written after the MERGE has another id and is kept for
     the next consolidation. Materialized alone, it also drops what a killed run left, and marks its consolidation
     finished.

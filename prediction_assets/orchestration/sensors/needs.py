@@ -107,7 +107,7 @@ class SlateNeeds:
             yield Skipped(str(error))
             return
         states = part_states(progress, warehouse.parts.staged(slate), receipts)
-        lost = tuple(players_with(states, PartState.LOST))
+        lost = players_with(states, PartState.LOST)
         if lost:
             yield from self.staging(progress, lost, f"restage:{receipt_id(progress)}")
             return

@@ -1,7 +1,8 @@
 """Batch state in Firestore: a document per batch, and below it one per player's outcome, written blindly.
 
-- An outcome is one set of ``batches/{slate}/outcomes/{slug}``: no read, no transaction, so nothing contends.
-  Only a failure first looks for a newer outcome.
+- An outcome is one set of ``batches/{slate}/outcomes/{slug}@{fence}``: no read, no transaction, so nothing contends. A
+  reader takes each player's highest fence.
+- A fence is claimed once per run, by a write of the batch document on the condition that it is unchanged.
 - The expected players are committed together with the batch document that names their list.
 - A reopened batch or a newer receipt is written only if the document is still the one that was read.
 - A reader reads everything as of one moment, so it sees all of a list or nothing of it.
@@ -11,10 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, TypedDict
 
 from google.api_core import exceptions
@@ -29,6 +29,8 @@ from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, documen
 
 _EXPECTED = "expected"
 _OUTCOMES = "outcomes"
+_ORDERING = ("player_slug", "batch_id", "fence")
+"""The fields of an outcome that say whether it counts."""
 _RECEIPTS = "receipts"
 _NEWEST = "newest"
 _RECEIPT_LISTS = ("parts", "missing")
@@ -73,21 +75,20 @@ class FirestoreBatchState:
 
         def replace() -> None:
             earlier = document.get(**self._calls.arguments)
-            outcomes = list(document.collection(_OUTCOMES).select(["batch_id"]).get(**self._calls.arguments))
+            outcomes = list(document.collection(_OUTCOMES).select(_ORDERING).get(**self._calls.arguments))
             batch_id = earlier.get("batch_id") if earlier.exists else batch.batch_id
-            of_batch = {c.id for c in outcomes if (c.to_dict() or {}).get("batch_id") == batch_id}
-            stay = self._unchanged(earlier, batch)
+            counted, stay = _highest(outcomes, batch_id), self._unchanged(earlier, batch)
             writes = self._calls.client.batch()
             fields = self._batch_fields(writes, batch)
             if earlier.exists:
-                if len(stay) == len(batch.expected):
-                    fields["feature_snapshot"] = earlier.get("feature_snapshot")
+                fields |= _carried_over(earlier, keeps_features=len(stay) == len(batch.expected))
                 writes.update(document, fields, option=self._calls.unchanged(earlier))
                 _forget(writes, document.collection(_EXPECTED), earlier.get("expected"), fields["expected"])
             else:
                 writes.create(document, fields)
+            kept = {counted[slug].id for slug in stay & counted.keys()}
             for outcome in outcomes:
-                if outcome.id in stay & of_batch:
+                if outcome.id in kept:
                     mine, is_same = {"batch_id": batch.batch_id}, self._calls.unchanged(outcome)
                     writes.update(outcome.reference, mine, option=is_same)
                 else:
@@ -104,36 +105,45 @@ class FirestoreBatchState:
         except StateUnreadable:
             return frozenset()
 
-    def pin_features(self, slate: str, snapshot_id: str) -> None:
-        self._update(slate, {"feature_snapshot": snapshot_id})
+    def claim_fence(self, slate: str, above: int = 0) -> int:
+        def claim() -> int:
+            head = self._opened(slate)
+            with undamaged(head.reference):
+                fence = max(int(head.get("fence")), above) + 1
+            head.reference.update(
+                {"fence": fence}, option=self._calls.unchanged(head), **self._calls.arguments
+            )
+            return fence
+
+        return self._calls.until_uncontended(f"slate {slate}: claiming a fence", claim)
+
+    def pin_features(self, slate: str, snapshot_id: str, *, fence: int, facts_version: int) -> bool:
+        fields = {"feature_snapshot": snapshot_id, "features_fence": fence, "features_version": facts_version}
+
+        def pin() -> bool:
+            head = self._opened(slate)
+            with undamaged(head.reference):
+                if head.get("features_fence") > fence:
+                    return False
+            head.reference.update(fields, option=self._calls.unchanged(head), **self._calls.arguments)
+            return True
+
+        return self._calls.until_uncontended(f"slate {slate}: pinning features", pin)
 
     def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
-        # Failures are committed one by one, after the other outcomes in groups. After a failed commit the earlier ones
-        # stand, and recording all of them again is safe.
-        newest = {(c.slate, c.player_slug): c for c in outcomes}
-        in_order = [
-            newest[key] for key in sorted(newest)
-        ]  # one order in all processes: groups can't deadlock
-        documents = {
-            self._outcome(c): _outcome_fields(c) for c in in_order if c.outcome is not Outcome.FAILED
-        }
+        # Groups are committed in one order in all processes, so that they can't deadlock. After a failed commit the
+        # earlier ones stand, and recording all of them again is safe.
+        newest = {(c.slate, c.player_slug, c.fence): c for c in outcomes}
+        documents = {self._outcome(newest[key]): _outcome_fields(newest[key]) for key in sorted(newest)}
         slates = sorted({c.slate for c in outcomes})
         with self._calls.service.clear_errors(f"slate {', '.join(slates)}: {len(documents)} outcomes"):
             self._calls.write_each(
                 list(documents), lambda writes, document: writes.set(document, documents[document])
             )
-        for failure in in_order:
-            if failure.outcome is Outcome.FAILED:
-                what = f"slate {failure.slate}: failure of {failure.player_slug}"
-                self._calls.until_uncontended(what, partial(self._record_failure, failure))
-
-    def _record_failure(self, failure: PlayerOutcome) -> None:
-        there = self._outcome(failure).get(**self._calls.arguments)
-        if not there.exists or moment(there.get("recorded_at")) <= failure.recorded_at:
-            self._calls.write_over(there, _outcome_fields(failure))
 
     def progress(self, slate: str) -> Progress | None:
-        # Reads 2 documents, the chunks of 3 lists and a document per outcome, all as of one moment.
+        # Reads 2 documents, the chunks of 3 lists and a document per outcome, all as of one moment. Outcomes of lower
+        # fences are read, too, until they are pruned.
         document = self._document(slate)
         with self._calls.service.clear_errors(f"slate {slate}"):
             newest = self._newest(slate)
@@ -149,12 +159,17 @@ class FirestoreBatchState:
             opened = self._batch(batch, as_of)
             expected = {player.slug for player in opened.expected}
             with undamaged(document.collection(_OUTCOMES).document("*")):
-                found = (_player_outcome(slate, c) for c in done if c.id in expected)
-                outcomes = {c.player_slug: c for c in found if c.batch_id == opened.batch_id}
+                counted = _highest(done, opened.batch_id)
+                outcomes = {
+                    slug: _player_outcome(slate, stored)
+                    for slug, stored in counted.items()
+                    if slug in expected
+                }
             return Progress(
                 batch=opened,
                 outcomes=outcomes,
                 feature_snapshot=batch.get("feature_snapshot"),
+                features_version=batch.get("features_version"),
                 receipt=self._copy(receipt, as_of),
             )
 
@@ -174,6 +189,26 @@ class FirestoreBatchState:
 
     def damage(self) -> str:
         return ""  # Firestore checks its own storage
+
+    def prune_outcomes(self, slate: str) -> int:
+        with self._calls.service.clear_errors(f"slate {slate}: pruning outcomes"):
+            head = self._document(slate).get(**self._calls.arguments)
+            if not head.exists:
+                return 0
+            stored = list(
+                self._document(slate).collection(_OUTCOMES).select(_ORDERING).get(**self._calls.arguments)
+            )
+            with undamaged(self._document(slate).collection(_OUTCOMES).document("*")):
+                counted = _highest(stored, head.get("batch_id"))
+                # Nothing that is written meanwhile is deleted: it has a document of its own.
+                lower = [
+                    outcome.reference
+                    for outcome in stored
+                    if outcome.get("player_slug") in counted
+                    and outcome.get("fence") < counted[outcome.get("player_slug")].get("fence")
+                ]
+            self._calls.delete(lower)
+        return len(lower)
 
     def mark_consolidated(self, receipt: Receipt) -> None:
         slate, newest = self._document(receipt.slate), self._newest(receipt.slate)
@@ -208,19 +243,15 @@ class FirestoreBatchState:
 
     def _outcome(self, outcome: PlayerOutcome) -> firestore.DocumentReference:
         outcomes = self._document(outcome.slate).collection(_OUTCOMES)
-        document: firestore.DocumentReference = outcomes.document(document_id(outcome.player_slug, "player"))
+        name = f"{document_id(outcome.player_slug, 'player')}@{outcome.fence:08d}"
+        document: firestore.DocumentReference = outcomes.document(document_id(name, "outcome"))
         return document
 
-    def _update(self, slate: str, fields: Mapping[str, Any]) -> None:
-        document = self._document(slate)
-        with self._calls.service.clear_errors(f"slate {slate}"):
-            try:
-                document.update(dict(fields), **self._calls.arguments)
-            except exceptions.NotFound as error:
-                # A missing database answers the same, and then this read says so.
-                if document.get(**self._calls.arguments).exists:
-                    raise
-                raise BatchNotOpen.on(slate) from error
+    def _opened(self, slate: str) -> firestore.DocumentSnapshot[Any]:
+        head = self._document(slate).get(**self._calls.arguments)
+        if not head.exists:
+            raise BatchNotOpen.on(slate)
+        return head
 
     def _batch_fields(self, writes: firestore.WriteBatch, batch: Batch) -> dict[str, Any]:
         players = [asdict(player) for player in sorted(batch.expected, key=lambda player: player.slug)]
@@ -231,7 +262,10 @@ class FirestoreBatchState:
             "opened_at": batch.opened_at.astimezone(UTC),
             "deadline": batch.deadline.astimezone(UTC),
             "expected": _keep(writes, self._document(batch.slate).collection(_EXPECTED), players),
+            "fence": 0,
             "feature_snapshot": None,
+            "features_fence": 0,
+            "features_version": 0,
         }
 
     def _batch(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Batch:
@@ -319,6 +353,32 @@ def _chunks_of(
     return [collection.document(f"{kept['name']}-{number}") for number in range(kept["chunks"])]
 
 
+def _carried_over(earlier: firestore.DocumentSnapshot[Any], *, keeps_features: bool) -> dict[str, Any]:
+    """Return what a reopened batch keeps of the earlier one: its fence, and features of all who are expected."""
+    if not keeps_features:
+        # The reopening takes a fence itself: runs that claimed theirs before can't pin any more.
+        fence = earlier.get("fence") + 1
+        return {"fence": fence, "features_fence": fence}
+    return {
+        name: earlier.get(name)
+        for name in ("fence", "feature_snapshot", "features_fence", "features_version")
+    }
+
+
+def _highest(
+    stored: Iterable[firestore.DocumentSnapshot[Any]], batch_id: str
+) -> dict[str, firestore.DocumentSnapshot[Any]]:
+    """Return the outcome of each player that counts for a batch, by slug: the one with the highest fence."""
+    found: dict[str, firestore.DocumentSnapshot[Any]] = {}
+    for outcome in stored:
+        slug = outcome.get("player_slug")
+        if outcome.get("batch_id") == batch_id and (
+            slug not in found or outcome.get("fence") > found[slug].get("fence")
+        ):
+            found[slug] = outcome
+    return found
+
+
 def _outcome_fields(outcome: PlayerOutcome) -> dict[str, Any]:
     return {
         "outcome": outcome.outcome.value,
@@ -327,6 +387,9 @@ def _outcome_fields(outcome: PlayerOutcome) -> dict[str, Any]:
         "recorded_at": outcome.recorded_at.astimezone(UTC),
         "part": None if outcome.part is None else asdict(outcome.part),
         "batch_id": outcome.batch_id,
+        "player_slug": outcome.player_slug,
+        "fence": outcome.fence,
+        "facts_version": outcome.facts_version,
     }
 
 
@@ -334,11 +397,13 @@ def _player_outcome(slate: str, stored: firestore.DocumentSnapshot[Any]) -> Play
     values = stored.to_dict() or {}
     return PlayerOutcome(
         slate=slate,
-        player_slug=stored.id,
+        player_slug=values["player_slug"],
         outcome=Outcome(values["outcome"]),
         run_id=values["run_id"],
         recorded_at=moment(values["recorded_at"]),
         reason=values["reason"],
         part=None if values["part"] is None else PartRef(**values["part"]),
         batch_id=values["batch_id"],
+        fence=values["fence"],
+        facts_version=values["facts_version"],
     )

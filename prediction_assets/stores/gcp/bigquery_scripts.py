@@ -9,7 +9,7 @@ Pure functions.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -335,7 +335,7 @@ def upsert_script(
     fields = ("inserted", "updated", "unchanged")
 
     def rendered(statement: str) -> str:
-        return dialects.render(statement, "bigquery", placed)
+        return dialects.render(statement, "bigquery", placed, {"table_name": "v_table_name"})
 
     replacing = (
         [
@@ -348,12 +348,21 @@ def upsert_script(
     return _script(
         _declare_counts("counted", fields),
         "DECLARE v_removed INT64 DEFAULT 0",
+        _declare("v_table_name", "STRING", table.name),
         "BEGIN TRANSACTION",
         _set_counts("counted", rendered(table_sql.count_upsert(table, "incoming"))),
         *replacing,
         rendered(table_sql.upsert(table, "incoming")),
+        *([_raise_facts_version(rendered)] if table_sql.are_facts(table) else []),
         "COMMIT TRANSACTION",
         "SELECT " + ", ".join(f"counted.{f} AS {f}" for f in fields) + ", v_removed AS removed",
+    )
+
+
+def _raise_facts_version(rendered: Callable[[str], str]) -> str:
+    return (
+        "IF counted.inserted + counted.updated + v_removed > 0 THEN\n"
+        f"{_script(*map(rendered, table_sql.RAISE_FACTS_VERSION))}END IF"
     )
 
 

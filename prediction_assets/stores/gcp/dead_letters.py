@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC
 from typing import Any
@@ -59,13 +59,12 @@ class FirestoreDeadLetters:
                 if (failure.slate, failure.player_slug) in wanted
             )
 
-    def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
-        slugs = set(player_slugs)
+    def close(self, slate: str, up_to: Mapping[str, int], how: Closing) -> int:
         with self._calls.service.clear_errors(f"slate {slate}: closing dead letters"):
             closing = [
                 stored
                 for stored in self._open(slate).get(**self._calls.arguments)
-                if stored.get("player_slug") in slugs
+                if stored.get("fence") <= up_to.get(stored.get("player_slug"), -1)
             ]
             self._calls.write_each(
                 [stored.reference for stored in closing],

@@ -1,17 +1,14 @@
 """Parts and feature snapshots as BigQuery tables, each written by one load job and never changed.
 
 A part's id is in its table's name: BigQuery can't drop a table on a condition about its rows. A part that is written
-again is another table, so dropping the older one can't hit it. The player's newest table is his part, and a merge that
-was decided on the older part still finds it.
+again is another table, so an old writer can't take its place and dropping the older one can't hit it.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +19,7 @@ from google.cloud import bigquery
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import parse_slate, player_key
-from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.outcome import PartRef, part_id
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import (
@@ -75,7 +72,6 @@ class _Listed:
     slate: str
     player_slug: str
     part_id: str
-    created: datetime
 
 
 class BigQueryParts:
@@ -84,20 +80,18 @@ class BigQueryParts:
     def __init__(self, jobs: BigQueryJobs, tables: BigQueryTables) -> None:
         self._jobs = jobs
         self._tables = tables
-        self._lock = threading.Lock()
-        self._superseded: dict[tuple[str, str, str], tuple[str, ...]] = {}
 
     def relation(self, slate: str, player_slug: str, part_id: str) -> tuple[str, str, str]:
         """Return ``(project, dataset, table)`` of a part; the table may be missing."""
         return self._jobs.relation(STAGING_DATASET, part_table(slate, player_slug, part_id))
 
-    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
+    def write(self, slate: str, player_slug: str, rows: pa.Table, fence: int) -> PartRef:
         self._tables.ready()
         part = PartRef(
             slate=slate,
             player_slug=player_slug,
             player_id=rows["player_id"][0].as_py(),
-            part_id=f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}",
+            part_id=part_id(fence, secrets.token_hex(12)),
             rows=rows.num_rows,
             content_hash=part_content_hash(rows),
             schema_version=PREDICTIONS_SCHEMA_VERSION,
@@ -117,18 +111,9 @@ class BigQueryParts:
     def flush(self, slate: str) -> None:
         parse_slate(slate)  # a finished load job is durable
 
-    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
+    def staged(self, slate: str) -> Sequence[tuple[str, str]]:
         parse_slate(slate)
-        by_player: dict[str, list[str]] = {}
-        for part in self._listed(slate):
-            if before is not None and part.created >= before:
-                continue
-            by_player.setdefault(part.player_slug, []).append(part.part_id)
-        with self._lock:
-            for slug, part_ids in by_player.items():
-                for older in range(1, len(part_ids)):
-                    self._superseded[slate, slug, part_ids[older]] = tuple(part_ids[:older])
-        return {slug: by_player[slug][-1] for slug in sorted(by_player)}
+        return sorted((part.player_slug, part.part_id) for part in self._listed(slate))
 
     def missing(self, slate: str, parts: Sequence[PartRef]) -> list[str]:
         """Return the slugs of the parts that aren't in staging."""
@@ -142,12 +127,13 @@ class BigQueryParts:
         ]
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        # Older parts of the player, as staged() saw them, go first: otherwise one of them becomes his newest again.
-        with self._lock:
-            earlier = self._superseded.pop((slate, player_slug, part_id), ())
-        for superseded in earlier:
-            self._delete(slate, player_slug, superseded)
-        return self._delete(slate, player_slug, part_id)
+        table = ".".join(self.relation(slate, player_slug, part_id))
+        with self._jobs.service.clear_errors(f"slate {slate}: dropping the part of {player_slug}"):
+            try:
+                self._jobs.client.delete_table(table, retry=self._jobs.retry)
+            except exceptions.NotFound:
+                return False
+        return True
 
     def slates(self) -> Sequence[str]:
         return sorted({part.slate for part in self._listed()})
@@ -176,23 +162,11 @@ class BigQueryParts:
                 return False
         return True
 
-    def _delete(self, slate: str, player_slug: str, part_id: str) -> bool:
-        table = ".".join(self.relation(slate, player_slug, part_id))
-        with self._jobs.service.clear_errors(f"slate {slate}: dropping the part of {player_slug}"):
-            try:
-                self._jobs.client.delete_table(table, retry=self._jobs.retry)
-            except exceptions.NotFound:
-                return False
-        return True
-
     def _listed(self, slate: str | None = None) -> list[_Listed]:
-        """Return the parts of a slate, or all, oldest first; one free request per page."""
+        """Return the parts of a slate, or all; one free request per page."""
         self._tables.ready()
         with self._jobs.service.clear_errors("listing the parts in staging"):
-            return sorted(
-                (part for part in self._all() if slate in (None, part.slate)),
-                key=lambda part: (part.created, part.part_id),
-            )
+            return [part for part in self._all() if slate in (None, part.slate)]
 
     def _tables_in_staging(self) -> Iterable[bigquery.table.TableListItem]:
         return self._jobs.client.list_tables(
@@ -202,9 +176,9 @@ class BigQueryParts:
     def _all(self) -> Iterator[_Listed]:
         for item in self._tables_in_staging():
             match = _PART_TABLE.match(item.table_id)
-            if match and item.created:
+            if match:
                 day, slug, part_id = match.groups()
-                yield _Listed(day.replace("_", "-"), slug.replace("_", "-"), part_id, item.created)
+                yield _Listed(day.replace("_", "-"), slug.replace("_", "-"), part_id)
 
 
 class BigQuerySnapshots:

@@ -27,7 +27,7 @@ from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET, BigQueryTables, schema_fields
 from prediction_assets.stores.gcp.parts import INCOMING_PREFIX, PART_PREFIX, BigQueryParts, BigQuerySnapshots
 from prediction_assets.stores.protocols import Upserted
-from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql
+from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql, table_sql
 from prediction_assets.stores.sql.tables import CURRENT_PREDICTIONS, TABLES, VIEWS, Table
 from prediction_assets.stores.versions import StoreSchema
 
@@ -147,6 +147,9 @@ class BigQueryWarehouse:
             if also is not None:
                 self.jobs.discard(also)
         return Upserted(**row)
+
+    def facts_version(self) -> int:
+        return int(self.query(table_sql.FACTS_VERSION)["version"][0].as_py())
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         self._tables.ready()

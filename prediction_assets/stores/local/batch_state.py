@@ -43,20 +43,15 @@ class SqliteBatchState:
         with transaction(self._path) as connection:
             earlier = _batch(connection, batch.slate)
             stay = unchanged(earlier, batch)
-            pinned = connection.execute(
-                "SELECT feature_snapshot FROM batches WHERE slate = ?", (batch.slate,)
-            ).fetchone()
+            kept = connection.execute("SELECT * FROM batches WHERE slate = ?", (batch.slate,)).fetchone()
             settled = connection.execute(
                 "SELECT player_slug, batch_id FROM outcomes WHERE slate = ?", (batch.slate,)
             ).fetchall()
             connection.execute("DELETE FROM expected_players WHERE slate = ?", (batch.slate,))
             connection.execute("DELETE FROM batches WHERE slate = ?", (batch.slate,))
             _insert(connection, batch)
-            if pinned is not None and len(stay) == len(batch.expected):
-                connection.execute(
-                    "UPDATE batches SET feature_snapshot = ? WHERE slate = ?",
-                    (pinned["feature_snapshot"], batch.slate),
-                )
+            if kept is not None:
+                _carry_over(connection, kept, keeps_features=len(stay) == len(batch.expected))
             connection.executemany(
                 "DELETE FROM outcomes WHERE slate = ? AND player_slug = ?",
                 [
@@ -70,24 +65,38 @@ class SqliteBatchState:
             )
         return batch
 
-    def pin_features(self, slate: str, snapshot_id: str) -> None:
+    def claim_fence(self, slate: str, above: int = 0) -> int:
         with transaction(self._path) as connection:
-            done = connection.execute(
-                "UPDATE batches SET feature_snapshot = ? WHERE slate = ?", (snapshot_id, slate)
-            )
-            if not done.rowcount:
+            claimed = connection.execute(
+                "UPDATE batches SET fence = MAX(fence, ?) + 1 WHERE slate = ? RETURNING fence", (above, slate)
+            ).fetchone()
+        if claimed is None:
+            raise BatchNotOpen.on(slate)
+        return int(claimed["fence"])
+
+    def pin_features(self, slate: str, snapshot_id: str, *, fence: int, facts_version: int) -> bool:
+        with transaction(self._path) as connection:
+            if _batch(connection, slate) is None:
                 raise BatchNotOpen.on(slate)
+            done = connection.execute(
+                "UPDATE batches SET feature_snapshot = ?, features_fence = ?, features_version = ? "
+                "WHERE slate = ? AND features_fence <= ?",
+                (snapshot_id, fence, facts_version, slate, fence),
+            )
+        return bool(done.rowcount)
 
     def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
         with transaction(self._path) as connection:
             connection.executemany(
-                # The condition keeps out a failure that is older than the stored outcome: a process that hung
-                # and then gave up must not undo what a later run of the same player achieved.
-                "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                # An outcome of another batch than the slate's isn't stored: it would hide the one that counts. The last
+                # condition keeps out a run that hung while another one, with newer facts, staged the player.
+                "INSERT INTO outcomes SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 "
+                "WHERE NOT EXISTS (SELECT 1 FROM batches WHERE slate = ?1 AND batch_id <> ?2) "
                 "ON CONFLICT (slate, player_slug) DO UPDATE SET batch_id = excluded.batch_id, "
                 "outcome = excluded.outcome, reason = excluded.reason, part = excluded.part, "
-                "run_id = excluded.run_id, recorded_at = excluded.recorded_at "
-                "WHERE excluded.outcome <> ? OR excluded.recorded_at >= recorded_at",
+                "run_id = excluded.run_id, recorded_at = excluded.recorded_at, fence = excluded.fence, "
+                "facts_version = excluded.facts_version "
+                "WHERE excluded.fence >= outcomes.fence OR excluded.batch_id <> outcomes.batch_id",
                 [
                     (
                         done.slate,
@@ -98,7 +107,8 @@ class SqliteBatchState:
                         None if done.part is None else json.dumps(asdict(done.part)),
                         done.run_id,
                         moment_text(done.recorded_at),
-                        Outcome.FAILED.value,
+                        done.fence,
+                        done.facts_version,
                     )
                     for done in outcomes
                 ],
@@ -115,7 +125,7 @@ class SqliteBatchState:
                 raise sqlite3.DatabaseError("expected_players is damaged")
             expected = {p.slug for p in batch.expected}
             rows = connection.execute("SELECT * FROM outcomes WHERE slate = ?", (slate,)).fetchall()
-            pinned = connection.execute("SELECT feature_snapshot FROM batches WHERE slate = ?", (slate,))
+            pinned = connection.execute("SELECT * FROM batches WHERE slate = ?", (slate,)).fetchone()
             return Progress(
                 batch=batch,
                 outcomes={
@@ -123,7 +133,8 @@ class SqliteBatchState:
                     for r in rows
                     if r["player_slug"] in expected and r["batch_id"] == batch.batch_id
                 },
-                feature_snapshot=pinned.fetchone()["feature_snapshot"],
+                feature_snapshot=pinned["feature_snapshot"],
+                features_version=pinned["features_version"],
                 receipt=self._copy(connection, slate),
             )
 
@@ -138,6 +149,9 @@ class SqliteBatchState:
     def damage(self) -> str:
         found = quick_check(self._path)
         return f"{self._path}: {found}" if found else ""
+
+    def prune_outcomes(self, slate: str) -> int:
+        return 0  # a player has one row
 
     def mark_consolidated(self, receipt: Receipt) -> None:
         with transaction(self._path) as connection:
@@ -178,7 +192,7 @@ class SqliteBatchState:
 
 def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
     connection.execute(
-        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, NULL)",
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, 0, NULL, 0, 0)",
         (
             batch.slate,
             batch.batch_id,
@@ -197,6 +211,18 @@ def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
             (batch.slate, p.slug, p.player_id, p.name, p.team, p.opponent, p.is_home, p.game_id)
             for p in batch.expected
         ],
+    )
+
+
+def _carry_over(connection: sqlite3.Connection, earlier: sqlite3.Row, *, keeps_features: bool) -> None:
+    """Give a reopened batch the fence of the earlier one, and its features if they are of all who are expected."""
+    features = ("feature_snapshot", "features_fence", "features_version")
+    # A reopening that drops the features takes a fence itself: runs that claimed theirs before can't pin any more.
+    fence = earlier["fence"] if keeps_features else earlier["fence"] + 1
+    pinned = tuple(earlier[name] for name in features) if keeps_features else (None, fence, 0)
+    connection.execute(
+        "UPDATE batches SET fence = ?, feature_snapshot = ?, features_fence = ?, features_version = ? WHERE slate = ?",
+        (fence, *pinned, earlier["slate"]),
     )
 
 
@@ -241,6 +267,8 @@ def _player_outcome(row: sqlite3.Row) -> PlayerOutcome:
         outcome=Outcome(row["outcome"]),
         run_id=row["run_id"],
         recorded_at=datetime.fromisoformat(row["recorded_at"]),
+        fence=row["fence"],
+        facts_version=row["facts_version"],
         reason=row["reason"],
         part=None if row["part"] is None else PartRef(**json.loads(row["part"])),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,11 +21,11 @@ class SqliteDeadLetters:
     def add(self, failures: Sequence[Failure]) -> None:
         with transaction(self._path) as connection:
             connection.executemany(
-                "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
+                "INSERT INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
                 [
                     (
                         f.slate, f.player_slug, f.run_id, f.error_class, f.message, f.traceback_digest,
-                        f.attempts, f.failed_at.astimezone(UTC).isoformat(), json.dumps(dict(f.payload)),
+                        f.attempts, f.fence, f.failed_at.astimezone(UTC).isoformat(), json.dumps(dict(f.payload)),
                     )
                     for f in failures
                 ],
@@ -42,12 +42,13 @@ class SqliteDeadLetters:
             ).fetchall()
             return letters_of(_failure(row) for row in rows)
 
-    def close(self, slate: str, player_slugs: Iterable[str], how: Closing) -> int:
+    def close(self, slate: str, up_to: Mapping[str, int], how: Closing) -> int:
         with transaction(self._path) as connection:
             closed = connection.execute(
                 "UPDATE dead_letters SET closed = ? WHERE slate = ? AND closed IS NULL "
-                "AND player_slug IN (SELECT value FROM json_each(?)) RETURNING player_slug",
-                (how.value, slate, json.dumps(sorted(set(player_slugs)))),
+                "AND EXISTS (SELECT 1 FROM json_each(?) WHERE key = player_slug AND fence <= value) "
+                "RETURNING player_slug",
+                (how.value, slate, json.dumps(dict(up_to))),
             ).fetchall()
         return len({row["player_slug"] for row in closed})
 
@@ -69,6 +70,7 @@ def _failure(row: sqlite3.Row) -> Failure:
         message=row["message"],
         traceback_digest=row["traceback_digest"],
         attempts=row["attempts"],
+        fence=row["fence"],
         failed_at=datetime.fromisoformat(row["failed_at"]),
         payload=json.loads(row["payload"]),
         closed=None if row["closed"] is None else Closing(row["closed"]),

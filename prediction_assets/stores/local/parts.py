@@ -1,18 +1,15 @@
 """Parts and feature snapshots as Parquet files, each replaced as a whole (:mod:`.files`).
 
-Files keep staging runs free of DuckDB's one-process lock. A part's id is in its file's metadata. A part is replaced or
-dropped behind a lock on its slate, so that cleanup can't drop the part that has just replaced the one it means.
+Files keep staging runs free of DuckDB's one-process lock. A part's id is in its file's name and, because a name can be
+changed by hand, in its metadata. A file is never replaced: an old writer can't take the place of a newer part.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,17 +18,16 @@ import pyarrow.parquet as pq
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
-from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.outcome import PartRef, part_id
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
-from prediction_assets.stores.local.files import make_folder, replace_file, sync_folder, written_aside
-from prediction_assets.stores.local.locks import locked, remove_if_left_behind
+from prediction_assets.stores.local.files import replace_file, sync_folder, written_aside
+from prediction_assets.stores.local.locks import remove_if_left_behind
 from prediction_assets.stores.protocols import Snapshot
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
 _PART_ID = b"prediction_assets.part_id"
 _SUFFIX = ".parquet"
-_LOCK = ".lock"
-_PART = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.parquet\Z")
+_PART = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*)\.([0-9a-f]{32})\.parquet\Z")
 _DAMAGED = (OSError, ValueError, pa.ArrowException)
 """What reading a damaged Parquet file raises; ValueError of a text that isn't UTF-8 any more."""
 _ASIDE = re.compile(r"\..+\.parquet\.\d+\.[0-9a-f]{8}\Z")
@@ -55,48 +51,34 @@ def _sweep(folder: Path) -> int:
 
 
 class ParquetParts:
-    """Parts as files ``<directory>/<slate>/<player>.parquet``."""
+    """Parts as files ``<directory>/<slate>/<player>.<part id>.parquet``."""
 
-    def __init__(self, directory: Path, wait_seconds: float = 60.0) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._wait_seconds = wait_seconds
 
-    def path(self, slate: str, player_slug: str) -> Path:
-        """Return where a player's part is stored.
+    def path(self, slate: str, player_slug: str, part_id: str) -> Path:
+        """Return where a part is stored.
 
         Raises:
             BadInput: the slate or the slug is not of its shape.
         """
         player_key(slate, player_slug)
-        return self._directory / slate / f"{player_slug}{_SUFFIX}"
+        return self._directory / slate / f"{player_slug}.{part_id}{_SUFFIX}"
 
-    @contextmanager
-    def _slate_lock(self, slate: str) -> Iterator[None]:
-        parse_slate(slate)
-        folder = self._directory / slate
-        make_folder(folder)
-        with locked(folder / _LOCK, exclusive=True, timeout_seconds=self._wait_seconds):
-            yield
-
-    def write(self, slate: str, player_slug: str, rows: pa.Table) -> PartRef:
-        path = self.path(slate, player_slug)
+    def write(self, slate: str, player_slug: str, rows: pa.Table, fence: int) -> PartRef:
         part = PartRef(
             slate=slate,
             player_slug=player_slug,
             player_id=rows["player_id"][0].as_py(),
-            part_id=secrets.token_hex(16),
+            part_id=part_id(fence, secrets.token_hex(12)),
             rows=rows.num_rows,
             content_hash=part_content_hash(rows),
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             feature_snapshot=rows["feature_snapshot"][0].as_py(),
         )
         metadata = {_PART_ID: part.part_id.encode()}
-        with (
-            written_aside(path, _encoded(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata))) as aside,
-            self._slate_lock(slate),
-        ):
-            now = time.time_ns()  # a file system's own time may be milliseconds behind the clock of receipts
-            os.utime(aside, ns=(now, now))
+        path = self.path(slate, player_slug, part.part_id)
+        with written_aside(path, _encoded(rows.cast(PART_SCHEMA).replace_schema_metadata(metadata))) as aside:
             aside.replace(path)
         return part
 
@@ -106,42 +88,20 @@ class ParquetParts:
         if (folder := self._directory / slate).is_dir():
             sync_folder(folder)
 
-    def part_id(self, slate: str, player_slug: str) -> str | None:
-        """Return the id of the player's part in staging, None when there is none or it can't be read."""
-        try:
-            # Given a path instead of a file, pyarrow would look at each of its folders first.
-            with self.path(slate, player_slug).open("rb") as file:
-                metadata = pq.read_metadata(file).metadata
-            value = (metadata or {}).get(_PART_ID)
-            return value.decode() if value else None
-        except _DAMAGED:
-            return None
+    def has(self, slate: str, player_slug: str, part_id: str) -> bool:
+        """Return whether a part is in staging and can be read."""
+        return _is_part(self.path(slate, player_slug, part_id), part_id)
 
-    def staged(self, slate: str, before: datetime | None = None) -> Mapping[str, str]:
+    def staged(self, slate: str) -> Sequence[tuple[str, str]]:
         parse_slate(slate)
-        slugs = sorted(p.stem for p in (self._directory / slate).glob(f"*{_SUFFIX}") if _PART.match(p.name))
-        # The id is read before the age: if the file is replaced in between, the older part is named and cleanup can't
-        # drop the newer one.
-        found = {slug: self.part_id(slate, slug) or "" for slug in slugs}
-        return {
-            slug: part_id
-            for slug, part_id in found.items()
-            if before is None or self._was_written_before(self.path(slate, slug), before)
-        }
-
-    @staticmethod
-    def _was_written_before(path: Path, moment: datetime) -> bool:
-        try:
-            return datetime.fromtimestamp(path.stat().st_mtime, UTC) < moment
-        except FileNotFoundError:
-            return False
+        found = [(p, match) for p in (self._directory / slate).glob("*") if (match := _PART.match(p.name))]
+        return sorted((match[1], match[2] if _is_part(path, match[2]) else "") for path, match in found)
 
     def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        with self._slate_lock(slate):
-            if self.part_id(slate, player_slug) != part_id:
-                return False
-            self.path(slate, player_slug).unlink(missing_ok=True)
-            return True
+        if not self.has(slate, player_slug, part_id):
+            return False
+        self.path(slate, player_slug, part_id).unlink(missing_ok=True)
+        return True
 
     def slates(self) -> Sequence[str]:
         found = {p.parent.name for p in self._directory.glob(f"*/*{_SUFFIX}") if _PART.match(p.name)}
@@ -157,11 +117,20 @@ class ParquetParts:
         within = [
             f"{slate}/{p.name}"
             for p in (self._directory / slate).glob("*")
-            if p.name != _LOCK
-            and not _ASIDE.match(p.name)
-            and not (_PART.match(p.name) and self.part_id(slate, p.stem))
+            if not _ASIDE.match(p.name) and not ((match := _PART.match(p.name)) and _is_part(p, match[2]))
         ]
         return sorted([*beside, *within])
+
+
+def _is_part(path: Path, part_id: str) -> bool:
+    """Return whether a file can be read and is the part of this id."""
+    try:
+        # Given a path instead of a file, pyarrow would look at each of its folders first.
+        with path.open("rb") as file:
+            metadata = pq.read_metadata(file).metadata
+    except _DAMAGED:
+        return False
+    return (metadata or {}).get(_PART_ID) == part_id.encode()
 
 
 class ParquetSnapshots:

@@ -35,7 +35,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
             games INTEGER NOT NULL,
             opened_at TEXT NOT NULL,
             deadline TEXT NOT NULL,
-            feature_snapshot TEXT
+            fence INTEGER NOT NULL,
+            feature_snapshot TEXT,
+            features_fence INTEGER NOT NULL,
+            features_version INTEGER NOT NULL
         ) STRICT
         """),
         _with_copy("""
@@ -61,6 +64,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             part TEXT,
             run_id TEXT NOT NULL,
             recorded_at TEXT NOT NULL,
+            fence INTEGER NOT NULL,
+            facts_version INTEGER NOT NULL,
             PRIMARY KEY (slate, player_slug)
         ) STRICT, WITHOUT ROWID
         """),
@@ -94,6 +99,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             message TEXT NOT NULL,
             traceback_digest TEXT NOT NULL,
             attempts INTEGER NOT NULL,
+            fence INTEGER NOT NULL,
             failed_at TEXT NOT NULL,
             payload TEXT NOT NULL,
             closed TEXT,

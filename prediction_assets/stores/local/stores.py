@@ -27,7 +27,7 @@ class LocalStores:
     def warehouse(self) -> DuckDBWarehouse:
         return DuckDBWarehouse(
             self._home / "warehouse.duckdb",
-            ParquetParts(self._home / "staging", self._wait_seconds),
+            ParquetParts(self._home / "staging"),
             ParquetSnapshots(self._home / "features"),
             self._wait_seconds,
         )

@@ -191,8 +191,13 @@ class DuckDBWarehouse:
                 (removed,) = _one(connection, table_sql.delete_replaced(table, "incoming", replace_by, also))
             if inserted or updated:
                 connection.execute(table_sql.upsert(table, "incoming"))
+            if table_sql.are_facts(table) and (inserted or updated or removed):
+                _raise_facts_version(connection, table)
             connection.commit()
         return Upserted(inserted, updated, unchanged, removed)
+
+    def facts_version(self) -> int:
+        return int(self.query(table_sql.FACTS_VERSION)["version"][0].as_py())
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         try:
@@ -308,15 +313,15 @@ class DuckDBWarehouse:
         """Create the relation of all the parts' rows; each file in staging must be the part that the plan names."""
         merge_errors.require_known_schema(plan.slate, plan.parts)
         gone = [
-            p.player_slug for p in plan.parts if self._parts.part_id(plan.slate, p.player_slug) != p.part_id
+            p.player_slug for p in plan.parts if not self._parts.has(plan.slate, p.player_slug, p.part_id)
         ]
         if gone:
             raise merge_errors.part_gone(plan.slate, gone)
-        # A temporary table, not a view: verification and MERGE read the same rows, although a staging run may replace
-        # a part's file in between.
+        # A temporary table, not a view: verification and MERGE read the same rows, although a file may be dropped or
+        # damaged in between.
         connection.register("no_rows", PART_SCHEMA.empty_table())
         connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_rows")
-        paths = [str(self._parts.path(plan.slate, p.player_slug)) for p in plan.parts]
+        paths = [str(self._parts.path(plan.slate, p.player_slug, p.part_id)) for p in plan.parts]
         columns = ", ".join(f'"{name}"' for name in PART_SCHEMA.names)
         insert = (
             f"INSERT INTO {merge_sql.STAGED} SELECT {columns} "
@@ -355,6 +360,12 @@ def _counts(
     """Return a statement's only row, by column."""
     found = connection.sql(statement, params=parameters).to_arrow_table().to_pylist()[0]
     return {name: int(value) for name, value in found.items()}
+
+
+def _raise_facts_version(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    lock_newest, insert = table_sql.RAISE_FACTS_VERSION
+    connection.execute(lock_newest)
+    connection.execute(insert, {"table_name": table.name})
 
 
 def _one(

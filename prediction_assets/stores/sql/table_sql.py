@@ -1,10 +1,28 @@
-"""SQL from a table's declaration: its DDL, and the upsert of ingested facts."""
+"""SQL from a table's declaration: its DDL, and the upsert of ingested facts with their version."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prediction_assets.stores.sql.tables import Column, Table, View
+from prediction_assets.stores.sql.tables import FACTS_DATASET, FACTS_VERSIONS, Column, Table, View
+
+FACTS_VERSION = f"SELECT COALESCE(MAX(version), 0) AS version FROM {FACTS_VERSIONS.qualified_name}"
+"""The version of the facts now, 0 before the first ingestion."""
+
+RAISE_FACTS_VERSION = (
+    # The update changes no value. Of two transactions that insert, BigQuery aborts neither, and both would take the
+    # same number; of two that update one row it aborts one, and its job is run again.
+    f"UPDATE {FACTS_VERSIONS.qualified_name} SET changed_at = changed_at "
+    f"WHERE version = (SELECT MAX(v.version) FROM {FACTS_VERSIONS.qualified_name} AS v)",
+    f"INSERT INTO {FACTS_VERSIONS.qualified_name} (version, table_name, changed_at) "
+    f"SELECT COALESCE(MAX(version), 0) + 1, $table_name, CURRENT_TIMESTAMP FROM {FACTS_VERSIONS.qualified_name}",
+)
+"""The statements that an upsert which changed facts runs in its transaction."""
+
+
+def are_facts(table: Table) -> bool:
+    """Return whether a change of this table raises the facts' version."""
+    return table.dataset == FACTS_DATASET
 
 
 def create_table(table: Table) -> str:

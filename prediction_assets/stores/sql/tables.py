@@ -98,8 +98,12 @@ _B, _D, _T, _J = ColumnType.BOOL, ColumnType.DATE, ColumnType.TIMESTAMP, ColumnT
 _LEAGUE = Column("league", _S, "NBA, or simulated-N for a simulated league of N expected players", True)
 
 
+FACTS_DATASET = "facts"
+"""Where the tables of facts are. An ingestion that changes one of them raises the facts' version."""
+
+
 GAME_LOGS = Table(
-    "facts",
+    FACTS_DATASET,
     "game_logs",
     "One row per player and game played, as stats.nba.com's LeagueGameLog reports it. No row: he did not play.",
     (
@@ -139,7 +143,7 @@ GAME_LOGS = Table(
 
 
 SCHEDULE = Table(
-    "facts",
+    FACTS_DATASET,
     "schedule",
     "One row per scheduled game.",
     (
@@ -158,7 +162,7 @@ SCHEDULE = Table(
 
 
 PROP_LINES = Table(
-    "facts",
+    FACTS_DATASET,
     "prop_lines",
     "Points lines as offered: one row per capture, event, book, player and line, both sides on it.",
     (
@@ -191,7 +195,7 @@ OUT = "Out"
 
 
 INJURY_REPORTS = Table(
-    "facts",
+    FACTS_DATASET,
     "injury_reports",
     "Who may miss a game, as the NBA's official injury reports say. The newest report of a date holds.",
     (
@@ -215,6 +219,24 @@ INJURY_REPORTS = Table(
     ),
     key=("league", "game_date", "reported_at", "team", "player_name"),
     partition_by="game_date",
+)
+
+
+FACTS_VERSIONS = Table(
+    FACTS_DATASET,
+    "versions",
+    "One row per ingestion that changed facts, committed with it. The highest version is the facts' version now.",
+    (
+        Column("version", _I, "1 for the first change, one more for each further one"),
+        Column("table_name", _S, "the table of facts that changed", True),
+        Column(
+            "changed_at",
+            _T,
+            "when, by the warehouse's clock; versions are ordered by number, not by it",
+            True,
+        ),
+    ),
+    key=("version",),
 )
 
 
@@ -327,7 +349,13 @@ RECEIPTS = Table(
         Column("lists_digest", _S, "SHA-256 over parts and missing; it stays when they are pruned", True),
         Column("audits", _J, "the audits' verdicts: a list of {name, passed, severity, detail}", True),
         Column("accepted", _J, "refusals that an operator accepted: a list of {name, because}", True),
-        Column("feature_snapshot", _S, "snapshot id of the slate's newest part", True),
+        Column("feature_snapshot", _S, "snapshot id of the part with the highest fence", True),
+        Column(
+            "facts_version",
+            _I,
+            "the lowest version of the facts that a staged player's run began with; each read that or newer facts",
+            True,
+        ),
         Column("merge_ms", _F, "milliseconds from BEGIN to the receipt", True),
         Column(
             "consolidated_at",
@@ -450,6 +478,7 @@ TABLES = (
     SCHEDULE,
     PROP_LINES,
     INJURY_REPORTS,
+    FACTS_VERSIONS,
     PREDICTIONS,
     RECEIPTS,
     POINTS_MODELS,

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -26,6 +26,7 @@ from prediction_assets.slate.outcome import PlayerOutcome
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.local.batch_state import SqliteBatchState
+from prediction_assets.stores.protocols import BatchState
 
 Record = Callable[[PlayerOutcome], None]
 
@@ -50,6 +51,20 @@ def to_sqlite(file: str) -> Record:
     """Record into a state file."""
     state = SqliteBatchState(Path(file))
     return lambda outcome: state.record([outcome])
+
+
+def claiming_in_firestore(project: str) -> Record:
+    """Claim a fence for each outcome before it is recorded into the emulator's project."""
+    return _claiming(FirestoreBatchState(FirestoreCalls(firestore.Client(project=project), call_timeout=60)))
+
+
+def claiming_in_sqlite(file: str) -> Record:
+    """Claim a fence for each outcome before it is recorded into a state file."""
+    return _claiming(SqliteBatchState(Path(file)))
+
+
+def _claiming(state: BatchState) -> Record:
+    return lambda outcome: state.record([replace(outcome, fence=state.claim_fence(outcome.slate))])
 
 
 def recorder(name: str, where: str) -> Record:

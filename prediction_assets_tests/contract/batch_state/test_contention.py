@@ -71,6 +71,26 @@ def test_the_first_writers_of_a_store_that_is_not_there_yet_all_succeed(store: S
     require_each_once(state, work(16))
 
 
+@pytest.mark.parametrize("store", ["sqlite", "firestore"], indirect=True)
+def test_processes_that_claim_fences_at_once_have_different_ones(store: Store) -> None:
+    workers = 24  # a staging run claims one, so a slate has some ten at once
+    state = store.opened()
+    state.open(batch(workers))
+    claiming = store.recorder.replace(":to_", ":claiming_in_")
+    rush = rush_of_processes(claiming, store.where, [[outcome] for outcome in work(workers)])
+    assert rush.errors == ()
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert sorted(done.fence for done in progress.outcomes.values()) == list(range(1, workers + 1))
+
+
+def test_threads_that_claim_fences_at_once_have_different_ones(store: Store) -> None:
+    store.opened().open(batch(1))
+    with ThreadPoolExecutor(8) as pool:
+        claimed = list(pool.map(lambda _: store.opened().claim_fence(SLATE), range(24)))
+    assert sorted(claimed) == list(range(1, 25))
+
+
 def test_groups_that_overlap_neither_abort_nor_lose_anything(state: BatchState) -> None:
     state.open(batch(60))
     outcomes = work(60)
@@ -152,19 +172,22 @@ def test_of_receipts_mirrored_at_once_the_newest_stays(state: BatchState) -> Non
 
 
 _OUTCOMES = st.lists(
-    st.tuples(st.integers(1, 5), st.sampled_from(["staged", "failed"]), st.integers(0, 3)), max_size=12
+    st.tuples(st.integers(1, 5), st.sampled_from(["staged", "failed"]), st.integers(0, 3), st.integers(1, 4)),
+    max_size=12,
 )
 
 
-def _replays_agree(state: BatchState, slate: str, events: list[tuple[int, str, int]]) -> None:
+def _replays_agree(state: BatchState, slate: str, events: list[tuple[int, str, int, int]]) -> None:
     state.reopen(batch(0, slate))  # forgets what an earlier example left
     state.reopen(batch(5, slate))
     last: dict[str, PlayerOutcome] = {}
-    for number, outcome, repeats in events:
+    for number, outcome, repeats, fence in events:
         slug = f"player-{number}"
         made = staged(slug) if outcome == "staged" else failed(slug)
-        done = replace(made, slate=slate, recorded_at=NOW + timedelta(seconds=len(last)))
-        last[slug] = done
+        # Clocks that run backwards.
+        done = replace(made, slate=slate, fence=fence, recorded_at=NOW - timedelta(hours=len(last)))
+        if slug not in last or fence >= last[slug].fence:
+            last[slug] = done
         state.record([done] * (repeats + 1))
     progress = state.progress(slate)
     assert progress is not None
@@ -173,8 +196,8 @@ def _replays_agree(state: BatchState, slate: str, events: list[tuple[int, str, i
 
 @given(events=_OUTCOMES)
 @settings(max_examples=25, deadline=None)
-def test_any_history_with_redeliveries_ends_at_each_players_last_outcome_in_sqlite(
-    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, str, int]]
+def test_any_history_with_redeliveries_ends_at_each_players_highest_fence_in_sqlite(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[int, str, int, int]]
 ) -> None:
     file = tmp_path_factory.mktemp("history") / "state.sqlite"
     _replays_agree(SqliteBatchState(file), SLATE, events)
@@ -182,7 +205,7 @@ def test_any_history_with_redeliveries_ends_at_each_players_last_outcome_in_sqli
 
 @given(events=_OUTCOMES)
 @settings(max_examples=25, deadline=None)
-def test_any_history_with_redeliveries_ends_at_each_players_last_outcome_in_firestore(
-    firestore_history: FirestoreBatchState, events: list[tuple[int, str, int]]
+def test_any_history_with_redeliveries_ends_at_each_players_highest_fence_in_firestore(
+    firestore_history: FirestoreBatchState, events: list[tuple[int, str, int, int]]
 ) -> None:
     _replays_agree(firestore_history, SLATE, events)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -27,12 +28,20 @@ def part(slug: str, rows: int = 25) -> PartRef:
     return PartRef(SLATE, slug, 101, f"part-of-{slug}", rows, "c" * 64, 1, "snapshot1")
 
 
-def staged(slug: str, run: str = "run") -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.STAGED, run, NOW, part=part(slug))
+def staged(slug: str, run: str = "run", fence: int = 1) -> PlayerOutcome:
+    return PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.STAGED, run, NOW, fence, 4, part=part(slug))
 
 
-def failed(slug: str, reason: str = "ValueError: no") -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.FAILED, "run", NOW, reason=reason)
+def failed(slug: str, reason: str = "ValueError: no", fence: int = 1) -> PlayerOutcome:
+    return PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.FAILED, "run", NOW, fence, 4, reason=reason)
+
+
+def skipped(slug: str, fence: int = 1) -> PlayerOutcome:
+    return PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.SKIPPED, "run", NOW, fence, 4, reason="out")
+
+
+def pin(state: BatchState, snapshot_id: str, fence: int = 1, version: int = 1) -> bool:
+    return state.pin_features(SLATE, snapshot_id, fence=fence, facts_version=version)
 
 
 def by_slug(made: Batch) -> Batch:
@@ -80,7 +89,7 @@ def test_opening_again_returns_the_first_batch(state: BatchState) -> None:
 
 def test_opening_again_keeps_outcomes_and_pinned_features(state: BatchState) -> None:
     state.open(batch(2))
-    state.pin_features(SLATE, "snapshot1")
+    pin(state, "snapshot1")
     state.record([staged("player-1")])
     state.open(batch(2))
     progress = state.progress(SLATE)
@@ -149,7 +158,7 @@ def test_reopening_replaces_the_expected_players_and_keeps_the_outcomes_of_who_s
     state: BatchState,
 ) -> None:
     state.open(batch(3))
-    state.pin_features(SLATE, "snapshot1")
+    pin(state, "snapshot1")
     state.record([staged("player-1"), staged("player-3")])
     again = replace(batch(2), batch_id="again")
     assert state.reopen(again) == again
@@ -160,7 +169,7 @@ def test_reopening_replaces_the_expected_players_and_keeps_the_outcomes_of_who_s
 
 def test_reopening_forgets_the_outcome_of_a_player_who_is_not_the_same_any_more(state: BatchState) -> None:
     state.open(batch(3))
-    state.pin_features(SLATE, "snapshot1")
+    pin(state, "snapshot1")
     state.record([staged("player-1"), staged("player-2"), failed("player-3")])
     first, second, third = batch(3).expected
     moved = replace(second, game_id="9000000009")
@@ -190,7 +199,7 @@ def test_reopening_keeps_the_pinned_features_when_they_are_of_all_who_are_expect
     state: BatchState,
 ) -> None:
     state.open(batch(3))
-    state.pin_features(SLATE, "snapshot1")
+    pin(state, "snapshot1")
     pinned = []
     for players in (2, 2, 3):
         state.reopen(batch(players))
@@ -283,19 +292,150 @@ def test_the_receipt_survives_a_reopening(state: BatchState) -> None:
 # Features
 
 
-def test_the_newest_pinned_features_count(state: BatchState) -> None:
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))), ids=str)
+def test_of_pinned_features_the_highest_fence_counts_in_whatever_order_they_come(
+    state: BatchState, order: tuple[int, ...]
+) -> None:
     state.open(batch(1))
-    state.pin_features(SLATE, "snapshot1")
-    state.pin_features(SLATE, "snapshot2")
+    counted = [pin(state, f"snapshot{fence}", fence, version=10 - fence) for fence in order]
+    assert counted == [fence == max(order[: n + 1]) for n, fence in enumerate(order)]
     progress = state.progress(SLATE)
     assert progress is not None
-    assert progress.feature_snapshot == "snapshot2"
+    assert (progress.feature_snapshot, progress.features_version) == ("snapshot3", 7)
+
+
+def test_features_that_a_run_from_before_a_reopening_pins_after_it_do_not_count(state: BatchState) -> None:
+    state.open(batch(2))
+    before = state.claim_fence(SLATE)
+    state.reopen(batch(3))
+    assert not pin(state, "of two players", before)
+    assert pin(state, "of three players", state.claim_fence(SLATE))
+    assert not pin(state, "of two players", before)
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.feature_snapshot == "of three players"
 
 
 def test_features_of_a_slate_without_a_batch_are_refused(state: BatchState) -> None:
     with pytest.raises(BatchNotOpen, match="no batch is open; materialize slate_roster"):
-        state.pin_features(SLATE, "snapshot1")
+        pin(state, "snapshot1")
     assert state.progress(SLATE) is None
+
+
+# Fences
+
+
+def test_each_claim_is_higher_than_all_before_also_across_batches_of_the_slate(state: BatchState) -> None:
+    state.open(batch(2))
+    claimed = [state.claim_fence(SLATE), state.claim_fence(SLATE)]
+    state.reopen(replace(batch(3), batch_id="again"))
+    claimed += [state.claim_fence(SLATE)]
+    state.reopen(batch(0))
+    claimed += [state.claim_fence(SLATE)]
+    assert claimed == sorted({*claimed}), "each is higher than all before"
+    state.open(batch(2, OTHER_SLATE))
+    assert state.claim_fence(OTHER_SLATE) == 1, "each slate has a sequence of its own"
+
+
+def test_a_claim_is_above_what_its_caller_knows_although_batch_state_does_not(state: BatchState) -> None:
+    state.open(batch(1))
+    assert [state.claim_fence(SLATE, above) for above in (0, 7, 3, 9, 0)] == [1, 8, 9, 10, 11]
+
+
+def test_no_fence_is_claimed_for_a_slate_without_a_batch(state: BatchState) -> None:
+    with pytest.raises(BatchNotOpen, match="no batch is open"):
+        state.claim_fence(SLATE)
+
+
+def test_another_process_claims_a_higher_fence(store: Store) -> None:
+    store.opened().open(batch(2))
+    assert [store.opened().claim_fence(SLATE) for _ in range(3)] == [1, 2, 3]
+
+
+KINDS = (staged, failed, skipped)
+CLOCKS = (timedelta(days=-1), timedelta(0), timedelta(days=1))
+
+
+def test_of_a_players_outcomes_the_highest_fence_counts_in_whatever_order_and_by_whatever_clock(
+    state: BatchState,
+) -> None:
+    """Every order of three outcomes, of every kind, with every one of the three clocks a day off."""
+    cases = [*product(permutations((1, 2, 3)), permutations(KINDS), permutations(CLOCKS))]
+    state.open(batch(len(cases)))
+    slugs = [f"player-{n}" for n in range(1, len(cases) + 1)]
+    made = {
+        slug: {
+            fence: replace(kind(slug, fence=fence), recorded_at=NOW + clock, run_id=f"run {fence}")
+            for fence, kind, clock in zip((1, 2, 3), kinds, clocks, strict=True)
+        }
+        for slug, (_, kinds, clocks) in zip(slugs, cases, strict=True)
+    }
+    for turn in range(3):
+        state.record([made[slug][order[turn]] for slug, (order, _, _) in zip(slugs, cases, strict=True)])
+        progress = state.progress(SLATE)
+        assert progress is not None
+        assert progress.outcomes == {
+            slug: made[slug][max(order[: turn + 1])] for slug, (order, _, _) in zip(slugs, cases, strict=True)
+        }
+
+
+def test_of_outcomes_with_the_same_fence_the_last_one_counts(state: BatchState) -> None:
+    state.open(batch(3))
+    for kind in KINDS:
+        for slug in ("player-1", "player-2", "player-3"):
+            state.record([kind(slug)])
+            progress = state.progress(SLATE)
+            assert progress is not None
+            assert progress.outcomes[slug] == kind(slug)
+
+
+def test_a_late_outcome_of_an_earlier_batch_hides_none_that_counts_whatever_its_fence(
+    state: BatchState,
+) -> None:
+    state.open(replace(batch(2), batch_id="first"))
+    state.record([of_batch(staged("player-1", fence=3), "first")])
+    state.reopen(replace(batch(3), batch_id="second"))
+    state.record(
+        [of_batch(failed("player-1", fence=5), "first"), of_batch(failed("player-2", fence=5), "first")]
+    )
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.outcomes == {"player-1": of_batch(staged("player-1", fence=3), "second")}
+    state.record(
+        [of_batch(skipped("player-1", fence=4), "second"), of_batch(staged("player-2", fence=2), "second")]
+    )
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.outcomes == {
+        "player-1": of_batch(skipped("player-1", fence=4), "second"),
+        "player-2": of_batch(staged("player-2", fence=2), "second"),
+    }
+
+
+def test_a_reopening_keeps_the_outcome_with_the_highest_fence_and_a_lower_one_stays_out(
+    state: BatchState,
+) -> None:
+    state.open(replace(batch(2), batch_id="first"))
+    for fence in (4, 2):
+        state.record([of_batch(staged("player-1", f"run {fence}", fence), "first")])
+    state.reopen(replace(batch(3), batch_id="second"))
+    state.record([of_batch(failed("player-1", fence=3), "second")])
+    progress = state.progress(SLATE)
+    assert progress is not None
+    assert progress.outcomes == {"player-1": of_batch(staged("player-1", "run 4", 4), "second")}
+
+
+def test_pruning_outcomes_changes_nothing_that_counts(state: BatchState) -> None:
+    state.open(batch(3))
+    state.record([staged("player-1", fence=fence) for fence in (3, 1, 2)])
+    state.record([failed("player-2", fence=7), of_batch(staged("player-3", fence=9), "of another batch")])
+    before = state.progress(SLATE)
+    state.prune_outcomes(SLATE)
+    assert state.progress(SLATE) == before
+    assert state.prune_outcomes(SLATE) == 0
+    assert state.prune_outcomes(OTHER_SLATE) == 0
+    state.record([skipped("player-1", fence=2)])
+    assert state.progress(SLATE) == before, "a low fence that comes after the pruning doesn't count either"
 
 
 # Outcomes
@@ -313,6 +453,8 @@ def test_features_of_a_slate_without_a_batch_are_refused(state: BatchState) -> N
             Outcome.SKIPPED,
             "",
             NOW.replace(microsecond=123456),
+            99_999_999,
+            123_456_789_012,
             reason="hurt",
         ),
     ],
@@ -342,21 +484,6 @@ def test_a_later_outcome_replaces_the_earlier_one(state: BatchState) -> None:
     progress = state.progress(SLATE)
     assert progress is not None
     assert (progress.count(Outcome.FAILED), progress.count(Outcome.STAGED)) == (0, 1)
-
-
-@pytest.mark.parametrize(
-    ("minutes", "outcome"), [(-1, Outcome.STAGED), (0, Outcome.FAILED), (1, Outcome.FAILED)]
-)
-def test_a_failure_from_before_the_outcome_that_is_there_changes_nothing(
-    state: BatchState, minutes: int, outcome: Outcome
-) -> None:
-    state.open(batch(2))
-    state.record([staged("player-1"), staged("player-2")])
-    at = NOW + timedelta(minutes=minutes)
-    state.record([replace(failed(slug), recorded_at=at) for slug in ("player-1", "player-2")])
-    progress = state.progress(SLATE)
-    assert progress is not None
-    assert [progress.outcomes[slug].outcome for slug in ("player-1", "player-2")] == [outcome] * 2
 
 
 def test_the_last_outcome_of_a_group_counts(state: BatchState) -> None:
@@ -503,7 +630,7 @@ def test_decisions_follow_from_what_is_read(state: BatchState) -> None:
         steps.append(next_step(progress, NOW))
 
     step()
-    state.pin_features(SLATE, "snapshot1")
+    pin(state, "snapshot1")
     step()
     state.record([staged("player-1")])
     step()

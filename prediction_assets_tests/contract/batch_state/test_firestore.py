@@ -25,7 +25,7 @@ from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
-from prediction_assets_tests.contract.batch_state.test_contract import receipt, staged
+from prediction_assets_tests.contract.batch_state.test_contract import failed, receipt, staged
 from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.made_up import NOW, SLATE, batch
 
@@ -39,7 +39,7 @@ def test_recording_waits_for_nobody_who_holds_the_batch_document(
     transaction._begin()
     document.get(transaction=transaction)  # a lock, until the transaction ends
     firestore_state.record([staged("player-1")])
-    assert document.collection("outcomes").document("player-1").get().get("outcome") == "staged"
+    assert document.collection("outcomes").document("player-1@00000001").get().get("outcome") == "staged"
     transaction._rollback()
 
 
@@ -79,7 +79,7 @@ def test_a_document_edited_by_hand_is_reported_as_unreadable(
     firestore_state.open(batch(1))
     firestore_state.record([staged("player-1")])
     firestore_state.mark_consolidated(receipt())
-    for path in ("/outcomes/player-1", "/receipts/newest", ""):
+    for path in ("/outcomes/player-1@00000001", "/receipts/newest", ""):
         document = firestore_client.document(f"batches/{SLATE}{path}")
         whole = document.get().to_dict()
         document.set({"edited": True})
@@ -94,12 +94,53 @@ def test_a_key_that_can_not_name_a_document_is_refused_before_anything_is_writte
 ) -> None:
     firestore_state.open(batch(1))
     for slug in ("", ".", "..", "a/b", "__a__", "x" * 1501):
-        unnameable = PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.SKIPPED, "run", NOW)
+        unnameable = PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.SKIPPED, "run", NOW, 1, 1)
         with pytest.raises(BadInput, match="can't name a Firestore document"):
             firestore_state.record([staged("player-1"), unnameable])
     progress = firestore_state.progress(SLATE)
     assert progress is not None
     assert progress.outcomes == {}
+
+
+def test_a_recording_reads_nothing_and_a_claim_is_one_read_and_one_write(
+    firestore_client: firestore.Client, firestore_state: FirestoreBatchState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firestore_state.open(batch(3))
+    api, calls = firestore_client._firestore_api, []
+    for name in ("commit", "batch_get_documents", "run_query", "begin_transaction"):
+        rpc = getattr(api, name)
+
+        def counted(
+            *arguments: object, _rpc: Callable[..., object] = rpc, _name: str = name, **options: object
+        ) -> object:
+            calls.append(_name)
+            return _rpc(*arguments, **options)
+
+        monkeypatch.setattr(api, name, counted)
+    firestore_state.record([staged("player-1"), failed("player-2"), failed("player-3", fence=2)])
+    assert calls == ["commit"]
+    calls.clear()
+    assert firestore_state.claim_fence(SLATE) == 1
+    assert calls == ["batch_get_documents", "commit"]
+
+
+def test_outcomes_of_lower_fences_are_pruned_and_reopening_leaves_one_of_each_player(
+    firestore_client: firestore.Client, firestore_state: FirestoreBatchState
+) -> None:
+    firestore_state.open(batch(2))
+    documents = firestore_client.document(f"batches/{SLATE}").collection("outcomes")
+
+    def stored() -> list[str]:
+        return sorted(found.id for found in documents.select([]).get())
+
+    firestore_state.record([staged("player-1", fence=fence) for fence in (1, 2, 3)])
+    firestore_state.record([staged("player-2", fence=2)])
+    assert len(stored()) == 4
+    assert firestore_state.prune_outcomes(SLATE) == 2
+    assert stored() == ["player-1@00000003", "player-2@00000002"]
+    firestore_state.record([staged("player-1", fence=1)])
+    firestore_state.reopen(batch(3))
+    assert stored() == ["player-1@00000003", "player-2@00000002"]
 
 
 # Errors
@@ -116,7 +157,9 @@ def _state(client: firestore.Client) -> FirestoreBatchState:
 OPERATIONS: dict[str, Callable[[firestore.Client], object]] = {
     "open": lambda client: _state(client).open(batch(2)),
     "reopen": lambda client: _state(client).reopen(batch(2)),
-    "pin_features": lambda client: _state(client).pin_features(SLATE, "snapshot1"),
+    "pin_features": lambda client: _state(client).pin_features(SLATE, "snapshot1", fence=1, facts_version=1),
+    "claim_fence": lambda client: _state(client).claim_fence(SLATE),
+    "prune_outcomes": lambda client: _state(client).prune_outcomes(SLATE),
     "record": lambda client: _state(client).record([staged("player-1")]),
     "progress": lambda client: _state(client).progress(SLATE),
     "recent_slates": lambda client: _state(client).recent_slates(NOW - timedelta(days=1)),
@@ -197,7 +240,7 @@ def test_a_write_that_lost_against_another_is_retried(
     monkeypatch.setattr(firestore_client._firestore_api, "commit", commit)
     firestore_state.record([staged("player-1")])
     lost += [exceptions.Aborted("contention")]
-    firestore_state.pin_features(SLATE, "snapshot1")
+    firestore_state.pin_features(SLATE, "snapshot1", fence=1, facts_version=1)
     assert lost == []
     progress = firestore_state.progress(SLATE)
     assert progress is not None

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from prediction_assets_tests.made_up import NOW, SLATE, batch
 OPERATIONS: dict[str, Callable[[SqliteBatchState], object]] = {
     "open": lambda state: state.open(batch(2)),
     "reopen": lambda state: state.reopen(batch(2)),
-    "pin_features": lambda state: state.pin_features(SLATE, "snapshot1"),
+    "pin_features": lambda state: state.pin_features(SLATE, "snapshot1", fence=1, facts_version=1),
+    "claim_fence": lambda state: state.claim_fence(SLATE),
     "record": lambda state: state.record([staged("player-1")]),
     "progress": lambda state: state.progress(SLATE),
     "recent_slates": lambda state: state.recent_slates(NOW - timedelta(days=1)),
@@ -101,17 +103,29 @@ def test_a_row_that_was_edited_by_hand_is_reported_as_unreadable(tmp_path: Path)
         state.progress(SLATE)
 
 
+def test_a_state_file_restored_from_a_backup_claims_above_what_its_caller_has_seen(tmp_path: Path) -> None:
+    file, backup = tmp_path / "state.sqlite", tmp_path / "backup.sqlite"
+    state = SqliteBatchState(file)
+    state.open(batch(1))
+    with closing(sqlite3.connect(file)) as connection, closing(sqlite3.connect(backup)) as copy:
+        connection.backup(copy)
+    claimed = [state.claim_fence(SLATE) for _ in range(3)]
+    for left in tmp_path.glob("state.sqlite*"):
+        left.unlink()
+    backup.rename(file)
+    assert state.claim_fence(SLATE, above=max(claimed)) == 4
+
+
 KILLED = """
 import sys
 from pathlib import Path
 from datetime import UTC, datetime
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
-from prediction_assets.stores.local import state_file
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 slate, file, *slugs = sys.argv[1:]
 state = SqliteBatchState(Path(file))
 for slug in slugs:
-    state.record([PlayerOutcome(slate, f"{slate}@test", slug, Outcome.SKIPPED, "run", datetime.now(UTC))])
+    state.record([PlayerOutcome(slate, f"{slate}@test", slug, Outcome.SKIPPED, "run", datetime.now(UTC), 1, 1)])
     print(slug, flush=True)
 """
 

@@ -33,6 +33,7 @@ def failure(slug: str = "player-1", run: str = "run-1", minutes: int = 0, **chan
         message="[Errno 28] No space left on device: 'Jokić'",
         traceback_digest="0123456789ab",
         attempts=3,
+        fence=1,
         failed_at=NOW + timedelta(minutes=minutes),
         payload={"partition_key": f"{SLATE}:{slug}", "feature_snapshot": None, "player_id": 7},
     )
@@ -48,7 +49,7 @@ def test_a_failure_is_read_back_whole(opened: OpenDeadLetters):
 def test_without_failures_there_is_no_letter(opened: OpenDeadLetters):
     assert list(opened().letters()) == []
     assert list(opened().letters(SLATE)) == []
-    assert opened().close(SLATE, ["player-1"], Closing.DISCARDED) == 0
+    assert opened().close(SLATE, dict.fromkeys(["player-1"], 9), Closing.DISCARDED) == 0
 
 
 def test_the_same_failure_delivered_again_changes_nothing(opened: OpenDeadLetters):
@@ -58,8 +59,10 @@ def test_the_same_failure_delivered_again_changes_nothing(opened: OpenDeadLetter
     assert letter.attempts == 3
 
 
-def test_a_player_s_failures_in_several_runs_are_one_letter_oldest_first(opened: OpenDeadLetters):
-    opened().add([failure(run="b", minutes=5, attempts=1), failure(run="a")])
+def test_a_player_s_failures_in_several_runs_are_one_letter_in_the_order_of_their_fences(
+    opened: OpenDeadLetters,
+):
+    opened().add([failure(run="b", fence=2, attempts=1), failure(run="a", minutes=5)])
     (letter,) = opened().letters()
     assert [f.run_id for f in letter.failures] == ["a", "b"]
     assert (letter.attempts, letter.first_seen, letter.last_seen) == (4, NOW, NOW + timedelta(minutes=5))
@@ -88,29 +91,43 @@ def test_a_closed_letter_is_listed_only_when_asked_for(opened: OpenDeadLetters):
         opened().add([failure(how), failure(how, run="run-2", minutes=1)])
     opened().add([failure("still-open")])
     for how in ways:
-        assert opened().close(SLATE, [how, "nobody"], how) == 1
+        assert opened().close(SLATE, dict.fromkeys([how, "nobody"], 9), how) == 1
     assert [x.player_slug for x in opened().letters()] == ["still-open"]
     wanted = {**{how.value: how for how in ways}, "still-open": None}
     assert {x.player_slug: x.closed for x in opened().letters(include_closed=True)} == wanted
-    assert opened().close(SLATE, ways, Closing.DISCARDED) == 0
+    assert opened().close(SLATE, dict.fromkeys(ways, 9), Closing.DISCARDED) == 0
     assert {x.player_slug: x.closed for x in opened().letters(include_closed=True)} == wanted
 
 
 def test_closing_reaches_no_other_slate(opened: OpenDeadLetters):
     opened().add([failure(), failure(slate="2026-01-01")])
-    assert opened().close(SLATE, ["player-1"], Closing.REPLAYED) == 1
+    assert opened().close(SLATE, dict.fromkeys(["player-1"], 9), Closing.REPLAYED) == 1
     assert [x.slate for x in opened().letters()] == ["2026-01-01"]
 
 
 def test_a_failure_after_the_closing_opens_the_letter_again_with_its_history(opened: OpenDeadLetters):
     opened().add([failure()])
-    opened().close(SLATE, ["player-1"], Closing.REPLAYED)
+    opened().close(SLATE, dict.fromkeys(["player-1"], 9), Closing.REPLAYED)
     opened().add([failure()])
     assert list(opened().letters()) == []
     # A clock that went back makes no difference: what counts is that this run's failure isn't closed.
     opened().add([failure(run="run-2", minutes=-60)])
     (letter,) = opened().letters()
     assert (letter.closed, letter.attempts, len(letter.failures)) == (None, 6, 2)
+
+
+@pytest.mark.parametrize(
+    ("up_to", "left"), [(0, [1, 2, 3]), (1, [2, 3]), (2, [3]), (3, []), (9, [])], ids=lambda value: str(value)
+)
+def test_only_failures_up_to_a_fence_are_closed_whatever_the_clocks_say(
+    opened: OpenDeadLetters, up_to: int, left: list[int]
+):
+    opened().add([failure(run=f"run-{n}", fence=n, minutes=-1440 * n) for n in (2, 3, 1)])
+    opened().add([failure("player-2", fence=1)])
+    assert opened().close(SLATE, {"player-1": up_to, "nobody": 9}, Closing.REPLAYED) == (up_to > 0)
+    letters = {letter.player_slug: letter for letter in opened().letters(include_closed=True)}
+    assert [f.fence for f in letters["player-1"].failures if f.closed is None] == left
+    assert letters["player-2"].closed is None
 
 
 def test_many_at_once_lose_nothing(opened: OpenDeadLetters):
@@ -157,7 +174,7 @@ def test_the_common_cause_of_a_slate_is_a_letter_that_shows_it():
 def test_only_closed_failures_of_the_named_players_are_dropped(opened: OpenDeadLetters):
     store = opened()
     store.add([failure("a"), failure("b"), failure("c"), failure("d", slate="2026-01-03")])
-    store.close(SLATE, ["a", "b"], Closing.REPLAYED)
+    store.close(SLATE, dict.fromkeys(["a", "b"], 9), Closing.REPLAYED)
     store.add([failure("b", run="run-2", minutes=9)])
     assert store.drop_closed(SLATE, ["a", "b", "c", "d", "nobody"]) == 2
     left = {(letter.slate, letter.player_slug): letter for letter in opened().letters(include_closed=True)}

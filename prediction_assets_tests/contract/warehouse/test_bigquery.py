@@ -292,7 +292,7 @@ def test_other_tables_in_the_staging_dataset_are_left_alone(warehouse, bigquery_
     write(warehouse, 1, {"24.5": 20.0})
     for name in ("_incoming_x", "notes", "_staging_2026_01_02_", "_staging_2026_01_02_x__short"):
         bigquery_client.create_table(f"{bigquery_client.project}.t_staging.{name}")
-    assert set(warehouse.parts.staged(SLATE)) == {"player-1"}
+    assert set(dict(warehouse.parts.staged(SLATE))) == {"player-1"}
     assert warehouse.parts.slates() == [SLATE]
 
 
@@ -311,7 +311,7 @@ def test_a_listing_of_several_pages_is_read_to_the_last(warehouse, bigquery_clie
         return {**answer, "tables": answer["tables"][first : first + 2], **rest}
 
     monkeypatch.setattr(bigquery_client._connection, "api_request", in_pages_of_two)
-    assert warehouse.parts.staged(SLATE) == parts
+    assert dict(warehouse.parts.staged(SLATE)) == parts
     assert asked == [0, 2, 4]
 
 
@@ -485,7 +485,7 @@ def test_a_part_that_goes_away_between_the_look_and_the_merge_changes_nothing(wa
     with pytest.raises(PartMismatch, match=r"a part can.t be read"):
         merge(warehouse, staged(gone), staged(kept), players=2)
     assert total(warehouse) == 0
-    assert warehouse.parts.staged(SLATE) == {"player-2": kept.part_id}
+    assert dict(warehouse.parts.staged(SLATE)) == {"player-2": kept.part_id}
 
 
 def test_a_part_that_a_list_does_not_show_yet_is_asked_for_by_name(warehouse, monkeypatch):
@@ -504,7 +504,7 @@ def test_a_part_from_before_a_column_was_added_merges_with_null_in_it(warehouse,
         rows = rows_of(player(1), {"24.5": 20.0}).drop_columns(["bookmaker"])
         at = rows.schema.get_field_index("content_hash")
         rows = rows.set_column(at, "content_hash", [pa.array(row_hashes(rows))])
-        earlier = staged(warehouse.parts.write(SLATE, "player-1", rows))
+        earlier = staged(warehouse.parts.write(SLATE, "player-1", rows, 1))
     merge(warehouse, earlier, staged(write(warehouse, 2, {"24.5": 20.0})), players=2)
     found = warehouse.query(f"SELECT bookmaker {ROWS} ORDER BY player_id")
     assert found["bookmaker"].to_pylist() == [None, "Simulated Book A"]

@@ -209,7 +209,7 @@ def test_a_passing_failure_is_not_noticed(open_bigquery, bigquery_client, monkey
     service.failures = [error]
     assert warehouse.receipts(SLATE) == ()
     service.failures = [error]
-    assert warehouse.parts.staged(SLATE) == {}
+    assert dict(warehouse.parts.staged(SLATE)) == {}
 
 
 def test_a_job_that_does_not_end_in_time_is_named_and_goes_on(open_bigquery, monkeypatch):
@@ -239,10 +239,10 @@ def test_a_failed_upload_leaves_nothing_and_a_second_attempt_is_another_part(
     with monkeypatch.context() as refused:
         refused.setattr(bigquery_client, "_do_resumable_upload", refuse)
         with pytest.raises(NotPermitted, match=rf"slate {SLATE}: staging player-1.*dataEditor"):
-            warehouse.parts.write(SLATE, "player-1", rows)
-    assert warehouse.parts.staged(SLATE) == {}
-    part = warehouse.parts.write(SLATE, "player-1", rows)
-    assert warehouse.parts.staged(SLATE) == {"player-1": part.part_id}
+            warehouse.parts.write(SLATE, "player-1", rows, 1)
+    assert dict(warehouse.parts.staged(SLATE)) == {}
+    part = warehouse.parts.write(SLATE, "player-1", rows, 1)
+    assert dict(warehouse.parts.staged(SLATE)) == {"player-1": part.part_id}
 
 
 def test_a_part_with_a_missing_value_is_refused_before_anything_is_loaded(open_bigquery):
@@ -253,5 +253,5 @@ def test_a_part_with_a_missing_value_is_refused_before_anything_is_loaded(open_b
     at = rows.schema.get_field_index("confidence")
     rows = rows.set_column(at, "confidence", pa.array([None], pa.float64()))
     with pytest.raises(ValueError, match="confidence"):
-        warehouse.parts.write(SLATE, "player-1", rows)
+        warehouse.parts.write(SLATE, "player-1", rows, 1)
     assert warehouse.jobs.counts == {}

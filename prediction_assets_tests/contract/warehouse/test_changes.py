@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -24,6 +25,9 @@ from prediction_assets_tests.made_up import (
     staged,
 )
 
+FENCES = itertools.count(1)
+"""Each write is a run of its own, later than the ones before."""
+
 PROBABILITIES = {"OVER": 0.7, "PASS": 0.5, "UNDER": 0.3}
 
 
@@ -40,7 +44,9 @@ def stage(warehouse: Warehouse, number: int, recommended: Mapping[str, str]) -> 
             "predicted_points": {"OVER": 30.0, "PASS": float(row["line"]), "UNDER": 10.0}[recommendation],
         }
         row["content_hash"] = row_content_hash(row)
-    return staged(warehouse.parts.write(SLATE, who.slug, pa.Table.from_pylist(rows, schema=PART_SCHEMA)))
+    return staged(
+        warehouse.parts.write(SLATE, who.slug, pa.Table.from_pylist(rows, schema=PART_SCHEMA), next(FENCES))
+    )
 
 
 def merge(warehouse: Warehouse, *outcomes: PlayerOutcome, seen: tuple[SeenRevision, ...] = ()) -> Receipt:

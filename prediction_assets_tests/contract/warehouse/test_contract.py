@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,12 +23,12 @@ from prediction_assets.errors import (
 )
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome, fence_of
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, row_hashes
 from prediction_assets.stores.protocols import Upserted, Warehouse
-from prediction_assets.stores.sql import merge_sql, pruning_sql, queries
-from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
+from prediction_assets.stores.sql import merge_sql, pruning_sql, queries, table_sql
+from prediction_assets.stores.sql.tables import INJURY_REPORTS, PREDICTION_GRADES, SCHEDULE
 from prediction_assets_tests.contract.warehouse.conftest import GATHERING_TOO
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
@@ -49,9 +50,9 @@ def total(warehouse: Warehouse) -> int:
     return warehouse.query(f"SELECT COUNT(*) AS n {ROWS}")["n"][0].as_py()
 
 
-def write(warehouse: Warehouse, number: int, lines: dict[str, float]) -> PartRef:
+def write(warehouse: Warehouse, number: int, lines: dict[str, float], fence: int = 1) -> PartRef:
     who = player(number)
-    return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines))
+    return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines), fence)
 
 
 def merge(warehouse: Warehouse, *outcomes: PlayerOutcome, players: int = 3) -> Receipt:
@@ -170,18 +171,18 @@ def test_duplicate_keys_in_a_part_are_refused_and_change_nothing(warehouse):
     good = staged(write(warehouse, 2, {"24.5": 20.0}))
     rows = rows_of(player(1), {"24.5": 20.0})
     twice = pa.concat_tables([rows, rows_of(player(1), {"24.5": 21.0})])
-    bad = staged(warehouse.parts.write(SLATE, "player-1", twice))
+    bad = staged(warehouse.parts.write(SLATE, "player-1", twice, 1))
     with pytest.raises(DuplicateKeys, match="player-1"):
         merge(warehouse, bad, good, players=2)
     assert total(warehouse) == 0
     assert warehouse.receipts(SLATE) == ()
-    assert set(warehouse.parts.staged(SLATE)) == {"player-1", "player-2"}
+    assert set(dict(warehouse.parts.staged(SLATE))) == {"player-1", "player-2"}
 
 
 def test_rows_of_another_date_are_refused(warehouse):
     stray = rows_of(player(1), {"24.5": 20.0}, slate="2026-01-03")
     with pytest.raises(DuplicateKeys, match="another date"):
-        merge(warehouse, staged(warehouse.parts.write(SLATE, "player-1", stray)), players=1)
+        merge(warehouse, staged(warehouse.parts.write(SLATE, "player-1", stray, 1)), players=1)
 
 
 @GATHERING_TOO
@@ -190,7 +191,7 @@ def test_rows_of_another_date_are_refused(warehouse):
     [
         ({"rows": 7}, "staged rows differ from what was recorded at staging"),
         ({"content_hash": "0" * 64}, "staged rows differ from what was recorded at staging"),
-        ({"part_id": "f" * 32}, "missing or were replaced"),
+        ({"part_id": "f" * 32}, "parts are missing in staging"),
     ],
 )
 def test_a_part_that_is_not_what_its_outcome_recorded_is_refused(warehouse, change, expected):
@@ -206,7 +207,7 @@ def test_a_part_that_vanished_is_refused_and_the_others_are_kept(warehouse):
     warehouse.parts.drop(SLATE, gone.player_slug, gone.part_id)
     with pytest.raises(PartMismatch, match="player-1"):
         merge(warehouse, staged(gone), staged(kept), players=2)
-    assert warehouse.parts.staged(SLATE) == {"player-2": kept.part_id}
+    assert dict(warehouse.parts.staged(SLATE)) == {"player-2": kept.part_id}
     assert total(warehouse) == 0
 
 
@@ -214,32 +215,46 @@ def test_a_part_that_arrives_after_the_merge_survives_cleanup(warehouse):
     first = write(warehouse, 1, {"24.5": 20.0})
     merge(warehouse, staged(first), players=1)
     later = write(warehouse, 1, {"24.5": 23.0})
-    # Whether there is still something to drop differs: a file was replaced, a table stands beside the new one.
-    warehouse.parts.drop(SLATE, "player-1", first.part_id)
-    assert warehouse.parts.staged(SLATE) == {"player-1": later.part_id}
+    assert warehouse.parts.drop(SLATE, "player-1", first.part_id)
+    assert dict(warehouse.parts.staged(SLATE)) == {"player-1": later.part_id}
 
 
-def test_a_part_written_again_is_another_part_and_the_only_one_in_staging(warehouse):
-    first = write(warehouse, 1, {"24.5": 20.0})
-    second = write(warehouse, 1, {"24.5": 21.0})
-    assert second.part_id != first.part_id
-    assert warehouse.parts.staged(SLATE) == {"player-1": second.part_id}
-    merge(warehouse, staged(second), players=1)
+def test_a_part_replaces_no_other_one_and_a_merge_reads_the_one_that_its_outcome_names(warehouse):
+    """An old writer that goes on after a newer one has written."""
+    newer = write(warehouse, 1, {"24.5": 21.0}, fence=7)
+    older = write(warehouse, 1, {"24.5": 20.0}, fence=4)
+    again = write(warehouse, 1, {"24.5": 19.0}, fence=7)
+    assert [fence_of(part.part_id) for part in (newer, older, again)] == [7, 4, 7]
+    ids = [part.part_id for part in (older, *sorted((newer, again), key=lambda part: part.part_id))]
+    assert warehouse.parts.staged(SLATE) == [("player-1", part_id) for part_id in ids]
+    merge(warehouse, staged(newer), players=1)
     assert active(warehouse) == {("player-1", Decimal("24.50")): 21.0}
-    assert warehouse.parts.drop(SLATE, "player-1", second.part_id)
-    assert warehouse.parts.staged(SLATE) == {}, "the part that it replaced doesn't come back"
+    assert warehouse.parts.drop(SLATE, "player-1", newer.part_id)
+    left = [("player-1", part_id) for part_id in ids if part_id != newer.part_id]
+    assert warehouse.parts.staged(SLATE) == left
+    for slug, part_id in left:
+        assert warehouse.parts.drop(SLATE, slug, part_id)
     assert warehouse.parts.slates() == []
+
+
+def test_a_receipt_names_the_facts_version_of_its_plan(warehouse):
+    made = [
+        dataclasses.replace(staged(write(warehouse, n, {"24.5": 20.0})), facts_version=version)
+        for n, version in ((1, 12), (2, 9), (3, 10))
+    ]
+    assert merge(warehouse, *made).facts_version == 9
+    assert [receipt.facts_version for receipt in warehouse.receipts(SLATE)] == [9]
 
 
 def test_parts_are_listed_by_slate_and_player(warehouse):
     other = "2026-01-03"
     slugs = ["aj-green", "aj-green-2", "a-j-green", "0"]
     parts = {
-        slug: warehouse.parts.write(SLATE, slug, rows_of(player(n, slug), {"24.5": 20.0}))
+        slug: warehouse.parts.write(SLATE, slug, rows_of(player(n, slug), {"24.5": 20.0}), 1)
         for n, slug in enumerate(slugs, start=1)
     }
-    warehouse.parts.write(other, "aj-green", rows_of(player(1, "aj-green"), {"24.5": 20.0}, slate=other))
-    assert warehouse.parts.staged(SLATE) == {slug: part.part_id for slug, part in parts.items()}
+    warehouse.parts.write(other, "aj-green", rows_of(player(1, "aj-green"), {"24.5": 20.0}, slate=other), 1)
+    assert dict(warehouse.parts.staged(SLATE)) == {slug: part.part_id for slug, part in parts.items()}
     assert warehouse.parts.slates() == [SLATE, other]
 
 
@@ -254,7 +269,9 @@ def test_a_merge_of_no_part_takes_back_what_is_in_force_when_nobody_is_predicted
     parts = [staged(write(warehouse, n, {"24.5": 20.0})) for n in (1, 2, 3)]
     first = merge(warehouse, *parts)
     skips = [
-        PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, reason="no game")
+        PlayerOutcome(
+            SLATE, f"{SLATE}@test", f"player-{n}", Outcome.SKIPPED, "run", NOW, 1, 1, reason="no game"
+        )
         for n in (1, 2, 3)
     ]
     for revision, receipt in ((2, merge(warehouse, *skips)), (3, merge(warehouse, players=0))):
@@ -271,8 +288,10 @@ def test_a_skipped_player_s_earlier_rows_go_out_of_force_and_a_failed_player_s_s
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
     outcomes = [
-        PlayerOutcome(SLATE, f"{SLATE}@test", "player-1", Outcome.SKIPPED, "run", NOW, reason="injured"),
-        PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason="OSError"),
+        PlayerOutcome(
+            SLATE, f"{SLATE}@test", "player-1", Outcome.SKIPPED, "run", NOW, 1, 1, reason="injured"
+        ),
+        PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, 1, 1, reason="OSError"),
     ]
     receipt = merge(warehouse, *outcomes, staged(parts[2]))
     assert {slug for slug, _ in active(warehouse)} == {"player-2", "player-3"}
@@ -304,7 +323,7 @@ def test_a_merge_that_was_decided_before_another_one_s_receipt_is_refused_and_ch
 
 def test_other_slates_are_never_touched(warehouse):
     other = "2026-01-03"
-    part = warehouse.parts.write(other, "player-1", rows_of(player(1), {"24.5": 20.0}, slate=other))
+    part = warehouse.parts.write(other, "player-1", rows_of(player(1), {"24.5": 20.0}, slate=other), 1)
     progress = progress_of(batch(1, other), staged(part))
     warehouse.merge(plan(progress, ()))
     merge(warehouse, staged(write(warehouse, 1, {"30.5": 20.0})), players=1)
@@ -319,7 +338,7 @@ def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
     rows = rows.set_column(at, rows.schema.field(at), pa.array([PREDICTIONS_SCHEMA_VERSION - 1], pa.int64()))
     at = rows.schema.get_field_index("content_hash")
     rows = rows.set_column(at, rows.schema.field(at), pa.array(row_hashes(rows)))
-    part = warehouse.parts.write(SLATE, who.slug, rows)
+    part = warehouse.parts.write(SLATE, who.slug, rows, 1)
     earlier = staged(dataclasses.replace(part, schema_version=PREDICTIONS_SCHEMA_VERSION - 1))
     assert counts(merge(warehouse, earlier, staged(write(warehouse, 2, {"24.5": 20.0})))) == (2, 2, 0, 0, 0)
     found = warehouse.query(f"SELECT schema_version {ROWS} ORDER BY player_id")
@@ -329,7 +348,9 @@ def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
 def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse):
     parts = [write(warehouse, n, {"24.5": 20.0}) for n in (1, 2, 3)]
     merge(warehouse, *map(staged, parts))
-    skipped = PlayerOutcome(SLATE, f"{SLATE}@test", "player-3", Outcome.SKIPPED, "run", NOW, reason="injured")
+    skipped = PlayerOutcome(
+        SLATE, f"{SLATE}@test", "player-3", Outcome.SKIPPED, "run", NOW, 1, 1, reason="injured"
+    )
     receipt = merge(warehouse, staged(parts[0]), staged(parts[1]), skipped)
     assert counts(receipt) == (0, 0, 0, 0, 1)
     assert (receipt.rows, receipt.revision, receipt.parts) == (2, 2, ())
@@ -338,7 +359,9 @@ def test_a_slate_without_anything_new_to_merge_still_gets_its_receipt(warehouse)
 @GATHERING_TOO
 def test_whatever_a_reason_says_the_receipt_keeps_it_to_the_letter(warehouse):
     reason = """it's "quoted", {braced} \\ and \n'; DROP TABLE x; -- @slate $slate, Dončić 😀"""
-    failed = PlayerOutcome(SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, reason=reason)
+    failed = PlayerOutcome(
+        SLATE, f"{SLATE}@test", "player-2", Outcome.FAILED, "run", NOW, 1, 1, reason=reason
+    )
     receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), failed, players=2)
     assert receipt.missing == ({"player_slug": "player-2", "outcome": "failed", "reason": reason},)
     assert warehouse.receipts(SLATE) == (receipt,)
@@ -445,6 +468,65 @@ def test_a_group_is_replaced_as_a_whole(warehouse):
     warehouse.upsert(SCHEDULE, two)
     one = SCHEDULE.arrow_table([game("9000000003", day, "S05", "S06")])
     assert warehouse.upsert(SCHEDULE, one, ("game_date",)) == Upserted(1, 0, 0, removed=2)
+
+
+# Facts versions
+
+
+def test_each_change_of_facts_raises_their_version_and_an_ingestion_without_a_change_does_not(warehouse):
+    day = date(2026, 1, 2)
+    one, other = game("9000000001", day), game("9000000002", day, "S03", "S04")
+    group = ("league", "game_date")
+    seen = [warehouse.facts_version()]
+    for rows, replace_by in (
+        ([one], ()),
+        ([one], ()),  # the same again
+        ([], ()),
+        ([other], ()),
+        ([other | {"season_id": 22024}], ()),  # corrected
+        ([one], group),  # the other one is removed
+        ([one], group),
+    ):
+        warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(rows), replace_by)
+        seen.append(warehouse.facts_version())
+    assert seen == [0, 1, 1, 1, 2, 3, 4, 4]
+    warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table([injury(13, 1, "Out")]))
+    assert warehouse.facts_version() == 5, "all tables of facts share one sequence"
+    found = warehouse.query("SELECT version, table_name FROM facts.versions ORDER BY version")
+    assert found["table_name"].to_pylist() == ["schedule"] * 4 + ["injury_reports"]
+    assert found["version"].to_pylist() == [1, 2, 3, 4, 5]
+
+
+def test_what_is_not_a_fact_leaves_the_facts_version_alone(warehouse):
+    grade = dict.fromkeys(PREDICTION_GRADES.column_names) | {
+        "game_date": date(2026, 1, 2), "origin": "backtest", "system": "ensemble", "league": "NBA",
+        "system_version": "1", "model_id": "", "receipt_id": "", "calibration": "[]", "graded_at": NOW,
+        **dict.fromkeys(("players", "voids", "lines", "line_players", "bets", "hits"), 0),
+    }  # fmt: skip
+    assert warehouse.upsert(PREDICTION_GRADES, PREDICTION_GRADES.arrow_table([grade])).inserted == 1
+    assert warehouse.facts_version() == 0
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb", "in_memory"], indirect=True)
+def test_an_ingestion_that_fails_raises_no_facts_version(warehouse, monkeypatch):
+    monkeypatch.setattr(
+        table_sql, "RAISE_FACTS_VERSION", ("SELECT 1", "INSERT INTO facts.no_such_table VALUES (1)")
+    )
+    with pytest.raises(duckdb.CatalogException):
+        warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", date(2026, 1, 2))]))
+    assert warehouse.facts_version() == 0
+    assert warehouse.query("SELECT * FROM facts.schedule").num_rows == 0
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb", "in_memory"], indirect=True)
+def test_ingestions_at_once_raise_the_facts_version_once_each(warehouse):
+    """The emulator runs one transaction at a time, so it can't show this of BigQuery."""
+    tables = [
+        SCHEDULE.arrow_table([game(f"900000000{n}", date(2026, 1, 2), f"S0{n}", "S09")]) for n in range(8)
+    ]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda rows: warehouse.upsert(SCHEDULE, rows), tables))
+    assert warehouse.facts_version() == 8
 
 
 LISTED = "SELECT league, game_id FROM facts.schedule ORDER BY game_id"

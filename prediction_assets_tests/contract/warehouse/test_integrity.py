@@ -61,7 +61,7 @@ def test_a_value_that_changed_after_staging_is_refused_although_its_hash_stands(
         kind = PART_SCHEMA.field(column).type
         values = [OTHER.get(kind, Decimal("1.00")), *rows[column].to_pylist()[1:]]
         changed = rows.set_column(rows.schema.get_field_index(column), column, [pa.array(values, kind)])
-        outcomes.append(staged(warehouse.parts.write(SLATE, f"player-{number}", changed)))
+        outcomes.append(staged(warehouse.parts.write(SLATE, f"player-{number}", changed, 1)))
     every = progress_of(batch(len(VALUES)), *outcomes)
     with pytest.raises(PartMismatch, match=f"player-1, .* and {len(VALUES) - 5} more"):
         warehouse.merge(plan(every, warehouse.receipts(SLATE)))
@@ -88,7 +88,7 @@ def test_every_warehouse_computes_the_hash_that_python_does_of_unusual_values_to
     at = rows.schema.get_field_index("content_hash")
     rows = rows.set_column(at, "content_hash", [pa.array(row_hashes(rows))])
     assert row_hashes(rows) == [row_content_hash(row) for row in rows.to_pylist()]
-    done = staged(any_warehouse.parts.write(SLATE, "player-1", rows))
+    done = staged(any_warehouse.parts.write(SLATE, "player-1", rows, 1))
     said = dict.fromkeys(("values_in_range", "recommendation_agrees_with_its_line"), "made up to be unusual")
     receipt = any_warehouse.merge(plan(progress_of(batch(1), done), (), accepted=said))
     assert receipt.rows == 5
@@ -98,7 +98,7 @@ def test_a_refused_part_is_named(warehouse):
     changed = rows_of(player(1), LINES)
     points = changed.schema.get_field_index("predicted_points")
     changed = changed.set_column(points, "predicted_points", pa.array([1.0, 20.125, 19.75]))
-    part = warehouse.parts.write(SLATE, "player-1", changed)
+    part = warehouse.parts.write(SLATE, "player-1", changed, 1)
     with pytest.raises(PartMismatch, match="staged rows differ from what was recorded at staging: player-1"):
         merged(warehouse, staged(part))
 
@@ -113,8 +113,8 @@ def test_of_40_flipped_bits_in_a_part_none_is_merged_with_other_values(tmp_path)
         )  # a flip that changes nothing is merged; the next one gets a home of its own
         parts = ParquetParts(home / "staging")
         warehouse = DuckDBWarehouse(home / "warehouse.duckdb", parts, ParquetSnapshots(home / "features"))
-        outcome = staged(parts.write(SLATE, "player-1", rows))
-        file = parts.path(SLATE, "player-1")
+        outcome = staged(parts.write(SLATE, "player-1", rows, 1))
+        file = parts.path(SLATE, "player-1", outcome.part.part_id)
         content = bytearray(file.read_bytes())
         bit = generator.randrange(len(content) * 8)
         content[bit // 8] ^= 1 << bit % 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,9 @@ from prediction_assets_tests.contract.warehouse.by_hand import by_hand
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
+FENCES = itertools.count(1)
+"""Each write is a run of its own, later than the ones before."""
+
 TABLE = PREDICTIONS.qualified_name
 RECEIPTS_TABLE = "predictions.consolidation_receipts"
 Content = dict[tuple[str, str], float]
@@ -29,7 +33,7 @@ Content = dict[tuple[str, str], float]
 
 def stage(warehouse: Warehouse, number: int, lines: Mapping[str, float]) -> PlayerOutcome:
     who = player(number)
-    return staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, dict(lines))))
+    return staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, dict(lines)), next(FENCES)))
 
 
 def merge(warehouse: Warehouse, *outcomes: PlayerOutcome, players: int = 2) -> Receipt:
@@ -37,7 +41,9 @@ def merge(warehouse: Warehouse, *outcomes: PlayerOutcome, players: int = 2) -> R
 
 
 def skipped(number: int) -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{number}", Outcome.SKIPPED, "run", NOW, "injured")
+    return PlayerOutcome(
+        SLATE, f"{SLATE}@test", f"player-{number}", Outcome.SKIPPED, "run", NOW, next(FENCES), 1, "injured"
+    )
 
 
 def ledger(warehouse: Warehouse) -> dict[tuple[object, ...], dict[str, object]]:

@@ -23,7 +23,7 @@ WHOLE_TABLE = (
 
 def stage(warehouse: Warehouse, number: int, points: float = 20.0):
     who = player(number)
-    return staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points, "25.5": points})))
+    return staged(warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points, "25.5": points}), 1))
 
 
 def merge(warehouse: Warehouse, *outcomes) -> Receipt:
@@ -67,7 +67,7 @@ def test_a_receipt_that_was_edited_by_hand_is_named_and_nothing_is_done_on_its_s
     with pytest.raises(ReceiptAltered, match="restored from a backup"):
         warehouse.merge(later)
     assert warehouse.query(WHOLE_TABLE).equals(before)
-    assert warehouse.parts.staged(SLATE).keys() == {"player-1", "player-2"}
+    assert dict(warehouse.parts.staged(SLATE)).keys() == {"player-1", "player-2"}
 
 
 def test_a_receipt_whose_hash_was_removed_by_hand_counts_as_edited(warehouse):
@@ -94,7 +94,7 @@ def test_a_file_that_lacks_what_is_never_null_is_named_and_left_as_it_is(open_du
     by_hand(warehouse, "DROP TABLE predictions.schema_versions")
     with pytest.raises(WarehouseUnreadable, match=r"consolidation_receipts has no column status"):
         warehouse.receipts(SLATE)
-    assert warehouse.parts.staged(SLATE).keys() == {"player-1", "player-2"}
+    assert dict(warehouse.parts.staged(SLATE)).keys() == {"player-1", "player-2"}
 
 
 def test_a_clock_that_was_set_back_does_not_make_a_receipt_older_than_the_one_before_it(warehouse):

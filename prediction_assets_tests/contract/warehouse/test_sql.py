@@ -148,7 +148,7 @@ def with_facts(warehouse: Warehouse, league: SimulatedLeague) -> Warehouse:
     warehouse.upsert(GAME_LOGS, league.game_logs)
     warehouse.upsert(SCHEDULE, league.schedule)
     warehouse.upsert(PROP_LINES, league.prop_lines)
-    part = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0, "25": 21.0}))
+    part = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0, "25": 21.0}), 1)
     merge(warehouse, staged(part), players=1)
     return warehouse
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +12,7 @@ from prediction_assets.errors import PartMismatch
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
-from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.slate.part_states import PartState, part_states, parts_in
 from prediction_assets.steps.cleanup import clean_up
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.protocols import Warehouse
@@ -34,20 +32,20 @@ def and_stop(descriptor):
     stop("written aside")
 
 os.fsync = and_stop
-ParquetParts(Path(sys.argv[1])).write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}))
+ParquetParts(Path(sys.argv[1])).write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 1)
 """
 
 
-def write(warehouse: Warehouse, number: int, points: float = 20.0):
+def write(warehouse: Warehouse, number: int, points: float = 20.0, fence: int = 1):
     who = player(number)
-    return warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}))
+    return warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}), fence)
 
 
 def test_what_a_killed_write_left_is_swept_and_what_is_being_written_is_not(open_duckdb):
     warehouse = open_duckdb()
     parts = warehouse.parts
-    folder = parts.path(SLATE, "player-1").parent
     before = write(warehouse, 1)
+    folder = parts.path(SLATE, "player-1", before.part_id).parent
     with running(WRITING, folder.parent) as lives, running(WRITING, folder.parent) as dies:
         lives.until("written aside")
         dies.until("written aside")
@@ -55,12 +53,15 @@ def test_what_a_killed_write_left_is_swept_and_what_is_being_written_is_not(open
         assert parts.strays(SLATE) == []
         dies.kill()
         assert parts.sweep(SLATE) == 1
-        assert parts.staged(SLATE) == {"player-1": before.part_id}
+        assert dict(parts.staged(SLATE)) == {"player-1": before.part_id}
         lives.go_on()
         lives.ended()
     assert parts.sweep(SLATE) == 0
-    assert parts.staged(SLATE)["player-1"] not in ("", before.part_id)
-    assert sorted(p.name for p in folder.iterdir()) == [".lock", "player-1.parquet"]
+    (_, first), (_, second) = parts.staged(SLATE)
+    assert before.part_id in (first, second)
+    assert "" not in (first, second)
+    names = [f"player-1.{part_id}.parquet" for part_id in (first, second)]
+    assert sorted(p.name for p in folder.iterdir()) == names
 
 
 def leave_foreign_things(warehouse: Warehouse) -> list[str]:
@@ -71,18 +72,18 @@ def leave_foreign_things(warehouse: Warehouse) -> list[str]:
         for name in names:
             client.create_table(f"{client.project}.{warehouse.jobs.dataset_prefix}staging.{name}")
         return names
-    folder = warehouse.parts.path(SLATE, "player-1").parent  # type: ignore[attr-defined]
+    folder = warehouse.parts.path(SLATE, "player-1", "0" * 32).parent  # type: ignore[attr-defined]
     (folder.parent / "backup").mkdir()
     pq.write_table(pa.table({"x": [1]}), folder.parent / "backup" / "player-1.parquet")
     pq.write_table(pa.table({"x": [1]}), folder / "Stephen Curry.parquet")
     pq.write_table(pa.table({"x": [1]}), folder / "somebody-else.parquet")
-    (folder / "half-written.parquet").write_bytes(b"PAR1 and no more")
+    (folder / f"half-written.{'0' * 32}.parquet").write_bytes(b"PAR1 and no more")
     (folder / "notes.txt").write_text("don't touch")
     (folder / ".notes").write_text("don't touch")
     return [
         "2026-01-02/.notes",
         "2026-01-02/Stephen Curry.parquet",
-        "2026-01-02/half-written.parquet",
+        f"2026-01-02/half-written.{'0' * 32}.parquet",
         "2026-01-02/notes.txt",
         "2026-01-02/somebody-else.parquet",
         "backup",
@@ -92,7 +93,7 @@ def leave_foreign_things(warehouse: Warehouse) -> list[str]:
 def everything_in_staging(warehouse: Warehouse) -> set[str]:
     if isinstance(warehouse, BigQueryWarehouse):
         return {item.table_id for item in warehouse.parts._tables_in_staging()}
-    root = warehouse.parts.path(SLATE, "player-1").parent.parent  # type: ignore[attr-defined]
+    root = warehouse.parts.path(SLATE, "player-1", "0" * 32).parent.parent  # type: ignore[attr-defined]
     return {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
 
 
@@ -101,11 +102,11 @@ def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse):
     parts = [write(warehouse, 1), write(warehouse, 2)]
     strays = leave_foreign_things(warehouse)
     foreign = everything_in_staging(warehouse)
-    assert {"player-1", "player-2"} <= warehouse.parts.staged(SLATE).keys()
+    assert {"player-1", "player-2"} <= dict(warehouse.parts.staged(SLATE)).keys()
     assert warehouse.parts.slates() == [SLATE]
     progress = progress_of(batch(2), *map(staged, parts))
     receipt = warehouse.merge(plan(progress, ()))
-    done = clean_up(SLATE, warehouse, Outcomes(progress), now=datetime.now(UTC))
+    done = clean_up(SLATE, warehouse, Outcomes(progress), now=NOW)
     assert (receipt.rows, done.merged, list(done.strays)) == (2, ("player-1", "player-2"), strays)
     gone = foreign - everything_in_staging(warehouse)
     assert len(gone) == 2
@@ -122,80 +123,47 @@ class Outcomes:
         return self.progress_now
 
 
-def settled(number: int, outcome: Outcome) -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{number}", outcome, "run", NOW, reason="because")
+def settled(number: int, outcome: Outcome, fence: int = 2) -> PlayerOutcome:
+    return PlayerOutcome(
+        SLATE, f"{SLATE}@test", f"player-{number}", outcome, "run", NOW, fence, 1, reason="because"
+    )
 
 
-def test_parts_that_no_outcome_needs_are_dropped_after_a_later_merge_and_no_others(warehouse):
-    """Of those who were staged before it: 1 is merged, and was written again by a run that was killed; 2 is skipped, 3
-    failed, 5 isn't expected any more. 4 has no outcome yet, and 6's part waits for the next MERGE."""
-    first = staged(write(warehouse, 1))
-    for number in (2, 3, 4, 5):
-        write(warehouse, number)
+def test_parts_that_no_outcome_can_need_are_dropped_and_no_others(warehouse):
+    """1 is merged, and was staged by an earlier run, too; 2 was skipped and 3 failed after their parts were written;
+    5 isn't expected. 4 has no outcome, a later run has written a part of 2, and 6's part waits for the next MERGE."""
+    before, first = write(warehouse, 1, fence=1), staged(write(warehouse, 1, fence=2))
+    old = [write(warehouse, number) for number in (2, 3, 4, 5)]
+    later = write(warehouse, 2, fence=3)
     outcomes = [first, settled(2, Outcome.SKIPPED), settled(3, Outcome.FAILED)]
     warehouse.merge(plan(progress_of(batch(4), *outcomes), ()))
-    write(warehouse, 1)
     sixth = staged(write(warehouse, 6))
-    fourth = settled(4, Outcome.SKIPPED)
-    warehouse.merge(plan(progress_of(batch(4), *outcomes, fourth), warehouse.receipts(SLATE)))
-
     now = replace(batch(4), expected=(*batch(4).expected, player(6)))
     state = Outcomes(progress_of(now, *outcomes, sixth))
-    done = clean_up(SLATE, warehouse, state, now=datetime.now(UTC))
-    assert (done.merged, done.orphaned) == ((), ("player-1", "player-2", "player-3", "player-5"))
-    assert done.kept == ("player-4", "player-6")
-    assert warehouse.parts.staged(SLATE).keys() == {"player-4", "player-6"}
-    assert clean_up(SLATE, warehouse, state, now=datetime.now(UTC)).orphaned == ()
-
-
-def test_a_part_that_was_written_after_the_newest_receipt_waits_for_its_outcome(warehouse):
-    merged = staged(write(warehouse, 1))
-    progress = progress_of(batch(2), merged, settled(2, Outcome.FAILED))
-    warehouse.merge(plan(progress, ()))
-    write(warehouse, 2)
-    done = clean_up(SLATE, warehouse, Outcomes(progress), now=datetime.now(UTC))
-    assert (done.merged, done.orphaned, done.kept) == (("player-1",), (), ("player-2",))
-
-
-def test_without_a_receipt_a_part_that_no_outcome_needs_is_dropped_when_it_is_an_hour_old(
-    warehouse, monkeypatch
-):
-    write(warehouse, 1)
-    state = Outcomes(progress_of(batch(1), settled(1, Outcome.SKIPPED)))
-    assert clean_up(SLATE, warehouse, state, now=datetime.now(UTC)).orphaned == ()
-    monkeypatch.setattr("prediction_assets.steps.cleanup.RECORDED_WITHIN", -timedelta(minutes=1))
-    assert clean_up(SLATE, warehouse, state, now=datetime.now(UTC)).orphaned == ("player-1",)
-    assert warehouse.parts.slates() == []
-
-
-def test_parts_from_before_a_moment_are_listed_by_when_they_were_written(warehouse):
-    first = write(warehouse, 1)
-    time.sleep(0.05)
-    moment = datetime.now(UTC)
-    time.sleep(0.05)
-    second = write(warehouse, 2)
-    assert warehouse.parts.staged(SLATE, moment) == {"player-1": first.part_id}
-    assert warehouse.parts.staged(SLATE, moment + timedelta(hours=1)) == {
-        "player-1": first.part_id, "player-2": second.part_id,
-    }  # fmt: skip
-    assert warehouse.parts.staged(SLATE, moment - timedelta(hours=1)) == {}
+    done = clean_up(SLATE, warehouse, state, now=NOW)
+    assert (done.merged, done.orphaned) == (("player-1",), ("player-1", "player-2", "player-3", "player-5"))
+    assert done.kept == ("player-2", "player-4", "player-6")
+    left = {("player-2", later.part_id), ("player-4", old[2].part_id), ("player-6", sixth.part.part_id)}
+    assert set(warehouse.parts.staged(SLATE)) == left
+    assert ("player-1", before.part_id) not in left
+    assert clean_up(SLATE, warehouse, state, now=NOW).orphaned == ()
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"notes"])
 def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_again(open_duckdb, content):
     warehouse = open_duckdb()
     parts = [write(warehouse, 1), write(warehouse, 2)]
-    path = warehouse.parts.path(SLATE, "player-1")
+    path = warehouse.parts.path(SLATE, "player-1", parts[0].part_id)
     path.write_bytes(content)
     progress = progress_of(batch(2), *map(staged, parts))
     with pytest.raises(PartMismatch, match="player-1"):
         warehouse.merge(plan(progress, ()))
-    assert clean_up(SLATE, warehouse, Outcomes(progress), now=datetime.now(UTC)).kept == (
+    assert clean_up(SLATE, warehouse, Outcomes(progress), now=NOW).kept == (
         "player-1",
         "player-2",
     )
     assert path.read_bytes() == content
     states = part_states(progress, warehouse.parts.staged(SLATE), ())
-    assert players_with(states, PartState.LOST) == {"player-1": parts[0].part_id}
+    assert parts_in(states, PartState.LOST) == [("player-1", parts[0].part_id)]
     again = progress_of(batch(2), staged(write(warehouse, 1)), staged(parts[1]))
     assert warehouse.merge(plan(again, ())).rows == 2

@@ -64,10 +64,10 @@ class Watched:
         """Let the disk be full for these players, or for everybody."""
         healthy = self.run.stores.warehouse.parts.__class__.write
 
-        def write(parts: Any, slate: str, slug: str, rows: Any) -> Any:
+        def write(parts: Any, slate: str, slug: str, rows: Any, fence: int) -> Any:
             if slugs is None or slug in slugs:
                 raise OSError(28, "No space left on device")
-            return healthy(parts, slate, slug, rows)
+            return healthy(parts, slate, slug, rows, fence)
 
         self.patch.setattr(self.run.stores.warehouse.parts.__class__, "write", write)
         self.undo.append(

@@ -18,10 +18,10 @@ class FailingParts(ParquetParts):
         super().__init__(directory)
         self._failing = failing
 
-    def write(self, slate, player_slug, rows):  # type: ignore[no-untyped-def]
+    def write(self, slate, player_slug, rows, fence):  # type: ignore[no-untyped-def]
         if player_slug in self._failing or "*" in self._failing:
             raise OSError(28, "No space left on device")
-        return super().write(slate, player_slug, rows)
+        return super().write(slate, player_slug, rows, fence)
 
 
 class FailingWarehouse(DuckDBWarehouse):

@@ -28,12 +28,12 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> Break:
     healthy, tried = ParquetParts.write, {}
 
     def install(failing: Callable[[str, int], Exception | None]) -> None:
-        def write(self, slate, player_slug, rows):
+        def write(self, slate, player_slug, rows, fence):
             tried[player_slug] = tried.get(player_slug, 0) + 1
             error = failing(player_slug, tried[player_slug])
             if error is not None:
                 raise error
-            return healthy(self, slate, player_slug, rows)
+            return healthy(self, slate, player_slug, rows, fence)
 
         monkeypatch.setattr(ParquetParts, "write", write)
 
@@ -177,7 +177,7 @@ def test_a_replay_that_works_closes_the_letter_and_a_discarded_one_stays_failed(
     ready_run.stage(SIMULATED)
     partial = ready_run.announce(ready_run.consolidate(SIMULATED))
     assert partial.message["status"] == "partial"
-    assert ready_run.stores.dead_letters.close(SIMULATED, [second], Closing.DISCARDED) == 1
+    assert ready_run.stores.dead_letters.close(SIMULATED, dict.fromkeys([second], 9), Closing.DISCARDED) == 1
     broken.remove(first)
     event = stage_again(ready_run, SIMULATED, [first])
     assert ready_run.stores.dead_letters.letters() == []
@@ -287,7 +287,7 @@ def test_the_sensor_asks_for_the_asset_once_per_change(ready_run, breaking):
     assert asked == 1
     asked, cursor = ask(cursor)
     assert asked == 0
-    ready_run.stores.dead_letters.close(SIMULATED, [slug], Closing.DISCARDED)
+    ready_run.stores.dead_letters.close(SIMULATED, dict.fromkeys([slug], 9), Closing.DISCARDED)
     asked, cursor = ask(cursor)
     assert asked == 1
     assert ask(cursor)[0] == 0

@@ -87,7 +87,7 @@ def test_the_part_of_a_player_who_is_skipped_or_fails_before_it_was_merged_does_
     report(run, 12, **{out: "Out"})
     fault = with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=[fails])
     assert not open_home(staged_home, fault).stage(SIMULATED, [out, fails])
-    assert run.stores.warehouse.parts.staged(SIMULATED).keys() == set(slugs(run)) - {out, fails}
+    assert dict(run.stores.warehouse.parts.staged(SIMULATED)).keys() == set(slugs(run)) - {out, fails}
     receipt = run.consolidate(SIMULATED)
     assert (receipt.skipped_players, receipt.failed_players) == (1, 1)
     assert run.stores.warehouse.parts.slates() == []
@@ -101,10 +101,10 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
     slow, given_up, written = slugs(run)[0], threading.Event(), threading.Event()
     write, drop = ParquetParts.write, ParquetParts.drop
 
-    def slowly(self, slate, slug, rows):
+    def slowly(self, slate, slug, rows, fence):
         if slug == slow:
             given_up.wait(60)
-        return write(self, slate, slug, rows)
+        return write(self, slate, slug, rows, fence)
 
     def dropped(self, slate, slug, part_id):
         done = drop(self, slate, slug, part_id)
@@ -117,7 +117,7 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
     assert not run.stage(SIMULATED)
     given_up.set()
     assert written.wait(60)
-    assert slow not in run.stores.warehouse.parts.staged(SIMULATED)
+    assert slow not in dict(run.stores.warehouse.parts.staged(SIMULATED))
     assert outcomes(run)[slow][0] is Outcome.FAILED
 
 

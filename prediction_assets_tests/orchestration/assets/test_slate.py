@@ -72,7 +72,7 @@ def test_a_slate_ends_merged_checked_cleaned_up_and_announced(finished):
     )
     assert len(progress.batch.expected) == PLAYERS == progress.count(Outcome.STAGED)
     assert receipt.rows_staged == receipt.rows_inserted == PLAYERS * ROWS_PER_PLAYER == len(rows(finished))
-    assert finished.stores.warehouse.parts.staged(SIMULATED) == {}
+    assert dict(finished.stores.warehouse.parts.staged(SIMULATED)) == {}
     assert set(partitions(finished).values()) == {"MATERIALIZED"}
     assert (event.receipt_id, event.message["status"], event.message["rows"]) == (
         receipt.receipt_id,
@@ -401,14 +401,14 @@ def test_a_refused_slate_keeps_staging_shows_its_rows_in_the_check_and_leaves_no
     assert isinstance(shown, dg.TextMetadataValue)
     assert len((shown.text or "").split("; ")) == 5
     assert "points" in (shown.text or "")
-    assert len(staged.stores.warehouse.parts.staged(SIMULATED)) == PLAYERS
+    assert len(dict(staged.stores.warehouse.parts.staged(SIMULATED))) == PLAYERS
     assert (rows(staged), staged.stores.warehouse.receipts(SIMULATED)) == ([], ())
     assert staged._instance.get_latest_materialization_event(PREDICTIONS) is None
 
     monkeypatch.undo()
     receipt = staged.consolidate(SIMULATED)
     assert evaluation(staged, "values_in_range").passed
-    assert staged.stores.warehouse.parts.staged(SIMULATED) == {}
+    assert dict(staged.stores.warehouse.parts.staged(SIMULATED)) == {}
     assert staged.announce(receipt).message["status"] == "success"
 
 
@@ -445,7 +445,7 @@ def test_too_few_staged_players_merge_nothing_and_keep_staging(ready, monkeypatc
         ready.consolidate(SIMULATED, before_deadline=True)
     assert evaluation(ready, "enough_players_staged").passed is False
     assert evaluation(ready, "predictions_not_empty").passed is True
-    assert (rows(ready), len(ready.stores.warehouse.parts.staged(SIMULATED))) == ([], 6)
+    assert (rows(ready), len(dict(ready.stores.warehouse.parts.staged(SIMULATED)))) == ([], 6)
 
 
 def test_a_write_that_fails_for_a_moment_is_tried_again(ready, monkeypatch):
@@ -453,11 +453,11 @@ def test_a_write_that_fails_for_a_moment_is_tried_again(ready, monkeypatch):
 
     real, failures = ParquetParts.write, {}
 
-    def flaky(self, slate, slug, table):
+    def flaky(self, slate, slug, table, fence):
         failures[slug] = failures.get(slug, 0) + 1
         if failures[slug] < 3:
             raise OSError(5, "Input/output error")
-        return real(self, slate, slug, table)
+        return real(self, slate, slug, table, fence)
 
     monkeypatch.setattr(ParquetParts, "write", flaky)
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
@@ -581,6 +581,8 @@ def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(
                     Outcome.FAILED,
                     f"run-{minute}",
                     now,
+                    state.claim_fence(SIMULATED),
+                    1,
                     reason="OSError: disk",
                 )
             ]

@@ -217,11 +217,11 @@ class World:
             who = progress.batch.expected[number - 1]
             part = None
             if outcome is Outcome.STAGED:
-                part = self.warehouse.parts.write(slate, who.slug, part_rows(who, slate, **rows))  # type: ignore[arg-type]
+                part = self.warehouse.parts.write(slate, who.slug, part_rows(who, slate, **rows), 1)  # type: ignore[arg-type]
             reason = "" if part else "OSError: No space left on device (3 attempts)"
             at = self.ago(minutes - number / 60)
             self.state.record(
-                [PlayerOutcome(slate, f"{slate}@test", who.slug, outcome, "run", at, reason, part)]
+                [PlayerOutcome(slate, f"{slate}@test", who.slug, outcome, "run", at, 1, 1, reason, part)]
             )
 
     def merge(self, *, slate: str | None = None, cleanup: bool = True, minutes: float = 35) -> Receipt:
@@ -233,7 +233,7 @@ class World:
         receipt, statement = dated(receipt, self.ago(minutes))
         self.sql(statement)
         if cleanup:
-            for slug, part_id in self.warehouse.parts.staged(slate).items():
+            for slug, part_id in dict(self.warehouse.parts.staged(slate)).items():
                 self.warehouse.parts.drop(slate, slug, part_id)
             self.state.mark_consolidated(receipt)
         return receipt

@@ -145,7 +145,7 @@ def a_part_that_no_outcome_needs(world: World) -> None:
     progress = world.state.progress(world.slate)
     assert progress is not None
     who = progress.batch.expected[0]
-    world.warehouse.parts.write(world.slate, who.slug, part_rows(who, world.slate))
+    world.warehouse.parts.write(world.slate, who.slug, part_rows(who, world.slate), 1)
 
 
 def everybody_is_skipped(world: World) -> None:
@@ -308,7 +308,7 @@ def a_dead_letter(world: World) -> None:
     world.healthy()
     payload = {"partition": f"{world.slate}:player-1"}
     failure = Failure(
-        world.slate, "player-1", "run", "OSError", "No space left", "0" * 12, 3, world.now, payload
+        world.slate, "player-1", "run", "OSError", "No space left", "0" * 12, 3, 1, world.now, payload
     )
     world.dead_letters.add([failure])
 
@@ -316,7 +316,7 @@ def a_dead_letter(world: World) -> None:
 def a_dead_letter_of_another_slate(world: World) -> None:
     world.healthy()
     other = world.shifted(-1)
-    world.dead_letters.add([Failure(other, "player-1", "run", "OSError", "x", "0" * 12, 3, world.now, {})])
+    world.dead_letters.add([Failure(other, "player-1", "run", "OSError", "x", "0" * 12, 3, 1, world.now, {})])
 
 
 def rows_deleted(world: World) -> None:
@@ -337,7 +337,8 @@ def a_part_of_another_slate(world: World) -> None:
 
 def a_lost_part(world: World) -> None:
     settled_and_never_merged(world)
-    (world.settings.home / "staging" / world.slate / "player-1.parquet").unlink()
+    (lost,) = (world.settings.home / "staging" / world.slate).glob("player-1.*.parquet")
+    lost.unlink()
 
 
 def an_older_version_of_a_system(world: World) -> None:

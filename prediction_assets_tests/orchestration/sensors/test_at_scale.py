@@ -47,7 +47,7 @@ def _remember(home: Path) -> list[Receipt]:
     state.record(
         [
             PlayerOutcome(
-                OLD[0], f"{OLD[0]}@test", p.slug, Outcome.SKIPPED, "run", long_ago, reason="no game"
+                OLD[0], f"{OLD[0]}@test", p.slug, Outcome.SKIPPED, "run", long_ago, 1, 1, reason="no game"
             )
             for p in first.expected
         ]
@@ -58,6 +58,7 @@ def _remember(home: Path) -> list[Receipt]:
         slate=OLD[0], league=first.league, batch_id=first.batch_id, receipt_id="", content_digest="d",
         status="success", parts=(), staged_player_ids=(), retained_player_ids=(),
         expected_players=PLAYERS_A_SLATE, skipped_players=PLAYERS_A_SLATE, failed_players=0, feature_snapshot="",
+        facts_version=1,
     )  # fmt: skip
     receipts = []
     for slate in OLD:

@@ -77,7 +77,7 @@ def test_pinned_features_that_are_damaged_are_made_again_and_the_slate_is_staged
 def test_damaged_features_are_made_again_for_a_player_whose_part_is_lost(staged):
     cut_the_power(staged)
     parts = staged.stores.warehouse.parts
-    slug, part_id = next(iter(parts.staged(SIMULATED).items()))
+    slug, part_id = parts.staged(SIMULATED)[0]
     parts.drop(SIMULATED, slug, part_id)
     (features,) = requested(tick(staged, CONSOLIDATION))
     assert features.job_name == "features"
@@ -357,7 +357,7 @@ def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_an
         staged.consolidate(SIMULATED)
     assert requested(tick(staged, CONSOLIDATION)) == []
     announce(staged, tick(staged, COMPLETION))
-    assert staged.stores.warehouse.parts.staged(SIMULATED) == {}
+    assert dict(staged.stores.warehouse.parts.staged(SIMULATED)) == {}
     (event,) = staged.stores.outbox.entries(SIMULATED)
     assert event.delivery_id is not None
 

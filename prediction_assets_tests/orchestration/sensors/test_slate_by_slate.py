@@ -40,7 +40,8 @@ def two_slates(slate_run: SlateRun, monkeypatch: pytest.MonkeyPatch) -> SlateRun
         )
         state.open(opened)
         features = pa.table({"player_id": [101, 102, 103]})
-        state.pin_features(slate, slate_run.stores.warehouse.snapshots.write(slate, features, features))
+        snapshot_id = slate_run.stores.warehouse.snapshots.write(slate, features, features)
+        state.pin_features(slate, snapshot_id, fence=1, facts_version=1)
         instance.add_dynamic_partitions("slates", [slate])
         instance.add_dynamic_partitions(
             "slate_players", [player_key(slate, player.slug) for player in opened.expected]
@@ -52,8 +53,9 @@ def damage(run: SlateRun, slate: str) -> None:
     """Write an outcome of a slate that there isn't."""
     with closing(sqlite3.connect(run._settings.home / "state.sqlite")) as connection, connection:
         connection.execute(
-            "INSERT INTO outcomes (slate, batch_id, player_slug, outcome, reason, run_id, recorded_at) "
-            "VALUES (?, (SELECT batch_id FROM batches WHERE slate = ?), 'player-1', 'nonsense', '', 'run', ?)",
+            "INSERT INTO outcomes (slate, batch_id, player_slug, outcome, reason, run_id, recorded_at, "
+            "fence, facts_version) "
+            "VALUES (?, (SELECT batch_id FROM batches WHERE slate = ?), 'player-1', 'nonsense', '', 'run', ?, 1, 1)",
             (slate, slate, Clock().now().isoformat()),
         )
 

@@ -28,7 +28,16 @@ def letters(count: int, *, alike: bool = False) -> list[DeadLetter]:
             f"player-{n}",
             (
                 Failure(
-                    SLATE, f"player-{n}", "run", "OSError", f"text {n}", "d" if alike else f"d{n}", 3, NOW, {}
+                    SLATE,
+                    f"player-{n}",
+                    "run",
+                    "OSError",
+                    f"text {n}",
+                    "d" if alike else f"d{n}",
+                    3,
+                    1,
+                    NOW,
+                    {},
                 ),
             ),
         )

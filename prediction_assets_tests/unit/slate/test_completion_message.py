@@ -29,6 +29,10 @@ from prediction_assets_tests.made_up_messages import message
 REMOVED = object()
 
 
+def test_a_message_names_the_facts_version_of_its_receipt():
+    assert message(facts_version=12)["facts_version"] == 12
+
+
 def test_the_schema_is_itself_valid_and_has_a_version() -> None:
     jsonschema.Draft202012Validator.check_schema(completion_schema())
     assert completion_schema_version() == message()["schema_version"] == 1

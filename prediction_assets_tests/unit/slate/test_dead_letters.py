@@ -24,7 +24,7 @@ PART_ID = f"{0:032}"  # the first part that the made-up receipt names
 
 
 def failure(number: int = 1, run: str = "run", after: timedelta = 0 * HOUR, **changes: object) -> Failure:
-    made = Failure(SLATE, f"player-{number}", run, "OSError", "full", "digest", 3, NOW + after, {})
+    made = Failure(SLATE, f"player-{number}", run, "OSError", "full", "digest", 3, 1, NOW + after, {})
     return replace(made, **changes)
 
 
@@ -33,7 +33,9 @@ def letter(number: int = 1, digest: str = "digest") -> DeadLetter:
 
 
 def test_a_letter_sums_up_its_failures():
-    first, second = failure(run="a"), failure(run="b", after=HOUR, message="still full", attempts=2)
+    # The clock of the second run was an hour ahead when it failed, and the first one's was right.
+    first = failure(run="b", after=HOUR)
+    second = failure(run="a", fence=2, message="still full", attempts=2)
     (made,) = letters_of([second, first])
     assert made.failures == (first, second)
     assert (made.newest, made.attempts) == (second, 5)
@@ -65,22 +67,22 @@ def test_a_letter_is_closed_when_all_its_failures_are_and_as_the_newest_was(clos
 
 
 def part(part_id: str) -> PlayerOutcome:
-    return staged(PartRef(SLATE, "player-1", 101, part_id, 25, "c" * 64, 1, "snapshot1"))
+    return replace(staged(PartRef(SLATE, "player-1", 101, part_id, 25, "c" * 64, 1, "snapshot1")), fence=5)
 
 
 def ended(kind: Outcome) -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"{SLATE}@test", "player-1", kind, "run", NOW, reason="because")
+    return PlayerOutcome(SLATE, f"{SLATE}@test", "player-1", kind, "run", NOW, 5, 1, reason="because")
 
 
 @pytest.mark.parametrize(
     ("outcomes", "expected_players", "settled"),
     [
-        ([part(PART_ID)], 1, ("player-1",)),
-        ([part("not merged yet")], 1, ()),
-        ([ended(Outcome.SKIPPED)], 1, ("player-1",)),
-        ([ended(Outcome.FAILED)], 1, ()),
-        ([], 1, ()),
-        ([], 0, ("player-1",)),
+        ([part(PART_ID)], 1, {"player-1": 5}),
+        ([part("not merged yet")], 1, {}),
+        ([ended(Outcome.SKIPPED)], 1, {"player-1": 5}),
+        ([ended(Outcome.FAILED)], 1, {}),
+        ([], 1, {}),
+        ([], 0, {"player-1": 1}),
     ],
     ids=["merged", "staged", "skipped", "failed", "without an outcome", "not expected any more"],
 )
@@ -89,7 +91,7 @@ def test_a_letter_is_settled_by_a_merged_part_a_skip_or_a_roster_without_the_pla
 ):
     progress = progress_of(batch(expected_players), *outcomes)
     assert letters_settled_by(progress, [receipt()], [letter()]) == settled
-    assert letters_settled_by(progress, [receipt()], []) == ()
+    assert letters_settled_by(progress, [receipt()], []) == {}
 
 
 @pytest.mark.parametrize(

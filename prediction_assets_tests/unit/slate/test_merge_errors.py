@@ -21,12 +21,17 @@ PART = PartRef(SLATE, "player-1", 101, "p", 25, "c", PREDICTIONS_SCHEMA_VERSION,
         (
             merge_errors.part_gone(SLATE, [f"p-{n}" for n in range(7)]),
             PartMismatch,
-            "missing or were replaced since they were recorded: p-0, p-1, p-2, p-3, p-4 and 2 more; the target was",
+            "parts are missing in staging: p-0, p-1, p-2, p-3, p-4 and 2 more; the target was not touched",
         ),
         (
             merge_errors.part_gone(SLATE, ["p-0", "p-1"]),
             PartMismatch,
-            "recorded: p-0, p-1; the target was not touched",
+            "in staging: p-0, p-1; the target was not touched",
+        ),
+        (
+            merge_errors.older_than_merged(SLATE, "p-0"),
+            PartMismatch,
+            "the part of p-0 is older than one of his that is merged: batch state is older",
         ),
         (
             merge_errors.another_players_part(SLATE, "p-0", 7),

@@ -12,22 +12,22 @@ from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import content_digest, plan, receipt_id
 from prediction_assets.slate.next_step import Step, next_step
-from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.part_states import PartState, part_states, players_with
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome, part_id
+from prediction_assets.slate.part_states import PartState, abandoned, part_states, parts_in, players_with
 from prediction_assets.slate.receipt import MergeCounts, Receipt
 from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of, staged
 
 LATER = NOW + timedelta(hours=1)
 
 
-def part(number: int, part_id: str = "p", content: str = "c") -> PartRef:
+def part(number: int, prefix: str = "p", content: str = "c") -> PartRef:
     return PartRef(
-        SLATE, f"player-{number}", 100 + number, f"{part_id}{number}", 25, f"{content}{number}", 1, "snap"
+        SLATE, f"player-{number}", 100 + number, f"{prefix}{number}", 25, f"{content}{number}", 1, "snap"
     )
 
 
 def outcome(number: int, kind: Outcome, reason: str = "because") -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{number}", kind, "run", NOW, reason=reason)
+    return PlayerOutcome(SLATE, f"{SLATE}@test", f"player-{number}", kind, "run", NOW, 1, 1, reason=reason)
 
 
 def receipt_of(progress: Progress) -> Receipt:
@@ -115,48 +115,130 @@ def test_a_part_of_another_player_of_the_same_slug_is_not_merged_and_its_player_
     for receipts in ((), (receipt_of(ALL),)):
         with pytest.raises(PartMismatch, match="the part of player-2 was staged for player 102"):
             plan(progress, receipts)
-        states = part_states(progress, {f"player-{n}": f"p{n}" for n in (1, 2, 3)}, receipts)
-        assert players_with(states, PartState.LOST) == {"player-2": "p2"}
+        states = part_states(progress, [(f"player-{n}", f"p{n}") for n in (1, 2, 3)], receipts)
+        assert parts_in(states, PartState.LOST) == [("player-2", "p2")]
+        assert players_with(states, PartState.LOST) == ("player-2",)
 
 
-SKIPPED, FAILED = Outcome.SKIPPED, Outcome.FAILED
+FAILED = Outcome.FAILED
+
+
+def written(fence: int) -> PartRef:
+    return dataclasses.replace(part(1), part_id=part_id(fence, f"{fence:024x}"))
+
+
+def of(fence: int, kind: Outcome) -> PlayerOutcome:
+    """Return how the first player ended in the run of a fence."""
+    done = staged(written(fence)) if kind is Outcome.STAGED else outcome(1, kind)
+    return dataclasses.replace(done, fence=fence)
 
 
 @pytest.mark.parametrize(
     ("player_1", "in_staging", "merged", "states"),
     [
-        (None, "p1", False, {"p1": "pending"}),  # may be recorded this moment
-        (None, None, False, {}),
-        (staged(part(1)), "p1", False, {"p1": "pending"}),
-        (staged(part(1)), "p1", True, {"p1": "merged"}),
-        (staged(part(1)), None, True, {}),
-        (staged(part(1)), None, False, {"p1": "lost"}),
-        (staged(part(1)), "q1", False, {"p1": "lost", "q1": "pending"}),
-        (
-            staged(part(1)),
-            "q1",
-            True,
-            {"q1": "orphaned"},
-        ),  # his outcome is merged: a killed run wrote another
-        (staged(part(1)), "", False, {"p1": "lost", "": "pending"}),  # unreadable
-        (staged(part(1)), "", True, {"": "pending"}),
-        (outcome(1, SKIPPED), "p1", False, {"p1": "orphaned"}),
-        (outcome(1, FAILED), "p1", False, {"p1": "orphaned"}),
-        (outcome(1, FAILED), "p1", True, {"p1": "merged"}),
-        (outcome(1, FAILED), "", False, {"": "pending"}),
+        (None, [4], None, {4: "pending"}),  # may be recorded this moment
+        (None, [], None, {}),
+        (of(5, Outcome.STAGED), [5], None, {5: "pending"}),
+        (of(5, Outcome.STAGED), [5], 5, {5: "merged"}),
+        (of(5, Outcome.STAGED), [], 5, {}),
+        (of(5, Outcome.STAGED), [], None, {5: "lost"}),
+        (of(5, Outcome.STAGED), [4, 5, 6], None, {4: "orphaned", 5: "pending", 6: "pending"}),
+        (of(5, Outcome.STAGED), [4, 6], None, {4: "orphaned", 5: "lost", 6: "pending"}),
+        (of(5, Outcome.STAGED), [4, 5, 6], 5, {4: "orphaned", 5: "merged", 6: "pending"}),
+        (of(5, Outcome.STAGED), [0], None, {5: "lost", 0: "pending"}),  # unreadable
+        (of(5, Outcome.STAGED), [0], 5, {0: "pending"}),
+        (of(5, Outcome.SKIPPED), [4, 5, 6], None, {4: "orphaned", 5: "orphaned", 6: "pending"}),
+        (of(5, FAILED), [4, 5, 6], None, {4: "orphaned", 5: "orphaned", 6: "pending"}),
+        (of(5, FAILED), [4], 4, {4: "merged"}),
+        (of(5, FAILED), [0], None, {0: "pending"}),
+        # Batch state was restored from before the part of fence 7 was merged.
+        (of(5, Outcome.STAGED), [5], 7, {5: "lost"}),
+        (of(5, Outcome.STAGED), [5, 7], 7, {5: "lost", 7: "merged"}),
+        (of(5, FAILED), [7], 7, {7: "merged"}),
     ],
 )
 def test_a_part_is_to_its_slate(player_1, in_staging, merged, states):
     progress = progress_of(batch(), *([player_1] if player_1 else []))
-    in_staging = {} if in_staging is None else {"player-1": in_staging}
-    found = part_states(progress, in_staging, [receipt_of(SOME)] if merged else [])
-    assert found == {("player-1", part_id): state for part_id, state in states.items()}
+    ids = {fence: written(fence).part_id if fence else "" for fence in range(9)}
+    receipts = [receipt_of(progress_of(batch(), staged(written(merged))))] if merged else []
+    found = part_states(progress, [("player-1", ids[fence]) for fence in in_staging], receipts)
+    assert found == {("player-1", ids[fence]): state for fence, state in states.items()}
 
 
 def test_a_part_of_a_player_who_is_not_expected_any_more_is_orphaned_and_without_a_batch_none_is():
-    assert part_states(Progress(batch(0)), {"player-1": "p1"}, ()) == {("player-1", "p1"): "orphaned"}
-    assert part_states(None, {"player-1": "p1"}, ()) == {("player-1", "p1"): "pending"}
-    assert part_states(None, {"player-1": "p1"}, [receipt_of(SOME)]) == {("player-1", "p1"): "merged"}
+    staging = [("player-1", "p1")]
+    assert part_states(Progress(batch(0)), staging, ()) == {("player-1", "p1"): "orphaned"}
+    assert part_states(None, staging, ()) == {("player-1", "p1"): "pending"}
+    assert part_states(None, staging, [receipt_of(SOME)]) == {("player-1", "p1"): "merged"}
+
+
+DAY_AFTER = batch().deadline + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("player_1", "now", "fences"),
+    [
+        (of(5, Outcome.STAGED), DAY_AFTER, []),
+        (of(5, Outcome.STAGED), DAY_AFTER + timedelta(seconds=1), [6]),
+        (None, DAY_AFTER + timedelta(seconds=1), [4, 5, 6]),
+    ],
+    ids=["within a day", "after a day", "without an outcome"],
+)
+def test_a_pending_part_that_no_outcome_names_is_abandoned_a_day_after_the_deadline(player_1, now, fences):
+    progress = progress_of(batch(), *([player_1] if player_1 else []))
+    ids = {fence: written(fence).part_id for fence in (4, 5, 6)}
+    states = part_states(progress, [*(("player-1", each) for each in ids.values()), ("player-2", "")], ())
+    assert abandoned(states, progress, now) == [("player-1", ids[fence]) for fence in fences]
+    assert abandoned(states, None, now) == []
+
+
+def test_a_part_that_is_older_than_a_merged_one_of_its_player_is_not_merged():
+    """Batch state was restored from before the later part was recorded."""
+    later = receipt_of(progress_of(batch(), staged(written(7)), staged(part(2)), staged(part(3))))
+    with pytest.raises(PartMismatch, match="the part of player-1 is older than one of his that is merged"):
+        plan(progress_of(batch(), staged(written(5)), staged(part(2)), staged(part(3))), [later])
+    again = plan(progress_of(batch(), staged(written(8)), staged(part(2)), staged(part(3))), [later])
+    assert [each.part_id for each in again.parts] == [written(8).part_id]
+
+
+def versions(*of_outcomes: tuple[Outcome, int]) -> Progress:
+    made = [
+        dataclasses.replace(
+            staged(part(n)) if kind is Outcome.STAGED else outcome(n, kind), facts_version=version
+        )
+        for n, (kind, version) in enumerate(of_outcomes, start=1)
+    ]
+    return progress_of(batch(len(made)), *made)
+
+
+@pytest.mark.parametrize(
+    ("progress", "version"),
+    [
+        (versions((Outcome.STAGED, 9), (Outcome.STAGED, 7)), 7),
+        (versions((Outcome.STAGED, 9), (Outcome.SKIPPED, 3), (FAILED, 2)), 9),
+        (versions((Outcome.SKIPPED, 8), (Outcome.SKIPPED, 6)), 6),
+        (versions(), 5),
+    ],
+    ids=[
+        "lowest of the staged",
+        "others don't count",
+        "a retraction: lowest of the skipped",
+        "nobody is expected",
+    ],
+)
+def test_a_plan_names_the_facts_version_that_holds_for_all_its_rows(progress, version):
+    earlier = dataclasses.replace(receipt_of(ALL), facts_version=5).hashed()
+    work = plan(progress, [earlier])
+    assert work.facts_version == version
+    done = work.receipt(MergeCounts(25, 25, 0, 0, 0, 25, ""), [earlier], merge_ms=1.0, now=NOW)
+    assert done.facts_version == version
+
+
+def test_the_snapshot_of_a_slate_is_the_one_of_the_highest_fence_whatever_the_clocks_say():
+    old = dataclasses.replace(part(2), part_id=part_id(3, "a" * 24), feature_snapshot="older")
+    new = dataclasses.replace(part(1), part_id=part_id(4, "a" * 24), feature_snapshot="newer")
+    work = plan(progress_of(batch(2), staged(new, minutes=-1440), staged(old, minutes=1440)), ())
+    assert work.feature_snapshot == "newer"
 
 
 def skipped_all(players: int = 3) -> Progress:

@@ -20,7 +20,7 @@ def stage(stores, *numbers: int) -> None:
     stores.batch_state.open(batch(2))
     for number in numbers:
         who = player(number)
-        part = stores.warehouse.parts.write(SLATE, who.slug, rows_of(who, {"20.5": 21.0, "21.5": 21.0}))
+        part = stores.warehouse.parts.write(SLATE, who.slug, rows_of(who, {"20.5": 21.0, "21.5": 21.0}), 1)
         stores.batch_state.record([staged(part)])
 
 

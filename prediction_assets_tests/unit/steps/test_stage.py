@@ -6,14 +6,14 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 import tenacity
 
-from prediction_assets.errors import BatchConflict, PredictionAssetsError, TransientError
+from prediction_assets.errors import BatchConflict, BatchNotOpen, PredictionAssetsError, TransientError
 from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
 from prediction_assets.nba.skip_rules import NO_GAME_LOG
 from prediction_assets.settings import load_settings
@@ -52,7 +52,8 @@ def staging(stores, players: int = 3, *, call_timeout: float = 60.0, threads: in
     }
     settings = load_settings(call_timeout=call_timeout, staging_threads=threads)
     return Staging(
-        **{**usual, **changes}, run_id="run", staging_area=stores.warehouse.parts, state=stores.batch_state,
+        **{**usual, **changes}, run_id="run", fence=1, facts_version=1,
+        staging_area=stores.warehouse.parts, state=stores.batch_state,
         dead_letters=stores.dead_letters, settings=settings, clock=FixedClock(),
     )  # fmt: skip
 
@@ -69,11 +70,11 @@ def failing(stores, monkeypatch, error: Exception, times: int) -> list[str]:
     """Let the first writes of parts fail, and return the list of the players who are tried."""
     write, tried = stores.warehouse.parts.write, []
 
-    def fail_first(slate: str, slug: str, rows: pa.Table):
+    def fail_first(slate: str, slug: str, rows: pa.Table, fence: int):
         tried.append(slug)
         if len(tried) <= times:
             raise type(error)(*error.args)  # a new one, as a store raises it: its traceback is its own
-        return write(slate, slug, rows)
+        return write(slate, slug, rows, fence)
 
     monkeypatch.setattr(stores.warehouse.parts, "write", fail_first)
     return tried
@@ -85,7 +86,7 @@ def test_a_player_is_staged_skipped_or_failed_and_only_a_failure_has_a_letter(st
     assert {slug: done.outcome.value for slug, done in outcomes.items()} == {
         "player-1": "staged", "player-2": "skipped", "player-3": "failed",
     }  # fmt: skip
-    assert outcomes["player-1"].part.part_id == stores.warehouse.parts.staged(SLATE)["player-1"]
+    assert outcomes["player-1"].part.part_id == dict(stores.warehouse.parts.staged(SLATE))["player-1"]
     assert outcomes["player-2"].reason == "out: knee"
     assert outcomes["player-3"].reason == "ValueError: odd facts (1 attempts)"
     (letter,) = stores.dead_letters.letters(SLATE)
@@ -142,11 +143,11 @@ def test_an_overdue_player_fails_and_the_part_that_he_writes_late_is_dropped(sto
     release, ended = threading.Event(), threading.Event()
     parts, write = stores.warehouse.parts, stores.warehouse.parts.write
 
-    def hang(slate: str, slug: str, rows: pa.Table):
+    def hang(slate: str, slug: str, rows: pa.Table, fence: int):
         release.wait(60)
         if fails_late:
             raise ValueError("late")
-        return write(slate, slug, rows)
+        return write(slate, slug, rows, fence)
 
     late = Staging._drop_late_part
 
@@ -160,41 +161,61 @@ def test_an_overdue_player_fails_and_the_part_that_he_writes_late_is_dropped(sto
     assert outcomes["player-1"].reason == "PartOverdue: not written within 0.1 s (1 attempts)"
     release.set()
     assert ended.wait(30)
-    assert parts.staged(SLATE) == {}
+    assert dict(parts.staged(SLATE)) == {}
     assert stores.batch_state.progress(SLATE).outcomes == outcomes
 
 
-def before_with_part(stores) -> tuple[Progress, PlayerOutcome]:
-    """Return a batch whose only player was staged before, and his outcome."""
-    opened = stores.batch_state.open(batch(1))
-    part = stores.warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"20.5": 20.0}))
-    done = PlayerOutcome(SLATE, opened.batch_id, "player-1", Outcome.STAGED, "before", NOW, part=part)
-    stores.batch_state.record([done])
-    return Progress(opened, {"player-1": done}, "snapshot1"), done
+def by_run(stores, fence: int, **changes) -> Staging:
+    """Return the staging of one player by the run of a fence; he has rows unless said otherwise."""
+    work = staging(stores, 1, **changes)
+    work.fence, work.run_id = fence, f"run {fence}"
+    return work
 
 
-def test_the_part_of_an_outcome_that_was_replaced_without_a_part_is_dropped(stores):
-    progress, _ = before_with_part(stores)
-    outcomes = settled(staging(stores, 1, progress=progress, skipped={"player-1": "out"}))
-    assert outcomes["player-1"].outcome is Outcome.SKIPPED
-    assert stores.warehouse.parts.staged(SLATE) == {}
+ENDS = {
+    "staged": {},
+    "skipped": {"skipped": {"player-1": "out"}},
+    "failed": {"errors": {"player-1": ValueError("no")}},
+}
 
 
-def test_the_part_of_an_outcome_that_a_failure_does_not_replace_stays(stores):
-    progress, done = before_with_part(stores)
-    newer = replace(done, recorded_at=NOW + timedelta(minutes=1))
-    stores.batch_state.record([newer])
-    outcomes = settled(staging(stores, 1, progress=progress, errors={"player-1": ValueError("no")}))
-    assert outcomes["player-1"] == newer
-    assert stores.warehouse.parts.staged(SLATE) == {"player-1": done.part.part_id}
+@pytest.mark.parametrize("second", ENDS)
+@pytest.mark.parametrize("first", ENDS)
+def test_a_later_run_leaves_its_own_outcome_and_no_part_of_the_earlier_one(stores, first, second):
+    earlier = settled(by_run(stores, 3, **ENDS[first]))["player-1"]
+    done = settled(by_run(stores, 4, **ENDS[second]))["player-1"]
+    assert (earlier.outcome.value, done.outcome.value, done.fence) == (first, second, 4)
+    named = [] if done.part is None else [("player-1", done.part.part_id)]
+    assert stores.warehouse.parts.staged(SLATE) == named
+
+
+@pytest.mark.parametrize("second", ENDS)
+@pytest.mark.parametrize("first", ENDS)
+def test_a_run_that_was_paused_changes_nothing_of_what_a_later_run_left(stores, first, second):
+    paused = by_run(stores, 3, **ENDS[first])
+    list(paused.outcomes())
+    after = settled(by_run(stores, 4, **ENDS[second]))
+    left = stores.warehouse.parts.staged(SLATE)
+    paused.record()
+    paused.finish()
+    assert dict(stores.batch_state.progress(SLATE).outcomes) == after
+    part = after["player-1"].part
+    assert stores.warehouse.parts.staged(SLATE) == ([] if part is None else [("player-1", part.part_id)])
+    assert set(stores.warehouse.parts.staged(SLATE)) <= set(left)
+    open_fences = [
+        f.fence for letter in stores.dead_letters.letters(SLATE) for f in letter.failures if not f.closed
+    ]
+    assert open_fences == {
+        ("failed", "failed"): [3, 4], ("staged", "failed"): [4], ("skipped", "failed"): [4]
+    }.get((first, second), [])  # fmt: skip
 
 
 def test_a_pause_between_outcomes_is_reported_while_it_lasts(stores, monkeypatch):
     idle, write = threading.Event(), stores.warehouse.parts.write
 
-    def wait_for_idle(slate: str, slug: str, rows: pa.Table):
+    def wait_for_idle(slate: str, slug: str, rows: pa.Table, fence: int):
         assert idle.wait(60)
-        return write(slate, slug, rows)
+        return write(slate, slug, rows, fence)
 
     monkeypatch.setattr(stores.warehouse.parts, "write", wait_for_idle)
     found = list(staging(stores, 1).outcomes(idle_seconds=0.01, on_idle=idle.set))
@@ -223,7 +244,10 @@ def features(*numbers: int) -> pa.Table:
 def pinned(stores) -> Progress:
     """Return a batch of three players, of whom the first two have features."""
     snapshot = stores.warehouse.snapshots.write(SLATE, features(1, 2), FEATURES_SCHEMA.empty_table())
-    return Progress(stores.batch_state.open(batch(3)), {}, snapshot)
+    stores.batch_state.open(batch(3))
+    fence = stores.batch_state.claim_fence(SLATE)
+    stores.batch_state.pin_features(SLATE, snapshot, fence=fence, facts_version=0)
+    return stores.batch_state.progress(SLATE)
 
 
 def test_players_are_forecast_together_and_one_without_features_is_in_neither(stores, pinned):
@@ -253,9 +277,9 @@ def test_a_player_whose_facts_are_odd_costs_no_other_player_his_rows(stores, pin
     assert "1 of 3 players can't be forecast, first player-2: odd facts" in caplog.text
 
 
-def begun(stores, progress: Progress, slugs: list[str]) -> Staging:
+def begun(stores, slugs: list[str]) -> Staging:
     return begin_staging(
-        progress, slugs, stores.warehouse, stores.batch_state, stores.dead_letters, load_settings(), FixedClock(),
+        SLATE, slugs, stores.warehouse, stores.batch_state, stores.dead_letters, load_settings(), FixedClock(),
         run_id="run",
     )  # fmt: skip
 
@@ -264,15 +288,42 @@ def test_a_run_begins_with_each_of_its_players_forecast_or_skipped(stores, pinne
     query = stores.warehouse.query
     on = pa.table({"game_id": ["9000000001"], "team_a": ["S01"], "team_b": ["S02"]})
 
-    def scheduled(sql: str, parameters: Mapping[str, object]) -> pa.Table:
+    def scheduled(sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
         return on if sql == SLATE_GAMES else query(sql, parameters)
 
     monkeypatch.setattr(stores.warehouse, "query", scheduled)
-    work = begun(stores, pinned, ["player-3", "player-1"])
+    work = begun(stores, ["player-3", "player-1"])
     assert [who.slug for who in work.players] == ["player-3", "player-1"]
     assert ([*work.parts], work.skipped) == (["player-1"], {"player-3": NO_GAME_LOG})
+    assert (work.fence, work.facts_version) == (2, 0)
+    assert begun(stores, ["player-1"]).fence == 3
 
 
-def test_a_run_with_a_player_who_is_not_expected_does_not_begin(stores, pinned):
+def test_a_run_claims_its_fence_before_it_reads_the_batch_or_a_fact(stores, pinned, monkeypatch):
+    calls: list[str] = []
+
+    def listen(owner: object, name: str) -> None:
+        call = getattr(owner, name)
+
+        def heard(*arguments, **options):
+            calls.append(name)
+            return call(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, heard)
+
+    listen(stores.batch_state, "claim_fence")
+    listen(stores.batch_state, "progress")
+    listen(stores.warehouse, "facts_version")
+    listen(stores.warehouse.snapshots, "read")
+    monkeypatch.setattr(stage, "market_lines", lambda *_: calls.append("lines") or {})
+    monkeypatch.setattr(stage, "read_reasons_to_skip", lambda *_: calls.append("injuries") or {})
+    begun(stores, ["player-1"])
+    assert calls == ["claim_fence", "facts_version", "progress", "read", "lines", "injuries"]
+
+
+def test_a_run_of_a_slate_without_a_batch_or_with_a_player_who_is_not_expected_does_not_begin(stores):
+    with pytest.raises(BatchNotOpen):
+        begun(stores, ["player-9"])
+    stores.batch_state.open(batch(3))
     with pytest.raises(BatchConflict, match="'player-9' is not among"):
-        begun(stores, pinned, ["player-9"])
+        begun(stores, ["player-9"])

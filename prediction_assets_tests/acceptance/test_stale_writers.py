@@ -1,0 +1,170 @@
+"""A staging run that was paused, anywhere and for any time, wins nothing from a run that read newer facts."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from google.cloud import firestore
+
+from prediction_assets.settings import load_settings
+from prediction_assets.steps import failpoints
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.gcp.dead_letters import FirestoreDeadLetters
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.profiles import Stores, open_stores
+from prediction_assets_tests.acceptance.stale_writers import (
+    begin,
+    consolidate,
+    go_on,
+    opened,
+    overtake,
+    require_newer_facts_in_force,
+)
+from prediction_assets_tests.contract.warehouse.conftest import (
+    bigquery_client,
+    bigquery_endpoint,
+    open_bigquery,
+)
+from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
+from prediction_assets_tests.in_memory import InMemoryStores
+from prediction_assets_tests.stopped import running
+
+__all__ = [  # fixtures
+    "bigquery_client",
+    "bigquery_endpoint",
+    "firestore_client",
+    "firestore_emulator",
+    "open_bigquery",
+    "project",
+]
+
+POINTS = ("fence_claimed", "part_written", "dead_letter_written", "events_stored", "outcome_recorded")
+"""Every failpoint that a staging run passes."""
+
+
+@pytest.fixture(params=["in_memory", "local"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    made = InMemoryStores() if request.param == "in_memory" else open_stores(load_settings(home=tmp_path))
+    opened(made)
+    return made
+
+
+@dataclass
+class Pause:
+    """Does something when a failpoint is reached for the first time."""
+
+    point: str
+    meanwhile: Callable[[], None]
+    seen: list[str] = field(default_factory=list)
+
+    def __call__(self, reached: str) -> None:
+        if reached == self.point and self.point not in self.seen:
+            self.seen.append(reached)
+            self.meanwhile()
+
+
+@pytest.fixture
+def pause() -> Iterator[Callable[[str, Callable[[], None]], Pause]]:
+    """Pauses this process' first run at a failpoint, while something else is done."""
+
+    def install(point: str, meanwhile: Callable[[], None]) -> Pause:
+        made = Pause(point, meanwhile)
+        failpoints.install(made)
+        return made
+
+    yield install
+    failpoints.install(failpoints._go_on)
+
+
+@pytest.mark.parametrize(
+    "days", [(0, 0), (1, -1), (-1, 1)], ids=["clocks agree", "paused ahead", "paused behind"]
+)
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_that_was_paused_at_a_failpoint_changes_nothing_of_what_a_newer_run_left(
+    stores, pause, point, days
+):
+    paused, newer = days
+    made = pause(point, lambda: overtake(stores, newer))
+    go_on(begin(stores, "paused", paused))
+    assert made.seen == [point]
+    require_newer_facts_in_force(stores, fence=2)
+
+
+@pytest.mark.parametrize(
+    "days", [(0, 0), (1, -1), (-1, 1)], ids=["clocks agree", "paused ahead", "paused behind"]
+)
+def test_a_run_that_was_paused_after_it_read_its_facts_changes_nothing_of_what_a_newer_run_left(stores, days):
+    paused, newer = days
+    work = begin(stores, "paused", paused)
+    overtake(stores, newer)
+    go_on(work)
+    require_newer_facts_in_force(stores, fence=2)
+
+
+def test_a_run_that_is_killed_after_a_newer_run_was_merged_leaves_nothing(stores):
+    work = begin(stores, "paused")
+    list(work.outcomes())
+    overtake(stores)
+    require_newer_facts_in_force(stores, fence=2)
+
+
+def test_when_the_slate_is_merged_while_both_runs_are_under_way_the_newer_one_is_in_force_in_the_end(stores):
+    older = begin(stores, "paused")
+    list(older.outcomes())
+    older.record()
+    assert consolidate(stores).facts_version == 1
+    overtake(stores)
+    older.finish()
+    receipt = consolidate(stores)
+    assert (receipt.revision, receipt.facts_version) == (2, 2)
+
+
+def test_on_the_gcp_profile_a_run_that_was_paused_changes_nothing_of_what_a_newer_run_left(
+    firestore_client: firestore.Client, open_bigquery: Callable[..., BigQueryWarehouse], pause
+):
+    calls = FirestoreCalls(firestore_client)
+    made = InMemoryStores(open_bigquery(), FirestoreBatchState(calls), FirestoreDeadLetters(calls))
+    opened(made)
+    pause("part_written", lambda: overtake(made))
+    go_on(begin(made, "paused"))
+    require_newer_facts_in_force(made, fence=2)
+
+
+STAGING = """
+import os, signal
+from pathlib import Path
+from prediction_assets.settings import load_settings
+from prediction_assets.steps import failpoints
+from prediction_assets.stores.profiles import open_stores
+from prediction_assets_tests.acceptance.stale_writers import begin, go_on
+
+def stop_once(point):
+    if point == sys.argv[2]:
+        failpoints.install(failpoints._go_on)
+        say("stopping")
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+stores = open_stores(load_settings(home=Path(sys.argv[1])))
+failpoints.install(stop_once)
+go_on(begin(stores, "paused"))
+"""
+
+
+@pytest.mark.parametrize("point", ["part_written", "events_stored"])
+def test_a_process_that_was_stopped_changes_nothing_of_what_another_process_left(tmp_path: Path, point: str):
+    stores = open_stores(load_settings(home=tmp_path))
+    opened(stores)
+    with running(STAGING, tmp_path, point) as paused:
+        assert paused.said() == "stopping"
+        _, status = os.waitpid(paused.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        overtake(stores)
+        os.kill(paused.pid, signal.SIGCONT)
+        paused.ended()
+    require_newer_facts_in_force(stores, fence=2)
