@@ -7,7 +7,7 @@ import json
 import typer
 from rich.table import Table
 
-from prediction_assets.cli.console import CLOCK, PARTIAL, JsonOption, look_into_home, standard_output
+from prediction_assets.cli.console import CLOCK, PARTIAL, JsonOption, look_into_home, say, standard_output
 from prediction_assets.cli.forecasting import FromOption, ToOption, span
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 
@@ -34,16 +34,16 @@ def coverage(since: FromOption, until: ToOption = None, as_json: JsonOption = Fa
             {"slate": day.slate, "games": day.games, **day.cells, "missing": list(day.missing)}
             for day in days
         ]
-        typer.echo(json.dumps(grid, indent=2))
+        say(json.dumps(grid, indent=2))
     else:
         table = Table("slate", "games", *COLUMNS)
         for day in days:
             table.add_row(day.slate, str(day.games), *(_SIGNS[day.cells[name]] for name in COLUMNS))
         standard_output().print(table)
-        typer.echo(f"{len(days)} dates, {len(lacking)} lack something")
+        say(f"{len(days)} dates, {len(lacking)} lack something")
         for name in COLUMNS:
             without = [day.slate for day in lacking if name in day.missing]
             if without:
-                typer.echo(f"  {name}: {len(without)} dates, from {without[0]} to {without[-1]}")
+                say(f"  {name}: {len(without)} dates, from {without[0]} to {without[-1]}")
     if lacking:
         raise typer.Exit(PARTIAL)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from prediction_assets.cli.console import JsonOption, look_into_home, open_home, standard_output
+from prediction_assets.cli.console import JsonOption, look_into_home, open_home, say, standard_output
 from prediction_assets.errors import BadInput
 
 app = typer.Typer(help="Decide about facts that contradict others.", no_args_is_help=True)
@@ -40,9 +40,7 @@ def list_rows(
             if facts in (None, entry.facts) and (decided or entry.state is State.OPEN)
         ]
         if as_json:
-            typer.echo(
-                json.dumps([entry.to_row() for entry in entries], indent=2, default=str, ensure_ascii=False)
-            )
+            say(json.dumps([entry.to_row() for entry in entries], indent=2, default=str, ensure_ascii=False))
             return
         table = Table("id", "facts", "about", "what contradicts what", "where", "since", "state")
         for entry in entries:
@@ -82,7 +80,7 @@ def _decide(ids: list[str] | None, facts: str | None, *, every: bool, accepts: b
     entries = quarantine.find(stores.warehouse, ids or (), facts)
     (quarantine.accept if accepts else quarantine.discard)(stores.warehouse, entries)
     word = "accepted" if accepts else "discarded"
-    typer.echo(
+    say(
         f"{len(entries)} rows {word}"
         + ("; stage their slates again to use them" if accepts and entries else "")
     )

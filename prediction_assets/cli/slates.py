@@ -195,7 +195,7 @@ def _say_what_waits(ingested: dict[str, dict[str, Any]]) -> bool:
     waiting = {name: counts["quarantined"] for name, counts in ingested.items() if "quarantined" in counts}
     for name, lines in waiting.items():
         for line in lines:
-            typer.echo(f"{name}, in quarantine: {line}", err=True)
+            say(f"{name}, in quarantine: {line}", err=True)
     if waiting:
         typer.echo("not used until you decide: `prediction-assets quarantine list`", err=True)
     return bool(waiting)
@@ -223,7 +223,9 @@ def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> Non
     with look_into_home() as (_, stores):
         entries = stores.outbox.entries(slate)
         if as_json:
-            listed = [{**e.message, "delivery_id": e.delivery_id, "replaced_by": e.replaced_by} for e in entries]
+            listed = [
+                {**e.message, "delivery_id": e.delivery_id, "replaced_by": e.replaced_by} for e in entries
+            ]
             say(json.dumps(listed, indent=2))
             return
         table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
