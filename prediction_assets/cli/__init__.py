@@ -17,12 +17,14 @@ import typer
 from prediction_assets import __version__
 from prediction_assets.cli import (
     alerts,
+    coverage,
     dead_letters,
     dev,
     forecasting,
     gcp,
     health,
     maintenance,
+    quarantine,
     repair,
     slates,
 )
@@ -42,7 +44,15 @@ app = typer.Typer(
 )
 _DAILY, _REPAIR, _MODEL, _INSTALLATION = "Every day", "When something is wrong", "Forecasts", "Installation"
 _COMMANDS = {
-    _DAILY: (slates.run, slates.ingest, slates.status, slates.messages, health.health, dev.dev),
+    _DAILY: (
+        slates.run,
+        slates.ingest,
+        slates.status,
+        slates.messages,
+        health.health,
+        coverage.coverage,
+        dev.dev,
+    ),
     _REPAIR: (repair.consolidate, repair.republish, repair.clean_up),
     _MODEL: (forecasting.train, forecasting.grade, forecasting.backtest),
     _INSTALLATION: (maintenance.prune, maintenance.migrate),
@@ -52,6 +62,7 @@ for panel, commands in _COMMANDS.items():
         app.command(rich_help_panel=panel)(command)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_REPAIR)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_REPAIR)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel=_REPAIR)
 app.add_typer(gcp.app, name="gcp", rich_help_panel=_INSTALLATION)
 
 

@@ -14,6 +14,7 @@ from prediction_assets.stores.sql.tables import (
     PREDICTION_GRADES,
     PREDICTIONS,
     PROP_LINES,
+    QUARANTINE,
     RECEIPTS,
     SCHEDULE,
 )
@@ -73,11 +74,71 @@ KNOWN_PLAYERS = f"""
     FROM {GAME_LOGS.qualified_name} WHERE league = $league GROUP BY player_id, player_name, team
     ORDER BY player_id, player_name, team"""
 
-MARKET_OFFERS = f"""
-    SELECT player_id, bookmaker, line, over_price, under_price, captured_at, commence_time, sequence, capture
-    FROM {PROP_LINES.qualified_name}
-    WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
-    ORDER BY player_id, bookmaker, capture, sequence, line"""
+MARKET_LINES = f"""
+    WITH usable AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, captured_at,
+               CASE WHEN over_price IS NULL OR under_price IS NULL THEN 0 ELSE 1 END AS two_sided,
+               CASE WHEN over_price > 0 THEN 100.0 / (over_price + 100)
+                    ELSE over_price / (over_price - 100.0) END AS over_share,
+               CASE WHEN under_price > 0 THEN 100.0 / (under_price + 100)
+                    ELSE under_price / (under_price - 100.0) END AS under_share
+        FROM {PROP_LINES.qualified_name}
+        WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL AND line <= $highest
+          AND COALESCE(ABS(over_price), 0) < $suspended AND COALESCE(ABS(under_price), 0) < $suspended
+          AND CASE WHEN captured_at IS NULL THEN TRUE
+                   WHEN captured_at = DATE_TRUNC('day', captured_at)
+                   THEN CAST(captured_at AS DATE) <= CAST(commence_time AS DATE)
+                   ELSE captured_at <= commence_time END
+    ),
+    priced AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, captured_at,
+               CASE WHEN two_sided = 0 THEN 1.0
+                    ELSE ROUND(ABS(over_share / (over_share + under_share) - 0.5), 9) END AS imbalance
+        FROM usable QUALIFY two_sided = MAX(two_sided) OVER (PARTITION BY player_id)
+    ),
+    ladder AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance
+        FROM priced
+        QUALIFY RANK() OVER (
+            PARTITION BY player_id, bookmaker
+            ORDER BY CASE WHEN captured_at IS NULL THEN 0 ELSE 1 END, captured_at DESC NULLS LAST) = 1
+    ),
+    ladders AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance,
+               AVG(line) OVER (PARTITION BY player_id, bookmaker) AS middle
+        FROM ladder
+    ),
+    of_book AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance
+        FROM ladders
+        QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY player_id, bookmaker
+            ORDER BY imbalance, ABS(line - middle), line,
+                     over_price NULLS LAST, under_price NULLS LAST) = 1
+    ),
+    compared AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance,
+               COUNT(*) OVER (PARTITION BY player_id, line) AS books,
+               MIN(imbalance) OVER (PARTITION BY player_id, line) AS best,
+               AVG(line) OVER (PARTITION BY player_id) AS middle
+        FROM of_book
+    )
+    SELECT player_id, line, bookmaker, over_price, under_price
+    FROM compared
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY player_id ORDER BY books DESC, best, ABS(line - middle), line, imbalance, bookmaker) = 1
+    ORDER BY player_id"""
+"""Each player's main line on a slate, and the book that offers it. The order of the rows has no part in it.
+
+1. Suspended offers, offers beyond the highest line and offers seen after tip-off don't count. A ``captured_at`` of
+   exactly midnight UTC is a bare date: it is late only if that date is after tip-off's.
+2. Where a player has a two-sided offer, his one-sided ones don't count.
+3. Each book's newest moment counts; without a ``captured_at`` an offer is newest. Where a book offers several lines at
+   that moment, its line is the one with the most balanced pair of prices; then the one nearest their mean; then the
+   lower; then the lower prices.
+4. Over the books: the line that most of them have; then the one whose best pair of prices is more balanced; then the
+   one nearest their mean; then the lower. Of its books: the most balanced; then the first by name.
+"""
 
 
 NEWEST_INJURY_REPORT = f"""
@@ -171,6 +232,31 @@ NEWEST_LINES = f"""
     SELECT MAX(game_date) AS newest FROM {PROP_LINES.qualified_name}
     WHERE league = $league AND game_date BETWEEN $since AND $slate"""
 
+LOGGED_GAMES = f"""
+    SELECT game_id, game_date, LEAST(team, opponent) AS team_a, GREATEST(team, opponent) AS team_b
+    FROM {GAME_LOGS.qualified_name} WHERE league = $league
+    GROUP BY game_id, game_date, LEAST(team, opponent), GREATEST(team, opponent)
+    ORDER BY game_id, game_date, team_a, team_b"""
+
+SCHEDULED_GAMES = f"""
+    SELECT game_id, game_date, LEAST(team_a, team_b) AS team_a, GREATEST(team_a, team_b) AS team_b
+    FROM {SCHEDULE.qualified_name} WHERE league = $league ORDER BY game_id"""
+
+SCHEDULE_ROWS = f"""
+    SELECT {names(SCHEDULE.column_names)} FROM {SCHEDULE.qualified_name} WHERE league = $league ORDER BY game_id"""
+
+APPEARANCES = f"""
+    SELECT player_id, game_date, game_id, team, opponent FROM {GAME_LOGS.qualified_name}
+    WHERE league = $league AND game_date BETWEEN $first AND $last ORDER BY player_id, game_date, game_id"""
+
+QUARANTINED = f"""
+    SELECT {names(QUARANTINE.column_names)} FROM {QUARANTINE.qualified_name}
+    ORDER BY facts, subject, reason, quarantine_id"""
+
+OPEN_QUARANTINE = f"""
+    SELECT facts, COUNT(*) AS row_count, MIN(first_seen_at) AS since, MIN(subject || ': ' || reason) AS example
+    FROM {QUARANTINE.qualified_name} WHERE state = 'open' GROUP BY facts ORDER BY facts"""
+
 HOLDS_LEAGUE = " UNION ALL ".join(
     f"SELECT * FROM (SELECT '{table.name}' AS facts FROM {table.qualified_name} WHERE league = $league LIMIT 1) AS one"
     for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
@@ -243,6 +329,42 @@ GRADABLE_SLATES = f"""
     LEFT JOIN graded AS g ON g.game_date = m.game_date AND g.receipt_id = m.receipt_id
     ORDER BY m.game_date"""
 """The slates with a receipt, whether every game has logs, and whether the newest receipt was graded."""
+
+COVERAGE = f"""
+    WITH scheduled AS (
+        SELECT game_date, COUNT(*) AS games FROM {SCHEDULE.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last GROUP BY game_date
+    ), logged AS (
+        SELECT game_date, COUNT(DISTINCT game_id) AS games FROM {GAME_LOGS.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last GROUP BY game_date
+    ), offered AS (
+        SELECT game_date, COUNT(DISTINCT home_team || away_team) AS games FROM {PROP_LINES.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last GROUP BY game_date
+    ), merged AS (
+        SELECT game_date, receipt_id, status FROM {RECEIPTS.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY game_date ORDER BY consolidated_at DESC, receipt_id DESC) = 1
+    ), graded AS (
+        SELECT DISTINCT game_date, receipt_id FROM {PREDICTION_GRADES.qualified_name}
+        WHERE game_date BETWEEN $first AND $last AND origin = 'published'
+    ), days AS (
+        SELECT game_date FROM scheduled UNION SELECT game_date FROM logged
+        UNION SELECT game_date FROM merged
+    )
+    SELECT d.game_date, s.games, l.games AS logged, o.games AS with_lines, m.receipt_id, m.status,
+           g.receipt_id AS graded
+    FROM days AS d
+    LEFT JOIN scheduled AS s ON s.game_date = d.game_date
+    LEFT JOIN logged AS l ON l.game_date = d.game_date
+    LEFT JOIN offered AS o ON o.game_date = d.game_date
+    LEFT JOIN merged AS m ON m.game_date = d.game_date
+    LEFT JOIN graded AS g ON g.game_date = d.game_date AND g.receipt_id = m.receipt_id
+    ORDER BY d.game_date"""
+"""What each date with games has: its games, those with logs and lines, its newest receipt, and whether it is graded."""
+
+FIRST_RECEIPT = f"""
+    SELECT MIN(game_date) AS game_date FROM {RECEIPTS.qualified_name}
+    WHERE league = $league AND game_date >= CAST('1946-01-01' AS DATE)"""
 
 GRADES = f"""
     SELECT {names(PREDICTION_GRADES.column_names)} FROM {PREDICTION_GRADES.qualified_name}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prediction_assets.stores.sql.tables import FACTS_DATASET, FACTS_VERSIONS, Column, Table, View
+from prediction_assets.stores.sql.tables import FACTS_DATASET, FACTS_VERSIONS, QUARANTINE, Column, Table, View
 
 FACTS_VERSION = f"SELECT COALESCE(MAX(version), 0) AS version FROM {FACTS_VERSIONS.qualified_name}"
 """The version of the facts now, 0 before the first ingestion."""
@@ -22,7 +22,7 @@ RAISE_FACTS_VERSION = (
 
 def are_facts(table: Table) -> bool:
     """Return whether a change of this table raises the facts' version."""
-    return table.dataset == FACTS_DATASET
+    return table.dataset == FACTS_DATASET and table.name not in (FACTS_VERSIONS.name, QUARANTINE.name)
 
 
 def create_table(table: Table) -> str:
