@@ -48,22 +48,46 @@ def data_files(path: Path) -> tuple[Path, ...]:
     return (path,)
 
 
+def read_files(path: Path, columns: Collection[str]) -> tuple[tuple[Path, ...], tuple[SourceRows, ...]]:
+    """Return the data files that a path stands for, and the rows of each.
+
+    A file with a header and no rows is valid: on that day there was nothing to list. It has 0 rows.
+
+    Raises:
+        BadInput: as :func:`data_files` and :func:`read_rows` raise it.
+    """
+    files = data_files(path)
+    return files, tuple(read_rows(file, columns) for file in files)
+
+
+def require_a_row(path: Path, sources: Collection[SourceRows]) -> None:
+    """Refuse a path whose files have a header only, where having no facts can't be right.
+
+    Raises:
+        BadInput: no source has a row.
+    """
+    if not any(len(rows) for rows in sources):
+        raise BadInput(path, "there is a header but no rows")
+
+
+def without_rows(sources: Collection[SourceRows]) -> tuple[str, ...]:
+    """Return the names of the sources that have a header and no rows."""
+    return tuple(rows.source for rows in sources if not len(rows))
+
+
 def read_rows(path: Path, columns: Collection[str]) -> SourceRows:
     """Return one file's rows, with only those of ``columns`` that it has (letter case doesn't matter).
 
     Raises:
-        BadInput: the file is empty, has a header only, is truncated or damaged, or is not what its name says.
+        BadInput: the file has 0 bytes or no header, is truncated or damaged, or is not what its name says.
     """
     try:
         if not path.stat().st_size:
             raise BadInput(path, "the file is empty (0 bytes)")
         read = _read_parquet if path.name.lower().endswith(".parquet") else _read_csv
-        rows = read(path, {column.lower() for column in columns})
+        return read(path, {column.lower() for column in columns})
     except OSError as error:
         raise BadInput(path, f"can't be read: {error.strerror or error}") from error
-    if not len(rows):
-        raise BadInput(path, "there is a header but no rows")
-    return rows
 
 
 def _is_data(path: Path) -> bool:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
-from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.files import read_files, require_a_row, without_rows
 from prediction_assets.ingest.names import name_key
 from prediction_assets.ingest.rows import Origins, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
@@ -85,7 +85,7 @@ class GameLogsRead:
 
     Attributes:
         table: ``GAME_LOGS.arrow_schema``, sorted by date, game and player, one row per game and player.
-        files: the files read, in order; none for a live source.
+        empty_files: the files that have a header and no rows.
         rows_read: rows before duplicates were dropped.
         duplicates_dropped: rows that repeated a player's game and agreed with it.
         neutral_games: ids of the games without a home team, sorted.
@@ -93,7 +93,7 @@ class GameLogsRead:
     """
 
     table: pa.Table
-    files: tuple[Path, ...]
+    empty_files: tuple[str, ...]
     rows_read: int
     duplicates_dropped: int
     neutral_games: tuple[str, ...]
@@ -109,11 +109,12 @@ def read_game_logs(path: Path) -> GameLogsRead:
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    files = data_files(path)
-    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], files)
+    _, sources = read_files(path, (*REQUIRED, *OPTIONAL))
+    require_a_row(path, sources)
+    return convert(sources)
 
 
-def convert(sources: Sequence[SourceRows], files: tuple[Path, ...] = ()) -> GameLogsRead:
+def convert(sources: Sequence[SourceRows]) -> GameLogsRead:
     """Validate the rows of one or more sources; see :func:`read_game_logs`."""
     parsed = [_parse(rows) for rows in sources]
     table = pa.concat_tables([one for one, _ in parsed])
@@ -129,7 +130,7 @@ def convert(sources: Sequence[SourceRows], files: tuple[Path, ...] = ()) -> Game
     unique = unique.sort_by([(name, "ascending") for name in ("game_date", "game_id", "player_id")])
     return GameLogsRead(
         table=unique.cast(GAME_LOGS.arrow_schema),
-        files=files,
+        empty_files=without_rows(sources),
         rows_read=table.num_rows,
         duplicates_dropped=table.num_rows - unique.num_rows,
         neutral_games=neutral_games,

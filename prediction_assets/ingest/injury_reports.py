@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
-from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.files import read_files, without_rows
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingest.rows import Name, Origins, SourceRows
 from prediction_assets.ingest.teams import abbreviation
@@ -57,7 +57,7 @@ class InjuryReportsRead:
     Attributes:
         table: ``INJURY_REPORTS.arrow_schema``, one row per report, date, team and player, sorted by them; the
             player's name is empty where the team had not reported yet.
-        files: the files read, in order.
+        empty_files: the files that have a header and no rows.
         rows_read: rows of the files.
         duplicates_dropped: rows that repeat one of the same report.
         not_yet_submitted: rows of ``table`` that say that a team hadn't reported yet.
@@ -66,7 +66,7 @@ class InjuryReportsRead:
     """
 
     table: pa.Table
-    files: tuple[Path, ...]
+    empty_files: tuple[str, ...]
     rows_read: int
     duplicates_dropped: int
     not_yet_submitted: int
@@ -103,10 +103,8 @@ def read_injury_reports(
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    files = data_files(path)
-    wanted = [one for name in (*REQUIRED, REPORTED_AT) for one in name]
-    sources = [read_rows(file, wanted) for file in files]
-    origins = Origins(tuple(sources))
+    files, sources = read_files(path, [one for name in (*REQUIRED, REPORTED_AT) for one in name])
+    origins = Origins(sources)
     entries: dict[tuple[Any, ...], tuple[int, _Entry]] = {}
     rows_read = duplicates = 0
     for rows, file in zip(sources, files, strict=True):
@@ -124,7 +122,7 @@ def read_injury_reports(
     table, unresolved = _resolved([entry for _, entry in entries.values()], players)
     return InjuryReportsRead(
         table=table,
-        files=files,
+        empty_files=without_rows(sources),
         rows_read=rows_read,
         duplicates_dropped=duplicates,
         not_yet_submitted=sum(entry.status == NOT_YET_SUBMITTED for _, entry in entries.values()),

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from prediction_assets.ingest import values
-from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.files import read_files
 from prediction_assets.slate.keys import slugify
 
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv", "v"})
@@ -225,8 +225,7 @@ def read_aliases(path: Path) -> dict[str, int]:
     """
     aliases: dict[str, int] = {}
     seen: dict[NameKey, tuple[int, str]] = {}
-    for file in data_files(path):
-        rows = read_rows(file, ("name", "player_id"))
+    for file, rows in zip(*read_files(path, ("name", "player_id")), strict=True):
         rows.require(["name", "player_id"])
         names = rows.parse("name", values.text, pa.string()).to_pylist()
         ids = rows.parse("player_id", values.whole_number(minimum=1), pa.int64()).to_pylist()

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
-from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.files import read_files, without_rows
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingest.rows import Name, SourceRows
 from prediction_assets.ingest.teams import abbreviation
@@ -59,7 +59,7 @@ class PropLinesRead:
     Attributes:
         table: ``PROP_LINES.arrow_schema``, one row per capture, event, book, player and line, sorted by date,
             event, capture and sequence.
-        files: the files read, in order.
+        empty_files: the files that have a header and no rows.
         rows_read: rows of all markets, one per side.
         other_market_rows: rows of markets other than ``player_points``, ignored.
         duplicates_dropped: rows that repeat a side at the price it already had.
@@ -70,7 +70,7 @@ class PropLinesRead:
     """
 
     table: pa.Table
-    files: tuple[Path, ...]
+    empty_files: tuple[str, ...]
     rows_read: int
     other_market_rows: int
     duplicates_dropped: int
@@ -123,19 +123,18 @@ def read_prop_lines(
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    files = data_files(path)
     wanted = [one for name in (*REQUIRED, CAPTURE, CAPTURED_AT, GAME_DATE) for one in _alternatives(name)]
     sides: list[_Side] = []
     markets: Counter[str] = Counter()
-    for file in files:
-        rows = read_rows(file, wanted)
+    files, sources = read_files(path, wanted)
+    for file, rows in zip(files, sources, strict=True):
         rows.require(REQUIRED)
         market = rows.parse("market", values.text, pa.string())
         markets.update(market.to_pylist())
         points = rows.where(pc.equal(market, POINTS_MARKET))
         if len(points):
             sides.extend(_parse(points, _capture_of(file)))
-    if not sides:
+    if markets and not sides:
         listed = ", ".join(sorted(markets)[:10])
         raise BadInput(
             path, f"no row is of the market {POINTS_MARKET}", column="market", hint=f"found: {listed}"
@@ -144,7 +143,7 @@ def read_prop_lines(
     table, unresolved = _resolved(lines, players)
     return PropLinesRead(
         table=table,
-        files=files,
+        empty_files=without_rows(sources),
         rows_read=markets.total(),
         other_market_rows=markets.total() - markets[POINTS_MARKET],
         duplicates_dropped=duplicates,

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
-from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.files import read_files, require_a_row, without_rows
 from prediction_assets.ingest.rows import Origins, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import SCHEDULE
@@ -39,7 +39,7 @@ class ScheduleRead:
     Attributes:
         table: ``SCHEDULE.arrow_schema``, sorted by date and game, one row per game.
         dates: ``league`` and ``game_date`` of each date whose games are complete here, dates without a game too.
-        files: the files read, in order; none for a live source.
+        empty_files: the files that have a header and no rows.
         rows_read: rows before duplicates and postponed games were dropped.
         duplicates_dropped: rows that repeated a game and agreed with it.
         neutral_games: ids of the games without a home team, sorted.
@@ -48,7 +48,7 @@ class ScheduleRead:
 
     table: pa.Table
     dates: pa.Table
-    files: tuple[Path, ...]
+    empty_files: tuple[str, ...]
     rows_read: int
     duplicates_dropped: int
     neutral_games: tuple[str, ...]
@@ -82,14 +82,14 @@ def read_schedule(path: Path) -> ScheduleRead:
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    files = data_files(path)
-    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], files=files)
+    _, sources = read_files(path, (*REQUIRED, *OPTIONAL))
+    require_a_row(path, sources)
+    return convert(sources)
 
 
 def convert(
     sources: Sequence[SourceRows],
     *,
-    files: tuple[Path, ...] = (),
     left_out: Mapping[str, int] | None = None,
     is_whole_season: bool = False,
 ) -> ScheduleRead:
@@ -130,7 +130,7 @@ def convert(
     return ScheduleRead(
         table=SCHEDULE.arrow_table([{"league": NBA_LEAGUE, **game._asdict()} for game in ordered]),
         dates=_dates({*played, *postponed}),
-        files=files,
+        empty_files=without_rows(sources),
         rows_read=rows_read,
         duplicates_dropped=rows_read - len(games) - len(postponed),
         neutral_games=tuple(sorted(game.game_id for game in ordered if game.home_team is None)),

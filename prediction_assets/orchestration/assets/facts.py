@@ -161,7 +161,7 @@ def game_logs(
     read = read_game_logs(path)
     return _store(
         context, warehouse, GAME_LOGS, str(path), read.table,
-        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped,
+        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped, **_empty(context, read.empty_files),
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def schedule(
     read = read_schedule(path)
     return _store(
         context, warehouse, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY, read.dates,
-        rows_read=read.rows_read, left_out=dict(read.left_out),
+        rows_read=read.rows_read, left_out=dict(read.left_out), **_empty(context, read.empty_files),
     )  # fmt: skip
 
 
@@ -236,6 +236,7 @@ def prop_lines(
         one_sided=read.one_sided,
         suspended=read.suspended,
         out_of_reach=pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py(),
+        **_empty(context, read.empty_files),
         **_unresolved_metadata(read.unresolved),
     )  # fmt: skip
 
@@ -274,8 +275,16 @@ def injury_reports(
         duplicates_dropped=read.duplicates_dropped,
         not_yet_submitted=read.not_yet_submitted,
         players_out=read.players_out,
+        **_empty(context, read.empty_files),
         **_unresolved_metadata(read.unresolved),
     )  # fmt: skip
+
+
+def _empty(context: dg.AssetExecutionContext, files: Sequence[str]) -> dict[str, Any]:
+    """Log which files have a header and no rows, and return the metadata that lists them."""
+    if files:
+        context.log.info("%d files have a header and no rows: %s", len(files), ", ".join(files[:10]))
+    return {"empty_files": list(files[:100])} if files else {}
 
 
 def _directory(port: Warehouse, settings: Settings) -> PlayerDirectory:

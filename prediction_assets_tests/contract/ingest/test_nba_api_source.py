@@ -63,7 +63,7 @@ def test_an_answer_is_read_exactly_as_a_file_is(
     live, file = fetch_game_logs("2024-25", client), read_game_logs(write_csv(rows))
     assert asked == [("2024-25", kind) for kind in ("Regular Season", "IST", "PlayIn", "Playoffs")]
     assert live.table.equals(file.table)
-    assert (live.rows_read, live.duplicates_dropped, live.null_minutes, live.files) == (3, 1, 1, ())
+    assert (live.rows_read, live.duplicates_dropped, live.null_minutes, live.empty_files) == (3, 1, 1, ())
 
 
 def of_season_type(**answers: list[dict[str, Any]]) -> Callable[[str, str], dict[str, Any]]:
