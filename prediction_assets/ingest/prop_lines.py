@@ -1,9 +1,9 @@
 """Prop lines: points lines in the shape of The Odds API, as ``facts.prop_lines`` rows.
 
 The feed has one row per side of a line; the table has one row per line with both prices. The main line of a player is
-chosen later (:mod:`prediction_assets.nba.forecasting.lines`), so every offer is kept: movements are ordered by
-``sequence``, suspended and one-sided lines are counted, and a name that can't be resolved has a NULL player id and is
-reported.
+chosen later (the query ``MARKET_LINES``), so every offer is kept. The order of rows and files has no meaning: what is
+newest follows from ``captured_at`` alone. Suspended and one-sided lines are counted, and a name that can't be resolved
+has a NULL player id and is reported.
 """
 
 from __future__ import annotations
@@ -57,13 +57,14 @@ class PropLinesRead:
     """Validated lines and what reading them found.
 
     Attributes:
-        table: ``PROP_LINES.arrow_schema``, one row per capture, event, book, player and line, sorted by date,
-            event, capture and sequence.
+        table: ``PROP_LINES.arrow_schema``, one row per capture, event, book, player and line, sorted by date and
+            key.
         empty_files: the files that have a header and no rows.
         rows_read: rows of all markets, one per side.
         other_market_rows: rows of markets other than ``player_points``, ignored.
         duplicates_dropped: rows that repeat a side at the price it already had.
-        price_movements: rows that change the price of a side within its capture; the later price holds.
+        price_movements: further prices of a side within its capture. The latest holds; of prices without a time,
+            or of the same time, the lowest, because it promises the bettor least.
         one_sided: rows of ``table`` with one price only.
         suspended: points rows priced at +-10000 or beyond; they are in ``table`` as they came.
         unresolved: names without a player id, sorted by name.
@@ -97,12 +98,11 @@ class _Side(NamedTuple):
     captured_at: datetime | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Line:
     latest: _Side
-    sequence: int
-    over_price: int | None = None
-    under_price: int | None = None
+    over_price: int | None
+    under_price: int | None
 
 
 def read_prop_lines(
@@ -113,8 +113,8 @@ def read_prop_lines(
 
     ``game_date`` is the US Eastern date of ``commence_time``; a ``game_date_et`` column must agree. A row
     without ``captured_at`` takes the date in its capture's name (``10_22_2024.csv``, ``2024-10-22``) at 00:00
-    UTC, else NULL; a file without a ``capture`` column is one capture, named after itself if its name has a
-    date.
+    UTC, else NULL. A file without a ``capture`` column is one capture, named after itself, if its name has a date;
+    otherwise each ``captured_at`` is one.
 
     Args:
         path: the file or directory; a directory's files are read in name order.
@@ -139,7 +139,7 @@ def read_prop_lines(
         raise BadInput(
             path, f"no row is of the market {POINTS_MARKET}", column="market", hint=f"found: {listed}"
         )
-    lines, duplicates, movements = _pivot(_oldest_first(sides))
+    lines, duplicates, movements = _pivot(sides)
     table, unresolved = _resolved(lines, players)
     return PropLinesRead(
         table=table,
@@ -196,10 +196,14 @@ def _parse(rows: SourceRows, file_capture: str) -> Iterator[_Side]:
             )
         if home == away:
             raise rows.bad(index, f"{home} plays against itself", column=rows.find("away_team"))
+        # Without a capture's name each moment is a capture, so that an older file can't replace a newer one's lines.
+        moment_seen = seen[index]
         capture = (captures[index] or "") if has_capture else file_capture
+        if not capture and moment_seen is not None:
+            capture = moment_seen.isoformat()
         yield _Side(
             event_id, capture, bookmaker, player, line, is_over, price, commence[index], game_date, home,
-            away, seen[index] or dated.get(capture),
+            away, moment_seen or dated.get(capture),
         )  # fmt: skip
 
 
@@ -247,33 +251,34 @@ def _date_in(capture: str) -> datetime | None:
     return datetime.combine(day, time(0), UTC)
 
 
-def _oldest_first(sides: Sequence[_Side]) -> Sequence[_Side]:
-    """Return the rows by the time they were captured; in the file's order where a row lacks it."""
-    # The last price of a side is kept. In an export that is sorted newest first, that would be the oldest.
-    if any(side.captured_at is None for side in sides):
-        return sides
-    return sorted(sides, key=lambda side: side.captured_at)  # type: ignore[arg-type, return-value]  # none is None
+def _recency(side: _Side) -> tuple[bool, float, int, datetime]:
+    """Return what orders the offers of one side of one line in its capture; the highest holds."""
+    seen = side.captured_at
+    return seen is None, seen.timestamp() if seen is not None else 0.0, -side.price, side.commence_time
 
 
 def _pivot(sides: Sequence[_Side]) -> tuple[list[_Line], int, int]:
-    """Return the lines, oldest first, and how many rows repeated or moved a price."""
-    lines: dict[tuple[str, str, str, str, Decimal], _Line] = {}
-    position: Counter[str] = Counter()
-    duplicates = movements = 0
+    """Return the lines, and how many rows repeated or moved a price."""
+    prices: dict[tuple[Any, ...], dict[bool, list[_Side]]] = {}
     for side in sides:
-        position[side.capture] += 1
-        line = lines.setdefault(side[:5], _Line(side, 0))
-        line.latest, line.sequence = side, position[side.capture]
-        before = line.over_price if side.is_over else line.under_price
-        if before == side.price:
-            duplicates += 1
-        elif before is not None:
-            movements += 1
-        if side.is_over:
-            line.over_price = side.price
-        else:
-            line.under_price = side.price
-    return list(lines.values()), duplicates, movements
+        prices.setdefault(side[:5], {}).setdefault(side.is_over, []).append(side)
+    lines = []
+    duplicates = movements = 0
+    for offered in prices.values():
+        newest = {is_over: max(rows, key=_recency) for is_over, rows in offered.items()}
+        for rows in offered.values():
+            distinct = len({side.price for side in rows})
+            duplicates += len(rows) - distinct
+            movements += distinct - 1
+        over, under = newest.get(True), newest.get(False)
+        lines.append(
+            _Line(
+                max(newest.values(), key=lambda side: (*_recency(side)[:2], side.is_over)),
+                None if over is None else over.price,
+                None if under is None else under.price,
+            )
+        )
+    return lines, duplicates, movements
 
 
 def _resolved(
@@ -299,9 +304,8 @@ def _resolved(
                 "player_id": answer.player_id if isinstance(answer, Resolved) else None,
                 "over_price": line.over_price,
                 "under_price": line.under_price,
-                "sequence": line.sequence,
             }
         )
-    rows.sort(key=lambda row: (row["game_date"], row["event_id"], row["capture"], row["sequence"]))
+    rows.sort(key=lambda row: (row["game_date"], *(row[name] for name in PROP_LINES.key)))
     report = sorted(UnresolvedName(name, count, reason) for (name, reason), count in unresolved.items())
     return PROP_LINES.arrow_table(rows), tuple(report)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from prediction_assets.nba.forecasting.features import split_snapshot
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
-from prediction_assets.nba.forecasting.lines import MarketLine, choose_market_lines
+from prediction_assets.nba.forecasting.lines import HIGHEST_LINE, SUSPENDED_PRICE, MarketLine
 from prediction_assets.nba.forecasting.systems import FittedSystem
 from prediction_assets.nba.model_store import HISTORY_ORDER, MODEL_ID, load_model
 from prediction_assets.stores.protocols import Warehouse
@@ -51,7 +51,14 @@ def slate_features(
 
 def market_lines(warehouse: Warehouse, league: str, slate: date) -> dict[int, MarketLine]:
     """Return each player's main line on the slate, by player id; a player without an offer is absent."""
-    return choose_market_lines(warehouse.query(queries.MARKET_OFFERS, {"slate": slate, "league": league}))
+    chosen = warehouse.query(
+        queries.MARKET_LINES,
+        {"slate": slate, "league": league, "highest": HIGHEST_LINE, "suspended": SUSPENDED_PRICE},
+    )
+    return {
+        row["player_id"]: MarketLine(row["line"], row["bookmaker"], row["over_price"], row["under_price"])
+        for row in chosen.to_pylist()
+    }
 
 
 def pinned_model(warehouse: Warehouse, players: pa.Table) -> Mapping[str, FittedSystem] | None:

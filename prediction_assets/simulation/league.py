@@ -292,7 +292,6 @@ def _prop_lines(labels: _Labels, rosters: Rosters, fixtures: Fixtures, lines: Li
         "over_price": pa.array(lines.over, mask=lines.over == NO_PRICE),
         "under_price": pa.array(lines.under, mask=lines.under == NO_PRICE),
         "captured_at": _timestamps(captured),
-        "sequence": lines.sequence,
     }
     return _table(columns, PROP_LINES.arrow_schema)
 

@@ -36,7 +36,7 @@ _ONE_SIDED, _SUSPENDED_SHARE = (
 
 @dataclass(frozen=True)
 class Lines:
-    """One element per capture, event, book, player and line, in order of capture and sequence.
+    """One element per capture, event, book, player and line, in order of capture.
 
     Attributes:
         fixture: position in the fixtures.
@@ -47,7 +47,6 @@ class Lines:
         half_points: the line in half points: 49 is 24.5.
         over: American odds on the over, or NO_PRICE.
         under: American odds on the under, or NO_PRICE.
-        sequence: position in the capture, from 0.
     """
 
     fixture: Ints
@@ -58,7 +57,6 @@ class Lines:
     half_points: Ints
     over: Ints
     under: Ints
-    sequence: Ints
 
 
 def draw_lines(
@@ -180,12 +178,6 @@ def _offered(draws: Draws, day: Ints, fixture: Ints, team: Ints, place: Ints, be
         (place[market], team[market], of_book, fixture[market], newer, hour, day[fixture[market]])
     )
     market = market[order]
-    capture = day[fixture[market]] * 24 + hour[order]
-    position = np.arange(market.size)
-    starts = (
-        np.concatenate([[True], capture[1:] != capture[:-1]]) if market.size else np.zeros(0, dtype=np.bool_)
-    )
-    sequence = position - np.maximum.accumulate(np.where(starts, position, 0)) if market.size else position
     return Lines(
         fixture[market],
         team[market],
@@ -195,7 +187,6 @@ def _offered(draws: Draws, day: Ints, fixture: Ints, team: Ints, place: Ints, be
         half_points[order],
         over[order],
         under[order],
-        sequence,
     )
 
 

@@ -69,11 +69,71 @@ KNOWN_PLAYERS = f"""
     FROM {GAME_LOGS.qualified_name} WHERE league = $league GROUP BY player_id, player_name, team
     ORDER BY player_id, player_name, team"""
 
-MARKET_OFFERS = f"""
-    SELECT player_id, bookmaker, line, over_price, under_price, captured_at, commence_time, sequence, capture
-    FROM {PROP_LINES.qualified_name}
-    WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
-    ORDER BY player_id, bookmaker, capture, sequence, line"""
+MARKET_LINES = f"""
+    WITH usable AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, captured_at,
+               CASE WHEN over_price IS NULL OR under_price IS NULL THEN 0 ELSE 1 END AS two_sided,
+               CASE WHEN over_price > 0 THEN 100.0 / (over_price + 100)
+                    ELSE over_price / (over_price - 100.0) END AS over_share,
+               CASE WHEN under_price > 0 THEN 100.0 / (under_price + 100)
+                    ELSE under_price / (under_price - 100.0) END AS under_share
+        FROM {PROP_LINES.qualified_name}
+        WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL AND line <= $highest
+          AND COALESCE(ABS(over_price), 0) < $suspended AND COALESCE(ABS(under_price), 0) < $suspended
+          AND CASE WHEN captured_at IS NULL THEN TRUE
+                   WHEN captured_at = DATE_TRUNC('day', captured_at)
+                   THEN CAST(captured_at AS DATE) <= CAST(commence_time AS DATE)
+                   ELSE captured_at <= commence_time END
+    ),
+    priced AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, captured_at,
+               CASE WHEN two_sided = 0 THEN 1.0
+                    ELSE ROUND(ABS(over_share / (over_share + under_share) - 0.5), 9) END AS imbalance
+        FROM usable QUALIFY two_sided = MAX(two_sided) OVER (PARTITION BY player_id)
+    ),
+    ladder AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance
+        FROM priced
+        QUALIFY RANK() OVER (
+            PARTITION BY player_id, bookmaker
+            ORDER BY CASE WHEN captured_at IS NULL THEN 0 ELSE 1 END, captured_at DESC NULLS LAST) = 1
+    ),
+    ladders AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance,
+               AVG(line) OVER (PARTITION BY player_id, bookmaker) AS middle
+        FROM ladder
+    ),
+    of_book AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance
+        FROM ladders
+        QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY player_id, bookmaker
+            ORDER BY imbalance, ABS(line - middle), line,
+                     over_price NULLS LAST, under_price NULLS LAST) = 1
+    ),
+    compared AS (
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance,
+               COUNT(*) OVER (PARTITION BY player_id, line) AS books,
+               MIN(imbalance) OVER (PARTITION BY player_id, line) AS best,
+               AVG(line) OVER (PARTITION BY player_id) AS middle
+        FROM of_book
+    )
+    SELECT player_id, line, bookmaker, over_price, under_price
+    FROM compared
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY player_id ORDER BY books DESC, best, ABS(line - middle), line, imbalance, bookmaker) = 1
+    ORDER BY player_id"""
+"""Each player's main line on a slate, and the book that offers it. The order of the rows has no part in it.
+
+1. Suspended offers, offers beyond the highest line and offers seen after tip-off don't count. A ``captured_at`` of
+   exactly midnight UTC is a bare date: it is late only if that date is after tip-off's.
+2. Where a player has a two-sided offer, his one-sided ones don't count.
+3. Each book's newest moment counts; without a ``captured_at`` an offer is newest. Where a book offers several lines at
+   that moment, its line is the one with the most balanced pair of prices; then the one nearest their mean; then the
+   lower; then the lower prices.
+4. Over the books: the line that most of them have; then the one whose best pair of prices is more balanced; then the
+   one nearest their mean; then the lower. Of its books: the most balanced; then the first by name.
+"""
 
 
 NEWEST_INJURY_REPORT = f"""

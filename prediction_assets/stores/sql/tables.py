@@ -177,8 +177,11 @@ PROP_LINES = Table(
         Column("away_team", _S, "away team's abbreviation, as the feed has it", True),
         Column("over_price", _I, "American odds on the over; NULL when only the other side was offered"),
         Column("under_price", _I, "American odds on the under; NULL when only the other side was offered"),
-        Column("captured_at", _T, "when the line was seen; NULL when the source doesn't say"),
-        Column("sequence", _I, "position in its capture: a later line of the same capture is newer", True),
+        Column(
+            "captured_at",
+            _T,
+            "when the line was seen; NULL when the source doesn't say, and then it is newest",
+        ),
     ),
     key=("event_id", "capture", "bookmaker", "player_name", "line"),
     partition_by="game_date",

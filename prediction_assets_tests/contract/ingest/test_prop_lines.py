@@ -56,7 +56,7 @@ def test_two_sides_become_one_line(write_csv: Write) -> None:
             "player_name": "Zoran Brezina", "line": Decimal("25.50"), "player_id": 901,
             "game_date": date(2024, 12, 31), "commence_time": datetime(2025, 1, 1, 0, 10, tzinfo=UTC),
             "home_team": "SAS", "away_team": "LAC", "over_price": -137, "under_price": -110,
-            "captured_at": datetime(2025, 1, 1, tzinfo=UTC), "sequence": 2,
+            "captured_at": datetime(2025, 1, 1, tzinfo=UTC),
         }
     ]  # fmt: skip
     assert (read.rows_read, read.one_sided, read.unresolved) == (2, 0, ())
@@ -68,7 +68,10 @@ def test_the_odds_apis_own_names_are_understood(write_csv: Write) -> None:
     row["last_update"] = "2024-12-31T23:00:00Z"
     line = read_prop_lines(write_csv([row]), PLAYERS).table.to_pylist()[0]
     assert (line["player_id"], line["line"], line["over_price"]) == (901, Decimal("25.5"), -137)
-    assert (line["capture"], line["captured_at"]) == ("", datetime(2024, 12, 31, 23, tzinfo=UTC))
+    assert (line["capture"], line["captured_at"]) == (
+        "2024-12-31T23:00:00+00:00",
+        datetime(2024, 12, 31, 23, tzinfo=UTC),
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,29 +182,35 @@ def test_a_file_without_points_lines_is_refused(write_csv: Write) -> None:
         read_prop_lines(write_csv([side(market="player_rebounds")]), PLAYERS)
 
 
-def test_a_repeated_row_is_dropped_and_still_says_the_line_is_newer(write_csv: Write) -> None:
+def test_a_repeated_row_is_dropped(write_csv: Write) -> None:
     read = read_prop_lines(write_csv([side(), side(line="26.5"), side()]), PLAYERS)
-    assert (read.duplicates_dropped, read.price_movements) == (1, 0)
-    sequences = dict(zip(*read.table.select(["line", "sequence"]).to_pydict().values(), strict=True))
-    assert sequences == {Decimal("26.5"): 2, Decimal("25.5"): 3}
+    assert (read.duplicates_dropped, read.price_movements, read.table.num_rows) == (1, 0, 2)
 
 
 @pytest.mark.parametrize(
-    ("prices", "final", "moves"), [((-110, -120), -120, 1), ((-110, -120, -110), -110, 2)]
+    ("prices", "final", "moves"),
+    [
+        ((-110, -120), -120, 1),
+        ((-120, -110), -120, 1),
+        ((-110, -120, -110), -120, 1),
+        ((105, -105), -105, 1),
+        ((100, 130, -110), -110, 2),
+    ],
 )
-def test_the_later_price_of_a_capture_holds(
+def test_of_a_captures_prices_without_a_time_the_lowest_holds_in_any_order(
     prices: tuple[int, ...], final: int, moves: int, write_csv: Write
 ) -> None:
     read = read_prop_lines(write_csv([side(price=price) for price in prices]), PLAYERS)
     assert (read.table["over_price"].to_pylist(), read.price_movements) == ([final], moves)
 
 
-def test_later_is_by_the_clock_where_every_row_has_a_time(write_csv: Write) -> None:
+@pytest.mark.parametrize("turn", [1, -1], ids=["newest first", "newest last"])
+def test_later_is_by_the_clock(turn: int, write_csv: Write) -> None:
     newest_first = [
         side(price=-120, captured_at="2024-12-31T22:00:00Z"),
-        side(price=-110, captured_at="2024-12-31T21:00:00Z"),
+        side(price=-130, captured_at="2024-12-31T21:00:00Z"),
     ]
-    line = read_prop_lines(write_csv(newest_first), PLAYERS).table.to_pylist()[0]
+    line = read_prop_lines(write_csv(newest_first[::turn]), PLAYERS).table.to_pylist()[0]
     assert (line["over_price"], line["captured_at"].hour) == (-120, 22)
 
 
@@ -209,10 +218,10 @@ def test_captures_are_kept_apart(write_csv: Write, tmp_path: Path) -> None:
     write_csv([side(), side(side="Under")], "lines/a.csv")
     write_csv([side(source_file="12_31_2024.csv", price=-120)], "lines/b.csv")
     read = read_prop_lines(tmp_path / "lines", PLAYERS)
-    kept = read.table.select(["capture", "over_price", "sequence"]).to_pylist()
+    kept = read.table.select(["capture", "over_price"]).to_pylist()
     assert kept == [
-        {"capture": "01_01_2025.csv", "over_price": -137, "sequence": 2},
-        {"capture": "12_31_2024.csv", "over_price": -120, "sequence": 1},
+        {"capture": "01_01_2025.csv", "over_price": -137},
+        {"capture": "12_31_2024.csv", "over_price": -120},
     ]
 
 
@@ -221,8 +230,8 @@ def test_one_sided_and_suspended_lines_are_kept_and_counted(write_csv: Write) ->
     read = read_prop_lines(write_csv(rows), PLAYERS)
     assert (read.one_sided, read.suspended, read.table.num_rows) == (1, 2, 2)
     assert read.table.select(["over_price", "under_price"]).to_pylist() == [
-        {"over_price": -10000, "under_price": 10000},
         {"over_price": -137, "under_price": None},
+        {"over_price": -10000, "under_price": 10000},
     ]
 
 
@@ -264,17 +273,18 @@ def test_every_row_is_accounted_for(rows: list[dict[str, Any]], write_csv: Write
     assert read.rows_read == len(rows) == dropped + read.one_sided + 2 * two_sided
     lines = read.table.to_pylist()
     assert len({tuple(line[name] for name in PROP_LINES.key) for line in lines}) == len(lines)
-    last = {
-        (row["source_file"], Decimal(row["line"]), row["bookmaker"], row["side"].lower()): row["price"]
-        for row in rows
-        if row["market"] == "player_points"
-    }
+    lowest: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        if row["market"] == "player_points":
+            key = (row["source_file"], Decimal(row["line"]), row["bookmaker"], row["side"].lower())
+            lowest[key] = min(row["price"], lowest.get(key, row["price"]))
     for line in lines:
-        key = (line["capture"], line["line"], line["bookmaker"])
+        of_line = (line["capture"], line["line"], line["bookmaker"])
         assert (line["over_price"], line["under_price"]) == (
-            last.get((*key, "over")),
-            last.get((*key, "under")),
+            lowest.get((*of_line, "over")),
+            lowest.get((*of_line, "under")),
         )
+    assert read_prop_lines(write_csv(rows[::-1]), PLAYERS).table.equals(read.table)
 
 
 @pytest.fixture(scope="session")
@@ -358,3 +368,15 @@ def test_real_clippers_are_the_clippers_of_the_logs(real_lines: PropLinesRead) -
     teams = set(pc.unique(real_lines.table["home_team"]).to_pylist())
     assert "LAC" in teams
     assert len(teams) == 30
+
+
+def test_files_give_the_same_lines_in_any_order(write_csv: Write, tmp_path: Path) -> None:
+    early = side(price=-130, captured_at="2024-12-31T21:00:00Z")
+    late = side(price=-120, line="26.5", captured_at="2024-12-31T22:00:00Z")
+    tables = []
+    for names in (("a.csv", "b.csv"), ("b.csv", "a.csv")):
+        for row, name in zip((early, late), names, strict=True):
+            write_csv([without(row, "source_file")], f"lines/{name}")
+        tables.append(read_prop_lines(tmp_path / "lines", PLAYERS).table)
+    assert tables[0].equals(tables[1])
+    assert len(set(tables[0]["capture"].to_pylist())) == 2  # a later moment removes nothing of an earlier one

@@ -13,6 +13,7 @@ from sqlglot import exp
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.nba.forecasting.lines import HIGHEST_LINE, SUSPENDED_PRICE
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import audit_sql, dialects, merge_sql, pruning_sql, queries, table_sql
@@ -163,7 +164,9 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
             queries.ROSTER_CANDIDATES, {**whose, "since": league.slate - timedelta(days=400), "form_games": 7},
         ),
         "KNOWN_PLAYERS": (queries.KNOWN_PLAYERS, {"league": league.name}),
-        "MARKET_OFFERS": (queries.MARKET_OFFERS, whose),
+        "MARKET_LINES": (
+            queries.MARKET_LINES, {**whose, "highest": HIGHEST_LINE, "suspended": SUSPENDED_PRICE},
+        ),
         "GAMES_WITHOUT_LOGS": (
             queries.GAMES_WITHOUT_LOGS,
             {**whose, "first": league.slate - timedelta(days=10), "last": league.slate},

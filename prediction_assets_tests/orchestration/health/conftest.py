@@ -175,7 +175,6 @@ class World:
                         "game_date": date.fromisoformat(self.shifted(day)),
                         "commence_time": self.now + timedelta(days=day),
                         "captured_at": self.now + timedelta(days=day),
-                        "sequence": 0,
                     }
                     for day in days
                 ]

@@ -127,7 +127,7 @@ def test_the_same_size_gives_the_same_tables(league_of):
 def test_the_league_of_forty_is_the_same_on_every_machine(league):
     # Only exact arithmetic is used, so this holds on any processor. A change of the simulation changes it:
     # then paste the new digest.
-    assert digest(league) == "2f737a923feb487b29ccede913c5e11bd3cbe743110807760b913499d094b3ba"
+    assert digest(league) == "0478bc69963b3845438e9fd7b530a4bd555946b0f2e4daa1d06ad934a40da90d"
 
 
 def test_everything_says_that_it_is_simulated(league):
@@ -333,13 +333,6 @@ class TestLines:
             assert row["captured_at"] < row["commence_time"]
             seen = datetime.fromisoformat(row["capture"].removeprefix("simulated-"))
             assert row["captured_at"].astimezone(eastern).replace(tzinfo=None) == seen
-
-    def test_the_sequence_counts_each_captures_rows(self, league):
-        assert sql(league, """
-            SELECT count(*) FROM (SELECT count(*) AS rows, max(sequence) + 1 AS top, min(sequence) AS low,
-                count(DISTINCT sequence) AS distinct_rows FROM prop_lines GROUP BY capture)
-            WHERE rows <> top OR low <> 0 OR distinct_rows <> rows
-        """) == [(0,)]  # fmt: skip
 
     def test_lines_are_on_half_points_mostly_and_on_whole_points_sometimes(self, league):
         halves, whole, other = sql(league, """

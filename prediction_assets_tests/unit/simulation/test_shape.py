@@ -92,7 +92,7 @@ def test_the_books_miss_as_far_as_real_books_do(league):
         error, correlation, over = connection.execute("""
             WITH latest AS (
                 SELECT *, row_number() OVER (PARTITION BY event_id, bookmaker, player_id
-                                             ORDER BY captured_at DESC, sequence DESC) AS age FROM prop_lines
+                                             ORDER BY captured_at DESC, line) AS age FROM prop_lines
             )
             SELECT avg(abs(points - line)), corr(points, line), avg((points > line)::INT)
             FROM latest JOIN game_logs USING (game_date, player_id) WHERE age = 1
