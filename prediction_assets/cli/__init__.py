@@ -23,6 +23,7 @@ from prediction_assets.cli import (
     gcp,
     health,
     maintenance,
+    quarantine,
     repair,
     slates,
 )
@@ -52,6 +53,7 @@ for panel, commands in _COMMANDS.items():
         app.command(rich_help_panel=panel)(command)
 app.add_typer(alerts.app, name="alerts", rich_help_panel=_REPAIR)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_REPAIR)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel=_REPAIR)
 app.add_typer(gcp.app, name="gcp", rich_help_panel=_INSTALLATION)
 
 

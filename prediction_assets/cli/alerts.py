@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from prediction_assets.cli.console import CLOCK, PARTIAL, JsonOption, open_home, standard_output
+from prediction_assets.cli.console import (
+    CLOCK,
+    PARTIAL,
+    JsonOption,
+    look_into_home,
+    open_home,
+    standard_output,
+)
 from prediction_assets.settings import load_settings
 
 if TYPE_CHECKING:
@@ -108,9 +115,9 @@ def list_alerts(
     as_json: JsonOption = False,
 ) -> None:
     """List the alerts that are open, or whose end isn't delivered yet."""
-    _, stores = open_home()
-    store, now = stores.alerts, CLOCK.now()
-    _show(store.since(now - timedelta(days=_DAYS_SHOWN)) if every else store.unsettled(), as_json=as_json)
+    with look_into_home() as (_, stores):
+        store, now = stores.alerts, CLOCK.now()
+        _show(store.since(now - timedelta(days=_DAYS_SHOWN)) if every else store.unsettled(), as_json=as_json)
 
 
 def _show(alerts: Sequence[Alert], *, as_json: bool) -> None:

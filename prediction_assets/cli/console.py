@@ -64,6 +64,32 @@ def open_home() -> tuple[Settings, Stores]:
 
 
 @contextmanager
+def look_into_home(settings: Settings | None = None) -> Iterator[tuple[Settings, Stores]]:
+    """Open the stores of the home for a command that only reads: it creates nothing there.
+
+    A store that isn't there yet is read as an empty one, and the home that was looked in is named on standard error.
+
+    Raises:
+        BadInput: the home is no folder.
+        SchemaTooNew: a newer version made or migrated a store.
+    """
+    from prediction_assets.stores.profiles import empty_stores, missing_stores, open_stores, refuse_newer
+
+    settings = settings or load_settings()
+    refuse_newer(settings)
+    missing = missing_stores(settings)
+    if not missing:
+        yield settings, open_stores(settings)
+        return
+    typer.echo(
+        f"{settings.home}: nothing of {', '.join(missing)} is here yet; PREDICTION_ASSETS_HOME names the home",
+        err=True,
+    )
+    with empty_stores(settings) as empty:
+        yield settings, open_stores(settings, **{name: getattr(empty, name) for name in missing})
+
+
+@contextmanager
 def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings, SlateRun]]:
     """Open the home and its Dagster instance, for a command that starts runs.
 

@@ -16,6 +16,7 @@ from prediction_assets.cli.console import (
     EverySlateOption,
     JsonOption,
     RequiredSlateOption,
+    look_into_home,
     open_home,
     open_slate_run,
     standard_output,
@@ -44,25 +45,25 @@ def list_letters(
     as_json: JsonOption = False,
 ) -> None:
     """List the open dead letters: player, error, attempts, when."""
-    _, stores = open_home()
-    letters = stores.dead_letters.letters(slate, include_closed=closed)
-    if as_json:
-        typer.echo(json.dumps([_values(letter) for letter in letters], indent=2))
-        return
-    table = Table("slate", "player", "error", "digest", "attempts", "first seen", "last seen", "state")
-    for letter in letters:
-        newest = letter.newest
-        table.add_row(
-            letter.slate,
-            letter.player_slug,
-            f"{newest.error_class}: {newest.message}",
-            newest.traceback_digest,
-            str(letter.attempts),
-            f"{letter.first_seen:%Y-%m-%d %H:%M:%S}",
-            f"{letter.last_seen:%Y-%m-%d %H:%M:%S}",
-            letter.closed.value if letter.closed else "open",
-        )
-    standard_output().print(table if letters else "no dead letters")
+    with look_into_home() as (_, stores):
+        letters = stores.dead_letters.letters(slate, include_closed=closed)
+        if as_json:
+            typer.echo(json.dumps([_values(letter) for letter in letters], indent=2))
+            return
+        table = Table("slate", "player", "error", "digest", "attempts", "first seen", "last seen", "state")
+        for letter in letters:
+            newest = letter.newest
+            table.add_row(
+                letter.slate,
+                letter.player_slug,
+                f"{newest.error_class}: {newest.message}",
+                newest.traceback_digest,
+                str(letter.attempts),
+                f"{letter.first_seen:%Y-%m-%d %H:%M:%S}",
+                f"{letter.last_seen:%Y-%m-%d %H:%M:%S}",
+                letter.closed.value if letter.closed else "open",
+            )
+        standard_output().print(table if letters else "no dead letters")
 
 
 @app.command()
@@ -71,9 +72,9 @@ def show(slate: RequiredSlateOption, player: PlayerOption) -> None:
 
     It holds every failure with its run and payload.
     """
-    _, stores = open_home()
-    (letter,) = _wanted(stores.dead_letters, slate, [player], include_closed=True)
-    typer.echo(json.dumps(_values(letter), indent=2))
+    with look_into_home() as (_, stores):
+        (letter,) = _wanted(stores.dead_letters, slate, [player], include_closed=True)
+        typer.echo(json.dumps(_values(letter), indent=2))
 
 
 @app.command()

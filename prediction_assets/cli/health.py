@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from prediction_assets.cli.console import CLOCK, JsonOption, TonightOption, simulated_label, standard_output
+from prediction_assets.cli.console import (
+    CLOCK,
+    JsonOption,
+    TonightOption,
+    look_into_home,
+    simulated_label,
+    standard_output,
+)
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
     from prediction_assets.monitoring.health_report import Report
     from prediction_assets.monitoring.reader import Sources
 
@@ -73,14 +82,11 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
     from prediction_assets.monitoring.evidence import Unreadable
     from prediction_assets.monitoring.reader import Sources, in_words
     from prediction_assets.orchestration.health_reader import read_instance
-    from prediction_assets.orchestration.instance import open_instance
-    from prediction_assets.stores.profiles import open_stores, refuse_newer
 
-    refuse_newer(settings)
-    stores = open_stores(settings)
+    _, stores = stack.enter_context(look_into_home(settings))
     instance: Any
     try:
-        instance = partial(read_instance, stack.enter_context(open_instance(settings)))
+        instance = partial(read_instance, stack.enter_context(_instance(settings)))
     except PredictionAssetsError:  # the home itself can't be used
         raise
     except Exception as error:  # noqa: BLE001  a damaged instance is a red line; the others are still shown
@@ -94,6 +100,17 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
         settings=settings,
         clock=CLOCK,
     )
+
+
+def _instance(settings: Settings) -> AbstractContextManager[DagsterInstance]:
+    """Open the home's Dagster instance; one that isn't there yet is read as an empty one, and not created."""
+    from dagster import DagsterInstance
+
+    from prediction_assets.orchestration.instance import open_instance
+
+    if settings.owns_instance and not (settings.instance_folder / "dagster.yaml").exists():
+        return DagsterInstance.ephemeral()
+    return open_instance(settings)
 
 
 def _show(report: Report, *, verbose: bool) -> None:

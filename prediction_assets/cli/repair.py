@@ -14,7 +14,7 @@ from prediction_assets.cli.console import (
     PARTIAL,
     DryRunOption,
     RequiredSlateOption,
-    open_home,
+    look_into_home,
     open_slate_run,
 )
 from prediction_assets.errors import PredictionAssetsError
@@ -34,7 +34,12 @@ def consolidate(
     if dry_run:
         _show_plan(slate)
         return
+    from prediction_assets.stores.protocols import open_progress
+
     with open_slate_run() as (_, runner):
+        open_progress(
+            runner.stores.batch_state, slate
+        )  # a mistyped slate is refused here, and is no failed run
         receipt = runner.consolidate(slate, before_deadline=before_deadline)
     typer.echo(
         f"slate {slate}: receipt {receipt.receipt_id} ({receipt.status}, revision {receipt.revision}): "
@@ -50,19 +55,19 @@ def _show_plan(slate: str) -> None:
     from prediction_assets.slate.merge_plan import plan
     from prediction_assets.steps.merge import audit_limits, read_outcomes
 
-    settings, stores = open_home()
-    progress, receipts = read_outcomes(slate, stores.warehouse, stores.batch_state)
-    found = plan(progress, receipts, limits=audit_limits(settings))
-    rows = sum(part.rows for part in found.parts)
-    known = any(receipt.receipt_id == found.receipt_id for receipt in receipts)
-    typer.echo(
-        f"slate {slate}: would {'find' if known else 'write'} receipt {found.receipt_id} ({found.status}): "
-        f"{'nothing' if known else f'{len(found.parts)} parts with {rows:,} rows'} to merge; "
-        f"{len(found.staged_player_ids)} of {found.expected_players} players staged, "
-        f"{found.skipped_players} skipped, {found.failed_players} failed or unsettled"
-    )
-    for player in found.missing:
-        typer.echo(f"  {player.player_slug}: {player.outcome}: {player.reason}")
+    with look_into_home() as (settings, stores):
+        progress, receipts = read_outcomes(slate, stores.warehouse, stores.batch_state)
+        found = plan(progress, receipts, limits=audit_limits(settings))
+        rows = sum(part.rows for part in found.parts)
+        known = any(receipt.receipt_id == found.receipt_id for receipt in receipts)
+        typer.echo(
+            f"slate {slate}: would {'find' if known else 'write'} receipt {found.receipt_id} ({found.status}): "
+            f"{'nothing' if known else f'{len(found.parts)} parts with {rows:,} rows'} to merge; "
+            f"{len(found.staged_player_ids)} of {found.expected_players} players staged, "
+            f"{found.skipped_players} skipped, {found.failed_players} failed or unsettled"
+        )
+        for player in found.missing:
+            typer.echo(f"  {player.player_slug}: {player.outcome}: {player.reason}")
 
 
 def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:

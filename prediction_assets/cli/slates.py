@@ -31,8 +31,8 @@ from prediction_assets.cli.console import (
     JsonOption,
     NewestSlateOption,
     has_facts,
+    look_into_home,
     newest_slate,
-    open_home,
     open_slate_run,
     simulated_label,
     standard_output,
@@ -99,16 +99,21 @@ def run(
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     if slate is not None:
         _require_simulated_slate(slate, simulated_players)
+    settings = load_settings()
+    _refuse_bad(settings, files, simulated_players)
     console = Console(stderr=True, soft_wrap=True)
+    from prediction_assets.nba.roster import refuse_unknown_slate
+
     with (
-        open_slate_run() as (settings, runner),
+        open_slate_run(settings) as (_, runner),
         _stages(console, settings.profile, runner.stores.batch_state) as on_stage,
     ):
         facts, slate = _facts(settings, runner.stores.warehouse, files, simulated_players, slate)
         if facts:
             on_stage("ingest", None)
-            runner.ingest(facts)
+            _say_what_waits(runner.ingest(facts))
         chosen = slate or newest_slate(runner.stores.warehouse)
+        refuse_unknown_slate(runner.stores.warehouse, chosen)
         result = runner.whole(chosen, reopen=reopen, on_stage=on_stage)
     _show_summary(result)
     if result.receipt is not None and result.receipt.status != "success":
@@ -129,11 +134,15 @@ def ingest(
         ),
     ] = None,
     simulated_players: SimulatedOption = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="remove stored games that the schedule omits, and let it move games"),
+    ] = False,
 ) -> None:
     """Ingest facts from files or stats.nba.com.
 
     Without options it reads the files of the settings. A file that was ingested before changes nothing; a corrected
-    row replaces the old one.
+    row replaces the old one. A row that contradicts what is stored waits in quarantine; exit code 1 then.
     """
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     settings = load_settings()
@@ -147,18 +156,47 @@ def ingest(
         )
     if simulated_players is not None and season is not None:
         raise BadInput("--simulated-players", "can't be combined with --season", hint="choose one of them")
+    _refuse_bad(settings, files, simulated_players, season)
     with open_slate_run(settings) as (_, runner):
         if season is not None:
             live = {name: {"season": season} for name in ("game_logs", "schedule")}
             facts = live | _given(files)
         else:
             facts, _ = _facts(settings, runner.stores.warehouse, files, simulated_players, None)
+        if replace:
+            _replacing(facts)
         ingested = runner.ingest(facts)
-    table = Table("facts", "inserted", "updated", "unchanged", "replaced", "unresolved names")
+    table = Table("facts", "inserted", "updated", "unchanged", "removed", "unresolved names", "in quarantine")
     for name, counts in ingested.items():
         cells = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_replaced", "unresolved_names")
-        table.add_row(name, *(f"{counts.get(cell, 0):,}" for cell in cells))
+        table.add_row(name, *(f"{counts.get(cell, 0):,}" for cell in (*cells, "rows_quarantined")))
     standard_output().print(table)
+    if _say_what_waits(ingested):
+        raise typer.Exit(PARTIAL)
+
+
+def _replacing(facts: dict[str, dict[str, Any]]) -> None:
+    """Let the schedule replace what it omits.
+
+    Raises:
+        BadInput: no schedule is ingested.
+    """
+    if "schedule" not in facts or "simulated_players" in facts["schedule"]:
+        raise BadInput(
+            "--replace", "is about a schedule, and none is ingested", hint="name --schedule or --season"
+        )
+    facts["schedule"]["replace_omitted"] = True
+
+
+def _say_what_waits(ingested: dict[str, dict[str, Any]]) -> bool:
+    """Print the rows in quarantine on standard error, and return whether there are any."""
+    waiting = {name: counts["quarantined"] for name, counts in ingested.items() if "quarantined" in counts}
+    for name, lines in waiting.items():
+        for line in lines:
+            typer.echo(f"{name}, in quarantine: {line}", err=True)
+    if waiting:
+        typer.echo("not used until you decide: `prediction-assets quarantine list`", err=True)
+    return bool(waiting)
 
 
 def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None:
@@ -166,39 +204,39 @@ def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None
 
     Its batch, outcomes, receipt, completion messages and the parts in staging.
     """
-    _, stores = open_home()
-    chosen = slate or newest_slate(stores.warehouse)
-    report = _status(stores, chosen)
-    if as_json:
-        typer.echo(json.dumps(report, indent=2))
-        return
-    table = Table(title=f"slate {chosen}{simulated_label(report['league'])}", show_header=False)
-    for name, value in report.items():
-        table.add_row(name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-    standard_output().print(table)
+    with look_into_home() as (_, stores):
+        chosen = slate or newest_slate(stores.warehouse)
+        report = _status(stores, chosen)
+        if as_json:
+            typer.echo(json.dumps(report, indent=2))
+            return
+        table = Table(title=f"slate {chosen}{simulated_label(report['league'])}", show_header=False)
+        for name, value in report.items():
+            table.add_row(name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        standard_output().print(table)
 
 
 def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> None:
     """List the completion messages, oldest first."""
-    _, stores = open_home()
-    entries = stores.outbox.entries(slate)
-    if as_json:
-        typer.echo(json.dumps([{**e.message, "delivery_id": e.delivery_id} for e in entries], indent=2))
-        return
-    table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
-    table.add_column("message id", no_wrap=True)
-    for entry in entries:
-        m = entry.message
-        changes = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_superseded")
-        table.add_row(
-            m["slate"] + simulated_label(m["league"]),
-            m["status"] if entry.delivery_id else f"{m['status']}, not delivered yet",
-            f"{m['staged_players']} of {m['expected_players']}",
-            f"{m['rows']:,}",
-            ", ".join(f"{m[name]:,}" for name in changes),
-            m["message_id"],
-        )
-    standard_output().print(table)
+    with look_into_home() as (_, stores):
+        entries = stores.outbox.entries(slate)
+        if as_json:
+            typer.echo(json.dumps([{**e.message, "delivery_id": e.delivery_id} for e in entries], indent=2))
+            return
+        table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
+        table.add_column("message id", no_wrap=True)
+        for entry in entries:
+            m = entry.message
+            changes = ("rows_inserted", "rows_updated", "rows_unchanged", "rows_superseded")
+            table.add_row(
+                m["slate"] + simulated_label(m["league"]),
+                m["status"] if entry.delivery_id else f"{m['status']}, not delivered yet",
+                f"{m['staged_players']} of {m['expected_players']}",
+                f"{m['rows']:,}",
+                ", ".join(f"{m[name]:,}" for name in changes),
+                m["message_id"],
+            )
+        standard_output().print(table)
 
 
 def _files(
@@ -222,6 +260,28 @@ def _files(
     if simulated_players is not None and any(files.values()):
         raise BadInput("--simulated-players", "can't be combined with files", hint="choose one of them")
     return files
+
+
+def _refuse_bad(
+    settings: Settings,
+    files: dict[str, Path | None],
+    simulated_players: int | None,
+    season: str | None = None,
+) -> None:
+    """Refuse what will be ingested before a run about it is recorded, or anything is created.
+
+    Raises:
+        BadInput: a file, a season or a number of players that can't be ingested.
+    """
+    from prediction_assets.ingest.precheck import refuse_bad_sources
+    from prediction_assets.simulation.league import simulated_slate
+
+    if simulated_players is not None:
+        simulated_slate(simulated_players)
+        return
+    configured = {name: getattr(settings, name) for name in files}
+    named = files if any(files.values()) or season is not None else configured
+    refuse_bad_sources(named, season, settings.player_aliases)
 
 
 def _require_simulated_slate(slate: str, simulated_players: int | None) -> None:

@@ -8,7 +8,8 @@ differ, the last file's is kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest import values
+from prediction_assets.ingest import game_ids, values
 from prediction_assets.ingest.files import read_files, require_a_row, without_rows
-from prediction_assets.ingest.names import name_key
-from prediction_assets.ingest.rows import Origins, SourceRows
+from prediction_assets.ingest.names import is_same_name
+from prediction_assets.ingest.rows import Origins, RowNames, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import GAME_LOGS
 
@@ -59,6 +60,9 @@ REQUIRED = (
 )
 OPTIONAL = ("WL", "PLUS_MINUS")
 
+_INDEX = "row_index"
+"""A column beside the table's own while rows are sorted: each one's place in the concatenated sources."""
+
 _SHOTS = (("FGM", "FGA"), ("FG3M", "FG3A"), ("FTM", "FTA"), ("FG3M", "FGM"), ("FG3A", "FGA"))
 _MATCHUP = re.compile(r"([A-Z0-9]{2,4}) (vs\.|@) ([A-Z0-9]{2,4})\Z", re.ASCII)
 _MATCHUP_TYPE = pa.struct([("first", pa.string()), ("second", pa.string()), ("is_vs", pa.bool_())])
@@ -90,6 +94,8 @@ class GameLogsRead:
         duplicates_dropped: rows that repeated a player's game and agreed with it.
         neutral_games: ids of the games without a home team, sorted.
         null_minutes: rows whose MIN was empty and was taken as 0.
+        left_out: rows of games that aren't predicted, by reason: pre-season, G League.
+        names: how an error names each row of ``table``.
     """
 
     table: pa.Table
@@ -98,6 +104,8 @@ class GameLogsRead:
     duplicates_dropped: int
     neutral_games: tuple[str, ...]
     null_minutes: int
+    left_out: Mapping[str, int]
+    names: RowNames
 
 
 def read_game_logs(path: Path) -> GameLogsRead:
@@ -116,9 +124,19 @@ def read_game_logs(path: Path) -> GameLogsRead:
 
 def convert(sources: Sequence[SourceRows]) -> GameLogsRead:
     """Validate the rows of one or more sources; see :func:`read_game_logs`."""
-    parsed = [_parse(rows) for rows in sources]
+    empty_files, rows_read = without_rows(sources), sum(map(len, sources))
+    left_out: Counter[str] = Counter()
+    kept = []
+    for rows in sources:
+        rows.require(REQUIRED)
+        predicted, others = game_ids.predicted_games(rows, "GAME_ID")
+        kept.append(predicted)
+        left_out.update(others)
+    game_ids.require_predicted(kept, left_out)
+    parsed = [_parse(rows) for rows in kept]
     table = pa.concat_tables([one for one, _ in parsed])
-    origins = Origins(tuple(sources))
+    table = table.append_column(_INDEX, pa.array(np.arange(table.num_rows)))
+    origins = Origins(tuple(kept))
     neutral = _check_games(table, origins)
     table = table.set_column(
         table.schema.get_field_index("is_home"),
@@ -129,17 +147,18 @@ def convert(sources: Sequence[SourceRows]) -> GameLogsRead:
     unique = _without_duplicates(table, origins)
     unique = unique.sort_by([(name, "ascending") for name in ("game_date", "game_id", "player_id")])
     return GameLogsRead(
-        table=unique.cast(GAME_LOGS.arrow_schema),
-        empty_files=without_rows(sources),
-        rows_read=table.num_rows,
+        table=unique.select(GAME_LOGS.column_names).cast(GAME_LOGS.arrow_schema),
+        empty_files=empty_files,
+        rows_read=rows_read,
         duplicates_dropped=table.num_rows - unique.num_rows,
         neutral_games=neutral_games,
         null_minutes=sum(null_minutes for _, null_minutes in parsed),
+        left_out=dict(left_out),
+        names=RowNames(origins, unique[_INDEX].to_numpy()),
     )
 
 
 def _parse(rows: SourceRows) -> tuple[pa.Table, int]:
-    rows.require(REQUIRED)
     count, identifier = values.whole_number(minimum=0), values.whole_number(minimum=1)
     season = values.whole_number(minimum=10_000, maximum=99_999)
     minutes = rows.parse("MIN", count, pa.int64(), nullable=True)
@@ -297,7 +316,7 @@ def _refuse_disagreement(
         after, before = column.take(pa.array(later)), column.take(pa.array(later - 1))
         differs = pc.fill_null(pc.not_equal(after, before), False).to_numpy(zero_copy_only=False)
         for position in later[differs].tolist():
-            if name == "player_name" and _same_name(column[position], column[position - 1]):
+            if name == "player_name" and is_same_name(column[position].as_py(), column[position - 1].as_py()):
                 continue
             found.append((int(order[position]), position, name))
             break
@@ -314,7 +333,3 @@ def _refuse_disagreement(
         column=_MUST_AGREE[name],
         hint="keep one of the two rows",
     )
-
-
-def _same_name(one: pa.Scalar, other: pa.Scalar) -> bool:
-    return name_key(one.as_py()).base == name_key(other.as_py()).base

@@ -17,13 +17,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
 from prediction_assets.ingest.files import read_files, without_rows
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
-from prediction_assets.ingest.rows import Name, Origins, SourceRows
+from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
 from prediction_assets.ingest.teams import abbreviation
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
 from prediction_assets.stores.sql.tables import INJURY_REPORTS, OUT
@@ -63,6 +64,7 @@ class InjuryReportsRead:
         not_yet_submitted: rows of ``table`` that say that a team hadn't reported yet.
         players_out: rows of ``table`` with the status Out.
         unresolved: names without a player id, sorted by name.
+        names: how an error names each row of ``table``.
     """
 
     table: pa.Table
@@ -72,6 +74,7 @@ class InjuryReportsRead:
     not_yet_submitted: int
     players_out: int
     unresolved: tuple[UnresolvedName, ...]
+    names: RowNames
 
 
 class _Entry(NamedTuple):
@@ -119,7 +122,8 @@ def read_injury_reports(
                     column=STATUS[0],
                 )
             duplicates += other != index
-    table, unresolved = _resolved([entry for _, entry in entries.values()], players)
+    in_order = sorted(entries.values(), key=lambda found: found[1][:4])
+    table, unresolved = _resolved([entry for _, entry in in_order], players)
     return InjuryReportsRead(
         table=table,
         empty_files=without_rows(sources),
@@ -128,6 +132,7 @@ def read_injury_reports(
         not_yet_submitted=sum(entry.status == NOT_YET_SUBMITTED for _, entry in entries.values()),
         players_out=sum(entry.status == OUT for _, entry in entries.values()),
         unresolved=unresolved,
+        names=RowNames(origins, np.array([index for index, _ in in_order], dtype=np.int64)),
     )
 
 
@@ -215,7 +220,7 @@ def _given_name_first(value: Any) -> str:
 def _resolved(entries: list[_Entry], players: PlayerDirectory) -> tuple[pa.Table, tuple[UnresolvedName, ...]]:
     unresolved: Counter[tuple[str, str]] = Counter()
     rows = []
-    for entry in sorted(entries, key=lambda entry: entry[:4]):
+    for entry in entries:
         player_id = None
         if entry.player_name:
             answer = players.resolve(entry.player_name, frozenset({entry.team}), entry.game_date)

@@ -99,6 +99,15 @@ def name_key(name: str) -> NameKey:
     return NameKey("".join(words), "")
 
 
+_NICKNAME_PAIRS = frozenset((name_key(one).base, name_key(other).base) for one, other in NICKNAMES)
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Return whether two spellings may be of one player: suffixes, accents, dots and known nicknames don't matter."""
+    bases = name_key(one).base, name_key(other).base
+    return bases[0] == bases[1] or bases in _NICKNAME_PAIRS or bases[::-1] in _NICKNAME_PAIRS
+
+
 class PlayerDirectory:
     """Every player of the game logs by every spelling of his name.
 

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import tenacity
 
 from prediction_assets.errors import BadInput, PredictionAssetsError
-from prediction_assets.ingest import game_logs, schedule
+from prediction_assets.ingest import game_ids, game_logs, schedule, values
 from prediction_assets.ingest.game_logs import GameLogsRead
 from prediction_assets.ingest.rows import SourceRows
 from prediction_assets.ingest.schedule import ScheduleRead
@@ -27,12 +28,9 @@ from prediction_assets.ingest.schedule import ScheduleRead
 _TIMEOUT_SECONDS = 30.0  # of one request; stats.nba.com hangs on addresses that it does not like
 _SEASON = re.compile(r"(\d{4})-(\d{2})\Z", re.ASCII)
 
-# The third digit of a game id. 1 is pre-season (against clubs of other leagues), 3 All-Star: both are left out.
-_SEASON_TYPES = {"2": "regular season", "4": "playoffs", "5": "play-in", "6": "NBA Cup final"}
-
 REGULAR_SEASON = "Regular Season"
 _LOG_TYPES = {REGULAR_SEASON: 1946, "IST": 2023, "PlayIn": 2019, "Playoffs": 1946}
-"""stats.nba.com's names of the same four kinds, in the order of a season, and the year each was first played.
+"""stats.nba.com's names of the kinds that are predicted, in a season's order, and the year each was first played.
 
 IST is the NBA Cup final; the Cup's other games are of the regular season (swar/nba_api issue 492).
 """
@@ -69,7 +67,7 @@ def fetch_game_logs(season: str, client: GameLogClient | None = None) -> GameLog
         BadInput: the season is not one, or an answer is not of LeagueGameLog's shape; rows count from 1.
         LiveSourceError: ``nba_api`` isn't installed, or stats.nba.com didn't answer.
     """
-    first_year = _first_year(season)
+    first_year = first_year_of(season)
     fetch = client or NbaApiGameLogs()
     answers = []
     for season_type, since in _LOG_TYPES.items():
@@ -81,7 +79,10 @@ def fetch_game_logs(season: str, client: GameLogClient | None = None) -> GameLog
             answers.append(rows)
         elif season_type == REGULAR_SEASON:
             raise _no_rows(source)
-    return game_logs.convert(answers)
+    read = game_logs.convert(answers)
+    seasons = pc.unique(read.table["season_id"]).to_pylist()
+    game_ids.require_season(seasons, first_year, f"stats.nba.com LeagueGameLog {season}")
+    return read
 
 
 def fetch_schedule(season: str, client: ScheduleClient | None = None) -> ScheduleRead:
@@ -98,10 +99,12 @@ def fetch_schedule(season: str, client: ScheduleClient | None = None) -> Schedul
         BadInput: the season is not one, or the answer is not of ScheduleLeagueV2's shape; rows count from 1.
         LiveSourceError: ``nba_api`` isn't installed, or stats.nba.com didn't answer.
     """
-    _first_year(season)
+    first_year = first_year_of(season)
     source = f"stats.nba.com ScheduleLeagueV2 {season}"
     rows, left_out = _games((client or NbaApiSchedule())(season), source)
-    return schedule.convert([rows], left_out=left_out, is_whole_season=True)
+    read = schedule.convert([rows], left_out=left_out, is_whole_season=True)
+    game_ids.require_season(pc.unique(read.table["season_id"]).to_pylist(), first_year, source)
+    return read
 
 
 class NbaApiGameLogs:
@@ -204,7 +207,12 @@ def _with_retries(
         ) from error
 
 
-def _first_year(season: str) -> int:
+def first_year_of(season: str) -> int:
+    """Return 2024 for ``2024-25``.
+
+    Raises:
+        BadInput: the text is not a season.
+    """
     match = _SEASON.match(season)
     if not match or (int(match[1]) + 1) % 100 != int(match[2]):
         raise BadInput("season", f"{season!r} is not a season", hint="write it as 2024-25")
@@ -263,7 +271,7 @@ def _games(answer: Mapping[str, Any], source: str) -> tuple[SourceRows, dict[str
             for column, cell in zip(columns.values(), (*cells, *sides, home, away, is_off), strict=True):
                 column.append(cell)
             numbers.append(number)
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(
             source, f"the answer is not of the shape leagueSchedule.gameDates[].games[] ({error!r})"
         ) from None
@@ -271,8 +279,8 @@ def _games(answer: Mapping[str, Any], source: str) -> tuple[SourceRows, dict[str
 
 
 def _why_not(game: Mapping[str, Any], home: str | None, away: str | None) -> str | None:
-    if str(game["gameId"])[2:3] not in _SEASON_TYPES:
-        return "pre-season or All-Star"
+    if not_predicted := game_ids.why_left_out(values.game_id(game["gameId"])):
+        return not_predicted
     if game.get("postponedStatus") == "Y":
         # It is kept, because its date counts as listed; a placeholder has no date.
         return "postponed, no date" if str(game["gameDateEst"] or "1900").startswith("1900") else None

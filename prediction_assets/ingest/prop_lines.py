@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,7 +25,7 @@ from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
 from prediction_assets.ingest.files import read_files, without_rows
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
-from prediction_assets.ingest.rows import Name, SourceRows
+from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
 from prediction_assets.ingest.teams import abbreviation
 from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
@@ -68,6 +69,7 @@ class PropLinesRead:
         one_sided: rows of ``table`` with one price only.
         suspended: points rows priced at +-10000 or beyond; they are in ``table`` as they came.
         unresolved: names without a player id, sorted by name.
+        names: how an error names each row of ``table``: by one of the rows that it was made of.
     """
 
     table: pa.Table
@@ -79,6 +81,7 @@ class PropLinesRead:
     one_sided: int
     suspended: int
     unresolved: tuple[UnresolvedName, ...]
+    names: RowNames
 
 
 class _Side(NamedTuple):
@@ -96,6 +99,7 @@ class _Side(NamedTuple):
     home_team: str
     away_team: str
     captured_at: datetime | None
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ def read_prop_lines(
     """
     wanted = [one for name in (*REQUIRED, CAPTURE, CAPTURED_AT, GAME_DATE) for one in _alternatives(name)]
     sides: list[_Side] = []
+    offered: list[SourceRows] = []
     markets: Counter[str] = Counter()
     files, sources = read_files(path, wanted)
     for file, rows in zip(files, sources, strict=True):
@@ -133,14 +138,15 @@ def read_prop_lines(
         markets.update(market.to_pylist())
         points = rows.where(pc.equal(market, POINTS_MARKET))
         if len(points):
-            sides.extend(_parse(points, _capture_of(file)))
+            sides.extend(_parse(points, _capture_of(file), len(sides)))
+            offered.append(points)
     if markets and not sides:
         listed = ", ".join(sorted(markets)[:10])
         raise BadInput(
             path, f"no row is of the market {POINTS_MARKET}", column="market", hint=f"found: {listed}"
         )
     lines, duplicates, movements = _pivot(sides)
-    table, unresolved = _resolved(lines, players)
+    table, unresolved, indices = _resolved(lines, players)
     return PropLinesRead(
         table=table,
         empty_files=without_rows(sources),
@@ -151,6 +157,7 @@ def read_prop_lines(
         one_sided=sum(None in (line.over_price, line.under_price) for line in lines),
         suspended=sum(abs(side.price) >= SUSPENDED_PRICE for side in sides),
         unresolved=unresolved,
+        names=RowNames(Origins(tuple(offered)), np.array(indices, dtype=np.int64)),
     )
 
 
@@ -158,7 +165,7 @@ def _alternatives(name: Name) -> tuple[str, ...]:
     return (name,) if isinstance(name, str) else name
 
 
-def _parse(rows: SourceRows, file_capture: str) -> Iterator[_Side]:
+def _parse(rows: SourceRows, file_capture: str, first: int) -> Iterator[_Side]:
     def column(
         name: Name, parse: Callable[[Any], Any], arrow_type: pa.DataType, *, optional: bool = False
     ) -> list[Any]:
@@ -203,7 +210,7 @@ def _parse(rows: SourceRows, file_capture: str) -> Iterator[_Side]:
             capture = moment_seen.isoformat()
         yield _Side(
             event_id, capture, bookmaker, player, line, is_over, price, commence[index], game_date, home,
-            away, moment_seen or dated.get(capture),
+            away, moment_seen or dated.get(capture), first + index,
         )  # fmt: skip
 
 
@@ -283,7 +290,7 @@ def _pivot(sides: Sequence[_Side]) -> tuple[list[_Line], int, int]:
 
 def _resolved(
     lines: Sequence[_Line], players: PlayerDirectory
-) -> tuple[pa.Table, tuple[UnresolvedName, ...]]:
+) -> tuple[pa.Table, tuple[UnresolvedName, ...], list[int]]:
     found: dict[tuple[str, str, str, date], Any] = {}
     unresolved: Counter[tuple[str, str]] = Counter()
     rows = []
@@ -308,4 +315,4 @@ def _resolved(
         )
     rows.sort(key=lambda row: (row["game_date"], *(row[name] for name in PROP_LINES.key)))
     report = sorted(UnresolvedName(name, count, reason) for (name, reason), count in unresolved.items())
-    return PROP_LINES.arrow_table(rows), tuple(report)
+    return PROP_LINES.arrow_table(rows), tuple(report), [row["place"] for row in rows]

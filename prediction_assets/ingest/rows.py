@@ -152,6 +152,23 @@ class Origins:
         return f"row {row}" if source == self.locate(beside)[0] else f"row {row} of {source}"
 
 
+@dataclass(frozen=True, slots=True)
+class RowNames:
+    """How an error names each row of a validated table, which may be in another order than its sources.
+
+    Attributes:
+        origins: the sources.
+        indices: per row of the table, its 0-based row in the concatenated sources.
+    """
+
+    origins: Origins
+    indices: npt.NDArray[np.int64]
+
+    def __getitem__(self, position: int) -> str:
+        source, row = self.origins.locate(int(self.indices[position]))
+        return f"row {row} of {source}"
+
+
 def _is_blank(value: Any) -> bool:
     if isinstance(value, str):
         return not value.strip()

@@ -2,23 +2,25 @@
 
 Every game has ``team_a`` and ``team_b``; home and away are NULL on a neutral site. A schedule with two games of one
 team on one date is refused, because every later step relies on one game per player and day. A postponed game is not a
-row of the table, but its date counts as listed: games that were stored for that date are replaced.
+row of the table. It is removed where it was stored, which an omitted game never is.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest import values
+from prediction_assets.ingest import game_ids, values
 from prediction_assets.ingest.files import read_files, require_a_row, without_rows
-from prediction_assets.ingest.rows import Origins, SourceRows
+from prediction_assets.ingest.rows import Origins, RowNames, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import SCHEDULE
 
@@ -44,6 +46,9 @@ class ScheduleRead:
         duplicates_dropped: rows that repeated a game and agreed with it.
         neutral_games: ids of the games without a home team, sorted.
         left_out: number of listed games that can't be predicted, by reason.
+        postponed: the date on which each postponed game is not played, by its id.
+        is_whole_season: every game of a season is listed.
+        names: how an error names each row of ``table``.
     """
 
     table: pa.Table
@@ -52,7 +57,10 @@ class ScheduleRead:
     rows_read: int
     duplicates_dropped: int
     neutral_games: tuple[str, ...]
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int]
+    postponed: Mapping[str, date]
+    is_whole_season: bool
+    names: RowNames
 
 
 class _Game(NamedTuple):
@@ -67,6 +75,11 @@ class _Game(NamedTuple):
     def facts(self) -> dict[str, object]:
         # The order of the two teams has no meaning.
         return self._asdict() | {"team_a": min(self[-2:]), "team_b": max(self[-2:])}
+
+
+class _Postponed(NamedTuple):
+    game_id: str
+    game_date: date
 
 
 def read_schedule(path: Path) -> ScheduleRead:
@@ -100,14 +113,20 @@ def convert(
         is_whole_season: the sources list every game of a season; a date between the first and the last without a
             game then counts as a date without games.
     """
-    origins = Origins(tuple(sources))
+    empty_files, rows_read = without_rows(sources), sum(map(len, sources))
+    kept, absent = [], Counter(left_out or {})
+    for rows in sources:
+        rows.require(REQUIRED)
+        predicted, others = game_ids.predicted_games(rows, "game_id")
+        kept.append(predicted)
+        absent.update(others)
+    game_ids.require_predicted(kept, absent)
+    origins = Origins(tuple(kept))
     games: dict[str, tuple[int, _Game]] = {}
     playing: dict[tuple[date, str], int] = {}
-    postponed: list[date] = []
-    rows_read = 0
-    for index, game in enumerate(game for rows in sources for game in _parse(rows)):
-        rows_read += 1
-        if isinstance(game, date):
+    postponed: list[_Postponed] = []
+    for index, game in enumerate(game for rows in kept for game in _parse(rows)):
+        if isinstance(game, _Postponed):
             postponed.append(game)
             continue
         known = games.get(game.game_id)
@@ -123,18 +142,22 @@ def convert(
                     f"{team} plays twice on {game.game_date}: game {game.game_id} here and another in "
                     f"{origins.name(other, beside=index)}",
                 )
-    ordered = sorted((game for _, game in games.values()), key=lambda game: (game.game_date, game.game_id))
+    in_order = sorted(games.values(), key=lambda found: (found[1].game_date, found[1].game_id))
+    ordered = [game for _, game in in_order]
     played = [game.game_date for game in ordered]
     if is_whole_season and played:
-        played = _every_date(sources[0].source, played[0], played[-1])
+        played = _every_date(kept[0].source, played[0], played[-1])
     return ScheduleRead(
         table=SCHEDULE.arrow_table([{"league": NBA_LEAGUE, **game._asdict()} for game in ordered]),
-        dates=_dates({*played, *postponed}),
-        empty_files=without_rows(sources),
+        dates=_dates({*played, *(game.game_date for game in postponed)}),
+        empty_files=empty_files,
         rows_read=rows_read,
-        duplicates_dropped=rows_read - len(games) - len(postponed),
+        duplicates_dropped=sum(map(len, kept)) - len(games) - len(postponed),
         neutral_games=tuple(sorted(game.game_id for game in ordered if game.home_team is None)),
-        left_out={**(left_out or {}), **({POSTPONED: len(postponed)} if postponed else {})},
+        left_out={**absent, **({POSTPONED: len(postponed)} if postponed else {})},
+        postponed={game.game_id: game.game_date for game in postponed},
+        is_whole_season=is_whole_season,
+        names=RowNames(origins, np.array([index for index, _ in in_order], dtype=np.int64)),
     )
 
 
@@ -149,21 +172,14 @@ def _dates(dates: Collection[date]) -> pa.Table:
     return pa.table({"league": [NBA_LEAGUE] * len(dates), "game_date": sorted(dates)}, schema)
 
 
-def season_of(game_id: str) -> int:
-    """Return the SEASON_ID that a game id implies: ``0022400061`` is of 22024, ``0029600001`` of 21996."""
-    year = int(game_id[3:5])
-    return int(game_id[2]) * 10_000 + (1900 if year >= 46 else 2000) + year
-
-
-def _parse(rows: SourceRows) -> Iterator[_Game | date]:
-    """Yield each row's game; of a postponed game only its date, because its teams don't matter."""
-    rows.require(REQUIRED)
+def _parse(rows: SourceRows) -> Iterator[_Game | _Postponed]:
+    """Yield each row's game; a postponed game has no teams, because they don't matter."""
     if rows.find("home_team") is None and rows.find("away_team") is None:
         rows.require(["team_a", "team_b"])
     else:
         rows.require(["home_team", "away_team"])
     season = values.whole_number(minimum=10_000, maximum=99_999)
-    game_ids = rows.parse("game_id", values.game_id, pa.string()).to_pylist()
+    ids = rows.parse("game_id", values.game_id, pa.string()).to_pylist()
     days = rows.parse("game_date", values.calendar_date, pa.date32()).to_pylist()
     seasons = (
         rows.parse("season_id", season, pa.int64(), nullable=True).to_pylist()
@@ -181,13 +197,15 @@ def _parse(rows: SourceRows) -> Iterator[_Game | date]:
         if rows.find(POSTPONED)
         else [None] * len(rows)
     )
-    for index, game_id in enumerate(game_ids):
+    for index, game_id in enumerate(ids):
         if off[index]:
-            yield days[index]
+            yield _Postponed(game_id, days[index])
             continue
         home, away = homes[index], aways[index]
         one, other = _teams(rows, index, home, away, ones[index], others[index])
-        yield _Game(seasons[index] or season_of(game_id), game_id, days[index], home, away, one, other)
+        yield _Game(
+            seasons[index] or game_ids.season_of(game_id), game_id, days[index], home, away, one, other
+        )
 
 
 def _is_postponed(value: Any) -> bool:

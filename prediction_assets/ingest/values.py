@@ -25,6 +25,9 @@ _FIRST_SEASON = (
 )
 _LAST_YEAR = 2100
 
+_LARGEST = 10**15
+"""More than any id or count, and exact as a binary float."""
+
 
 def text(value: Any) -> str:
     """Return a cell as text without surrounding blanks."""
@@ -45,6 +48,8 @@ def whole_number(minimum: int | None = None, maximum: int | None = None) -> Call
             number = int(str(value).strip().partition(".")[0])
         else:
             raise ValueError(f"{value!r} is not a whole number")
+        if abs(number) > _LARGEST:
+            raise ValueError(f"{value!s:.40} is not a count, it has more than 15 digits")
         if minimum is not None and number < minimum:
             raise ValueError(f"{number} is below {minimum}")
         if maximum is not None and number > maximum:

@@ -60,6 +60,22 @@ class GamesWithoutLogs:
 
 
 @dataclass(frozen=True, slots=True)
+class InQuarantine:
+    """Rows of one kind of facts that wait for an operator.
+
+    Attributes:
+        facts: their table: ``schedule``.
+        since: when the oldest of them was found.
+        example: one of the objections.
+    """
+
+    facts: str
+    rows: int
+    since: datetime
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class TableFacts:
     """The slate's active rows in the predictions table.
 
@@ -107,6 +123,7 @@ class WarehouseFacts:
         earlier_merges: newest first, at most some dozens.
         staged: part id by player slug, of the slate's parts in staging.
         other_slates_staged: other slates that have parts in staging.
+        quarantine: the facts that wait for an operator, of every slate.
     """
 
     schedule: ScheduleFacts
@@ -117,6 +134,7 @@ class WarehouseFacts:
     table: TableFacts
     staged: Mapping[str, str]
     other_slates_staged: tuple[str, ...]
+    quarantine: tuple[InQuarantine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

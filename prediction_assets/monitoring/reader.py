@@ -18,6 +18,7 @@ from prediction_assets.monitoring.evidence import (
     EarlierMerge,
     GamesWithoutLogs,
     HealthFacts,
+    InQuarantine,
     InstanceFacts,
     Rules,
     ScheduleFacts,
@@ -199,6 +200,10 @@ def _warehouse_facts(port: Warehouse, slate: str, now: datetime, settings: Setti
         table=table,
         staged=dict(port.parts.staged(slate)),
         other_slates_staged=tuple(other for other in port.parts.slates() if other != slate),
+        quarantine=tuple(
+            InQuarantine(row["facts"], row["row_count"], row["since"], row["example"])
+            for row in port.query(queries.OPEN_QUARANTINE).to_pylist()
+        ),
     )
 
 

@@ -36,7 +36,7 @@ RESTORE_THE_STATE = (
 
 
 def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
-    """Nothing failed in the window without a later success, no dead letter is open, a daemon is there, no damage."""
+    """No failure without a later success, a daemon is there, no damage, no open dead letter, no fact that waits."""
     instance, letters = facts.instance, facts.dead_letters
     if isinstance(instance, Unreadable):
         return (unreadable(facts, instance),)
@@ -80,13 +80,29 @@ def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
         found.append(Finding("failures", Severity.ERROR, line, command=_where_to_look(newest, facts.pages)))
     elif failures and not letters:
         line = f"{len(failures)} failed {window}, each succeeded since"
-        found.append(Finding("failures", Severity.WARNING, line))
+        found.append(Finding("failures", Severity.OK, line))
     progress = facts.progress if isinstance(facts.progress, Progress) else None
     if (unanswered := dead_letters(facts.slate, letters, progress, facts.pages)) is not None:
         found.append(replace(unanswered, cause=f"unsettled:{facts.slate}"))
+    found += _in_quarantine(facts)
     if not found:
         found.append(Finding("failures", Severity.OK, f"no run and no tick failed {window}"))
     return (replace(found[0], evidence=evidence), *found[1:])
+
+
+def _in_quarantine(facts: HealthFacts) -> list[Finding]:
+    """Facts that contradict others aren't used until an operator decides: slates may lack games, players or lines."""
+    if isinstance(facts.warehouse, Unreadable) or not facts.warehouse.quarantine:
+        return []
+    waiting = facts.warehouse.quarantine
+    kinds = ", ".join(f"{each.rows:,} of {each.facts}" for each in waiting)
+    oldest = min(waiting, key=lambda each: each.since)
+    line = f"facts in quarantine ({kinds}) since {utc(oldest.since)}: {one_line(oldest.example, _LONGEST)}"
+    evidence = {
+        each.facts: f"{each.rows} since {utc(each.since)}, such as {each.example}" for each in waiting
+    }
+    command = "prediction-assets quarantine list"
+    return [Finding("quarantine", Severity.WARNING, line, command=command, evidence=evidence)]
 
 
 def predictions_in_table(facts: HealthFacts) -> Finding:

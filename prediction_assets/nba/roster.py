@@ -126,6 +126,16 @@ def is_expected(candidate: Mapping[str, Any], slate: date) -> bool:
     return bool(appeared and candidate["average_minutes"] >= LEAST_AVERAGE_MINUTES)
 
 
+def refuse_unknown_slate(warehouse: Warehouse, slate: str) -> None:
+    """Refuse a date that no schedule covers, before a run about it is recorded.
+
+    Raises:
+        BadInput: no ingested schedule covers the date.
+    """
+    if not warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows:
+        _require_in_schedule(warehouse, slate)
+
+
 def _require_in_schedule(warehouse: Warehouse, slate: str) -> None:
     """Accept a date without games only if an ingested schedule covers it."""
     day = parse_slate(slate)

@@ -6,7 +6,10 @@ Each store is opened at its first use, so that a command that reads batch state 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from prediction_assets.errors import BadInput, StoreUnreadable, TransientError
@@ -85,6 +88,28 @@ def make_home(settings: Settings) -> None:
         raise BadInput(error.filename or settings.home, str(error.strerror), hint=hint) from error
     if not os.access(settings.home, os.W_OK):
         raise BadInput(settings.home, "not writable", hint=hint)
+
+
+def missing_stores(settings: Settings) -> list[str]:
+    """Return the ports whose file isn't there yet, which opening them for use would create; none on gcp.
+
+    Raises:
+        BadInput: the home is no folder.
+    """
+    if settings.profile == "gcp":
+        return []
+    if settings.home.exists() and not settings.home.is_dir():
+        raise BadInput(settings.home, "not a folder", hint="set PREDICTION_ASSETS_HOME to a folder")
+    warehouse = [] if (settings.home / "warehouse.duckdb").exists() else ["warehouse"]
+    of_state = ["batch_state", "dead_letters", "outbox", "alerts"]
+    return [*warehouse, *([] if (settings.home / "state.sqlite").exists() else of_state)]
+
+
+@contextmanager
+def empty_stores(settings: Settings) -> Iterator[Stores]:
+    """Open stores that are empty, in a folder that is gone afterwards."""
+    with TemporaryDirectory() as folder:
+        yield open_stores(settings.model_copy(update={"home": Path(folder)}))
 
 
 def open_stores(settings: Settings, **replaced: object) -> Stores:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prediction_assets.cli.dead_letters import stage_again
-from prediction_assets.orchestration.assets.facts import INJURIES_REPLACED_BY
+from prediction_assets.ingest.merging import INJURIES_REPLACED_BY
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings

@@ -20,8 +20,8 @@ from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 LOGS = """SEASON_ID,PLAYER_ID,PLAYER_NAME,TEAM_ID,TEAM_ABBREVIATION,TEAM_NAME,GAME_ID,GAME_DATE,MATCHUP,WL,MIN,FGM,FGA,\
 FG3M,FG3A,FTM,FTA,OREB,DREB,REB,AST,STL,BLK,TOV,PF,PTS,PLUS_MINUS
-22090,1,Ann Example,10,BOS,Boston Celtics,0029000001,2090-10-22,BOS vs. NYK,W,30,5,9,1,2,2,2,0,1,1,0,0,0,0,0,13,1
-22090,2,Bea Example,20,NYK,New York Knicks,0029000001,2090-10-22,NYK @ BOS,L,30,4,9,0,2,2,2,0,1,1,0,0,0,0,0,10,-1
+22024,1,Ann Example,10,BOS,Boston Celtics,0022400001,2024-10-22,BOS vs. NYK,W,30,5,9,1,2,2,2,0,1,1,0,0,0,0,0,13,1
+22024,2,Bea Example,20,NYK,New York Knicks,0022400001,2024-10-22,NYK @ BOS,L,30,4,9,0,2,2,2,0,1,1,0,0,0,0,0,10,-1
 """
 
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_done_is_one_line_and_exit_2(home, prediction_assets, arg
         ("", "empty"),
         (LOGS.replace("PTS", "POINTS"), "PTS"),
         (LOGS.replace(",13,1", ",many,1"), "row 2"),
-        (LOGS.replace("2090-10-22,NYK", "22/10/2090,NYK"), "row 3"),
+        (LOGS.replace("2024-10-22,NYK", "22/10/2024,NYK"), "row 3"),
         (LOGS + LOGS.splitlines()[1].replace(",W,30,", ",W,31,") + "\n", "row"),
     ],
     ids=[
@@ -272,7 +272,7 @@ def all_commands() -> Iterator[tuple[str, Any]]:
             yield f"{name} {sub}", each
 
 
-@pytest.mark.parametrize("group", ["", "alerts", "dead-letters", "gcp"])
+@pytest.mark.parametrize("group", ["", "alerts", "dead-letters", "quarantine", "gcp"])
 def test_the_commands_summaries_fit_a_terminal_of_80_columns(group, monkeypatch):
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
     shown = CliRunner().invoke(cli.app, [group, "--help"] if group else ["--help"]).output
@@ -283,7 +283,12 @@ def test_the_commands_summaries_fit_a_terminal_of_80_columns(group, monkeypatch)
 
 
 def test_every_option_says_in_capitals_what_it_takes_and_slates_say_their_default():
-    options = [(name, each) for name, command in all_commands() for each in command.params]
+    options = [
+        (name, each)
+        for name, command in all_commands()
+        for each in command.params
+        if each.param_type_name == "option"
+    ]
     unnamed = [(name, each.name) for name, each in options if not each.is_flag and not each.metavar]
     assert unnamed == []
     said = {name: each.help for name, each in options if "--slate" in each.opts and not each.required}
@@ -311,11 +316,11 @@ def test_the_installed_command_answers(tmp_path):
 def test_injury_reports_are_ingested_with_the_names_that_did_not_resolve(home, prediction_assets, tmp_path):
     logs = tmp_path / "logs.csv"
     logs.write_text(LOGS, "utf-8")
-    report = tmp_path / "Injury-Report_2090-10-23_05PM.csv"
+    report = tmp_path / "Injury-Report_2024-10-23_05PM.csv"
     report.write_text(
         "Game Date,Game Time,Matchup,Team,Player Name,Current Status,Reason\n"
-        '10/23/2090,07:00 (ET),NYK@BOS,Boston Celtics,"Example, Ann",Out,Rest\n'
-        '10/23/2090,07:00 (ET),NYK@BOS,New York Knicks,"Body, No",Questionable,Rest\n',
+        '10/23/2024,07:00 (ET),NYK@BOS,Boston Celtics,"Example, Ann",Out,Rest\n'
+        '10/23/2024,07:00 (ET),NYK@BOS,New York Knicks,"Body, No",Questionable,Rest\n',
         "utf-8",
     )
     code, out, err = prediction_assets("ingest", "--game-logs", str(logs), "--injury-reports", str(report))
@@ -329,6 +334,7 @@ def test_injury_reports_are_ingested_with_the_names_that_did_not_resolve(home, p
         "0",
         "0",
         "1",
+        "0",
     ]
 
     code, _, err = prediction_assets("ingest", "--injury-reports", str(tmp_path / "missing.csv"))

@@ -13,9 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, one_line
 from prediction_assets.ingest.game_logs import read_game_logs
 from prediction_assets.ingest.injury_reports import read_injury_reports
+from prediction_assets.ingest.merging import (
+    Merged,
+    merge_game_logs,
+    merge_injury_reports,
+    merge_prop_lines,
+    merge_schedule,
+)
 from prediction_assets.ingest.names import PlayerDirectory, UnresolvedName, read_aliases
 from prediction_assets.ingest.nba_api_source import LiveSource, fetch_game_logs, fetch_schedule
 from prediction_assets.ingest.prop_lines import read_prop_lines
@@ -30,19 +37,16 @@ from prediction_assets.orchestration.assets.describing import (
 )
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
+from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated
-from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.protocols import BatchState, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
 
-LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
-"""A capture is all that a book offered on a player: lines that it no longer contains are removed."""
+STATS_NBA_COM = "stats.nba.com"
 
-SCHEDULE_REPLACED_BY = ("league", "game_date")
-"""A schedule lists all games of each date that it names: games that it no longer lists on that date are removed."""
-
-INJURIES_REPLACED_BY = ("league", "reported_at")
-"""A report is all that was known when it was published: a corrected copy replaces it."""
+NOTHING_IN_QUARANTINE = "nothing_in_quarantine"
+"""The asset check of each kind of facts."""
 
 
 class FactsConfig(dg.Config):
@@ -61,6 +65,12 @@ class FactsConfig(dg.Config):
         default=None,
         description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). For "
         "game logs and schedule only.",
+    )
+
+    replace_omitted: bool = Field(
+        default=False,
+        description="Of a schedule: remove stored games that it omits on a date that it lists, and let it give a game "
+        "another date. Without it such games stay, and wait in quarantine.",
     )
 
     def source(self, default: Path | None) -> Path | None:
@@ -105,23 +115,41 @@ def _setting(facts: str) -> str:
     return f"PREDICTION_ASSETS_{facts.upper()}"
 
 
-def _store(
+def _check(facts: Table) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(
+            NOTHING_IN_QUARANTINE,
+            asset=facts.name,
+            description="No row of these facts waits for an operator. A row that contradicts what is stored, or is "
+            "beyond a limit, is not used: see `prediction-assets quarantine list`.",
+        )
+    ]
+
+
+def _simulated(
+    context: dg.AssetExecutionContext, port: Warehouse, table: Table, league: str, rows: pa.Table
+) -> dg.MaterializeResult:
+    """Store a simulated league's facts, which contradict nothing."""
+    return _result(context, port, table, league, Merged(port.upsert(table, rows), ()))
+
+
+def _result(
     context: dg.AssetExecutionContext,
     port: Warehouse,
     table: Table,
     source: str,
-    rows: pa.Table,
-    replace_by: tuple[str, ...] = (),
-    also_replaced: pa.Table | None = None,
+    merged: Merged,
     **more: Any,
 ) -> dg.MaterializeResult:
-    """Upsert facts and return what changed; ``more`` is further metadata."""
-    done = port.upsert(table, rows, replace_by, also_replaced)
+    """Return what an ingestion changed; ``more`` is further metadata."""
+    done = merged.upserted
     stored = port.query(queries.COUNT_FACTS[table.name]).to_pylist()[0]["row_count"]
     context.log.info(
-        "%s from %s: %d inserted, %d updated, %d unchanged, %d replaced",
+        "%s from %s: %d inserted, %d updated, %d unchanged, %d removed",
         table.name, source, done.inserted, done.updated, done.unchanged, done.removed,
     )  # fmt: skip
+    for line in merged.lines():
+        context.log.warning("%s from %s, in quarantine: %s", table.name, source, line)
     return dg.MaterializeResult(
         metadata={
             "source": source,
@@ -130,68 +158,96 @@ def _store(
             "rows_updated": done.updated,
             "rows_unchanged": done.unchanged,
             "rows_replaced": done.removed,
+            "rows_quarantined": len(merged.quarantined),
             "dagster/row_count": stored,
+            **({"quarantined": merged.lines(100)} if merged.quarantined else {}),
             **more,
-        }
+        },
+        check_results=[_check_result(port, table)],
     )
 
 
-@dg.asset(group_name=FACTS, owners=OWNERS, kinds={"duckdb"}, metadata=table_metadata(GAME_LOGS))
+def _check_result(port: Warehouse, table: Table) -> dg.AssetCheckResult:
+    waiting = {row["facts"]: row for row in port.query(queries.OPEN_QUARANTINE).to_pylist()}.get(table.name)
+    return dg.AssetCheckResult(
+        check_name=NOTHING_IN_QUARANTINE,
+        asset_key=table.name,
+        passed=waiting is None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None if waiting is None else one_line(waiting["example"], 400),
+        metadata={"rows_in_quarantine": 0 if waiting is None else waiting["row_count"]},
+    )
+
+
+@dg.asset(
+    group_name=FACTS,
+    owners=OWNERS,
+    kinds={"duckdb"},
+    metadata=table_metadata(GAME_LOGS),
+    check_specs=_check(GAME_LOGS),
+)
 def game_logs(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
     live_source: dg.ResourceParam[LiveSource],
     settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:
     """One row per player and game that he played, as stats.nba.com's LeagueGameLog reports it.
 
-    Ingesting a file again changes nothing. A corrected row replaces the old one.
+    Ingesting a file again changes nothing. A corrected row replaces the old one. A row that contradicts a stored game,
+    or a player's stored name, waits in quarantine for an operator.
     """
     if config.season is not None:
-        fetched = fetch_game_logs(config.season, live_source.game_logs)
-        return _store(
-            context, warehouse, GAME_LOGS, "stats.nba.com", fetched.table,
-            rows_read=fetched.rows_read, duplicates_dropped=fetched.duplicates_dropped,
-        )  # fmt: skip
-    path = config.source(settings.game_logs)
-    if path is None:
-        league = config.league("game_logs", settings, warehouse)
-        return _store(context, warehouse, GAME_LOGS, league.name, league.game_logs)
-    read = read_game_logs(path)
-    return _store(
-        context, warehouse, GAME_LOGS, str(path), read.table,
+        source, read = STATS_NBA_COM, fetch_game_logs(config.season, live_source.game_logs)
+    else:
+        path = config.source(settings.game_logs)
+        if path is None:
+            league = config.league("game_logs", settings, warehouse)
+            return _simulated(context, warehouse, GAME_LOGS, league.name, league.game_logs)
+        source, read = str(path), read_game_logs(path)
+    return _result(
+        context, warehouse, GAME_LOGS, source, merge_game_logs(warehouse, read, source, clock.now()),
+        left_out=dict(read.left_out),
         rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped, **_empty(context, read.empty_files),
     )  # fmt: skip
 
 
-@dg.asset(group_name=FACTS, owners=OWNERS, kinds={"duckdb"}, metadata=table_metadata(SCHEDULE))
+@dg.asset(
+    group_name=FACTS,
+    owners=OWNERS,
+    kinds={"duckdb"},
+    metadata=table_metadata(SCHEDULE),
+    check_specs=_check(SCHEDULE),
+)
 def schedule(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
+    batch_state: dg.ResourceParam[BatchState],
     live_source: dg.ResourceParam[LiveSource],
     settings: dg.ResourceParam[Settings],
+    clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:
     """Every scheduled game, by US Eastern date. A game on a neutral site has no home team.
 
-    A file is complete for each date that it contains, and a fetched season for each date from its first game to its
-    last. A game that is no longer listed on such a date, or is listed as postponed, is removed; a game that moved
-    changes its date. Players of a removed game are skipped when they are staged again.
+    A game leaves the schedule when it is listed as postponed. A game that is only omitted stays, and waits in
+    quarantine for an operator. Players of a removed game are skipped when they are staged again.
     """
     if config.season is not None:
-        fetched = fetch_schedule(config.season, live_source.schedule)
-        return _store(
-            context, warehouse, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY, fetched.dates,
-            rows_read=fetched.rows_read, left_out=dict(fetched.left_out),
-        )  # fmt: skip
-    path = config.source(settings.schedule)
-    if path is None:
-        league = config.league("schedule", settings, warehouse)
-        return _store(context, warehouse, SCHEDULE, league.name, league.schedule)
-    read = read_schedule(path)
-    return _store(
-        context, warehouse, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY, read.dates,
+        source, read = STATS_NBA_COM, fetch_schedule(config.season, live_source.schedule)
+    else:
+        path = config.source(settings.schedule)
+        if path is None:
+            league = config.league("schedule", settings, warehouse)
+            return _simulated(context, warehouse, SCHEDULE, league.name, league.schedule)
+        source, read = str(path), read_schedule(path)
+    merged = merge_schedule(
+        warehouse, batch_state, read, source, clock.now(), replace_omitted=config.replace_omitted
+    )
+    return _result(
+        context, warehouse, SCHEDULE, source, merged,
         rows_read=read.rows_read, left_out=dict(read.left_out), **_empty(context, read.empty_files),
     )  # fmt: skip
 
@@ -201,6 +257,7 @@ def schedule(
     owners=OWNERS,
     kinds={"duckdb"},
     metadata=table_metadata(PROP_LINES),
+    check_specs=_check(PROP_LINES),
     deps=["game_logs"],
     output_required=False,
 )
@@ -209,7 +266,8 @@ def prop_lines(
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
     settings: dg.ResourceParam[Settings],
-) -> Iterator[dg.MaterializeResult]:
+    clock: dg.ResourceParam[Clock],
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Points lines as the books offered them; every capture is kept.
 
     Optional: if the settings name real games and no lines, nothing is ingested, and players are predicted at lines
@@ -223,14 +281,15 @@ def prop_lines(
             context.log.info(
                 "prop_lines: no path is named, so nothing is ingested and no player has a market line"
             )
+            yield _check_result(warehouse, PROP_LINES)
             return
         league = config.league("prop_lines", settings, warehouse)
-        yield _store(context, warehouse, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
+        yield _simulated(context, warehouse, PROP_LINES, league.name, league.prop_lines)
         return
     read = read_prop_lines(path, _directory(warehouse, settings))
     _warn_of_unresolved(context, "prop_lines", read.unresolved)
-    yield _store(
-        context, warehouse, PROP_LINES, str(path), read.table, LINES_REPLACED_BY,
+    yield _result(
+        context, warehouse, PROP_LINES, str(path), merge_prop_lines(warehouse, read, str(path), clock.now()),
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         one_sided=read.one_sided,
@@ -246,6 +305,7 @@ def prop_lines(
     owners=OWNERS,
     kinds={"duckdb"},
     metadata=table_metadata(INJURY_REPORTS),
+    check_specs=_check(INJURY_REPORTS),
     deps=["game_logs"],
     output_required=False,
 )
@@ -254,7 +314,8 @@ def injury_reports(
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
     settings: dg.ResourceParam[Settings],
-) -> Iterator[dg.MaterializeResult]:
+    clock: dg.ResourceParam[Clock],
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Players who may miss a game, from the NBA's official injury reports; the newest report of a date counts.
 
     Optional: without a path nothing is ingested, and no player is ruled out. A player who is Out in the newest report
@@ -266,11 +327,12 @@ def injury_reports(
         context.log.info(
             "injury_reports: no path is named, so nothing is ingested and no player is ruled out"
         )
+        yield _check_result(warehouse, INJURY_REPORTS)
         return
     read = read_injury_reports(path, _directory(warehouse, settings))
     _warn_of_unresolved(context, "injury_reports", read.unresolved)
-    yield _store(
-        context, warehouse, INJURY_REPORTS, str(path), read.table, INJURIES_REPLACED_BY,
+    yield _result(
+        context, warehouse, INJURY_REPORTS, str(path), merge_injury_reports(warehouse, read, str(path), clock.now()),
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         not_yet_submitted=read.not_yet_submitted,

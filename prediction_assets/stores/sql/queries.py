@@ -13,6 +13,7 @@ from prediction_assets.stores.sql.tables import (
     POINTS_MODELS,
     PREDICTION_GRADES,
     PROP_LINES,
+    QUARANTINE,
     RECEIPTS,
     SCHEDULE,
 )
@@ -204,6 +205,31 @@ GAMES_WITHOUT_LOGS = f"""
 NEWEST_LINES = f"""
     SELECT MAX(game_date) AS newest FROM {PROP_LINES.qualified_name}
     WHERE league = $league AND game_date BETWEEN $since AND $slate"""
+
+LOGGED_GAMES = f"""
+    SELECT game_id, game_date, LEAST(team, opponent) AS team_a, GREATEST(team, opponent) AS team_b
+    FROM {GAME_LOGS.qualified_name} WHERE league = $league
+    GROUP BY game_id, game_date, LEAST(team, opponent), GREATEST(team, opponent)
+    ORDER BY game_id, game_date, team_a, team_b"""
+
+SCHEDULED_GAMES = f"""
+    SELECT game_id, game_date, LEAST(team_a, team_b) AS team_a, GREATEST(team_a, team_b) AS team_b
+    FROM {SCHEDULE.qualified_name} WHERE league = $league ORDER BY game_id"""
+
+SCHEDULE_ROWS = f"""
+    SELECT {names(SCHEDULE.column_names)} FROM {SCHEDULE.qualified_name} WHERE league = $league ORDER BY game_id"""
+
+APPEARANCES = f"""
+    SELECT player_id, game_date, game_id, team, opponent FROM {GAME_LOGS.qualified_name}
+    WHERE league = $league AND game_date BETWEEN $first AND $last ORDER BY player_id, game_date, game_id"""
+
+QUARANTINED = f"""
+    SELECT {names(QUARANTINE.column_names)} FROM {QUARANTINE.qualified_name}
+    ORDER BY facts, subject, reason, quarantine_id"""
+
+OPEN_QUARANTINE = f"""
+    SELECT facts, COUNT(*) AS row_count, MIN(first_seen_at) AS since, MIN(subject || ': ' || reason) AS example
+    FROM {QUARANTINE.qualified_name} WHERE state = 'open' GROUP BY facts ORDER BY facts"""
 
 HOLDS_LEAGUE = " UNION ALL ".join(
     f"SELECT * FROM (SELECT '{table.name}' AS facts FROM {table.qualified_name} WHERE league = $league LIMIT 1) AS one"

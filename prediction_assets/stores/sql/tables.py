@@ -221,6 +221,38 @@ INJURY_REPORTS = Table(
 )
 
 
+QUARANTINE = Table(
+    "facts",
+    "quarantine",
+    "Rows of facts that are not used: each contradicts another, is beyond a limit, or is no longer listed.",
+    (
+        Column(
+            "quarantine_id", _S, "derived from the row and what it is about: the same row has the same id"
+        ),
+        Column(
+            "facts", _S, "the table that it is about: game_logs, schedule, prop_lines or injury_reports", True
+        ),
+        Column(
+            "kind",
+            _S,
+            "contradiction, limit, or omission: of a stored game that a source no longer lists",
+            True,
+        ),
+        Column("subject", _S, "whom or what it is about: game 0022400061", True),
+        Column("reason", _S, "what this row says and what the other side says", True),
+        Column("source", _S, "what was ingested: a file, a folder or stats.nba.com", True),
+        Column("source_row", _S, "where the row is in it: row 12 of logs.csv; '' for an omission", True),
+        Column("row", _J, "the row's values by column", True),
+        Column(
+            "state", _S, "open; accepted or discarded by an operator; resolved by the source itself", True
+        ),
+        Column("first_seen_at", _T, "when it was first found", True),
+        Column("last_seen_at", _T, "when it was last found", True),
+    ),
+    key=("quarantine_id",),
+)
+
+
 PREDICTIONS = Table(
     "predictions",
     "player_prop_predictions",
@@ -453,6 +485,7 @@ TABLES = (
     SCHEDULE,
     PROP_LINES,
     INJURY_REPORTS,
+    QUARANTINE,
     PREDICTIONS,
     RECEIPTS,
     POINTS_MODELS,

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest.schedule import read_schedule, season_of
+from prediction_assets.ingest.game_ids import season_of
+from prediction_assets.ingest.schedule import read_schedule
 from prediction_assets.stores.sql.tables import SCHEDULE
 
 Write = Callable[..., Path]

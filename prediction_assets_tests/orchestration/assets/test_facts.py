@@ -18,10 +18,10 @@ HEADERS = [
     "GAME_DATE", "MATCHUP", "WL", "MIN", "FGM", "FGA", "FG3M", "FG3A", "FTM", "FTA", "OREB", "DREB",
     "REB", "AST", "STL", "BLK", "TOV", "PF", "PTS", "PLUS_MINUS",
 ]  # fmt: skip
-ROW = [22090, 1, "Ann Example", 10, "BOS", "Boston Celtics", "0029000001", "2090-10-22", "BOS vs. NYK", "W", 30,
+ROW = [22024, 1, "Ann Example", 10, "BOS", "Boston Celtics", "0022400001", "2024-10-22", "BOS vs. NYK", "W", 30,
        5, 9, 1, 2, 2, 2, 0, 1, 1, 0, 0, 0, 0, 0, 13, 1]  # fmt: skip
 GAME = {
-    "gameId": "0029000001", "gameDateEst": "2090-10-22T00:00:00Z", "gameStatus": 1, "postponedStatus": "N",
+    "gameId": "0022400001", "gameDateEst": "2024-10-22T00:00:00Z", "gameStatus": 1, "postponedStatus": "N",
     "isNeutral": False, "homeTeam": {"teamTricode": "BOS"}, "awayTeam": {"teamTricode": "NYK"},
 }  # fmt: skip
 
@@ -47,39 +47,50 @@ class RecordedAnswers(LiveSource):
 
 def test_a_season_of_the_live_source_is_ingested_like_a_file(settings, instance):
     run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
-    ingested = run.ingest({"game_logs": {"season": "2090-91"}, "schedule": {"season": "2090-91"}})
+    ingested = run.ingest({"game_logs": {"season": "2024-25"}, "schedule": {"season": "2024-25"}})
     assert ingested["game_logs"]["rows_inserted"] == ingested["schedule"]["rows_inserted"] == 1
     assert ingested["game_logs"]["source"] == "stats.nba.com"
-    again = run.ingest({"game_logs": {"season": "2090-91"}})
+    again = run.ingest({"game_logs": {"season": "2024-25"}})
     assert again["game_logs"]["rows_unchanged"] == 1
 
 
-def test_a_season_fetched_again_removes_the_games_that_it_no_longer_lists(settings, instance, monkeypatch):
+def test_a_season_fetched_again_removes_what_is_postponed_and_keeps_what_it_omits(
+    settings, instance, monkeypatch
+):
     run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
 
-    def fetched(*games: dict[str, Any]) -> Any:
+    def fetched(*games: dict[str, Any], **more: bool) -> Any:
         answer = {"leagueSchedule": {"gameDates": [{"games": [one]} for one in games]}}
         monkeypatch.setattr(RecordedAnswers, "_schedule", lambda self, season: answer)
-        return run.ingest({"schedule": {"season": "2090-91"}})["schedule"]
+        return run.ingest({"schedule": {"season": "2024-25", **more}})["schedule"]
 
     def on(number: int, **more: str) -> dict[str, Any]:
-        return GAME | {"gameId": f"002900000{number}", "gameDateEst": f"2090-10-2{number}T00:00:00Z"} | more
+        return GAME | {"gameId": f"002240000{number}", "gameDateEst": f"2024-10-2{number}T00:00:00Z"} | more
+
+    def left() -> list[str]:
+        found = run.stores.warehouse.query("SELECT game_id FROM facts.schedule ORDER BY game_id")
+        return [game_id[-1] for game_id in found["game_id"].to_pylist()]
 
     assert fetched(on(1), on(2), on(3), on(4))["rows_inserted"] == 4
     # The 22nd's only game is postponed, the 23rd's is not listed at all.
-    done = fetched(on(1), on(2, postponedStatus="Y"), on(4))
-    assert (done["rows_replaced"], done["rows_unchanged"], done["left_out"]) == (2, 2, {"postponed": 1})
-    left = run.stores.warehouse.query("SELECT game_id FROM facts.schedule ORDER BY game_id")[
-        "game_id"
-    ].to_pylist()
-    assert left == ["0029000001", "0029000004"]
+    answer = (on(1), on(2, postponedStatus="Y"), on(4))
+    done = fetched(*answer)
+    assert (done["rows_replaced"], done["rows_unchanged"], done["left_out"]) == (1, 2, {"postponed": 1})
+    assert (done["rows_quarantined"], left()) == (1, ["1", "3", "4"])
+    assert "stats.nba.com lists 2024-10-23 and not this game, BOS and NYK" in done["quarantined"][0]
+    (check,) = run._instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(dg.AssetKey("schedule"), "nothing_in_quarantine"), limit=1
+    )
+    assert check.status.value == "FAILED"
+    done = fetched(*answer, replace_omitted=True)
+    assert (done["rows_replaced"], done["rows_quarantined"], left()) == (1, 0, ["1", "4"])
 
 
 @pytest.fixture
 def real(settings, instance) -> SlateRun:
     """A home with a real game, ingested without any setting that names a file."""
     run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
-    run.ingest({"game_logs": {"season": "2090-91"}, "schedule": {"season": "2090-91"}})
+    run.ingest({"game_logs": {"season": "2024-25"}, "schedule": {"season": "2024-25"}})
     return run
 
 
@@ -135,21 +146,21 @@ def test_a_name_that_does_not_resolve_is_reported_and_kept_without_an_id(slate_r
     lines = tmp_path / "lines.csv"
     lines.write_text(
         "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
-        "e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Over,20.5,-110\n"
-        "e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Under,20.5,-110\n",
+        "e1,2024-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Over,20.5,-110\n"
+        "e1,2024-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Under,20.5,-110\n",
         "utf-8",
     )
     done = slate_run.ingest({"prop_lines": {"path": str(lines)}})["prop_lines"]
     assert done["unresolved_names"] == 1
     assert "No Body" in done["unresolved"]
     stored = slate_run.stores.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()
-    assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2090-10-22")]
+    assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2024-10-22")]
 
 
 def test_a_line_that_nobody_can_reach_is_kept_as_offered_and_counted(slate_run, tmp_path):
     lines = tmp_path / "lines.csv"
     rows = [
-        f"e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,{side},{line},-110\n"
+        f"e1,2024-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,{side},{line},-110\n"
         for line in ("20.5", "100", "2050")
         for side in ("Over", "Under")
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, date, datetime
 
-from prediction_assets.orchestration.assets.facts import INJURIES_REPLACED_BY, SCHEDULE_REPLACED_BY
+from prediction_assets.ingest.merging import INJURIES_REPLACED_BY
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.stores.local.parts import ParquetParts
@@ -134,14 +134,14 @@ def test_the_players_of_a_game_that_was_called_off_are_skipped_until_it_is_sched
     listed = "SELECT * FROM facts.schedule WHERE game_date = $day"
     before = SCHEDULE.arrow_table(ready.stores.warehouse.query(listed, {"day": DAY}).to_pylist())
     another = {**before.to_pylist()[0], "game_id": "9099999999"}
-    done = ready.stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([another]), SCHEDULE_REPLACED_BY)
+    done = ready.stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([another]), ("league", "game_date"))
     assert (done.inserted, done.removed) == (1, before.num_rows)
     ready.stage(SIMULATED)
     assert len(outcomes(ready)) == PLAYERS
     for outcome, reason in outcomes(ready).values():
         assert (outcome, reason.partition(":")[0]) == (Outcome.SKIPPED, "no game")
 
-    ready.stores.warehouse.upsert(SCHEDULE, before, SCHEDULE_REPLACED_BY)
+    ready.stores.warehouse.upsert(SCHEDULE, before, ("league", "game_date"))
     ready.stage(SIMULATED)
     assert {outcome for outcome, _ in outcomes(ready).values()} == {Outcome.STAGED}
 

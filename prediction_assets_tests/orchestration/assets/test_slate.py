@@ -22,7 +22,7 @@ from prediction_assets.errors import (
     NoPartsStaged,
     NotSettled,
 )
-from prediction_assets.orchestration.assets.facts import LINES_REPLACED_BY, SCHEDULE_REPLACED_BY
+from prediction_assets.ingest.merging import LINES_REPLACED_BY
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
@@ -323,7 +323,7 @@ def test_a_slate_whose_games_are_all_called_off_is_taken_back_and_announced_with
         assert finished.whole(SIMULATED).receipt == receipt
         assert len(finished.stores.outbox.entries(SIMULATED)) == 2
 
-    finished.stores.warehouse.upsert(SCHEDULE, before, SCHEDULE_REPLACED_BY)
+    finished.stores.warehouse.upsert(SCHEDULE, before, ("league", "game_date"))
     back = finished.whole(SIMULATED, reopen=True)
     assert (back.receipt.rows, back.entry.message["revision"]) == (PLAYERS * ROWS_PER_PLAYER, 3)
 

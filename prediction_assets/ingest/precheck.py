@@ -1,0 +1,49 @@
+"""Files and arguments, read once before anything is recorded: a typo is refused at the prompt, and is no failed run.
+
+What doesn't belong here: comparing with what is stored (:mod:`.merging`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prediction_assets.ingest.game_logs import read_game_logs
+from prediction_assets.ingest.injury_reports import read_injury_reports
+from prediction_assets.ingest.names import PlayerDirectory, read_aliases
+from prediction_assets.ingest.nba_api_source import first_year_of
+from prediction_assets.ingest.prop_lines import read_prop_lines
+from prediction_assets.ingest.schedule import read_schedule
+
+_NOBODY = PlayerDirectory.from_rows([])
+"""Names aren't resolved here; one that doesn't resolve is no reason to refuse a file."""
+
+_READERS: Mapping[str, Callable[[Path], Any]] = {
+    "game_logs": read_game_logs,
+    "schedule": read_schedule,
+    "prop_lines": lambda path: read_prop_lines(path, _NOBODY),
+    "injury_reports": lambda path: read_injury_reports(path, _NOBODY),
+}
+
+
+def refuse_bad_sources(
+    files: Mapping[str, Path | None], season: str | None = None, aliases: Path | None = None
+) -> None:
+    """Read each file as its ingestion will, and keep nothing.
+
+    Args:
+        files: the file or folder of each kind of facts, None where there is none.
+        season: the season that will be fetched.
+        aliases: the file of the players' other names.
+
+    Raises:
+        BadInput: as the ingestion of that file, or of that season, would raise it.
+    """
+    if season is not None:
+        first_year_of(season)
+    if aliases is not None:
+        read_aliases(aliases)
+    for name, path in files.items():
+        if path is not None:
+            _READERS[name](path.expanduser().absolute())
