@@ -4,8 +4,9 @@ Both shipped instances name :class:`LoggedInstance`, because the daemon opens th
 the code location.
 """
 
+import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from dagster._config import UserConfigSchema
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, StateUnreadable
 from prediction_assets.logs import configure_logging
 from prediction_assets.orchestration.instance_config import packaged_text, renew
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import Settings, load_log_settings
+from prediction_assets.stores.local.locks import locked
 from prediction_assets.stores.profiles import make_home
 
 _POSTGRES = {"statement_timeout": 300_000, "pool_recycle": 3600, "max_overflow": 20}
@@ -90,9 +92,60 @@ def open_instance(settings: Settings, *, capture_output: bool = True) -> Iterato
         capture_output: let Dagster keep what runs of this process print, and know what it kept of others. Without
             that it starts no processes to mirror it; the lines that are logged are in the event log either way.
     """
-    ref = InstanceRef.from_dir(str(prepare_home(settings)), overrides={} if capture_output else _NO_CAPTURE)
-    with dg.DagsterInstance.from_ref(ref) as instance:
+    folder = prepare_home(settings)
+    ref = InstanceRef.from_dir(str(folder), overrides={} if capture_output else _NO_CAPTURE)
+    with _opened(ref, folder, settings) as instance:
         yield instance
+
+
+def _opened(ref: InstanceRef, folder: Path, settings: Settings) -> dg.DagsterInstance:
+    """Open the instance, one process at a time: opening a new one creates its databases.
+
+    Two processes that created one at once would leave two heads in its ``alembic_version``, and nothing could open it
+    any more (dagster-io/dagster issue 27390).
+
+    Raises:
+        StateUnreadable: a database of the instance is damaged; the message names the file to move away.
+    """
+    if not settings.owns_instance:
+        return dg.DagsterInstance.from_ref(ref)
+    with locked(folder / ".opening.lock", exclusive=True, timeout_seconds=settings.call_timeout):
+        for path, why in _broken_databases(folder):
+            raise StateUnreadable(
+                f"{path}: {why}; stop every process of this home, move the file away (it holds "
+                f"{_DATABASES[path.name]}), and run this again. Facts, outcomes and predictions are in other files"
+            )
+        return dg.DagsterInstance.from_ref(ref)
+
+
+_DATABASES = {
+    "runs.db": "the list of runs",
+    "index.db": "the index of runs' events and the partition keys",
+    "schedules.db": "the ticks of schedules and sensors",
+}
+"""What the files hold in which Dagster's SQLite instance creates tables."""
+
+
+def _broken_databases(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the instance's databases that can't be read or have several versions, and why."""
+    for path in sorted(folder.rglob("*.db")):
+        if path.name not in _DATABASES:
+            continue
+        try:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+                there = connection.execute(
+                    "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+                ).fetchall()
+                # Without the table, its creation was cut off: Dagster completes it.
+                versions = connection.execute("SELECT * FROM alembic_version").fetchall() if there else []
+        except sqlite3.DatabaseError as error:
+            yield path, str(error)
+        else:
+            if len(versions) > 1:
+                yield (
+                    path,
+                    f"{len(versions)} versions in alembic_version, as two processes leave that create it at once",
+                )
 
 
 def outdated_storages(instance: dg.DagsterInstance) -> list[str]:

@@ -1,0 +1,198 @@
+"""First use: any number of processes at once, reading without creating, and refusing before anything is recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from prediction_assets.errors import StateUnreadable
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.settings import load_settings
+from prediction_assets_tests.orchestration.test_cli import LOGS, home, prediction_assets
+
+__all__ = ["home", "prediction_assets"]  # fixtures
+
+OPEN = """
+import sys, time
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.settings import load_settings
+while time.time() < float(sys.argv[1]):
+    time.sleep(0.001)
+with open_instance(load_settings(), capture_output=False) as instance:
+    instance.get_runs(limit=1)
+"""
+
+
+def versions(folder: Path) -> dict[str, int]:
+    """Return how many schema versions each of the instance's databases has."""
+    found = {}
+    for path in folder.rglob("*.db"):
+        with closing(sqlite3.connect(path)) as connection:
+            (found[path.name],) = connection.execute("SELECT COUNT(*) FROM alembic_version").fetchone()
+    return found
+
+
+def test_eight_processes_make_one_home_at_once(tmp_path):
+    environment = {**os.environ, "PREDICTION_ASSETS_HOME": str(tmp_path / "home")}
+    at = str(time.time() + 15)  # all of them have imported Dagster by then
+    running = [
+        subprocess.Popen([sys.executable, "-c", OPEN, at], env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    ended = [(process.communicate(timeout=200)[1][-2000:], process.returncode) for process in running]
+    assert [code for _, code in ended] == [0] * 8, ended
+    assert versions(tmp_path / "home" / "dagster") == {"runs.db": 1, "index.db": 1, "schedules.db": 1}
+    with open_instance(load_settings(home=tmp_path / "home")) as instance:
+        assert instance.get_runs() == []
+
+
+@pytest.fixture
+def broken(settings, instance):
+    """A home whose named database two processes created at once."""
+
+    def damage(name: str, *, content: bytes | None = None) -> Path:
+        (path,) = settings.instance_folder.rglob(name)
+        if content is not None:
+            path.write_bytes(content)
+            return path
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("INSERT INTO alembic_version VALUES ('d32d1d6de793')")
+        return path
+
+    return damage
+
+
+@pytest.mark.parametrize("name", ["runs.db", "index.db", "schedules.db"])
+def test_a_home_that_two_processes_broke_names_the_file_to_move_away(settings, instance, broken, name):
+    path = broken(name)
+    with pytest.raises(StateUnreadable) as refused, open_instance(settings):
+        pass
+    assert str(refused.value).startswith(f"{path}: 2 versions in alembic_version")
+    assert "move the file away" in str(refused.value)
+    path.rename(path.with_suffix(".broken"))
+    with open_instance(settings) as opened:
+        assert opened.get_runs() == []
+
+
+def test_a_damaged_database_of_dagster_is_named_too(settings, instance, broken):
+    path = broken("runs.db", content=b"no database, and longer than a header would be" * 9)
+    problem = f"{path}: file is not a database; stop every process"
+    with pytest.raises(StateUnreadable, match=problem), open_instance(settings):
+        pass
+
+
+READING = [
+    "status --slate 2026-01-02", "messages", "dead-letters list", "alerts list", "quarantine list",
+    "health", "consolidate --slate 2026-01-02 --dry-run",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_a_command_that_only_reads_creates_nothing_and_names_the_home(
+    home: Path,
+    prediction_assets,
+    arguments: str,
+):
+    _, _, err = prediction_assets(*arguments.split())
+    assert f"{home}: nothing of warehouse, batch_state" in err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("arguments", READING)
+def test_what_is_there_is_read_and_nothing_is_added(
+    home: Path,
+    prediction_assets,
+    arguments: str,
+):
+    home.mkdir()
+    prediction_assets(*arguments.split())
+    assert list(home.iterdir()) == []
+
+
+def recorded(home: Path) -> list[str]:
+    if not (home / "dagster").exists():
+        return []
+    with open_instance(load_settings(home=home)) as instance:
+        return [run.job_name for run in instance.get_runs()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("ingest --game-logs nowhere.csv", "nowhere.csv: no such file"),
+        ("ingest --game-logs bad.csv", "bad.csv: missing columns"),
+        ("ingest --schedule bad.csv", "bad.csv: missing columns"),
+        ("ingest --prop-lines bad.csv", "bad.csv: missing columns"),
+        ("ingest --injury-reports bad.csv", "bad.csv: missing columns"),
+        ("ingest --season 2026", "season: '2026' is not a season"),
+        ("ingest --season 2026-28", "season: '2026-28' is not a season"),
+        ("ingest --simulated-players 0", "0 expected players"),
+        ("run --game-logs bad.csv", "bad.csv: missing columns"),
+        ("run --simulated-players 9999", "9999 expected players"),
+    ],
+)
+def test_a_refused_argument_leaves_no_run_and_no_home(
+    home: Path,
+    prediction_assets,
+    tmp_path,
+    monkeypatch,
+    arguments,
+    message,
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n", "utf-8")
+    code, _, err = prediction_assets(*arguments.split())
+    assert (code, message in err) == (2, True), err
+    assert not home.exists()
+
+
+def test_a_slate_that_no_schedule_covers_leaves_no_run(
+    home: Path,
+    prediction_assets,
+    tmp_path,
+):
+    (tmp_path / "logs.csv").write_text(LOGS, "utf-8")
+    (tmp_path / "schedule.csv").write_text(
+        "game_id,game_date,home_team,away_team\n0022400001,2024-10-22,BOS,NYK\n", "utf-8"
+    )
+    code, _, _ = prediction_assets(
+        "ingest", "--game-logs", str(tmp_path / "logs.csv"), "--schedule", str(tmp_path / "schedule.csv")
+    )
+    assert code == 0
+    before = recorded(home)
+    code, _, err = prediction_assets("run", "--slate", "2042-10-22")
+    assert (code, "no ingested schedule covers this date" in err) == (2, True)
+    code, _, err = prediction_assets("consolidate", "--slate", "2042-10-22")
+    assert (code, "no batch is open" in err) == (2, True)
+    assert recorded(home) == before == ["ingest"]
+
+
+def test_rows_in_quarantine_exit_with_1_and_are_listed_and_decided(
+    home: Path,
+    prediction_assets,
+    tmp_path,
+):
+    (tmp_path / "logs.csv").write_text(LOGS.replace(",W,30,", ",W,3500,"), "utf-8")
+    code, out, err = prediction_assets("ingest", "--game-logs", str(tmp_path / "logs.csv"))
+    assert code == 1
+    assert "player 1: Ann Example has 3500 minutes, more than 78 (row 2 of " in err
+    assert "not used until you decide: `prediction-assets quarantine list`" in err
+    code, out, _ = prediction_assets("quarantine", "list", "--json")
+    (entry,) = json.loads(out)
+    assert (code, entry["kind"], entry["facts"]) == (0, "limit", "game_logs")
+    code, out, _ = prediction_assets("health", "--json")
+    assert "facts in quarantine (1 of game_logs) since" in out
+    assert prediction_assets("quarantine", "discard", "nothing")[0] == 2
+    assert prediction_assets("quarantine", "discard")[0] == 2
+    code, out, _ = prediction_assets("quarantine", "discard", entry["quarantine_id"])
+    assert (code, "1 rows discarded" in out) == (0, True)
+    assert prediction_assets("quarantine", "list")[1].strip() == "nothing is in quarantine"
+    assert prediction_assets("ingest", "--game-logs", str(tmp_path / "logs.csv"))[0] == 0
