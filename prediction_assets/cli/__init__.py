@@ -17,6 +17,7 @@ import typer
 from prediction_assets import __version__
 from prediction_assets.cli import (
     alerts,
+    coverage,
     dead_letters,
     dev,
     forecasting,
@@ -43,7 +44,15 @@ app = typer.Typer(
 )
 _DAILY, _REPAIR, _MODEL, _INSTALLATION = "Every day", "When something is wrong", "Forecasts", "Installation"
 _COMMANDS = {
-    _DAILY: (slates.run, slates.ingest, slates.status, slates.messages, health.health, dev.dev),
+    _DAILY: (
+        slates.run,
+        slates.ingest,
+        slates.status,
+        slates.messages,
+        health.health,
+        coverage.coverage,
+        dev.dev,
+    ),
     _REPAIR: (repair.consolidate, repair.republish, repair.clean_up),
     _MODEL: (forecasting.train, forecasting.grade, forecasting.backtest),
     _INSTALLATION: (maintenance.prune, maintenance.migrate),

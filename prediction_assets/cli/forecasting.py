@@ -32,7 +32,12 @@ ToOption = Annotated[
 ]
 
 
-def _span(since: str, until: str | None) -> tuple[date, date]:
+def span(since: str, until: str | None) -> tuple[date, date]:
+    """Return the first and the last date of a span.
+
+    Raises:
+        BadInput: no date, or the last before the first.
+    """
     first = parse_slate(since)
     last = first if until is None else parse_slate(until)
     if last < first:
@@ -65,7 +70,7 @@ def grade(since: FromOption, until: ToOption = None, as_json: JsonOption = False
     Shows each system's results over all of them. Exit code 1 when a slate can't be graded yet, because one of its
     games has no game log.
     """
-    first, last = _span(since, until)
+    first, last = span(since, until)
     with open_slate_run() as (_, runner):
         graded, waiting = grade_slates(runner, first, last)
     if not graded and not waiting:
@@ -128,7 +133,7 @@ def backtest(
     from prediction_assets.nba.forecast import HISTORY_DAYS
     from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS
 
-    first, last = _span(since, until)
+    first, last = span(since, until)
     console = Console(stderr=True, soft_wrap=True)
     settings, stores = open_home()
     options = BacktestOptions(

@@ -124,9 +124,8 @@ def merge_schedule(
     of_omitted = _omissions(warehouse, gone, stored, today, source, now)
     removed = pa.table({"game_id": pa.array(sorted(leaving), pa.string())})
     name = read.names.__getitem__
-    return _merge(
-        warehouse, SCHEDULE, read.table, name, found, source, now, SCHEDULE.key, removed, of_omitted
-    )
+    group, also = (SCHEDULE.key, removed) if leaving else ((), None)
+    return _merge(warehouse, SCHEDULE, read.table, name, found, source, now, group, also, of_omitted)
 
 
 def _omissions(

@@ -37,6 +37,9 @@ WINDOW_MINUTES = 60
 LOGS_WITHIN = timedelta(days=10)
 """Games without game logs are looked for this far back."""
 
+LONGEST_BREAK = timedelta(days=10)
+"""Days between two dates with games within a season: the All-Star break is seven, so more is a hole in the schedule."""
+
 LINES_WITHIN = timedelta(days=60)
 """The newest prop line is looked for this far back; a home without one has no feed that could be down."""
 

@@ -83,7 +83,12 @@ def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):
 def test_only_the_warning_checks_and_the_morning_check_do_not_block(definitions):
     graph = definitions.resolve_asset_graph()
     open_checks = {key.name for key in graph.asset_check_keys if not graph.get(key).blocking}
-    assert open_checks == {"every_expected_player_settled", "systems_are_steady", "morning_check"}
+    assert open_checks == {
+        "every_expected_player_settled",
+        "systems_are_steady",
+        "morning_check",
+        "nothing_in_quarantine",
+    }
 
 
 def test_a_completion_waits_for_no_check_of_the_morning_after():

@@ -304,6 +304,42 @@ GRADABLE_SLATES = f"""
     ORDER BY m.game_date"""
 """The slates with a receipt, whether every game has logs, and whether the newest receipt was graded."""
 
+COVERAGE = f"""
+    WITH scheduled AS (
+        SELECT game_date, COUNT(*) AS games FROM {SCHEDULE.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last GROUP BY game_date
+    ), logged AS (
+        SELECT game_date, COUNT(DISTINCT game_id) AS games FROM {GAME_LOGS.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last GROUP BY game_date
+    ), offered AS (
+        SELECT game_date, COUNT(DISTINCT home_team || away_team) AS games FROM {PROP_LINES.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last GROUP BY game_date
+    ), merged AS (
+        SELECT game_date, receipt_id, status FROM {RECEIPTS.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last
+        QUALIFY ROW_NUMBER() OVER (PARTITION BY game_date ORDER BY consolidated_at DESC, receipt_id DESC) = 1
+    ), graded AS (
+        SELECT DISTINCT game_date, receipt_id FROM {PREDICTION_GRADES.qualified_name}
+        WHERE game_date BETWEEN $first AND $last AND origin = 'published'
+    ), days AS (
+        SELECT game_date FROM scheduled UNION SELECT game_date FROM logged
+        UNION SELECT game_date FROM merged
+    )
+    SELECT d.game_date, s.games, l.games AS logged, o.games AS with_lines, m.receipt_id, m.status,
+           g.receipt_id AS graded
+    FROM days AS d
+    LEFT JOIN scheduled AS s ON s.game_date = d.game_date
+    LEFT JOIN logged AS l ON l.game_date = d.game_date
+    LEFT JOIN offered AS o ON o.game_date = d.game_date
+    LEFT JOIN merged AS m ON m.game_date = d.game_date
+    LEFT JOIN graded AS g ON g.game_date = d.game_date AND g.receipt_id = m.receipt_id
+    ORDER BY d.game_date"""
+"""What each date with games has: its games, those with logs and lines, its newest receipt, and whether it is graded."""
+
+FIRST_RECEIPT = f"""
+    SELECT MIN(game_date) AS game_date FROM {RECEIPTS.qualified_name}
+    WHERE league = $league AND game_date >= CAST('1946-01-01' AS DATE)"""
+
 GRADES = f"""
     SELECT {names(PREDICTION_GRADES.column_names)} FROM {PREDICTION_GRADES.qualified_name}
     WHERE game_date >= $since AND game_date <= $until AND origin = $origin

@@ -1,0 +1,141 @@
+"""Coverage: holes are found however old they are, and what may be empty isn't called missing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from prediction_assets.ingest.game_logs import read_game_logs
+from prediction_assets.monitoring.coverage import COLUMNS, Cell, Day, coverage
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+from prediction_assets_tests.in_memory import InMemoryOutbox, InMemoryWarehouse
+from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
+
+TODAY = date(2025, 3, 1)
+
+
+def games(*days: date) -> pa.Table:
+    return SCHEDULE.arrow_table(
+        [
+            {"league": "NBA", "season_id": 22024, "game_id": f"00224{number:05}", "game_date": day,
+             "home_team": "DEN", "away_team": "LAL", "team_a": "DEN", "team_b": "LAL"}
+            for number, day in enumerate(days)
+        ]
+    )  # fmt: skip
+
+
+def logs(*days: date) -> pa.Table:
+    rows = games(*days).to_pylist()
+    counts = {c.name: 0 for c in GAME_LOGS.columns if c.required}
+    return GAME_LOGS.arrow_table(
+        [
+            {**counts, "league": "NBA", "season_id": 22024, "game_id": row["game_id"], "game_date": row["game_date"],
+             "player_id": 1, "player_name": "Any One", "team": "DEN", "team_name": "Denver", "opponent": "LAL"}
+            for row in rows
+        ]
+    )  # fmt: skip
+
+
+def grid(warehouse: Warehouse, first: date, last: date) -> dict[str, Day]:
+    return {day.slate: day for day in coverage(warehouse, InMemoryOutbox(), first, last, TODAY)}
+
+
+def every_other_day(count: int) -> list[date]:
+    return [date(2024, 10, 22) + timedelta(days=2 * n) for n in range(count)]
+
+
+def test_a_date_has_a_cell_of_each_kind(warehouse: Warehouse) -> None:
+    days = every_other_day(3)
+    warehouse.upsert(SCHEDULE, games(*days))
+    warehouse.upsert(GAME_LOGS, logs(*days[:2]))
+    found = grid(warehouse, days[0], days[-1])
+    assert list(found) == [day.isoformat() for day in days]
+    assert all(tuple(day.cells) == COLUMNS for day in found.values())
+    assert found["2024-10-22"].missing == ()
+    assert found["2024-10-26"].missing == ("game_logs",)
+    # Nothing was ever predicted here: that is no hole.
+    assert found["2024-10-22"].cells["predictions"] is Cell.MAY_BE_EMPTY
+
+
+@pytest.mark.parametrize("without", ["logs", "schedule", "both"])
+def test_a_hole_of_months_is_found_in_logs_in_the_schedule_and_in_both(without: str) -> None:
+    warehouse, days = InMemoryWarehouse(), every_other_day(60)
+    kept = [*days[:5], *days[-5:]]
+    warehouse.upsert(SCHEDULE, games(*(days if without == "logs" else kept)))
+    warehouse.upsert(GAME_LOGS, logs(*(days if without == "schedule" else kept)))
+    lacking = [day for day in grid(warehouse, days[0], days[-1]).values() if day.missing]
+    if without == "both":  # no date of the hole has anything, so each of them may have had games
+        assert len(lacking) == (days[-5] - days[4]).days - 1
+    else:
+        assert len(lacking) == 50
+    within = grid(warehouse, days[10], days[20])
+    assert all(day.missing for day in within.values())
+    assert within
+    assert {day.missing for day in lacking} == {("game_logs",) if without == "logs" else ("schedule",)}
+
+
+def test_dates_to_come_and_breaks_lack_nothing() -> None:
+    warehouse = InMemoryWarehouse()
+    played, to_come = [date(2025, 2, 13), date(2025, 2, 20)], [date(2025, 3, 1), date(2025, 3, 9)]
+    warehouse.upsert(SCHEDULE, games(*played, *to_come, date(2025, 10, 20)))
+    warehouse.upsert(GAME_LOGS, logs(*played))
+    assert [day.slate for day in grid(warehouse, played[0], date(2025, 12, 1)).values() if day.missing] == []
+
+
+@pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
+def test_a_hole_of_109_days_in_five_real_seasons_is_found_within_five_seconds(open_duckdb: Any) -> None:
+    tables = [
+        read_game_logs(Path(REAL_DATA) / name).table
+        for name in ("player_game_logs_2015_23.parquet", "player_game_logs_2023_25.parquet")
+    ]
+    every = pa.concat_tables(tables)
+    five = every.filter(pc.greater_equal(every["game_date"], pa.scalar(date(2020, 8, 1))))
+    began = date(2022, 11, 1)
+    in_hole = pc.and_(
+        pc.greater_equal(five["game_date"], pa.scalar(began)),
+        pc.less(five["game_date"], pa.scalar(began + timedelta(days=109))),
+    )
+    warehouse = open_duckdb()
+    warehouse.upsert(GAME_LOGS, five.filter(pc.invert(in_hole)))
+    played = five.group_by(["game_id", "game_date", "season_id"]).aggregate(
+        [("team", "min"), ("team", "max")]
+    )
+    warehouse.upsert(
+        SCHEDULE,
+        SCHEDULE.arrow_table(
+            [
+                {"league": "NBA", "season_id": r["season_id"], "game_id": r["game_id"], "game_date": r["game_date"],
+                 "home_team": r["team_min"], "away_team": r["team_max"], "team_a": r["team_min"],
+                 "team_b": r["team_max"]}
+                for r in played.to_pylist()
+            ]
+        ),
+    )  # fmt: skip
+    started = time.perf_counter()
+    days = coverage(warehouse, InMemoryOutbox(), date(2020, 8, 1), date(2025, 6, 30), date(2025, 7, 1))
+    assert time.perf_counter() - started < 5
+    lacking = [day for day in days if day.missing]
+    assert {day.missing for day in lacking} == {("game_logs",)}
+    expected = {d.isoformat() for d in pc.unique(five.filter(in_hole)["game_date"]).to_pylist()}
+    assert {day.slate for day in lacking} == expected
+    assert len(expected) > 90
+
+
+def test_what_was_merged_is_owed_a_message_and_grades(warehouse: Warehouse) -> None:
+    part = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0}))
+    progress = progress_of(replace(batch(1), league="NBA"), staged(part))
+    warehouse.merge(plan(progress, warehouse.receipts(SLATE)))
+    day = date.fromisoformat(SLATE)
+    (found,) = coverage(warehouse, InMemoryOutbox(), day, day, day + timedelta(days=1))
+    assert found.cells["predictions"] is Cell.COMPLETE
+    assert {"message", "grades"} <= set(found.missing)
