@@ -186,43 +186,61 @@ def objections_to_games(
         may_move: whether the source may give a stored game, by its id, another date.
         leaving: the ids of stored games that this source takes off the schedule.
     """
-    furthest = _latest_date(now)
-    found: list[Objection] = []
+    found = list(_objections_to_each(rows, stored, _latest_date(now), may_move))
     coming = {row["game_id"] for row in rows}
-    busy: dict[tuple[str, date], tuple[str, str]] = {}
-    for games, where in ((stored.scheduled, "schedule"), (stored.logged, "game logs")):
-        for game_id, game in games.items():
-            if game_id in leaving or (where == "schedule" and game_id in coming):
-                continue
-            busy.update({(team, game.game_date): (game_id, where) for team in game.teams})
+    held = {rows[objection.position]["game_id"] for objection in found}
+    while True:
+        # A row that is held leaves its stored game where it is, which may be in the way of another row.
+        staying = (stored.scheduled.keys() - coming - set(leaving)) | held
+        more = list(_second_games(rows, stored, staying, held))
+        if not more:
+            return found
+        found += more
+        held |= {rows[objection.position]["game_id"] for objection in more}
+
+
+def _objections_to_each(
+    rows: Sequence[Row], stored: StoredFacts, furthest: date, may_move: Callable[[str], bool]
+) -> Iterator[Objection]:
+    """Yield what speaks against each game by itself, and against the same game as it is stored."""
     for position, row in enumerate(rows):
         game_id, day = row["game_id"], row["game_date"]
         new, subject = Game(day, teams_of(row["team_a"], row["team_b"])), f"game {game_id}"
-
-        def object_to(kind: Kind, reason: str, position: int = position, subject: str = subject) -> None:
-            found.append(Objection(position, kind, subject, reason))
-
         if wrong := game_ids.objection(game_id, row["season_id"], day):
-            object_to(Kind.CONTRADICTION, wrong)
+            yield Objection(position, Kind.CONTRADICTION, subject, wrong)
         if day > furthest:
-            object_to(Kind.LIMIT, f"its date {day} is more than {limits.FURTHEST_DAYS} days from today")
-        played, known = stored.logged.get(game_id), stored.scheduled.get(game_id)
-        if played is not None and played != new:
-            object_to(Kind.CONTRADICTION, f"it is {new} here, and {played} in the stored game logs")
-            continue
+            reason = f"its date {day} is more than {limits.FURTHEST_DAYS} days from today"
+            yield Objection(position, Kind.LIMIT, subject, reason)
         # Game logs say what was played: a stored schedule that they contradict doesn't stand.
-        if known is not None and played is None:
-            is_another = known.teams != new.teams or (known.game_date != day and not may_move(game_id))
-            if is_another:
-                object_to(Kind.CONTRADICTION, f"it is {new} here, and {known} in the stored schedule")
-                continue
-        for team in new.teams:
-            other = busy.get((team, day))
-            if other is not None and other[0] != game_id:
-                where = f"game {other[0]} in the stored {other[1]}"
-                object_to(Kind.CONTRADICTION, f"{team} plays it on {day} here, and {where} on that date")
+        known, where, moves = stored.logged.get(game_id), "game logs", False
+        if known is None:
+            known, where, moves = stored.scheduled.get(game_id), "schedule", True
+        if known is None or known == new:
+            continue
+        if known.teams != new.teams or not (moves and may_move(game_id)):
+            reason = f"it is {new} here, and {known} in the stored {where}"
+            yield Objection(position, Kind.CONTRADICTION, subject, reason)
+
+
+def _second_games(
+    rows: Sequence[Row], stored: StoredFacts, staying: Collection[str], held: Collection[str]
+) -> Iterator[Objection]:
+    """Yield the games whose team has another game on the date, in the schedule as far as it stays or in the logs."""
+    busy: dict[tuple[str, date], tuple[str, str]] = {}
+    for games, where in ((stored.scheduled, "schedule"), (stored.logged, "game logs")):
+        for game_id, game in games.items():
+            if where == "game logs" or game_id in staying:
+                busy.update({(team, game.game_date): (game_id, where) for team in game.teams})
+    for position, row in enumerate(rows):
+        game_id, day = row["game_id"], row["game_date"]
+        if game_id in held:
+            continue
+        for team in teams_of(row["team_a"], row["team_b"]):
+            other, where = busy.get((team, day), (game_id, ""))
+            if other != game_id:
+                reason = f"{team} plays it on {day} here, and game {other} in the stored {where} on that date"
+                yield Objection(position, Kind.CONTRADICTION, f"game {game_id}", reason)
                 break
-    return found
 
 
 def objections_to_lines(

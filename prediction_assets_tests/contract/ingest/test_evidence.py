@@ -399,6 +399,23 @@ def test_in_the_other_order_and_in_one_file_both_sides_are_never_in_the_schedule
             read_schedule(home.file(rows))
 
 
+def test_a_game_that_may_not_move_keeps_its_date_from_another(home: Home) -> None:
+    home.schedule(game(61, "2024-11-20"), game(62, "2024-11-22", "DEN", "BOS"))
+    # 61 may not leave the 20th, so 62 can't come there, and what is on the 22nd can't have Denver either.
+    moved = [
+        game(61, "2024-11-24"),
+        game(62, "2024-11-20", "DEN", "BOS"),
+        game(63, "2024-11-22", "DEN", "UTA"),
+    ]
+    for rows in (moved, moved[::-1]):
+        held = {e.subject[-2:] for e in home.schedule(*rows).quarantined if e.source_row}
+        assert held == {"61", "62", "63"}
+    assert {number: day for number, (day, *_) in home.stored_games().items()} == {
+        "61": "2024-11-20",
+        "62": "2024-11-22",
+    }
+
+
 def test_an_invented_schedule_over_real_logs_is_not_used(home: Home) -> None:
     home.logs(*GOOD)
     invented = [game(161, home="LAL", away="BOS"), game(162, home="NYK", away="DEN")]
