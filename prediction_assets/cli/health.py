@@ -19,7 +19,7 @@ from prediction_assets.cli.console import (
     simulated_label,
     standard_output,
 )
-from prediction_assets.errors import BadInput, PredictionAssetsError
+from prediction_assets.errors import BadInput, PredictionAssetsError, StateUnreadable
 from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.settings import Settings, load_settings
 
@@ -87,6 +87,8 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
     instance: Any
     try:
         instance = partial(read_instance, stack.enter_context(_instance(settings)))
+    except StateUnreadable as error:
+        instance = Unreadable("Dagster instance", in_words(error))
     except PredictionAssetsError:  # the home itself can't be used
         raise
     except Exception as error:  # noqa: BLE001  a damaged instance is a red line; the others are still shown

@@ -196,3 +196,38 @@ def test_rows_in_quarantine_exit_with_1_and_are_listed_and_decided(
     assert (code, "1 rows discarded" in out) == (0, True)
     assert prediction_assets("quarantine", "list")[1].strip() == "nothing is in quarantine"
     assert prediction_assets("ingest", "--game-logs", str(tmp_path / "logs.csv"))[0] == 0
+
+
+def test_coverage_prints_a_grid_and_exits_with_1_where_something_is_missing(
+    home: Path, prediction_assets, tmp_path
+):
+    (tmp_path / "logs.csv").write_text(LOGS, "utf-8")
+    (tmp_path / "schedule.csv").write_text(
+        "game_id,game_date,home_team,away_team\n"
+        "0022400001,2024-10-22,BOS,NYK\n0022400002,2024-10-24,BOS,NYK\n",
+        "utf-8",
+    )
+    options = ("--game-logs", str(tmp_path / "logs.csv"), "--schedule", str(tmp_path / "schedule.csv"))
+    assert prediction_assets("ingest", *options)[0] == 0
+    span = ("--from", "2024-10-01", "--to", "2024-11-01")
+    code, out, _ = prediction_assets("coverage", *span)
+    assert code == 1
+    assert "2 dates, 1 lack something" in out
+    assert "game_logs: 1 dates, from 2024-10-24 to 2024-10-24" in out
+    code, out, _ = prediction_assets("coverage", *span, "--json")
+    assert [(day["slate"], day["missing"]) for day in json.loads(out)] == [
+        ("2024-10-22", []),
+        ("2024-10-24", ["game_logs"]),
+    ]
+    assert prediction_assets("coverage", "--from", "2024-10-01", "--to", "2024-10-22")[0] == 0
+    assert prediction_assets("coverage", "--from", "2024-10-02", "--to", "2024-10-01")[0] == 2
+
+
+def test_health_on_a_broken_instance_is_a_red_line_that_names_the_file(
+    monkeypatch, prediction_assets, settings, broken
+):
+    path = broken("runs.db")
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(settings.home))
+    code, out, _ = prediction_assets("health")
+    assert code == 2
+    assert f"{path}: 2 versions in alembic_version" in out

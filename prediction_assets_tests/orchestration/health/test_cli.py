@@ -84,7 +84,8 @@ def test_a_slate_that_never_was_is_refused(finished, health):
 
 def test_an_empty_home_is_red_and_says_what_to_do(health):
     code, out, err = health()
-    assert (code, err) == (2, "")
+    assert code == 2
+    assert err.endswith("outbox, alerts is here yet; PREDICTION_ASSETS_HOME names the home\n")
     assert "no batch, and no schedule was ingested" in out
     assert "RED, needs you" in out
     assert "next: prediction-assets ingest --game-logs FILE --schedule FILE --prop-lines FILE" in out
