@@ -152,6 +152,17 @@ class Origins:
         return f"row {row}" if source == self.locate(beside)[0] else f"row {row} of {source}"
 
 
+def column_of(cells: Sequence[Any]) -> pa.Array:
+    """Return the values of a JSON document as a column.
+
+    JSON may mix numbers and text in one column; they are text then, so that an error can name the wrong value.
+    """
+    try:
+        return pa.array(cells)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+
+
 def _is_blank(value: Any) -> bool:
     if isinstance(value, str):
         return not value.strip()
