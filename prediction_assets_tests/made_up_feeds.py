@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -41,3 +41,29 @@ def snapshot(data: Json | Sequence[Json], timestamp: str = "2024-12-31T22:55:00Z
         "next_timestamp": "2024-12-31T23:00:00Z",
         "data": data,
     }
+
+
+def log_answer(*rows: Mapping[str, Any]) -> Json:
+    """Make an answer of LeagueGameLog."""
+    result = {
+        "name": "LeagueGameLog",
+        "headers": list(rows[0]) if rows else ["GAME_ID"],
+        "rowSet": [list(row.values()) for row in rows],
+    }
+    return {"resource": "leaguegamelog", "parameters": {}, "resultSets": [result]}
+
+
+def listed_game(
+    game_id: str, home: str | None, away: str | None, day: str = "2024-11-02", **more: Any
+) -> Json:
+    """Make a game of scheduleLeagueV2."""
+    return {
+        "gameId": game_id, "gameDateEst": f"{day}T00:00:00Z", "gameDateTimeUTC": f"{day}T23:00:00Z",
+        "postponedStatus": "A", "isNeutral": False,
+        "homeTeam": {"teamId": 1, "teamTricode": home}, "awayTeam": {"teamId": 2, "teamTricode": away},
+    } | more  # fmt: skip
+
+
+def schedule_answer(*days: list[Json], season: str = "2024-25") -> Json:
+    """Make an answer of scheduleLeagueV2."""
+    return {"leagueSchedule": {"seasonYear": season, "gameDates": [{"games": games} for games in days]}}

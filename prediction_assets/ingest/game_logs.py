@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
-from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.files import JSON_SUFFIXES, data_files, is_json, read_json, read_rows
 from prediction_assets.ingest.names import name_key
+from prediction_assets.ingest.nba_json import log_rows
 from prediction_assets.ingest.rows import Origins, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import GAME_LOGS
@@ -101,7 +102,10 @@ class GameLogsRead:
 
 
 def read_game_logs(path: Path) -> GameLogsRead:
-    """Read LeagueGameLog rows from a Parquet, CSV or CSV.gz file, or from a directory of them.
+    """Read LeagueGameLog rows from a Parquet, CSV, CSV.gz or JSON file, or from a directory of them.
+
+    JSON is the answer of stats.nba.com as it comes. In a directory, a JSON file may be without rows: a season has no
+    playoffs until they begin.
 
     Args:
         path: the file or directory; a directory's files are read in name order.
@@ -109,8 +113,15 @@ def read_game_logs(path: Path) -> GameLogsRead:
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    files = data_files(path)
-    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], files)
+    files = data_files(path, JSON_SUFFIXES)
+    sources = [
+        log_rows(read_json(file), str(file)) if is_json(file) else read_rows(file, (*REQUIRED, *OPTIONAL))
+        for file in files
+    ]
+    played = [rows for rows in sources if len(rows)]
+    if not played:
+        raise BadInput(path, "no game was played yet", hint="has the season begun?")
+    return convert(played, files)
 
 
 def convert(sources: Sequence[SourceRows], files: tuple[Path, ...] = ()) -> GameLogsRead:

@@ -10,25 +10,19 @@ from __future__ import annotations
 import importlib
 import re
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-import numpy as np
-import pyarrow as pa
 import tenacity
 
 from prediction_assets.errors import BadInput, PredictionAssetsError
 from prediction_assets.ingest import game_logs, schedule
 from prediction_assets.ingest.game_logs import GameLogsRead
-from prediction_assets.ingest.rows import SourceRows
+from prediction_assets.ingest.nba_json import log_rows, schedule_rows
 from prediction_assets.ingest.schedule import ScheduleRead
 
 _TIMEOUT_SECONDS = 30.0  # of one request; stats.nba.com hangs on addresses that it does not like
 _SEASON = re.compile(r"(\d{4})-(\d{2})\Z", re.ASCII)
-
-# The third digit of a game id. 1 is pre-season (against clubs of other leagues), 3 All-Star: both are left out.
-_SEASON_TYPES = {"2": "regular season", "4": "playoffs", "5": "play-in", "6": "NBA Cup final"}
 
 REGULAR_SEASON = "Regular Season"
 _LOG_TYPES = {REGULAR_SEASON: 1946, "IST": 2023, "PlayIn": 2019, "Playoffs": 1946}
@@ -76,8 +70,8 @@ def fetch_game_logs(season: str, client: GameLogClient | None = None) -> GameLog
         if first_year < since:
             continue
         source = f"stats.nba.com LeagueGameLog {season} {season_type}"
-        rows = _result_set(fetch(season, season_type), "LeagueGameLog", source)
-        if rows is not None:
+        rows = log_rows(fetch(season, season_type), source)
+        if len(rows):
             answers.append(rows)
         elif season_type == REGULAR_SEASON:
             raise _no_rows(source)
@@ -100,7 +94,9 @@ def fetch_schedule(season: str, client: ScheduleClient | None = None) -> Schedul
     """
     _first_year(season)
     source = f"stats.nba.com ScheduleLeagueV2 {season}"
-    rows, left_out = _games((client or NbaApiSchedule())(season), source)
+    rows, left_out = schedule_rows((client or NbaApiSchedule())(season), source)
+    if not len(rows):
+        raise _no_rows(source)
     return schedule.convert([rows], left_out=left_out, is_whole_season=True)
 
 
@@ -213,87 +209,3 @@ def _first_year(season: str) -> int:
 
 def _no_rows(source: str) -> BadInput:
     return BadInput(source, "the answer has no rows", hint="has the season begun?")
-
-
-def _result_set(answer: Mapping[str, Any], name: str, source: str) -> SourceRows | None:
-    """Return the rows of a result set, None where it has none.
-
-    Raises:
-        BadInput: the answer has another shape.
-    """
-    try:
-        found = {one["name"]: (one["headers"], one["rowSet"]) for one in answer["resultSets"]}
-    except (LookupError, TypeError):
-        raise BadInput(source, "the answer is not of the shape resultSets[name, headers, rowSet]") from None
-    if name not in found:
-        raise BadInput(
-            source,
-            f"the answer has no result set {name}",
-            hint=f"it has: {', '.join(map(str, found)) or 'none'}",
-        )
-    headers, records = found[name]
-    for position, record in enumerate(records, start=1):
-        if len(record) != len(headers):
-            raise BadInput(
-                source, f"{len(record)} values where there are {len(headers)} headers", row=position
-            )
-    if not records:
-        return None
-    return _source_rows(
-        source, {str(header): [row[i] for row in records] for i, header in enumerate(headers)}
-    )
-
-
-def _games(answer: Mapping[str, Any], source: str) -> tuple[SourceRows, dict[str, int]]:
-    columns: dict[str, list[Any]] = {name: [] for name in ("game_id", "game_date", *schedule.OPTIONAL[1:])}
-    left_out: Counter[str] = Counter()
-    numbers: list[int] = []
-    try:
-        listed = [game for day in answer["leagueSchedule"]["gameDates"] for game in day["games"]]
-        for number, game in enumerate(listed, start=1):
-            home, away = game["homeTeam"]["teamTricode"], game["awayTeam"]["teamTricode"]
-            if reason := _why_not(game, home, away):
-                left_out[reason] += 1
-                continue
-            is_neutral = bool(game.get("isNeutral"))
-            # gameDateEst is the Eastern date at midnight, though it ends with a misleading Z.
-            cells = (game["gameId"], game["gameDateEst"])
-            sides = (None, None) if is_neutral else (home, away)
-            is_off = "Y" if game.get("postponedStatus") == "Y" else "N"
-            for column, cell in zip(columns.values(), (*cells, *sides, home, away, is_off), strict=True):
-                column.append(cell)
-            numbers.append(number)
-    except (LookupError, TypeError, AttributeError) as error:
-        raise BadInput(
-            source, f"the answer is not of the shape leagueSchedule.gameDates[].games[] ({error!r})"
-        ) from None
-    return _source_rows(source, columns, numbers), dict(left_out)
-
-
-def _why_not(game: Mapping[str, Any], home: str | None, away: str | None) -> str | None:
-    if str(game["gameId"])[2:3] not in _SEASON_TYPES:
-        return "pre-season or All-Star"
-    if game.get("postponedStatus") == "Y":
-        # It is kept, because its date counts as listed; a placeholder has no date.
-        return "postponed, no date" if str(game["gameDateEst"] or "1900").startswith("1900") else None
-    if {home, away} & {None, "", "TBD"}:
-        return "teams not known yet"
-    return None
-
-
-def _source_rows(
-    source: str, columns: Mapping[str, Sequence[Any]], numbers: Sequence[int] | None = None
-) -> SourceRows:
-    table = pa.table({name: _column(cells) for name, cells in columns.items()})
-    if not table.num_rows:
-        raise _no_rows(source)
-    positions = range(1, table.num_rows + 1) if numbers is None else numbers
-    return SourceRows(source, table, np.array(positions, dtype=np.int64))
-
-
-def _column(cells: Sequence[Any]) -> pa.Array:
-    try:
-        return pa.array(cells)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        # JSON may mix numbers and text in one column; as text, the error can name the wrong value.
-        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())

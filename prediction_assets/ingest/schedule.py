@@ -7,6 +7,7 @@ row of the table, but its date counts as listed: games that were stored for that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,13 +18,22 @@ import pyarrow as pa
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
-from prediction_assets.ingest.files import data_files, read_rows
-from prediction_assets.ingest.rows import Origins, SourceRows
+from prediction_assets.ingest.files import JSON_SUFFIXES, data_files, is_json, read_json, read_rows
+from prediction_assets.ingest.nba_json import ListedGame, rows_of_games, schedule_rows
+from prediction_assets.ingest.rows import Name, Origins, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import SCHEDULE
 
-REQUIRED = ("game_id", "game_date")
-OPTIONAL = ("season_id", "home_team", "away_team", "team_a", "team_b", "postponed")
+# The other names are those of stats.nba.com's endpoints and of tables made from them.
+GAME_ID: Name = ("game_id", "gameId")
+GAME_DATE: Name = ("game_date", "gameDateEst")
+HOME: Name = ("home_team", "home_team_abbreviation", "home_team_tricode", "homeTeam_teamTricode")
+AWAY: Name = ("away_team", "away_team_abbreviation", "away_team_tricode", "awayTeam_teamTricode")
+REQUIRED: tuple[Name, ...] = (GAME_ID, GAME_DATE)
+OPTIONAL: tuple[Name, ...] = ("season_id", HOME, AWAY, "team_a", "team_b", "postponed")
+
+_TABLE_OF_THE_NBA = ("gameId", "gameDateEst", "homeTeam_teamTricode", "awayTeam_teamTricode")
+"""Columns of scheduleLeagueV2 as a table; it lists games that can't be predicted, too."""
 
 POSTPONED = "postponed"
 """The column of a file, and the reason in ``left_out``."""
@@ -70,7 +80,10 @@ class _Game(NamedTuple):
 
 
 def read_schedule(path: Path) -> ScheduleRead:
-    """Read games from a CSV, CSV.gz or Parquet file, or from a directory of them.
+    """Read games from a CSV, CSV.gz, Parquet or JSON file, or from a directory of them.
+
+    JSON is scheduleLeagueV2 of stats.nba.com or cdn.nba.com, a season's whole schedule. A table with its columns
+    (``gameId``, ``homeTeam_teamTricode``, ...) is read, too. Any other table has the
 
     Columns: ``game_id``, ``game_date`` (US Eastern); ``home_team`` and ``away_team``, both empty on a neutral
     site; ``team_a`` and ``team_b``, needed where home and away are empty; ``season_id``, else derived from
@@ -82,8 +95,14 @@ def read_schedule(path: Path) -> ScheduleRead:
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    files = data_files(path)
-    return convert([read_rows(file, (*REQUIRED, *OPTIONAL)) for file in files], files=files)
+    files = data_files(path, JSON_SUFFIXES)
+    sources: list[SourceRows] = []
+    left_out: Counter[str] = Counter()
+    for file in files:
+        rows, absent = _read(file)
+        sources.append(rows)
+        left_out.update(absent)
+    return convert(sources, files=files, left_out=left_out, is_whole_season=all(map(is_json, files)))
 
 
 def convert(
@@ -97,8 +116,8 @@ def convert(
 
     Args:
         left_out: games that the source left out before, by reason.
-        is_whole_season: the sources list every game of a season; a date between the first and the last without a
-            game then counts as a date without games.
+        is_whole_season: the sources list every game of their seasons; a date between a season's first and its last
+            without a game then counts as a date without games.
     """
     origins = Origins(tuple(sources))
     games: dict[str, tuple[int, _Game]] = {}
@@ -125,8 +144,13 @@ def convert(
                 )
     ordered = sorted((game for _, game in games.values()), key=lambda game: (game.game_date, game.game_id))
     played = [game.game_date for game in ordered]
-    if is_whole_season and played:
-        played = _every_date(sources[0].source, played[0], played[-1])
+    if is_whole_season:
+        by_season: dict[int, list[date]] = {}
+        for game in ordered:
+            by_season.setdefault(game.season_id % 10_000, []).append(game.game_date)
+        played = [
+            day for days in by_season.values() for day in _every_date(sources[0].source, days[0], days[-1])
+        ]
     return ScheduleRead(
         table=SCHEDULE.arrow_table([{"league": NBA_LEAGUE, **game._asdict()} for game in ordered]),
         dates=_dates({*played, *postponed}),
@@ -136,6 +160,35 @@ def convert(
         neutral_games=tuple(sorted(game.game_id for game in ordered if game.home_team is None)),
         left_out={**(left_out or {}), **({POSTPONED: len(postponed)} if postponed else {})},
     )
+
+
+def _read(file: Path) -> tuple[SourceRows, dict[str, int]]:
+    """Return a file's games, and how many it lists that can't be predicted, by reason."""
+    if is_json(file):
+        rows, left_out = schedule_rows(read_json(file), str(file))
+        return _not_empty(rows), left_out
+    names = [one for name in (*REQUIRED, *OPTIONAL) for one in ((name,) if isinstance(name, str) else name)]
+    rows = read_rows(file, (*names, "isNeutral", "postponedStatus"))
+    if any(rows.find(name) is None for name in _TABLE_OF_THE_NBA):
+        return rows, {}
+    cells = [
+        rows.parse(name, values.text, pa.string(), nullable=True).to_pylist()
+        if rows.find(name)
+        else [None] * len(rows)
+        for name in (*_TABLE_OF_THE_NBA, "isNeutral", "postponedStatus")
+    ]
+    listed = (
+        ListedGame(game_id, day, home, away, str(neutral).lower() in {"true", "1"}, status == "Y")
+        for game_id, day, home, away, neutral, status in zip(*cells, strict=True)
+    )
+    games, left_out = rows_of_games(listed, rows.numbers.tolist(), str(file))
+    return _not_empty(games), left_out
+
+
+def _not_empty(rows: SourceRows) -> SourceRows:
+    if not len(rows):
+        raise BadInput(rows.source, "no game of a season is listed", hint="has the schedule been published?")
+    return rows
 
 
 def _every_date(source: str, first: date, last: date) -> list[date]:
@@ -158,13 +211,14 @@ def season_of(game_id: str) -> int:
 def _parse(rows: SourceRows) -> Iterator[_Game | date]:
     """Yield each row's game; of a postponed game only its date, because its teams don't matter."""
     rows.require(REQUIRED)
-    if rows.find("home_team") is None and rows.find("away_team") is None:
+    is_neutral = rows.find(HOME) is None and rows.find(AWAY) is None
+    if is_neutral and (rows.find("team_a") or rows.find("team_b")):
         rows.require(["team_a", "team_b"])
     else:
-        rows.require(["home_team", "away_team"])
+        rows.require([HOME, AWAY])
     season = values.whole_number(minimum=10_000, maximum=99_999)
-    game_ids = rows.parse("game_id", values.game_id, pa.string()).to_pylist()
-    days = rows.parse("game_date", values.calendar_date, pa.date32()).to_pylist()
+    game_ids = rows.parse(GAME_ID, values.game_id, pa.string()).to_pylist()
+    days = rows.parse(GAME_DATE, values.calendar_date, pa.date32()).to_pylist()
     seasons = (
         rows.parse("season_id", season, pa.int64(), nullable=True).to_pylist()
         if rows.find("season_id")
@@ -174,7 +228,7 @@ def _parse(rows: SourceRows) -> Iterator[_Game | date]:
         rows.parse(name, values.team_code, pa.string(), nullable=True).to_pylist()
         if rows.find(name)
         else [None] * len(rows)
-        for name in ("home_team", "away_team", "team_a", "team_b")
+        for name in (HOME, AWAY, "team_a", "team_b")
     )
     off = (
         rows.parse(POSTPONED, _is_postponed, pa.bool_(), nullable=True).to_pylist()
@@ -204,7 +258,7 @@ def _teams(
         raise rows.bad(
             index,
             f"only one of home_team ({home}) and away_team ({away}) is there",
-            column=rows.find("away_team" if away is None else "home_team"),
+            column=rows.find(AWAY if away is None else HOME),
             hint="give both, or neither on a neutral site",
         )
     if (one is None) != (other is None):

@@ -109,7 +109,7 @@ def test_a_season_is_not_asked_for_what_was_not_played_yet_in_its_year(box_score
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        ({"Message": "try later"}, "the answer is not of the shape resultSets"),
+        ({"Message": "try later"}, "is not of the shape resultSets"),
         (
             {"resultSets": [{"name": "Other", "headers": [], "rowSet": []}]},
             "no result set LeagueGameLog; it has: Other",
@@ -196,7 +196,7 @@ def test_a_season_with_a_date_of_another_one_is_refused() -> None:
     ("answer", "problem"),
     [
         ({"Message": "try later"}, "not of the shape leagueSchedule"),
-        (schedule_answer([{"gameId": "0022400061"}]), "not of the shape leagueSchedule.*homeTeam"),
+        (schedule_answer([{"gameId": "0022400061"}]), "not of the shape leagueSchedule.*gameDateEst"),
         (schedule_answer([game("0012400001", "DEN", "LAL")]), "no rows"),
         (
             schedule_answer([game("0012400001", "DEN", "LAL")], [game("0022400061", "BOS", "BOS")]),

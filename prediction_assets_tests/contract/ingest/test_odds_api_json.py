@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -19,21 +17,6 @@ from prediction_assets_tests.made_up_feeds import book, market, odds_event, outc
 
 PLAYERS = PlayerDirectory.from_rows([(901, "Zoran Brežina", "SAS", date(2025, 1, 2))])
 BOTH = (outcome("Over", 25.5, -137), outcome("Under", 25.5, 105))
-
-
-@pytest.fixture
-def write_json(tmp_path: Path) -> Callable[..., Path]:
-    """Write a document, gzipped if the name says so."""
-
-    def write(document: Any, name: str = "odds.json") -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        opened = gzip.open if name.endswith(".gz") else open
-        with opened(path, "wt", encoding="utf-8") as text:
-            json.dump(document, text)
-        return path
-
-    return write
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
