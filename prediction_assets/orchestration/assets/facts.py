@@ -1,7 +1,8 @@
 """Facts: game logs, schedule, prop lines and injury reports, validated and ingested idempotently.
 
-Each asset reads a file, a folder, or the simulated league that ships with the package if no path is named and no real
-facts are stored. A file with an error is refused as a whole, with row and column; stored facts stay as they were.
+Each asset asks the sources of the settings, files or live, or reads the path that its configuration names. It takes the
+simulated league that ships with the package if nothing is named and no real facts are stored. A file or an answer with
+an error is refused as a whole, with row and column; stored facts stay as they were.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,12 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest.game_logs import read_game_logs
-from prediction_assets.ingest.injury_reports import read_injury_reports
+from prediction_assets.ingest.game_logs import GameLogsRead, read_game_logs
+from prediction_assets.ingest.injury_reports import InjuryReportsRead, read_injury_reports
+from prediction_assets.ingest.live.sources import Answer, Sources
 from prediction_assets.ingest.names import PlayerDirectory, UnresolvedName, read_aliases
-from prediction_assets.ingest.nba_api_source import LiveSource, fetch_game_logs, fetch_schedule
-from prediction_assets.ingest.prop_lines import read_prop_lines
-from prediction_assets.ingest.schedule import read_schedule
+from prediction_assets.ingest.prop_lines import PropLinesRead, read_prop_lines
+from prediction_assets.ingest.schedule import ScheduleRead, read_schedule
 from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
 from prediction_assets.nba.tonight import holds_real_facts
 from prediction_assets.orchestration.assets.describing import (
@@ -50,8 +51,8 @@ class FactsConfig(dg.Config):
 
     path: str | None = Field(
         default=None,
-        description="A Parquet or CSV(.gz) file, or a folder of them. Empty: the path in the settings. If no path "
-        "is set and no real game is ingested: the simulated league.",
+        description="A file, or a folder of files. Empty: the sources in the settings. If none is set and no real "
+        "game is ingested: the simulated league.",
     )
     simulated_players: int | None = Field(
         default=None,
@@ -59,16 +60,21 @@ class FactsConfig(dg.Config):
     )
     season: str | None = Field(
         default=None,
-        description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). For "
-        "game logs and schedule only.",
+        description="Fetch this season, such as 2026-27, from the live sources in the settings, or else from "
+        "stats.nba.com. For game logs and schedule only.",
     )
 
-    def source(self, default: Path | None) -> Path | None:
-        """Return the path to read, None for the simulated league."""
-        if self.simulated_players is not None:
+    def named(self) -> Path | None:
+        """Return the path that the configuration names."""
+        if self.path is None or self.simulated_players is not None:
             return None
-        chosen = self.path or default
-        return None if chosen is None else Path(chosen).expanduser().absolute()
+        return Path(self.path).expanduser().absolute()
+
+    def asks(self, facts: str, settings: Settings) -> bool:
+        """Return whether sources are asked: for a season, or because the settings name them and this nothing else."""
+        if self.simulated_players is not None or self.path is not None:
+            return False
+        return self.season is not None or settings.names(facts)
 
     def league(self, facts: str, settings: Settings, port: Warehouse) -> SimulatedLeague:
         """Return the simulated league to take when there is no path.
@@ -98,7 +104,11 @@ def _refuse_among_real_facts(facts: str, settings: Settings, port: Warehouse) ->
 def _named_files(settings: Settings) -> list[str]:
     """Return the settings that name facts to ingest."""
     tables = (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
-    return [_setting(table.name) for table in tables if getattr(settings, table.name) is not None]
+    return [
+        _setting(table.name) + ("" if getattr(settings, table.name) else "_SOURCES")
+        for table in tables
+        if settings.names(table.name)
+    ]
 
 
 def _setting(facts: str) -> str:
@@ -141,27 +151,27 @@ def game_logs(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
-    live_source: dg.ResourceParam[LiveSource],
+    sources: dg.ResourceParam[Sources],
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """One row per player and game that he played, as stats.nba.com's LeagueGameLog reports it.
 
     Ingesting a file again changes nothing. A corrected row replaces the old one.
     """
-    if config.season is not None:
-        fetched = fetch_game_logs(config.season, live_source.game_logs)
-        return _store(
-            context, warehouse, GAME_LOGS, "stats.nba.com", fetched.table,
-            rows_read=fetched.rows_read, duplicates_dropped=fetched.duplicates_dropped,
-        )  # fmt: skip
-    path = config.source(settings.game_logs)
-    if path is None:
+    answer: Answer[GameLogsRead]
+    if (path := config.named()) is not None:
+        answer = Answer(read_game_logs(path), str(path))
+    elif config.asks("game_logs", settings):
+        answer = sources.game_logs(warehouse, config.season)
+    else:
         league = config.league("game_logs", settings, warehouse)
         return _store(context, warehouse, GAME_LOGS, league.name, league.game_logs)
-    read = read_game_logs(path)
+    read = answer.read
+    if read is None:
+        return _nothing_new(context, warehouse, GAME_LOGS, answer)
     return _store(
-        context, warehouse, GAME_LOGS, str(path), read.table,
-        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped,
+        context, warehouse, GAME_LOGS, answer.source, read.table,
+        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped, **_failed(answer),
     )  # fmt: skip
 
 
@@ -170,29 +180,29 @@ def schedule(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
-    live_source: dg.ResourceParam[LiveSource],
+    sources: dg.ResourceParam[Sources],
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """Every scheduled game, by US Eastern date. A game on a neutral site has no home team.
 
-    A file is complete for each date that it contains, and a fetched season for each date from its first game to its
+    A file is complete for each date that it contains, and a season's JSON for each date from its first game to its
     last. A game that is no longer listed on such a date, or is listed as postponed, is removed; a game that moved
     changes its date. Players of a removed game are skipped when they are staged again.
     """
-    if config.season is not None:
-        fetched = fetch_schedule(config.season, live_source.schedule)
-        return _store(
-            context, warehouse, SCHEDULE, "stats.nba.com", fetched.table, SCHEDULE_REPLACED_BY, fetched.dates,
-            rows_read=fetched.rows_read, left_out=dict(fetched.left_out),
-        )  # fmt: skip
-    path = config.source(settings.schedule)
-    if path is None:
+    answer: Answer[ScheduleRead]
+    if (path := config.named()) is not None:
+        answer = Answer(read_schedule(path), str(path))
+    elif config.asks("schedule", settings):
+        answer = sources.schedule(warehouse, config.season)
+    else:
         league = config.league("schedule", settings, warehouse)
         return _store(context, warehouse, SCHEDULE, league.name, league.schedule)
-    read = read_schedule(path)
+    read = answer.read
+    if read is None:
+        return _nothing_new(context, warehouse, SCHEDULE, answer)
     return _store(
-        context, warehouse, SCHEDULE, str(path), read.table, SCHEDULE_REPLACED_BY, read.dates,
-        rows_read=read.rows_read, left_out=dict(read.left_out),
+        context, warehouse, SCHEDULE, answer.source, read.table, SCHEDULE_REPLACED_BY, read.dates,
+        rows_read=read.rows_read, left_out=dict(read.left_out), **_failed(answer),
     )  # fmt: skip
 
 
@@ -208,6 +218,7 @@ def prop_lines(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
+    sources: dg.ResourceParam[Sources],
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Points lines as the books offered them; every capture is kept.
@@ -217,26 +228,34 @@ def prop_lines(
     name that doesn't resolve is never guessed: it is kept without an id and reported here. A line beyond 100 points is
     kept, counted as out of reach, and never chosen.
     """
-    path = config.source(settings.prop_lines)
-    if path is None:
-        if config.simulated_players is None and _named_files(settings):
-            context.log.info(
-                "prop_lines: no path is named, so nothing is ingested and no player has a market line"
-            )
-            return
+    answer: Answer[PropLinesRead]
+    if (path := config.named()) is not None:
+        answer = Answer(read_prop_lines(path, _directory(warehouse, settings)), str(path))
+    elif config.asks("prop_lines", settings):
+        answer = sources.prop_lines(warehouse, _directory(warehouse, settings))
+    elif config.simulated_players is None and _named_files(settings):
+        context.log.info(
+            "prop_lines: no path is named, so nothing is ingested and no player has a market line"
+        )
+        return
+    else:
         league = config.league("prop_lines", settings, warehouse)
         yield _store(context, warehouse, PROP_LINES, league.name, league.prop_lines, LINES_REPLACED_BY)
         return
-    read = read_prop_lines(path, _directory(warehouse, settings))
+    read = answer.read
+    if read is None:
+        context.log.info("prop_lines: %s offers nothing now", answer.source)
+        return
     _warn_of_unresolved(context, "prop_lines", read.unresolved)
     yield _store(
-        context, warehouse, PROP_LINES, str(path), read.table, LINES_REPLACED_BY,
+        context, warehouse, PROP_LINES, answer.source, read.table, LINES_REPLACED_BY,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         one_sided=read.one_sided,
         suspended=read.suspended,
         out_of_reach=pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py(),
         **_unresolved_metadata(read.unresolved),
+        **_failed(answer),
     )  # fmt: skip
 
 
@@ -252,6 +271,7 @@ def injury_reports(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
+    sources: dg.ResourceParam[Sources],
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Players who may miss a game, from the NBA's official injury reports; the newest report of a date counts.
@@ -260,22 +280,44 @@ def injury_reports(
     of a slate is skipped when he is staged next. A player who is doubtful, questionable or probable is predicted. Names
     resolve as in `prop_lines`. A name that doesn't resolve rules out no player and is reported here.
     """
-    path = config.source(settings.injury_reports)
-    if path is None:
+    answer: Answer[InjuryReportsRead]
+    if (path := config.named()) is not None:
+        answer = Answer(read_injury_reports(path, _directory(warehouse, settings)), str(path))
+    elif config.asks("injury_reports", settings):
+        answer = sources.injury_reports(warehouse, _directory(warehouse, settings))
+    else:
         context.log.info(
             "injury_reports: no path is named, so nothing is ingested and no player is ruled out"
         )
         return
-    read = read_injury_reports(path, _directory(warehouse, settings))
+    read = answer.read
+    if read is None:
+        context.log.info("injury_reports: %s has published nothing new", answer.source)
+        return
     _warn_of_unresolved(context, "injury_reports", read.unresolved)
     yield _store(
-        context, warehouse, INJURY_REPORTS, str(path), read.table, INJURIES_REPLACED_BY,
+        context, warehouse, INJURY_REPORTS, answer.source, read.table, INJURIES_REPLACED_BY,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         not_yet_submitted=read.not_yet_submitted,
         players_out=read.players_out,
         **_unresolved_metadata(read.unresolved),
+        **_failed(answer),
     )  # fmt: skip
+
+
+def _nothing_new(
+    context: dg.AssetExecutionContext, port: Warehouse, table: Table, answer: Answer[Any]
+) -> dg.MaterializeResult:
+    """Return the result of a source that has published nothing: a season that hasn't begun is no failure."""
+    context.log.info("%s: %s has published nothing yet", table.name, answer.source)
+    return _store(context, port, table, answer.source, table.arrow_table([]), **_failed(answer))
+
+
+def _failed(answer: Answer[Any]) -> dict[str, Any]:
+    """Return the metadata that says which sources failed and what the answer lacks; none when all is well."""
+    found = {"failed_sources": dict(answer.failed), "missing": dict(answer.missing)}
+    return {name: dg.MetadataValue.json(why) for name, why in found.items() if why}
 
 
 def _directory(port: Warehouse, settings: Settings) -> PlayerDirectory:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prediction_assets.stores.sql.table_sql import names
 from prediction_assets.stores.sql.tables import (
+    FETCHES,
     GAME_LOGS,
     INJURY_REPORTS,
     POINTS_MODELS,
@@ -89,6 +90,32 @@ NEWEST_INJURY_REPORT = f"""
 
 A report counts for the date as soon as one team is in it, even as "not yet submitted" and without a player.
 """
+
+
+NEWEST_REPORT_TIME = f"""
+    SELECT MAX(reported_at) AS reported_at FROM {INJURY_REPORTS.qualified_name}
+    WHERE league = $league AND game_date >= $since"""
+"""When the newest injury report of the last days was published."""
+
+REQUESTS_SPENT = f"""
+    SELECT COALESCE(SUM(CASE WHEN started_at >= $day THEN requests END), 0) AS day,
+           COALESCE(SUM(requests), 0) AS month
+    FROM {FETCHES.qualified_name} WHERE source = $source AND started_at >= $month"""
+"""What a source was asked since the begin of the day and of the month."""
+
+REQUESTS_LEFT = f"""
+    SELECT remaining FROM {FETCHES.qualified_name}
+    WHERE source = $source AND started_at >= $month AND remaining IS NOT NULL
+    ORDER BY started_at DESC, fetch_id DESC LIMIT 1"""
+"""What a source said last about the requests that are left this month."""
+
+NEWEST_FETCHES = f"""
+    SELECT facts, source, started_at, outcome, problem, requests, remaining FROM {FETCHES.qualified_name}
+    WHERE started_at >= $since
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY facts, source ORDER BY started_at DESC NULLS LAST, fetch_id DESC NULLS LAST) = 1
+    ORDER BY facts, source"""
+"""How each source of each kind of facts answered last."""
 
 
 def slate_facts(recommendation_rule: str) -> str:

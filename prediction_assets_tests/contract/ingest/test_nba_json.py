@@ -165,3 +165,9 @@ def test_teams_under_other_names_are_asked_for_as_home_and_away_first(write_csv,
     row = {"game_id": "0022400061", "game_date": "2024-11-02", columns[0]: "BOS", columns[1]: "NYK"}
     with pytest.raises(BadInput, match=suggested):
         read_schedule(write_csv([row]))
+
+
+def test_a_season_with_a_date_of_another_one_is_refused(write_json):
+    games = [listed_game("0022400061", "BOS", "NYK"), listed_game("0022400062", "LAL", "MIN", "2034-11-02")]
+    with pytest.raises(BadInput, match="has games from 2024-11-02 to 2034-11-02, which is no season"):
+        read_schedule(write_json(schedule_answer(games)))

@@ -2,68 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest.nba_api_source import LiveSource
+from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import simulated_facts
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets_tests.source_server import Asked, Reply, SourceServer
 
 HEADERS = [
     "SEASON_ID", "PLAYER_ID", "PLAYER_NAME", "TEAM_ID", "TEAM_ABBREVIATION", "TEAM_NAME", "GAME_ID",
     "GAME_DATE", "MATCHUP", "WL", "MIN", "FGM", "FGA", "FG3M", "FG3A", "FTM", "FTA", "OREB", "DREB",
     "REB", "AST", "STL", "BLK", "TOV", "PF", "PTS", "PLUS_MINUS",
 ]  # fmt: skip
-ROW = [22090, 1, "Ann Example", 10, "BOS", "Boston Celtics", "0029000001", "2090-10-22", "BOS vs. NYK", "W", 30,
+ROW = [22040, 1, "Ann Example", 10, "BOS", "Boston Celtics", "0024000001", "2040-10-22", "BOS vs. NYK", "W", 30,
        5, 9, 1, 2, 2, 2, 0, 1, 1, 0, 0, 0, 0, 0, 13, 1]  # fmt: skip
 GAME = {
-    "gameId": "0029000001", "gameDateEst": "2090-10-22T00:00:00Z", "gameStatus": 1, "postponedStatus": "N",
+    "gameId": "0024000001", "gameDateEst": "2040-10-22T00:00:00Z", "gameStatus": 1, "postponedStatus": "N",
     "isNeutral": False, "homeTeam": {"teamTricode": "BOS"}, "awayTeam": {"teamTricode": "NYK"},
 }  # fmt: skip
 
 
-class RecordedAnswers(LiveSource):
-    """Answers of stats.nba.com's shape, with invented players."""
+@dataclass
+class LiveSeason:
+    """A season's made-up answers of stats.nba.com: one game in the logs, and the games of the schedule."""
 
-    @property
-    def game_logs(self) -> Any:
-        return self._game_logs
+    server: SourceServer
+    settings: Settings
+    instance: dg.DagsterInstance
+    games: list[dict[str, Any]] = field(default_factory=lambda: [GAME])
 
-    @property
-    def schedule(self) -> Any:
-        return self._schedule
+    def run(self, **more: Any) -> SlateRun:
+        self.server.routes = {
+            "/stats_nba/stats/leaguegamelog": self._logs,
+            "/stats_nba/stats/scheduleleaguev2": lambda _: Reply(
+                {"leagueSchedule": {"gameDates": [{"games": [game]} for game in self.games]}}
+            ),
+        }
+        settings = self.server.settings(self.settings, **more)
+        return SlateRun(settings, self.instance, {"sources": Sources(settings, Clock(), lambda _: None)})
 
-    def _game_logs(self, season: str, season_type: str) -> Mapping[str, Any]:
-        rows = [ROW] if season_type == "Regular Season" else []
-        return {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": rows}]}
-
-    def _schedule(self, season: str) -> Mapping[str, Any]:
-        return {"leagueSchedule": {"gameDates": [{"games": [GAME]}]}}
+    def _logs(self, asked: Asked) -> Reply:
+        rows = [ROW] if asked.parameters["SeasonType"] == "Regular Season" else []
+        return Reply({"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": rows}]})
 
 
-def test_a_season_of_the_live_source_is_ingested_like_a_file(settings, instance):
-    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
-    ingested = run.ingest({"game_logs": {"season": "2090-91"}, "schedule": {"season": "2090-91"}})
+@pytest.fixture
+def season(source_server, settings, instance) -> LiveSeason:
+    return LiveSeason(source_server, settings, instance)
+
+
+def test_a_season_of_the_live_source_is_ingested_like_a_file(season):
+    run = season.run()
+    ingested = run.ingest({"game_logs": {"season": "2040-41"}, "schedule": {"season": "2040-41"}})
     assert ingested["game_logs"]["rows_inserted"] == ingested["schedule"]["rows_inserted"] == 1
-    assert ingested["game_logs"]["source"] == "stats.nba.com"
-    again = run.ingest({"game_logs": {"season": "2090-91"}})
+    assert ingested["game_logs"]["source"] == "stats_nba"
+    again = run.ingest({"game_logs": {"season": "2040-41"}})
     assert again["game_logs"]["rows_unchanged"] == 1
 
 
-def test_a_season_fetched_again_removes_the_games_that_it_no_longer_lists(settings, instance, monkeypatch):
-    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
+def test_a_season_fetched_again_removes_the_games_that_it_no_longer_lists(season):
+    run = season.run()
 
     def fetched(*games: dict[str, Any]) -> Any:
-        answer = {"leagueSchedule": {"gameDates": [{"games": [one]} for one in games]}}
-        monkeypatch.setattr(RecordedAnswers, "_schedule", lambda self, season: answer)
-        return run.ingest({"schedule": {"season": "2090-91"}})["schedule"]
+        season.games = list(games)
+        return run.ingest({"schedule": {"season": "2040-41"}})["schedule"]
 
     def on(number: int, **more: str) -> dict[str, Any]:
-        return GAME | {"gameId": f"002900000{number}", "gameDateEst": f"2090-10-2{number}T00:00:00Z"} | more
+        return GAME | {"gameId": f"002400000{number}", "gameDateEst": f"2040-10-2{number}T00:00:00Z"} | more
 
     assert fetched(on(1), on(2), on(3), on(4))["rows_inserted"] == 4
     # The 22nd's only game is postponed, the 23rd's is not listed at all.
@@ -72,14 +85,70 @@ def test_a_season_fetched_again_removes_the_games_that_it_no_longer_lists(settin
     left = run.stores.warehouse.query("SELECT game_id FROM facts.schedule ORDER BY game_id")[
         "game_id"
     ].to_pylist()
-    assert left == ["0029000001", "0029000004"]
+    assert left == ["0024000001", "0024000004"]
+
+
+LIVE = {"game_logs_sources": "stats_nba", "schedule_sources": "stats_nba,cdn_nba"}
+
+
+def test_the_sources_in_the_settings_are_asked_when_nothing_is_named(season):
+    done = season.run(**LIVE, injury_reports_sources="official_report").ingest(
+        {"game_logs": {"season": "2040-41"}, "schedule": {"season": "2040-41"}, "injury_reports": {}}
+    )
+    assert {facts: each["source"] for facts, each in done.items()} == {
+        "game_logs": "stats_nba", "schedule": "stats_nba",
+    }  # fmt: skip
+    assert len(season.server.paths("/official_report/")) == 12
+
+
+def test_a_second_source_that_took_over_is_in_the_metadata(season):
+    run = season.run(**LIVE)
+    document = {"leagueSchedule": {"seasonYear": "2040-41", "gameDates": [{"games": [GAME]}]}}
+    season.server.routes["/stats_nba/stats/scheduleleaguev2"] = Reply("", 403)
+    season.server.routes["/cdn_nba/"] = Reply(document)
+    done = run.ingest({"schedule": {"season": "2040-41"}})["schedule"]
+    assert (done["source"], done["rows_inserted"]) == ("cdn_nba", 1)
+    assert "status 403 Forbidden" in done["failed_sources"]["stats_nba"]
+
+
+def test_a_season_that_has_not_begun_is_no_failure_and_holds_up_no_other_fact(season, tmp_path):
+    season.settings = season.settings.model_copy(update={"injury_reports": None})
+    run = season.run(**LIVE, prop_lines=a_line(tmp_path))
+    season.server.routes = {"/": Reply({"leagueSchedule": {"seasonYear": "2040-41", "gameDates": []}})}
+    season.server.routes["/stats_nba/stats/leaguegamelog"] = Reply(
+        {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": None}]}
+    )
+    asked = {"season": "2040-41"}
+    done = run.ingest({"game_logs": asked, "schedule": asked, "prop_lines": {}})
+    assert {facts: each["rows_inserted"] for facts, each in done.items()} == {
+        "game_logs": 0, "schedule": 0, "prop_lines": 1,
+    }  # fmt: skip
+
+
+def test_an_installation_with_live_sources_never_takes_the_simulated_league_unasked(season):
+    run = season.run(**LIVE)
+    with pytest.raises(BadInput, match="and answered with SEASON_ID 22040"):
+        run.ingest({"game_logs": {}})
+    assert run.ingest({"prop_lines": {}}) == {}
+    assert leagues(run, "game_logs") == []
+
+
+def a_line(folder: Path) -> Path:
+    path = folder / "lines.csv"
+    path.write_text(
+        "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
+        "e1,2040-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Over,20.5,-110\n"
+        "e1,2040-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Under,20.5,-110\n",
+        "utf-8",
+    )
+    return path
 
 
 @pytest.fixture
-def real(settings, instance) -> SlateRun:
+def real(season) -> SlateRun:
     """A home with a real game, ingested without any setting that names a file."""
-    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
-    run.ingest({"game_logs": {"season": "2090-91"}, "schedule": {"season": "2090-91"}})
+    run = season.run()
+    run.ingest({"game_logs": {"season": "2040-41"}, "schedule": {"season": "2040-41"}})
     return run
 
 
@@ -132,24 +201,17 @@ def test_simulated_facts_are_labelled_where_they_show(ingested):
 
 
 def test_a_name_that_does_not_resolve_is_reported_and_kept_without_an_id(slate_run, tmp_path):
-    lines = tmp_path / "lines.csv"
-    lines.write_text(
-        "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
-        "e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Over,20.5,-110\n"
-        "e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Under,20.5,-110\n",
-        "utf-8",
-    )
-    done = slate_run.ingest({"prop_lines": {"path": str(lines)}})["prop_lines"]
+    done = slate_run.ingest({"prop_lines": {"path": str(a_line(tmp_path))}})["prop_lines"]
     assert done["unresolved_names"] == 1
     assert "No Body" in done["unresolved"]
     stored = slate_run.stores.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()
-    assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2090-10-22")]
+    assert [(row["player_id"], row["game_date"].isoformat()) for row in stored] == [(None, "2040-10-22")]
 
 
 def test_a_line_that_nobody_can_reach_is_kept_as_offered_and_counted(slate_run, tmp_path):
     lines = tmp_path / "lines.csv"
     rows = [
-        f"e1,2090-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,{side},{line},-110\n"
+        f"e1,2040-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,{side},{line},-110\n"
         for line in ("20.5", "100", "2050")
         for side in ("Over", "Under")
     ]
