@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prediction_assets.errors import RequestsSpent
+from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import FETCHES
@@ -22,7 +23,10 @@ from prediction_assets.stores.sql.tables import FETCHES
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Requests, or credits, that a source may be asked for in a day and in a month, both in UTC."""
+    """Requests, or credits, that a source may be asked for in a day and in a month, of US Eastern time.
+
+    An evening of games is one day there; in UTC midnight is in its middle.
+    """
 
     per_day: int
     per_month: int
@@ -33,7 +37,7 @@ class Spent:
     """What a source was asked so far.
 
     Attributes:
-        day: requests since midnight UTC.
+        day: requests since midnight.
         month: requests since the month began.
         remaining: requests that the source itself said are left this month; None when it says nothing.
     """
@@ -69,7 +73,7 @@ class Fetch:
 
 def spent(warehouse: Warehouse, source: str, now: datetime) -> Spent:
     """Return what a source was asked this day and month."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = now.astimezone(GAME_TIME_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
     asked = {"source": source, "month": midnight.replace(day=1)}
     counted = warehouse.query(queries.REQUESTS_SPENT, {**asked, "day": midnight}).to_pylist()[0]
     said = warehouse.query(queries.REQUESTS_LEFT, asked)["remaining"].to_pylist()

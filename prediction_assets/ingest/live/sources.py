@@ -241,9 +241,7 @@ class Sources:
     def _odds(
         self, warehouse: Warehouse, players: PlayerDirectory, missing: dict[str, str]
     ) -> PropLinesRead | None:
-        settings, now = self.settings, self.clock.now()
-        key = settings.odds_api_key.get_secret_value() if settings.odds_api_key else ""
-        api = OddsApi(settings.odds_api_url, key, settings.odds_api_regions)
+        api, now = self.odds, self.clock.now()
         with self._question(warehouse, "odds_api", "prop_lines", 0, KEY_HINT) as (requester, fetch):
             events = api.events(requester, now, now + _AHEAD)
             fetch.outcome = "answered" if events else "nothing"
@@ -297,6 +295,13 @@ class Sources:
                 estimated = 0 if is_free else requester.sent * (cost or 1)
                 fetch.requests = estimated if requester.credits is None else requester.credits
                 fetch.remaining = requester.remaining
+
+    @property
+    def odds(self) -> OddsApi:
+        """How The Odds API is asked."""
+        settings = self.settings
+        key = settings.odds_api_key.get_secret_value() if settings.odds_api_key else ""
+        return OddsApi(settings.odds_api_url, key, settings.odds_api_regions)
 
     def limits(self, source: str) -> Limits:
         """Return a source's budget of requests, or of credits."""

@@ -92,6 +92,19 @@ A report counts for the date as soon as one team is in it, even as "not yet subm
 """
 
 
+GAMES_AROUND = f"""
+    SELECT MAX(CASE WHEN game_date <= $today THEN game_date END) AS previous,
+           MIN(CASE WHEN game_date >= $today THEN game_date END) AS following
+    FROM {SCHEDULE.qualified_name} WHERE league = $league"""
+"""The dates with games that are nearest to a date, before and after it, itself included."""
+
+TONIGHT = f"""
+    SELECT (SELECT COUNT(*) FROM {SCHEDULE.qualified_name}
+            WHERE league = $league AND game_date = $slate) AS games,
+           (SELECT MAX(commence_time) FROM {PROP_LINES.qualified_name}
+            WHERE league = $league AND game_date = $slate) AS last_tip_off"""
+"""The games of a date, and when the last of them begins, by the lines on it."""
+
 NEWEST_REPORT_TIME = f"""
     SELECT MAX(reported_at) AS reported_at FROM {INJURY_REPORTS.qualified_name}
     WHERE league = $league AND game_date >= $since"""
