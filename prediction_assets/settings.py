@@ -180,8 +180,7 @@ class Settings(LogSettings):
         Field(
             ge=0,
             le=100_000_000,
-            description="Credits of The Odds API a month, 0 to 100000000; the plan's number. When the API says that "
-            "fewer are left, that holds.",
+            description="Credits of The Odds API a month, 0 to 100000000; fewer if the API says that fewer are left.",
         ),
     ] = 20_000
     answers: Annotated[

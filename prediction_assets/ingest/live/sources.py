@@ -24,7 +24,7 @@ from prediction_assets.errors import (
 )
 from prediction_assets.ingest.game_logs import GameLogsRead, read_game_logs
 from prediction_assets.ingest.injury_reports import InjuryReportsRead, read_injury_reports
-from prediction_assets.ingest.live.budget import Fetch, Limits, counted
+from prediction_assets.ingest.live.budget import Fetch, Limits, Spent, counted, spent
 from prediction_assets.ingest.live.nba import HEADERS, LOG_TYPES, STATS_HINT, fetch_game_logs, fetch_schedule
 from prediction_assets.ingest.live.odds_api import KEY_HINT, OddsApi
 from prediction_assets.ingest.live.official_report import ABSENT, SLOTS, fetch_injury_report
@@ -61,12 +61,14 @@ class Answer(Generic[Read]):
         source: who answered: a path, or a source's name.
         failed: why each source before it failed, by name.
         missing: what the answer lacks and why, by name: a game whose odds didn't come.
+        spent: what the source was asked this day and month; None for files.
     """
 
     read: Read | None
     source: str
     failed: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    spent: Spent | None = None
 
 
 class GameLogsSource(Protocol):
@@ -106,6 +108,7 @@ class Sources:
         """Return a season's game logs, by default those of the season of tonight."""
         asked = season or self.season(warehouse)
         return self._first(
+            warehouse,
             "game_logs",
             {
                 "files": lambda: read_game_logs(self._path("game_logs")),
@@ -120,6 +123,7 @@ class Sources:
         stats = f"{self.settings.stats_nba_url}/stats/scheduleleaguev2"
         cdn = f"{self.settings.cdn_nba_url}/static/json/staticData/scheduleLeagueV2.json"
         return self._first(
+            warehouse,
             "schedule",
             {
                 "files": lambda: read_schedule(self._path("schedule")),
@@ -133,6 +137,7 @@ class Sources:
         """Return the lines that are offered now."""
         missing: dict[str, str] = {}
         return self._first(
+            warehouse,
             "prop_lines",
             {
                 "files": lambda: read_prop_lines(self._path("prop_lines"), players),
@@ -144,6 +149,7 @@ class Sources:
     def injury_reports(self, warehouse: Warehouse, players: PlayerDirectory) -> Answer[InjuryReportsRead]:
         """Return the newest injury report."""
         return self._first(
+            warehouse,
             "injury_reports",
             {
                 "files": lambda: read_injury_reports(self._path("injury_reports"), players),
@@ -165,6 +171,7 @@ class Sources:
 
     def _first(
         self,
+        warehouse: Warehouse,
         facts: str,
         ask: Mapping[str, Callable[[], Read | None]],
         missing: Mapping[str, str] | None = None,
@@ -191,10 +198,12 @@ class Sources:
                 errors.append(error)
                 _logger.warning("%s: the source %s failed: %s", facts, name, error)
                 continue
-            where = str(self._path(facts)) if name == "files" else name
+            is_live = name != "files"
+            where = name if is_live else str(self._path(facts))
             if failed:
                 _logger.warning("%s come from %s, because %s failed", facts, name, ", ".join(failed))
-            return Answer(read, where, failed, dict(missing or {}))
+            usage = spent(warehouse, name, self.clock.now()) if is_live else None
+            return Answer(read, where, failed, dict(missing or {}), usage)
         if len(errors) == 1:
             raise errors[0]
         raise SourceUnavailable(

@@ -171,7 +171,7 @@ def game_logs(
         return _nothing_new(context, warehouse, GAME_LOGS, answer)
     return _store(
         context, warehouse, GAME_LOGS, answer.source, read.table,
-        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped, **_failed(answer),
+        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped, **_about(answer),
     )  # fmt: skip
 
 
@@ -202,7 +202,7 @@ def schedule(
         return _nothing_new(context, warehouse, SCHEDULE, answer)
     return _store(
         context, warehouse, SCHEDULE, answer.source, read.table, SCHEDULE_REPLACED_BY, read.dates,
-        rows_read=read.rows_read, left_out=dict(read.left_out), **_failed(answer),
+        rows_read=read.rows_read, left_out=dict(read.left_out), **_about(answer),
     )  # fmt: skip
 
 
@@ -255,7 +255,7 @@ def prop_lines(
         suspended=read.suspended,
         out_of_reach=pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py(),
         **_unresolved_metadata(read.unresolved),
-        **_failed(answer),
+        **_about(answer),
     )  # fmt: skip
 
 
@@ -302,7 +302,7 @@ def injury_reports(
         not_yet_submitted=read.not_yet_submitted,
         players_out=read.players_out,
         **_unresolved_metadata(read.unresolved),
-        **_failed(answer),
+        **_about(answer),
     )  # fmt: skip
 
 
@@ -311,13 +311,18 @@ def _nothing_new(
 ) -> dg.MaterializeResult:
     """Return the result of a source that has published nothing: a season that hasn't begun is no failure."""
     context.log.info("%s: %s has published nothing yet", table.name, answer.source)
-    return _store(context, port, table, answer.source, table.arrow_table([]), **_failed(answer))
+    return _store(context, port, table, answer.source, table.arrow_table([]), **_about(answer))
 
 
-def _failed(answer: Answer[Any]) -> dict[str, Any]:
-    """Return the metadata that says which sources failed and what the answer lacks; none when all is well."""
+def _about(answer: Answer[Any]) -> dict[str, Any]:
+    """Return the metadata of an answer: which sources failed, what it lacks, and what was asked of a live source."""
     found = {"failed_sources": dict(answer.failed), "missing": dict(answer.missing)}
-    return {name: dg.MetadataValue.json(why) for name, why in found.items() if why}
+    about: dict[str, Any] = {name: dg.MetadataValue.json(why) for name, why in found.items() if why}
+    if answer.spent is not None:
+        about |= {"requests_today": answer.spent.day, "requests_this_month": answer.spent.month}
+        if answer.spent.remaining is not None:
+            about["requests_left"] = answer.spent.remaining
+    return about
 
 
 def _directory(port: Warehouse, settings: Settings) -> PlayerDirectory:

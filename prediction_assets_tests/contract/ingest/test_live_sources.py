@@ -505,9 +505,9 @@ def test_no_error_log_or_recorded_answer_shows_the_key(asking, source_server, re
     secret = asking(source_timeout=0.3)
     with caplog.at_level(logging.DEBUG, "prediction_assets"), pytest.raises(PredictionAssetsError) as failed:
         secret.lines()
-    told = "".join(traceback.format_exception(failed.value)) + caplog.text + repr(secret.settings)
-    told += "".join(map(str, secret.fetches()))
-    assert KEY not in told
+    shown = "".join(traceback.format_exception(failed.value)) + caplog.text + repr(secret.settings)
+    shown += "".join(map(str, secret.fetches()))
+    assert KEY not in shown
     assert source_server.asked[0].parameters["apiKey"] == KEY
     for path in secret.settings.answers_folder.rglob("*"):
         assert KEY not in path.name
