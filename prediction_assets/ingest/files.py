@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prediction_assets.errors import BadInput
+from prediction_assets.ingest.other_exports import recognized
 from prediction_assets.ingest.rows import SourceRows
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -188,4 +189,5 @@ def _records(path: Path, reader: Iterator[list[str]], width: int) -> tuple[list[
 def _refuse_repeated(path: Path, names: list[str]) -> None:
     counted = Counter(name.strip().lower() for name in names if name.strip())
     if repeated := [name for name in names if counted[name.strip().lower()] > 1]:
-        raise BadInput(path, f"the header has {repeated[0]!r} more than once", column=repeated[0])
+        problem = f"the header has {repeated[0]!r} more than once"
+        raise BadInput(path, problem, column=repeated[0], hint=recognized(names))

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
+from prediction_assets.ingest.other_exports import recognized
 
 Name = str | tuple[str, ...]
 """A column's name, or its alternatives, preferred first."""
@@ -71,9 +72,8 @@ class SourceRows:
             )
         plural = "s" if len(missing) > 1 else ""
         found = ", ".join(self.table.column_names[:40]) or "none"
-        raise BadInput(
-            self.source, f"missing column{plural} {', '.join(described)}", hint=f"columns found: {found}"
-        )
+        hint = recognized(self.table.column_names) or f"columns found: {found}"
+        raise BadInput(self.source, f"missing column{plural} {', '.join(described)}", hint=hint)
 
     def parse(
         self, name: Name, parse: Callable[[Any], Any], arrow_type: pa.DataType, *, nullable: bool = False

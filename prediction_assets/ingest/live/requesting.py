@@ -61,7 +61,8 @@ class Requester:
         blocked_hint: what to do when the source refuses this network address.
         absent: statuses by which this source says that there is no such thing (yet).
         sent: requests so far, each attempt counted.
-        credits: what they cost by the source's own count (``x-requests-last``), None where it doesn't say.
+        cost: credits that an answer takes where the source doesn't say (``x-requests-last``).
+        credits: what the answers took. A request without an answer takes none here; if it did, ``remaining`` shows it.
         remaining: requests that the source said are left, None when it said nothing.
     """
 
@@ -72,8 +73,9 @@ class Requester:
     sleep: Callable[[float], None] = time.sleep
     headers: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[int] = _ABSENT
+    cost: int = 0
     sent: int = 0
-    credits: int | None = None
+    credits: int = 0
     remaining: int | None = None
 
     def get(
@@ -132,7 +134,7 @@ class Requester:
                 stream=True,
                 allow_redirects=False,  # a key goes to no other host
             ) as answer:
-                self._note_usage(answer.headers)
+                self._note_usage(answer.headers, is_answer=answer.status_code == HTTPStatus.OK)
                 content = self._content(answer, what, begun)
         except TRANSIENT_ERRORS as error:
             _logger.debug("%s: %s", self.source, type(error).__name__)
@@ -165,12 +167,12 @@ class Requester:
                 raise requests.Timeout
         return bytes(content)
 
-    def _note_usage(self, headers: Mapping[str, str]) -> None:
+    def _note_usage(self, headers: Mapping[str, str], *, is_answer: bool) -> None:
         # Of The Odds API: https://the-odds-api.com/liveapi/guides/v4/#response-headers
         if (remaining := _whole(headers.get("x-requests-remaining"))) is not None:
             self.remaining = remaining
-        if (last := _whole(headers.get("x-requests-last"))) is not None:
-            self.credits = (self.credits or 0) + last
+        last = _whole(headers.get("x-requests-last"))
+        self.credits += (self.cost if is_answer else 0) if last is None else last
 
     def _record(self, name: str, content: bytes) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)

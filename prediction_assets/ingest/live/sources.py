@@ -287,7 +287,7 @@ class Sources:
             most: requests, or credits, that it may take.
             hint: what to do when the source refuses this network address or the key.
             absent: statuses by which the source says that there is no such thing.
-            cost: credits of each request where the source doesn't say; 0: each request counts as one.
+            cost: credits of an answer where the source doesn't say.
         """
         settings = self.settings
         limits = self.limits(source)
@@ -295,14 +295,12 @@ class Sources:
             warehouse, source, facts, most, limits, settings.answers_folder, self.clock.now()
         ) as fetch:
             requester = Requester(
-                source, fetch.folder, settings.source_timeout, hint, self.sleep, HEADERS, absent
+                source, fetch.folder, settings.source_timeout, hint, self.sleep, HEADERS, absent, cost
             )
             try:
                 yield requester, fetch
             finally:
-                is_free = source == "odds_api" and most == 0
-                estimated = 0 if is_free else requester.sent * (cost or 1)
-                fetch.requests = estimated if requester.credits is None else requester.credits
+                fetch.requests = requester.credits if source == "odds_api" else requester.sent
                 fetch.remaining = requester.remaining
 
     @property

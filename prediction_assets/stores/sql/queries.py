@@ -119,7 +119,7 @@ REQUESTS_SPENT = f"""
 REQUESTS_LEFT = f"""
     SELECT remaining FROM {FETCHES.qualified_name}
     WHERE source = $source AND started_at >= $month AND remaining IS NOT NULL
-    ORDER BY started_at DESC, fetch_id DESC LIMIT 1"""
+    ORDER BY started_at DESC, remaining LIMIT 1"""
 """What a source said last about the requests that are left this month."""
 
 NEWEST_FETCHES = f"""
