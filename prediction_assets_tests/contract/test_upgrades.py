@@ -41,7 +41,7 @@ from prediction_assets_tests.orchestration.test_cli import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SHAPES = {"warehouse": (1, "b1503992f7c9"), "state": (1, "3865274f8a7d")}
+SHAPES = {"warehouse": (1, "d13846efdb1a"), "state": (1, "3865274f8a7d")}
 """Each store's version, and the first 12 digits of SHA-256 over its declared tables."""
 
 
