@@ -6,6 +6,7 @@
         StateBusy                other processes kept changing the same document
         QuotaExceeded            a quota of a Google service is used up
         Overtaken                another consolidation of the slate came first
+        SourceUnavailable        a live source doesn't answer
       TerminalError              not retried here: the call failed for good, or was already retried
         BadInput                 a file, setting or argument is refused
         SchemaTooNew             a later version of the package wrote the store
@@ -21,6 +22,8 @@
         NothingToAnnounce, OlderRevision, InvalidMessage, PublishRefused, NotDelivered
         PartOverdue, CircuitOpen, DeadlinePassed, NoSuchLetter
         NothingToTrainOn, ResultsMissing, StageFailed
+        SourceRefused            a live source refuses this address or key
+        RequestsSpent            a live source's budget of requests is used up
 
 Dagster shows the same line in the run. Errors that one module raises and catches itself don't belong here.
 """
@@ -94,6 +97,10 @@ class QuotaExceeded(TransientError):
 
 class Overtaken(TransientError):
     """Another consolidation of the slate was committed since this one was decided; the target was not touched."""
+
+
+class SourceUnavailable(TransientError):
+    """A live source gave no answer in several attempts; stored facts are as they were."""
 
 
 class BadInput(TerminalError):
@@ -268,3 +275,11 @@ class ResultsMissing(TerminalError):
 
 class StageFailed(TerminalError):
     """A stage's run failed with an error that is none of these."""
+
+
+class SourceRefused(TerminalError):
+    """A live source refuses this network address, or the key; stored facts are as they were."""
+
+
+class RequestsSpent(TerminalError):
+    """The budget of requests of a live source is used up for the day or the month; nothing was requested."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from prediction_assets.errors import BadInput
 
@@ -31,6 +31,18 @@ _SNAPSHOT_DAYS = 60
 _ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)  # a cron is only parsed here, and its reader wants a start
 MERGES_COMPARED_DAYS = 60
 """The morning check compares a MERGE with those of as many days before."""
+
+
+Sources = tuple[str, ...]
+"""Names of sources, the preferred one first."""
+
+SOURCES: Mapping[str, tuple[str, ...]] = {
+    "game_logs": ("files", "stats_nba"),
+    "schedule": ("files", "stats_nba", "cdn_nba"),
+    "prop_lines": ("files", "odds_api"),
+    "injury_reports": ("files", "official_report"),
+}
+"""The sources that each kind of facts can have."""
 
 
 class LogSettings(BaseSettings):
@@ -92,6 +104,103 @@ class Settings(LogSettings):
     injury_reports: Annotated[
         Path | None, Field(description="The injury reports to ingest: a file or a folder of files.")
     ] = None
+    game_logs_sources: Annotated[
+        Sources,
+        NoDecode,
+        Field(
+            description="Where game logs come from: files, stats_nba, or both separated by a comma; a later one is "
+            "taken when an earlier one fails."
+        ),
+    ] = ("files",)
+    schedule_sources: Annotated[
+        Sources,
+        NoDecode,
+        Field(description="Where the schedule comes from: files, stats_nba, cdn_nba; as game_logs_sources."),
+    ] = ("files",)
+    prop_lines_sources: Annotated[
+        Sources,
+        NoDecode,
+        Field(description="Where prop lines come from: files, odds_api; as game_logs_sources."),
+    ] = ("files",)
+    injury_reports_sources: Annotated[
+        Sources,
+        NoDecode,
+        Field(
+            description="Where injury reports come from: files, official_report (the NBA's PDF); as "
+            "game_logs_sources."
+        ),
+    ] = ("files",)
+    facts_cron: Annotated[
+        str,
+        Field(
+            description="When game logs and schedule are taken from their sources, a cron expression in time_zone; "
+            "before roster_cron."
+        ),
+    ] = "0 5 * * *"
+    fetch_minutes: Annotated[
+        int,
+        Field(
+            ge=5,
+            le=720,
+            description="Minutes between two looks for lines and injury reports, from half an hour before the roster "
+            "to the last tip-off, 5 to 720; more while requests are short.",
+        ),
+    ] = 15
+    source_timeout: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=600,
+            allow_inf_nan=False,
+            description="Seconds for one answer of a live source, above 0 to 600; four attempts are made.",
+        ),
+    ] = 60.0
+    nba_requests_per_day: Annotated[
+        int, Field(ge=0, le=100_000, description="Requests a day to each source of the NBA's, 0 to 100000.")
+    ] = 1000
+    nba_requests_per_month: Annotated[
+        int,
+        Field(ge=0, le=1_000_000, description="Requests a month to each source of the NBA's, 0 to 1000000."),
+    ] = 20_000
+    odds_api_key: Annotated[
+        SecretStr | None, Field(description="The key of The Odds API, which odds_api needs; a secret.")
+    ] = None
+    odds_api_regions: Annotated[
+        str,
+        Field(
+            description="The Odds API's regions whose books are asked, separated by commas: us, us2, us_dfs, eu, uk, "
+            "au; an event costs two credits a region."
+        ),
+    ] = "us"
+    odds_api_credits_per_day: Annotated[
+        int, Field(ge=0, le=10_000_000, description="Credits of The Odds API a day, 0 to 10000000.")
+    ] = 1000
+    odds_api_credits_per_month: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100_000_000,
+            description="Credits of The Odds API a month, 0 to 100000000; fewer if the API says that fewer are left.",
+        ),
+    ] = 20_000
+    answers: Annotated[
+        Path | None,
+        Field(description="The folder of recorded answers of live sources; without it, answers in the home."),
+    ] = None
+    answers_days: Annotated[
+        int,
+        Field(ge=0, le=36_500, description="Days that recorded answers are kept, 0 to 36500; 0 is for ever."),
+    ] = 30
+    stats_nba_url: Annotated[str, Field(description="The address of stats.nba.com.")] = (
+        "https://stats.nba.com"
+    )
+    cdn_nba_url: Annotated[str, Field(description="The address of cdn.nba.com.")] = "https://cdn.nba.com"
+    odds_api_url: Annotated[str, Field(description="The address of The Odds API.")] = (
+        "https://api.the-odds-api.com"
+    )
+    official_report_url: Annotated[
+        str, Field(description="The folder of the NBA's official injury reports.")
+    ] = "https://ak-static.cms.nba.com/referee/injury"
     player_aliases: Annotated[
         Path | None,
         Field(description="A CSV file of name and player_id, for names that bookmakers spell differently."),
@@ -256,12 +365,43 @@ class Settings(LogSettings):
     ] = None
 
     @field_validator(
-        "home", "dagster_home", "game_logs", "prop_lines", "schedule", "injury_reports", "player_aliases"
+        "home",
+        "dagster_home",
+        "game_logs",
+        "prop_lines",
+        "schedule",
+        "injury_reports",
+        "player_aliases",
+        "answers",
     )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """Pin relative paths, so that a run in another working directory means the same file."""
         return None if path is None else path.expanduser().absolute()
+
+    @field_validator(*(f"{facts}_sources" for facts in SOURCES), mode="before")
+    @classmethod
+    def _known_sources(cls, value: object, info: ValidationInfo) -> object:
+        names = [one.strip() for one in value.split(",")] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+        known = SOURCES[str(info.field_name).removesuffix("_sources")]
+        if not names or len({*names}) < len(names) or any(name not in known for name in names):
+            raise ValueError(f"is not one or more of {', '.join(known)}, separated by commas, each once")
+        return tuple(names)
+
+    @field_validator("stats_nba_url", "cdn_nba_url", "odds_api_url", "official_report_url")
+    @classmethod
+    def _an_address(cls, url: str) -> str:
+        # A key is sent to it, so nothing but an address without name and password counts as one.
+        if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[\w./-]*)?", url, re.ASCII):
+            raise ValueError("is not an address such as https://stats.nba.com")
+        return url.rstrip("/")
+
+    @field_validator("odds_api_regions")
+    @classmethod
+    def _regions(cls, text: str) -> str:
+        if not re.fullmatch(r"[a-z]+[a-z0-9_]*(?:,[a-z]+[a-z0-9_]*)*", text):
+            raise ValueError("is not a list of regions such as us,us2")
+        return text
 
     @field_validator("keep_days")
     @classmethod
@@ -291,7 +431,7 @@ class Settings(LogSettings):
 
     @field_validator("ui_url")
     @classmethod
-    def _an_address(cls, url: str) -> str:
+    def _address_of_the_ui(cls, url: str) -> str:
         if not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", url):
             raise ValueError("is not an address such as https://predictions.example.com")
         return url
@@ -305,7 +445,7 @@ class Settings(LogSettings):
             )
         return prefix
 
-    @field_validator("roster_cron", "morning_check_cron", "model_cron")
+    @field_validator("roster_cron", "morning_check_cron", "model_cron", "facts_cron")
     @classmethod
     def _known_cron(cls, cron: str) -> str:
         # Numbers and names of days and months: what cronsim and Dagster's schedules both read.
@@ -322,7 +462,25 @@ class Settings(LogSettings):
     def _complete(self) -> Self:
         if self.profile == "gcp" and not self.gcp_project:
             raise ValueError("the gcp profile needs PREDICTION_ASSETS_GCP_PROJECT, the project's id")
+        if "odds_api" in self.prop_lines_sources and self.odds_api_key is None:
+            raise ValueError(
+                "the source odds_api needs PREDICTION_ASSETS_ODDS_API_KEY, the key of The Odds API"
+            )
         return self
+
+    def sources(self, facts: str) -> Sources:
+        """Return the sources of a kind of facts, the preferred one first."""
+        names: Sources = getattr(self, f"{facts}_sources")
+        return names
+
+    def names(self, facts: str) -> bool:
+        """Return whether a path or a live source is set for a kind of facts."""
+        return getattr(self, facts) is not None or self.sources(facts) != ("files",)
+
+    @property
+    def answers_folder(self) -> Path:
+        """Where answers of live sources are recorded."""
+        return self.answers or self.home / "answers"
 
     @property
     def tick_seconds(self) -> int:
@@ -395,7 +553,8 @@ class SettingDescription(NamedTuple):
 def describe() -> Iterator[SettingDescription]:
     """Yield every setting, in the order of their declaration."""
     for name, field in Settings.model_fields.items():
-        default = "" if field.default_factory is not None or field.default is None else str(field.default)
+        default = "" if field.default_factory is not None or field.default is None else field.default
+        default = ",".join(default) if isinstance(default, tuple) else str(default)
         yield SettingDescription(_variable(name), default, field.description or "")
 
 

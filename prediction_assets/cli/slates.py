@@ -54,7 +54,7 @@ GameLogsOption = Annotated[
     typer.Option(
         "--game-logs",
         metavar="PATH",
-        help="box scores: Parquet, CSV(.gz) or a folder of them, as for the other facts",
+        help="box scores: Parquet, CSV, stats.nba.com's JSON, or a folder of them",
     ),
 ]
 PropLinesOption = Annotated[
@@ -62,15 +62,18 @@ PropLinesOption = Annotated[
     typer.Option(
         "--prop-lines",
         metavar="PATH",
-        help="The Odds API's lines: event, player, bookmaker, side, line, price",
+        help="The Odds API's lines: its JSON, or a table of event, player, bookmaker, side, line, price",
     ),
 ]
 ScheduleOption = Annotated[
     Path | None,
-    typer.Option("--schedule", metavar="PATH", help="games: id, date, home and away team"),
+    typer.Option(
+        "--schedule", metavar="PATH", help="games: id, date, home and away team; or scheduleLeagueV2's JSON"
+    ),
 ]
 InjuryReportsOption = Annotated[
-    Path | None, typer.Option("--injury-reports", metavar="PATH", help="the NBA's injury reports")
+    Path | None,
+    typer.Option("--injury-reports", metavar="PATH", help="the NBA's injury reports: PDF or a table"),
 ]
 SimulatedOption = Annotated[
     int | None,
@@ -131,7 +134,7 @@ def ingest(
         typer.Option(
             "--season",
             metavar="YYYY-YY",
-            help="game logs and schedule of a season, from stats.nba.com (extra: live)",
+            help="game logs and schedule of a season, from the live sources of the settings, else stats.nba.com",
         ),
     ] = None,
     simulated_players: SimulatedOption = None,
@@ -140,20 +143,20 @@ def ingest(
         typer.Option("--replace", help="remove stored games that the schedule omits, and let it move games"),
     ] = False,
 ) -> None:
-    """Ingest facts from files or stats.nba.com.
+    """Ingest facts from files or live sources.
 
-    Without options it reads the files of the settings. A file that was ingested before changes nothing; a corrected
+    Without options it asks the sources of the settings. A file that was ingested before changes nothing; a corrected
     row replaces the old one. A row that contradicts what is stored waits in quarantine; exit code 1 then.
     """
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     settings = load_settings()
     is_named = simulated_players is not None or season is not None or any(files.values())
-    if not is_named and all(getattr(settings, name) is None for name in files):
+    if not is_named and not any(settings.names(name) for name in files):
         raise BadInput(
             "ingest",
-            "nothing to ingest: no file is named, here or in the settings",
+            "nothing to ingest: no file is named, here or in the settings, and no live source is set",
             hint="name --game-logs, --schedule, --prop-lines, --injury-reports or --season, or set "
-            "PREDICTION_ASSETS_GAME_LOGS and the like",
+            "PREDICTION_ASSETS_GAME_LOGS or PREDICTION_ASSETS_GAME_LOGS_SOURCES and the like",
         )
     if simulated_players is not None and season is not None:
         raise BadInput("--simulated-players", "can't be combined with --season", hint="choose one of them")
@@ -326,9 +329,7 @@ def _facts(
     given = _given(files)
     if given:
         return given, slate
-    configured: dict[str, dict[str, Any]] = {
-        name: {} for name in files if getattr(settings, name) is not None
-    }
+    configured: dict[str, dict[str, Any]] = {name: {} for name in files if settings.names(name)}
     if simulated_players is None and (configured or has_facts(warehouse)):
         return configured, slate
     if simulated_players is None:

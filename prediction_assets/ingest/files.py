@@ -1,4 +1,4 @@
-"""Files: CSV, gzipped CSV and Parquet as :class:`~prediction_assets.ingest.rows.SourceRows`.
+"""Files: CSV, gzipped CSV and Parquet as :class:`~prediction_assets.ingest.rows.SourceRows`, and JSON as it is.
 
 CSV cells stay text, so that leading zeros survive and an error can quote the file; Parquet keeps its types. A directory
 means the data files directly in it, in name order. What doesn't belong here: the meaning of the columns.
@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prediction_assets.errors import BadInput
+from prediction_assets.ingest.other_exports import recognized
 from prediction_assets.ingest.rows import SourceRows
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
+JSON_SUFFIXES = (".json", ".json.gz")
+
+_LARGEST_JSON = 128 * 1024 * 1024
+"""Bytes. A season's game logs are 8 MB, all books' lines of a day 20 MB; a gzipped file may unpack to anything."""
 
 MOST_ROWS, MOST_COLUMNS, LONGEST_NAME, LONGEST_LINE = 2_000_000, 500, 200, 1 << 20
 """Limits of one file: 40 seasons of box scores, five times their columns. Lengths are in characters; a field's own
@@ -31,18 +37,25 @@ SMALL_BYTES, MOST_EXPANSION = 16 << 20, 100
 """Text beyond the first 16 MiB may be 100 times as long as its gzip file: box scores reach 10, a bomb 1,000."""
 
 
-def data_files(path: Path) -> tuple[Path, ...]:
+def data_files(path: Path, also: tuple[str, ...] = ()) -> tuple[Path, ...]:
     """Return the data files that a path stands for: itself, or a directory's, by name.
 
     Hidden files, sub-directories and other kinds of file in a directory are ignored.
 
+    Args:
+        path: the file or directory.
+        also: suffixes of further kinds of file that these facts come in.
+
     Raises:
         BadInput: nothing there, a kind of file that can't be read, or a directory without data files.
     """
-    expected = f"expected {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+    suffixes = (*SUFFIXES, *also)
+    expected = f"expected {', '.join(suffixes[:-1])} or {suffixes[-1]}"
     try:
         if path.is_dir():
-            files = tuple(sorted(file for file in path.iterdir() if _is_data(file) and file.is_file()))
+            files = tuple(
+                sorted(file for file in path.iterdir() if _is_data(file, suffixes) and file.is_file())
+            )
             if not files:
                 raise BadInput(path, "the directory holds no data files", hint=expected)
             return files
@@ -50,21 +63,35 @@ def data_files(path: Path) -> tuple[Path, ...]:
             raise BadInput(path, "no such file or directory")
     except OSError as error:
         raise BadInput(path, f"can't be read: {error.strerror or error}") from error
-    if not path.name.lower().endswith(SUFFIXES):
+    if not path.name.lower().endswith(suffixes):
         raise BadInput(path, f"{path.name!r} is not a kind of file that can be read", hint=expected)
     return (path,)
 
 
-def read_files(path: Path, columns: Collection[str]) -> tuple[tuple[Path, ...], tuple[SourceRows, ...]]:
+def read_files(
+    path: Path, columns: Collection[str], others: Mapping[str, Callable[[Path], SourceRows]] | None = None
+) -> tuple[tuple[Path, ...], tuple[SourceRows, ...]]:
     """Return the data files that a path stands for, and the rows of each.
 
     A file with a header and no rows is valid: on that day there was nothing to list. It has 0 rows.
 
+    Args:
+        path: the file or directory.
+        columns: the columns to read of a table.
+        others: readers of further kinds of file that these facts come in, by suffix.
+
     Raises:
         BadInput: as :func:`data_files` and :func:`read_rows` raise it.
     """
-    files = data_files(path)
-    return files, tuple(read_rows(file, columns) for file in files)
+    readers = others or {}
+    files = data_files(path, tuple(readers))
+
+    def read(file: Path) -> SourceRows:
+        name = file.name.lower()
+        of_kind = next((reader for suffix, reader in readers.items() if name.endswith(suffix)), None)
+        return read_rows(file, columns) if of_kind is None else of_kind(file)
+
+    return files, tuple(map(read, files))
 
 
 def require_a_row(path: Path, sources: Collection[SourceRows]) -> None:
@@ -97,8 +124,40 @@ def read_rows(path: Path, columns: Collection[str]) -> SourceRows:
         raise BadInput(path, f"can't be read: {error.strerror or error}") from error
 
 
-def _is_data(path: Path) -> bool:
-    return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+def is_json(path: Path) -> bool:
+    """Return whether a file's name says that it is JSON."""
+    return path.name.lower().endswith(JSON_SUFFIXES)
+
+
+def read_json(path: Path) -> Any:
+    """Return the document in a JSON file.
+
+    Raises:
+        BadInput: the file is empty, too large, cut off, or not JSON.
+    """
+    try:
+        opened = gzip.open if path.name.lower().endswith(".gz") else Path.open
+        with opened(path, "rb") as file:
+            content = file.read(_LARGEST_JSON + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise BadInput(path, f"not a complete gzip file: {error}") from error
+    except OSError as error:
+        raise BadInput(path, f"can't be read: {error.strerror or error}") from error
+    if not content.strip():
+        raise BadInput(path, "the file is empty (0 bytes)" if not content else "the file is blank")
+    if len(content) > _LARGEST_JSON:
+        raise BadInput(path, f"the document is larger than {_LARGEST_JSON // 1024**2} MB", hint="split it")
+    try:
+        return json.loads(content)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(path, f"not readable as JSON: {error}") from error
+    except json.JSONDecodeError as error:
+        hint = "is the file cut off?" if error.pos >= len(error.doc.rstrip()) else None
+        raise BadInput(path, f"not readable as JSON: {error.msg}", row=error.lineno, hint=hint) from error
+
+
+def _is_data(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(suffixes) and not path.name.startswith(".")
 
 
 def _read_parquet(path: Path, columns: Collection[str]) -> SourceRows:
@@ -210,4 +269,5 @@ def _check_header(path: Path, names: list[str]) -> None:
         raise BadInput(path, f"a column's name is longer than {LONGEST_NAME} characters: {longest[:40]!r}...")
     counted = Counter(name.strip().lower() for name in names if name.strip())
     if repeated := [name for name in names if counted[name.strip().lower()] > 1]:
-        raise BadInput(path, f"the header has {repeated[0]!r} more than once", column=repeated[0])
+        problem = f"the header has {repeated[0]!r} more than once"
+        raise BadInput(path, problem, column=repeated[0], hint=recognized(names))

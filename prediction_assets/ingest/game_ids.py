@@ -15,7 +15,7 @@ import pyarrow as pa
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
 from prediction_assets.ingest.limits import SEASON_BEGINS, SEASON_ENDS
-from prediction_assets.ingest.rows import SourceRows
+from prediction_assets.ingest.rows import Name, SourceRows
 
 NBA = "00"
 
@@ -81,7 +81,7 @@ def objection(game_id: str, season_id: int, game_date: date) -> str | None:
     return None
 
 
-def predicted_games(rows: SourceRows, column: str) -> tuple[SourceRows, Counter[str]]:
+def predicted_games(rows: SourceRows, column: Name) -> tuple[SourceRows, Counter[str]]:
     """Return the rows of games that are predicted, and how many rows were left out, by reason.
 
     Raises:

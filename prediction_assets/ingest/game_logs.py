@@ -21,8 +21,16 @@ import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import game_ids, values
-from prediction_assets.ingest.files import read_files, require_a_row, without_rows
+from prediction_assets.ingest.files import (
+    JSON_SUFFIXES,
+    is_json,
+    read_files,
+    read_json,
+    require_a_row,
+    without_rows,
+)
 from prediction_assets.ingest.names import is_same_name
+from prediction_assets.ingest.nba_json import log_rows
 from prediction_assets.ingest.rows import Origins, RowNames, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import GAME_LOGS
@@ -109,7 +117,10 @@ class GameLogsRead:
 
 
 def read_game_logs(path: Path) -> GameLogsRead:
-    """Read LeagueGameLog rows from a Parquet, CSV or CSV.gz file, or from a directory of them.
+    """Read LeagueGameLog rows from a Parquet, CSV, CSV.gz or JSON file, or from a directory of them.
+
+    JSON is the answer of stats.nba.com as it comes. In a directory, a JSON file may be without rows: a season has no
+    playoffs until they begin.
 
     Args:
         path: the file or directory; a directory's files are read in name order.
@@ -117,9 +128,18 @@ def read_game_logs(path: Path) -> GameLogsRead:
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    _, sources = read_files(path, (*REQUIRED, *OPTIONAL))
+    files, sources = read_files(path, (*REQUIRED, *OPTIONAL), dict.fromkeys(JSON_SUFFIXES, _read_json))
+    if all(map(is_json, files)) and not any(map(len, sources)):
+        raise BadInput(path, "no game was played yet", hint="has the season begun?")
     require_a_row(path, sources)
-    return convert(sources)
+    # An answer without rows says nothing about its columns: a season has no playoffs until they begin.
+    return convert(
+        [rows for file, rows in zip(files, sources, strict=True) if len(rows) or not is_json(file)]
+    )
+
+
+def _read_json(path: Path) -> SourceRows:
+    return log_rows(read_json(path), str(path))
 
 
 def convert(sources: Sequence[SourceRows]) -> GameLogsRead:

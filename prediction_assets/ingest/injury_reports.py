@@ -23,6 +23,7 @@ import pyarrow as pa
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
 from prediction_assets.ingest.files import read_files, without_rows
+from prediction_assets.ingest.injury_pdf import PDF_SUFFIXES, read_injury_pdf
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
 from prediction_assets.ingest.teams import abbreviation
@@ -92,9 +93,9 @@ def read_injury_reports(
     path: Path,
     players: PlayerDirectory,
 ) -> InjuryReportsRead:
-    """Read injury reports from a CSV, CSV.gz or Parquet file, or from a directory of them.
+    """Read injury reports from the NBA's PDF, a CSV, CSV.gz or Parquet file, or from a directory of them.
 
-    Columns, as the NBA heads them: ``Game Date``, ``Matchup`` (``LAL@DEN``), ``Team``, ``Player Name``
+    Columns of a table, as the NBA heads them: ``Game Date``, ``Matchup`` (``LAL@DEN``), ``Team``, ``Player Name``
     (``Jokic, Nikola``), ``Current Status`` and ``Reason``; every row has its own date, matchup and team. When
     the report was published is a column ``Reported At`` with a time zone, or else in the file's name as the
     NBA writes it, in US Eastern time: ``Injury-Report_2026-01-02_05PM.csv``, ``..._05_30PM.csv``.
@@ -106,7 +107,8 @@ def read_injury_reports(
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    files, sources = read_files(path, [one for name in (*REQUIRED, REPORTED_AT) for one in name])
+    wanted = [one for name in (*REQUIRED, REPORTED_AT) for one in name]
+    files, sources = read_files(path, wanted, dict.fromkeys(PDF_SUFFIXES, read_injury_pdf))
     origins = Origins(sources)
     entries: dict[tuple[Any, ...], tuple[int, _Entry]] = {}
     rows_read = duplicates = 0

@@ -12,9 +12,9 @@ from typing import Any
 from prediction_assets.ingest.game_logs import read_game_logs
 from prediction_assets.ingest.injury_reports import read_injury_reports
 from prediction_assets.ingest.names import PlayerDirectory, read_aliases
-from prediction_assets.ingest.nba_api_source import first_year_of
 from prediction_assets.ingest.prop_lines import read_prop_lines
 from prediction_assets.ingest.schedule import read_schedule
+from prediction_assets.ingest.seasons import first_year
 
 _NOBODY = PlayerDirectory.from_rows([])
 """Names aren't resolved here; one that doesn't resolve is no reason to refuse a file."""
@@ -41,7 +41,7 @@ def refuse_bad_sources(
         BadInput: as the ingestion of that file, or of that season, would raise it.
     """
     if season is not None:
-        first_year_of(season)
+        first_year(season)
     if aliases is not None:
         read_aliases(aliases)
     for name, path in files.items():

@@ -23,15 +23,18 @@ import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
-from prediction_assets.ingest.files import read_files, without_rows
+from prediction_assets.ingest.files import JSON_SUFFIXES, read_files, without_rows
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
+from prediction_assets.ingest.odds import american_odds
+from prediction_assets.ingest.odds_api_json import read_odds_json
 from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
 from prediction_assets.ingest.teams import abbreviation
 from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
 from prediction_assets.stores.sql.tables import PROP_LINES
 
-POINTS_MARKET = "player_points"
+POINTS_MARKETS = ("player_points", "player_points_alternate")
+"""A book's main line, and the ladder of lines around it."""
 
 # The second of a pair is The Odds API's own name for the column.
 PLAYER: Name = ("player", "description")
@@ -62,7 +65,7 @@ class PropLinesRead:
             key.
         empty_files: the files that have a header and no rows.
         rows_read: rows of all markets, one per side.
-        other_market_rows: rows of markets other than ``player_points``, ignored.
+        other_market_rows: rows of markets other than :data:`POINTS_MARKETS`, ignored.
         duplicates_dropped: rows that repeat a side at the price it already had.
         price_movements: further prices of a side within its capture. The latest holds; of prices without a time,
             or of the same time, the lowest, because it promises the bettor least.
@@ -113,8 +116,9 @@ def read_prop_lines(
     path: Path,
     players: PlayerDirectory,
 ) -> PropLinesRead:
-    """Read points lines from a CSV, CSV.gz or Parquet file, or from a directory of them.
+    """Read points lines from a CSV, CSV.gz, Parquet or JSON file, or from a directory of them.
 
+    JSON is The Odds API's own. Prices are American odds or decimal odds, the same in all of a file.
     ``game_date`` is the US Eastern date of ``commence_time``; a ``game_date_et`` column must agree. A row
     without ``captured_at`` takes the date in its capture's name (``10_22_2024.csv``, ``2024-10-22``) at 00:00
     UTC, else NULL. A file without a ``capture`` column is one capture, named after itself, if its name has a date;
@@ -131,19 +135,22 @@ def read_prop_lines(
     sides: list[_Side] = []
     offered: list[SourceRows] = []
     markets: Counter[str] = Counter()
-    files, sources = read_files(path, wanted)
+    files, sources = read_files(path, wanted, dict.fromkeys(JSON_SUFFIXES, read_odds_json))
     for file, rows in zip(files, sources, strict=True):
         rows.require(REQUIRED)
         market = rows.parse("market", values.text, pa.string())
         markets.update(market.to_pylist())
-        points = rows.where(pc.equal(market, POINTS_MARKET))
+        points = rows.where(pc.is_in(market, pa.array(POINTS_MARKETS)))
         if len(points):
             sides.extend(_parse(points, _capture_of(file), len(sides)))
             offered.append(points)
     if markets and not sides:
         listed = ", ".join(sorted(markets)[:10])
         raise BadInput(
-            path, f"no row is of the market {POINTS_MARKET}", column="market", hint=f"found: {listed}"
+            path,
+            f"no row is of the market {' or '.join(POINTS_MARKETS)}",
+            column="market",
+            hint=f"found: {listed}",
         )
     lines, duplicates, movements = _pivot(sides)
     table, unresolved, indices = _resolved(lines, players)
@@ -151,7 +158,7 @@ def read_prop_lines(
         table=table,
         empty_files=without_rows(sources),
         rows_read=markets.total(),
-        other_market_rows=markets.total() - markets[POINTS_MARKET],
+        other_market_rows=markets.total() - sum(markets[name] for name in POINTS_MARKETS),
         duplicates_dropped=duplicates,
         price_movements=movements,
         one_sided=sum(None in (line.over_price, line.under_price) for line in lines),
@@ -188,7 +195,7 @@ def _parse(rows: SourceRows, file_capture: str, first: int) -> Iterator[_Side]:
         column(PLAYER, values.text, pa.string()),
         column(LINE, _line, pa.decimal128(6, 2)),
         column(SIDE, _is_over, pa.bool_()),
-        column("price", _american_odds, pa.int64()),
+        american_odds(rows, "price").to_pylist(),
         column("home_team", abbreviation, pa.string()),
         column("away_team", abbreviation, pa.string()),
         strict=True,
@@ -229,16 +236,6 @@ def _is_over(value: Any) -> bool:
     if side not in {"over", "under"}:
         raise ValueError(f"{value!r} is neither Over nor Under")
     return side == "over"
-
-
-def _american_odds(value: Any) -> int:
-    try:
-        price = values.whole_number()(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not a price in American odds (request oddsFormat=american)") from None
-    if abs(price) < 100:
-        raise ValueError(f"{price} is not a price in American odds, which are -100 or less, or 100 or more")
-    return price
 
 
 def _capture_of(file: Path) -> str:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
+from prediction_assets.ingest.other_exports import recognized
 
 Name = str | tuple[str, ...]
 """A column's name, or its alternatives, preferred first."""
@@ -71,9 +72,8 @@ class SourceRows:
             )
         plural = "s" if len(missing) > 1 else ""
         found = ", ".join(self.table.column_names[:40]) or "none"
-        raise BadInput(
-            self.source, f"missing column{plural} {', '.join(described)}", hint=f"columns found: {found}"
-        )
+        hint = recognized(self.table.column_names) or f"columns found: {found}"
+        raise BadInput(self.source, f"missing column{plural} {', '.join(described)}", hint=hint)
 
     def parse(
         self, name: Name, parse: Callable[[Any], Any], arrow_type: pa.DataType, *, nullable: bool = False
@@ -150,6 +150,17 @@ class Origins:
         """Return how an error about row ``beside`` names another row, with its source if that differs."""
         source, row = self.locate(index)
         return f"row {row}" if source == self.locate(beside)[0] else f"row {row} of {source}"
+
+
+def column_of(cells: Sequence[Any]) -> pa.Array:
+    """Return the values of a JSON document as a column.
+
+    JSON may mix numbers and text in one column; they are text then, so that an error can name the wrong value.
+    """
+    try:
+        return pa.array(cells)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,29 @@ import pyarrow as pa
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import game_ids, values
-from prediction_assets.ingest.files import read_files, require_a_row, without_rows
-from prediction_assets.ingest.rows import Origins, RowNames, SourceRows
+from prediction_assets.ingest.files import (
+    JSON_SUFFIXES,
+    is_json,
+    read_files,
+    read_json,
+    require_a_row,
+    without_rows,
+)
+from prediction_assets.ingest.nba_json import ListedGame, rows_of_games, schedule_rows
+from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import SCHEDULE
 
-REQUIRED = ("game_id", "game_date")
-OPTIONAL = ("season_id", "home_team", "away_team", "team_a", "team_b", "postponed")
+# The other names are those of stats.nba.com's endpoints and of tables made from them.
+GAME_ID: Name = ("game_id", "gameId")
+GAME_DATE: Name = ("game_date", "gameDateEst")
+HOME: Name = ("home_team", "home_team_abbreviation", "home_team_tricode", "homeTeam_teamTricode")
+AWAY: Name = ("away_team", "away_team_abbreviation", "away_team_tricode", "awayTeam_teamTricode")
+REQUIRED: tuple[Name, ...] = (GAME_ID, GAME_DATE)
+OPTIONAL: tuple[Name, ...] = ("season_id", HOME, AWAY, "team_a", "team_b", "postponed")
+
+_TABLE_OF_THE_NBA = ("gameId", "gameDateEst", "homeTeam_teamTricode", "awayTeam_teamTricode")
+"""Columns of scheduleLeagueV2 as a table; it lists games that can't be predicted, too."""
 
 POSTPONED = "postponed"
 """The column of a file, and the reason in ``left_out``."""
@@ -83,7 +99,10 @@ class _Postponed(NamedTuple):
 
 
 def read_schedule(path: Path) -> ScheduleRead:
-    """Read games from a CSV, CSV.gz or Parquet file, or from a directory of them.
+    """Read games from a CSV, CSV.gz, Parquet or JSON file, or from a directory of them.
+
+    JSON is scheduleLeagueV2 of stats.nba.com or cdn.nba.com, a season's whole schedule. A table with its columns
+    (``gameId``, ``homeTeam_teamTricode``, ...) is read, too. Any other table has the
 
     Columns: ``game_id``, ``game_date`` (US Eastern); ``home_team`` and ``away_team``, both empty on a neutral
     site; ``team_a`` and ``team_b``, needed where home and away are empty; ``season_id``, else derived from
@@ -95,9 +114,26 @@ def read_schedule(path: Path) -> ScheduleRead:
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    _, sources = read_files(path, (*REQUIRED, *OPTIONAL))
+    names = [one for name in (*REQUIRED, *OPTIONAL) for one in ((name,) if isinstance(name, str) else name)]
+    left_out: Counter[str] = Counter()
+
+    def of_json(file: Path) -> SourceRows:
+        rows, absent = schedule_rows(read_json(file), str(file))
+        left_out.update(absent)
+        return rows
+
+    files, read = read_files(
+        path, (*names, "isNeutral", "postponedStatus"), dict.fromkeys(JSON_SUFFIXES, of_json)
+    )
+    sources = []
+    for rows in read:
+        games, absent = _of_the_nba(rows)
+        sources.append(games)
+        left_out.update(absent)
+    if (left_out or all(map(is_json, files))) and not any(map(len, sources)):
+        raise BadInput(path, "no game of a season is listed", hint="has the schedule been published?")
     require_a_row(path, sources)
-    return convert(sources)
+    return convert(sources, left_out=left_out, is_whole_season=all(map(is_json, files)))
 
 
 def convert(
@@ -110,14 +146,14 @@ def convert(
 
     Args:
         left_out: games that the source left out before, by reason.
-        is_whole_season: the sources list every game of a season; a date between the first and the last without a
-            game then counts as a date without games.
+        is_whole_season: the sources list every game of their seasons; a date between a season's first and its last
+            without a game then counts as a date without games.
     """
     empty_files, rows_read = without_rows(sources), sum(map(len, sources))
     kept, absent = [], Counter(left_out or {})
     for rows in sources:
         rows.require(REQUIRED)
-        predicted, others = game_ids.predicted_games(rows, "game_id")
+        predicted, others = game_ids.predicted_games(rows, GAME_ID)
         kept.append(predicted)
         absent.update(others)
     game_ids.require_predicted(kept, absent)
@@ -145,8 +181,13 @@ def convert(
     in_order = sorted(games.values(), key=lambda found: (found[1].game_date, found[1].game_id))
     ordered = [game for _, game in in_order]
     played = [game.game_date for game in ordered]
-    if is_whole_season and played:
-        played = _every_date(kept[0].source, played[0], played[-1])
+    if is_whole_season:
+        by_season: dict[int, list[date]] = {}
+        for game in ordered:
+            by_season.setdefault(game.season_id % 10_000, []).append(game.game_date)
+        played = [
+            day for days in by_season.values() for day in _every_date(kept[0].source, days[0], days[-1])
+        ]
     return ScheduleRead(
         table=SCHEDULE.arrow_table([{"league": NBA_LEAGUE, **game._asdict()} for game in ordered]),
         dates=_dates({*played, *(game.game_date for game in postponed)}),
@@ -159,6 +200,23 @@ def convert(
         is_whole_season=is_whole_season,
         names=RowNames(origins, np.array([index for index, _ in in_order], dtype=np.int64)),
     )
+
+
+def _of_the_nba(rows: SourceRows) -> tuple[SourceRows, dict[str, int]]:
+    """Return a table of scheduleLeagueV2 in the columns of any other, and how many games were left out, by reason."""
+    if any(rows.find(name) is None for name in _TABLE_OF_THE_NBA):
+        return rows, {}
+    cells = [
+        rows.parse(name, values.text, pa.string(), nullable=True).to_pylist()
+        if rows.find(name)
+        else [None] * len(rows)
+        for name in (*_TABLE_OF_THE_NBA, "isNeutral", "postponedStatus")
+    ]
+    listed = (
+        ListedGame(game_id, day, home, away, str(neutral).lower() in {"true", "1"}, status == "Y")
+        for game_id, day, home, away, neutral, status in zip(*cells, strict=True)
+    )
+    return rows_of_games(listed, rows.numbers.tolist(), rows.source)
 
 
 def _every_date(source: str, first: date, last: date) -> list[date]:
@@ -174,13 +232,14 @@ def _dates(dates: Collection[date]) -> pa.Table:
 
 def _parse(rows: SourceRows) -> Iterator[_Game | _Postponed]:
     """Yield each row's game; a postponed game has no teams, because they don't matter."""
-    if rows.find("home_team") is None and rows.find("away_team") is None:
+    is_neutral = rows.find(HOME) is None and rows.find(AWAY) is None
+    if is_neutral and (rows.find("team_a") or rows.find("team_b")):
         rows.require(["team_a", "team_b"])
     else:
-        rows.require(["home_team", "away_team"])
+        rows.require([HOME, AWAY])
     season = values.whole_number(minimum=10_000, maximum=99_999)
-    ids = rows.parse("game_id", values.game_id, pa.string()).to_pylist()
-    days = rows.parse("game_date", values.calendar_date, pa.date32()).to_pylist()
+    ids = rows.parse(GAME_ID, values.game_id, pa.string()).to_pylist()
+    days = rows.parse(GAME_DATE, values.calendar_date, pa.date32()).to_pylist()
     seasons = (
         rows.parse("season_id", season, pa.int64(), nullable=True).to_pylist()
         if rows.find("season_id")
@@ -190,7 +249,7 @@ def _parse(rows: SourceRows) -> Iterator[_Game | _Postponed]:
         rows.parse(name, values.team_code, pa.string(), nullable=True).to_pylist()
         if rows.find(name)
         else [None] * len(rows)
-        for name in ("home_team", "away_team", "team_a", "team_b")
+        for name in (HOME, AWAY, "team_a", "team_b")
     )
     off = (
         rows.parse(POSTPONED, _is_postponed, pa.bool_(), nullable=True).to_pylist()
@@ -222,7 +281,7 @@ def _teams(
         raise rows.bad(
             index,
             f"only one of home_team ({home}) and away_team ({away}) is there",
-            column=rows.find("away_team" if away is None else "home_team"),
+            column=rows.find(AWAY if away is None else HOME),
             hint="give both, or neither on a neutral site",
         )
     if (one is None) != (other is None):

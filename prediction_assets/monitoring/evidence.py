@@ -113,6 +113,26 @@ class EarlierMerge:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFetch:
+    """How a live source answered last, for one kind of facts.
+
+    Attributes:
+        outcome: running, answered, nothing, or failed.
+        problem: why it failed, '' when it didn't.
+        requests: requests, or credits, that it cost.
+        remaining: requests that the source said are left, None when it says nothing.
+    """
+
+    facts: str
+    source: str
+    started_at: datetime
+    outcome: str
+    problem: str
+    requests: int
+    remaining: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class WarehouseFacts:
     """The facts in the warehouse.
 
@@ -124,6 +144,7 @@ class WarehouseFacts:
         earlier_merges: newest first, at most some dozens.
         staged: player slug and id of the slate's parts in staging.
         other_slates_staged: other slates that have parts in staging.
+        fetches: the newest of each live source and kind of facts, of the last day.
         quarantine: the facts that wait for an operator, of every slate.
     """
 
@@ -135,6 +156,7 @@ class WarehouseFacts:
     table: TableFacts
     staged: tuple[tuple[str, str], ...]
     other_slates_staged: tuple[str, ...]
+    fetches: tuple[SourceFetch, ...] = ()
     quarantine: tuple[InQuarantine, ...] = ()
 
 

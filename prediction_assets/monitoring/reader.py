@@ -22,6 +22,7 @@ from prediction_assets.monitoring.evidence import (
     InstanceFacts,
     Rules,
     ScheduleFacts,
+    SourceFetch,
     TableFacts,
     Unreadable,
     WarehouseFacts,
@@ -206,6 +207,10 @@ def _warehouse_facts(port: Warehouse, slate: str, now: datetime, settings: Setti
         table=table,
         staged=tuple(port.parts.staged(slate)),
         other_slates_staged=tuple(other for other in port.parts.slates() if other != slate),
+        fetches=tuple(
+            SourceFetch(**row)
+            for row in port.query(queries.NEWEST_FETCHES, {"since": now - _A_DAY}).to_pylist()
+        ),
         quarantine=tuple(
             InQuarantine(row["facts"], row["row_count"], row["since"], row["example"])
             for row in port.query(queries.OPEN_QUARANTINE).to_pylist()

@@ -5,12 +5,19 @@ From the Dagster instance, the dead letters, the predictions table and staging.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from prediction_assets.errors import one_line
 from prediction_assets.monitoring.alert_findings import dead_letters
 from prediction_assets.monitoring.batch_findings import unreadable, waiting
-from prediction_assets.monitoring.evidence import HealthFacts, RecentFailure, Unreadable, WarehouseFacts
+from prediction_assets.monitoring.evidence import (
+    HealthFacts,
+    RecentFailure,
+    SourceFetch,
+    Unreadable,
+    WarehouseFacts,
+)
 from prediction_assets.monitoring.findings import (
     SHOWN,
     START_THE_DAEMON,
@@ -25,6 +32,8 @@ from prediction_assets.slate.outcome import Outcome
 from prediction_assets.slate.part_states import PartState, abandoned, part_states, players_with
 from prediction_assets.stores.alert import Severity
 
+SOURCES_SETTING = "set a second source, or ingest files: docs/runbook.md, Where facts come from"
+
 _LONGEST = 120
 """Characters of an error in a line; the evidence has all of it."""
 
@@ -36,7 +45,7 @@ RESTORE_THE_STATE = (
 
 
 def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
-    """No failure without a later success, a daemon is there, no damage, no open dead letter, no fact that waits."""
+    """Nothing failed lately, a daemon is there, no dead letter is open, no fact waits, and nothing is damaged."""
     instance, letters = facts.instance, facts.dead_letters
     if isinstance(instance, Unreadable):
         return (unreadable(facts, instance),)
@@ -84,10 +93,38 @@ def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
     progress = facts.progress if isinstance(facts.progress, Progress) else None
     if (unanswered := dead_letters(facts.slate, letters, progress, facts.pages)) is not None:
         found.append(replace(unanswered, cause=f"unsettled:{facts.slate}"))
+    if not isinstance(facts.warehouse, Unreadable):
+        found += source_failures(facts.warehouse.fetches)
+        evidence["sources"] = [
+            f"{utc(each.started_at)} {each.facts} from {each.source}: {each.outcome}, {count(each.requests, 'request')}"
+            + ("" if each.remaining is None else f", {each.remaining} left")
+            for each in facts.warehouse.fetches
+        ]
     found += _in_quarantine(facts)
     if not found:
         found.append(Finding("failures", Severity.OK, f"no run and no tick failed {window}"))
     return (replace(found[0], evidence=evidence), *found[1:])
+
+
+def source_failures(fetches: Sequence[SourceFetch]) -> list[Finding]:
+    """Return a finding for each live source that failed last, with who answered in its place."""
+    found = []
+    for failed in fetches:
+        if failed.outcome != "failed":
+            continue
+        since = [
+            each.source
+            for each in fetches
+            if each.facts == failed.facts
+            and each.outcome == "answered"
+            and each.started_at >= failed.started_at
+        ]
+        instead = f"; {', '.join(since)} answered in its place" if since else ""
+        line = f"{failed.facts}: the source {failed.source} failed: {one_line(failed.problem, _LONGEST)}{instead}"
+        found.append(
+            Finding(f"source:{failed.facts}:{failed.source}", Severity.WARNING, line, command=SOURCES_SETTING)
+        )
+    return found
 
 
 def _in_quarantine(facts: HealthFacts) -> list[Finding]:

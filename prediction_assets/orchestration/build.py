@@ -22,6 +22,7 @@ from prediction_assets.orchestration.assets.slate_report import slate_report
 from prediction_assets.orchestration.assets.slate_roster import slate_roster
 from prediction_assets.orchestration.assets.staged_predictions import staged_predictions
 from prediction_assets.orchestration.assets.staging_cleanup import staging_cleanup
+from prediction_assets.orchestration.fact_schedules import daily_facts, tonights_facts
 from prediction_assets.orchestration.jobs import JOBS
 from prediction_assets.orchestration.morning_check import morning_check
 from prediction_assets.orchestration.pruning import prune_job
@@ -76,6 +77,8 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
         asset_checks=[morning_check],
         jobs=[*JOBS, prune_job],
         schedules=[
+            daily_facts(settings),
+            tonights_facts(settings),
             daily_roster(settings),
             daily_morning_check(settings),
             weekly_training(settings),

@@ -22,6 +22,7 @@ from prediction_assets.orchestration.jobs import WHOLE_RETRIES
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.orchestration.run_tags import slate_of
 from prediction_assets.orchestration.runs import pending_runs
+from prediction_assets.retention.answers import prune_answers
 from prediction_assets.retention.kinds import History, Kind, Pruned
 from prediction_assets.retention.receipts import prune_closed_rows, prune_receipts
 from prediction_assets.retention.records import (
@@ -47,7 +48,7 @@ _SHOWN = 20
 _keep_days = attrgetter("keep_days")
 
 
-def kinds(instance: dg.DagsterInstance) -> tuple[Kind, ...]:
+def kinds(instance: dg.DagsterInstance, settings: Settings) -> tuple[Kind, ...]:
     """Return every kind of history, in the order in which it is pruned.
 
     Closed rows go before the lists of the receipts that they name. Runs go last: they show what became of the others.
@@ -61,6 +62,7 @@ def kinds(instance: dg.DagsterInstance) -> tuple[Kind, ...]:
         Kind("open dead letters", lambda _: RECENT_DAYS, expire_dead_letters, verb="expire"),
         Kind("dead letters", _keep_days, prune_dead_letters),
         Kind("alerts", _keep_days, prune_alerts),
+        Kind("answer folders", attrgetter("answers_days"), partial(prune_answers, settings.answers_folder)),
         Kind("runs", _keep_days, partial(prune_runs, instance)),
     )
 
@@ -72,7 +74,7 @@ def prune_slices(
 
     A kind that is kept for 0 days is left out: it is kept for ever.
     """
-    for kind in kinds(instance):
+    for kind in kinds(instance, settings):
         if days := kind.days(settings):
             # Read for each kind: a slice may take a minute, and a run may start meanwhile.
             at_work = slates_at_work(instance, history.now)
@@ -245,8 +247,8 @@ def prune_history(
     name="prune",
     tags=WHOLE_RETRIES,
     description="Prunes one slice of each kind of old history: partition keys, feature snapshots, closed rows, "
-    "receipts, completion messages, dead letters, alerts, runs. Keeps what is in force, open, undelivered or in "
-    "progress. Open dead letters of finished slates expire.",
+    "receipts, completion messages, dead letters, alerts, recorded answers, runs. Keeps what is in force, open, "
+    "undelivered or in progress. Open dead letters of finished slates expire.",
 )
 def prune_job() -> None:
     """Prune history."""

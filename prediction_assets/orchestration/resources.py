@@ -7,7 +7,7 @@ https://docs.dagster.io/guides/build/external-resources
 
 import dagster as dg
 
-from prediction_assets.ingest.nba_api_source import LiveSource
+from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.profiles import STORES, open_stores
@@ -19,11 +19,12 @@ def build_resources(settings: Settings) -> dict[str, object]:
     A store is opened for each run and each tick that needs it, never when definitions are loaded. The gcp profile adds
     ``bigquery``, dagster-gcp's resource for the same project, with which an asset of yours queries the predictions.
     """
+    clock = Clock()
     resources: dict[str, object] = {
         **{name: _store(settings, name) for name in STORES},
-        "live_source": LiveSource(),
+        "sources": Sources(settings, clock),
         "settings": settings,
-        "clock": Clock(),
+        "clock": clock,
     }
     if settings.profile == "gcp":
         from dagster_gcp import BigQueryResource  # Google's clients take seconds to import

@@ -1,15 +1,22 @@
 """The schedules: the roster and its morning check each morning, a model each week, pruning each night.
 
+Those that bring the facts are in :mod:`.fact_schedules`.
 https://docs.dagster.io/guides/automate/schedules
 """
 
+from contextlib import suppress
+
 import dagster as dg
 
+from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.orchestration.fact_schedules import calendar_of
 from prediction_assets.orchestration.jobs import morning_check_job, roster_job, training_job
 from prediction_assets.orchestration.pruning import prune_job
 from prediction_assets.orchestration.run_tags import SLATE_TAG
+from prediction_assets.orchestration.sensors.requests import impatient
 from prediction_assets.settings import Settings
 from prediction_assets.slate.keys import GAME_TIME_ZONE, slate_key
+from prediction_assets.stores.protocols import Warehouse
 
 PRUNE_CRON = "30 4 * * *"
 """Between the last game of an evening and the morning's roster."""
@@ -36,10 +43,18 @@ def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
         cron_schedule=settings.roster_cron,
         execution_timezone=settings.time_zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every morning: open tonight's batch. The slate is the tick's date in America/New_York.",
+        description="Every morning of a season: open tonight's batch. The slate is the tick's date in "
+        "America/New_York.",
     )
-    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        slate = slate_key(context.scheduled_execution_time.astimezone(GAME_TIME_ZONE).date())
+    def tick(
+        context: dg.ScheduleEvaluationContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.RunRequest | dg.SkipReason:
+        today = context.scheduled_execution_time.astimezone(GAME_TIME_ZONE).date()
+        slate = slate_key(today)
+        # A warehouse that can't be read is the run's to report; out of season there is nothing to report.
+        with suppress(PredictionAssetsError):
+            if calendar_of(impatient(warehouse), today).is_off_season(today):
+                return dg.SkipReason(f"{slate} is out of season: the schedule lists no game around it")
         return dg.RunRequest(
             run_key=f"roster:{slate}",
             run_config={"ops": {"slate_roster": {"config": {"slate": slate}}}},

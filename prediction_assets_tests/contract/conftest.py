@@ -2,6 +2,7 @@
 
 from prediction_assets_tests.fixtures import batch_state, history, instance, settings, slate_run, warehouse
 from prediction_assets_tests.homes import finished, finished_home, ingested, ingested_home, open_home
+from prediction_assets_tests.source_server import source_server
 
 __all__ = [
     "batch_state",
@@ -14,5 +15,6 @@ __all__ = [
     "open_home",
     "settings",
     "slate_run",
+    "source_server",
     "warehouse",
 ]

@@ -12,6 +12,7 @@ from prediction_assets_tests.homes import (
     staged,
     staged_home,
 )
+from prediction_assets_tests.source_server import source_server
 
 __all__ = [
     "batch_state",
@@ -26,6 +27,7 @@ __all__ = [
     "ready_home",
     "settings",
     "slate_run",
+    "source_server",
     "staged",
     "staged_home",
     "warehouse",

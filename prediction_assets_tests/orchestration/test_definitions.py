@@ -70,7 +70,12 @@ def test_every_check_job_sensor_and_schedule_has_a_description(definitions):
 def test_the_automation_runs_by_default(definitions):
     repository = definitions.get_repository_def()
     assert {s.default_status for s in repository.sensor_defs} == {dg.DefaultSensorStatus.RUNNING}
-    assert {s.default_status for s in repository.schedule_defs} == {dg.DefaultScheduleStatus.RUNNING}
+    stopped = {
+        s.name for s in repository.schedule_defs if s.default_status is dg.DefaultScheduleStatus.STOPPED
+    }
+    # No source of facts is set here.
+    assert stopped == {"daily_facts", "tonights_facts"}
+    assert len(repository.schedule_defs) == 6
     assert len(repository.sensor_defs) == 9
 
 

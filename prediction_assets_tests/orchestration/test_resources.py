@@ -11,9 +11,9 @@ from prediction_assets.settings import load_settings
 from prediction_assets.stores.profiles import STORES
 
 
-def test_every_port_the_settings_and_the_clock_are_resources_and_no_file_is_made(tmp_path):
+def test_every_port_the_sources_the_settings_and_the_clock_are_resources_and_no_file_is_made(tmp_path):
     resources = build_resources(load_settings(home=tmp_path / "home"))
-    assert set(resources) == {*STORES, "live_source", "settings", "clock"}
+    assert set(resources) == {*STORES, "sources", "settings", "clock"}
     assert not (tmp_path / "home").exists()
 
 

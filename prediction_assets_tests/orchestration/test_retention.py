@@ -19,6 +19,7 @@ from prediction_assets.monitoring.findings import Finding
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.event_storage import delete_check_executions
 from prediction_assets.orchestration.pruning import kinds, prune_runs, prune_slices
+from prediction_assets.retention.answers import prune_answers
 from prediction_assets.retention.kinds import History
 from prediction_assets.retention.receipts import prune_closed_rows, prune_receipts, unneeded
 from prediction_assets.retention.records import (
@@ -238,7 +239,9 @@ def test_killed_behind_any_removal_pruning_goes_on_where_it_stopped(settings, in
                 list(prune_slices(instance, later(history), settings, dry_run=False))
     assert killed == 7
     again = prune_slices(instance, later(history), settings, dry_run=False)
-    assert [(kind.name, done.removed) for kind, done in again] == [(kind.name, 0) for kind in kinds(instance)]
+    assert [(kind.name, done.removed) for kind, done in again] == [
+        (kind.name, 0) for kind in kinds(instance, settings)
+    ]
     one, two, three = history.warehouse.receipts(SLATE)
     assert (one.parts, two.parts, three) == ((), second.parts, newest)
     assert verify_slate(history.warehouse, SLATE).broken is None
@@ -476,3 +479,28 @@ def test_snapshots_are_kept_no_longer_than_anything_else(days, snapshot_days):
 def test_what_is_still_read_can_t_be_pruned(days):
     with pytest.raises(BadInput, match=f"KEEP_DAYS: {days} is .*60 to 36500, or 0"):
         load_settings(keep_days=days)
+
+
+def test_recorded_answers_of_old_days_go_and_nothing_else_in_their_folder(history, tmp_path):
+    now = history.now.date()
+    for source, age, name in (("odds_api", 40, "a"), ("odds_api", 29, "b"), ("stats_nba", 400, "c")):
+        folder = tmp_path / source / (now - timedelta(days=age)).isoformat() / "question"
+        folder.mkdir(parents=True)
+        (folder / f"{name}.json.gz").write_bytes(b"x")
+    (tmp_path / "odds_api" / "notes").mkdir()
+    (tmp_path / "odds_api" / "1999-01-01").write_text("a file of somebody")
+    assert prune_answers(tmp_path, history, 30, True).removed == 2
+    assert prune_answers(tmp_path, history, 30, False).removed == 2
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"b.json.gz", "1999-01-01"}
+    assert (tmp_path / "odds_api" / "notes").is_dir()
+    assert prune_answers(tmp_path, history, 30, False).removed == 0
+    assert prune_answers(tmp_path / "none", history, 30, False).removed == 0
+
+
+def test_a_slice_of_recorded_answers_leaves_the_rest_for_the_next(history, tmp_path, monkeypatch):
+    monkeypatch.setattr("prediction_assets.retention.answers.FOLDERS_PER_SLICE", 1)
+    for day in ("2001-01-01", "2001-01-02"):
+        (tmp_path / "odds_api" / day).mkdir(parents=True)
+    done = prune_answers(tmp_path, history, 30, False)
+    assert (done.removed, done.left) == (1, 1)
+    assert [path.name for path in (tmp_path / "odds_api").iterdir()] == ["2001-01-02"]

@@ -64,6 +64,13 @@ RANGES = {
     "PLAYERS_PER_RUN": ("0", "1", "5000", "5001", "1 to 5000"),
     "CALL_TIMEOUT": ("0", "0.001", "3600", "3601", "above 0 to 3600"),
     "SENSOR_INTERVAL_SECONDS": ("0", "1", "86400", "86401", "1 to 86400"),
+    "FETCH_MINUTES": ("4", "5", "720", "721", "5 to 720"),
+    "SOURCE_TIMEOUT": ("0", "0.001", "600", "601", "above 0 to 600"),
+    "NBA_REQUESTS_PER_DAY": ("-1", "0", "100000", "100001", "0 to 100000"),
+    "NBA_REQUESTS_PER_MONTH": ("-1", "0", "1000000", "1000001", "0 to 1000000"),
+    "ODDS_API_CREDITS_PER_DAY": ("-1", "0", "10000000", "10000001", "0 to 10000000"),
+    "ODDS_API_CREDITS_PER_MONTH": ("-1", "0", "100000000", "100000001", "0 to 100000000"),
+    "ANSWERS_DAYS": ("-1", "0", "36500", "36501", "0 to 36500"),
     "KEEP_DAYS": ("-1", "0", "36500", "36501", "60 to 36500, or 0 for never"),
 }
 
@@ -99,6 +106,7 @@ def test_the_ends_of_a_range_are_accepted(monkeypatch, name):
         assert getattr(load_settings(), name.lower()) == float(value)
 
 
+EACH_ONCE = "separated by commas, each once"
 NOT_A_PREFIX = "is not a prefix of letters, digits and _ that begins with a letter, such as nba_"
 
 
@@ -116,6 +124,13 @@ NOT_A_PREFIX = "is not a prefix of letters, digits and _ that begins with a lett
         ("GCP_PREFIX", "nba-", NOT_A_PREFIX),
         ("GCP_PREFIX", "1nba", NOT_A_PREFIX),
         ("GCP_PREFIX", "nba\n", NOT_A_PREFIX),
+        ("FACTS_CRON", "daily", "is not a cron expression of five fields, such as 0 7 * * *"),
+        ("GAME_LOGS_SOURCES", "files,odds_api", "is not one or more of files, stats_nba, " + EACH_ONCE),
+        ("SCHEDULE_SOURCES", "files,files", "is not one or more of files, stats_nba, cdn_nba, " + EACH_ONCE),
+        ("PROP_LINES_SOURCES", ",", "is not one or more of files, odds_api, " + EACH_ONCE),
+        ("ODDS_API_REGIONS", "us;eu", "is not a list of regions such as us,us2"),
+        ("ODDS_API_URL", "https://key@host", "is not an address such as https://stats.nba.com"),
+        ("ODDS_API_URL", "ftp://host", "is not an address such as https://stats.nba.com"),
         ("ROSTER_CRON", "daily", "is not a cron expression of five fields, such as 0 7 * * *"),
         (
             "KEEP_DAYS",
@@ -369,3 +384,15 @@ def test_a_cron_is_accepted_that_dagster_accepts(cron, tmp_path):
 def test_a_cron_that_not_both_readers_know_is_refused(cron, tmp_path):
     with pytest.raises(BadInput, match="is not a cron expression of five fields"):
         load_settings(home=tmp_path, roster_cron=cron)
+
+
+def test_sources_are_names_in_order_and_the_odds_api_needs_its_key(monkeypatch):
+    monkeypatch.setenv("PREDICTION_ASSETS_SCHEDULE_SOURCES", " stats_nba, cdn_nba,files ")
+    assert load_settings().sources("schedule") == ("stats_nba", "cdn_nba", "files")
+    assert load_settings().names("schedule")
+    assert not load_settings().names("game_logs")
+    monkeypatch.setenv("PREDICTION_ASSETS_PROP_LINES_SOURCES", "odds_api")
+    with pytest.raises(BadInput, match="the source odds_api needs PREDICTION_ASSETS_ODDS_API_KEY"):
+        load_settings()
+    monkeypatch.setenv("PREDICTION_ASSETS_ODDS_API_KEY", "a-secret")
+    assert "a-secret" not in repr(load_settings())

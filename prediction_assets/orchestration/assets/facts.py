@@ -1,7 +1,8 @@
 """Facts: game logs, schedule, prop lines and injury reports, validated and ingested idempotently.
 
-Each asset reads a file, a folder, or the simulated league that ships with the package if no path is named and no real
-facts are stored. A file with an error is refused as a whole, with row and column; stored facts stay as they were.
+Each asset asks the sources of the settings, files or live, or reads the path that its configuration names. It takes the
+simulated league that ships with the package if nothing is named and no real facts are stored. A file or an answer with
+an error is refused as a whole, with row and column; stored facts stay as they were.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,9 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from prediction_assets.errors import BadInput, one_line
-from prediction_assets.ingest.game_logs import read_game_logs
-from prediction_assets.ingest.injury_reports import read_injury_reports
+from prediction_assets.ingest.game_logs import GameLogsRead, read_game_logs
+from prediction_assets.ingest.injury_reports import InjuryReportsRead, read_injury_reports
+from prediction_assets.ingest.live.sources import Answer, Sources
 from prediction_assets.ingest.merging import (
     Merged,
     merge_game_logs,
@@ -24,9 +26,8 @@ from prediction_assets.ingest.merging import (
     merge_schedule,
 )
 from prediction_assets.ingest.names import PlayerDirectory, UnresolvedName, read_aliases
-from prediction_assets.ingest.nba_api_source import LiveSource, fetch_game_logs, fetch_schedule
-from prediction_assets.ingest.prop_lines import read_prop_lines
-from prediction_assets.ingest.schedule import read_schedule
+from prediction_assets.ingest.prop_lines import PropLinesRead, read_prop_lines
+from prediction_assets.ingest.schedule import ScheduleRead, read_schedule
 from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
 from prediction_assets.nba.tonight import holds_real_facts
 from prediction_assets.orchestration.assets.describing import (
@@ -39,11 +40,9 @@ from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated
-from prediction_assets.stores.protocols import BatchState, Warehouse
+from prediction_assets.stores.protocols import BatchState, Upserted, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
-
-STATS_NBA_COM = "stats.nba.com"
 
 NOTHING_IN_QUARANTINE = "nothing_in_quarantine"
 """The asset check of each kind of facts."""
@@ -54,8 +53,8 @@ class FactsConfig(dg.Config):
 
     path: str | None = Field(
         default=None,
-        description="A Parquet or CSV(.gz) file, or a folder of them. Empty: the path in the settings. If no path "
-        "is set and no real game is ingested: the simulated league.",
+        description="A file, or a folder of files. Empty: the sources in the settings. If none is set and no real "
+        "game is ingested: the simulated league.",
     )
     simulated_players: int | None = Field(
         default=None,
@@ -63,8 +62,8 @@ class FactsConfig(dg.Config):
     )
     season: str | None = Field(
         default=None,
-        description="Fetch this season, such as 2026-27, from stats.nba.com (needs the extra `live`). For "
-        "game logs and schedule only.",
+        description="Fetch this season, such as 2026-27, from the live sources in the settings, or else from "
+        "stats.nba.com. For game logs and schedule only.",
     )
 
     replace_omitted: bool = Field(
@@ -73,12 +72,17 @@ class FactsConfig(dg.Config):
         "another date. Without it such games stay, and wait in quarantine.",
     )
 
-    def source(self, default: Path | None) -> Path | None:
-        """Return the path to read, None for the simulated league."""
-        if self.simulated_players is not None:
+    def named(self) -> Path | None:
+        """Return the path that the configuration names."""
+        if self.path is None or self.simulated_players is not None:
             return None
-        chosen = self.path or default
-        return None if chosen is None else Path(chosen).expanduser().absolute()
+        return Path(self.path).expanduser().absolute()
+
+    def asks(self, facts: str, settings: Settings) -> bool:
+        """Return whether sources are asked: for a season, or because the settings name them and this nothing else."""
+        if self.simulated_players is not None or self.path is not None:
+            return False
+        return self.season is not None or settings.names(facts)
 
     def league(self, facts: str, settings: Settings, port: Warehouse) -> SimulatedLeague:
         """Return the simulated league to take when there is no path.
@@ -108,7 +112,11 @@ def _refuse_among_real_facts(facts: str, settings: Settings, port: Warehouse) ->
 def _named_files(settings: Settings) -> list[str]:
     """Return the settings that name facts to ingest."""
     tables = (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
-    return [_setting(table.name) for table in tables if getattr(settings, table.name) is not None]
+    return [
+        _setting(table.name) + ("" if getattr(settings, table.name) else "_SOURCES")
+        for table in tables
+        if settings.names(table.name)
+    ]
 
 
 def _setting(facts: str) -> str:
@@ -190,7 +198,7 @@ def game_logs(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
-    live_source: dg.ResourceParam[LiveSource],
+    sources: dg.ResourceParam[Sources],
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:
@@ -199,18 +207,23 @@ def game_logs(
     Ingesting a file again changes nothing. A corrected row replaces the old one. A row that contradicts a stored game,
     or a player's stored name, waits in quarantine for an operator.
     """
-    if config.season is not None:
-        source, read = STATS_NBA_COM, fetch_game_logs(config.season, live_source.game_logs)
+    answer: Answer[GameLogsRead]
+    if (path := config.named()) is not None:
+        answer = Answer(read_game_logs(path), str(path))
+    elif config.asks("game_logs", settings):
+        answer = sources.game_logs(warehouse, config.season)
     else:
-        path = config.source(settings.game_logs)
-        if path is None:
-            league = config.league("game_logs", settings, warehouse)
-            return _simulated(context, warehouse, GAME_LOGS, league.name, league.game_logs)
-        source, read = str(path), read_game_logs(path)
+        league = config.league("game_logs", settings, warehouse)
+        return _simulated(context, warehouse, GAME_LOGS, league.name, league.game_logs)
+    read = answer.read
+    if read is None:
+        return _nothing_new(context, warehouse, GAME_LOGS, answer)
+    merged = merge_game_logs(warehouse, read, answer.source, clock.now())
     return _result(
-        context, warehouse, GAME_LOGS, source, merge_game_logs(warehouse, read, source, clock.now()),
+        context, warehouse, GAME_LOGS, answer.source, merged,
         left_out=dict(read.left_out),
         rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped, **_empty(context, read.empty_files),
+        **_about(answer),
     )  # fmt: skip
 
 
@@ -226,7 +239,7 @@ def schedule(
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
     batch_state: dg.ResourceParam[BatchState],
-    live_source: dg.ResourceParam[LiveSource],
+    sources: dg.ResourceParam[Sources],
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:
@@ -235,20 +248,24 @@ def schedule(
     A game leaves the schedule when it is listed as postponed. A game that is only omitted stays, and waits in
     quarantine for an operator. Players of a removed game are skipped when they are staged again.
     """
-    if config.season is not None:
-        source, read = STATS_NBA_COM, fetch_schedule(config.season, live_source.schedule)
+    answer: Answer[ScheduleRead]
+    if (path := config.named()) is not None:
+        answer = Answer(read_schedule(path), str(path))
+    elif config.asks("schedule", settings):
+        answer = sources.schedule(warehouse, config.season)
     else:
-        path = config.source(settings.schedule)
-        if path is None:
-            league = config.league("schedule", settings, warehouse)
-            return _simulated(context, warehouse, SCHEDULE, league.name, league.schedule)
-        source, read = str(path), read_schedule(path)
+        league = config.league("schedule", settings, warehouse)
+        return _simulated(context, warehouse, SCHEDULE, league.name, league.schedule)
+    read = answer.read
+    if read is None:
+        return _nothing_new(context, warehouse, SCHEDULE, answer)
     merged = merge_schedule(
-        warehouse, batch_state, read, source, clock.now(), replace_omitted=config.replace_omitted
+        warehouse, batch_state, read, answer.source, clock.now(), replace_omitted=config.replace_omitted
     )
     return _result(
-        context, warehouse, SCHEDULE, source, merged,
+        context, warehouse, SCHEDULE, answer.source, merged,
         rows_read=read.rows_read, left_out=dict(read.left_out), **_empty(context, read.empty_files),
+        **_about(answer),
     )  # fmt: skip
 
 
@@ -265,6 +282,7 @@ def prop_lines(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
+    sources: dg.ResourceParam[Sources],
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[Clock],
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
@@ -275,21 +293,30 @@ def prop_lines(
     name that doesn't resolve is never guessed: it is kept without an id and reported here. A line beyond 100 points is
     kept, counted as out of reach, and never chosen.
     """
-    path = config.source(settings.prop_lines)
-    if path is None:
-        if config.simulated_players is None and _named_files(settings):
-            context.log.info(
-                "prop_lines: no path is named, so nothing is ingested and no player has a market line"
-            )
-            yield _check_result(warehouse, PROP_LINES)
-            return
+    answer: Answer[PropLinesRead]
+    if (path := config.named()) is not None:
+        answer = Answer(read_prop_lines(path, _directory(warehouse, settings)), str(path))
+    elif config.asks("prop_lines", settings):
+        answer = sources.prop_lines(warehouse, _directory(warehouse, settings))
+    elif config.simulated_players is None and _named_files(settings):
+        context.log.info(
+            "prop_lines: no path is named, so nothing is ingested and no player has a market line"
+        )
+        yield _check_result(warehouse, PROP_LINES)
+        return
+    else:
         league = config.league("prop_lines", settings, warehouse)
         yield _simulated(context, warehouse, PROP_LINES, league.name, league.prop_lines)
         return
-    read = read_prop_lines(path, _directory(warehouse, settings))
+    read = answer.read
+    if read is None:
+        context.log.info("prop_lines: %s offers nothing now", answer.source)
+        yield _check_result(warehouse, PROP_LINES)
+        return
     _warn_of_unresolved(context, "prop_lines", read.unresolved)
+    merged = merge_prop_lines(warehouse, read, answer.source, clock.now())
     yield _result(
-        context, warehouse, PROP_LINES, str(path), merge_prop_lines(warehouse, read, str(path), clock.now()),
+        context, warehouse, PROP_LINES, answer.source, merged,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         one_sided=read.one_sided,
@@ -297,6 +324,7 @@ def prop_lines(
         out_of_reach=pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py(),
         **_empty(context, read.empty_files),
         **_unresolved_metadata(read.unresolved),
+        **_about(answer),
     )  # fmt: skip
 
 
@@ -313,6 +341,7 @@ def injury_reports(
     context: dg.AssetExecutionContext,
     config: FactsConfig,
     warehouse: dg.ResourceParam[Warehouse],
+    sources: dg.ResourceParam[Sources],
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[Clock],
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
@@ -322,24 +351,53 @@ def injury_reports(
     of a slate is skipped when he is staged next. A player who is doubtful, questionable or probable is predicted. Names
     resolve as in `prop_lines`. A name that doesn't resolve rules out no player and is reported here.
     """
-    path = config.source(settings.injury_reports)
-    if path is None:
+    answer: Answer[InjuryReportsRead]
+    if (path := config.named()) is not None:
+        answer = Answer(read_injury_reports(path, _directory(warehouse, settings)), str(path))
+    elif config.asks("injury_reports", settings):
+        answer = sources.injury_reports(warehouse, _directory(warehouse, settings))
+    else:
         context.log.info(
             "injury_reports: no path is named, so nothing is ingested and no player is ruled out"
         )
         yield _check_result(warehouse, INJURY_REPORTS)
         return
-    read = read_injury_reports(path, _directory(warehouse, settings))
+    read = answer.read
+    if read is None:
+        context.log.info("injury_reports: %s has published nothing new", answer.source)
+        yield _check_result(warehouse, INJURY_REPORTS)
+        return
     _warn_of_unresolved(context, "injury_reports", read.unresolved)
+    merged = merge_injury_reports(warehouse, read, answer.source, clock.now())
     yield _result(
-        context, warehouse, INJURY_REPORTS, str(path), merge_injury_reports(warehouse, read, str(path), clock.now()),
+        context, warehouse, INJURY_REPORTS, answer.source, merged,
         rows_read=read.rows_read,
         duplicates_dropped=read.duplicates_dropped,
         not_yet_submitted=read.not_yet_submitted,
         players_out=read.players_out,
         **_empty(context, read.empty_files),
         **_unresolved_metadata(read.unresolved),
+        **_about(answer),
     )  # fmt: skip
+
+
+def _nothing_new(
+    context: dg.AssetExecutionContext, port: Warehouse, table: Table, answer: Answer[Any]
+) -> dg.MaterializeResult:
+    """Return the result of a source that has published nothing: a season that hasn't begun is no failure."""
+    context.log.info("%s: %s has published nothing yet", table.name, answer.source)
+    return _result(context, port, table, answer.source, Merged(Upserted(0, 0, 0), ()), **_about(answer))
+
+
+def _about(answer: Answer[Any]) -> dict[str, Any]:
+    """Return the metadata of an answer: which sources failed, what it lacks, and what was asked of a live source."""
+    found = {"failed_sources": dict(answer.failed), "missing": dict(answer.missing)}
+    about: dict[str, Any] = {name: dg.MetadataValue.json(why) for name, why in found.items() if why}
+    if answer.spent is not None:
+        about |= {"requests_today": answer.spent.day, "requests_this_month": answer.spent.month}
+        if answer.spent.remaining is not None:
+            about["requests_left"] = answer.spent.remaining
+    return about
 
 
 def _empty(context: dg.AssetExecutionContext, files: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from prediction_assets.stores.sql.table_sql import names
 from prediction_assets.stores.sql.tables import (
     CURRENT_PREDICTIONS,
+    FETCHES,
     GAME_LOGS,
     INJURY_REPORTS,
     POINTS_MODELS,
@@ -154,6 +155,46 @@ NEWEST_INJURY_REPORT = f"""
 A report counts for the date as soon as one team is in it, even as "not yet submitted" and without a player.
 """
 
+
+GAMES_AROUND = f"""
+    SELECT MAX(CASE WHEN game_date <= $today THEN game_date END) AS previous,
+           MIN(CASE WHEN game_date >= $today THEN game_date END) AS following
+    FROM {SCHEDULE.qualified_name} WHERE league = $league"""
+"""The dates with games that are nearest to a date, before and after it, itself included."""
+
+TONIGHT = f"""
+    SELECT (SELECT COUNT(*) FROM {SCHEDULE.qualified_name}
+            WHERE league = $league AND game_date = $slate) AS games,
+           (SELECT MAX(commence_time) FROM {PROP_LINES.qualified_name}
+            WHERE league = $league AND game_date = $slate) AS last_tip_off"""
+"""The games of a date, and when the last of them begins, by the lines on it."""
+
+NEWEST_REPORT_TIME = f"""
+    SELECT MAX(reported_at) AS reported_at FROM {INJURY_REPORTS.qualified_name}
+    WHERE league = $league AND game_date >= $since"""
+"""When the newest injury report of the last days was published."""
+
+REQUESTS_SPENT = f"""
+    SELECT COALESCE(SUM(CASE WHEN started_at >= $day THEN requests END), 0) AS day,
+           COALESCE(SUM(requests), 0) AS month
+    FROM {FETCHES.qualified_name} WHERE source = $source AND started_at >= $month"""
+"""What a source was asked since the begin of the day and of the month."""
+
+REQUESTS_LEFT = f"""
+    SELECT remaining FROM {FETCHES.qualified_name}
+    WHERE source = $source AND started_at >= $month AND remaining IS NOT NULL
+    ORDER BY started_at DESC, remaining LIMIT 1"""
+"""What a source said last about the requests that are left this month."""
+
+NEWEST_FETCHES = f"""
+    SELECT facts, source, started_at, outcome, problem, requests, remaining FROM {FETCHES.qualified_name}
+    WHERE started_at >= $since
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY facts, source
+        ORDER BY started_at DESC NULLS LAST, CASE outcome WHEN 'failed' THEN 0 ELSE 1 END NULLS LAST,
+                 fetch_id DESC NULLS LAST) = 1
+    ORDER BY facts, source"""
+"""How each source of each kind of facts answered last."""
 
 PREDICTIONS_SAMPLE = f"""
     SELECT player_name, team, opponent, system, line, predicted_points, probability_over, recommendation,

@@ -243,6 +243,31 @@ FACTS_VERSIONS = Table(
 )
 
 
+FETCHES = Table(
+    # Not beside the facts: it says how they came, and a request changes none of them.
+    "predictions",
+    "fetches",
+    "One row per question to a live source of facts: what it cost and how it ended.",
+    (
+        Column("fetch_id", _S, "unique"),
+        Column("source", _S, "the source that was asked: odds_api", True),
+        Column("facts", _S, "the kind of facts: prop_lines", True),
+        Column("started_at", _T, "when it was asked", True),
+        Column(
+            "requests",
+            _I,
+            "requests, or credits, that count against the budget; until it ended, as many as it may take",
+            True,
+        ),
+        Column("remaining", _I, "requests that the source said are left; NULL when it says nothing"),
+        Column("outcome", _S, "running, answered, nothing (not published yet), or failed", True),
+        Column("problem", _S, "why it failed, '' when it didn't", True),
+        Column("answers", _S, "the folder of its recorded answers", True),
+    ),
+    key=("fetch_id",),
+)
+
+
 QUARANTINE = Table(
     "facts",
     "quarantine",
@@ -514,6 +539,7 @@ TABLES = (
     PROP_LINES,
     INJURY_REPORTS,
     FACTS_VERSIONS,
+    FETCHES,
     QUARANTINE,
     PREDICTIONS,
     RECEIPTS,

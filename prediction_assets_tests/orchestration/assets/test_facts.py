@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest.nba_api_source import LiveSource
+from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import simulated_facts
+from prediction_assets.slate.deadlines import Clock
+from prediction_assets_tests.source_server import Asked, Reply, SourceServer
 
 HEADERS = [
     "SEASON_ID", "PLAYER_ID", "PLAYER_NAME", "TEAM_ID", "TEAM_ABBREVIATION", "TEAM_NAME", "GAME_ID",
@@ -26,42 +30,49 @@ GAME = {
 }  # fmt: skip
 
 
-class RecordedAnswers(LiveSource):
-    """Answers of stats.nba.com's shape, with invented players."""
+@dataclass
+class LiveSeason:
+    """A season's made-up answers of stats.nba.com: one game in the logs, and the games of the schedule."""
 
-    @property
-    def game_logs(self) -> Any:
-        return self._game_logs
+    server: SourceServer
+    settings: Settings
+    instance: dg.DagsterInstance
+    games: list[dict[str, Any]] = field(default_factory=lambda: [GAME])
 
-    @property
-    def schedule(self) -> Any:
-        return self._schedule
+    def run(self, **more: Any) -> SlateRun:
+        self.server.routes = {
+            "/stats_nba/stats/leaguegamelog": self._logs,
+            "/stats_nba/stats/scheduleleaguev2": lambda _: Reply(
+                {"leagueSchedule": {"gameDates": [{"games": [game]} for game in self.games]}}
+            ),
+        }
+        settings = self.server.settings(self.settings, **more)
+        return SlateRun(settings, self.instance, {"sources": Sources(settings, Clock(), lambda _: None)})
 
-    def _game_logs(self, season: str, season_type: str) -> Mapping[str, Any]:
-        rows = [ROW] if season_type == "Regular Season" else []
-        return {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": rows}]}
-
-    def _schedule(self, season: str) -> Mapping[str, Any]:
-        return {"leagueSchedule": {"gameDates": [{"games": [GAME]}]}}
+    def _logs(self, asked: Asked) -> Reply:
+        rows = [ROW] if asked.parameters["SeasonType"] == "Regular Season" else []
+        return Reply({"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": rows}]})
 
 
-def test_a_season_of_the_live_source_is_ingested_like_a_file(settings, instance):
-    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
+@pytest.fixture
+def season(source_server, settings, instance) -> LiveSeason:
+    return LiveSeason(source_server, settings, instance)
+
+
+def test_a_season_of_the_live_source_is_ingested_like_a_file(season):
+    run = season.run()
     ingested = run.ingest({"game_logs": {"season": "2024-25"}, "schedule": {"season": "2024-25"}})
     assert ingested["game_logs"]["rows_inserted"] == ingested["schedule"]["rows_inserted"] == 1
-    assert ingested["game_logs"]["source"] == "stats.nba.com"
+    assert ingested["game_logs"]["source"] == "stats_nba"
     again = run.ingest({"game_logs": {"season": "2024-25"}})
     assert again["game_logs"]["rows_unchanged"] == 1
 
 
-def test_a_season_fetched_again_removes_what_is_postponed_and_keeps_what_it_omits(
-    settings, instance, monkeypatch
-):
-    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
+def test_a_season_fetched_again_removes_what_is_postponed_and_keeps_what_it_omits(season):
+    run = season.run()
 
     def fetched(*games: dict[str, Any], **more: bool) -> Any:
-        answer = {"leagueSchedule": {"gameDates": [{"games": [one]} for one in games]}}
-        monkeypatch.setattr(RecordedAnswers, "_schedule", lambda self, season: answer)
+        season.games = list(games)
         return run.ingest({"schedule": {"season": "2024-25", **more}})["schedule"]
 
     def on(number: int, **more: str) -> dict[str, Any]:
@@ -77,7 +88,7 @@ def test_a_season_fetched_again_removes_what_is_postponed_and_keeps_what_it_omit
     done = fetched(*answer)
     assert (done["rows_replaced"], done["rows_unchanged"], done["left_out"]) == (1, 2, {"postponed": 1})
     assert (done["rows_quarantined"], left()) == (1, ["1", "3", "4"])
-    assert "stats.nba.com lists 2024-10-23 and not this game, BOS and NYK" in done["quarantined"][0]
+    assert "stats_nba lists 2024-10-23 and not this game, BOS and NYK" in done["quarantined"][0]
     (check,) = run._instance.event_log_storage.get_asset_check_execution_history(
         dg.AssetCheckKey(dg.AssetKey("schedule"), "nothing_in_quarantine"), limit=1
     )
@@ -86,10 +97,66 @@ def test_a_season_fetched_again_removes_what_is_postponed_and_keeps_what_it_omit
     assert (done["rows_replaced"], done["rows_quarantined"], left()) == (1, 0, ["1", "4"])
 
 
+LIVE = {"game_logs_sources": "stats_nba", "schedule_sources": "stats_nba,cdn_nba"}
+
+
+def test_the_sources_in_the_settings_are_asked_when_nothing_is_named(season):
+    done = season.run(**LIVE, injury_reports_sources="official_report").ingest(
+        {"game_logs": {"season": "2024-25"}, "schedule": {"season": "2024-25"}, "injury_reports": {}}
+    )
+    assert {facts: each["source"] for facts, each in done.items()} == {
+        "game_logs": "stats_nba", "schedule": "stats_nba",
+    }  # fmt: skip
+    assert len(season.server.paths("/official_report/")) == 12
+
+
+def test_a_second_source_that_took_over_is_in_the_metadata(season):
+    run = season.run(**LIVE)
+    document = {"leagueSchedule": {"seasonYear": "2024-25", "gameDates": [{"games": [GAME]}]}}
+    season.server.routes["/stats_nba/stats/scheduleleaguev2"] = Reply("", 403)
+    season.server.routes["/cdn_nba/"] = Reply(document)
+    done = run.ingest({"schedule": {"season": "2024-25"}})["schedule"]
+    assert (done["source"], done["rows_inserted"]) == ("cdn_nba", 1)
+    assert "status 403 Forbidden" in done["failed_sources"]["stats_nba"]
+
+
+def test_a_season_that_has_not_begun_is_no_failure_and_holds_up_no_other_fact(season, tmp_path):
+    season.settings = season.settings.model_copy(update={"injury_reports": None})
+    run = season.run(**LIVE, prop_lines=a_line(tmp_path))
+    season.server.routes = {"/": Reply({"leagueSchedule": {"seasonYear": "2024-25", "gameDates": []}})}
+    season.server.routes["/stats_nba/stats/leaguegamelog"] = Reply(
+        {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": None}]}
+    )
+    asked = {"season": "2024-25"}
+    done = run.ingest({"game_logs": asked, "schedule": asked, "prop_lines": {}})
+    assert {facts: each["rows_inserted"] for facts, each in done.items()} == {
+        "game_logs": 0, "schedule": 0, "prop_lines": 1,
+    }  # fmt: skip
+
+
+def test_an_installation_with_live_sources_never_takes_the_simulated_league_unasked(season):
+    run = season.run(**LIVE)
+    with pytest.raises(BadInput, match=r"the answer has games of 2024-25, .* was requested"):
+        run.ingest({"game_logs": {}})
+    assert run.ingest({"prop_lines": {}}) == {}
+    assert leagues(run, "game_logs") == []
+
+
+def a_line(folder: Path) -> Path:
+    path = folder / "lines.csv"
+    path.write_text(
+        "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
+        "e1,2024-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Over,20.5,-110\n"
+        "e1,2024-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Under,20.5,-110\n",
+        "utf-8",
+    )
+    return path
+
+
 @pytest.fixture
-def real(settings, instance) -> SlateRun:
+def real(season) -> SlateRun:
     """A home with a real game, ingested without any setting that names a file."""
-    run = SlateRun(settings, instance, {"live_source": RecordedAnswers()})
+    run = season.run()
     run.ingest({"game_logs": {"season": "2024-25"}, "schedule": {"season": "2024-25"}})
     return run
 
@@ -143,14 +210,7 @@ def test_simulated_facts_are_labelled_where_they_show(ingested):
 
 
 def test_a_name_that_does_not_resolve_is_reported_and_kept_without_an_id(slate_run, tmp_path):
-    lines = tmp_path / "lines.csv"
-    lines.write_text(
-        "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
-        "e1,2024-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Over,20.5,-110\n"
-        "e1,2024-10-23T00:10:00Z,Boston Celtics,New York Knicks,No Body,player_points,Book,Under,20.5,-110\n",
-        "utf-8",
-    )
-    done = slate_run.ingest({"prop_lines": {"path": str(lines)}})["prop_lines"]
+    done = slate_run.ingest({"prop_lines": {"path": str(a_line(tmp_path))}})["prop_lines"]
     assert done["unresolved_names"] == 1
     assert "No Body" in str(done["unresolved"])
     stored = slate_run.stores.warehouse.query("SELECT player_id, game_date FROM facts.prop_lines").to_pylist()

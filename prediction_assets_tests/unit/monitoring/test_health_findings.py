@@ -15,12 +15,14 @@ from prediction_assets.monitoring.evidence import (
     HealthFacts,
     Rules,
     ScheduleFacts,
+    SourceFetch,
     TableFacts,
     Unreadable,
     WarehouseFacts,
 )
 from prediction_assets.monitoring.findings import Finding, Pages
 from prediction_assets.monitoring.receipt_findings import completion_published, consolidation_receipt, merge
+from prediction_assets.monitoring.result_findings import source_failures
 from prediction_assets.monitoring.run_findings import FinishedTick, failed_tick, silent_daemons
 from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.completion_message import OutboxEntry, message_id
@@ -225,3 +227,30 @@ def test_a_failed_tick_is_one_finding_of_its_sensor_cut_to_a_chat_message_s_leng
     assert found.line.startswith("A tick of request_staging failed: OSError: full xxx")
     assert len(found.line) < 700
     assert found.alerts
+
+
+def fetch(source: str, outcome: str, minutes: int, facts: str = "schedule") -> SourceFetch:
+    problem = "status 403 Forbidden" if outcome == "failed" else ""
+    return SourceFetch(facts, source, NOW + minutes * MINUTE, outcome, problem, 4, None)
+
+
+@pytest.mark.parametrize(
+    ("fetches", "lines"),
+    [
+        ([], []),
+        ([fetch("stats_nba", "answered", 0), fetch("odds_api", "nothing", 0), fetch("odds_api", "running", 1)], []),
+        ([fetch("stats_nba", "failed", 0)], ["schedule: the source stats_nba failed: status 403 Forbidden"]),
+        (
+            [fetch("stats_nba", "failed", 0), fetch("cdn_nba", "answered", 1)],
+            ["schedule: the source stats_nba failed: status 403 Forbidden; cdn_nba answered in its place"],
+        ),
+        (
+            [fetch("stats_nba", "failed", 5), fetch("cdn_nba", "answered", 1), fetch("other", "answered", 9, "lines")],
+            ["schedule: the source stats_nba failed: status 403 Forbidden"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_source_that_failed_last_is_named_with_who_answered_in_its_place(fetches, lines):
+    found = source_failures(fetches)
+    assert [finding.line for finding in found] == lines
+    assert {said(finding) for finding in found} <= {("source:schedule:stats_nba", Severity.WARNING)}

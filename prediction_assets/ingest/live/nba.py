@@ -1,0 +1,111 @@
+"""The NBA's JSON: game logs and schedule of stats.nba.com, and the current schedule of cdn.nba.com.
+
+stats.nba.com answers browsers; it lets the addresses of many clouds wait in vain. cdn.nba.com answers everybody.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prediction_assets.errors import BadInput
+from prediction_assets.ingest.files import read_json
+from prediction_assets.ingest.game_ids import require_season, season_name
+from prediction_assets.ingest.game_logs import GameLogsRead, convert
+from prediction_assets.ingest.live.requesting import Requester
+from prediction_assets.ingest.nba_json import log_rows, season_year
+from prediction_assets.ingest.rows import SourceRows
+from prediction_assets.ingest.schedule import ScheduleRead, read_schedule
+from prediction_assets.ingest.seasons import first_year
+
+REGULAR_SEASON = "Regular Season"
+LOG_TYPES = {REGULAR_SEASON: 1946, "IST": 2023, "PlayIn": 2019, "Playoffs": 1946}
+"""stats.nba.com's names of the kinds of games, in the order of a season, and the year each was first played.
+
+IST is the NBA Cup final; the Cup's other games are of the regular season (swar/nba_api issue 492).
+"""
+
+HEADERS = {
+    "Accept": "application/json, text/plain, */*",
+    "Accept-Language": "en-US,en;q=0.9",
+    "Origin": "https://www.nba.com",
+    "Referer": "https://www.nba.com/",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+}
+"""What a browser sends; without these stats.nba.com doesn't answer."""
+
+STATS_HINT = (
+    "stats.nba.com refuses addresses of many clouds: ask from another network, or set a second source"
+)
+
+
+def fetch_game_logs(requester: Requester, url: str, season: str) -> GameLogsRead | None:
+    """Return a season's player game logs of every kind of game, None when nothing was played yet.
+
+    Args:
+        requester: asks stats.nba.com.
+        url: its address.
+        season: ``2024-25``.
+
+    Raises:
+        BadInput: an answer isn't one of LeagueGameLog to this question.
+        SourceUnavailable, SourceRefused: there was no answer.
+    """
+    year = first_year(season)
+    played: dict[Path, SourceRows] = {}
+    for kind, since in LOG_TYPES.items():
+        if year >= since:
+            parameters = {
+                "Counter": "0", "DateFrom": "", "DateTo": "", "Direction": "ASC", "LeagueID": "00",
+                "PlayerOrTeam": "P", "Season": season, "SeasonType": kind, "Sorter": "DATE",
+            }  # fmt: skip
+            what = f"game logs of {season}, {kind}"
+            name = f"leaguegamelog_{season}_{kind.replace(' ', '')}.json"
+            path = requester.get(f"{url}/stats/leaguegamelog", name, what, parameters)
+            if path is None:
+                raise BadInput(
+                    requester.source, f"has no {what}: its address changed", hint="set a second source"
+                )
+            rows = log_rows(read_json(path), str(path))
+            if len(rows):
+                played[path] = rows
+    if not played:
+        return None
+    read = convert([*played.values()])
+    require_season(read.table["season_id"].unique().to_pylist(), year, requester.source)
+    return read
+
+
+def fetch_schedule(requester: Requester, url: str, season: str) -> ScheduleRead | None:
+    """Return a season's games, None when it isn't published yet.
+
+    Args:
+        requester: asks stats.nba.com or cdn.nba.com.
+        url: the address of scheduleLeagueV2 there.
+        season: ``2024-25``.
+
+    Raises:
+        BadInput: the answer isn't one of scheduleLeagueV2 to this question.
+        SourceUnavailable, SourceRefused: there was no answer.
+    """
+    year, what = first_year(season), f"the schedule of {season}"
+    parameters = {"LeagueID": "00", "Season": season}
+    path = requester.get(url, f"scheduleleaguev2_{season}.json", what, parameters)
+    if path is None:
+        return None
+    answer = read_json(path)
+    said = season_year(answer)
+    # Until the next season is published, the answer is the last one's.
+    if said is not None and said == season_name(year - 1):
+        return None
+    if said is not None and said != season:
+        raise BadInput(requester.source, f"was asked for {season} and answered with {said}")
+    if said is not None and not _lists_a_game(answer):
+        return None
+    read = read_schedule(path)
+    require_season(read.table["season_id"].unique().to_pylist(), year, requester.source)
+    return read
+
+
+def _lists_a_game(answer: object) -> bool:
+    dates = answer["leagueSchedule"].get("gameDates") if isinstance(answer, dict) else None
+    return dates is None or any(day.get("games") for day in dates if isinstance(day, dict))

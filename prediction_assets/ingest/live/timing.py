@@ -1,0 +1,115 @@
+"""When the sources are asked: pure rules from the stored schedule, the clock and what is left of a budget.
+
+The season's calendar is the stored schedule. What doesn't belong here: who asks, and reading the schedule.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from prediction_assets.ingest.live.budget import Limits, Spent
+from prediction_assets.slate.keys import GAME_TIME_ZONE
+
+BEFORE_ROSTER = timedelta(minutes=30)
+"""Lines and injury reports are looked for from so long before the roster's hour on."""
+
+LATEST_TIP_OFF = time(22, 30)
+"""US Eastern; the last game of an evening begins then at the latest, where no line says when it does."""
+
+_LOGS_AFTER = timedelta(days=3)
+"""Box scores are corrected within days of a game."""
+
+_READY_BEFORE = timedelta(days=14)
+"""So long before a season's first game its sources are asked again, each day."""
+
+_SUMMER = range(7, 10)
+"""July to September: no season was to be played then, and none that the schedule doesn't list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What the stored schedule says about the days around a date.
+
+    Attributes:
+        previous: the newest date up to today with a game, None without one.
+        following: the first date from today on with a game, None without one.
+    """
+
+    previous: date | None
+    following: date | None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether any schedule is stored."""
+        return self.previous is not None or self.following is not None
+
+    def is_off_season(self, today: date) -> bool:
+        """Return whether nobody plays around a date, by the schedule, or by the calendar where the schedule ends.
+
+        A schedule that ends within a season isn't a reason: the newer one wasn't ingested.
+        """
+        if not self.is_known:
+            return False
+        if self.following is not None:
+            last = self.previous or date.min
+            return self.following - today > _READY_BEFORE and today - last > _LOGS_AFTER
+        return today.month in _SUMMER or (
+            self.previous is not None and self.previous.month == 6 and today.month == 6
+        )
+
+
+def asks_schedule(calendar: Calendar, today: date) -> bool:
+    """Return whether the schedule is asked for on a date: each day, and in the off-season each Monday."""
+    return not calendar.is_off_season(today) or today.weekday() == 0
+
+
+def asks_logs(calendar: Calendar, today: date) -> bool:
+    """Return whether game logs are asked for on a date: while games are played, and some days longer."""
+    if not calendar.is_known:
+        return True
+    return calendar.previous is not None and today - calendar.previous <= _LOGS_AFTER
+
+
+def last_tip_off(slate: date, known: datetime | None) -> datetime:
+    """Return when the last game of a date begins.
+
+    Args:
+        known: the latest that a line says.
+    """
+    return known or datetime.combine(slate, LATEST_TIP_OFF, GAME_TIME_ZONE).astimezone(UTC)
+
+
+def pause(
+    now: datetime, end: datetime, usual: timedelta, cost: int, limits: Limits, spent: Spent
+) -> timedelta | None:
+    """Return the time between two questions until the last tip-off, None when not even one can be paid for.
+
+    What is left of the month is spread over its days, what is left of today over the hours until the last tip-off.
+
+    Args:
+        usual: the time between two questions while requests suffice.
+        cost: requests, or credits, that one question takes; 0: nothing is counted.
+    """
+    if cost <= 0:
+        return usual
+    moment = now.astimezone(GAME_TIME_ZONE)
+    days = monthrange(moment.year, moment.month)[1] - moment.day + 1
+    month = limits.per_month - spent.month
+    if spent.remaining is not None:
+        month = min(month, spent.remaining)
+    # The day's share counts what was spent today, or each look would open a new share for the next.
+    share = (month + spent.day) // days - spent.day
+    if not spent.day:
+        share = max(share, min(month, cost))  # a single look a day is worth more than none
+    today = min(limits.per_day - spent.day, share)
+    questions = today // cost
+    if questions <= 0:
+        return None
+    return max(usual, (end - now) / questions)
+
+
+def is_due(now: datetime, asked: datetime | None, every: timedelta) -> bool:
+    """Return whether it is time to ask again; a tick that comes some seconds early counts."""
+    return asked is None or now - asked >= every - timedelta(seconds=30)
