@@ -132,7 +132,7 @@ def test_a_hole_of_109_days_in_five_real_seasons_is_found_within_five_seconds(op
 
 
 def test_what_was_merged_is_owed_a_message_and_grades(warehouse: Warehouse) -> None:
-    part = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0}))
+    part = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0}), 1)
     progress = progress_of(replace(batch(1), league="NBA"), staged(part))
     warehouse.merge(plan(progress, warehouse.receipts(SLATE)))
     day = date.fromisoformat(SLATE)

@@ -40,6 +40,8 @@ def test_what_lies_hours_ahead_is_as_old_as_what_lies_hours_behind(moment_is, re
     ("settled", "clock", "step"),
     [
         ((), NOW, Step.STAGE),
+        ((), batch(1).deadline - MICROSECOND, Step.STAGE),
+        ((), batch(1).deadline, Step.CONSOLIDATE),
         ((), NOW + 31 * MINUTE, Step.CONSOLIDATE),
         ((), NOW + 24 * HOUR, Step.CONSOLIDATE),  # set forward: at the deadline with whoever has settled
         ((), NOW - 3 * HOUR, Step.STAGE),  # set back: the players who are missing are staged meanwhile
