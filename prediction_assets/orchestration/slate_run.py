@@ -117,15 +117,28 @@ class SlateRun:
         return done
 
     def consolidate(
-        self, slate: str, *, before_deadline: bool = False, accept: Sequence[str] = (), because: str = ""
+        self,
+        slate: str,
+        *,
+        before_deadline: bool = False,
+        accept: Sequence[str] = (),
+        because: str = "",
+        revert_to: int | None = None,
     ) -> Receipt:
         """Merge and audit the slate's parts, drop the merged parts, and return the receipt.
 
         Args:
             accept: the audits whose refusal an operator accepts.
             because: why.
+            revert_to: the revision whose rows are staged again first.
         """
-        config = {"before_deadline": before_deadline, "accept": [*accept], "because": because}
+        config: dict[str, object] = {
+            "before_deadline": before_deadline,
+            "accept": [*accept],
+            "because": because,
+        }
+        if revert_to is not None:
+            config["revert_to"] = revert_to
         ops = {"predictions": config}
         result = self._execute(consolidation_job.name, partition=slate, ops=ops)
         receipt_id = _metadata(*result.asset_materializations_for_node("predictions"))[RECEIPT_ID]

@@ -41,6 +41,7 @@ class ChainReport:
         rows: how many rows were hashed.
         pruned: receipts of which closed rows were pruned: their hash holds, and their rows can't be compared.
         broken: the first broken link, None if everything holds.
+        hashes: each receipt's hash, oldest first.
     """
 
     head: str
@@ -48,6 +49,7 @@ class ChainReport:
     rows: int
     pruned: int = 0
     broken: BrokenLink | None = None
+    hashes: tuple[str, ...] = ()
 
 
 def verify_chain(receipts: Sequence[Receipt], rows: pa.Table, part_columns: Sequence[str]) -> ChainReport:
@@ -71,6 +73,7 @@ def verify_chain(receipts: Sequence[Receipt], rows: pa.Table, part_columns: Sequ
         rows=rows.num_rows,
         pruned=pruned,
         broken=broken,
+        hashes=tuple(receipt.receipt_hash for receipt in receipts),
     )
 
 

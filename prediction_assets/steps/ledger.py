@@ -2,16 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import pyarrow as pa
 
-from prediction_assets.errors import BadInput
-from prediction_assets.slate.chain import ChainReport, verify_chain
+from prediction_assets.errors import BadInput, ReceiptAltered
+from prediction_assets.slate.chain import BrokenLink, ChainReport, verify_chain
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import ledger_sql, merge_sql
 from prediction_assets.stores.sql.tables import PART_COLUMNS
+
+_NEWEST_NAMED = 5
+"""Slates that an error names."""
+
+
+def receipts_of(warehouse: Warehouse, slate: str) -> tuple[Receipt, ...]:
+    """Return the receipts of a slate that was merged, oldest first.
+
+    Raises:
+        BadInput: nothing of the slate was merged; the error names the newest slates of which something was.
+        ReceiptAltered: one of them was edited by hand.
+    """
+    receipts = warehouse.receipts(slate)
+    if not receipts:
+        merged = merged_slates(warehouse)
+        newest = ", ".join(reversed(merged[-_NEWEST_NAMED:]))
+        more = f" and {len(merged) - _NEWEST_NAMED} earlier ones" if len(merged) > _NEWEST_NAMED else ""
+        raise BadInput(
+            "--slate",
+            f"nothing of {slate} was merged",
+            hint=f"there are predictions of {newest}{more}" if merged else "there are no predictions yet",
+        )
+    return receipts
+
+
+def merged_slates(warehouse: Warehouse, first: date = date.min, last: date = date.max) -> Sequence[str]:
+    """Return the slates between two dates, these included, that have a receipt or a row, oldest first."""
+    found = warehouse.query(ledger_sql.MERGED_SLATES, {"first": first, "last": last})
+    return [slate.isoformat() for slate in found["game_date"].to_pylist()]
+
+
+def read_rows(
+    warehouse: Warehouse, slate: str, *, moment: datetime | None = None, revision: int | None = None
+) -> tuple[Receipt, pa.Table]:
+    """Return a slate's predictions and the receipt by which they were in force.
+
+    Args:
+        moment: return what was in force then.
+        revision: return this one; without both, what is in force.
+
+    Raises:
+        BadInput: nothing of the slate was merged, or nothing before the moment; it has no such revision, or rows of it
+            were pruned.
+    """
+    receipts = receipts_of(warehouse, slate)
+    if moment is not None:
+        before = [each for each in receipts if each.consolidated_at <= moment]
+        if not before:
+            raise BadInput(
+                "--as-of",
+                f"slate {slate} had no predictions at {moment.isoformat()}",
+                hint=f"its first ones are of {receipts[0].consolidated_at.isoformat()}",
+            )
+        return before[-1], rows_as_of(warehouse, slate, moment)
+    number = receipts[-1].revision if revision is None else revision
+    rows = rows_of_revision(warehouse, slate, number)
+    return [each for each in receipts if each.revision == number][-1], rows
 
 
 def rows_as_of(warehouse: Warehouse, slate: str, moment: datetime) -> pa.Table:
@@ -49,17 +107,15 @@ def rows_of_revision(warehouse: Warehouse, slate: str, revision: int) -> pa.Tabl
 
 
 def verify_slate(warehouse: Warehouse, slate: str) -> ChainReport:
-    """Recompute a slate's row hashes and its chain of receipts, and return what they are worth.
-
-    Raises:
-        ReceiptAltered: a receipt can't be read at all.
-    """
+    """Recompute a slate's row hashes and its chain of receipts, and return what they are worth."""
     given = {"slate": date.fromisoformat(slate)}
     receipts = warehouse.query(merge_sql.RECEIPTS_OF_SLATE, given).to_pylist()
     rows = warehouse.query(ledger_sql.LEDGER, given)
-    return verify_chain(
-        [Receipt.parsed(row) for row in receipts], rows, [column.name for column in PART_COLUMNS]
-    )
+    try:
+        parsed = [Receipt.parsed(row) for row in receipts]
+    except ReceiptAltered as error:
+        return ChainReport("", len(receipts), rows.num_rows, broken=BrokenLink(0, "", str(error)))
+    return verify_chain(parsed, rows, [column.name for column in PART_COLUMNS])
 
 
 def _require_whole(slate: str, rows: pa.Table, receipt: Receipt | None) -> None:

@@ -27,6 +27,7 @@ from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.steps.merge import audit_limits, merge, plan_merge, read_outcomes, seen_revisions
+from prediction_assets.steps.revert import stage_revision
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import PREDICTIONS
@@ -36,7 +37,7 @@ _SHOWN = 50
 
 
 class PredictionsConfig(dg.Config):
-    """When to merge, and what an operator accepts."""
+    """When to merge, what an operator accepts, and what he reverts to."""
 
     before_deadline: bool = Field(
         default=False,
@@ -50,6 +51,11 @@ class PredictionsConfig(dg.Config):
     )
     because: str = Field(
         default="", description="Why you accept that, in a sentence; it is kept in the receipt."
+    )
+    revert_to: int | None = Field(
+        default=None,
+        description="A revision of the slate. Its rows are staged again first, and this MERGE publishes them as a "
+        "new revision.",
     )
 
 
@@ -86,6 +92,10 @@ with preview_features():
         time: the same outcomes give the same receipt.
         """
         slate = context.partition_key
+        if config.revert_to is not None:
+            stage_revision(
+                slate, config.revert_to, warehouse, batch_state, settings, clock, run_id=context.run.run_id
+            )
         progress, receipts = read_outcomes(slate, warehouse, batch_state)
         tag_run(context, slate, progress.batch.batch_id)
         limits = audit_limits(settings)

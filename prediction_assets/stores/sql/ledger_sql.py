@@ -37,6 +37,9 @@ ROWS_OF_REVISION = f"""
     ORDER BY {_ORDER}"""
 """The rows that were in force when a revision was; none if the slate has no such revision."""
 
-RECEIPTS_BETWEEN = f"""
-    SELECT {names(RECEIPTS.column_names)} FROM {RECEIPTS.qualified_name}
-    WHERE game_date BETWEEN $first AND $last ORDER BY game_date, sequence"""
+MERGED_SLATES = f"""
+    SELECT game_date FROM {RECEIPTS.qualified_name} WHERE game_date BETWEEN $first AND $last
+    UNION
+    SELECT game_date FROM {_TARGET} WHERE game_date BETWEEN $first AND $last
+    ORDER BY game_date"""
+"""The slates that have a receipt or a row."""
