@@ -18,7 +18,7 @@
           Unreachable            a Google service, or its emulator, doesn't answer
         BatchNotOpen, BatchConflict, NobodyExpected
         NotSettled, NoPartsStaged, AuditRefused
-        PartMismatch, DuplicateKeys, ReceiptAltered, QueryRefused, SchemaDrift
+        PartMismatch, DuplicateKeys, ReceiptAltered, ChainBroken, QueryRefused, SchemaDrift
         NothingToAnnounce, OlderRevision, InvalidMessage, PublishRefused, NotDelivered
         PartOverdue, CircuitOpen, DeadlinePassed, NoSuchLetter
         NothingToTrainOn, ResultsMissing, StageFailed
@@ -215,6 +215,10 @@ class PartMismatch(TerminalError):
 
 class DuplicateKeys(TerminalError):
     """Staged rows share a business key, or lack a part of it; the target was not touched."""
+
+
+class ChainBroken(TerminalError):
+    """A published row or receipt was changed or removed: its hash doesn't agree, or no receipt has it."""
 
 
 class ReceiptAltered(TerminalError):

@@ -23,6 +23,7 @@ from prediction_assets.cli import (
     forecasting,
     gcp,
     health,
+    ledger,
     maintenance,
     quarantine,
     repair,
@@ -42,7 +43,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-_DAILY, _REPAIR, _MODEL, _INSTALLATION = "Every day", "When something is wrong", "Forecasts", "Installation"
+_DAILY, _RECORD, _REPAIR = "Every day", "What was published", "When something is wrong"
+_MODEL, _INSTALLATION = "Forecasts", "Installation"
 _COMMANDS = {
     _DAILY: (
         slates.run,
@@ -53,7 +55,8 @@ _COMMANDS = {
         coverage.coverage,
         dev.dev,
     ),
-    _REPAIR: (repair.consolidate, repair.republish, repair.clean_up),
+    _RECORD: (ledger.predictions, ledger.diff, ledger.verify),
+    _REPAIR: (repair.consolidate, repair.revert, repair.republish, repair.clean_up),
     _MODEL: (forecasting.train, forecasting.grade, forecasting.backtest),
     _INSTALLATION: (maintenance.prune, maintenance.migrate),
 }

@@ -1,11 +1,11 @@
-"""Repair a slate by hand, one step at a time: ``consolidate``, ``republish``, ``clean-up``.
+"""Repair a slate by hand, one step at a time: ``consolidate``, ``revert``, ``republish``, ``clean-up``.
 
 Each command is safe to repeat, and ``--dry-run`` says what it would do. ``run`` does all steps at once.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,7 +18,10 @@ from prediction_assets.cli.console import (
     open_slate_run,
     say,
 )
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import BadInput, PredictionAssetsError, one_line
+
+if TYPE_CHECKING:
+    from prediction_assets.slate.receipt import Receipt
 
 
 def consolidate(
@@ -26,14 +29,24 @@ def consolidate(
     before_deadline: Annotated[
         bool, typer.Option("--before-deadline", help="consolidate now, without the unsettled players")
     ] = False,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--accept", metavar="AUDIT", help="accept that this audit refuses the slate; may be repeated"
+        ),
+    ] = None,
+    because: Annotated[
+        str, typer.Option("--because", metavar="TEXT", help="why; the receipt and the message keep it")
+    ] = "",
     dry_run: DryRunOption = False,
 ) -> None:
     """Merge, check and clean up one slate.
 
     It doesn't announce the result: the sensor does, or `republish`. Exit code 1 when a player failed or is unsettled.
     """
+    accepted = _accepted(accept or [], because)
     if dry_run:
-        _show_plan(slate)
+        _show_plan(slate, accepted)
         return
     from prediction_assets.stores.protocols import open_progress
 
@@ -41,25 +54,76 @@ def consolidate(
         open_progress(
             runner.stores.batch_state, slate
         )  # a mistyped slate is refused here, and is no failed run
-        receipt = runner.consolidate(slate, before_deadline=before_deadline)
-    say(
-        f"slate {slate}: receipt {receipt.receipt_id} ({receipt.status}, revision {receipt.revision}): "
-        f"{receipt.rows_staged:,} staged = {receipt.rows_inserted:,} inserted + {receipt.rows_updated:,} updated "
-        f"+ {receipt.rows_unchanged:,} unchanged; {receipt.rows_superseded:,} superseded; "
-        f"{receipt.rows:,} rows in force"
-    )
+        receipt = runner.consolidate(
+            slate, before_deadline=before_deadline, accept=[*accepted], because=one_line(because)
+        )
+    _show_receipt(receipt)
     if receipt.status != "success":
         raise typer.Exit(PARTIAL)
 
 
-def _show_plan(slate: str) -> None:
+def revert(
+    slate: RequiredSlateOption,
+    revision: Annotated[int, typer.Option("--revision", metavar="N", help="the revision to publish again")],
+    dry_run: DryRunOption = False,
+) -> None:
+    """Publish an earlier revision of one slate again.
+
+    Its rows become a new revision, which is audited and announced like any other; `predictions` lists what there is.
+    """
+    from prediction_assets.steps.revert import read_reversal
+
+    if dry_run:
+        with look_into_home() as (_, stores):
+            found = read_reversal(slate, revision, stores.warehouse, stores.batch_state)
+        say(
+            f"slate {slate}: would publish revision {revision} again: {sum(map(len, found.parts.values())):,} rows of "
+            f"{len(found.parts)} players; {len(found.without_rows)} expected players without rows"
+        )
+        return
+    with open_slate_run() as (_, runner):
+        # What can't be reverted to is refused here, and is no failed run.
+        read_reversal(slate, revision, runner.stores.warehouse, runner.stores.batch_state)
+        receipt = runner.consolidate(slate, revert_to=revision)
+        entry = runner.announce(receipt)
+    _show_receipt(receipt)
+    say(
+        f"slate {slate}: revision {revision} is in force again, as revision {receipt.revision}; message {entry.message_id}"
+    )
+
+
+def _accepted(names: list[str], because: str) -> dict[str, str]:
+    """Return why each audit's refusal is accepted, before a run is started.
+
+    Raises:
+        BadInput: a name is no audit's, or of one that can't be accepted; or one of name and reason is missing.
+    """
+    from prediction_assets.slate.audits import require_acceptable
+
+    if because and not names:
+        raise BadInput("--because", "nothing is accepted", hint="name the audit with --accept")
+    return dict(require_acceptable(dict.fromkeys(names, one_line(because))))
+
+
+def _show_receipt(receipt: Receipt) -> None:
+    say(
+        f"slate {receipt.slate}: receipt {receipt.receipt_id} ({receipt.status}, revision {receipt.revision}): "
+        f"{receipt.rows_staged:,} staged = {receipt.rows_inserted:,} inserted + {receipt.rows_updated:,} updated "
+        f"+ {receipt.rows_unchanged:,} unchanged; {receipt.rows_superseded:,} superseded; "
+        f"{receipt.rows:,} rows in force"
+    )
+    for each in receipt.accepted:
+        say(f"  accepted: {each['name']}, because {each['because']}")
+
+
+def _show_plan(slate: str, accepted: dict[str, str]) -> None:
     from prediction_assets.slate.merge_plan import plan
     from prediction_assets.steps.merge import audit_limits, read_outcomes, seen_revisions
 
     with look_into_home() as (settings, stores):
         progress, receipts = read_outcomes(slate, stores.warehouse, stores.batch_state)
         seen = seen_revisions(progress, stores.outbox, stores.publisher)
-        found = plan(progress, receipts, limits=audit_limits(settings), seen=seen)
+        found = plan(progress, receipts, limits=audit_limits(settings), accepted=accepted, seen=seen)
         rows = sum(part.rows for part in found.parts)
         known = any(receipt.receipt_id == found.receipt_id for receipt in receipts)
         say(
