@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.stores.protocols import open_progress
 
 PLAYERS = 8
 SIMULATED = simulated_slate(PLAYERS).isoformat()
@@ -72,6 +74,24 @@ def finished_home(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory)
     return home
 
 
+@pytest.fixture(scope="session")
+def published_home(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with three revisions of the simulated slate: for the second and the third, one player's line moved."""
+    home = tmp_path_factory.mktemp("published") / "home"
+    shutil.copytree(finished_home, home)
+    settings = load_settings(home=home)
+    with open_instance(settings, capture_output=False) as instance:
+        run = SlateRun(settings, instance)
+        for player in open_progress(run.stores.batch_state, SIMULATED).batch.expected[:2]:
+            with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
+                connection.execute(
+                    "UPDATE facts.prop_lines SET line = line + 1 WHERE game_date = $slate AND player_id = $player",
+                    {"slate": SIMULATED, "player": player.player_id},
+                )
+            run.whole(SIMULATED)
+    return home
+
+
 @pytest.fixture
 def open_home(tmp_path: Path) -> Iterator[OpenHome]:
     """Open a copy of a home; the test may do with it what it wants."""
@@ -108,3 +128,8 @@ def staged(staged_home: Path, open_home: OpenHome) -> SlateRun:
 @pytest.fixture
 def finished(finished_home: Path, open_home: OpenHome) -> SlateRun:
     return open_home(finished_home)
+
+
+@pytest.fixture
+def published(published_home: Path, open_home: OpenHome) -> SlateRun:
+    return open_home(published_home)
