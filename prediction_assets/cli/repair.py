@@ -88,7 +88,8 @@ def revert(
         entry = runner.announce(receipt)
     _show_receipt(receipt)
     say(
-        f"slate {slate}: revision {revision} is in force again, as revision {receipt.revision}; message {entry.message_id}"
+        f"slate {slate}: revision {revision} is in force again, as revision {receipt.revision}; "
+        f"message {entry.message_id}"
     )
 
 

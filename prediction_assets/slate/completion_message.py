@@ -65,6 +65,7 @@ def completion_message(
         "league": receipt.league,
         "batch_id": receipt.batch_id,
         "receipt_id": receipt.receipt_id,
+        "receipt_hash": receipt.receipt_hash,
         "revision": receipt.revision,
         "replaces": receipt.replaces,
         "status": receipt.status,

@@ -80,8 +80,8 @@ def stage_revision(
 ) -> None:
     """Stage a revision's rows again, and record an outcome for every expected player.
 
-    The outcomes name the facts of now, not those that the rows were made from: the operator knows them, and prefers these
-    rows. Newer facts are followed again.
+    The outcomes name the facts of now, not those that the rows were made from: the operator knows them and prefers
+    these rows. Newer facts are followed again.
 
     Raises:
         BadInput: as in :func:`read_reversal`.

@@ -137,7 +137,7 @@ def test_an_output_file_is_replaced_as_a_whole_and_stays_if_the_command_is_refus
     [
         ("predictions --slate 2026-01-02", f"nothing of 2026-01-02 was merged; there are predictions of {SIMULATED}"),
         ("predictions --slate {slate} --revision 4", "has no revision 4; it has 1, 2, 3"),
-        ("predictions --slate {slate} --as-of 2020-01-01T00:00Z", "had no predictions at 2020-01-01T00:00:00+00:00; its"),
+        ("predictions --slate {slate} --as-of 2020-01-01T00:00Z", "no predictions at 2020-01-01T00:00:00+00:00; its"),
         ("predictions --slate {slate} --as-of 2020-01-01T00:00", "has no offset from UTC; for example"),
         ("predictions --slate {slate} --as-of 2999-01-01T00:00Z", "is in the future"),
         ("predictions --slate {slate} --as-of noon", "'noon' is no time; for example"),
@@ -177,7 +177,8 @@ def test_verifying_imports_neither_dagster_nor_a_model_nor_a_client(published):
 
 def check_imports(published: SlateRun, arguments: list[str]) -> None:
     code = "import atexit, sys; from prediction_assets import cli; "
-    code += "heavy = {'dagster', 'sklearn', 'scipy', 'google.cloud'}; atexit.register(lambda: print('imported', sorted(heavy & {*sys.modules}))); cli.main()"
+    code += "heavy = {'dagster', 'sklearn', 'scipy', 'google.cloud'}; "
+    code += "atexit.register(lambda: print('imported', sorted(heavy & {*sys.modules}))); cli.main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True,
         env={**os.environ, "PREDICTION_ASSETS_HOME": str(home_of(published))},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 import pyarrow as pa
@@ -13,10 +13,11 @@ from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings
 from prediction_assets.slate.audits import NO_LIMITS
 from prediction_assets.slate.deadlines import Clock
-from prediction_assets.slate.outcome import PlayerOutcome
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt, rows_digest
 from prediction_assets.slate.row_diff import diff_rows
 from prediction_assets.steps import failpoints
+from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.ledger import read_rows, verify_slate
 from prediction_assets.steps.merge import plan_merge, read_outcomes
 from prediction_assets.steps.revert import read_reversal, stage_revision
@@ -27,11 +28,9 @@ from prediction_assets_tests.contract.warehouse.test_ledger import (
     POINTS,
     Content,
     content,
-    skipped,
-    stage,
 )
 from prediction_assets_tests.in_memory import InMemoryBatchState, InMemoryWarehouse
-from prediction_assets_tests.made_up import NOW, SLATE, batch
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player, rows_of, staged
 
 SETTINGS = Settings(staging_threads=2)
 
@@ -46,6 +45,16 @@ class Slate:
     def __init__(self, warehouse: Warehouse, players: int = 3) -> None:
         self.warehouse, self.state = warehouse, InMemoryBatchState()
         self.state.open(batch(players))
+
+    def stage(self, number: int, lines: Mapping[str, float]) -> PlayerOutcome:
+        fence, who = claim_fence(SLATE, self.warehouse, self.state), player(number)
+        return staged(self.warehouse.parts.write(SLATE, who.slug, rows_of(who, dict(lines)), fence))
+
+    def skip(self, number: int) -> PlayerOutcome:
+        fence = claim_fence(SLATE, self.warehouse, self.state)
+        return PlayerOutcome(
+            SLATE, f"{SLATE}@test", f"player-{number}", Outcome.SKIPPED, "run", NOW, fence, 1, "injured"
+        )
 
     def publish(self, *outcomes: PlayerOutcome) -> Receipt:
         self.state.record(outcomes)
@@ -70,11 +79,9 @@ class Slate:
 def three_revisions(warehouse: Warehouse) -> Slate:
     """Two players; a line that moves and points that change; then one of them out and a third one in."""
     slate = Slate(warehouse)
-    slate.publish(
-        stage(warehouse, 1, {"24.5": 20.0, "25.5": 20.0}), stage(warehouse, 2, {"24.5": 20.0}), skipped(3)
-    )
-    slate.publish(stage(warehouse, 1, {"25.5": 21.0, "26.5": 20.0}))
-    slate.publish(skipped(1), stage(warehouse, 3, {"24.5": 22.0}))
+    slate.publish(slate.stage(1, {"24.5": 20.0, "25.5": 20.0}), slate.stage(2, {"24.5": 20.0}), slate.skip(3))
+    slate.publish(slate.stage(1, {"25.5": 21.0, "26.5": 20.0}))
+    slate.publish(slate.skip(1), slate.stage(3, {"24.5": 22.0}))
     return slate
 
 
@@ -167,8 +174,8 @@ def test_the_players_without_rows_in_it_are_named_before_anything_is_written():
 
 def test_a_retraction_can_be_reverted_and_reverted_to():
     slate = Slate(InMemoryWarehouse(), players=1)
-    slate.publish(stage(slate.warehouse, 1, {"24.5": 20.0}))
-    assert slate.publish(skipped(1)).is_retraction
+    slate.publish(slate.stage(1, {"24.5": 20.0}))
+    assert slate.publish(slate.skip(1)).is_retraction
     assert content(rows_in(slate.revert(1), slate)) == {("player-1", "24.5"): 20.0}
     assert slate.revert(2).is_retraction
     assert slate.rows().num_rows == 0
@@ -186,9 +193,7 @@ def test_reverts_and_diffs_among_random_revisions_agree_with_a_plain_model(seed)
     chance, slate = random.Random(seed), Slate(InMemoryWarehouse())
     were: dict[int, Content] = {}
     now: Content = {("player-1", "24.5"): 20.0}
-    were[slate.publish(stage(slate.warehouse, 1, {"24.5": 20.0}), skipped(2), skipped(3)).revision] = dict(
-        now
-    )
+    were[slate.publish(slate.stage(1, {"24.5": 20.0}), slate.skip(2), slate.skip(3)).revision] = dict(now)
     for _ in range(25):
         if chance.random() < 0.4:
             to = chance.choice([*were])
@@ -198,7 +203,7 @@ def test_reverts_and_diffs_among_random_revisions_agree_with_a_plain_model(seed)
             now = {key: points for key, points in now.items() if key[0] != f"player-{number}"}
             lines = {line: chance.choice(POINTS) for line in chance.sample(LINES, chance.randint(0, 3))}
             now |= {(f"player-{number}", str(float(line))): points for line, points in lines.items()}
-            outcome = stage(slate.warehouse, number, lines) if lines else skipped(number)
+            outcome = slate.stage(number, lines) if lines else slate.skip(number)
             receipt = slate.publish(outcome)
         were[receipt.revision] = dict(now)
         assert (content(slate.rows()), receipt.rows) == (now, len(now))

@@ -65,6 +65,7 @@ def test_a_field_that_a_later_version_adds_is_accepted() -> None:
         ("phase", "phase_4_features"), ("phase", None),
         ("slate", "2026-1-2"), ("slate", "2026-01-02:stephen-curry"), ("slate", ""), ("slate", "2026-02-30"),
         ("batch_id", ""), ("receipt_id", ""), ("receipt_id", REMOVED),
+        ("receipt_hash", ""), ("receipt_hash", "x" * 64), ("receipt_hash", REMOVED),
         ("revision", 0), ("revision", "1"), ("revision", 1.5),
         ("status", "failed"), ("status", "SUCCESS"), ("status", REMOVED),
         ("expected_players", -1), ("staged_players", -1), ("skipped_players", -1), ("failed_players", "1"),
