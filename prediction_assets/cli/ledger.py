@@ -190,7 +190,7 @@ def verify(
     if as_json:
         say(json.dumps([_chain_values(*each) for each in reports.items()], indent=2))
     else:
-        table = Table("slate", "receipts", "rows", "rows pruned", "newest receipt's hash", "chain")
+        table = Table("slate", "receipts", "rows", "receipts pruned", "newest receipt's hash", "chain")
         for slate, report in reports.items():
             numbers = (f"{number:,}" for number in (report.receipts, report.rows, report.pruned))
             table.add_row(slate, *numbers, report.head, "broken" if report.broken else "holds")
@@ -333,7 +333,12 @@ def _require_published(reports: dict[str, ChainReport], published: str, *, is_pr
         if published in report.hashes:
             if is_printed:
                 number = report.hashes.index(published) + 1
-                say(f"{published} is receipt {number} of {report.receipts} of slate {slate}")
+                pruned = (
+                    f"; {report.pruned} of them can't be compared with rows, which were pruned"
+                    if report.pruned
+                    else ""
+                )
+                say(f"{published} is receipt {number} of {report.receipts} of slate {slate}{pruned}")
             return
     raise ChainBroken(
         f"no receipt of {', '.join([*reports][:_NAMED])}{' ...' if len(reports) > _NAMED else ''} has the hash "

@@ -42,13 +42,14 @@ def bets_of(rows: pa.Table) -> pa.Table:
 def table_text(rows: pa.Table, title: str) -> str:
     """Return the rows as a table of at most :data:`WIDTH` columns; the system has a column if there are several."""
     with_system = len(set(rows["system"].to_pylist())) > 1
+    longest_player, longest_book = (20, 14) if with_system else (26, 22)
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title=Text(title), title_justify="left")
-    table.add_column("player", no_wrap=True, max_width=20)
+    table.add_column("player", no_wrap=True, max_width=longest_player)
     table.add_column("game", no_wrap=True, max_width=10)
     if with_system:
         table.add_column("system", no_wrap=True, max_width=17)
     table.add_column("line", justify="right")
-    table.add_column("book", no_wrap=True, max_width=14)
+    table.add_column("book", no_wrap=True, max_width=longest_book)
     table.add_column("points", justify="right")
     table.add_column("P(over)", justify="right")
     table.add_column("recommendation", no_wrap=True)

@@ -80,6 +80,14 @@ def test_the_table_fits_100_columns_and_shows_a_text_as_it_is(text):
         assert "[bold]x[/bold]" in first
 
 
+def test_a_long_name_fits_100_columns_without_the_system_too():
+    written = table_text(
+        rows({"player_name": "x" * 300, "bookmaker": "y" * 300, "line": Decimal("100.25")}), "t"
+    )
+    assert max(map(len, written.splitlines())) <= 100
+    assert written.count("…") == 2
+
+
 def test_the_system_has_no_column_where_there_is_one_only_and_the_side_is_said():
     sides = ({"is_home": True}, {"is_home": False}, {"is_home": None})
     _, header, *lines = table_text(rows(*sides), "t").splitlines()
