@@ -244,7 +244,9 @@ def test_a_dry_run_of_a_revert_says_what_it_would_do_and_does_nothing(published,
     assert len(published.stores.warehouse.parts.staged(SIMULATED)) == 0
 
 
-@pytest.mark.parametrize("point", ["part_written", "outcome_recorded", "merge_committed", "outbox_written"])
+@pytest.mark.parametrize(
+    "point", ["fence_claimed", "part_written", "outcome_recorded", "merge_committed", "outbox_written"]
+)
 def test_a_revert_that_is_stopped_at_any_write_is_run_again_and_makes_one_revision(
     published, prediction_assets, point
 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pytest
@@ -18,7 +18,7 @@ from prediction_assets.slate.receipt import Receipt, rows_digest
 from prediction_assets.slate.row_diff import diff_rows
 from prediction_assets.steps import failpoints
 from prediction_assets.steps.claim import claim_fence
-from prediction_assets.steps.ledger import read_rows, verify_slate
+from prediction_assets.steps.ledger import merged_slates, read_rows, verify_slate
 from prediction_assets.steps.merge import plan_merge, read_outcomes
 from prediction_assets.steps.revert import read_reversal, stage_revision
 from prediction_assets.stores.protocols import Warehouse
@@ -125,7 +125,13 @@ def test_a_reverted_revision_has_exactly_its_rows_and_every_earlier_one_stays_as
 
 @pytest.mark.parametrize(
     ("point", "times"),
-    [("part_written", 1), ("part_written", 2), ("outcome_recorded", 1), ("merge_committed", 1)],
+    [
+        ("fence_claimed", 1),
+        ("part_written", 1),
+        ("part_written", 2),
+        ("outcome_recorded", 1),
+        ("merge_committed", 1),
+    ],
 )
 def test_a_revert_that_is_stopped_anywhere_is_started_again_and_makes_one_revision(stopping, point, times):
     slate = three_revisions(InMemoryWarehouse())
@@ -159,6 +165,37 @@ def test_a_revision_that_never_was_is_refused_with_those_there_are(revision, pro
     slate = three_revisions(InMemoryWarehouse())
     with pytest.raises(BadInput, match=problem):
         read_reversal(SLATE, revision, slate.warehouse, slate.state)
+
+
+def test_a_player_who_is_staged_while_a_revert_runs_keeps_the_newer_rows(stopping):
+    slate = three_revisions(InMemoryWarehouse())
+
+    def stage_meanwhile(name: str) -> None:
+        if name == "part_written":
+            failpoints.install(failpoints._go_on)
+            slate.state.record([slate.stage(1, {"26.5": 23.0})])
+
+    failpoints.install(stage_meanwhile)
+    slate.revert(1)
+    assert content(slate.rows()) == {("player-1", "26.5"): 23.0, ("player-2", "24.5"): 20.0}
+    assert verify_slate(slate.warehouse, SLATE).broken is None
+
+
+def test_the_slates_that_were_merged_are_named_where_another_one_is_read(warehouse):
+    with pytest.raises(BadInput, match=f"nothing of {SLATE} was merged; there are no predictions yet"):
+        read_rows(warehouse, SLATE)
+    three_revisions(warehouse)
+    assert merged_slates(warehouse) == [SLATE]
+    assert merged_slates(warehouse, date(2026, 1, 3)) == merged_slates(warehouse, last=date(2026, 1, 1)) == []
+    with pytest.raises(BadInput, match=f"nothing of 2026-01-03 was merged; there are predictions of {SLATE}"):
+        read_rows(warehouse, "2026-01-03")
+    receipt, rows = read_rows(warehouse, SLATE)
+    assert (receipt, rows.num_rows) == (warehouse.receipts(SLATE)[-1], receipt.rows)
+    first = warehouse.receipts(SLATE)[0]
+    receipt, rows = read_rows(warehouse, SLATE, moment=first.consolidated_at)
+    assert (receipt, rows.num_rows) == (first, first.rows)
+    with pytest.raises(BadInput, match=f"slate {SLATE} had no predictions at 2026-01-01T"):
+        read_rows(warehouse, SLATE, moment=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_the_players_without_rows_in_it_are_named_before_anything_is_written():
