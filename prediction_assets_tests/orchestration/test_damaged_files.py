@@ -35,7 +35,7 @@ def parts_read_or_refused(home: Path, flips: int) -> Counter[str]:
     assert progress is not None
     file = home / "warehouse.duckdb"
     empty, seen = file.read_bytes(), Counter[str]()
-    columns = "* EXCLUDE (receipt_id, created_at, updated_at)"
+    columns = "* EXCLUDE (receipt_id, created_at)"
     rows = f"SELECT {columns} FROM predictions.player_prop_predictions ORDER BY player_id, system, line"
     decided = plan(progress, ())
     warehouse.merge(decided)

@@ -54,7 +54,7 @@ STORY = {
     "roster": [" open, "],
     "features": ["feature snapshot"],
     "staging": ["players staged, 0 skipped, 0 failed"],
-    "consolidation": ["batch complete", "parts found", "MERGE ", "checks passed", "parts dropped"],
+    "consolidation": ["batch complete", "parts found", "MERGE ", "audits passed", "parts dropped"],
     "completion": [" published as "],
 }
 """The INFO lines of a slate's stages, in order."""

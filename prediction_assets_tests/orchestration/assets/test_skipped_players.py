@@ -149,13 +149,15 @@ def test_the_players_of_a_game_that_was_called_off_are_skipped_until_it_is_sched
 SCHEDULE_FILE = "game_id,game_date,home_team,away_team\n0022400061,2024-10-22,BOS,NYK\n"
 
 
-def test_a_schedule_that_no_longer_lists_a_game_of_a_date_removes_it(slate_run, tmp_path):
+def test_a_game_that_a_schedule_no_longer_lists_stays_until_the_operator_removes_it(slate_run, tmp_path):
     path = tmp_path / "schedule.csv"
     path.write_text(SCHEDULE_FILE + "0022400062,2024-10-22,LAL,MIN\n0022400063,2024-10-23,IND,DET\n", "utf-8")
     slate_run.ingest({"schedule": {"path": str(path)}})
     path.write_text(SCHEDULE_FILE, "utf-8")
     done = slate_run.ingest({"schedule": {"path": str(path)}})["schedule"]
-    assert (done["rows_replaced"], done["rows_unchanged"], done["dagster/row_count"]) == (1, 1, 2)
+    assert (done["rows_replaced"], done["rows_unchanged"], done["dagster/row_count"]) == (0, 1, 3)
+    done = slate_run.ingest({"schedule": {"path": str(path), "replace_omitted": True}})["schedule"]
+    assert done["dagster/row_count"] == 2  # a date that the file says nothing of stays
 
 
 def test_a_date_whose_only_game_a_file_calls_postponed_has_no_game_any_more(slate_run, tmp_path):

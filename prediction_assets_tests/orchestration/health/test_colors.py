@@ -203,17 +203,17 @@ def fewer_rows_a_player_than_usual(world: World) -> None:
 
 def a_slow_merge(world: World) -> None:
     with_history(world)
-    world.sql(f"UPDATE {RECEIPTS} SET merge_ms = 90000 WHERE game_date = CAST($d AS DATE)", d=world.slate)
+    world.edit_receipt(world.slate, merge_ms=90_000.0)
 
 
 def rows_lost_in_the_merge(world: World) -> None:
     world.healthy()
-    world.sql(f"UPDATE {RECEIPTS} SET rows_inserted = rows_inserted - 1")
+    world.edit_receipt(world.slate, rows_inserted=world.warehouse.receipts(world.slate)[-1].rows_inserted - 1)
 
 
 def a_merge_of_nothing(world: World) -> None:
     world.healthy()
-    world.sql(f"UPDATE {RECEIPTS} SET rows = 0, rows_staged = 0, rows_inserted = 0")
+    world.edit_receipt(world.slate, rows=0, rows_staged=0, rows_inserted=0)
 
 
 def stored_and_not_delivered(world: World) -> None:

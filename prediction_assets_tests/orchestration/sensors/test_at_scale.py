@@ -69,7 +69,7 @@ def _remember(home: Path) -> list[Receipt]:
     with closing(sqlite3.connect(home / "state.sqlite")) as connection, connection:
         connection.execute("CREATE TEMP TABLE later (slate TEXT)")
         connection.executemany("INSERT INTO later VALUES (?)", [(slate,) for slate in OLD[1:]])
-        for table in ("batches", "expected_players", "outcomes"):
+        for table in ("batches", "expected_players", "roster_sizes", "outcomes"):
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             chosen = ", ".join("later.slate" if name == "slate" else f"t.{name}" for name in columns)
             connection.execute(
