@@ -122,7 +122,7 @@ class Receipt:
             self.planned_digest(),
             *(getattr(self, name) or 0 for name in COUNTED),
             self.rows_digest,
-            _sha256(json.dumps(list(self.audits))),
+            _sha256(json.dumps([{name: found.get(name) for name in _VERDICT} for found in self.audits])),
             round(self.merge_ms * 10),
             (self.consolidated_at - _EPOCH) // timedelta(microseconds=1),
             self.previous_hash,
@@ -181,6 +181,9 @@ LISTS = ("parts", "missing", "audits", "accepted")
 """The lists of a receipt; its row has each as a JSON document."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_VERDICT = ("name", "passed", "severity", "detail")
+"""An audit's verdict, in the order in which the hash covers it: Firestore returns a map's fields in any order."""
 
 
 def lists_digest(parts: Sequence[Mapping[str, Any]], missing: Sequence[Mapping[str, Any]]) -> str:

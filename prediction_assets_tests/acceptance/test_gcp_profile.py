@@ -190,7 +190,7 @@ def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(gcp, gcp_sett
     gcp.ingest(FACTS)
     assert check()["batch_opened"] == "red"
     gcp.whole(SLATE)
-    assert set(check().values()) == {"green"}
+    assert [name for name, color in check().items() if color != "green"] == []
     monkeypatch.setattr(
         "prediction_assets.stores.gcp.batch_state.FirestoreBatchState.progress", _refused, raising=True
     )

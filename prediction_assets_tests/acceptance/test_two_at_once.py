@@ -31,7 +31,10 @@ from prediction_assets_tests.stopped import running
 __all__ = ["bigquery_client", "bigquery_endpoint", "open_bigquery"]  # fixtures
 
 
-ROWS = "SELECT player_id, line, predicted_points, is_active FROM predictions.player_prop_predictions ORDER BY ALL"
+ROWS = (
+    "SELECT player_id, line, predicted_points, is_active FROM predictions.player_prop_predictions "
+    "WHERE is_active ORDER BY ALL"
+)
 
 # What every child starts with: the home's ports, and a MERGE that stops when all is done but the commit.
 HOME = """
@@ -305,7 +308,7 @@ except Overtaken:
     receipt = warehouse.merge(decided())
 say(receipt.receipt_id)
 """
-ROWS_ON_BIGQUERY = ROWS.replace("ORDER BY ALL", f"WHERE game_date = DATE '{SLATE}' ORDER BY player_id, line")
+ROWS_ON_BIGQUERY = ROWS.replace("ORDER BY ALL", f"AND game_date = DATE '{SLATE}' ORDER BY player_id, line")
 
 
 def on_bigquery(warehouse: BigQueryWarehouse) -> list[tuple[int, float, bool]]:

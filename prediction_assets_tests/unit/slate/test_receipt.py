@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prediction_assets.errors import ReceiptAltered
-from prediction_assets.slate.receipt import Receipt, merged_part_ids, unaltered
+from prediction_assets.slate.receipt import LISTS, Receipt, merged_part_ids, unaltered
 from prediction_assets_tests.made_up import receipt
 
 
@@ -67,3 +67,16 @@ def test_an_edited_copy_is_ignored_and_said(caplog):
 def test_merged_are_the_parts_that_any_receipt_names():
     assert merged_part_ids([]) == frozenset()
     assert merged_part_ids([receipt(parts=1), receipt(parts=2)]) == {f"{0:032}", f"{1:032}"}
+
+
+def test_the_order_in_which_a_store_returns_the_fields_of_its_lists_changes_no_hash() -> None:
+    verdicts = ({"name": "values_in_range", "passed": True, "severity": "ERROR", "detail": ""},)
+    accepted = ({"name": "values_in_range", "because": "an exhibition game"},)
+    made = receipt(audits=verdicts, accepted=accepted)
+
+    def turned(items: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        return tuple(dict(reversed(each.items())) for each in items)
+
+    again = replace(made, **{name: turned(getattr(made, name)) for name in LISTS})
+    assert again.computed_hash() == made.receipt_hash
+    assert not again.is_altered
