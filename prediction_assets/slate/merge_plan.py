@@ -17,7 +17,7 @@ from prediction_assets.slate.audits import ENOUGH_STAGED, NO_LIMITS, AuditLimits
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.merge_errors import another_players_part, older_than_merged
 from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.part_states import is_another_players, is_stale
+from prediction_assets.slate.part_states import is_another_players, is_stale, is_stale_skip
 from prediction_assets.slate.receipt import (
     MergeCounts,
     Receipt,
@@ -199,6 +199,8 @@ def plan(
                     raise older_than_merged(batch.slate, player.slug)
                 parts.append(outcome.part)
         else:
+            if is_stale_skip(outcome, fences):
+                raise older_than_merged(batch.slate, player.slug)
             missing.append(MissingPlayer(player.slug, outcome.outcome.value, outcome.reason))
             if outcome.outcome is Outcome.FAILED:
                 retained.append(player.player_id)
@@ -207,7 +209,14 @@ def plan(
         raise NoPartsStaged(_nobody_staged(progress, missing))
     skipped = progress.count(Outcome.SKIPPED)
     failed = len(batch.expected) - len(staged) - skipped
-    if len(staged) < limits.minimum_staged_share * (len(staged) + failed) and ENOUGH_STAGED not in accepted:
+    content = content_digest(progress)
+    floor = revision_floor(batch.slate, content, seen)
+    own_id = receipt_id(progress, floor)
+    is_merged = (
+        bool(receipts) and own_id == receipts[-1].receipt_id
+    )  # maybe accepted, by a run that was killed
+    too_few = len(staged) < limits.minimum_staged_share * (len(staged) + failed)
+    if too_few and not is_merged and ENOUGH_STAGED not in accepted:
         # The audit in the MERGE's transaction would refuse it too: a sensor has to know that without a MERGE.
         raise refused(
             batch.slate,
@@ -215,13 +224,11 @@ def plan(
             f"only {len(staged)} of {len(staged) + failed} players have staged rows, less than "
             f"{limits.minimum_staged_share:.0%} ({_reasons(missing)})",
         )
-    content = content_digest(progress)
-    floor = revision_floor(batch.slate, content, seen)
     return MergePlan(
         slate=batch.slate,
         league=batch.league or (receipts[-1].league if receipts else ""),
         batch_id=batch.batch_id,
-        receipt_id=receipt_id(progress, floor),
+        receipt_id=own_id,
         content_digest=content,
         status="partial" if failed else "success",
         parts=tuple(parts),

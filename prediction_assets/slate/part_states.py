@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
-from prediction_assets.slate.outcome import PartRef, fence_of
+from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome, fence_of
 from prediction_assets.slate.receipt import Receipt, merged_fences, merged_part_ids, replaced_part_ids
 
 ABANDONED_AFTER = timedelta(days=1)
@@ -46,7 +46,11 @@ def part_states(
     states = {(slug, part_id): _state_in_staging(progress, slug, part_id, merged) for slug, part_id in staged}
     for player in progress.batch.expected if progress is not None else ():
         done = progress.outcomes.get(player.slug) if progress is not None else None
-        if done is None or done.part is None:
+        if done is None:
+            continue
+        if done.part is None:
+            if is_stale_skip(done, fences):
+                states[player.slug, ""] = PartState.LOST
             continue
         there = (player.slug, done.part.part_id)
         if (
@@ -98,6 +102,17 @@ def is_stale(part: PartRef, merged: Mapping[str, int]) -> bool:
         merged: the highest merged fence of each player, as :func:`.merged_fences` returns it.
     """
     return fence_of(part.part_id) < merged.get(part.player_slug, 0)
+
+
+def is_stale_skip(done: PlayerOutcome, merged: Mapping[str, int]) -> bool:
+    """Return whether a player was skipped before rows of his were merged: they would be taken out of force.
+
+    Batch state was restored from before the outcome of these rows was recorded.
+
+    Args:
+        merged: the highest merged fence of each player, as :func:`.merged_fences` returns it.
+    """
+    return done.outcome is Outcome.SKIPPED and done.fence < merged.get(done.player_slug, 0)
 
 
 def _state_in_staging(

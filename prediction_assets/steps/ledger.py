@@ -7,12 +7,15 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
-from prediction_assets.errors import BadInput, ReceiptAltered
+from prediction_assets.errors import BadInput, ChainBroken, ReceiptAltered
 from prediction_assets.slate.chain import BrokenLink, ChainReport, verify_chain
-from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.receipt import Receipt, rows_digest
+from prediction_assets.slate.staged_rows import row_hashes
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import ledger_sql, merge_sql
 from prediction_assets.stores.sql.tables import PART_COLUMNS
+
+_PART_NAMES = [column.name for column in PART_COLUMNS]
 
 _NEWEST_NAMED = 5
 """Slates that an error names."""
@@ -77,6 +80,7 @@ def rows_as_of(warehouse: Warehouse, slate: str, moment: datetime) -> pa.Table:
 
     Raises:
         BadInput: rows that were in force then were pruned.
+        ChainBroken: they aren't those of the receipt.
     """
     of_slate = {"slate": date.fromisoformat(slate)}
     rows = warehouse.query(ledger_sql.ROWS_AS_OF, {**of_slate, "moment": moment})
@@ -90,6 +94,7 @@ def rows_of_revision(warehouse: Warehouse, slate: str, revision: int) -> pa.Tabl
 
     Raises:
         BadInput: the slate has no such revision, or rows of it were pruned.
+        ChainBroken: they aren't those of its receipt.
     """
     receipts = warehouse.receipts(slate)
     found = [receipt for receipt in receipts if receipt.revision == revision]
@@ -115,7 +120,7 @@ def verify_slate(warehouse: Warehouse, slate: str) -> ChainReport:
         parsed = [Receipt.parsed(row) for row in receipts]
     except ReceiptAltered as error:
         return ChainReport("", len(receipts), rows.num_rows, broken=BrokenLink(0, "", str(error)))
-    return verify_chain(parsed, rows, [column.name for column in PART_COLUMNS])
+    return verify_chain(parsed, rows, _PART_NAMES)
 
 
 def _require_whole(slate: str, rows: pa.Table, receipt: Receipt | None) -> None:
@@ -125,4 +130,10 @@ def _require_whole(slate: str, rows: pa.Table, receipt: Receipt | None) -> None:
             f"{receipt.rows - rows.num_rows} of {receipt.rows} rows of slate {slate}, revision {receipt.revision}, "
             f"were pruned on {receipt.pruned_at:%Y-%m-%d}",
             hint="restore a backup from before, or ask for a newer revision",
+        )
+    if receipt is not None and rows_digest(row_hashes(rows.select(_PART_NAMES))) != receipt.rows_digest:
+        raise ChainBroken(
+            f"slate {slate}: the rows of revision {receipt.revision} aren't those that its receipt "
+            f"{receipt.receipt_id} put into force; see `prediction-assets verify --from {slate} --to {slate}`, and "
+            "restore the warehouse from a backup"
         )

@@ -74,6 +74,8 @@ def begin_staging(
     fence = claim_fence(slate, warehouse, state)
     facts_version = warehouse.facts_version()
     progress = open_progress(state, slate)
+    if progress.feature_snapshot is not None:  # the features are from when they were pinned
+        facts_version = min(facts_version, progress.features_version)
     players = progress.batch.players(slugs)
     parts, errors = forecast_parts(warehouse, progress, players, settings)
     skipped = read_reasons_to_skip(warehouse, progress.batch, players, parts.keys() | errors.keys())

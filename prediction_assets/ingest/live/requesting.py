@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import requests
 import tenacity
@@ -25,6 +26,8 @@ ATTEMPTS = 4
 _LONGEST_WAIT = 60.0
 _CONNECT_SECONDS = 10.0
 _LARGEST_ANSWER = 64 * 1024 * 1024
+_SHORTEST_KEY = 6
+"""Characters; a shorter value is no key, and may be a word of any answer."""
 _CHUNK = 64 * 1024
 
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
@@ -150,8 +153,11 @@ class Requester:
             how = "a web page" if status == HTTPStatus.OK else f"status {_named(status)}"
             raise SourceRefused(f"{self.source} answered with {how} in place of {what}; {self.blocked_hint}")
         if status != HTTPStatus.OK:
-            said = " ".join(content[:200].decode("utf-8", "replace").split())
-            raise BadInput(self.source, f"refuses the question for {what}: status {_named(status)}: {said}")
+            said = _without_values(content[:2000].decode("utf-8", "replace"), parameters)
+            raise BadInput(
+                self.source,
+                f"refuses the question for {what}: status {_named(status)}: {' '.join(said.split())[:200]}",
+            )
         return content
 
     def _content(self, answer: requests.Response, what: str, begun: float) -> bytes:
@@ -210,3 +216,12 @@ def _whole(text: str | None) -> int | None:
         return max(0, int(float(text or "")))
     except (ValueError, OverflowError):
         return None
+
+
+def _without_values(text: str, parameters: Mapping[str, str]) -> str:
+    """Return what an answer says without the question's values: it may repeat the question, with the key in it."""
+    for value in sorted(filter(None, parameters.values()), key=len, reverse=True):
+        if len(value) >= _SHORTEST_KEY:
+            for spelled in (value, quote(value, safe=""), quote_plus(value)):
+                text = text.replace(spelled, "...")
+    return text

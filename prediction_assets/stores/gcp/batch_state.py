@@ -200,12 +200,14 @@ class FirestoreBatchState:
             )
             with undamaged(self._document(slate).collection(_OUTCOMES).document("*")):
                 counted = _highest(stored, head.get("batch_id"))
-                # Nothing that is written meanwhile is deleted: it has a document of its own.
+                # Nothing that is written meanwhile is deleted: it has a document of its own. An outcome of another
+                # batch stays: the slate may have been reopened since its head was read.
                 lower = [
                     outcome.reference
                     for outcome in stored
-                    if outcome.get("player_slug") in counted
-                    and outcome.get("fence") < counted[outcome.get("player_slug")].get("fence")
+                    if (counts := counted.get(outcome.get("player_slug"))) is not None
+                    and outcome.get("batch_id") == counts.get("batch_id")
+                    and outcome.get("fence") < counts.get("fence")
                 ]
             self._calls.delete(lower)
         return len(lower)

@@ -7,6 +7,7 @@ and a second delivery of a message leaves one file.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -62,6 +63,10 @@ class SqliteOutbox:
             ).rowcount
 
 
+_MESSAGE = re.compile(r"[0-9-]{10}\.(?P<revision>[0-9]+)\.(?P<message_id>[^.]+)\.json")
+"""The name of a delivered message's file. Other files in the folder are somebody's own, and are left alone."""
+
+
 class FilePublisher:
     """A :class:`~prediction_assets.stores.protocols.Publisher` into a folder of JSON files; ids are file names."""
 
@@ -80,12 +85,8 @@ class FilePublisher:
         return name
 
     def delivered(self, slate: str) -> Mapping[str, int]:
-        found = {}
-        for path in self._directory.glob(f"{slate}.*.*.json"):
-            _, revision, message_id, _ = path.name.split(".")
-            if revision.isdigit():
-                found[message_id] = int(revision)
-        return found
+        names = (_MESSAGE.fullmatch(path.name) for path in self._directory.glob(f"{slate}.*.json"))
+        return {name["message_id"]: int(name["revision"]) for name in names if name}
 
 
 def _entries(connection: sqlite3.Connection, slate: str | None) -> list[OutboxEntry]:

@@ -500,8 +500,9 @@ def test_a_list_of_games_of_another_shape_is_refused(asking, source_server, docu
     [
         Reply({"message": "API key is not valid"}, 401), Reply("", 503), Reply("late", seconds=2.0), Reply("", 400),
         Reply("", 302, {"Location": "http://localhost:1/"}), Reply("x" * 5000, cut=True), Reply("{"),
+        Reply(f"cannot read /v4/sports?apiKey={KEY}&regions=us", 422),
     ],
-    ids=["401", "503", "late", "400", "302", "cut", "shape"],
+    ids=["401", "503", "late", "400", "302", "cut", "shape", "422 that repeats the question"],
 )  # fmt: skip
 def test_no_error_log_or_recorded_answer_shows_the_key(asking, source_server, reply, caplog):
     source_server.routes[EVENTS] = reply

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
 from prediction_assets.errors import OlderRevision, PredictionAssetsError
 from prediction_assets.slate.completion_message import OutboxEntry, validate_completion
 from prediction_assets.stores.gcp.pubsub import PubSubPublisher
+from prediction_assets.stores.local.outbox import FilePublisher
 from prediction_assets.stores.protocols import Outbox
 from prediction_assets_tests.contract.messaging.conftest import Deliveries, entry, message
 from prediction_assets_tests.made_up import NOW, SLATE
@@ -213,3 +215,16 @@ def test_a_replaced_message_can_be_dropped(outbox: OpenOutbox) -> None:
         outbox().enqueue(entry(revision))
     assert outbox().drop_delivered([entry(1).message_id, entry(2).message_id]) == 1
     assert [each.revision for each in outbox().entries()] == [2]
+
+
+def test_files_of_somebody_else_beside_the_messages_are_no_deliveries(tmp_path: Path) -> None:
+    publisher = FilePublisher(tmp_path)
+    name = publisher.publish(message())
+    for other in (
+        f"{name.removesuffix('.json')}.bak.json",
+        f"{SLATE}.notes.json",
+        f"{SLATE}.x.y.json",
+        "read.me",
+    ):
+        (tmp_path / other).write_text("{}", "utf-8")
+    assert publisher.delivered(SLATE) == {message()["message_id"]: 1}

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, ChainBroken
 from prediction_assets.slate.chain import BrokenLink
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
@@ -207,6 +207,30 @@ def test_an_edited_row_and_an_edited_receipt_break_the_chain_of_every_warehouse(
         link = verify_slate(warehouse, SLATE).broken
         assert link is not None
         assert (link.sequence, reason in link.reason) == (sequence, True), link
+
+
+def test_rows_in_force_that_were_deleted_break_the_chain_although_their_receipt_is_marked_as_pruned(
+    warehouse,
+):
+    made = some_revisions(warehouse)
+    slate = f"game_date = DATE '{SLATE}'"
+    by_hand(warehouse, f"DELETE FROM {TABLE} WHERE {slate} AND is_active")
+    by_hand(warehouse, f"UPDATE {RECEIPTS_TABLE} SET pruned_at = consolidated_at WHERE {slate}")
+    link = verify_slate(warehouse, SLATE).broken
+    assert link is not None
+    assert (link.sequence, link.receipt_id) == (made[-1].sequence, made[-1].receipt_id)
+
+
+@pytest.mark.parametrize("edit", ["points", "a deleted row"])
+def test_rows_that_are_not_those_of_their_receipt_are_not_read_as_a_revision(edit):
+    warehouse = InMemoryWarehouse()
+    some_revisions(warehouse)
+    statement, _, _ = EDITS[edit]
+    by_hand(
+        warehouse, statement.format(rows=TABLE, receipts=RECEIPTS_TABLE, slate=f"game_date = DATE '{SLATE}'")
+    )
+    with pytest.raises(ChainBroken, match=r"the rows of revision 3 aren't those that its receipt .* verify"):
+        rows_of_revision(warehouse, SLATE, 3)
 
 
 LINES, POINTS = ("24.5", "25.0", "25.5"), (20.0, 21.0)

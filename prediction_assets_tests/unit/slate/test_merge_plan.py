@@ -201,6 +201,34 @@ def test_a_part_that_is_older_than_a_merged_one_of_its_player_is_not_merged():
     assert [each.part_id for each in again.parts] == [written(8).part_id]
 
 
+@pytest.mark.parametrize(("fence", "is_stale"), [(6, True), (7, False), (8, False)])
+def test_a_player_who_was_skipped_before_rows_of_his_were_merged_is_staged_again(fence, is_stale):
+    """Batch state was restored from before his rows were staged: they would be taken out of force."""
+    later = receipt_of(progress_of(batch(), staged(written(7)), staged(part(2)), staged(part(3))))
+    skipped = dataclasses.replace(outcome(1, Outcome.SKIPPED), fence=fence)
+    restored = progress_of(batch(), skipped, staged(part(2)), staged(part(3)))
+    states = part_states(restored, [], [later])
+    assert ("player-1" in players_with(states, PartState.LOST)) is is_stale
+    if is_stale:
+        with pytest.raises(
+            PartMismatch, match="the part of player-1 is older than one of his that is merged"
+        ):
+            plan(restored, [later])
+    else:
+        assert plan(restored, [later]).skipped_players == 1
+
+
+def test_a_refusal_that_was_accepted_is_not_refused_again_when_its_run_was_killed_after_the_merge():
+    share = AuditLimits(minimum_staged_share=0.9)
+    with pytest.raises(AuditRefused, match="enough_players_staged"):
+        plan(SOME, (), limits=share)
+    accepted = plan(SOME, (), limits=share, accepted={"enough_players_staged": "an exhibition game"})
+    done = accepted.receipt(MergeCounts(25, 25, 0, 0, 0, 25, ""), (), merge_ms=1.0, now=NOW)
+    assert plan(SOME, [done], limits=share).receipt_id == done.receipt_id
+    with pytest.raises(AuditRefused, match="enough_players_staged"):
+        plan(progress_of(batch(), staged(part(2))), [done], limits=share)
+
+
 def versions(*of_outcomes: tuple[Outcome, int]) -> Progress:
     made = [
         dataclasses.replace(
