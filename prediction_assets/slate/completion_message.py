@@ -163,7 +163,8 @@ class OutboxEntry:
         message: the completion message, final.
         delivery_id: the publisher's id of the delivery, None until it is delivered.
         delivered_at: when the delivery was acknowledged, None until then.
-        replaced_by: id of the newer message that was stored before this one was delivered; it is never delivered then.
+        replaced_by: id of the newer message that was stored before this one was delivered; no run delivers it then. A
+            run that was paused inside a delivery may end it late; a consumer skips the lower revision.
     """
 
     message_id: str
