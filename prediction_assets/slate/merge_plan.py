@@ -17,7 +17,7 @@ from prediction_assets.slate.audits import ENOUGH_STAGED, NO_LIMITS, AuditLimits
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.merge_errors import another_players_part, older_than_merged
 from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
-from prediction_assets.slate.part_states import is_another_players, is_stale, is_stale_skip
+from prediction_assets.slate.part_states import is_another_players, is_stale
 from prediction_assets.slate.receipt import (
     MergeCounts,
     Receipt,
@@ -188,19 +188,16 @@ def plan(
         if outcome is None:
             missing.append(MissingPlayer(player.slug, UNSETTLED, "no outcome by the deadline"))
             retained.append(player.player_id)
-        elif outcome.part is not None:
-            if is_another_players(player, outcome.part):
-                raise another_players_part(batch.slate, player.slug, outcome.part.player_id)
-            if outcome.part.part_id in replaced:
-                raise older_than_merged(batch.slate, player.slug)
+            continue
+        if outcome.part is not None and is_another_players(player, outcome.part):
+            raise another_players_part(batch.slate, player.slug, outcome.part.player_id)
+        if is_stale(outcome, fences, replaced):
+            raise older_than_merged(batch.slate, player.slug)
+        if outcome.part is not None:
             staged.append(player.player_id)
             if outcome.part.part_id not in merged:
-                if is_stale(outcome.part, fences):
-                    raise older_than_merged(batch.slate, player.slug)
                 parts.append(outcome.part)
         else:
-            if is_stale_skip(outcome, fences):
-                raise older_than_merged(batch.slate, player.slug)
             missing.append(MissingPlayer(player.slug, outcome.outcome.value, outcome.reason))
             if outcome.outcome is Outcome.FAILED:
                 retained.append(player.player_id)

@@ -48,15 +48,10 @@ def part_states(
         done = progress.outcomes.get(player.slug) if progress is not None else None
         if done is None:
             continue
-        if done.part is None:
-            if is_stale_skip(done, fences):
-                states[player.slug, ""] = PartState.LOST
-            continue
-        there = (player.slug, done.part.part_id)
-        if (
-            is_another_players(player, done.part)
-            or done.part.part_id in replaced
-            or (done.part.part_id not in merged and (is_stale(done.part, fences) or there not in states))
+        there = (player.slug, done.part.part_id if done.part is not None else "")
+        if is_stale(done, fences, replaced) or (
+            done.part is not None
+            and (is_another_players(player, done.part) or not (there[1] in merged or there in states))
         ):
             states[there] = PartState.LOST
     return states
@@ -93,26 +88,20 @@ def is_another_players(player: ExpectedPlayer, part: PartRef) -> bool:
     return part.player_id != player.player_id
 
 
-def is_stale(part: PartRef, merged: Mapping[str, int]) -> bool:
-    """Return whether a part that isn't merged would replace the rows of a later one.
+def is_stale(done: PlayerOutcome, merged: Mapping[str, int], replaced: Collection[str]) -> bool:
+    """Return whether an outcome is older than rows of its player that were merged, and would take them out of force.
 
-    Batch state was restored from before the later part's outcome was recorded.
-
-    Args:
-        merged: the highest merged fence of each player, as :func:`.merged_fences` returns it.
-    """
-    return fence_of(part.part_id) < merged.get(part.player_slug, 0)
-
-
-def is_stale_skip(done: PlayerOutcome, merged: Mapping[str, int]) -> bool:
-    """Return whether a player was skipped before rows of his were merged: they would be taken out of force.
-
-    Batch state was restored from before the outcome of these rows was recorded.
+    Batch state was restored from before the later outcome was recorded. A failure takes nothing out of force.
 
     Args:
         merged: the highest merged fence of each player, as :func:`.merged_fences` returns it.
+        replaced: ids of merged parts whose rows a later MERGE took out of force, as :func:`.replaced_part_ids`
+            returns them: a later skip merged no part, so that no fence tells of it.
     """
-    return done.outcome is Outcome.SKIPPED and done.fence < merged.get(done.player_slug, 0)
+    if done.outcome is Outcome.FAILED:
+        return False
+    is_replaced = done.part is not None and done.part.part_id in replaced
+    return is_replaced or done.fence < merged.get(done.player_slug, 0)
 
 
 def _state_in_staging(

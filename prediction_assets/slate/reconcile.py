@@ -1,8 +1,8 @@
 """Reconciling: which store of a slate is behind the others.
 
 The warehouse holds the receipts. Batch state holds a copy of the newest one, the outbox the messages, the destination
-the delivered ones. Each may be lost, or restored from an older backup. What is done about it is the gap sensor's
-(:mod:`prediction_assets.orchestration.sensors.gaps`). Pure functions.
+the delivered ones. Each may be lost, or restored from an older backup. What is done about it is in
+:mod:`prediction_assets.orchestration.sensors.reconciling`. Pure functions.
 """
 
 from __future__ import annotations
