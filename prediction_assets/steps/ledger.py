@@ -69,10 +69,9 @@ def read_rows(
                 f"slate {slate} had no predictions at {moment.isoformat()}",
                 hint=f"its first ones are of {receipts[0].consolidated_at.isoformat()}",
             )
-        return before[-1], rows_as_of(warehouse, slate, moment)
+        return before[-1], _as_of(warehouse, slate, moment, receipts)
     number = receipts[-1].revision if revision is None else revision
-    rows = rows_of_revision(warehouse, slate, number)
-    return [each for each in receipts if each.revision == number][-1], rows
+    return _of_revision(warehouse, slate, number, receipts)
 
 
 def rows_as_of(warehouse: Warehouse, slate: str, moment: datetime) -> pa.Table:
@@ -82,11 +81,7 @@ def rows_as_of(warehouse: Warehouse, slate: str, moment: datetime) -> pa.Table:
         BadInput: rows that were in force then were pruned.
         ChainBroken: they aren't those of the receipt.
     """
-    of_slate = {"slate": date.fromisoformat(slate)}
-    rows = warehouse.query(ledger_sql.ROWS_AS_OF, {**of_slate, "moment": moment})
-    before = [each for each in warehouse.receipts(slate) if each.consolidated_at <= moment]
-    _require_whole(slate, rows, before[-1] if before else None)
-    return rows
+    return _as_of(warehouse, slate, moment, warehouse.receipts(slate))
 
 
 def rows_of_revision(warehouse: Warehouse, slate: str, revision: int) -> pa.Table:
@@ -96,7 +91,20 @@ def rows_of_revision(warehouse: Warehouse, slate: str, revision: int) -> pa.Tabl
         BadInput: the slate has no such revision, or rows of it were pruned.
         ChainBroken: they aren't those of its receipt.
     """
-    receipts = warehouse.receipts(slate)
+    return _of_revision(warehouse, slate, revision, warehouse.receipts(slate))[1]
+
+
+def _as_of(warehouse: Warehouse, slate: str, moment: datetime, receipts: Sequence[Receipt]) -> pa.Table:
+    marks = {"slate": date.fromisoformat(slate), "moment": moment}
+    rows = warehouse.query(ledger_sql.ROWS_AS_OF, marks)
+    before = [each for each in receipts if each.consolidated_at <= moment]
+    _require_whole(slate, rows, before[-1] if before else None)
+    return rows
+
+
+def _of_revision(
+    warehouse: Warehouse, slate: str, revision: int, receipts: Sequence[Receipt]
+) -> tuple[Receipt, pa.Table]:
     found = [receipt for receipt in receipts if receipt.revision == revision]
     if not found:
         known = ", ".join(str(number) for number in sorted({receipt.revision for receipt in receipts}))
@@ -108,7 +116,7 @@ def rows_of_revision(warehouse: Warehouse, slate: str, revision: int) -> pa.Tabl
     given = {"slate": date.fromisoformat(slate), "revision": revision}
     rows = warehouse.query(ledger_sql.ROWS_OF_REVISION, given)
     _require_whole(slate, rows, found[-1])
-    return rows
+    return found[-1], rows
 
 
 def verify_slate(warehouse: Warehouse, slate: str) -> ChainReport:
