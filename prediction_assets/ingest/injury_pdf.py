@@ -36,11 +36,6 @@ _ROW_HEIGHT = 30.0
 """Points. Words of a line differ by less than 1, lines by 14, rows by 18; a cell begins within 1 of its heading."""
 
 
-def is_pdf(path: Path) -> bool:
-    """Return whether a file's name says that it is a PDF."""
-    return path.name.lower().endswith(PDF_SUFFIXES)
-
-
 def read_injury_pdf(path: Path) -> SourceRows:
     """Return the rows of an official injury report, each with its own date, matchup, team and time of the report.
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from prediction_assets.errors import (
     BadInput,
@@ -50,7 +50,6 @@ _AHEAD = timedelta(hours=36)
 """Lines are asked for the games that begin so soon; books offer points a day ahead."""
 
 Read = TypeVar("Read")
-Read_co = TypeVar("Read_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -70,27 +69,6 @@ class Answer(Generic[Read]):
     failed: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     spent: Spent | None = None
-
-
-class GameLogsSource(Protocol):
-    """Gives a season's player game logs."""
-
-    def __call__(self, season: str) -> GameLogsRead | None:
-        """Return them, None when nothing was played yet."""
-
-
-class ScheduleSource(Protocol):
-    """Gives a season's games."""
-
-    def __call__(self, season: str) -> ScheduleRead | None:
-        """Return them, None when they aren't published yet."""
-
-
-class NewestSource(Protocol[Read_co]):
-    """Gives the prop lines, or the injury report, of now."""
-
-    def __call__(self, players: PlayerDirectory, missing: dict[str, str]) -> Read_co | None:
-        """Return them, None when there is nothing (new); what they lack is added to ``missing``."""
 
 
 @dataclass(frozen=True)
