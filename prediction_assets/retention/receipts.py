@@ -6,7 +6,7 @@ in staging, or that an outcome names (else the player would be staged again); it
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 
 from prediction_assets.errors import ReceiptAltered
 from prediction_assets.retention.kinds import History, Pruned
@@ -14,12 +14,10 @@ from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.sql import pruning_sql
+from prediction_assets.stores.sql.tables import EARLIEST_SLATE
 
 SLATES_PER_SLICE = 100
 """Slates whose receipts or rows one slice prunes, in a transaction each."""
-
-_EVER = date(2000, 1, 1)
-"""BigQuery reads the predictions only with a date."""
 
 
 def unneeded(
@@ -91,7 +89,7 @@ def prune_receipts(history: History, keep_days: int, dry_run: bool) -> Pruned:
 def _old_receipts(history: History, before: datetime) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for row in history.warehouse.query(
-        pruning_sql.OLD_RECEIPTS, {"before": before, "since": _EVER}
+        pruning_sql.OLD_RECEIPTS, {"before": before, "since": EARLIEST_SLATE}
     ).to_pylist():
         found.setdefault(row["game_date"].isoformat(), set()).add(row["receipt_id"])
     return found
@@ -101,7 +99,7 @@ def prune_closed_rows(history: History, keep_days: int, dry_run: bool) -> Pruned
     """Prune one slice of the rows that were closed long ago; an active row is never pruned."""
     before = history.before(keep_days)
     found = history.warehouse.query(
-        pruning_sql.OLD_CLOSED_ROWS, {"before": before, "since": _EVER}
+        pruning_sql.OLD_CLOSED_ROWS, {"before": before, "since": EARLIEST_SLATE}
     ).to_pylist()
     now = found[:SLATES_PER_SLICE]
     slates = tuple(row["game_date"].isoformat() for row in now)

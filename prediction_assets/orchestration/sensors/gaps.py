@@ -45,6 +45,7 @@ from prediction_assets.steps.merge import audit_limits
 from prediction_assets.steps.reconcile import read_copies
 from prediction_assets.stores.protocols import BatchState, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import EARLIEST_SLATE
 
 GAP_TAG = "prediction_assets/gap"
 """Names the gap that a run is to close."""
@@ -63,9 +64,6 @@ TICKS_BETWEEN_LOOKS = 10
 
 REQUESTS_PER_TICK = 3
 """Gaps that one tick requests runs for."""
-
-OLDEST_MERGED = date(2000, 1, 1)
-"""BigQuery reads receipts only with a date."""
 
 ROSTER_GRACE = timedelta(minutes=10)
 """How long after its hour the daily schedule may still request the roster itself."""
@@ -163,7 +161,7 @@ class GapFinder:
     def _slates_merged(self) -> list[str]:
         """Return the slates that were merged lately: batch state may have lost them."""
         since = self._now - timedelta(days=RECENT_DAYS)
-        found = self._warehouse.query(queries.MERGED_SINCE, {"oldest": OLDEST_MERGED, "since": since})
+        found = self._warehouse.query(queries.MERGED_SINCE, {"oldest": EARLIEST_SLATE, "since": since})
         return [slate_key(day) for day in found["game_date"].to_pylist()]
 
     def _slates_due(self) -> list[str]:

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from typing import Any
 
 import pyarrow as pa
+
+EARLIEST_SLATE = date(2000, 1, 1)
+"""BigQuery reads predictions and receipts only with a date: a query over all slates starts at this one."""
 
 
 class ColumnType(Enum):
