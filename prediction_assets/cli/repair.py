@@ -83,10 +83,11 @@ def revert(
         return
     with open_slate_run() as (_, runner):
         # What can't be reverted to is refused here, and is no failed run.
-        read_reversal(slate, revision, runner.stores.warehouse, runner.stores.batch_state)
+        found = read_reversal(slate, revision, runner.stores.warehouse, runner.stores.batch_state)
         receipt = runner.consolidate(slate, revert_to=revision)
         entry = runner.announce(receipt)
     _show_receipt(receipt)
+    found.require_in_force(receipt)
     say(
         f"slate {slate}: revision {revision} is in force again, as revision {receipt.revision}; "
         f"message {entry.message_id}"

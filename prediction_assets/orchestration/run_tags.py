@@ -21,6 +21,9 @@ SLATE_TAG, BATCH_TAG = "slate", "batch"
 REQUEST_TAG = "prediction_assets/request"
 """Names the need for which a sensor requested a run, so that attempts can be counted."""
 
+FENCE_TAG = "prediction_assets/fence"
+"""The fence of a run that reverts a slate. Dagster's retry of the run has the same tags, and so the same fence."""
+
 RECEIPT_ID = "receipt_id"
 """Metadata key under which a materialization of ``predictions`` names its receipt."""
 

@@ -6,6 +6,7 @@ it, a consumer before it acts. A version of the schema only gets further fields 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -88,8 +89,15 @@ def completion_message(
         "facts_version": receipt.facts_version,
         "published_at": published_at.astimezone(UTC).isoformat(timespec="milliseconds"),
     }
-    validate_completion(message)
-    return message
+    sealed = {**message, "digest": message_digest(message)}
+    validate_completion(sealed)
+    return sealed
+
+
+def message_digest(message: Mapping[str, Any]) -> str:
+    """Return SHA-256 over a message's other fields than its digest, as JSON with sorted keys and without spaces."""
+    others = {name: value for name, value in message.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def message_id(receipt: Receipt) -> str:
@@ -101,8 +109,8 @@ def validate_completion(message: Mapping[str, Any]) -> None:
     """Check a completion message, as its producer or as a consumer.
 
     Raises:
-        InvalidMessage: it doesn't follow :func:`completion_schema`, is of a later version, or its counts contradict
-            each other; the error names the field.
+        InvalidMessage: it doesn't follow :func:`completion_schema`, is of a later version, its counts contradict each
+            other, or its digest is another one's; the error names the field.
     """
     named, version = message.get("message_id", "?"), message.get("schema_version")
     if isinstance(version, int) and version > completion_schema_version():
@@ -119,6 +127,10 @@ def validate_completion(message: Mapping[str, Any]) -> None:
         raise InvalidMessage(f"completion message {named}: {where}: {error.message}")
     for field, problem in _contradictions(message):
         raise InvalidMessage(f"completion message {named}: {field}: {problem}")
+    if message["digest"] != message_digest(message):
+        raise InvalidMessage(
+            f"completion message {named}: digest: it isn't that of the other fields; the message was damaged or changed"
+        )
 
 
 def _contradictions(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

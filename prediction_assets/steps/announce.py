@@ -11,7 +11,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from prediction_assets.errors import NothingToAnnounce, OlderRevision
-from prediction_assets.slate.completion_message import Changes, OutboxEntry, completion_message, message_id
+from prediction_assets.slate.completion_message import (
+    Changes,
+    OutboxEntry,
+    completion_message,
+    message_id,
+    validate_completion,
+)
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.failpoints import reached
@@ -75,7 +81,8 @@ def announce(
         the message's outbox entry, and whether the message was published before.
 
     Raises:
-        InvalidMessage: the receipt can't be announced (no rows although something is to be predicted).
+        InvalidMessage: the receipt can't be announced (no rows although something is to be predicted), or its message
+            in the outbox was damaged.
         OlderRevision: the outbox has a newer message of the slate; this one isn't delivered.
     """
     entry = outbox.enqueue(
@@ -91,6 +98,7 @@ def announce(
     # Again, as the last thing before the delivery: this process may have been paused since, and another one may have
     # announced a newer revision.
     entry = outbox.enqueue(entry)
+    validate_completion(entry.message)  # it may have been stored long ago
     published_before = entry.delivery_id is not None
     if published_before and not redeliver and not _is_missing(entry, publisher):
         return entry, True

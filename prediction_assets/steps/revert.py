@@ -1,7 +1,8 @@
 """Revert: stage the rows of an earlier revision again, so that the next MERGE publishes that content as a new revision.
 
 The rows go the way of every other staged row: parts, outcomes, MERGE, audits, receipt. Nothing of the ledger is changed
-here, so a run that is killed anywhere is started again.
+here, so a run that is killed anywhere is started again. To stage the newest revision gives batch state the outcomes
+that it lost, and changes nothing that is in force.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, ChainBroken, Overtaken, ReceiptAltered
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
+from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.steps.ledger import read_rows
@@ -37,15 +39,35 @@ class Reversal:
 
     Attributes:
         progress: the slate's batch as it stands.
+        receipt: the one by which the revision was in force.
+        is_newest: whether it still is.
         parts: the rows of each player in the revision, by slug.
-        without_rows: the expected players who have no rows in it, sorted; they are skipped, so that rows of theirs that
-            are in force go out of it.
+        without_rows: why each expected player without rows in it is skipped, by slug; rows of theirs that are in force
+            go out of it.
+        failed: of the newest revision only: why each player failed, by slug. They fail again, and rows of theirs that
+            are in force stay.
     """
 
     progress: Progress
-    revision: int
+    receipt: Receipt
+    is_newest: bool
     parts: Mapping[str, pa.Table]
-    without_rows: tuple[str, ...]
+    without_rows: Mapping[str, str]
+    failed: Mapping[str, str]
+
+    def require_in_force(self, merged: Receipt) -> None:
+        """Require that a MERGE put exactly the revision's rows into force.
+
+        Raises:
+            Overtaken: it merged newer rows, too.
+        """
+        if merged.rows_digest != self.receipt.rows_digest:
+            raise Overtaken(
+                f"slate {merged.slate}: revision {self.receipt.revision} is not in force: players were staged again "
+                f"after the revert had begun, and receipt {merged.receipt_id} (revision {merged.revision}) has their "
+                f"newer rows. Compare with `prediction-assets diff --slate {merged.slate} --from "
+                f"{self.receipt.revision}`; to prefer the older rows all the same, revert again"
+            )
 
 
 def read_reversal(slate: str, revision: int, warehouse: Warehouse, state: BatchState) -> Reversal:
@@ -56,16 +78,28 @@ def read_reversal(slate: str, revision: int, warehouse: Warehouse, state: BatchS
             expected any more.
         BatchNotOpen: the slate has no batch.
     """
-    _, rows = read_rows(warehouse, slate, revision=revision)
+    receipt, rows = read_rows(warehouse, slate, revision=revision)
+    is_newest = warehouse.receipts(slate)[-1].receipt_id == receipt.receipt_id
     progress = open_progress(state, slate)
     rows = rows.select(PART_SCHEMA.names).cast(PART_SCHEMA)
+    _require_expected(progress.batch, revision, rows)
+    missing = {player["player_slug"]: player for player in receipt.missing} if is_newest else {}
+    failed = {
+        slug: player["reason"]
+        for slug, player in missing.items()
+        if player["outcome"] == Outcome.FAILED.value
+    }
     parts = {
         slug: rows.filter(pc.equal(rows["player_slug"], slug))
-        for slug in sorted(set(rows["player_slug"].to_pylist()))
+        for slug in sorted(set(rows["player_slug"].to_pylist()) - failed.keys())
     }
-    _require_expected(progress.batch, revision, rows)
-    without_rows = tuple(player.slug for player in progress.batch.expected if player.slug not in parts)
-    return Reversal(progress, revision, parts, without_rows)
+    reason = f"no rows in revision {revision}, to which the slate was reverted"
+    without_rows = {
+        player.slug: missing[player.slug]["reason"] if player.slug in missing else reason
+        for player in progress.batch.expected
+        if player.slug not in parts and player.slug not in failed
+    }
+    return Reversal(progress, receipt, is_newest, parts, without_rows, failed)
 
 
 def stage_revision(
@@ -77,19 +111,26 @@ def stage_revision(
     clock: Clock,
     *,
     run_id: str,
-) -> None:
+    fence: int,
+) -> Reversal:
     """Stage a revision's rows again, and record an outcome for every expected player.
 
-    The outcomes name the facts of now, not those that the rows were made from: the operator knows them and prefers
-    these rows. Newer facts are followed again.
+    The outcomes of an earlier revision name the facts of now, not those that its rows were made from: the operator
+    knows them and prefers these rows. Newer facts are followed again. Those of the newest revision name the facts that
+    its receipt names.
+
+    Args:
+        fence: what the run claimed before this. A run that is started again has the fence of its first attempt:
+            players who were staged since then keep their newer rows.
 
     Raises:
         BadInput: as in :func:`read_reversal`.
         BatchNotOpen: the slate has no batch.
     """
-    fence = claim_fence(slate, warehouse, state)
     facts_version = warehouse.facts_version()
     found = read_reversal(slate, revision, warehouse, state)
+    if found.is_newest:
+        facts_version = found.receipt.facts_version
 
     def write(slug: str) -> PartRef:
         part = warehouse.parts.write(slate, slug, found.parts[slug], fence)
@@ -114,8 +155,8 @@ def stage_revision(
         outcomes = [
             outcome(part.player_slug, Outcome.STAGED, part) for part in threads.map(write, found.parts)
         ]
-    reason = f"no rows in revision {revision}, to which the slate was reverted"
-    outcomes += [outcome(slug, Outcome.SKIPPED, reason=reason) for slug in found.without_rows]
+    outcomes += [outcome(slug, Outcome.SKIPPED, reason=why) for slug, why in found.without_rows.items()]
+    outcomes += [outcome(slug, Outcome.FAILED, reason=why) for slug, why in found.failed.items()]
     warehouse.parts.flush(slate)
     state.record(outcomes)
     reached("outcome_recorded")
@@ -124,6 +165,39 @@ def stage_revision(
         slate, revision, len(found.parts), len(found.without_rows),
         extra={"slate": slate, "batch": found.progress.batch.batch_id},
     )  # fmt: skip
+    return found
+
+
+def can_stage_again(warehouse: Warehouse, batch: Batch, receipt: Receipt) -> bool:
+    """Return whether a batch expects every player, in his game, who has rows of this receipt's revision."""
+    try:
+        _require_expected(
+            batch, receipt.revision, read_rows(warehouse, batch.slate, revision=receipt.revision)[1]
+        )
+    except BadInput:
+        return False
+    return True
+
+
+def keep_in_force(
+    slate: str, warehouse: Warehouse, state: BatchState, settings: Settings, clock: Clock, *, run_id: str
+) -> bool:
+    """Give a batch that was opened anew the outcomes of the slate's newest receipt; return whether it has them.
+
+    Batch state was lost. What is in force may be there by a revert, so it isn't forecast again.
+    """
+    receipts = warehouse.receipts(slate)
+    if not receipts:
+        return False
+    fence = claim_fence(slate, warehouse, state)
+    try:
+        stage_revision(
+            slate, receipts[-1].revision, warehouse, state, settings, clock, run_id=run_id, fence=fence
+        )
+    except (BadInput, ChainBroken, ReceiptAltered) as error:
+        _logger.warning("slate %s: every player is staged from the facts: %s", slate, error)
+        return False
+    return True
 
 
 def _require_expected(batch: Batch, revision: int, rows: pa.Table) -> None:

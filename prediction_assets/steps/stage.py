@@ -17,7 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tenacity
 
-from prediction_assets.errors import CircuitOpen, PartOverdue, PredictionAssetsError, TransientError
+from prediction_assets.errors import (
+    BatchConflict,
+    CircuitOpen,
+    PartOverdue,
+    PredictionAssetsError,
+    TransientError,
+)
 from prediction_assets.nba.forecast import market_lines, pinned_model
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.skip_rules import read_reasons_to_skip
@@ -224,9 +230,15 @@ class Staging:
         self.unrecorded.clear()
 
     def finish(self) -> None:
-        """Drop the players' parts that no MERGE will take, and close the failures that a newer run made up for."""
+        """Drop the players' parts that no MERGE will take, and close the failures that a newer run made up for.
+
+        Raises:
+            BatchConflict: the slate was reopened meanwhile. An outcome counts if it was recorded before that and its
+                player stayed the same; the others have to be staged again.
+        """
         staged = self.staging_area.staged(self.slate)
         now = open_progress(self.state, self.slate)
+        self._refuse_if_reopened(now)
         drop_orphans(now, {player.slug for player in self.players}, staged, self.staging_area)
         self._close_overtaken_failures(now)
         count = {kind: sum(done.outcome is kind for done in self.settled) for kind in Outcome}
@@ -235,6 +247,21 @@ class Staging:
             self.slate, count[Outcome.STAGED], len(self.players), count[Outcome.SKIPPED], count[Outcome.FAILED],
             extra={"slate": self.slate, "batch": self.progress.batch.batch_id},
         )  # fmt: skip
+
+    def _refuse_if_reopened(self, now: Progress) -> None:
+        if now.batch.batch_id == self.progress.batch.batch_id:
+            return
+        counts = {slug: done.fence for slug, done in now.outcomes.items()}
+        lost = [done for done in self.settled if counts.get(done.player_slug, 0) < self.fence]
+        for done in lost:
+            if done.part is not None:
+                self.staging_area.drop(self.slate, done.player_slug, done.part.part_id)
+        if lost:
+            raise BatchConflict(
+                f"slate {self.slate}: it was reopened while this run staged, so the outcomes of {len(lost)} of "
+                f"{len(self.settled)} players, first {lost[0].player_slug}, don't count. The sensors stage again the "
+                f"players who are expected now, and so does `prediction-assets run --slate {self.slate}`"
+            )
 
     def _settle(self, player: ExpectedPlayer) -> PlayerOutcome:
         if player.slug in self.skipped:

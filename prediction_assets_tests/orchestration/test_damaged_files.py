@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ import pytest
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.completion_message import OutboxEntry, validate_completion
 from prediction_assets.slate.dead_letter import DeadLetter
 from prediction_assets.slate.merge_plan import plan
+from prediction_assets.stores.local.outbox import FilePublisher
 from prediction_assets.stores.local.stores import LocalStores
 from prediction_assets_tests.damage import flip_bits
 from prediction_assets_tests.homes import SIMULATED
@@ -123,6 +125,29 @@ def state_read_or_refused(home: Path, flips: int) -> Counter[str]:
     return seen
 
 
+def messages_read_or_refused(home: Path, flips: int) -> Counter[str]:
+    """Flip bits in a delivered message; a consumer reads it, and the announcing process looks whether it is there."""
+    publisher, seen = FilePublisher(home / "outbox"), Counter[str]()
+    (file,) = (home / "outbox").glob("*.json")
+    expected = json.loads(file.read_bytes())
+
+    def look(flip: int) -> None:
+        try:
+            found = json.loads(file.read_bytes())
+            validate_completion(found if isinstance(found, dict) else {})
+        except (ValueError, PredictionAssetsError):
+            assert publisher.delivered(SIMULATED) == {}, f"flip {flip}"
+            publisher.publish(expected)
+            assert [*publisher.delivered(SIMULATED)] == [expected["message_id"]]
+            seen["repaired"] += 1
+            return
+        assert found == expected, f"flip {flip}"
+        seen["harmless"] += 1
+
+    flip_bits(file, flips, 1, look)
+    return seen
+
+
 def warehouse_read_or_refused(home: Path, flips: int) -> Counter[str]:
     warehouse, seen = stores_of(home).warehouse, Counter[str]()
     expected = warehouse.query(ROWS), warehouse.receipts(SIMULATED)
@@ -146,6 +171,12 @@ def test_no_flipped_bit_changes_what_is_made_of_a_staged_slate(staged, read):
     seen = read(staged._settings.home, FLIPS)
     assert seen.total() == FLIPS
     assert seen["refused"] > FLIPS // 4
+
+
+def test_no_flipped_bit_changes_what_a_consumer_reads_and_a_damaged_message_is_delivered_again(finished):
+    seen = messages_read_or_refused(finished._settings.home, 200)
+    assert seen.total() == 200
+    assert seen["repaired"] > 150
 
 
 @pytest.mark.parametrize("read", [state_read_or_refused, warehouse_read_or_refused])

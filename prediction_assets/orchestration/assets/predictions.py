@@ -20,11 +20,12 @@ from prediction_assets.orchestration.assets.describing import (
     table_of,
 )
 from prediction_assets.orchestration.partitions import SLATES, preview_features
-from prediction_assets.orchestration.run_tags import RECEIPT_ID, tag_run
+from prediction_assets.orchestration.run_tags import FENCE_TAG, RECEIPT_ID, tag_run
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.slate.receipt import Receipt
+from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.steps.merge import audit_limits, merge, plan_merge, read_outcomes, seen_revisions
 from prediction_assets.steps.revert import stage_revision
@@ -93,8 +94,17 @@ with preview_features():
         """
         slate = context.partition_key
         if config.revert_to is not None:
+            fence = int(context.run.tags.get(FENCE_TAG) or claim_fence(slate, warehouse, batch_state))
+            context.instance.add_run_tags(context.run.run_id, {FENCE_TAG: str(fence)})
             stage_revision(
-                slate, config.revert_to, warehouse, batch_state, settings, clock, run_id=context.run.run_id
+                slate,
+                config.revert_to,
+                warehouse,
+                batch_state,
+                settings,
+                clock,
+                run_id=context.run.run_id,
+                fence=fence,
             )
         progress, receipts = read_outcomes(slate, warehouse, batch_state)
         tag_run(context, slate, progress.batch.batch_id)

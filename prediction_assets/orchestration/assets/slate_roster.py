@@ -20,7 +20,8 @@ from prediction_assets.slate.deadlines import Clock, deadline
 from prediction_assets.slate.keys import is_simulated, player_key
 from prediction_assets.slate.roster_freeze import require_same_work
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.stores.protocols import BatchState, Warehouse
+from prediction_assets.steps.revert import keep_in_force
+from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 
 FRESH_EVERY_MORNING = dg.FreshnessPolicy.time_window(
     warn_window=timedelta(hours=26), fail_window=timedelta(hours=28)
@@ -86,6 +87,9 @@ def slate_roster(
     changed = earlier is not None and earlier.batch.expected != players
     opened = batch_state.reopen(batch) if changed and config.reopen else batch_state.open(batch)
     reached("batch_opened")
+    now_open = open_progress(batch_state, slate)
+    if now_open.receipt is None and not now_open.outcomes:
+        keep_in_force(slate, warehouse, batch_state, settings, clock, run_id=context.run.run_id)
     tag_run(context, slate, opened.batch_id)
     context.log.info(
         "slate %s: batch %s open, %d games, %d expected players, deadline %s",

@@ -23,7 +23,7 @@ from prediction_assets.orchestration.jobs import (
 )
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.orchestration.runs import is_pending
-from prediction_assets.orchestration.sensors.needs import SlateNeeds, features_need
+from prediction_assets.orchestration.sensors.needs import SlateNeeds, features_need, roster_need
 from prediction_assets.orchestration.sensors.reconciling import reconciling
 from prediction_assets.orchestration.sensors.requests import (
     Gap,
@@ -151,7 +151,9 @@ class GapFinder:
                 yield _no_batch(slate, reopen=True)
             elif slate in opened:
                 yield from self._stuck(progress)
-            yield from reconciling(slate, progress, copies, self._needs, self._warehouse)
+            yield from reconciling(
+                slate, progress, copies, self._needs, self._warehouse, is_followed=slate in opened
+            )
 
         return slate_by_slate(sorted({*opened, *scheduled, *self._slates_merged()}), of_slate)
 
@@ -239,7 +241,5 @@ def _attempt(run: DagsterRun) -> int:
 
 def _no_batch(slate: str, *, reopen: bool) -> Gap:
     """Return the roster run of a slate with games; it reopens a batch that was opened without games."""
-    config = {"slate": slate, "reopen": True} if reopen else {"slate": slate}
-    run_config = {"ops": {"slate_roster": {"config": config}}}
-    need = RunNeed(f"roster:{slate}", roster_job.name, slate, run_config=run_config)
+    need = roster_need(slate, reopen=reopen)
     return Gap(need.name, slate, (roster_job.name,), [need])

@@ -18,6 +18,7 @@ from prediction_assets.orchestration.jobs import (
     completion_job,
     consolidation_job,
     features_job,
+    roster_job,
     staging_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
@@ -135,6 +136,13 @@ class SlateNeeds:
             yield RunNeed(f"{name}:{first}..{last}", staging_job.name, batch.slate, tags=tags)
 
 
+def roster_need(slate: str, *, reopen: bool) -> RunNeed:
+    """Return the run that opens a slate's batch, or replaces its expected players."""
+    config = {"slate": slate, "reopen": True} if reopen else {"slate": slate}
+    run_config = {"ops": {"slate_roster": {"config": config}}}
+    return RunNeed(f"roster:{slate}", roster_job.name, slate, run_config=run_config)
+
+
 def features_need(progress: Progress) -> RunNeed:
     """Return the run that pins a slate's features; attempts at replacing pinned ones are counted apart."""
     slate, batch_id = progress.batch.slate, progress.batch.batch_id
@@ -144,11 +152,14 @@ def features_need(progress: Progress) -> RunNeed:
     return RunNeed(name, features_job.name, slate, slate, {BATCH_TAG: batch_id})
 
 
-def consolidation_need(progress: Progress, attempts: int = REQUEST_ATTEMPTS) -> RunNeed:
-    """Return the run that merges a slate as it stands."""
+def consolidation_need(
+    progress: Progress, attempts: int = REQUEST_ATTEMPTS, revert_to: int | None = None
+) -> RunNeed:
+    """Return the run that merges a slate as it stands, or with the rows of a revision staged again."""
     slate, tags = progress.batch.slate, {BATCH_TAG: progress.batch.batch_id}
     name = f"consolidate:{slate}:{receipt_id(progress)}"
-    return RunNeed(name, consolidation_job.name, slate, slate, tags, attempts=attempts)
+    config = None if revert_to is None else {"ops": {"predictions": {"config": {"revert_to": revert_to}}}}
+    return RunNeed(name, consolidation_job.name, slate, slate, tags, config, attempts)
 
 
 def completion_need(receipt: Receipt) -> RunNeed:

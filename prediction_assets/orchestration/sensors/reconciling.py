@@ -9,15 +9,22 @@ from datetime import timedelta
 
 from prediction_assets.errors import PredictionAssetsError, TransientError
 from prediction_assets.nba.forecast import pinned_model
-from prediction_assets.orchestration.jobs import completion_job, consolidation_job, features_job, staging_job
+from prediction_assets.orchestration.jobs import (
+    completion_job,
+    consolidation_job,
+    features_job,
+    roster_job,
+    staging_job,
+)
 from prediction_assets.orchestration.sensors.needs import (
     SlateNeeds,
     completion_need,
     consolidation_need,
     features_need,
+    roster_need,
 )
 from prediction_assets.orchestration.sensors.requests import Gap, Skipped
-from prediction_assets.slate.batch import Progress, is_nothing_to_predict
+from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.deadlines import is_recent
 from prediction_assets.slate.merge_plan import is_current_for
@@ -25,6 +32,7 @@ from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.part_states import PartState, part_states, players_with
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.reconcile import Behind, SlateCopies, behind
+from prediction_assets.steps.revert import can_stage_again
 from prediction_assets.stores.protocols import Warehouse
 
 UNDER_WAY = timedelta(minutes=30)
@@ -32,12 +40,19 @@ UNDER_WAY = timedelta(minutes=30)
 
 
 def reconciling(
-    slate: str, progress: Progress | None, copies: SlateCopies, needs: SlateNeeds, warehouse: Warehouse
+    slate: str,
+    progress: Progress | None,
+    copies: SlateCopies,
+    needs: SlateNeeds,
+    warehouse: Warehouse,
+    *,
+    is_followed: bool,
 ) -> Iterator[Gap | Skipped]:
     """Yield the gaps of a slate whose stores don't agree.
 
     Args:
         progress: None if batch state has no batch of the slate; then its roster comes first.
+        is_followed: whether the other sensors look at the slate, too: its batch was opened lately.
     """
     receipt = copies.receipt
     for store in behind(copies):
@@ -46,7 +61,7 @@ def reconciling(
         elif receipt is None or is_recent(receipt.consolidated_at, needs.now, UNDER_WAY):
             yield Skipped(f"{slate}: {store} is behind; the other sensors have to try first")
         elif store is Behind.BATCH_STATE:
-            yield from _catch_up(slate, progress, receipt, needs, warehouse)
+            yield _catch_up(slate, progress, receipt, needs, warehouse, is_followed=is_followed)
         else:
             name = f"{'deliver' if store is Behind.DELIVERY else 'announce'}:{message_id(receipt)}"
             yield Gap(name, slate, (completion_job.name,), [completion_need(receipt)])
@@ -70,18 +85,28 @@ def _merge_again(
 
 
 def _catch_up(
-    slate: str, progress: Progress | None, receipt: Receipt, needs: SlateNeeds, warehouse: Warehouse
-) -> Iterator[Gap | Skipped]:
+    slate: str,
+    progress: Progress | None,
+    receipt: Receipt,
+    needs: SlateNeeds,
+    warehouse: Warehouse,
+    *,
+    is_followed: bool,
+) -> Gap | Skipped:
+    lacks = f"{slate}: batch state lacks receipt {receipt.receipt_id}"
+    if progress is None:
+        return Skipped(f"{lacks} and the batch; `prediction-assets run --slate {slate}` opens it again")
+    if is_followed and next_step(progress, needs.now) is not Step.NOTHING:
+        return Skipped(f"{lacks}; the other sensors have to try first")
     name = f"copy:{receipt.receipt_id}"
-    if progress is None or next_step(progress, needs.now) is not Step.NOTHING:
-        yield Skipped(f"{slate}: batch state lacks receipt {receipt.receipt_id}; other steps come first")
-    elif is_current_for(receipt, progress) or is_nothing_to_predict(progress):
-        yield Gap(name, slate, (consolidation_job.name,), [consolidation_need(progress)])
-    else:
-        # Its outcomes are those of an older receipt, and an outcome doesn't say whether it is outdated. Staging a
-        # player again changes nothing if his facts are the same.
-        everybody = [player.slug for player in progress.batch.expected]
-        yield from _stage_again(name, progress, everybody, needs, warehouse)
+    if is_current_for(receipt, progress):
+        return Gap(name, slate, (consolidation_job.name,), [consolidation_need(progress)])
+    if not can_stage_again(warehouse, progress.batch, receipt):
+        return Gap(f"roster:{name}", slate, (roster_job.name,), [roster_need(slate, reopen=True)])
+    # Its outcomes are those of an older receipt. What is in force is staged again, not the facts: an operator may have
+    # reverted the slate since.
+    need = consolidation_need(progress, revert_to=receipt.revision)
+    return Gap(name, slate, (consolidation_job.name,), [need])
 
 
 def _stage_again(

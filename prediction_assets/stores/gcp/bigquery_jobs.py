@@ -38,7 +38,6 @@ _logger = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 60.0  # the client's own default of one HTTP request; its retries end with call_timeout
 _JOB_SECONDS = 600.0  # until a job is no longer waited for; it continues by itself
-_ATTEMPTS_FOLLOWED = 20  # earlier attempts of the same job, of any process, that are looked at
 _RERUNS = 3
 _PREFIX = re.compile(r"[A-Za-z0-9_]{0,64}\Z")
 _Job = TypeVar("_Job", bound=bigquery.QueryJob | bigquery.LoadJob)
@@ -276,7 +275,10 @@ class BigQueryJobs:
         started = time.monotonic()
         base = f"prediction_assets_{purpose}_{key or uuid.uuid4().hex}"
         failures = 0
-        for attempt in range(_ATTEMPTS_FOLLOWED):
+        # Without a limit: a statement may be refused by what the tables hold now, as often as somebody tries.
+        attempt = -1
+        while True:
+            attempt += 1
             job_id = f"{base}_{attempt}"
             found = False
             try:
@@ -309,9 +311,6 @@ class BigQueryJobs:
                 continue
             self._newest.statistics = _statistics(job, purpose, time.monotonic() - started)
             return result
-        raise WarehouseBusy(
-            f"{_ATTEMPTS_FOLLOWED} attempts of BigQuery job {base} failed; look at them with `bq show -j`"
-        )
 
     def _has_failed(self, job: bigquery.QueryJob | bigquery.LoadJob) -> bool:
         """Return whether a job itself has failed, and not just a question about it."""

@@ -6,9 +6,11 @@ What doesn't belong here: making clients, and credentials; the caller brings a c
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
@@ -197,9 +199,9 @@ class BigQueryWarehouse:
             purpose="merge",
             doing=f"slate {plan.slate}: merging {len(plan.parts)} parts",
             labels={"slate": plan.slate, "receipt_id": plan.receipt_id},
-            # The job's id is made of the receipt's id: a second process, or this one after a lost answer, waits for
-            # the first attempt's end. Another dataset prefix is another warehouse.
-            key=f"{self.jobs.dataset_prefix}{plan.receipt_id}",
+            # The job's id is made of the plan: a second process, or this one after a lost answer, waits for the first
+            # attempt's end. Another dataset prefix is another warehouse.
+            key=f"{self.jobs.dataset_prefix}{plan.receipt_id}_{_decided(plan)}",
             is_done=lambda: self._receipt(plan) is not None,
         ).to_pylist()
         return _receipt_of(plan, row)
@@ -237,6 +239,12 @@ class BigQueryWarehouse:
                 present = self.jobs.column_names(relation)
             selects.append(scripts.select_part(relation, present))
         return selects
+
+
+def _decided(plan: MergePlan) -> str:
+    """Return a digest of what decides whether the audits refuse a plan, beside its rows."""
+    verdict = json.dumps([asdict(plan.limits), sorted(plan.accepted.items())])
+    return hashlib.sha256(verdict.encode()).hexdigest()[:12]
 
 
 def _receipt_of(plan: MergePlan, row: Mapping[str, Any]) -> Receipt:

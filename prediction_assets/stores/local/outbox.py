@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.completion_message import OutboxEntry, message_digest
 from prediction_assets.stores.local.files import replace_file
 from prediction_assets.stores.local.state_file import refuse_damage, transaction
 
@@ -28,6 +28,7 @@ class SqliteOutbox:
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
         with transaction(self._path) as connection:
+            refuse_damage(connection, ["outbox"], entry.slate)
             entry.refuse_if_older(_entries(connection, entry.slate))
             connection.execute(
                 "INSERT INTO outbox (message_id, slate, receipt_id, revision, message) VALUES (?, ?, ?, ?, ?) "
@@ -85,8 +86,21 @@ class FilePublisher:
         return name
 
     def delivered(self, slate: str) -> Mapping[str, int]:
-        names = (_MESSAGE.fullmatch(path.name) for path in self._directory.glob(f"{slate}.*.json"))
-        return {name["message_id"]: int(name["revision"]) for name in names if name}
+        files = ((path, _MESSAGE.fullmatch(path.name)) for path in self._directory.glob(f"{slate}.*.json"))
+        return {
+            name["message_id"]: int(name["revision"])
+            for path, name in files
+            if name and _is_whole(path, name["message_id"])
+        }
+
+
+def _is_whole(path: Path, message_id: str) -> bool:
+    """Return whether a file holds its message; a damaged one counts as missing, and is delivered again."""
+    try:
+        message = json.loads(path.read_bytes())
+        return bool(message["message_id"] == message_id and message["digest"] == message_digest(message))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _entries(connection: sqlite3.Connection, slate: str | None) -> list[OutboxEntry]:

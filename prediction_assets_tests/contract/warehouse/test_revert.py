@@ -64,7 +64,10 @@ class Slate:
         )
 
     def revert(self, revision: int) -> Receipt:
-        stage_revision(SLATE, revision, self.warehouse, self.state, SETTINGS, Clock(), run_id="run")
+        fence = claim_fence(SLATE, self.warehouse, self.state)
+        stage_revision(
+            SLATE, revision, self.warehouse, self.state, SETTINGS, Clock(), run_id="run", fence=fence
+        )
         receipt = self.publish()
         failpoints.reached("merge_committed")
         return receipt
@@ -202,9 +205,9 @@ def test_the_players_without_rows_in_it_are_named_before_anything_is_written():
     slate = three_revisions(InMemoryWarehouse())
     staged_before = slate.warehouse.parts.staged(SLATE)
     found = read_reversal(SLATE, 1, slate.warehouse, slate.state)
-    assert ({slug: len(rows) for slug, rows in found.parts.items()}, found.without_rows) == (
+    assert ({slug: len(rows) for slug, rows in found.parts.items()}, [*found.without_rows]) == (
         {"player-1": 2, "player-2": 1},
-        ("player-3",),
+        ["player-3"],
     )
     assert slate.warehouse.parts.staged(SLATE) == staged_before
 

@@ -19,6 +19,7 @@ from prediction_assets.slate.completion_message import (
     completion_schema,
     completion_schema_version,
     is_announced,
+    message_digest,
     message_id,
     outbox_entry_of,
     validate_completion,
@@ -55,7 +56,25 @@ def test_every_required_field_is_in_the_message() -> None:
 
 
 def test_a_field_that_a_later_version_adds_is_accepted() -> None:
-    validate_completion({**message(), "weather": "snow"})
+    later = {**message(), "weather": "snow"}
+    validate_completion({**later, "digest": message_digest(later)})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rows_inserted": 51},
+        {"revision": 2},
+        {"recommendations_flipped": 1},
+        {"output_table": "p.d.player_prop_predictionr"},
+        {"receipt_hash": "0" * 64},
+        {"digest": "0" * 64},
+        {"weather": "snow"},
+    ],
+)
+def test_a_message_that_follows_the_schema_and_is_not_the_one_that_was_sealed_is_refused(changes) -> None:
+    with pytest.raises(InvalidMessage, match="digest: it isn't that of the other fields"):
+        validate_completion({**message(), **changes})
 
 
 @pytest.mark.parametrize(
@@ -177,10 +196,13 @@ def test_a_message_counts_all_changed_players_and_names_the_first_hundred() -> N
     assert (made["count"], made["players"]) == (450, list(changed[:100]))
 
 
+NOT_SAME = {"published_at": "", "digest": ""}
+
+
 def test_the_same_receipt_and_changes_give_the_same_message_except_for_its_moment() -> None:
     first, again = message(changes=CHANGED), message(changes=CHANGED, at=NOW + timedelta(hours=1))
     assert first != again
-    assert json.dumps({**first, "published_at": ""}) == json.dumps({**again, "published_at": ""})
+    assert json.dumps({**first, **NOT_SAME}) == json.dumps({**again, **NOT_SAME})
 
 
 @pytest.mark.parametrize(

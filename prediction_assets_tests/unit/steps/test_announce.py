@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from prediction_assets.errors import InvalidMessage, NothingToAnnounce, OlderRevision
@@ -169,3 +171,16 @@ def test_a_message_whose_destination_nobody_can_look_into_is_delivered_once(stor
     for _ in range(2):
         announced(stores)
     assert len(stores.publisher.sent) == 1
+
+
+def test_a_message_that_was_damaged_in_the_outbox_is_not_delivered(stores, monkeypatch):
+    enqueue = stores.outbox.enqueue
+
+    def damaged(entry):
+        stored = enqueue(entry)
+        return replace(stored, message={**stored.message, "rows_inserted": 51})
+
+    monkeypatch.setattr(stores.outbox, "enqueue", damaged)
+    with pytest.raises(InvalidMessage, match="digest"):
+        announced(stores)
+    assert stores.publisher.sent == []

@@ -222,6 +222,46 @@ def test_a_pause_between_outcomes_is_reported_while_it_lasts(stores, monkeypatch
     assert [done.outcome for done in found] == [Outcome.STAGED]
 
 
+# Reopened meanwhile
+
+
+@pytest.mark.parametrize("when", ["before any outcome is recorded", "between two", "after the last"])
+def test_a_run_whose_slate_was_reopened_says_whose_outcomes_do_not_count_and_leaves_none_of_their_parts(
+    stores, when
+):
+    work = staging(stores)
+    outcomes = work.outcomes()
+    if when != "before any outcome is recorded":
+        next(outcomes)
+        work.record()
+    if when == "after the last":
+        list(outcomes)
+        work.record()
+    later = replace(
+        batch(3), batch_id="later", expected=(player(1), replace(player(2), team="S09"), player(3))
+    )
+    stores.batch_state.reopen(later)
+    list(outcomes)
+    work.record()
+    lost = {"before any outcome is recorded": 3, "between two": 2, "after the last": 1}[when]
+    with pytest.raises(
+        BatchConflict, match=rf"reopened while this run staged, so the outcomes of {lost} of 3"
+    ):
+        work.finish()
+    progress = stores.batch_state.progress(SLATE)
+    assert (len(progress.unsettled), "player-2" in progress.unsettled) == (lost, True)
+    assert [slug for slug, _ in stores.warehouse.parts.staged(SLATE)] == sorted(progress.outcomes)
+
+
+def test_a_run_whose_slate_was_reopened_as_it_was_or_staged_again_since_ends_well(stores):
+    work = staging(stores)
+    list(work.outcomes())
+    work.record()
+    stores.batch_state.reopen(replace(batch(3), batch_id="later"))
+    work.finish()
+    assert stores.batch_state.progress(SLATE).unsettled == ()
+
+
 # Forecasting
 
 
