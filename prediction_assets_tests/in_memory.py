@@ -28,7 +28,7 @@ from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import Closing, DeadLetter, Failure, letters_of
 from prediction_assets.slate.keys import parse_slate, player_key
 from prediction_assets.slate.merge_plan import MergePlan
-from prediction_assets.slate.outcome import PartRef, PlayerOutcome, part_id
+from prediction_assets.slate.outcome import PartRef, PlayerOutcome, highest_fence, part_id
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
@@ -172,6 +172,14 @@ class InMemoryParts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._parts: dict[tuple[str, str, str], pa.Table] = {}
+        self._kept: dict[str, int] = {}
+
+    def keep_fence(self, slate: str, fence: int) -> None:
+        with self._lock:
+            self._kept[slate] = max(fence, self._kept.get(slate, 0))
+
+    def highest_fence(self, slate: str) -> int:
+        return max(self._kept.get(slate, 0), highest_fence(part_id for _, part_id in self.staged(slate)))
 
     def write(self, slate: str, player_slug: str, rows: pa.Table, fence: int) -> PartRef:
         player_key(slate, player_slug)  # refuses what isn't a slate or a slug

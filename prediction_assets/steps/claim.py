@@ -7,17 +7,16 @@ doesn't count where the other's does.
 from __future__ import annotations
 
 from prediction_assets.errors import ReceiptAltered
-from prediction_assets.slate.outcome import highest_fence
 from prediction_assets.slate.receipt import merged_fences
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.stores.protocols import BatchState, Warehouse
 
 
 def claim_fence(slate: str, warehouse: Warehouse, state: BatchState) -> int:
-    """Return a fence above all that batch state, the parts in staging and the receipts know.
+    """Return a fence above all that batch state, the staging area and the receipts know.
 
-    Parts and receipts know the fences of a batch state that was lost or restored from an older backup. Only a run that
-    had claimed a fence and not yet written a part is unknown to them.
+    The staging area keeps it, too. So a batch state that was lost, or restored from an older backup, gives no number
+    twice, and none that is lower than that of a run which is still under way.
 
     Raises:
         BatchNotOpen: the slate has no batch.
@@ -26,7 +25,8 @@ def claim_fence(slate: str, warehouse: Warehouse, state: BatchState) -> int:
         merged = merged_fences(warehouse.receipts(slate))
     except ReceiptAltered:  # nothing of the slate is merged until the receipt is restored
         merged = {}
-    staged = highest_fence(part_id for _, part_id in warehouse.parts.staged(slate))
-    fence = state.claim_fence(slate, above=max(staged, *merged.values(), 0))
+    known = max(warehouse.parts.highest_fence(slate), *merged.values(), 0)
+    fence = state.claim_fence(slate, above=known)
+    warehouse.parts.keep_fence(slate, fence)  # before the caller reads a fact
     reached("fence_claimed")
     return fence

@@ -135,6 +135,12 @@ class Parts(Protocol):
     def flush(self, slate: str) -> None:
         """Make the slate's written parts durable; call it before an outcome refers to them."""
 
+    def keep_fence(self, slate: str, fence: int) -> None:
+        """Note durably that a fence is claimed: batch state may be restored from before that."""
+
+    def highest_fence(self, slate: str) -> int:
+        """Return the highest fence that was kept or that a part in staging has, 0 for none."""
+
     def staged(self, slate: str) -> Sequence[tuple[str, str]]:
         """Return player slug and id of each part in staging, sorted: a player's last one has his highest fence.
 

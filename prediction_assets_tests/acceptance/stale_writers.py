@@ -16,10 +16,13 @@ import pyarrow as pa
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
+from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps import stage
+from prediction_assets.steps.announce import announce, read_changes
 from prediction_assets.steps.cleanup import clean_up, finish_consolidation
+from prediction_assets.steps.failpoints import reached
 from prediction_assets.steps.merge import merge, plan_merge, read_outcomes
 from prediction_assets.steps.stage import Staging, begin_staging
 from prediction_assets.stores.profiles import Stores
@@ -115,16 +118,41 @@ def consolidate(stores: Stores, days: int = 0) -> Receipt:
     progress, receipts = read_outcomes(SLATE, stores.warehouse, stores.batch_state)
     work = plan_merge(progress, receipts, now=now, limits=AuditLimits(minimum_staged_share=0.5))
     receipt = merge(work, progress, stores.warehouse, stores.dead_letters, run_id="merge", now=now)
+    reached("checks_evaluated")  # as the asset says
     done = clean_up(SLATE, stores.warehouse, stores.batch_state, now=now)
     finish_consolidation(SLATE, done.receipts, stores.batch_state, stores.dead_letters)
     return receipt
 
 
-def overtake(stores: Stores, days: int = 0) -> None:
+def deliver(stores: Stores, receipt: Receipt, days: int = 0) -> None:
+    """Announce a receipt."""
+    changes = read_changes(receipt, stores.warehouse)
+    announce(
+        receipt, changes, stores.outbox, stores.publisher,
+        output_table=stores.warehouse.output_table, now=ClockOff(days).now,
+    )  # fmt: skip
+
+
+def overtake(stores: Stores, days: int = 0) -> Receipt:
     """Ingest newer lines, stage every player from them, and merge."""
     ingest(stores.warehouse, NEW)
     go_on(begin(stores, "newer", days))
-    consolidate(stores, days)
+    return consolidate(stores, days)
+
+
+def require_newer_revision_in_force_and_announced(stores: Stores, newer: Receipt) -> None:
+    """Require that a consolidation and an announcement of older rows, which ended after these, changed nothing."""
+    in_force = stores.warehouse.query(_IN_FORCE).to_pylist()
+    assert in_force == [{"player_slug": slug, "line": Decimal("27.50")} for slug in SLUGS]
+    assert consolidate(stores) == newer == stores.batch_state.consolidated(SLATE)
+    assert (newer.revision, newer.replaces) == (2, 1)
+    assert list(stores.warehouse.parts.staged(SLATE)) == []
+    assert list(stores.dead_letters.letters(SLATE)) == []
+    newest = max(stores.outbox.entries(SLATE), key=lambda entry: entry.revision)
+    assert (newest.message_id, newest.delivery_id is not None) == (message_id(newer), True)
+    assert not any(entry.is_pending for entry in stores.outbox.entries(SLATE))
+    delivered = stores.publisher.delivered(SLATE) or {}
+    assert max(delivered, key=lambda each: delivered[each]) == message_id(newer)
 
 
 def require_newer_facts_in_force(stores: Stores, fence: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +22,12 @@ from prediction_assets.stores.profiles import Stores, open_stores
 from prediction_assets_tests.acceptance.stale_writers import (
     begin,
     consolidate,
+    deliver,
     go_on,
     opened,
     overtake,
     require_newer_facts_in_force,
+    require_newer_revision_in_force_and_announced,
 )
 from prediction_assets_tests.contract.warehouse.conftest import (
     bigquery_client,
@@ -136,13 +139,14 @@ def test_on_the_gcp_profile_a_run_that_was_paused_changes_nothing_of_what_a_newe
     require_newer_facts_in_force(made, fence=2)
 
 
-STAGING = """
+STOPPING = """
 import os, signal
 from pathlib import Path
+from prediction_assets.errors import OlderRevision
 from prediction_assets.settings import load_settings
 from prediction_assets.steps import failpoints
 from prediction_assets.stores.profiles import open_stores
-from prediction_assets_tests.acceptance.stale_writers import begin, go_on
+from prediction_assets_tests.acceptance.stale_writers import begin, consolidate, deliver, go_on
 
 def stop_once(point):
     if point == sys.argv[2]:
@@ -152,19 +156,103 @@ def stop_once(point):
 
 stores = open_stores(load_settings(home=Path(sys.argv[1])))
 failpoints.install(stop_once)
+"""
+
+STAGING = f"""{STOPPING}
 go_on(begin(stores, "paused"))
 """
+
+PUBLISHING = f"""{STOPPING}
+try:
+    deliver(stores, consolidate(stores))
+except OlderRevision as error:
+    say(error)
+"""
+
+PUBLISHING_POINTS = (
+    "merge_committed",
+    "checks_evaluated",
+    "part_dropped",
+    "dead_letters_closed",
+    "consolidation_marked",
+    "outbox_written",
+    "published",
+    "publish_recorded",
+)
+"""Every failpoint that a consolidation and its completion pass."""
+
+
+def test_every_failpoint_of_a_slate_is_one_at_which_its_process_is_stopped() -> None:
+    before_staging = {"keys_registered", "batch_opened", "features_written", "features_pinned"}
+    assert {*POINTS, *PUBLISHING_POINTS} == {*failpoints.POINTS} - before_staging
+
+
+@contextmanager
+def stopped_at(point: str, code: str, home: Path) -> Iterator[None]:
+    """Run a process until it stops itself at a failpoint; it goes on to its end after the block."""
+    with running(code, home, point) as paused:
+        assert paused.said() == "stopping"
+        _, status = os.waitpid(paused.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        yield
+        os.kill(paused.pid, signal.SIGCONT)
+        paused.ended()
 
 
 @pytest.mark.parametrize("point", ["part_written", "events_stored"])
 def test_a_process_that_was_stopped_changes_nothing_of_what_another_process_left(tmp_path: Path, point: str):
     stores = open_stores(load_settings(home=tmp_path))
     opened(stores)
-    with running(STAGING, tmp_path, point) as paused:
-        assert paused.said() == "stopping"
-        _, status = os.waitpid(paused.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status)
+    with stopped_at(point, STAGING, tmp_path):
         overtake(stores)
-        os.kill(paused.pid, signal.SIGCONT)
-        paused.ended()
     require_newer_facts_in_force(stores, fence=2)
+
+
+@pytest.mark.parametrize("point", PUBLISHING_POINTS)
+def test_a_consolidation_or_completion_that_was_stopped_changes_nothing_of_a_newer_one(
+    tmp_path: Path, point: str
+):
+    stores = open_stores(load_settings(home=tmp_path))
+    opened(stores)
+    go_on(begin(stores, "older"))
+    with stopped_at(point, PUBLISHING, tmp_path):
+        newer = overtake(stores)
+        deliver(stores, newer)
+    require_newer_revision_in_force_and_announced(stores, newer)
+
+
+_FAKETIMES = (
+    os.environ.get("LIBFAKETIME", ""),
+    *map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")),
+)
+FAKETIME = next((path for path in _FAKETIMES if path and Path(path).exists()), None)
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="libfaketime isn't installed: `apt-get install libfaketime`")
+@pytest.mark.parametrize("days", ["-1d", "+1d"])
+@pytest.mark.parametrize(("code", "point"), [(STAGING, "part_written"), (PUBLISHING, "outbox_written")])
+def test_a_stopped_process_whose_system_clock_is_a_day_off_changes_nothing_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: str, code: str, point: str
+):
+    stores = open_stores(load_settings(home=tmp_path))
+    opened(stores)
+    if code is PUBLISHING:
+        go_on(begin(stores, "older"))
+    monkeypatch.setenv("LD_PRELOAD", str(FAKETIME))
+    monkeypatch.setenv("FAKETIME", days)
+    with stopped_at(point, f"{REAL_CLOCK}{code}", tmp_path):
+        monkeypatch.delenv("LD_PRELOAD")
+        newer = overtake(stores)
+        deliver(stores, newer)
+    if code is PUBLISHING:
+        require_newer_revision_in_force_and_announced(stores, newer)
+    else:
+        require_newer_facts_in_force(stores, fence=2)
+
+
+REAL_CLOCK = """
+from datetime import datetime, UTC
+from prediction_assets_tests.acceptance import stale_writers
+stale_writers.ClockOff.now = lambda self: datetime.now(UTC)
+"""
+"""Let the steps of a process go by its system clock."""

@@ -19,7 +19,7 @@ from google.cloud import bigquery
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import parse_slate, player_key
-from prediction_assets.slate.outcome import PartRef, part_id
+from prediction_assets.slate.outcome import PartRef, highest_fence, part_id
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import (
@@ -34,6 +34,9 @@ from prediction_assets.stores.sql.tables import PART_COLUMNS, PART_SCHEMA, PREDI
 PART_PREFIX = "_staging_"
 INCOMING_PREFIX = "_incoming_"
 """Prefix of tables that a job needs for minutes."""
+
+FENCE_PREFIX = "_fence_"
+"""Prefix of the empty table that a slate's highest claimed fence is kept as; it expires as parts do."""
 
 _SNAPSHOT_TABLE = re.compile(r"snapshot_(\d{4}_\d\d_\d\d)_([0-9a-zA-Z]+)_(?:players|history)\Z")
 _PART_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)_([a-z0-9]+(?:_[a-z0-9]+)*)__([0-9a-f]{32})\Z")
@@ -63,6 +66,11 @@ def part_table(slate: str, player_slug: str, part_id: str) -> str:
     # Slugs have no underscore, so no two slate players share a name.
     player_key(slate, player_slug)
     return f"{PART_PREFIX}{slate}_{player_slug}__{part_id}".replace("-", "_")
+
+
+def _fence_prefix(slate: str) -> str:
+    parse_slate(slate)
+    return f"{FENCE_PREFIX}{slate.replace('-', '_')}_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,33 @@ class BigQueryParts:
         parse_slate(slate)
         return sorted((part.player_slug, part.part_id) for part in self._listed(slate))
 
+    def keep_fence(self, slate: str, fence: int) -> None:
+        self._tables.ready()
+        relation = self._jobs.relation(STAGING_DATASET, f"{_fence_prefix(slate)}{fence:08d}")
+        with self._jobs.service.clear_errors(f"slate {slate}: keeping fence {fence}"):
+            self._jobs.client.create_table(
+                bigquery.Table(".".join(relation), [bigquery.SchemaField("fence", "INT64")]),
+                exists_ok=True,
+                retry=self._jobs.retry,
+            )
+        for name, kept in self._kept(slate):
+            if kept < fence:
+                self._jobs.discard(self._jobs.relation(STAGING_DATASET, name))
+
+    def highest_fence(self, slate: str) -> int:
+        kept = [fence for _, fence in self._kept(slate)]
+        return max(highest_fence(part.part_id for part in self._listed(slate)), *kept, 0)
+
+    def _kept(self, slate: str) -> list[tuple[str, int]]:
+        self._tables.ready()
+        prefix = _fence_prefix(slate)
+        with self._jobs.service.clear_errors(f"slate {slate}: looking for the fences that are kept"):
+            return [
+                (item.table_id, int(item.table_id[len(prefix) :]))
+                for item in self._tables_in_staging()
+                if item.table_id.startswith(prefix)
+            ]
+
     def missing(self, slate: str, parts: Sequence[PartRef]) -> list[str]:
         """Return the slugs of the parts that aren't in staging."""
         # One listing shows nearly all. The others are looked up by name: BigQuery doesn't promise that a listing shows
@@ -150,7 +185,8 @@ class BigQueryParts:
             return sorted(
                 item.table_id
                 for item in self._tables_in_staging()
-                if not _PART_TABLE.match(item.table_id) and not item.table_id.startswith(INCOMING_PREFIX)
+                if not _PART_TABLE.match(item.table_id)
+                and not item.table_id.startswith((INCOMING_PREFIX, FENCE_PREFIX))
             )
 
     def _exists(self, slate: str, player_slug: str, part_id: str) -> bool:

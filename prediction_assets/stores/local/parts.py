@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
-from prediction_assets.slate.outcome import PartRef, part_id
+from prediction_assets.slate.outcome import PartRef, highest_fence, part_id
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
 from prediction_assets.stores.local.files import replace_file, sync_folder, written_aside
 from prediction_assets.stores.local.locks import remove_if_left_behind
@@ -28,9 +28,11 @@ from prediction_assets.stores.sql.tables import PART_SCHEMA
 _PART_ID = b"prediction_assets.part_id"
 _SUFFIX = ".parquet"
 _PART = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*)\.([0-9a-f]{32})\.parquet\Z")
+_FENCE_PREFIX = "fence-"
+_FENCE = re.compile(_FENCE_PREFIX + r"(\d{8})\Z")
 _DAMAGED = (OSError, ValueError, pa.ArrowException)
 """What reading a damaged Parquet file raises; ValueError of a text that isn't UTF-8 any more."""
-_ASIDE = re.compile(r"\..+\.parquet\.\d+\.[0-9a-f]{8}\Z")
+_ASIDE = re.compile(r"\..+(?:\.parquet|-\d{8})\.\d+\.[0-9a-f]{8}\Z")
 
 
 def _encoded(table: pa.Table) -> memoryview:
@@ -88,6 +90,23 @@ class ParquetParts:
         if (folder := self._directory / slate).is_dir():
             sync_folder(folder)
 
+    def keep_fence(self, slate: str, fence: int) -> None:
+        parse_slate(slate)
+        replace_file(self._directory / slate / f"{_FENCE_PREFIX}{fence:08d}", b"")
+        for path, kept in self._kept(slate):
+            if kept < fence:
+                path.unlink(missing_ok=True)
+
+    def highest_fence(self, slate: str) -> int:
+        parse_slate(slate)
+        names = (_PART.match(path.name) for path in (self._directory / slate).glob("*"))
+        kept = [fence for _, fence in self._kept(slate)]
+        return max(highest_fence(name[2] for name in names if name), *kept, 0)
+
+    def _kept(self, slate: str) -> list[tuple[Path, int]]:
+        found = (self._directory / slate).glob(f"{_FENCE_PREFIX}*")
+        return [(path, int(match[1])) for path in found if (match := _FENCE.match(path.name))]
+
     def has(self, slate: str, player_slug: str, part_id: str) -> bool:
         """Return whether a part is in staging and can be read."""
         return _is_part(self.path(slate, player_slug, part_id), part_id)
@@ -117,7 +136,8 @@ class ParquetParts:
         within = [
             f"{slate}/{p.name}"
             for p in (self._directory / slate).glob("*")
-            if not _ASIDE.match(p.name) and not ((match := _PART.match(p.name)) and _is_part(p, match[2]))
+            if not (_ASIDE.match(p.name) or _FENCE.match(p.name))
+            and not ((match := _PART.match(p.name)) and _is_part(p, match[2]))
         ]
         return sorted([*beside, *within])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -27,7 +28,7 @@ from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
 from prediction_assets_tests.contract.batch_state.test_contract import failed, receipt, staged
 from prediction_assets_tests.emulators import free_port
-from prediction_assets_tests.made_up import NOW, SLATE, batch
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player
 
 
 def test_recording_waits_for_nobody_who_holds_the_batch_document(
@@ -122,6 +123,34 @@ def test_a_recording_reads_nothing_and_a_claim_is_one_read_and_one_write(
     calls.clear()
     assert firestore_state.claim_fence(SLATE) == 1
     assert calls == ["batch_get_documents", "commit"]
+
+
+def test_pruning_that_read_the_batch_before_a_reopening_prunes_no_outcome_of_the_batch_that_is_open_now(
+    firestore_client: firestore.Client,
+    firestore_state: FirestoreBatchState,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    later = replace(batch(1), batch_id="later", expected=(replace(player(1), team="S09"),))
+    counts = replace(staged("player-1"), batch_id="later", fence=4)
+    firestore_state.open(batch(1))
+    firestore_state.record([replace(staged("player-1"), fence=3)])
+    other, find = FirestoreBatchState(FirestoreCalls(firestore_client)), firestore_state._document
+    looks: list[str] = []
+
+    def reopened_between_the_two_reads(slate: str) -> firestore.DocumentReference:
+        looks.append(slate)
+        if len(looks) == 2:
+            other.reopen(later)
+            other.record([counts])
+            other.record([replace(staged("player-1"), fence=5)])  # of a run that began before the reopening
+        return find(slate)
+
+    monkeypatch.setattr(firestore_state, "_document", reopened_between_the_two_reads)
+    firestore_state.prune_outcomes(SLATE)
+    assert len(looks) > 1
+    progress = other.progress(SLATE)
+    assert progress is not None
+    assert progress.outcomes == {"player-1": counts}
 
 
 def test_outcomes_of_lower_fences_are_pruned_and_reopening_leaves_one_of_each_player(

@@ -41,6 +41,20 @@ def write(warehouse: Warehouse, number: int, points: float = 20.0, fence: int = 
     return warehouse.parts.write(SLATE, who.slug, rows_of(who, {"24.5": points}), fence)
 
 
+def test_the_highest_fence_is_kept_beside_the_parts_and_is_none_of_them(warehouse: Warehouse):
+    parts = warehouse.parts
+    assert parts.highest_fence(SLATE) == 0
+    for fence, highest in ((3, 3), (2, 3), (4, 4)):
+        parts.keep_fence(SLATE, fence)
+        assert parts.highest_fence(SLATE) == highest
+    assert (list(parts.staged(SLATE)), list(parts.strays(SLATE)), list(parts.slates())) == ([], [], [])
+    assert parts.highest_fence("2026-01-03") == 0
+    write(warehouse, 1, fence=6)
+    assert parts.highest_fence(SLATE) == 6
+    parts.drop(SLATE, *parts.staged(SLATE)[0])
+    assert parts.highest_fence(SLATE) == 4
+
+
 def test_what_a_killed_write_left_is_swept_and_what_is_being_written_is_not(open_duckdb):
     warehouse = open_duckdb()
     parts = warehouse.parts

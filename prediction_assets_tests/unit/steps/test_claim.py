@@ -61,6 +61,15 @@ def test_after_batch_state_was_lost_a_claim_is_above_every_part_that_a_receipt_n
     assert [claim(stores), claim(stores)] == [10, 11]
 
 
+def test_after_an_older_batch_state_was_restored_a_claim_is_above_that_of_a_run_which_wrote_nothing_yet(
+    stores,
+):
+    stores.batch_state.open(batch(1))
+    assert [claim(stores) for _ in range(3)] == [1, 2, 3]
+    lose_batch_state(stores)
+    assert [claim(stores), claim(stores)] == [4, 5]
+
+
 def test_a_slate_whose_receipt_was_edited_by_hand_can_still_be_staged(stores, monkeypatch):
     def altered(slate: str):
         raise ReceiptAltered("edited")
