@@ -214,6 +214,16 @@ def events(options: Options) -> None:
     )
 
 
+def audits(options: Options) -> None:
+    """(i) The blocking audits' share of a slate's wall time: at most a tenth."""
+    for players in options.sizes:
+        home = options.folder / f"audited-{players}"
+        shutil.copytree(ready_home(options, players), home)
+        subprocess.run(
+            python("benchmarks.audits", players), check=True, env={**os.environ, **environment(home)}
+        )
+
+
 CASES: dict[str, Callable[[Options], None]] = {
     "a": slates,
     "b": growth,
@@ -223,6 +233,7 @@ CASES: dict[str, Callable[[Options], None]] = {
     "f": first_command,
     "g": pages,
     "h": events,
+    "i": audits,
 }
 
 assert PEERS["plain"] is PLAIN  # what all others are compared with

@@ -182,7 +182,7 @@ def can_stage_again(warehouse: Warehouse, batch: Batch, receipt: Receipt) -> boo
 def keep_in_force(
     slate: str, warehouse: Warehouse, state: BatchState, settings: Settings, clock: Clock, *, run_id: str
 ) -> bool:
-    """Give a batch that was opened anew the outcomes of the slate's newest receipt; return whether it has them.
+    """Give a batch without outcomes those of the slate's newest receipt; return whether it has them.
 
     Batch state was lost. What is in force may be there by a revert, so it isn't forecast again.
     """

@@ -1,6 +1,6 @@
 """Stop a slate anywhere, in any way, on either profile, run it again, and compare with an undisturbed one.
 
-``make faults`` prints the whole matrix; the test-suite runs the same cases.
+``make faults`` prints the whole matrix; the test-suite runs the same cases. A reader polls the slate all the time.
 The slate runs in a process of its own, which at a named point is killed with SIGKILL, gets an exception, or
 hangs. A process that hangs is overtaken by the recovery, then goes on where it was, with all that it believed.
 """
@@ -26,6 +26,7 @@ from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.next_step import next_step
 from prediction_assets.steps import failpoints
+from prediction_assets_tests.acceptance.polling import Polled, polling
 
 KILL, FAIL, HANG = FAULTS = ("SIGKILL", "exception", "hang")
 PROFILES = ("local", "gcp")
@@ -166,16 +167,25 @@ def disturb(case: Case, environment: Mapping[str, str], recover: Callable[[], No
         assert "injected behind" in err, err
 
 
-def survive(case: Case, environment: Mapping[str, str], run: SlateRun) -> Left:
+def survive(case: Case, environment: Mapping[str, str], run: SlateRun, polled: Polled | None = None) -> Left:
     """Disturb a slate, run it again, and return what it left.
 
     Args:
         environment: the variables that give another process the settings of a home with the league's facts.
         run: the same home in this process, which runs the recovery.
+        polled: is added what a reader saw that polled the slate all the time.
+
+    Raises:
+        AssertionError: the fault didn't strike, or a reader saw what it never should.
     """
     slate = slate_of(case.profile)
-    disturb(case, environment, recover=lambda: run.whole(slate))
-    run.whole(slate)
+    with polling(environment, slate) as seen:
+        disturb(case, environment, recover=lambda: run.whole(slate))
+        run.whole(slate)
+    if polled is not None:
+        polled.add(seen)
+    assert seen.reads > 0, "the reader never read"
+    assert (seen.refused, seen.halves) == (0, 0), str(seen)
     return left_behind(run, slate)
 
 
@@ -186,7 +196,7 @@ def main() -> None:
 
     console = Console(width=110)
     wanted = sys.argv[1:] or list(PROFILES)
-    survived = 0
+    survived, polled = 0, Polled()
     failures: list[str] = []
     for profile in wanted:
         table = Table("stopped behind", *FAULTS, title=f"{profile} profile")
@@ -201,7 +211,7 @@ def main() -> None:
                     case = Case(profile, point, fault)
                     environment, run = open_case()
                     try:
-                        found = survive(case, environment, run)
+                        found = survive(case, environment, run, polled)
                         problem = "" if found == undisturbed else f"left {found}"
                     except Exception as error:  # noqa: BLE001  a cell says what went wrong
                         problem = f"{type(error).__name__}: {error}"
@@ -213,6 +223,7 @@ def main() -> None:
     for failure in failures:
         console.print(failure)
     console.print(f"{survived} of {survived + len(failures)} faults survived")
+    console.print(str(polled))
     sys.exit(1 if failures else 0)
 
 

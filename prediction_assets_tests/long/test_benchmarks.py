@@ -44,7 +44,19 @@ def test_the_plain_script_and_the_ports_leave_the_same_rows(tmp_path):
 
 def test_a_small_run_prints_a_table_per_case():
     printed = python(
-        "-m", "benchmarks", "--cases", "a", "b", "h", "--sizes", "3", "--history", "1000", "--repeats", "0"
+        "-m",
+        "benchmarks",
+        "--cases",
+        "a",
+        "b",
+        "h",
+        "i",
+        "--sizes",
+        "3",
+        "--history",
+        "1000",
+        "--repeats",
+        "0",
     )
     titles = [line for line in printed.splitlines() if line and not line.startswith(("|", "python"))]
     assert titles == [
@@ -52,6 +64,7 @@ def test_a_small_run_prints_a_table_per_case():
         "3 players x 25 rows, again, with changed values",
         "MERGE of 450 players into a growing table, ratios to 1,000 rows",
         "450 materializations stored",
+        "8 audits of 3 players",
     ]
     assert "failed" not in printed
     assert "this project: the whole slate" in printed
