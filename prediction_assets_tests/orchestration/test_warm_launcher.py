@@ -1,0 +1,234 @@
+"""Runs that are forked from a warm process: they end like stock runs, whatever is killed or paused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.errors import DagsterLaunchFailedError
+from dagster._core.launcher import WorkerStatus
+from dagster._core.test_utils import create_run_for_test
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import PythonFileTarget
+
+from prediction_assets.orchestration import warm_launcher, warm_process
+from prediction_assets.orchestration.warm_launcher import SOCKET_TAG
+
+DEFINITIONS = """
+import os, signal, sys, threading
+from pathlib import Path
+import dagster as dg
+
+HERE = Path(__file__).parent
+
+@dg.asset
+def parent(context):
+    (HERE / context.run_id).write_text(str(os.getppid()))
+
+@dg.asset
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+@dg.asset
+def failing():
+    raise ValueError("as asked")
+
+@dg.asset
+def waiting(context):
+    (HERE / context.run_id).write_text(str(os.getpid()))
+    threading.Event().wait(300)
+
+names = ("parent", "killed", "failing", "waiting")
+defs = dg.Definitions(
+    assets=[parent, killed, failing, waiting],
+    jobs=[dg.define_asset_job(f"{name}_job", [name]) for name in names],
+    executor=dg.in_process_executor,
+)
+"""
+
+INSTANCE = """
+telemetry: {enabled: false}
+run_launcher:
+  module: prediction_assets.orchestration.warm_launcher
+  class: WarmRunLauncher
+  config: {preload: [decimal]}
+"""
+
+
+class Runs:
+    """A code location with its code server, and an instance with the launcher."""
+
+    def __init__(self, instance: dg.DagsterInstance, context: WorkspaceProcessContext, folder: Path) -> None:
+        self.instance, self.context, self.folder = instance, context, folder
+
+    def launch(self, name: str) -> str:
+        workspace = self.context.create_request_context()
+        repository = workspace.get_code_location("code").get_repository("__repository__")
+        job = repository.get_full_job(f"{name}_job")
+        run = create_run_for_test(
+            self.instance,
+            job_name=job.name,
+            remote_job_origin=job.get_remote_origin(),
+            job_code_origin=job.get_python_origin(),
+            asset_graph=repository.asset_graph,
+        )
+        self.instance.launch_run(run.run_id, workspace)
+        return run.run_id
+
+    def run(self, run_id: str) -> dg.DagsterRun:
+        run = self.instance.get_run_by_id(run_id)
+        assert run is not None
+        return run
+
+    def finished(self, run_id: str) -> dg.DagsterRunStatus:
+        until(lambda: self.run(run_id).is_finished)
+        return self.run(run_id).status
+
+    def health(self, run_id: str) -> WorkerStatus:
+        return self.instance.run_launcher.check_run_worker_health(self.run(run_id)).status
+
+    def written(self, run_id: str) -> int:
+        """Return the process id that an asset wrote."""
+        path = self.folder / run_id
+        until(lambda: path.exists() and path.read_text() != "")
+        return int(path.read_text())
+
+    @property
+    def warm(self) -> Any:
+        (warm,) = self.instance.run_launcher._warm.values()
+        return warm
+
+
+def until(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(3000):
+        if condition():
+            return
+        pause.wait(0.02)
+    raise AssertionError("it never came true")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Iterator[Runs]:
+    folder = tmp_path_factory.mktemp("warm")
+    (folder / "code.py").write_text(DEFINITIONS)
+    home = folder / "home"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(INSTANCE)
+    target = PythonFileTarget(str(folder / "code.py"), None, str(folder), "code")
+    with (
+        dg.DagsterInstance.from_config(str(home)) as instance,
+        WorkspaceProcessContext(instance, target) as context,
+    ):
+        yield Runs(instance, context, folder)
+
+
+def test_runs_are_forked_from_one_process_and_end_like_stock_runs(runs):
+    first, second, failing = runs.launch("parent"), runs.launch("parent"), runs.launch("failing")
+    assert [runs.finished(run) for run in (first, second, failing)] == [
+        dg.DagsterRunStatus.SUCCESS,
+        dg.DagsterRunStatus.SUCCESS,
+        dg.DagsterRunStatus.FAILURE,
+    ]
+    assert runs.written(first) == runs.written(second) == runs.warm.process.pid
+    until(lambda: runs.health(first) == WorkerStatus.SUCCESS)
+    until(lambda: runs.health(failing) == WorkerStatus.FAILED)
+
+
+def test_run_monitoring_learns_of_a_killed_worker(runs):
+    run = runs.launch("killed")
+    until(lambda: runs.health(run) == WorkerStatus.FAILED)
+
+
+def test_a_cancelled_run_is_interrupted(runs):
+    run = runs.launch("waiting")
+    runs.written(run)
+    assert runs.health(run) == WorkerStatus.RUNNING
+    assert runs.instance.run_launcher.terminate(run)
+    assert runs.finished(run) == dg.DagsterRunStatus.CANCELED
+    assert not runs.instance.run_launcher.terminate(run)
+
+
+def test_workers_end_with_a_killed_warm_process_and_the_next_run_gets_another(runs):
+    run = runs.launch("waiting")
+    worker, killed = runs.written(run), runs.warm.process
+    killed.kill()
+    killed.wait()
+    until(lambda: not is_alive(worker))
+    assert runs.health(run) == WorkerStatus.NOT_FOUND
+    following = runs.launch("parent")
+    assert runs.finished(following) == dg.DagsterRunStatus.SUCCESS
+    assert runs.written(following) == runs.warm.process.pid != killed.pid
+
+
+def test_a_worker_that_a_paused_warm_process_forks_late_does_nothing(runs, monkeypatch):
+    runs.finished(runs.launch("parent"))
+    paused = runs.warm.process
+    with stopped(paused.pid), monkeypatch.context() as patch:
+        patch.setattr(warm_launcher, "_PATIENCE_SECONDS", 0.2)
+        with pytest.raises(DagsterLaunchFailedError, match="doesn't answer"):
+            runs.launch("waiting")
+    (late,) = runs.instance.get_runs(limit=1)
+    assert runs.finished(late.run_id) == dg.DagsterRunStatus.FAILURE
+    assert paused.wait(60) == 0  # it was retired, and ends after its worker
+    assert not (runs.folder / late.run_id).exists()
+    following = runs.launch("parent")
+    assert runs.finished(following) == dg.DagsterRunStatus.SUCCESS
+
+
+def test_reloaded_code_gets_another_warm_process_and_the_old_one_ends_after_its_workers(runs):
+    run = runs.launch("waiting")
+    worker, old = runs.written(run), runs.warm.process
+    runs.context.reload_code_location("code")
+    following = runs.launch("parent")
+    assert runs.finished(following) == dg.DagsterRunStatus.SUCCESS
+    assert runs.written(following) == runs.warm.process.pid != old.pid
+    assert is_alive(worker)
+    assert runs.health(run) == WorkerStatus.RUNNING
+    assert runs.instance.run_launcher.terminate(run)
+    assert old.wait(60) == 0
+
+
+def test_a_run_whose_warm_process_cannot_import_starts_as_a_stock_run(runs, monkeypatch, caplog):
+    monkeypatch.setattr(runs.instance.run_launcher, "_preload", ["no.such.module"])
+    runs.instance.run_launcher.dispose()
+    run = runs.launch("parent")
+    assert runs.finished(run) == dg.DagsterRunStatus.SUCCESS
+    assert SOCKET_TAG not in runs.run(run).tags
+    assert "ended with 1; the run starts as a stock run" in caplog.text
+
+
+def test_a_process_with_a_second_thread_is_not_forked():
+    assert warm_process.why_not_fork() is None or threading.active_count() > 1
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, name="a-pool-of-connections")
+    thread.start()
+    try:
+        assert "a-pool-of-connections" in str(warm_process.why_not_fork())
+        answer = warm_process.Workers().answer({"run": "r", "arguments": "{}"}, ())
+        assert "a-pool-of-connections" in answer["refused"]
+    finally:
+        release.set()
+        thread.join()
+
+
+def is_alive(pid: int) -> bool:
+    with suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
