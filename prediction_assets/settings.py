@@ -239,6 +239,16 @@ class Settings(LogSettings):
         ),
     ] = None
 
+    acknowledge_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1440,
+            description="Minutes that phase 6 may take to acknowledge a delivered message, 1 to 1440, and at most half "
+            "of the time until the first tip-off; 0: no consumer acknowledges, and nothing waits for it.",
+        ),
+    ] = 15
+
     market_aware: Annotated[
         bool,
         Field(

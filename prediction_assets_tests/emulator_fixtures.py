@@ -72,6 +72,8 @@ class Topic:
     dead_letters: str
     publisher: pubsub_v1.PublisherClient
     subscriber: pubsub_v1.SubscriberClient
+    acknowledgements: str
+    acknowledgement_topic: str
 
     def pull(self, most: int = 10) -> list[pubsub_v1.types.ReceivedMessage]:
         """Return messages that are there, waiting for the first."""
@@ -98,5 +100,10 @@ def topic(
 ) -> Topic:
     """A topic of the test's own project, set up as a person would."""
     publisher, subscriber = pubsub_clients
-    made = set_up(publisher, subscriber, project, "phase5", "phase5-consumer", "phase5-dead")
-    return Topic(project, made.topic, made.subscription, made.dead_letter_subscription, publisher, subscriber)
+    made = set_up(
+        publisher, subscriber, project, "phase5", "phase5-consumer", "phase5-dead", "phase5-acknowledged"
+    )
+    return Topic(
+        project, made.topic, made.subscription, made.dead_letter_subscription, publisher, subscriber,
+        made.acknowledgement_subscription, made.acknowledgement_topic,
+    )  # fmt: skip

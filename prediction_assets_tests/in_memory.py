@@ -35,7 +35,7 @@ from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, cont
 from prediction_assets.stores.alert import Alert, Change, from_text, to_text
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.local.warehouse_schema import complete, lack
-from prediction_assets.stores.protocols import Snapshot
+from prediction_assets.stores.protocols import Snapshot, TakeAcknowledgement
 from prediction_assets.stores.sql import merge_sql
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 from prediction_assets.stores.versions import VersionedStore
@@ -352,7 +352,7 @@ class InMemoryOutbox:
 
     def enqueue(self, entry: OutboxEntry) -> OutboxEntry:
         message = deepcopy(dict(entry.message))
-        new = replace(entry, message=message, delivery_id=None, delivered_at=None, replaced_by=None)
+        new = OutboxEntry(entry.message_id, entry.slate, entry.receipt_id, entry.revision, message)
         with self._lock:
             of_slate = [each for each in self._entries.values() if each.slate == entry.slate]
             entry.refuse_if_older(of_slate)
@@ -368,6 +368,16 @@ class InMemoryOutbox:
                 raise PredictionAssetsError(f"completion message {message_id} is not in the outbox")
             if entry.delivery_id is None:
                 entry = replace(entry, delivery_id=delivery_id, delivered_at=delivered_at.astimezone(UTC))
+                self._entries[message_id] = entry
+            return deepcopy(entry)
+
+    def mark_acknowledged(self, message_id: str, acknowledged_at: datetime) -> OutboxEntry:
+        with self._lock:
+            entry = self._entries.get(message_id)
+            if entry is None:
+                raise PredictionAssetsError(f"completion message {message_id} is not in the outbox")
+            if entry.acknowledged_at is None:
+                entry = replace(entry, acknowledged_at=acknowledged_at.astimezone(UTC))
                 self._entries[message_id] = entry
             return deepcopy(entry)
 
@@ -388,10 +398,15 @@ class InMemoryOutbox:
 
 
 class InMemoryPublisher:
-    """A :class:`~prediction_assets.stores.protocols.Publisher`; ``sent`` is what its consumer gets."""
+    """A :class:`~prediction_assets.stores.protocols.Publisher`; ``sent`` is what its consumer gets.
+
+    Attributes:
+        acknowledgements: what the consumer sent back, and when.
+    """
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.acknowledgements: list[tuple[bytes, datetime]] = []
 
     def publish(self, message: Mapping[str, Any]) -> str:
         self.sent.append(deepcopy(dict(message)))
@@ -399,6 +414,11 @@ class InMemoryPublisher:
 
     def delivered(self, slate: str) -> Mapping[str, int]:
         return {each["message_id"]: each["revision"] for each in self.sent if each["slate"] == slate}
+
+    def take_acknowledgements(self, take: TakeAcknowledgement) -> None:
+        while self.acknowledgements:
+            take(*self.acknowledgements[0])
+            del self.acknowledgements[0]
 
 
 class InMemoryAlertStore:

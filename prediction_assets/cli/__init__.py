@@ -28,6 +28,7 @@ from prediction_assets.cli import (
     quarantine,
     repair,
     slates,
+    slo,
 )
 from prediction_assets.cli.console import FAILED, say
 from prediction_assets.errors import PredictionAssetsError, one_line
@@ -53,10 +54,11 @@ _COMMANDS = {
         slates.messages,
         health.health,
         coverage.coverage,
+        slo.slo,
         dev.dev,
     ),
     _RECORD: (ledger.predictions, ledger.diff, ledger.verify),
-    _REPAIR: (repair.consolidate, repair.revert, repair.republish, repair.clean_up),
+    _REPAIR: (repair.consolidate, repair.revert, repair.republish, repair.acknowledge, repair.clean_up),
     _MODEL: (forecasting.train, forecasting.grade, forecasting.backtest),
     _INSTALLATION: (maintenance.prune, maintenance.migrate),
 }

@@ -78,11 +78,11 @@ def check(as_json: JsonOption = False) -> None:
     settings, stores = open_home()
     from prediction_assets.errors import NotDelivered, PredictionAssetsError
     from prediction_assets.monitoring.findings import Pages
-    from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
+    from prediction_assets.monitoring.slate_alerts import SlateSources
     from prediction_assets.orchestration.following import Cursor
     from prediction_assets.orchestration.instance import open_instance
     from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
-    from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, deliver, undelivered
+    from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, deliver, look, undelivered
 
     pages = Pages(settings.ui_url)
     store, now = stores.alerts, CLOCK.now()
@@ -94,7 +94,7 @@ def check(as_json: JsonOption = False) -> None:
     sources = SlateSources(stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox, store)
     unread = None
     try:
-        look_at_slates(sources, settings, now)
+        look(sources, stores.publisher, settings, now)
     except PredictionAssetsError as error:  # of one slate; the alerts of the others are delivered
         unread = error
     done = deliver(store, settings, CLOCK)

@@ -24,7 +24,10 @@ def set_up() -> None:
     stores.warehouse.set_up()
     say(f"BigQuery: datasets and tables of {stores.warehouse.output_table} are as declared")
     done = stores.set_up_messaging()
-    for path in (done.topic, done.subscription, done.dead_letter_topic, done.dead_letter_subscription):
+    for path in (
+        done.topic, done.subscription, done.dead_letter_topic, done.dead_letter_subscription,
+        done.acknowledgement_topic, done.acknowledgement_subscription,
+    ):  # fmt: skip
         state = (
             "created"
             if path in done.created

@@ -163,6 +163,29 @@ def republish(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None
     say(f"slate {slate}: delivered {what} {again}, as {entry.delivery_id}")
 
 
+def acknowledge(
+    slate: RequiredSlateOption,
+    revision: Annotated[int, typer.Option("--revision", metavar="N", help="the revision that phase 6 has")],
+) -> None:
+    """Record that phase 6 has a revision of one slate.
+
+    For a consumer without a topic or folder to answer through. Repeated, it changes nothing.
+    """
+    with look_into_home() as (_, stores):
+        entries = {entry.revision: entry for entry in stores.outbox.entries(slate)}
+        if revision not in entries:
+            raise PredictionAssetsError(
+                f"slate {slate}: the outbox has no revision {revision}, only "
+                f"{', '.join(map(str, sorted(entries))) or 'none'}; see `prediction-assets messages --slate {slate}`"
+            )
+        entry = stores.outbox.mark_acknowledged(entries[revision].message_id, CLOCK.now())
+    newest = max(entries)
+    older = "" if revision == newest else f"; the newest one is {newest}"
+    say(
+        f"slate {slate}: revision {revision} was acknowledged at {entry.acknowledged_at:%Y-%m-%d %H:%M:%SZ}{older}"
+    )
+
+
 def clean_up(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     """Drop staged parts that are merged.
 

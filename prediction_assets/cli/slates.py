@@ -222,11 +222,19 @@ def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None
 
 def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> None:
     """List the completion messages, oldest first."""
+    from prediction_assets.monitoring.findings import utc
+
     with look_into_home() as (_, stores):
         entries = stores.outbox.entries(slate)
         if as_json:
             listed = [
-                {**e.message, "delivery_id": e.delivery_id, "replaced_by": e.replaced_by} for e in entries
+                {
+                    **e.message,
+                    "delivery_id": e.delivery_id,
+                    "replaced_by": e.replaced_by,
+                    "acknowledged_at": utc(e.acknowledged_at),
+                }
+                for e in entries
             ]
             say(json.dumps(listed, indent=2))
             return
@@ -249,7 +257,9 @@ def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> Non
 def _delivery(entry: OutboxEntry) -> str:
     if entry.is_pending:
         return ", not delivered yet"
-    return "" if entry.delivery_id else ", replaced by a newer one"
+    if not entry.delivery_id:
+        return ", replaced by a newer one"
+    return ", acknowledged" if entry.acknowledged_at is not None else ""
 
 
 def _files(
@@ -397,6 +407,9 @@ def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator
 
 
 def _status(stores: Stores, slate: str) -> dict[str, Any]:
+    from prediction_assets.monitoring.findings import utc
+    from prediction_assets.monitoring.reader import read_first_tip_off
+    from prediction_assets.slate.acknowledgement import handover
     from prediction_assets.slate.next_step import next_step
     from prediction_assets.slate.outcome import Outcome
 
@@ -407,6 +420,7 @@ def _status(stores: Stores, slate: str) -> dict[str, Any]:
     batch = progress.batch
     receipt = next(reversed(stores.warehouse.receipts(slate)), None)
     entries = stores.outbox.entries(slate)
+    came, begins = handover(entries), read_first_tip_off(stores.warehouse, slate)
     report |= {
         "league": batch.league,
         "batch": batch.batch_id,
@@ -429,6 +443,11 @@ def _status(stores: Stores, slate: str) -> dict[str, Any]:
         "messages_delivered": sum(entry.delivery_id is not None for entry in entries),
         "messages_pending": sum(entry.is_pending for entry in entries),
         "messages_replaced": sum(entry.replaced_by is not None for entry in entries),
+        "phase_6": came.state,
+        "acknowledged_revision": came.acknowledged or None,
+        "acknowledged_at": utc(came.acknowledged_at),
+        "first_tip_off": utc(begins),
+        "before_tip_off": came.is_before(begins),
         "parts_in_staging": len(stores.warehouse.parts.staged(slate)),
         "next_step": next_step(progress, CLOCK.now()).value,
     }

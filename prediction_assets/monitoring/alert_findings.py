@@ -1,4 +1,4 @@
-"""The findings that alerts keep too: no roster, no receipt, not announced, dead letters.
+"""The findings that alerts keep too: no roster, no receipt, not announced, not acknowledged, dead letters.
 
 Pure functions of what batch state, outbox and dead letters hold, so that a look for alerts rarely opens the warehouse.
 A finding's severity grows with the time that it lasts; ``alerts`` is set when its threshold is passed.
@@ -7,7 +7,7 @@ A finding's severity grows with the time that it lasts; ``alerts`` is set when i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prediction_assets.errors import one_line
 from prediction_assets.monitoring.findings import Finding, Pages, count, replay_command, run_command, utc
@@ -18,10 +18,11 @@ from prediction_assets.monitoring.thresholds import (
     NO_ROSTER_AFTER,
     UNPUBLISHED_AFTER,
 )
+from prediction_assets.slate.acknowledgement import Handover, acknowledgement_due
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import DeadLetter, common_cause
-from prediction_assets.slate.deadlines import is_recent
+from prediction_assets.slate.deadlines import end_of_slate, is_recent
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.alert import Severity
@@ -108,6 +109,49 @@ def unpublished(receipt: Receipt, entry: OutboxEntry | None, now: datetime, page
         f"{line}; phase 6 waits",
         slate,
         command=f"prediction-assets republish --slate {slate}",
+        link=pages.partition("phase5_completion", slate),
+        alerts=late,
+    )
+
+
+def unacknowledged(
+    slate: str, came: Handover, first_tip_off: datetime, within: timedelta, now: datetime, pages: Pages
+) -> Finding | None:
+    """Return the finding for a delivered revision that phase 6 hasn't acknowledged; None when none waits.
+
+    Args:
+        first_tip_off: of the slate.
+        within: how long phase 6 may take; zero when no consumer acknowledges here.
+    """
+    if came.waiting_since is None or not within:
+        return None
+    due = acknowledgement_due(came.waiting_since, first_tip_off, within)
+    key, since = f"unacknowledged:{slate}", utc(came.waiting_since)
+    evidence = {
+        "delivered_revision": came.revision,
+        "acknowledged_revision": came.acknowledged or None,
+        "waiting_since": since,
+        "acknowledgement_due": utc(due),
+        "first_tip_off": utc(first_tip_off),
+    }
+    if now < due:
+        line = f"delivered at {since}; phase 6 has until {utc(due)} to acknowledge it"
+        return Finding(key, Severity.OK, line, slate, evidence=evidence)
+    has = f"it has revision {came.acknowledged}" if came.acknowledged else "it has none of the slate"
+    begins = "begins" if now < first_tip_off else "began"
+    line = (
+        f"revision {came.revision} is delivered and not acknowledged, since {since}: phase 6 may be down ({has}); the "
+        f"first game {begins} at {utc(first_tip_off)}"
+    )
+    # A slate that is run after its games is nobody's emergency.
+    late = came.waiting_since < end_of_slate(slate)
+    return Finding(
+        key,
+        Severity.CRITICAL if late else Severity.WARNING,
+        line,
+        slate,
+        command=f"prediction-assets republish --slate {slate}",
+        evidence=evidence,
         link=pages.partition("phase5_completion", slate),
         alerts=late,
     )

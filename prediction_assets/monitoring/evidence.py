@@ -138,6 +138,7 @@ class WarehouseFacts:
 
     Attributes:
         without_logs: of the slate's league; none for a simulated league.
+        first_tip_off: when the slate's first game begins.
         newest_lines: the newest date up to the slate that has prop lines, read only when no player has a line.
             None without one in two months, and for a simulated league.
         receipts: the slate's, oldest first.
@@ -149,6 +150,7 @@ class WarehouseFacts:
     """
 
     schedule: ScheduleFacts
+    first_tip_off: datetime
     without_logs: GamesWithoutLogs
     newest_lines: date | None
     receipts: tuple[Receipt, ...]
@@ -205,6 +207,8 @@ class Rules:
         schema_version: the running code's schema of the predictions.
         code_version: of the running package.
         ui_url: where people reach the UI, '' when nobody said.
+        acknowledged_within: how long phase 6 may take to acknowledge a message; zero when it doesn't, and for a
+            simulated league.
     """
 
     minimum_staged_share: float
@@ -212,6 +216,7 @@ class Rules:
     schema_version: int
     code_version: str
     ui_url: str
+    acknowledged_within: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)

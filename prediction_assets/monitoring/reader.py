@@ -33,7 +33,7 @@ from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.nba.tonight import default_slate
 from prediction_assets.settings import MERGES_COMPARED_DAYS, Settings
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.deadlines import Clock, roster_hour
+from prediction_assets.slate.deadlines import Clock, first_tip_off, roster_hour
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, is_simulated, parse_slate, slate_key
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
@@ -105,6 +105,7 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             code_version=__version__,
             ui_url=sources.settings.ui_url.rstrip("/"),
+            acknowledged_within=timedelta(minutes=0 if simulated else sources.settings.acknowledge_minutes),
         ),
         progress=progress,
         warehouse=warehouse,
@@ -115,6 +116,14 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
         damage=_attempt("batch state", lambda: sources.batch_state().damage()),
         delivered=None if isinstance(delivered, Unreadable) else delivered,
     )
+
+
+def read_first_tip_off(warehouse: Warehouse, slate: str) -> datetime:
+    """Return when the first game of a slate begins."""
+    day = parse_slate(slate)
+    span = {"league": NBA_LEAGUE, "first": day, "last": day}
+    known = warehouse.query(queries.FIRST_TIP_OFFS, span)["first_tip_off"].to_pylist()
+    return first_tip_off(slate, known[0] if known else None)
 
 
 def in_words(error: BaseException) -> str:
@@ -192,6 +201,7 @@ def _warehouse_facts(port: Warehouse, slate: str, now: datetime, settings: Setti
     newest = receipts[-1].receipt_id if receipts else ""
     return WarehouseFacts(
         schedule=schedule,
+        first_tip_off=read_first_tip_off(port, slate),
         without_logs=_games_without_logs(port, schedule.league, day, _last_logged(day, now, settings))
         if is_real
         else GamesWithoutLogs(),

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from statistics import median
 
-from prediction_assets.monitoring.alert_findings import is_under_way, unpublished
+from prediction_assets.monitoring.alert_findings import is_under_way, unacknowledged, unpublished
 from prediction_assets.monitoring.batch_findings import unreadable, waiting
 from prediction_assets.monitoring.evidence import HealthFacts, Unreadable, WarehouseFacts
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, run_command, utc
@@ -17,6 +17,7 @@ from prediction_assets.monitoring.thresholds import (
     SLOW_FACTOR,
     SLOW_MS,
 )
+from prediction_assets.slate.acknowledgement import handover
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import message_id, outbox_entry_of
 from prediction_assets.slate.deadlines import is_recent
@@ -139,7 +140,7 @@ def merge(facts: HealthFacts) -> Finding:
 
 
 def completion_published(facts: HealthFacts) -> Finding:
-    """The completion message of the newest receipt's content was delivered."""
+    """The completion message of the newest receipt's content was delivered, and phase 6 acknowledged it."""
     warehouse, messages, slate = facts.warehouse, facts.messages, facts.slate
     if isinstance(messages, Unreadable):
         return unreadable(facts, messages)
@@ -153,6 +154,7 @@ def completion_published(facts: HealthFacts) -> Finding:
         "message_id": message_id(receipt),
         "delivery_id": entry.delivery_id if entry else None,
         "delivered_at": utc(entry.delivered_at) if entry else None,
+        "acknowledged_at": utc(entry.acknowledged_at) if entry else None,
         "messages": len(messages),
         "messages_pending": sum(each.is_pending for each in messages),
     }
@@ -169,6 +171,13 @@ def completion_published(facts: HealthFacts) -> Finding:
             f"prediction-assets republish --slate {slate}",
             evidence,
         )
-    at = evidence["delivered_at"]
-    line = f"{entry.message.get('status')}, revision {receipt.revision}, delivered at {at}"
+    line = (
+        f"{entry.message.get('status')}, revision {receipt.revision}, delivered at {utc(entry.delivered_at)}"
+    )
+    came, within = handover(messages), facts.rules.acknowledged_within
+    waits = unacknowledged(slate, came, warehouse.first_tip_off, within, facts.now, facts.pages)
+    if waits is not None:
+        return replace(waits, evidence={**evidence, **waits.evidence})
+    if entry.acknowledged_at is not None:
+        line += f", acknowledged at {utc(entry.acknowledged_at)}"
     return Finding(f"published:{slate}", Severity.OK, line, slate, evidence=evidence)

@@ -1,6 +1,7 @@
 """Keeps alerts for the recent slates, from the same findings that the health report shows.
 
-Reads batch state, the outbox and the dead letters, and the warehouse only when a roster is missing. An alert of a
+Reads batch state, the outbox and the dead letters, and the warehouse only when a roster or an acknowledgement is
+missing. An alert of a
 slate that can't be read stays as it is: it is neither opened nor recovered.
 """
 
@@ -15,22 +16,25 @@ from prediction_assets.monitoring.alert_findings import (
     dead_letters,
     no_roster,
     not_consolidated,
+    unacknowledged,
     unpublished,
 )
 from prediction_assets.monitoring.alert_lifecycle import opened, over, recovered
 from prediction_assets.monitoring.findings import Finding, Pages
+from prediction_assets.monitoring.reader import read_first_tip_off
 from prediction_assets.monitoring.thresholds import NO_ROSTER_AFTER
 from prediction_assets.settings import Settings
-from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.acknowledgement import handover
+from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.completion_message import OutboxEntry, outbox_entry_of
 from prediction_assets.slate.dead_letter import DeadLetter
-from prediction_assets.slate.deadlines import RECENT_DAYS, roster_hours_before
-from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate, slate_key
+from prediction_assets.slate.deadlines import RECENT_DAYS, first_tip_off, roster_hours_before
+from prediction_assets.slate.keys import GAME_TIME_ZONE, is_simulated, parse_slate, slate_key
 from prediction_assets.stores.alert import Alert
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
 from prediction_assets.stores.sql import queries
 
-SLATE_KINDS = frozenset({"no_receipt", "unpublished", "dead_letters"})
+SLATE_KINDS = frozenset({"no_receipt", "unpublished", "unacknowledged", "dead_letters"})
 """Kinds of findings about an opened batch that are kept as alerts."""
 
 ROSTER_KINDS = frozenset({"no_roster"})
@@ -69,6 +73,7 @@ def look_at_slates(stores: SlateSources, settings: Settings, now: datetime) -> l
                 entries = stores.outbox.entries(slate) if progress.receipt is not None else ()
                 letters = stores.dead_letters.letters(slate)
                 found += slate_findings(progress, entries, letters, now, pages)
+                found += _unacknowledged(progress.batch, entries, stores.warehouse, settings, now)
         except PredictionAssetsError as error:
             unread[slate] = error
     open_keys = {alert.key for alert in kept}
@@ -100,6 +105,21 @@ def slate_findings(
         if entry is None or entry.delivery_id is None:
             found.append(unpublished(receipt, entry, now, pages))
     return [finding for finding in found if finding is not None and finding.alerts]
+
+
+def _unacknowledged(
+    batch: Batch, entries: Sequence[OutboxEntry], warehouse: Warehouse, settings: Settings, now: datetime
+) -> list[Finding]:
+    """Return the finding about a consumer that doesn't acknowledge; nobody consumes a simulated league."""
+    came, within = handover(entries), timedelta(minutes=settings.acknowledge_minutes)
+    if came.waiting_since is None or not within or is_simulated(batch.league):
+        return []
+    try:
+        begins = read_first_tip_off(warehouse, batch.slate)
+    except TransientError:  # another process writes to the warehouse
+        begins = first_tip_off(batch.slate, None)
+    found = unacknowledged(batch.slate, came, begins, within, now, Pages(settings.ui_url))
+    return [found] if found is not None and found.alerts else []
 
 
 def expected_rosters(settings: Settings, now: datetime) -> dict[str, datetime]:

@@ -177,6 +177,7 @@ class OutboxEntry:
         delivered_at: when the delivery was acknowledged, None until then.
         replaced_by: id of the newer message that was stored before this one was delivered; no run delivers it then. A
             run that was paused inside a delivery may end it late; a consumer skips the lower revision.
+        acknowledged_at: when phase 6 said that it has the message, None until then.
     """
 
     message_id: str
@@ -187,6 +188,7 @@ class OutboxEntry:
     delivery_id: str | None = None
     delivered_at: datetime | None = None
     replaced_by: str | None = None
+    acknowledged_at: datetime | None = None
 
     @property
     def is_pending(self) -> bool:

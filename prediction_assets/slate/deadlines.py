@@ -74,6 +74,20 @@ def deadline(opened_at: datetime, minutes: int, local_time: str | None, time_zon
     return min(by_minutes, by_clock) if by_clock > opened_at else by_minutes
 
 
+def first_tip_off(slate: str, known: datetime | None) -> datetime:
+    """Return when the first game of a slate begins.
+
+    Args:
+        known: the earliest that a line says. Without one it is noon Eastern: hardly a game begins before that.
+    """
+    return known or datetime.combine(parse_slate(slate), time(12), GAME_TIME_ZONE).astimezone(UTC)
+
+
+def end_of_slate(slate: str) -> datetime:
+    """Return the midnight, Eastern, after which no game of a slate begins."""
+    return datetime.combine(parse_slate(slate) + timedelta(days=1), time(), GAME_TIME_ZONE).astimezone(UTC)
+
+
 def is_recent(moment: datetime, now: datetime, span: timedelta) -> bool:
     """Return whether a moment is at most a span away from now, in either direction."""
     # A moment that lies far ahead is from before the clock was set back. If it counted as recent, work would rest for

@@ -10,7 +10,7 @@ Errors that any method may raise: ``StateUnreadable`` and ``WarehouseUnreadable`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -305,6 +305,13 @@ class Outbox(Protocol):
             PredictionAssetsError: there is no such message.
         """
 
+    def mark_acknowledged(self, message_id: str, acknowledged_at: datetime) -> OutboxEntry:
+        """Record that phase 6 has a message and return the entry; the first recorded moment stays.
+
+        Raises:
+            PredictionAssetsError: there is no such message.
+        """
+
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         """Return the entries of one slate, or of all, in the order in which they were enqueued."""
 
@@ -312,8 +319,12 @@ class Outbox(Protocol):
         """Prune these entries and return how many there were; one that is still to be delivered stays."""
 
 
+TakeAcknowledgement = Callable[[bytes, datetime], bool]
+"""Gets an acknowledgement's text and when it was sent, and returns False if it refuses it."""
+
+
 class Publisher(Protocol):
-    """Delivers completion messages to phase 6, at least once and in order within a slate."""
+    """Delivers completion messages to phase 6, at least once and in order within a slate, and hears back."""
 
     def publish(self, message: Mapping[str, Any]) -> str:
         """Deliver one message and return the delivery's id once the delivery is durable.
@@ -324,6 +335,15 @@ class Publisher(Protocol):
 
     def delivered(self, slate: str) -> Mapping[str, int] | None:
         """Return the revision of each delivered message of a slate, by message id; None if nobody can look."""
+
+    def take_acknowledgements(self, take: TakeAcknowledgement) -> None:
+        """Hand over each acknowledgement that phase 6 sent, and remove it afterwards, a refused one too.
+
+        When ``take`` raises, the acknowledgement stays and the error is raised.
+
+        Raises:
+            PredictionAssetsError: they can't be read.
+        """
 
 
 class DeadLetters(Protocol):

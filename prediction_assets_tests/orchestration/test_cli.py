@@ -67,6 +67,22 @@ def test_without_facts_a_run_takes_the_simulated_league_and_says_so(home, predic
     code, out, _ = prediction_assets("status", "--slate", message["slate"], "--json")
     report = json.loads(out)
     assert (report["staged_players"], report["parts_in_staging"], report["next_step"]) == (6, 0, "nothing")
+    assert (report["phase_6"], report["acknowledged_revision"], report["before_tip_off"]) == (
+        "published",
+        None,
+        False,
+    )
+
+    acknowledge = ("acknowledge", "--slate", message["slate"], "--revision")
+    code, out, _ = prediction_assets(*acknowledge, "1")
+    assert (code, out.partition(" at ")[0]) == (0, f"slate {message['slate']}: revision 1 was acknowledged")
+    assert prediction_assets(*acknowledge, "1") == (0, out, "")
+    code, _, err = prediction_assets(*acknowledge, "2")
+    assert code == 2
+    assert "the outbox has no revision 2, only 1; see `prediction-assets messages" in err
+    _, out, _ = prediction_assets("status", "--slate", message["slate"], "--json")
+    report = json.loads(out)
+    assert (report["phase_6"], report["acknowledged_revision"]) == ("acknowledged", 1)
     assert (home / "warehouse.duckdb").exists()
     assert {p.name for p in home.iterdir()} >= {"staging", "features", "outbox", "state.sqlite", "dagster"}
 

@@ -6,11 +6,11 @@ fails the delivery's tick, stays due and is sent again at the next one. When the
 https://docs.dagster.io/guides/automate/sensors
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
-from prediction_assets.errors import NotDelivered
+from prediction_assets.errors import NotDelivered, PredictionAssetsError
 from prediction_assets.monitoring.alert_delivery import Delivered, deliver_due
 from prediction_assets.monitoring.destinations import destinations
 from prediction_assets.monitoring.findings import Pages
@@ -21,7 +21,15 @@ from prediction_assets.orchestration.run_alerts import follow_runs, look_at_auto
 from prediction_assets.orchestration.sensors.requests import impatient
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
-from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
+from prediction_assets.steps.acknowledge import take_acknowledgements
+from prediction_assets.stores.protocols import (
+    AlertStore,
+    BatchState,
+    DeadLetters,
+    Outbox,
+    Publisher,
+    Warehouse,
+)
 
 RUN_ALERTS, SLATE_ALERTS, ALERT_DELIVERY = "run_alerts_sensor", "slate_alerts_sensor", "alert_delivery_sensor"
 
@@ -63,8 +71,8 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         name=SLATE_ALERTS,
         minimum_interval_seconds=max(settings.tick_seconds, _SLATE_LOOK_SECONDS[settings.profile]),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Records alerts for a late roster, consolidation or completion message, for many dead letters, and "
-        "their recovery. A day without games is never late.",
+        description="Records what phase 6 acknowledged, and alerts for a late roster, consolidation, completion "
+        "message or acknowledgement, for many dead letters, and their recovery. A day without games is never late.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
@@ -73,13 +81,31 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         batch_state: dg.ResourceParam[BatchState],
         dead_letters: dg.ResourceParam[DeadLetters],
         outbox: dg.ResourceParam[Outbox],
+        publisher: dg.ResourceParam[Publisher],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
         stores = SlateSources(impatient(warehouse), batch_state, dead_letters, outbox, alerts)
-        slates = look_at_slates(stores, settings, clock.now())
+        slates = look(stores, publisher, settings, clock.now())
         return dg.SensorResult(skip_reason=f"{len(slates)} slates looked at, {_lasting(alerts)}")
 
     return evaluate
+
+
+def look(stores: SlateSources, publisher: Publisher, settings: Settings, now: datetime) -> list[str]:
+    """Record what phase 6 acknowledged, then keep the alerts of the recent slates; return the slates that were read.
+
+    Raises:
+        PredictionAssetsError: acknowledgements or a slate couldn't be read; the alerts of the others are kept by then.
+    """
+    unread: PredictionAssetsError | None = None
+    try:
+        take_acknowledgements(publisher, stores.outbox)
+    except PredictionAssetsError as error:
+        unread = error
+    slates = look_at_slates(stores, settings, now)
+    if unread is not None:
+        raise unread
+    return slates
 
 
 def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:

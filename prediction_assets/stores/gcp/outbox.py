@@ -8,7 +8,7 @@ revision: a message is stored only while that document is as it was read, so mes
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +50,7 @@ class FirestoreOutbox:
             "delivery_id": None,
             "delivered_at": None,
             "replaced_by": None,
+            "acknowledged_at": None,
         }
 
         def store() -> None:
@@ -79,13 +80,21 @@ class FirestoreOutbox:
             return _entry(document.get(**self._calls.arguments))
 
     def mark_delivered(self, message_id: str, delivery_id: str, delivered_at: datetime) -> OutboxEntry:
-        document = self._document(message_id)
+        return self._mark(
+            message_id, {"delivery_id": delivery_id, "delivered_at": delivered_at.astimezone(UTC)}
+        )
+
+    def mark_acknowledged(self, message_id: str, acknowledged_at: datetime) -> OutboxEntry:
+        return self._mark(message_id, {"acknowledged_at": acknowledged_at.astimezone(UTC)})
+
+    def _mark(self, message_id: str, fields: Mapping[str, Any]) -> OutboxEntry:
+        """Set the fields of a message that has no value in the first of them yet, and return the entry."""
+        document, first = self._document(message_id), next(iter(fields))
 
         def mark() -> None:
             stored = document.get(**self._calls.arguments)
-            if _entry(stored).delivery_id is None:
-                delivery = {"delivery_id": delivery_id, "delivered_at": delivered_at.astimezone(UTC)}
-                self._calls.write_over(stored, delivery)
+            if getattr(_entry(stored), first) is None:
+                self._calls.write_over(stored, fields)
 
         self._calls.until_uncontended(f"completion message {message_id}", mark)
         with self._calls.service.clear_errors(f"completion message {message_id}"):
@@ -126,4 +135,5 @@ def _entry(stored: firestore.DocumentSnapshot[Any]) -> OutboxEntry:
             delivery_id=values["delivery_id"],
             delivered_at=None if values["delivered_at"] is None else moment(values["delivered_at"]),
             replaced_by=values["replaced_by"],
+            acknowledged_at=None if values["acknowledged_at"] is None else moment(values["acknowledged_at"]),
         )

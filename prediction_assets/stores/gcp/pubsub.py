@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 import google.cloud.pubsub_v1 as pubsub_v1  # type: ignore[import-untyped]
@@ -21,18 +22,23 @@ from google.cloud.pubsub_v1.publisher.exceptions import (  # type: ignore[import
 )
 
 from prediction_assets.errors import PublishRefused
+from prediction_assets.stores.gcp.clients import subscriber_client
 from prediction_assets.stores.gcp.google_errors import (
     GoogleService,
     is_transient,
     pubsub_service,
     retry_policy,
 )
+from prediction_assets.stores.protocols import TakeAcknowledgement
 
 DELIVERY_ATTEMPTS = 5
 """Deliveries without an ack before a message goes to the dead-letter topic; the fewest that Pub/Sub allows."""
 
 
 _ACK_SECONDS = 60
+
+_PULLED, _PULL_SECONDS = 100, 3.0
+"""Acknowledgements of one pull, and how long it waits for the first."""
 
 
 class PubSubPublisher:
@@ -42,13 +48,22 @@ class PubSubPublisher:
         client: a client with message ordering, from :func:`.clients.publisher_client`.
         topic_path: ``projects/<project>/topics/<topic>``.
         call_timeout: seconds that a publish waits for the server's ack, its retries included.
+        acknowledgements: the path of the subscription that acknowledgements come through.
+        subscriber: opens the client of that subscription, at its first use.
     """
 
     def __init__(
-        self, client: pubsub_v1.PublisherClient, topic_path: str, call_timeout: float = 60.0
+        self,
+        client: pubsub_v1.PublisherClient,
+        topic_path: str,
+        call_timeout: float = 60.0,
+        acknowledgements: str = "",
+        subscriber: Callable[[], pubsub_v1.SubscriberClient] = subscriber_client,
     ) -> None:
         self._client = client
         self._topic_path = topic_path
+        self._acknowledgements = acknowledgements
+        self._subscriber = subscriber
         self._service = pubsub_service(
             f"topic {topic_path}",
             "give this run's service account the role roles/pubsub.publisher on the topic",
@@ -100,6 +115,26 @@ class PubSubPublisher:
     def delivered(self, slate: str) -> None:
         """Return None: a topic can't be read back."""
 
+    def take_acknowledgements(self, take: TakeAcknowledgement) -> None:
+        path = self._acknowledgements
+        service = pubsub_service(
+            f"subscription {path}",
+            "give this service account the role roles/pubsub.subscriber on the subscription",
+            self._service.call_timeout,
+        )
+        with self._subscriber() as client, service.clear_errors("acknowledgements of phase 6 stay there"):
+            while True:
+                try:
+                    request = {"subscription": path, "max_messages": _PULLED}
+                    pulled = client.pull(request=request, retry=None, timeout=_PULL_SECONDS).received_messages
+                except exceptions.DeadlineExceeded:  # nothing came
+                    return
+                for received in pulled:
+                    take(received.message.data, received.message.publish_time.astimezone(UTC))
+                    client.acknowledge(request={"subscription": path, "ack_ids": [received.ack_id]})
+                if len(pulled) < _PULLED:
+                    return
+
 
 def _is_retried(error: BaseException) -> bool:
     # A paused ordering key: another thread's publish of the same slate failed just now.
@@ -119,6 +154,8 @@ class PubSubSetUp:
     subscription: str
     dead_letter_topic: str
     dead_letter_subscription: str
+    acknowledgement_topic: str
+    acknowledgement_subscription: str
     created: tuple[str, ...]
     corrected: tuple[str, ...]
 
@@ -130,15 +167,16 @@ def set_up(
     topic: str,
     subscription: str,
     dead_letter_topic: str,
+    acknowledgement_topic: str,
     call_timeout: float = 60.0,
 ) -> PubSubSetUp:
-    """Create the topic, its dead-letter topic and their subscriptions where they are missing.
+    """Create the topic, its dead-letter topic, the one of acknowledgements, and their subscriptions where missing.
 
     The subscription keeps the order by slate. After 5 deliveries without an ack it moves a message to the dead-letter
-    topic. The dead-letter topic gets a subscription of its own name: without one, Pub/Sub drops its messages.
+    topic. The other topics get a subscription of their own name: without one, Pub/Sub drops their messages.
 
     Args:
-        topic, subscription, dead_letter_topic: short names, without ``projects/...``.
+        topic, subscription, dead_letter_topic, acknowledgement_topic: short names, without ``projects/...``.
         call_timeout: seconds until a call counts as failed, its retries included.
 
     Raises:
@@ -150,6 +188,8 @@ def set_up(
         "dead_letter_topic": publisher_client.topic_path(project, dead_letter_topic),
         "subscription": subscriber_client.subscription_path(project, subscription),
         "dead_letter_subscription": subscriber_client.subscription_path(project, dead_letter_topic),
+        "acknowledgement_topic": publisher_client.topic_path(project, acknowledgement_topic),
+        "acknowledgement_subscription": subscriber_client.subscription_path(project, acknowledgement_topic),
     }
     policy = {"dead_letter_topic": paths["dead_letter_topic"], "max_delivery_attempts": DELIVERY_ATTEMPTS}
     service = pubsub_service(
@@ -161,6 +201,8 @@ def set_up(
         work.subscribe(paths["dead_letter_subscription"], paths["dead_letter_topic"], None)
         work.create_topic(paths["topic"])
         work.subscribe(paths["subscription"], paths["topic"], policy)
+        work.create_topic(paths["acknowledgement_topic"])
+        work.subscribe(paths["acknowledgement_subscription"], paths["acknowledgement_topic"], None)
     return PubSubSetUp(**paths, created=tuple(work.created), corrected=tuple(work.corrected))
 
 

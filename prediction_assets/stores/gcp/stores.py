@@ -30,6 +30,7 @@ class GcpStores:
         self._project = settings.gcp_project or ""
         self._prefix = settings.gcp_prefix
         self._topic = f"{self._prefix}phase5-completion"
+        self._acknowledgements = f"{self._prefix}phase5-acknowledgement"
 
     @cached_property
     def warehouse(self) -> BigQueryWarehouse:
@@ -57,8 +58,12 @@ class GcpStores:
     @cached_property
     def publisher(self) -> PubSubPublisher:
         client, settings = publisher_client(), self._settings
-        topic = client.topic_path(self._project, self._topic)
-        return PubSubPublisher(client, topic, settings.call_timeout)
+        return PubSubPublisher(
+            client,
+            client.topic_path(self._project, self._topic),
+            settings.call_timeout,
+            f"projects/{self._project}/subscriptions/{self._acknowledgements}",
+        )
 
     @cached_property
     def alerts(self) -> FirestoreAlertStore:
@@ -77,6 +82,7 @@ class GcpStores:
             self._topic,
             f"{self._topic}-phase6",
             f"{self._topic}-dead-letter",
+            self._acknowledgements,
             settings.call_timeout,
         )
 

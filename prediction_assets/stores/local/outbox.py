@@ -1,15 +1,18 @@
 """The embedded outbox: completion messages in the state file, each delivered as one JSON file.
 
 A delivery is ``<outbox>/<slate>.<revision>.<message_id>.json``, replaced as a whole: a consumer never reads half of it,
-and a second delivery of a message leaves one file.
+and a second delivery of a message leaves one file. A consumer acknowledges by a file in ``<outbox>/acknowledged``.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,9 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.completion_message import OutboxEntry, message_digest
 from prediction_assets.stores.local.files import replace_file
 from prediction_assets.stores.local.state_file import refuse_damage, transaction
+from prediction_assets.stores.protocols import TakeAcknowledgement
+
+_logger = logging.getLogger(__name__)
 
 
 class SqliteOutbox:
@@ -50,6 +56,14 @@ class SqliteOutbox:
             )
             return _entry(connection, message_id)
 
+    def mark_acknowledged(self, message_id: str, acknowledged_at: datetime) -> OutboxEntry:
+        with transaction(self._path) as connection:
+            connection.execute(
+                "UPDATE outbox SET acknowledged_at = ? WHERE message_id = ? AND acknowledged_at IS NULL",
+                (acknowledged_at.astimezone(UTC).isoformat(), message_id),
+            )
+            return _entry(connection, message_id)
+
     def entries(self, slate: str | None = None) -> Sequence[OutboxEntry]:
         with transaction(self._path) as connection:
             refuse_damage(connection, ["outbox"], slate)
@@ -66,6 +80,12 @@ class SqliteOutbox:
 
 _MESSAGE = re.compile(r"[0-9-]{10}\.(?P<revision>[0-9]+)\.(?P<message_id>[^.]+)\.json")
 """The name of a delivered message's file. Other files in the folder are somebody's own, and are left alone."""
+
+_LONGEST_ACKNOWLEDGEMENT = 10_000_000
+"""Bytes; an acknowledgement may be a copy of its message."""
+
+_WRITTEN_WITHIN_SECONDS = 60
+"""A file that isn't written aside and renamed may be half there until then."""
 
 
 class FilePublisher:
@@ -102,6 +122,36 @@ def _is_whole(path: Path, message_id: str) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
+    def take_acknowledgements(self, take: TakeAcknowledgement) -> None:
+        """Hand over each file ``acknowledged/*.json``; one that stays refused for a minute becomes ``.refused``.
+
+        A file whose name begins with a dot is still being written.
+        """
+        unreadable = []
+        for path in sorted((self._directory / "acknowledged").glob("[!.]*.json")):
+            try:
+                sent = path.stat().st_mtime
+                with path.open("rb") as file:
+                    text = file.read(_LONGEST_ACKNOWLEDGEMENT)
+            except FileNotFoundError:  # another process was first
+                continue
+            except OSError as error:
+                unreadable.append(f"{path}: {error.strerror}")
+                continue
+            now = time.time()
+            if take(text, datetime.fromtimestamp(min(sent, now), UTC)):
+                path.unlink(missing_ok=True)
+            elif abs(now - sent) > _WRITTEN_WITHIN_SECONDS:
+                refused = path.with_suffix(".refused")
+                _logger.warning("%s is kept as %s", path, refused.name)
+                with suppress(FileNotFoundError):
+                    path.replace(refused)
+        if unreadable:
+            raise PredictionAssetsError(
+                f"{'; '.join(unreadable)}: {len(unreadable)} acknowledgements of phase 6 can't be read; let this user "
+                "read them, or remove them"
+            )
+
 
 def _entries(connection: sqlite3.Connection, slate: str | None) -> list[OutboxEntry]:
     rows = connection.execute(
@@ -127,6 +177,11 @@ def _from_row(row: sqlite3.Row) -> OutboxEntry:
         revision=row["revision"],
         message=json.loads(row["message"]),
         delivery_id=row["delivery_id"],
-        delivered_at=None if row["delivered_at"] is None else datetime.fromisoformat(row["delivered_at"]),
+        delivered_at=_moment(row["delivered_at"]),
         replaced_by=row["replaced_by"],
+        acknowledged_at=_moment(row["acknowledged_at"]),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -87,7 +87,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             message TEXT NOT NULL,
             delivery_id TEXT,
             delivered_at TEXT,
-            replaced_by TEXT
+            replaced_by TEXT,
+            acknowledged_at TEXT
         ) STRICT
         """),
         _with_copy("""

@@ -169,6 +169,17 @@ TONIGHT = f"""
             WHERE league = $league AND game_date = $slate) AS last_tip_off"""
 """The games of a date, and when the last of them begins, by the lines on it."""
 
+FIRST_TIP_OFFS = f"""
+    WITH newest AS (
+        SELECT game_date, commence_time FROM {PROP_LINES.qualified_name}
+        WHERE league = $league AND game_date BETWEEN $first AND $last
+        QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY game_date, home_team, away_team
+            ORDER BY CASE WHEN captured_at IS NULL THEN 0 ELSE 1 END NULLS LAST, captured_at DESC NULLS LAST,
+                     commence_time NULLS LAST) = 1)
+    SELECT game_date, MIN(commence_time) AS first_tip_off FROM newest GROUP BY game_date ORDER BY game_date"""
+"""When the first game of each date begins, by the newest line on each game; dates without lines are left out."""
+
 NEWEST_REPORT_TIME = f"""
     SELECT MAX(reported_at) AS reported_at FROM {INJURY_REPORTS.qualified_name}
     WHERE league = $league AND game_date >= $since"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,26 +54,40 @@ def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Outbo
 
 @dataclass(frozen=True)
 class Deliveries:
-    """A publisher under test, and what a consumer of it finds."""
+    """A publisher under test, what a consumer of it finds, and how the consumer answers."""
 
     publisher: Publisher
     received: Callable[[], list[Mapping[str, Any]]]
+    acknowledge: Callable[[bytes], object]
 
 
 @pytest.fixture(params=["files", "in_memory", "pubsub"])
 def deliveries(request: pytest.FixtureRequest, tmp_path: Path) -> Deliveries:
     if request.param == "files":
         folder = tmp_path / "outbox"
+        answers = folder / "acknowledged"
+
+        def drop(answer: bytes) -> None:
+            answers.mkdir(parents=True, exist_ok=True)
+            (answers / f"{len([*answers.iterdir()])}.json").write_bytes(answer)
+
         return Deliveries(
-            FilePublisher(folder), lambda: [json.loads(f.read_text()) for f in sorted(folder.iterdir())]
+            FilePublisher(folder),
+            lambda: [json.loads(f.read_text()) for f in sorted(folder.glob("*.json"))],
+            drop,
         )
     if request.param == "in_memory":
         publisher = InMemoryPublisher()
-        return Deliveries(publisher, lambda: [*publisher.sent])
+        return Deliveries(
+            publisher,
+            lambda: [*publisher.sent],
+            lambda answer: publisher.acknowledgements.append((answer, datetime.now(UTC))),
+        )
     made: Topic = request.getfixturevalue("topic")
     return Deliveries(
-        PubSubPublisher(made.publisher, made.path, call_timeout=20),
+        PubSubPublisher(made.publisher, made.path, call_timeout=20, acknowledgements=made.acknowledgements),
         lambda: [json.loads(received.message.data) for received in made.pull()],
+        lambda answer: made.publisher.publish(made.acknowledgement_topic, answer).result(20),
     )
 
 

@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.errors import InvalidMessage
-from prediction_assets_tests.contract.messaging.conftest import message
+from prediction_assets.steps.acknowledge import take_acknowledgements
+from prediction_assets.stores.local.outbox import FilePublisher
+from prediction_assets_tests.contract.messaging.conftest import entry, message
 from prediction_assets_tests.examples import load_example
+from prediction_assets_tests.in_memory import InMemoryOutbox
 from prediction_assets_tests.made_up import SLATE
 
 OTHER = "2026-01-03"
@@ -96,6 +99,52 @@ def test_a_revision_that_comes_with_another_id_is_refused(consumer: ModuleType, 
     with pytest.raises(InvalidMessage, match=f"revision 2 was message {message(2)['message_id']}, not"):
         handled(consumer, state, message(2, content_digest="e" * 64))
     assert handled(consumer, state, message(3)) == [(SLATE, 3)]
+
+
+def test_the_newest_revision_is_acknowledged_each_time_that_it_comes_and_an_older_one_never(
+    consumer: ModuleType, tmp_path: Path
+) -> None:
+    answers: list[int] = []
+    for revision in (1, 3, 2, 3, 1):
+        data = json.dumps(message(revision)).encode()
+        consumer.handle(data, tmp_path / "state.sqlite", acknowledge=lambda m: answers.append(m["revision"]))
+    assert answers == [1, 3, 3]
+
+
+def test_what_isn_t_acted_on_isn_t_acknowledged(consumer: ModuleType, tmp_path: Path) -> None:
+    answers: list[dict[str, Any]] = []
+
+    def failing(_: dict[str, Any]) -> None:
+        raise RuntimeError("phase 6 is down")
+
+    with pytest.raises(RuntimeError):
+        consumer.handle(json.dumps(message()).encode(), tmp_path / "s.sqlite", failing, answers.append)
+    assert answers == []
+
+
+def test_messages_in_a_folder_are_acted_on_once_and_acknowledged_in_it(
+    consumer: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publisher, outbox = FilePublisher(tmp_path / "outbox"), InMemoryOutbox()
+    seen: dict[Path, int] = {}
+
+    def acknowledged() -> list[int]:
+        take_acknowledgements(publisher, outbox)
+        return [each.revision for each in outbox.entries() if each.acknowledged_at is not None]
+
+    for revision in (1, 2):
+        outbox.enqueue(entry(revision))
+        publisher.publish(message(revision))
+    (tmp_path / "outbox" / "notes.json").write_text("{}")
+    acted = [consumer.consume_folder(tmp_path / "outbox", tmp_path / "s.sqlite", seen) for _ in range(2)]
+    assert acted == [2, 0]
+    assert acknowledged() == [1, 2]
+    assert capsys.readouterr().err.count("notes.json: ") == 1
+    # Another process of the consumer answers again, and acts on nothing.
+    assert consumer.consume_folder(tmp_path / "outbox", tmp_path / "s.sqlite", {}) == 0
+    assert [path.name for path in (tmp_path / "outbox" / "acknowledged").iterdir()] == [
+        f"{message(2)['message_id']}.json"
+    ]
 
 
 DELIVERIES = st.lists(st.tuples(st.sampled_from([SLATE, OTHER]), st.integers(1, 6)), min_size=1, max_size=25)

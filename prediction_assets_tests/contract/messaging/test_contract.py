@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -196,6 +197,78 @@ def test_an_event_published_again_keeps_its_id(deliveries: Deliveries) -> None:
     for _ in range(2):
         deliveries.publisher.publish(message())
     assert {received["message_id"] for received in deliveries.received()} == {message()["message_id"]}
+
+
+def test_what_phase_6_acknowledges_is_handed_over_once_with_its_moment(deliveries: Deliveries) -> None:
+    taken: list[tuple[bytes, datetime]] = []
+
+    def take(answer: bytes, sent_at: datetime) -> bool:
+        taken.append((answer, sent_at))
+        return True
+
+    deliveries.publisher.take_acknowledgements(take)
+    assert taken == []
+    for answer in (b"1", b"2"):
+        deliveries.acknowledge(answer)
+    for _ in range(2):
+        deliveries.publisher.take_acknowledgements(take)
+    assert sorted(answer for answer, _ in taken) == [b"1", b"2"]
+    assert all(abs(datetime.now(UTC) - moment) < timedelta(minutes=2) for _, moment in taken)
+    assert {moment.tzinfo for _, moment in taken} == {UTC}
+
+
+def test_an_acknowledgement_that_can_t_be_recorded_stays(deliveries: Deliveries) -> None:
+    deliveries.acknowledge(b"1")
+
+    def fail(answer: bytes, sent_at: datetime) -> bool:
+        raise PredictionAssetsError("injected")
+
+    with pytest.raises(PredictionAssetsError, match="injected"):
+        deliveries.publisher.take_acknowledgements(fail)
+
+
+def test_an_acknowledgement_is_recorded_and_the_first_moment_stays(outbox: OpenOutbox) -> None:
+    outbox().enqueue(entry(1))
+    at = NOW.replace(microsecond=123456).astimezone(timezone(timedelta(hours=-5)))
+    marked = outbox().mark_acknowledged(entry(1).message_id, at)
+    assert marked == replace(entry(1), acknowledged_at=at)
+    assert outbox().mark_acknowledged(entry(1).message_id, at + timedelta(hours=1)) == marked
+    delivered = outbox().mark_delivered(entry(1).message_id, "m1", NOW)
+    assert delivered == replace(marked, delivery_id="m1", delivered_at=NOW)
+    assert outbox().entries() == [delivered]
+    assert outbox().enqueue(entry(1)) == delivered
+
+
+def test_an_acknowledgement_of_an_unknown_message_is_refused(outbox: OpenOutbox) -> None:
+    with pytest.raises(PredictionAssetsError, match="completion message nobody is not in the outbox"):
+        outbox().mark_acknowledged("nobody", NOW)
+    assert list(outbox().entries()) == []
+
+
+def test_a_refused_file_stays_while_it_may_be_half_written_and_is_set_aside_then(tmp_path: Path) -> None:
+    answers = tmp_path / "acknowledged"
+    answers.mkdir()
+    (answers / "half.json").write_bytes(b'{"slate')
+    (answers / "folder.json").mkdir()
+    (answers / ".aside.json").write_bytes(b"x")
+    publisher, taken = FilePublisher(tmp_path), []
+
+    def refuse(answer: bytes, sent_at: datetime) -> bool:
+        taken.append(answer)
+        return False
+
+    def look() -> None:
+        with pytest.raises(PredictionAssetsError, match=r"folder.json: Is a directory: .* can't be read"):
+            publisher.take_acknowledgements(refuse)
+
+    look()
+    assert (answers / "half.json").exists()
+    a_while_ago = NOW.timestamp()
+    os.utime(answers / "half.json", (a_while_ago, a_while_ago))
+    look()
+    look()
+    assert taken == [b'{"slate'] * 2
+    assert sorted(path.name for path in answers.iterdir()) == [".aside.json", "folder.json", "half.refused"]
 
 
 def test_only_delivered_events_among_those_named_are_dropped(outbox: OpenOutbox) -> None:

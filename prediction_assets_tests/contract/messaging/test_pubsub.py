@@ -27,6 +27,7 @@ from prediction_assets.errors import (
     QuotaExceeded,
     Unreachable,
 )
+from prediction_assets.steps.acknowledge import take_acknowledgements
 from prediction_assets.stores.gcp.clients import publisher_client
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
@@ -35,6 +36,7 @@ from prediction_assets_tests.contract.messaging.conftest import entry, message
 from prediction_assets_tests.emulator_fixtures import Topic
 from prediction_assets_tests.emulators import free_port
 from prediction_assets_tests.examples import EXAMPLES
+from prediction_assets_tests.in_memory import InMemoryOutbox
 from prediction_assets_tests.made_up import NOW, SLATE
 
 Clients = tuple[pubsub_v1.PublisherClient, pubsub_v1.SubscriberClient]
@@ -72,14 +74,20 @@ def test_threads_that_publish_one_slate_at_once_all_get_their_ack(topic: Topic) 
 
 
 def test_set_up_creates_everything_once(pubsub_clients: Clients, project: str) -> None:
-    first = set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
+    first = set_up(
+        *pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead", "phase5-acknowledged"
+    )
     assert first.created == (
         f"projects/{project}/topics/phase5-dead",
         f"projects/{project}/subscriptions/phase5-dead",
         f"projects/{project}/topics/phase5",
         f"projects/{project}/subscriptions/phase5-consumer",
+        f"projects/{project}/topics/phase5-acknowledged",
+        f"projects/{project}/subscriptions/phase5-acknowledged",
     )
-    again = set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
+    again = set_up(
+        *pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead", "phase5-acknowledged"
+    )
     assert (again.created, again.corrected) == ((), ())
     made = pubsub_clients[1].get_subscription(request={"subscription": first.subscription})
     assert made.topic == first.topic
@@ -91,7 +99,7 @@ def test_set_up_creates_everything_once(pubsub_clients: Clients, project: str) -
 def test_set_up_finishes_what_was_begun(pubsub_clients: Clients, project: str) -> None:
     client = pubsub_clients[0]
     client.create_topic(name=client.topic_path(project, "phase5"))
-    made = set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
+    made = set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead", "phase5-acknowledged")
     assert made.topic not in made.created
     assert made.subscription in made.created
 
@@ -103,7 +111,7 @@ def test_set_up_gives_an_existing_subscription_its_dead_letter_topic(
     topic = client.create_topic(name=client.topic_path(project, "phase5")).name
     path = subscriber.subscription_path(project, "phase5-consumer")
     subscriber.create_subscription(request={"name": path, "topic": topic, "enable_message_ordering": True})
-    made = set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
+    made = set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead", "phase5-acknowledged")
     assert made.corrected == (path,)
     there = subscriber.get_subscription(request={"subscription": path})
     assert there.dead_letter_policy.dead_letter_topic == made.dead_letter_topic
@@ -121,7 +129,7 @@ def test_a_subscription_that_can_not_be_brought_in_line_is_refused(
     path = subscriber.subscription_path(project, "phase5-consumer")
     subscriber.create_subscription(request={"name": path, "topic": topic, "enable_message_ordering": ordered})
     with pytest.raises(PublishRefused, match=says):
-        set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
+        set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead", "phase5-acknowledged")
 
 
 # Errors
@@ -146,7 +154,7 @@ def test_a_slate_can_be_published_after_its_topic_was_missing(pubsub_clients: Cl
     for _ in range(2):
         with pytest.raises(Misplaced):
             publisher.publish(message())
-    set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead")
+    set_up(*pubsub_clients, project, "phase5", "phase5-consumer", "phase5-dead", "phase5-acknowledged")
     assert publisher.publish(message())
 
 
@@ -284,6 +292,7 @@ def test_an_invalid_message_is_passed_on_to_the_dead_letters(
 def test_the_consumer_runs_as_a_script(topic: Topic, pubsub_emulator: str, tmp_path: Path) -> None:
     publisher(topic).publish(message())
     options = ["--project", topic.project, "--subscription", "phase5-consumer", "--wait", "20", "--once"]
+    options += ["--acknowledge-to", "phase5-acknowledged"]
     done = subprocess.run(
         [
             sys.executable,
@@ -300,6 +309,22 @@ def test_the_consumer_runs_as_a_script(topic: Topic, pubsub_emulator: str, tmp_p
     assert (done.returncode, done.stdout, done.stderr) == (
         0, f"{SLATE} partial: 50 rows in p.d.player_prop_predictions\n", "",
     )  # fmt: skip
+    outbox = InMemoryOutbox()
+    outbox.enqueue(entry())
+    answers = PubSubPublisher(topic.publisher, topic.path, 20, topic.acknowledgements)
+    assert take_acknowledgements(answers, outbox) == 1
+    assert outbox.entries()[0].acknowledged_at is not None
+
+
+def test_a_missing_subscription_of_acknowledgements_is_one_clear_error(
+    pubsub_clients: Clients, project: str
+) -> None:
+    path = f"projects/{project}/subscriptions/phase5-acknowledgement"
+    publisher = PubSubPublisher(pubsub_clients[0], "projects/p/topics/t", 20, path)
+    with pytest.raises(
+        Misplaced, match=f"acknowledgements of phase 6 stay there: Pub/Sub subscription {path}: "
+    ):
+        publisher.take_acknowledgements(lambda *_: True)
 
 
 def test_a_crash_between_publish_and_record_publishes_the_same_message_and_acts_once(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,17 @@ import pytest
 
 from prediction_assets.ingest.game_logs import read_game_logs
 from prediction_assets.monitoring.coverage import COLUMNS, Cell, Day, coverage
+from prediction_assets.monitoring.slo import Month, read_months
+from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.protocols import Warehouse
-from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 from prediction_assets_tests.in_memory import InMemoryOutbox, InMemoryWarehouse
 from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.made_up_messages import message
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 TODAY = date(2025, 3, 1)
@@ -131,11 +139,67 @@ def test_a_hole_of_109_days_in_five_real_seasons_is_found_within_five_seconds(op
     assert len(expected) > 90
 
 
-def test_what_was_merged_is_owed_a_message_and_grades(warehouse: Warehouse) -> None:
+def merge_one_player(warehouse: Warehouse) -> Receipt:
     part = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 20.0}), 1)
     progress = progress_of(replace(batch(1), league="NBA"), staged(part))
-    warehouse.merge(plan(progress, warehouse.receipts(SLATE)))
+    return warehouse.merge(plan(progress, warehouse.receipts(SLATE)))
+
+
+def test_what_was_merged_is_owed_a_message_and_grades(warehouse: Warehouse) -> None:
+    merge_one_player(warehouse)
     day = date.fromisoformat(SLATE)
     (found,) = coverage(warehouse, InMemoryOutbox(), day, day, day + timedelta(days=1))
     assert found.cells["predictions"] is Cell.COMPLETE
     assert {"message", "grades"} <= set(found.missing)
+
+
+def lines(*offered: tuple[str, datetime, int | None]) -> pa.Table:
+    """Return lines on games of a home team: when each begins, and minutes until it was seen."""
+    return PROP_LINES.arrow_table(
+        [
+            {"league": "NBA", "event_id": home, "capture": str(number), "bookmaker": "a book", "player_name": "Any One",
+             "line": Decimal("20.5"), "game_date": begins.astimezone(GAME_TIME_ZONE).date(), "commence_time": begins,
+             "home_team": home, "away_team": "LAL",
+             "captured_at": None if seen is None else begins - timedelta(hours=9) + timedelta(minutes=seen)}
+            for number, (home, begins, seen) in enumerate(offered)
+        ]
+    )  # fmt: skip
+
+
+def test_a_date_begins_with_its_first_game_by_the_newest_line_on_each(warehouse: Warehouse) -> None:
+    tip = datetime(2025, 1, 3, 0, 0, tzinfo=UTC)  # 19:00 Eastern of the day before
+    hour = timedelta(hours=1)
+    next_day = tip + timedelta(days=1)
+    warehouse.upsert(
+        PROP_LINES,
+        lines(("DEN", tip - hour, 0), ("DEN", tip + hour, 90), ("BOS", tip + 2 * hour, 5),
+              ("DEN", next_day, 0), ("DEN", next_day + hour, None)),
+    )  # fmt: skip
+    span = {"league": "NBA", "first": date(2025, 1, 1), "last": date(2025, 1, 9)}
+    assert [tuple(row.values()) for row in warehouse.query(queries.FIRST_TIP_OFFS, span).to_pylist()] == [
+        (date(2025, 1, 2), tip + hour),
+        (date(2025, 1, 3), next_day + hour),
+    ]
+
+
+def test_months_owe_each_slate_from_the_first_receipt_to_yesterday() -> None:
+    warehouse, outbox = InMemoryWarehouse(), InMemoryOutbox()
+    days = [date.fromisoformat(SLATE) + timedelta(days=n) for n in (-1, 0, 1, 2)]
+    warehouse.upsert(SCHEDULE, games(*days))
+    began, until = days[0], days[-1]
+    assert read_months(warehouse, outbox, began, until, until) == []
+    merged = merge_one_player(warehouse)
+    announced = message(1, slate=SLATE)
+    outbox.enqueue(OutboxEntry(announced["message_id"], SLATE, merged.receipt_id, 1, announced))
+    found = read_months(warehouse, outbox, began, until, until)
+    assert found == [Month(SLATE[:7], 2, 0, 0, 0, (SLATE, days[2].isoformat()))]
+    noon = datetime.combine(days[1], clock_time(12), GAME_TIME_ZONE)
+    outbox.mark_delivered(announced["message_id"], "d", noon - timedelta(hours=2))
+    outbox.mark_acknowledged(announced["message_id"], noon - timedelta(hours=1))
+    (month,) = read_months(warehouse, outbox, began, until, until)
+    assert (month.published, month.acknowledged, month.before_tip_off, month.late) == (
+        1,
+        1,
+        1,
+        (str(days[2]),),
+    )

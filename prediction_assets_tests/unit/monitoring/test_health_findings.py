@@ -44,8 +44,8 @@ def facts(
 ) -> HealthFacts:
     """Return the facts of a slate, so long after its batch was opened; its deadline is at 30 minutes."""
     warehouse = WarehouseFacts(
-        ScheduleFacts(1, "simulated-3", NOW.date(), True), GamesWithoutLogs(), None, tuple(receipts), tuple(earlier),
-        TableFacts(0, 0, 0, None, {}, (), ()), {}, (),
+        ScheduleFacts(1, "simulated-3", NOW.date(), True), NOW + 540 * MINUTE, GamesWithoutLogs(), None,
+        tuple(receipts), tuple(earlier), TableFacts(0, 0, 0, None, {}, (), ()), {}, (),
     )  # fmt: skip
     made = HealthFacts(
         SLATE, NOW + after, 20 * MINUTE, NOW, Rules(0.5, {}, 1, "0", "http://ui:3000/"), progress_of(batch()),
