@@ -244,7 +244,7 @@ class Settings(LogSettings):
         Field(
             ge=0,
             le=1440,
-            description="Minutes that phase 6 may take to acknowledge a delivered message, 1 to 1440, and at most half "
+            description="Minutes that phase 6 may take to acknowledge a delivered message, 0 to 1440, and at most half "
             "of the time until the first tip-off; 0: no consumer acknowledges, and nothing waits for it.",
         ),
     ] = 15

@@ -14,10 +14,10 @@ from prediction_assets.slate.keys import GAME_TIME_ZONE
 
 
 def slo(since: FromOption, until: ToOption = None, as_json: JsonOption = False) -> None:
-    """Show how many of each month's slates were published, and acknowledged before tip-off.
+    """Show each month's share of slates in time.
 
-    Slates with games, from the first receipt up to yesterday. The newest lines say when the first game began; without
-    lines it is noon Eastern.
+    Published, acknowledged by phase 6, and acknowledged before tip-off, of the slates with games from the first
+    receipt up to yesterday. The newest lines say when the first game began; without lines it is noon Eastern.
     """
     from prediction_assets.monitoring.slo import read_months
 
