@@ -176,8 +176,10 @@ def completion_published(facts: HealthFacts) -> Finding:
     )
     came, within = handover(messages), facts.rules.acknowledged_within
     waits = unacknowledged(slate, came, warehouse.first_tip_off, within, facts.now, facts.pages)
-    if waits is not None:
+    if waits is not None and waits.severity is not Severity.OK:
         return replace(waits, evidence={**evidence, **waits.evidence})
+    if waits is not None:
+        line += f"; phase 6 has until {waits.evidence['acknowledgement_due']} to acknowledge it"
     if entry.acknowledged_at is not None:
         line += f", acknowledged at {utc(entry.acknowledged_at)}"
     return Finding(f"published:{slate}", Severity.OK, line, slate, evidence=evidence)
