@@ -113,15 +113,6 @@ class FilePublisher:
             if name and _is_whole(path, name["message_id"])
         }
 
-
-def _is_whole(path: Path, message_id: str) -> bool:
-    """Return whether a file holds its message; a damaged one counts as missing, and is delivered again."""
-    try:
-        message = json.loads(path.read_bytes())
-        return bool(message["message_id"] == message_id and message["digest"] == message_digest(message))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
     def take_acknowledgements(self, take: TakeAcknowledgement) -> None:
         """Hand over each file ``acknowledged/*.json``; one that stays refused for a minute becomes ``.refused``.
 
@@ -151,6 +142,15 @@ def _is_whole(path: Path, message_id: str) -> bool:
                 f"{'; '.join(unreadable)}: {len(unreadable)} acknowledgements of phase 6 can't be read; let this user "
                 "read them, or remove them"
             )
+
+
+def _is_whole(path: Path, message_id: str) -> bool:
+    """Return whether a file holds its message; a damaged one counts as missing, and is delivered again."""
+    try:
+        message = json.loads(path.read_bytes())
+        return bool(message["message_id"] == message_id and message["digest"] == message_digest(message))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _entries(connection: sqlite3.Connection, slate: str | None) -> list[OutboxEntry]:
