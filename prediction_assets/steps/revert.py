@@ -85,9 +85,9 @@ def read_reversal(slate: str, revision: int, warehouse: Warehouse, state: BatchS
     _require_expected(progress.batch, revision, rows)
     missing = {player["player_slug"]: player for player in receipt.missing} if is_newest else {}
     failed = {
-        slug: player["reason"]
-        for slug, player in missing.items()
-        if player["outcome"] == Outcome.FAILED.value
+        player.slug: missing[player.slug]["reason"]
+        for player in progress.batch.expected
+        if player.slug in missing and missing[player.slug]["outcome"] == Outcome.FAILED.value
     }
     parts = {
         slug: rows.filter(pc.equal(rows["player_slug"], slug))

@@ -1,15 +1,16 @@
 """A slate under any order of steps, faults and repeats leaves what a simple model in memory says it leaves.
 
-Hypothesis draws the steps: ingest, stage, stage with other rows, pause before or after a part is written, complete
-twice or late, skip, fail, reopen, consolidate, clean up, publish, replay, prune, clocks that are a day off, and a crash
-behind or inside any of them. They run on the real ports, through the steps that the assets call, without a Dagster run
-for each. Both warehouses run the same machine; batch state and outbox are SQLite beside either (their contract suites
-cover Firestore).
+Hypothesis draws the steps: ingest, stage, stage with other or impossible rows, pause before or after a part is written,
+complete twice or late, skip, fail, reopen, consolidate, accept what an audit refuses, revert, clean up, publish,
+replay, prune, lose or restore each store, clocks that are a day off, and a crash behind or inside any of them. They run
+on the real ports, through the steps that the assets call, without a Dagster run for each. Both warehouses run the same
+machine; batch state and outbox are SQLite beside either (their contract suites cover Firestore).
 """
 
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,13 +32,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from prediction_assets.errors import AuditRefused, NoPartsStaged, OlderRevision, PartMismatch
+from prediction_assets.errors import AuditRefused, BadInput, NoPartsStaged, OlderRevision, PartMismatch
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, ranges
-from prediction_assets.slate.audits import AuditLimits
+from prediction_assets.slate.audits import ENOUGH_STAGED, IN_RANGE, AuditLimits
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.completion_message import OutboxEntry, message_id
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
+from prediction_assets.slate.merge_plan import is_current_for
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.slate.part_states import PartState, part_states, players_with
@@ -46,6 +48,7 @@ from prediction_assets.steps.announce import announce, read_changes
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.cleanup import clean_up, finish_consolidation
 from prediction_assets.steps.merge import merge, plan_merge, read_outcomes, seen_revisions
+from prediction_assets.steps.revert import stage_revision
 from prediction_assets.steps.stage import Staging
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.sql.tables import SCHEDULE
@@ -76,10 +79,12 @@ REPLACED = "replaced"
 SLUGS = tuple(f"player-{n}" for n in range(1, 5))
 PLAYERS = {slug: player(n) for n, slug in enumerate(SLUGS, start=1)}
 GAMES = itertools.count(1)  # no two examples ingest the same one
+BATCH_STATE = ("batches", "roster_sizes", "expected_players", "outcomes", "receipts")
+ACCEPTED = {IN_RANGE: "because", ENOUGH_STAGED: "because"}
 DAYS = st.sampled_from([0, 0, -1, 1])
 """By how much a process's clock is off."""
 contents = st.dictionaries(
-    st.sampled_from(["24.5", "25.0", "25.5"]), st.sampled_from([20.0, 21.0]), min_size=1
+    st.sampled_from(["24.5", "25.0", "25.5"]), st.sampled_from([20.0] * 8 + [21.0] * 8 + [400.0]), min_size=1
 ).map(lambda lines: tuple(sorted(lines.items())))
 
 
@@ -110,6 +115,7 @@ class SlateMachine(RuleBasedStateMachine):
         self.facts_version = self.ports.warehouse.facts_version()
         self.clock = MachineClock(self.moments)
         self.keys: list[str] = []
+        self.backups: list[tuple[dict[str, list[tuple[object, ...]]], Model]] = []
         for _ in range(2):  # the second opening finds the first
             self.ports.state.open(self._batch(expected))
         self.model.expected = set(expected)
@@ -272,9 +278,11 @@ class SlateMachine(RuleBasedStateMachine):
 
     # Merging
 
-    @rule(crash=st.sampled_from([None, None, "inside", "behind"]))
-    def consolidate(self, crash: str | None) -> None:
-        expected = self.model.merge()
+    @rule(
+        crash=st.sampled_from([None, None, "inside", "behind"]), accepts=st.sampled_from([False, False, True])
+    )
+    def consolidate(self, crash: str | None, accepts: bool) -> None:
+        expected = self.model.merge(accepts=accepts)
         warehouse, now = self.ports.warehouse, self.clock.now()
         receipt, refusal = None, None
         warehouse.crash_in_merge = crash == "inside"
@@ -282,7 +290,8 @@ class SlateMachine(RuleBasedStateMachine):
         try:
             seen = seen_revisions(progress, self.ports.outbox, self.ports.publisher)
             limits = AuditLimits(minimum_staged_share=MINIMUM_SHARE)
-            work = plan_merge(progress, receipts, now=now, limits=limits, seen=seen)
+            accepted = ACCEPTED if accepts else {}
+            work = plan_merge(progress, receipts, now=now, limits=limits, accepted=accepted, seen=seen)
             for slug in progress.unsettled:  # they are overdue
                 self.model.letters.setdefault(slug, []).append(0)
             run_id = f"merge {next(self.moments)}"
@@ -295,10 +304,7 @@ class SlateMachine(RuleBasedStateMachine):
             warehouse.crash_in_merge = False
         if receipt is None:
             assert refusal is (None if isinstance(expected, Merged) else expected)
-            if refusal not in (
-                NoPartsStaged,
-                AuditRefused,
-            ):  # those are refused before the warehouse is asked
+            if refusal is not NoPartsStaged:  # that is refused before the warehouse is asked
                 self._compare_table()
             return
         assert isinstance(expected, Merged), "merged what should have been refused"
@@ -322,6 +328,10 @@ class SlateMachine(RuleBasedStateMachine):
         assert receipt.rows_staged == receipt.rows_inserted + receipt.rows_updated + receipt.rows_unchanged
         assert {part["part_id"] for part in receipt.parts} == expected.parts
         assert receipt.facts_version == expected.facts_version
+        refused = {
+            each["name"] for each in receipt.audits if each["severity"] == "ERROR" and not each["passed"]
+        }
+        assert refused <= {each["name"] for each in receipt.accepted} <= {*ACCEPTED}
 
     def _compare_table(self) -> None:
         """No row lost, none doubled, none deleted; each receipt in its place."""
@@ -371,6 +381,7 @@ class SlateMachine(RuleBasedStateMachine):
             if done.receipts and crash != "before the mirror":
                 finish_consolidation(self.slate, done.receipts, state, self.ports.dead_letters)
                 self.model.settle_letters()
+                self.model.mark()
                 self._compare_letters()
         left = warehouse.parts.staged(self.slate)
         assert {*self.model.staged()} - {*left} <= merged | orphaned, "a part that is needed was dropped"
@@ -410,6 +421,10 @@ class SlateMachine(RuleBasedStateMachine):
             entry, before = self._announced(receipt)
             assert before == (self.model.events.get(receipt.revision) is not None)
             assert entry.message_id == message_id(receipt)
+        content = next(each for each in self.model.receipts if each.receipt_id == receipt.receipt_id).content
+        self.model.messages[receipt.revision] = content
+        if crash != "outbox_written":
+            self.model.files[receipt.revision] = content
         for revision, state in self.model.events.items():
             if revision < receipt.revision and state is None:
                 self.model.events[revision] = REPLACED
@@ -434,6 +449,114 @@ class SlateMachine(RuleBasedStateMachine):
             r: e.message_id if e.delivery_id else e.replaced_by and REPLACED for r, e in by_revision.items()
         }
         assert states == self.model.events
+
+    # Reverting
+
+    @precondition(lambda self: self.model.receipts)
+    @rule(which=st.integers(0, 20))
+    def revert(self, which: int) -> None:
+        """Stage an earlier revision again, or what is in force, as after batch state was lost."""
+        receipts = self.model.receipts
+        self._stage_again(receipts[which % len(receipts)].revision)
+
+    def _stage_again(self, revision: int) -> None:
+        warehouse, state = self.ports.warehouse, self.ports.state
+        receipt = [each for each in self.model.receipts if each.revision == revision][-1]
+        fence = claim_fence(self.slate, warehouse, state)
+        self.fences.append(fence)
+        given = (self.slate, revision, warehouse, state, self.ports.settings, self.clock)
+        run_id = f"revert {next(self.moments)}"
+        if {slug for slug, _ in receipt.table} - self.model.expected:
+            with pytest.raises(BadInput, match="not expected any more"):
+                stage_revision(*given, run_id=run_id, fence=fence)
+            return
+        stage_revision(*given, run_id=run_id, fence=fence)
+        progress = state.progress(self.slate)
+        assert progress is not None
+        is_newest = receipt is self.model.receipts[-1]
+        for slug in self.model.expected:
+            rows = {line: points for (of, line), points in receipt.table.items() if of == slug}
+            kind = Outcome.STAGED if rows else Outcome.SKIPPED
+            if is_newest and receipt.kinds.get(slug) == "failed":
+                kind = Outcome.FAILED
+            done = progress.outcomes[slug]
+            version = receipt.facts_version if is_newest else self.facts_version
+            assert (done.outcome, done.fence, done.facts_version) == (kind, fence, version)
+            part = None
+            if kind is Outcome.STAGED:
+                assert done.part is not None
+                part = Part(done.part, tuple(sorted(rows.items())))
+                self.model.shelf.setdefault(slug, []).append(part)
+            self.model.record(Settled(done, None, part))
+        self._compare_outcomes()
+
+    # Stores that are lost, or restored from before
+
+    def _connection(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.ports.settings.home / "state.sqlite")
+
+    @rule()
+    def back_up_batch_state(self) -> None:
+        kept = {}
+        with closing(self._connection()) as connection:
+            for table in BATCH_STATE:
+                names = ", ".join(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))
+                rows = connection.execute(f"SELECT {names} FROM {table} WHERE slate = ?", (self.slate,))
+                kept[f"{table} ({names})"] = rows.fetchall()
+        model = Model(set(self.model.expected), dict(self.model.outcomes), copy=self.model.copy)
+        self.backups.append((kept, model))
+
+    @rule(which=st.integers(0, 5))
+    def restore_batch_state(self, which: int) -> None:
+        """Restore batch state from a backup; without one, lose it and open the batch again, as the roster does."""
+        kept, model = self.backups[which % len(self.backups)] if self.backups else ({}, Model())
+        with closing(self._connection()) as connection:
+            for table in reversed(BATCH_STATE):
+                connection.execute(f"DELETE FROM {table} WHERE slate = ?", (self.slate,))
+            for table, rows in kept.items():
+                marks = ", ".join("?" for _ in range(table.count(",") + 1))
+                connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+            connection.commit()
+        if kept:
+            self.model.expected = set(model.expected)
+        else:
+            self.ports.state.open(self._batch(self.model.expected))
+        self.model.outcomes, self.model.copy = dict(model.outcomes), model.copy
+        self._register()
+        self._compare_outcomes()
+        receipts = self.model.receipts
+        if not kept and receipts and not {slug for slug, _ in receipts[-1].table} - self.model.expected:
+            self._stage_again(receipts[-1].revision)
+
+    @rule()
+    def lose_the_outbox(self) -> None:
+        with closing(self._connection()) as connection:
+            connection.execute("DELETE FROM outbox WHERE slate = ?", (self.slate,))
+            connection.commit()
+        self.model.events, self.model.messages = {}, {}
+
+    @rule()
+    def lose_the_delivered_files(self) -> None:
+        for path in (self.ports.settings.home / "outbox").glob(f"{self.slate}.*"):
+            path.unlink()
+        self.model.files = {}
+
+    @precondition(lambda self: self.model.receipts)
+    @rule(back=st.integers(1, 3))
+    def restore_the_warehouse(self, back: int) -> None:
+        """Go back to the slate's rows and receipts before its newest ones."""
+        kept = max(0, len(self.model.receipts) - back)
+        gone = ", ".join(f"'{receipt.receipt_id}'" for receipt in self.model.receipts[kept:])
+        rows, of_slate = "predictions.player_prop_predictions", f"game_date = DATE '{self.slate}'"
+        for statement in (
+            f"DELETE FROM {rows} WHERE {of_slate} AND receipt_id IN ({gone})",
+            f"UPDATE {rows} SET is_active = TRUE, superseded_at = NULL, superseded_by = NULL "
+            f"WHERE {of_slate} AND superseded_by IN ({gone})",
+            f"DELETE FROM predictions.consolidation_receipts WHERE {of_slate} AND receipt_id IN ({gone})",
+        ):
+            by_hand_of(self.ports.warehouse, statement)
+        self.model.restore_warehouse(kept)
+        self._compare_table()
 
     # The rest of the world
 
@@ -474,21 +597,34 @@ class SlateMachine(RuleBasedStateMachine):
         self._until_it_rests()
 
     def _until_it_rests(self) -> None:
+        warehouse, state = self.ports.warehouse, self.ports.state
+        progress, receipts = state.progress(self.slate), warehouse.receipts(self.slate)
+        assert progress is not None
+        is_older = receipts and (
+            progress.receipt is None or progress.receipt.receipt_id != receipts[-1].receipt_id
+        )
+        if (
+            is_older
+            and next_step(progress, self.clock.now()) is Step.NOTHING
+            and not is_current_for(receipts[-1], progress)
+        ):
+            in_force = {slug for slug, _ in self.model.receipts[-1].table}
+            if in_force - self.model.expected:
+                self.reopen(self.model.expected | in_force, False)
+            self._stage_again(receipts[-1].revision)
         for slug in sorted(self.model.expected - self.model.outcomes.keys()):
             self._record(self._settle(slug, (("24.5", 20.0),)))
-        progress = self.ports.state.progress(self.slate)
+        progress = state.progress(self.slate)
         assert progress is not None
-        warehouse = self.ports.warehouse
         states = part_states(progress, warehouse.parts.staged(self.slate), warehouse.receipts(self.slate))
         for slug in players_with(states, PartState.LOST):
             part = self.model.outcomes[slug].part
-            assert part is not None
-            self._record(self._settle(slug, part.content))
-        self.consolidate(None)
+            self._record(self._settle(slug, part.content if part is not None else (("24.5", 20.0),)))
+        self.consolidate(None, self.model.merge() is AuditRefused)
         self.clean_up(None, 1, 0)
         if self.model.receipts:
             self._announce(warehouse.receipts(self.slate)[-1])
-        progress = self.ports.state.progress(self.slate)
+        progress = state.progress(self.slate)
         assert progress is not None
         if not isinstance(self.model.merge(), type):
             assert next_step(progress, self.clock.now()) is Step.NOTHING

@@ -10,6 +10,7 @@ from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome, fen
 from prediction_assets.steps.stage import Staging
 
 MINIMUM_SHARE = 0.5
+MOST_POINTS = 120.0
 Content = tuple[tuple[str, float], ...]
 """A part's lines, each with its predicted points."""
 
@@ -31,7 +32,7 @@ class Settled:
     """A player's outcome; what tells it from every other one; his part; and the staging run that settled him."""
 
     completion: PlayerOutcome
-    staging: Staging
+    staging: Staging | None
     part: Part | None = None
 
     @property
@@ -57,6 +58,14 @@ class Merged:
     counts: tuple[int, ...]
     facts_version: int
     receipt_id: str = ""
+    table: dict[tuple[str, str], float] = field(default_factory=dict)
+    """The rows in force after it."""
+    closed: Counter[tuple[tuple[str, str], float]] = field(default_factory=Counter)
+    """The rows that were closed by it or before."""
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        return {slug: kind for slug, kind, _ in self.identity}  # type: ignore[misc]
 
 
 @dataclass
@@ -72,6 +81,14 @@ class Model:
     events: dict[int, str | None] = field(default_factory=dict)
     letters: dict[str, list[int]] = field(default_factory=dict)
     """The fences of each player's open failures."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """The player of each merged part, by its id."""
+    copy: Merged | None = None
+    """What batch state has of the newest receipt."""
+    messages: dict[int, tuple[object, ...]] = field(default_factory=dict)
+    """The content of each message in the outbox, by revision."""
+    files: dict[int, tuple[object, ...]] = field(default_factory=dict)
+    """The content of each delivered message, by revision."""
 
     @property
     def covered(self) -> set[str]:
@@ -133,21 +150,51 @@ class Model:
         for slug, parts in self.shelf.items():
             self.shelf[slug] = [part for part in parts if (slug, part.ref.part_id) not in gone]
 
-    def merge(self) -> Merged | type[Exception]:
-        """Consolidate, or say how it is refused; changes nothing."""
+    def floor(self, content: tuple[object, ...]) -> int:
+        """What a revision of this content must exceed: the highest number that was seen; its own may be kept."""
+        copied = {} if self.copy is None else {self.copy.revision: self.copy.content}
+        seen = [*copied.items(), *self.messages.items(), *self.files.items()]
+        highest = max((revision for revision, _ in seen), default=0)
+        return highest - 1 if {c for revision, c in seen if revision == highest} == {content} else highest
+
+    def is_stale(self, slug: str, done: Settled) -> bool:
+        """Whether an outcome is from before rows of his were merged, or a later MERGE took its own out of force."""
+        if done.is_failed:
+            return False
+        in_force, highest, replaced = "", 0, set()
+        for receipt in self.receipts:
+            for part_id in receipt.parts:
+                if self.owners[part_id] == slug:
+                    replaced.add(in_force)
+                    in_force, highest = part_id, max(highest, fence_of(part_id))
+            if receipt.kinds.get(slug) == "skipped" or receipt.counts[-1] == 0:
+                replaced.add(in_force)
+        is_replaced = done.part is not None and done.part.ref.part_id in replaced
+        return is_replaced or done.completion.fence < highest
+
+    def merge(self, *, accepts: bool = False) -> Merged | type[Exception]:
+        """Consolidate, or say how it is refused; changes nothing.
+
+        Args:
+            accepts: whether an operator accepts too few players and impossible values.
+        """
         settled = {slug: self.outcomes.get(slug) for slug in sorted(self.expected)}
+        if any(done and self.is_stale(slug, done) for slug, done in settled.items()):
+            return PartMismatch
         staged = {slug: done.part for slug, done in settled.items() if done and done.part}
         skipped = {s for s, done in settled.items() if done and done.completion.outcome is Outcome.SKIPPED}
         if not staged and not (self.receipts and len(skipped) == len(settled)):
             return NoPartsStaged
-        if len(staged) < MINIMUM_SHARE * (len(settled) - len(skipped)):
-            return AuditRefused
         kinds = {
             slug: done.completion.outcome.value if done else "unsettled" for slug, done in settled.items()
         }
         identity = tuple((s, kinds[s], done.identity if done else "") for s, done in settled.items())
-        if self.receipts and self.receipts[-1].identity == identity:
-            return self.receipts[-1]
+        content = tuple((s, kinds[s], staged[s].content if s in staged else None) for s in settled)
+        floor, newest = self.floor(content), self.receipts[-1] if self.receipts else None
+        if newest is not None and newest.identity == identity and newest.revision > floor:
+            return newest
+        if not accepts and len(staged) < MINIMUM_SHARE * (len(settled) - len(skipped)):
+            return AuditRefused
         new = {slug: part for slug, part in staged.items() if part.ref.part_id not in self.covered}
         if any(part not in self.shelf.get(slug, ()) for slug, part in new.items()):
             return PartMismatch
@@ -159,12 +206,13 @@ class Model:
             for key in self.table
             if key not in rows and (key[0] in new or key[0] in skipped or key[0] not in settled)
         }
-        content = tuple((s, kinds[s], staged[s].content if s in staged else None) for s in settled)
-        newest = self.receipts[-1] if self.receipts else None
-        revision = (newest.revision if newest else 0) + (newest is None or newest.content != content)
-        active = len({**self.table, **rows}.keys() - gone)
+        after = {key: points for key, points in {**self.table, **rows}.items() if key not in gone}
+        if not accepts and any(points > MOST_POINTS for points in after.values()):
+            return AuditRefused
+        stays = newest is not None and newest.content == content and newest.revision > floor
+        revision = newest.revision if newest and stays else max(newest.revision if newest else 0, floor) + 1
         changed = len(rows) - inserted - unchanged
-        counts = (len(rows), inserted, changed, unchanged, len(gone), active)
+        counts = (len(rows), inserted, changed, unchanged, len(gone), len(after))
         parts = frozenset(p.ref.part_id for p in new.values())
         return Merged(identity, content, revision, parts, counts, self._facts_version())
 
@@ -185,7 +233,20 @@ class Model:
         after = {**stays, **rows}
         self.closed.update((key, was) for key, was in self.table.items() if after.get(key) != was)
         self.table = after
+        merged.table, merged.closed = dict(after), self.closed.copy()
+        self.owners.update({part.ref.part_id: part.ref.player_slug for part in new})
         self.receipts.append(merged)
+
+    def mark(self) -> None:
+        """Copy the newest receipt to batch state, unless it is of an older revision."""
+        if self.copy is None or self.receipts[-1].revision >= self.copy.revision:
+            self.copy = self.receipts[-1]
+
+    def restore_warehouse(self, receipts: int) -> None:
+        """Go back to the first so many receipts."""
+        del self.receipts[receipts:]
+        self.table = dict(self.receipts[-1].table) if receipts else {}
+        self.closed = self.receipts[-1].closed.copy() if receipts else Counter()
 
     def _is_skipped(self, slug: str) -> bool:
         done = self.outcomes.get(slug)
