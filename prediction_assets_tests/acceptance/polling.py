@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -110,11 +110,9 @@ def main(slate: str) -> None:
     settings = load_settings()
     warehouse = open_stores(settings).warehouse.waiting_at_most(1.0)
     limits, seen = audit_limits(settings), Polled()
-    os.set_blocking(sys.stdin.fileno(), False)
     print("reading", flush=True)  # noqa: T201
-    while sys.stdin.read() != "":  # None while nothing is said; empty at its end
+    while not select.select([sys.stdin], [], [], _PAUSE_SECONDS)[0]:
         seen.look(warehouse, slate, limits)
-        time.sleep(_PAUSE_SECONDS)
     print(json.dumps(asdict(seen)))  # noqa: T201
 
 
