@@ -221,14 +221,13 @@ def _moment(text: str) -> datetime:
 def _two_revisions(receipts: Sequence[Receipt], first: int | None, second: int | None) -> tuple[int, int]:
     """Return the revisions to compare; without others, the newest one and the one before it."""
     revisions = sorted({receipt.revision for receipt in receipts})
-    slate, known = receipts[-1].slate, ", ".join(map(str, revisions))
-    for option, number in (("--from", first), ("--to", second)):
-        if number is not None and number not in revisions:
-            raise BadInput(option, f"slate {slate} has no revision {number}", hint=f"it has {known}")
     to = revisions[-1] if second is None else second
     before = [number for number in revisions if number < to]
     if first is None and not before:
-        raise BadInput("--from", f"slate {slate} has no revision before {to}", hint=f"it has {known}")
+        known = ", ".join(map(str, revisions))
+        raise BadInput(
+            "--from", f"slate {receipts[-1].slate} has no revision before {to}", hint=f"it has {known}"
+        )
     return before[-1] if first is None else first, to
 
 

@@ -199,7 +199,7 @@ def stopped_at(point: str, code: str, home: Path) -> Iterator[None]:
         paused.ended()
 
 
-@pytest.mark.parametrize("point", ["part_written", "events_stored"])
+@pytest.mark.parametrize("point", POINTS)
 def test_a_process_that_was_stopped_changes_nothing_of_what_another_process_left(tmp_path: Path, point: str):
     stores = open_stores(load_settings(home=tmp_path))
     opened(stores)

@@ -15,8 +15,10 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from dagster import RunsFilter
 
 from prediction_assets import cli
+from prediction_assets.orchestration.run_tags import FENCE_TAG
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.receipt import Receipt
@@ -267,6 +269,17 @@ def test_a_revert_that_is_stopped_at_any_write_is_run_again_and_makes_one_revisi
     entries = published.stores.outbox.entries(SIMULATED)
     assert [entry.message["revision"] for entry in entries][-2:] == [3, 4]
     assert entries[-1].delivery_id is not None
+
+
+def test_a_retry_of_a_revert_has_the_fence_of_its_first_attempt_so_that_newer_rows_stay(published):
+    reverted = published.consolidate(SIMULATED, revert_to=1)
+    (first, *_) = published._instance.get_runs(RunsFilter(job_name="consolidation"))
+    published.stage(SIMULATED)
+    newer = published.consolidate(SIMULATED)
+    assert newer.rows_digest != reverted.rows_digest
+    tags = {FENCE_TAG: first.tags[FENCE_TAG]}
+    published._execute("consolidation", partition=SIMULATED, ops={"predictions": {"revert_to": 1}}, tags=tags)
+    assert receipts_of(published)[-1].rows_digest == newer.rows_digest
 
 
 def test_a_revert_that_an_audit_refuses_leaves_what_is_in_force_and_is_accepted_by_name(
