@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -77,26 +78,24 @@ def check(as_json: JsonOption = False) -> None:
     """
     settings, stores = open_home()
     from prediction_assets.errors import NotDelivered, PredictionAssetsError
-    from prediction_assets.monitoring.findings import Pages
-    from prediction_assets.monitoring.slate_alerts import SlateSources
-    from prediction_assets.orchestration.following import Cursor
+    from prediction_assets.monitoring.reader import Sources
     from prediction_assets.orchestration.instance import open_instance
-    from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
-    from prediction_assets.orchestration.sensors.alerts import ALERT_DELIVERY, deliver, look, undelivered
+    from prediction_assets.orchestration.instance_reader import read_instance
+    from prediction_assets.orchestration.sensors.alerts import (
+        ALERT_DELIVERY,
+        CHECKS,
+        deliver,
+        look_or_raise,
+        undelivered,
+    )
 
-    pages = Pages(settings.ui_url)
-    store, now = stores.alerts, CLOCK.now()
+    store, unread = stores.alerts, None
     with open_instance(settings) as instance:
-        followed = follow_runs(instance, store, Cursor(), now, pages)
-        while followed.more:
-            followed = follow_runs(instance, store, followed.cursor, now, pages)
-        look_at_automation(instance, store, now, pages, leave_out={ALERT_DELIVERY})
-    sources = SlateSources(stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox, store)
-    unread = None
-    try:
-        look(sources, stores.publisher, settings, now)
-    except PredictionAssetsError as error:  # of one slate; the alerts of the others are delivered
-        unread = error
+        read = partial(read_instance, instance, checks=CHECKS)
+        try:
+            look_or_raise(Sources.of(stores, read, settings, CLOCK), store, leave_out={ALERT_DELIVERY})
+        except PredictionAssetsError as error:  # of one store; the alerts of everything else are delivered
+            unread = error
     done = deliver(store, settings, CLOCK)
     lasting = [alert for alert in store.unsettled() if alert.is_open]
     _show(lasting, as_json=as_json)

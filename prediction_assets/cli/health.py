@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -25,8 +25,6 @@ from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance
-
     from prediction_assets.monitoring.health_report import Report
     from prediction_assets.monitoring.reader import Sources
 
@@ -80,41 +78,24 @@ def _window(minutes: str) -> timedelta:
 
 
 def _sources(settings: Settings, stack: ExitStack) -> Sources:
-    from prediction_assets.monitoring.evidence import Unreadable
-    from prediction_assets.monitoring.reader import Sources, in_words
-    from prediction_assets.orchestration.health_reader import read_instance
+    from prediction_assets.monitoring.evidence import InstanceFacts, Unreadable
+    from prediction_assets.monitoring.reader import ReadInstance, Sources, in_words
+    from prediction_assets.orchestration.instance import open_instance
+    from prediction_assets.orchestration.instance_reader import read_instance
 
     _, stores = stack.enter_context(look_into_home(settings))
-    instance: Any
+    instance: ReadInstance | InstanceFacts | Unreadable = InstanceFacts((), None, ())
+    if settings.owns_instance and not (settings.instance_folder / "dagster.yaml").exists():
+        return Sources.of(stores, instance, settings, CLOCK)  # reading doesn't create an instance
     try:
-        instance = partial(read_instance, stack.enter_context(_instance(settings)))
+        instance = partial(read_instance, stack.enter_context(open_instance(settings)))
     except StateUnreadable as error:
         instance = Unreadable("Dagster instance", in_words(error))
     except PredictionAssetsError:  # the home itself can't be used
         raise
     except Exception as error:  # noqa: BLE001  a damaged instance is a red line; the others are still shown
         instance = Unreadable("Dagster instance", in_words(error))
-    return Sources(
-        warehouse=lambda: stores.warehouse,
-        batch_state=lambda: stores.batch_state,
-        dead_letters=lambda: stores.dead_letters,
-        outbox=lambda: stores.outbox,
-        publisher=lambda: stores.publisher,
-        instance=instance,
-        settings=settings,
-        clock=CLOCK,
-    )
-
-
-def _instance(settings: Settings) -> AbstractContextManager[DagsterInstance]:
-    """Open the home's Dagster instance; one that isn't there yet is read as an empty one, and not created."""
-    from dagster import DagsterInstance
-
-    from prediction_assets.orchestration.instance import open_instance
-
-    if settings.owns_instance and not (settings.instance_folder / "dagster.yaml").exists():
-        return DagsterInstance.ephemeral()
-    return open_instance(settings)
+    return Sources.of(stores, instance, settings, CLOCK)
 
 
 def _show(report: Report, *, verbose: bool) -> None:

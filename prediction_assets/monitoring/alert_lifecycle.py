@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,28 +11,15 @@ from prediction_assets.monitoring.findings import Finding
 from prediction_assets.stores.alert import Alert, Change
 
 
-def opened(
-    finding: Finding, now: datetime, position: int | None = None, at: datetime | None = None
-) -> Change:
-    """Return the change that a finding makes: a new alert, or the open one with the newest line.
-
-    An event that was seen before changes nothing; it is recognized by its position and its time.
-
-    Args:
-        position: storage id of the event that the finding was made from, None when it was read from a state.
-        at: when that event happened.
-    """
+def opened(finding: Finding, now: datetime) -> Change:
+    """Return the change that a finding makes: a new alert, or the open one with the newest line."""
     new = Alert(
         key=finding.key, severity=finding.severity, line=finding.line, link=finding.link, command=finding.command,
-        slate=finding.slate, position=position, at=at, opened_at=now,
+        slate=finding.slate, opened_at=now,
     )  # fmt: skip
 
     def change(alert: Alert | None) -> Alert | None:
-        if alert is None:
-            return new
-        if _is_old(position, at, alert):
-            return alert
-        if alert.settled_at is not None:
+        if alert is None or alert.settled_at is not None:
             return new
         lasting = replace(
             new,
@@ -47,31 +34,13 @@ def opened(
     return change
 
 
-def recovered(now: datetime, position: int | None = None, at: datetime | None = None) -> Change:
-    """Return the change that the end of a finding makes; an event before the newest one changes nothing."""
+def recovered(now: datetime) -> Change:
+    """Return the change that the end of a finding makes."""
 
     def change(alert: Alert | None) -> Alert | None:
-        if alert is None or not alert.is_open or _is_old(position, at, alert):
-            return alert
-        seen = alert if position is None else replace(alert, position=position, at=at)
-        return replace(seen, recovered_at=now)
+        return alert if alert is None or not alert.is_open else replace(alert, recovered_at=now)
 
     return change
-
-
-def _is_old(position: int | None, at: datetime | None, newest: Alert) -> bool:
-    """Return whether an event isn't newer than the newest one: not by its position, and not by its time either.
-
-    Positions start again after runs were deleted, and clocks are set back, but not both between two looks.
-    """
-    if position is None or newest.position is None or position > newest.position:
-        return False
-    return at is None or newest.at is None or at <= newest.at
-
-
-def over(alerts: Iterable[Alert], found: Collection[str], kinds: Collection[str]) -> list[str]:
-    """Return the keys of the open alerts of these kinds whose finding is not among the keys found."""
-    return [alert.key for alert in alerts if alert.is_open and alert.kind in kinds and alert.key not in found]
 
 
 def due(alert: Alert, now: datetime, repeat: timedelta) -> Notice | None:

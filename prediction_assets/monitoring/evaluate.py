@@ -1,40 +1,54 @@
-"""The ten lines of the health report, each from pure functions of the facts, and which finding causes which."""
+"""The one diagnosis: a slate's facts become the ten lines of findings, and each finding its cause.
+
+The health report prints all of it; alerts keep the findings that are to be sent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
-from prediction_assets.monitoring.batch_findings import batch_complete, batch_opened, players_settled
-from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
+from prediction_assets.monitoring.batch_findings import (
+    batch_complete,
+    batch_opened,
+    players_settled,
+    unreadable,
+    without_games,
+)
+from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts, Unreadable
 from prediction_assets.monitoring.findings import Color, Finding
 from prediction_assets.monitoring.receipt_findings import completion_published, consolidation_receipt, merge
 from prediction_assets.monitoring.result_findings import (
-    no_errors,
     no_staging_leftovers,
     predictions_in_table,
     versions_consistent,
 )
+from prediction_assets.monitoring.run_findings import no_errors
+from prediction_assets.monitoring.thresholds import SHOWN_FINDINGS
 from prediction_assets.stores.alert import Severity
 
-LINES: dict[str, Callable[[HealthFacts], Finding | tuple[Finding, ...]]] = {
-    line.__name__: line
-    for line in (
-        batch_opened,
-        players_settled,
-        batch_complete,
-        consolidation_receipt,
-        merge,
-        completion_published,
-        no_errors,
-        predictions_in_table,
-        no_staging_leftovers,
-        versions_consistent,
-    )
-}
-"""The ten lines by name, in the order in which a slate passes them."""
+_Find = Callable[[HealthFacts], Finding | tuple[Finding, ...]]
 
-_WITHOUT_GAMES = frozenset({no_errors.__name__, no_staging_leftovers.__name__})
+LINES: dict[_Find, tuple[str, ...]] = {
+    batch_opened: ("progress",),
+    players_settled: ("progress",),
+    batch_complete: ("progress",),
+    consolidation_receipt: ("warehouse",),
+    merge: ("warehouse",),
+    completion_published: ("messages", "warehouse"),
+    no_errors: ("instance", "dead_letters", "damage"),
+    predictions_in_table: ("warehouse", "progress"),
+    no_staging_leftovers: ("warehouse", "progress"),
+    versions_consistent: ("warehouse", "instance", "progress"),
+}
+"""The ten lines, in the order in which a slate passes them, and the facts without which a line can't be found."""
+
+NAMES = tuple(find.__name__ for find in LINES)
+
+_OF_THE_WAREHOUSE = (merge, predictions_in_table, no_staging_leftovers, versions_consistent)
+"""Lines that aren't there where the warehouse wasn't asked."""
+
+_WITHOUT_GAMES = (no_errors, no_staging_leftovers)
 """Lines that say something on a day without games too."""
 
 
@@ -57,8 +71,11 @@ class Line:
 
     @property
     def text(self) -> str:
-        """The findings in one line."""
-        return "; ".join(finding.line for finding in self.findings)
+        """The findings in one line, the worst first."""
+        worst_first = sorted(self.findings, key=lambda finding: -finding.severity.rank)
+        said = [finding.line for finding in worst_first[:SHOWN_FINDINGS]]
+        left = len(worst_first) - len(said)
+        return "; ".join([*said, f"and {left} more"] if left else said)
 
     @property
     def cause(self) -> str:
@@ -68,37 +85,60 @@ class Line:
 
 
 def evaluate(facts: HealthFacts) -> dict[str, Line]:
-    """Return the ten lines; without games, each line that needs them is green and says so."""
+    """Return the lines; without games, each line that needs them is green and says so."""
+    return {line.name: line for line in _with_causes(list(_lines(facts)))}
+
+
+def open_findings(facts: HealthFacts, already: Collection[str] = ()) -> list[Finding]:
+    """Return the findings to keep as alerts: those of a kind and severity that alerts, without what one as bad causes.
+
+    Args:
+        already: keys of open alerts: one that is open doesn't end because its cause is found later.
+    """
+    found = [f for line in evaluate(facts).values() for f in line.findings if f.alerts]
+    alerting = {finding.key: finding.severity.rank for finding in found}
+    return [
+        finding
+        for finding in found
+        if alerting.get(finding.cause, -1) < finding.severity.rank or finding.key in already
+    ]
+
+
+def _lines(facts: HealthFacts) -> Iterator[Line]:
     resting = is_without_games(facts)
-    lines = []
-    for name, find in LINES.items():
+    for find, needs in LINES.items():
+        if facts.warehouse is None and find in _OF_THE_WAREHOUSE:
+            continue
+        missing = [each for need in needs if isinstance(each := getattr(facts, need), Unreadable)]
         found: Finding | tuple[Finding, ...]
-        if resting and name not in _WITHOUT_GAMES:
-            line = f"no games on {facts.slate}: nothing to do"
-            found = Finding(f"{name}:{facts.slate}", Severity.OK, line, facts.slate)
+        if missing:
+            found = unreadable(facts, missing[0])
+        elif resting and find not in _WITHOUT_GAMES:
+            found = without_games(facts) if find is batch_opened else _nothing_to_do(facts, find.__name__)
         else:
             found = find(facts)
-        lines.append(Line(name, found if isinstance(found, tuple) else (found,)))
-    return {line.name: line for line in _with_causes(lines)}
+        yield Line(find.__name__, found if isinstance(found, tuple) else (found,))
 
 
-def _with_causes(lines: list[Line]) -> list[Line]:
-    """Keep a finding's cause only if the report has it; a finding that repeats an earlier one is caused by that one."""
+def _nothing_to_do(facts: HealthFacts, name: str) -> Finding:
+    return facts.fine(name, f"no games on {facts.slate}: nothing to do")
+
+
+def _with_causes(lines: list[Line]) -> Iterator[Line]:
+    """Give each finding the first of its causes that is open; one that repeats an earlier finding is caused by it."""
     open_keys = {f.key for line in lines for f in line.findings if f.severity is not Severity.OK}
     seen: set[str] = set()
-    resolved = []
     for line in lines:
         findings = []
         for found in line.findings:
-            finding = found
+            finding = replace(
+                found, cause=next((c for c in found.causes if c in open_keys and c != found.key), "")
+            )
             if finding.key in seen and finding.severity is not Severity.OK:
                 finding = replace(finding, key=f"{line.name}:{finding.key}", cause=finding.key)
-            elif finding.cause not in open_keys or finding.cause == finding.key:
-                finding = replace(finding, cause="")
             seen.add(finding.key)
             findings.append(finding)
-        resolved.append(Line(line.name, tuple(findings)))
-    return resolved
+        yield Line(line.name, tuple(findings))
 
 
 def is_without_games(facts: HealthFacts) -> bool:
@@ -106,8 +146,15 @@ def is_without_games(facts: HealthFacts) -> bool:
 
     Not when a receipt exists: after games that were called off, a consolidated slate has rows in force to retract.
     """
-    if isinstance(facts.warehouse, Unreadable) or isinstance(facts.progress, Unreadable):
+    schedule, progress = facts.schedule, facts.progress
+    if (
+        facts.receipt is not None
+        or isinstance(progress, Unreadable)
+        or isinstance(facts.warehouse, Unreadable)
+    ):
         return False
-    schedule = facts.warehouse.schedule
-    no_batch = facts.progress is None or (not facts.progress.batch.expected and not facts.warehouse.receipts)
-    return schedule.covered and schedule.games == 0 and no_batch
+    if progress is not None and progress.batch.expected:
+        return False
+    if isinstance(schedule, ScheduleFacts):
+        return schedule.last_slate is not None and schedule.games == 0
+    return schedule is None and progress is not None and progress.batch.games == 0

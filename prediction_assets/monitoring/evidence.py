@@ -6,16 +6,20 @@ health.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from prediction_assets.monitoring.findings import Pages
+from prediction_assets.monitoring.findings import Finding, Pages, local
+from prediction_assets.monitoring.kinds import INFO, KINDS, STATUS
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import DeadLetter
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.reconcile import Behind, SlateCopies, behind
+from prediction_assets.stores.alert import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +29,12 @@ class Unreadable:
     Attributes:
         source: its name: ``warehouse``.
         error: the error's text, one line.
+        is_transient: the same read may succeed in a moment.
     """
 
     source: str
     error: str
+    is_transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +46,16 @@ class ScheduleFacts:
         league: '' when no schedule was ingested.
         last_slate: the schedule's last date, None when no schedule was ingested.
         covered: the slate is within the schedule of a league.
+        off_season: nobody plays around today.
+        following: the first date from today on with a game, None without one.
     """
 
     games: int
     league: str
     last_slate: date | None
     covered: bool
+    off_season: bool = False
+    following: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +148,6 @@ class WarehouseFacts:
 
     Attributes:
         without_logs: of the slate's league; none for a simulated league.
-        first_tip_off: when the slate's first game begins.
         newest_lines: the newest date up to the slate that has prop lines, read only when no player has a line.
             None without one in two months, and for a simulated league.
         receipts: the slate's, oldest first.
@@ -149,8 +158,6 @@ class WarehouseFacts:
         quarantine: the facts that wait for an operator, of every slate.
     """
 
-    schedule: ScheduleFacts
-    first_tip_off: datetime
     without_logs: GamesWithoutLogs
     newest_lines: date | None
     receipts: tuple[Receipt, ...]
@@ -164,21 +171,45 @@ class WarehouseFacts:
 
 @dataclass(frozen=True, slots=True)
 class RecentFailure:
-    """A run or a tick that failed within the window.
+    """A run or a tick that failed lately: the newest one of its work.
 
     Attributes:
-        what: the job, sensor or schedule, with its slate if it has one: ``consolidation of 2026-01-02``.
+        work: the job of a run, ``consolidation``; ``a tick of`` a sensor or schedule.
+        slate: the run's, '' when it has none.
         at: when it failed.
         error: what went wrong first, one line, '' when Dagster has none.
+        step: the step that failed first, '' when none did.
         run_id: of a run; '' for a tick.
         recovered: the same work succeeded later.
+        page: of a tick: its code location, ``sensors`` or ``schedules``, and its name.
+        refused: name and text of each blocking asset check that failed in the run.
     """
 
-    what: str
+    work: str
+    slate: str
     at: datetime
     error: str
+    step: str = ""
     run_id: str = ""
     recovered: bool = False
+    page: tuple[str, str, str] = ("", "", "")
+    refused: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether a tick failed."""
+        return not self.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The newest evaluation of an asset check that has no partitions and blocks nothing."""
+
+    asset: str
+    name: str
+    passed: bool
+    warns: bool
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +217,17 @@ class InstanceFacts:
     """The facts in the Dagster instance.
 
     Attributes:
-        failures: failed runs and ticks within the window, oldest first.
-        daemon_silent_since: the newest heartbeat when every daemon is silent; None while one beats, and when none
-            ever ran here.
+        failures: failed runs and ticks, oldest first.
+        daemon_silent_since: the newest heartbeat when every daemon is silent, or the oldest of those that Dagster
+            misses; None while they beat, and when none ever ran here.
         code_versions: the package's versions that staged the slate's players.
+        checks: asset checks that no receipt tells of.
     """
 
     failures: tuple[RecentFailure, ...]
     daemon_silent_since: datetime | None
     code_versions: tuple[str, ...]
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +240,8 @@ class Rules:
         schema_version: the running code's schema of the predictions.
         code_version: of the running package.
         ui_url: where people reach the UI, '' when nobody said.
+        time_zone: the operator's; lines are written in it.
+        sources: the kinds of facts that the settings name a file or a live source for.
         acknowledged_within: how long phase 6 may take to acknowledge a message; zero when it doesn't, and for a
             simulated league.
     """
@@ -216,23 +251,33 @@ class Rules:
     schema_version: int
     code_version: str
     ui_url: str
+    time_zone: str = "UTC"
+    sources: frozenset[str] = frozenset()
     acknowledged_within: timedelta = timedelta(0)
+
+
+NO_EVIDENCE: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class HealthFacts:
-    """Everything that the ten lines of the health report are made from.
+    """Everything that a slate's findings are made from.
 
     Attributes:
         slate: the slate to report on.
         now: when the facts were read.
         window: failed runs and ticks are looked for this far back; a batch without a new outcome for this long is
             reported.
-        roster_due: when the schedule opens the slate's batch; None for a simulated league, whose slates have no
-            hour.
-        named: the slate was named; otherwise it is tonight's.
+        roster_due: when the schedule opens the slate's batch; None for a simulated league's slates to come, which no
+            schedule opens.
         progress: None when no batch was opened.
+        schedule: None where the batch is open and nobody asked.
+        warehouse: None where nobody asked: a look for alerts reads it only for a missing roster.
         dead_letters: the slate's open ones.
+        instance: None where nobody asked.
+        first_tip_off: when the slate's first game begins; None where nobody asked.
+        unfinished: slates of failed runs whose batch is open and not done.
+        named: the slate was named; otherwise it is tonight's.
         damage: what a quick check of batch state's file found, ``""`` if nothing.
         delivered: revisions at the messages' destination, by message id; None if nobody can look there.
     """
@@ -243,24 +288,89 @@ class HealthFacts:
     roster_due: datetime | None
     rules: Rules
     progress: Progress | Unreadable | None
-    warehouse: WarehouseFacts | Unreadable
+    schedule: ScheduleFacts | Unreadable | None
+    warehouse: WarehouseFacts | Unreadable | None
     messages: tuple[OutboxEntry, ...] | Unreadable
     dead_letters: tuple[DeadLetter, ...] | Unreadable
-    instance: InstanceFacts | Unreadable
+    instance: InstanceFacts | Unreadable | None
+    first_tip_off: datetime | None = None
+    unfinished: frozenset[str] = frozenset()
     named: bool = False
     damage: str | Unreadable = ""
     delivered: Mapping[str, int] | None = None
 
     @property
+    def receipt(self) -> Receipt | None:
+        """The newest receipt: the warehouse's, or batch state's copy where the warehouse wasn't read."""
+        if isinstance(self.warehouse, WarehouseFacts):
+            return next(reversed(self.warehouse.receipts), None)
+        return self.progress.receipt if isinstance(self.progress, Progress) else None
+
+    @property
     def behind(self) -> tuple[Behind, ...]:
         """The stores that are behind the others, as far as they can be read."""
-        if isinstance(self.warehouse, Unreadable) or isinstance(self.messages, Unreadable):
+        if not isinstance(self.warehouse, WarehouseFacts) or isinstance(self.messages, Unreadable):
             return ()
-        newest = next(reversed(self.warehouse.receipts), None)
         copy = self.progress.receipt if isinstance(self.progress, Progress) else None
-        return behind(SlateCopies(newest, copy, self.messages, self.delivered))
+        return behind(SlateCopies(self.receipt, copy, self.messages, self.delivered))
 
     @property
     def pages(self) -> Pages:
         """The pages of the UI."""
         return Pages(self.rules.ui_url)
+
+    def at(self, moment: datetime | None) -> str:
+        """Return a moment as the operator's clock shows it: ``2026-01-02 07:04 PST``."""
+        return local(moment, ZoneInfo(self.rules.time_zone))
+
+    def fine(self, name: str, line: str, evidence: Mapping[str, Any] = NO_EVIDENCE) -> Finding:
+        """Return a finding that nothing is wrong."""
+        return Finding(f"{name}:{self.slate}", Severity.OK, line, self.slate, evidence=evidence)
+
+    def found(
+        self,
+        kind: str,
+        line: str,
+        evidence: Mapping[str, Any] = NO_EVIDENCE,
+        *,
+        severity: Severity | None = None,
+        causes: Sequence[str] = (),
+        about: str = "",
+        slate: str | None = "",
+        command: str = "",
+        link: str = "",
+    ) -> Finding:
+        """Return a finding of a kind; severity, command, page and alerting are its row's of the table.
+
+        Args:
+            severity: one of the row's, or info while things are under way; None for the mildest.
+            causes: keys of findings that may cause it; the first one that is open does.
+            about: the key's second word, where a slate can have several findings of the kind.
+            slate: another one than the report's; None for the installation.
+            command: in place of the row's.
+            link: in place of the row's page.
+        """
+        row, slate = KINDS[kind], self.slate if slate == "" else slate
+        severity = severity or row.severities[0]
+        if severity not in (INFO, *row.severities):
+            raise ValueError(f"a finding of kind {kind} can't be {severity.value}")
+        template = command or (STATUS if severity is INFO and INFO not in row.severities else row.command)
+        files = {
+            name: "" if name in self.rules.sources else f" --{name.replace('_', '-')} FILE"
+            for name in ("game_logs", "schedule", "prop_lines")
+        }
+        return Finding(
+            ":".join(word for word in (kind, about, slate) if word),
+            severity,
+            line,
+            slate,
+            template.format(slate=slate or self.slate, **files),
+            evidence,
+            link or self.pages.of(row.page, slate or self.slate),
+            tuple(causes),
+            alerts=row.alerts_from is not None and severity.rank >= row.alerts_from.rank,
+        )
+
+    def causes(self, *kinds: str) -> tuple[str, ...]:
+        """Return the keys of this slate's findings of these kinds."""
+        return tuple(f"{kind}:{self.slate}" for kind in kinds)

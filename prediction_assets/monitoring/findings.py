@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
@@ -17,9 +17,6 @@ from prediction_assets.stores.alert import Severity
 
 SHOWN = 20
 """Items of a list that are in the evidence; the line counts all of them."""
-
-START_THE_DAEMON = "start the daemon: `prediction-assets dev`, or restart its service"
-"""The next step when no daemon runs; how it is started depends on the installation."""
 
 
 class Color(StrEnum):
@@ -47,10 +44,11 @@ class Finding:
         key: the same for the same trouble: ``no_roster:2026-01-02``.
         line: the statement, one line.
         slate: None for the installation.
-        command: the next step, a command to type or a sentence; '' when there is none.
+        command: the one next step, a command to type or a sentence; '' when nothing is wrong.
         evidence: the numbers and lists behind the line, JSON values.
         link: the page of the UI that shows it, '' when there is none.
-        cause: key of the finding that causes this one: repair that one first. '' when none does.
+        causes: keys of findings that may cause this one, the likeliest first.
+        cause: the one of them that is open: repair that one first. '' when none is.
         alerts: an alert is kept while this finding lasts.
     """
 
@@ -61,6 +59,7 @@ class Finding:
     command: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
     link: str = ""
+    causes: tuple[str, ...] = ()
     cause: str = ""
     alerts: bool = False
 
@@ -84,6 +83,13 @@ class Pages:
     """
 
     base: str
+
+    def of(self, page: str, slate: str) -> str:
+        """Return a page that the table of kinds names: ``asset:NAME``, ``partition:NAME``, ``daemons`` or ''."""
+        name, _, asset = page.partition(":")
+        if name == "partition":
+            return self.partition(asset, slate)
+        return self.asset(asset) if name == "asset" else self.daemons() if name == "daemons" else ""
 
     def run(self, run_id: str) -> str:
         """Return the page of a run."""
@@ -109,27 +115,18 @@ class Pages:
         """Return the page of the daemons."""
         return self._page("deployment/daemons")
 
-    def ticks(self) -> str:
-        """Return the page of all sensors and schedules."""
-        return self._page("automation")
-
     def _page(self, path: str) -> str:
         return f"{self.base.rstrip('/')}/{path}" if self.base else ""
-
-
-def run_command(slate: str) -> str:
-    """Return the command that carries a slate through every step that it lacks."""
-    return f"prediction-assets run --slate {slate}"
-
-
-def replay_command(slate: str) -> str:
-    """Return the command that stages a slate's failed players again."""
-    return f"prediction-assets dead-letters replay --slate {slate}"
 
 
 def utc(moment: datetime | None) -> str | None:
     """Return a moment as ``2026-01-02 15:04:05Z``; None stays None."""
     return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def local(moment: datetime | None, zone: tzinfo) -> str:
+    """Return a moment as ``2026-01-02 07:04 PST``; '' for None."""
+    return "" if moment is None else f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 def count(n: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prediction_assets.monitoring.evaluate import Line, evaluate, is_without_games
-from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
+from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts
 from prediction_assets.monitoring.findings import Color
 from prediction_assets.slate.batch import Progress
 from prediction_assets.stores.alert import Severity
@@ -128,8 +128,8 @@ def report_on(facts: HealthFacts) -> Report:
     league = ""
     if isinstance(facts.progress, Progress):
         league = facts.progress.batch.league
-    elif not isinstance(facts.warehouse, Unreadable):
-        league = facts.warehouse.schedule.league
+    elif isinstance(facts.schedule, ScheduleFacts):
+        league = facts.schedule.league
     return Report(
         slate=facts.slate,
         league=league,

@@ -1,4 +1,5 @@
-"""Reads the facts of one slate from batch state, the warehouse and the outbox; Dagster's come from the caller.
+"""The one reader of facts, for the health report and for alerts: batch state, warehouse, outbox and, by a function of
+the caller's, Dagster.
 
 Reads only. An error while a source is read becomes :class:`Unreadable` in the place of its facts, except that a store
 of a newer version ends the report; a locked warehouse is waited for once, not once for each question.
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from prediction_assets import __version__
-from prediction_assets.errors import BadInput, SchemaTooNew, one_line
+from prediction_assets.errors import BadInput, SchemaTooNew, TransientError, one_line
 from prediction_assets.monitoring.evidence import (
     EarlierMerge,
     GamesWithoutLogs,
@@ -27,15 +29,32 @@ from prediction_assets.monitoring.evidence import (
     Unreadable,
     WarehouseFacts,
 )
-from prediction_assets.monitoring.thresholds import LINES_WITHIN, LOGS_WITHIN, MERGES_COMPARED
+from prediction_assets.monitoring.thresholds import (
+    LINES_WITHIN,
+    LOGS_WITHIN,
+    MERGES_COMPARED,
+    NO_ROSTER_AFTER,
+)
 from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.nba.forecasting.systems import SYSTEMS
+from prediction_assets.nba.season import calendar_of
 from prediction_assets.nba.tonight import default_slate
 from prediction_assets.settings import MERGES_COMPARED_DAYS, Settings
+from prediction_assets.slate.acknowledgement import handover
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.deadlines import Clock, first_tip_off, roster_hour
-from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, is_simulated, parse_slate, slate_key
+from prediction_assets.slate.completion_message import outbox_entry_of
+from prediction_assets.slate.deadlines import RECENT_DAYS, Clock, first_tip_off, roster_hour
+from prediction_assets.slate.keys import (
+    GAME_TIME_ZONE,
+    NBA_LEAGUE,
+    is_simulated,
+    is_slate,
+    parse_slate,
+    slate_key,
+)
+from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.profiles import Stores
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -53,7 +72,7 @@ class Sources:
     """Where the facts are read.
 
     Attributes:
-        instance: reads the Dagster instance; or why it can't be opened.
+        instance: reads the Dagster instance; or its facts, or why it can't be opened; None: nobody asks it.
     """
 
     warehouse: Callable[[], Warehouse]
@@ -61,23 +80,46 @@ class Sources:
     dead_letters: Callable[[], DeadLetters]
     outbox: Callable[[], Outbox]
     publisher: Callable[[], Publisher]
-    instance: ReadInstance | Unreadable
+    instance: ReadInstance | InstanceFacts | Unreadable | None
     settings: Settings
     clock: Clock
 
+    @classmethod
+    def of(
+        cls,
+        stores: Stores,
+        instance: ReadInstance | InstanceFacts | Unreadable,
+        settings: Settings,
+        clock: Clock,
+    ) -> Sources:
+        """Return the stores of a home, each opened when it is read."""
+        return cls(
+            warehouse=lambda: stores.warehouse,
+            batch_state=lambda: stores.batch_state,
+            dead_letters=lambda: stores.dead_letters,
+            outbox=lambda: stores.outbox,
+            publisher=lambda: stores.publisher,
+            instance=instance,
+            settings=settings,
+            clock=clock,
+        )
 
-def read_facts(sources: Sources, slate: str | None, window: timedelta) -> HealthFacts:
+
+def read_facts(
+    sources: Sources, slate: str | None, window: timedelta, *, warehouse: bool = True
+) -> HealthFacts:
     """Return the facts of a slate.
 
     Args:
         slate: the slate to read; None for tonight's, or the newest of a simulated league.
         window: how far back failed runs and ticks are looked for.
+        warehouse: False: the warehouse is opened only for the games of a slate whose batch is late.
 
     Raises:
         BadInput: the slate isn't a date, or it is in no schedule and has no batch.
         SchemaTooNew: a newer version made or migrated a store; no line of a report would be true.
     """
-    now = sources.clock.now()
+    now, settings = sources.clock.now(), sources.settings
     if slate is not None:
         parse_slate(slate)
     chosen = slate or _slate_of_the_morning(sources, now)
@@ -85,37 +127,92 @@ def read_facts(sources: Sources, slate: str | None, window: timedelta) -> Health
     # Before the warehouse: each of these is written after the receipt that it follows. Read later, a slate that is
     # merged in between would look like a warehouse that is behind.
     messages = _attempt("outbox", lambda: tuple(sources.outbox().entries(chosen)))
-    delivered = _attempt("destination", lambda: sources.publisher().delivered(chosen))
-    warehouse = _attempt(
-        "warehouse", lambda: _warehouse_facts(sources.warehouse(), chosen, now, sources.settings)
+    delivered = _attempt("destination", lambda: sources.publisher().delivered(chosen)) if warehouse else None
+    roster_due = roster_hour(chosen, settings.roster_cron, settings.time_zone)
+    schedule: ScheduleFacts | Unreadable | None = None
+    in_warehouse: WarehouseFacts | Unreadable | None = None
+    if warehouse or (progress is None and now >= roster_due + NO_ROSTER_AFTER):
+        schedule = _attempt(
+            "warehouse", lambda: _schedule_facts(sources.warehouse(), parse_slate(chosen), now)
+        )
+    if isinstance(schedule, ScheduleFacts) and warehouse:
+        known = schedule
+        in_warehouse = _attempt(
+            "warehouse", lambda: _warehouse_facts(sources.warehouse(), known, chosen, now, settings)
+        )
+    elif warehouse:
+        in_warehouse = schedule if isinstance(schedule, Unreadable) else None
+    if slate is not None and progress is None and warehouse and isinstance(schedule, ScheduleFacts):
+        _require_known(slate, schedule)
+    league = progress.batch.league if isinstance(progress, Progress) else ""
+    simulated = is_simulated(league) or (
+        isinstance(schedule, ScheduleFacts) and is_simulated(schedule.league)
     )
-    if slate is not None and progress is None and not isinstance(warehouse, Unreadable):
-        _require_known(slate, warehouse.schedule)
-    simulated = not isinstance(warehouse, Unreadable) and is_simulated(warehouse.schedule.league)
+    within = timedelta(minutes=0 if simulated else settings.acknowledge_minutes)
+    begins: datetime | None = None
+    waits = not isinstance(messages, Unreadable) and handover(messages).waiting_since is not None
+    if within and waits and not isinstance(in_warehouse, Unreadable):
+        tip_off = _attempt("warehouse", lambda: read_first_tip_off(sources.warehouse(), chosen))
+        begins = first_tip_off(chosen, None) if isinstance(tip_off, Unreadable) else tip_off
+    instance = _instance_facts(sources.instance, progress, now, window)
+    unfinished: frozenset[str] = frozenset()
+    if isinstance(instance, InstanceFacts):
+        instance, unfinished = _with_what_was_repaired(sources, instance, now)
     return HealthFacts(
         slate=chosen,
         now=now,
         window=window,
-        roster_due=None
-        if simulated
-        else roster_hour(chosen, sources.settings.roster_cron, sources.settings.time_zone),
+        roster_due=None if simulated and now < roster_due else roster_due,
         rules=Rules(
-            minimum_staged_share=sources.settings.minimum_staged_share,
-            systems=_running_systems(market_aware=sources.settings.market_aware),
+            minimum_staged_share=settings.minimum_staged_share,
+            systems=_running_systems(market_aware=settings.market_aware),
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             code_version=__version__,
-            ui_url=sources.settings.ui_url.rstrip("/"),
-            acknowledged_within=timedelta(minutes=0 if simulated else sources.settings.acknowledge_minutes),
+            ui_url=settings.ui_url.rstrip("/"),
+            time_zone=settings.time_zone,
+            sources=frozenset(
+                facts for facts in ("game_logs", "schedule", "prop_lines") if settings.names(facts)
+            ),
+            acknowledged_within=within,
         ),
         progress=progress,
-        warehouse=warehouse,
+        schedule=schedule,
+        warehouse=in_warehouse,
         messages=messages,
         dead_letters=_attempt("dead letters", lambda: tuple(sources.dead_letters().letters(chosen))),
-        instance=_instance_facts(sources.instance, progress, now, window),
+        instance=instance,
+        first_tip_off=begins,
+        unfinished=unfinished,
         named=slate is not None,
-        damage=_attempt("batch state", lambda: sources.batch_state().damage()),
+        damage=_attempt("batch state", lambda: sources.batch_state().damage()) if warehouse else "",
         delivered=None if isinstance(delivered, Unreadable) else delivered,
     )
+
+
+def _with_what_was_repaired(
+    sources: Sources, instance: InstanceFacts, now: datetime
+) -> tuple[InstanceFacts, frozenset[str]]:
+    """Return the instance's facts and the slates of failed runs that are open and not announced.
+
+    A run that failed before its slate was announced was repaired by then, whatever its job was.
+    """
+    announced: dict[str, datetime] = {}
+    unfinished = set()
+    for slate in {failure.slate for failure in instance.failures if is_slate(failure.slate)}:
+        progress = _attempt("batch state", partial(sources.batch_state().progress, slate))
+        if progress is None:
+            continue
+        unfinished.add(slate)
+        if isinstance(progress, Progress) and progress.receipt and next_step(progress, now) is Step.NOTHING:
+            entries = _attempt("outbox", partial(sources.outbox().entries, slate))
+            entry = None if isinstance(entries, Unreadable) else outbox_entry_of(progress.receipt, entries)
+            if entry is not None and entry.delivered_at is not None:
+                announced[slate] = entry.delivered_at
+    failures = tuple(
+        replace(f, recovered=True) if f.at <= announced.get(f.slate, _LONG_AGO) else f
+        for f in instance.failures
+    )
+    return replace(instance, failures=failures), frozenset(unfinished - announced.keys())
 
 
 def read_first_tip_off(warehouse: Warehouse, slate: str) -> datetime:
@@ -144,32 +241,43 @@ def _attempt(source: str, read: Callable[[], Read]) -> Read | Unreadable:
     except SchemaTooNew:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, the line is red and says so
-        return Unreadable(source, in_words(error))
+        return Unreadable(source, in_words(error), isinstance(error, TransientError))
 
 
 def _instance_facts(
-    read: ReadInstance | Unreadable, progress: Progress | Unreadable | None, now: datetime, window: timedelta
-) -> InstanceFacts | Unreadable:
-    if isinstance(read, Unreadable):
+    read: ReadInstance | InstanceFacts | Unreadable | None,
+    progress: Progress | Unreadable | None,
+    now: datetime,
+    window: timedelta,
+) -> InstanceFacts | Unreadable | None:
+    if read is None or isinstance(read, (InstanceFacts, Unreadable)):
         return read
     batch = progress if isinstance(progress, Progress) else None
     return _attempt("Dagster instance", lambda: read(batch, now, window))
 
 
 def _slate_of_the_morning(sources: Sources, now: datetime) -> str:
-    """Return tonight's slate; of a simulated league, the newest that was opened."""
+    """Return tonight's slate; of a simulated league, the newest that was opened.
+
+    Where the schedule ended: its last slate as long as its batch is recent, and then today's date.
+    """
     today = now.astimezone(GAME_TIME_ZONE).date()
+    opened = _attempt("batch state", lambda: list(sources.batch_state().recent_slates(_LONG_AGO)))
+    recent = _attempt(
+        "batch state",
+        lambda: list(sources.batch_state().recent_slates(now - timedelta(days=RECENT_DAYS))),
+    )
     try:
         warehouse = sources.warehouse()
         slate = default_slate(warehouse, today, tonight=True)
         leagues = warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
         if not leagues or not is_simulated(leagues[0]):
-            return slate
+            is_shown = slate >= slate_key(today) or (not isinstance(recent, Unreadable) and slate in recent)
+            return slate if is_shown else slate_key(today)
     except SchemaTooNew:
         raise
     except Exception:  # noqa: BLE001  a warehouse that can't be read is reported with the slate's facts
         slate = slate_key(today)
-    opened = _attempt("batch state", lambda: list(sources.batch_state().recent_slates(_LONG_AGO)))
     return slate if isinstance(opened, Unreadable) or not opened else opened[-1]
 
 
@@ -182,9 +290,10 @@ def _require_known(slate: str, schedule: ScheduleFacts) -> None:
         )
 
 
-def _warehouse_facts(port: Warehouse, slate: str, now: datetime, settings: Settings) -> WarehouseFacts:
+def _warehouse_facts(
+    port: Warehouse, schedule: ScheduleFacts, slate: str, now: datetime, settings: Settings
+) -> WarehouseFacts:
     day = parse_slate(slate)
-    schedule = _schedule_facts(port, day)
     table = _table_facts(port, day)
     is_real = schedule.games > 0 and not is_simulated(schedule.league)
     receipts = tuple(port.receipts(slate))
@@ -200,8 +309,6 @@ def _warehouse_facts(port: Warehouse, slate: str, now: datetime, settings: Setti
     ).to_pylist()
     newest = receipts[-1].receipt_id if receipts else ""
     return WarehouseFacts(
-        schedule=schedule,
-        first_tip_off=read_first_tip_off(port, slate),
         without_logs=_games_without_logs(port, schedule.league, day, _last_logged(day, now, settings))
         if is_real
         else GamesWithoutLogs(),
@@ -228,17 +335,21 @@ def _warehouse_facts(port: Warehouse, slate: str, now: datetime, settings: Setti
     )
 
 
-def _schedule_facts(port: Warehouse, day: date) -> ScheduleFacts:
+def _schedule_facts(port: Warehouse, day: date, now: datetime) -> ScheduleFacts:
     games = port.query(queries.SLATE_GAMES, {"slate": day}).to_pylist()
     spans = {row["league"]: row for row in port.query(queries.SCHEDULE_SPANS, {"today": day}).to_pylist()}
     if not spans:
         return ScheduleFacts(0, "", None, covered=False)
     league = games[0]["league"] if games else NBA_LEAGUE if NBA_LEAGUE in spans else min(spans)
+    today = now.astimezone(GAME_TIME_ZONE).date()
+    calendar = calendar_of(port, today)
     return ScheduleFacts(
         games=len(games),
         league=league,
         last_slate=spans[league]["last_slate"],
         covered=any(span["first_slate"] <= day <= span["last_slate"] for span in spans.values()),
+        off_season=league == NBA_LEAGUE and calendar.is_off_season(today),
+        following=calendar.following,
     )
 
 

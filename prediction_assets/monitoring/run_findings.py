@@ -1,152 +1,250 @@
-"""Findings about what Dagster did: failed asset checks, runs and ticks, and silent daemons; all of them raise alerts.
+"""What failed? Runs, ticks, asset checks and dead letters, silent daemons, sources, facts in quarantine, damage.
 
-Critical: a slate isn't or won't be announced. Error: something failed and can be repaired. Warning: a slate is worse
-than it should be.
+From the Dagster instance, the dead letters and the warehouse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from prediction_assets.errors import one_line
-from prediction_assets.monitoring.findings import START_THE_DAEMON, Finding, Pages, run_command, utc
-from prediction_assets.slate.audits import ENOUGH_STAGED, NOT_EMPTY
-from prediction_assets.stores.alert import Severity
-
-_LONGEST = 600
-"""Characters of a line: an error's text may be a page long, a chat message shouldn't."""
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """One evaluation of an asset check."""
-
-    asset: str
-    name: str
-    slate: str | None
-    passed: bool
-    warns: bool
-    text: str
-
-    @property
-    def key(self) -> str:
-        """The key of its finding. A 0-row MERGE has one key for all checks."""
-        if self.name == NOT_EMPTY:
-            return f"empty_merge:{self.slate}"
-        return f"check:{self.asset}:{self.name}:{self.slate or ''}".rstrip(":")
+from prediction_assets.monitoring.evidence import (
+    CheckResult,
+    HealthFacts,
+    InQuarantine,
+    InstanceFacts,
+    RecentFailure,
+    SourceFetch,
+    Unreadable,
+    WarehouseFacts,
+)
+from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
+from prediction_assets.monitoring.kinds import (
+    CRITICAL,
+    ERROR,
+    OF_JOB,
+    OF_TICK,
+    WARNING,
+    command_of_check,
+)
+from prediction_assets.monitoring.thresholds import DEAD_LETTERS, LONGEST_ERROR
+from prediction_assets.slate.audits import ENOUGH_STAGED, NOT_EMPTY, RUN
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.dead_letter import common_cause
 
 
-def failed_checks(results: Sequence[CheckResult], pages: Pages) -> list[Finding]:
-    """Return a run's failed checks. Too few players is left out beside no player: it says nothing new."""
-    failed = [check for check in results if not check.passed]
-    empty = {check.slate for check in failed if check.name == NOT_EMPTY}
-    return [
-        _failed_check(check, pages)
-        for check in failed
-        if not (check.name == ENOUGH_STAGED and check.slate in empty)
-    ]
-
-
-def _failed_check(check: CheckResult, pages: Pages) -> Finding:
-    is_empty = check.name == NOT_EMPTY
-    what = "0-row MERGE" if is_empty else f"Check {check.name} failed on {check.asset}"
-    severity = Severity.WARNING if check.warns else Severity.ERROR
-    return Finding(
-        check.key,
-        Severity.CRITICAL if is_empty else severity,
-        one_line(f"{what}: {check.text or 'see its page'}", _LONGEST),
-        check.slate,
-        command=f"prediction-assets status --slate {check.slate}"
-        if check.slate
-        else "prediction-assets alerts list",
-        link=pages.check(check.asset, check.name),
-        alerts=True,
-    )
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A run that ended.
-
-    Attributes:
-        stage: the job's name, or the name of the job that its assets belong to.
-        step: the step that failed first, ``""`` when none did.
-        error: the first error, one line.
-    """
-
-    run_id: str
-    stage: str
-    slate: str | None
-    step: str = ""
-    error: str = ""
-
-    @property
-    def key(self) -> str:
-        """The key of the finding when it failed: the same for each attempt at a slate's stage."""
-        return f"run:{self.stage}:{self.slate or ''}".rstrip(":")
-
-
-def failed_run(run: FinishedRun, pages: Pages) -> Finding:
-    """Return the finding about a failed run."""
-    where = f" at step {run.step}" if run.step else ""
-    if run.slate is None:
-        command = f"prediction-assets {'ingest --help' if run.stage == 'ingest' else 'alerts list'}"
-    elif run.stage == "completion":
-        command = f"prediction-assets republish --slate {run.slate}"
+def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
+    """Nothing failed lately, a daemon is there, no dead letter is open, no fact waits, and nothing is damaged."""
+    letters, instance = facts.dead_letters, facts.instance
+    if isinstance(letters, Unreadable):
+        letters = ()
+    found = list(_installation(facts))
+    evidence: dict[str, object] = {
+        "dead_letters": [
+            f"{letter.player_slug}: {letter.newest.error_class}: {letter.newest.message}"
+            for letter in letters[:SHOWN]
+        ],
+    }
+    if isinstance(instance, InstanceFacts):
+        minutes = round(facts.window.total_seconds() / 60)
+        window = f"in the last {count(minutes, 'minute')}"
+        failures = instance.failures
+        evidence |= {
+            "window_minutes": minutes,
+            "failed": len(failures),
+            "recovered": sum(failure.recovered for failure in failures),
+            "failures": [_with_its_time(failure) for failure in failures][-SHOWN:],
+            "daemon_silent_since": utc(instance.daemon_silent_since),
+        }
+        found += failed_work(facts, failures)
+        found += dead_letters(facts)
+        if not found:
+            said = f"{len(failures)} failed {window}, each succeeded since" if failures else ""
+            found.append(facts.fine("failures", said or f"no run and no tick failed {window}"))
     else:
-        command = run_command(run.slate)
-    return Finding(
-        run.key,
-        Severity.CRITICAL if run.stage == "completion" else Severity.ERROR,
-        one_line(f"Run of {run.stage} failed{where}: {run.error or 'no error was recorded'}", _LONGEST),
-        run.slate,
-        command=command,
-        link=pages.run(run.run_id),
-        alerts=True,
+        found += dead_letters(facts)
+    if isinstance(facts.warehouse, WarehouseFacts):
+        evidence["sources"] = [_of_a_source(each) for each in facts.warehouse.fetches]
+    if not found:
+        found.append(facts.fine("failures", "nothing failed"))
+    return (replace(found[0], evidence={**evidence, **found[0].evidence}), *found[1:])
+
+
+def _installation(facts: HealthFacts) -> Iterator[Finding]:
+    """What is wrong with the installation, whatever the slate is."""
+    if facts.damage and not isinstance(facts.damage, Unreadable):
+        yield facts.found("damaged_state", f"damaged: {facts.damage}", slate=None)
+    if isinstance(facts.instance, InstanceFacts):
+        if (since := facts.instance.daemon_silent_since) is not None:
+            line = (
+                f"the daemon has been down since {facts.at(since)}: no schedule and no sensor runs. "
+                "Restart its service, or start it by hand"
+            )
+            yield facts.found("daemon", line, slate=None)
+        yield from (failed_check(facts, check) for check in facts.instance.checks if not check.passed)
+    if isinstance(facts.warehouse, WarehouseFacts):
+        yield from source_failures(facts, facts.warehouse.fetches)
+        yield from _in_quarantine(facts, facts.warehouse.quarantine)
+
+
+def failed_work(facts: HealthFacts, failures: Iterable[RecentFailure]) -> Iterator[Finding]:
+    """Yield a finding for the newest failure of each work that did not succeed since."""
+    newest = {(failure.work, failure.slate): failure for failure in failures}
+    for failure in newest.values():
+        if not failure.recovered:
+            yield from ([_failed_tick(facts, failure)] if failure.is_tick else _failed_run(facts, failure))
+
+
+def key_of(failure: RecentFailure) -> str:
+    """Return the key of the finding about a failed run or tick itself."""
+    kind = "tick" if failure.is_tick else "run"
+    return ":".join(word for word in (kind, failure.work, failure.slate) if word)
+
+
+def _failed_run(facts: HealthFacts, failure: RecentFailure) -> Iterator[Finding]:
+    """Yield the audits that refused a run's slate, or else the run.
+
+    A run whose slate is done, or that has none, leaves what is in force as it is: that is worth a look.
+    """
+    if failure.refused:
+        yield from _refused(facts, failure)
+        return
+    slate, unfinished = failure.slate, failure.slate in facts.unfinished
+    where = f" at step {failure.step}" if failure.step else ""
+    of = f" of {slate}" if slate and slate != facts.slate else ""
+    error = one_line(failure.error, LONGEST_ERROR) or "no error was recorded"
+    yield facts.found(
+        "run",
+        f"the run of {failure.work}{of} failed{where}: {error}",
+        {"at": utc(failure.at), "error": failure.error, "run_id": failure.run_id},
+        severity=WARNING if not unfinished else CRITICAL if failure.work == "completion" else ERROR,
+        about=failure.work,
+        slate=slate or None,
+        command=OF_JOB.get(failure.work, RUN),
+        link=facts.pages.run(failure.run_id),
     )
 
 
-@dataclass(frozen=True)
-class FinishedTick:
-    """A tick of a sensor (kind ``sensors``) or a schedule (``schedules``) that ended; ``error`` when it failed."""
+def _refused(facts: HealthFacts, failure: RecentFailure) -> Iterator[Finding]:
+    """Yield the audits that refused a slate. Too few players is left out beside no player: it says nothing new."""
+    names = {name for name, _ in failure.refused}
+    for name, text in failure.refused:
+        link = facts.pages.check("predictions", name)
+        said = one_line(text, 2 * LONGEST_ERROR) or "see its page"
+        if name == NOT_EMPTY:
+            yield facts.found(
+                "empty_merge",
+                f"0-row MERGE: {said}",
+                causes=(f"failed_players:{failure.slate}",),
+                slate=failure.slate,
+                link=link,
+            )
+        elif not (name == ENOUGH_STAGED and NOT_EMPTY in names):
+            yield facts.found(
+                "check",
+                f"the audit {name} refused the slate: {said}",
+                severity=ERROR,
+                causes=(f"failed_players:{failure.slate}",) if name == ENOUGH_STAGED else (),
+                about=f"predictions:{name}",
+                slate=failure.slate,
+                link=link,
+            )
 
-    name: str
-    kind: str
-    location: str
-    tick_id: int
-    at: datetime
-    error: str | None
 
-    @property
-    def key(self) -> str:
-        """The key of the finding when it failed."""
-        return f"tick:{self.name}"
-
-
-def failed_tick(tick: FinishedTick, pages: Pages) -> Finding:
-    """Return the finding about a failed tick."""
-    return Finding(
-        tick.key,
-        Severity.ERROR,
-        one_line(f"A tick of {tick.name} failed: {tick.error}", _LONGEST),
-        command="prediction-assets alerts check",
-        link=pages.automation(tick.location, tick.kind, tick.name),
-        alerts=True,
+def _failed_tick(facts: HealthFacts, failure: RecentFailure) -> Finding:
+    error = one_line(failure.error, LONGEST_ERROR) or "no error was recorded"
+    name = failure.page[2]
+    return replace(
+        facts.found(
+            "tick",
+            f"a tick of {name} failed: {error}",
+            {"at": utc(failure.at), "error": failure.error},
+            command=OF_TICK.get(name, ""),
+            link=facts.pages.automation(*failure.page),
+        ),
+        key=key_of(failure),
+        slate=None,
     )
 
 
-def silent_daemons(last_heard: Mapping[str, datetime], pages: Pages) -> list[Finding]:
-    """Return one finding about all daemons that ran once and are silent now, by their last heartbeat."""
-    if not last_heard:
-        return []
-    line = (
-        f"No heartbeat of {', '.join(sorted(last_heard))} since {utc(min(last_heard.values()))}: "
-        "no schedule and no sensor runs"
+def failed_check(facts: HealthFacts, check: CheckResult) -> Finding:
+    """Return the finding about an asset check that is no audit of a slate."""
+    text = one_line(check.text, 2 * LONGEST_ERROR) or "see its page"
+    return facts.found(
+        "check",
+        f"the asset check {check.name} of {check.asset} failed: {text}",
+        severity=WARNING if check.warns else ERROR,
+        about=f"{check.asset}:{check.name}",
+        slate=None,
+        command=command_of_check(check.name, facts.slate),
+        link=facts.pages.check(check.asset, check.name),
     )
-    return [
-        Finding(
-            "daemon", Severity.CRITICAL, line, command=START_THE_DAEMON, link=pages.daemons(), alerts=True
+
+
+def dead_letters(facts: HealthFacts) -> Iterator[Finding]:
+    """Yield one finding for all of a slate's open dead letters."""
+    letters = facts.dead_letters
+    if isinstance(letters, Unreadable) or not letters:
+        return
+    expected = len(facts.progress.batch.expected) if isinstance(facts.progress, Progress) else None
+    alike = None if expected is None else common_cause(letters, expected)
+    shown = alike or max(letters, key=lambda letter: letter.last_seen)
+    players = "" if expected is None else f" of {count(expected, 'player')}"
+    why = "most with one cause" if alike else f"newest {shown.player_slug}"
+    error = one_line(f"{shown.newest.error_class}: {shown.newest.message}", 2 * LONGEST_ERROR)
+    yield facts.found(
+        "dead_letters",
+        f"{count(len(letters), 'dead letter')} open{players}, {why}: {error}",
+        severity=CRITICAL if alike else ERROR if len(letters) > DEAD_LETTERS else WARNING,
+        causes=facts.causes("failed_players"),
+    )
+
+
+def source_failures(facts: HealthFacts, fetches: Sequence[SourceFetch]) -> Iterator[Finding]:
+    """Yield a finding for each live source that failed last, with who answered in its place."""
+    for failed in fetches:
+        if failed.outcome != "failed":
+            continue
+        since = [
+            each.source
+            for each in fetches
+            if each.facts == failed.facts
+            and each.outcome == "answered"
+            and each.started_at >= failed.started_at
+        ]
+        instead = f"; {', '.join(since)} answered in its place" if since else ""
+        problem = one_line(failed.problem, LONGEST_ERROR)
+        yield facts.found(
+            "source",
+            f"{failed.facts}: the source {failed.source} failed: {problem}{instead}",
+            about=f"{failed.facts}:{failed.source}",
+            slate=None,
         )
-    ]
+
+
+def _in_quarantine(facts: HealthFacts, waiting: Sequence[InQuarantine]) -> Iterator[Finding]:
+    """Facts that contradict others aren't used until an operator decides: slates may lack games, players or lines."""
+    if not waiting:
+        return
+    kinds = ", ".join(f"{each.rows:,} of {each.facts}" for each in waiting)
+    oldest = min(waiting, key=lambda each: each.since)
+    yield facts.found(
+        "quarantine",
+        f"facts in quarantine ({kinds}) since {facts.at(oldest.since)}: {one_line(oldest.example, LONGEST_ERROR)}",
+        {each.facts: f"{each.rows} since {utc(each.since)}, such as {each.example}" for each in waiting},
+        slate=None,
+    )
+
+
+def _with_its_time(failure: RecentFailure) -> str:
+    what = f"{failure.work} of {failure.slate}" if failure.slate else failure.work
+    run = f" (run {failure.run_id})" if failure.run_id else ""
+    since = ", succeeded since" if failure.recovered else ""
+    return f"{utc(failure.at)} {what}{run}{since}: {failure.error}".rstrip(": ")
+
+
+def _of_a_source(fetch: SourceFetch) -> str:
+    left = "" if fetch.remaining is None else f", {fetch.remaining} left"
+    cost = count(fetch.requests, "request")
+    return f"{utc(fetch.started_at)} {fetch.facts} from {fetch.source}: {fetch.outcome}, {cost}{left}"

@@ -10,6 +10,12 @@ GRACE = timedelta(minutes=5)
 NO_ROSTER_AFTER = timedelta(hours=1)
 """A slate without a roster raises an alert this long after the schedule was to open it."""
 
+ROSTER_EXPECTED_FOR = timedelta(days=1)
+"""A roster that is later than this is no longer waited for: the slate is past."""
+
+RATE_OVER = timedelta(minutes=5)
+"""How fast players settle is measured over this long."""
+
 NO_RECEIPT_AFTER = timedelta(minutes=5)
 """A slate without a checked consolidation raises an alert this long after its deadline."""
 
@@ -25,11 +31,14 @@ REPEAT_AFTER = timedelta(hours=4)
 CLAIM = timedelta(minutes=2)
 """One delivery may take this long before another process may try: a destination answers in seconds."""
 
-FIRST_LOOK = timedelta(days=1)
-"""The first look at finished runs and ticks goes back this far."""
-
 DAEMON_SILENCE = timedelta(minutes=5)
 """A daemon is down after this long without a heartbeat: ten times the interval in which it sends one."""
+
+LONGEST_ERROR = 120
+"""Characters of an error in a line; the evidence has all of it."""
+
+SHOWN_FINDINGS = 3
+"""Findings of one line that its text shows."""
 
 WINDOW_MINUTES = 60
 """The health report looks for failed runs and ticks this far back: at 07:45 the first run, of 07:00, counts."""

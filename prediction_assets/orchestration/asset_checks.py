@@ -1,19 +1,21 @@
 """Asset checks on ``predictions``: the verdicts of the audits that ran in the MERGE's transaction.
 
-A check shows what its audit found, of a committed MERGE from the receipt, of a refused one from the error. They are
-evaluated in the step of their asset, because a refused slate has no materialization. What an audit compares is in
-``stores/sql/audit_sql.py``. https://docs.dagster.io/guides/test/asset-checks
+A check shows what its audit found, of a committed MERGE from the receipt, of a refused one from the error, and the next
+command, which is the health report's. They are evaluated in the step of their asset, because a refused slate has no
+materialization. What an audit compares is in ``stores/sql/audit_sql.py``.
+https://docs.dagster.io/guides/test/asset-checks
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
 from prediction_assets.errors import AuditRefused, NoPartsStaged, without_markup
+from prediction_assets.monitoring.kinds import KINDS
 from prediction_assets.orchestration.partitions import SLATES, preview_features
-from prediction_assets.slate.audits import AUDITS, ENOUGH_STAGED, NOT_EMPTY, SETTLED
+from prediction_assets.slate.audits import AUDITS, ENOUGH_STAGED, NOT_EMPTY, SETTLED, verdict
 from prediction_assets.slate.outcome import UNSETTLED, Outcome
 from prediction_assets.slate.receipt import Receipt
 
@@ -43,34 +45,37 @@ with preview_features():
 def results_of(receipt: Receipt, minimum_staged_share: float) -> Iterator[dg.AssetCheckResult]:
     """Yield the check results of a committed MERGE; a refusal that an operator accepted is a warning."""
     because = {each["name"]: each["because"] for each in receipt.accepted}
-    for verdict in receipt.audits:
-        metadata = _details(receipt, minimum_staged_share, verdict["name"])
-        if not verdict["passed"] and verdict["name"] in because:
-            metadata["accepted_because"] = dg.MetadataValue.text(because[verdict["name"]])
-            verdict = {**verdict, "severity": "WARN"}
-        yield _result(verdict, metadata)
+    for each in receipt.audits:
+        found, metadata = each, _details(receipt, minimum_staged_share, each["name"])
+        if not each["passed"] and each["name"] in because:
+            metadata["accepted_because"] = dg.MetadataValue.text(because[each["name"]])
+            found = {**each, "severity": "WARN"}
+        yield _result(found, metadata, receipt.slate)
 
 
-def results_of_refusal(error: AuditRefused | NoPartsStaged) -> Iterator[dg.AssetCheckResult]:
+def results_of_refusal(slate: str, error: AuditRefused | NoPartsStaged) -> Iterator[dg.AssetCheckResult]:
     """Yield the check results of a refused slate: what its audits found before the MERGE was rolled back."""
     if isinstance(error, NoPartsStaged):
-        for name in (NOT_EMPTY, ENOUGH_STAGED):
-            yield dg.AssetCheckResult(passed=False, check_name=name, description=str(error))
-        return
-    for verdict in error.verdicts:
-        yield _result(verdict, {}, "" if verdict["passed"] else str(error))
+        found = [verdict(name, passed=False) for name in (NOT_EMPTY, ENOUGH_STAGED)]
+    else:
+        found = [dict(each) for each in error.verdicts]
+    for each in found:
+        yield _result(each, {}, slate, "" if each["passed"] else str(error))
 
 
 def _result(
-    verdict: dict[str, Any] | Any, metadata: dict[str, Any], description: str = ""
+    found: Mapping[str, Any], metadata: dict[str, Any], slate: str, description: str = ""
 ) -> dg.AssetCheckResult:
-    if verdict["detail"]:
+    if found["detail"]:
         # Plain text: facts are in it, and the UI would render an image or a link in markdown.
-        metadata["offending"] = dg.MetadataValue.text(verdict["detail"])
+        metadata["offending"] = dg.MetadataValue.text(found["detail"])
+    if not found["passed"]:
+        kind = "partial_receipt" if found["name"] == SETTLED else "check"
+        metadata["next"] = KINDS[kind].command.format(slate=slate)
     return dg.AssetCheckResult(
-        passed=verdict["passed"],
-        check_name=verdict["name"],
-        severity=dg.AssetCheckSeverity[verdict["severity"]],
+        passed=found["passed"],
+        check_name=found["name"],
+        severity=dg.AssetCheckSeverity[found["severity"]],
         description=without_markup(description) or None,  # the UI renders it as Markdown
         metadata=metadata,
     )

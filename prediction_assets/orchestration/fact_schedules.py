@@ -6,7 +6,7 @@ without a path is left to `prediction-assets ingest`. https://docs.dagster.io/gu
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -15,7 +15,7 @@ from prediction_assets.errors import TransientError
 from prediction_assets.ingest.live import timing
 from prediction_assets.ingest.live.budget import spent
 from prediction_assets.ingest.live.sources import Sources
-from prediction_assets.ingest.live.timing import Calendar
+from prediction_assets.nba.season import calendar_of
 from prediction_assets.orchestration.jobs import ingest_job
 from prediction_assets.orchestration.sensors.requests import impatient
 from prediction_assets.settings import Settings
@@ -28,12 +28,6 @@ TICK_MINUTES = 5
 """The shortest time between two looks that the settings allow."""
 
 MORNING, EVENING = ("game_logs", "schedule"), ("prop_lines", "injury_reports")
-
-
-def calendar_of(warehouse: Warehouse, today: date) -> Calendar:
-    """Return what the stored schedule of real games says about the days around a date."""
-    found = warehouse.query(queries.GAMES_AROUND, {"league": NBA_LEAGUE, "today": today}).to_pylist()[0]
-    return Calendar(found["previous"], found["following"])
 
 
 def daily_facts(settings: Settings) -> dg.ScheduleDefinition:

@@ -16,7 +16,7 @@ from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.orchestration.assets.describing import table_of
 from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
-from prediction_assets.orchestration.health_reader import read_instance
+from prediction_assets.orchestration.instance_reader import read_instance
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse

@@ -9,7 +9,7 @@ from contextlib import suppress
 import dagster as dg
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.orchestration.fact_schedules import calendar_of
+from prediction_assets.nba.season import calendar_of
 from prediction_assets.orchestration.jobs import morning_check_job, roster_job, training_job
 from prediction_assets.orchestration.pruning import prune_job
 from prediction_assets.orchestration.run_tags import SLATE_TAG

@@ -18,6 +18,9 @@ IN_RANGE, AGREES = "values_in_range", "recommendation_agrees_with_its_line"
 BOTH_DIRECTIONS, SETTLED = "recommendations_in_both_directions", "every_expected_player_settled"
 
 ERROR, WARN = "ERROR", "WARN"
+RUN = "prediction-assets run --slate {slate}"
+"""The next command after a refusal: it makes every row of the slate again, and merges, audits and announces them."""
+
 SHOWN = 5
 """Offending rows that a verdict shows."""
 
@@ -52,67 +55,54 @@ class Audit:
 
     Attributes:
         description: when it fails, for the asset check's page.
-        advice: what to do when it refused a slate.
         is_blocking: whether it refuses the MERGE; otherwise it warns.
         not_acceptable: why an operator can't accept its refusal, ``""`` if he can.
     """
 
     name: str
     description: str
-    advice: str
     is_blocking: bool = True
     not_acceptable: str = ""
 
-
-_STAGE_AGAIN = (
-    "Find the cause in the run of staged_predictions and materialize these players' partitions again"
-)
 
 AUDITS = (
     Audit(
         NOT_EMPTY,
         "Fails if no row is staged, or if no row of the slate would be in force. If there is nothing to predict any "
         "more (no game is on, or every expected player was skipped) it fails if a row would be in force.",
-        "Materialize the slate's staged_predictions partitions again",
         not_acceptable="a slate without rows is either retracted, which needs no acceptance, or has nothing to publish",
     ),
     Audit(
         ENOUGH_STAGED,
         "Fails if fewer players have rows than the minimum share in the settings; skipped players don't count.",
-        "Materialize the missing players' staged_predictions partitions",
     ),
     Audit(
         ACCOUNTED_FOR,
         "Fails if staged isn't inserted + updated + unchanged, or if the table doesn't hold what was counted before.",
-        "This is a fault of the program: keep the log of the run and report it",
-        not_acceptable="rows would be lost or doubled, and nobody could say which",
+        not_acceptable="rows would be lost or doubled, and nobody could say which: keep the run's log and report it",
     ),
     Audit(
         UNIQUE_KEY,
         "Fails if two rows in force share game_date, game_id, player_id, market, system and line.",
-        "Rows were changed by hand: restore the warehouse from a backup",
-        not_acceptable="every later MERGE and every reader counts on one row for each key",
+        not_acceptable="every later MERGE and every reader counts on one row for each key; if rows were changed by "
+        "hand, restore the warehouse from a backup",
     ),
     Audit(
         IN_RANGE,
         "Fails if points aren't 0-120, a probability isn't 0-1, a confidence isn't 0.5-1, or a value is NaN.",
-        _STAGE_AGAIN,
     ),
     Audit(
         AGREES,
         "Fails if an OVER, UNDER, PASS or NO_LINE doesn't follow from the row's own line, forecast and probabilities.",
-        _STAGE_AGAIN,
     ),
     Audit(
         BOTH_DIRECTIONS,
         "Fails if nearly all recommendations at the main lines are OVER, or nearly all are UNDER; the limits are in "
         "the settings.",
-        "Compare the features and lines of the slate with yesterday's",
     ),
     Audit(
         SETTLED,
         "Warns if an expected player failed or has no outcome; the message then says partial.",
-        "Materialize the missing players' staged_predictions partitions",
         is_blocking=False,
     ),
 )
@@ -173,6 +163,6 @@ def refusal(slate: str, verdicts: Sequence[Mapping[str, Any]], names: Sequence[s
     )
     return AuditRefused(
         f"slate {slate}: refused by {found}. What was in force still is, and every part was kept. "
-        f"{first.advice}; {accept}",
+        f"When its cause is gone: {RUN.format(slate=slate)}; {accept}",
         verdicts,
     )

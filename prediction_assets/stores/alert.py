@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-_MOMENTS = (
-    "at", "opened_at", "delivered_at", "recovered_at", "settled_at", "claimed_until",
-)  # fmt: skip
+_MOMENTS = ("opened_at", "delivered_at", "recovered_at", "settled_at", "claimed_until")
 
 
 class Severity(StrEnum):
@@ -41,8 +39,6 @@ class Alert:
         link: the page of the UI that shows it.
         command: what to do next.
         slate: None for a finding about the installation.
-        position: storage id of the event that it was seen in, None when it was read from a state.
-        at: when that event happened; storage ids may be given out again.
         delivered_at: when every destination had a message about it last, None before that.
         deliveries: how often that was, not counting the recovery.
         recovered_at: when it was seen to be over.
@@ -58,8 +54,6 @@ class Alert:
     command: str
     slate: str | None
     opened_at: datetime
-    position: int | None = None
-    at: datetime | None = None
     delivered_at: datetime | None = None
     deliveries: int = 0
     recovered_at: datetime | None = None

@@ -1,15 +1,16 @@
 """When the sources are asked: pure rules from the stored schedule, the clock and what is left of a budget.
 
-The season's calendar is the stored schedule. What doesn't belong here: who asks, and reading the schedule.
+The season's calendar is :mod:`prediction_assets.nba.season`. What doesn't belong here: who asks, and reading the
+schedule.
 """
 
 from __future__ import annotations
 
 from calendar import monthrange
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from prediction_assets.ingest.live.budget import Limits, Spent
+from prediction_assets.nba.season import LOGS_AFTER, Calendar
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 
 BEFORE_ROSTER = timedelta(minutes=30)
@@ -17,47 +18,6 @@ BEFORE_ROSTER = timedelta(minutes=30)
 
 LATEST_TIP_OFF = time(22, 30)
 """US Eastern; the last game of an evening begins then at the latest, where no line says when it does."""
-
-_LOGS_AFTER = timedelta(days=3)
-"""Box scores are corrected within days of a game."""
-
-_READY_BEFORE = timedelta(days=14)
-"""So long before a season's first game its sources are asked again, each day."""
-
-_SUMMER = range(7, 10)
-"""July to September: no season was to be played then, and none that the schedule doesn't list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calendar:
-    """What the stored schedule says about the days around a date.
-
-    Attributes:
-        previous: the newest date up to today with a game, None without one.
-        following: the first date from today on with a game, None without one.
-    """
-
-    previous: date | None
-    following: date | None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether any schedule is stored."""
-        return self.previous is not None or self.following is not None
-
-    def is_off_season(self, today: date) -> bool:
-        """Return whether nobody plays around a date, by the schedule, or by the calendar where the schedule ends.
-
-        A schedule that ends within a season isn't a reason: the newer one wasn't ingested.
-        """
-        if not self.is_known:
-            return False
-        if self.following is not None:
-            last = self.previous or date.min
-            return self.following - today > _READY_BEFORE and today - last > _LOGS_AFTER
-        return today.month in _SUMMER or (
-            self.previous is not None and self.previous.month == 6 and today.month == 6
-        )
 
 
 def asks_schedule(calendar: Calendar, today: date) -> bool:
@@ -69,7 +29,7 @@ def asks_logs(calendar: Calendar, today: date) -> bool:
     """Return whether game logs are asked for on a date: while games are played, and some days longer."""
     if not calendar.is_known:
         return True
-    return calendar.previous is not None and today - calendar.previous <= _LOGS_AFTER
+    return calendar.previous is not None and today - calendar.previous <= LOGS_AFTER
 
 
 def last_tip_off(slate: date, known: datetime | None) -> datetime:

@@ -123,7 +123,7 @@ with preview_features():
                 work, progress, warehouse, dead_letters, run_id=context.run.run_id, now=clock.now()
             )
         except (NoPartsStaged, AuditRefused) as error:
-            yield from results_of_refusal(error)
+            yield from results_of_refusal(slate, error)
             raise
         cost = warehouse.cost()  # before the sample is read, which is no part of the MERGE
         yield dg.MaterializeResult(

@@ -1,23 +1,23 @@
-"""Alerts: two sensors look for findings and keep them, a third one delivers messages.
+"""Alerts: a sensor looks for findings and keeps them, another one delivers messages.
 
-Looking never depends on a webhook: an alert is stored before the cursor moves. A message that couldn't be delivered
-fails the delivery's tick, stays due and is sent again at the next one. When the daemon itself is gone no sensor runs;
-`prediction-assets alerts check`, from cron, makes the same findings and shares the store.
-https://docs.dagster.io/guides/automate/sensors
+Looking never depends on a webhook. A message that couldn't be delivered fails the delivery's tick, stays due and is
+sent again at the next one. When the daemon itself is gone no sensor runs; `prediction-assets alerts check`, from cron,
+makes the same findings and shares the store. https://docs.dagster.io/guides/automate/sensors
 """
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
 import dagster as dg
 
-from prediction_assets.errors import NotDelivered, PredictionAssetsError
+from prediction_assets.errors import NotDelivered, PredictionAssetsError, StateUnreadable
 from prediction_assets.monitoring.alert_delivery import Delivered, deliver_due
 from prediction_assets.monitoring.destinations import destinations
-from prediction_assets.monitoring.findings import Pages
-from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
+from prediction_assets.monitoring.open_alerts import Look, look
+from prediction_assets.monitoring.reader import Sources
 from prediction_assets.monitoring.thresholds import REPEAT_AFTER
-from prediction_assets.orchestration.following import Cursor
-from prediction_assets.orchestration.run_alerts import follow_runs, look_at_automation
+from prediction_assets.orchestration.assets.facts import NOTHING_IN_QUARANTINE
+from prediction_assets.orchestration.instance_reader import read_instance
 from prediction_assets.orchestration.sensors.requests import impatient
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
@@ -31,48 +31,31 @@ from prediction_assets.stores.protocols import (
     Warehouse,
 )
 
-RUN_ALERTS, SLATE_ALERTS, ALERT_DELIVERY = "run_alerts_sensor", "slate_alerts_sensor", "alert_delivery_sensor"
+ALERTS, ALERT_DELIVERY = "alerts_sensor", "alert_delivery_sensor"
 
-_SLATE_LOOK_SECONDS = {"local": 60, "gcp": 300}
-"""A look at the slates reads every outcome of the recent ones, which Firestore bills."""
+_LOOK_SECONDS = {"local": 60, "gcp": 300}
+"""A look reads every outcome of the recent slates, which Firestore bills."""
 
-
-def run_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that keeps alerts for failed runs, checks and ticks, and silent daemons."""
-    pages = Pages(settings.ui_url)
-
-    @dg.sensor(
-        name=RUN_ALERTS,
-        minimum_interval_seconds=settings.tick_seconds,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Records alerts for failed runs, checks and ticks and for missing daemons, and their recovery. "
-        "Follows finished runs, oldest first; its cursor names the last one, by storage id and run.",
-    )
-    def evaluate(
-        context: dg.SensorEvaluationContext,
-        alerts: dg.ResourceParam[AlertStore],
-        clock: dg.ResourceParam[Clock],
-    ) -> dg.SensorResult:
-        now = clock.now()
-        followed = follow_runs(context.instance, alerts, Cursor.read(context.cursor), now, pages)
-        look_at_automation(context.instance, alerts, now, pages, leave_out={RUN_ALERTS, ALERT_DELIVERY})
-        return dg.SensorResult(
-            skip_reason=f"{followed.runs} finished runs looked at, {_lasting(alerts)}",
-            cursor=str(followed.cursor),
-        )
-
-    return evaluate
+CHECKS = (
+    dg.AssetCheckKey(dg.AssetKey("phase5_completion"), "morning_check"),
+    *(
+        dg.AssetCheckKey(dg.AssetKey(facts), NOTHING_IN_QUARANTINE)
+        for facts in ("game_logs", "schedule", "prop_lines", "injury_reports")
+    ),
+)
+"""The asset checks that are no audits of a slate: their newest evaluation is looked at."""
 
 
-def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that keeps the slates' alerts."""
+def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that keeps the open findings as alerts."""
 
     @dg.sensor(
-        name=SLATE_ALERTS,
-        minimum_interval_seconds=max(settings.tick_seconds, _SLATE_LOOK_SECONDS[settings.profile]),
+        name=ALERTS,
+        minimum_interval_seconds=max(settings.tick_seconds, _LOOK_SECONDS[settings.profile]),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Records what phase 6 acknowledged, and alerts for a late roster, consolidation, completion "
-        "message or acknowledgement, for many dead letters, and their recovery. A day without games is never late.",
+        description="Records what phase 6 acknowledged. Keeps alerts for late rosters, consolidations, completion "
+        "messages and acknowledgements, dead letters, failed runs, checks and ticks, and silent daemons. A day without "
+        "games is never late.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
@@ -84,28 +67,39 @@ def slate_alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         publisher: dg.ResourceParam[Publisher],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
-        stores = SlateSources(impatient(warehouse), batch_state, dead_letters, outbox, alerts)
-        slates = look(stores, publisher, settings, clock.now())
-        return dg.SensorResult(skip_reason=f"{len(slates)} slates looked at, {_lasting(alerts)}")
+        sources = Sources(
+            warehouse=lambda: impatient(warehouse),
+            batch_state=lambda: batch_state,
+            dead_letters=lambda: dead_letters,
+            outbox=lambda: outbox,
+            publisher=lambda: publisher,
+            instance=partial(read_instance, context.instance, checks=CHECKS),
+            settings=settings,
+            clock=clock,
+        )
+        # A tick of this sensor hasn't ended, and an alert on the delivery would have to be delivered.
+        looked = look_or_raise(sources, alerts, leave_out={ALERTS, ALERT_DELIVERY})
+        lasting = sum(alert.is_open for alert in alerts.unsettled())
+        return dg.SensorResult(skip_reason=f"{len(looked.slates)} slates looked at, {lasting} alerts open")
 
     return evaluate
 
 
-def look(stores: SlateSources, publisher: Publisher, settings: Settings, now: datetime) -> list[str]:
-    """Record what phase 6 acknowledged, then keep the alerts of the recent slates; return the slates that were read.
+def look_or_raise(sources: Sources, alerts: AlertStore, *, leave_out: set[str]) -> Look:
+    """Record what phase 6 acknowledged, then look for findings and keep them.
 
     Raises:
-        PredictionAssetsError: acknowledgements or a slate couldn't be read; the alerts of the others are kept by then.
+        StateUnreadable: something couldn't be read; the alerts of everything else are kept by then.
     """
-    unread: PredictionAssetsError | None = None
+    unread = []
     try:
-        take_acknowledgements(publisher, stores.outbox)
+        take_acknowledgements(sources.publisher(), sources.outbox())
     except PredictionAssetsError as error:
-        unread = error
-    slates = look_at_slates(stores, settings, now)
-    if unread is not None:
-        raise unread
-    return slates
+        unread.append(str(error))
+    looked = look(sources, alerts, leave_out=leave_out)
+    if unread := [*unread, *looked.unread]:
+        raise StateUnreadable("; ".join(unread))
+    return looked
 
 
 def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -148,10 +142,6 @@ def undelivered(done: Delivered) -> str:
     return f"{len(done.problems)} alerts not delivered, they stay due: " + "; ".join(done.problems)
 
 
-def _lasting(alerts: AlertStore) -> str:
-    return f"{sum(alert.is_open for alert in alerts.unsettled())} alerts open"
-
-
 def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """Return the sensors of alerting, running by default."""
-    return [run_alerts_sensor(settings), slate_alerts_sensor(settings), alert_delivery_sensor(settings)]
+    return [alerts_sensor(settings), alert_delivery_sensor(settings)]

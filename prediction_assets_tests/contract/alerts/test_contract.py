@@ -24,7 +24,7 @@ def keep(store: AlertStore, key: str, minutes: int = 0) -> Alert | None:
 
 def test_an_alert_is_read_back_whole(open_store: OpenStore) -> None:
     made = alert(
-        position=7, at=NOW, delivered_at=NOW + HOUR, deliveries=2, recovered_at=NOW + 2 * HOUR,
+        delivered_at=NOW + HOUR, deliveries=2, recovered_at=NOW + 2 * HOUR,
         claimed_until=NOW + 3 * HOUR, reached=("opened:abc", "opened:log"),
     )  # fmt: skip
     assert open_store().change(made.key, lambda _: made) == made

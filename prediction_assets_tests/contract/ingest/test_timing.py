@@ -8,13 +8,13 @@ import pytest
 
 from prediction_assets.ingest.live.budget import Limits, Spent
 from prediction_assets.ingest.live.timing import (
-    Calendar,
     asks_logs,
     asks_schedule,
     is_due,
     last_tip_off,
     pause,
 )
+from prediction_assets.nba.season import Calendar
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)  # 16 days of the month are left

@@ -1,4 +1,4 @@
-"""A slate of six players in real stores, made without a run: each test breaks it in one way."""
+"""A slate of six players in stores in memory, made without a run: each test breaks it in one way."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from importlib import resources
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pyarrow as pa
 import pytest
 
@@ -21,7 +20,7 @@ from prediction_assets.monitoring.evidence import Unreadable
 from prediction_assets.monitoring.health_report import Report, report_on
 from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.nba.forecasting.systems import SYSTEMS
-from prediction_assets.orchestration.health_reader import read_instance
+from prediction_assets.orchestration.instance_reader import read_instance
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.completion_message import Changes, OutboxEntry, completion_message, message_id
@@ -31,12 +30,8 @@ from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import POINTS_MARKET, PREDICTIONS_SCHEMA_VERSION
-from prediction_assets.stores.local.batch_state import SqliteBatchState
-from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
-from prediction_assets.stores.local.outbox import SqliteOutbox
-from prediction_assets.stores.local.warehouse import DuckDBWarehouse
-from prediction_assets.stores.profiles import open_stores
 from prediction_assets.stores.sql.tables import GAME_LOGS, PART_SCHEMA, PROP_LINES, SCHEDULE
+from prediction_assets_tests.in_memory import InMemoryStores
 from prediction_assets_tests.made_up import dated, player, row_content_hash
 
 PLAYERS = 6
@@ -96,11 +91,10 @@ class World:
         slate: today's, in America/New_York.
     """
 
-    def __init__(self, settings: Settings, instance: dg.DagsterInstance, warehouse: DuckDBWarehouse) -> None:
-        self.settings, self.instance, self.warehouse = settings, instance, warehouse
-        self.state = SqliteBatchState(settings.home / "state.sqlite")
-        self.dead_letters = SqliteDeadLetters(settings.home / "state.sqlite")
-        self.outbox = SqliteOutbox(settings.home / "state.sqlite")
+    def __init__(self, settings: Settings, instance: dg.DagsterInstance) -> None:
+        self.settings, self.instance, self.stores = settings, instance, InMemoryStores()
+        self.warehouse, self.state = self.stores.warehouse, self.stores.batch_state
+        self.dead_letters, self.outbox = self.stores.dead_letters, self.stores.outbox
         self.now = datetime.now(UTC)
         self.slate = self.now.astimezone(GAME_TIME_ZONE).date().isoformat()
 
@@ -243,12 +237,12 @@ class World:
         entry = OutboxEntry(message_id(receipt), receipt.slate, receipt.receipt_id, receipt.revision, message)
         self.outbox.enqueue(entry)
         if deliver:
-            delivery_id = open_stores(self.settings).publisher.publish(message)
+            delivery_id = self.stores.publisher.publish(message)
             self.outbox.mark_delivered(entry.message_id, delivery_id, self.now)
 
     def sql(self, statement: str, **parameters: object) -> None:
         """Change the warehouse behind everybody's back."""
-        with duckdb.connect(str(self.settings.home / "warehouse.duckdb")) as connection:
+        with self.warehouse._connect(write=True) as connection:
             connection.execute(statement, parameters)
 
     def edit_receipt(self, slate: str, **values: object) -> None:
@@ -275,16 +269,8 @@ class World:
         self, slate: str | None = None, *, minutes: int = 30, instance: Unreadable | None = None
     ) -> Report:
         """Make the report."""
-        stores = open_stores(self.settings)
-        sources = Sources(
-            warehouse=lambda: stores.warehouse,
-            batch_state=lambda: stores.batch_state,
-            dead_letters=lambda: stores.dead_letters,
-            outbox=lambda: stores.outbox,
-            publisher=lambda: stores.publisher,
-            instance=instance or partial(read_instance, self.instance),
-            settings=self.settings,
-            clock=Clock(),
+        sources = Sources.of(
+            self.stores, instance or partial(read_instance, self.instance), self.settings, Clock()
         )
         return report_on(read_facts(sources, slate, timedelta(minutes=minutes)))
 
@@ -294,13 +280,8 @@ class World:
 
 
 @pytest.fixture
-def world(
-    settings: Settings,
-    instance: dg.DagsterInstance,
-    warehouse: DuckDBWarehouse,
-    monkeypatch: pytest.MonkeyPatch,
-) -> World:
-    made = World(settings, instance, warehouse)
+def world(settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(settings, instance)
     monkeypatch.setattr(Clock, "now", lambda self: made.now)
     return made
 

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from prediction_assets import cli
-from prediction_assets.monitoring.evaluate import LINES
+from prediction_assets.monitoring.evaluate import NAMES
 from prediction_assets_tests.homes import SIMULATED
 from prediction_assets_tests.orchestration.health.conftest import health_schema
 
@@ -60,7 +60,7 @@ def test_a_finished_slate_is_green(finished, health):
     home = finished._settings.home
     code, out, err = health(home=home)
     assert (code, err) == (0, "")
-    assert [line.split()[:2] for line in out.splitlines()[:10]] == [["GREEN", name] for name in LINES]
+    assert [line.split()[:2] for line in out.splitlines()[:10]] == [["GREEN", name] for name in NAMES]
     assert out.splitlines()[10] == (
         f"slate {SIMULATED}: GREEN, the predictions are there (10 green, 0 yellow, 0 red) (simulated league)"
     )

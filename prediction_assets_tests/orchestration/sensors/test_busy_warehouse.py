@@ -49,5 +49,5 @@ def test_the_slates_are_looked_at_while_the_warehouse_is_busy(busy, ingested_hom
     after_the_rosters_hour = datetime.fromisoformat(f"{SIMULATED}T23:00:00+00:00")
     monkeypatch.setattr(Clock, "now", lambda _: after_the_rosters_hour)
     with held(run):
-        assert "0 alerts open" in tick(run, "slate_alerts_sensor").skip_reason.skip_message
-    assert "1 alerts open" in tick(run, "slate_alerts_sensor").skip_reason.skip_message
+        assert "0 alerts open" in tick(run, "alerts_sensor").skip_reason.skip_message
+    assert "1 alerts open" in tick(run, "alerts_sensor").skip_reason.skip_message

@@ -13,8 +13,10 @@ import pyarrow as pa
 import pytest
 
 from prediction_assets.errors import BadInput, PredictionAssetsError, TransientError
-from prediction_assets.monitoring.slate_alerts import SlateSources, look_at_slates
+from prediction_assets.monitoring.evidence import InstanceFacts
+from prediction_assets.monitoring.reader import Sources
 from prediction_assets.orchestration.run_tags import SLATE_TAG
+from prediction_assets.orchestration.sensors.alerts import look_or_raise
 from prediction_assets.orchestration.sensors.requests import Skipped, sensor_result, slate_by_slate
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.deadlines import Clock
@@ -111,19 +113,19 @@ def test_a_store_that_is_busy_is_no_slate_s_own_trouble():
 def test_what_other_slates_lack_is_an_alert_beside_one_that_can_not_be_read(two_slates):
     stores, settings = two_slates.stores, two_slates._settings
     store = stores.alerts
-    sources = SlateSources(
-        stores.warehouse, stores.batch_state, stores.dead_letters, stores.outbox, stores.alerts
-    )
     late = Clock().now() + timedelta(hours=1)
-    look_at_slates(sources, settings, late)
+    clock = Clock()
+    clock.now = lambda: late  # type: ignore[method-assign]
+    sources = Sources.of(stores, lambda *_: InstanceFacts((), None, ()), settings, clock)
+    look_or_raise(sources, store, leave_out=set())
     both = [f"no_receipt:{slate}" for slate in (YESTERDAY, TODAY)]
     assert [alert.key for alert in store.unsettled() if alert.is_open] == both
     damage(two_slates, YESTERDAY)
     with pytest.raises(StateUnreadable, match=YESTERDAY):
-        look_at_slates(sources, settings, late)
+        look_or_raise(sources, store, leave_out=set())
     assert [alert.key for alert in store.unsettled() if alert.is_open] == both  # neither is over
     with closing(sqlite3.connect(settings.home / "state.sqlite")) as connection, connection:
         connection.execute("DELETE FROM alerts WHERE key = ?", (both[1],))
     with pytest.raises(StateUnreadable, match=YESTERDAY):
-        look_at_slates(sources, settings, late)
+        look_or_raise(sources, store, leave_out=set())
     assert sorted(alert.key for alert in store.unsettled() if alert.is_open) == both

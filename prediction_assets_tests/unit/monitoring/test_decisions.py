@@ -16,7 +16,6 @@ from prediction_assets.monitoring.alert_lifecycle import (
     mark_partly_delivered,
     message,
     opened,
-    over,
     recovered,
 )
 from prediction_assets.monitoring.destinations import Notice
@@ -45,32 +44,6 @@ def test_what_is_due(state, after, expected):
     assert due(alert(**state), NOW + after, REPEAT) is expected
 
 
-def test_an_event_that_was_looked_at_before_changes_nothing():
-    newer = opened(finding(), NOW, 5)(None)
-    assert opened(finding(line="older"), NOW, 4)(newer) is newer
-    assert opened(finding(line="the same"), NOW, 5)(newer) is newer
-    assert recovered(NOW, 5)(newer) is newer
-    over_now = recovered(NOW, 6)(newer)
-    assert over_now.recovered_at == NOW
-    assert opened(finding(), NOW, 5)(over_now) is over_now
-    again = opened(finding(line="newest"), NOW, 7)(over_now)
-    assert (again.recovered_at, again.line) == (None, "newest")
-
-
-def test_an_event_is_newer_when_its_position_or_its_time_is():
-    before = opened(finding(), NOW, 100, NOW)(None)
-    # Runs were deleted, and positions started again.
-    after = opened(finding(line="newest"), NOW, 46, NOW + MINUTE)(before)
-    assert (after.position, after.line) == (46, "newest")
-    assert recovered(NOW, 47, NOW + 2 * MINUTE)(after).recovered_at == NOW
-    assert recovered(NOW, 45, NOW - MINUTE)(after) is after
-    # The clock was set back.
-    assert recovered(NOW, 101, NOW - REPEAT)(before).recovered_at == NOW
-    # Without a time the position alone decides.
-    untimed = opened(finding(), NOW, 100)(None)
-    assert recovered(NOW, 99, NOW + MINUTE)(untimed) is untimed
-
-
 def test_trouble_that_comes_back_after_it_was_settled_is_a_new_alert():
     settled = alert(delivered_at=NOW, deliveries=1, recovered_at=NOW, settled_at=NOW)
     back = opened(finding(), NOW + REPEAT)(settled)
@@ -90,11 +63,6 @@ def test_trouble_that_comes_back_while_its_end_is_delivered_is_delivered_again()
     back = opened(finding(), NOW)(alert(delivered_at=NOW, recovered_at=NOW))
     after = mark_delivered(Notice.RECOVERED, NOW)(back)
     assert due(after, NOW, REPEAT) is Notice.OPENED
-
-
-def test_only_kinds_that_were_looked_for_are_over():
-    lasting = [alert(), alert("daemon"), alert("no_receipt:2026-01-03")]
-    assert over(lasting, {"no_receipt:2026-01-03"}, {"no_receipt"}) == [f"no_receipt:{SLATE}"]
 
 
 def test_after_a_partial_delivery_the_rest_is_due_at_once():
@@ -140,22 +108,18 @@ def test_a_message_names_slate_finding_next_command_and_link(notice, title, line
 
 @settings(max_examples=50)
 @given(
-    st.lists(st.sampled_from(["fails", "passes", "deliver", "crash while delivering", "replay"]), max_size=40)
+    st.lists(st.sampled_from(["fails", "passes", "look", "deliver", "crash while delivering"]), max_size=40)
 )
 def test_whatever_happens_each_end_is_delivered_once_and_no_start_twice(history):
-    """Fed with events in any order of failures, recoveries and deliveries, replayed at will."""
+    """Fed with failures, repairs, looks and deliveries in any order."""
     kept: Alert | None = None
-    events: list[bool] = []
-    now, said, failing = NOW, [], False
+    now, said, failing, seen = NOW, [], False, False
     for step in history:
         now += MINUTE
         if step in ("fails", "passes"):
-            events.append(step == "fails")
-        if step in ("fails", "passes", "replay"):
-            for position, failed in enumerate(events, 1):
-                change = opened(finding(), now, position) if failed else recovered(now, position)
-                kept = change(kept)
-            failing = bool(events) and events[-1]
+            failing = step == "fails"
+        elif step == "look":
+            kept, seen = (opened(finding(), now) if failing else recovered(now))(kept), failing
         elif (
             kept is not None
             and (notice := due(kept, now, timedelta(days=9))) is not None
@@ -164,7 +128,7 @@ def test_whatever_happens_each_end_is_delivered_once_and_no_start_twice(history)
             said.append(notice)
             kept = mark_delivered(notice, now)(kept)
     if kept is not None:
-        assert kept.is_open is failing
+        assert kept.is_open is seen
     starts_and_ends = [notice for notice in said if notice is not Notice.STILL_OPEN]
     for one, other in itertools.pairwise(starts_and_ends):
         # An episode that was over before it was delivered has its end alone.

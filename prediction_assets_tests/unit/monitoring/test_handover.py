@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from prediction_assets.monitoring.alert_findings import unacknowledged
-from prediction_assets.monitoring.findings import Pages
+from prediction_assets.monitoring.findings import Finding
+from prediction_assets.monitoring.receipt_findings import completion_published
 from prediction_assets.monitoring.slo import Month, months
-from prediction_assets.slate.acknowledgement import Handover, handover
-from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.acknowledgement import Handover
+from prediction_assets.slate.completion_message import OutboxEntry, message_id
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.stores.alert import Severity
 from prediction_assets_tests.made_up import NOW
+from prediction_assets_tests.made_up_facts import RULES, facts, in_warehouse, whole_receipt
 
 SLATE = "2026-01-02"
 WITHIN = timedelta(minutes=15)
@@ -22,8 +24,10 @@ OK, WARNING, CRITICAL = Severity.OK, Severity.WARNING, Severity.CRITICAL
 
 def at(clock: str) -> datetime:
     """Return a time of the slate's day, Eastern; 24:10 is ten minutes into the next one."""
-    hours, minutes = map(int, clock.split(":"))
-    return datetime(2026, 1, 2, tzinfo=GAME_TIME_ZONE) + timedelta(hours=hours, minutes=minutes)
+    hours, minutes, *seconds = map(int, clock.split(":"))
+    return datetime(2026, 1, 2, tzinfo=GAME_TIME_ZONE) + timedelta(
+        hours=hours, minutes=minutes, seconds=sum(seconds)
+    )
 
 
 def outbox(delivered: dict[int, str], acknowledged: dict[int, str]) -> list[OutboxEntry]:
@@ -36,14 +40,39 @@ def outbox(delivered: dict[int, str], acknowledged: dict[int, str]) -> list[Outb
     ]  # fmt: skip
 
 
+def found_at(
+    now: str, entries: list[OutboxEntry], tip_off: str = "19:00", within: timedelta = WITHIN
+) -> Finding:
+    """Return the finding about the newest revision's message."""
+    made = facts()
+    newest = whole_receipt(revision=max((entry.revision for entry in entries), default=1))
+    entries = [
+        replace(
+            entry,
+            message_id=message_id(replace(newest, revision=entry.revision)),
+            receipt_id=newest.receipt_id,
+        )
+        for entry in entries
+    ]
+    return completion_published(
+        replace(
+            made,
+            now=at(now),
+            messages=tuple(entries),
+            warehouse=in_warehouse(newest),
+            first_tip_off=at(tip_off),
+            rules=replace(RULES, acknowledged_within=within, time_zone="America/New_York"),
+        )
+    )
+
+
 @pytest.mark.parametrize(
     ("delivered", "acknowledged", "tip_off", "now", "severity"),
     [
         # Nothing was delivered, or phase 6 has the newest revision.
-        ({}, {}, "19:00", "18:59", None),
-        ({1: "10:00"}, {1: "10:01"}, "19:00", "18:59", None),
-        ({1: "10:00", 2: "17:00"}, {1: "10:01", 2: "17:01"}, "19:00", "18:59", None),
-        ({1: "10:00", 2: "17:00"}, {2: "17:01"}, "19:00", "18:59", None),
+        ({1: "10:00"}, {1: "10:01"}, "19:00", "18:59", OK),
+        ({1: "10:00", 2: "17:00"}, {1: "10:01", 2: "17:01"}, "19:00", "18:59", OK),
+        ({1: "10:00", 2: "17:00"}, {2: "17:01"}, "19:00", "18:59", OK),
         # Published in the morning: a quarter of an hour.
         ({1: "10:00"}, {}, "19:00", "10:14", OK),
         ({1: "10:00"}, {}, "19:00", "10:15", CRITICAL),
@@ -71,27 +100,26 @@ def outbox(delivered: dict[int, str], acknowledged: dict[int, str]) -> list[Outb
 def test_a_dead_consumer_is_an_alert_before_the_first_tip_off(
     delivered, acknowledged, tip_off, now, severity
 ):
-    came = handover(outbox(delivered, acknowledged))
-    found = unacknowledged(SLATE, came, at(tip_off), WITHIN, at(now), Pages("http://ui"))
-    assert (found and found.severity) == severity
-    assert (found is not None and found.alerts) is (severity is CRITICAL)
-    if found is not None and severity is not OK:
+    found = found_at(now, outbox(delivered, acknowledged), tip_off)
+    assert found.severity is severity
+    assert found.alerts is (severity is CRITICAL)
+    assert ("has until" in found.line) is (severity is OK and max(delivered) not in acknowledged)
+    if severity is not OK:
         assert found.command == f"prediction-assets republish --slate {SLATE}"
         assert f"revision {max(delivered)} is delivered and not acknowledged" in found.line
 
 
 @pytest.mark.parametrize("hour", range(8, 19))
 def test_whenever_it_is_published_before_the_tip_off_the_alert_comes_before_it(hour):
-    came = handover(outbox({1: f"{hour}:59"}, {}))
-    found = unacknowledged(SLATE, came, at("19:00"), WITHIN, at("19:00") - timedelta(seconds=15), Pages(""))
-    assert found is not None
+    entries = outbox({1: f"{hour}:59"}, {})
+    found = found_at("18:59:45", entries)
     assert found.alerts
-    assert "the first game begins at 2026-01-03 00:00:00Z" in found.line
+    assert "the first game begins at 2026-01-02 19:00 EST" in found.line
 
 
 def test_without_a_consumer_that_acknowledges_nothing_is_missed():
-    came = handover(outbox({1: "10:00"}, {}))
-    assert unacknowledged(SLATE, came, at("19:00"), timedelta(0), at("18:00"), Pages("")) is None
+    found = found_at("18:00", outbox({1: "10:00"}, {}), within=timedelta(0))
+    assert (found.severity, "phase 6" in found.line) == (OK, False)
 
 
 def test_each_month_counts_the_slates_that_phase_6_had_before_their_games():
