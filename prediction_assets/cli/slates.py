@@ -302,7 +302,8 @@ def _refuse_bad(
     if simulated_players is not None:
         simulated_slate(simulated_players)
         return
-    configured = {name: getattr(settings, name) for name in files}
+    # Where a live source stands beside files, it takes over from a file that can't be read.
+    configured = {name: getattr(settings, name) for name in files if settings.sources(name) == ("files",)}
     named = files if any(files.values()) or season is not None else configured
     refuse_bad_sources(named, season, settings.player_aliases)
 

@@ -2,14 +2,16 @@
 
 Pure functions from rows to objections. A row with an objection is not stored; it goes into quarantine. What is stored
 stands until an operator says otherwise; of new rows that contradict each other, none is stored. So the order of rows
-doesn't matter, and one file is treated as two. What doesn't belong here: reading the warehouse and storing.
+doesn't matter. In two files the first one's row is stored and the second one's waits; in one file both wait. Game logs
+or a schedule in which a game contradicts itself are refused by their readers. What doesn't belong here: reading the
+warehouse and storing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -17,10 +19,13 @@ from typing import Any, NamedTuple
 from prediction_assets.ingest import game_ids, limits
 from prediction_assets.ingest.names import is_same_name
 from prediction_assets.slate.keys import GAME_TIME_ZONE
+from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
 
 Row = Mapping[str, Any]
 Name = Callable[[int], str]
 """Returns how an objection names the row at a position: ``row 12 of logs.csv``."""
+Subject = tuple[Any, ...]
+"""What two rows can disagree about: an :class:`About`, and the ids that say which one."""
 
 
 class Kind(StrEnum):
@@ -29,6 +34,19 @@ class Kind(StrEnum):
     CONTRADICTION = "contradiction"
     LIMIT = "limit"
     OMISSION = "omission"
+
+
+class About(StrEnum):
+    """The kinds of subjects."""
+
+    GAME = "the date and teams of a game"
+    NAME = "the name of a player"
+    APPEARANCE = "the game and team of a player on a date"
+    TEAM_GAME = "the game of a team on a date"
+    EVENT = "the teams of an event"
+    OFFERED_GAME = "the game of a player on a date, in the lines"
+    OFFERED_ID = "the id of a name in an event"
+    REPORTED_TEAM = "the team of a player in a report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +82,107 @@ class StoredFacts:
     Attributes:
         logged: the games that have game logs, by id.
         scheduled: the games in the schedule, by id.
-        names: every spelling of each player's name, by player id.
-        appearances: by player and date, his game and team in the game logs, of the new rows' dates.
+        said: what the stored rows of the same table say, by subject; see :func:`claims`.
     """
 
     logged: Mapping[str, Game] = field(default_factory=dict)
     scheduled: Mapping[str, Game] = field(default_factory=dict)
-    names: Mapping[int, Collection[str]] = field(default_factory=dict)
-    appearances: Mapping[tuple[int, date], tuple[str, str]] = field(default_factory=dict)
+    said: Mapping[Subject, Collection[Any]] = field(default_factory=dict)
 
 
 def teams_of(one: str, other: str) -> tuple[str, str]:
     """Return two teams in an order of their own."""
     return (one, other) if one <= other else (other, one)
+
+
+def claims(facts: Table, row: Row) -> dict[Subject, Any]:
+    """Return what a row says that another row of its table can contradict, by subject."""
+    if facts is GAME_LOGS:
+        player, day, game = row["player_id"], row["game_date"], row["game_id"]
+        return {
+            (About.GAME, game): Game(day, teams_of(row["team"], row["opponent"])),
+            (About.APPEARANCE, player, day): (game, row["team"]),
+            (About.NAME, player): row["player_name"],
+        }
+    if facts is SCHEDULE:
+        teams = teams_of(row["team_a"], row["team_b"])
+        return {
+            (About.GAME, row["game_id"]): Game(row["game_date"], teams),
+            **{(About.TEAM_GAME, team, row["game_date"]): row["game_id"] for team in teams},
+        }
+    player, day = row["player_id"], row["game_date"]
+    if facts is INJURY_REPORTS:
+        subject = (About.REPORTED_TEAM, player, day, row["reported_at"])
+        return {} if player is None else {subject: row["team"]}
+    teams = teams_of(row["home_team"], row["away_team"])
+    found: dict[Subject, Any] = {(About.EVENT, row["event_id"]): teams}
+    if player is not None:
+        found[About.OFFERED_GAME, player, day] = teams
+        found[About.OFFERED_ID, row["event_id"], row["player_name"]] = player
+    return found
+
+
+def said(facts: Table, rows: Iterable[Row]) -> dict[Subject, set[Any]]:
+    """Return what rows say, by subject."""
+    found: dict[Subject, set[Any]] = defaultdict(set)
+    for row in rows:
+        for subject, value in claims(facts, row).items():
+            found[subject].add(value)
+    return found
+
+
+def agree(subject: Subject, one: Any, other: Any) -> bool:
+    """Return whether two rows say the same about a subject."""
+    return is_same_name(one, other) if subject[0] is About.NAME else one == other
+
+
+_TEXTS: Mapping[str, Callable[[Subject, Any], tuple[str, str]]] = {
+    About.NAME: lambda subject, name: (f"id {subject[1]} is ", name),
+    About.APPEARANCE: lambda subject, at: (f"on {subject[2]} he is ", f"of {at[1]} in game {at[0]}"),
+    About.EVENT: lambda subject, teams: (f"event {subject[1]} is ", " and ".join(teams)),
+    About.OFFERED_GAME: lambda subject, teams: (f"on {subject[2]} he plays ", f"in {' and '.join(teams)}"),
+    About.OFFERED_ID: lambda subject, player: (f"{subject[2]} of event {subject[1]} is ", f"player {player}"),
+    About.REPORTED_TEAM: lambda _, team: ("he is ", f"of {team}"),
+}
+"""How an objection says what a subject is: the words that both sides share, and this side's own. Games aren't in it:
+their functions compare them with two tables."""
+
+
+def _contradictions(
+    facts: Table, rows: Sequence[Row], known: Mapping[Subject, Collection[Any]], name: Name
+) -> dict[tuple[Subject, Any], str]:
+    """Return why what rows say contradicts what is stored or, where nothing is, another of the rows."""
+    new: dict[Subject, dict[Any, int]] = defaultdict(dict)
+    for position, row in enumerate(rows):
+        for subject, value in claims(facts, row).items():
+            if subject[0] in _TEXTS:
+                new[subject].setdefault(value, position)
+    wrong: dict[tuple[Subject, Any], str] = {}
+    for subject, values in new.items():
+        stored = sorted(known.get(subject, ()))
+        for value in values:
+            others = [other for other in stored or sorted(values) if not agree(subject, value, other)]
+            if not others or (stored and len(others) < len(stored)):
+                continue
+            where = f"the stored {facts.name.replace('_', ' ')}" if stored else name(values[others[0]])
+            text = _TEXTS[subject[0]]
+            lead, here = text(subject, value)
+            wrong[subject, value] = f"{lead}{here} here, and {text(subject, others[0])[1]} in {where}"
+    return wrong
+
+
+def _objections(
+    facts: Table, rows: Sequence[Row], known: Mapping[Subject, Collection[Any]], name: Name
+) -> Iterator[Objection]:
+    """Yield what other rows of their table have against rows."""
+    wrong = _contradictions(facts, rows, known, name)
+    for position, row in enumerate(rows):
+        for subject, value in claims(facts, row).items():
+            if reason := wrong.get((subject, value)):
+                about = (
+                    f"player {row['player_id']}" if row["player_id"] is not None else f"event {subject[1]}"
+                )
+                yield Objection(position, Kind.CONTRADICTION, about, reason)
 
 
 def _latest_date(now: datetime) -> date:
@@ -89,8 +195,6 @@ def objections_to_logs(
     """Return what speaks against new game logs."""
     today = now.astimezone(GAME_TIME_ZONE).date()
     found: list[Objection] = []
-    spelled: dict[int, dict[str, int]] = defaultdict(dict)
-    appearances: dict[tuple[int, date], dict[tuple[str, str], int]] = defaultdict(dict)
     for position, row in enumerate(rows):
         game, day, player = row["game_id"], row["game_date"], row["player_id"]
         subject = f"game {game}"
@@ -113,63 +217,7 @@ def objections_to_logs(
         if known is not None and known != new:
             reason = f"it is {new} here, and {known} in the stored {where}"
             found.append(Objection(position, Kind.CONTRADICTION, subject, reason))
-        spelled[player].setdefault(row["player_name"], position)
-        appearances[player, day].setdefault((game, row["team"]), position)
-    wrong_names = _contradicting_names(spelled, stored, name)
-    in_two = _in_two_games(appearances, stored, name)
-    for position, row in enumerate(rows):
-        player = row["player_id"]
-        subject = f"player {player}"
-        about_his_name = wrong_names.get((player, row["player_name"]))
-        about_his_game = in_two.get((player, row["game_date"], row["game_id"], row["team"]))
-        found += [
-            Objection(position, Kind.CONTRADICTION, subject, reason)
-            for reason in (about_his_name, about_his_game)
-            if reason
-        ]
-    return found
-
-
-def _contradicting_names(
-    spelled: Mapping[int, Mapping[str, int]], stored: StoredFacts, name: Name
-) -> dict[tuple[int, str], str]:
-    """Return the names that contradict their id's stored names or, without any, its other new names."""
-    wrong: dict[tuple[int, str], str] = {}
-    for player, new in spelled.items():
-        known = stored.names.get(player, ())
-        for spelling in new:
-            if known:
-                if not any(is_same_name(spelling, other) for other in known):
-                    listed = ", ".join(sorted(known))
-                    wrong[player, spelling] = (
-                        f"id {player} is {spelling} here, and {listed} in the stored game logs"
-                    )
-                continue
-            for other, at in new.items():
-                if not is_same_name(spelling, other):
-                    wrong[player, spelling] = f"id {player} is {spelling} here, and {other} in {name(at)}"
-    return wrong
-
-
-def _in_two_games(
-    appearances: Mapping[tuple[int, date], Mapping[tuple[str, str], int]], stored: StoredFacts, name: Name
-) -> dict[tuple[int, date, str, str], str]:
-    """Return the appearances of a player who has another game, or another team, on the same date."""
-    wrong: dict[tuple[int, date, str, str], str] = {}
-    for (player, day), new in appearances.items():
-        known = stored.appearances.get((player, day))
-        for game, team in new:
-            other, where = known, "the stored game logs"
-            if known is None:
-                others = [(found, at) for found, at in new.items() if found != (game, team)]
-                if not others:
-                    continue
-                other, where = others[0][0], name(others[0][1])
-            if other is not None and other != (game, team):
-                wrong[player, day, game, team] = (
-                    f"on {day} he is of {team} in game {game} here, and of {other[1]} in game {other[0]} in {where}"
-                )
-    return wrong
+    return [*found, *_objections(GAME_LOGS, rows, stored.said, name)]
 
 
 def objections_to_games(
@@ -246,13 +294,17 @@ def _second_games(
 def objections_to_lines(
     rows: Sequence[Row], stored: StoredFacts, now: datetime, name: Name
 ) -> list[Objection]:
-    """Return what speaks against new lines."""
+    """Return what speaks against new lines.
+
+    A line must be of a game of the schedule, on a date that has any. A schedule that has no game of the date says
+    nothing: it may come later.
+    """
     furthest, latest = _latest_date(now), now + limits.CLOCK_TOLERANCE
     games_of: dict[date, set[tuple[str, str]]] = defaultdict(set)
     for game in stored.scheduled.values():
         games_of[game.game_date].add(game.teams)
     found: list[Objection] = []
-    matchups: dict[tuple[int, date], dict[tuple[str, str], int]] = defaultdict(dict)
+    compared: list[int] = []
     for position, row in enumerate(rows):
         subject = f"{row['player_name']} at {row['bookmaker']}"
         for side in ("over_price", "under_price"):
@@ -263,60 +315,47 @@ def objections_to_lines(
             reason = f"its game of {row['game_date']} is more than {limits.FURTHEST_DAYS} days from today"
             found.append(Objection(position, Kind.LIMIT, subject, reason))
         if row["captured_at"] is not None and row["captured_at"] > latest:
-            reason = f"it was captured at {_utc(row['captured_at'])}, which is after now, {_utc(now)}"
+            reason = f"it was captured at {utc(row['captured_at'])}, which is after now, {utc(now)}"
             found.append(Objection(position, Kind.LIMIT, subject, reason))
-        if row["player_id"] is not None:
-            teams = teams_of(row["home_team"], row["away_team"])
-            matchups[row["player_id"], row["game_date"]].setdefault(teams, position)
-    for position, row in enumerate(rows):
-        player, day = row["player_id"], row["game_date"]
-        if player is None or len(matchups[player, day]) < 2:
-            continue
-        teams = teams_of(row["home_team"], row["away_team"])
-        scheduled = games_of[day] & set(matchups[player, day])
-        if scheduled == {teams}:
-            continue
-        other = next(o for o in sorted(scheduled or matchups[player, day]) if o != teams)
-        reason = (
-            f"{row['player_name']} plays in {' and '.join(teams)} on {day} here, and in {' and '.join(other)} in "
-            f"{name(matchups[player, day][other])}"
-        )
-        found.append(Objection(position, Kind.CONTRADICTION, f"player {player}", reason))
+        game = Game(row["game_date"], teams_of(row["home_team"], row["away_team"]))
+        if games_of[game.game_date] and game.teams not in games_of[game.game_date]:
+            others = ", ".join(sorted("-".join(teams) for teams in games_of[game.game_date]))
+            reason = f"it is of {game} here, and the stored schedule has {others} on that date"
+            found.append(Objection(position, Kind.CONTRADICTION, subject, reason))
+        else:
+            compared.append(position)
+    # A stored line of a game that the schedule does not have is no evidence against one that it has.
+    known = {
+        subject: games_of[subject[2]].intersection(values)
+        if subject[0] is About.OFFERED_GAME and games_of[subject[2]]
+        else values
+        for subject, values in stored.said.items()
+    }
+    among = [rows[position] for position in compared]
+    found += [
+        replace(objection, position=compared[objection.position])
+        for objection in _objections(PROP_LINES, among, known, lambda position: name(compared[position]))
+    ]
     return found
 
 
-def objections_to_reports(rows: Sequence[Row], now: datetime, name: Name) -> list[Objection]:
+def objections_to_reports(
+    rows: Sequence[Row], stored: StoredFacts, now: datetime, name: Name
+) -> list[Objection]:
     """Return what speaks against new rows of injury reports."""
     latest = now + limits.CLOCK_TOLERANCE
     found: list[Objection] = []
-    of_player: dict[tuple[int, date, datetime], dict[str, int]] = defaultdict(dict)
     for position, row in enumerate(rows):
         reported, day = row["reported_at"], row["game_date"]
         subject = row["player_name"] or row["team"]
         midnight = datetime.combine(day, time(0), GAME_TIME_ZONE).astimezone(UTC)
         if reported > latest:
-            reason = f"it was reported at {_utc(reported)}, which is after now, {_utc(now)}"
+            reason = f"it was reported at {utc(reported)}, which is after now, {utc(now)}"
             found.append(Objection(position, Kind.LIMIT, subject, reason))
         elif not midnight - limits.REPORTED_BEFORE <= reported <= midnight + limits.REPORTED_AFTER:
-            found.append(
-                Objection(
-                    position,
-                    Kind.LIMIT,
-                    subject,
-                    f"a report of {_utc(reported)} can't be about games of {day}",
-                )
-            )
-        if row["player_id"] is not None:
-            of_player[row["player_id"], day, reported].setdefault(row["team"], position)
-    for position, row in enumerate(rows):
-        if row["player_id"] is None:
-            continue
-        teams = of_player[row["player_id"], row["game_date"], row["reported_at"]]
-        other = next((team for team in sorted(teams) if team != row["team"]), None)
-        if other is not None:
-            reason = f"{row['player_name']} is of {row['team']} here, and of {other} in {name(teams[other])}"
-            found.append(Objection(position, Kind.CONTRADICTION, f"player {row['player_id']}", reason))
-    return found
+            reason = f"a report of {utc(reported)} can't be about games of {day}"
+            found.append(Objection(position, Kind.LIMIT, subject, reason))
+    return [*found, *_objections(INJURY_REPORTS, rows, stored.said, name)]
 
 
 def by_position(objections: Iterable[Objection]) -> dict[int, list[Objection]]:
@@ -336,5 +375,5 @@ def omitted(
             yield game_id, game
 
 
-def _utc(moment: datetime) -> str:
+def utc(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")

@@ -42,5 +42,6 @@ FURTHEST_DAYS = 400
 REPORTED_BEFORE, REPORTED_AFTER = timedelta(days=8), timedelta(days=2)
 """An injury report is published at most so long before and after the date of its games, both counted from midnight."""
 
-CLOCK_TOLERANCE = timedelta(minutes=15)
-"""How far a source's clock may be ahead of ours: an offer or a report of later than this would stay newest too long."""
+CLOCK_TOLERANCE = timedelta(minutes=30)
+"""How far a source's time may be ahead of ours. The title of an injury report was half an hour ahead of its name until
+2025; an offer or a report of later than this would stay newest too long."""

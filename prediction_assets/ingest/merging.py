@@ -6,32 +6,34 @@ Every source goes through here, files and live ones. What doesn't belong here: w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from prediction_assets.errors import one_line
 from prediction_assets.ingest import evidence, quarantine
-from prediction_assets.ingest.evidence import Game, Kind, Objection, StoredFacts, teams_of
+from prediction_assets.ingest.evidence import About, Game, Kind, Objection, StoredFacts, said, teams_of, utc
 from prediction_assets.ingest.game_logs import GameLogsRead
 from prediction_assets.ingest.injury_reports import InjuryReportsRead
 from prediction_assets.ingest.prop_lines import PropLinesRead
-from prediction_assets.ingest.quarantine import Quarantined, State
+from prediction_assets.ingest.quarantine import Quarantined, State, key_of, keys_table
+from prediction_assets.ingest.rows import RowNames
 from prediction_assets.ingest.schedule import ScheduleRead
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, slate_key
 from prediction_assets.stores.protocols import BatchState, Upserted, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
 
-LINES_REPLACED_BY = ("event_id", "capture", "bookmaker", "player_name")
-"""A capture is all that a book offered on a player: lines that it no longer contains are removed."""
+Key = tuple[Any, ...]
 
-INJURIES_REPLACED_BY = ("league", "reported_at")
-"""A report is all that was known when it was published: a corrected copy replaces it."""
+OFFER = ("event_id", "capture", "bookmaker", "player_name", "captured_at")
+"""What a book offers on a player at one moment: its lines belong together."""
+
+TEAM_REPORT = ("game_date", "reported_at", "team")
+"""What one report says of one team: its players belong together."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,12 @@ class Merged:
     Attributes:
         upserted: the rows that were stored.
         quarantined: the rows of this source that wait for an operator.
+        discarded: number of rows that an operator discarded before.
     """
 
     upserted: Upserted
     quarantined: tuple[Quarantined, ...]
+    discarded: int = 0
 
     def lines(self, most: int = 10) -> list[str]:
         """Return what an operator should read: one line for each row, or at most so many and a count of the others."""
@@ -53,27 +57,68 @@ class Merged:
         return [*shown, *([f"and {more:,} more"] if more else [])]
 
 
+@dataclass(frozen=True)
+class _Incoming:
+    """The new rows of one source, as an operator's earlier decisions leave them.
+
+    Attributes:
+        table: the table that they belong to.
+        facts: every row, as it was read.
+        read: the same rows.
+        discarded: positions in ``read`` of the rows that an operator discarded.
+        accepted: positions in ``read`` of the rows that an operator accepted; no objection counts against them.
+        positions: the place in ``read`` of each row of ``rows``.
+        rows: the rows that aren't discarded.
+        before: every row in quarantine until now.
+    """
+
+    table: Table
+    facts: pa.Table
+    read: list[dict[str, Any]]
+    discarded: frozenset[int]
+    accepted: frozenset[int]
+    positions: list[int]
+    rows: list[dict[str, Any]]
+    before: list[Quarantined]
+    names: RowNames
+
+    def name(self, position: int) -> str:
+        """Return how an objection names one of ``rows``."""
+        return self.names[self.positions[position]]
+
+
+def _incoming(warehouse: Warehouse, table: Table, read: pa.Table, names: RowNames) -> _Incoming:
+    rows, before = read.to_pylist(), quarantine.read_all(warehouse)
+    states = quarantine.decided(table, rows, before)
+    discarded = frozenset(position for position, state in states.items() if state is State.DISCARDED)
+    positions = [position for position in range(len(rows)) if position not in discarded]
+    return _Incoming(
+        table,
+        read,
+        rows,
+        discarded,
+        frozenset(states.keys() - discarded),
+        positions,
+        [rows[position] for position in positions],
+        before,
+        names,
+    )
+
+
 def merge_game_logs(warehouse: Warehouse, read: GameLogsRead, source: str, now: datetime) -> Merged:
     """Store game logs that contradict nothing; a corrected value replaces the stored one."""
-    rows = read.table.to_pylist()
-    names: dict[int, set[str]] = {}
-    for known in warehouse.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist():
-        names.setdefault(known["player_id"], set()).add(known["player_name"])
-    days = [row["game_date"] for row in rows]
-    appearances = warehouse.query(
-        queries.APPEARANCES, {"league": NBA_LEAGUE, "first": min(days), "last": max(days)}
-    ) if days else pa.table({})  # fmt: skip
+    new = _incoming(warehouse, GAME_LOGS, read.table, read.names)
+    appearances = warehouse.query(queries.APPEARANCES, _between(new.rows)).to_pylist() if new.rows else []
+    known = said(GAME_LOGS, appearances)
+    for player in warehouse.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist():
+        known.setdefault((About.NAME, player["player_id"]), set()).add(player["player_name"])
     stored = StoredFacts(
         logged=_games(warehouse, queries.LOGGED_GAMES),
         scheduled=_games(warehouse, queries.SCHEDULED_GAMES),
-        names=names,
-        appearances={
-            (row["player_id"], row["game_date"]): (row["game_id"], row["team"])
-            for row in appearances.to_pylist()
-        },
+        said=known,
     )
-    found = evidence.objections_to_logs(rows, stored, now, read.names.__getitem__)
-    return _merge(warehouse, GAME_LOGS, read.table, read.names.__getitem__, found, source, now)
+    found = evidence.objections_to_logs(new.rows, stored, now, new.name)
+    return _merge(warehouse, new, found, source, now)
 
 
 def merge_schedule(
@@ -98,8 +143,8 @@ def merge_schedule(
     stored = StoredFacts(
         logged=_games(warehouse, queries.LOGGED_GAMES), scheduled=_games(warehouse, queries.SCHEDULED_GAMES)
     )
-    rows = read.table.to_pylist()
-    coming = {row["game_id"] for row in rows}
+    new = _incoming(warehouse, SCHEDULE, read.table, read.names)
+    coming = {row["game_id"] for row in new.read}
     today = now.astimezone(GAME_TIME_ZONE).date()
 
     def is_postponed(game_id: str) -> bool:
@@ -120,12 +165,9 @@ def merge_schedule(
     if replace_omitted:
         leaving |= gone.keys()
         gone = {}
-    found = evidence.objections_to_games(rows, stored, now, may_move=may_move, leaving=leaving)
+    found = evidence.objections_to_games(new.rows, stored, now, may_move=may_move, leaving=leaving)
     of_omitted = _omissions(warehouse, gone, stored, today, source, now)
-    removed = pa.table({"game_id": pa.array(sorted(leaving), pa.string())})
-    name = read.names.__getitem__
-    group, also = (SCHEDULE.key, removed) if leaving else ((), None)
-    return _merge(warehouse, SCHEDULE, read.table, name, found, source, now, group, also, of_omitted)
+    return _merge(warehouse, new, found, source, now, {(game_id,) for game_id in leaving}, of_omitted)
 
 
 def _omissions(
@@ -139,7 +181,9 @@ def _omissions(
     if not gone:
         return []
     entries = []
-    for row in warehouse.query(queries.SCHEDULE_ROWS, {"league": NBA_LEAGUE}).to_pylist():
+    days = [game.game_date for game in gone.values()]
+    between = {"league": NBA_LEAGUE, "first": min(days), "last": max(days)}
+    for row in warehouse.query(queries.FACTS_BETWEEN[SCHEDULE.name], between).to_pylist():
         game = gone.get(row["game_id"])
         if game is None:
             continue
@@ -158,19 +202,112 @@ def _omissions(
     return entries
 
 
-def merge_prop_lines(warehouse: Warehouse, read: PropLinesRead, source: str, now: datetime) -> Merged:
-    """Store lines that contradict nothing; every capture is kept."""
-    stored = StoredFacts(scheduled=_games(warehouse, queries.SCHEDULED_GAMES))
-    found = evidence.objections_to_lines(read.table.to_pylist(), stored, now, read.names.__getitem__)
-    name = read.names.__getitem__
-    return _merge(warehouse, PROP_LINES, read.table, name, found, source, now, LINES_REPLACED_BY)
+def merge_prop_lines(
+    warehouse: Warehouse, read: PropLinesRead, source: str, now: datetime, *, replace_omitted: bool = False
+) -> Merged:
+    """Store lines that contradict nothing; every capture is kept.
+
+    A stored line that the source omits is removed only when the source has others of the same offer (book, player,
+    game and moment), and one of them is new: the line moved. A source whose lines are all stored is a part of them,
+    and removes nothing.
+
+    Args:
+        replace_omitted: the source is right about each offer that it has: lines that it omits are removed.
+    """
+    new = _incoming(warehouse, PROP_LINES, read.table, read.names)
+    if not new.read:
+        return _merge(warehouse, new, (), source, now)
+    stored = StoredFacts(
+        scheduled=_games(warehouse, queries.SCHEDULED_GAMES),
+        said=said(PROP_LINES, warehouse.query(queries.OFFERED_GAMES, _between(new.read)).to_pylist()),
+    )
+    found = evidence.objections_to_lines(new.rows, stored, now, new.name)
+    seen = [row["captured_at"] for row in new.read if row["captured_at"] is not None] or [now]
+    lines = warehouse.query(
+        queries.LINES_SEEN, {**_between(new.read), "since": min(seen), "until": max(seen)}
+    ).to_pylist()
+    known = {key_of(PROP_LINES, line) for line in lines}
+    doubted = ({new.positions[objection.position] for objection in found} - new.accepted) | new.discarded
+    moved, doubtful = set(), set()
+    for position, row in enumerate(new.read):
+        offer = tuple(row[name] for name in OFFER)
+        if position in doubted:
+            doubtful.add(offer)
+        elif replace_omitted or row["captured_at"] is None or key_of(PROP_LINES, row) not in known:
+            moved.add(offer)
+    replaced = moved - doubtful
+    removed = {key_of(PROP_LINES, line) for line in lines if tuple(line[name] for name in OFFER) in replaced}
+    return _merge(warehouse, new, found, source, now, removed)
 
 
-def merge_injury_reports(warehouse: Warehouse, read: InjuryReportsRead, source: str, now: datetime) -> Merged:
-    """Store the rows of reports that contradict nothing; a corrected copy of a report replaces it."""
-    name = read.names.__getitem__
-    found = evidence.objections_to_reports(read.table.to_pylist(), now, name)
-    return _merge(warehouse, INJURY_REPORTS, read.table, name, found, source, now, INJURIES_REPLACED_BY)
+def merge_injury_reports(
+    warehouse: Warehouse,
+    read: InjuryReportsRead,
+    source: str,
+    now: datetime,
+    *,
+    replace_omitted: bool = False,
+) -> Merged:
+    """Store the rows of reports that contradict nothing.
+
+    A corrected copy of a report replaces what the stored one says of the teams that it lists. A player whom it omits
+    stays, and waits in quarantine, when another report of the date lists him for that team.
+
+    Args:
+        replace_omitted: the source is right about each team of each report that it has.
+    """
+    new = _incoming(warehouse, INJURY_REPORTS, read.table, read.names)
+    if not new.read:
+        return _merge(warehouse, new, (), source, now)
+    reported = warehouse.query(queries.FACTS_BETWEEN[INJURY_REPORTS.name], _between(new.read)).to_pylist()
+    stored = StoredFacts(said=said(INJURY_REPORTS, reported))
+    found = evidence.objections_to_reports(new.rows, stored, now, new.name)
+    doubted = ({new.positions[objection.position] for objection in found} - new.accepted) | new.discarded
+    listed: dict[Key, set[Any]] = {}
+    for row in new.read:
+        listed.setdefault(tuple(row[name] for name in TEAM_REPORT), set()).update(_who(row))
+    doubtful = {tuple(new.read[position][name] for name in TEAM_REPORT) for position in doubted}
+    also = _also_listed(reported)
+    removed: set[Key] = set()
+    omissions = []
+    for row in reported:
+        of_team = tuple(row[name] for name in TEAM_REPORT)
+        if of_team not in listed or of_team in doubtful:
+            continue
+        elsewhere = also.get((row["game_date"], row["team"], row["player_name"]), set()) - {
+            row["reported_at"]
+        }
+        is_listed = bool(_who(row) & listed[of_team])  # perhaps in another spelling
+        if is_listed or replace_omitted or not row["player_name"] or not elsewhere:
+            removed.add(key_of(INJURY_REPORTS, row))
+            continue
+        reason = (
+            f"{source} omits him from {row['team']} in the report of {utc(row['reported_at'])}, and the stored report "
+            f"of {utc(max(elsewhere))} lists him; he stays {row['status']}"
+        )
+        omissions.append(
+            quarantine.new(INJURY_REPORTS, Kind.OMISSION, row["player_name"], reason, source, "", row, now)
+        )
+    return _merge(warehouse, new, found, source, now, removed, omissions)
+
+
+def _who(row: Mapping[str, Any]) -> set[Any]:
+    """Return by what a report's player is known: his name and his id."""
+    return {row["player_name"], row["player_id"]} - {None}
+
+
+def _also_listed(reported: Iterable[Mapping[str, Any]]) -> dict[Key, set[datetime]]:
+    """Return the times of the reports that list a player for a team on a date."""
+    found: dict[Key, set[datetime]] = {}
+    for row in reported:
+        found.setdefault((row["game_date"], row["team"], row["player_name"]), set()).add(row["reported_at"])
+    return found
+
+
+def _between(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the parameters of a query over the rows' dates."""
+    days = [row["game_date"] for row in rows]
+    return {"league": NBA_LEAGUE, "first": min(days), "last": max(days)}
 
 
 def _games(warehouse: Warehouse, query: str) -> dict[str, Game]:
@@ -182,33 +319,35 @@ def _games(warehouse: Warehouse, query: str) -> dict[str, Game]:
 
 def _merge(
     warehouse: Warehouse,
-    table: Table,
-    rows: pa.Table,
-    name: Callable[[int], str],
+    new: _Incoming,
     objections: Iterable[Objection],
     source: str,
     now: datetime,
-    replace_by: tuple[str, ...] = (),
-    also_replaced: pa.Table | None = None,
+    removed: Collection[Key] = (),
     omissions: Sequence[Quarantined] = (),
 ) -> Merged:
-    """Store the rows without an objection, and the others in quarantine."""
-    before = quarantine.read_all(warehouse)
-    # A value beyond a limit that an operator accepted is no longer doubted. What contradicted something and was
-    # accepted is stored now; if it contradicts again, something else was stored since, and that is a new question.
-    accepted = {e.quarantine_id for e in before if e.state is State.ACCEPTED and e.kind is Kind.LIMIT}
+    """Store the rows without an objection, and the others in quarantine.
+
+    Args:
+        removed: keys of stored rows to remove; the key of a new row stays, also when that row waits.
+    """
+    table = new.table
     doubted: list[Quarantined] = []
-    held: list[int] = []
-    for position, found in evidence.by_position(objections).items():
+    held: set[int] = set(new.discarded)
+    for index, found in evidence.by_position(objections).items():
+        position = new.positions[index]
+        if position in new.accepted:
+            continue
         kind = max((o.kind for o in found), key=lambda kind: kind is Kind.CONTRADICTION)
-        row: dict[str, Any] = rows.slice(position, 1).to_pylist()[0]
         reason = "; ".join(dict.fromkeys(objection.reason for objection in found))
-        entry = quarantine.new(table, kind, found[0].subject, reason, source, name(position), row, now)
-        if entry.quarantine_id not in accepted:
-            doubted.append(entry)
-            held.append(position)
-    keep = np.ones(rows.num_rows, dtype=bool)
-    keep[held] = False
-    done = warehouse.upsert(table, rows.filter(pa.array(keep)), replace_by, also_replaced)
-    still_open = quarantine.keep(warehouse, table, source, [*doubted, *omissions], before, now)
-    return Merged(done, tuple(still_open))
+        row = new.read[position]
+        doubted.append(
+            quarantine.new(table, kind, found[0].subject, reason, source, new.name(index), row, now)
+        )
+        held.add(position)
+    keep = pa.array([position not in held for position in range(len(new.read))], pa.bool_())
+    gone = keys_table(table, set(removed) - {key_of(table, row) for row in new.read})
+    replaced = (table.key, gone) if len(gone) else ((), None)
+    done = warehouse.upsert(table, new.facts.filter(keep), *replaced)
+    still_open = quarantine.keep(warehouse, table, source, [*doubted, *omissions], new.before, now)
+    return Merged(done, tuple(still_open), len(new.discarded))

@@ -1,7 +1,8 @@
 """Quarantine: the rows of facts that are not used until an operator decides.
 
 A row comes here with an objection (:mod:`.evidence`). ``accept`` stores it in place of what it contradicts, ``discard``
-leaves it out for good, and a source that no longer says it resolves it. What doesn't belong here: finding objections.
+leaves it out for good, and a source that no longer says it resolves it. A decision is about the content of a row: it
+holds for each file that has the same row, until another decision. What doesn't belong here: finding objections.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest.evidence import Kind, teams_of
+from prediction_assets.ingest.evidence import About, Kind, agree, claims
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
@@ -82,12 +83,42 @@ def new(
     row: Mapping[str, Any],
     now: datetime,
 ) -> Quarantined:
-    """Return an open row; its id is made of its values, so that the same row has the same id every morning."""
-    text = json.dumps([facts.name, kind.value, _to_json(row)])
-    quarantine_id = hashlib.sha256(text.encode()).hexdigest()[:12]
+    """Return an open row."""
+    quarantine_id = content_id(facts, row, is_omitted=kind is Kind.OMISSION)
     return Quarantined(
         quarantine_id, facts.name, kind, subject, reason, source, source_row, dict(row), State.OPEN, now, now
     )
+
+
+def content_id(facts: Table, row: Mapping[str, Any], *, is_omitted: bool = False) -> str:
+    """Return the id of a row, made of its values: the same row has the same id every morning, whatever is wrong."""
+    text = json.dumps([facts.name, is_omitted, _to_json(row)])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def decided(
+    facts: Table, rows: Sequence[Mapping[str, Any]], entries: Iterable[Quarantined]
+) -> dict[int, State]:
+    """Return which new rows an operator accepted or discarded before, by their position.
+
+    Args:
+        entries: every row in quarantine.
+    """
+    known = [
+        entry
+        for entry in entries
+        if entry.facts == facts.name
+        and entry.kind is not Kind.OMISSION
+        and entry.state in {State.ACCEPTED, State.DISCARDED}
+    ]
+    states = {entry.quarantine_id: entry.state for entry in known}
+    keys = {key_of(facts, entry.row) for entry in known}
+    found = {
+        position: states.get(content_id(facts, row))
+        for position, row in enumerate(rows)
+        if keys and key_of(facts, row) in keys
+    }
+    return {position: state for position, state in found.items() if state is not None}
 
 
 def read_all(warehouse: Warehouse) -> list[Quarantined]:
@@ -133,115 +164,142 @@ def keep(
 
 
 def find(warehouse: Warehouse, ids: Collection[str], facts: str | None = None) -> list[Quarantined]:
-    """Return open rows by their ids, all of them without ids.
+    """Return rows by their ids, all open ones without ids. A discarded row is found by its id, too.
 
     Raises:
-        BadInput: an id that no open row has.
+        BadInput: an id that no such row has.
     """
-    waiting = [e for e in read_all(warehouse) if e.state is State.OPEN and facts in (None, e.facts)]
-    missing = sorted(set(ids) - {entry.quarantine_id for entry in waiting})
-    if missing:
+    entries = [entry for entry in read_all(warehouse) if facts in (None, entry.facts)]
+    if not ids:
+        return [entry for entry in entries if entry.state is State.OPEN]
+    found = {entry.quarantine_id: entry for entry in entries if entry.state in {State.OPEN, State.DISCARDED}}
+    if missing := sorted(set(ids) - found.keys()):
         raise BadInput(
             "quarantine",
-            f"{missing[0]} is the id of no open row",
-            hint="see `prediction-assets quarantine list`",
+            f"{missing[0]} is the id of no open or discarded row",
+            hint="see `prediction-assets quarantine list --decided`",
         )
-    return [entry for entry in waiting if not ids or entry.quarantine_id in ids]
+    return [found[each] for each in sorted(set(ids))]
 
 
 def discard(warehouse: Warehouse, entries: Sequence[Quarantined]) -> None:
-    """Leave rows out for good: found again, they are not reported again."""
+    """Leave rows out for good: found again, they are neither stored nor reported."""
     _store(warehouse, [replace(entry, state=State.DISCARDED) for entry in entries])
 
 
 def accept(warehouse: Warehouse, entries: Sequence[Quarantined]) -> None:
-    """Store rows in place of the stored ones that they contradict; of an omission, remove the game.
+    """Store rows in place of the stored ones that they contradict; of an omission, remove the row.
+
+    A row that was accepted before and contradicts one of these counts as discarded from now on.
 
     Raises:
         BadInput: rows that are accepted together contradict each other; nothing is stored then.
     """
+    _refuse_each_other(entries)
+    outdated = _outdated(read_all(warehouse), entries)
     for name, table in TABLES.items():
         chosen = [entry for entry in entries if entry.facts == name]
-        rows = {_key(table, e.row): e.row for e in chosen if e.kind is not Kind.OMISSION}
-        _refuse_each_other(table, list(rows.values()))
-        gone = {_key(table, e.row) for e in chosen if e.kind is Kind.OMISSION}
-        if table is SCHEDULE:
-            gone |= _games_in_the_way(warehouse, list(rows.values()))
-        if table is GAME_LOGS:
-            gone |= _logs_in_the_way(warehouse, list(rows.values()))
+        rows = {key_of(table, e.row): e.row for e in chosen if e.kind is not Kind.OMISSION}
+        gone = {key_of(table, e.row) for e in chosen if e.kind is Kind.OMISSION}
+        gone |= _in_the_way(warehouse, table, list(rows.values()))
         gone -= rows.keys()
         if rows or gone:
-            removed = pa.table(
-                {c: [key[i] for key in sorted(gone)] for i, c in enumerate(table.key)},
-                pa.schema([table.arrow_schema.field(c) for c in table.key]),
-            )
-            warehouse.upsert(
-                table, table.arrow_table([dict(row) for row in rows.values()]), table.key, removed
-            )
-    _store(warehouse, [replace(entry, state=State.ACCEPTED) for entry in entries])
+            incoming = table.arrow_table([dict(row) for row in rows.values()])
+            warehouse.upsert(table, incoming, table.key, keys_table(table, gone))
+    _store(
+        warehouse,
+        [
+            *(replace(entry, state=State.DISCARDED) for entry in outdated),
+            *(replace(entry, state=State.ACCEPTED) for entry in entries),
+        ],
+    )
 
 
-def _key(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:
+def key_of(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the values of a row's key."""
     return tuple(row[name] for name in table.key)
 
 
-def _refuse_each_other(table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse rows that can't all be right: two teams or games of one player, or of one team, on one date."""
-    taken: dict[tuple[Any, ...], Any] = {}
-    for row in rows:
-        claims: list[tuple[tuple[Any, ...], Any]] = []
-        if table is GAME_LOGS:
-            claims = [
-                ((row["player_id"], row["game_date"]), row["game_id"]),
-                ((row["game_id"],), _date_and_teams(row)),
-                ((row["player_id"],), row["player_name"]),
-            ]
-        if table is SCHEDULE:
-            claims = [((team, row["game_date"]), row["game_id"]) for team in (row["team_a"], row["team_b"])]
-        for claim, value in claims:
-            if taken.setdefault(claim, value) != value:
+def keys_table(table: Table, keys: Collection[tuple[Any, ...]]) -> pa.Table:
+    """Return keys as a table, to remove their rows."""
+    schema = pa.schema([table.arrow_schema.field(column) for column in table.key])
+    return pa.table({c: [key[i] for key in sorted(keys)] for i, c in enumerate(table.key)}, schema)
+
+
+def _statements(entry: Quarantined) -> dict[tuple[Any, ...], Any]:
+    """Return what an entry says that another may contradict: what becomes of its key, and its row's claims."""
+    table = TABLES[entry.facts]
+    what = "is removed" if entry.kind is Kind.OMISSION else _to_json(entry.row)
+    stated: dict[tuple[Any, ...], Any] = {(entry.facts, *key_of(table, entry.row)): what}
+    if entry.kind is not Kind.OMISSION:
+        stated |= claims(table, entry.row)
+    return stated
+
+
+def _refuse_each_other(entries: Sequence[Quarantined]) -> None:
+    """Refuse rows that can't all be right: accepting is a choice."""
+    stated: dict[tuple[Any, ...], tuple[Quarantined, Any]] = {}
+    for entry in entries:
+        for subject, value in _statements(entry).items():
+            other, before = stated.setdefault((entry.facts, subject), (entry, value))
+            if not agree(subject, value, before):
                 raise BadInput(
                     "quarantine",
-                    f"two of the rows contradict each other about {' on '.join(map(str, claim))}: "
-                    f"{taken[claim]} and {value}",
-                    hint="accept one of them and discard the other",
+                    f"{other.quarantine_id} and {entry.quarantine_id} contradict each other, only one can be accepted: "
+                    f"{other.line} - {entry.line}",
+                    hint=f"accept one: `prediction-assets quarantine accept {other.quarantine_id}`, and discard the "
+                    f"other: `prediction-assets quarantine discard {entry.quarantine_id}`",
                 )
 
 
-def _games_in_the_way(warehouse: Warehouse, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
-    """Return the keys of stored games of the same teams on the same dates."""
-    busy = {(team, row["game_date"]) for row in rows for team in (row["team_a"], row["team_b"])}
-    if not busy:
-        return set()
-    stored = warehouse.query(queries.SCHEDULED_GAMES, {"league": NBA_LEAGUE}).to_pylist()
-    return {
-        (game["game_id"],)
-        for game in stored
-        if {(game["team_a"], game["game_date"]), (game["team_b"], game["game_date"])} & busy
+def _outdated(every: Iterable[Quarantined], entries: Sequence[Quarantined]) -> list[Quarantined]:
+    """Return the rows that were accepted before and contradict the ones that are accepted now."""
+    now = {
+        (entry.facts, subject): value for entry in entries for subject, value in _statements(entry).items()
     }
+    ids = {entry.quarantine_id for entry in entries}
+    return [
+        entry
+        for entry in every
+        if entry.state is State.ACCEPTED
+        and entry.quarantine_id not in ids
+        and entry.kind is not Kind.OMISSION
+        and any(
+            not agree(subject, value, now.get((entry.facts, subject), value))
+            for subject, value in _statements(entry).items()
+        )
+    ]
 
 
-def _logs_in_the_way(warehouse: Warehouse, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
-    """Return the keys of stored logs of the same games with other dates or teams, and of the players' other games."""
+def _in_the_way(
+    warehouse: Warehouse, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> set[tuple[Any, ...]]:
+    """Return the keys of stored rows that contradict accepted ones; names may differ, an id keeps its history."""
     if not rows:
         return set()
-    games = {row["game_id"]: _date_and_teams(row) for row in rows}
-    players = {(row["player_id"], row["game_date"]) for row in rows}
-    logged = warehouse.query(queries.LOGGED_GAMES, {"league": NBA_LEAGUE}).to_pylist()
-    days = [row["game_date"] for row in (*rows, *logged) if row["game_id"] in games]
-    stored = warehouse.query(
-        queries.APPEARANCES, {"league": NBA_LEAGUE, "first": min(days), "last": max(days)}
-    ).to_pylist()
-    return {
-        (row["game_id"], row["player_id"])
-        for row in stored
-        if games.get(row["game_id"], _date_and_teams(row)) != _date_and_teams(row)
-        or ((row["player_id"], row["game_date"]) in players and row["game_id"] not in games)
+    wanted = {
+        subject: value
+        for row in rows
+        for subject, value in claims(table, row).items()
+        if subject[0] is not About.NAME
     }
-
-
-def _date_and_teams(row: Mapping[str, Any]) -> tuple[date, tuple[str, str]]:
-    return row["game_date"], teams_of(row["team"], row["opponent"])
+    days = [row["game_date"] for row in rows]
+    if table is GAME_LOGS:
+        games = {row["game_id"] for row in rows}
+        logged = warehouse.query(queries.LOGGED_GAMES, {"league": NBA_LEAGUE}).to_pylist()
+        days += [game["game_date"] for game in logged if game["game_id"] in games]
+    stored = warehouse.query(
+        queries.FACTS_BETWEEN[table.name], {"league": NBA_LEAGUE, "first": min(days), "last": max(days)}
+    )
+    return {
+        key_of(table, row)
+        for row in stored.to_pylist()
+        if any(
+            value != wanted.get(subject, value)
+            for subject, value in claims(table, row).items()
+            if subject[0] is not About.NAME
+        )
+    }
 
 
 def _store(warehouse: Warehouse, entries: Iterable[Quarantined]) -> None:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prediction_assets.cli.dead_letters import stage_again
-from prediction_assets.ingest.merging import INJURIES_REPLACED_BY
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
@@ -134,7 +133,7 @@ def _report_out(run: SlateRun, out: list[str]) -> None:
         }
         for player in batch.players(out)
     ]
-    run.stores.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), INJURIES_REPLACED_BY)
+    run.stores.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), ("league", "reported_at"))
 
 
 def _wait_until(happened) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest.injury_reports import InjuryReportsRead, read_injury_reports
+from prediction_assets.ingest.limits import CLOCK_TOLERANCE
 from prediction_assets.ingest.live.requesting import Requester
 from prediction_assets.ingest.names import PlayerDirectory
 from prediction_assets.slate.keys import GAME_TIME_ZONE
@@ -19,9 +20,6 @@ from prediction_assets.slate.keys import GAME_TIME_ZONE
 EVERY = timedelta(minutes=15)
 SLOTS = 12
 """Reports that are looked for, backwards from now: three hours."""
-
-_LONGEST_DELAY = timedelta(hours=1)
-"""Between the time in a report's name and the time in its title; they were half an hour apart until 2025."""
 
 ABSENT = frozenset({403, 404, 410})
 
@@ -52,7 +50,7 @@ def fetch_injury_report(
             continue
         read = read_injury_reports(path, players)
         for published in set(read.table["reported_at"].to_pylist()):
-            if not timedelta(0) <= published - slot <= _LONGEST_DELAY:
+            if not timedelta(0) <= published - slot <= CLOCK_TOLERANCE:
                 raise BadInput(
                     requester.source,
                     f"was asked for {name} and answered with the report of {published.isoformat()}",

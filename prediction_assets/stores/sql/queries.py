@@ -86,6 +86,9 @@ MARKET_LINES = f"""
         FROM {PROP_LINES.qualified_name}
         WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL AND line <= $highest
           AND COALESCE(ABS(over_price), 0) < $suspended AND COALESCE(ABS(under_price), 0) < $suspended
+          AND CONCAT(LEAST(home_team, away_team), '-', GREATEST(home_team, away_team)) IN (
+              SELECT CONCAT(LEAST(team_a, team_b), '-', GREATEST(team_a, team_b))
+              FROM {SCHEDULE.qualified_name} WHERE game_date = $slate AND league = $league)
           AND CASE WHEN captured_at IS NULL THEN TRUE
                    WHEN captured_at = DATE_TRUNC('day', captured_at)
                    THEN CAST(captured_at AS DATE) <= CAST(commence_time AS DATE)
@@ -131,8 +134,9 @@ MARKET_LINES = f"""
     ORDER BY player_id"""
 """Each player's main line on a slate, and the book that offers it. The order of the rows has no part in it.
 
-1. Suspended offers, offers beyond the highest line and offers seen after tip-off don't count. A ``captured_at`` of
-   exactly midnight UTC is a bare date: it is late only if that date is after tip-off's.
+1. Suspended offers, offers beyond the highest line, offers on games that aren't scheduled and offers seen after
+   tip-off don't count. A ``captured_at`` of exactly midnight UTC is a bare date: it is late only if that date is after
+   tip-off's.
 2. Where a player has a two-sided offer, his one-sided ones don't count.
 3. Each book's newest moment counts; without a ``captured_at`` an offer is newest. Where a book offers several lines at
    that moment, its line is the one with the most balanced pair of prices; then the one nearest their mean; then the
@@ -294,12 +298,30 @@ SCHEDULED_GAMES = f"""
     SELECT game_id, game_date, LEAST(team_a, team_b) AS team_a, GREATEST(team_a, team_b) AS team_b
     FROM {SCHEDULE.qualified_name} WHERE league = $league ORDER BY game_id"""
 
-SCHEDULE_ROWS = f"""
-    SELECT {names(SCHEDULE.column_names)} FROM {SCHEDULE.qualified_name} WHERE league = $league ORDER BY game_id"""
-
 APPEARANCES = f"""
-    SELECT player_id, game_date, game_id, team, opponent FROM {GAME_LOGS.qualified_name}
+    SELECT player_id, player_name, game_date, game_id, team, opponent FROM {GAME_LOGS.qualified_name}
     WHERE league = $league AND game_date BETWEEN $first AND $last ORDER BY player_id, game_date, game_id"""
+
+FACTS_BETWEEN = {
+    table.name: f"""
+    SELECT {names(table.column_names)} FROM {table.qualified_name}
+    WHERE league = $league AND game_date BETWEEN $first AND $last ORDER BY {names(table.key)}"""
+    for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
+}
+"""The rows of some dates, by table."""
+
+OFFERED_GAMES = f"""
+    SELECT DISTINCT event_id, player_name, player_id, game_date, home_team, away_team
+    FROM {PROP_LINES.qualified_name} WHERE league = $league AND game_date BETWEEN $first AND $last
+    ORDER BY event_id, player_name, player_id, game_date, home_team, away_team"""
+"""Whom the lines of some dates are about, and of which games."""
+
+LINES_SEEN = f"""
+    SELECT {names(PROP_LINES.key)}, captured_at FROM {PROP_LINES.qualified_name}
+    WHERE league = $league AND game_date BETWEEN $first AND $last
+      AND (captured_at IS NULL OR captured_at BETWEEN $since AND $until)
+    ORDER BY {names(PROP_LINES.key)}"""
+"""The lines of some dates that were seen between two moments, or at no known one."""
 
 QUARANTINED = f"""
     SELECT {names(QUARANTINE.column_names)} FROM {QUARANTINE.qualified_name}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import quarantine
-from prediction_assets.ingest.evidence import Game, StoredFacts, objections_to_logs, teams_of
+from prediction_assets.ingest.evidence import Game, StoredFacts, objections_to_logs, said, teams_of
 from prediction_assets.ingest.game_logs import read_game_logs
 from prediction_assets.ingest.injury_reports import read_injury_reports
 from prediction_assets.ingest.limits import MOST_IN_A_GAME
@@ -34,6 +34,7 @@ from prediction_assets.ingest.quarantine import State
 from prediction_assets.ingest.schedule import read_schedule
 from prediction_assets.slate.batch import Batch
 from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql.tables import GAME_LOGS
 from prediction_assets_tests.contract.ingest.conftest import BOX_SCORE, OPPONENT
 from prediction_assets_tests.in_memory import InMemoryBatchState, InMemoryWarehouse
 
@@ -456,7 +457,7 @@ def line(**cells: Any) -> Row:
     ("cells", "reason"),
     [
         ({"price": "-200000"}, "over_price -200000 is beyond 100000"),
-        ({"captured_at": "2024-11-05T15:16:00Z"}, "captured at 2024-11-05 15:16Z, which is after now"),
+        ({"captured_at": "2024-11-05T15:31:00Z"}, "captured at 2024-11-05 15:31Z, which is after now"),
         ({"captured_at": "2034-11-05T15:16:00Z"}, "which is after now"),
         (
             {"commence_time": "2026-11-06T00:10:00Z"},
@@ -475,7 +476,7 @@ def test_a_player_in_two_games_at_one_moment_has_the_line_of_the_scheduled_one(h
     rows = [line(), line(event_id="e2", home_team="BOS", away_team="NYK")]
     merged = home.lines(*rows[::turn])
     assert len(merged.quarantined) == 2
-    assert "plays in BOS and NYK on 2024-11-05 here, and in DEN and LAL in row" in "".join(merged.lines())
+    assert "on 2024-11-05 he plays in BOS and NYK here, and in DEN and LAL in row" in "".join(merged.lines())
     home.schedule(game(61, TONIGHT))
     (entry,) = home.lines(*rows[::turn]).quarantined
     assert entry.row["event_id"] == "e2"
@@ -491,7 +492,7 @@ def report(**cells: Any) -> Row:
 @pytest.mark.parametrize(
     ("moment", "reason"),
     [
-        ("2024-11-05T15:16:00Z", "which is after now"),
+        ("2024-11-05T15:31:00Z", "which is after now"),
         ("2034-11-05T15:16:00Z", "which is after now"),
         ("2024-10-05T15:16:00Z", "can't be about games of 2024-11-05"),
     ],
@@ -568,7 +569,9 @@ def test_an_accepted_omission_removes_the_game(home: Home) -> None:
 
 def test_two_rows_that_contradict_each_other_are_not_accepted_together(home: Home) -> None:
     waiting = home.logs(box(), box(**LATER, PLAYER_NAME="Olu Marchetti")).quarantined
-    with pytest.raises(BadInput, match=r"contradict each other about 901: .* accept one of them"):
+    with pytest.raises(
+        BadInput, match=r"contradict each other, only one can be accepted: player 901: .* accept one: "
+    ):
         quarantine.accept(home.warehouse, waiting)
     assert home.stored_logs() == []
 
@@ -584,7 +587,8 @@ def test_a_source_that_no_longer_says_it_resolves_it(home: Home) -> None:
 
 def test_an_unknown_id_is_refused_by_name(home: Home) -> None:
     with pytest.raises(
-        BadInput, match="abc is the id of no open row; see `prediction-assets quarantine list`"
+        BadInput,
+        match="abc is the id of no open or discarded row; see `prediction-assets quarantine list --decided`",
     ):
         quarantine.find(home.warehouse, ["abc"])
 
@@ -622,15 +626,11 @@ def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def known(rows: Iterable[Row]) -> StoredFacts:
     """Return what a warehouse with these game logs knows."""
-    names: dict[int, set[str]] = {}
-    for row in rows:
-        names.setdefault(row["player_id"], set()).add(row["player_name"])
     return StoredFacts(
         logged={
             row["game_id"]: Game(row["game_date"], teams_of(row["team"], row["opponent"])) for row in rows
         },
-        names=names,
-        appearances={(row["player_id"], row["game_date"]): (row["game_id"], row["team"]) for row in rows},
+        said=said(GAME_LOGS, rows),
     )
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from prediction_assets.nba.forecast import market_lines
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.stores.protocols import Warehouse
-from prediction_assets.stores.sql.tables import PROP_LINES
+from prediction_assets.stores.sql.tables import PROP_LINES, SCHEDULE
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 
 SLATE = date(2024, 12, 31)
@@ -100,6 +100,12 @@ CASES: list[tuple[str, list[dict[str, Any]], float | None]] = [
         [{"line": 18.5}, {"bookmaker": "Book B", "line": 24.5}, {"bookmaker": "Book C", "line": 21.5}],
         21.5,
     ),
+    (
+        "a game that isn't scheduled",
+        [{"home_team": "BOS", "line": 30.5}, {"bookmaker": "B", "line": 20.5}],
+        20.5,
+    ),
+    ("teams the other way round", [{"home_team": "LAC", "away_team": "SAS"}], 20.5),
     ("an unresolved name isn't anybody's", [{"player_id": None}], None),
     # A ladder: several lines of one book at one moment.
     ("of a ladder the balanced line", ladder(16.5, 18.5, 20.5, 22.5, 24.5, fair=20.5), 20.5),
@@ -132,8 +138,15 @@ CASES: list[tuple[str, list[dict[str, Any]], float | None]] = [
 ]
 
 
+def with_the_game(warehouse: Warehouse) -> Warehouse:
+    """Return a warehouse whose schedule has the game of the offers."""
+    game = {"league": "NBA", "season_id": 22024, "game_id": "0022400900", "game_date": SLATE, "team_a": "LAC"}
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([{**game, "team_b": "SAS"}]))
+    return warehouse
+
+
 def chosen(warehouse: Warehouse, *rows: dict[str, Any]) -> dict[int, MarketLine]:
-    warehouse.upsert(PROP_LINES, offers(*rows))
+    with_the_game(warehouse).upsert(PROP_LINES, offers(*rows))
     return market_lines(warehouse, "NBA", SLATE)
 
 
@@ -175,7 +188,7 @@ def test_the_order_in_which_offers_come_does_not_matter(rows: list[dict[str, Any
     once = chosen(InMemoryWarehouse(), *rows)
     other = list(rows)
     random.Random(seed).shuffle(other)
-    one_by_one = InMemoryWarehouse()
+    one_by_one = with_the_game(InMemoryWarehouse())
     for row in other:
         one_by_one.upsert(PROP_LINES, offers(row))
     assert market_lines(one_by_one, "NBA", SLATE) == once
@@ -203,7 +216,7 @@ def test_a_hundred_thousand_rungs_of_eight_books_are_one_fast_query(open_duckdb:
     random.Random(3).shuffle(rows)
     table = offers(*rows)
     assert table.num_rows == 99_600
-    warehouse = open_duckdb()
+    warehouse = with_the_game(open_duckdb())
     warehouse.upsert(PROP_LINES, table)
     started = time.perf_counter()
     found = market_lines(warehouse, "NBA", SLATE)

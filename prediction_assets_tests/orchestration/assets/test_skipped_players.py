@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from datetime import UTC, date, datetime
 
-from prediction_assets.ingest.merging import INJURIES_REPLACED_BY
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.stores.local.parts import ParquetParts
@@ -34,7 +33,7 @@ def report(run: SlateRun, hour: int, **statuses: str) -> None:
         }
         for player in batch.players(statuses)
     ]
-    run.stores.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), INJURIES_REPLACED_BY)
+    run.stores.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), ("league", "reported_at"))
 
 
 def slugs(run: SlateRun) -> list[str]:

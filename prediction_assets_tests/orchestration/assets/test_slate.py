@@ -22,7 +22,7 @@ from prediction_assets.errors import (
     NoPartsStaged,
     NotSettled,
 )
-from prediction_assets.ingest.merging import LINES_REPLACED_BY
+from prediction_assets.ingest.merging import OFFER
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
@@ -126,7 +126,7 @@ def test_one_player_s_moved_line_replaces_his_rows_only_and_is_announced_as_an_e
         for offer in his.to_pylist()
         if offer["over_price"] and offer["under_price"]
     ]
-    finished.stores.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table(moved), LINES_REPLACED_BY)
+    finished.stores.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table(moved), OFFER)
 
     assert finished.stage(SIMULATED, [who.slug])
     receipt = finished.consolidate(SIMULATED)
