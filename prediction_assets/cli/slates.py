@@ -140,7 +140,7 @@ def ingest(
     simulated_players: SimulatedOption = None,
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="remove stored games that the schedule omits, and let it move games"),
+        typer.Option("--replace", help="remove what a schedule, lines or reports omit, and let games move"),
     ] = False,
 ) -> None:
     """Ingest facts from files or live sources.
@@ -180,16 +180,22 @@ def ingest(
 
 
 def _replacing(facts: dict[str, dict[str, Any]]) -> None:
-    """Let the schedule replace what it omits.
+    """Let the sources replace what they omit.
 
     Raises:
-        BadInput: no schedule is ingested.
+        BadInput: nothing is ingested that can omit anything.
     """
-    if "schedule" not in facts or "simulated_players" in facts["schedule"]:
+    chosen = [
+        config for name, config in facts.items() if name != "game_logs" and "simulated_players" not in config
+    ]
+    if not chosen:
         raise BadInput(
-            "--replace", "is about a schedule, and none is ingested", hint="name --schedule or --season"
+            "--replace",
+            "is about a schedule, lines or reports, and none is ingested",
+            hint="name --schedule, --season, --prop-lines or --injury-reports",
         )
-    facts["schedule"]["replace_omitted"] = True
+    for config in chosen:
+        config["replace_omitted"] = True
 
 
 def _say_what_waits(ingested: dict[str, dict[str, Any]]) -> bool:

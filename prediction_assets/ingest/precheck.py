@@ -19,12 +19,13 @@ from prediction_assets.ingest.seasons import first_year
 _NOBODY = PlayerDirectory.from_rows([])
 """Names aren't resolved here; one that doesn't resolve is no reason to refuse a file."""
 
-_READERS: Mapping[str, Callable[[Path], Any]] = {
-    "game_logs": read_game_logs,
-    "schedule": read_schedule,
-    "prop_lines": lambda path: read_prop_lines(path, _NOBODY),
-    "injury_reports": lambda path: read_injury_reports(path, _NOBODY),
+READERS: Mapping[str, Callable[[Path, PlayerDirectory], Any]] = {
+    "game_logs": lambda path, _: read_game_logs(path),
+    "schedule": lambda path, _: read_schedule(path),
+    "prop_lines": read_prop_lines,
+    "injury_reports": read_injury_reports,
 }
+"""Reads a file or folder of each kind of facts; the players resolve names."""
 
 
 def refuse_bad_sources(
@@ -46,4 +47,4 @@ def refuse_bad_sources(
         read_aliases(aliases)
     for name, path in files.items():
         if path is not None:
-            _READERS[name](path.expanduser().absolute())
+            READERS[name](path.expanduser().absolute(), _NOBODY)

@@ -44,7 +44,9 @@ REQUIRED: tuple[Name, ...] = (
     "event_id", "commence_time", "home_team", "away_team", PLAYER, "market", "bookmaker", SIDE, LINE, "price",
 )  # fmt: skip
 CAPTURE: Name = ("capture", "source_file")
-CAPTURED_AT: Name = ("captured_at", "last_update")
+CAPTURED_AT: Name = ("captured_at", "timestamp")
+LAST_UPDATE: Name = ("last_update", "market_last_update")
+"""When a book changed a market: not when the feed was asked, and different for each market of one answer."""
 GAME_DATE = "game_date_et"
 
 
@@ -120,9 +122,9 @@ def read_prop_lines(
 
     JSON is The Odds API's own. Prices are American odds or decimal odds, the same in all of a file.
     ``game_date`` is the US Eastern date of ``commence_time``; a ``game_date_et`` column must agree. A row
-    without ``captured_at`` takes the date in its capture's name (``10_22_2024.csv``, ``2024-10-22``) at 00:00
-    UTC, else NULL. A file without a ``capture`` column is one capture, named after itself, if its name has a date;
-    otherwise each ``captured_at`` is one.
+    without ``captured_at``, a snapshot's ``timestamp`` or the books' ``last_update`` takes the date in its capture's name
+    (``10_22_2024.csv``, ``2024-10-22``) at 00:00 UTC, else NULL. A file without a ``capture`` column is one capture, named after itself, if its name has a date;
+    otherwise each moment is one.
 
     Args:
         path: the file or directory; a directory's files are read in name order.
@@ -131,7 +133,11 @@ def read_prop_lines(
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    wanted = [one for name in (*REQUIRED, CAPTURE, CAPTURED_AT, GAME_DATE) for one in _alternatives(name)]
+    wanted = [
+        one
+        for name in (*REQUIRED, CAPTURE, CAPTURED_AT, LAST_UPDATE, GAME_DATE)
+        for one in _alternatives(name)
+    ]
     sides: list[_Side] = []
     offered: list[SourceRows] = []
     markets: Counter[str] = Counter()
@@ -186,6 +192,10 @@ def _parse(rows: SourceRows, file_capture: str, first: int) -> Iterator[_Side]:
     captures = column(CAPTURE, values.text, pa.string(), optional=True)
     has_capture = rows.find(CAPTURE) is not None
     seen = column(CAPTURED_AT, values.instant, moment, optional=True)
+    if rows.find(CAPTURED_AT) is None:
+        updates = column(LAST_UPDATE, values.instant, moment, optional=True)
+        offers = [column(name, values.text, pa.string()) for name in ("event_id", "bookmaker", "market")]
+        seen = _snapshot_times(updates, list(zip(*offers, strict=True)))
     local_dates = {value: value.astimezone(GAME_TIME_ZONE).date() for value in set(commence)}
     given_dates = column(GAME_DATE, values.calendar_date, pa.date32(), optional=True)
     dated = {capture: _date_in(capture) for capture in {*captures, file_capture} if capture}
@@ -219,6 +229,30 @@ def _parse(rows: SourceRows, file_capture: str, first: int) -> Iterator[_Side]:
             event_id, capture, bookmaker, player, line, is_over, price, commence[index], game_date, home,
             away, moment_seen or dated.get(capture), first + index,
         )  # fmt: skip
+
+
+def _snapshot_times(
+    updates: Sequence[datetime | None], markets: Sequence[tuple[str, ...]]
+) -> list[datetime | None]:
+    """Return when each row was seen, at the latest, by the update times of the books' markets.
+
+    A snapshot has every market of a book as it was updated last, at a time of its own: the newest rows of each market
+    are one offer, seen when the last of them was updated. A row that its market updated later is of an earlier
+    snapshot.
+
+    Args:
+        updates: each row's update time.
+        markets: each row's event, book and market.
+    """
+    newest: dict[tuple[str, ...], datetime] = {}
+    for update, market in zip(updates, markets, strict=True):
+        if update is not None:
+            for key in (market, market[:2]):
+                newest[key] = max(update, newest.get(key, update))
+    return [
+        newest[market[:2]] if update is not None and update == newest[market] else update
+        for update, market in zip(updates, markets, strict=True)
+    ]
 
 
 def _line(value: Any) -> Decimal:

@@ -5,18 +5,15 @@ simulated league that ships with the package if nothing is named and no real fac
 an error is refused as a whole, with row and column; stored facts stay as they were.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
 from prediction_assets.errors import BadInput, one_line
-from prediction_assets.ingest.game_logs import GameLogsRead, read_game_logs
-from prediction_assets.ingest.injury_reports import InjuryReportsRead, read_injury_reports
 from prediction_assets.ingest.live.sources import Answer, Sources
 from prediction_assets.ingest.merging import (
     Merged,
@@ -25,9 +22,8 @@ from prediction_assets.ingest.merging import (
     merge_prop_lines,
     merge_schedule,
 )
-from prediction_assets.ingest.names import PlayerDirectory, UnresolvedName, read_aliases
-from prediction_assets.ingest.prop_lines import PropLinesRead, read_prop_lines
-from prediction_assets.ingest.schedule import ScheduleRead, read_schedule
+from prediction_assets.ingest.names import PlayerDirectory, read_aliases
+from prediction_assets.ingest.precheck import READERS
 from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
 from prediction_assets.nba.tonight import holds_real_facts
 from prediction_assets.orchestration.assets.describing import (
@@ -46,6 +42,9 @@ from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_
 
 NOTHING_IN_QUARANTINE = "nothing_in_quarantine"
 """The asset check of each kind of facts."""
+
+_COUNTS = ("rows_read", "duplicates_dropped", "one_sided", "suspended", "not_yet_submitted", "players_out")
+"""What a reader may have counted, shown as it is."""
 
 
 class FactsConfig(dg.Config):
@@ -68,8 +67,10 @@ class FactsConfig(dg.Config):
 
     replace_omitted: bool = Field(
         default=False,
-        description="Of a schedule: remove stored games that it omits on a date that it lists, and let it give a game "
-        "another date. Without it such games stay, and wait in quarantine.",
+        description="The source is right about what it has: of a schedule, remove stored games that it omits on a date "
+        "that it lists, and let it give a game another date; of lines, remove those that it omits from an offer; of a "
+        "report, the players whom it omits from a team. Without it they stay, and wait in quarantine if others "
+        "contradict.",
     )
 
     def named(self) -> Path | None:
@@ -84,16 +85,28 @@ class FactsConfig(dg.Config):
             return False
         return self.season is not None or settings.names(facts)
 
-    def league(self, facts: str, settings: Settings, port: Warehouse) -> SimulatedLeague:
-        """Return the simulated league to take when there is no path.
+    def facts(
+        self, table: Table, warehouse: Warehouse, sources: Sources, settings: Settings
+    ) -> Answer[Any] | SimulatedLeague | None:
+        """Return the facts that this chooses; None where they are optional and nothing names any.
 
         Raises:
-            BadInput: the installation has real games, and the configuration doesn't name a simulated league.
+            BadInput: the facts can't be read, or the installation has real games, and the simulated league isn't named.
         """
-        expected = self.simulated_players
-        if expected is None:
-            _refuse_among_real_facts(facts, settings, port)
-        return simulate_league(settings.simulated_players if expected is None else expected)
+        name, has_names = table.name, table in (PROP_LINES, INJURY_REPORTS)
+        if (path := self.named()) is not None:
+            return Answer(READERS[name](path, _directory(warehouse, settings)), str(path))
+        if self.asks(name, settings):
+            ask: Callable[..., Answer[Any]] = getattr(sources, name)
+            return ask(warehouse, _directory(warehouse, settings) if has_names else self.season)
+        is_named = bool(_named_files(settings)) and self.simulated_players is None
+        if table is INJURY_REPORTS or (table is PROP_LINES and is_named):
+            return None
+        if self.simulated_players is None:
+            _refuse_among_real_facts(name, settings, warehouse)
+        return simulate_league(
+            settings.simulated_players if self.simulated_players is None else self.simulated_players
+        )
 
 
 def _refuse_among_real_facts(facts: str, settings: Settings, port: Warehouse) -> None:
@@ -134,11 +147,59 @@ def _check(facts: Table) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def _simulated(
-    context: dg.AssetExecutionContext, port: Warehouse, table: Table, league: str, rows: pa.Table
-) -> dg.MaterializeResult:
-    """Store a simulated league's facts, which contradict nothing."""
-    return _result(context, port, table, league, Merged(port.upsert(table, rows), ()))
+def _facts(
+    table: Table, description: str, merge: Callable[..., Merged], deps: tuple[str, ...] = ()
+) -> dg.AssetsDefinition:
+    """Return the asset of a kind of facts.
+
+    Args:
+        merge: stores what was read; called with the warehouse, the batch state, what was read, its source, now, and
+            whether it replaces what it omits.
+        deps: the facts that these are compared with; those with any are optional.
+    """
+
+    @dg.asset(
+        name=table.name,
+        description=description,
+        group_name=FACTS,
+        owners=OWNERS,
+        kinds={"duckdb"},
+        metadata=table_metadata(table),
+        check_specs=_check(table),
+        deps=deps,
+        output_required=not deps,
+    )
+    def ingest(
+        context: dg.AssetExecutionContext,
+        config: FactsConfig,
+        warehouse: dg.ResourceParam[Warehouse],
+        batch_state: dg.ResourceParam[BatchState],
+        sources: dg.ResourceParam[Sources],
+        settings: dg.ResourceParam[Settings],
+        clock: dg.ResourceParam[Clock],
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        found = config.facts(table, warehouse, sources, settings)
+        if isinstance(found, SimulatedLeague):
+            # A simulated league contradicts nothing.
+            stored = warehouse.upsert(table, getattr(found, table.name))
+            yield _result(context, warehouse, table, found.name, Merged(stored, ()))
+        elif found is not None and found.read is not None:
+            merged = merge(
+                warehouse, batch_state, found.read, found.source, clock.now(), config.replace_omitted
+            )
+            more = {**_found(context, table, found.read), **_about(found)}
+            yield _result(context, warehouse, table, found.source, merged, **more)
+        else:
+            why = "no path is named" if found is None else f"{found.source} has published nothing new"
+            context.log.info("%s: %s, so nothing is ingested", table.name, why)
+            if found is None or deps:
+                yield _check_result(warehouse, table)
+            else:
+                # A season that hasn't begun is no failure.
+                nothing = Merged(Upserted(0, 0, 0), ())
+                yield _result(context, warehouse, table, found.source, nothing, **_about(found))
+
+    return ingest
 
 
 def _result(
@@ -167,6 +228,7 @@ def _result(
             "rows_unchanged": done.unchanged,
             "rows_replaced": done.removed,
             "rows_quarantined": len(merged.quarantined),
+            "rows_discarded": merged.discarded,
             "dagster/row_count": stored,
             **({"quarantined": merged.lines(100)} if merged.quarantined else {}),
             **more,
@@ -187,209 +249,29 @@ def _check_result(port: Warehouse, table: Table) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset(
-    group_name=FACTS,
-    owners=OWNERS,
-    kinds={"duckdb"},
-    metadata=table_metadata(GAME_LOGS),
-    check_specs=_check(GAME_LOGS),
-)
-def game_logs(
-    context: dg.AssetExecutionContext,
-    config: FactsConfig,
-    warehouse: dg.ResourceParam[Warehouse],
-    sources: dg.ResourceParam[Sources],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult:
-    """One row per player and game that he played, as stats.nba.com's LeagueGameLog reports it.
-
-    Ingesting a file again changes nothing. A corrected row replaces the old one. A row that contradicts a stored game,
-    or a player's stored name, waits in quarantine for an operator.
-    """
-    answer: Answer[GameLogsRead]
-    if (path := config.named()) is not None:
-        answer = Answer(read_game_logs(path), str(path))
-    elif config.asks("game_logs", settings):
-        answer = sources.game_logs(warehouse, config.season)
-    else:
-        league = config.league("game_logs", settings, warehouse)
-        return _simulated(context, warehouse, GAME_LOGS, league.name, league.game_logs)
-    read = answer.read
-    if read is None:
-        return _nothing_new(context, warehouse, GAME_LOGS, answer)
-    merged = merge_game_logs(warehouse, read, answer.source, clock.now())
-    return _result(
-        context, warehouse, GAME_LOGS, answer.source, merged,
-        left_out=dict(read.left_out),
-        rows_read=read.rows_read, duplicates_dropped=read.duplicates_dropped, **_empty(context, read.empty_files),
-        **_about(answer),
-    )  # fmt: skip
+def _found(context: dg.AssetExecutionContext, table: Table, read: Any) -> dict[str, Any]:
+    """Return what reading found, as metadata; log the names that nobody has and the files without rows."""
+    found: dict[str, Any] = {name: getattr(read, name) for name in _COUNTS if hasattr(read, name)}
+    if hasattr(read, "left_out"):
+        found["left_out"] = dict(read.left_out)
+    if table is PROP_LINES:
+        found["out_of_reach"] = pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py()
+    if files := read.empty_files:
+        context.log.info("%d files have a header and no rows: %s", len(files), ", ".join(files[:10]))
+        found["empty_files"] = list(files[:100])
+    if hasattr(read, "unresolved"):
+        names = read.unresolved
+        found["unresolved_names"] = len(names)
+        found["unresolved"] = table_of([each._asdict() for each in names[:100]])
+        if names:
+            context.log.warning(
+                "%s: %d names did not resolve to a player and have no id: %s",
+                table.name, len(names), ", ".join(each.name for each in names[:10]),
+            )  # fmt: skip
+    return found
 
 
-@dg.asset(
-    group_name=FACTS,
-    owners=OWNERS,
-    kinds={"duckdb"},
-    metadata=table_metadata(SCHEDULE),
-    check_specs=_check(SCHEDULE),
-)
-def schedule(
-    context: dg.AssetExecutionContext,
-    config: FactsConfig,
-    warehouse: dg.ResourceParam[Warehouse],
-    batch_state: dg.ResourceParam[BatchState],
-    sources: dg.ResourceParam[Sources],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult:
-    """Every scheduled game, by US Eastern date. A game on a neutral site has no home team.
-
-    A game leaves the schedule when it is listed as postponed. A game that is only omitted stays, and waits in
-    quarantine for an operator. Players of a removed game are skipped when they are staged again.
-    """
-    answer: Answer[ScheduleRead]
-    if (path := config.named()) is not None:
-        answer = Answer(read_schedule(path), str(path))
-    elif config.asks("schedule", settings):
-        answer = sources.schedule(warehouse, config.season)
-    else:
-        league = config.league("schedule", settings, warehouse)
-        return _simulated(context, warehouse, SCHEDULE, league.name, league.schedule)
-    read = answer.read
-    if read is None:
-        return _nothing_new(context, warehouse, SCHEDULE, answer)
-    merged = merge_schedule(
-        warehouse, batch_state, read, answer.source, clock.now(), replace_omitted=config.replace_omitted
-    )
-    return _result(
-        context, warehouse, SCHEDULE, answer.source, merged,
-        rows_read=read.rows_read, left_out=dict(read.left_out), **_empty(context, read.empty_files),
-        **_about(answer),
-    )  # fmt: skip
-
-
-@dg.asset(
-    group_name=FACTS,
-    owners=OWNERS,
-    kinds={"duckdb"},
-    metadata=table_metadata(PROP_LINES),
-    check_specs=_check(PROP_LINES),
-    deps=["game_logs"],
-    output_required=False,
-)
-def prop_lines(
-    context: dg.AssetExecutionContext,
-    config: FactsConfig,
-    warehouse: dg.ResourceParam[Warehouse],
-    sources: dg.ResourceParam[Sources],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[Clock],
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """Points lines as the books offered them; every capture is kept.
-
-    Optional: if the settings name real games and no lines, nothing is ingested, and players are predicted at lines
-    around their median. Names resolve to player ids through the game logs, built-in nicknames and your own aliases. A
-    name that doesn't resolve is never guessed: it is kept without an id and reported here. A line beyond 100 points is
-    kept, counted as out of reach, and never chosen.
-    """
-    answer: Answer[PropLinesRead]
-    if (path := config.named()) is not None:
-        answer = Answer(read_prop_lines(path, _directory(warehouse, settings)), str(path))
-    elif config.asks("prop_lines", settings):
-        answer = sources.prop_lines(warehouse, _directory(warehouse, settings))
-    elif config.simulated_players is None and _named_files(settings):
-        context.log.info(
-            "prop_lines: no path is named, so nothing is ingested and no player has a market line"
-        )
-        yield _check_result(warehouse, PROP_LINES)
-        return
-    else:
-        league = config.league("prop_lines", settings, warehouse)
-        yield _simulated(context, warehouse, PROP_LINES, league.name, league.prop_lines)
-        return
-    read = answer.read
-    if read is None:
-        context.log.info("prop_lines: %s offers nothing now", answer.source)
-        yield _check_result(warehouse, PROP_LINES)
-        return
-    _warn_of_unresolved(context, "prop_lines", read.unresolved)
-    merged = merge_prop_lines(warehouse, read, answer.source, clock.now())
-    yield _result(
-        context, warehouse, PROP_LINES, answer.source, merged,
-        rows_read=read.rows_read,
-        duplicates_dropped=read.duplicates_dropped,
-        one_sided=read.one_sided,
-        suspended=read.suspended,
-        out_of_reach=pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py(),
-        **_empty(context, read.empty_files),
-        **_unresolved_metadata(read.unresolved),
-        **_about(answer),
-    )  # fmt: skip
-
-
-@dg.asset(
-    group_name=FACTS,
-    owners=OWNERS,
-    kinds={"duckdb"},
-    metadata=table_metadata(INJURY_REPORTS),
-    check_specs=_check(INJURY_REPORTS),
-    deps=["game_logs"],
-    output_required=False,
-)
-def injury_reports(
-    context: dg.AssetExecutionContext,
-    config: FactsConfig,
-    warehouse: dg.ResourceParam[Warehouse],
-    sources: dg.ResourceParam[Sources],
-    settings: dg.ResourceParam[Settings],
-    clock: dg.ResourceParam[Clock],
-) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """Players who may miss a game, from the NBA's official injury reports; the newest report of a date counts.
-
-    Optional: without a path nothing is ingested, and no player is ruled out. A player who is Out in the newest report
-    of a slate is skipped when he is staged next. A player who is doubtful, questionable or probable is predicted. Names
-    resolve as in `prop_lines`. A name that doesn't resolve rules out no player and is reported here.
-    """
-    answer: Answer[InjuryReportsRead]
-    if (path := config.named()) is not None:
-        answer = Answer(read_injury_reports(path, _directory(warehouse, settings)), str(path))
-    elif config.asks("injury_reports", settings):
-        answer = sources.injury_reports(warehouse, _directory(warehouse, settings))
-    else:
-        context.log.info(
-            "injury_reports: no path is named, so nothing is ingested and no player is ruled out"
-        )
-        yield _check_result(warehouse, INJURY_REPORTS)
-        return
-    read = answer.read
-    if read is None:
-        context.log.info("injury_reports: %s has published nothing new", answer.source)
-        yield _check_result(warehouse, INJURY_REPORTS)
-        return
-    _warn_of_unresolved(context, "injury_reports", read.unresolved)
-    merged = merge_injury_reports(warehouse, read, answer.source, clock.now())
-    yield _result(
-        context, warehouse, INJURY_REPORTS, answer.source, merged,
-        rows_read=read.rows_read,
-        duplicates_dropped=read.duplicates_dropped,
-        not_yet_submitted=read.not_yet_submitted,
-        players_out=read.players_out,
-        **_empty(context, read.empty_files),
-        **_unresolved_metadata(read.unresolved),
-        **_about(answer),
-    )  # fmt: skip
-
-
-def _nothing_new(
-    context: dg.AssetExecutionContext, port: Warehouse, table: Table, answer: Answer[Any]
-) -> dg.MaterializeResult:
-    """Return the result of a source that has published nothing: a season that hasn't begun is no failure."""
-    context.log.info("%s: %s has published nothing yet", table.name, answer.source)
-    return _result(context, port, table, answer.source, Merged(Upserted(0, 0, 0), ()), **_about(answer))
-
-
-def _about(answer: Answer[Any]) -> dict[str, Any]:
+def _about(answer: Answer[Any]) -> Mapping[str, Any]:
     """Return the metadata of an answer: which sources failed, what it lacks, and what was asked of a live source."""
     found = {"failed_sources": dict(answer.failed), "missing": dict(answer.missing)}
     about: dict[str, Any] = {name: dg.MetadataValue.json(why) for name, why in found.items() if why}
@@ -400,13 +282,6 @@ def _about(answer: Answer[Any]) -> dict[str, Any]:
     return about
 
 
-def _empty(context: dg.AssetExecutionContext, files: Sequence[str]) -> dict[str, Any]:
-    """Log which files have a header and no rows, and return the metadata that lists them."""
-    if files:
-        context.log.info("%d files have a header and no rows: %s", len(files), ", ".join(files[:10]))
-    return {"empty_files": list(files[:100])} if files else {}
-
-
 def _directory(port: Warehouse, settings: Settings) -> PlayerDirectory:
     """Return the players that a name can mean: by the game logs' spellings and the user's aliases."""
     aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
@@ -414,20 +289,53 @@ def _directory(port: Warehouse, settings: Settings) -> PlayerDirectory:
     return PlayerDirectory.from_rows(known, aliases)
 
 
-def _warn_of_unresolved(
-    context: dg.AssetExecutionContext, facts: str, unresolved: Sequence[UnresolvedName]
-) -> None:
-    if unresolved:
-        context.log.warning(
-            "%s: %d names did not resolve to a player and have no id: %s",
-            facts, len(unresolved), ", ".join(u.name for u in unresolved[:10]),
-        )  # fmt: skip
+game_logs = _facts(
+    GAME_LOGS,
+    """\
+One row per player and game that he played, as stats.nba.com's LeagueGameLog reports it.
 
+Ingesting a file again changes nothing. A corrected row replaces the old one. A row that contradicts a stored game,
+or a player's stored name, waits in quarantine for an operator.""",
+    lambda warehouse, _, read, source, now, __: merge_game_logs(warehouse, read, source, now),
+)
 
-def _unresolved_metadata(unresolved: Sequence[UnresolvedName]) -> dict[str, Any]:
-    return {
-        "unresolved_names": len(unresolved),
-        "unresolved": table_of(
-            [{"name": u.name, "rows": u.rows, "reason": u.reason} for u in unresolved[:100]]
-        ),
-    }
+schedule = _facts(
+    SCHEDULE,
+    """\
+Every scheduled game, by US Eastern date. A game on a neutral site has no home team.
+
+A game leaves the schedule when it is listed as postponed. A game that is only omitted stays, and waits in
+quarantine for an operator. Players of a removed game are skipped when they are staged again.""",
+    lambda warehouse, batches, read, source, now, replaces: merge_schedule(
+        warehouse, batches, read, source, now, replace_omitted=replaces
+    ),
+)
+
+prop_lines = _facts(
+    PROP_LINES,
+    """\
+Points lines as the books offered them; every capture is kept.
+
+Optional: if the settings name real games and no lines, nothing is ingested, and players are predicted at lines
+around their median. Names resolve to player ids through the game logs, built-in nicknames and your own aliases. A
+name that doesn't resolve is never guessed: it is kept without an id and reported here. A line beyond 100 points is
+kept, counted as out of reach, and never chosen.""",
+    lambda warehouse, _, read, source, now, replaces: merge_prop_lines(
+        warehouse, read, source, now, replace_omitted=replaces
+    ),
+    ("game_logs", "schedule"),
+)
+
+injury_reports = _facts(
+    INJURY_REPORTS,
+    """\
+Players who may miss a game, from the NBA's official injury reports; the newest report of a date counts.
+
+Optional: without a path nothing is ingested, and no player is ruled out. A player who is Out in the newest report
+of a slate is skipped when he is staged next. A player who is doubtful, questionable or probable is predicted. Names
+resolve as in `prop_lines`. A name that doesn't resolve rules out no player and is reported here.""",
+    lambda warehouse, _, read, source, now, replaces: merge_injury_reports(
+        warehouse, read, source, now, replace_omitted=replaces
+    ),
+    ("game_logs",),
+)

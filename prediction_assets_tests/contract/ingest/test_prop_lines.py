@@ -74,6 +74,45 @@ def test_the_odds_apis_own_names_are_understood(write_csv: Write) -> None:
     )
 
 
+def updated(market: str, line: float, at: str, **cells: Any) -> dict[str, Any]:
+    """Make one row of an answer of The Odds API that was saved as CSV."""
+    row = without(side(market=market, line=line, **cells), "source_file")
+    return row | {"last_update": f"2024-12-31T{at}:00Z"}
+
+
+LADDER = [
+    updated("player_points", 25.5, "22:58"),
+    *(updated("player_points_alternate", line, "23:01") for line in (20.5, 22.5, 28.5)),
+]
+OLDER = [
+    updated("player_points", 24.5, "20:00"),
+    *(updated("player_points_alternate", line, "20:03") for line in (21.5, 23.5)),
+]
+
+
+@pytest.mark.parametrize("turn", [1, -1], ids=["as written", "in another order"])
+@pytest.mark.parametrize(
+    ("rows", "newest"),
+    [
+        (LADDER, [20.5, 22.5, 25.5, 28.5]),
+        (LADDER[:1], [25.5]),
+        ([*OLDER, *LADDER], [20.5, 22.5, 25.5, 28.5]),
+        ([*LADDER, *(row | {"bookmaker": "Other", "line": 9.5} for row in OLDER[:1])], [20.5, 22.5, 25.5, 28.5]),
+        ([*LADDER, *(row | {"event_id": "e2", "line": 9.5} for row in OLDER[:1])], [20.5, 22.5, 25.5, 28.5]),
+        ([row | {"timestamp": "2024-12-31T23:05:00Z"} for row in LADDER], [20.5, 22.5, 25.5, 28.5]),
+    ],
+    ids=["a snapshot", "one market", "two snapshots", "two books", "two games", "its time"],
+)  # fmt: skip
+def test_the_markets_of_a_snapshot_are_one_capture_whenever_the_book_updated_them(
+    rows: list[dict[str, Any]], newest: list[float], turn: int, write_csv: Write
+) -> None:
+    read = read_prop_lines(write_csv(rows[::turn]), PLAYERS).table.to_pylist()
+    his = [row for row in read if (row["event_id"], row["bookmaker"]) == ("e1", "Underdog")]
+    last = max(row["captured_at"] for row in his)
+    assert [float(row["line"]) for row in his if row["captured_at"] == last] == newest
+    assert len({row["capture"] for row in his if row["captured_at"] == last}) == 1
+
+
 @pytest.mark.parametrize(
     ("capture", "seen"),
     [
