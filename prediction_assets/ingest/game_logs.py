@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
-from prediction_assets.ingest import game_ids, values
+from prediction_assets.ingest import game_ids, other_box_scores, values
 from prediction_assets.ingest.files import (
     JSON_SUFFIXES,
     is_json,
@@ -29,8 +29,9 @@ from prediction_assets.ingest.files import (
     require_a_row,
     without_rows,
 )
-from prediction_assets.ingest.names import is_same_name
+from prediction_assets.ingest.names import UnresolvedName, is_same_name
 from prediction_assets.ingest.nba_json import log_rows
+from prediction_assets.ingest.other_box_scores import Stored
 from prediction_assets.ingest.rows import Origins, RowNames, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import GAME_LOGS
@@ -103,6 +104,7 @@ class GameLogsRead:
         neutral_games: ids of the games without a home team, sorted.
         null_minutes: rows whose MIN was empty and was taken as 0.
         left_out: rows of games that aren't predicted, by reason: pre-season, G League.
+        unresolved: of another site's box scores, the games and players that aren't stored; their rows are left out.
         names: how an error names each row of ``table``.
     """
 
@@ -114,28 +116,40 @@ class GameLogsRead:
     null_minutes: int
     left_out: Mapping[str, int]
     names: RowNames
+    unresolved: tuple[UnresolvedName, ...] = ()
 
 
-def read_game_logs(path: Path) -> GameLogsRead:
+def read_game_logs(path: Path, stored: Callable[[], Stored] | None = None) -> GameLogsRead:
     """Read LeagueGameLog rows from a Parquet, CSV, CSV.gz or JSON file, or from a directory of them.
 
     JSON is the answer of stats.nba.com as it comes. In a directory, a JSON file may be without rows: a season has no
-    playoffs until they begin.
+    playoffs until they begin. Box scores of Basketball-Reference and RealGM are read as far as their games and players
+    are stored.
 
     Args:
         path: the file or directory; a directory's files are read in name order.
+        stored: returns what the names of another site resolve to; without it their cells are checked only, and they
+            have no row.
 
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
-    files, sources = read_files(path, (*REQUIRED, *OPTIONAL), dict.fromkeys(JSON_SUFFIXES, _read_json))
+    wanted = (*REQUIRED, *OPTIONAL, *other_box_scores.COLUMNS)
+    files, sources = read_files(path, wanted, dict.fromkeys(JSON_SUFFIXES, _read_json))
     if all(map(is_json, files)) and not any(map(len, sources)):
         raise BadInput(path, "no game was played yet", hint="has the season begun?")
     require_a_row(path, sources)
-    # An answer without rows says nothing about its columns: a season has no playoffs until they begin.
-    return convert(
-        [rows for file, rows in zip(files, sources, strict=True) if len(rows) or not is_json(file)]
-    )
+    kept: list[SourceRows] = []
+    unresolved: list[UnresolvedName] = []
+    for file, rows in zip(files, sources, strict=True):
+        if other_box_scores.is_box_score(rows):
+            found, names = other_box_scores.resolved(rows, stored() if stored else None)
+            kept.append(found)
+            unresolved += names
+        elif len(rows) or not is_json(file):
+            # An answer without rows says nothing about its columns: a season has no playoffs until they begin.
+            kept.append(rows)
+    return replace(convert(kept), unresolved=tuple(unresolved))
 
 
 def _read_json(path: Path) -> SourceRows:
@@ -299,6 +313,8 @@ def _check_games(table: pa.Table, origins: Origins) -> npt.NDArray[np.bool_]:
 
 
 def _without_duplicates(table: pa.Table, origins: Origins) -> pa.Table:
+    if not table.num_rows:
+        return table
     player = _codes(table["player_id"])
     key = _codes(table["game_id"]) * (player.max() + 1) + player
     order = np.argsort(key, kind="stable")

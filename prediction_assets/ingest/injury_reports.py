@@ -45,7 +45,6 @@ STATUSES = (OUT, "Doubtful", "Questionable", "Probable", "Available")
 NOT_YET_SUBMITTED = "Not yet submitted"
 """The status of a row without a player: the team has not reported yet. The report itself has it as the reason."""
 
-_US_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})\Z", re.ASCII)
 _MATCHUP = re.compile(r"([A-Z0-9]{2,4})@([A-Z0-9]{2,4})\Z", re.ASCII)
 _FILE_TIME = re.compile(
     r"(?P<day>\d{4}-\d{2}-\d{2})_(?P<hour>\d{2})(?:_?(?P<minute>\d{2}))?(?P<half>AM|PM)", re.ASCII
@@ -150,7 +149,7 @@ def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry]:
         )
 
     text = pa.string()
-    days = rows.parse(GAME_DATE, _game_date, pa.date32()).to_pylist()
+    days = rows.parse(GAME_DATE, values.us_date, pa.date32()).to_pylist()
     matchups = rows.parse(MATCHUP, _matchup, text).to_pylist()
     of_teams = rows.parse(TEAM, abbreviation, text).to_pylist()
     names = rows.parse(PLAYER, _given_name_first, text, nullable=True).to_pylist()
@@ -185,14 +184,6 @@ def _published(file: Path) -> datetime | None:
     except ValueError:
         return None
     return local.astimezone(UTC)
-
-
-def _game_date(value: Any) -> date:
-    match = _US_DATE.match(str(value).strip())
-    if not match:
-        return values.calendar_date(value)
-    year = int(match["year"]) + (2000 if len(match["year"]) == 2 else 0)
-    return values.calendar_date(f"{year}-{int(match['month']):02}-{int(match['day']):02}")
 
 
 def _matchup(value: Any) -> str:

@@ -20,7 +20,9 @@ import pyarrow as pa
 
 from prediction_assets.ingest import values
 from prediction_assets.ingest.files import read_files
-from prediction_assets.slate.keys import slugify
+from prediction_assets.slate.keys import NBA_LEAGUE, slugify
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
 
 _SUFFIXES = frozenset({"jr", "sr", "ii", "iii", "iv", "v"})
 
@@ -224,6 +226,12 @@ class PlayerDirectory:
         close = difflib.get_close_matches(key.base, self._display, n=1, cutoff=0.75)
         nearest = f", the nearest is {self._display[close[0]]!r}" if close else ""
         return f"unknown: no game log has this name{nearest}"
+
+
+def stored_players(warehouse: Warehouse, aliases: Path | None) -> PlayerDirectory:
+    """Return the players that a name can mean: by the stored game logs' spellings and a file of the user's aliases."""
+    known = warehouse.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
+    return PlayerDirectory.from_rows(known, read_aliases(aliases) if aliases else {})
 
 
 def read_aliases(path: Path) -> dict[str, int]:

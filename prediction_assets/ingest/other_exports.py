@@ -1,6 +1,7 @@
 """Exports of other sites: which they are by their columns, and how to get to a file that can be read.
 
-They have no ids of stats.nba.com, and a game or a player is never guessed. What doesn't belong here: reading them.
+They have no ids of stats.nba.com, and a game or a player is never guessed. What doesn't belong here: the box
+scores that name enough to be read (:mod:`.other_box_scores`).
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_LOGS = (
-    "game logs need stats.nba.com's GAME_ID, PLAYER_ID and TEAM_ID: `prediction-assets ingest --season 2025-26`, or "
-    "save stats.nba.com/stats/leaguegamelog?PlayerOrTeam=P as JSON"
+LOGS_WAY_ON = (
+    "game logs need stats.nba.com's GAME_ID, PLAYER_ID and TEAM_ID, or the columns Player, Date, Team and Opp of "
+    "players and games that are stored: `prediction-assets ingest --season 2025-26`, or save "
+    "stats.nba.com/stats/leaguegamelog?PlayerOrTeam=P as JSON"
 )
 _SCHEDULE = (
     "a schedule needs stats.nba.com's game ids: `prediction-assets ingest --season 2025-26`, or save "
@@ -31,11 +33,11 @@ class Export(NamedTuple):
 
 EXPORTS = (
     Export("Basketball-Reference's schedule", frozenset({"visitor/neutral", "home/neutral"}), _SCHEDULE),
-    Export("Basketball-Reference's game log", frozenset({"mp", "trb", "gmsc"}), _LOGS),
-    Export("Stathead's game finder", frozenset({"player", "mp", "trb", "3p", "result"}), _LOGS),
-    Export("Basketball-Reference's totals of a season", frozenset({"player", "mp", "trb", "3p", "g"}), _LOGS),
+    Export("Basketball-Reference's game log", frozenset({"mp", "trb", "gmsc"}), LOGS_WAY_ON),
+    Export("Stathead's game finder", frozenset({"player", "mp", "trb", "3p", "result"}), LOGS_WAY_ON),
+    Export("Basketball-Reference's totals of a season", frozenset({"player", "mp", "trb", "3p", "g"}), LOGS_WAY_ON),
     Export("Basketball-Reference's injury list", frozenset({"player", "team", "update", "description"}), _INJURIES),
-    Export("RealGM's box scores", frozenset({"player", "fic", "3pm", "reb"}), _LOGS),
+    Export("RealGM's box scores", frozenset({"player", "fic", "3pm", "reb"}), LOGS_WAY_ON),
     Export("RealGM's schedule", frozenset({"date", "away team", "home team"}), _SCHEDULE),
     Export("RealGM's injury list", frozenset({"player", "team", "injury", "status"}), _INJURIES),
 )  # fmt: skip

@@ -122,9 +122,9 @@ def read_prop_lines(
 
     JSON is The Odds API's own. Prices are American odds or decimal odds, the same in all of a file.
     ``game_date`` is the US Eastern date of ``commence_time``; a ``game_date_et`` column must agree. A row
-    without ``captured_at``, a snapshot's ``timestamp`` or the books' ``last_update`` takes the date in its capture's name
-    (``10_22_2024.csv``, ``2024-10-22``) at 00:00 UTC, else NULL. A file without a ``capture`` column is one capture, named after itself, if its name has a date;
-    otherwise each moment is one.
+    without ``captured_at``, a snapshot's ``timestamp`` or the books' ``last_update`` takes the date in its capture's
+    name (``10_22_2024.csv``, ``2024-10-22``) at 00:00 UTC, else NULL. A file without a ``capture`` column is one
+    capture, named after itself, if its name has a date; otherwise each moment is one.
 
     Args:
         path: the file or directory; a directory's files are read in name order.

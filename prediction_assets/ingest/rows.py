@@ -32,7 +32,7 @@ class SourceRows:
     """Unvalidated rows of one source.
 
     Attributes:
-        source: how errors name it: a path, or ``stats.nba.com LeagueGameLog 2024-25``.
+        source: how errors name it: the path of its file; an answer of a live source is recorded as one.
         table: the cells; column names as the source spells them.
         numbers: per row, its 1-based line in a text file (the header is line 1) or its 1-based position.
     """

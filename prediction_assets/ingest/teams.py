@@ -45,6 +45,15 @@ NBA_TEAMS: Mapping[str, str] = {
 }
 """Abbreviation to full name, as stats.nba.com writes both."""
 
+TEAM_IDS: Mapping[str, int] = {
+    team: 1610612737 + place
+    for place, team in enumerate((
+        "ATL", "BOS", "CLE", "NOP", "CHI", "DAL", "DEN", "GSW", "HOU", "LAC", "LAL", "MIA", "MIL", "MIN", "BKN",
+        "NYK", "ORL", "IND", "PHI", "PHX", "POR", "SAC", "SAS", "OKC", "TOR", "UTA", "MEM", "WAS", "DET", "CHA",
+    ))
+}  # fmt: skip
+"""Abbreviation to stats.nba.com's TEAM_ID."""
+
 FEED_VARIANTS: Mapping[str, str] = {
     "Los Angeles Clippers": "LAC",  # The Odds API
     "L.A. Clippers": "LAC",
@@ -52,6 +61,13 @@ FEED_VARIANTS: Mapping[str, str] = {
     "L.A. Lakers": "LAL",
     "Philadelphia Sixers": "PHI",
     "Portland Trailblazers": "POR",
+    "BRK": "BKN",  # Basketball-Reference and RealGM
+    "CHO": "CHA",  # Basketball-Reference
+    "PHO": "PHX",
+    "GOS": "GSW",  # RealGM
+    "PHL": "PHI",
+    "SAN": "SAS",
+    "UTH": "UTA",
 }
 """Other ways in which feeds write a team."""
 

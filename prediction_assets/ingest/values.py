@@ -16,6 +16,7 @@ from typing import Any
 _WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0*)?\Z", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)\Z", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](.+))?\Z", re.ASCII)
+_US_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})\Z", re.ASCII)
 _MIDNIGHT = re.compile(r"00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?\Z", re.ASCII)
 _GAME_ID = re.compile(r"\d{8,10}(?:\.0*)?\Z", re.ASCII)
 _TEAM = re.compile(r"[A-Z0-9]{2,4}\Z", re.ASCII)
@@ -24,6 +25,8 @@ _FIRST_SEASON = (
     1946  # the BAA's; an earlier date is a placeholder (stats.nba.com writes 1900-01-01) or a typo
 )
 _LAST_YEAR = 2100
+
+HALF = Decimal("0.5")
 
 _LARGEST = 10**15
 """More than any id or count, and exact as a binary float."""
@@ -91,6 +94,15 @@ def calendar_date(value: Any) -> date:
         return _plausible(date.fromisoformat(match[1]))
     except ValueError as error:
         raise ValueError(f"{spelled!r} is not a date: {error}") from None
+
+
+def us_date(value: Any) -> date:
+    """Return a calendar date that may be written ``1/10/2025`` or ``01/10/25``, month first."""
+    match = _US_DATE.match(str(value).strip())
+    if not match:
+        return calendar_date(value)
+    year = int(match["year"]) + (2000 if len(match["year"]) == 2 else 0)
+    return calendar_date(f"{year}-{int(match['month']):02}-{int(match['day']):02}")
 
 
 def instant(value: Any) -> datetime:

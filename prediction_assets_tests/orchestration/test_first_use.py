@@ -154,6 +154,21 @@ def test_a_refused_argument_leaves_no_run_and_no_home(
     assert not home.exists()
 
 
+@pytest.mark.parametrize(
+    ("sources", "refused"), [("files", True), ("odds_api,files", False), ("odds_api", False)]
+)
+def test_a_path_of_the_settings_is_checked_only_where_nothing_can_take_over(
+    home: Path, prediction_assets, tmp_path, monkeypatch, sources, refused
+):
+    monkeypatch.setenv("PREDICTION_ASSETS_PROP_LINES", str(tmp_path / "nowhere.csv"))
+    monkeypatch.setenv("PREDICTION_ASSETS_PROP_LINES_SOURCES", sources)
+    monkeypatch.setenv("PREDICTION_ASSETS_ODDS_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("PREDICTION_ASSETS_ODDS_API_KEY", "none")
+    monkeypatch.setattr("prediction_assets.orchestration.slate_run.SlateRun.ingest", lambda *_: {})
+    code, _, err = prediction_assets("ingest")
+    assert (code == 2, "nowhere.csv: no such file" in err) == (refused, refused)
+
+
 def test_a_slate_that_no_schedule_covers_leaves_no_run(
     home: Path,
     prediction_assets,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -31,6 +32,7 @@ from prediction_assets.ingest.live.odds_api import KEY_HINT, OddsApi
 from prediction_assets.ingest.live.official_report import ABSENT, SLOTS, fetch_injury_report
 from prediction_assets.ingest.live.requesting import ATTEMPTS, Requester
 from prediction_assets.ingest.names import PlayerDirectory
+from prediction_assets.ingest.other_box_scores import stored_facts
 from prediction_assets.ingest.prop_lines import PropLinesRead, read_prop_lines
 from prediction_assets.ingest.schedule import ScheduleRead, read_schedule
 from prediction_assets.ingest.seasons import season_of
@@ -86,11 +88,12 @@ class Sources:
     def game_logs(self, warehouse: Warehouse, season: str | None = None) -> Answer[GameLogsRead]:
         """Return a season's game logs, by default those of the season of tonight."""
         asked = season or self.season(warehouse)
+        stored = partial(stored_facts, warehouse, self.settings.player_aliases)
         return self._first(
             warehouse,
             "game_logs",
             {
-                "files": lambda: read_game_logs(self._path("game_logs")),
+                "files": lambda: read_game_logs(self._path("game_logs"), stored),
                 "stats_nba": lambda: self._stats_logs(warehouse, asked),
             },
             live=season is not None,

@@ -6,6 +6,7 @@ an error is refused as a whole, with row and column; stored facts stay as they w
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from prediction_assets.ingest.merging import (
     merge_prop_lines,
     merge_schedule,
 )
-from prediction_assets.ingest.names import PlayerDirectory, read_aliases
+from prediction_assets.ingest.names import stored_players
+from prediction_assets.ingest.other_box_scores import stored_facts
 from prediction_assets.ingest.precheck import READERS
 from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
 from prediction_assets.nba.tonight import holds_real_facts
@@ -35,7 +37,7 @@ from prediction_assets.orchestration.assets.describing import (
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.slate.deadlines import Clock
-from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated
+from prediction_assets.slate.keys import is_simulated
 from prediction_assets.stores.protocols import BatchState, Upserted, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
@@ -95,10 +97,13 @@ class FactsConfig(dg.Config):
         """
         name, has_names = table.name, table in (PROP_LINES, INJURY_REPORTS)
         if (path := self.named()) is not None:
-            return Answer(READERS[name](path, _directory(warehouse, settings)), str(path))
+            stored = partial(stored_facts, warehouse, settings.player_aliases)
+            return Answer(READERS[name](path, stored), str(path))
         if self.asks(name, settings):
             ask: Callable[..., Answer[Any]] = getattr(sources, name)
-            return ask(warehouse, _directory(warehouse, settings) if has_names else self.season)
+            return ask(
+                warehouse, stored_players(warehouse, settings.player_aliases) if has_names else self.season
+            )
         is_named = bool(_named_files(settings)) and self.simulated_players is None
         if table is INJURY_REPORTS or (table is PROP_LINES and is_named):
             return None
@@ -280,13 +285,6 @@ def _about(answer: Answer[Any]) -> Mapping[str, Any]:
         if answer.spent.remaining is not None:
             about["requests_left"] = answer.spent.remaining
     return about
-
-
-def _directory(port: Warehouse, settings: Settings) -> PlayerDirectory:
-    """Return the players that a name can mean: by the game logs' spellings and the user's aliases."""
-    aliases = read_aliases(Path(settings.player_aliases)) if settings.player_aliases else {}
-    known = port.query(queries.KNOWN_PLAYERS, {"league": NBA_LEAGUE}).to_pylist()
-    return PlayerDirectory.from_rows(known, aliases)
 
 
 game_logs = _facts(

@@ -295,7 +295,7 @@ LOGGED_GAMES = f"""
     ORDER BY game_id, game_date, team_a, team_b"""
 
 SCHEDULED_GAMES = f"""
-    SELECT game_id, game_date, LEAST(team_a, team_b) AS team_a, GREATEST(team_a, team_b) AS team_b
+    SELECT game_id, game_date, home_team, LEAST(team_a, team_b) AS team_a, GREATEST(team_a, team_b) AS team_b
     FROM {SCHEDULE.qualified_name} WHERE league = $league ORDER BY game_id"""
 
 APPEARANCES = f"""

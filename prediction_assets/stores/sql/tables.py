@@ -103,7 +103,8 @@ _LEAGUE = Column("league", _S, "NBA, or simulated-N for a simulated league of N 
 
 
 FACTS_DATASET = "facts"
-"""Where the tables of facts are. An ingestion that changes one of them raises the facts' version."""
+"""The dataset of the facts, their versions and their quarantine. An ingestion that changes a fact raises the facts'
+version; a row in quarantine isn't one."""
 
 
 GAME_LOGS = Table(
@@ -273,12 +274,12 @@ FETCHES = Table(
 
 
 QUARANTINE = Table(
-    "facts",
+    FACTS_DATASET,
     "quarantine",
-    "Rows of facts that are not used: each contradicts another, is beyond a limit, or is no longer listed.",
+    "Rows of facts that wait for an operator: each contradicts another, is beyond a limit, or is no longer listed.",
     (
         Column(
-            "quarantine_id", _S, "derived from the row and what it is about: the same row has the same id"
+            "quarantine_id", _S, "derived from the row's values: the same row has the same id in every file"
         ),
         Column(
             "facts", _S, "the table that it is about: game_logs, schedule, prop_lines or injury_reports", True
@@ -286,12 +287,17 @@ QUARANTINE = Table(
         Column(
             "kind",
             _S,
-            "contradiction, limit, or omission: of a stored game that a source no longer lists",
+            "contradiction, limit, or omission: of a stored row that a source no longer lists",
             True,
         ),
         Column("subject", _S, "whom or what it is about: game 0022400061", True),
         Column("reason", _S, "what this row says and what the other side says", True),
-        Column("source", _S, "what was ingested: a file, a folder or stats.nba.com", True),
+        Column(
+            "source",
+            _S,
+            "where it comes from: the path of a file or folder, or a live source: stats_nba",
+            True,
+        ),
         Column("source_row", _S, "where the row is in it: row 12 of logs.csv; '' for an omission", True),
         Column("row", _J, "the row's values by column", True),
         Column(
