@@ -24,7 +24,7 @@ from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_
 Row = Mapping[str, Any]
 Name = Callable[[int], str]
 """Returns how an objection names the row at a position: ``row 12 of logs.csv``."""
-Subject = tuple[Any, ...]
+Topic = tuple[Any, ...]
 """What two rows can disagree about: an :class:`About`, and the ids that say which one."""
 
 
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 
 class About(StrEnum):
-    """The kinds of subjects."""
+    """The kinds of topics."""
 
     GAME = "the date and teams of a game"
     NAME = "the name of a player"
@@ -82,12 +82,12 @@ class StoredFacts:
     Attributes:
         logged: the games that have game logs, by id.
         scheduled: the games in the schedule, by id.
-        said: what the stored rows of the same table say, by subject; see :func:`claims`.
+        said: what the stored rows of the same table say, by topic; see :func:`claims`.
     """
 
     logged: Mapping[str, Game] = field(default_factory=dict)
     scheduled: Mapping[str, Game] = field(default_factory=dict)
-    said: Mapping[Subject, Collection[Any]] = field(default_factory=dict)
+    said: Mapping[Topic, Collection[Any]] = field(default_factory=dict)
 
 
 def teams_of(one: str, other: str) -> tuple[str, str]:
@@ -95,8 +95,8 @@ def teams_of(one: str, other: str) -> tuple[str, str]:
     return (one, other) if one <= other else (other, one)
 
 
-def claims(facts: Table, row: Row) -> dict[Subject, Any]:
-    """Return what a row says that another row of its table can contradict, by subject."""
+def claims(facts: Table, row: Row) -> dict[Topic, Any]:
+    """Return what a row says that another row of its table can contradict, by topic."""
     if facts is GAME_LOGS:
         player, day, game = row["player_id"], row["game_date"], row["game_id"]
         return {
@@ -112,76 +112,74 @@ def claims(facts: Table, row: Row) -> dict[Subject, Any]:
         }
     player, day = row["player_id"], row["game_date"]
     if facts is INJURY_REPORTS:
-        subject = (About.REPORTED_TEAM, player, day, row["reported_at"])
-        return {} if player is None else {subject: row["team"]}
+        topic = (About.REPORTED_TEAM, player, day, row["reported_at"])
+        return {} if player is None else {topic: row["team"]}
     teams = teams_of(row["home_team"], row["away_team"])
-    found: dict[Subject, Any] = {(About.EVENT, row["event_id"]): teams}
+    found: dict[Topic, Any] = {(About.EVENT, row["event_id"]): teams}
     if player is not None:
         found[About.OFFERED_GAME, player, day] = teams
         found[About.OFFERED_ID, row["event_id"], row["player_name"]] = player
     return found
 
 
-def said(facts: Table, rows: Iterable[Row]) -> dict[Subject, set[Any]]:
-    """Return what rows say, by subject."""
-    found: dict[Subject, set[Any]] = defaultdict(set)
+def said(facts: Table, rows: Iterable[Row]) -> dict[Topic, set[Any]]:
+    """Return what rows say, by topic."""
+    found: dict[Topic, set[Any]] = defaultdict(set)
     for row in rows:
-        for subject, value in claims(facts, row).items():
-            found[subject].add(value)
+        for topic, value in claims(facts, row).items():
+            found[topic].add(value)
     return found
 
 
-def agree(subject: Subject, one: Any, other: Any) -> bool:
-    """Return whether two rows say the same about a subject."""
-    return is_same_name(one, other) if subject[0] is About.NAME else one == other
+def agree(topic: Topic, one: Any, other: Any) -> bool:
+    """Return whether two rows say the same about a topic."""
+    return is_same_name(one, other) if topic[0] is About.NAME else one == other
 
 
-_TEXTS: Mapping[str, Callable[[Subject, Any], tuple[str, str]]] = {
-    About.NAME: lambda subject, name: (f"id {subject[1]} is ", name),
-    About.APPEARANCE: lambda subject, at: (f"on {subject[2]} he is ", f"of {at[1]} in game {at[0]}"),
-    About.EVENT: lambda subject, teams: (f"event {subject[1]} is ", " and ".join(teams)),
-    About.OFFERED_GAME: lambda subject, teams: (f"on {subject[2]} he plays ", f"in {' and '.join(teams)}"),
-    About.OFFERED_ID: lambda subject, player: (f"{subject[2]} of event {subject[1]} is ", f"player {player}"),
+_TEXTS: Mapping[str, Callable[[Topic, Any], tuple[str, str]]] = {
+    About.NAME: lambda topic, name: (f"id {topic[1]} is ", name),
+    About.APPEARANCE: lambda topic, at: (f"on {topic[2]} he is ", f"of {at[1]} in game {at[0]}"),
+    About.EVENT: lambda topic, teams: (f"event {topic[1]} is ", " and ".join(teams)),
+    About.OFFERED_GAME: lambda topic, teams: (f"on {topic[2]} he plays ", f"in {' and '.join(teams)}"),
+    About.OFFERED_ID: lambda topic, player: (f"{topic[2]} of event {topic[1]} is ", f"player {player}"),
     About.REPORTED_TEAM: lambda _, team: ("he is ", f"of {team}"),
 }
-"""How an objection says what a subject is: the words that both sides share, and this side's own. Games aren't in it:
+"""How an objection says what a topic is: the words that both sides share, and this side's own. Games aren't in it:
 their functions compare them with two tables."""
 
 
 def _contradictions(
-    facts: Table, rows: Sequence[Row], known: Mapping[Subject, Collection[Any]], name: Name
-) -> dict[tuple[Subject, Any], str]:
+    facts: Table, rows: Sequence[Row], known: Mapping[Topic, Collection[Any]], name: Name
+) -> dict[tuple[Topic, Any], str]:
     """Return why what rows say contradicts what is stored or, where nothing is, another of the rows."""
-    new: dict[Subject, dict[Any, int]] = defaultdict(dict)
+    new: dict[Topic, dict[Any, int]] = defaultdict(dict)
     for position, row in enumerate(rows):
-        for subject, value in claims(facts, row).items():
-            if subject[0] in _TEXTS:
-                new[subject].setdefault(value, position)
-    wrong: dict[tuple[Subject, Any], str] = {}
-    for subject, values in new.items():
-        stored = sorted(known.get(subject, ()))
+        for topic, value in claims(facts, row).items():
+            if topic[0] in _TEXTS:
+                new[topic].setdefault(value, position)
+    wrong: dict[tuple[Topic, Any], str] = {}
+    for topic, values in new.items():
+        stored = sorted(known.get(topic, ()))
         for value in values:
-            others = [other for other in stored or sorted(values) if not agree(subject, value, other)]
+            others = [other for other in stored or sorted(values) if not agree(topic, value, other)]
             if not others or (stored and len(others) < len(stored)):
                 continue
             where = f"the stored {facts.name.replace('_', ' ')}" if stored else name(values[others[0]])
-            text = _TEXTS[subject[0]]
-            lead, here = text(subject, value)
-            wrong[subject, value] = f"{lead}{here} here, and {text(subject, others[0])[1]} in {where}"
+            text = _TEXTS[topic[0]]
+            lead, here = text(topic, value)
+            wrong[topic, value] = f"{lead}{here} here, and {text(topic, others[0])[1]} in {where}"
     return wrong
 
 
 def _objections(
-    facts: Table, rows: Sequence[Row], known: Mapping[Subject, Collection[Any]], name: Name
+    facts: Table, rows: Sequence[Row], known: Mapping[Topic, Collection[Any]], name: Name
 ) -> Iterator[Objection]:
     """Yield what other rows of their table have against rows."""
     wrong = _contradictions(facts, rows, known, name)
     for position, row in enumerate(rows):
-        for subject, value in claims(facts, row).items():
-            if reason := wrong.get((subject, value)):
-                about = (
-                    f"player {row['player_id']}" if row["player_id"] is not None else f"event {subject[1]}"
-                )
+        for topic, value in claims(facts, row).items():
+            if reason := wrong.get((topic, value)):
+                about = f"player {row['player_id']}" if row["player_id"] is not None else f"event {topic[1]}"
                 yield Objection(position, Kind.CONTRADICTION, about, reason)
 
 
@@ -326,10 +324,10 @@ def objections_to_lines(
             compared.append(position)
     # A stored line of a game that the schedule does not have is no evidence against one that it has.
     known = {
-        subject: games_of[subject[2]].intersection(values)
-        if subject[0] is About.OFFERED_GAME and games_of[subject[2]]
+        topic: games_of[topic[2]].intersection(values)
+        if topic[0] is About.OFFERED_GAME and games_of[topic[2]]
         else values
-        for subject, values in stored.said.items()
+        for topic, values in stored.said.items()
     }
     among = [rows[position] for position in compared]
     found += [

@@ -189,9 +189,9 @@ def _read_csv(path: Path, columns: Collection[str]) -> SourceRows:
             header = [name.strip() for name in next(reader, [])]
             if not any(header):
                 raise BadInput(path, "the file has no header line")
-            _check_header(path, header)
             if len(header) == 1 and (separator := next((s for s in ";\t|" if s in header[0]), None)):
                 raise BadInput(path, f"the header is separated by {separator!r}", hint="separate by commas")
+            _check_header(path, header)
             records, numbers = _records(path, reader, len(header))
     except UnicodeDecodeError as error:
         raise BadInput(path, f"not UTF-8 text: {error.reason}", hint="save it as UTF-8 CSV") from error

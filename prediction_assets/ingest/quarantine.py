@@ -240,9 +240,9 @@ def _refuse_each_other(entries: Sequence[Quarantined]) -> None:
     """Refuse rows that can't all be right: accepting is a choice."""
     stated: dict[tuple[Any, ...], tuple[Quarantined, Any]] = {}
     for entry in entries:
-        for subject, value in _statements(entry).items():
-            other, before = stated.setdefault((entry.facts, subject), (entry, value))
-            if not agree(subject, value, before):
+        for topic, value in _statements(entry).items():
+            other, before = stated.setdefault((entry.facts, topic), (entry, value))
+            if not agree(topic, value, before):
                 raise BadInput(
                     "quarantine",
                     f"{other.quarantine_id} and {entry.quarantine_id} contradict each other, only one can be accepted: "
@@ -254,9 +254,7 @@ def _refuse_each_other(entries: Sequence[Quarantined]) -> None:
 
 def _outdated(every: Iterable[Quarantined], entries: Sequence[Quarantined]) -> list[Quarantined]:
     """Return the rows that were accepted before and contradict the ones that are accepted now."""
-    now = {
-        (entry.facts, subject): value for entry in entries for subject, value in _statements(entry).items()
-    }
+    now = {(entry.facts, topic): value for entry in entries for topic, value in _statements(entry).items()}
     ids = {entry.quarantine_id for entry in entries}
     return [
         entry
@@ -265,8 +263,8 @@ def _outdated(every: Iterable[Quarantined], entries: Sequence[Quarantined]) -> l
         and entry.quarantine_id not in ids
         and entry.kind is not Kind.OMISSION
         and any(
-            not agree(subject, value, now.get((entry.facts, subject), value))
-            for subject, value in _statements(entry).items()
+            not agree(topic, value, now.get((entry.facts, topic), value))
+            for topic, value in _statements(entry).items()
         )
     ]
 
@@ -278,10 +276,10 @@ def _in_the_way(
     if not rows:
         return set()
     wanted = {
-        subject: value
+        topic: value
         for row in rows
-        for subject, value in claims(table, row).items()
-        if subject[0] is not About.NAME
+        for topic, value in claims(table, row).items()
+        if topic[0] is not About.NAME
     }
     days = [row["game_date"] for row in rows]
     if table is GAME_LOGS:
@@ -295,9 +293,9 @@ def _in_the_way(
         key_of(table, row)
         for row in stored.to_pylist()
         if any(
-            value != wanted.get(subject, value)
-            for subject, value in claims(table, row).items()
-            if subject[0] is not About.NAME
+            value != wanted.get(topic, value)
+            for topic, value in claims(table, row).items()
+            if topic[0] is not About.NAME
         )
     }
 

@@ -54,6 +54,8 @@ def test_a_missing_file_and_a_foreign_one_are_refused(tmp_path: Path) -> None:
         ("bad.parquet", b"PAR1 but not really", "not a complete Parquet file"),
         ("latin.csv", "PTS,PLAYER\n1,Brežina\n".encode("cp1250"), "not UTF-8 text.*save it as UTF-8"),
         ("semicolons.csv", b"PTS;MIN\n1;2\n", "separated by ';'; separate by commas"),
+        ("wide.csv", b";".join([b"A_LONG_COLUMN_NAME"] * 30) + b"\n", "separated by ';'; separate by commas"),
+        ("tabs.csv", b"PTS\tMIN\n1\t2\n", r"separated by '\\t'; separate by commas"),
         ("twice.csv", b"PTS,MIN,pts\n1,2,3\n", "the header has 'PTS' more than once"),
         ("ragged.csv", b"PTS,MIN\n1,2\n\n3\n", "row 4: 1 fields where the header has 2; is the file cut off"),
         ("quote.csv", b'PTS,MIN\n1,"2\n', "not readable as CSV"),
