@@ -255,14 +255,15 @@ class Settings(LogSettings):
             description="Whether to publish a sixth system, market_aware, that uses the line: 30 rows a player, not 25."
         ),
     ] = False
-    pass_threshold: Annotated[
+    least_expected_value: Annotated[
         float,
         Field(
             ge=0,
-            lt=0.5,
-            description="How far above one half a probability must be for OVER or UNDER, 0 to below 0.5.",
+            le=1,
+            description="Expected profit of a stake of 1, at the best price, from which OVER or UNDER is recommended, "
+            "0 to 1.",
         ),
-    ] = 0.05
+    ] = 0.02
 
     one_direction_share: Annotated[
         float,

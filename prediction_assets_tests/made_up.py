@@ -73,6 +73,27 @@ def batch(players: int = 3, slate: str = SLATE) -> Batch:
     )
 
 
+def bet(probability_over: float) -> dict[str, object]:
+    """Return the columns that follow from P(over) where both sides cost -110, and from the default settings."""
+    won, odds = max(probability_over, 1 - probability_over), 1 + 100 / 110
+    side, value = "OVER" if probability_over >= 0.5 else "UNDER", round(won * odds - 1, 6)
+    return {
+        "probability_over": probability_over,
+        "probability_push": 0.0,
+        "recommendation": side if value >= 0.02 else "PASS",
+        "confidence": won,
+        "market_probability": 0.5,
+        "consensus_probability": 0.5,
+        "bet_side": side,
+        "bet_bookmaker": "Simulated Book A",
+        "bet_price": -110,
+        "bet_odds": round(odds, 4),
+        "fair_odds": round(1 / won, 4),
+        "edge": round(won - 1 / odds, 6),
+        "expected_value": value,
+    }
+
+
 def rows_of(
     who: ExpectedPlayer, lines: dict[str, float], slate: str = SLATE, snapshot: str = "snapshot1"
 ) -> pa.Table:
@@ -94,10 +115,7 @@ def rows_of(
             "is_home": who.is_home,
             "predicted_points": points,
             "standard_deviation": 6.0,
-            "probability_over": 0.5,
-            "probability_push": 0.0,
-            "recommendation": "PASS",
-            "confidence": 0.5,
+            **bet(0.5),
             "line_source": "market",
             "line_offset": Decimal("0.00"),
             "bookmaker": "Simulated Book A",

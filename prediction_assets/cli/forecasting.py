@@ -140,7 +140,7 @@ def backtest(
     options = BacktestOptions(
         model_history_days=MODEL_HISTORY_DAYS,
         history_days=HISTORY_DAYS,
-        threshold=settings.pass_threshold,
+        least_value=settings.least_expected_value,
         train=train,
     )
 

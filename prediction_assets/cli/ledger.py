@@ -60,7 +60,7 @@ def predictions(
         int | None, typer.Option("--revision", metavar="N", help="what was in force as this revision")
     ] = None,
     bets: Annotated[
-        bool, typer.Option("--bets", help="only OVER and UNDER at a line that a book offers, surest first")
+        bool, typer.Option("--bets", help="only OVER and UNDER, with what each pays, best first")
     ] = False,
     system: Annotated[
         str | None, typer.Option("--system", metavar="NAME", help="of this forecasting system; default: all")
@@ -85,6 +85,7 @@ def predictions(
     moment = None if as_of is None else _moment(as_of)
     from prediction_assets.cli.prediction_rows import (
         bets_of,
+        bets_text,
         csv_text,
         json_text,
         parquet_bytes,
@@ -101,7 +102,7 @@ def predictions(
         rows = bets_of(rows)
     title = _title(receipt, rows, "bets" if bets else "rows")
     written: dict[Format, Callable[[], str | bytes]] = {
-        Format.TABLE: lambda: table_text(rows, title),
+        Format.TABLE: lambda: (bets_text if bets else table_text)(rows, title),
         Format.CSV: lambda: csv_text(rows),
         Format.JSON: lambda: json_text(rows),
         Format.PARQUET: lambda: parquet_bytes(rows),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,43 +30,89 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def bets_of(rows: pa.Table) -> pa.Table:
-    """Return the rows that say OVER or UNDER at a line that a book offers, the surest first."""
-    is_bet = pc.and_(
-        pc.is_in(rows["recommendation"], pa.array(["OVER", "UNDER"])),
-        pc.and_(pc.equal(rows["line_source"], "market"), pc.equal(rows["line_offset"], Decimal(0))),
-    )
+    """Return the rows that say OVER or UNDER, the highest expected value first."""
+    is_bet = pc.is_in(rows["recommendation"], pa.array(["OVER", "UNDER"]))
     return rows.filter(is_bet).sort_by(
-        [("confidence", "descending"), ("player_slug", "ascending"), ("system", "ascending")]
+        [
+            ("expected_value", "descending"),
+            ("player_slug", "ascending"),
+            ("system", "ascending"),
+            ("line", "ascending"),
+        ]
     )
 
 
 def table_text(rows: pa.Table, title: str) -> str:
     """Return the rows as a table of at most :data:`WIDTH` columns; the system has a column if there are several."""
+    return _text(
+        rows,
+        title,
+        ((26, 22), (20, 14)),
+        {
+            "book": lambda row: row["bookmaker"] or row["line_source"],
+            "points": lambda row: f"{row['predicted_points']:.1f}",
+            "P(over)": lambda row: f"{row['probability_over']:.3f}",
+            "recommendation": lambda row: row["recommendation"],
+        },
+    )
+
+
+def bets_text(rows: pa.Table, title: str) -> str:
+    """Return bets as such a table: what each pays, American and decimal, what would be fair, expected value."""
+    return _text(
+        rows,
+        title,
+        ((24, 20), (16, 12)),
+        {
+            "bet": lambda row: row["recommendation"],
+            "book": lambda row: row["bet_bookmaker"],
+            "price": lambda row: f"{row['bet_price']:+d}",
+            "odds": lambda row: f"{row['bet_odds']:.2f}",
+            "fair": lambda row: f"{row['fair_odds']:.2f}",
+            "value": lambda row: f"{row['expected_value']:.3f}",
+        },
+    )
+
+
+_TEXTS = ("book", "bet", "recommendation")
+
+Longest = tuple[int, int]
+
+
+def _text(
+    rows: pa.Table,
+    title: str,
+    longest: Sequence[Longest],
+    cells: Mapping[str, Callable[[dict[str, Any]], str]],
+) -> str:
+    """Return the rows as a table: player, game, system, line, and these cells.
+
+    Args:
+        longest: the longest names of a player and a book, without and with a column for the system.
+    """
     with_system = len(set(rows["system"].to_pylist())) > 1
-    longest_player, longest_book = (20, 14) if with_system else (26, 22)
+    longest_player, longest_book = longest[with_system]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title=Text(title), title_justify="left")
     table.add_column("player", no_wrap=True, max_width=longest_player)
     table.add_column("game", no_wrap=True, max_width=10)
     if with_system:
         table.add_column("system", no_wrap=True, max_width=17)
     table.add_column("line", justify="right")
-    table.add_column("book", no_wrap=True, max_width=longest_book)
-    table.add_column("points", justify="right")
-    table.add_column("P(over)", justify="right")
-    table.add_column("recommendation", no_wrap=True)
+    for name in cells:
+        if name in _TEXTS:
+            table.add_column(name, no_wrap=True, max_width=longest_book if name == "book" else None)
+        else:
+            table.add_column(name, justify="right")
     for row in rows.to_pylist():
         between = "-" if row["is_home"] is None else "vs" if row["is_home"] else "@"
-        cells = [
+        said = [
             row["player_name"],
             f"{row['team']} {between} {row['opponent']}",
             *([row["system"]] if with_system else []),
             f"{row['line']:.1f}" if row["line"] * 10 % 1 == 0 else str(row["line"]),
-            row["bookmaker"] or row["line_source"],
-            f"{row['predicted_points']:.1f}",
-            f"{row['probability_over']:.3f}",
-            row["recommendation"],
+            *(cell(row) for cell in cells.values()),
         ]
-        table.add_row(*(Text(plain(cell).replace("\n", " ")) for cell in cells))
+        table.add_row(*(Text(plain(cell).replace("\n", " ")) for cell in said))
     text = io.StringIO()
     Console(file=text, width=WIDTH).print(table)
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())

@@ -42,13 +42,13 @@ class BacktestOptions:
     Attributes:
         model_history_days: days of game logs that a model is trained on.
         history_days: days of game logs that the systems are fitted on where no model is trained.
-        threshold: edge that a recommendation needs.
+        least_value: expected value that a recommendation needs.
         train: train a model for each quarter. False: fit the systems on each slate's own history.
     """
 
     model_history_days: int
     history_days: int
-    threshold: float
+    least_value: float
     train: bool = True
 
 
@@ -144,7 +144,7 @@ def grade_slate(
         players,
         history,
         market_lines(warehouse, league, slate),
-        threshold=options.threshold,
+        least_value=options.least_value,
         fitted=pinned_model(warehouse, players),
         market_aware=True,
     )

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from prediction_assets.nba.forecasting.features import split_snapshot
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.nba.forecasting.lines import HIGHEST_LINE, SUSPENDED_PRICE, MarketLine
+from prediction_assets.nba.forecasting.prices import Offer
 from prediction_assets.nba.forecasting.systems import FittedSystem
 from prediction_assets.nba.model_store import HISTORY_ORDER, MODEL_ID, load_model
 from prediction_assets.stores.protocols import Warehouse
@@ -50,14 +51,18 @@ def slate_features(
 
 
 def market_lines(warehouse: Warehouse, league: str, slate: date) -> dict[int, MarketLine]:
-    """Return each player's main line on the slate, by player id; a player without an offer is absent."""
-    chosen = warehouse.query(
+    """Return each player's main line and his other offers on the slate, by player id; absent without an offer."""
+    offered = warehouse.query(
         queries.MARKET_LINES,
         {"slate": slate, "league": league, "highest": HIGHEST_LINE, "suspended": SUSPENDED_PRICE},
     )
+    columns = ("line", "bookmaker", "over_price", "under_price")
+    found: dict[int, dict[Offer, None]] = {}  # in order, each offer once
+    for row in offered.to_pylist():
+        found.setdefault(row["player_id"], {})[Offer(*(row[name] for name in columns))] = None
     return {
-        row["player_id"]: MarketLine(row["line"], row["bookmaker"], row["over_price"], row["under_price"])
-        for row in chosen.to_pylist()
+        player: MarketLine(main.line, main.bookmaker, main.over_price, main.under_price, tuple(others))
+        for player, (main, *others) in found.items()
     }
 
 

@@ -31,14 +31,14 @@ class AuditLimits:
 
     Attributes:
         minimum_staged_share: share of the players not skipped that must have rows, 0 to 1.
-        pass_threshold: how far beyond 1/2 a probability must be for OVER or UNDER, 0 to below 0.5.
+        least_value: expected profit of a stake of 1 that an OVER or UNDER needs, 0 to 1.
         one_direction_share: the largest share of OVER or of UNDER among a slate's recommendations, 0.5 to 1.
         one_direction_minimum: recommendations below which that share isn't compared.
         most_points: the most points that a forecast may have.
     """
 
     minimum_staged_share: float = 0.0
-    pass_threshold: float = 0.05
+    least_value: float = 0.02
     one_direction_share: float = 1.0
     one_direction_minimum: int = 1
     # The most points of a player in an NBA game are 100 (Chamberlain, 1962-03-02).
@@ -89,11 +89,13 @@ AUDITS = (
     ),
     Audit(
         IN_RANGE,
-        "Fails if points aren't 0-120, a probability isn't 0-1, a confidence isn't 0.5-1, or a value is NaN.",
+        "Fails if points aren't 0-120, a probability isn't 0-1, a confidence isn't 0.5-1, odds pay back less than the "
+        "stake, or a value is NaN.",
     ),
     Audit(
         AGREES,
-        "Fails if an OVER, UNDER, PASS or NO_LINE doesn't follow from the row's own line, forecast and probabilities.",
+        "Fails if a recommendation doesn't follow from the row's own line and expected value, or if the value doesn't "
+        "follow from the row's own price and probabilities.",
     ),
     Audit(
         BOTH_DIRECTIONS,

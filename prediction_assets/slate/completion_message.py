@@ -37,10 +37,12 @@ class Changes:
     Attributes:
         players: slugs of the players with a row that came into force or went out of it, sorted.
         flipped: recommendations that changed from OVER to UNDER, or back, at the same line.
+        bets: rows in force that recommend OVER or UNDER, of all systems.
     """
 
     players: tuple[str, ...] = ()
     flipped: int = 0
+    bets: int = 0
 
 
 def completion_message(
@@ -82,6 +84,7 @@ def completion_message(
         "rows_superseded": receipt.rows_superseded,
         "players_changed": {"count": len(changes.players), "players": [*changes.players[:PLAYERS_NAMED]]},
         "recommendations_flipped": changes.flipped,
+        "bets": changes.bets,
         "audits": [{"name": audit["name"], "passed": audit["passed"]} for audit in receipt.audits],
         "accepted": [dict(each) for each in receipt.accepted],
         "output_table": output_table,

@@ -142,6 +142,9 @@ def _named(name: str, column: pa.Array | pa.ChunkedArray) -> list[str]:
 
 def _texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
     """Return each value as text that the warehouses' SQL can write too, "" for NULL; each distinct one is made once."""
+    if column.null_count > len(column) // 2:
+        known = iter(_texts(column.drop_null()))
+        return [next(known) if is_known else "" for is_known in pc.is_valid(column).to_pylist()]
     if pa.types.is_floating(column.type):
         return _float_texts(column)
     values = column.to_pylist()

@@ -56,7 +56,9 @@ def read_changes(receipt: Receipt, warehouse: Warehouse) -> Changes:
     """Return what a receipt's revision changed, against the revision before it."""
     marks = {"slate": parse_slate(receipt.slate), "revision": receipt.revision}
     found = warehouse.query(queries.CHANGES_OF_REVISION, marks).to_pylist()
-    return Changes(tuple(row["player_slug"] for row in found), sum(row["flipped"] for row in found))
+    as_of = {"slate": marks["slate"], "moment": receipt.consolidated_at}
+    (bets,) = warehouse.query(queries.BETS_AS_OF, as_of)["bets"].to_pylist()
+    return Changes(tuple(row["player_slug"] for row in found), sum(row["flipped"] for row in found), bets)
 
 
 def announce(

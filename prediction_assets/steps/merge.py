@@ -50,7 +50,7 @@ def audit_limits(settings: Settings) -> AuditLimits:
     """Return what the audits compare a slate with, as the installation has it."""
     return AuditLimits(
         minimum_staged_share=settings.minimum_staged_share,
-        pass_threshold=settings.pass_threshold,
+        least_value=settings.least_expected_value,
         one_direction_share=settings.one_direction_share,
         one_direction_minimum=settings.one_direction_minimum,
     )

@@ -127,7 +127,7 @@ def forecast_parts(
             snapshot.players.filter(pc.is_in(snapshot.players["player_id"], ids)),
             snapshot.history,
             lines,
-            threshold=settings.pass_threshold,
+            least_value=settings.least_expected_value,
             fitted=fitted,
             market_aware=settings.market_aware,
         )

@@ -34,7 +34,9 @@ FACTS = simulated_facts(PLAYERS)
 VALUES = (
     "game_date, game_id, player_id, system, line, league, player_slug, player_name, team, opponent, is_home, "
     "predicted_points, standard_deviation, probability_over, probability_push, recommendation, confidence, "
-    "line_source, line_offset, bookmaker, system_version, feature_snapshot, schema_version, content_hash, is_active"
+    "line_source, line_offset, bookmaker, market_probability, consensus_probability, bet_side, bet_bookmaker, "
+    "bet_price, bet_odds, fair_odds, edge, expected_value, quantiles, contributions, system_version, feature_snapshot, "
+    "schema_version, content_hash, is_active"
 )
 
 

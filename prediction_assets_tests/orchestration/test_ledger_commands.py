@@ -103,16 +103,15 @@ def test_every_format_has_the_same_rows_and_the_table_fits_100_columns(predictio
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_bets_are_the_surest_first_and_are_all_of_the_main_lines_recommendations(
-    published, prediction_assets
-):
+def test_bets_are_the_most_valuable_first_and_are_all_recommendations(published, prediction_assets):
     bets = shown(prediction_assets, "--bets")
     assert bets
-    assert [row["confidence"] for row in bets] == sorted((row["confidence"] for row in bets), reverse=True)
+    values = [row["expected_value"] for row in bets]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] >= 0.02
     (count,) = published.stores.warehouse.query(
         "SELECT COUNT(*) AS n FROM predictions.current_predictions "
-        "WHERE line_source = 'market' AND line_offset = 0 "
-        f"AND recommendation IN ('OVER', 'UNDER') AND game_date = DATE '{SIMULATED}'"
+        f"WHERE recommendation IN ('OVER', 'UNDER') AND game_date = DATE '{SIMULATED}'"
     )["n"].to_pylist()
     assert len(bets) == count
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from prediction_assets.nba.forecasting.prices import Offer, Quote, fair_share, quote
 from prediction_assets.nba.forecasting.rows import Floats
 
 OFFSETS = (Decimal(-2), Decimal(-1), Decimal(0), Decimal(1), Decimal(2))
@@ -31,12 +32,29 @@ MARKET, ESTIMATED = "market", "estimated"
 
 @dataclass(frozen=True, slots=True)
 class MarketLine:
-    """A player's main line and the book that offers it; prices in American odds, None when not offered."""
+    """A player's main line and the book that offers it; prices in American odds, None when not offered.
+
+    Attributes:
+        others: what else is offered on him: other books' lines, and other lines of this book.
+    """
 
     line: Decimal
     bookmaker: str
     over_price: int | None = None
     under_price: int | None = None
+    others: tuple[Offer, ...] = ()
+
+    @property
+    def fair(self) -> float | None:
+        """P(over | no push) by the main line's own prices; None without a pair of them."""
+        if self.over_price is None or self.under_price is None:
+            return None
+        return fair_share(self.over_price, self.under_price)
+
+    def quote(self, line: Decimal) -> Quote:
+        """Return what is offered at exactly this line."""
+        own = Offer(self.line, self.bookmaker, self.over_price, self.under_price)
+        return quote(line, (own, *self.others))
 
 
 def line_grid(main: Decimal) -> tuple[tuple[Decimal, Decimal], ...]:

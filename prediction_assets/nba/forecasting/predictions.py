@@ -6,13 +6,19 @@ recommendation. What doesn't: the columns that staging adds (slug, snapshot, has
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 
-from prediction_assets.nba.forecasting.distribution import probability_over, probability_push
+from prediction_assets.nba.forecasting.contributions import PARTS, UNIT, contributions, with_market_part
+from prediction_assets.nba.forecasting.distribution import (
+    Distribution,
+    probability_over,
+    probability_push,
+    quantile,
+)
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.lines import (
     ESTIMATED,
@@ -23,7 +29,14 @@ from prediction_assets.nba.forecasting.lines import (
     line_grid,
 )
 from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE, with_market
-from prediction_assets.nba.forecasting.recommendation import DEFAULT_THRESHOLD, confidence, recommend
+from prediction_assets.nba.forecasting.prices import NO_QUOTE, better_bets
+from prediction_assets.nba.forecasting.recommendation import (
+    DEFAULT_LEAST_VALUE,
+    OVER,
+    UNDER,
+    confidence,
+    recommend,
+)
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
 
@@ -45,9 +58,25 @@ PREDICTION_SCHEMA: pa.Schema = pa.schema(
         pa.field("probability_push", pa.float64(), nullable=False),
         pa.field("recommendation", pa.string(), nullable=False),
         pa.field("confidence", pa.float64(), nullable=False),
+        pa.field("market_probability", pa.float64()),
+        pa.field("consensus_probability", pa.float64()),
+        pa.field("bet_side", pa.string()),
+        pa.field("bet_bookmaker", pa.string()),
+        pa.field("bet_price", pa.int64()),
+        pa.field("bet_odds", pa.float64()),
+        pa.field("fair_odds", pa.float64()),
+        pa.field("edge", pa.float64()),
+        pa.field("expected_value", pa.float64()),
+        pa.field("quantiles", pa.string()),
+        pa.field("contributions", pa.string()),
     ]
 )
-"""Columns of :func:`predict_slate`'s result: points are in points, probabilities in [0, 1]."""
+"""Columns of :func:`predict_slate`'s result: points are in points, probabilities in [0, 1]. Without a price at the
+row's line the columns from ``market_probability`` to ``expected_value`` are NULL. ``quantiles`` and ``contributions``
+are JSON of the system's own forecast, at the main line only."""
+
+QUANTILES = (5, 10, 25, 50, 75, 90, 95)
+"""Percent."""
 
 
 def predict_slate(
@@ -55,29 +84,29 @@ def predict_slate(
     history: pa.Table,
     market: Mapping[int, MarketLine],
     *,
-    threshold: float = DEFAULT_THRESHOLD,
+    least_value: float = DEFAULT_LEAST_VALUE,
     fitted: Mapping[str, FittedSystem] | None = None,
     market_aware: bool = False,
 ) -> pa.Table:
     """Return 25 prediction rows per player, by player, then system (as registered), then line, ascending.
 
     A player's rows depend on his own row, the history and his market line only, never on the other players: a
-    re-run of one player gives identical values. Points are rounded to 4 decimals and probabilities to 6; the
-    recommendation is computed from the rounded values. ``predicted_points`` is the median of the system's own
-    forecast, which doesn't know the line; probabilities against a market line weigh the line too
-    (:func:`.market.with_market`).
+    re-run of one player gives identical values. Points are rounded to 4 decimals and probabilities to 6; bets and
+    recommendations are computed from the rounded values. ``predicted_points`` is the median of the system's own
+    forecast, which doesn't know the line; probabilities against a market line weigh the line
+    and its prices too (:func:`.market_aware.with_market`).
 
     Args:
         players: slate rows of :data:`.features.FEATURES_SCHEMA`, one per player.
         history: training rows of the same schema; not read when ``fitted`` is given.
-        market: main line by player id; other players get lines around their recent median.
-        threshold: edge beyond 1/2 that a recommendation needs (:mod:`.recommendation`).
+        market: main line and offers by player id; other players get lines around their recent median.
+        least_value: expected value that a recommendation needs (:mod:`.recommendation`).
         fitted: the result of :func:`.systems.fit_all`, of a stored model or for several calls.
         market_aware: add the system ``market_aware``, five rows more: the ensemble's forecast moved to the line.
 
     Raises:
         BadInput: a table lacks a feature column.
-        ValueError: the threshold isn't in [0, 0.5).
+        ValueError: the least value is negative or not finite.
     """
     players = conform(players).sort_by([("player_id", "ascending"), ("game_id", "ascending")])
     if fitted is None:
@@ -88,7 +117,8 @@ def predict_slate(
     main = np.array([np.nan if o is None else float(o.line) for o in offered])
     named = [(system.name, system.version) for system in SYSTEMS]
     own = [fitted[system.name].predict(rows) for system in SYSTEMS]
-    beside_market = [with_market(forecast, main) for forecast in own]
+    fair = np.array([np.nan if o is None or o.fair is None else o.fair for o in offered])
+    beside_market = [with_market(forecast, main, fair) for forecast in own]
     if market_aware:
         named.append((MARKET_AWARE, SYSTEMS[-1].version))
         own.append(beside_market[-1])
@@ -99,7 +129,8 @@ def predict_slate(
         """Stack one (n,) array per system and repeat each value for its five lines: (n * rows,)."""
         return np.repeat(np.stack(values, axis=1).reshape(-1), lines)
 
-    predicted = np.round(per_row([forecast.median for forecast in own]), 4)
+    medians = [np.round(forecast.median, 4) for forecast in own]
+    predicted = per_row(medians)
     deviation = np.round(per_row([forecast.standard_deviation for forecast in own]), 4)
     means = per_row([forecast.mean for forecast in beside_market])
     deviations = per_row([forecast.standard_deviation for forecast in beside_market])
@@ -113,6 +144,21 @@ def predict_slate(
 
     over = np.round(probability_over(means, deviations, points), 6)
     push = np.minimum(np.round(probability_push(means, deviations, points), 6), 1 - over)
+    quotes = [
+        quote
+        for o, grid in zip(offered, grids, strict=True)
+        for quote in ([NO_QUOTE if o is None else o.quote(point) for point, _ in grid]) * systems
+    ]
+    bets = better_bets(quotes, over, push)
+    side = np.where(bets.is_over, OVER, UNDER)
+    is_main = [distance == 0 for distance in offset]
+
+    def at_main_line(texts: list[list[str]]) -> pa.Array:
+        """Give each system's text, one per player, to its row at the main line."""
+        each_row = iter(zip(*texts, strict=True))
+        flat = iter([text for player in each_row for text in player])
+        return pa.array([next(flat) if main else None for main in is_main], pa.string())
+
     each = np.repeat(np.arange(n), systems * lines)
     books = np.array([None if o is None else o.bookmaker for o in offered], dtype=object)
     columns = [
@@ -128,10 +174,67 @@ def predict_slate(
         pa.array(deviation),
         pa.array(over),
         pa.array(push),
-        pa.array(recommend(predicted, points, over, push, source, threshold).tolist(), pa.string()),
+        pa.array(recommend(source, side, bets.expected_value, least_value).tolist(), pa.string()),
         pa.array(np.round(confidence(over, push), 6)),
+        pa.array([q.fair for q in quotes], pa.float64()),
+        pa.array([q.consensus for q in quotes], pa.float64()),
+        pa.array(side.tolist(), pa.string(), mask=~bets.has_price),
+        pa.array(
+            [
+                q.over_bookmaker if is_over else q.under_bookmaker
+                for q, is_over in zip(quotes, bets.is_over.tolist(), strict=True)
+            ],
+            pa.string(),
+        ),
+        *(
+            pa.array(np.where(bets.has_price, values, 0), kind, mask=~bets.has_price)
+            for values, kind in (
+                (bets.price, pa.int64()),
+                (bets.odds, pa.float64()),
+                (bets.fair_odds, pa.float64()),
+                (bets.edge, pa.float64()),
+                (bets.expected_value, pa.float64()),
+            )
+        ),
+        at_main_line(_quantile_texts(own)),
+        at_main_line(_contribution_texts(fitted, rows, medians)),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTION_SCHEMA)
+
+
+def _quantile_texts(own: Sequence[Distribution]) -> list[list[str]]:
+    """Return each system's quantiles as JSON, one per player; the middle one is the median."""
+    texts = []
+    for forecast in own:
+        points = np.stack(
+            [
+                forecast.median
+                if percent == 50
+                else quantile(forecast.mean, forecast.standard_deviation, percent / 100)
+                for percent in QUANTILES
+            ],
+            axis=1,
+        )
+        # A median of a low mean has a floor, which the quantiles below it don't have and those above it keep.
+        points = np.maximum.accumulate(points, axis=1)
+        texts.append(_json(QUANTILES, points, 2))
+    return texts
+
+
+def _contribution_texts(
+    fitted: Mapping[str, FittedSystem], rows: Rows, medians: Sequence[Floats]
+) -> list[list[str]]:
+    """Return each system's contributions as JSON, one per player, market_aware's last where it is one of them."""
+    names = [system.name for system in SYSTEMS]
+    found = [*contributions(fitted, rows, dict(zip(names, medians, strict=False))).values()]
+    found += [with_market_part(found[-1], points) for points in medians[len(names) :]]
+    return [_json(PARTS, parts / UNIT, 4) for parts in found]
+
+
+def _json(names: Sequence[object], values: Floats, digits: int) -> list[str]:
+    """Return each row of values, shape (n, names), as a JSON object."""
+    text = "{" + ", ".join(f'"{name}": %.{digits}f' for name in names) + "}"
+    return [text % tuple(row) for row in values.tolist()]
 
 
 def _exact(values: list[Decimal]) -> pa.Array:

@@ -1,8 +1,8 @@
-"""The rule that makes a prediction OVER, UNDER, PASS or NO_LINE.
+"""The rule that makes a prediction OVER, UNDER, PASS, NO_PRICE or NO_LINE.
 
-The rule reads only columns that are stored with the prediction, each row with its own line, so that an audit repeats
-it in the warehouse (``RECOMMENDATION_RULE`` of ``stores/sql/audit_sql.py``). Not here: probabilities and
-prices.
+The rule reads only columns that are stored with the prediction, each row with its own line and its own price, so that
+an audit repeats it in the warehouse (``RECOMMENDATION_RULE`` of ``stores/sql/audit_sql.py``). Not here: probabilities,
+and what prices say and pay (:mod:`.prices`).
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy.typing as npt
 from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.rows import Floats
 
-OVER, UNDER, PASS, NO_LINE = "OVER", "UNDER", "PASS", "NO_LINE"
+OVER, UNDER, PASS, NO_PRICE, NO_LINE = "OVER", "UNDER", "PASS", "NO_PRICE", "NO_LINE"
 
-DEFAULT_THRESHOLD = 0.05
-"""How far beyond 1/2 the likelier side must be. Break-even is 52.4 % at -110, a sports book's usual price,
-and 57.8 % at -137, what Underdog's and PrizePicks' legs amount to (24,154 real lines of 2024-25): 55 % pays
-at the first only."""
+BETS = (OVER, UNDER)
+
+DEFAULT_LEAST_VALUE = 0.02
+"""Expected profit of a stake of 1 that a bet needs. A standard error of the weight of the market moves a usual P(over)
+by 0.005, which is worth 0.01 at even odds; a bet needs twice that."""
 
 
 def share_over(probability_over: Floats, probability_push: Floats) -> Floats:
@@ -28,33 +29,29 @@ def share_over(probability_over: Floats, probability_push: Floats) -> Floats:
 
 
 def recommend(
-    predicted_points: Floats,
-    line: Floats,
-    probability_over: Floats,
-    probability_push: Floats,
     line_source: npt.NDArray[np.str_],
-    threshold: float = DEFAULT_THRESHOLD,
+    side: npt.NDArray[np.str_],
+    expected_value: Floats,
+    least_value: float = DEFAULT_LEAST_VALUE,
 ) -> npt.NDArray[np.str_]:
     """Return the recommendation of each row; the arguments are stored (rounded) values of one shape.
 
-    ``NO_LINE`` where no book has a line. ``OVER`` when P(over | no push) >= 1/2 + threshold and the predicted
-    points, the median, exceed the line, ``UNDER`` when it is <= 1/2 - threshold and they fall short of it, else
-    ``PASS``. Both conditions are needed, because points are skewed: at a line equal to the mean the under is likelier
-    without any edge.
+    ``NO_LINE`` where no book has a line for the player, ``NO_PRICE`` where none prices this very line. The side with
+    the higher expected value where that is at least ``least_value``, else ``PASS``. So a bet depends on its own price:
+    the same probability may be worth it at one book and not at another.
+
+    Args:
+        side: ``OVER`` or ``UNDER``: the better bet at the row's line.
+        expected_value: of that bet, per stake of 1; NaN where no book prices the line.
 
     Raises:
-        ValueError: the threshold isn't in [0, 0.5).
+        ValueError: the least value is negative or not finite.
     """
-    if not 0 <= threshold < 0.5:
-        raise ValueError(f"threshold {threshold} is not in [0, 0.5)")
-    share = share_over(probability_over, probability_push)
+    if not 0 <= least_value < np.inf:
+        raise ValueError(f"least value {least_value} is negative or not finite")
     return np.select(
-        [
-            line_source != MARKET,
-            (share >= 0.5 + threshold) & (predicted_points > line),
-            (share <= 0.5 - threshold) & (predicted_points < line),
-        ],
-        [NO_LINE, OVER, UNDER],
+        [line_source != MARKET, np.isnan(expected_value), expected_value >= least_value],
+        [NO_LINE, NO_PRICE, side],
         default=PASS,
     )
 

@@ -64,12 +64,17 @@ class Similarity:
     def __call__(self, rows: Rows) -> Floats:
         """Return expected points, shape (n,)."""
         base = self.matchup.minutes(rows) * scoring_rate(rows)
+        # The neighbours are those of the real game; they take a hundred times as long as the rest.
+        shift = rows.once((self, "shift"), lambda: self._shift(rows), keep=True)
+        result: Floats = (base + np.maximum(shift, -LARGEST_FALL) * unit(base)) * self.matchup.factor(rows)
+        return np.maximum(result, 0.0)
+
+    def _shift(self, rows: Rows) -> Floats:
         now = _scaled(_features(rows), self.middle, self.scale)
         shift = np.empty(len(rows))
         for first in range(0, len(rows), CHUNK):
             shift[first : first + CHUNK] = self._departure(now[:, first : first + CHUNK])
-        result: Floats = (base + np.maximum(shift, -LARGEST_FALL) * unit(base)) * self.matchup.factor(rows)
-        return np.maximum(result, 0.0)
+        return shift
 
     def _departure(self, now: Floats) -> Floats:
         # Summed column by column: the rounding of a matrix product depends on the number of rows.

@@ -88,6 +88,7 @@ def _system(row: dict[str, Any]) -> dict[str, Any]:
         "over": row["over_count"],
         "under": row["under_count"],
         "pass": row["pass_count"],
+        "no price": row["no_price_count"],
         "no line": row["no_line_count"],
     }
 

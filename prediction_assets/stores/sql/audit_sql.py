@@ -31,14 +31,20 @@ from prediction_assets.stores.sql.tables import PREDICTIONS
 RECOMMENDATION_RULE = """
 CASE
     WHEN line_source <> 'market' THEN 'NO_LINE'
-    WHEN probability_over / NULLIF(1 - probability_push, 0) >= 0.5 + $pass_threshold AND predicted_points > line
-    THEN 'OVER'
-    WHEN probability_over / NULLIF(1 - probability_push, 0) <= 0.5 - $pass_threshold AND predicted_points < line
-    THEN 'UNDER'
+    WHEN expected_value IS NULL THEN 'NO_PRICE'
+    WHEN expected_value >= $least_value THEN bet_side
     ELSE 'PASS'
 END
 """
 """What :func:`prediction_assets.nba.forecasting.recommendation.recommend` computes, over the stored columns."""
+
+_WON = "CASE WHEN bet_side = 'OVER' THEN probability_over ELSE 1 - probability_over - probability_push END"
+
+EXPECTED_VALUE = f"""
+({_WON}) * CASE WHEN bet_price > 0 THEN 1 + bet_price / 100.0 ELSE 1 - 100.0 / NULLIF(bet_price, 0) END
+    + probability_push - 1
+"""
+"""What :func:`prediction_assets.nba.forecasting.prices.expected_value` computes; each engine rounds in its own way."""
 
 _ROW = "player_slug || ' ' || system || ' ' || CAST(line AS VARCHAR)"
 
@@ -54,6 +60,14 @@ _COLUMNS = (
     "confidence",
     "line_source",
     "line_offset",
+    "market_probability",
+    "consensus_probability",
+    "bet_side",
+    "bet_price",
+    "bet_odds",
+    "fair_odds",
+    "edge",
+    "expected_value",
 )
 
 # NaN fails a BETWEEN on both warehouses, so a row with one counts as out of range.
@@ -97,11 +111,23 @@ _OFFENDING = {
             AND standard_deviation BETWEEN 0 AND $most_points AND standard_deviation > 0
             AND probability_over BETWEEN 0 AND 1 AND probability_push BETWEEN 0 AND 1
             AND probability_over + probability_push <= 1.000001
-            AND confidence BETWEEN 0.5 AND 1 AND line > 0)""",
+            AND confidence BETWEEN 0.5 AND 1 AND line > 0
+            AND COALESCE(market_probability, 0.5) BETWEEN 0 AND 1
+            AND COALESCE(consensus_probability, 0.5) BETWEEN 0 AND 1
+            AND COALESCE(bet_odds, 2.0) >= 1 AND COALESCE(fair_odds, 2.0) >= 1
+            AND COALESCE(edge, 0.0) BETWEEN -1 AND 1 AND COALESCE(expected_value, 0.0) >= -1)""",
     AGREES: f"""
-        SELECT {_ROW} || ' says ' || recommendation || ' and follows ' || ruled AS what, 1 AS amount
+        SELECT {_ROW} || ' says ' || recommendation || ' and follows ' || COALESCE(ruled, 'nothing') AS what,
+               1 AS amount
         FROM (SELECT slate.*, {RECOMMENDATION_RULE} AS ruled FROM slate) AS compared
-        WHERE recommendation <> ruled""",
+        WHERE recommendation <> ruled OR ruled IS NULL
+        UNION ALL
+        SELECT {_ROW} || ' has a value of ' || COALESCE(CAST(expected_value AS VARCHAR), 'nothing')
+                   || ' that does not follow from its price' AS what, 1 AS amount
+        FROM slate
+        WHERE (bet_price IS NULL) <> (expected_value IS NULL) OR (bet_price IS NULL) <> (bet_side IS NULL)
+           OR (bet_price IS NOT NULL AND bet_side NOT IN ('OVER', 'UNDER'))
+           OR NOT (ABS(expected_value - ({EXPECTED_VALUE})) <= 0.00001)""",
     BOTH_DIRECTIONS: """
         SELECT CAST(GREATEST(overs, unders) AS VARCHAR) || ' of ' || CAST(overs + unders AS VARCHAR)
                    || ' recommendations at the main lines are ' || CASE WHEN overs > unders THEN 'OVER' ELSE 'UNDER' END

@@ -126,13 +126,19 @@ MARKET_LINES = f"""
                MIN(imbalance) OVER (PARTITION BY player_id, line) AS best,
                AVG(line) OVER (PARTITION BY player_id) AS middle
         FROM of_book
+    ),
+    main AS (
+        SELECT player_id, line, bookmaker
+        FROM compared
+        QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY player_id ORDER BY books DESC, best, ABS(line - middle), line, imbalance, bookmaker) = 1
     )
-    SELECT player_id, line, bookmaker, over_price, under_price
-    FROM compared
-    QUALIFY ROW_NUMBER() OVER (
-        PARTITION BY player_id ORDER BY books DESC, best, ABS(line - middle), line, imbalance, bookmaker) = 1
-    ORDER BY player_id"""
-"""Each player's main line on a slate, and the book that offers it. The order of the rows has no part in it.
+    SELECT l.player_id, l.line, l.bookmaker, l.over_price, l.under_price
+    FROM ladder AS l
+    LEFT JOIN main AS m ON m.player_id = l.player_id AND m.line = l.line AND m.bookmaker = l.bookmaker
+    ORDER BY l.player_id, CASE WHEN m.player_id IS NULL THEN 1 ELSE 0 END, l.line, l.bookmaker, l.imbalance,
+             l.over_price NULLS LAST, l.under_price NULLS LAST"""
+"""What is offered on each player of a slate, his main line first. The order of the stored rows has no part in it.
 
 1. Suspended offers, offers beyond the highest line, offers on games that aren't scheduled and offers seen after
    tip-off don't count. A ``captured_at`` of exactly midnight UTC is a bare date: it is late only if that date is after
@@ -213,10 +219,10 @@ NEWEST_FETCHES = f"""
 
 PREDICTIONS_SAMPLE = f"""
     SELECT player_name, team, opponent, system, line, predicted_points, probability_over, recommendation,
-           confidence, line_source
+           bet_price, expected_value, line_source
     FROM {_IN_FORCE}
     WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble'
-    ORDER BY recommendation IN ('OVER', 'UNDER') DESC, confidence DESC, player_id LIMIT $limit"""
+    ORDER BY recommendation IN ('OVER', 'UNDER') DESC, COALESCE(expected_value, -1) DESC, player_id LIMIT $limit"""
 
 SLATE_TABLE = f"""
     SELECT COUNT(*) AS row_count, COUNT(DISTINCT player_id) AS players, MAX(created_at) AS newest,
@@ -234,6 +240,7 @@ SLATE_BY_SYSTEM = f"""
            COUNT(CASE WHEN recommendation = 'OVER' AND line_offset = 0 THEN 1 END) AS over_count,
            COUNT(CASE WHEN recommendation = 'UNDER' AND line_offset = 0 THEN 1 END) AS under_count,
            COUNT(CASE WHEN recommendation = 'PASS' AND line_offset = 0 THEN 1 END) AS pass_count,
+           COUNT(CASE WHEN recommendation = 'NO_PRICE' AND line_offset = 0 THEN 1 END) AS no_price_count,
            COUNT(CASE WHEN recommendation = 'NO_LINE' AND line_offset = 0 THEN 1 END) AS no_line_count
     FROM {_IN_FORCE} WHERE game_date = $slate GROUP BY system ORDER BY system"""
 """Recommendations are counted at the main line only: each player has one there."""
@@ -255,6 +262,12 @@ CHANGES_OF_REVISION = f"""
            COUNT(CASE WHEN opened IN ('OVER', 'UNDER') AND closed IN ('OVER', 'UNDER') AND opened <> closed
                       THEN 1 END) AS flipped
     FROM keys GROUP BY player_slug ORDER BY player_slug"""
+
+# As of the receipt and not in force now: a receipt's message stays the same whenever it is made.
+BETS_AS_OF = f"""
+    SELECT COUNT(*) AS bets FROM {_LEDGER}
+    WHERE game_date = $slate AND recommendation IN ('OVER', 'UNDER')
+      AND created_at <= $moment AND (superseded_at IS NULL OR superseded_at > $moment)"""
 
 MERGED_SINCE = f"""
     SELECT DISTINCT game_date FROM {RECEIPTS.qualified_name}

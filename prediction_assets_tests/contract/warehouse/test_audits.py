@@ -22,14 +22,14 @@ from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import ledger_sql
 from prediction_assets.stores.sql.tables import CURRENT_PREDICTIONS, PART_SCHEMA, PREDICTIONS
 from prediction_assets_tests.contract.warehouse.by_hand import by_hand
-from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.made_up import NOW, SLATE, batch, bet, player, progress_of, rows_of, staged
 
 FENCES = itertools.count(1)
 """Each write is a run of its own, later than the ones before."""
 
 LIMITS = AuditLimits(one_direction_share=0.75, one_direction_minimum=4)
-OVER = {"predicted_points": 30.0, "probability_over": 0.7, "confidence": 0.7, "recommendation": "OVER"}
-UNDER = {"predicted_points": 10.0, "probability_over": 0.3, "confidence": 0.7, "recommendation": "UNDER"}
+OVER = {"predicted_points": 30.0, **bet(0.7)}
+UNDER = {"predicted_points": 10.0, **bet(0.3)}
 
 
 def stage(warehouse: Warehouse, number: int, *rows: Mapping[str, object]) -> PlayerOutcome:
@@ -62,9 +62,9 @@ BAD_ROWS = {
     "more points than anybody ever scored": ({"predicted_points": 120.5}, "values_in_range", "points 120.5"),
     "points that aren't a number": ({"predicted_points": math.nan}, "values_in_range", "points "),
     "no deviation": ({"standard_deviation": 0.0}, "values_in_range", "deviation 0"),
-    "a probability above 1": ({"probability_over": 1.25}, "values_in_range", "over 1.25"),
+    "a probability above 1": (bet(1.25), "values_in_range", "over 1.25"),
     "probabilities that exceed 1": (
-        {"probability_over": 0.75, "probability_push": 0.5}, "values_in_range", "push 0.5",
+        bet(0.75) | {"probability_push": 0.5, "expected_value": 0.931818}, "values_in_range", "push 0.5",
     ),
     "a confidence below one half": ({"confidence": 0.25}, "values_in_range", "confidence 0.25"),
     "an OVER without an edge": (
@@ -74,6 +74,25 @@ BAD_ROWS = {
     "a PASS at no line": (
         {"line_source": "estimated"}, "recommendation_agrees_with_its_line", "follows NO_LINE",
     ),
+    "an OVER without a price": (
+        OVER | dict.fromkeys(("bet_side", "bet_price", "expected_value")), "recommendation_agrees_with_its_line",
+        "says OVER and follows NO_PRICE",
+    ),
+    "an OVER that is worth more than its price makes it": (
+        OVER | {"bet_price": -250}, "recommendation_agrees_with_its_line", "has a value of 0.336364 that does not",
+    ),
+    "an OVER of the other side": (
+        OVER | {"bet_side": "UNDER"}, "recommendation_agrees_with_its_line", "says OVER and follows UNDER",
+    ),
+    "an OVER at a value that isn't a number": (
+        OVER | {"expected_value": math.nan}, "recommendation_agrees_with_its_line", "that does not follow",
+    ),
+    "a price without a value": (
+        {"expected_value": None, "recommendation": "NO_PRICE"}, "recommendation_agrees_with_its_line",
+        "has a value of nothing",
+    ),
+    "odds that pay back less than the stake": ({"bet_odds": 0.9}, "values_in_range", "confidence 0.5"),
+    "a market's probability above 1": ({"market_probability": 1.1}, "values_in_range", "confidence 0.5"),
     "a text that would end the document": (
         {"recommendation": 'OVER"}]\\ ![x](http://x)'}, "recommendation_agrees_with_its_line", "says OVER?}]? ![x]",
     ),

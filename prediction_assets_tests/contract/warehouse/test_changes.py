@@ -18,6 +18,7 @@ from prediction_assets.stores.sql.tables import PART_SCHEMA
 from prediction_assets_tests.made_up import (
     SLATE,
     batch,
+    bet,
     player,
     progress_of,
     row_content_hash,
@@ -36,11 +37,8 @@ def stage(warehouse: Warehouse, number: int, recommended: Mapping[str, str]) -> 
     who = player(number)
     rows = rows_of(who, dict.fromkeys(recommended, 20.0)).to_pylist()
     for row, recommendation in zip(rows, recommended.values(), strict=True):
-        probability = PROBABILITIES[recommendation]
         row |= {
-            "recommendation": recommendation,
-            "probability_over": probability,
-            "confidence": max(probability, 1 - probability),
+            **bet(PROBABILITIES[recommendation]),
             "predicted_points": {"OVER": 30.0, "PASS": float(row["line"]), "UNDER": 10.0}[recommendation],
         }
         row["content_hash"] = row_content_hash(row)
@@ -61,23 +59,23 @@ def test_a_revision_names_the_players_whose_rows_changed_and_counts_what_flipped
     second = stage(warehouse, 2, {"24.5": "OVER"})
     third = stage(warehouse, 3, {"24.5": "OVER"})
     one = merge(warehouse, first, second, third)
-    assert read_changes(one, warehouse) == Changes(("player-1", "player-2", "player-3"), 0)
+    assert read_changes(one, warehouse) == Changes(("player-1", "player-2", "player-3"), 0, 4)
 
     first = stage(warehouse, 1, {"24.5": "UNDER", "25.5": "OVER", "26.5": "UNDER"})  # one flips, one is new
     third = stage(warehouse, 3, {"25.5": "UNDER"})  # his line moved
     two = merge(warehouse, first, second, third)
-    assert (two.revision, read_changes(two, warehouse)) == (2, Changes(("player-1", "player-3"), 1))
+    assert (two.revision, read_changes(two, warehouse)) == (2, Changes(("player-1", "player-3"), 1, 5))
 
     second = stage(warehouse, 2, {"24.5": "OVER"})
     again = merge(warehouse, first, second, third)
     assert (again.revision, again.receipt_id == two.receipt_id) == (2, False)
     assert read_changes(again, warehouse) == read_changes(two, warehouse)
-    assert read_changes(one, warehouse) == Changes(("player-1", "player-2", "player-3"), 0)
+    assert read_changes(one, warehouse) == Changes(("player-1", "player-2", "player-3"), 0, 4)
 
     back = merge(
         warehouse, stage(warehouse, 1, {"24.5": "OVER", "25.5": "PASS", "26.5": "UNDER"}), second, third
     )
-    assert (back.revision, read_changes(back, warehouse)) == (3, Changes(("player-1",), 1))
+    assert (back.revision, read_changes(back, warehouse)) == (3, Changes(("player-1",), 1, 4))
 
 
 def test_new_content_exceeds_the_numbers_that_other_stores_have_seen(warehouse: Warehouse) -> None:

@@ -27,7 +27,7 @@ from prediction_assets_tests.unit.nba.forecasting.conftest import LEAGUE, game_l
 
 CUTOFF = date(2025, 12, 1)
 FIRST, LAST = date(2025, 12, 2), date(2025, 12, 8)
-OPTIONS = BacktestOptions(model_history_days=700, history_days=700, threshold=0.05)
+OPTIONS = BacktestOptions(model_history_days=700, history_days=700, least_value=0.02)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -116,7 +116,7 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
             stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
             fitted = pinned_model(opened, stored.players)
             assert (fitted is not None) is train
-            rows = predict_slate(stored.players, stored.history, {}, threshold=0.05, fitted=fitted)
+            rows = predict_slate(stored.players, stored.history, {}, least_value=0.02, fitted=fitted)
             forecasts.append((chosen, snapshot_id, rows))
         (one_model, one_snapshot, one), (other_model, other_snapshot, other) = forecasts
         assert (one_model, one_snapshot) == (other_model, other_snapshot)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from prediction_assets.nba.forecast import market_lines
 from prediction_assets.nba.forecasting.lines import MarketLine
+from prediction_assets.nba.forecasting.prices import Offer
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import PROP_LINES, SCHEDULE
 from prediction_assets_tests.in_memory import InMemoryWarehouse
@@ -167,7 +168,28 @@ def test_the_main_line_of_every_case_is_found_in_one_query(warehouse: Warehouse,
 
 def test_the_main_line_names_its_book_and_prices() -> None:
     rows = [{"bookmaker": "Book B", "over_price": -120, "under_price": 100}, {"bookmaker": "Book A"}]
-    assert chosen(InMemoryWarehouse(), *rows) == {1: MarketLine(Decimal("20.50"), "Book A", -110, -110)}
+    other = Offer(Decimal("20.50"), "Book B", -120, 100)
+    assert chosen(InMemoryWarehouse(), *rows) == {
+        1: MarketLine(Decimal("20.50"), "Book A", -110, -110, (other,))
+    }
+
+
+def test_beside_the_main_line_come_all_offers_of_each_book_s_newest_moment(warehouse: Warehouse) -> None:
+    rows = [
+        {},
+        {"bookmaker": "Book B", "line": 21.5, "captured_at": at(20)},  # an older moment
+        {"bookmaker": "Book B", "line": 22.5, "over_price": 105, "under_price": -130},
+        {"bookmaker": "Book B", "line": 19.5, "over_price": -150, "under_price": 120},
+        {"bookmaker": "Book C", "over_price": -10000},  # suspended
+        {"bookmaker": "Book D", "under_price": None},  # one side only, and others have both
+        {"bookmaker": "Book E", "captured_at": at(1, 0, 1, 1, 2025)},  # after tip-off
+    ]
+    (main,) = chosen(warehouse, *rows).values()
+    assert (float(main.line), main.bookmaker) == (20.5, "Book A")
+    assert [(float(o.line), o.bookmaker, o.over_price, o.under_price) for o in main.others] == [
+        (19.5, "Book B", -150, 120),
+        (22.5, "Book B", 105, -130),
+    ]
 
 
 OFFERS = st.fixed_dictionaries(

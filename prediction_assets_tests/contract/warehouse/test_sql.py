@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlglot
@@ -174,6 +174,7 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
         "HOLDS_LEAGUE": (f"{queries.HOLDS_LEAGUE} ORDER BY facts", {"league": league.name}),
         "NEWEST_LINES": (queries.NEWEST_LINES, {**whose, "since": league.slate - timedelta(days=60)}),
         "PREDICTIONS_SAMPLE": (queries.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
+        "BETS_AS_OF": (queries.BETS_AS_OF, {"slate": slate, "moment": datetime(2026, 1, 2, 15, tzinfo=UTC)}),
         "FEATURES_SQL": (FEATURES_SQL, {**whose, "history_start": league.slate - timedelta(days=60)}),
         **{f"COUNT_FACTS[{name}]": (text, {}) for name, text in queries.COUNT_FACTS.items()},
     }  # fmt: skip

@@ -69,7 +69,7 @@ def part_rows(
                 "standard_deviation": 6.0,
                 "probability_over": 0.5,
                 "probability_push": 0.0,
-                "recommendation": "PASS" if line_source == "market" else "NO_LINE",
+                "recommendation": "NO_PRICE" if line_source == "market" else "NO_LINE",
                 "confidence": 0.5,
                 "line_source": line_source,
                 "line_offset": Decimal(f"{line - 2}.00"),

@@ -244,7 +244,9 @@ def test_the_newest_consolidation_is_announced_once(staged_home, open_home):
     assert requested(tick(run, COMPLETION)) == []
     run.consolidate(SIMULATED)
     assert len(requested(tick(run, COMPLETION))) == 1
-    run = open_home(staged_home, pass_threshold=0.3)  # other content, and revision 1 was never announced
+    run = open_home(
+        staged_home, least_expected_value=0.3
+    )  # other content, and revision 1 was never announced
     run.stage(SIMULATED)
     assert run.consolidate(SIMULATED).revision == 2
     (request,) = requested(result := tick(run, COMPLETION))
@@ -306,8 +308,8 @@ def test_events_that_are_gone_announce_nothing_twice_and_forget_nothing(finished
 
 def test_a_consolidation_that_an_audit_refused_is_not_announced(staged_home, open_home):
     run = open_home(
-        staged_home, pass_threshold=0.3
-    )  # the staged recommendations follow from another threshold
+        staged_home, least_expected_value=0.3
+    )  # the staged recommendations follow from another limit
     with pytest.raises(AuditRefused):
         run.consolidate(SIMULATED)
     assert run.stores.warehouse.receipts(SIMULATED) == ()

@@ -11,8 +11,8 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from prediction_assets.cli.prediction_rows import bets_of, csv_text, json_text, table_text
-from prediction_assets_tests.made_up import player, rows_of
+from prediction_assets.cli.prediction_rows import bets_of, bets_text, csv_text, json_text, table_text
+from prediction_assets_tests.made_up import bet, player, rows_of
 
 
 def rows(*changes: dict[str, object]) -> pa.Table:
@@ -99,19 +99,35 @@ def test_the_system_has_no_column_where_there_is_one_only_and_the_side_is_said()
     ]
 
 
-def test_bets_are_over_and_under_at_a_book_s_line_the_surest_first():
+def test_bets_are_over_and_under_the_most_valuable_first():
     found = bets_of(
         rows(
-            {"recommendation": "OVER", "confidence": 0.55, "player_slug": "b"},
-            {"recommendation": "UNDER", "confidence": 0.6, "player_slug": "a"},
-            {"recommendation": "OVER", "confidence": 0.55, "player_slug": "a"},
-            {"recommendation": "PASS", "confidence": 0.9},
-            {"recommendation": "NO_LINE", "confidence": 0.9, "line_source": "estimated"},
-            {"recommendation": "OVER", "confidence": 0.9, "line_offset": Decimal("-2.00")},
+            {"recommendation": "OVER", "expected_value": 0.03, "player_slug": "b"},
+            {"recommendation": "UNDER", "expected_value": 0.1, "player_slug": "a"},
+            {"recommendation": "OVER", "expected_value": 0.03, "player_slug": "a"},
+            {"recommendation": "PASS", "expected_value": 0.01},
+            {"recommendation": "NO_LINE", "expected_value": None, "line_source": "estimated"},
+            {"recommendation": "OVER", "expected_value": 0.05, "line_offset": Decimal("-2.00")},
         )
     )
-    assert [*zip(found["player_slug"].to_pylist(), found["confidence"].to_pylist(), strict=True)] == [
-        ("a", 0.6),
-        ("a", 0.55),
-        ("b", 0.55),
-    ]
+    pairs = zip(found["player_slug"].to_pylist(), found["expected_value"].to_pylist(), strict=True)
+    assert [*pairs] == [("a", 0.1), ("player-1", 0.05), ("a", 0.03), ("b", 0.03)]
+
+
+@pytest.mark.parametrize("systems", [1, 2])
+def test_a_bet_says_what_it_pays_and_what_would_be_fair(systems):
+    long = {
+        "player_name": "x" * 300,
+        "bet_bookmaker": "y" * 300,
+        **bet(0.6),
+        "bet_price": 130,
+        "bet_odds": 2.3,
+    }
+    made = rows(long, {**bet(0.3), **({"system": "gradient_boosting"} if systems == 2 else {})})
+    written = bets_text(made, "t")
+    assert max(map(len, written.splitlines())) <= 100
+    _, header, first, second = written.splitlines()
+    assert header.split()[-6:] == ["bet", "book", "price", "odds", "fair", "value"]
+    assert first.split()[-4:] == ["+130", "2.30", "1.67", "0.145"]
+    assert "UNDER" in second
+    assert second.split()[-4:] == ["-110", "1.91", "1.43", "0.336"]

@@ -164,7 +164,7 @@ def test_a_receipt_is_announced_when_the_message_of_its_own_content_is_delivered
     assert is_announced(receipt(), entries) is announced
 
 
-CHANGED = Changes(("player-1", "player-2"), 3)
+CHANGED = Changes(("player-1", "player-2"), 3, 7)
 
 
 def test_the_message_says_what_the_revision_replaces_changed_and_was_audited_for() -> None:
@@ -178,10 +178,13 @@ def test_the_message_says_what_the_revision_replaces_changed_and_was_audited_for
         ),
         accepted=({"name": "enough_players_staged", "because": "the rest is injured"},),
     )
-    assert {name: made[name] for name in ("replaces", "players_changed", "recommendations_flipped")} == {
+    assert {
+        name: made[name] for name in ("replaces", "players_changed", "recommendations_flipped", "bets")
+    } == {
         "replaces": 1,
         "players_changed": {"count": 2, "players": ["player-1", "player-2"]},
         "recommendations_flipped": 3,
+        "bets": 7,
     }
     assert made["audits"] == [
         {"name": "values_in_range", "passed": True},
@@ -213,6 +216,7 @@ def test_the_same_receipt_and_changes_give_the_same_message_except_for_its_momen
         ({"players_changed": {"count": 2, "players": ["a-b"]}}, "players_changed: 1 players are named of 2"),
         ({"players_changed": {"count": 1, "players": ["A b"]}}, "players_changed"),
         ({"recommendations_flipped": -1}, "recommendations_flipped"),
+        ({"bets": -1}, "bets"),
         ({"audits": [{"name": "x"}]}, "audits"),
         ({"accepted": [{"name": "x", "because": ""}]}, "accepted"),
     ],

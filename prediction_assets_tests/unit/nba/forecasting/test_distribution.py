@@ -8,11 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from prediction_assets.nba.forecasting.distribution import median, probability_over, probability_push
+from prediction_assets.nba.forecasting.distribution import (
+    median,
+    probability_over,
+    probability_push,
+    quantile,
+)
 
 MEANS = st.floats(0.05, 60)
 DEVIATIONS = st.floats(0.05, 30)
 LINES = st.integers(-4, 400).map(lambda halves: halves / 2)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(2.0, 3.7), (5.0, 4.7), (10.0, 5.9), (30.0, 9.3)])
+def test_quantiles_are_those_of_the_same_gamma(mean: float, deviation: float) -> None:
+    shares = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
+    exact = stats.gamma((2 * mean / deviation) ** 2, scale=deviation**2 / (2 * mean), loc=-mean)
+    assert quantile(mean, deviation, shares) == pytest.approx(np.maximum(exact.ppf(shares), 0), abs=0.1)
 
 
 def test_probabilities_are_those_of_a_gamma_that_is_shifted_by_its_mean() -> None:

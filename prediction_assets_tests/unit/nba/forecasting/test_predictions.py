@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 from prediction_assets.errors import BadInput
+from prediction_assets.nba.forecasting.contributions import PARTS
 from prediction_assets.nba.forecasting.distribution import probability_over, probability_push
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.market_aware import with_market
@@ -17,6 +19,7 @@ from prediction_assets.nba.forecasting.predictions import (
     PREDICTION_SCHEMA,
     predict_slate,
 )
+from prediction_assets.nba.forecasting.prices import Offer
 from prediction_assets.nba.forecasting.rows import Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
 from prediction_assets.stores.sql.tables import PREDICTIONS
@@ -24,7 +27,9 @@ from prediction_assets.stores.sql.tables import PREDICTIONS
 Snapshot = tuple[pa.Table, pa.Table]
 
 MARKET = {
-    101: MarketLine(Decimal("24.5"), "Book A", -110, -110),
+    101: MarketLine(
+        Decimal("24.5"), "Book A", -110, -110, others=(Offer(Decimal("25.5"), "Book C", None, 400),)
+    ),
     102: MarketLine(Decimal(9), "Book B", -115, -105),
     103: MarketLine(Decimal("0.5"), "Book A"),
     999_999: MarketLine(Decimal("30.5"), "Book A"),
@@ -88,22 +93,52 @@ def test_lines_are_the_market_s_or_estimated(predicted: pa.Table) -> None:
     assert {(r["line_source"], r["bookmaker"], r["recommendation"]) for r in estimated} == {
         ("estimated", None, "NO_LINE")
     }
+    assert all(row[name] is None for row in estimated for name in predicted.column_names[14:-2])
     assert all(row["line"] % 1 == Decimal("0.5") and row["probability_push"] == 0 for row in estimated)
 
 
 def test_a_row_s_numbers_follow_from_its_own_columns(predicted: pa.Table) -> None:
-    columns = ("predicted_points", "probability_over", "probability_push", "confidence")
-    mean, over, push, confidence = (predicted[name].to_numpy() for name in columns)
+    columns = ("probability_over", "probability_push", "confidence")
+    over, push, confidence = (predicted[name].to_numpy() for name in columns)
     line = predicted["line"].cast(pa.float64()).to_numpy()
     assert ((push > 0) == (line % 1 == 0)).all()
     share = over / (1 - push)
     assert confidence == pytest.approx(np.maximum(share, 1 - share), abs=1e-6)
-    said = np.array(predicted["recommendation"].to_pylist())
-    assert (share[said == "OVER"] >= 0.55).all()
-    assert (mean[said == "OVER"] > line[said == "OVER"]).all()
-    assert (share[said == "UNDER"] <= 0.45).all()
-    assert (mean[said == "UNDER"] < line[said == "UNDER"]).all()
-    assert {"OVER", "UNDER", "PASS", "NO_LINE"} >= set(said)
+    for row in predicted.to_pylist():
+        value = row["expected_value"]
+        if row["line_source"] == "estimated":
+            assert (row["recommendation"], value) == ("NO_LINE", None)
+        elif value is None:
+            assert row["recommendation"] == "NO_PRICE"
+        else:
+            assert row["recommendation"] == (row["bet_side"] if value >= 0.02 else "PASS")
+            rest = 1 - row["probability_push"] - row["probability_over"]
+            won = row["probability_over"] if row["bet_side"] == "OVER" else rest
+            assert value == pytest.approx(won * row["bet_odds"] + row["probability_push"] - 1, abs=1e-4)
+
+
+def test_a_price_is_of_its_own_line_and_no_other(predicted: pa.Table) -> None:
+    columns = ("line", "bet_side", "bet_bookmaker", "bet_price", "market_probability", "recommendation")
+    rows = [tuple(row[name] for name in columns) for row in of(predicted, 101)]
+    unpriced = (None, None, None, None, "NO_PRICE")
+    assert [row[1:] for row in rows if row[0] not in (Decimal("24.5"), Decimal("25.5"))] == [unpriced] * 3
+    by_line = {row[0]: row for row in rows}
+    assert by_line[Decimal("24.5")][3:5] == (-110, 0.5)
+    # A book that pays 400 on the under and prices nothing else.
+    assert by_line[Decimal("25.5")][1:] == ("UNDER", "Book C", 400, None, "UNDER")
+    assert {row["recommendation"] for row in of(predicted, 103)} == {"NO_PRICE"}
+
+
+def test_prices_move_the_probability_and_not_the_points(
+    league_snapshot: Snapshot, predicted: pa.Table, fitted: dict[str, FittedSystem]
+) -> None:
+    history, players = league_snapshot
+    dear = MARKET | {101: MarketLine(Decimal("24.5"), "Book A", -150, 120)}
+    moved = predict_slate(players, history, dear, fitted=fitted)
+    for before, after in zip(of(predicted, 101), of(moved, 101), strict=True):
+        assert after["probability_over"] > before["probability_over"]
+        assert after["predicted_points"] == before["predicted_points"]
+    assert of(moved, 102) == of(predicted, 102)
 
 
 def test_probabilities_weigh_the_market_line_and_points_don_t(
@@ -113,7 +148,8 @@ def test_probabilities_weigh_the_market_line_and_points_don_t(
     for system in SYSTEMS:
         own = fitted[system.name].predict(rows)
         lines = np.array([float(MARKET[p].line) if p in MARKET else np.nan for p in rows["player_id"]])
-        beside = with_market(own, lines)
+        fair = [MARKET[p].fair if p in MARKET else None for p in rows["player_id"]]
+        beside = with_market(own, lines, np.array([np.nan if f is None else f for f in fair]))
         table = predicted.filter(pc.equal(predicted["system"], system.name))
         line = table["line"].cast(pa.float64()).to_numpy()
         mean, deviation = (np.repeat(v, 5) for v in (beside.mean, beside.standard_deviation))
@@ -163,19 +199,22 @@ def test_each_line_is_judged_on_its_own(predicted: pa.Table) -> None:
     assert [row["probability_over"] for row in rows] == sorted(
         (r["probability_over"] for r in rows), reverse=True
     )
-    assert rows[0]["recommendation"] == "OVER"
 
 
-def test_a_higher_threshold_recommends_less(
-    league_snapshot: Snapshot, predicted: pa.Table, fitted: dict[str, FittedSystem]
+def test_a_higher_least_value_recommends_less(
+    league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
 ) -> None:
     history, players = league_snapshot
-    strict = predict_slate(players, history, MARKET, fitted=fitted, threshold=0.3)
+    market = {
+        player: MarketLine(Decimal("12.5"), "Book A", 102, 102) for player in players["player_id"].to_pylist()
+    }
+    lenient = predict_slate(players, history, market, fitted=fitted, least_value=0.0)
+    strict = predict_slate(players, history, market, fitted=fitted, least_value=0.1)
 
     def bets(table: pa.Table) -> int:
         return int(pc.sum(pc.is_in(table["recommendation"], pa.array(["OVER", "UNDER"]))).as_py())
 
-    assert 0 < bets(strict) < bets(predicted)
+    assert 0 < bets(strict) < bets(lenient)
 
 
 def test_a_slate_without_players_has_no_rows(
@@ -191,3 +230,55 @@ def test_players_without_features_are_refused(league_snapshot: Snapshot) -> None
     history, players = league_snapshot
     with pytest.raises(BadInput, match="lacks home"):
         predict_slate(players.drop_columns(["home"]), history, {})
+
+
+def test_quantiles_rise_around_the_median_and_are_at_the_main_line_only(predicted: pa.Table) -> None:
+    for row in predicted.to_pylist():
+        if row["line_offset"] != 0:
+            assert (row["quantiles"], row["contributions"]) == (None, None)
+            continue
+        quantiles = json.loads(row["quantiles"])
+        assert [*quantiles] == ["5", "10", "25", "50", "75", "90", "95"]
+        assert [*quantiles.values()] == sorted(quantiles.values())
+        assert quantiles["50"] == pytest.approx(row["predicted_points"], abs=0.00501)
+
+
+def test_the_parts_of_a_forecast_add_up_to_it_exactly(
+    league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
+) -> None:
+    history, players = league_snapshot
+    rows = predict_slate(players, history, MARKET, fitted=fitted, market_aware=True)
+    for row in rows.to_pylist():
+        if row["line_offset"] == 0:
+            parts = json.loads(row["contributions"], parse_float=Decimal)
+            assert [*parts] == [*PARTS]
+            assert sum(parts.values()) == Decimal(str(row["predicted_points"])), row
+            assert row["system"] == "market_aware" or parts["market"] == 0
+    moved = [json.loads(row["contributions"])["market"] for row in of(rows, 101, "market_aware")[2:3]]
+    assert moved != [0]
+
+
+def test_only_what_a_system_knows_contributes(
+    league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
+) -> None:
+    history, players = league_snapshot
+    few = players.slice(0, 8)
+    at = few.column_names.index("opponent_defence")
+    weaker = few.set_column(at, "opponent_defence", pa.array([1.1] * few.num_rows))
+    before, after = (parts_by_system(predict_slate(t, history, {}, fitted=fitted)) for t in (few, weaker))
+    for system, parts in after.items():
+        is_aware = system != "moving_average"
+        assert any(part["rest"] or part["availability"] for part in parts) is is_aware, system
+        assert any(part["minutes"] for part in parts) is is_aware, system
+        for one, two in zip(before[system], parts, strict=True):
+            assert {name for name in PARTS if one[name] != two[name]} <= {"opponent"}, system
+        gained = sum(two["opponent"] for two in parts) - sum(one["opponent"] for one in before[system])
+        assert (gained > 0) is is_aware, system
+
+
+def parts_by_system(rows: pa.Table) -> dict[str, list[dict[str, float]]]:
+    found: dict[str, list[dict[str, float]]] = {}
+    for row in rows.to_pylist():
+        if row["contributions"] is not None:
+            found.setdefault(row["system"], []).append(json.loads(row["contributions"]))
+    return found

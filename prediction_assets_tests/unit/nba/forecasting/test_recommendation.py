@@ -1,4 +1,4 @@
-"""The recommendation: the same rule in numpy and in SQL, each row against its own line."""
+"""The recommendation: the same rule in numpy and in SQL, each row against its own line and price."""
 
 from __future__ import annotations
 
@@ -9,63 +9,63 @@ import pyarrow as pa
 import pytest
 import sqlglot
 
-from prediction_assets.nba.forecasting.recommendation import (
-    DEFAULT_THRESHOLD,
-    confidence,
-    recommend,
-)
-from prediction_assets.stores.sql.audit_sql import RECOMMENDATION_RULE
-
-
-def one(points: float, line: float, over: float, push: float = 0.0, source: str = "market") -> str:
-    arrays = (np.array([value]) for value in (points, line, over, push))
-    return str(recommend(*arrays, np.array([source]))[0])
+from prediction_assets.nba.forecasting.prices import Quote, better_bets
+from prediction_assets.nba.forecasting.recommendation import confidence, recommend
+from prediction_assets.stores.sql.audit_sql import EXPECTED_VALUE, RECOMMENDATION_RULE
 
 
 @pytest.mark.parametrize(
-    ("points", "line", "over", "push", "source", "expected"),
+    ("source", "side", "value", "expected"),
     [
-        (22.0, 20.5, 0.55, 0.0, "market", "OVER"),
-        (22.0, 20.5, 0.549999, 0.0, "market", "PASS"),
-        (20.4, 20.5, 0.60, 0.0, "market", "PASS"),
-        (18.0, 20.5, 0.45, 0.0, "market", "UNDER"),
-        (18.0, 20.5, 0.450001, 0.0, "market", "PASS"),
-        (20.6, 20.5, 0.40, 0.0, "market", "PASS"),
-        (22.0, 20.0, 0.52, 0.06, "market", "OVER"),
-        (18.0, 20.0, 0.43, 0.04, "market", "UNDER"),
-        (30.0, 20.5, 0.95, 0.0, "estimated", "NO_LINE"),
+        ("market", "OVER", 0.02, "OVER"),
+        ("market", "UNDER", 0.3, "UNDER"),
+        ("market", "OVER", 0.019999, "PASS"),
+        ("market", "UNDER", -0.05, "PASS"),
+        ("market", "OVER", np.nan, "NO_PRICE"),
+        ("estimated", "OVER", np.nan, "NO_LINE"),
+        ("estimated", "OVER", 0.5, "NO_LINE"),
     ],
 )
-def test_the_rule(points: float, line: float, over: float, push: float, source: str, expected: str) -> None:
-    assert one(points, line, over, push, source) == expected
+def test_the_rule(source: str, side: str, value: float, expected: str) -> None:
+    assert recommend(np.array([source]), np.array([side]), np.array([value]))[0] == expected
 
 
-def test_sql_repeats_the_rule_from_the_stored_columns() -> None:
+def test_sql_repeats_rule_and_value_from_the_stored_columns() -> None:
     import duckdb  # not when tests are collected
 
+    prices = ((-110, -110), (150, None), (None, -137), (100, -120), (-9999, 9999), (None, None))
     grid = itertools.product(
-        (18.0, 20.0, 20.5, 23.0), (20.0, 20.5), np.round(np.arange(0.0001, 0.9, 0.0125), 6), (0.0, 0.04, 0.1),
-        ("market", "estimated"),
-    )  # fmt: skip
-    points, line, over, push, source = (np.array(column) for column in zip(*grid, strict=True))
+        np.round(np.arange(0.0001, 0.9, 0.0125), 6), (0.0, 0.04, 0.1), prices, ("market", "estimated")
+    )
+    over, push, both, source = zip(*grid, strict=True)
+    quotes = [Quote(over=o, under=u) for o, u in both]
+    bets = better_bets(quotes, np.array(over), np.array(push))
+    side = np.where(bets.is_over, "OVER", "UNDER")
+    absent = ~bets.has_price
     stored = pa.table(
-        {"predicted_points": points, "line": pa.array(line).cast(pa.decimal128(6, 2)), "probability_over": over,
-         "probability_push": push, "line_source": source.tolist()}
+        {"probability_over": over, "probability_push": push, "line_source": source,
+         "bet_side": pa.array(side.tolist(), mask=absent),
+         "bet_price": pa.array(np.nan_to_num(bets.price), pa.int64(), mask=absent),
+         "expected_value": pa.array(bets.expected_value, mask=absent)}
     )  # fmt: skip
     connection = duckdb.connect()
     connection.register("stored", stored)
-    for threshold in (0.0, 0.05, 0.078):
-        query = f"SELECT {RECOMMENDATION_RULE} AS r FROM stored"
-        (repeated,) = connection.execute(query, {"pass_threshold": threshold}).fetchnumpy().values()
-        assert (repeated == recommend(points, line, over, push, source, threshold)).all()
-    assert sqlglot.transpile(f"SELECT {RECOMMENDATION_RULE}", read="duckdb", write="bigquery")
+    for least in (0.0, 0.02, 0.25):
+        query = f"SELECT {RECOMMENDATION_RULE} AS ruled, {EXPECTED_VALUE} AS value FROM stored"
+        found = connection.execute(query, {"least_value": least}).fetchnumpy()
+        assert (found["ruled"] == recommend(np.array(source), side, bets.expected_value, least)).all()
+        assert np.ma.filled(found["value"], np.nan) == pytest.approx(
+            bets.expected_value, abs=1e-6, nan_ok=True
+        )
+    for text in (RECOMMENDATION_RULE, EXPECTED_VALUE):
+        assert sqlglot.transpile(f"SELECT {text}", read="duckdb", write="bigquery")
 
 
 def test_confidence_is_the_likelier_side_when_there_is_no_push() -> None:
     assert confidence(np.array([0.6, 0.3, 0.45]), np.array([0.0, 0.0, 0.1])) == pytest.approx([0.6, 0.7, 0.5])
 
 
-def test_a_threshold_that_isn_t_an_edge_is_refused() -> None:
-    assert 0.524 - 0.5 < DEFAULT_THRESHOLD < 0.578 - 0.5
-    with pytest.raises(ValueError, match=r"threshold 0\.5"):
-        recommend(*(np.zeros(1) for _ in range(4)), np.array(["market"]), threshold=0.5)
+@pytest.mark.parametrize("least", [-0.01, np.inf, np.nan])
+def test_a_least_value_that_is_none_is_refused(least: float) -> None:
+    with pytest.raises(ValueError, match="least value"):
+        recommend(np.array(["market"]), np.array(["OVER"]), np.zeros(1), least)
