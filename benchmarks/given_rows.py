@@ -37,14 +37,12 @@ def expected(players: int, slate: str = SLATE) -> Batch:
 def parts(players: int, seed: int, slate: str = SLATE) -> dict[str, pa.Table]:
     """Return each player's part; another seed gives the same keys with other values."""
     from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA  # scikit-learn takes seconds
-    from prediction_assets.nba.forecasting.recommendation import recommend
 
     random = np.random.default_rng(seed)
     n = players * ROWS_PER_PLAYER
     points = np.round(random.uniform(2, 35, n), 4)
     over = np.round(random.uniform(0, 0.9, n), 6)
     lines = [Decimal(10 + offset) + Decimal("0.5") for offset in range(5)] * (players * 5)
-    says = recommend(points, np.array(lines, float), over, np.zeros(n), np.array(["market"] * n))
     offsets = [Decimal(offset) for offset in range(-2, 3)] * (players * 5)
     forecasts = pa.Table.from_arrays(
         [
@@ -60,8 +58,9 @@ def parts(players: int, seed: int, slate: str = SLATE) -> dict[str, pa.Table]:
             pa.array(np.full(n, 6.0)),
             pa.array(over),
             pa.array(np.zeros(n)),
-            pa.array(says),
+            pa.array(["NO_PRICE"] * n),
             pa.array(np.maximum(over, 1 - over)),
+            *(pa.nulls(n, field.type) for field in [*PREDICTION_SCHEMA][14:]),
         ],
         schema=PREDICTION_SCHEMA,
     )

@@ -28,7 +28,7 @@ ROWS_PER_PLAYER = 25
 def row_content_hash(row: Mapping[str, object]) -> str:
     """Return SHA-256 over a row's values in the declared column order, each as text with its name; NULL is left out."""
     values = {
-        name: row[name] for name in PART_SCHEMA.names if name != "content_hash" and row[name] is not None
+        name: row[name] for name in PART_SCHEMA.names if name != "content_hash" and row.get(name) is not None
     }
     text = "".join(f"{name}={_text(value)}," for name, value in values.items())
     return hashlib.sha256(text.encode()).hexdigest()
