@@ -60,7 +60,7 @@ class Polled:
     def look(self, warehouse: Warehouse, slate: str, limits: AuditLimits) -> None:
         """Read the slate once."""
         marks = {
-            "slate": parse_slate(slate), "most_points": limits.most_points, "pass_threshold": limits.pass_threshold,
+            "slate": parse_slate(slate), "most_points": limits.most_points, "least_value": limits.least_value,
         }  # fmt: skip
         try:
             (seen,) = warehouse.query(_LOOK, marks).to_pylist()

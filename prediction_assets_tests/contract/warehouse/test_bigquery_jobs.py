@@ -60,7 +60,7 @@ def decided(limits: AuditLimits, accepted: dict[str, str] | None = None) -> Merg
     ("limits", "accepted"),
     [
         (AuditLimits(one_direction_share=0.9), {}),
-        (AuditLimits(pass_threshold=0.1), {}),
+        (AuditLimits(least_value=0.1), {}),
         (AuditLimits(), {AGREES: "why"}),
     ],
 )
