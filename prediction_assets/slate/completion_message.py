@@ -55,11 +55,6 @@ def completion_message(
     Raises:
         InvalidMessage: the receipt can't be announced (no rows although something is to be predicted).
     """
-    if (receipt.rows == 0) is not receipt.is_retraction:
-        raise InvalidMessage(
-            f"receipt {receipt.receipt_id} of slate {receipt.slate}: rows: {receipt.rows} in force, with "
-            f"{receipt.skipped_players} of {receipt.expected_players} expected players skipped"
-        )
     message = {
         "schema_version": completion_schema_version(),
         "message_id": message_id(receipt),

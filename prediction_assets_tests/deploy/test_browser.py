@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import expect
 
 from prediction_assets.simulation.league import simulate_league, simulated_slate
+from prediction_assets.slate.audits import AUDITS
 from prediction_assets_tests.browser import browser, require_chromium
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server
 
@@ -26,7 +27,7 @@ ASSETS = [
     "phase5_completion",
     "slate_report",
 ]
-CHECKS = 7
+CHECKS = len(AUDITS)
 
 
 def number(value: int) -> re.Pattern[str]:

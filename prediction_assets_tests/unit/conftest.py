@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 
-LONGEST_CALL = 0.5 if "PYTEST_XDIST_WORKER" not in os.environ else 1.0
-"""Seconds of processor time, of all threads. A busy machine lengthens them less than the wall clock's, but workers that
-share its caches do lengthen them: beside other workers a test has twice as long."""
+LONGEST_CALL = 0.5
+"""Seconds of processor time, of all threads."""
+
+
+def allowed() -> float:
+    """Return the limit on the machine as it is now.
+
+    Whoever shares a processor and its caches lengthens processor time too, though less than the wall clock's: with more
+    processes than processors a test has up to four times as long.
+    """
+    return LONGEST_CALL * min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), 4.0)
+
 
 IMPORTED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()
 """The names of all modules that were imported when nothing but this folder had been collected."""
@@ -32,9 +41,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     began = time.process_time()
     result = yield
     used = time.process_time() - began
-    if used > LONGEST_CALL:
+    if used > allowed():
         pytest.fail(
-            f"{item.nodeid} took {used:.2f} s of the processor, and a unit test may take {LONGEST_CALL:g} s; make its "
+            f"{item.nodeid} took {used:.2f} s of the processor, and a unit test may take {allowed():.1f} s; make its "
             "data smaller, make them once in a fixture, or move the test to contract/ or orchestration/",
             pytrace=False,
         )

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from prediction_assets.errors import InvalidMessage
+from prediction_assets.errors import InvalidMessage, OlderRevision
 from prediction_assets.slate.completion_message import (
     PHASE,
     Changes,
@@ -19,6 +19,7 @@ from prediction_assets.slate.completion_message import (
     completion_schema,
     completion_schema_version,
     is_announced,
+    is_awaited,
     message_digest,
     message_id,
     outbox_entry_of,
@@ -148,20 +149,28 @@ OF_ANOTHER_REVISION = replace(DELIVERED, message_id=message_id(receipt(revision=
 
 
 @pytest.mark.parametrize(
-    ("entries", "found", "announced"),
+    ("entries", "found", "announced", "awaited"),
     [
-        ([], None, False),
-        ([WAITING], WAITING, False),
-        ([DELIVERED], DELIVERED, True),
-        ([OF_ANOTHER_REVISION], None, False),
-        ([OF_ANOTHER_REVISION, WAITING], WAITING, False),
+        ([], None, False, True),
+        ([WAITING], WAITING, False, True),
+        ([DELIVERED], DELIVERED, True, False),
+        ([OF_ANOTHER_REVISION], None, False, False),
+        ([OF_ANOTHER_REVISION, WAITING], WAITING, False, False),
     ],
 )
 def test_a_receipt_is_announced_when_the_message_of_its_own_content_is_delivered(
-    entries: list[OutboxEntry], found: OutboxEntry | None, announced: bool
+    entries: list[OutboxEntry], found: OutboxEntry | None, announced: bool, awaited: bool
 ) -> None:
     assert outbox_entry_of(receipt(), entries) == found
     assert is_announced(receipt(), entries) is announced
+    assert is_awaited(receipt(), entries) is awaited
+
+
+def test_a_message_that_is_older_than_one_of_the_outbox_is_refused() -> None:
+    WAITING.refuse_if_older([])
+    WAITING.refuse_if_older([WAITING])
+    with pytest.raises(OlderRevision, match="revision 1"):
+        WAITING.refuse_if_older([OF_ANOTHER_REVISION])
 
 
 CHANGED = Changes(("player-1", "player-2"), 3, 7)
@@ -211,6 +220,18 @@ def test_the_same_receipt_and_changes_give_the_same_message_except_for_its_momen
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"schema_version": 2}, "schema_version: 2 is later than 1, .* install a newer version"),
+        ({"expected_players": 4}, "expected_players: 4 isn't 2 staged . 0 skipped . 1 failed"),
+        ({"status": "success"}, "status: success with 1 failed players"),
+        ({"missing": []}, "missing: 0 players of 0 skipped and 1 failed"),
+        (
+            {
+                "expected_players": 4,
+                "failed_players": 2,
+                "missing": [{"player_slug": "p-1", "outcome": "failed", "reason": "no"}] * 2,
+            },
+            "missing: a player is named twice",
+        ),
         ({"replaces": 1}, "replaces: revision 1 can't replace revision 1"),
         ({"replaces": 0}, "replaces"),
         ({"players_changed": {"count": 2, "players": ["a-b"]}}, "players_changed: 1 players are named of 2"),

@@ -7,9 +7,13 @@ from datetime import timedelta
 import pytest
 
 from prediction_assets.errors import BatchNotOpen, NotSettled
+from prediction_assets.settings import Settings
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
-from prediction_assets.steps.merge import merge, plan_merge, read_outcomes
+from prediction_assets.slate.completion_message import Changes, message_id
+from prediction_assets.steps.announce import announce, read_changes
+from prediction_assets.steps.merge import audit_limits, merge, plan_merge, read_outcomes, seen_revisions
+from prediction_assets.steps.reconcile import read_copies
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, rows_of, staged
 
 DEADLINE = batch().deadline
@@ -82,3 +86,32 @@ def test_players_without_an_outcome_at_the_deadline_get_a_dead_letter_and_no_out
     after = stores.batch_state.progress(SLATE)
     assert isinstance(after, Progress)
     assert sorted(after.outcomes) == [f"player-{number}" for number in settled]
+
+
+def test_the_audits_compare_with_the_settings_of_the_installation():
+    settings = Settings(
+        minimum_staged_share=0.7, pass_threshold=0.06, one_direction_share=0.8, one_direction_minimum=9
+    )
+    assert audit_limits(settings) == AuditLimits(
+        minimum_staged_share=0.7, pass_threshold=0.06, one_direction_share=0.8, one_direction_minimum=9
+    )
+
+
+def test_a_revision_was_seen_where_batch_state_the_outbox_or_the_destination_has_it(stores):
+    stage(stores, 1, 2)
+    progress, work = planned(stores)
+    assert seen_revisions(progress, stores.outbox, stores.publisher) == ()
+    merge(work, progress, stores.warehouse, stores.dead_letters, run_id="run-9", now=NOW)
+    (made,) = stores.warehouse.receipts(SLATE)
+    announce(made, Changes(), stores.outbox, stores.publisher, output_table="t", now=lambda: NOW)
+    assert {seen.revision for seen in seen_revisions(progress, stores.outbox, stores.publisher)} == {1}
+    copies = read_copies(SLATE, stores.warehouse, stores.batch_state, stores.outbox, stores.publisher)
+    assert (copies.receipt, copies.copy) == (made, None)
+    assert ([each.revision for each in copies.messages], copies.delivered) == ([1], {message_id(made): 1})
+
+
+def test_what_a_revision_changed_is_read_against_the_one_before_it(stores):
+    stage(stores, 1, 2)
+    progress, work = planned(stores)
+    made = merge(work, progress, stores.warehouse, stores.dead_letters, run_id="run-9", now=NOW)
+    assert read_changes(made, stores.warehouse) == Changes(("player-1", "player-2"), 0)
