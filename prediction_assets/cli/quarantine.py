@@ -56,7 +56,7 @@ def list_rows(
 def accept(ids: IdsArgument = None, facts: FactsOption = None, every: AllOption = False) -> None:
     """Store rows in place of what they contradict.
 
-    Of a game that a source no longer lists: remove it from the schedule.
+    Of a stored row that a source no longer lists: remove it. Rows that contradict each other are refused together.
     """
     _decide(ids, facts, every=every, accepts=True)
 
@@ -65,7 +65,7 @@ def accept(ids: IdsArgument = None, facts: FactsOption = None, every: AllOption 
 def discard(ids: IdsArgument = None, facts: FactsOption = None, every: AllOption = False) -> None:
     """Leave rows out for good.
 
-    They are not reported again. What is stored stays.
+    They are neither stored nor reported when they come again. What is stored stays.
     """
     _decide(ids, facts, every=every, accepts=False)
 

@@ -57,12 +57,14 @@ class Objection:
         position: the row's place in the new rows.
         subject: whom or what it is about: ``game 0022400061``.
         reason: what the row says and what the other side says, one line.
+        is_stored: the other side is stored in the row's own table.
     """
 
     position: int
     kind: Kind
     subject: str
     reason: str
+    is_stored: bool = False
 
 
 class Game(NamedTuple):
@@ -150,14 +152,14 @@ their functions compare them with two tables."""
 
 def _contradictions(
     facts: Table, rows: Sequence[Row], known: Mapping[Topic, Collection[Any]], name: Name
-) -> dict[tuple[Topic, Any], str]:
-    """Return why what rows say contradicts what is stored or, where nothing is, another of the rows."""
+) -> dict[tuple[Topic, Any], tuple[str, bool]]:
+    """Return why what rows say contradicts what is stored (true then) or, where nothing is, another of the rows."""
     new: dict[Topic, dict[Any, int]] = defaultdict(dict)
     for position, row in enumerate(rows):
         for topic, value in claims(facts, row).items():
             if topic[0] in _TEXTS:
                 new[topic].setdefault(value, position)
-    wrong: dict[tuple[Topic, Any], str] = {}
+    wrong: dict[tuple[Topic, Any], tuple[str, bool]] = {}
     for topic, values in new.items():
         stored = sorted(known.get(topic, ()))
         for value in values:
@@ -167,7 +169,8 @@ def _contradictions(
             where = f"the stored {facts.name.replace('_', ' ')}" if stored else name(values[others[0]])
             text = _TEXTS[topic[0]]
             lead, here = text(topic, value)
-            wrong[topic, value] = f"{lead}{here} here, and {text(topic, others[0])[1]} in {where}"
+            reason = f"{lead}{here} here, and {text(topic, others[0])[1]} in {where}"
+            wrong[topic, value] = reason, bool(stored)
     return wrong
 
 
@@ -178,9 +181,9 @@ def _objections(
     wrong = _contradictions(facts, rows, known, name)
     for position, row in enumerate(rows):
         for topic, value in claims(facts, row).items():
-            if reason := wrong.get((topic, value)):
+            if found := wrong.get((topic, value)):
                 about = f"player {row['player_id']}" if row["player_id"] is not None else f"event {topic[1]}"
-                yield Objection(position, Kind.CONTRADICTION, about, reason)
+                yield Objection(position, Kind.CONTRADICTION, about, *found)
 
 
 def _latest_date(now: datetime) -> date:
@@ -214,7 +217,8 @@ def objections_to_logs(
             known, where = stored.scheduled.get(game), "schedule"
         if known is not None and known != new:
             reason = f"it is {new} here, and {known} in the stored {where}"
-            found.append(Objection(position, Kind.CONTRADICTION, subject, reason))
+            is_stored = where == "game logs"
+            found.append(Objection(position, Kind.CONTRADICTION, subject, reason, is_stored))
     return [*found, *_objections(GAME_LOGS, rows, stored.said, name)]
 
 
@@ -265,7 +269,7 @@ def _objections_to_each(
             continue
         if known.teams != new.teams or not (moves and may_move(game_id)):
             reason = f"it is {new} here, and {known} in the stored {where}"
-            yield Objection(position, Kind.CONTRADICTION, subject, reason)
+            yield Objection(position, Kind.CONTRADICTION, subject, reason, where == "schedule")
 
 
 def _second_games(
@@ -285,7 +289,8 @@ def _second_games(
             other, where = busy.get((team, day), (game_id, ""))
             if other != game_id:
                 reason = f"{team} plays it on {day} here, and game {other} in the stored {where} on that date"
-                yield Objection(position, Kind.CONTRADICTION, f"game {game_id}", reason)
+                is_stored = where == "schedule"
+                yield Objection(position, Kind.CONTRADICTION, f"game {game_id}", reason, is_stored)
                 break
 
 
@@ -357,7 +362,7 @@ def objections_to_reports(
 
 
 def by_position(objections: Iterable[Objection]) -> dict[int, list[Objection]]:
-    """Return the objections to each row."""
+    """Return the objections to each row, by its position."""
     found: dict[int, list[Objection]] = defaultdict(list)
     for objection in objections:
         found[objection.position].append(objection)

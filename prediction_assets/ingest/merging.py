@@ -66,7 +66,7 @@ class _Incoming:
         facts: every row, as it was read.
         read: the same rows.
         discarded: positions in ``read`` of the rows that an operator discarded.
-        accepted: positions in ``read`` of the rows that an operator accepted; no objection counts against them.
+        accepted: positions in ``read`` of the rows that an operator accepted.
         positions: the place in ``read`` of each row of ``rows``.
         rows: the rows that aren't discarded.
         before: every row in quarantine until now.
@@ -85,6 +85,18 @@ class _Incoming:
     def name(self, position: int) -> str:
         """Return how an objection names one of ``rows``."""
         return self.names[self.positions[position]]
+
+    def doubted(self, objections: Iterable[Objection]) -> dict[int, list[Objection]]:
+        """Return the objections that count, by position in ``read``.
+
+        To a row that an operator accepted only one counts: something else was stored since, which is a new question.
+        """
+        found = {self.positions[index]: each for index, each in evidence.by_position(objections).items()}
+        return {
+            position: each
+            for position, each in found.items()
+            if position not in self.accepted or any(objection.is_stored for objection in each)
+        }
 
 
 def _incoming(warehouse: Warehouse, table: Table, read: pa.Table, names: RowNames) -> _Incoming:
@@ -117,8 +129,8 @@ def merge_game_logs(warehouse: Warehouse, read: GameLogsRead, source: str, now: 
         scheduled=_games(warehouse, queries.SCHEDULED_GAMES),
         said=known,
     )
-    found = evidence.objections_to_logs(new.rows, stored, now, new.name)
-    return _merge(warehouse, new, found, source, now)
+    doubted = new.doubted(evidence.objections_to_logs(new.rows, stored, now, new.name))
+    return _merge(warehouse, new, doubted, source, now)
 
 
 def merge_schedule(
@@ -166,8 +178,9 @@ def merge_schedule(
         leaving |= gone.keys()
         gone = {}
     found = evidence.objections_to_games(new.rows, stored, now, may_move=may_move, leaving=leaving)
+    doubted = new.doubted(found)
     of_omitted = _omissions(warehouse, gone, stored, today, source, now)
-    return _merge(warehouse, new, found, source, now, {(game_id,) for game_id in leaving}, of_omitted)
+    return _merge(warehouse, new, doubted, source, now, {(game_id,) for game_id in leaving}, of_omitted)
 
 
 def _omissions(
@@ -216,28 +229,27 @@ def merge_prop_lines(
     """
     new = _incoming(warehouse, PROP_LINES, read.table, read.names)
     if not new.read:
-        return _merge(warehouse, new, (), source, now)
+        return _merge(warehouse, new, {}, source, now)
     stored = StoredFacts(
         scheduled=_games(warehouse, queries.SCHEDULED_GAMES),
         said=said(PROP_LINES, warehouse.query(queries.OFFERED_GAMES, _between(new.read)).to_pylist()),
     )
-    found = evidence.objections_to_lines(new.rows, stored, now, new.name)
+    doubted = new.doubted(evidence.objections_to_lines(new.rows, stored, now, new.name))
     seen = [row["captured_at"] for row in new.read if row["captured_at"] is not None] or [now]
     lines = warehouse.query(
         queries.LINES_SEEN, {**_between(new.read), "since": min(seen), "until": max(seen)}
     ).to_pylist()
     known = {key_of(PROP_LINES, line) for line in lines}
-    doubted = ({new.positions[objection.position] for objection in found} - new.accepted) | new.discarded
     moved, doubtful = set(), set()
     for position, row in enumerate(new.read):
         offer = tuple(row[name] for name in OFFER)
-        if position in doubted:
+        if position in doubted or position in new.discarded:
             doubtful.add(offer)
         elif replace_omitted or row["captured_at"] is None or key_of(PROP_LINES, row) not in known:
             moved.add(offer)
     replaced = moved - doubtful
     removed = {key_of(PROP_LINES, line) for line in lines if tuple(line[name] for name in OFFER) in replaced}
-    return _merge(warehouse, new, found, source, now, removed)
+    return _merge(warehouse, new, doubted, source, now, removed)
 
 
 def merge_injury_reports(
@@ -258,15 +270,16 @@ def merge_injury_reports(
     """
     new = _incoming(warehouse, INJURY_REPORTS, read.table, read.names)
     if not new.read:
-        return _merge(warehouse, new, (), source, now)
+        return _merge(warehouse, new, {}, source, now)
     reported = warehouse.query(queries.FACTS_BETWEEN[INJURY_REPORTS.name], _between(new.read)).to_pylist()
     stored = StoredFacts(said=said(INJURY_REPORTS, reported))
-    found = evidence.objections_to_reports(new.rows, stored, now, new.name)
-    doubted = ({new.positions[objection.position] for objection in found} - new.accepted) | new.discarded
+    doubted = new.doubted(evidence.objections_to_reports(new.rows, stored, now, new.name))
     listed: dict[Key, set[Any]] = {}
     for row in new.read:
         listed.setdefault(tuple(row[name] for name in TEAM_REPORT), set()).update(_who(row))
-    doubtful = {tuple(new.read[position][name] for name in TEAM_REPORT) for position in doubted}
+    doubtful = {
+        tuple(new.read[position][name] for name in TEAM_REPORT) for position in doubted.keys() | new.discarded
+    }
     also = _also_listed(reported)
     removed: set[Key] = set()
     omissions = []
@@ -288,7 +301,7 @@ def merge_injury_reports(
         omissions.append(
             quarantine.new(INJURY_REPORTS, Kind.OMISSION, row["player_name"], reason, source, "", row, now)
         )
-    return _merge(warehouse, new, found, source, now, removed, omissions)
+    return _merge(warehouse, new, doubted, source, now, removed, omissions)
 
 
 def _who(row: Mapping[str, Any]) -> set[Any]:
@@ -320,7 +333,7 @@ def _games(warehouse: Warehouse, query: str) -> dict[str, Game]:
 def _merge(
     warehouse: Warehouse,
     new: _Incoming,
-    objections: Iterable[Objection],
+    doubted: Mapping[int, Sequence[Objection]],
     source: str,
     now: datetime,
     removed: Collection[Key] = (),
@@ -329,25 +342,20 @@ def _merge(
     """Store the rows without an objection, and the others in quarantine.
 
     Args:
+        doubted: the objections that count, by position.
         removed: keys of stored rows to remove; the key of a new row stays, also when that row waits.
     """
     table = new.table
-    doubted: list[Quarantined] = []
-    held: set[int] = set(new.discarded)
-    for index, found in evidence.by_position(objections).items():
-        position = new.positions[index]
-        if position in new.accepted:
-            continue
+    entries: list[Quarantined] = []
+    for position, found in doubted.items():
         kind = max((o.kind for o in found), key=lambda kind: kind is Kind.CONTRADICTION)
         reason = "; ".join(dict.fromkeys(objection.reason for objection in found))
-        row = new.read[position]
-        doubted.append(
-            quarantine.new(table, kind, found[0].subject, reason, source, new.name(index), row, now)
-        )
-        held.add(position)
+        row, where = new.read[position], new.names[position]
+        entries.append(quarantine.new(table, kind, found[0].subject, reason, source, where, row, now))
+    held = doubted.keys() | new.discarded
     keep = pa.array([position not in held for position in range(len(new.read))], pa.bool_())
     gone = keys_table(table, set(removed) - {key_of(table, row) for row in new.read})
     replaced = (table.key, gone) if len(gone) else ((), None)
     done = warehouse.upsert(table, new.facts.filter(keep), *replaced)
-    still_open = quarantine.keep(warehouse, table, source, [*doubted, *omissions], new.before, now)
+    still_open = quarantine.keep(warehouse, table, source, [*entries, *omissions], new.before, now)
     return Merged(done, tuple(still_open), len(new.discarded))

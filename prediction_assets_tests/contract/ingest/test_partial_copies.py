@@ -304,6 +304,24 @@ def test_the_newest_decision_holds_when_an_operator_changes_his_mind(home: Home)
     assert (merged.quarantined, merged.upserted.updated) == ((), 0)
 
 
+def test_an_accepted_row_that_contradicts_what_was_stored_since_is_a_new_question(home: Home) -> None:
+    home.schedule(game(61, "2024-11-20"))
+    moved = game(61, "2024-11-22")
+    quarantine.accept(home.warehouse, home.schedule(moved).quarantined)
+    assert home.schedule(moved).quarantined == ()
+    home.schedule(game(61, "2024-11-25"), replace_omitted=True)
+    assert len(home.schedule(moved).quarantined) == 1
+    assert home.stored_games()["61"][0] == "2024-11-25"
+
+
+@pytest.mark.parametrize("cells", [{"SEASON_ID": 22023}, {"GAME_DATE": "2024-10-23"}, {"MIN": 80}])
+def test_what_no_other_log_contradicts_is_accepted_once_for_every_morning(home: Home, cells: Row) -> None:
+    home.schedule(game(61))
+    quarantine.accept(home.warehouse, home.logs(box(**cells)).quarantined)
+    merged = home.logs(box(**cells), now=NOW + timedelta(days=1))
+    assert (merged.quarantined, merged.upserted.unchanged) == ((), 1)
+
+
 @KINDS
 @pytest.mark.parametrize("turn", [1, -1])
 def test_accepting_both_sides_is_refused_and_names_both(home: Home, kind: str, turn: int) -> None:
