@@ -185,7 +185,7 @@ def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
         "Brier",
         "bets",
         "hit rate",
-        "coverage",
+        "return",
     ):
         table.add_column(name, justify="right")
     for row in rows:
@@ -200,12 +200,17 @@ def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
             _number(row["brier_score"], 4),
             f"{row['bets']:,}",
             _number(row["hit_rate"], 3),
-            _number(row["coverage"], 3),
+            _number(row["mean_return"], 3),
         )
     standard_output().print(table)
     for row in rows:
         if row["system"] == "ensemble" and row["lines"]:
             standard_output().print(_calibration(row))
+            weight, error = row["own_weight"] or (0.0, 0.0)
+            say(
+                f"beside the market's, the ensemble's own log-odds of the over have a weight of {weight:.3f} +- "
+                f"{error:.3f} on these {row['lines']:,} lines"
+            )
 
 
 def _calibration(row: Mapping[str, Any]) -> Table:
@@ -224,7 +229,13 @@ def _calibration(row: Mapping[str, Any]) -> Table:
 def _row(grade: Grade, line: float | None) -> dict[str, Any]:
     row = grade.to_row()
     ratio = grade.line_error / line if grade.line_error is not None and line else None
-    return {**row, "calibration": json.loads(row["calibration"]), "error_to_line": ratio}
+    return {
+        **row,
+        "calibration": json.loads(row["calibration"]),
+        "error_to_line": ratio,
+        "mean_return": grade.mean_return,
+        "own_weight": grade.own_weight,
+    }
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy import special
 
 from prediction_assets.nba.forecasting.lines import MARKET
+from prediction_assets.nba.forecasting.market_aware import MARKET_WEIGHT
 from prediction_assets.nba.forecasting.recommendation import OVER, UNDER, share_over
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 
@@ -50,6 +52,9 @@ class Grade:
         brier_score: mean squared error of P(over, no push) over ``lines``.
         bets: lines with a recommendation of OVER or UNDER.
         hits: bets that won.
+        profit: what a stake of 1 on each bet, at its price, has won or lost; a bet at a main line counts.
+        own_score, own_information: sums over ``lines`` from which :attr:`own_weight` follows.
+        own_variance: sum of the slates' squared ``own_score``.
     """
 
     system: str
@@ -64,6 +69,10 @@ class Grade:
     brier_score: float | None = None
     bets: int = 0
     hits: int = 0
+    profit: float = 0.0
+    own_score: float = 0.0
+    own_information: float = 0.0
+    own_variance: float = 0.0
     calibration: tuple[Decile, ...] = field(default=())
 
     @property
@@ -75,6 +84,23 @@ class Grade:
     def coverage(self) -> float | None:
         """Market lines with a recommendation, of all."""
         return self.bets / self.lines if self.lines else None
+
+    @property
+    def own_weight(self) -> tuple[float, float] | None:
+        """The weight that the system's own log-odds should have beside the market's, and its standard error by slate.
+
+        One step of Newton's from the weight in use, in a logistic regression of the overs with the market's log-odds as
+        offset; the error is the sandwich's (Liang & Zeger, 1986).
+        """
+        if not self.own_information:
+            return None
+        step = self.own_score / self.own_information
+        return 1 - MARKET_WEIGHT + step, float(np.sqrt(self.own_variance)) / self.own_information
+
+    @property
+    def mean_return(self) -> float | None:
+        """Profit of a stake of 1, over the decided bets."""
+        return self.profit / self.bets if self.bets else None
 
     def to_row(self) -> dict[str, Any]:
         """Return the grade's own columns of ``prediction_grades``."""
@@ -91,6 +117,10 @@ class Grade:
             "brier_score": self.brier_score,
             "bets": self.bets,
             "hits": self.hits,
+            "profit": self.profit,
+            "own_score": self.own_score,
+            "own_information": self.own_information,
+            "own_variance": self.own_variance,
             "hit_rate": self.hit_rate,
             "coverage": self.coverage,
             "calibration": json.dumps(
@@ -115,7 +145,7 @@ def grade_forecasts(forecasts: pa.Table, results: Mapping[tuple[str, int], float
     Args:
         forecasts: one row per player and system, at his main line: ``system``, ``system_version``, ``game_id``,
             ``player_id``, ``line``, ``line_source``, ``predicted_points``, ``probability_over``,
-            ``probability_push``, ``recommendation``.
+            ``probability_push``, ``recommendation``, ``market_probability``, ``bet_odds``.
         results: points by ``(game_id, player_id)`` of those who played.
     """
     by_system: dict[str, list[dict[str, Any]]] = {}
@@ -187,6 +217,10 @@ def pool(grades: Sequence[Grade]) -> Grade:
         brier_score=_weighted((g.brier_score, g.lines) for g in grades),
         bets=sum(g.bets for g in grades),
         hits=sum(g.hits for g in grades),
+        profit=sum(g.profit for g in grades),
+        own_score=sum(g.own_score for g in grades),
+        own_information=sum(g.own_information for g in grades),
+        own_variance=sum(g.own_variance for g in grades),
         calibration=tuple(
             Decile(
                 sum(t[n].lines for t in tenths),
@@ -215,6 +249,11 @@ def _grade_system(
     said = np.array([row["recommendation"] for row in played], dtype=str)
     bets = decided & np.isin(said, (OVER, UNDER))
     hits = bets & ((said == OVER) == over)
+    odds = np.array([row["bet_odds"] or 0.0 for row in played])
+    market = np.array([row["market_probability"] or 0.5 for row in played])
+    # The system's own log-odds less the market's, from what :func:`.market_aware.with_market` made of both.
+    apart = (special.logit(share) - special.logit(market)) / (1 - MARKET_WEIGHT)
+    score = float(np.sum((apart * (over - share))[decided]))
     return Grade(
         name,
         ", ".join(sorted({row["system_version"] for row in rows})),
@@ -228,6 +267,10 @@ def _grade_system(
         brier_score=_mean((share - over)[decided] ** 2),
         bets=int(bets.sum()),
         hits=int(hits.sum()),
+        profit=float(np.sum(np.where(hits, odds, 0.0)[bets] - 1)),
+        own_score=score,
+        own_information=float(np.sum((apart**2 * share * (1 - share))[decided])),
+        own_variance=score**2,
         calibration=_deciles(share[decided], over[decided]),
     )
 

@@ -387,7 +387,7 @@ RESULTS_IN = f"""
 
 PUBLISHED_FORECASTS = f"""
     SELECT player_id, game_id, system, system_version, league, line, line_source, predicted_points, probability_over,
-           probability_push, recommendation
+           probability_push, recommendation, market_probability, bet_odds
     FROM {_IN_FORCE} WHERE game_date = $slate AND line_offset = 0
     ORDER BY system, player_id"""
 """One row per player and system, at the main line."""

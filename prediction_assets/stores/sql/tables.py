@@ -527,6 +527,20 @@ PREDICTION_GRADES = Table(
         Column("brier_score", _F, "mean squared error of P(over, no push) on the market lines"),
         Column("bets", _I, "lines with OVER or UNDER", True),
         Column("hits", _I, "bets that won", True),
+        Column("profit", _F, "what a stake of 1 on each of them, at its price, has won or lost", True),
+        Column(
+            "own_score",
+            _F,
+            "sum over the lines of the derivative by the weight of the system's own log-odds",
+            True,
+        ),
+        Column(
+            "own_information",
+            _F,
+            "sum of its expected curvature: own_score / own_information is a step",
+            True,
+        ),
+        Column("own_variance", _F, "sum of the slates' squared own_score", True),
         Column("hit_rate", _F, "hits / bets; NULL without a bet"),
         Column("coverage", _F, "bets / lines; NULL without a line"),
         Column(

@@ -502,6 +502,7 @@ def test_what_is_not_a_fact_leaves_the_facts_version_alone(warehouse):
         "game_date": date(2026, 1, 2), "origin": "backtest", "system": "ensemble", "league": "NBA",
         "system_version": "1", "model_id": "", "receipt_id": "", "calibration": "[]", "graded_at": NOW,
         **dict.fromkeys(("players", "voids", "lines", "line_players", "bets", "hits"), 0),
+        **dict.fromkeys(("profit", "own_score", "own_information", "own_variance"), 0.0),
     }  # fmt: skip
     assert warehouse.upsert(PREDICTION_GRADES, PREDICTION_GRADES.arrow_table([grade])).inserted == 1
     assert warehouse.facts_version() == 0

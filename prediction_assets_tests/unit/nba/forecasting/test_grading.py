@@ -5,17 +5,20 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import special
 
 from prediction_assets.nba.forecasting.grading import Grade, grade_forecasts, grade_yardstick, pool
+from prediction_assets.nba.forecasting.market_aware import MARKET_WEIGHT
 
 
 def forecast(player_id: int, points: float, **cells: Any) -> dict[str, Any]:
     return {
         "system": "ensemble", "system_version": "2", "game_id": "1", "player_id": player_id,
         "line": Decimal("20.50"), "line_source": "market", "predicted_points": points, "probability_over": 0.5,
-        "probability_push": 0.0, "recommendation": "PASS",
+        "probability_push": 0.0, "recommendation": "PASS", "market_probability": None, "bet_odds": 1.9,
     } | cells  # fmt: skip
 
 
@@ -44,6 +47,7 @@ def test_each_figure_is_what_a_reader_computes_by_hand() -> None:
     assert grade.lines == 2, "a push is neither over nor under"
     assert grade.brier_score == pytest.approx((0.36**2 + 0.64**2) / 2)
     assert (grade.bets, grade.hits, grade.hit_rate, grade.coverage) == (2, 1, 0.5, 1.0)
+    assert (grade.profit, grade.mean_return) == (pytest.approx(0.9 - 1), pytest.approx(-0.05))
     assert [(n, d.lines, d.over) for n, d in enumerate(grade.calibration) if d.lines] == [
         (3, 1, 1),
         (6, 1, 1),
@@ -72,9 +76,36 @@ def test_pooled_slates_are_graded_like_one() -> None:
     apart = pool([graded(ROWS[:2], RESULTS)["ensemble"], graded(ROWS[2:], RESULTS)["ensemble"]])
     for name in ("players", "voids", "lines", "line_players", "bets", "hits"):
         assert getattr(apart, name) == getattr(together, name), name
-    for name in ("mean_absolute_error", "bias", "line_error", "brier_score", "hit_rate", "coverage"):
+    for name in (
+        "mean_absolute_error", "bias", "line_error", "brier_score", "hit_rate", "coverage", "profit", "own_score",
+        "own_information",
+    ):  # fmt: skip
         assert getattr(apart, name) == pytest.approx(getattr(together, name)), name
     assert [(d.lines, d.over) for d in apart.calibration] == [(d.lines, d.over) for d in together.calibration]
+
+
+@pytest.mark.parametrize("true_weight", [0.0, 0.3])
+def test_the_weight_that_a_system_should_have_beside_the_market_is_found(true_weight: float) -> None:
+    random = np.random.default_rng(5)
+    slates = []
+    for _ in range(20):
+        market, own = special.expit(random.normal(0, 0.3, (2, 100)))
+        apart = special.logit(own) - special.logit(market)
+        said, true = (
+            special.expit(special.logit(market) + w * apart) for w in (1 - MARKET_WEIGHT, true_weight)
+        )
+        results = np.where(random.uniform(size=100) < true, 30.0, 10.0)
+        rows = [
+            forecast(n, 20.0, probability_over=over, market_probability=fair)
+            for n, (over, fair) in enumerate(zip(said.tolist(), market.tolist(), strict=True))
+        ]
+        slates.append(
+            graded(rows, {("1", n): points for n, points in enumerate(results.tolist())})["ensemble"]
+        )
+    found = pool(slates).own_weight
+    assert found is not None
+    assert 0.05 < found[1] < 0.2
+    assert abs(found[0] - true_weight) < 2 * found[1]
 
 
 def test_a_grade_survives_the_warehouse() -> None:
