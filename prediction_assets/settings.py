@@ -321,6 +321,16 @@ class Settings(LogSettings):
             description="Seconds between two ticks of a sensor, 1 to 86400; without it 10, or 60 with the gcp profile.",
         ),
     ] = None
+    refresh_quiet_seconds: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=600,
+            description="Seconds without a further change of facts before the affected players of tonight's slate are "
+            "staged again, 0 to 600; at most six times as long while changes keep coming. 0: predictions don't follow "
+            "their facts.",
+        ),
+    ] = 10
     keep_days: Annotated[
         int,
         Field(

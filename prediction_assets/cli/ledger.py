@@ -135,12 +135,14 @@ def diff(
         receipts = receipts_of(stores.warehouse, slate)
         since, to = _two_revisions(receipts, first, second)
         found = diff_rows(*(read_rows(stores.warehouse, slate, revision=number)[1] for number in (since, to)))
+    why = _why(receipts, since, to, found)
     if as_json:
-        report = {"slate": slate, "from": since, "to": to, "players": [_diff_values(each) for each in found]}
+        players = [{**_diff_values(each), "causes": why[each.player_slug]} for each in found]
+        report = {"slate": slate, "from": since, "to": to, "players": players}
         say(json.dumps(report, indent=2))
         return
     flipped = sum(each.flipped for each in found)
-    table = Table("player", "rows", "points", "recommendations", "main line")
+    table = Table("player", "rows", "points", "recommendations", "main line", "why")
     table.title = (
         f"slate {slate}{simulated_label(receipts[-1].league)}, revision {since} to {to}: "
         f"{len(found)} players changed, {flipped} recommendations flipped"
@@ -152,7 +154,8 @@ def diff(
         ]
         lines = " -> ".join(map(_line, each.lines)) if each.lines else ""
         player = each.player_slug if each.change == "changed" else f"{each.player_slug} ({each.change})"
-        cells = (player, str(each.rows), "\n".join(points), "\n".join(advice), lines)
+        causes = "\n".join(why[each.player_slug])
+        cells = (player, str(each.rows), "\n".join(points), "\n".join(advice), lines, causes)
         table.add_row(*cells)
     standard_output().print(table)
 
@@ -230,6 +233,23 @@ def _two_revisions(receipts: Sequence[Receipt], first: int | None, second: int |
             "--from", f"slate {receipts[-1].slate} has no revision before {to}", hint=f"it has {known}"
         )
     return before[-1] if first is None else first, to
+
+
+def _why(
+    receipts: Sequence[Receipt], since: int, to: int, found: Sequence[PlayerDiff]
+) -> dict[str, list[str]]:
+    """Return why each player was staged again after one revision and up to another, in their order."""
+    from prediction_assets.slate.basis import NOT_EXPECTED, why_changed
+
+    first, last = sorted((since, to))
+    why: dict[str, list[str]] = {each.player_slug: [] for each in found}
+    for revision in sorted({each.revision for each in receipts if first < each.revision <= last}):
+        for slug, causes in why_changed(receipts, revision, why).items():
+            why[slug] += [cause for cause in causes if cause != NOT_EXPECTED]
+    for each in found:
+        if each.change == "removed" and not why[each.player_slug]:
+            why[each.player_slug].append(NOT_EXPECTED)
+    return why
 
 
 def _of_system(rows: pa.Table, system: str) -> pa.Table:

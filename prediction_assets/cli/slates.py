@@ -92,14 +92,20 @@ def run(
     simulated_players: SimulatedOption = None,
     reopen: Annotated[
         bool,
-        typer.Option("--reopen", help="replace the frozen expected players by what the facts say now"),
+        typer.Option("--reopen", help="accept that expected players are in another team or game now"),
     ] = False,
+    player: Annotated[
+        list[str] | None,
+        typer.Option("--player", metavar="SLUG", help="stage only this player of an open slate, repeatable"),
+    ] = None,
 ) -> None:
     """Take one slate from its facts to its completion message.
 
     Ingests the files named here, or else in the settings. If there are no facts at all, it takes the simulated
     league. Exit code 1 when a player failed.
     """
+    if player and reopen:
+        raise BadInput("--player", "can't be combined with --reopen", hint="choose one of them")
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     if slate is not None:
         _require_simulated_slate(slate, simulated_players)
@@ -118,7 +124,7 @@ def run(
             _say_what_waits(runner.ingest(facts))
         chosen = slate or newest_slate(runner.stores.warehouse)
         refuse_unknown_slate(runner.stores.warehouse, chosen)
-        result = runner.whole(chosen, reopen=reopen, on_stage=on_stage)
+        result = runner.whole(chosen, reopen=reopen, players=player or (), on_stage=on_stage)
     _show_summary(result)
     if result.receipt is not None and result.receipt.status != "success":
         raise typer.Exit(PARTIAL)

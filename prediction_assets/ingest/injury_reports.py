@@ -27,8 +27,9 @@ from prediction_assets.ingest.injury_pdf import PDF_SUFFIXES, read_injury_pdf
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
 from prediction_assets.ingest.teams import abbreviation
+from prediction_assets.slate.basis import OUT
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
-from prediction_assets.stores.sql.tables import INJURY_REPORTS, OUT
+from prediction_assets.stores.sql.tables import INJURY_REPORTS
 
 # The first of a pair is the report's own heading.
 GAME_DATE: Name = ("Game Date", "game_date")

@@ -6,30 +6,13 @@ nobody. A fact that arrives after he was staged counts when he is staged again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from prediction_assets.slate.batch import Batch, ExpectedPlayer
-from prediction_assets.slate.keys import parse_slate
-from prediction_assets.stores.protocols import Warehouse
-from prediction_assets.stores.sql import queries
-from prediction_assets.stores.sql.tables import OUT
+from prediction_assets.slate.basis import OUT
+from prediction_assets.slate.batch import ExpectedPlayer
 
 NO_GAME_LOG = "no features: he has no game log before the slate"
-
-
-def read_reasons_to_skip(
-    warehouse: Warehouse, batch: Batch, players: Sequence[ExpectedPlayer], with_features: Collection[str]
-) -> dict[str, str]:
-    """Return :func:`reasons_to_skip` by the schedule and the newest injury report in the warehouse."""
-    slate = parse_slate(batch.slate)
-    injuries = warehouse.query(queries.NEWEST_INJURY_REPORT, {"slate": slate, "league": batch.league})
-    return reasons_to_skip(
-        players,
-        games=warehouse.query(queries.SLATE_GAMES, {"slate": slate}).to_pylist(),
-        injuries=injuries.to_pylist(),
-        with_features=with_features,
-    )
 
 
 def reasons_to_skip(

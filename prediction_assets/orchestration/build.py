@@ -42,6 +42,7 @@ from prediction_assets.orchestration.sensors.automation import (
 from prediction_assets.orchestration.sensors.dead_letters import dead_letters_sensor
 from prediction_assets.orchestration.sensors.gaps import gap_sensor
 from prediction_assets.orchestration.sensors.grading import grading_sensor
+from prediction_assets.orchestration.sensors.refresh import refresh_sensor
 from prediction_assets.settings import Settings
 
 ASSETS = [
@@ -88,6 +89,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             staging_sensor(settings),
             consolidation_sensor(settings),
             completion_sensor(settings),
+            refresh_sensor(settings),
             gap_sensor(settings),
             dead_letters_sensor(settings),
             grading_sensor(settings),

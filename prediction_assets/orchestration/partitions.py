@@ -10,11 +10,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import dagster as dg
 from dagster_shared.utils.warnings import PreviewWarning  # not exported by dagster
 
 from prediction_assets.errors import BadInput
+from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG
 from prediction_assets.slate.keys import split_player_key
 
 SLATES = dg.DynamicPartitionsDefinition(name="slates")
@@ -52,35 +54,76 @@ def registered_keys(instance: dg.DagsterInstance, wanted: Collection[str]) -> li
     return newest_first[::-1]
 
 
-def ranges(registered: Sequence[str], wanted: Collection[str], size: int) -> list[tuple[str, str]]:
-    """Return the fewest ``(first, last)`` ranges that cover the wanted keys and no others.
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """The keys of one staging run.
 
-    Dagster's ranges follow the order of registration. A player who was added late comes after the next slate's keys, so
-    one range from a slate's first key to its last could cover that next slate too.
+    Attributes:
+        first, last: Dagster's range, in the order of registration.
+        players: the keys to stage, if the range covers others, too; none: all of it.
+    """
+
+    first: str
+    last: str
+    players: tuple[str, ...] = ()
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags that give a run its range."""
+        return {RANGE_START_TAG: self.first, RANGE_END_TAG: self.last}
+
+    def ops(self, **config: object) -> dict[str, dict[str, object]]:
+        """Return the config of the run's op, with further values of it."""
+        named = {"players": [*self.players]} if self.players else {}
+        return {"staged_predictions": {**named, **config}} if named or config else {}
+
+
+def ranges(registered: Sequence[str], wanted: Collection[str], size: int) -> list[KeyRange]:
+    """Return the fewest ranges that cover the wanted keys; one that covers others names its players.
+
+    Dagster's ranges follow the order of registration. A player who was added late comes after the next slate's keys,
+    and the keys of players who left the slate stay among the others.
 
     Args:
         registered: registered keys in that order, complete between the wanted ones; see :func:`registered_keys`.
         wanted: the keys to cover; each must be registered.
-        size: the most keys in a range.
+        size: the most wanted keys in a range.
 
     Raises:
         BadInput: a wanted key isn't registered.
     """
-    wanted = set(wanted)
-    unknown = wanted.difference(registered)
+    position = {key: number for number, key in enumerate(registered)}
+    unknown = {*wanted}.difference(position)
     if unknown:
         raise BadInput("slate_players", f"{min(unknown)} is not registered", hint="materialize slate_roster")
-    found: list[list[str]] = []
-    open_range = False
-    for key in registered:
-        if key not in wanted:
-            open_range = False
-        elif open_range and len(found[-1]) < size:
-            found[-1].append(key)
-        else:
-            found.append([key])
-            open_range = True
-    return [(keys[0], keys[-1]) for keys in found]
+    ordered = sorted({*wanted}, key=position.__getitem__)
+    found = []
+    for begin in range(0, len(ordered), size):
+        keys = ordered[begin : begin + size]
+        covers_others = position[keys[-1]] - position[keys[0]] + 1 > len(keys)
+        found.append(KeyRange(keys[0], keys[-1], tuple(keys) if covers_others else ()))
+    return found
+
+
+def told(keys: Sequence[str], players: Sequence[str]) -> Sequence[str]:
+    """Return the keys of a run's range that are of these players; all of them, if no player is named.
+
+    Args:
+        players: keys, or slugs: a slug has to be in the range once.
+
+    Raises:
+        BadInput: a player is not in the range, or he is there with several slates.
+    """
+    found = []
+    for name in players:
+        his = [key for key in keys if name in (key, split_player_key(key)[1])]
+        if len(his) != 1:
+            raise BadInput(
+                "players",
+                f"{name!r} is {'not' if not his else 'several times'} among the partitions of this run",
+                hint="select partitions that cover the player, and write him as 2026-01-02:stephen-curry",
+            )
+        found += his
+    return found or keys
 
 
 def one_slate(keys: Iterable[str]) -> tuple[str, list[str]]:

@@ -6,6 +6,7 @@ What doesn't belong here: reading what a slate has; callers read :attr:`SlateRun
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -23,12 +24,13 @@ from prediction_assets.orchestration.jobs import (
     training_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, RECEIPT_ID, SLATE_TAG
+from prediction_assets.orchestration.run_tags import RECEIPT_ID, SLATE_TAG
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.completion_message import OutboxEntry, is_announced, outbox_entry_of
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.receipt import Receipt
+from prediction_assets.steps.refresh import read_refresh
 from prediction_assets.stores.profiles import STORES, open_stores
 from prediction_assets.stores.protocols import open_progress
 
@@ -45,6 +47,9 @@ class SlateResult:
     receipt: Receipt | None
     entry: OutboxEntry | None
     published: bool = False
+
+
+OnStage = Callable[[str, Progress | None], None]
 
 
 class SlateRun:
@@ -97,8 +102,11 @@ class SlateRun:
         """Pin the slate's features."""
         self._execute(features_job.name, partition=slate)
 
-    def stage(self, slate: str, slugs: Sequence[str] | None = None) -> bool:
-        """Stage all of the slate's expected players, or only these.
+    def stage(self, slate: str, slugs: Sequence[str] | None = None, *, until_tip_off: bool = False) -> bool:
+        """Stage all of the slate's expected players, or only these, in one run unless the settings split it.
+
+        Args:
+            until_tip_off: leave out the players whose games have begun.
 
         Returns:
             False when a player failed.
@@ -108,10 +116,12 @@ class SlateRun:
         wanted = [player_key(slate, slug) for slug in slugs]
         registered = registered_keys(self._instance, wanted)
         done = True
-        for first, last in ranges(registered, wanted, self._settings.players_per_run):
-            tags = {SLATE_TAG: slate, RANGE_START_TAG: first, RANGE_END_TAG: last}
+        config = {"until_tip_off": True} if until_tip_off else {}
+        for keys in ranges(registered, wanted, self._settings.players_per_run):
             try:
-                self._execute(staging_job.name, tags=tags)
+                self._execute(
+                    staging_job.name, tags={SLATE_TAG: slate, **keys.tags()}, ops=keys.ops(**config)
+                )
             except dg.Failure:  # the players who failed have their outcome; the slate goes on
                 done = False
         return done
@@ -171,7 +181,8 @@ class SlateRun:
         slate: str,
         *,
         reopen: bool = False,
-        on_stage: Callable[[str, Progress | None], None] = lambda stage, progress: None,
+        players: Sequence[str] = (),
+        on_stage: OnStage = lambda stage, progress: None,
     ) -> SlateResult:
         """Carry one slate from its roster to its completion message, every step in order, done before or not.
 
@@ -179,17 +190,51 @@ class SlateRun:
 
         Args:
             slate: the games' date.
-            reopen: take new facts over into a batch that is open already.
+            reopen: accept that players of an open batch are in another team or game.
+            players: slugs of the only players to stage, of an open batch; its roster and its features stay.
             on_stage: called with each stage's name before it starts.
+
+        Raises:
+            BatchNotOpen: players are named, and the slate has no batch.
+            BatchConflict: one of them is not expected.
         """
-        on_stage("roster", None)
-        progress = self.roster(slate, reopen=reopen)
-        if progress.batch.expected:
-            on_stage("features", progress)
-            self.features(slate)
-            on_stage("staging", progress)
-            self.stage(slate)
+        if players:
             progress = open_progress(self.stores.batch_state, slate)
+            progress.batch.players(players)
+        else:
+            on_stage("roster", None)
+            progress = self.roster(slate, reopen=reopen)
+        if progress.batch.expected:
+            if not players or progress.feature_snapshot is None:
+                on_stage("features", progress)
+                self.features(slate)
+            on_stage("staging", progress)
+            self.stage(slate, players or None)
+        return self._finish(slate, on_stage)
+
+    def refresh(self, slate: str, now: datetime) -> SlateResult:
+        """Stage again the players of a slate whose facts changed, and whoever is unsettled; merge and announce it.
+
+        Raises:
+            BatchNotOpen: the slate has no batch.
+        """
+        progress = open_progress(self.stores.batch_state, slate)
+        found = read_refresh(progress, self.stores.warehouse, now)
+        if found.needs_roster:
+            progress = self.roster(slate, reopen=True)
+        if found.needs_features or progress.feature_snapshot is None:
+            self.features(slate)
+        if found.needs_roster or found.needs_features:
+            progress = open_progress(self.stores.batch_state, slate)
+            found = read_refresh(progress, self.stores.warehouse, now)
+        again = {*found.due, *progress.unsettled}
+        if again:
+            self.stage(slate, sorted(again), until_tip_off=True)
+        return self._finish(slate, lambda stage, progress: None)
+
+    def _finish(self, slate: str, on_stage: OnStage) -> SlateResult:
+        """Merge and announce a slate as it stands, unless there never was anything to predict."""
+        progress = open_progress(self.stores.batch_state, slate)
         if is_nothing_to_predict(progress) and not self.stores.warehouse.receipts(slate):
             return SlateResult(progress, None, None)
         on_stage("consolidation", progress)

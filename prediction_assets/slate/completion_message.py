@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -38,11 +38,13 @@ class Changes:
         players: slugs of the players with a row that came into force or went out of it, sorted.
         flipped: recommendations that changed from OVER to UNDER, or back, at the same line.
         bets: rows in force that recommend OVER or UNDER, of all systems.
+        causes: why players were staged again, by slug: their facts changed since the revision before.
     """
 
     players: tuple[str, ...] = ()
     flipped: int = 0
     bets: int = 0
+    causes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def completion_message(
@@ -71,13 +73,24 @@ def completion_message(
         "staged_players": receipt.staged_players,
         "skipped_players": receipt.skipped_players,
         "failed_players": receipt.failed_players,
-        "missing": [{**player, "reason": player["reason"][:LONGEST_REASON]} for player in receipt.missing],
+        "missing": [
+            {
+                "player_slug": player["player_slug"],
+                "outcome": player["outcome"],
+                "reason": player["reason"][:LONGEST_REASON],
+            }
+            for player in receipt.missing
+        ],
         "rows": receipt.rows,
         "rows_inserted": receipt.rows_inserted,
         "rows_updated": receipt.rows_updated,
         "rows_unchanged": receipt.rows_unchanged,
         "rows_superseded": receipt.rows_superseded,
         "players_changed": {"count": len(changes.players), "players": [*changes.players[:PLAYERS_NAMED]]},
+        "changes": [
+            {"player_slug": slug, "causes": [cause[:LONGEST_REASON] for cause in changes.causes[slug]]}
+            for slug in sorted(changes.causes)[:PLAYERS_NAMED]
+        ],
         "recommendations_flipped": changes.flipped,
         "bets": changes.bets,
         "audits": [{"name": audit["name"], "passed": audit["passed"]} for audit in receipt.audits],
@@ -123,8 +136,8 @@ def validate_completion(message: Mapping[str, Any]) -> None:
     if error is not None:
         where = ".".join(str(step) for step in error.absolute_path) or "message"
         raise InvalidMessage(f"completion message {named}: {where}: {error.message}")
-    for field, problem in _contradictions(message):
-        raise InvalidMessage(f"completion message {named}: {field}: {problem}")
+    for name, problem in _contradictions(message):
+        raise InvalidMessage(f"completion message {named}: {name}: {problem}")
     if message["digest"] != message_digest(message):
         raise InvalidMessage(
             f"completion message {named}: digest: it isn't that of the other fields; the message was damaged or changed"

@@ -14,6 +14,7 @@ from typing import Any
 
 from prediction_assets.errors import NoPartsStaged
 from prediction_assets.slate.audits import ENOUGH_STAGED, NO_LIMITS, AuditLimits, refused, require_acceptable
+from prediction_assets.slate.basis import causes, merged_bases
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.merge_errors import another_players_part, older_than_merged
 from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
@@ -48,6 +49,8 @@ class MergePlan:
         revision_floor: the receipt's revision is higher than this (:mod:`.revisions`).
         limits: what the audits compare with.
         accepted: why an operator accepts the refusal of an audit, by the audit's name.
+        origins: what each part and skip was made from, and what changed since the rows in force: ``basis`` and
+            ``causes``, by slug. The receipt keeps both.
     """
 
     slate: str
@@ -69,6 +72,7 @@ class MergePlan:
     revision_floor: int = 0
     limits: AuditLimits = NO_LIMITS
     accepted: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def receipt(
         self,
@@ -99,10 +103,13 @@ class MergePlan:
                 "part_id": part.part_id,
                 "rows": part.rows,
                 "content_hash": part.content_hash,
+                **self.origins.get(part.player_slug, {}),
             }
             for part in self.parts
         )
-        missing = tuple(asdict(player) for player in self.missing)
+        missing = tuple(
+            {**asdict(player), **self.origins.get(player.player_slug, {})} for player in self.missing
+        )
         return Receipt(
             receipt_id=self.receipt_id,
             slate=self.slate,
@@ -241,7 +248,21 @@ def plan(
         revision_floor=floor,
         limits=limits,
         accepted=accepted,
+        origins=_origins(progress, receipts),
     )
+
+
+def _origins(progress: Progress, receipts: Sequence[Receipt]) -> dict[str, dict[str, Any]]:
+    """Return the basis of each outcome, with what changed since what the receipts say that he was made from."""
+    before = merged_bases(receipts)
+    return {
+        slug: {
+            "basis": asdict(done.basis),
+            "causes": [*causes(before[slug], done.basis)] if slug in before else [],
+        }
+        for slug, done in progress.outcomes.items()
+        if done.basis is not None
+    }
 
 
 def _nobody_staged(progress: Progress, missing: Sequence[MissingPlayer]) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from prediction_assets.slate.basis import Basis
+
 UNSETTLED = "unsettled"
 """The word in a receipt for a player who had no outcome by the deadline."""
 
@@ -32,6 +34,7 @@ class PlayerOutcome:
         fence: what his staging run claimed; of a player's outcomes the one with the highest fence counts.
         facts_version: the version of the facts when his staging run began: it read facts as new as that, or newer.
             The features have a version of their own, of the moment when they were pinned.
+        basis: the facts that the outcome was made from, None where nobody knows.
     """
 
     slate: str
@@ -44,6 +47,7 @@ class PlayerOutcome:
     facts_version: int
     reason: str = ""
     part: PartRef | None = None
+    basis: Basis | None = None
 
 
 class Outcome(StrEnum):

@@ -7,6 +7,8 @@ who are the same. Pure functions.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 from prediction_assets.errors import BatchConflict
@@ -38,12 +40,47 @@ def _work(batch: Batch) -> tuple[object, ...]:
     return batch.league, *sorted(batch.expected, key=lambda player: player.slug)
 
 
+@dataclass(frozen=True, slots=True)
+class RosterChange:
+    """How the expected players of two batches of a slate differ: their slugs, sorted.
+
+    Attributes:
+        changed: another player, team, opponent or game.
+    """
+
+    added: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+def roster_change(earlier: Batch, later: Batch) -> RosterChange:
+    """Return how the expected players of a later batch differ from those of an earlier one."""
+    before, after = ({player.slug: player for player in each.expected} for each in (earlier, later))
+    both = sorted(before.keys() & after.keys())
+    return RosterChange(
+        added=tuple(sorted(after.keys() - before.keys())),
+        dropped=tuple(sorted(before.keys() - after.keys())),
+        changed=tuple(slug for slug in both if before[slug] != after[slug]),
+    )
+
+
+def keeping(earlier: Batch, later: Batch, begun: Collection[str]) -> Batch:
+    """Return the later batch, but with the players of begun games as the earlier one has them.
+
+    Args:
+        begun: the ids of games whose tip-off is over: who was expected in them is final.
+    """
+    final = [player for player in earlier.expected if player.game_id in begun]
+    ids = {player.player_id for player in final}
+    others = [p for p in later.expected if p.game_id not in begun and p.player_id not in ids]
+    return replace(later, expected=tuple(sorted([*final, *others], key=lambda player: player.slug)))
+
+
 def _difference(earlier: Batch, later: Batch) -> str:
-    before, after = {p.slug for p in earlier.expected}, {p.slug for p in later.expected}
-    added, dropped = sorted(after - before), sorted(before - after)
+    found = roster_change(earlier, later)
     changes = [
         f"{verb} {len(slugs)} ({', '.join(slugs[:3])}{', ...' if len(slugs) > 3 else ''})"
-        for verb, slugs in (("add", added), ("drop", dropped))
+        for verb, slugs in (("add", found.added), ("drop", found.dropped))
         if slugs
     ]
     if earlier.league != later.league:
@@ -51,7 +88,7 @@ def _difference(earlier: Batch, later: Batch) -> str:
     changes = changes or ["change a player's team, opponent or game"]
     opened_at = earlier.opened_at.astimezone(UTC).isoformat(timespec="microseconds")
     return (
-        f"slate {later.slate}: its batch was opened at {opened_at} with {len(before)} expected "
+        f"slate {later.slate}: its batch was opened at {opened_at} with {len(earlier.expected)} expected "
         f"players and is frozen; the facts now would "
         f"{' and '.join(changes)}. "
         f"To apply that, materialize slate_roster with reopen: true, or run with --reopen"

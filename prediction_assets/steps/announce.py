@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from prediction_assets.errors import NothingToAnnounce, OlderRevision
+from prediction_assets.slate.basis import why_changed
 from prediction_assets.slate.completion_message import (
     Changes,
     OutboxEntry,
@@ -58,7 +59,9 @@ def read_changes(receipt: Receipt, warehouse: Warehouse) -> Changes:
     found = warehouse.query(queries.CHANGES_OF_REVISION, marks).to_pylist()
     as_of = {"slate": marks["slate"], "moment": receipt.consolidated_at}
     (bets,) = warehouse.query(queries.BETS_AS_OF, as_of)["bets"].to_pylist()
-    return Changes(tuple(row["player_slug"] for row in found), sum(row["flipped"] for row in found), bets)
+    changed = tuple(row["player_slug"] for row in found)
+    why = why_changed(warehouse.receipts(receipt.slate), receipt.revision, changed)
+    return Changes(changed, sum(row["flipped"] for row in found), bets, why)
 
 
 def announce(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,14 +24,16 @@ from prediction_assets.errors import (
     PredictionAssetsError,
     TransientError,
 )
-from prediction_assets.nba.forecast import market_lines, pinned_model
+from prediction_assets.nba.forecast import pinned_model
+from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.predictions import predict_slate
-from prediction_assets.nba.skip_rules import read_reasons_to_skip
+from prediction_assets.nba.skip_rules import reasons_to_skip
+from prediction_assets.nba.slate_facts import feature_digests, read_slate_facts
 from prediction_assets.settings import Settings
-from prediction_assets.slate.batch import ExpectedPlayer, Progress
+from prediction_assets.slate.basis import Basis
+from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.dead_letter import Closing, Failure, replay_payload, traceback_digest
 from prediction_assets.slate.deadlines import Clock
-from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import part_rows
 from prediction_assets.steps.claim import claim_fence
@@ -55,6 +57,9 @@ PART_CALLS = 2
 LONGEST_MESSAGE = 500
 """Characters of an error's text that a dead letter keeps."""
 
+_NAMED = 10
+"""Players that a warning names."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -68,8 +73,12 @@ def begin_staging(
     clock: Clock,
     *,
     run_id: str,
+    until_tip_off: bool = False,
 ) -> Staging:
     """Return the staging of these players: all are forecast or skipped, and no part is written yet.
+
+    Args:
+        until_tip_off: leave out the players whose games have begun.
 
     Raises:
         BatchNotOpen: the slate has no batch.
@@ -83,8 +92,15 @@ def begin_staging(
     if progress.feature_snapshot is not None:  # the features are from when they were pinned
         facts_version = min(facts_version, progress.features_version)
     players = progress.batch.players(slugs)
-    parts, errors = forecast_parts(warehouse, progress, players, settings)
-    skipped = read_reasons_to_skip(warehouse, progress.batch, players, parts.keys() | errors.keys())
+    facts = read_slate_facts(warehouse, slate, progress.batch.league)
+    if until_tip_off:
+        begun = {slug for slug, each in facts.bases(players, {}).items() if each.begins_by(clock.now())}
+        players = [player for player in players if player.slug not in begun]
+        _report_begun(progress.batch, begun)
+    parts, errors, features = forecast_parts(warehouse, progress, players, facts.lines, settings)
+    skipped = reasons_to_skip(
+        players, games=facts.games, injuries=facts.injuries, with_features=parts.keys() | errors.keys()
+    )
     return Staging(
         progress,
         players,
@@ -99,13 +115,29 @@ def begin_staging(
         dead_letters,
         settings,
         clock,
+        facts.bases(players, features),
     )
 
 
+def _report_begun(batch: Batch, begun: Collection[str]) -> None:
+    if begun:
+        _logger.warning(
+            "slate %s: %d players are not staged again, because their games have begun: %s",
+            batch.slate, len(begun), ", ".join(sorted(begun)[:_NAMED]),
+            extra={"slate": batch.slate, "batch": batch.batch_id},
+        )  # fmt: skip
+
+
 def forecast_parts(
-    warehouse: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], settings: Settings
-) -> tuple[dict[str, pa.Table], dict[str, Exception]]:
-    """Return each forecast player's rows, and the error of each player who could not be forecast, by slug.
+    warehouse: Warehouse,
+    progress: Progress,
+    players: Sequence[ExpectedPlayer],
+    lines: Mapping[int, MarketLine],
+    settings: Settings,
+) -> tuple[dict[str, pa.Table], dict[str, Exception], dict[int, tuple[str, str]]]:
+    """Return each forecast player's rows, the error of each player who could not be forecast, and their features.
+
+    Rows and errors are by slug, the digests of the features and their model by player id.
 
     A player without features is in neither. All players are forecast together; if that fails, in smaller and smaller
     groups, so that one player's odd facts cost no other player his rows.
@@ -118,7 +150,6 @@ def forecast_parts(
     snapshot = warehouse.snapshots.read(
         batch.slate, progress.feature_snapshot, [p.player_id for p in players]
     )
-    lines = market_lines(warehouse, batch.league, parse_slate(batch.slate))
     fitted = pinned_model(warehouse, snapshot.players)
 
     def forecast(group: Sequence[ExpectedPlayer]) -> dict[str, pa.Table]:
@@ -141,7 +172,7 @@ def forecast_parts(
             extra={"slate": batch.slate, "batch": batch.batch_id},
         )  # fmt: skip
     parts = {slug: rows for group in forecasts for slug, rows in group.items()}
-    return parts, {player.slug: error for player, error in failed}
+    return parts, {player.slug: error for player, error in failed}, feature_digests(snapshot.players)
 
 
 @dataclass
@@ -155,6 +186,7 @@ class Staging:
         skipped: why a player isn't predicted, by slug.
         fence: what the run claimed before it read anything.
         facts_version: the version of the facts after the claim.
+        bases: the facts that each player's outcome is made from, by slug.
         staging_area: where parts are written.
         circuit: stops the attempts when most players failed with the same error.
         unrecorded: outcomes that :meth:`record` has still to record.
@@ -174,6 +206,7 @@ class Staging:
     dead_letters: DeadLetters
     settings: Settings
     clock: Clock
+    bases: Mapping[str, Basis] = field(default_factory=dict)
     circuit: CircuitBreaker = field(init=False)
     unrecorded: list[PlayerOutcome] = field(default_factory=list)
     settled: list[PlayerOutcome] = field(default_factory=list)
@@ -335,6 +368,7 @@ class Staging:
             facts_version=self.facts_version,
             reason=reason,
             part=part,
+            basis=self.bases.get(player.slug),
         )
 
     def _drop_late_part(self, player: ExpectedPlayer, late: PlayerOutcome) -> None:

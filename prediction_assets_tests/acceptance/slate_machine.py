@@ -586,8 +586,8 @@ class SlateMachine(RuleBasedStateMachine):
         registered = self.ports.instance.get_dynamic_partitions(SLATE_PLAYERS.name or "")
         wanted = [player_key(self.slate, slug) for slug in self.model.expected]
         found = [
-            registered[registered.index(first) : registered.index(last) + 1]
-            for first, last in ranges(registered, wanted, 2)
+            each.players or registered[registered.index(each.first) : registered.index(each.last) + 1]
+            for each in ranges(registered, wanted, 2)
         ]
         assert sorted(key for keys in found for key in keys) == sorted(wanted)
 

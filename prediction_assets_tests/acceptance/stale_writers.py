@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from prediction_assets.settings import Settings, load_settings
+from prediction_assets.settings import load_settings
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import ExpectedPlayer, Progress
 from prediction_assets.slate.completion_message import message_id
@@ -73,8 +73,8 @@ def opened(stores: Stores) -> None:
 
 
 def _forecast(
-    warehouse: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], settings: Settings
-) -> tuple[dict[str, pa.Table], dict[str, Exception]]:
+    warehouse: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], *_: object
+) -> tuple[dict[str, pa.Table], dict[str, Exception], dict[int, tuple[str, str]]]:
     lines = {row["player_id"]: f"{row['line']:.1f}" for row in warehouse.query(_LINES).to_pylist()}
     errors: dict[str, Exception] = {
         who.slug: ValueError("odd line")
@@ -82,18 +82,18 @@ def _forecast(
         if (who.slug, lines[who.player_id]) == (FAILS, OLD)
     }
     rows = {who.slug: rows_of(who, {lines[who.player_id]: 20.0}) for who in players if who.slug not in errors}
-    return rows, errors
+    return rows, errors, {}
 
 
 @contextmanager
 def made_up_forecasts() -> Iterator[None]:
     """Forecast from the lines alone."""
-    real = stage.forecast_parts, stage.read_reasons_to_skip
-    stage.forecast_parts, stage.read_reasons_to_skip = _forecast, lambda *_: {}
+    real = stage.forecast_parts, stage.reasons_to_skip
+    stage.forecast_parts, stage.reasons_to_skip = _forecast, lambda *_, **__: {}
     try:
         yield
     finally:
-        stage.forecast_parts, stage.read_reasons_to_skip = real
+        stage.forecast_parts, stage.reasons_to_skip = real
 
 
 def begin(stores: Stores, run_id: str, days: int = 0) -> Staging:

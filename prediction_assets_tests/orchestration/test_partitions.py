@@ -7,30 +7,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
-from prediction_assets.orchestration.partitions import one_slate, ranges
+from prediction_assets.orchestration.partitions import one_slate, ranges, told
 
 
 @pytest.mark.parametrize(
     ("registered", "wanted", "size", "expected"),
     [
-        ("abcdef", "bcd", 99, [("b", "d")]),
-        ("abcdef", "abcdef", 4, [("a", "d"), ("e", "f")]),
-        ("abcdef", "abef", 99, [("a", "b"), ("e", "f")]),
-        ("abcdef", "c", 1, [("c", "c")]),
+        ("abcdef", "bcd", 99, [("b", "d", "")]),
+        ("abcdef", "abcdef", 4, [("a", "d", ""), ("e", "f", "")]),
+        ("abcdef", "abef", 99, [("a", "f", "abef")]),
+        ("abcdef", "abef", 2, [("a", "b", ""), ("e", "f", "")]),
+        ("abcdef", "c", 1, [("c", "c", "")]),
         ("abcdef", "", 1, []),
     ],
 )
 def test_ranges_are_the_fewest_that_fit(registered, wanted, size, expected):
-    assert ranges(list(registered), list(wanted), size) == expected
+    found = ranges(list(registered), list(wanted), size)
+    assert [(each.first, each.last, "".join(each.players)) for each in found] == expected
 
 
-def test_a_late_player_s_range_does_not_swallow_the_next_slate():
+def test_a_late_player_s_range_names_its_players_because_it_covers_the_next_slate():
     registered = ["2026-01-02:a", "2026-01-02:b", "2026-01-03:a", "2026-01-03:b", "2026-01-02:late"]
     wanted = [key for key in registered if key.startswith("2026-01-02")]
-    assert ranges(registered, wanted, 99) == [
-        ("2026-01-02:a", "2026-01-02:b"),
-        ("2026-01-02:late", "2026-01-02:late"),
-    ]
+    (found,) = ranges(registered, wanted, 99)
+    assert (found.first, found.last) == ("2026-01-02:a", "2026-01-02:late")
+    assert one_slate(told(registered, found.players)) == ("2026-01-02", ["a", "b", "late"])
+
+
+def test_players_are_told_by_slug_or_key_and_one_who_is_not_in_the_range_is_named():
+    keys = ["2026-01-02:a", "2026-01-02:b", "2026-01-03:a"]
+    assert told(keys, []) == keys
+    assert told(keys, ["b", "2026-01-03:a"]) == ["2026-01-02:b", "2026-01-03:a"]
+    with pytest.raises(BadInput, match="'a' is several times"):
+        told(keys, ["a"])
+    with pytest.raises(BadInput, match="'c' is not"):
+        told(keys, ["c"])
 
 
 @given(
@@ -41,11 +52,14 @@ def test_a_late_player_s_range_does_not_swallow_the_next_slate():
 def test_ranges_cover_exactly_the_wanted_keys(registered, chosen, size):
     wanted = {key for position, key in enumerate(registered) if position in chosen}
     covered: list[str] = []
-    for first, last in ranges(registered, wanted, size):
-        keys = registered[registered.index(first) : registered.index(last) + 1]
-        assert 1 <= len(keys) <= size
-        covered += keys
+    for each in ranges(registered, wanted, size):
+        keys = registered[registered.index(each.first) : registered.index(each.last) + 1]
+        staged = each.players or keys
+        assert {*staged} <= {*keys}
+        assert 1 <= len(staged) <= size
+        covered += staged
     assert sorted(covered) == sorted(wanted)
+    assert len(ranges(registered, wanted, size)) == -(-len(wanted) // size)
 
 
 def test_an_unregistered_key_is_named():

@@ -137,6 +137,15 @@ def _metadata(receipt: Receipt, warehouse: Warehouse) -> dict[str, Any]:
     sample = warehouse.query(
         queries.PREDICTIONS_SAMPLE, {"slate": parse_slate(receipt.slate), "limit": _SAMPLE_ROWS}
     )
+    missing = [
+        {name: each[name] for name in ("player_slug", "outcome", "reason")}
+        for each in receipt.missing[:_SHOWN]
+    ]
+    changes = [
+        {"player_slug": each["player_slug"], "why": "; ".join(each["causes"])}
+        for each in (*receipt.parts, *receipt.missing)
+        if each.get("causes")
+    ]
     return {
         RECEIPT_ID: receipt.receipt_id,
         "league": receipt.league,
@@ -158,5 +167,6 @@ def _metadata(receipt: Receipt, warehouse: Warehouse) -> dict[str, Any]:
         "feature_snapshot": receipt.feature_snapshot,
         "dagster/column_lineage": predictions_lineage(),
         "sample": table_of(sample.to_pylist()),
-        **({"missing_players": table_of(receipt.missing[:_SHOWN])} if receipt.missing else {}),
+        **({"missing_players": table_of(missing)} if missing else {}),
+        **({"changes": table_of(changes[:_SHOWN])} if changes else {}),
     }

@@ -10,6 +10,7 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.nba.roster import Roster, read_roster
+from prediction_assets.nba.slate_facts import read_slate_facts
 from prediction_assets.nba.tonight import slate_tonight
 from prediction_assets.orchestration.assets.describing import OWNERS, SLATE, table_of
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
@@ -18,7 +19,7 @@ from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.deadlines import Clock, deadline
 from prediction_assets.slate.keys import is_simulated, player_key
-from prediction_assets.slate.roster_freeze import require_same_work
+from prediction_assets.slate.roster_freeze import keeping, require_same_work, roster_change
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.steps.revert import keep_in_force
 from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
@@ -39,8 +40,8 @@ class RosterConfig(dg.Config):
     )
     reopen: bool = Field(
         default=False,
-        description="Replace the expected players of a batch that is open already. Players who are the same keep "
-        "their outcomes; players who are new, or in another game or team, are staged.",
+        description="Accept that players of an open batch are in another team or game, or against another opponent, "
+        "or that no game is on any more. They are staged again; players who are the same keep their outcomes.",
     )
 
 
@@ -65,9 +66,11 @@ def slate_roster(
     his last seven games. Only facts from before the slate count. If his team has not played for more than 15 days, as
     on opening night, the 15 days are counted back from its last game.
 
-    Adds the `slates` and `slate_players` partition keys and freezes the expected players. Materializing again changes
-    nothing; if the facts changed, it fails unless `reopen: true`. A day without games has 0 expected players, and
-    nothing follows. If all games of an announced slate were called off, reopen it: its predictions are retracted.
+    Adds the `slates` and `slate_players` partition keys and freezes the expected players. Materializing again takes
+    new players in and absent ones out; everybody else keeps his outcome. If a player's team, opponent or game changed,
+    it fails unless `reopen: true`. The players of games that have begun stay as they are. A day without games has 0
+    expected players, and nothing follows. If all games of an announced slate were called off, reopen it: its
+    predictions are retracted.
     """
     slate = config.slate or slate_tonight(warehouse, batch_state, clock.now())
     roster = read_roster(warehouse, slate)
@@ -75,9 +78,15 @@ def slate_roster(
     batch = _batch(slate, roster, earlier, clock.now(), settings)
     if not roster.games:
         return _open_without_games(context, batch_state, batch, earlier, reopen=config.reopen)
-    players, league = roster.players, roster.league
-    if earlier is not None and not config.reopen:
-        require_same_work(earlier.batch, batch)  # before any key is registered
+    league = roster.league
+    if earlier is not None and batch.expected != earlier.batch.expected:
+        begun = read_slate_facts(warehouse, slate, batch.league).begun(clock.now())
+        batch = keeping(earlier.batch, batch, begun)
+        if not config.reopen and (
+            earlier.batch.league != batch.league or roster_change(earlier.batch, batch).changed
+        ):
+            require_same_work(earlier.batch, batch)  # before any key is registered
+    players = batch.expected
 
     context.instance.add_dynamic_partitions(SLATES.name or "", [slate])
     context.instance.add_dynamic_partitions(
@@ -85,7 +94,7 @@ def slate_roster(
     )
     reached("keys_registered")
     changed = earlier is not None and earlier.batch.expected != players
-    opened = batch_state.reopen(batch) if changed and config.reopen else batch_state.open(batch)
+    opened = batch_state.reopen(batch) if changed else batch_state.open(batch)
     reached("batch_opened")
     now_open = open_progress(batch_state, slate)
     if now_open.receipt is None and not now_open.outcomes:

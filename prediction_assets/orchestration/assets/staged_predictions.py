@@ -1,14 +1,16 @@
 """The fan-out: one part per slate player, many players per run."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import dagster as dg
+from pydantic import Field
 
 from prediction_assets import __version__
 from prediction_assets.orchestration.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
 from prediction_assets.orchestration.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.orchestration.jobs import STAGED
-from prediction_assets.orchestration.partitions import SLATE_PLAYERS, one_slate
+from prediction_assets.orchestration.partitions import SLATE_PLAYERS, one_slate, told
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG, tag_run
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
@@ -21,6 +23,20 @@ from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS
 _SHOWN = 50
 
 
+class StagingConfig(dg.Config):
+    """Whom of its range a run stages."""
+
+    players: list[str] = Field(
+        default=[],
+        description="The players to stage, as slugs or partition keys. Empty: all partitions of the run. With players, "
+        "select any range that covers them.",
+    )
+    until_tip_off: bool = Field(
+        default=False,
+        description="Leave out the players whose games have begun; their rows stay as they are.",
+    )
+
+
 @dg.multi_asset(
     specs=[
         dg.AssetSpec(
@@ -29,6 +45,7 @@ _SHOWN = 50
                 "One player's part of a slate: 5 forecasting systems (6 with `market_aware`) x 5 lines. It stays "
                 "staged until a consolidation merges it.\n\n"
                 "Materialize a range of partitions to stage a whole slate, or one partition to stage one player again. "
+                "For several players, select a range that covers them and name them in the config: it is one run. "
                 "Staging reads the newest line and the pinned features; the sensors merge the new part. "
                 "A player is skipped if his game is off, if he is reported Out, or if he has no game log before the "
                 "slate; his partition then shows an observation with the reason. A part is written once. The player's "
@@ -55,6 +72,7 @@ _SHOWN = 50
 )
 def staged_predictions(
     context: dg.AssetExecutionContext,
+    config: StagingConfig,
     warehouse: dg.ResourceParam[Warehouse],
     batch_state: dg.ResourceParam[BatchState],
     settings: dg.ResourceParam[Settings],
@@ -62,9 +80,17 @@ def staged_predictions(
     dead_letters: dg.ResourceParam[DeadLetters],
 ) -> Iterator[dg.MaterializeResult]:
     """Stage the run's players; fails at the end if any player failed."""
-    slate, slugs = one_slate(context.partition_keys)
+    slate, slugs = one_slate(told(context.partition_keys, config.players))
     staging = begin_staging(
-        slate, slugs, warehouse, batch_state, dead_letters, settings, clock, run_id=context.run.run_id
+        slate,
+        slugs,
+        warehouse,
+        batch_state,
+        dead_letters,
+        settings,
+        clock,
+        run_id=context.run.run_id,
+        until_tip_off=config.until_tip_off,
     )
     tag_run(context, slate, staging.progress.batch.batch_id)
     with batched_events(context, on_stored=staging.record) as events:
@@ -80,12 +106,14 @@ def staged_predictions(
 def _event(outcome: PlayerOutcome) -> dg.AssetMaterialization | dg.AssetObservation:
     """Return what the player's partition shows of his outcome: a materialization only if he is staged."""
     key, part = player_key(outcome.slate, outcome.player_slug), outcome.part
+    made_from = {} if outcome.basis is None else {"made_from": dg.MetadataValue.json(asdict(outcome.basis))}
     if part is None:
         shown = {
             "outcome": outcome.outcome.value,
             "reason": outcome.reason,
             "fence": outcome.fence,
             "facts_version": outcome.facts_version,
+            **made_from,
         }
         return dg.AssetObservation(STAGED, partition=key, metadata=shown)
     return dg.AssetMaterialization(
@@ -98,6 +126,7 @@ def _event(outcome: PlayerOutcome) -> dg.AssetMaterialization | dg.AssetObservat
             "feature_snapshot": part.feature_snapshot,
             "fence": outcome.fence,
             "facts_version": outcome.facts_version,
+            **made_from,
         },
         tags={CODE_VERSION_TAG: __version__},
     )

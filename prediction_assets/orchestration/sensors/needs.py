@@ -6,7 +6,8 @@ is still needed. What doesn't belong here: whether a run may be requested now (:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -22,7 +23,7 @@ from prediction_assets.orchestration.jobs import (
     staging_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.run_tags import BATCH_TAG, RANGE_END_TAG, RANGE_START_TAG, slate_of
+from prediction_assets.orchestration.run_tags import BATCH_TAG, slate_of
 from prediction_assets.orchestration.runs import pending_runs
 from prediction_assets.orchestration.sensors.requests import (
     REQUEST_ATTEMPTS,
@@ -120,8 +121,10 @@ class SlateNeeds:
         else:
             yield consolidation_need(progress)
 
-    def staging(self, progress: Progress, slugs: Sequence[str], name: str) -> Iterator[RunNeed]:
-        """Yield the fewest ranged runs that stage these players of one slate.
+    def staging(
+        self, progress: Progress, slugs: Collection[str], name: str, **config: object
+    ) -> Iterator[RunNeed]:
+        """Yield the fewest ranged runs that stage these players of one slate, with this config of their op.
 
         If the pinned features are lost or damaged, yield the run that pins them again: every staging run would fail.
         """
@@ -131,9 +134,16 @@ class SlateNeeds:
             return
         wanted = [player_key(batch.slate, slug) for slug in slugs]
         keys = registered_keys(self.instance, wanted)
-        for first, last in ranges(keys, wanted, self.settings.players_per_run):
-            tags = {BATCH_TAG: batch.batch_id, RANGE_START_TAG: first, RANGE_END_TAG: last}
-            yield RunNeed(f"{name}:{first}..{last}", staging_job.name, batch.slate, tags=tags)
+        for each in ranges(keys, wanted, self.settings.players_per_run):
+            named = hashlib.sha256(" ".join(each.players).encode()).hexdigest()[:8] if each.players else ""
+            ops = {op: {"config": values} for op, values in each.ops(**config).items()}
+            yield RunNeed(
+                f"{name}:{each.first}..{each.last}{named and f':{named}'}",
+                staging_job.name,
+                batch.slate,
+                tags={BATCH_TAG: batch.batch_id, **each.tags()},
+                run_config={"ops": ops} if ops else None,
+            )
 
 
 def roster_need(slate: str, *, reopen: bool) -> RunNeed:

@@ -21,6 +21,7 @@ from google.api_core import exceptions
 from google.cloud import firestore
 
 from prediction_assets.errors import BatchNotOpen, StateUnreadable
+from prediction_assets.slate.basis import Basis
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import LISTS, Receipt, unaltered
@@ -392,6 +393,7 @@ def _outcome_fields(outcome: PlayerOutcome) -> dict[str, Any]:
         "player_slug": outcome.player_slug,
         "fence": outcome.fence,
         "facts_version": outcome.facts_version,
+        "basis": None if outcome.basis is None else asdict(outcome.basis),
     }
 
 
@@ -408,4 +410,5 @@ def _player_outcome(slate: str, stored: firestore.DocumentSnapshot[Any]) -> Play
         batch_id=values["batch_id"],
         fence=values["fence"],
         facts_version=values["facts_version"],
+        basis=None if values["basis"] is None else Basis(**values["basis"]),
     )

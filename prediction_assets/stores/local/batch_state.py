@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from prediction_assets.errors import BatchNotOpen, StateUnreadable
+from prediction_assets.slate.basis import Basis
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import LISTS, Receipt, unaltered
@@ -90,12 +91,12 @@ class SqliteBatchState:
             connection.executemany(
                 # An outcome of another batch than the slate's isn't stored: it would hide the one that counts. The last
                 # condition keeps out a run that hung while another one, with newer facts, staged the player.
-                "INSERT INTO outcomes SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 "
+                "INSERT INTO outcomes SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 "
                 "WHERE NOT EXISTS (SELECT 1 FROM batches WHERE slate = ?1 AND batch_id <> ?2) "
                 "ON CONFLICT (slate, player_slug) DO UPDATE SET batch_id = excluded.batch_id, "
                 "outcome = excluded.outcome, reason = excluded.reason, part = excluded.part, "
                 "run_id = excluded.run_id, recorded_at = excluded.recorded_at, fence = excluded.fence, "
-                "facts_version = excluded.facts_version "
+                "facts_version = excluded.facts_version, basis = excluded.basis "
                 "WHERE excluded.fence >= outcomes.fence OR excluded.batch_id <> outcomes.batch_id",
                 [
                     (
@@ -109,6 +110,7 @@ class SqliteBatchState:
                         moment_text(done.recorded_at),
                         done.fence,
                         done.facts_version,
+                        None if done.basis is None else json.dumps(asdict(done.basis)),
                     )
                     for done in outcomes
                 ],
@@ -271,6 +273,7 @@ def _player_outcome(row: sqlite3.Row) -> PlayerOutcome:
         facts_version=row["facts_version"],
         reason=row["reason"],
         part=None if row["part"] is None else PartRef(**json.loads(row["part"])),
+        basis=None if row["basis"] is None else Basis(**json.loads(row["basis"])),
     )
 
 

@@ -66,6 +66,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             recorded_at TEXT NOT NULL,
             fence INTEGER NOT NULL,
             facts_version INTEGER NOT NULL,
+            basis TEXT,
             PRIMARY KEY (slate, player_slug)
         ) STRICT, WITHOUT ROWID
         """),

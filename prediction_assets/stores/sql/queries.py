@@ -8,6 +8,7 @@ from __future__ import annotations
 from prediction_assets.stores.sql.table_sql import names
 from prediction_assets.stores.sql.tables import (
     CURRENT_PREDICTIONS,
+    FACTS_VERSIONS,
     FETCHES,
     GAME_LOGS,
     INJURY_REPORTS,
@@ -164,6 +165,22 @@ NEWEST_INJURY_REPORT = f"""
 
 A report counts for the date as soon as one team is in it, even as "not yet submitted" and without a player.
 """
+
+
+TIP_OFFS = f"""
+    SELECT home_team, away_team, commence_time FROM {PROP_LINES.qualified_name}
+    WHERE game_date = $slate AND league = $league
+    QUALIFY ROW_NUMBER() OVER (
+        PARTITION BY LEAST(home_team, away_team), GREATEST(home_team, away_team)
+        ORDER BY captured_at DESC NULLS FIRST, commence_time, home_team) = 1
+    ORDER BY home_team, away_team"""
+"""When each game begins, as its newest line says; a game without a line isn't in it."""
+
+
+FACTS_CHANGED = f"""
+    SELECT table_name, MAX(version) AS version FROM {FACTS_VERSIONS.qualified_name}
+    WHERE version > $since GROUP BY table_name ORDER BY table_name"""
+"""The tables of facts that changed after a version of the facts."""
 
 
 GAMES_AROUND = f"""

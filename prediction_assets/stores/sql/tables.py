@@ -198,10 +198,6 @@ PROP_LINES = Table(
 )
 
 
-OUT = "Out"
-"""The only status of the injury report that rules a player out; a doubtful player may play."""
-
-
 INJURY_REPORTS = Table(
     FACTS_DATASET,
     "injury_reports",

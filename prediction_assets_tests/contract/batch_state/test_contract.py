@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from prediction_assets.errors import BatchConflict, BatchNotOpen
+from prediction_assets.slate.basis import Basis
 from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.merge_plan import receipt_id
 from prediction_assets.slate.next_step import Step, next_step
@@ -29,7 +30,10 @@ def part(slug: str, rows: int = 25) -> PartRef:
 
 
 def staged(slug: str, run: str = "run", fence: int = 1) -> PlayerOutcome:
-    return PlayerOutcome(SLATE, f"{SLATE}@test", slug, Outcome.STAGED, run, NOW, fence, 4, part=part(slug))
+    basis = Basis("9000000001", "S02", "", "Probable", "24.5", "Book A", "f1", "m1")
+    return PlayerOutcome(
+        SLATE, f"{SLATE}@test", slug, Outcome.STAGED, run, NOW, fence, 4, part=part(slug), basis=basis
+    )
 
 
 def failed(slug: str, reason: str = "ValueError: no", fence: int = 1) -> PlayerOutcome:

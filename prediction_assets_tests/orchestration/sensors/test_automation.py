@@ -90,11 +90,13 @@ def test_only_players_without_an_outcome_are_staged_again(ready):
     progress = ready.stores.batch_state.progress(SIMULATED)
     slugs = [p.slug for p in progress.batch.expected]
     ready.stage(SIMULATED, [slugs[0], slugs[3], slugs[4]])
-    ranges = [(r.tags[RANGE_START_TAG], r.tags[RANGE_END_TAG]) for r in requested(tick(ready, STAGING))]
-    assert ranges == [
-        (f"{SIMULATED}:{slugs[1]}", f"{SIMULATED}:{slugs[2]}"),
-        (f"{SIMULATED}:{slugs[5]}", f"{SIMULATED}:{slugs[7]}"),
-    ]
+    (request,) = requested(tick(ready, STAGING))
+    assert (request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) == (
+        f"{SIMULATED}:{slugs[1]}",
+        f"{SIMULATED}:{slugs[7]}",
+    )
+    wanted = [f"{SIMULATED}:{slugs[number]}" for number in (1, 2, 5, 6, 7)]
+    assert request.run_config == {"ops": {"staged_predictions": {"config": {"players": wanted}}}}
 
 
 def test_a_settled_slate_is_consolidated_and_then_rests(staged):

@@ -291,14 +291,14 @@ def pinned(stores) -> Progress:
 
 
 def test_players_are_forecast_together_and_one_without_features_is_in_neither(stores, pinned):
-    parts, errors = forecast_parts(stores.warehouse, pinned, pinned.batch.expected, load_settings())
+    parts, errors, _ = forecast_parts(stores.warehouse, pinned, pinned.batch.expected, {}, load_settings())
     assert {slug: rows.num_rows for slug, rows in parts.items()} == {"player-1": 25, "player-2": 25}
     assert errors == {}
 
 
 def test_a_slate_without_features_is_refused_with_what_makes_them(stores, pinned):
     with pytest.raises(PredictionAssetsError, match="materialize player_features for it first"):
-        forecast_parts(stores.warehouse, replace(pinned, feature_snapshot=None), [], load_settings())
+        forecast_parts(stores.warehouse, replace(pinned, feature_snapshot=None), [], {}, load_settings())
 
 
 def test_a_player_whose_facts_are_odd_costs_no_other_player_his_rows(stores, pinned, monkeypatch, caplog):
@@ -311,7 +311,9 @@ def test_a_player_whose_facts_are_odd_costs_no_other_player_his_rows(stores, pin
 
     monkeypatch.setattr(stage, "predict_slate", odd)
     with caplog.at_level(logging.WARNING):
-        parts, errors = forecast_parts(stores.warehouse, pinned, pinned.batch.expected, load_settings())
+        parts, errors, _ = forecast_parts(
+            stores.warehouse, pinned, pinned.batch.expected, {}, load_settings()
+        )
     assert [*parts] == ["player-1"]
     assert {slug: str(error) for slug, error in errors.items()} == {"player-2": "odd facts"}
     assert "1 of 3 players can't be forecast, first player-2: odd facts" in caplog.text
@@ -355,10 +357,10 @@ def test_a_run_claims_its_fence_before_it_reads_the_batch_or_a_fact(stores, pinn
     listen(stores.batch_state, "progress")
     listen(stores.warehouse, "facts_version")
     listen(stores.warehouse.snapshots, "read")
-    monkeypatch.setattr(stage, "market_lines", lambda *_: calls.append("lines") or {})
-    monkeypatch.setattr(stage, "read_reasons_to_skip", lambda *_: calls.append("injuries") or {})
+    facts = stage.read_slate_facts
+    monkeypatch.setattr(stage, "read_slate_facts", lambda *of: calls.append("facts") or facts(*of))
     begun(stores, ["player-1"])
-    assert calls == ["claim_fence", "facts_version", "progress", "read", "lines", "injuries"]
+    assert calls == ["claim_fence", "facts_version", "progress", "facts", "read"]
 
 
 def test_a_run_of_a_slate_without_a_batch_or_with_a_player_who_is_not_expected_does_not_begin(stores):

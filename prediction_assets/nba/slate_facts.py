@@ -1,0 +1,128 @@
+"""The facts of one slate that decide its rows, read once: games, injuries, lines and tip-offs.
+
+Staging makes its rows from them, and the look for affected players compares with them, so both see the same things. The
+features, which are pinned, are not read here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from prediction_assets.nba.forecast import market_lines
+from prediction_assets.nba.forecasting.lines import MarketLine
+from prediction_assets.nba.model_store import MODEL_ID
+from prediction_assets.slate.basis import OUT, Basis
+from prediction_assets.slate.batch import ExpectedPlayer
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
+
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class SlateFacts:
+    """A slate's facts, as one moment's queries found them.
+
+    Attributes:
+        games: rows of :data:`prediction_assets.stores.sql.queries.SLATE_GAMES`.
+        injuries: rows of :data:`prediction_assets.stores.sql.queries.NEWEST_INJURY_REPORT`.
+        lines: each player's main line, by player id.
+        tip_offs: when each game begins, by its teams; only of games on which there is a line.
+    """
+
+    games: Sequence[Mapping[str, Any]]
+    injuries: Sequence[Mapping[str, Any]]
+    lines: Mapping[int, MarketLine]
+    tip_offs: Mapping[frozenset[str], datetime]
+
+    def bases(
+        self, players: Sequence[ExpectedPlayer], features: Mapping[int, tuple[str, str]]
+    ) -> dict[str, Basis]:
+        """Return what each of these players would be staged from, by slug.
+
+        Args:
+            features: :func:`feature_digests` of the pinned features.
+        """
+        teams = {game["game_id"]: frozenset((game["team_a"], game["team_b"])) for game in self.games}
+        # A player in the report of two teams is out if one of them says so, as the skip rules have it.
+        listed = sorted(self.injuries, key=lambda row: row["status"] == OUT)
+        statuses = {row["player_id"]: row["status"] for row in listed}
+        found = {}
+        for player in players:
+            playing = teams.get(player.game_id, frozenset())
+            tip_off = self.tip_offs.get(playing)
+            line = self.lines.get(player.player_id)
+            digest, model = features.get(player.player_id, ("", ""))
+            found[player.slug] = Basis(
+                game_id=player.game_id if player.team in playing else "",
+                opponent=player.opponent,
+                tip_off=tip_off.astimezone(UTC).isoformat() if tip_off is not None else "",
+                injury=statuses.get(player.player_id, ""),
+                line=_number(line.line) if line is not None else "",
+                bookmaker=line.bookmaker if line is not None else "",
+                features=digest,
+                model=model,
+            )
+        return found
+
+    def begun(self, now: datetime) -> frozenset[str]:
+        """Return the ids of the games that began within the last day.
+
+        A slate that is longer over is history: whoever changes it by hand means it.
+        """
+        found = set()
+        for game in self.games:
+            tip_off = self.tip_offs.get(frozenset((game["team_a"], game["team_b"])))
+            if tip_off is not None and tip_off <= now < tip_off + timedelta(days=1):
+                found.add(game["game_id"])
+        return frozenset(found)
+
+    def digest(self) -> str:
+        """Return a digest of all that :meth:`bases` reads, except tip-offs, for the whole slate."""
+        seen = [
+            sorted([game["game_id"], game["team_a"], game["team_b"]] for game in self.games),
+            sorted(row["player_id"] for row in self.injuries if row["status"] == OUT),
+            sorted([player, str(line.line), line.bookmaker] for player, line in self.lines.items()),
+        ]
+        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:_DIGITS]
+
+
+def read_slate_facts(warehouse: Warehouse, slate: str, league: str) -> SlateFacts:
+    """Return the facts of a slate as they are now."""
+    named = {"slate": parse_slate(slate), "league": league}
+    return SlateFacts(
+        games=warehouse.query(queries.SLATE_GAMES, {"slate": named["slate"]}).to_pylist(),
+        injuries=warehouse.query(queries.NEWEST_INJURY_REPORT, named).to_pylist(),
+        lines=market_lines(warehouse, league, parse_slate(slate)),
+        tip_offs={
+            frozenset((row["home_team"], row["away_team"])): row["commence_time"]
+            for row in warehouse.query(queries.TIP_OFFS, named).to_pylist()
+        },
+    )
+
+
+def _number(line: Decimal) -> str:
+    return f"{line:.1f}" if line * 10 % 1 == 0 else str(line)
+
+
+def feature_digests(players: pa.Table) -> dict[int, tuple[str, str]]:
+    """Return a digest of each player's row of features, and the model that is pinned with it, by player id.
+
+    Args:
+        players: rows as :func:`prediction_assets.nba.forecast.slate_features` returns them.
+    """
+    found = {}
+    for row in players.to_pylist():
+        model = row.pop(MODEL_ID)
+        text = json.dumps(row, sort_keys=True, default=str)
+        found[row["player_id"]] = (hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], model)
+    return found

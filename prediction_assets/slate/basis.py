@@ -1,0 +1,159 @@
+"""What a player was staged from, and what has changed since: the causes that a new revision names. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prediction_assets.slate.receipt import Receipt
+
+OUT = "Out"
+"""The only status of the injury report that rules a player out; a doubtful player may play."""
+
+NOT_EXPECTED = "no longer expected"
+"""The cause of a player whose rows go out of force because his batch lost him."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """The facts that a player's outcome was made from, each as a short text, ``""`` where there is none.
+
+    Attributes:
+        game_id: his game, if it is scheduled on the slate's date and his team plays in it.
+        opponent: his team's opponent, as he was expected.
+        tip_off: when his game begins, ISO 8601 in UTC. It changes no row, so it is no cause.
+        injury: his status in the newest injury report.
+        line: his main line.
+        bookmaker: the book that offers it.
+        features: a digest of his row of features.
+        model: the stored model that is pinned with them; ``""`` where the systems are fitted on past games.
+    """
+
+    game_id: str = ""
+    opponent: str = ""
+    tip_off: str = ""
+    injury: str = ""
+    line: str = ""
+    bookmaker: str = ""
+    features: str = ""
+    model: str = ""
+
+    @property
+    def absence(self) -> str:
+        """Why he isn't predicted, ``""`` if he is."""
+        if not self.game_id:
+            return _NO_GAME
+        if self.injury == OUT:
+            return _OUT
+        return "" if self.features else _NO_FEATURES
+
+    def begins_by(self, now: datetime) -> bool:
+        """Return whether his game has begun; one whose tip-off no line says hasn't, because nobody can bet on it."""
+        return bool(self.tip_off) and datetime.fromisoformat(self.tip_off) <= now
+
+
+_NO_GAME, _OUT, _NO_FEATURES = "no game", "out", "no features"
+_CAME = {_NO_GAME: "game moved", _OUT: "ruled out", _NO_FEATURES: "game log corrected"}
+_WENT = {**_CAME, _OUT: "back in"}
+
+
+def causes(before: Basis, now: Basis) -> tuple[str, ...]:
+    """Return what changed between two bases of a player that changes his rows; nothing if he stays unpredicted.
+
+    >>> causes(Basis("1", "BOS", line="24.5", features="f"), Basis("1", "BOS", line="25.5", features="f"))
+    ('line moved 24.5 -> 25.5',)
+    """
+    if before.absence and now.absence:
+        return ()
+    if now.absence:
+        return (_CAME[now.absence],)
+    if before.absence:
+        return (_WENT[before.absence],)
+    found = []
+    if before.game_id != now.game_id:
+        found.append(_CAME[_NO_GAME])
+    if before.opponent != now.opponent:
+        found.append(f"opponent changed {before.opponent} -> {now.opponent}")
+    if before.line != now.line:
+        found.append(_moved(before.line, now.line))
+    elif before.bookmaker != now.bookmaker:
+        found.append(f"book changed {before.bookmaker} -> {now.bookmaker}")
+    # The features are about the game, too: of another game they are others, and no log was corrected.
+    if before.features != now.features and found[:1] != [_CAME[_NO_GAME]] and before.opponent == now.opponent:
+        found.append(_CAME[_NO_FEATURES])
+    if before.model != now.model:
+        found.append("model changed")  # one slate has one model
+    return tuple(found)
+
+
+def _moved(before: str, now: str) -> str:
+    if not before:
+        return f"line added {now}"
+    return f"line moved {before} -> {now}" if now else f"line withdrawn {before}"
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """The players whose facts are no longer those that they were staged from, with the causes, by slug.
+
+    Attributes:
+        due: they can be staged again.
+        late: their games have begun: their rows stay.
+    """
+
+    due: Mapping[str, tuple[str, ...]]
+    late: Mapping[str, tuple[str, ...]]
+
+
+def affected(staged_from: Mapping[str, Basis | None], facts: Mapping[str, Basis], now: datetime) -> Affected:
+    """Return who is affected by the facts of now, and why.
+
+    Args:
+        staged_from: what each settled player was staged from, by slug; None where nobody knows.
+        facts: what he would be staged from now, by slug.
+    """
+    found = {
+        slug: why
+        for slug, before in sorted(staged_from.items())
+        if before is not None and slug in facts and (why := causes(before, facts[slug]))
+    }
+    # A game that was begun by its old tip-off has begun, wherever the schedule moved it meanwhile.
+    late = {slug for slug in found if any(at.begins_by(now) for at in (staged_from[slug], facts[slug]) if at)}
+    return Affected(
+        due={slug: why for slug, why in found.items() if slug not in late},
+        late={slug: why for slug, why in found.items() if slug in late},
+    )
+
+
+def merged_bases(receipts: Iterable[Receipt]) -> dict[str, Basis]:
+    """Return what each player's rows in force, or his skip, were made from, by slug, as the receipts say.
+
+    Args:
+        receipts: a slate's receipts, oldest first.
+    """
+    found: dict[str, Basis] = {}
+    for receipt in receipts:
+        for entry in (*receipt.parts, *receipt.missing):
+            # The rows of a player who failed stay in force, and with them what they were made from.
+            if entry.get("basis") and entry.get("outcome") != "failed":
+                found[entry["player_slug"]] = Basis(**entry["basis"])
+    return found
+
+
+def why_changed(
+    receipts: Iterable[Receipt], revision: int, players: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return why a revision changed players' rows, by slug, sorted; one whose facts are the same isn't in it.
+
+    Args:
+        receipts: the slate's receipts.
+        players: slugs of the players whose rows it put into force or took out of it.
+    """
+    mine = [receipt for receipt in receipts if receipt.revision == revision]
+    entries = {entry["player_slug"]: entry for each in mine for entry in (*each.parts, *each.missing)}
+    gone = () if any(each.pruned_at for each in mine) else (NOT_EXPECTED,)
+    found = {slug: tuple(entries[slug].get("causes", ())) if slug in entries else gone for slug in players}
+    return {slug: why for slug, why in sorted(found.items()) if why}

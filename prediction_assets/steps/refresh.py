@@ -1,0 +1,120 @@
+"""Refresh: look whose facts are no longer those that he was staged from, and what has to be done again because of it.
+
+Reads only. What is a cause is decided in :mod:`prediction_assets.slate.basis`; the sensor and the command line request
+or run what this finds: the roster, the features, the staging of exactly these players.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from prediction_assets.nba.forecast import HISTORY_DAYS, slate_features
+from prediction_assets.nba.model_store import MODEL_ID
+from prediction_assets.nba.roster import read_roster
+from prediction_assets.nba.slate_facts import SlateFacts, feature_digests, read_slate_facts
+from prediction_assets.slate.basis import affected
+from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.roster_freeze import RosterChange, keeping, roster_change
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+
+ROSTER_FACTS = frozenset({GAME_LOGS.name, SCHEDULE.name})
+"""The tables of facts that decide who is expected."""
+
+LAST_MINUTE = timedelta(minutes=1)
+"""So long before his tip-off a player is not staged again any more: his rows would come after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """What the facts of now ask of a slate.
+
+    Attributes:
+        due: why each affected player has to be staged again, by slug.
+        late: why each player would have to be whose game has begun; his rows stay.
+        needs_features: a game log was corrected: features are pinned anew before the staging.
+        roster: how the expected players would differ, without the players of games that have begun.
+    """
+
+    due: Mapping[str, tuple[str, ...]]
+    late: Mapping[str, tuple[str, ...]]
+    needs_features: bool
+    roster: RosterChange
+
+    @property
+    def needs_roster(self) -> bool:
+        """Whether a player is new, or in another game; one whose game is off is staged, and skipped."""
+        return bool(self.roster.added or self.roster.changed)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether anything has to be done."""
+        return bool(self.due) or self.needs_roster
+
+
+def read_refresh(
+    progress: Progress,
+    warehouse: Warehouse,
+    now: datetime,
+    *,
+    facts: SlateFacts | None = None,
+    roster_since: int | None = None,
+) -> Refresh:
+    """Return what the facts of now ask of a slate whose players have settled.
+
+    Args:
+        progress: the batch as it stands.
+        facts: the slate's facts, if they were read just now.
+        roster_since: the roster agreed with the facts of this version; None: it is compared in any case.
+    """
+    batch = progress.batch
+    facts = facts or read_slate_facts(warehouse, batch.slate, batch.league)
+    pinned, fresh = _features(progress, warehouse)
+    bases = {slug: done.basis for slug, done in progress.outcomes.items()}
+    settled = [player for player in batch.expected if player.slug in bases]
+    if (
+        progress.feature_snapshot is None
+    ):  # they are pinned, and their players staged, before anything follows
+        bases = {}
+    found = affected(bases, facts.bases(settled, fresh), now + LAST_MINUTE)
+    roster = RosterChange()
+    if roster_since is None or changed_since(warehouse, roster_since) & ROSTER_FACTS:
+        now_expected = read_roster(warehouse, batch.slate).players
+        expected = keeping(batch, replace(batch, expected=now_expected), facts.begun(now + LAST_MINUTE))
+        roster = roster_change(batch, expected)
+    return Refresh(
+        due=found.due,
+        late=found.late,
+        needs_features=any(
+            fresh.get(player.player_id) != pinned.get(player.player_id)
+            for player in settled
+            if player.slug in found.due
+        ),
+        roster=roster,
+    )
+
+
+def _features(
+    progress: Progress, warehouse: Warehouse
+) -> tuple[dict[int, tuple[str, str]], dict[int, tuple[str, str]]]:
+    """Return the digests of the pinned features, and of those that the game logs give now."""
+    batch = progress.batch
+    if progress.feature_snapshot is None:
+        return {}, {}
+    pinned = warehouse.snapshots.read(batch.slate, progress.feature_snapshot).players
+    digests = feature_digests(pinned)
+    if GAME_LOGS.name not in changed_since(warehouse, progress.features_version):
+        return digests, digests
+    model = next(iter(pinned[MODEL_ID].to_pylist()), "")
+    ids = [player.player_id for player in batch.expected]
+    fresh, _ = slate_features(warehouse, batch.league, parse_slate(batch.slate), ids, HISTORY_DAYS, model)
+    return digests, feature_digests(fresh)
+
+
+def changed_since(warehouse: Warehouse, version: int) -> set[str]:
+    """Return the names of the tables of facts that changed after a version."""
+    return {*warehouse.query(queries.FACTS_CHANGED, {"since": version})["table_name"].to_pylist()}
