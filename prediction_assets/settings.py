@@ -327,8 +327,7 @@ class Settings(LogSettings):
             ge=0,
             le=600,
             description="Seconds without a further change of facts before the affected players of tonight's slate are "
-            "staged again, 0 to 600; at most six times as long while changes keep coming. 0: predictions don't follow "
-            "their facts.",
+            "staged again, 0 to 600, or six times as long while changes keep coming; 0 switches that off.",
         ),
     ] = 10
     keep_days: Annotated[

@@ -104,7 +104,7 @@ def ranges(registered: Sequence[str], wanted: Collection[str], size: int) -> lis
     return found
 
 
-def told(keys: Sequence[str], players: Sequence[str]) -> Sequence[str]:
+def keys_of_players(keys: Sequence[str], players: Sequence[str]) -> Sequence[str]:
     """Return the keys of a run's range that are of these players; all of them, if no player is named.
 
     Args:

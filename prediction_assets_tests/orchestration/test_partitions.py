@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
-from prediction_assets.orchestration.partitions import one_slate, ranges, told
+from prediction_assets.orchestration.partitions import keys_of_players, one_slate, ranges
 
 
 @pytest.mark.parametrize(
@@ -31,17 +31,17 @@ def test_a_late_player_s_range_names_its_players_because_it_covers_the_next_slat
     wanted = [key for key in registered if key.startswith("2026-01-02")]
     (found,) = ranges(registered, wanted, 99)
     assert (found.first, found.last) == ("2026-01-02:a", "2026-01-02:late")
-    assert one_slate(told(registered, found.players)) == ("2026-01-02", ["a", "b", "late"])
+    assert one_slate(keys_of_players(registered, found.players)) == ("2026-01-02", ["a", "b", "late"])
 
 
 def test_players_are_told_by_slug_or_key_and_one_who_is_not_in_the_range_is_named():
     keys = ["2026-01-02:a", "2026-01-02:b", "2026-01-03:a"]
-    assert told(keys, []) == keys
-    assert told(keys, ["b", "2026-01-03:a"]) == ["2026-01-02:b", "2026-01-03:a"]
+    assert keys_of_players(keys, []) == keys
+    assert keys_of_players(keys, ["b", "2026-01-03:a"]) == ["2026-01-02:b", "2026-01-03:a"]
     with pytest.raises(BadInput, match="'a' is several times"):
-        told(keys, ["a"])
+        keys_of_players(keys, ["a"])
     with pytest.raises(BadInput, match="'c' is not"):
-        told(keys, ["c"])
+        keys_of_players(keys, ["c"])
 
 
 @given(

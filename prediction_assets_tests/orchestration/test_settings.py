@@ -74,6 +74,7 @@ RANGES = {
     "ODDS_API_CREDITS_PER_MONTH": ("-1", "0", "100000000", "100000001", "0 to 100000000"),
     "ANSWERS_DAYS": ("-1", "0", "36500", "36501", "0 to 36500"),
     "ACKNOWLEDGE_MINUTES": ("-1", "0", "1440", "1441", "0 to 1440"),
+    "REFRESH_QUIET_SECONDS": ("-1", "0", "600", "601", "0 to 600"),
     "KEEP_DAYS": ("-1", "0", "36500", "36501", "60 to 36500, or 0 for never"),
 }
 

@@ -10,7 +10,7 @@ from prediction_assets import __version__
 from prediction_assets.orchestration.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
 from prediction_assets.orchestration.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.orchestration.jobs import STAGED
-from prediction_assets.orchestration.partitions import SLATE_PLAYERS, one_slate, told
+from prediction_assets.orchestration.partitions import SLATE_PLAYERS, keys_of_players, one_slate
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG, tag_run
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
@@ -80,7 +80,7 @@ def staged_predictions(
     dead_letters: dg.ResourceParam[DeadLetters],
 ) -> Iterator[dg.MaterializeResult]:
     """Stage the run's players; fails at the end if any player failed."""
-    slate, slugs = one_slate(told(context.partition_keys, config.players))
+    slate, slugs = one_slate(keys_of_players(context.partition_keys, config.players))
     staging = begin_staging(
         slate,
         slugs,

@@ -172,8 +172,8 @@ class Refreshes:
             yield Skipped(f"{slate}: {waits}")
             return
         found = list(self._look(slate, watch, now))
-        if any(isinstance(each, dg.RunRequest) for each in found):
-            watch.revisions.append(now)
+        if any(isinstance(each, dg.RunRequest) and each.job_name != features_job.name for each in found):
+            watch.revisions.append(now)  # features alone lead to none
         yield from found
 
     def _busy(self, slate: str) -> str:

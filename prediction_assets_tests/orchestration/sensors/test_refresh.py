@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.jobs import staging_job
 from prediction_assets.orchestration.sensors.needs import SlateNeeds
 from prediction_assets.orchestration.sensors.refresh import LOOK_AGAIN, Refreshes, Watch
@@ -18,7 +22,7 @@ from prediction_assets.settings import load_settings
 from prediction_assets.slate.basis import Basis
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE
-from prediction_assets_tests.homes import PLAYERS, SIMULATED
+from prediction_assets_tests.homes import PLAYERS, SIMULATED, OpenHome
 from prediction_assets_tests.orchestration.sensors.ticking import requested, tick
 
 DAY = date.fromisoformat(SIMULATED)
@@ -121,20 +125,38 @@ class Day:
             found.setdefault(row["player_slug"], set()).add((row["content_hash"], row["receipt_id"]))
         return found
 
-    def message(self) -> dict[str, object]:
+    def changes(self) -> dict[str, list[str]]:
+        """Return the players and causes of the newest message."""
+        return {each["player_slug"]: each["causes"] for each in self.message()["changes"]}
+
+    def message(self) -> dict[str, Any]:
         """Return the newest delivered message."""
         entry = self.stores.outbox.entries(SIMULATED)[-1]
         assert entry.delivery_id
         return dict(entry.message)
 
 
+@pytest.fixture(scope="module")
+def announced_home(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose slate was announced in the morning of its day."""
+    home = tmp_path_factory.mktemp("announced") / "home"
+    shutil.copytree(ingested_home, home)
+    settings = load_settings(home=home)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("prediction_assets.slate.deadlines.Clock.now", lambda clock: MORNING)
+        with open_instance(settings, capture_output=False) as instance:
+            SlateRun(settings, instance).whole(SIMULATED)
+    return home
+
+
 @pytest.fixture
-def day(ingested: SlateRun, monkeypatch: pytest.MonkeyPatch) -> Day:
+def day(announced_home: Path, open_home: OpenHome, monkeypatch: pytest.MonkeyPatch) -> Day:
     """The slate's day, an hour after its first revision was announced."""
-    made = Day(ingested, monkeypatch)
-    ingested.whole(SIMULATED)
-    assert made.until_it_rests() == []
+    made = Day(open_home(announced_home), monkeypatch)
+    made.tick()
     made.now += timedelta(hours=1)
+    made.tick()
+    assert "follows the facts" in made.said
     return made
 
 
@@ -181,7 +203,7 @@ def test_after_each_change_of_a_day_exactly_the_affected_players_have_new_rows(d
     ]  # fmt: skip
     for revision, (name, change, expected, jobs) in enumerate(changes, start=2):
         before, outcomes = day.rows(), day.stores.batch_state.progress(SIMULATED).outcomes
-        day.now += timedelta(hours=2 / 24)
+        day.now += timedelta(minutes=50)
         change()
         ran = day.until_it_rests()
         after, now = day.rows(), day.stores.batch_state.progress(SIMULATED).outcomes
@@ -192,7 +214,7 @@ def test_after_each_change_of_a_day_exactly_the_affected_players_have_new_rows(d
             assert ran == [*jobs, "consolidation", "completion"], name
             message = day.message()
             assert message["revision"] == revision, name
-            said = {each["player_slug"]: each["causes"] for each in message["changes"]}
+            said = day.changes()
             assert {slug: causes[0][: len(expected[slug])] for slug, causes in said.items()} == expected, name
         else:
             assert ran == [], name
@@ -239,9 +261,7 @@ def test_a_postponed_game_costs_one_staging_run_and_takes_its_players_rows_back(
     )
     assert day.until_it_rests() == ["staging", "consolidation", "completion"]
     assert day.rows() == {slug: rows for slug, rows in before.items() if slug not in theirs}
-    assert {each["player_slug"]: each["causes"] for each in day.message()["changes"]} == {
-        slug: ["game moved"] for slug in theirs
-    }
+    assert day.changes() == {slug: ["game moved"] for slug in theirs}
 
 
 def test_another_opponent_reopens_the_roster_and_stages_the_players_of_that_game(day):
@@ -254,7 +274,7 @@ def test_another_opponent_reopens_the_roster_and_stages_the_players_of_that_game
         old=player.opponent, game=player.game_id,
     )  # fmt: skip
     assert day.until_it_rests() == ["roster", "features", "staging", "consolidation", "completion"]
-    said = {each["player_slug"]: each["causes"] for each in day.message()["changes"]}
+    said = day.changes()
     assert said[player.slug][0] == f"opponent changed {player.opponent} -> XXX"
     assert "no longer expected" in {cause for causes in said.values() for cause in causes}
 
@@ -270,9 +290,7 @@ def test_players_who_came_and_went_are_one_staging_run_without_reopen(day):
     day.run.roster(SIMULATED)
     assert len(day.slugs) == PLAYERS - 2
     day.run.announce(day.run.consolidate(SIMULATED))
-    assert {each["player_slug"]: each["causes"] for each in day.message()["changes"]} == {
-        slug: ["no longer expected"] for slug in gone
-    }
+    assert day.changes() == {slug: ["no longer expected"] for slug in gone}
     runs = day.run._instance.get_runs_count(dg.RunsFilter(job_name=staging_job.name))
     assert day.run.stage(SIMULATED)  # their keys stay registered between those of the others
     assert day.run._instance.get_runs_count(dg.RunsFilter(job_name=staging_job.name)) == runs + 1
