@@ -201,17 +201,22 @@ def test_games_without_anybody_to_expect_are_an_error_and_not_a_quiet_day(slate_
         slate_run.roster(SIMULATED)
 
 
-def test_the_expected_set_is_frozen_and_reopening_takes_new_facts_over(finished):
+def test_the_roster_again_takes_an_absent_player_out_and_leaves_everybody_else(finished):
     progress = finished.stores.batch_state.progress(SIMULATED)
     gone = progress.batch.expected[0]
     finished.stores.warehouse.query("SELECT 1")
     with finished.stores.warehouse._connect(write=True) as connection:
         connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
-    with pytest.raises(BatchConflict, match=rf"drop 1 \({gone.slug}\).*--reopen"):
-        finished.roster(SIMULATED)
-    assert finished.stores.batch_state.progress(SIMULATED).batch == progress.batch
+    after = finished.roster(SIMULATED)
+    assert after.batch.expected == progress.batch.expected[1:]
+    assert after.outcomes == {
+        slug: replace(done, batch_id=after.batch.batch_id)
+        for slug, done in progress.outcomes.items()
+        if slug != gone.slug
+    }
+    assert after.feature_snapshot == progress.feature_snapshot
 
-    result = finished.whole(SIMULATED, reopen=True)
+    result = finished.whole(SIMULATED)
     assert result.receipt.expected_players == PLAYERS - 1
     assert {r["player_id"] for r in rows(finished) if not r["is_active"]} >= {gone.player_id}
     assert result.receipt.rows == (PLAYERS - 1) * ROWS_PER_PLAYER
