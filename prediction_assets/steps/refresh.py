@@ -36,7 +36,7 @@ class Refresh:
     Attributes:
         due: why each affected player has to be staged again, by slug.
         late: why each player would have to be whose game has begun; his rows stay.
-        needs_features: a game log was corrected: features are pinned anew before the staging.
+        needs_features: a game log was corrected: features are pinned again before the staging.
         roster: how the expected players would differ, without the players of games that have begun.
     """
 

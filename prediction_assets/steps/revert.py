@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput, ChainBroken, Overtaken, ReceiptAltered
+from prediction_assets.nba.slate_facts import feature_digests, read_slate_facts
 from prediction_assets.settings import Settings
+from prediction_assets.slate.basis import Basis, merged_bases
 from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
@@ -131,6 +133,7 @@ def stage_revision(
     found = read_reversal(slate, revision, warehouse, state)
     if found.is_newest:
         facts_version = found.receipt.facts_version
+    bases = _bases(found, warehouse)
 
     def write(slug: str) -> PartRef:
         part = warehouse.parts.write(slate, slug, found.parts[slug], fence)
@@ -149,6 +152,7 @@ def stage_revision(
             facts_version=facts_version,
             reason=reason,
             part=part,
+            basis=bases.get(slug),
         )
 
     with ThreadPoolExecutor(settings.staging_threads) as threads:
@@ -166,6 +170,18 @@ def stage_revision(
         extra={"slate": slate, "batch": found.progress.batch.batch_id},
     )  # fmt: skip
     return found
+
+
+def _bases(found: Reversal, warehouse: Warehouse) -> dict[str, Basis]:
+    """Return the facts that the outcomes name, by slug: those of the receipt, or of now, so that later ones count."""
+    progress = found.progress
+    batch, pinned = progress.batch, progress.feature_snapshot
+    if found.is_newest:
+        return merged_bases(warehouse.receipts(batch.slate))
+    if pinned is None or not warehouse.snapshots.is_whole(batch.slate, pinned):
+        return {}
+    features = feature_digests(warehouse.snapshots.read(batch.slate, pinned).players)
+    return read_slate_facts(warehouse, batch.slate, batch.league).bases(batch.expected, features)
 
 
 def can_stage_again(warehouse: Warehouse, batch: Batch, receipt: Receipt) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from prediction_assets.nba.slate_facts import feature_digests
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.jobs import staging_job
 from prediction_assets.orchestration.sensors.needs import SlateNeeds
@@ -193,7 +194,6 @@ def test_after_each_change_of_a_day_exactly_the_affected_players_have_new_rows(d
             {f: "line withdrawn"},
             ["staging"],
         ),
-        ("a log is corrected", correct_a_log, {e: "game log corrected"}, ["features", "staging"]),
         (
             "prices move",
             lambda: day.change("UPDATE facts.prop_lines SET over_price = over_price - 1 WHERE game_date < $day"),
@@ -218,6 +218,24 @@ def test_after_each_change_of_a_day_exactly_the_affected_players_have_new_rows(d
             assert {slug: causes[0][: len(expected[slug])] for slug, causes in said.items()} == expected, name
         else:
             assert ran == [], name
+
+    # A log changes the features of everybody who played against him, too: exactly they are staged.
+    def digests() -> dict[str, object]:
+        progress = day.stores.batch_state.progress(SIMULATED)
+        found = feature_digests(
+            day.stores.warehouse.snapshots.read(SIMULATED, progress.feature_snapshot).players
+        )
+        return {player.slug: found[player.player_id] for player in progress.batch.expected}
+
+    before, features = day.rows(), digests()
+    day.now += timedelta(minutes=50)
+    correct_a_log()
+    assert day.until_it_rests() == ["features", "staging", "consolidation", "completion"]
+    after, now = day.rows(), digests()
+    theirs = {slug for slug in now if now[slug] != features[slug]}
+    assert e in theirs
+    assert {slug for slug in after if after[slug] != before[slug]} == theirs
+    assert day.changes() == {slug: ["game log corrected"] for slug in theirs}
 
 
 def test_a_tick_without_a_change_of_the_slate_s_facts_reads_no_outcome(day):
@@ -306,8 +324,8 @@ def test_a_staging_that_keeps_failing_is_requested_a_few_times_only(day):
     day.move_line(day.slugs[0])
     day.tick(timedelta(0))
     asked = 0
-    for _ in range(40):
-        for request in day.tick(timedelta(minutes=2)):
+    for _ in range(12):
+        for request in day.tick(timedelta(minutes=8)):
             asked += 1
             job = day.run._defs.resolve_job_def(request.job_name)
             left = day.run._instance.create_run_for_job(job_def=job, tags=dict(request.tags))
