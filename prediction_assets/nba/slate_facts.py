@@ -69,6 +69,7 @@ class SlateFacts:
                 injury=statuses.get(player.player_id, ""),
                 line=_number(line.line) if line is not None else "",
                 bookmaker=line.bookmaker if line is not None else "",
+                offers=_digest(_offered(line)) if line is not None else "",
                 features=digest,
                 model=model,
             )
@@ -91,9 +92,9 @@ class SlateFacts:
         seen = [
             sorted([game["game_id"], game["team_a"], game["team_b"]] for game in self.games),
             sorted(row["player_id"] for row in self.injuries if row["status"] == OUT),
-            sorted([player, str(line.line), line.bookmaker] for player, line in self.lines.items()),
+            sorted([player, _offered(line)] for player, line in self.lines.items()),
         ]
-        return hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:_DIGITS]
+        return _digest(seen)
 
 
 def read_slate_facts(warehouse: Warehouse, slate: str, league: str) -> SlateFacts:
@@ -110,6 +111,17 @@ def read_slate_facts(warehouse: Warehouse, slate: str, league: str) -> SlateFact
     )
 
 
+def _offered(line: MarketLine) -> list[str]:
+    """Return a main line with its prices, and the other offers on its player, in no order of their own."""
+    main = f"{line.line} {line.bookmaker} {line.over_price} {line.under_price}"
+    return [main, *sorted(map(str, line.others))]
+
+
+def _digest(values: object) -> str:
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
 def _number(line: Decimal) -> str:
     return f"{line:.1f}" if line * 10 % 1 == 0 else str(line)
 
@@ -123,6 +135,5 @@ def feature_digests(players: pa.Table) -> dict[int, tuple[str, str]]:
     found = {}
     for row in players.to_pylist():
         model = row.pop(MODEL_ID)
-        text = json.dumps(row, sort_keys=True, default=str)
-        found[row["player_id"]] = (hashlib.sha256(text.encode()).hexdigest()[:_DIGITS], model)
+        found[row["player_id"]] = (_digest(row), model)
     return found

@@ -28,6 +28,7 @@ class Basis:
         injury: his status in the newest injury report.
         line: his main line.
         bookmaker: the book that offers it.
+        offers: a digest of it with its prices, and of all that else is offered on him.
         features: a digest of his row of features.
         model: the stored model that is pinned with them; ``""`` where the systems are fitted on past games.
     """
@@ -38,6 +39,7 @@ class Basis:
     injury: str = ""
     line: str = ""
     bookmaker: str = ""
+    offers: str = ""
     features: str = ""
     model: str = ""
 
@@ -81,6 +83,8 @@ def causes(before: Basis, now: Basis) -> tuple[str, ...]:
         found.append(_moved(before.line, now.line))
     elif before.bookmaker != now.bookmaker:
         found.append(f"book changed {before.bookmaker} -> {now.bookmaker}")
+    elif before.offers != now.offers:
+        found.append("prices moved")
     # The features are about the game, too: of another game they are others, and no log was corrected.
     if before.features != now.features and found[:1] != [_CAME[_NO_GAME]] and before.opponent == now.opponent:
         found.append(_CAME[_NO_FEATURES])

@@ -110,12 +110,7 @@ def test_real_lines_that_moved_in_a_day_stage_exactly_their_players(real, monkey
         was, before = market_lines(warehouse, "NBA", day), in_force()
         offer(rows)
         now = market_lines(warehouse, "NBA", day)
-        changed = {
-            slug
-            for who, slug in players.items()
-            if (was.get(who) and (was[who].line, was[who].bookmaker))
-            != (now.get(who) and (now[who].line, now[who].bookmaker))
-        }
+        changed = {slug for who, slug in players.items() if was.get(who) != now.get(who)}
         real.refresh(slate, early)
         after = in_force()
         assert {slug for slug in after if after[slug] != before[slug]} == changed

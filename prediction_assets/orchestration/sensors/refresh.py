@@ -214,7 +214,7 @@ class Refreshes:
             yield as_it_is
 
     def _is_unchanged(self, slate: str, watch: Watch) -> bool:
-        """Return whether only other facts changed: of another slate, or prices. Batch state isn't read for it."""
+        """Return whether only other facts changed, such as another slate's. Batch state isn't read for it."""
         if not watch.digest or changed_since(self._warehouse, watch.agreed) & ROSTER_FACTS:
             return False
         return read_slate_facts(self._warehouse, slate, watch.league).digest() == watch.digest

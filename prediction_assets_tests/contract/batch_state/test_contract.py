@@ -30,7 +30,7 @@ def part(slug: str, rows: int = 25) -> PartRef:
 
 
 def staged(slug: str, run: str = "run", fence: int = 1) -> PlayerOutcome:
-    basis = Basis("9000000001", "S02", "", "Probable", "24.5", "Book A", "f1", "m1")
+    basis = Basis("9000000001", "S02", "", "Probable", "24.5", "Book A", "o1", "f1", "m1")
     return PlayerOutcome(
         SLATE, f"{SLATE}@test", slug, Outcome.STAGED, run, NOW, fence, 4, part=part(slug), basis=basis
     )

@@ -14,7 +14,7 @@ from prediction_assets.slate.receipt import MergeCounts
 from prediction_assets_tests.made_up import NOW, SLATE, batch, progress_of
 
 TIP_OFF = datetime(2026, 1, 3, 0, 30, tzinfo=UTC)
-USUAL = Basis("9000000001", "S02", TIP_OFF.isoformat(), "", "24.5", "Book A", "f1", "m1")
+USUAL = Basis("9000000001", "S02", TIP_OFF.isoformat(), "", "24.5", "Book A", "o1", "f1", "m1")
 OUT = replace(USUAL, injury="Out")
 NO_GAME = replace(USUAL, game_id="")
 NO_LOG = replace(USUAL, features="")
@@ -27,7 +27,9 @@ NO_LOG = replace(USUAL, features="")
         (USUAL, replace(USUAL, line="25.5"), ("line moved 24.5 -> 25.5",)),
         (USUAL, replace(USUAL, line="25.5", bookmaker="Book B"), ("line moved 24.5 -> 25.5",)),
         (USUAL, replace(USUAL, bookmaker="Book B"), ("book changed Book A -> Book B",)),
-        (replace(USUAL, line="", bookmaker=""), USUAL, ("line added 24.5",)),
+        (USUAL, replace(USUAL, offers="o2"), ("prices moved",)),
+        (USUAL, replace(USUAL, bookmaker="Book B", offers="o2"), ("book changed Book A -> Book B",)),
+        (replace(USUAL, line="", bookmaker="", offers=""), USUAL, ("line added 24.5",)),
         (USUAL, replace(USUAL, line="", bookmaker=""), ("line withdrawn 24.5",)),
         (USUAL, OUT, ("ruled out",)),
         (USUAL, replace(OUT, line="25.5"), ("ruled out",)),
