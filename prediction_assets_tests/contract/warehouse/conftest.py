@@ -46,8 +46,8 @@ def bigquery_client(bigquery_endpoint: str) -> Iterator[bigquery.Client]:
 
 @pytest.fixture
 def open_bigquery(bigquery_client: bigquery.Client) -> Callable[..., BigQueryWarehouse]:
-    """Opens the test's BigQuery warehouse, again or with other arguments; gives up after 15 s."""
-    return partial(BigQueryWarehouse, bigquery_client, dataset_prefix="t_", call_timeout=15.0)
+    """Opens the test's BigQuery warehouse, again or with other arguments; a busy machine takes its time."""
+    return partial(BigQueryWarehouse, bigquery_client, dataset_prefix="t_", call_timeout=300.0)
 
 
 @pytest.fixture
