@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prediction_assets.errors import BadInput
@@ -644,6 +644,7 @@ def merged(rows: Sequence[Row], stored: Sequence[Row] = ()) -> tuple[list[Row], 
     )
 
 
+@settings(max_examples=40)
 @given(rows=st.lists(LOGS, min_size=1, max_size=7).map(one_per_key), order=st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(rows: list[Row], order: Any) -> None:
     shuffled = list(rows)
@@ -651,6 +652,7 @@ def test_the_order_of_the_rows_does_not_matter(rows: list[Row], order: Any) -> N
     assert sorted(map(key, merged(rows)[1])) == sorted(map(key, merged(shuffled)[1]))
 
 
+@settings(max_examples=40)
 @given(rows=st.lists(LOGS, min_size=2, max_size=7).map(one_per_key), cut=st.integers(1, 6))
 def test_in_one_file_or_two_and_in_any_order_nothing_stored_contradicts_itself(
     rows: list[Row], cut: int

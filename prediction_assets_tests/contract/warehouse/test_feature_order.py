@@ -33,7 +33,7 @@ def test_the_features_are_the_same_bytes_in_every_order_of_the_facts_and_with_do
     assert expected.num_rows > 1000
     doubles = sqlglot.parse_one(FEATURES_SQL, read="duckdb").transform(with_doubles).sql("duckdb")
     draw = random.Random(21)
-    for _ in range(20):
+    for _ in range(6):
         draw.shuffle(logs)
         draw.shuffle(schedule)
         found = warehouse(logs, schedule).sql(doubles, params=parameters).to_arrow_table()
@@ -44,7 +44,9 @@ def test_a_sum_of_doubles_would_depend_on_that_order() -> None:
     logs, schedule = made_up_league()
     fractions = "SUM(CAST(0.44 AS DOUBLE) * free_throws_attempted + points / 3)"
     sums = set()
-    for _ in range(20):
-        random.Random(len(sums)).shuffle(logs)
+    for seed in range(20):
+        if len(sums) > 1:
+            break
+        random.Random(seed).shuffle(logs)
         sums |= set(warehouse(logs, schedule).sql(f"SELECT {fractions} FROM facts.game_logs").fetchall())
     assert len(sums) > 1

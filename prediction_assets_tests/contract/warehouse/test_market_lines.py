@@ -204,8 +204,8 @@ OFFERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=20)
-@given(rows=st.lists(OFFERS, min_size=1, max_size=25), seed=st.integers(0, 5))
+@settings(max_examples=15)
+@given(rows=st.lists(OFFERS, min_size=1, max_size=12), seed=st.integers(0, 5))
 def test_the_order_in_which_offers_come_does_not_matter(rows: list[dict[str, Any]], seed: int) -> None:
     once = chosen(InMemoryWarehouse(), *rows)
     other = list(rows)
