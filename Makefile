@@ -24,8 +24,8 @@ help:  ## say what there is
 run: $(VENV)/.run  ## one simulated slate end to end, on the embedded profile
 	$(BIN)/prediction-assets run --simulated-players 40
 
-dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon
-	$(BIN)/prediction-assets dev
+dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon; `make dev DEV=--simulated-sources`
+	$(BIN)/prediction-assets dev $(DEV)
 
 test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: seconds
 	$(BIN)/python -m pytest -q -n auto $(TESTS)/unit

@@ -285,5 +285,9 @@ class SourceRefused(TerminalError):
     """A live source refuses this network address, or the key; stored facts are as they were."""
 
 
+class SourceEmpty(TransientError):
+    """A live source has nothing where it owes something: its address changed, or it is broken; stored facts stay."""
+
+
 class RequestsSpent(TerminalError):
     """The budget of requests of a live source is used up for the day or the month; nothing was requested."""

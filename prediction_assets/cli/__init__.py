@@ -17,6 +17,7 @@ import typer
 from prediction_assets import __version__
 from prediction_assets.cli import (
     alerts,
+    backfill,
     coverage,
     dead_letters,
     dev,
@@ -57,6 +58,7 @@ _COMMANDS = {
         health.health,
         coverage.coverage,
         slo.slo,
+        backfill.backfill,
         dev.dev,
     ),
     _RECORD: (ledger.predictions, ledger.diff, ledger.verify),

@@ -7,13 +7,14 @@ health.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from prediction_assets.monitoring.findings import Finding, Pages, local
 from prediction_assets.monitoring.kinds import INFO, KINDS, STATUS
+from prediction_assets.nba.tonight import Tonight
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.dead_letter import DeadLetter
@@ -127,8 +128,8 @@ class SourceFetch:
     """How a live source answered last, for one kind of facts.
 
     Attributes:
-        outcome: running, answered, nothing, or failed.
-        problem: why it failed, '' when it didn't.
+        outcome: running, answered, partial, nothing, or failed.
+        problem: why it failed, or what a partial answer lacks, else ''.
         requests: requests, or credits, that it cost.
         remaining: requests that the source said are left, None when it says nothing.
     """
@@ -156,6 +157,7 @@ class WarehouseFacts:
         other_slates_staged: other slates that have parts in staging.
         fetches: the newest of each live source and kind of facts, of the last day.
         quarantine: the facts that wait for an operator, of every slate.
+        requests: what each live source was asked this day and this month, of US Eastern time.
     """
 
     without_logs: GamesWithoutLogs
@@ -167,6 +169,7 @@ class WarehouseFacts:
     other_slates_staged: tuple[str, ...]
     fetches: tuple[SourceFetch, ...] = ()
     quarantine: tuple[InQuarantine, ...] = ()
+    requests: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,7 @@ class Rules:
         sources: the kinds of facts that the settings name a file or a live source for.
         acknowledged_within: how long phase 6 may take to acknowledge a message; zero when it doesn't, and for a
             simulated league.
+        fetch_every: the time between two looks at a source of tonight's facts.
     """
 
     minimum_staged_share: float
@@ -254,6 +258,7 @@ class Rules:
     time_zone: str = "UTC"
     sources: frozenset[str] = frozenset()
     acknowledged_within: timedelta = timedelta(0)
+    fetch_every: timedelta = timedelta(0)
 
 
 NO_EVIDENCE: Mapping[str, Any] = {}
@@ -276,6 +281,7 @@ class HealthFacts:
         dead_letters: the slate's open ones.
         instance: None where nobody asked.
         first_tip_off: when the slate's first game begins; None where nobody asked.
+        tonight: how new the slate's lines and injury reports are; None where they need not be new, or nobody asked.
         unfinished: slates of failed runs whose batch is open and not done.
         named: the slate was named; otherwise it is tonight's.
         damage: what a quick check of batch state's file found, ``""`` if nothing.
@@ -294,6 +300,7 @@ class HealthFacts:
     dead_letters: tuple[DeadLetter, ...] | Unreadable
     instance: InstanceFacts | Unreadable | None
     first_tip_off: datetime | None = None
+    tonight: Tonight | Unreadable | None = None
     unfinished: frozenset[str] = frozenset()
     named: bool = False
     damage: str | Unreadable = ""

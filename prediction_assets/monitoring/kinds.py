@@ -84,6 +84,7 @@ KINDS: Mapping[str, Kind] = {
     "check": Kind((WARNING, ERROR), RUN, "check", WARNING),
     # the installation
     "daemon": Kind((WARNING,), START_THE_DAEMON, "daemons", WARNING),
+    "stale": Kind((WARNING,), "prediction-assets ingest", alerts_from=WARNING),
     "source": Kind((WARNING,), "prediction-assets ingest"),
     "quarantine": Kind((WARNING,), "prediction-assets quarantine list"),
     "damaged_state": Kind((CRITICAL,), RESTORE_THE_STATE),

@@ -77,7 +77,10 @@ def look(sources: Sources, alerts: AlertStore, *, leave_out: Collection[str] = (
         if not problems:
             of_this = open_findings(facts, {alert.key for alert in kept})
             found += of_this
-            over |= _over(facts, kept, is_today=slate == today) - {finding.key for finding in of_this}
+            ended = _over(facts, kept, is_today=slate == today)
+            if isinstance(facts.tonight, Unreadable):  # a busy warehouse: the next look is soon
+                ended = {key for key in ended if not key.startswith("stale:")}
+            over |= ended - {finding.key for finding in of_this}
     _keep(alerts, unsettled, found, over, now)
     return Look(tuple(slates), tuple(dict.fromkeys(unread)))
 

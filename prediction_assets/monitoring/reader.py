@@ -29,6 +29,7 @@ from prediction_assets.monitoring.evidence import (
     Unreadable,
     WarehouseFacts,
 )
+from prediction_assets.monitoring.freshness import FEEDS
 from prediction_assets.monitoring.thresholds import (
     LINES_WITHIN,
     LOGS_WITHIN,
@@ -38,12 +39,12 @@ from prediction_assets.monitoring.thresholds import (
 from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.nba.season import calendar_of
-from prediction_assets.nba.tonight import default_slate
-from prediction_assets.settings import MERGES_COMPARED_DAYS, Settings
+from prediction_assets.nba.tonight import Tonight, default_slate, read_tonight
+from prediction_assets.settings import MERGES_COMPARED_DAYS, SOURCES, Settings
 from prediction_assets.slate.acknowledgement import handover
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import outbox_entry_of
-from prediction_assets.slate.deadlines import RECENT_DAYS, Clock, first_tip_off, roster_hour
+from prediction_assets.slate.deadlines import RECENT_DAYS, Clock, end_of_slate, first_tip_off, roster_hour
 from prediction_assets.slate.keys import (
     GAME_TIME_ZONE,
     NBA_LEAGUE,
@@ -170,10 +171,9 @@ def read_facts(
             code_version=__version__,
             ui_url=settings.ui_url.rstrip("/"),
             time_zone=settings.time_zone,
-            sources=frozenset(
-                facts for facts in ("game_logs", "schedule", "prop_lines") if settings.names(facts)
-            ),
+            sources=frozenset(facts for facts in SOURCES if settings.names(facts)),
             acknowledged_within=within,
+            fetch_every=timedelta(minutes=settings.fetch_minutes),
         ),
         progress=progress,
         schedule=schedule,
@@ -182,11 +182,29 @@ def read_facts(
         dead_letters=_attempt("dead letters", lambda: tuple(sources.dead_letters().letters(chosen))),
         instance=instance,
         first_tip_off=begins,
+        tonight=None if simulated else _tonight(sources, chosen, progress, schedule, roster_due, now),
         unfinished=unfinished,
         named=slate is not None,
         damage=_attempt("batch state", lambda: sources.batch_state().damage()) if warehouse else "",
         delivered=None if isinstance(delivered, Unreadable) else delivered,
     )
+
+
+def _tonight(
+    sources: Sources,
+    slate: str,
+    progress: Progress | Unreadable | None,
+    schedule: ScheduleFacts | Unreadable | None,
+    roster_due: datetime,
+    now: datetime,
+) -> Tonight | Unreadable | None:
+    """Return how new the slate's facts are, from its roster to its end, where a source of them is set."""
+    games = progress.batch.games if isinstance(progress, Progress) else 0
+    games = games or (schedule.games if isinstance(schedule, ScheduleFacts) else 0)
+    is_time = roster_due <= now < end_of_slate(slate)
+    if not games or not is_time or not any(sources.settings.names(facts) for facts in FEEDS):
+        return None
+    return _attempt("warehouse", lambda: read_tonight(sources.warehouse(), parse_slate(slate)))
 
 
 def _with_what_was_repaired(
@@ -308,6 +326,7 @@ def _warehouse_facts(
         },
     ).to_pylist()
     newest = receipts[-1].receipt_id if receipts else ""
+    fetches = port.query(queries.NEWEST_FETCHES, {"since": now - _A_DAY}).to_pylist()
     return WarehouseFacts(
         without_logs=_games_without_logs(port, schedule.league, day, _last_logged(day, now, settings))
         if is_real
@@ -324,15 +343,20 @@ def _warehouse_facts(
         table=table,
         staged=tuple(port.parts.staged(slate)),
         other_slates_staged=tuple(other for other in port.parts.slates() if other != slate),
-        fetches=tuple(
-            SourceFetch(**row)
-            for row in port.query(queries.NEWEST_FETCHES, {"since": now - _A_DAY}).to_pylist()
-        ),
+        fetches=tuple(SourceFetch(**row) for row in fetches),
+        requests={source: _requests(port, source, now) for source in {row["source"] for row in fetches}},
         quarantine=tuple(
             InQuarantine(row["facts"], row["row_count"], row["since"], row["example"])
             for row in port.query(queries.OPEN_QUARANTINE).to_pylist()
         ),
     )
+
+
+def _requests(port: Warehouse, source: str, now: datetime) -> tuple[int, int]:
+    midnight = now.astimezone(GAME_TIME_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+    since = {"source": source, "day": midnight, "month": midnight.replace(day=1)}
+    counted = port.query(queries.REQUESTS_SPENT, since).to_pylist()[0]
+    return int(counted["day"]), int(counted["month"])
 
 
 def _schedule_facts(port: Warehouse, day: date, now: datetime) -> ScheduleFacts:

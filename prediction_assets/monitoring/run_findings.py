@@ -20,6 +20,7 @@ from prediction_assets.monitoring.evidence import (
     WarehouseFacts,
 )
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
+from prediction_assets.monitoring.freshness import ages
 from prediction_assets.monitoring.kinds import (
     CRITICAL,
     ERROR,
@@ -29,6 +30,7 @@ from prediction_assets.monitoring.kinds import (
     command_of_check,
 )
 from prediction_assets.monitoring.thresholds import DEAD_LETTERS, LONGEST_ERROR
+from prediction_assets.nba.tonight import Tonight
 from prediction_assets.slate.audits import ENOUGH_STAGED, NOT_EMPTY, RUN
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.dead_letter import common_cause
@@ -66,8 +68,13 @@ def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
         found += dead_letters(facts)
     if isinstance(facts.warehouse, WarehouseFacts):
         evidence["sources"] = [_of_a_source(each) for each in facts.warehouse.fetches]
+        evidence["requests"] = {
+            source: f"{day:,} today, {month:,} this month"
+            for source, (day, month) in facts.warehouse.requests.items()
+        }
     if not found:
         found.append(facts.fine("failures", "nothing failed"))
+    found += _ages(facts)
     return (replace(found[0], evidence={**evidence, **found[0].evidence}), *found[1:])
 
 
@@ -202,9 +209,9 @@ def dead_letters(facts: HealthFacts) -> Iterator[Finding]:
 
 
 def source_failures(facts: HealthFacts, fetches: Sequence[SourceFetch]) -> Iterator[Finding]:
-    """Yield a finding for each live source that failed last, with who answered in its place."""
+    """Yield a finding for each live source that failed last, or in part, with who answered in its place."""
     for failed in fetches:
-        if failed.outcome != "failed":
+        if failed.outcome not in {"failed", "partial"}:
             continue
         since = [
             each.source
@@ -215,12 +222,26 @@ def source_failures(facts: HealthFacts, fetches: Sequence[SourceFetch]) -> Itera
         ]
         instead = f"; {', '.join(since)} answered in its place" if since else ""
         problem = one_line(failed.problem, LONGEST_ERROR)
+        how = "failed" if failed.outcome == "failed" else "answered in part"
         yield facts.found(
             "source",
-            f"{failed.facts}: the source {failed.source} failed: {problem}{instead}",
+            f"{failed.facts}: the source {failed.source} {how}: {problem}{instead}",
             about=f"{failed.facts}:{failed.source}",
             slate=None,
         )
+
+
+def _ages(facts: HealthFacts) -> Iterator[Finding]:
+    """How old tonight's newest line and report are, while they are to be fresh."""
+    if not isinstance(facts.tonight, Tonight) or facts.roster_due is None:
+        return
+    rules = facts.rules
+    for age in ages(facts.tonight, rules.sources, facts.roster_due, rules.fetch_every, facts.now):
+        if age.is_stale:
+            link = facts.pages.asset(age.facts)
+            yield facts.found("stale", age.line, age.evidence, about=age.facts, link=link)
+        else:
+            yield facts.fine(f"fresh:{age.facts}", age.line, age.evidence)
 
 
 def _in_quarantine(facts: HealthFacts, waiting: Sequence[InQuarantine]) -> Iterator[Finding]:

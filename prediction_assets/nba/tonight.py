@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 
 from prediction_assets.errors import BadInput
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, is_simulated, parse_slate, slate_key
 from prediction_assets.stores.protocols import BatchState, Warehouse
 from prediction_assets.stores.sql import queries
+
+_LATEST_TIP_OFF = time(22, 30)
+"""US Eastern; the last game of an evening begins then at the latest, where no line says when it does."""
+
+_TEAMS_REPORTED = time(13)
+"""US Eastern; teams report by 17:00 on the day before, or by 13:00 local time after a game on that day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tonight:
+    """The real games of one date, and how new its facts are.
+
+    Attributes:
+        games: how many are scheduled.
+        tip_off: when the last of them begins, by the lines; None where no line says it.
+        newest_line: when the newest line was seen, None without lines.
+        newest_report: when the newest injury report about the date was published, None without one.
+    """
+
+    slate: date
+    games: int
+    tip_off: datetime | None = None
+    newest_line: datetime | None = None
+    newest_report: datetime | None = None
+
+    @property
+    def last_tip_off(self) -> datetime:
+        """When the last game begins, at half past ten Eastern where nothing says it."""
+        return self.tip_off or self._at(_LATEST_TIP_OFF)
+
+    @property
+    def teams_reported(self) -> datetime:
+        """When teams have reported who may miss the games."""
+        return self._at(_TEAMS_REPORTED)
+
+    def _at(self, hour: time) -> datetime:
+        return datetime.combine(self.slate, hour, GAME_TIME_ZONE).astimezone(UTC)
+
+
+def read_tonight(warehouse: Warehouse, slate: date) -> Tonight:
+    """Return the real games of a date."""
+    found = warehouse.query(queries.TONIGHT, {"league": NBA_LEAGUE, "slate": slate}).to_pylist()[0]
+    return Tonight(slate, **found)
 
 
 def slate_tonight(warehouse: Warehouse, state: BatchState, now: datetime) -> str:

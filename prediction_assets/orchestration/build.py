@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from prediction_assets import __version__
+from prediction_assets.orchestration import freshness_check
 from prediction_assets.orchestration.assets.dead_letters import dead_letters
 from prediction_assets.orchestration.assets.describing import with_docs
 from prediction_assets.orchestration.assets.facts import game_logs, injury_reports, prop_lines, schedule
@@ -75,7 +76,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
     """
     return dg.Definitions(
         assets=[_for_profile(asset, settings) for asset in ASSETS],
-        asset_checks=[morning_check],
+        asset_checks=[morning_check, *freshness_check.CHECKS],
         jobs=[*JOBS, prune_job],
         schedules=[
             daily_facts(settings),

@@ -13,14 +13,14 @@ import dagster as dg
 
 from prediction_assets.errors import TransientError
 from prediction_assets.ingest.live import timing
-from prediction_assets.ingest.live.budget import spent
 from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.nba.season import calendar_of
+from prediction_assets.nba.tonight import Tonight
 from prediction_assets.orchestration.jobs import ingest_job
 from prediction_assets.orchestration.sensors.requests import impatient
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import roster_hour, roster_hours_before
-from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, parse_slate, slate_key
+from prediction_assets.slate.keys import GAME_TIME_ZONE, slate_key
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -99,22 +99,17 @@ def evening_request(
     fetches = warehouse.query(queries.NEWEST_FETCHES, {"since": now - timedelta(days=1)}).to_pylist()
     due = _unanswered(settings, warehouse, fetches, now)
     waiting: list[str] = []
-    slate = slate_key(now.astimezone(GAME_TIME_ZONE).date())
-    tonight = warehouse.query(
-        queries.TONIGHT, {"league": NBA_LEAGUE, "slate": parse_slate(slate)}
-    ).to_pylist()[0]
+    tonight = sources.tonight(warehouse, now)
+    slate, end = slate_key(tonight.slate), tonight.last_tip_off
     begin = roster_hour(slate, settings.roster_cron, settings.time_zone) - timing.BEFORE_ROSTER
-    end = timing.last_tip_off(parse_slate(slate), tonight["last_tip_off"])
-    if not tonight["games"]:
+    if not tonight.games:
         waiting.append(f"no games on {slate}")
     elif not begin <= now <= end:
         waiting.append(f"{slate}: lines and reports are taken from {begin:%H:%M} to {end:%H:%M} UTC")
     else:
         for facts in EVENING:
             if settings.names(facts):
-                reason = _why_not_now(
-                    facts, settings, sources, warehouse, fetches, now, begin, end, tonight["games"]
-                )
+                reason = _why_not_now(facts, settings, sources, warehouse, fetches, now, begin, tonight)
                 if reason is None:
                     due.append(facts)
                 else:
@@ -134,7 +129,9 @@ def _unanswered(
         if settings.sources(facts) != ("files",)
         and now - hour >= usual
         and not any(
-            row["facts"] == facts and row["started_at"] >= hour and row["outcome"] in {"answered", "nothing"}
+            row["facts"] == facts
+            and row["started_at"] >= hour
+            and row["outcome"] not in {"running", "failed"}
             for row in fetches
         )
         and timing.is_due(now, _last_asked(fetches, facts), usual)
@@ -149,24 +146,24 @@ def _why_not_now(
     fetches: list[dict[str, Any]],
     now: datetime,
     begin: datetime,
-    end: datetime,
-    games: int,
+    tonight: Tonight,
 ) -> str | None:
-    """Return why one of tonight's facts is not taken now, None when it is."""
+    """Return why one of tonight's facts is not taken now, None when it is.
+
+    The first source with requests left sets the pace: one without any is no reason to leave the next one out.
+    """
     usual = timedelta(minutes=settings.fetch_minutes)
-    source = settings.sources(facts)[0]
-    if source == "files":
-        # Files are asked of nobody, so nothing says when; the ticks are counted from the begin.
-        is_tick = (now - begin) % usual < timedelta(minutes=TICK_MINUTES)
-        return None if is_tick else f"every {settings.fetch_minutes} minutes"
-    # Credits for the lines of each game; a report is found with the first or second request.
-    cost = sources.odds.cost * games if source == "odds_api" else 2
-    every = timing.pause(now, end, usual, cost, sources.limits(source), spent(warehouse, source, now))
-    if every is None:
-        return f"{source} has too few requests left for another look"
-    if not timing.is_due(now, _last_asked(fetches, facts), every):
-        return f"every {every.total_seconds() / 60:.0f} minutes"
-    return None
+    names = settings.sources(facts)
+    for source in names:
+        if source == "files":
+            # Files are asked of nobody, so nothing says when; the ticks are counted from the begin.
+            is_tick = (now - begin) % usual < timedelta(minutes=TICK_MINUTES)
+            return None if is_tick else f"every {settings.fetch_minutes} minutes"
+        every = sources.pause(warehouse, source, tonight, now)
+        if every is not None:
+            is_due = timing.is_due(now, _last_asked(fetches, facts), every)
+            return None if is_due else f"every {every.total_seconds() / 60:.0f} minutes"
+    return f"{' and '.join(names)} has too few requests left for another look"
 
 
 def _last_asked(fetches: list[dict[str, Any]], facts: str) -> datetime | None:

@@ -93,6 +93,7 @@ def test_only_the_warning_checks_and_the_morning_check_do_not_block(definitions)
         "systems_are_steady",
         "morning_check",
         "nothing_in_quarantine",
+        "is_fresh",
     }
 
 

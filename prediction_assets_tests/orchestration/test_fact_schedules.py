@@ -14,10 +14,12 @@ import pytest
 
 from prediction_assets.errors import WarehouseBusy
 from prediction_assets.ingest.live.sources import Sources
+from prediction_assets.monitoring.freshness import FEEDS, ages
+from prediction_assets.nba.tonight import read_tonight
 from prediction_assets.orchestration.fact_schedules import daily_facts, evening_request, tonights_facts
 from prediction_assets.orchestration.schedules import daily_roster
 from prediction_assets.settings import Settings, load_settings
-from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.deadlines import Clock, roster_hour
 from prediction_assets.stores.sql.tables import FETCHES, PROP_LINES, SCHEDULE
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 
@@ -147,6 +149,52 @@ def test_the_roster_rests_out_of_season_and_fails_loudly_where_a_schedule_is_mis
     assert opens or "is out of season" in str(found.skip_message)
 
 
+@pytest.mark.parametrize(
+    ("today", "morning", "evening", "roster"),
+    [
+        pytest.param("2026-02-12", ["game_logs", "schedule"], True, True, id="the last day before the break"),
+        pytest.param(
+            "2026-02-13", ["game_logs", "schedule"], False, True, id="all-star break, last games corrected"
+        ),
+        pytest.param("2026-02-17", ["schedule"], False, True, id="all-star break"),
+        pytest.param("2026-02-19", ["game_logs", "schedule"], True, True, id="the first day after the break"),
+        pytest.param("2026-06-19", ["game_logs", "schedule"], True, True, id="the last game of the season"),
+        pytest.param("2026-06-20", ["game_logs"], False, False, id="the day after it"),
+        pytest.param("2026-06-30", [], False, False, id="June"),
+        pytest.param("2026-07-14", [], False, False, id="summer, a Tuesday"),
+        pytest.param("2026-07-13", ["schedule"], False, False, id="summer, a Monday"),
+        pytest.param("2026-08-18", [], False, False, id="the new schedule is stored"),
+        pytest.param("2026-10-06", ["schedule"], False, True, id="two weeks before the new season"),
+        pytest.param("2026-10-20", ["game_logs", "schedule"], True, True, id="opening night"),
+    ],
+)
+def test_the_year_of_an_installation(home, today, morning, evening, roster):
+    """Nobody does anything but run it: it rests in summer, without a word, and wakes up by itself."""
+    some, day = home(), date.fromisoformat(today)
+    some.games(
+        *(date(2026, 2, 1) + timedelta(days=n) for n in range(12)), date(2026, 2, 19), date(2026, 6, 19)
+    )
+    if today >= "2026-08-14":
+        some.games(date(2026, 10, 20), date(2026, 10, 21))
+    at = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=13)
+    found = some.morning(at)
+    assert (found if isinstance(found, list) else []) == morning
+    if isinstance(found, str):
+        assert found == "out of season"
+    for facts in morning:
+        some.fetched(facts, at)
+    later = some.evening(at + timedelta(hours=6))
+    assert (later == ["prop_lines", "injury_reports"]) is evening
+    assert evening or later == f"no games on {today}"
+    resources = {"warehouse": some.warehouse}
+    with dg.build_schedule_context(scheduled_execution_time=at, resources=resources) as context:
+        assert bool(daily_roster(some.settings).evaluate_tick(context).run_requests) is roster
+    tonight = read_tonight(some.warehouse, day)
+    due = roster_hour(today, some.settings.roster_cron, some.settings.time_zone)
+    found = ages(tonight, tuple(FEEDS), due, timedelta(minutes=15), due + timedelta(hours=5))
+    assert bool(found) is evening, "without games nothing is stale"
+
+
 def test_the_evening_begins_half_an_hour_before_the_roster_and_ends_with_the_last_tip_off(home):
     some = home()
     some.games(TODAY)
@@ -184,6 +232,26 @@ def test_each_fact_waits_for_its_own_minutes_since_it_was_asked_for_in_vain_or_n
     )
     assert some.evening(EVENING_BEGINS + timedelta(minutes=10)) == ["injury_reports"]
     assert some.evening(EVENING_BEGINS + timedelta(minutes=15)) == ["prop_lines", "injury_reports"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("odds_api", "prop_lines: odds_api has too few requests left for another look"),
+        ("odds_api,files", ["prop_lines"]),
+    ],
+)
+def test_a_second_source_is_reached_when_the_first_has_no_request_left(home, tmp_path, names, expected):
+    some = home(
+        prop_lines_sources=names,
+        prop_lines=tmp_path,
+        odds_api_credits_per_day=5,
+        injury_reports_sources="files",
+    )
+    some.games(TODAY)
+    for facts in ("game_logs", "schedule"):
+        some.fetched(facts, MORNING)
+    assert some.evening(EVENING_BEGINS) == expected
 
 
 def test_a_short_budget_makes_looks_rarer_and_an_empty_one_ends_them(home):

@@ -46,12 +46,14 @@ class Spent:
     month: int
     remaining: int | None
 
+    def left_this_month(self, limits: Limits) -> int:
+        """Return how many requests may still be made this month, by the settings and by the source's own count."""
+        left = limits.per_month - self.month
+        return max(0, left if self.remaining is None else min(left, self.remaining))
+
     def left(self, limits: Limits) -> int:
         """Return how many requests may still be made today."""
-        lefts = [limits.per_day - self.day, limits.per_month - self.month]
-        if self.remaining is not None:
-            lefts.append(self.remaining)
-        return max(0, min(lefts))
+        return max(0, min(limits.per_day - self.day, self.left_this_month(limits)))
 
 
 @dataclass
@@ -59,16 +61,20 @@ class Fetch:
     """One question while it is asked; what it cost and found is filled in by who asks.
 
     Attributes:
+        folder: of its recorded answers.
+        allowed: requests, or credits, that the budget leaves for it.
         requests: what counts against the budget.
         remaining: what the source said is left.
-        outcome: ``answered`` or ``nothing``.
-        folder: of its recorded answers.
+        outcome: ``answered``, ``partial`` or ``nothing``.
+        problem: what a partial answer lacks.
     """
 
     folder: Path
+    allowed: int
     requests: int = 0
     remaining: int | None = None
     outcome: str = "answered"
+    problem: str = ""
 
 
 def spent(warehouse: Warehouse, source: str, now: datetime) -> Spent:
@@ -82,16 +88,24 @@ def spent(warehouse: Warehouse, source: str, now: datetime) -> Spent:
 
 @contextmanager
 def counted(
-    warehouse: Warehouse, source: str, facts: str, most: int, limits: Limits, answers: Path, now: datetime
+    warehouse: Warehouse,
+    source: str,
+    facts: str,
+    least: int,
+    most: int,
+    limits: Limits,
+    answers: Path,
+    now: datetime,
 ) -> Iterator[Fetch]:
     """Ask one question within this block.
 
     Args:
-        most: requests, or credits, that the question may take.
+        least: requests, or credits, that the question takes when nothing fails.
+        most: what it may take with all attempts, as far as the budget allows.
         answers: the folder of all recorded answers.
 
     Raises:
-        RequestsSpent: the budget doesn't allow as many; nothing may be asked then.
+        RequestsSpent: the budget doesn't allow the least; nothing may be asked then.
     """
     moment = now.astimezone(UTC)
     # Of two questions in one second each has its own folder.
@@ -105,11 +119,11 @@ def counted(
     warehouse.upsert(FETCHES, FETCHES.arrow_table([row]))
     before = spent(warehouse, source, now)
     left = Spent(before.day - most, before.month - most, before.remaining).left(limits)
-    fetch = Fetch(folder)
+    fetch = Fetch(folder, min(most, left))
     try:
-        if left < most:
+        if left < least:
             raise RequestsSpent(
-                f"{source}: {facts} take up to {most} requests, and {left} are left ({before.day - most} today of "
+                f"{source}: {facts} take {least} requests, and {left} are left ({before.day - most} today of "
                 f"{limits.per_day}, {before.month - most} this month of {limits.per_month}"
                 + (f", {before.remaining} by the source" if before.remaining is not None else "")
                 + "); raise its limits in the settings, or wait"
@@ -119,7 +133,7 @@ def counted(
         row |= {"outcome": "failed", "problem": str(error) or type(error).__name__}
         raise
     else:
-        row["outcome"] = fetch.outcome
+        row |= {"outcome": fetch.outcome, "problem": fetch.problem}
     finally:
         row |= {"requests": fetch.requests, "remaining": fetch.remaining}
         warehouse.upsert(FETCHES, FETCHES.arrow_table([row]))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, SourceEmpty
 from prediction_assets.ingest.files import read_json
 from prediction_assets.ingest.game_ids import require_season, season_name
 from prediction_assets.ingest.game_logs import GameLogsRead, convert
@@ -38,20 +38,22 @@ STATS_HINT = (
 )
 
 
-def fetch_game_logs(requester: Requester, url: str, season: str) -> GameLogsRead | None:
+def fetch_game_logs(requester: Requester, url: str, season: str, *, played: int) -> GameLogsRead | None:
     """Return a season's player game logs of every kind of game, None when nothing was played yet.
 
     Args:
         requester: asks stats.nba.com.
         url: its address.
         season: ``2024-25``.
+        played: games of the season that are over by the stored schedule.
 
     Raises:
         BadInput: an answer isn't one of LeagueGameLog to this question.
+        SourceEmpty: there is no log of games that were played.
         SourceUnavailable, SourceRefused: there was no answer.
     """
     year = first_year(season)
-    played: dict[Path, SourceRows] = {}
+    found: dict[Path, SourceRows] = {}
     for kind, since in LOG_TYPES.items():
         if year >= since:
             parameters = {
@@ -67,43 +69,51 @@ def fetch_game_logs(requester: Requester, url: str, season: str) -> GameLogsRead
                 )
             rows = log_rows(read_json(path), str(path))
             if len(rows):
-                played[path] = rows
-    if not played:
+                found[path] = rows
+    if not found and played:
+        raise SourceEmpty(
+            f"{requester.source} has no game log of {season}, and {played} of its games were played"
+        )
+    if not found:
         return None
-    read = convert([*played.values()])
+    read = convert([*found.values()])
     require_season(read.table["season_id"].unique().to_pylist(), year, requester.source)
     return read
 
 
-def fetch_schedule(requester: Requester, url: str, season: str) -> ScheduleRead | None:
+def fetch_schedule(requester: Requester, url: str, season: str, *, is_owed: bool) -> ScheduleRead | None:
     """Return a season's games, None when it isn't published yet.
 
     Args:
         requester: asks stats.nba.com or cdn.nba.com.
         url: the address of scheduleLeagueV2 there.
         season: ``2024-25``.
+        is_owed: the season is published by now.
 
     Raises:
         BadInput: the answer isn't one of scheduleLeagueV2 to this question.
+        SourceEmpty: the season is published, and not here.
         SourceUnavailable, SourceRefused: there was no answer.
     """
     year, what = first_year(season), f"the schedule of {season}"
     parameters = {"LeagueID": "00", "Season": season}
     path = requester.get(url, f"scheduleleaguev2_{season}.json", what, parameters)
-    if path is None:
-        return None
-    answer = read_json(path)
-    said = season_year(answer)
-    # Until the next season is published, the answer is the last one's.
-    if said is not None and said == season_name(year - 1):
-        return None
-    if said is not None and said != season:
-        raise BadInput(requester.source, f"was asked for {season} and answered with {said}")
-    if said is not None and not _lists_a_game(answer):
-        return None
-    read = read_schedule(path)
-    require_season(read.table["season_id"].unique().to_pylist(), year, requester.source)
-    return read
+    lacks = "has no answer"
+    if path is not None:
+        answer = read_json(path)
+        said = season_year(answer)
+        # Until the next season is published, the answer is the last one's.
+        is_last = said is not None and said == season_name(year - 1)
+        if said is not None and said != season and not is_last:
+            raise BadInput(requester.source, f"was asked for {season} and answered with {said}")
+        if not is_last and (said is None or _lists_a_game(answer)):
+            read = read_schedule(path)
+            require_season(read.table["season_id"].unique().to_pylist(), year, requester.source)
+            return read
+        lacks = f"answered with {said}" if is_last else "lists no game"
+    if is_owed:
+        raise SourceEmpty(f"{requester.source} was asked for {what} and {lacks}; set a second source")
+    return None
 
 
 def _lists_a_game(answer: object) -> bool:

@@ -18,7 +18,7 @@ import requests
 import tenacity
 import urllib3
 
-from prediction_assets.errors import BadInput, SourceRefused, SourceUnavailable
+from prediction_assets.errors import BadInput, RequestsSpent, SourceRefused, SourceUnavailable
 
 _logger = logging.getLogger(__name__)
 
@@ -63,7 +63,9 @@ class Requester:
         sleep: waits between attempts, given seconds.
         blocked_hint: what to do when the source refuses this network address.
         absent: statuses by which this source says that there is no such thing (yet).
+        allowed: requests that the budget leaves; None where it counts something else.
         sent: requests so far, each attempt counted.
+        status: of the newest answer.
         cost: credits that an answer takes where the source doesn't say (``x-requests-last``).
         credits: what the answers took. A request without an answer takes none here; if it did, ``remaining`` shows it.
         remaining: requests that the source said are left, None when it said nothing.
@@ -77,7 +79,9 @@ class Requester:
     headers: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[int] = _ABSENT
     cost: int = 0
+    allowed: int | None = None
     sent: int = 0
+    status: int | None = None
     credits: int = 0
     remaining: int | None = None
 
@@ -102,6 +106,7 @@ class Requester:
             SourceUnavailable: no answer in all attempts.
             SourceRefused: the source refuses this network address, or the key.
             BadInput: the source refuses the question, or its answer is too large.
+            RequestsSpent: the budget leaves no further request.
         """
 
         def wait(state: tenacity.RetryCallState) -> float:
@@ -126,6 +131,10 @@ class Requester:
         return None if content is None else self._record(name, content)
 
     def _attempt(self, url: str, what: str, parameters: Mapping[str, str]) -> bytes | None:
+        if self.allowed is not None and self.sent >= self.allowed:
+            raise RequestsSpent(
+                f"{self.source}: no request is left for {what}; raise its limits in the settings, or wait"
+            )
         self.sent += 1
         begun = time.monotonic()
         try:
@@ -144,7 +153,7 @@ class Requester:
             raise _TryAgain(_in_words(error, self.seconds)) from None
         except requests.RequestException as error:
             raise BadInput(self.source, f"{what} can't be requested: {type(error).__name__}") from None
-        status = answer.status_code
+        status = self.status = answer.status_code
         if status in self.absent:
             return None
         if status in TRANSIENT_STATUSES:

@@ -20,12 +20,14 @@ from prediction_assets.errors import (
     BadInput,
     PredictionAssetsError,
     RequestsSpent,
+    SourceEmpty,
     SourceRefused,
     SourceUnavailable,
 )
 from prediction_assets.ingest.game_ids import season_name
 from prediction_assets.ingest.game_logs import GameLogsRead, read_game_logs
 from prediction_assets.ingest.injury_reports import InjuryReportsRead, read_injury_reports
+from prediction_assets.ingest.live import timing
 from prediction_assets.ingest.live.budget import Fetch, Limits, Spent, counted, spent
 from prediction_assets.ingest.live.nba import HEADERS, LOG_TYPES, STATS_HINT, fetch_game_logs, fetch_schedule
 from prediction_assets.ingest.live.odds_api import KEY_HINT, OddsApi
@@ -35,7 +37,8 @@ from prediction_assets.ingest.names import PlayerDirectory
 from prediction_assets.ingest.other_box_scores import stored_facts
 from prediction_assets.ingest.prop_lines import PropLinesRead, read_prop_lines
 from prediction_assets.ingest.schedule import ScheduleRead, read_schedule
-from prediction_assets.ingest.seasons import season_of
+from prediction_assets.ingest.seasons import first_year, season_of
+from prediction_assets.nba.tonight import Tonight, read_tonight
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
@@ -44,12 +47,12 @@ from prediction_assets.stores.sql import queries
 
 _logger = logging.getLogger(__name__)
 
-FAILURES = (SourceUnavailable, SourceRefused, RequestsSpent, BadInput)
+FAILURES = (SourceUnavailable, SourceRefused, SourceEmpty, RequestsSpent, BadInput)
 """After these the next source is asked. An error of a store isn't one: the next source would fail, too."""
 
 _NBA_HINT = "set a second source, or ingest files"
-_AHEAD = timedelta(hours=36)
-"""Lines are asked for the games that begin so soon; books offer points a day ahead."""
+_EVENING = ("prop_lines", "injury_reports")
+"""Facts that are asked for until the last tip-off."""
 
 Read = TypeVar("Read")
 
@@ -151,6 +154,20 @@ class Sources:
             return season_name(year)
         return season_of(today)
 
+    def tonight(self, warehouse: Warehouse, now: datetime) -> Tonight:
+        """Return the games of the date of a moment."""
+        return read_tonight(warehouse, now.astimezone(GAME_TIME_ZONE).date())
+
+    def pause(self, warehouse: Warehouse, source: str, tonight: Tonight, now: datetime) -> timedelta | None:
+        """Return the time between two looks at a live source of tonight's facts, None when none can be paid for.
+
+        A report is found with the first or second request.
+        """
+        cost = self.odds.cost * tonight.games if source == "odds_api" else 2
+        usual = timedelta(minutes=self.settings.fetch_minutes)
+        used = spent(warehouse, source, now)
+        return timing.pause(now, tonight.last_tip_off, usual, cost, self.limits(source), used)
+
     def _first(
         self,
         warehouse: Warehouse,
@@ -174,6 +191,8 @@ class Sources:
         errors: list[PredictionAssetsError] = []
         for name in names:
             try:
+                if name != names[-1]:
+                    self._require_requests(warehouse, name, facts)
                 read = ask[name]()
             except FAILURES as error:
                 failed[name] = str(error)
@@ -192,6 +211,17 @@ class Sources:
             f"{facts}: every source failed: " + "; ".join(f"{name}: {why}" for name, why in failed.items())
         ) from errors[0]
 
+    def _require_requests(self, warehouse: Warehouse, source: str, facts: str) -> None:
+        """Keep the share of later days, where another source can answer.
+
+        Raises:
+            RequestsSpent: the source has none left for another look tonight.
+        """
+        now = self.clock.now()
+        is_counted = facts in _EVENING and source != "files"
+        if is_counted and self.pause(warehouse, source, self.tonight(warehouse, now), now) is None:
+            raise RequestsSpent(f"{source} has too few requests left for another look")
+
     def _path(self, facts: str) -> Path:
         path: Path | None = getattr(self.settings, facts)
         if path is None:
@@ -203,16 +233,19 @@ class Sources:
         return path
 
     def _stats_logs(self, warehouse: Warehouse, season: str) -> GameLogsRead | None:
-        most = len(LOG_TYPES) * ATTEMPTS
-        with self._question(warehouse, "stats_nba", "game_logs", most, STATS_HINT) as (requester, fetch):
-            read = fetch_game_logs(requester, self.settings.stats_nba_url, season)
+        least = len(LOG_TYPES)
+        played = self._games_of(warehouse, season)["played"]
+        with self._question(warehouse, "stats_nba", "game_logs", least, STATS_HINT) as (requester, fetch):
+            read = fetch_game_logs(requester, self.settings.stats_nba_url, season, played=played)
             fetch.outcome = "answered" if read else "nothing"
         return read
 
     def _schedule(self, warehouse: Warehouse, source: str, url: str, season: str) -> ScheduleRead | None:
         hint = STATS_HINT if source == "stats_nba" else _NBA_HINT
-        with self._question(warehouse, source, "schedule", ATTEMPTS, hint) as (requester, fetch):
-            read = fetch_schedule(requester, url, season)
+        due = datetime(first_year(season), timing.SCHEDULE_OWED_IN, 1, tzinfo=GAME_TIME_ZONE)
+        is_owed = self.clock.now() >= due or self._games_of(warehouse, season)["games"] > 0
+        with self._question(warehouse, source, "schedule", 1, hint) as (requester, fetch):
+            read = fetch_schedule(requester, url, season, is_owed=is_owed)
             fetch.outcome = "answered" if read else "nothing"
         return read
 
@@ -222,10 +255,12 @@ class Sources:
             queries.NEWEST_REPORT_TIME, {"league": NBA_LEAGUE, "since": now.date() - timedelta(days=2)}
         )
         newest: datetime | None = known["reported_at"][0].as_py()
-        with self._question(
-            warehouse, "official_report", "injury_reports", SLOTS * ATTEMPTS, _NBA_HINT, ABSENT
-        ) as (requester, fetch):
-            read = fetch_injury_report(requester, url, players, now, newest)
+        is_owed = timing.owes_report(self.tonight(warehouse, now), now)
+        with self._question(warehouse, "official_report", "injury_reports", 2, _NBA_HINT, ABSENT) as (
+            requester,
+            fetch,
+        ):
+            read = fetch_injury_report(requester, url, players, now, newest, is_owed=is_owed)
             fetch.outcome = "answered" if read else "nothing"
         return read
 
@@ -233,18 +268,25 @@ class Sources:
         self, warehouse: Warehouse, players: PlayerDirectory, missing: dict[str, str]
     ) -> PropLinesRead | None:
         api, now = self.odds, self.clock.now()
+        tonight = self.tonight(warehouse, now)
+        # Tomorrow's lines are asked for tomorrow: they would take the credits of tonight's.
+        midnight = datetime.combine(tonight.slate + timedelta(days=1), datetime.min.time(), GAME_TIME_ZONE)
         with self._question(warehouse, "odds_api", "prop_lines", 0, KEY_HINT) as (requester, fetch):
-            events = api.events(requester, now, now + _AHEAD)
+            events = api.events(requester, now, midnight, are_owed=timing.owes_games(tonight, now))
             fetch.outcome = "answered" if events else "nothing"
         if not events:
             return None
-        most = api.cost * len(events)
-        with self._question(warehouse, "odds_api", "prop_lines", most, KEY_HINT, cost=api.cost) as (
+        least = api.cost * len(events)
+        with self._question(warehouse, "odds_api", "prop_lines", least, KEY_HINT, cost=api.cost) as (
             requester,
             fetch,
         ):
-            read, lacking = api.lines(requester, events, players)
-            fetch.outcome = "answered" if read else "nothing"
+            read, lacking = api.lines(
+                requester, events, tonight.slate, players, are_owed=timing.owes_lines(tonight, now)
+            )
+            # A game that failed is asked for again with the next look.
+            fetch.outcome = "partial" if lacking else "answered" if read else "nothing"
+            fetch.problem = "; ".join(f"{teams}: {why}" for teams, why in lacking.items())
         missing.update(lacking)
         if lacking:
             _logger.warning(
@@ -258,7 +300,7 @@ class Sources:
         warehouse: Warehouse,
         source: str,
         facts: str,
-        most: int,
+        least: int,
         hint: str,
         absent: frozenset[int] = frozenset({404, 410}),
         cost: int = 0,
@@ -266,24 +308,35 @@ class Sources:
         """Ask one question within this block, counted against the source's budget.
 
         Args:
-            most: requests, or credits, that it may take.
+            least: requests, or credits, that it takes when nothing fails.
             hint: what to do when the source refuses this network address or the key.
             absent: statuses by which the source says that there is no such thing.
             cost: credits of an answer where the source doesn't say.
         """
         settings = self.settings
         limits = self.limits(source)
+        # A report is looked for under several names; credits are taken by answers, not by attempts.
+        takes_credits = source == "odds_api"
+        most = least if takes_credits else max(least, SLOTS if facts == "injury_reports" else 0) * ATTEMPTS
         with counted(
-            warehouse, source, facts, most, limits, settings.answers_folder, self.clock.now()
+            warehouse, source, facts, least, most, limits, settings.answers_folder, self.clock.now()
         ) as fetch:
             requester = Requester(
-                source, fetch.folder, settings.source_timeout, hint, self.sleep, HEADERS, absent, cost
-            )
+                source, fetch.folder, settings.source_timeout, hint, self.sleep, HEADERS, absent, cost,
+                None if takes_credits else fetch.allowed,
+            )  # fmt: skip
             try:
                 yield requester, fetch
             finally:
-                fetch.requests = requester.credits if source == "odds_api" else requester.sent
+                fetch.requests = requester.credits if takes_credits else requester.sent
                 fetch.remaining = requester.remaining
+
+    def _games_of(self, warehouse: Warehouse, season: str) -> dict[str, int]:
+        """Return how many games of a season are stored, and how many of them are over."""
+        today = self.clock.now().astimezone(GAME_TIME_ZONE).date()
+        asked = {"league": NBA_LEAGUE, "year": first_year(season), "today": today}
+        found: dict[str, int] = warehouse.query(queries.GAMES_OF_SEASON, asked).to_pylist()[0]
+        return found
 
     @property
     def odds(self) -> OddsApi:

@@ -7,17 +7,21 @@ schedule.
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from prediction_assets.ingest.live.budget import Limits, Spent
 from prediction_assets.nba.season import LOGS_AFTER, Calendar
+from prediction_assets.nba.tonight import Tonight
 from prediction_assets.slate.keys import GAME_TIME_ZONE
+
+LINES_OWED = timedelta(hours=4)
+"""So long before the last tip-off every book offers points; before that a game without lines is no failure."""
+
+SCHEDULE_OWED_IN = 10
+"""A season's schedule is published in August, and its first games are in October."""
 
 BEFORE_ROSTER = timedelta(minutes=30)
 """Lines and injury reports are looked for from so long before the roster's hour on."""
-
-LATEST_TIP_OFF = time(22, 30)
-"""US Eastern; the last game of an evening begins then at the latest, where no line says when it does."""
 
 
 def asks_schedule(calendar: Calendar, today: date) -> bool:
@@ -32,13 +36,19 @@ def asks_logs(calendar: Calendar, today: date) -> bool:
     return calendar.previous is not None and today - calendar.previous <= LOGS_AFTER
 
 
-def last_tip_off(slate: date, known: datetime | None) -> datetime:
-    """Return when the last game of a date begins.
+def owes_games(tonight: Tonight, now: datetime) -> bool:
+    """Return whether a game is still to begin."""
+    return bool(tonight.games) and now < tonight.last_tip_off
 
-    Args:
-        known: the latest that a line says.
-    """
-    return known or datetime.combine(slate, LATEST_TIP_OFF, GAME_TIME_ZONE).astimezone(UTC)
+
+def owes_lines(tonight: Tonight, now: datetime) -> bool:
+    """Return whether every book has lines by now."""
+    return owes_games(tonight, now) and now >= tonight.last_tip_off - LINES_OWED
+
+
+def owes_report(tonight: Tonight, now: datetime) -> bool:
+    """Return whether the teams have reported by now."""
+    return owes_games(tonight, now) and now >= tonight.teams_reported
 
 
 def pause(
@@ -56,9 +66,7 @@ def pause(
         return usual
     moment = now.astimezone(GAME_TIME_ZONE)
     days = monthrange(moment.year, moment.month)[1] - moment.day + 1
-    month = limits.per_month - spent.month
-    if spent.remaining is not None:
-        month = min(month, spent.remaining)
+    month = spent.left_this_month(limits)
     # The day's share counts what was spent today, or each look would open a new share for the next.
     share = (month + spent.day) // days - spent.day
     if not spent.day:

@@ -189,12 +189,21 @@ GAMES_AROUND = f"""
     FROM {SCHEDULE.qualified_name} WHERE league = $league"""
 """The dates with games that are nearest to a date, before and after it, itself included."""
 
+GAMES_OF_SEASON = f"""
+    SELECT COUNT(*) AS games, COUNT(CASE WHEN game_date < $today THEN 1 END) AS played
+    FROM {SCHEDULE.qualified_name} WHERE league = $league AND MOD(season_id, 10000) = $year"""
+"""The stored games of the season that began in a year, and those before a date."""
+
 TONIGHT = f"""
     SELECT (SELECT COUNT(*) FROM {SCHEDULE.qualified_name}
             WHERE league = $league AND game_date = $slate) AS games,
            (SELECT MAX(commence_time) FROM {PROP_LINES.qualified_name}
-            WHERE league = $league AND game_date = $slate) AS last_tip_off"""
-"""The games of a date, and when the last of them begins, by the lines on it."""
+            WHERE league = $league AND game_date = $slate) AS tip_off,
+           (SELECT MAX(captured_at) FROM {PROP_LINES.qualified_name}
+            WHERE league = $league AND game_date = $slate) AS newest_line,
+           (SELECT MAX(reported_at) FROM {INJURY_REPORTS.qualified_name}
+            WHERE league = $league AND game_date = $slate) AS newest_report"""
+"""The games of a date, when the last of them begins, by the lines on it, and how new its lines and reports are."""
 
 FIRST_TIP_OFFS = f"""
     WITH newest AS (
@@ -229,7 +238,8 @@ NEWEST_FETCHES = f"""
     WHERE started_at >= $since
     QUALIFY ROW_NUMBER() OVER (
         PARTITION BY facts, source
-        ORDER BY started_at DESC NULLS LAST, CASE outcome WHEN 'failed' THEN 0 ELSE 1 END NULLS LAST,
+        ORDER BY started_at DESC NULLS LAST,
+                 CASE outcome WHEN 'failed' THEN 0 WHEN 'partial' THEN 1 ELSE 2 END NULLS LAST,
                  fetch_id DESC NULLS LAST) = 1
     ORDER BY facts, source"""
 """How each source of each kind of facts answered last."""

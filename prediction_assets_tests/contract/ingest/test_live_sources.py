@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 import traceback
@@ -25,11 +26,14 @@ from prediction_assets.ingest.files import read_json
 from prediction_assets.ingest.game_logs import read_game_logs
 from prediction_assets.ingest.live.budget import Spent, spent
 from prediction_assets.ingest.live.sources import Sources
+from prediction_assets.ingest.merging import Merged, merge_game_logs, merge_schedule
 from prediction_assets.ingest.names import PlayerDirectory
+from prediction_assets.ingest.prop_lines import read_prop_lines
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
-from prediction_assets_tests.in_memory import InMemoryWarehouse
+from prediction_assets_tests.contract.ingest.conftest import BOX_SCORE
+from prediction_assets_tests.in_memory import InMemoryBatchState, InMemoryWarehouse
 from prediction_assets_tests.made_up_feeds import (
     book,
     listed_game,
@@ -50,6 +54,19 @@ LOGS, SCHEDULE_PATH = "/stats_nba/stats/leaguegamelog", "/stats_nba/stats/schedu
 CDN = "/cdn_nba/static/json/staticData/scheduleLeagueV2.json"
 EVENTS = "/odds_api/v4/sports/basketball_nba/events"
 REPORTS = "/official_report/"
+
+
+ROWS = [
+    (
+        "12/31/2024",
+        "07:00 (ET)",
+        "LAC@SAS",
+        "San Antonio Spurs",
+        "Brezina, Zoran",
+        "Out",
+        "Left Knee; Soreness",
+    )
+]
 
 
 class StoppedClock(Clock):
@@ -154,19 +171,6 @@ def test_a_season_without_a_game_yet_is_no_failure(asking, source_server, empty)
     assert [fetch["outcome"] for fetch in with_nothing.fetches()] == ["nothing"]
 
 
-def test_an_answer_of_another_season_than_asked_for_is_refused(asking, source_server, box_score):
-    source_server.routes[LOGS] = logs_of(RegularSeason=[box_score()])
-    with pytest.raises(BadInput, match="the answer has games of 2024-25, 2023-24 was requested"):
-        asking().logs("2023-24")
-    source_server.routes[SCHEDULE_PATH] = Reply(schedule_answer([listed_game("0022400061", "BOS", "NYK")]))
-    with pytest.raises(BadInput, match="was asked for 2022-23 and answered with 2024-25"):
-        asking().schedule("2022-23")
-    lying = schedule_answer([listed_game("0022300061", "BOS", "NYK")], season="2024-25")
-    source_server.routes[SCHEDULE_PATH] = Reply(lying)
-    with pytest.raises(BadInput, match="the answer has games of 2023-24, 2024-25 was requested"):
-        asking().schedule("2024-25")
-
-
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
@@ -185,17 +189,6 @@ def test_an_answer_of_another_shape_is_not_blamed_on_the_network(asking, source_
     assert "network" not in str(refused.value)
     assert "leaguegamelog_2024-25_RegularSeason.json.gz" in str(refused.value), "the recorded answer is named"
     assert with_wrong.waits == [], "the same question would have the same answer"
-
-
-def test_the_next_season_s_schedule_is_not_published_yet_when_the_answer_is_the_last_one_s(
-    asking, source_server
-):
-    source_server.routes[SCHEDULE_PATH] = Reply(
-        schedule_answer([listed_game("0022300061", "BOS", "NYK")], season="2023-24")
-    )
-    assert asking().schedule("2024-25").read is None
-    source_server.routes[SCHEDULE_PATH] = Reply(schedule_answer([], season="2024-25"))
-    assert asking().schedule("2024-25").read is None
 
 
 @pytest.mark.parametrize(
@@ -321,6 +314,195 @@ def test_an_answer_of_any_length_is_cut_off(asking, source_server, monkeypatch):
         asking().schedule()
 
 
+# Nothing there ------------------------------------------------------------------------------------
+
+
+def stored_games(some: Asking, *days: date) -> None:
+    """Store games of 2024-25 on these dates."""
+    rows = [
+        {"league": "NBA", "season_id": 22024, "game_id": f"00224{number:05}", "game_date": day, "team_a": "LAC",
+         "team_b": "SAS"}
+        for number, day in enumerate(days, 1)
+    ]  # fmt: skip
+    some.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(rows))
+
+
+TODAY, YESTERDAY = date(2024, 12, 31), date(2024, 12, 30)
+NEXT_SUMMER = datetime(2025, 8, 5, 20, tzinfo=UTC)
+LAST_SEASON = Reply(schedule_answer([listed_game("0022400061", "BOS", "NYK")], season="2024-25"))
+NO_OFFER = Reply(odds_event())
+DENIED, ABSENT = Reply("<HTML>Access Denied", 403), Reply("", 404)
+
+
+@pytest.mark.parametrize(
+    ("facts", "routes", "at", "stored", "problem"),
+    [
+        pytest.param("logs", {LOGS: Reply(log_answer())}, NOW, [TODAY], None, id="no game was played yet"),
+        pytest.param(
+            "logs", {LOGS: Reply(log_answer())}, NOW, [YESTERDAY], "no game log of 2024-25, and 1 of its games",
+            id="a game was played, and there is no log",
+        ),
+        pytest.param("schedule", {SCHEDULE_PATH: LAST_SEASON}, NEXT_SUMMER, [], None, id="the last one's, in August"),
+        pytest.param("schedule", {SCHEDULE_PATH: ABSENT}, NEXT_SUMMER, [], None, id="404 before its time"),
+        pytest.param(
+            "schedule", {SCHEDULE_PATH: Reply(schedule_answer([], season="2025-26"))}, NEXT_SUMMER, [], None,
+            id="no game, in August",
+        ),
+        pytest.param(
+            "schedule", {SCHEDULE_PATH: LAST_SEASON}, NEXT_SUMMER + timedelta(days=70), [],
+            "asked for the schedule of 2025-26 and answered with 2024-25", id="the last one's, in October",
+        ),
+        pytest.param("schedule", {SCHEDULE_PATH: ABSENT}, NOW, [], "has no answer", id="404 in the season"),
+        pytest.param(
+            "schedule", {SCHEDULE_PATH: Reply(schedule_answer([], season="2024-25"))}, NOW, [TODAY],
+            "lists no game", id="no game, in the season",
+        ),
+        pytest.param("lines", {EVENTS: Reply([])}, NOW, [], None, id="no event on a day without games"),
+        pytest.param("lines", {EVENTS: Reply([])}, NOW, [TODAY], "lists no game", id="no event on a day with games"),
+        pytest.param("lines", {EVENTS: ABSENT}, NOW, [TODAY], "lists no game", id="no such sport"),
+        pytest.param(
+            "lines", {EVENTS: Reply([])}, NOW + timedelta(hours=8), [TODAY], None, id="no event after the last game",
+        ),
+        pytest.param(
+            "lines", {EVENTS: a_list(odds_event()), f"{EVENTS}/": NO_OFFER}, NOW, [TODAY], None,
+            id="no line in the afternoon",
+        ),
+        pytest.param(
+            "lines", {EVENTS: a_list(odds_event()), f"{EVENTS}/": NO_OFFER}, NOW + timedelta(hours=4), [TODAY],
+            "no line of 1 games", id="no line an hour before the game",
+        ),
+        pytest.param("reports", {REPORTS: DENIED}, NOW, [], None, id="403 on a day without games"),
+        pytest.param("reports", {REPORTS: DENIED}, NOW - timedelta(hours=6), [TODAY], None, id="403 in the morning"),
+        pytest.param(
+            "reports", {REPORTS: DENIED}, NOW, [TODAY], "403 in place of each report of the last 3 hours",
+            id="403 when teams have reported",
+        ),
+        pytest.param(
+            "reports", {REPORTS: ABSENT}, NOW, [TODAY], "no report of the last 3 hours, and teams play tonight",
+            id="404 when teams have reported",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_published_yet_is_told_from_what_is_owed_and_then_a_second_source_answers(
+    asking, source_server, tmp_path, facts, routes, at, stored, problem
+):
+    source_server.routes.update(routes)
+    name = {"logs": "game_logs", "lines": "prop_lines", "reports": "injury_reports"}.get(facts, facts)
+    first = {"logs": "stats_nba", "schedule": "stats_nba", "lines": "odds_api", "reports": "official_report"}[
+        facts
+    ]
+    for names in (first, f"{first},files"):
+        some = asking(**{f"{name}_sources": names})
+        some.clock.moment = at
+        stored_games(some, *stored)
+        if problem is None:
+            assert getattr(some, facts)().read is None
+            outcomes = {fetch["outcome"] for fetch in some.fetches()}
+            assert "nothing" in outcomes
+            assert "failed" not in outcomes
+            continue
+        with pytest.raises(PredictionAssetsError, match=problem) as failed:
+            getattr(some, facts)()
+        assert ("no path is named" in str(failed.value)) is ("files" in names), "the second one is asked"
+        (said,) = [fetch["problem"] for fetch in some.fetches() if fetch["outcome"] == "failed"]
+        assert said in str(failed.value)
+
+
+def test_a_day_without_a_report_takes_a_request_for_each_that_might_be_there(asking, source_server):
+    asking().reports()
+    assert len(source_server.asked) == 12
+
+
+# The answer and the question ----------------------------------------------------------------------
+
+
+def a_report(at: str, day: str = "12/31/2024", title: str = "12/31/24") -> Reply:
+    return Reply(injury_report([(day, *ROWS[0][1:])], title=f"Injury Report: {title} {at}"))
+
+
+def odds_of(**cells: Any) -> dict[str, Any]:
+    return {EVENTS: a_list(odds_event()), f"{EVENTS}/e1/odds": Reply(odds_event(LINE, **cells))}
+
+
+def logs_with(**cells: Any) -> dict[str, Any]:
+    return {LOGS: lambda asked: Reply(log_answer(BOX_SCORE | cells))}
+
+
+def games_with(game_id: str = "0022400061", season: str = "2024-25", day: str = "2024-11-02") -> Reply:
+    return Reply(schedule_answer([listed_game(game_id, "BOS", "NYK", day)], season=season))
+
+
+def merge_logs_or_games(some: Asking, facts: str) -> Merged:
+    if facts == "logs":
+        return merge_game_logs(some.warehouse, some.logs().read, "a source", NOW)
+    return merge_schedule(some.warehouse, InMemoryBatchState(), some.schedule().read, "a source", NOW)
+
+
+@pytest.mark.parametrize(
+    ("facts", "routes", "problem"),
+    [
+        pytest.param(
+            "logs", logs_with(SEASON_ID="22023", GAME_ID="0022300061", GAME_DATE="2023-10-24"),
+            "has games of 2023-24, 2024-25 was requested", id="logs of another season",
+        ),
+        pytest.param("logs", logs_with(GAME_ID="0022300061"), "the id 0022300061 is .* 2023-24", id="ids"),
+        pytest.param("logs", logs_with(GAME_DATE="2023-11-02"), "not a date of 2024-25", id="logs of another date"),
+        pytest.param("logs", logs_with(GAME_ID="1022400061"), "WNBA", id="logs of another league"),
+        pytest.param("logs", logs_with(GAME_ID="0012400061", SEASON_ID="12024"), "pre-season", id="logs of camp"),
+        *(
+            pytest.param(facts, {path: answer}, problem, id=f"{facts} from {path[1:4]}: {problem}")
+            for facts, path in (("schedule", SCHEDULE_PATH), ("cdn", CDN))
+            for answer, problem in (
+                (games_with(season="2022-23"), "asked for 2024-25 and answered with 2022-23"),
+                (games_with("0022300061"), "has games of 2023-24, 2024-25 was requested"),
+                (games_with(day="2023-11-02"), "not a date of 2024-25"),
+            )
+        ),
+        pytest.param("lines", odds_of(id="e2"), "asked for game e1 and answered with e2", id="odds of another game"),
+        pytest.param("lines", odds_of(sport_key="basketball_wnba"), "is of basketball_wnba", id="of another league"),
+        pytest.param(
+            "lines", odds_of(commence_time="2024-01-01T00:10:00Z"), "of 2024-12-31 and answered with one of 2023-12-31",
+            id="odds of another season",
+        ),
+        pytest.param(
+            "reports", {REPORTS: a_report("09:00 AM")}, "answered with the report of 2024-12-31T14:00",
+            id="a report of another hour",
+        ),
+        pytest.param(
+            "reports", {REPORTS: a_report("03:00 PM", title="12/31/23")}, "answered with the report of 2023-12-31",
+            id="a report of another season",
+        ),
+        pytest.param(
+            "reports", {REPORTS: a_report("03:00 PM", "12/31/2023")}, "answered with games of 2023-12-31",
+            id="a report about another season's games",
+        ),
+    ],
+)  # fmt: skip
+def test_an_answer_to_another_question_is_refused_and_kept(asking, source_server, facts, routes, problem):
+    source_server.routes.update(routes)
+    wrong = asking(**({"schedule_sources": "cdn_nba"} if facts == "cdn" else {}))
+    if "id" in problem or "date" in problem:  # each row against its own id: those rows wait in quarantine
+        merged = merge_logs_or_games(wrong, facts)
+        assert re.search(problem, "".join(merged.lines()))
+        return
+    with pytest.raises(BadInput, match=problem):
+        wrong.schedule() if facts == "cdn" else getattr(wrong, facts)()
+    assert "failed" in {fetch["outcome"] for fetch in wrong.fetches()}
+    assert [path for path in wrong.settings.answers_folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kept"),
+    [({"GAME_ID": "0012400061", "SEASON_ID": "12024"}, "pre-season"), ({"GAME_ID": "1022400061"}, "WNBA")],
+)
+def test_what_is_of_another_kind_beside_what_was_asked_for_is_left_out_and_counted(
+    asking, source_server, box_score, cells, kept
+):
+    source_server.routes[LOGS] = logs_of(RegularSeason=[box_score(), box_score(**cells)])
+    read = asking().logs().read
+    assert (read.table.num_rows, dict(read.left_out)) == (1, {kept: 1})
+
+
 # A second source ----------------------------------------------------------------------------------
 
 
@@ -357,18 +539,6 @@ def test_when_every_source_fails_each_is_named(asking, source_server):
 
 # The official injury report -----------------------------------------------------------------------
 
-ROWS = [
-    (
-        "12/31/2024",
-        "07:00 (ET)",
-        "LAC@SAS",
-        "San Antonio Spurs",
-        "Brezina, Zoran",
-        "Out",
-        "Left Knee; Soreness",
-    )
-]
-
 
 def report(at: str) -> Reply:
     return Reply(injury_report(ROWS, title=f"Injury Report: 12/31/24 {at}"))
@@ -397,21 +567,6 @@ def test_a_report_that_is_stored_is_not_asked_for_again(asking, source_server, s
     again.warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table([row]))
     assert again.reports().read is None
     assert len(source_server.asked) == asked
-
-
-def test_a_day_without_a_report_is_no_failure_and_takes_few_requests(asking, source_server):
-    nothing = asking()
-    assert nothing.reports().read is None
-    assert len(source_server.asked) == 12
-    assert nothing.fetches()[0]["outcome"] == "nothing"
-
-
-def test_a_report_of_another_time_than_asked_for_is_refused(asking, source_server):
-    source_server.routes[REPORTS] = report("09:00 AM")
-    with pytest.raises(
-        BadInput, match=r"was asked for .*03_00PM.pdf and answered with the report of 2024-12-31T14:00"
-    ):
-        asking().reports()
 
 
 def test_a_document_that_is_no_report_is_refused_and_kept(asking, source_server):
@@ -452,16 +607,58 @@ def test_every_book_s_lines_of_the_games_to_come_are_read_in_one_capture_a_book(
     assert some.spent("odds_api") == Spent(day=2, month=2, remaining=498)
 
 
-def test_a_game_whose_odds_do_not_come_is_missing_and_the_others_are_read(asking, source_server):
-    events = [odds_event(LINE, id=f"e{i}") for i in range(3)]
-    source_server.routes[EVENTS] = a_list(*events)
-    source_server.routes[f"{EVENTS}/e0/odds"] = Reply("", 503)
-    source_server.routes[f"{EVENTS}/e1/odds"] = Reply(events[1])
+GOOD, BAD = "Los Angeles Clippers at Good Team", "Los Angeles Clippers at Bad Team"
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (Reply("", 503), "503 Service Unavailable"), (Reply("{"), "not readable as JSON"), (Reply(""), "empty"),
+        (Reply([1]), "answered with None"), (Reply(odds_event(LINE, id="e7")), "answered with e7"),
+        (Reply(odds_event(LINE, id="e0", home_team="")), "has no home_team"),
+        (Reply(odds_event(id="e0", bookmakers=[3])), "is not a list of objects"),
+        (Reply(odds_event(book(market(outcome("Over", "x", -110))), id="e0")), "x"),
+        (Reply(odds_event(LINE, id="e0", sport_key="basketball_wnba")), "basketball_wnba"),
+        (Reply("no", 400), "status 400"), (Reply({"message": "out of credits"}, 401), "401"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+@pytest.mark.parametrize("order", [("e0", "e1"), ("e1", "e0")])
+def test_one_bad_game_costs_no_other_game_its_lines_is_named_and_is_asked_for_again(
+    asking, source_server, bad, problem, order
+):
+    teams = {"e0": "Bad Team", "e1": "Good Team", "e2": "Third Team"}
+    events = {event: odds_event(LINE, id=event, home_team=team) for event, team in teams.items()}
+    good = odds_event(LINE, id="e1", home_team="San Antonio Spurs")
+    source_server.routes[EVENTS] = a_list(*(events[event] for event in (*order, "e2")))
+    source_server.routes[f"{EVENTS}/e0/odds"] = bad
+    source_server.routes[f"{EVENTS}/e1/odds"] = Reply(good)
     source_server.routes[f"{EVENTS}/e2/odds"] = Reply("gone", 404)
-    answer = asking().lines()
+    some = asking()
+    if bad.status == 401 and order[0] == "e0":  # the key is refused: nothing else is asked for
+        with pytest.raises(SourceRefused, match="401"):
+            some.lines()
+        return
+    answer = some.lines()
     assert answer.read.table["event_id"].to_pylist() == ["e1"]
-    assert list(answer.missing) == ["e0"]
-    assert "503 Service Unavailable" in answer.missing["e0"]
+    assert BAD in answer.missing
+    assert GOOD not in answer.missing
+    assert problem in answer.missing[BAD]
+    (last,) = [fetch for fetch in some.fetches() if fetch["outcome"] == "partial"]
+    assert last["problem"].startswith(f"{BAD}: ")
+    assert read_prop_lines(Path(last["answers"]), PLAYERS).table.equals(answer.read.table), (
+        "read again by itself"
+    )
+    source_server.routes[f"{EVENTS}/e0/odds"] = Reply(odds_event(LINE, id="e0"))
+    some.clock.moment += timedelta(minutes=15)
+    again = some.lines()
+    assert (again.read.table.num_rows, dict(again.missing)) == (2, {})
+
+
+def test_an_event_s_id_is_never_a_path(asking, source_server):
+    source_server.routes[EVENTS] = a_list(odds_event(id="../../x"))
+    with pytest.raises(BadInput, match="an id is of letters"):
+        asking().lines()
 
 
 @pytest.mark.parametrize("books", [[], [{"key": "bookone", "title": "B", "markets": []}]])
@@ -477,13 +674,6 @@ def test_a_day_without_games_takes_one_free_request(asking, source_server, reply
     nothing = asking()
     assert nothing.lines().read is None
     assert (len(source_server.asked), nothing.spent("odds_api").day) == (1, 0)
-
-
-def test_odds_of_another_game_than_asked_for_are_refused(asking, source_server):
-    source_server.routes[EVENTS] = a_list(odds_event())
-    source_server.routes[f"{EVENTS}/e1/odds"] = Reply(odds_event(LINE, id="e2"))
-    with pytest.raises(BadInput, match="was asked for game e1 and answered with e2"):
-        asking().lines()
 
 
 @pytest.mark.parametrize(
@@ -530,7 +720,7 @@ def test_a_key_that_is_refused_says_which_setting_to_look_at(asking, source_serv
 @pytest.mark.parametrize(
     ("limits", "remaining", "problem"),
     [
-        ({"odds_api_credits_per_day": 5}, 500, r"take up to 2 requests, and 1 are left \(4 today of 5,"),
+        ({"odds_api_credits_per_day": 5}, 500, r"take 2 requests, and 1 are left \(4 today of 5,"),
         ({"odds_api_credits_per_month": 4}, 500, r"and 0 are left \(4 today of 1000, 4 this month of 4"),
         ({}, 1, r"and 1 are left .*, 1 by the source\)"),
     ],
@@ -549,6 +739,28 @@ def test_nothing_is_asked_beyond_the_budget_of_the_day_the_month_or_the_plan(
         frugal.lines()
     assert len(source_server.paths(f"{EVENTS}/")) == sent
     assert frugal.spent("odds_api").day == 2 * sent, "what was refused is not counted"
+
+
+def test_a_source_without_requests_for_a_look_leaves_it_to_the_next_one(asking, source_server, write_json):
+    path = write_json(odds_event(LINE))
+    both = asking(prop_lines_sources="odds_api,files", prop_lines=path, odds_api_credits_per_day=1)
+    stored_games(both, TODAY)
+    answer = both.lines()
+    assert (answer.source, answer.failed) == (
+        str(path),
+        {"odds_api": "odds_api has too few requests left for another look"},
+    )
+    assert source_server.asked == []
+
+
+def test_a_question_ends_where_the_budget_does(asking, source_server):
+    source_server.routes[REPORTS] = DENIED
+    few = asking(nba_requests_per_day=5)
+    with pytest.raises(RequestsSpent, match="official_report: no request is left for the report"):
+        few.reports()
+    assert len(source_server.asked) == few.spent("official_report").day == 5
+    with pytest.raises(RequestsSpent, match="take 2 requests, and 0 are left"):
+        few.reports()
 
 
 def test_a_budget_begins_anew_each_day_and_each_month(asking, source_server):

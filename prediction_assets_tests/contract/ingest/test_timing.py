@@ -11,10 +11,10 @@ from prediction_assets.ingest.live.timing import (
     asks_logs,
     asks_schedule,
     is_due,
-    last_tip_off,
     pause,
 )
 from prediction_assets.nba.season import Calendar
+from prediction_assets.nba.tonight import Tonight
 
 HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
 NOON = datetime(2026, 1, 16, 12, tzinfo=UTC)  # 16 days of the month are left
@@ -74,10 +74,10 @@ def test_every_day_of_two_seasons_is_asked_about_and_few_of_the_summer_between()
 
 
 def test_the_last_tip_off_is_the_lines_or_half_past_ten_eastern():
-    assert last_tip_off(date(2026, 1, 2), None) == datetime(2026, 1, 3, 3, 30, tzinfo=UTC)
-    assert last_tip_off(date(2026, 7, 2), None) == datetime(2026, 7, 3, 2, 30, tzinfo=UTC)
+    assert Tonight(date(2026, 1, 2), 3).last_tip_off == datetime(2026, 1, 3, 3, 30, tzinfo=UTC)
+    assert Tonight(date(2026, 7, 2), 3).last_tip_off == datetime(2026, 7, 3, 2, 30, tzinfo=UTC)
     known = datetime(2026, 1, 3, 1, tzinfo=UTC)
-    assert last_tip_off(date(2026, 1, 2), known) == known
+    assert Tonight(date(2026, 1, 2), 3, known).last_tip_off == known
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,9 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
             {**whose, "first": league.slate - timedelta(days=10), "last": league.slate},
         ),
         "HOLDS_LEAGUE": (f"{queries.HOLDS_LEAGUE} ORDER BY facts", {"league": league.name}),
+        "GAMES_OF_SEASON": (
+            queries.GAMES_OF_SEASON, {"league": league.name, "year": 2025, "today": league.slate},
+        ),
         "NEWEST_LINES": (queries.NEWEST_LINES, {**whose, "since": league.slate - timedelta(days=60)}),
         "PREDICTIONS_SAMPLE": (queries.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
         "BETS_AS_OF": (queries.BETS_AS_OF, {"slate": slate, "moment": datetime(2026, 1, 2, 15, tzinfo=UTC)}),
