@@ -224,6 +224,13 @@ def audits(options: Options) -> None:
         )
 
 
+def coverage(options: Options) -> None:
+    """(j) Which dates of five real seasons lack something."""
+    subprocess.run(
+        python("benchmarks.coverage", options.folder), check=True, env={**os.environ, **environment()}
+    )
+
+
 CASES: dict[str, Callable[[Options], None]] = {
     "a": slates,
     "b": growth,
@@ -234,6 +241,7 @@ CASES: dict[str, Callable[[Options], None]] = {
     "g": pages,
     "h": events,
     "i": audits,
+    "j": coverage,
 }
 
 assert PEERS["plain"] is PLAIN  # what all others are compared with

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts, Unreadable
+from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts, Unreadable, WarehouseFacts
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
 from prediction_assets.monitoring.kinds import CRITICAL, ERROR, INFO, WARNING
 from prediction_assets.monitoring.thresholds import (
@@ -95,11 +95,11 @@ def batch_opened(facts: HealthFacts) -> Finding:
             return facts.found("games_changed", said, {**evidence, "games_in_schedule": schedule.games})
         if _stands_in(facts, schedule):
             return _after_the_schedule(facts, schedule, f"{line}; ", evidence)
-    logs = (
-        None
-        if facts.warehouse is None or isinstance(facts.warehouse, Unreadable)
-        else facts.warehouse.without_logs
-    )
+    stored = facts.warehouse if isinstance(facts.warehouse, WarehouseFacts) else None
+    logs, hole = (stored.without_logs, stored.without_schedule) if stored is not None else (None, None)
+    if hole is not None:
+        said = f"{line}; but no game is known from {hole[0]} to {hole[1]}, which is longer than any break"
+        return facts.found("schedule_hole", said, {**evidence, "hole": [str(day) for day in hole]})
     if logs is not None and logs.games:
         verb = "have" if logs.games > 1 else "has"
         return facts.found(

@@ -68,7 +68,7 @@ def coverage(warehouse: Warehouse, outbox: Outbox, first: date, last: date, toda
     (began,) = warehouse.query(queries.FIRST_RECEIPT, {"league": NBA_LEAGUE})["game_date"].to_pylist()
     announced = {entry.receipt_id for entry in outbox.entries() if entry.delivery_id is not None}
     days = []
-    for day in sorted({*rows, *_gaps(sorted(rows))}):
+    for day in sorted({*rows, *gaps(sorted(rows))}):
         if not first <= day <= last:
             continue
         row = rows.get(day)
@@ -104,7 +104,7 @@ def _share(there: int, wanted: int, none: Cell) -> Cell:
     return Cell.PARTIAL if there else none
 
 
-def _gaps(played: Sequence[date]) -> Iterator[date]:
+def gaps(played: Sequence[date]) -> Iterator[date]:
     """Yield the dates between two dates of one season that are too far apart for a break."""
     for before, after in itertools.pairwise(played):
         is_one_season = _season(before) == _season(after)

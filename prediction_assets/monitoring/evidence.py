@@ -148,6 +148,7 @@ class WarehouseFacts:
     """The facts in the warehouse.
 
     Attributes:
+        without_schedule: the first and the last date of the season's first hole that is longer than any break.
         without_logs: of the slate's league; none for a simulated league.
         newest_lines: the newest date up to the slate that has prop lines, read only when no player has a line.
             None without one in two months, and for a simulated league.
@@ -169,6 +170,7 @@ class WarehouseFacts:
     other_slates_staged: tuple[str, ...]
     fetches: tuple[SourceFetch, ...] = ()
     quarantine: tuple[InQuarantine, ...] = ()
+    without_schedule: tuple[date, date] | None = None
     requests: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 

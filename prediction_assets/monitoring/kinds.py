@@ -49,6 +49,7 @@ KINDS: Mapping[str, Kind] = {
     "never_opened": Kind((INFO,), RUN),
     "no_roster": Kind((ERROR, CRITICAL), RUN, "asset:slate_roster", CRITICAL),
     "games_changed": Kind((WARNING,), f"{RUN} --reopen", "asset:schedule"),
+    "schedule_hole": Kind((WARNING,), "prediction-assets ingest{schedule}{game_logs}", "asset:schedule"),
     "no_game_logs": Kind((WARNING,), f"{RUN} --reopen{{game_logs}}", "asset:game_logs"),
     "unsettled": Kind((WARNING, ERROR), RUN, "partition:slate_report"),
     "failed_players": Kind((WARNING, ERROR), REPLAY, "asset:dead_letters"),

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from prediction_assets import __version__
 from prediction_assets.errors import BadInput, SchemaTooNew, TransientError, one_line
+from prediction_assets.monitoring.coverage import gaps
 from prediction_assets.monitoring.evidence import (
     EarlierMerge,
     GamesWithoutLogs,
@@ -331,6 +332,7 @@ def _warehouse_facts(
         without_logs=_games_without_logs(port, schedule.league, day, _last_logged(day, now, settings))
         if is_real
         else GamesWithoutLogs(),
+        without_schedule=_without_schedule(port, schedule.league, day) if is_real else None,
         newest_lines=_newest_lines(port, schedule.league, day)
         if is_real and table.rows and not table.players_with_a_line
         else None,
@@ -388,6 +390,17 @@ def _games_without_logs(port: Warehouse, league: str, day: date, last: date) -> 
     dates = {"first": day - LOGS_WITHIN, "last": last, "slate": day}
     found = port.query(queries.GAMES_WITHOUT_LOGS, {"league": league, **dates}).to_pylist()[0]
     return GamesWithoutLogs(found["games"], found["since"])
+
+
+def _without_schedule(port: Warehouse, league: str, day: date) -> tuple[date, date] | None:
+    """Return the first and the last date of the first hole in the season up to a date."""
+    span = {"first": day - LOGS_WITHIN, "last": day}
+    known = port.query(queries.SLATES_BETWEEN, span).to_pylist()
+    missing = list(gaps([row["game_date"] for row in known if row["league"] == league]))
+    if not missing:
+        return None
+    following = (n for n, each in enumerate(missing) if each - missing[0] != timedelta(days=n))
+    return missing[0], missing[next(following, len(missing)) - 1]
 
 
 def _newest_lines(port: Warehouse, league: str, day: date) -> date | None:

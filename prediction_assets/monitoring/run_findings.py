@@ -239,7 +239,8 @@ def _ages(facts: HealthFacts) -> Iterator[Finding]:
     for age in ages(facts.tonight, rules.sources, facts.roster_due, rules.fetch_every, facts.now):
         if age.is_stale:
             link = facts.pages.asset(age.facts)
-            yield facts.found("stale", age.line, age.evidence, about=age.facts, link=link)
+            causes = facts.causes("no_roster")
+            yield facts.found("stale", age.line, age.evidence, causes=causes, about=age.facts, link=link)
         else:
             yield facts.fine(f"fresh:{age.facts}", age.line, age.evidence)
 

@@ -35,6 +35,7 @@ from prediction_assets.monitoring.kinds import (
     WARNING,
 )
 from prediction_assets.monitoring.open_alerts import expected_rosters
+from prediction_assets.nba.tonight import Tonight
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.dead_letter import DeadLetter, Failure
 from prediction_assets.stores.alert import Severity
@@ -88,6 +89,7 @@ RUN, REPLAY = (
 )
 REPUBLISH = f"prediction-assets republish --slate {SLATE}"
 STATUS = f"prediction-assets status --slate {SLATE}"
+FED = frozenset({"prop_lines"})
 ALL_LOGS = "prediction-assets ingest --game-logs FILE --schedule FILE --prop-lines FILE"
 
 # facts: minutes after the roster's hour and what is changed; then key, severity, a part of the line, command, cause
@@ -105,6 +107,11 @@ CASES: list[tuple[float, dict[str, Any], str, Severity, str, str, str]] = [
      f"no_roster:{S}", ERROR, "the schedule can't be read: damaged", RUN, "unreadable:damaged"),
     (60, {"schedule": replace(SCHEDULE, games=2)},
      f"games_changed:{S}", WARNING, "the schedule now has 2", f"{RUN} --reopen", ""),
+    (60, {"warehouse": in_warehouse(whole_receipt(), without_schedule=(date(2025, 11, 2), date(2025, 12, 30)))},
+     f"schedule_hole:{S}", WARNING, "no game is known from 2025-11-02 to 2025-12-30",
+     "prediction-assets ingest --schedule FILE --game-logs FILE", ""),
+    (180, {"tonight": Tonight(date(2026, 1, 2), 3, newest_line=NOW), "rules": replace(RULES, sources=FED)},
+     f"stale:prop_lines:{S}", WARNING, "the newest line is 3.0 h old", "prediction-assets ingest", ""),
     (60, {"warehouse": in_warehouse(whole_receipt(), without_logs=GamesWithoutLogs(2, date(2025, 12, 30)))},
      f"no_game_logs:{S}", WARNING, "2 games since 2025-12-30 have no game logs",
      f"{RUN} --reopen --game-logs FILE", ""),
