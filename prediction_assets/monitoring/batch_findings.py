@@ -97,9 +97,6 @@ def batch_opened(facts: HealthFacts) -> Finding:
             return _after_the_schedule(facts, schedule, f"{line}; ", evidence)
     stored = facts.warehouse if isinstance(facts.warehouse, WarehouseFacts) else None
     logs, hole = (stored.without_logs, stored.without_schedule) if stored is not None else (None, None)
-    if hole is not None:
-        said = f"{line}; but no game is known from {hole[0]} to {hole[1]}, which is longer than any break"
-        return facts.found("schedule_hole", said, {**evidence, "hole": [str(day) for day in hole]})
     if logs is not None and logs.games:
         verb = "have" if logs.games > 1 else "has"
         return facts.found(
@@ -107,6 +104,9 @@ def batch_opened(facts: HealthFacts) -> Finding:
             f"{line}; but {count(logs.games, 'game')} since {logs.since} {verb} no game logs",
             {**evidence, "games_without_logs": logs.games, "without_logs_since": str(logs.since)},
         )
+    if hole is not None:
+        said = f"{line}; but no game is known from {hole[0]} to {hole[1]}, which is longer than any break"
+        return facts.found("schedule_hole", said, {**evidence, "hole": [str(day) for day in hole]})
     return facts.fine("batch_opened", line, evidence)
 
 

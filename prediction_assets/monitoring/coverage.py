@@ -114,5 +114,9 @@ def gaps(played: Sequence[date]) -> Iterator[date]:
 
 
 def _season(day: date) -> int:
-    """Return the first year of the season that a date is in; seasons begin in autumn and end by summer."""
-    return day.year if day.month >= 9 else day.year - 1
+    return season_begin(day).year
+
+
+def season_begin(day: date) -> date:
+    """Return the earliest date of the season that a date is in; seasons begin in autumn and end by summer."""
+    return date(day.year if day.month >= 9 else day.year - 1, 9, 1)

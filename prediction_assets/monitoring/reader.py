@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from prediction_assets import __version__
 from prediction_assets.errors import BadInput, SchemaTooNew, TransientError, one_line
-from prediction_assets.monitoring.coverage import gaps
+from prediction_assets.monitoring.coverage import gaps, season_begin
 from prediction_assets.monitoring.evidence import (
     EarlierMerge,
     GamesWithoutLogs,
@@ -33,7 +33,6 @@ from prediction_assets.monitoring.evidence import (
 from prediction_assets.monitoring.freshness import FEEDS
 from prediction_assets.monitoring.thresholds import (
     LINES_WITHIN,
-    LOGS_WITHIN,
     MERGES_COMPARED,
     NO_ROSTER_AFTER,
 )
@@ -387,14 +386,14 @@ def _last_logged(day: date, now: datetime, settings: Settings) -> date:
 
 
 def _games_without_logs(port: Warehouse, league: str, day: date, last: date) -> GamesWithoutLogs:
-    dates = {"first": day - LOGS_WITHIN, "last": last, "slate": day}
+    dates = {"first": season_begin(day), "last": last, "slate": day}
     found = port.query(queries.GAMES_WITHOUT_LOGS, {"league": league, **dates}).to_pylist()[0]
     return GamesWithoutLogs(found["games"], found["since"])
 
 
 def _without_schedule(port: Warehouse, league: str, day: date) -> tuple[date, date] | None:
     """Return the first and the last date of the first hole in the season up to a date."""
-    span = {"first": day - LOGS_WITHIN, "last": day}
+    span = {"first": season_begin(day), "last": day}
     known = port.query(queries.SLATES_BETWEEN, span).to_pylist()
     missing = list(gaps([row["game_date"] for row in known if row["league"] == league]))
     if not missing:

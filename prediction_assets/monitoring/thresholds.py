@@ -43,9 +43,6 @@ SHOWN_FINDINGS = 3
 WINDOW_MINUTES = 60
 """The health report looks for failed runs and ticks this far back: at 07:45 the first run, of 07:00, counts."""
 
-LOGS_WITHIN = timedelta(days=300)
-"""Games without game logs are looked for this far back: a season, from its first game to the finals, is shorter."""
-
 STALE_AFTER, STALE_LOOKS = timedelta(hours=2), 4
 """Tonight's newest line or injury report is stale after this long, and not before so many looks at its source: a report
 comes every quarter of an hour, and a star who is ruled out moves his team's lines within minutes."""

@@ -200,7 +200,7 @@ def test_a_day_whose_sources_fail_each_in_its_way_ends_with_a_right_slate_and_wi
 
     assert stored("SELECT DISTINCT season_id FROM facts.game_logs") == [(22025,)]
     assert stored("SELECT COUNT(*) FROM facts.game_logs") == [(len(feeds.played),)]
-    assert stored("SELECT COUNT(*) FROM predictions.quarantine") == [(0,)]
+    assert stored("SELECT COUNT(*) FROM facts.quarantine") == [(0,)]
     events = feeds.league.answer(EVENTS, {})
     assert len(events) > 1
     of_events = "SELECT DISTINCT event_id, game_date FROM facts.prop_lines ORDER BY event_id"
