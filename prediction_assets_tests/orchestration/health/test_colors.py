@@ -57,13 +57,13 @@ def a_game_was_added(world: World) -> None:
 
 
 def last_week_was_not_logged(world: World) -> None:
-    world.schedule(-40, -9, -3, -1, 0)
+    world.schedule(-9, -3, -1, 0)
     world.logs(-9)
     world.open()
 
 
 def opening_night(world: World) -> None:
-    world.schedule(-130, 0, 2)
+    world.schedule(-370, 0, 2)
     world.open()
 
 
