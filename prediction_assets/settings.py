@@ -25,6 +25,7 @@ from prediction_assets.errors import BadInput
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+_ADDRESS = re.compile(r"https?://[^/\s@]+(/\S*)?")
 _PREFIX = "PREDICTION_ASSETS_"
 _WHOLE_SLATE = 5000
 _SNAPSHOT_DAYS = 60
@@ -343,8 +344,8 @@ class Settings(LogSettings):
     ui_url: Annotated[
         str,
         Field(
-            description="The address of the UI, http or https: alerts link to it, and the webserver answers to no "
-            "other name than this and this machine's.",
+            description="The address of the UI, http or https: findings and alerts link to it, and the webserver "
+            "answers to no other name than this and this machine's. Without it the address under which `dev` ran last.",
         ),
     ] = "http://127.0.0.1:3000"
     docs_url: Annotated[
@@ -452,7 +453,7 @@ class Settings(LogSettings):
     @field_validator("ui_url")
     @classmethod
     def _address_of_the_ui(cls, url: str) -> str:
-        if not re.fullmatch(r"https?://[^/\s@]+(/\S*)?", url):
+        if not _ADDRESS.fullmatch(url):
             raise ValueError("is not an address such as https://predictions.example.com")
         return url
 
@@ -518,6 +519,11 @@ class Settings(LogSettings):
         return self.dagster_home or self._own_instance_folder
 
     @property
+    def ui_url_file(self) -> Path:
+        """Where `dev` notes the address of the UI, so that links of other processes open."""
+        return self.instance_folder / "ui_url"
+
+    @property
     def owns_instance(self) -> bool:
         """Whether the instance is the home's own, which is created and renewed here, and not a deployment's."""
         return self.instance_folder == self._own_instance_folder
@@ -541,7 +547,22 @@ def load_settings(**overrides: object) -> Settings:
         problems += _problems(error)
     if settings is None or problems:
         raise _refused(problems)
-    return settings
+    return _with_the_address_of_dev(settings)
+
+
+def _with_the_address_of_dev(settings: Settings) -> Settings:
+    """Return the settings with the address under which `dev` serves the UI of this home, unless one is set."""
+    if "ui_url" in settings.model_fields_set:
+        return settings
+    try:
+        address = settings.ui_url_file.read_text("utf-8").strip()
+    except (OSError, ValueError):
+        return settings
+    if not _ADDRESS.fullmatch(address):
+        return settings
+    noted = settings.model_copy(update={"ui_url": address})
+    noted.model_fields_set.discard("ui_url")
+    return noted
 
 
 def load_log_settings() -> LogSettings:

@@ -94,7 +94,9 @@ def instance(*failures: RecentFailure, **changes: Any) -> InstanceFacts:
     return replace(InstanceFacts(failures, None, ("1.0",)), **changes)
 
 
-RULES = Rules(0.5, {"ensemble": "1"}, 1, "1.0", "http://ui:3000", "America/Los_Angeles")
+RULES = Rules(
+    0.5, {"ensemble": "1"}, 1, "1.0", "http://ui:3000", "America/Los_Angeles", staging="/home/staging"
+)
 
 
 def facts(after: timedelta = 60 * MINUTE, **changes: Any) -> HealthFacts:

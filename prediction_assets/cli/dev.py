@@ -81,7 +81,9 @@ def dev(
         "PREDICTION_ASSETS_HOME": str(settings.home),
     }
     if "ui_url" not in settings.model_fields_set:
-        environment["PREDICTION_ASSETS_UI_URL"] = f"http://{host}:{port}"
+        shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  nothing is bound here
+        environment["PREDICTION_ASSETS_UI_URL"] = f"http://{shown}:{port}"
+        settings.ui_url_file.write_text(environment["PREDICTION_ASSETS_UI_URL"], "utf-8")
     command = [sys.executable, "-m", "dagster", "dev", "-m", "prediction_assets.definitions"]
     command += ["-h", host, "-p", str(port)]
     if simulated_sources:

@@ -120,8 +120,10 @@ def _show(report: Report, *, verbose: bool) -> None:
     console.print(
         f"[bold {style}]{escape(report.summary)}[/]{label}", highlight=False, soft_wrap=True, markup=True
     )
-    for command in report.commands:
-        console.print(f"  next: {escape(command)}", highlight=False, soft_wrap=True, markup=True)
+    for root in report.roots:
+        console.print(f"  next: {escape(root.command)}", highlight=False, soft_wrap=True, markup=True)
+        if root.link:
+            console.print(f"        {escape(root.link)}", highlight=False, soft_wrap=True, markup=True)
 
 
 def _plain(value: object) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from prediction_assets.errors import NotDelivered
 from prediction_assets.monitoring.alert_lifecycle import (
@@ -44,12 +44,14 @@ def deliver_due(
     *,
     repeat: timedelta,
     expire: timedelta,
+    zone: tzinfo = UTC,
 ) -> Delivered:
     """Deliver every message that is due.
 
     Args:
         repeat: how long after its delivery an open alert is delivered again.
         expire: how old an open alert is when it isn't delivered any more.
+        zone: the operator's; moments are written in it.
     """
     notices: list[tuple[str, Notice]] = []
     problems: list[str] = []
@@ -67,7 +69,7 @@ def deliver_due(
             if mark in reached:
                 continue
             try:
-                destination.send(message(alert, notice))
+                destination.send(message(alert, notice, zone))
                 reached.append(mark)
             except NotDelivered as error:
                 failed.append(str(error))

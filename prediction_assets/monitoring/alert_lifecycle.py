@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from prediction_assets.monitoring.destinations import Message, Notice
-from prediction_assets.monitoring.findings import Finding
+from prediction_assets.monitoring.findings import Finding, local
 from prediction_assets.stores.alert import Alert, Change
 
 
@@ -95,16 +95,16 @@ def expired(now: datetime, after: timedelta) -> Change:
     return change
 
 
-def message(alert: Alert, notice: Notice) -> Message:
+def message(alert: Alert, notice: Notice, zone: tzinfo = UTC) -> Message:
     """Return what a person reads: the slate and the finding's kind, then the line, the next command and the link."""
     about = f"slate {alert.slate}" if alert.slate else "prediction_assets"
     state = alert.severity.value if notice is Notice.OPENED else f"{notice.value}, {alert.severity.value}"
     lines = [alert.line]
     if notice is Notice.RECOVERED:
-        lines.append(f"Lasted from {_moment(alert.opened_at)} to {_moment(alert.recovered_at)}.")
+        lines.append(f"Lasted from {local(alert.opened_at, zone)} to {local(alert.recovered_at, zone)}.")
     else:
         if notice is Notice.STILL_OPEN:
-            lines.append(f"Open since {_moment(alert.opened_at)}.")
+            lines.append(f"Open since {local(alert.opened_at, zone)}.")
         lines.append(f"Next: {alert.command}")
     if alert.link:
         lines.append(alert.link)
@@ -114,7 +114,3 @@ def message(alert: Alert, notice: Notice) -> Message:
         title=f"[{state}] {about}: {alert.kind.replace('_', ' ')}",
         body="\n".join(lines),
     )
-
-
-def _moment(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -155,6 +155,7 @@ class WarehouseFacts:
         receipts: the slate's, oldest first.
         earlier_merges: newest first, at most some dozens.
         staged: player slug and id of the slate's parts in staging.
+        strays: names among the slate's parts, or beside them, that are no parts.
         other_slates_staged: other slates that have parts in staging.
         fetches: the newest of each live source and kind of facts, of the last day.
         quarantine: the facts that wait for an operator, of every slate.
@@ -172,6 +173,7 @@ class WarehouseFacts:
     quarantine: tuple[InQuarantine, ...] = ()
     without_schedule: tuple[date, date] | None = None
     requests: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    strays: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +249,7 @@ class Rules:
         ui_url: where people reach the UI, '' when nobody said.
         time_zone: the operator's; lines are written in it.
         sources: the kinds of facts that the settings name a file or a live source for.
+        staging: the folder of the parts, '' where they are no files.
         acknowledged_within: how long phase 6 may take to acknowledge a message; zero when it doesn't, and for a
             simulated league.
         fetch_every: the time between two looks at a source of tonight's facts.
@@ -259,6 +262,7 @@ class Rules:
     ui_url: str
     time_zone: str = "UTC"
     sources: frozenset[str] = frozenset()
+    staging: str = ""
     acknowledged_within: timedelta = timedelta(0)
     fetch_every: timedelta = timedelta(0)
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from prediction_assets.monitoring.evaluate import Line, evaluate, is_without_games
 from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts
-from prediction_assets.monitoring.findings import Color
+from prediction_assets.monitoring.findings import Color, Finding
 from prediction_assets.slate.batch import Progress
-from prediction_assets.stores.alert import Severity
 
 EXIT_CODES = {Color.GREEN: 0, Color.YELLOW: 1, Color.RED: 2}
 
@@ -61,17 +60,18 @@ class Report:
         return f"slate {self.slate}: {self.color.value.upper()}, {what} ({numbers})"
 
     @property
+    def roots(self) -> list[Finding]:
+        """What is wrong and caused by nothing else, most urgent first; of those with the same command the first."""
+        findings = [f for line in self.lines.values() for f in line.findings if f.command and not f.cause]
+        first: dict[str, Finding] = {}
+        for finding in sorted(findings, key=lambda finding: -finding.severity.rank):
+            first.setdefault(finding.command, finding)
+        return list(first.values())
+
+    @property
     def commands(self) -> list[str]:
-        """The next steps, most urgent first, each once; a finding that another one causes adds none."""
-        findings = [finding for line in self.lines.values() for finding in line.findings]
-        return list(
-            dict.fromkeys(
-                finding.command
-                for severity in reversed(Severity)
-                for finding in findings
-                if finding.severity is severity and finding.command and not finding.cause
-            )
-        )
+        """The next steps, most urgent first, each once."""
+        return [finding.command for finding in self.roots]
 
     def grouped(self) -> Iterator[tuple[Line, bool]]:
         """Yield the lines, each followed by those that it causes; True for a line that another one causes."""
@@ -112,6 +112,7 @@ class Report:
                             "line": finding.line,
                             "evidence": dict(finding.evidence),
                             "command": finding.command,
+                            "link": finding.link,
                             "cause": finding.cause,
                         }
                         for finding in line.findings

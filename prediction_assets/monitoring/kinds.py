@@ -75,6 +75,7 @@ KINDS: Mapping[str, Kind] = {
     "late_lines": Kind((WARNING,), RUN, "asset:prop_lines"),
     "lost_parts": Kind((ERROR,), RUN),
     "leftovers": Kind((WARNING,), "prediction-assets clean-up --slate {slate}"),
+    "strays": Kind((WARNING,), "prediction-assets clean-up --slate {slate}"),
     "pending_parts": Kind((WARNING,), RUN),
     "mixed_versions": Kind((ERROR,), RUN),
     "other_versions": Kind((WARNING,), RUN),

@@ -5,6 +5,7 @@ From the predictions table, staging and the Dagster instance.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 
 from prediction_assets.monitoring.batch_findings import waiting
@@ -82,11 +83,15 @@ def no_staging_leftovers(facts: HealthFacts) -> Finding:
         players_with(states, state)
         for state in (PartState.LOST, PartState.MERGED, PartState.ORPHANED, PartState.PENDING)
     )
+    # What can't be read under a part's name is no part: cleanup leaves it alone, and no MERGE takes it.
+    unreadable = {slug for slug, part_id in states if not part_id}
+    pending = tuple(slug for slug in pending if slug not in unreadable)
     others = warehouse.other_slates_staged
     evidence = {
         "parts": len(warehouse.staged),
         "merged_parts": list(merged[:SHOWN]),
         "lost_parts": list(lost[:SHOWN]),
+        "strays": list(warehouse.strays[:SHOWN]),
         "other_slates": list(others[-SHOWN:]),
     }
     if lost:
@@ -99,6 +104,9 @@ def no_staging_leftovers(facts: HealthFacts) -> Finding:
         said.append(f"{count(len(orphaned), 'part')} that no outcome needs")
     if pending:
         said.append(f"{count(len(pending), 'part')} not merged yet")
+    if warehouse.strays:
+        first, verb = warehouse.strays[0], "is" if len(warehouse.strays) == 1 else "are"
+        said.append(f"{count(len(warehouse.strays), 'thing')} in staging that {verb} no part, first {first}")
     if others:
         said.append(f"parts of other slates: {', '.join(others[-3:])}")
     line = "; ".join(said)
@@ -107,6 +115,10 @@ def no_staging_leftovers(facts: HealthFacts) -> Finding:
     if pending:
         causes = facts.causes("outdated_receipt", "no_receipt")
         return facts.found("pending_parts", line, evidence, causes=causes)
+    if warehouse.strays:
+        folder, first = facts.rules.staging, warehouse.strays[0]
+        command = f"rm -r {shlex.quote(f'{folder}/{first}')}" if folder else ""
+        return facts.found("strays", line, evidence, command=command.replace("{", "{{").replace("}", "}}"))
     if others:
         return facts.found("pending_parts", line, evidence, slate=others[-1])
     return facts.fine("leftovers", "staging is empty", evidence)

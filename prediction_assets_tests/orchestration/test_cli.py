@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from prediction_assets import cli
+from prediction_assets.settings import load_settings
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 LOGS = """SEASON_ID,PLAYER_ID,PLAYER_NAME,TEAM_ID,TEAM_ABBREVIATION,TEAM_NAME,GAME_ID,GAME_DATE,MATCHUP,WL,MIN,FGM,FGA,\
@@ -129,6 +130,7 @@ def test_the_ui_is_opened_on_a_simulated_league_only_where_nothing_real_is(
         assert prediction_assets("ingest", "--game-logs", str(logs))[0] == 0
     monkeypatch.setattr("prediction_assets.cli.dev.exec_server", lambda command, environment: None)
     assert prediction_assets("dev", "--port", "0")[0] == 0
+    assert load_settings().ui_url == "http://127.0.0.1:0"  # links of other processes open
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         (count,) = connection.execute("SELECT COUNT(*) FROM facts.schedule").fetchone()
     assert bool(count) is not with_logs

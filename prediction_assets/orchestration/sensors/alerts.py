@@ -7,6 +7,7 @@ makes the same findings and shares the store. https://docs.dagster.io/guides/aut
 
 from datetime import timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -134,6 +135,7 @@ def deliver(alerts: AlertStore, settings: Settings, clock: Clock) -> Delivered:
         clock.now(),
         repeat=REPEAT_AFTER,
         expire=timedelta(days=RECENT_DAYS),
+        zone=ZoneInfo(settings.time_zone),
     )
 
 

@@ -123,7 +123,11 @@ class ParquetParts:
         return True
 
     def slates(self) -> Sequence[str]:
-        found = {p.parent.name for p in self._directory.glob(f"*/*{_SUFFIX}") if _PART.match(p.name)}
+        found = {
+            p.parent.name
+            for p in self._directory.glob(f"*/*{_SUFFIX}")
+            if _PART.match(p.name) and p.is_file()
+        }
         return sorted(slate for slate in found if is_slate(slate))
 
     def sweep(self, slate: str) -> int:

@@ -170,6 +170,11 @@ def a_failed_run(world: World, job: str = "consolidation") -> None:
     world.instance.report_run_failed(run, "Execution failed: no space")
 
 
+def a_failed_run_of_an_open_slate(world: World) -> None:
+    settled_and_never_merged(world)
+    a_failed_run(world)
+
+
 def a_failed_run_that_was_repeated(world: World) -> None:
     world.healthy()
     a_failed_run(world)
@@ -329,7 +334,8 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("no_errors", GREEN, a_failed_run_that_was_repeated, "each succeeded since"),
     ("no_errors", GREEN, a_failed_tick_and_a_good_one, "each succeeded since"),
     ("no_errors", YELLOW, a_daemon_that_went_away, "the daemon has been down since"),
-    ("no_errors", YELLOW, a_failed_run, "the run of consolidation failed: no space"),
+    ("no_errors", YELLOW, a_failed_run, "the run of consolidation failed: Execution failed: no space"),
+    ("no_errors", RED, a_failed_run_of_an_open_slate, "the run of consolidation failed"),
     ("no_errors", YELLOW, a_failed_run_and_a_success_of_another_slate, "the run of consolidation failed"),
     ("no_errors", RED, a_failed_tick, "a tick of staging_sensor failed: StateUnreadable: damaged"),
     ("predictions_in_table", YELLOW, one_failed, "125 rows of 5 players"),

@@ -177,8 +177,10 @@ CASES: list[tuple[float, dict[str, Any], str, Severity, str, str, str]] = [
     (60, WAITING, f"lost_parts:{S}", ERROR, "3 parts lost, first player-1", RUN, ""),
     (60, merged(whole_receipt(), staged=(("player-1", f"{1:032}"),)),
      f"leftovers:{S}", WARNING, "1 part merged and not dropped", f"prediction-assets clean-up --slate {S}", ""),
-    (60, merged(whole_receipt(), staged=(("player-1", ""),)),
+    (60, merged(whole_receipt(), staged=(("player-1", f"{99:08x}" + "0" * 24),)),
      f"pending_parts:{S}", WARNING, "1 part not merged yet", RUN, ""),
+    (60, merged(whole_receipt(), staged=(("player-1", ""),), strays=("a player",)),
+     f"strays:{S}", WARNING, "1 thing in staging that is no part", "rm -r '/home/staging/a player'", ""),
     (60, merged(whole_receipt(), other_slates_staged=(OTHER,)),
      f"pending_parts:{OTHER}", WARNING, "parts of other slates", f"prediction-assets run --slate {OTHER}", ""),
     (60, merged(whole_receipt(), table=replace(TABLE, systems={"ensemble": ("0", "1")})),
@@ -265,6 +267,36 @@ def test_a_complete_slate_has_ten_green_lines_and_no_command():
     assert list(report.lines) == list(NAMES)
     assert {line.color for line in report.lines.values()} == {Color.GREEN}
     assert report.commands == []
+
+
+ROOTS: list[tuple[float, dict[str, Any], list[str], list[str]]] = [
+    (60, NOT_OPENED, ["batch_opened"], [RUN]),
+    (60, unmerged(settled()), ["batch_complete"], [RUN]),
+    (60, unmerged(settled(4, failed=4)), ["players_settled"], [REPLAY]),
+    (60, ONE_PARTIAL, ["players_settled"], [REPLAY]),
+    (60, {**ONE_PARTIAL, "dead_letters": letters(1)}, ["players_settled"], [REPLAY]),
+    (60, {"progress": settled(staged=3), "messages": ()}, ["consolidation_receipt"], [RUN]),
+    (60, {"messages": ()}, ["completion_published"], [REPUBLISH]),
+    (60, {"messages": (), "instance": instance(failure("completion")), "unfinished": frozenset({S})},
+     ["no_errors"], [REPUBLISH]),
+    (60, {"warehouse": DAMAGED, "schedule": DAMAGED}, ["consolidation_receipt"],
+     [f"prediction-assets health --slate {SLATE}"]),
+    (60, {"instance": instance(failure("ingest", ""), daemon_silent_since=NOW), "messages": ()},
+     ["completion_published", "no_errors"], [REPUBLISH, "prediction-assets dev", "prediction-assets ingest"]),
+    (5, unmerged(settled(4, skipped=2)), ["players_settled", "batch_complete"], [STATUS]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("minutes", "changes", "roots", "commands"), ROOTS)
+def test_one_cause_is_one_line_with_one_command_and_what_it_causes_is_shown_under_it(
+    minutes, changes, roots, commands
+):
+    report = report_on(facts(minutes * MINUTE, **changes))
+    grouped = list(report.grouped())
+    assert sorted(line.name for line, _ in grouped) == sorted(NAMES)
+    not_green = [line for line, is_caused in grouped if not is_caused and line.color is not Color.GREEN]
+    assert [line.name for line in not_green] == roots
+    assert report.commands == commands
 
 
 def test_every_command_is_one_that_the_command_line_has():
