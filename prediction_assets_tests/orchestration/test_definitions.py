@@ -76,7 +76,7 @@ def test_the_automation_runs_by_default(definitions):
     # No source of facts is set here.
     assert stopped == {"daily_facts", "tonights_facts"}
     assert len(repository.schedule_defs) == 6
-    assert len(repository.sensor_defs) == 10
+    assert len(repository.sensor_defs) == 9
 
 
 def test_a_killed_run_of_any_job_is_retried_from_its_first_step(definitions):
