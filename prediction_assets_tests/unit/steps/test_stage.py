@@ -253,6 +253,16 @@ def test_a_run_whose_slate_was_reopened_says_whose_outcomes_do_not_count_and_lea
     assert [slug for slug, _ in stores.warehouse.parts.staged(SLATE)] == sorted(progress.outcomes)
 
 
+def test_a_skipped_player_whose_outcome_a_reopening_dropped_is_named_too(stores):
+    work = staging(stores, players=1, skipped={"player-1": "out: knee"}, parts={})
+    list(work.outcomes())
+    work.record()
+    moved = replace(batch(1), batch_id="later", expected=(replace(player(1), team="S09"),))
+    stores.batch_state.reopen(moved)
+    with pytest.raises(BatchConflict, match="the outcomes of 1 of 1 players, first player-1, don't count"):
+        work.finish()
+
+
 def test_a_run_whose_slate_was_reopened_as_it_was_or_staged_again_since_ends_well(stores):
     work = staging(stores)
     list(work.outcomes())
