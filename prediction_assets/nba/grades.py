@@ -6,19 +6,31 @@ Forecasts and results are read here and grades are stored. The measures are in :
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from prediction_assets.errors import PredictionAssetsError, ResultsMissing
-from prediction_assets.nba.forecasting.grading import Grade, grade_forecasts, pool
+from prediction_assets.nba.forecast import market_lines
+from prediction_assets.nba.forecasting.grading import (
+    MARKET_LINE,
+    Grade,
+    grade_forecasts,
+    grade_yardstick,
+    line_moved_for_bets,
+    pool,
+    published_at_moments,
+)
+from prediction_assets.nba.slate_facts import read_slate_facts
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.stores.protocols import Upserted, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import PREDICTION_GRADES
 
-PUBLISHED, BACKTEST = "published", "backtest"
-"""Origins of grades."""
+PUBLISHED, BACKTEST, CLOSING_LINE = "published", "backtest", "closing_line"
+"""Origins of grades, with those of :func:`.grading.published_at_moments`."""
 
 RECENT_SLATES = 10
 """Newest slates that a system is evaluated on: some 1,200 player-games, a mean absolute error within 0.13 points."""
@@ -87,8 +99,11 @@ def require_results(warehouse: Warehouse, slate: str) -> None:
         )
 
 
-def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, list[Grade]]:
-    """Return the league of a slate's rows in force, and a grade for each of their systems.
+def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, dict[str, list[Grade]]]:
+    """Return the league of a slate's rows in force, and by origin a grade for each system.
+
+    The rows in force; those that each player had first, and had when his game began; and the closing lines, of the
+    players who ever had rows.
 
     Raises:
         ResultsMissing: a game has no logs.
@@ -100,8 +115,33 @@ def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, list[Grade]]
         raise PredictionAssetsError(
             f"slate {slate}: no predictions are in force; run the slate first: `prediction-assets run --slate {slate}`"
         )
-    league = forecasts["league"][0].as_py()
-    return league, grade_forecasts(forecasts, results_of(warehouse, league, parse_slate(slate)))
+    league, day = forecasts["league"][0].as_py(), parse_slate(slate)
+    results = results_of(warehouse, league, day)
+    ledger = warehouse.query(queries.LEDGER_FORECASTS, {"slate": day})
+    tip_offs = read_slate_facts(warehouse, slate, league).tip_offs
+    at_moments = published_at_moments(ledger, tip_offs)
+    # Offers after the tip-off don't count as main lines: once the games are played, this is the closing line.
+    closing = {player: float(line.line) for player, line in market_lines(warehouse, league, day).items()}
+    closing_of = {
+        (game, player): closing[player]
+        for game, player in zip(ledger["game_id"].to_pylist(), ledger["player_id"].to_pylist(), strict=True)
+        if player in closing
+    }
+    grades = {PUBLISHED: _grade(forecasts, results, closing)}
+    grades |= {moment: _grade(rows, results, closing) for moment, rows in at_moments.items()}
+    if closing_of:
+        grades[CLOSING_LINE] = [grade_yardstick(MARKET_LINE, closing_of, results, closing_of)]
+    return league, {origin: found for origin, found in grades.items() if found}
+
+
+def _grade(
+    forecasts: pa.Table, results: Mapping[tuple[str, int], float], closing: Mapping[int, float]
+) -> list[Grade]:
+    moved = line_moved_for_bets(forecasts, closing)
+    return [
+        replace(grade, closing_line_value=moved.get(grade.system))
+        for grade in grade_forecasts(forecasts, results)
+    ]
 
 
 def store_grades(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class Grade:
         profit: what a stake of 1 on each bet, at its price, has won or lost; a bet at a main line counts.
         own_score, own_information: sums over ``lines`` from which :attr:`own_weight` follows.
         own_variance: sum of the slates' squared ``own_score``.
+        closing_line_value: by how many points the closing line moved in favor of the bets, on average.
     """
 
     system: str
@@ -73,6 +75,7 @@ class Grade:
     own_score: float = 0.0
     own_information: float = 0.0
     own_variance: float = 0.0
+    closing_line_value: float | None = None
     calibration: tuple[Decile, ...] = field(default=())
 
     @property
@@ -123,6 +126,7 @@ class Grade:
             "own_variance": self.own_variance,
             "hit_rate": self.hit_rate,
             "coverage": self.coverage,
+            "closing_line_value": self.closing_line_value,
             "calibration": json.dumps(
                 [
                     {"lines": d.lines, "predicted": round(d.predicted, 6), "over": d.over}
@@ -159,6 +163,64 @@ def grade_forecasts(forecasts: pa.Table, results: Mapping[tuple[str, int], float
         if line:
             grades.append(grade_yardstick(MARKET_LINE, line, results, lined=line.keys()))
     return grades
+
+
+FIRST_PUBLISHED, BEFORE_TIP_OFF = "first_published", "before_tip_off"
+"""Moments at which a player's rows are graded: his first ones, and those in force when his game began."""
+
+
+def published_at_moments(
+    ledger: pa.Table, tip_offs: Mapping[frozenset[str], datetime]
+) -> dict[str, pa.Table]:
+    """Return the rows that each player and system had first, and those that they had when the game began.
+
+    Rows that came into force after the tip-off are in neither: nobody could bet on them.
+
+    Args:
+        ledger: rows at main lines that are, or were, in force: the columns of :func:`grade_forecasts` with ``team``,
+            ``opponent``, ``created_at``, ``superseded_at``; of a player and system oldest first.
+        tip_offs: when each game begins, by its teams. A game without one counts as still to come.
+    """
+    rows = ledger.select(
+        ["game_id", "player_id", "system", "team", "opponent", "created_at", "superseded_at"]
+    )
+    first: dict[tuple[str, int, str], int] = {}
+    last: dict[tuple[str, int, str], int] = {}
+    for number, row in enumerate(rows.to_pylist()):
+        begins = tip_offs.get(frozenset((row["team"], row["opponent"])))
+        if begins is not None and row["created_at"] >= begins:
+            continue
+        key = (row["game_id"], row["player_id"], row["system"])
+        first.setdefault(key, number)
+        closed = row["superseded_at"]
+        if closed is None or (begins is not None and closed > begins):
+            last[key] = number
+    return {
+        FIRST_PUBLISHED: ledger.take(pa.array(first.values(), pa.int64())),
+        BEFORE_TIP_OFF: ledger.take(pa.array(last.values(), pa.int64())),
+    }
+
+
+def line_moved_for_bets(forecasts: pa.Table, closing: Mapping[int, float]) -> dict[str, float]:
+    """Return by how many points the closing line moved in favor of each system's bets, on average.
+
+    A bet of OVER gains by a line that rises, one of UNDER by a line that falls. Systems without a bet on a player who
+    has a closing line are left out.
+
+    Args:
+        forecasts: as in :func:`grade_forecasts`.
+        closing: the newest main line before the tip-off, by player id.
+    """
+    moved: dict[str, list[float]] = {}
+    for row in forecasts.to_pylist():
+        if (
+            row["line_source"] == MARKET
+            and row["recommendation"] in (OVER, UNDER)
+            and row["player_id"] in closing
+        ):
+            rise = closing[row["player_id"]] - float(row["line"])
+            moved.setdefault(row["system"], []).append(rise if row["recommendation"] == OVER else -rise)
+    return {system: float(np.mean(values)) for system, values in moved.items()}
 
 
 def grade_yardstick(
@@ -221,6 +283,7 @@ def pool(grades: Sequence[Grade]) -> Grade:
         own_score=sum(g.own_score for g in grades),
         own_information=sum(g.own_information for g in grades),
         own_variance=sum(g.own_variance for g in grades),
+        closing_line_value=_weighted((g.closing_line_value, g.bets) for g in grades),
         calibration=tuple(
             Decile(
                 sum(t[n].lines for t in tenths),

@@ -67,21 +67,25 @@ with preview_features():
         """How accurate each system's active forecasts were, once all games have game logs.
 
         Mean absolute error and bias are over all players who played. Brier score, calibration by decile, hit rate and
-        coverage are against the market lines. A player who didn't play is void and counts in none of them.
+        coverage are against the market lines. A player who didn't play is void and counts in none of them. The rows
+        that each player had first, those that he had when his game began, and the closing lines are graded, too.
         Materializing again replaces the slate's grades.
         """
         slate = context.partition_key
         receipts = warehouse.receipts(slate)
-        league, grades = grade_published(warehouse, slate)
-        store_grades(
-            warehouse,
-            parse_slate(slate),
-            grades,
-            origin=PUBLISHED,
-            league=league,
-            now=clock.now(),
-            receipt_id=receipts[-1].receipt_id if receipts else "",
-        )
+        league, by_origin = grade_published(warehouse, slate)
+        # The sensor looks for those of the rows in force, so they are stored last.
+        for origin, found in sorted(by_origin.items(), key=lambda item: item[0] == PUBLISHED):
+            store_grades(
+                warehouse,
+                parse_slate(slate),
+                found,
+                origin=origin,
+                league=league,
+                now=clock.now(),
+                receipt_id=receipts[-1].receipt_id if receipts else "",
+            )
+        grades = by_origin[PUBLISHED]
         systems = _steadiness(warehouse, parse_slate(slate), BIAS_LIMIT)
         complaints = {j.system: j.complaint for j in systems if j.complaint}
         context.log.info("slate %s: %d systems graded, %d complaints", slate, len(grades), len(complaints))

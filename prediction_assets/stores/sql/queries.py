@@ -419,6 +419,13 @@ PUBLISHED_FORECASTS = f"""
     ORDER BY system, player_id"""
 """One row per player and system, at the main line."""
 
+LEDGER_FORECASTS = f"""
+    SELECT player_id, game_id, team, opponent, system, system_version, league, line, line_source, predicted_points,
+           probability_over, probability_push, recommendation, market_probability, bet_odds, created_at, superseded_at
+    FROM {_LEDGER} WHERE game_date = $slate AND line_offset = 0
+    ORDER BY system, player_id, game_id, created_at, receipt_id"""
+"""Every row at a main line that ever was in force, by player and system, oldest first."""
+
 GRADABLE_SLATES = f"""
     WITH merged AS (
         SELECT game_date, receipt_id FROM {RECEIPTS.qualified_name}

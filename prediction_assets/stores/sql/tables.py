@@ -503,7 +503,12 @@ PREDICTION_GRADES = Table(
     "One row per slate, origin and system: the accuracy of its forecasts, over the players who played.",
     (
         Column("game_date", _D, "the slate"),
-        Column("origin", _S, "published: the rows in force; backtest: made afterwards, point-in-time"),
+        Column(
+            "origin",
+            _S,
+            "published: the rows in force; first_published, before_tip_off: a player's first rows, and those when his "
+            "game began; closing_line: the market's; backtest: made afterwards, point-in-time",
+        ),
         Column(
             "system",
             _S,
@@ -539,6 +544,11 @@ PREDICTION_GRADES = Table(
         Column("own_variance", _F, "sum of the slates' squared own_score", True),
         Column("hit_rate", _F, "hits / bets; NULL without a bet"),
         Column("coverage", _F, "bets / lines; NULL without a line"),
+        Column(
+            "closing_line_value",
+            _F,
+            "mean points by which the closing line moved in favor of the bets; NULL without one",
+        ),
         Column(
             "calibration",
             _J,
