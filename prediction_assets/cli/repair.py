@@ -5,6 +5,7 @@ Each command is safe to repeat, and ``--dry-run`` says what it would do. ``run``
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,7 +76,7 @@ def revert(
 
     if dry_run:
         with look_into_home() as (_, stores):
-            found = read_reversal(slate, revision, stores.warehouse, stores.batch_state)
+            found = read_reversal(slate, revision, stores.warehouse, stores.batch_state, CLOCK.now())
         say(
             f"slate {slate}: would publish revision {revision} again: {sum(map(len, found.parts.values())):,} rows of "
             f"{len(found.parts)} players; {len(found.without_rows)} expected players without rows"
@@ -83,7 +84,9 @@ def revert(
         return
     with open_slate_run() as (_, runner):
         # What can't be reverted to is refused here, and is no failed run.
-        found = read_reversal(slate, revision, runner.stores.warehouse, runner.stores.batch_state)
+        found = read_reversal(
+            slate, revision, runner.stores.warehouse, runner.stores.batch_state, CLOCK.now()
+        )
         receipt = runner.consolidate(slate, revert_to=revision)
         entry = runner.announce(receipt)
     _show_receipt(receipt)
@@ -119,11 +122,14 @@ def _show_receipt(receipt: Receipt) -> None:
 
 
 def _show_plan(slate: str, accepted: dict[str, str]) -> None:
+    from prediction_assets.slate.final_rows import final_outcomes
     from prediction_assets.slate.merge_plan import plan
     from prediction_assets.steps.merge import audit_limits, read_outcomes, seen_revisions
 
     with look_into_home() as (settings, stores):
         progress, receipts = read_outcomes(slate, stores.warehouse, stores.batch_state)
+        late = {done.player_slug: done for done in final_outcomes(progress, receipts, CLOCK.now())}
+        progress = replace(progress, outcomes={**progress.outcomes, **late})
         seen = seen_revisions(progress, stores.outbox, stores.publisher)
         found = plan(progress, receipts, limits=audit_limits(settings), accepted=accepted, seen=seen)
         rows = sum(part.rows for part in found.parts)

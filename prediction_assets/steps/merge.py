@@ -15,6 +15,7 @@ from prediction_assets.settings import Settings
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.dead_letter import Failure, replay_payload
+from prediction_assets.slate.final_rows import final_outcomes
 from prediction_assets.slate.merge_plan import MergePlan, plan
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.reconcile import SlateCopies
@@ -31,6 +32,9 @@ from prediction_assets.stores.protocols import (
 
 _logger = logging.getLogger(__name__)
 
+_NAMED = 10
+"""Players that a warning names."""
+
 
 def read_outcomes(
     slate: str, warehouse: Warehouse, state: BatchState
@@ -44,6 +48,23 @@ def read_outcomes(
     # Receipts first: the MERGE is refused if another consolidation commits a receipt after they were read.
     receipts = warehouse.receipts(slate)
     return open_progress(state, slate), receipts
+
+
+def keep_final_rows(
+    progress: Progress, receipts: Sequence[Receipt], state: BatchState, now: datetime
+) -> Progress:
+    """Undo what was staged too late of players whose games have begun, and return the batch as it stands then."""
+    late = final_outcomes(progress, receipts, now)
+    if not late:
+        return progress
+    slate = progress.batch.slate
+    _logger.warning(
+        "slate %s: %d players keep their rows, because their games have begun: %s",
+        slate, len(late), ", ".join(done.player_slug for done in late[:_NAMED]),
+        extra={"slate": slate, "batch": progress.batch.batch_id},
+    )  # fmt: skip
+    state.record(late)
+    return open_progress(state, slate)
 
 
 def audit_limits(settings: Settings) -> AuditLimits:

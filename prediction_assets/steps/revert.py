@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,7 @@ from prediction_assets.settings import Settings
 from prediction_assets.slate.basis import Basis, merged_bases
 from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.final_rows import final_players
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.claim import claim_fence
@@ -72,16 +74,26 @@ class Reversal:
             )
 
 
-def read_reversal(slate: str, revision: int, warehouse: Warehouse, state: BatchState) -> Reversal:
+def read_reversal(
+    slate: str, revision: int, warehouse: Warehouse, state: BatchState, now: datetime
+) -> Reversal:
     """Return what reverting a slate to a revision would stage; nothing is written.
 
     Raises:
-        BadInput: the slate has no such revision, rows of it were pruned, or they are of players or games that aren't
-            expected any more.
+        BadInput: the slate has no such revision, rows of it were pruned, they are of players or games that aren't
+            expected any more, or a game has begun and with it rows are final.
         BatchNotOpen: the slate has no batch.
     """
     receipt, rows = read_rows(warehouse, slate, revision=revision)
-    is_newest = warehouse.receipts(slate)[-1].receipt_id == receipt.receipt_id
+    receipts = warehouse.receipts(slate)
+    is_newest = receipts[-1].receipt_id == receipt.receipt_id
+    final = final_players(receipts, now)
+    if final and not is_newest:
+        raise BadInput(
+            f"slate {slate}",
+            f"can't be reverted: the games of {len(final)} of its players have begun, and their rows are final",
+            hint=f"`prediction-assets run --slate {slate} --player SLUG` stages the others again",
+        )
     progress = open_progress(state, slate)
     rows = rows.select(PART_SCHEMA.names).cast(PART_SCHEMA)
     _require_expected(progress.batch, revision, rows)
@@ -130,7 +142,7 @@ def stage_revision(
         BatchNotOpen: the slate has no batch.
     """
     facts_version = warehouse.facts_version()
-    found = read_reversal(slate, revision, warehouse, state)
+    found = read_reversal(slate, revision, warehouse, state, clock.now())
     if found.is_newest:
         facts_version = found.receipt.facts_version
     bases = _bases(found, warehouse)

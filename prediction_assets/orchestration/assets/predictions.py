@@ -27,7 +27,14 @@ from prediction_assets.slate.keys import is_simulated, parse_slate
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.steps.merge import audit_limits, merge, plan_merge, read_outcomes, seen_revisions
+from prediction_assets.steps.merge import (
+    audit_limits,
+    keep_final_rows,
+    merge,
+    plan_merge,
+    read_outcomes,
+    seen_revisions,
+)
 from prediction_assets.steps.revert import stage_revision
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries
@@ -107,6 +114,7 @@ with preview_features():
                 fence=fence,
             )
         progress, receipts = read_outcomes(slate, warehouse, batch_state)
+        progress = keep_final_rows(progress, receipts, batch_state, clock.now())
         tag_run(context, slate, progress.batch.batch_id)
         limits = audit_limits(settings)
         try:

@@ -183,6 +183,11 @@ FACTS_CHANGED = f"""
 """The tables of facts that changed after a version of the facts."""
 
 
+FACTS_CHANGED_AT = f"""
+    SELECT MAX(changed_at) AS changed_at FROM {FACTS_VERSIONS.qualified_name} WHERE version > $since"""
+"""When the facts changed last, after a version of them."""
+
+
 GAMES_AROUND = f"""
     SELECT MAX(CASE WHEN game_date <= $today THEN game_date END) AS previous,
            MIN(CASE WHEN game_date >= $today THEN game_date END) AS following

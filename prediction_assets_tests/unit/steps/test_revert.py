@@ -233,7 +233,7 @@ def test_a_revert_that_is_retried_makes_no_second_revision_and_wins_over_no_newe
 
 
 def test_a_revert_says_when_newer_rows_were_merged_with_it(slate):
-    found = read_reversal(SLATE, 1, slate.warehouse, slate.state)
+    found = read_reversal(SLATE, 1, slate.warehouse, slate.state, NOW)
     found.require_in_force(slate.revert(1))
     stage_again(slate, 2)
     newer = slate.publish(slate.stage(1, {"26.5": 23.0}))

@@ -1,0 +1,152 @@
+"""At tip-off a player's rows are final: what is staged or merged later changes none of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from prediction_assets.errors import BadInput
+from prediction_assets.slate.basis import Basis
+from prediction_assets.slate.final_rows import final_outcomes, final_players
+from prediction_assets.slate.merge_plan import plan
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
+from prediction_assets.slate.part_states import PartState, part_states
+from prediction_assets.steps.merge import keep_final_rows, read_outcomes
+from prediction_assets.steps.revert import read_reversal
+from prediction_assets.stores.sql import queries
+from prediction_assets_tests.made_up import NOW, SLATE, batch, player, rows_of, staged
+
+HOUR = timedelta(hours=1)
+
+
+def game(tip_off) -> Basis:
+    return Basis("9000000001", "S02", tip_off="" if tip_off is None else tip_off.isoformat(), features="f")
+
+
+class Slate:
+    """A made-up slate of two players, with its stores."""
+
+    def __init__(self, stores):
+        self.stores, self.state, self.warehouse = stores, stores.batch_state, stores.warehouse
+        self.state.open(replace(batch(2), deadline=NOW - HOUR))
+
+    def stage(self, number, points, tip_off):
+        fence = self.state.claim_fence(SLATE)
+        part = self.warehouse.parts.write(
+            SLATE, f"player-{number}", rows_of(player(number), {"24.5": points}), fence
+        )
+        self.state.record([replace(staged(part), basis=game(tip_off))])
+
+    def leave_out(self, number, tip_off, outcome=Outcome.SKIPPED, reason="out"):
+        fence = self.state.claim_fence(SLATE)
+        done = PlayerOutcome(
+            SLATE,
+            f"{SLATE}@test",
+            f"player-{number}",
+            outcome,
+            "run",
+            NOW,
+            fence,
+            1,
+            reason,
+            basis=game(tip_off),
+        )
+        self.state.record([done])
+
+    def merge(self, now):
+        """Consolidate as a run does, and return the points in force by player."""
+        progress, receipts = read_outcomes(SLATE, self.warehouse, self.state)
+        progress = keep_final_rows(progress, receipts, self.state, now)
+        receipt = self.warehouse.merge(plan(progress, receipts))
+        self.state.mark_consolidated(receipt)
+        return self.points()
+
+    def points(self):
+        rows = self.warehouse.query(queries.PUBLISHED_FORECASTS, {"slate": NOW.date()}).to_pylist()
+        return {row["player_id"] - 100: row["predicted_points"] for row in rows}
+
+    def receipts(self):
+        return self.warehouse.receipts(SLATE)
+
+
+@pytest.fixture
+def slate(stores):
+    """Both are merged; the first game begins in an hour by the warehouse's clock, the second one in five."""
+    made = Slate(stores)
+    made.stage(1, 20.0, NOW)
+    made.stage(2, 20.0, NOW)
+    made.merge(NOW)
+    (receipt,) = made.receipts()
+    made.first, made.second = receipt.consolidated_at + HOUR, receipt.consolidated_at + 5 * HOUR
+    made.stage(1, 21.0, made.first)
+    made.stage(2, 21.0, made.second)
+    assert made.merge(made.first - HOUR) == {1: 21.0, 2: 21.0}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("minutes", "points"),
+    [(-1, {1: 22.0, 2: 22.0}), (0, {1: 21.0, 2: 22.0}), (60, {1: 21.0, 2: 22.0}), (240, {1: 21.0, 2: 21.0})],
+)
+def test_what_is_merged_after_a_player_s_tip_off_changes_none_of_his_rows(slate, minutes, points):
+    slate.stage(1, 22.0, slate.first)
+    slate.stage(2, 22.0, slate.second)
+    before = {row["receipt_id"] for row in slate.warehouse.query(
+        "SELECT receipt_id FROM predictions.player_prop_predictions WHERE is_active AND player_id = 101"
+    ).to_pylist()}  # fmt: skip
+    assert slate.merge(slate.first + timedelta(minutes=minutes)) == points
+    kept = {row["receipt_id"] for row in slate.warehouse.query(
+        "SELECT receipt_id FROM predictions.player_prop_predictions WHERE is_active AND player_id = 101"
+    ).to_pylist()}  # fmt: skip
+    assert (kept == before) is (minutes >= 0)
+
+
+def test_a_late_staging_alone_gives_no_receipt_and_its_part_is_dropped(slate):
+    receipts = slate.receipts()
+    slate.stage(1, 22.0, slate.first)
+    for _ in range(2):  # a run that is started again finds nothing to do
+        slate.merge(slate.first)
+        assert slate.receipts() == receipts
+    progress = slate.state.progress(SLATE)
+    states = part_states(progress, slate.warehouse.parts.staged(SLATE), receipts)
+    (late,) = [state for (slug, _), state in sorted(states.items()) if slug == "player-1"][-1:]
+    assert late is PartState.ORPHANED
+    assert final_outcomes(progress, receipts, slate.first) == []
+
+
+def test_a_player_who_is_ruled_out_after_his_tip_off_keeps_his_rows(slate):
+    slate.leave_out(1, slate.first)
+    assert slate.merge(slate.first) == {1: 21.0, 2: 21.0}
+    assert slate.state.progress(SLATE).outcomes["player-1"].outcome is Outcome.STAGED
+
+
+def test_a_player_who_was_left_out_before_his_tip_off_gets_no_rows_after_it(slate):
+    slate.leave_out(1, slate.first)
+    assert slate.merge(slate.first - HOUR) == {2: 21.0}
+    slate.stage(1, 22.0, slate.first)
+    assert slate.merge(slate.first) == {2: 21.0}
+    assert slate.state.progress(SLATE).outcomes["player-1"].reason == "out"
+
+
+def test_a_failure_after_the_tip_off_takes_no_rows_and_stays(slate):
+    slate.leave_out(1, slate.first, Outcome.FAILED, "no disk")
+    assert slate.merge(slate.first) == {1: 21.0, 2: 21.0}
+    assert slate.state.progress(SLATE).outcomes["player-1"].outcome is Outcome.FAILED
+
+
+def test_rows_that_were_first_merged_after_the_tip_off_are_not_final(stores):
+    slate = Slate(stores)
+    for points in (20.0, 21.0):  # a past slate that is run now, and run again with corrected facts
+        slate.stage(1, points, NOW - HOUR)
+        slate.stage(2, points, None)
+        assert slate.merge(NOW + timedelta(days=400)) == {1: points, 2: points}
+    assert final_players(slate.receipts(), NOW + timedelta(days=400)) == frozenset()
+
+
+def test_a_revert_is_refused_once_rows_are_final(slate):
+    assert final_players(slate.receipts(), slate.first) == {"player-1"}
+    read_reversal(SLATE, 1, slate.warehouse, slate.state, slate.first - HOUR)
+    with pytest.raises(BadInput, match="the games of 1 of its players have begun, and their rows are final"):
+        read_reversal(SLATE, 1, slate.warehouse, slate.state, slate.first)
