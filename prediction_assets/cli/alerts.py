@@ -88,12 +88,15 @@ def check(as_json: JsonOption = False) -> None:
         look_or_raise,
         undelivered,
     )
+    from prediction_assets.orchestration.stale_reader import read_stale
 
     store, unread = stores.alerts, None
     with open_instance(settings) as instance:
         read = partial(read_instance, instance, checks=CHECKS)
         try:
-            look_or_raise(Sources.of(stores, read, settings, CLOCK), store, leave_out={ALERT_DELIVERY})
+            look_or_raise(
+                Sources.of(stores, read, settings, CLOCK, read_stale), store, leave_out={ALERT_DELIVERY}
+            )
         except PredictionAssetsError as error:  # of one store; the alerts of everything else are delivered
             unread = error
     done = deliver(store, settings, CLOCK)

@@ -20,14 +20,21 @@ from prediction_assets.monitoring.findings import Color, Finding
 from prediction_assets.monitoring.receipt_findings import completion_published, consolidation_receipt, merge
 from prediction_assets.monitoring.result_findings import (
     no_staging_leftovers,
-    predictions_in_table,
+    rows_in_table,
     versions_consistent,
 )
 from prediction_assets.monitoring.run_findings import no_errors
+from prediction_assets.monitoring.stale_findings import stale_predictions
 from prediction_assets.monitoring.thresholds import SHOWN_FINDINGS
 from prediction_assets.stores.alert import Severity
 
 _Find = Callable[[HealthFacts], Finding | tuple[Finding, ...]]
+
+
+def predictions_in_table(facts: HealthFacts) -> tuple[Finding, ...]:
+    """The slate's rows are in the table, and made from the facts as they are now."""
+    return (rows_in_table(facts), *stale_predictions(facts))
+
 
 LINES: dict[_Find, tuple[str, ...]] = {
     batch_opened: ("progress",),
@@ -108,6 +115,8 @@ def _lines(facts: HealthFacts) -> Iterator[Line]:
     resting = is_without_games(facts)
     for find, needs in LINES.items():
         if facts.warehouse is None and find in _OF_THE_WAREHOUSE:
+            if find is predictions_in_table and (stale := stale_predictions(facts)):
+                yield Line(find.__name__, stale)
             continue
         missing = [each for need in needs if isinstance(each := getattr(facts, need), Unreadable)]
         found: Finding | tuple[Finding, ...]

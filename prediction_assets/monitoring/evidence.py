@@ -176,6 +176,31 @@ class WarehouseFacts:
     strays: tuple[str, ...] = ()
 
 
+Causes = Mapping[str, tuple[str, ...]]
+"""Why each player would be staged differently now, by slug."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleFacts:
+    """What changed in the facts since a slate's players were staged.
+
+    Attributes:
+        due: of the players whose games are still to come.
+        late: of the players whose games have begun: their rows are final.
+        added: slugs of players who would be expected now and aren't.
+        since: when the facts changed last; None when nobody knows.
+        version: the version of the facts now.
+        staged_from: the lowest one that a player was staged from.
+    """
+
+    due: Causes = field(default_factory=dict)
+    late: Causes = field(default_factory=dict)
+    added: tuple[str, ...] = ()
+    since: datetime | None = None
+    version: int = 0
+    staged_from: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class RecentFailure:
     """A run or a tick that failed lately: the newest one of its work.
@@ -292,6 +317,7 @@ class HealthFacts:
         named: the slate was named; otherwise it is tonight's.
         damage: what a quick check of batch state's file found, ``""`` if nothing.
         delivered: revisions at the messages' destination, by message id; None if nobody can look there.
+        stale: what changed since the players were staged; None when nothing did, or nothing of the slate can change.
     """
 
     slate: str
@@ -311,6 +337,7 @@ class HealthFacts:
     named: bool = False
     damage: str | Unreadable = ""
     delivered: Mapping[str, int] | None = None
+    stale: StaleFacts | Unreadable | None = None
 
     @property
     def receipt(self) -> Receipt | None:

@@ -16,6 +16,7 @@ INFO, WARNING, ERROR, CRITICAL = list(Severity)[1:]
 
 REPLAY = "prediction-assets dead-letters replay --slate {slate}"
 REPUBLISH = "prediction-assets republish --slate {slate}"
+REFRESH = "prediction-assets refresh --slate {slate}"
 STATUS = "prediction-assets status --slate {slate}"
 START_THE_DAEMON = "prediction-assets dev"
 RESTORE_THE_STATE = (
@@ -73,6 +74,9 @@ KINDS: Mapping[str, Kind] = {
     "few_rows": Kind((WARNING, ERROR), RUN, "partition:predictions"),
     "no_lines": Kind((WARNING,), f"{RUN}{{prop_lines}}", "asset:prop_lines"),
     "late_lines": Kind((WARNING,), RUN, "asset:prop_lines"),
+    "out_in_force": Kind((ERROR,), REFRESH, "partition:predictions", ERROR),
+    "line_gone": Kind((WARNING,), REFRESH, "partition:predictions", WARNING),
+    "older_facts": Kind((WARNING,), REFRESH, "partition:predictions", WARNING),
     "lost_parts": Kind((ERROR,), RUN),
     "leftovers": Kind((WARNING,), "prediction-assets clean-up --slate {slate}"),
     "strays": Kind((WARNING,), "prediction-assets clean-up --slate {slate}"),

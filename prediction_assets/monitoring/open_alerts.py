@@ -1,7 +1,7 @@
 """Keeps the open findings as alerts: what is found is opened, and what is over is marked as recovered.
 
-The findings are the health report's, from the same reader; the warehouse is opened only for a missing roster. What
-can't be read neither opens nor ends an alert.
+The findings are the health report's, from the same reader; the warehouse is opened only for a missing roster or
+acknowledgement, and for what changed in the facts. What can't be read neither opens nor ends an alert.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _WINDOW = timedelta(days=RECENT_DAYS)
 
 _OF_FAILURES = frozenset({"run", "tick", "check", "empty_merge"})
 """Kinds that end when the work succeeds, and not when its failure is forgotten."""
+
+
+_STALE = frozenset({"out_in_force", "line_gone", "older_facts"})
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def _over(facts: HealthFacts, kept: Iterable[Alert], *, is_today: bool) -> set[s
         alert.key
         for alert in kept
         if (alert.slate == facts.slate or is_today)
+        and not (alert.kind in _STALE and isinstance(facts.stale, Unreadable))
         and (
             alert.key in ended
             if alert.kind in _OF_FAILURES

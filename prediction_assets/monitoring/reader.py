@@ -26,6 +26,7 @@ from prediction_assets.monitoring.evidence import (
     Rules,
     ScheduleFacts,
     SourceFetch,
+    StaleFacts,
     TableFacts,
     Unreadable,
     WarehouseFacts,
@@ -64,6 +65,9 @@ Read = TypeVar("Read")
 ReadInstance = Callable[[Progress | None, datetime, timedelta], InstanceFacts]
 """Reads the Dagster instance: the batch (None when it isn't there or unreadable), now, and the window of failures."""
 
+ReadStale = Callable[[Progress, Warehouse, datetime], StaleFacts | None]
+"""Compares what a slate's players were staged from with the facts now; None when nothing changed or can change."""
+
 _A_DAY = timedelta(days=1)
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -74,6 +78,7 @@ class Sources:
 
     Attributes:
         instance: reads the Dagster instance; or its facts, or why it can't be opened; None: nobody asks it.
+        stale: reads what changed since the players were staged; None: nobody asks.
     """
 
     warehouse: Callable[[], Warehouse]
@@ -84,6 +89,7 @@ class Sources:
     instance: ReadInstance | InstanceFacts | Unreadable | None
     settings: Settings
     clock: Clock
+    stale: ReadStale | None = None
 
     @classmethod
     def of(
@@ -92,6 +98,7 @@ class Sources:
         instance: ReadInstance | InstanceFacts | Unreadable,
         settings: Settings,
         clock: Clock,
+        stale: ReadStale | None = None,
     ) -> Sources:
         """Return the stores of a home, each opened when it is read."""
         return cls(
@@ -103,6 +110,7 @@ class Sources:
             instance=instance,
             settings=settings,
             clock=clock,
+            stale=stale,
         )
 
 
@@ -188,6 +196,7 @@ def read_facts(
         named=slate is not None,
         damage=_attempt("batch state", lambda: sources.batch_state().damage()) if warehouse else "",
         delivered=None if isinstance(delivered, Unreadable) else delivered,
+        stale=_stale(sources, progress, now),
     )
 
 
@@ -206,6 +215,15 @@ def _tonight(
     if not games or not is_time or not any(sources.settings.names(facts) for facts in FEEDS):
         return None
     return _attempt("warehouse", lambda: read_tonight(sources.warehouse(), parse_slate(slate)))
+
+
+def _stale(
+    sources: Sources, progress: Progress | Unreadable | None, now: datetime
+) -> StaleFacts | Unreadable | None:
+    read = sources.stale
+    if read is None or not isinstance(progress, Progress):
+        return None
+    return _attempt("facts", lambda: read(progress, sources.warehouse(), now))
 
 
 def _with_what_was_repaired(

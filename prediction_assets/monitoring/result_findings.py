@@ -17,7 +17,7 @@ from prediction_assets.slate.outcome import Outcome
 from prediction_assets.slate.part_states import PartState, abandoned, part_states, players_with
 
 
-def predictions_in_table(facts: HealthFacts) -> Finding:
+def rows_in_table(facts: HealthFacts) -> Finding:
     """The table holds the rows that the receipt says, of enough of the expected players, and books have lines."""
     warehouse, progress, receipt = facts.warehouse, facts.progress, facts.receipt
     if not isinstance(warehouse, WarehouseFacts):

@@ -17,6 +17,7 @@ from prediction_assets.monitoring.thresholds import WINDOW_MINUTES
 from prediction_assets.orchestration.assets.describing import table_of
 from prediction_assets.orchestration.assets.phase5_completion import phase5_completion
 from prediction_assets.orchestration.instance_reader import read_instance
+from prediction_assets.orchestration.stale_reader import read_stale
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
@@ -64,6 +65,7 @@ def morning_check(
         instance=partial(read_instance, context.instance),
         settings=settings,
         clock=clock,
+        stale=read_stale,
     )
     report = report_on(read_facts(sources, config.slate, timedelta(minutes=config.minutes)))
     context.log.info(report.summary)

@@ -58,7 +58,13 @@ class Basis:
 
 
 _NO_GAME, _OUT, _NO_FEATURES = "no game", "out", "no features"
-_CAME = {_NO_GAME: "game moved", _OUT: "ruled out", _NO_FEATURES: "game log corrected"}
+RULED_OUT = "ruled out"
+"""The cause of a player whom the newest report rules out."""
+
+OTHER_LINE = ("line moved", "line withdrawn", "book changed")
+"""How the causes begin of a player whose line in force isn't his main line any more."""
+
+_CAME = {_NO_GAME: "game moved", _OUT: RULED_OUT, _NO_FEATURES: "game log corrected"}
 _WENT = {**_CAME, _OUT: "back in"}
 
 

@@ -20,6 +20,7 @@ from prediction_assets.monitoring.thresholds import REPEAT_AFTER
 from prediction_assets.orchestration.assets.facts import NOTHING_IN_QUARANTINE
 from prediction_assets.orchestration.instance_reader import read_instance
 from prediction_assets.orchestration.sensors.requests import impatient
+from prediction_assets.orchestration.stale_reader import read_stale
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.steps.acknowledge import take_acknowledgements
@@ -77,6 +78,7 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
             instance=partial(read_instance, context.instance, checks=CHECKS),
             settings=settings,
             clock=clock,
+            stale=read_stale,
         )
         # A tick of this sensor hasn't ended, and an alert on the delivery would have to be delivered.
         looked = look_or_raise(sources, alerts, leave_out={ALERTS, ALERT_DELIVERY})

@@ -19,6 +19,7 @@ from prediction_assets.monitoring.evidence import (
     InQuarantine,
     ScheduleFacts,
     SourceFetch,
+    StaleFacts,
     Unreadable,
 )
 from prediction_assets.monitoring.findings import COLORS, Color, Finding
@@ -87,6 +88,7 @@ RUN, REPLAY = (
     f"prediction-assets run --slate {SLATE}",
     f"prediction-assets dead-letters replay --slate {SLATE}",
 )
+REFRESH = f"prediction-assets refresh --slate {S}"
 REPUBLISH = f"prediction-assets republish --slate {SLATE}"
 STATUS = f"prediction-assets status --slate {SLATE}"
 FED = frozenset({"prop_lines"})
@@ -174,6 +176,12 @@ CASES: list[tuple[float, dict[str, Any], str, Severity, str, str, str]] = [
      f"no_lines:{S}", WARNING, "the newest is of 2025-12-31", f"{RUN} --prop-lines FILE", ""),
     (60, merged(whole_receipt(), newest_lines=date(2026, 1, 2)),
      f"late_lines:{S}", WARNING, "came after the rows", RUN, ""),
+    (60, {"stale": StaleFacts({"a": ("ruled out",)}, since=NOW)},
+     f"out_in_force:{S}", ERROR, "1 player in force is Out by the newest report: a (ruled out)", REFRESH, ""),
+    (60, {"stale": StaleFacts({"a": ("line moved 24.5 -> 25.5",)}, since=NOW)},
+     f"line_gone:{S}", WARNING, "at a line that isn't the main line any more", REFRESH, ""),
+    (60, {"stale": StaleFacts({"a": ("game log corrected",)}, since=NOW, version=9)},
+     f"older_facts:{S}", WARNING, "staged from facts older than version 9", REFRESH, ""),
     (60, WAITING, f"lost_parts:{S}", ERROR, "3 parts lost, first player-1", RUN, ""),
     (60, merged(whole_receipt(), staged=(("player-1", f"{1:032}"),)),
      f"leftovers:{S}", WARNING, "1 part merged and not dropped", f"prediction-assets clean-up --slate {S}", ""),

@@ -89,7 +89,7 @@ def test_a_revision_of_a_player_or_game_that_is_not_expected_any_more_is_refused
 )
 def test_a_revision_that_never_was_is_refused_with_those_there_are(slate, revision, problem):
     with pytest.raises(BadInput, match=problem):
-        read_reversal(SLATE, revision, slate.warehouse, slate.state)
+        read_reversal(SLATE, revision, slate.warehouse, slate.state, NOW)
 
 
 def test_a_player_who_is_staged_while_a_revert_runs_keeps_the_newer_rows(slate, stopping):
@@ -107,7 +107,7 @@ def test_a_player_who_is_staged_while_a_revert_runs_keeps_the_newer_rows(slate, 
 
 def test_the_players_without_rows_in_it_are_named_before_anything_is_written(slate):
     staged_before = slate.warehouse.parts.staged(SLATE)
-    found = read_reversal(SLATE, 1, slate.warehouse, slate.state)
+    found = read_reversal(SLATE, 1, slate.warehouse, slate.state, NOW)
     assert ({slug: len(rows) for slug, rows in found.parts.items()}, [*found.without_rows]) == (
         {"player-1": 2, "player-2": 1},
         ["player-3"],
