@@ -90,10 +90,10 @@ def test_players_without_an_outcome_at_the_deadline_get_a_dead_letter_and_no_out
 
 def test_the_audits_compare_with_the_settings_of_the_installation():
     settings = Settings(
-        minimum_staged_share=0.7, pass_threshold=0.06, one_direction_share=0.8, one_direction_minimum=9
+        minimum_staged_share=0.7, least_expected_value=0.06, one_direction_share=0.8, one_direction_minimum=9
     )
     assert audit_limits(settings) == AuditLimits(
-        minimum_staged_share=0.7, pass_threshold=0.06, one_direction_share=0.8, one_direction_minimum=9
+        minimum_staged_share=0.7, least_value=0.06, one_direction_share=0.8, one_direction_minimum=9
     )
 
 
