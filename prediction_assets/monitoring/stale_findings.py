@@ -5,7 +5,7 @@ from __future__ import annotations
 from prediction_assets.monitoring.evidence import Causes, HealthFacts, StaleFacts
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
 from prediction_assets.monitoring.kinds import INFO
-from prediction_assets.monitoring.thresholds import STALE_AFTER
+from prediction_assets.monitoring.thresholds import NOT_FOLLOWED_AFTER
 from prediction_assets.slate.basis import OTHER_LINE, RULED_OUT
 
 
@@ -25,7 +25,7 @@ def stale_predictions(facts: HealthFacts) -> tuple[Finding, ...]:
     }
     other = {slug: why for slug, why in stale.due.items() if slug not in out and slug not in line}
     other |= dict.fromkeys(stale.added, ("newly expected",))
-    lasts = stale.since is not None and facts.now - stale.since >= STALE_AFTER
+    lasts = stale.since is not None and facts.now - stale.since >= NOT_FOLLOWED_AFTER
 
     def found(kind: str, said: str, players: Causes) -> Finding:
         evidence = {

@@ -22,7 +22,7 @@ NO_RECEIPT_AFTER = timedelta(minutes=5)
 UNPUBLISHED_AFTER = timedelta(minutes=10)
 """A consolidation that isn't announced raises an alert after this long."""
 
-STALE_AFTER = timedelta(minutes=5)
+NOT_FOLLOWED_AFTER = timedelta(minutes=5)
 """Predictions that don't follow the facts raise an alert so long after the facts changed last: a sensor waits for more
 changes, stages, merges and announces within some minutes."""
 
