@@ -271,7 +271,9 @@ def test_reopening_stages_the_players_whose_game_is_another_one_and_takes_the_ol
     assert (result.receipt.rows, result.entry.message["revision"]) == (PLAYERS * ROWS_PER_PLAYER, 2)
 
 
-def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(ready, monkeypatch):
+def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count_and_it_says_so(
+    ready, monkeypatch
+):
     state = ready.stores.batch_state
     record, first = type(state).record, True
 
@@ -285,7 +287,10 @@ def test_what_a_staging_run_records_after_its_slate_was_reopened_does_not_count(
         record(self, outcomes)
 
     monkeypatch.setattr(type(state), "record", reopened_meanwhile)
-    ready.stage(SIMULATED)
+    with pytest.raises(
+        BatchConflict, match=rf"it was reopened while this run staged.* {PLAYERS} of {PLAYERS} players"
+    ):
+        ready.stage(SIMULATED)
     progress = ready.stores.batch_state.progress(SIMULATED)
     assert (progress.batch.batch_id, progress.outcomes) == ("reopened", {})
     assert next_step(progress, Clock().now()) is Step.FEATURES
