@@ -12,15 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
 from prediction_assets.cli.console import (
@@ -41,6 +32,8 @@ from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from prediction_assets.orchestration.slate_run import SlateResult
     from prediction_assets.slate.batch import Progress as BatchProgress
     from prediction_assets.slate.completion_message import OutboxEntry
@@ -379,6 +372,15 @@ def _refuse_half_of_the_facts(warehouse: Warehouse) -> None:
 @contextmanager
 def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator[Any]:
     """Show each stage as it starts, and during staging how many players have settled."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         console=console, transient=False, disable=not console.is_terminal,
@@ -421,7 +423,7 @@ def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator
 
 def _status(stores: Stores, slate: str) -> dict[str, Any]:
     from prediction_assets.monitoring.findings import utc
-    from prediction_assets.monitoring.reader import read_first_tip_off
+    from prediction_assets.nba.tonight import read_first_tip_off
     from prediction_assets.slate.acknowledgement import handover
     from prediction_assets.slate.next_step import next_step
     from prediction_assets.slate.outcome import Outcome

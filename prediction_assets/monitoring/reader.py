@@ -40,7 +40,7 @@ from prediction_assets.monitoring.thresholds import (
 from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.nba.season import calendar_of
-from prediction_assets.nba.tonight import Tonight, default_slate, read_tonight
+from prediction_assets.nba.tonight import Tonight, default_slate, read_first_tip_off, read_tonight
 from prediction_assets.settings import MERGES_COMPARED_DAYS, SOURCES, Settings
 from prediction_assets.slate.acknowledgement import handover
 from prediction_assets.slate.batch import Progress
@@ -250,14 +250,6 @@ def _with_what_was_repaired(
         for f in instance.failures
     )
     return replace(instance, failures=failures), frozenset(unfinished - announced.keys())
-
-
-def read_first_tip_off(warehouse: Warehouse, slate: str) -> datetime:
-    """Return when the first game of a slate begins."""
-    day = parse_slate(slate)
-    span = {"league": NBA_LEAGUE, "first": day, "last": day}
-    known = warehouse.query(queries.FIRST_TIP_OFFS, span)["first_tip_off"].to_pylist()
-    return first_tip_off(slate, known[0] if known else None)
 
 
 def in_words(error: BaseException) -> str:

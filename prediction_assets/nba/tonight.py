@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 
 from prediction_assets.errors import BadInput
+from prediction_assets.slate.deadlines import first_tip_off
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE, is_simulated, parse_slate, slate_key
 from prediction_assets.stores.protocols import BatchState, Warehouse
 from prediction_assets.stores.sql import queries
@@ -52,6 +53,14 @@ def read_tonight(warehouse: Warehouse, slate: date) -> Tonight:
     """Return the real games of a date."""
     found = warehouse.query(queries.TONIGHT, {"league": NBA_LEAGUE, "slate": slate}).to_pylist()[0]
     return Tonight(slate, **found)
+
+
+def read_first_tip_off(warehouse: Warehouse, slate: str) -> datetime:
+    """Return when the first game of a slate begins."""
+    day = parse_slate(slate)
+    span = {"league": NBA_LEAGUE, "first": day, "last": day}
+    known = warehouse.query(queries.FIRST_TIP_OFFS, span)["first_tip_off"].to_pylist()
+    return first_tip_off(slate, known[0] if known else None)
 
 
 def slate_tonight(warehouse: Warehouse, state: BatchState, now: datetime) -> str:

@@ -15,8 +15,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import jsonschema
-
 from prediction_assets.errors import InvalidMessage, OlderRevision
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.revisions import revision_id
@@ -123,6 +121,8 @@ def validate_completion(message: Mapping[str, Any]) -> None:
         InvalidMessage: it doesn't follow :func:`completion_schema`, is of a later version, its counts contradict each
             other, or its digest is another one's; the error names the field.
     """
+    import jsonschema  # a tenth of a second, and a command that only reads validates no message
+
     named, version = message.get("message_id", "?"), message.get("schema_version")
     if isinstance(version, int) and version > completion_schema_version():
         raise InvalidMessage(

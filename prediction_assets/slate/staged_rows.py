@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 
@@ -106,11 +105,11 @@ def _plain_arrays(column: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
     """Yield arrays that hold a column's values and nothing else; memory beneath a NULL or beside a bit is arbitrary."""
     values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_list(values.type):
-        yield from _plain_arrays(pc.list_value_length(values))
-        yield from _plain_arrays(pc.list_flatten(values))
+        yield from _plain_arrays(values.value_lengths())
+        yield from _plain_arrays(values.flatten())
         return
     if values.null_count:
-        yield pc.is_null(values).cast(pa.int8())
+        yield values.is_null().cast(pa.int8())
         values = values.drop_null()
     yield values.cast(pa.int8()) if pa.types.is_boolean(values.type) else values
 
@@ -144,7 +143,7 @@ def _texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
     """Return each value as text that the warehouses' SQL can write too, "" for NULL; each distinct one is made once."""
     if column.null_count > len(column) // 2:
         known = iter(_texts(column.drop_null()))
-        return [next(known) if is_known else "" for is_known in pc.is_valid(column).to_pylist()]
+        return [next(known) if is_known else "" for is_known in column.is_valid().to_pylist()]
     if pa.types.is_floating(column.type):
         return _float_texts(column)
     values = column.to_pylist()
@@ -172,6 +171,8 @@ def _float_texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
     That is exact from 2^-32 up. Floating-point numbers are multiplied by powers of two without rounding everywhere,
     but each language writes them in its own way.
     """
+    import pyarrow.compute as pc  # a twentieth of a second, for commands that hash no row
+
     within = pc.fill_null(pc.and_(pc.greater_equal(column, -LARGEST), pc.less_equal(column, LARGEST)), False)
     scaled = pc.multiply(pc.if_else(within, column, 0.0), STEPS)
     steps = pc.floor(scaled)

@@ -13,19 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prediction_assets.errors import BatchNotOpen
-from prediction_assets.slate.batch import Batch, Progress
-from prediction_assets.slate.completion_message import OutboxEntry
-from prediction_assets.slate.dead_letter import Closing, DeadLetter, Failure
-from prediction_assets.slate.merge_plan import MergePlan
-from prediction_assets.slate.outcome import PartRef, PlayerOutcome
-from prediction_assets.slate.receipt import Receipt
-from prediction_assets.stores.alert import Alert, Change
-from prediction_assets.stores.sql.tables import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from prediction_assets.slate.batch import Batch, Progress
+    from prediction_assets.slate.completion_message import OutboxEntry
+    from prediction_assets.slate.dead_letter import Closing, DeadLetter, Failure
+    from prediction_assets.slate.merge_plan import MergePlan
+    from prediction_assets.slate.outcome import PartRef, PlayerOutcome
+    from prediction_assets.slate.receipt import Receipt
+    from prediction_assets.stores.alert import Alert, Change
+    from prediction_assets.stores.sql.tables import Table
 
 # Batch state --------------------------------------------------------------------------------------
 

@@ -136,17 +136,6 @@ def test_the_ui_is_opened_on_a_simulated_league_only_where_nothing_real_is(
     assert bool(count) is not with_logs
 
 
-@pytest.mark.parametrize("arguments", ["status --slate 2026-01-02", "messages", "dead-letters list"])
-def test_a_command_that_only_reads_does_not_import_dagster(tmp_path, arguments):
-    code = "import atexit, sys; from prediction_assets import cli; "
-    code += "atexit.register(lambda: print('imported', 'dagster' in sys.modules)); cli.main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments.split()],
-        capture_output=True, text=True, check=True, env={**os.environ, "PREDICTION_ASSETS_HOME": str(tmp_path)},
-    )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == "imported False"
-
-
 def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_assets):
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
     code, out, _ = prediction_assets("status", "--slate", "2026-01-02", "--json")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -162,30 +160,6 @@ def test_what_is_not_there_is_refused_with_what_is(published, prediction_assets,
     assert (code, out, len(error.splitlines())) == (2, "", 1)
     assert message in error
     assert receipts_of(published) == before
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    ["predictions --bets", "predictions --revision 1 --format csv", "diff", "diff --from 3 --to 1 --json"],
-)
-def test_a_reading_command_imports_neither_dagster_nor_a_model_nor_a_client(published, arguments):
-    check_imports(published, [*arguments.split(), "--slate", SIMULATED])
-
-
-def test_verifying_imports_neither_dagster_nor_a_model_nor_a_client(published):
-    check_imports(published, ["verify"])
-
-
-def check_imports(published: SlateRun, arguments: list[str]) -> None:
-    code = "import atexit, sys; from prediction_assets import cli; "
-    code += "heavy = {'dagster', 'sklearn', 'scipy', 'google.cloud'}; "
-    code += "atexit.register(lambda: print('imported', sorted(heavy & {*sys.modules}))); cli.main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True,
-        env={**os.environ, "PREDICTION_ASSETS_HOME": str(home_of(published))},
-    )  # fmt: skip
-    assert len(done.stdout.splitlines()) > 1
-    assert done.stdout.splitlines()[-1] == "imported []"
 
 
 @pytest.mark.parametrize(("first", "second"), [("1", "3"), ("3", "1"), ("2", "3"), ("1", "2")])

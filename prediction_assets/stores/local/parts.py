@@ -13,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
@@ -37,12 +35,16 @@ _ASIDE = re.compile(r"\..+(?:\.parquet|-\d{8})\.\d+\.[0-9a-f]{8}\Z")
 
 def _encoded(table: pa.Table) -> memoryview:
     """Return a table as the content of a Parquet file."""
+    import pyarrow.parquet as pq  # here and below, for commands that read no part
+
     file = pa.BufferOutputStream()  # written to a file, a part would take some sixty system calls
     pq.write_table(table, file, compression="snappy", write_statistics=False)
     return memoryview(file.getvalue())
 
 
 def _decoded(path: Path) -> pa.Table:
+    import pyarrow.parquet as pq
+
     return pq.read_table(pa.BufferReader(path.read_bytes()))
 
 
@@ -148,6 +150,8 @@ class ParquetParts:
 
 def _is_part(path: Path, part_id: str) -> bool:
     """Return whether a file can be read and is the part of this id."""
+    import pyarrow.parquet as pq
+
     try:
         # Given a path instead of a file, pyarrow would look at each of its folders first.
         with path.open("rb") as file:
@@ -190,6 +194,8 @@ class ParquetSnapshots:
                 "materialize player_features for this slate again"
             ) from error
         if player_ids is not None:
+            import pyarrow.compute as pc
+
             players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
         return Snapshot(snapshot_id, players, history)
 

@@ -12,6 +12,7 @@ from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.state_file import StateFile
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.local.without_pandas import keep_pandas_out
 from prediction_assets.stores.versions import VersionedStore
 
 
@@ -19,6 +20,7 @@ class LocalStores:
     """Opens the stores of one home."""
 
     def __init__(self, settings: Settings) -> None:
+        keep_pandas_out()
         self._home = settings.home
         self._wait_seconds = settings.call_timeout
         self._state_file = settings.home / "state.sqlite"
