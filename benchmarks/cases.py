@@ -231,6 +231,25 @@ def coverage(options: Options) -> None:
     )
 
 
+def launchers(options: Options) -> None:
+    """(k) A run that does nothing, and four workers' memory: the home's launcher beside Dagster's own."""
+    subprocess.run(
+        python("benchmarks.launchers", options.folder, max(1, options.repeats)),
+        check=True,
+        env={**os.environ, **environment()},
+    )
+
+
+def clicked(options: Options) -> None:
+    """(l) From a click on `slate_roster` in `dev` to the message: the home's launcher beside Dagster's own."""
+    players = options.sizes[0]
+    subprocess.run(
+        python("benchmarks.clicked", ready_home(options, players), players),
+        check=True,
+        env={**os.environ, **environment()},
+    )
+
+
 CASES: dict[str, Callable[[Options], None]] = {
     "a": slates,
     "b": growth,
@@ -242,6 +261,8 @@ CASES: dict[str, Callable[[Options], None]] = {
     "h": events,
     "i": audits,
     "j": coverage,
+    "k": launchers,
+    "l": clicked,
 }
 
 assert PEERS["plain"] is PLAIN  # what all others are compared with

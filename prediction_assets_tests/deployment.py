@@ -35,7 +35,7 @@ DOCKERFILE = REPOSITORY / "Dockerfile"
 PARTS = ("code", "webserver", "daemon")
 PATIENCE_SECONDS = 900.0
 
-_LAUNCH = """
+LAUNCH = """
 mutation Launch($job: String!, $config: RunConfigData, $tags: [ExecutionTag!]) {
   launchRun(executionParams: {
     selector: {repositoryLocationName: "prediction_assets", repositoryName: "__repository__", jobName: $job}
@@ -229,7 +229,7 @@ class Deployment:
             NoAnswer: the webserver or the code server is down.
         """
         config = {"ops": {name: {"config": dict(values)} for name, values in ops.items()}}
-        result = self.ask(_LAUNCH, job=job, config=config, tags=[])["launchRun"]
+        result = self.ask(LAUNCH, job=job, config=config, tags=[])["launchRun"]
         if result["__typename"] != "LaunchRunSuccess":
             raise NoAnswer(json.dumps(result)[:2000])
         return str(result["run"]["runId"])

@@ -1,0 +1,72 @@
+"""From a click on `slate_roster` in the UI to the delivered message: the home's launcher beside Dagster's own.
+
+python -m benchmarks.clicked HOME PLAYERS
+
+It copies a ready home, starts `prediction-assets dev` on it, launches the roster's job as the UI does, and waits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from benchmarks.measuring import table
+from prediction_assets.orchestration.instance import open_instance
+from prediction_assets.settings import load_settings
+from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.stores.profiles import open_stores
+from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server, graphql
+from prediction_assets_tests.deployment import LAUNCH
+
+HEADER = ("", "wall s", "ratio", "runs s", "between s", "first run s")
+
+
+def main(ready: Path, players: int) -> None:
+    """Measure both launchers and print the table."""
+    measured = []
+    for name in ("Dagster's own launcher", "this home's"):
+        home = Path(tempfile.mkdtemp(dir=ready.parent)) / "home"
+        shutil.copytree(ready, home)
+        measured.append((name, *_clicked(home, players, stock=name.startswith("Dagster"))))
+    base = measured[0][1]
+    rows = [(name, wall, wall / base, *rest) for name, wall, *rest in measured]
+    print(table(f"{players} players, from the click to the delivered message", HEADER, rows))
+
+
+def _clicked(home: Path, players: int, *, stock: bool) -> tuple[float, float, float, float]:
+    """Return seconds: all, inside runs, between them, and the first run."""
+    settings = load_settings(home=home)
+    slate = simulated_slate(players).isoformat()
+    config = settings.instance_folder / "dagster.yaml"
+    if stock:
+        without = yaml.safe_load(config.read_text("utf-8"))
+        del without["run_launcher"]
+        config.write_text(yaml.safe_dump(without), "utf-8")
+    environment = {**os.environ, "PREDICTION_ASSETS_HOME": str(home)}
+    outbox = open_stores(settings).outbox
+    with dev_server(PREDICTION_ASSETS_DEV, home.parent / "dev.log", environment) as address:
+        clicked = time.time()
+        launch = LAUNCH.replace('"prediction_assets"', '"prediction_assets.definitions"')
+        answer = graphql(address, launch, {"job": "roster", "config": "{}", "tags": []})["launchRun"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        while not any(entry.delivery_id is not None for entry in outbox.entries(slate)):
+            if time.time() - clicked > 900:
+                raise TimeoutError(home)
+            time.sleep(0.05)
+        wall = time.time() - clicked
+    with open_instance(settings, capture_output=False) as instance:
+        records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
+    spans = sorted((r.start_time, r.end_time) for r in records if r.start_time and r.end_time)
+    inside = sum(end - start for start, end in spans)
+    return wall, inside, max(0.0, wall - inside), spans[0][1] - clicked
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
