@@ -503,6 +503,10 @@ class Settings(LogSettings):
         """Where answers of live sources are recorded."""
         return self.answers or self.home / "answers"
 
+    def board_file(self, slate: str) -> Path:
+        """The page that a person opens to look at a slate."""
+        return self.home / "boards" / f"{slate}.html"
+
     @property
     def tick_seconds(self) -> int:
         """Seconds between two ticks of a sensor; each reads the recent slates' outcomes, which Firestore bills."""

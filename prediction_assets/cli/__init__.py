@@ -18,6 +18,7 @@ from prediction_assets import __version__
 from prediction_assets.cli import (
     alerts,
     backfill,
+    board,
     coverage,
     dead_letters,
     dev,
@@ -61,7 +62,7 @@ _COMMANDS = {
         backfill.backfill,
         dev.dev,
     ),
-    _RECORD: (ledger.predictions, ledger.diff, ledger.verify),
+    _RECORD: (ledger.predictions, board.board, ledger.diff, board.why, ledger.verify),
     _REPAIR: (repair.consolidate, repair.revert, repair.republish, repair.acknowledge, repair.clean_up),
     _MODEL: (forecasting.train, forecasting.grade, forecasting.backtest),
     _INSTALLATION: (maintenance.prune, maintenance.migrate),

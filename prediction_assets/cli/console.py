@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from prediction_assets.errors import plain
+from prediction_assets.errors import BadInput, plain
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
@@ -155,3 +156,21 @@ def simulated_label(league: str) -> str:
     from prediction_assets.slate.keys import is_simulated
 
     return " (simulated league)" if is_simulated(league) else ""
+
+
+def write_output(path: Path, content: str | bytes) -> None:
+    """Write the file of ``--output``; it appears when it is whole.
+
+    Raises:
+        BadInput: it can't be written.
+    """
+    from prediction_assets.stores.local.files import replace_file
+
+    if not path.absolute().parent.is_dir():
+        raise BadInput("--output", f"{path.parent} is no folder", hint="create it first")
+    try:
+        replace_file(path.absolute(), content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise BadInput(
+            "--output", f"{path}: {error.strerror}", hint="name a file that can be written"
+        ) from error

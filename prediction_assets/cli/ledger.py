@@ -23,6 +23,7 @@ from prediction_assets.cli.console import (
     say,
     simulated_label,
     standard_output,
+    write_output,
 )
 from prediction_assets.errors import BadInput, ChainBroken
 from prediction_assets.slate.keys import parse_slate
@@ -109,7 +110,7 @@ def predictions(
     }
     content = written[output_format]()
     if output is not None:
-        _write(output, content)
+        write_output(output, content)
     else:
         typer.echo(content, nl=False)  # its texts are plain already
 
@@ -129,13 +130,13 @@ def diff(
     For each player: points moved, recommendations changed, lines changed.
     """
     from prediction_assets.slate.row_diff import diff_rows
-    from prediction_assets.steps.ledger import read_rows, receipts_of
+    from prediction_assets.steps.ledger import read_rows, receipts_of, why_between
 
     with look_into_home() as (_, stores):
         receipts = receipts_of(stores.warehouse, slate)
         since, to = _two_revisions(receipts, first, second)
         found = diff_rows(*(read_rows(stores.warehouse, slate, revision=number)[1] for number in (since, to)))
-    why = _why(receipts, since, to, found)
+    why = why_between(receipts, since, to, found)
     if as_json:
         players = [{**_diff_values(each), "causes": why[each.player_slug]} for each in found]
         report = {"slate": slate, "from": since, "to": to, "players": players}
@@ -235,23 +236,6 @@ def _two_revisions(receipts: Sequence[Receipt], first: int | None, second: int |
     return before[-1] if first is None else first, to
 
 
-def _why(
-    receipts: Sequence[Receipt], since: int, to: int, found: Sequence[PlayerDiff]
-) -> dict[str, list[str]]:
-    """Return why each player was staged again after one revision and up to another, in their order."""
-    from prediction_assets.slate.basis import NOT_EXPECTED, why_changed
-
-    first, last = sorted((since, to))
-    why: dict[str, list[str]] = {each.player_slug: [] for each in found}
-    for revision in sorted({each.revision for each in receipts if first < each.revision <= last}):
-        for slug, causes in why_changed(receipts, revision, why).items():
-            why[slug] += [cause for cause in causes if cause != NOT_EXPECTED]
-    for each in found:
-        if each.change == "removed" and not why[each.player_slug]:
-            why[each.player_slug].append(NOT_EXPECTED)
-    return why
-
-
 def _of_system(rows: pa.Table, system: str) -> pa.Table:
     import pyarrow.compute as pc
 
@@ -268,19 +252,6 @@ def _title(receipt: Receipt, rows: pa.Table, what: str) -> str:
         f"slate {receipt.slate}{simulated_label(receipt.league)}, revision {receipt.revision} "
         f"of {receipt.consolidated_at:%Y-%m-%d %H:%M:%S}Z: {rows.num_rows:,} {what}"
     )
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    from prediction_assets.stores.local.files import replace_file
-
-    if not path.absolute().parent.is_dir():
-        raise BadInput("--output", f"{path.parent} is no folder", hint="create it first")
-    try:
-        replace_file(path.absolute(), content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise BadInput(
-            "--output", f"{path}: {error.strerror}", hint="name a file that can be written"
-        ) from error
 
 
 def _number(points: float | None) -> str:

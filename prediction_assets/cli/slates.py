@@ -118,7 +118,7 @@ def run(
         chosen = slate or newest_slate(runner.stores.warehouse)
         refuse_unknown_slate(runner.stores.warehouse, chosen)
         result = runner.whole(chosen, reopen=reopen, players=player or (), on_stage=on_stage)
-    _show_summary(result)
+    _show_summary(result, settings)
     if result.receipt is not None and result.receipt.status != "success":
         raise typer.Exit(PARTIAL)
 
@@ -469,7 +469,7 @@ def _status(stores: Stores, slate: str) -> dict[str, Any]:
     return report
 
 
-def _show_summary(result: SlateResult) -> None:
+def _show_summary(result: SlateResult, settings: Settings) -> None:
     batch, receipt, entry = result.progress.batch, result.receipt, result.entry
     table = Table(title=f"slate {batch.slate}{simulated_label(batch.league)}", show_header=False)
     if receipt is None or entry is None:
@@ -495,4 +495,7 @@ def _show_summary(result: SlateResult) -> None:
     again = "" if result.published else " (nothing new, not published again)"
     table.add_row("message", f"{entry.message_id}{again}")
     table.add_row("receipt", receipt.receipt_id)
+    board = settings.board_file(batch.slate)
+    if board.exists():
+        table.add_row("board", str(board))
     standard_output().print(table)

@@ -52,9 +52,9 @@ consolidation_job = dg.define_asset_job(
 completion_job = dg.define_asset_job(
     "completion",
     # The morning check belongs to the same asset, but has a job of its own: it looks at the whole morning.
-    selection=dg.AssetSelection.assets("phase5_completion", "slate_report").without_checks(),
+    selection=dg.AssetSelection.assets("phase5_completion", "slate_report", "slate_board").without_checks(),
     tags=WHOLE_RETRIES,
-    description="Publish the completion message of a checked consolidation, once, and draw the slate's report.",
+    description="Publish the completion message of a checked consolidation, once; then the slate's report and board.",
 )
 
 morning_check_job = dg.define_asset_job(
@@ -98,6 +98,7 @@ JOB_OF_ASSET = {
     "staging_cleanup": consolidation_job.name,
     "phase5_completion": completion_job.name,
     "slate_report": completion_job.name,
+    "slate_board": completion_job.name,
     "dead_letters": dead_letters_job.name,
     "points_model": training_job.name,
     "prediction_grades": grading_job.name,

@@ -4,6 +4,7 @@ For the command line and for tests. Every step is safe to repeat, and the UI sho
 What doesn't belong here: reading what a slate has; callers read :attr:`SlateRun.stores`.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.errors import StageFailed
+from prediction_assets.errors import StageFailed, one_line
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.jobs import (
     completion_job,
@@ -33,6 +34,8 @@ from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.refresh import read_refresh
 from prediction_assets.stores.profiles import STORES, open_stores
 from prediction_assets.stores.protocols import open_progress
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,17 @@ class SlateRun:
     def announce(self, receipt: Receipt, *, redeliver: bool = False) -> OutboxEntry:
         """Publish the receipt's completion message, unless it is published; return its outbox entry."""
         ops = {"phase5_completion": {"receipt_id": receipt.receipt_id, "redeliver": redeliver}}
-        self._execute(completion_job.name, partition=receipt.slate, ops=ops)
+        try:
+            self._execute(completion_job.name, partition=receipt.slate, ops=ops)
+        except Exception as error:
+            # What follows the message, the report and the board, is for people: the slate is published without them.
+            if redeliver or not is_announced(receipt, self.stores.outbox.entries(receipt.slate)):
+                raise
+            _logger.warning(
+                "slate %s: its message is delivered, but its report or its board can't be written: %s; see the "
+                "completion run in the UI, and try `prediction-assets board`",
+                receipt.slate, one_line(str(error)), extra={"slate": receipt.slate, "batch": receipt.batch_id},
+            )  # fmt: skip
         entry = outbox_entry_of(receipt, self.stores.outbox.entries(receipt.slate))
         if entry is None:
             raise StageFailed(

@@ -8,8 +8,10 @@ from datetime import date, datetime
 import pyarrow as pa
 
 from prediction_assets.errors import BadInput, ChainBroken, ReceiptAltered
+from prediction_assets.slate.basis import NOT_EXPECTED, why_changed
 from prediction_assets.slate.chain import BrokenLink, ChainReport, verify_chain
 from prediction_assets.slate.receipt import Receipt, rows_digest
+from prediction_assets.slate.row_diff import PlayerDiff
 from prediction_assets.slate.staged_rows import row_hashes
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import ledger_sql, merge_sql
@@ -117,6 +119,21 @@ def _of_revision(
     rows = warehouse.query(ledger_sql.ROWS_OF_REVISION, given)
     _require_whole(slate, rows, found[-1])
     return found[-1], rows
+
+
+def why_between(
+    receipts: Sequence[Receipt], since: int, to: int, found: Sequence[PlayerDiff]
+) -> dict[str, list[str]]:
+    """Return why each player was staged again after one revision and up to another, in their order, by slug."""
+    first, last = sorted((since, to))
+    why: dict[str, list[str]] = {each.player_slug: [] for each in found}
+    for revision in sorted({each.revision for each in receipts if first < each.revision <= last}):
+        for slug, causes in why_changed(receipts, revision, why).items():
+            why[slug] += [cause for cause in causes if cause != NOT_EXPECTED]
+    for each in found:
+        if each.change == "removed" and not why[each.player_slug]:
+            why[each.player_slug].append(NOT_EXPECTED)
+    return why
 
 
 def verify_slate(warehouse: Warehouse, slate: str) -> ChainReport:

@@ -315,6 +315,13 @@ SLATE_EDGES = f"""
     WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble' AND line_source = 'market'
     GROUP BY bin ORDER BY bin"""
 
+RECENT_POINTS = f"""
+    SELECT player_id, game_date, points FROM {GAME_LOGS.qualified_name}
+    WHERE league = $league AND game_date >= $since AND game_date < $slate
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) <= $games
+    ORDER BY player_id, game_date, game_id"""
+"""The points of each player's last games before the slate, oldest first."""
+
 EARLIER_MERGES = f"""
     SELECT receipt_id, merge_ms, rows_staged, parts FROM {RECEIPTS.qualified_name}
     WHERE game_date BETWEEN $since AND $slate AND league = $league AND rows_staged > 0

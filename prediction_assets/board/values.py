@@ -1,0 +1,189 @@
+"""The values that a slate's board shows, read from the ledger by one receipt; nothing here is formatted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from prediction_assets.board.record import Record, record_of
+from prediction_assets.errors import BadInput
+from prediction_assets.nba.forecasting.grading import BEFORE_TIP_OFF
+from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.slate.row_diff import PlayerDiff, diff_rows
+from prediction_assets.steps.ledger import read_rows, receipts_of, why_between
+from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
+
+SYSTEM = "ensemble"
+"""The system whose forecasts the board shows; the others' points are beside them."""
+
+FORM_GAMES = 10
+FORM_DAYS = 120
+"""The form is a player's last games, of these days: an older one says nothing of his form."""
+
+RECORD_DAYS = 365
+
+_BETS = ("OVER", "UNDER")
+
+Row = Mapping[str, Any]
+"""A row of the predictions table."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPlayer:
+    """One player of the slate.
+
+    Attributes:
+        row: his row of :data:`SYSTEM` at his main line.
+        lines: all his rows of that system, by line.
+        quantiles: points by percent, rising; empty where the row has none.
+        contributions: what the forecast is made of, points; empty where the row has none.
+        others: the other systems' points, by system.
+        form: points of his last games before the slate, oldest first.
+    """
+
+    row: Row
+    lines: Sequence[Row]
+    quantiles: Mapping[int, float]
+    contributions: Mapping[str, float]
+    others: Mapping[str, float]
+    form: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a revision changed for one player, and why; a cause is missing where nobody knows one."""
+
+    name: str
+    diff: PlayerDiff
+    causes: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What was in force as the newest revision of a slate.
+
+    Attributes:
+        bets: rows of :data:`SYSTEM` that say OVER or UNDER, the highest expected value first.
+        players: everybody with rows, by name.
+        since: the revision before, None in a slate's first.
+        changes: what changed since then; None where its rows were pruned.
+        record: each system's grades before the slate, :data:`SYSTEM` first; of the rows in force at tip-off.
+    """
+
+    receipt: Receipt
+    bets: Sequence[Row]
+    players: Sequence[BoardPlayer]
+    since: int | None
+    changes: Sequence[Change] | None
+    record: Sequence[Record]
+
+
+def read_board(warehouse: Warehouse, slate: str) -> Board:
+    """Return the board of a slate's newest revision.
+
+    Raises:
+        BadInput: nothing of the slate was merged.
+    """
+    receipts = receipts_of(warehouse, slate)
+    receipt = receipts[-1]
+    _, rows = read_rows(warehouse, slate, revision=receipt.revision)
+    before = max((each.revision for each in receipts if each.revision < receipt.revision), default=None)
+    return board_of(
+        receipt,
+        rows,
+        form=_form(warehouse, parse_slate(slate), receipt.league),
+        since=before,
+        changes=() if before is None else _changes(warehouse, receipts, before, rows),
+        record=_record(warehouse, receipt),
+    )
+
+
+def board_of(
+    receipt: Receipt,
+    rows: pa.Table,
+    *,
+    form: Mapping[int, Sequence[int]],
+    since: int | None = None,
+    changes: Sequence[Change] | None = (),
+    record: Sequence[Record] = (),
+) -> Board:
+    """Return the board of these rows, which are those in force by the receipt."""
+    found: dict[str, list[Row]] = {}
+    others: dict[str, dict[str, float]] = {}
+    for row in rows.to_pylist():
+        if row["system"] == SYSTEM:
+            found.setdefault(row["player_slug"], []).append(row)
+        elif row["line_offset"] == 0:
+            others.setdefault(row["player_slug"], {})[row["system"]] = row["predicted_points"]
+    players = []
+    for slug, lines in found.items():
+        lines.sort(key=lambda row: row["line"])
+        main = next((row for row in lines if row["line_offset"] == 0), lines[0])
+        players.append(
+            BoardPlayer(
+                row=main,
+                lines=lines,
+                quantiles={int(at): points for at, points in json.loads(main["quantiles"] or "{}").items()},
+                contributions=json.loads(main["contributions"] or "{}"),
+                others=dict(sorted(others.get(slug, {}).items())),
+                form=form.get(main["player_id"], ()),
+            )
+        )
+    bets = [row for lines in found.values() for row in lines if row["recommendation"] in _BETS]
+    return Board(
+        receipt=receipt,
+        bets=sorted(bets, key=lambda row: (-row["expected_value"], row["player_slug"], row["line"])),
+        players=sorted(players, key=lambda each: (each.row["player_name"], each.row["player_slug"])),
+        since=since,
+        changes=changes,
+        record=record,
+    )
+
+
+def _form(warehouse: Warehouse, slate: date, league: str) -> dict[int, list[int]]:
+    named = {
+        "slate": slate,
+        "since": slate - timedelta(days=FORM_DAYS),
+        "league": league,
+        "games": FORM_GAMES,
+    }
+    found: dict[int, list[int]] = {}
+    for row in warehouse.query(queries.RECENT_POINTS, named).to_pylist():
+        found.setdefault(row["player_id"], []).append(row["points"])
+    return found
+
+
+def _changes(
+    warehouse: Warehouse, receipts: Sequence[Receipt], since: int, rows: pa.Table
+) -> list[Change] | None:
+    slate, revision = receipts[-1].slate, receipts[-1].revision
+    try:
+        _, before = read_rows(warehouse, slate, revision=since)
+    except BadInput:  # its rows were pruned
+        return None
+    names = {row["player_slug"]: row["player_name"] for each in (before, rows) for row in each.to_pylist()}
+    found = diff_rows(before, rows)
+    why = why_between(receipts, since, revision, found)
+    return [Change(names[each.player_slug], each, why[each.player_slug]) for each in found]
+
+
+def _record(warehouse: Warehouse, receipt: Receipt) -> list[Record]:
+    """Return the record as it stood when the receipt was made, so that a receipt has one board."""
+    slate = parse_slate(receipt.slate)
+    named = {
+        "since": slate - timedelta(days=RECORD_DAYS),
+        "until": slate - timedelta(days=1),
+        "origin": BEFORE_TIP_OFF,
+    }
+    found: dict[str, list[Row]] = {}
+    for row in warehouse.query(queries.GRADES, named).to_pylist():
+        if row["league"] == receipt.league and row["graded_at"] <= receipt.consolidated_at:
+            found.setdefault(row["system"], []).append(row)
+    return [record_of(found[name]) for name in sorted(found, key=lambda name: (name != SYSTEM, name))]
