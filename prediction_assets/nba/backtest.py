@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
-from prediction_assets.nba.forecast import market_lines, pinned_model, slate_features
+from prediction_assets.nba.forecast import market_lines, pinned_model, slate_features, with_newcomers
 from prediction_assets.nba.forecasting.grading import (
     MARKET_LINE,
     Grade,
@@ -133,17 +133,18 @@ def grade_slate(
     model: str,
 ) -> GradedSlate:
     """Return how every system, and every yardstick, did on one slate's expected players."""
-    candidates = roster_candidates(warehouse, league, slate)
-    expected = expected_players(candidates, slate)
+    lines = market_lines(warehouse, league, slate)
+    expected = expected_players(roster_candidates(warehouse, league, slate, lines), slate, lines)
     players, history = slate_features(
         warehouse, league, slate, (p.player_id for p in expected), options.history_days, model
     )
+    players = with_newcomers(players, expected, lines, slate)
     if not players.num_rows:
         return GradedSlate(slate, league, model, len(expected), ())
     forecasts = predict_slate(
         players,
         history,
-        market_lines(warehouse, league, slate),
+        lines,
         least_value=options.least_value,
         fitted=pinned_model(warehouse, players),
         market_aware=True,

@@ -7,7 +7,7 @@ features: the model's id is one of their columns, and so part of the snapshot's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import date, timedelta
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from prediction_assets.nba.forecasting.lines import HIGHEST_LINE, SUSPENDED_PRIC
 from prediction_assets.nba.forecasting.prices import Offer
 from prediction_assets.nba.forecasting.systems import FittedSystem
 from prediction_assets.nba.model_store import HISTORY_ORDER, MODEL_ID, load_model
+from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -58,12 +59,54 @@ def market_lines(warehouse: Warehouse, league: str, slate: date) -> dict[int, Ma
     )
     columns = ("line", "bookmaker", "over_price", "under_price")
     found: dict[int, dict[Offer, None]] = {}  # in order, each offer once
+    teams: dict[int, frozenset[str]] = {}
     for row in offered.to_pylist():
         found.setdefault(row["player_id"], {})[Offer(*(row[name] for name in columns))] = None
+        teams.setdefault(row["player_id"], frozenset((row["home_team"], row["away_team"])))
     return {
-        player: MarketLine(main.line, main.bookmaker, main.over_price, main.under_price, tuple(others))
+        player: MarketLine(
+            main.line, main.bookmaker, main.over_price, main.under_price, tuple(others), teams[player]
+        )
         for player, (main, *others) in found.items()
     }
+
+
+def with_newcomers(
+    features: pa.Table, players: Iterable[ExpectedPlayer], lines: Container[int], slate: date
+) -> pa.Table:
+    """Return features with a row for each player who has a line and no features: all that is known is his game.
+
+    Systems give such a row the league's usual newcomer, and :func:`.predictions.predict_slate` moves it to the line.
+
+    Args:
+        features: rows as :func:`slate_features` returns them.
+        players: expected players.
+        lines: ids of the players who have a line.
+    """
+    known = {*features["player_id"].to_pylist()}
+    rows: list[dict[str, object]] = [
+        {
+            "is_slate": True,
+            "game_id": player.game_id,
+            "game_date": slate,
+            "player_id": player.player_id,
+            "player_name": player.name,
+            "team": player.team,
+            "opponent": player.opponent,
+            "is_home": player.is_home,
+            "home": 0.5 if player.is_home is None else float(player.is_home),
+            "games_last_25": 0,
+            "games_season": 0,
+            "recent_points": [],
+            "recent_minutes": [],
+            MODEL_ID: next(iter(features[MODEL_ID].to_pylist()), ""),
+        }
+        for player in players
+        if player.player_id not in known and player.player_id in lines
+    ]
+    if not rows:
+        return features
+    return pa.concat_tables([features, pa.Table.from_pylist(rows, features.schema)]).sort_by("player_id")
 
 
 def pinned_model(warehouse: Warehouse, players: pa.Table) -> Mapping[str, FittedSystem] | None:

@@ -3,6 +3,10 @@
 A player is expected when his team plays, he appeared in the last 15 days, and he averaged 15 minutes or more over his
 last seven games. If his team hasn't played for more than 15 days (opening night, a long break), the 15 days are
 counted back from the team's last game, because nobody could have appeared since.
+
+A player with a line on his team's game is expected in any case: books offer lines on players who they think will play.
+So a reserve is expected, a player who comes back, and a newcomer. A newcomer is a player without a game log for a team
+that plays tonight: his team is the one that the newest injury report, then his newest log, gives him.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from prediction_assets.errors import BadInput, NobodyExpected
+from prediction_assets.nba.forecast import market_lines
+from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.slate.keys import parse_slate, player_slugs
 from prediction_assets.stores.protocols import Warehouse
@@ -56,8 +62,9 @@ def read_roster(warehouse: Warehouse, slate: str) -> Roster:
         _require_in_schedule(warehouse, slate)
         return Roster("", (), (), 0)
     league = _league(games, slate)
-    candidates = roster_candidates(warehouse, league, day)
-    players = expected_players(candidates, day)
+    lines = market_lines(warehouse, league, day)
+    candidates = roster_candidates(warehouse, league, day, lines)
+    players = expected_players(candidates, day, lines)
     if not players:
         raise NobodyExpected(
             f"slate {slate}: it has {len(games)} games, but none of {len(candidates)} candidates is expected by the "
@@ -74,27 +81,43 @@ def read_roster(warehouse: Warehouse, slate: str) -> Roster:
     return Roster(league, shown, players, len(candidates))
 
 
-def roster_candidates(warehouse: Warehouse, league: str, slate: date) -> list[dict[str, Any]]:
-    """Return the players who played for a team of the slate within :data:`CANDIDATE_LOOKBACK` before it.
+def roster_candidates(
+    warehouse: Warehouse, league: str, slate: date, lines: Mapping[int, MarketLine]
+) -> list[dict[str, Any]]:
+    """Return the players who played for a team of the slate within :data:`CANDIDATE_LOOKBACK` before it, and newcomers.
+
+    Args:
+        lines: each player's main line, by player id.
 
     Returns:
-        rows of :data:`prediction_assets.stores.sql.queries.ROSTER_CANDIDATES`, one per player.
+        rows of :data:`prediction_assets.stores.sql.queries.ROSTER_CANDIDATES`, one per player; those of newcomers
+        have only the columns of :data:`prediction_assets.stores.sql.queries.NEWCOMERS`.
     """
     found: list[dict[str, Any]] = warehouse.query(
         queries.ROSTER_CANDIDATES,
         {"slate": slate, "league": league, "since": slate - CANDIDATE_LOOKBACK, "form_games": FORM_GAMES},
     ).to_pylist()
+    known = {candidate["player_id"] for candidate in found}
+    if lines.keys() - known:
+        listed = warehouse.query(queries.NEWCOMERS, {"slate": slate, "league": league}).to_pylist()
+        for newcomer in listed:
+            if newcomer["player_id"] not in known and has_line(newcomer, lines):
+                known.add(newcomer["player_id"])
+                found.append(newcomer)
     return found
 
 
-def expected_players(candidates: Iterable[Mapping[str, Any]], slate: date) -> tuple[ExpectedPlayer, ...]:
+def expected_players(
+    candidates: Iterable[Mapping[str, Any]], slate: date, lines: Mapping[int, MarketLine]
+) -> tuple[ExpectedPlayer, ...]:
     """Return the expected players among candidates, sorted by slug.
 
     Args:
         candidates: rows as :func:`roster_candidates` returns them.
         slate: the games' date.
+        lines: each player's main line, by player id.
     """
-    chosen = [c for c in candidates if is_expected(c, slate)]
+    chosen = [c for c in candidates if has_line(c, lines) or is_expected(c, slate)]
     slugs = player_slugs({c["player_id"]: c["player_name"] for c in chosen})
     players = [
         ExpectedPlayer(
@@ -111,8 +134,14 @@ def expected_players(candidates: Iterable[Mapping[str, Any]], slate: date) -> tu
     return tuple(sorted(players, key=lambda player: player.slug))
 
 
+def has_line(candidate: Mapping[str, Any], lines: Mapping[int, MarketLine]) -> bool:
+    """Return whether there is a line on a candidate in a game of his team."""
+    line = lines.get(candidate["player_id"])
+    return line is not None and candidate["team"] in line.teams
+
+
 def is_expected(candidate: Mapping[str, Any], slate: date) -> bool:
-    """Return whether a candidate is expected.
+    """Return whether a candidate is expected by his games alone.
 
     Args:
         candidate: ``last_game``, ``team_last_game`` (dates before the slate) and ``average_minutes`` (over

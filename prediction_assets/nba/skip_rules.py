@@ -12,7 +12,7 @@ from typing import Any
 from prediction_assets.slate.basis import OUT
 from prediction_assets.slate.batch import ExpectedPlayer
 
-NO_GAME_LOG = "no features: he has no game log before the slate"
+NO_GAME_LOG = "no features: he has no game log before the slate, and no line"
 
 
 def reasons_to_skip(
@@ -28,7 +28,7 @@ def reasons_to_skip(
         players: expected players of one slate.
         games: rows of :data:`prediction_assets.stores.sql.queries.SLATE_GAMES`, the slate's games as scheduled now.
         injuries: rows of :data:`prediction_assets.stores.sql.queries.NEWEST_INJURY_REPORT`.
-        with_features: slugs of the players who have features.
+        with_features: slugs of the players who have features, or a line instead.
     """
     playing = {game["game_id"]: {game["team_a"], game["team_b"]} for game in games}
     out = {row["player_id"]: row["reason"] or row["status"] for row in injuries if row["status"] == OUT}

@@ -56,12 +56,13 @@ class SlateFacts:
         # A player in the report of two teams is out if one of them says so, as the skip rules have it.
         listed = sorted(self.injuries, key=lambda row: row["status"] == OUT)
         statuses = {row["player_id"]: row["status"] for row in listed}
+        pinned_model = next((model for _, model in features.values()), "")
         found = {}
         for player in players:
             playing = teams.get(player.game_id, frozenset())
             tip_off = self.tip_offs.get(playing)
             line = self.lines.get(player.player_id)
-            digest, model = features.get(player.player_id, ("", ""))
+            digest, model = features.get(player.player_id, ("", pinned_model))
             found[player.slug] = Basis(
                 game_id=player.game_id if player.team in playing else "",
                 opponent=player.opponent,

@@ -50,7 +50,7 @@ class Basis:
             return _NO_GAME
         if self.injury == OUT:
             return _OUT
-        return "" if self.features else _NO_FEATURES
+        return "" if self.features or self.line else _NO_FEATURES
 
     def begins_by(self, now: datetime) -> bool:
         """Return whether his game has begun; one whose tip-off no line says hasn't, because nobody can bet on it."""
@@ -76,6 +76,8 @@ def causes(before: Basis, now: Basis) -> tuple[str, ...]:
     """
     if before.absence and now.absence:
         return ()
+    if _NO_FEATURES in (before.absence, now.absence) and before.features == now.features:
+        return (_moved(before.line, now.line),)  # a player without features is predicted from his line alone
     if now.absence:
         return (_CAME[now.absence],)
     if before.absence:

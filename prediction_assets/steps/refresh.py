@@ -20,10 +20,10 @@ from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.roster_freeze import RosterChange, keeping, roster_change
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
-from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 
 ROSTER_FACTS = frozenset({GAME_LOGS.name, SCHEDULE.name})
-"""The tables of facts that decide who is expected."""
+"""The tables of facts that decide who is expected, beside the slate's lines."""
 
 LAST_MINUTE = timedelta(minutes=1)
 """So long before his tip-off a player is not staged again any more: his rows would come after it."""
@@ -82,7 +82,8 @@ def read_refresh(
         bases = {}
     found = affected(bases, facts.bases(settled, fresh), now + LAST_MINUTE)
     roster = RosterChange()
-    if roster_since is None or changed_since(warehouse, roster_since) & ROSTER_FACTS:
+    # A new line makes a player expected. Lines change all day, so the sensor compares those of the slate first.
+    if roster_since is None or changed_since(warehouse, roster_since) & {*ROSTER_FACTS, PROP_LINES.name}:
         now_expected = read_roster(warehouse, batch.slate).players
         expected = keeping(batch, replace(batch, expected=now_expected), facts.begun(now + LAST_MINUTE))
         roster = roster_change(batch, expected)

@@ -24,7 +24,7 @@ from prediction_assets.errors import (
     PredictionAssetsError,
     TransientError,
 )
-from prediction_assets.nba.forecast import pinned_model
+from prediction_assets.nba.forecast import pinned_model, with_newcomers
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.skip_rules import reasons_to_skip
@@ -34,6 +34,7 @@ from prediction_assets.slate.basis import Basis
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.dead_letter import Closing, Failure, replay_payload, traceback_digest
 from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import part_rows
 from prediction_assets.steps.claim import claim_fence
@@ -139,8 +140,8 @@ def forecast_parts(
 
     Rows and errors are by slug, the digests of the features and their model by player id.
 
-    A player without features is in neither. All players are forecast together; if that fails, in smaller and smaller
-    groups, so that one player's odd facts cost no other player his rows.
+    A player with neither features nor a line is in neither. All players are forecast together; if that fails, in
+    smaller and smaller groups, so that one player's odd facts cost no other player his rows.
     """
     batch = progress.batch
     if progress.feature_snapshot is None:
@@ -151,11 +152,12 @@ def forecast_parts(
         batch.slate, progress.feature_snapshot, [p.player_id for p in players]
     )
     fitted = pinned_model(warehouse, snapshot.players)
+    features = with_newcomers(snapshot.players, players, lines, parse_slate(batch.slate))
 
     def forecast(group: Sequence[ExpectedPlayer]) -> dict[str, pa.Table]:
         ids = pa.array([player.player_id for player in group], pa.int64())
         rows = predict_slate(
-            snapshot.players.filter(pc.is_in(snapshot.players["player_id"], ids)),
+            features.filter(pc.is_in(features["player_id"], ids)),
             snapshot.history,
             lines,
             least_value=settings.least_expected_value,

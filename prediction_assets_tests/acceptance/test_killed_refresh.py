@@ -10,6 +10,7 @@ import pytest
 
 from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
 from prediction_assets.settings import load_settings
+from prediction_assets.slate.outcome import Outcome
 from prediction_assets.steps import failpoints
 from prediction_assets.steps.announce import announce, read_changes
 from prediction_assets.steps.cleanup import clean_up, finish_consolidation
@@ -141,6 +142,25 @@ def test_only_the_players_whose_rows_would_differ_are_due_and_none_after_tip_off
     assert announced.publisher.sent[-1]["changes"] == [
         {"player_slug": slug, "causes": [*causes]} for slug, causes in why.items()
     ]
+
+
+def test_a_newcomer_is_predicted_while_he_has_a_line_and_skipped_when_it_is_withdrawn(announced):
+    # His game log was there by mistake: nothing but the line is known of him.
+    snapshot = announced.warehouse.snapshots.write(SLATE, features(1, 2), FEATURES_SCHEMA.empty_table())
+    fence = announced.batch_state.claim_fence(SLATE)
+    version = announced.warehouse.facts_version()
+    announced.batch_state.pin_features(SLATE, snapshot, fence=fence, facts_version=version)
+    carry_on(announced, ["player-3"])
+    assert announced.batch_state.progress(SLATE).outcomes["player-3"].outcome is Outcome.STAGED
+    for lines, cause, outcome in (
+        ({1: "20.5", 2: "15.5"}, "line withdrawn 10.5", Outcome.SKIPPED),
+        ({1: "20.5", 2: "15.5", 3: "11.5"}, "line added 11.5", Outcome.STAGED),
+    ):
+        ingest(announced, lines)
+        assert look(announced).due == {"player-3": (cause,)}
+        follow(announced)
+        assert look(announced).is_needed is False
+        assert announced.batch_state.progress(SLATE).outcomes["player-3"].outcome is outcome
 
 
 POINTS = [point for point in failpoints.POINTS if point not in {"keys_registered", "batch_opened"}]

@@ -246,13 +246,16 @@ def grade_yardstick(
 
 
 def naive_forecasts(players: pa.Table) -> dict[str, dict[tuple[str, int], float]]:
-    """Return the naive yardsticks' forecasts of slate rows, by name and ``(game_id, player_id)``."""
+    """Return the naive yardsticks' forecasts of slate rows, by name and ``(game_id, player_id)``.
+
+    A player without a game has none.
+    """
     rows = Rows(players)
     keys = list(zip(players["game_id"].to_pylist(), players["player_id"].to_pylist(), strict=True))
     season = np.where(np.isfinite(rows["points_season"]), rows["points_season"], rows["points_last_10"])
     said = {SEASON_MEAN: season, LAST_5_MEAN: rows["points_last_5"], LAST_GAME: rows["points_last_1"]}
     return {
-        name: {key: float(value) for key, value in zip(keys, values, strict=True)}
+        name: {key: float(value) for key, value in zip(keys, values, strict=True) if np.isfinite(value)}
         for name, values in said.items()
     }
 

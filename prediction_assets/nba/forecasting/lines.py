@@ -7,7 +7,7 @@ choosing the main line among the books' offers (the query ``MARKET_LINES`` does)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
@@ -36,6 +36,7 @@ class MarketLine:
 
     Attributes:
         others: what else is offered on him: other books' lines, and other lines of this book.
+        teams: the two teams of the game that it is about.
     """
 
     line: Decimal
@@ -43,6 +44,7 @@ class MarketLine:
     over_price: int | None = None
     under_price: int | None = None
     others: tuple[Offer, ...] = ()
+    teams: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def fair(self) -> float | None:

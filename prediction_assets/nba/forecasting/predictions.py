@@ -28,7 +28,7 @@ from prediction_assets.nba.forecasting.lines import (
     estimated_lines,
     line_grid,
 )
-from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE, with_market
+from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE, of_newcomers, with_market
 from prediction_assets.nba.forecasting.prices import NO_QUOTE, better_bets
 from prediction_assets.nba.forecasting.recommendation import (
     DEFAULT_LEAST_VALUE,
@@ -96,6 +96,9 @@ def predict_slate(
     forecast, which doesn't know the line; probabilities against a market line weigh the line
     and its prices too (:func:`.market_aware.with_market`).
 
+    A newcomer, who has no game, is the exception: his own forecast is the league's usual newcomer, moved to the line
+    (:func:`.market_aware.of_newcomers`).
+
     Args:
         players: slate rows of :data:`.features.FEATURES_SCHEMA`, one per player.
         history: training rows of the same schema; not read when ``fitted`` is given.
@@ -116,8 +119,13 @@ def predict_slate(
     offered = [market.get(player_id) for player_id in players.column("player_id").to_pylist()]
     main = np.array([np.nan if o is None else float(o.line) for o in offered])
     named = [(system.name, system.version) for system in SYSTEMS]
-    own = [fitted[system.name].predict(rows) for system in SYSTEMS]
+    by_facts = [fitted[system.name].predict(rows) for system in SYSTEMS]
     fair = np.array([np.nan if o is None or o.fair is None else o.fair for o in offered])
+    own = list(by_facts)
+    newcomer = rows["games_last_25"] == 0
+    if newcomer.any():
+        his_line = np.where(newcomer, main, np.nan)
+        own = [of_newcomers(forecast, his_line, fair) for forecast in by_facts]
     beside_market = [with_market(forecast, main, fair) for forecast in own]
     if market_aware:
         named.append((MARKET_AWARE, SYSTEMS[-1].version))
@@ -129,7 +137,9 @@ def predict_slate(
         """Stack one (n,) array per system and repeat each value for its five lines: (n * rows,)."""
         return np.repeat(np.stack(values, axis=1).reshape(-1), lines)
 
-    medians = [np.round(forecast.median, 4) for forecast in own]
+    medians, medians_by_facts = (
+        [np.round(forecast.median, 4) for forecast in forecasts] for forecasts in (own, by_facts)
+    )
     predicted = per_row(medians)
     deviation = np.round(per_row([forecast.standard_deviation for forecast in own]), 4)
     means = per_row([forecast.mean for forecast in beside_market])
@@ -197,7 +207,7 @@ def predict_slate(
             )
         ),
         at_main_line(_quantile_texts(own)),
-        at_main_line(_contribution_texts(fitted, rows, medians)),
+        at_main_line(_contribution_texts(fitted, rows, medians_by_facts, medians)),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTION_SCHEMA)
 
@@ -222,13 +232,19 @@ def _quantile_texts(own: Sequence[Distribution]) -> list[list[str]]:
 
 
 def _contribution_texts(
-    fitted: Mapping[str, FittedSystem], rows: Rows, medians: Sequence[Floats]
+    fitted: Mapping[str, FittedSystem],
+    rows: Rows,
+    medians_by_facts: Sequence[Floats],
+    medians: Sequence[Floats],
 ) -> list[list[str]]:
     """Return each system's contributions as JSON, one per player, market_aware's last where it is one of them."""
     names = [system.name for system in SYSTEMS]
-    found = [*contributions(fitted, rows, dict(zip(names, medians, strict=False))).values()]
-    found += [with_market_part(found[-1], points) for points in medians[len(names) :]]
-    return [_json(PARTS, parts / UNIT, 4) for parts in found]
+    found = [*contributions(fitted, rows, dict(zip(names, medians_by_facts, strict=True))).values()]
+    found += found[-1:] * (len(medians) - len(found))
+    return [
+        _json(PARTS, with_market_part(parts, points) / UNIT, 4)
+        for parts, points in zip(found, medians, strict=True)
+    ]
 
 
 def _json(names: Sequence[object], values: Floats, digits: int) -> list[str]:

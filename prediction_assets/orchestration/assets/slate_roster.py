@@ -49,7 +49,7 @@ class RosterConfig(dg.Config):
     group_name=SLATE,
     owners=OWNERS,
     kinds={"python", "duckdb", "sqlite"},
-    deps=["game_logs", "schedule"],
+    deps=["game_logs", "prop_lines", "schedule"],
     freshness_policy=FRESH_EVERY_MORNING,
 )
 def slate_roster(
@@ -64,7 +64,8 @@ def slate_roster(
 
     A player is expected if his team plays, he appeared in the last 15 days, and he averaged 15 minutes or more over
     his last seven games. Only facts from before the slate count. If his team has not played for more than 15 days, as
-    on opening night, the 15 days are counted back from its last game.
+    on opening night, the 15 days are counted back from its last game. A player with a line on his team's game is
+    expected in any case.
 
     Adds the `slates` and `slate_players` partition keys and freezes the expected players. Materializing again takes
     new players in and absent ones out; everybody else keeps his outcome. If a player's team, opponent or game changed,

@@ -71,6 +71,37 @@ ROSTER_CANDIDATES = f"""
     WHERE p.recency = 1
     ORDER BY g.game_id, p.team, p.player_id"""
 
+NEWCOMERS = f"""
+    WITH offered AS (
+        SELECT player_id, MIN(player_name) AS player_name FROM {PROP_LINES.qualified_name}
+        WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL GROUP BY player_id
+    ),
+    logged AS (
+        SELECT player_id, player_name, team FROM {GAME_LOGS.qualified_name}
+        WHERE league = $league AND game_date < $slate
+        QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY player_id ORDER BY game_date DESC NULLS LAST, game_id DESC NULLS LAST) = 1
+    ),
+    reported AS (
+        SELECT player_id, team FROM {INJURY_REPORTS.qualified_name}
+        WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
+        QUALIFY ROW_NUMBER() OVER (
+            PARTITION BY player_id ORDER BY reported_at DESC NULLS LAST, team NULLS LAST) = 1
+    ),
+    of_team AS (
+        SELECT player_id, team, 0 AS place FROM reported UNION ALL SELECT player_id, team, 1 AS place FROM logged
+    )
+    SELECT o.player_id, COALESCE(l.player_name, o.player_name) AS player_name, t.team, g.game_id,
+           CASE WHEN t.team = g.team_a THEN g.team_b ELSE g.team_a END AS opponent,
+           CASE WHEN g.home_team IS NULL THEN NULL ELSE t.team = g.home_team END AS is_home
+    FROM offered AS o
+    JOIN of_team AS t ON t.player_id = o.player_id
+    LEFT JOIN logged AS l ON l.player_id = o.player_id
+    JOIN {SCHEDULE.qualified_name} AS g
+      ON g.game_date = $slate AND g.league = $league AND t.team IN (g.team_a, g.team_b)
+    ORDER BY o.player_id, t.place, g.game_id"""
+"""The players with an offer on the slate, each with the team that the newest report, then his newest log, gives him."""
+
 KNOWN_PLAYERS = f"""
     SELECT player_id, player_name, team, MAX(game_date) AS last_game_date
     FROM {GAME_LOGS.qualified_name} WHERE league = $league GROUP BY player_id, player_name, team
@@ -78,7 +109,7 @@ KNOWN_PLAYERS = f"""
 
 MARKET_LINES = f"""
     WITH usable AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, captured_at,
+        SELECT player_id, bookmaker, line, over_price, under_price, captured_at, home_team, away_team,
                CASE WHEN over_price IS NULL OR under_price IS NULL THEN 0 ELSE 1 END AS two_sided,
                CASE WHEN over_price > 0 THEN 100.0 / (over_price + 100)
                     ELSE over_price / (over_price - 100.0) END AS over_share,
@@ -96,13 +127,13 @@ MARKET_LINES = f"""
                    ELSE captured_at <= commence_time END
     ),
     priced AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, captured_at,
+        SELECT player_id, bookmaker, line, over_price, under_price, captured_at, home_team, away_team,
                CASE WHEN two_sided = 0 THEN 1.0
                     ELSE ROUND(ABS(over_share / (over_share + under_share) - 0.5), 9) END AS imbalance
         FROM usable QUALIFY two_sided = MAX(two_sided) OVER (PARTITION BY player_id)
     ),
     ladder AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, imbalance
+        SELECT player_id, bookmaker, line, over_price, under_price, imbalance, home_team, away_team
         FROM priced
         QUALIFY RANK() OVER (
             PARTITION BY player_id, bookmaker
@@ -134,11 +165,11 @@ MARKET_LINES = f"""
         QUALIFY ROW_NUMBER() OVER (
             PARTITION BY player_id ORDER BY books DESC, best, ABS(line - middle), line, imbalance, bookmaker) = 1
     )
-    SELECT l.player_id, l.line, l.bookmaker, l.over_price, l.under_price
+    SELECT l.player_id, l.line, l.bookmaker, l.over_price, l.under_price, l.home_team, l.away_team
     FROM ladder AS l
     LEFT JOIN main AS m ON m.player_id = l.player_id AND m.line = l.line AND m.bookmaker = l.bookmaker
     ORDER BY l.player_id, CASE WHEN m.player_id IS NULL THEN 1 ELSE 0 END, l.line, l.bookmaker, l.imbalance,
-             l.over_price NULLS LAST, l.under_price NULLS LAST"""
+             l.over_price NULLS LAST, l.under_price NULLS LAST, l.home_team, l.away_team"""
 """What is offered on each player of a slate, his main line first. The order of the stored rows has no part in it.
 
 1. Suspended offers, offers beyond the highest line, offers on games that aren't scheduled and offers seen after

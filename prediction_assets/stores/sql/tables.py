@@ -326,7 +326,7 @@ PREDICTIONS = Table(
         Column(
             "predicted_points",
             _F,
-            "median of the system's own forecast, points; only market_aware knows the line",
+            "median of the system's own forecast, points; only market_aware knows the line, and all for a newcomer",
             True,
         ),
         Column("standard_deviation", _F, "standard deviation of the predicted distribution, points", True),

@@ -163,6 +163,7 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
         "ROSTER_CANDIDATES": (
             queries.ROSTER_CANDIDATES, {**whose, "since": league.slate - timedelta(days=400), "form_games": 7},
         ),
+        "NEWCOMERS": (queries.NEWCOMERS, whose),
         "KNOWN_PLAYERS": (queries.KNOWN_PLAYERS, {"league": league.name}),
         "MARKET_LINES": (
             queries.MARKET_LINES, {**whose, "highest": HIGHEST_LINE, "suspended": SUSPENDED_PRICE},

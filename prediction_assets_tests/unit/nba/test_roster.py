@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
 
 import pytest
 
+from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.roster import expected_players, is_expected
 
 SLATE = date(2026, 1, 20)
@@ -48,6 +50,25 @@ def test_expected_players_are_sorted_by_a_slug_that_namesakes_do_not_share():
             candidate(player_id=2, name="Al First"),
         ],
         SLATE,
+        {},
     )
     assert [p.slug for p in players] == ["al-first-2", "al-first-3", "zed-last"]
     assert players[0].is_home is None
+
+
+@pytest.mark.parametrize(
+    ("who", "line", "expected"),
+    [
+        (candidate(minutes=9.0), {1: ("S01", "S02")}, True),
+        (candidate(last=200), {1: ("S02", "S01")}, True),
+        (candidate(minutes=9.0), {}, False),
+        (candidate(minutes=9.0), {2: ("S01", "S02")}, False),  # another player's
+        (candidate(minutes=9.0), {1: ("S03", "S04")}, False),  # in a game of another team
+        (candidate(), {1: ("S03", "S04")}, True),  # his games are enough
+    ],
+)
+def test_a_player_with_a_line_on_his_team_s_game_is_expected_whatever_his_games_say(who, line, expected):
+    lines = {
+        number: MarketLine(Decimal("6.5"), "Book A", teams=frozenset(teams)) for number, teams in line.items()
+    }
+    assert [p.player_id for p in expected_players([who], SLATE, lines)] == ([1] if expected else [])

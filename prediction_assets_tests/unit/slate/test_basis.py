@@ -46,6 +46,14 @@ NO_LOG = replace(USUAL, features="")
         (USUAL, replace(USUAL, tip_off=(TIP_OFF + timedelta(hours=1)).isoformat()), ()),
         (USUAL, replace(USUAL, features="f2"), ("game log corrected",)),
         (NO_LOG, USUAL, ("game log corrected",)),
+        # Without a game log he is predicted from his line alone.
+        (NO_LOG, replace(NO_LOG, line="25.5"), ("line moved 24.5 -> 25.5",)),
+        (NO_LOG, replace(NO_LOG, line=""), ("line withdrawn 24.5",)),
+        (replace(NO_LOG, line=""), NO_LOG, ("line added 24.5",)),
+        (replace(NO_LOG, line=""), USUAL, ("game log corrected",)),
+        (USUAL, replace(NO_LOG, line=""), ("game log corrected",)),
+        (NO_LOG, replace(NO_LOG, line="", injury="Out"), ("ruled out",)),
+        (replace(NO_LOG, line=""), replace(NO_LOG, line="", injury="Out"), ()),
         (USUAL, replace(USUAL, model="m2"), ("model changed",)),
         (
             USUAL,

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ import tenacity
 
 from prediction_assets.errors import BatchConflict, BatchNotOpen, PredictionAssetsError, TransientError
 from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
+from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.skip_rules import NO_GAME_LOG
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.batch import Progress
@@ -304,6 +306,20 @@ def test_players_are_forecast_together_and_one_without_features_is_in_neither(st
     parts, errors, _ = forecast_parts(stores.warehouse, pinned, pinned.batch.expected, {}, load_settings())
     assert {slug: rows.num_rows for slug, rows in parts.items()} == {"player-1": 25, "player-2": 25}
     assert errors == {}
+
+
+def test_a_player_without_features_is_forecast_while_he_has_a_line(stores, pinned):
+    lines = {103: MarketLine(Decimal("17.5"), "Book A", -110, -110)}
+    parts, errors, digests = forecast_parts(
+        stores.warehouse, pinned, pinned.batch.expected, lines, load_settings()
+    )
+    assert {slug: rows.num_rows for slug, rows in parts.items()} == dict.fromkeys(
+        ("player-1", "player-2", "player-3"), 25
+    )
+    assert errors == {}
+    assert 103 not in digests
+    assert {*parts["player-3"]["line_source"].to_pylist()} == {"market"}
+    assert {*parts["player-1"]["line_source"].to_pylist()} == {"estimated"}
 
 
 def test_a_slate_without_features_is_refused_with_what_makes_them(stores, pinned):

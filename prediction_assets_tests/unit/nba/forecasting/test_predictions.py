@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 from prediction_assets.errors import BadInput
+from prediction_assets.nba.forecast import with_newcomers
 from prediction_assets.nba.forecasting.contributions import PARTS
 from prediction_assets.nba.forecasting.distribution import probability_over, probability_push
 from prediction_assets.nba.forecasting.lines import MarketLine
@@ -22,7 +23,10 @@ from prediction_assets.nba.forecasting.predictions import (
 from prediction_assets.nba.forecasting.prices import Offer
 from prediction_assets.nba.forecasting.rows import Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
+from prediction_assets.nba.model_store import MODEL_ID
+from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.stores.sql.tables import PREDICTIONS
+from prediction_assets_tests.unit.nba.forecasting.conftest import SLATE
 
 Snapshot = tuple[pa.Table, pa.Table]
 
@@ -282,3 +286,36 @@ def parts_by_system(rows: pa.Table) -> dict[str, list[dict[str, float]]]:
         if row["contributions"] is not None:
             found.setdefault(row["system"], []).append(json.loads(row["contributions"]))
     return found
+
+
+NEWCOMERS = {
+    9001: MarketLine(Decimal("24.5"), "Book A", -110, -110),
+    9002: MarketLine(Decimal("2.5"), "Book A", -150, 120),
+    9003: MarketLine(Decimal(9), "Book A"),
+}
+
+
+def test_a_newcomer_s_rows_are_complete_and_near_his_line_and_change_nobody_else_s(
+    league_snapshot: Snapshot, predicted: pa.Table, fitted: dict[str, FittedSystem]
+) -> None:
+    history, players = league_snapshot
+    features = players.append_column(MODEL_ID, pa.array([""] * players.num_rows, pa.string()))
+    newcomers = [ExpectedPlayer(n, f"p-{n}", f"P {n}", "AAA", "BBB", None, "g") for n in NEWCOMERS]
+    every = with_newcomers(features, newcomers, NEWCOMERS, SLATE)
+    rows = predict_slate(every, history, MARKET | NEWCOMERS, fitted=fitted, market_aware=True)
+    others = rows.filter(pc.less(rows["player_id"], 9000))
+    others = others.filter(pc.not_equal(others["system"], "market_aware"))
+    assert others.combine_chunks().equals(predicted.combine_chunks())
+    for player, line in NEWCOMERS.items():
+        his = rows.filter(pc.equal(rows["player_id"], player)).to_pylist()
+        assert len(his) == 30
+        for row in his:
+            assert 0.0 < row["probability_over"] < 1.0
+            assert abs(row["predicted_points"] - float(line.line)) < 1.0 + 0.1 * float(line.line), row
+            assert row["standard_deviation"] > np.sqrt(8.7 + 2.6 * row["predicted_points"])
+            if row["line_offset"] == 0:
+                parts = {name: Decimal(str(part)) for name, part in json.loads(row["contributions"]).items()}
+                assert sum(parts.values()) == Decimal(str(row["predicted_points"]))
+                assert parts["market"] != 0
+                low, *_, high = json.loads(row["quantiles"]).values()
+                assert low < row["predicted_points"] < high
