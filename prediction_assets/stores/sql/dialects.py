@@ -93,6 +93,10 @@ def _suit_bigquery(tree: Expr) -> None:
     # BigQuery replaces every match and knows no modifiers.
     for replacement in tree.find_all(exp.RegexpReplace):
         replacement.set("modifiers", None)
+    # BigQuery documents no quoted interval, which is what sqlglot writes for every dialect.
+    for interval in tree.find_all(exp.Interval):
+        if interval.this.is_string and interval.this.name.isdecimal():
+            interval.set("this", exp.Literal.number(interval.this.name))
     # BigQuery refuses a QUALIFY without a WHERE, GROUP BY or HAVING.
     for select in tree.find_all(exp.Select):
         if select.args.get("qualify") and not any(map(select.args.get, ("where", "group", "having"))):
