@@ -24,6 +24,7 @@ from prediction_assets.errors import BadInput
 from prediction_assets.slate.keys import parse_slate
 
 if TYPE_CHECKING:
+    from prediction_assets.nba.forecasting.by_game import ByGame
     from prediction_assets.nba.forecasting.grading import Grade
     from prediction_assets.orchestration.slate_run import SlateRun
 
@@ -203,6 +204,12 @@ def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
             _number(row["mean_return"], 3),
         )
     standard_output().print(table)
+    standard_output().print(
+        _measures("with standard errors by game", {g.system: g.measures.get("all", {}) for g in by_system})
+    )
+    for grade in by_system:
+        if grade.system == "ensemble":
+            standard_output().print(_measures("the ensemble by group", grade.measures))
     for row in rows:
         if row["system"] == "ensemble" and row["lines"]:
             standard_output().print(_calibration(row))
@@ -211,6 +218,36 @@ def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
                 f"beside the market's, the ensemble's own log-odds of the over have a weight of {weight:.3f} +- "
                 f"{error:.3f} on these {row['lines']:,} lines"
             )
+
+
+def _measures(title: str, rows: Mapping[str, Mapping[str, ByGame]]) -> Table:
+    """Return means and their errors, one row for each system or group that has any."""
+    table = Table(title=title)
+    table.add_column("")
+    shown = {
+        "MAE": "absolute_error",
+        "less the ensemble's": "less_ensemble",
+        "less the line's": "less_line",
+        "CRPS": "crps",
+        "80 % covers": "interval_80",
+        "Brier less a coin's": "brier_less_coin",
+        "hit rate": "hit_rate",
+        "return": "mean_return",
+    }
+    for name in ("players", *shown):
+        table.add_column(name, justify="right")
+    for name, measures in rows.items():
+        if measures:
+            cells = (_with_error(measures[measure]) for measure in shown.values())
+            table.add_row(name, f"{measures['absolute_error'].count:,}", *cells)
+    return table
+
+
+def _with_error(measure: ByGame) -> str:
+    if measure.mean is None:
+        return ""
+    error = measure.standard_error
+    return f"{measure.mean:.4f}" + ("" if error is None else f" +- {error:.4f}")
 
 
 def _calibration(row: Mapping[str, Any]) -> Table:
@@ -232,6 +269,13 @@ def _row(grade: Grade, line: float | None) -> dict[str, Any]:
     return {
         **row,
         "calibration": json.loads(row["calibration"]),
+        "measures": {
+            group: {
+                name: {"players": each.count, "mean": each.mean, "standard_error": each.standard_error}
+                for name, each in by_name.items()
+            }
+            for group, by_name in grade.measures.items()
+        },
         "error_to_line": ratio,
         "mean_return": grade.mean_return,
         "own_weight": grade.own_weight,

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
 from prediction_assets.nba.forecast import market_lines, pinned_model, slate_features, with_newcomers
+from prediction_assets.nba.forecasting.by_game import FIRST_DAYS_OF_SEASON, groups_of
 from prediction_assets.nba.forecasting.grading import (
     MARKET_LINE,
     Grade,
@@ -29,6 +30,7 @@ from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA, pre
 from prediction_assets.nba.grades import BACKTEST, results_of, store_grades
 from prediction_assets.nba.model_store import MODEL_ID, train_model
 from prediction_assets.nba.roster import expected_players, roster_candidates
+from prediction_assets.nba.season import is_first_days
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -99,6 +101,7 @@ def run_backtest(
         on_model: called before the model of a quarter is trained or found.
     """
     models: dict[tuple[str, date], str] = {}
+    begins: dict[str, Callable[[date], bool]] = {}
     for league, slate in slates_between(warehouse, since, until):
         results = results_of(warehouse, league, slate)
         if not results:
@@ -111,7 +114,10 @@ def run_backtest(
                 row, _ = train_model(warehouse, league, cutoff, options.model_history_days, now=now())
                 models[league, cutoff] = str(row[MODEL_ID])
             model = models[league, cutoff]
-        done = grade_slate(warehouse, league, slate, results, options, model)
+        if league not in begins:
+            begins[league] = is_first_days(warehouse, league, FIRST_DAYS_OF_SEASON)
+        first_days = begins[league](slate)
+        done = grade_slate(warehouse, league, slate, results, options, model, is_first_days=first_days)
         if write and done.grades:
             store_grades(
                 warehouse, slate, done.grades, origin=BACKTEST, league=league, now=now(), model_id=model
@@ -131,10 +137,13 @@ def grade_slate(
     results: dict[tuple[str, int], float],
     options: BacktestOptions,
     model: str,
+    *,
+    is_first_days: bool,
 ) -> GradedSlate:
     """Return how every system, and every yardstick, did on one slate's expected players."""
     lines = market_lines(warehouse, league, slate)
-    expected = expected_players(roster_candidates(warehouse, league, slate, lines), slate, lines)
+    candidates = roster_candidates(warehouse, league, slate, lines)
+    expected = expected_players(candidates, slate, lines)
     players, history = slate_features(
         warehouse, league, slate, (p.player_id for p in expected), options.history_days, model
     )
@@ -150,7 +159,8 @@ def grade_slate(
         market_aware=True,
     )
     at_main_line = forecasts.filter(pc.equal(forecasts["line_offset"], pa.scalar(Decimal(0), _LINE)))
-    grades = grade_forecasts(at_main_line, results)
+    groups = groups_of(candidates, is_first_days=is_first_days)
+    grades = grade_forecasts(at_main_line, results, groups)
     offered = at_main_line.filter(pc.equal(at_main_line["line_source"], MARKET))
     lined = set(zip(offered["game_id"].to_pylist(), offered["player_id"].to_pylist(), strict=True))
     grades += [grade_yardstick(name, said, results, lined) for name, said in naive_forecasts(players).items()]

@@ -5,7 +5,7 @@ Forecasts and results are read here and grades are stored. The measures are in :
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError, ResultsMissing
 from prediction_assets.nba.forecast import market_lines
+from prediction_assets.nba.forecasting.by_game import FIRST_DAYS_OF_SEASON, groups_of
 from prediction_assets.nba.forecasting.grading import (
     MARKET_LINE,
     Grade,
@@ -23,6 +24,8 @@ from prediction_assets.nba.forecasting.grading import (
     pool,
     published_at_moments,
 )
+from prediction_assets.nba.roster import roster_candidates
+from prediction_assets.nba.season import is_first_days
 from prediction_assets.nba.slate_facts import read_slate_facts
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.stores.protocols import Upserted, Warehouse
@@ -121,26 +124,34 @@ def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, dict[str, li
     tip_offs = read_slate_facts(warehouse, slate, league).tip_offs
     at_moments = published_at_moments(ledger, tip_offs)
     # Offers after the tip-off don't count as main lines: once the games are played, this is the closing line.
-    closing = {player: float(line.line) for player, line in market_lines(warehouse, league, day).items()}
+    lines = market_lines(warehouse, league, day)
+    closing = {player: float(line.line) for player, line in lines.items()}
+    groups = groups_of(
+        roster_candidates(warehouse, league, day, lines),
+        is_first_days=is_first_days(warehouse, league, FIRST_DAYS_OF_SEASON)(day),
+    )
     closing_of = {
         (game, player): closing[player]
         for game, player in zip(ledger["game_id"].to_pylist(), ledger["player_id"].to_pylist(), strict=True)
         if player in closing
     }
-    grades = {PUBLISHED: _grade(forecasts, results, closing)}
-    grades |= {moment: _grade(rows, results, closing) for moment, rows in at_moments.items()}
+    grades = {PUBLISHED: _grade(forecasts, results, closing, groups)}
+    grades |= {moment: _grade(rows, results, closing, groups) for moment, rows in at_moments.items()}
     if closing_of:
         grades[CLOSING_LINE] = [grade_yardstick(MARKET_LINE, closing_of, results, closing_of)]
     return league, {origin: found for origin, found in grades.items() if found}
 
 
 def _grade(
-    forecasts: pa.Table, results: Mapping[tuple[str, int], float], closing: Mapping[int, float]
+    forecasts: pa.Table,
+    results: Mapping[tuple[str, int], float],
+    closing: Mapping[int, float],
+    groups: Mapping[str, Collection[int]],
 ) -> list[Grade]:
     moved = line_moved_for_bets(forecasts, closing)
     return [
         replace(grade, closing_line_value=moved.get(grade.system))
-        for grade in grade_forecasts(forecasts, results)
+        for grade in grade_forecasts(forecasts, results, groups)
     ]
 
 

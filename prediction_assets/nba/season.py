@@ -5,6 +5,7 @@ Schedules, the sources' timing and the health report all follow this one rule.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -52,6 +53,13 @@ class Calendar:
         return today.month in _SUMMER or (
             self.previous is not None and self.previous.month == 6 and today.month == 6
         )
+
+
+def is_first_days(warehouse: Warehouse, league: str, days: int) -> Callable[[date], bool]:
+    """Return whether a date is within so many days of a season's first game, as a function; one query answers all."""
+    seasons = warehouse.query(queries.SEASONS).to_pylist()
+    began = [season["began"] for season in seasons if season["league"] == league]
+    return lambda day: any(timedelta(0) <= day - first < timedelta(days) for first in began)
 
 
 def calendar_of(warehouse: Warehouse, today: date) -> Calendar:

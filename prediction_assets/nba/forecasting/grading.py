@@ -9,8 +9,8 @@ A player without a game log is void: a book refunds the bet, so he counts neithe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +18,17 @@ import numpy as np
 import pyarrow as pa
 from scipy import special
 
+from prediction_assets.nba.forecasting.by_game import ByGame, Measures, add_up, measured
+from prediction_assets.nba.forecasting.distribution import mean_of, ranked_probability_score
 from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.market_aware import MARKET_WEIGHT
 from prediction_assets.nba.forecasting.recommendation import OVER, UNDER, share_over
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 
 DECILES = 10
+
+ENSEMBLE = "ensemble"
+"""The system that the others are compared with."""
 
 SEASON_MEAN, LAST_5_MEAN, LAST_GAME, MARKET_LINE = "season_mean", "last_5_mean", "last_game", "market_line"
 """Yardsticks: forecasts without a system. ``market_line`` is the books' line, on the players who have one."""
@@ -57,6 +62,9 @@ class Grade:
         own_score, own_information: sums over ``lines`` from which :attr:`own_weight` follows.
         own_variance: sum of the slates' squared ``own_score``.
         closing_line_value: by how many points the closing line moved in favor of the bets, on average.
+        measures: means with their errors by game, for everybody and each group (:mod:`.by_game`): ``absolute_error``;
+            ``less_ensemble`` and ``less_line``, the absolute error less theirs, of the same players; ``line_error``;
+            ``crps``; ``interval_80``, the share within it; ``brier_less_coin``; ``hit_rate``; ``mean_return``.
     """
 
     system: str
@@ -77,6 +85,7 @@ class Grade:
     own_variance: float = 0.0
     closing_line_value: float | None = None
     calibration: tuple[Decile, ...] = field(default=())
+    measures: Measures = field(default_factory=dict)
 
     @property
     def hit_rate(self) -> float | None:
@@ -133,29 +142,48 @@ class Grade:
                     for d in self.calibration
                 ]
             ),
+            "measures": json.dumps(
+                {
+                    group: {name: astuple(each) for name, each in by_name.items()}
+                    for group, by_name in self.measures.items()
+                }
+            ),
         }
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Grade:
         """Return the grade that a row of ``prediction_grades`` holds."""
         deciles = tuple(Decile(**decile) for decile in json.loads(row["calibration"]))
-        names = (name for name in cls.__slots__ if name != "calibration")
-        return cls(**{name: row[name] for name in names}, calibration=deciles)
+        measures = {
+            group: {name: ByGame(*sums) for name, sums in by_name.items()}
+            for group, by_name in json.loads(row["measures"]).items()
+        }
+        names = (name for name in cls.__slots__ if name not in ("calibration", "measures"))
+        return cls(**{name: row[name] for name in names}, calibration=deciles, measures=measures)
 
 
-def grade_forecasts(forecasts: pa.Table, results: Mapping[tuple[str, int], float]) -> list[Grade]:
+def grade_forecasts(
+    forecasts: pa.Table,
+    results: Mapping[tuple[str, int], float],
+    groups: Mapping[str, Collection[int]] | None = None,
+) -> list[Grade]:
     """Return a grade for each system, sorted by name, and one for the market's lines if there are any.
 
     Args:
         forecasts: one row per player and system, at his main line: ``system``, ``system_version``, ``game_id``,
             ``player_id``, ``line``, ``line_source``, ``predicted_points``, ``probability_over``,
-            ``probability_push``, ``recommendation``, ``market_probability``, ``bet_odds``.
+            ``probability_push``, ``recommendation``, ``market_probability``, ``bet_odds``, ``standard_deviation``,
+            ``quantiles``.
         results: points by ``(game_id, player_id)`` of those who played.
+        groups: ids of the players of each group that is measured on its own (:func:`.by_game.groups_of`).
     """
     by_system: dict[str, list[dict[str, Any]]] = {}
     for row in forecasts.to_pylist():
         by_system.setdefault(row["system"], []).append(row)
-    grades = [_grade_system(name, rows, results) for name, rows in sorted(by_system.items())]
+    ensemble = {(r["game_id"], r["player_id"]): r["predicted_points"] for r in by_system.get(ENSEMBLE, ())}
+    grades = [
+        _grade_system(name, rows, results, ensemble, groups or {}) for name, rows in sorted(by_system.items())
+    ]
     if grades:
         first = by_system[min(by_system)]
         offered = [r for r in first if r["line_source"] == MARKET]
@@ -295,11 +323,16 @@ def pool(grades: Sequence[Grade]) -> Grade:
             )
             for n in range(DECILES if tenths else 0)
         ),
+        measures=add_up(g.measures for g in grades),
     )
 
 
 def _grade_system(
-    name: str, rows: Sequence[Mapping[str, Any]], results: Mapping[tuple[str, int], float]
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    results: Mapping[tuple[str, int], float],
+    ensemble: Mapping[tuple[str, int], float],
+    groups: Mapping[str, Collection[int]],
 ) -> Grade:
     played = [row for row in rows if (row["game_id"], row["player_id"]) in results]
     points = np.array([results[row["game_id"], row["player_id"]] for row in played], dtype=np.float64)
@@ -320,6 +353,22 @@ def _grade_system(
     # The system's own log-odds less the market's, from what :func:`.market_aware.with_market` made of both.
     apart = (special.logit(share) - special.logit(market)) / (1 - MARKET_WEIGHT)
     score = float(np.sum((apart * (over - share))[decided]))
+    keys = [(row["game_id"], row["player_id"]) for row in played]
+    ensemble_error = np.abs(np.array([ensemble.get(key, np.nan) for key in keys]) - points)
+    deviation = np.array([row["standard_deviation"] for row in played], dtype=np.float64)
+    quantiles = [json.loads(row["quantiles"]) for row in played]
+    low, high = (np.array([q[percent] for q in quantiles], dtype=np.float64) for percent in ("10", "90"))
+    values = {
+        "absolute_error": np.abs(errors),
+        "less_ensemble": np.abs(errors) - ensemble_error,
+        "line_error": np.where(offered, np.abs(errors), np.nan),
+        "less_line": np.where(offered, np.abs(errors) - np.abs(line - points), np.nan),
+        "crps": ranked_probability_score(mean_of(errors + points, deviation), deviation, points),
+        "interval_80": ((low <= points) & (points <= high)).astype(np.float64),
+        "brier_less_coin": np.where(decided, (share - over) ** 2 - 0.25, np.nan),
+        "hit_rate": np.where(bets, hits, np.nan),
+        "mean_return": np.where(bets, np.where(hits, odds, 0.0) - 1, np.nan),
+    }
     return Grade(
         name,
         ", ".join(sorted({row["system_version"] for row in rows})),
@@ -338,6 +387,7 @@ def _grade_system(
         own_information=float(np.sum((apart**2 * share * (1 - share))[decided])),
         own_variance=score**2,
         calibration=_deciles(share[decided], over[decided]),
+        measures=measured(values, [game for game, _ in keys], [player for _, player in keys], groups),
     )
 
 

@@ -39,6 +39,11 @@ SCHEDULE_SPANS = f"""
     GROUP BY s.league ORDER BY s.league"""
 """Per league: the schedule's span, its newest slate up to today, and the one that follows the game logs."""
 
+SEASONS = f"""
+    SELECT league, MOD(season_id, 10000) AS year, MIN(game_date) AS began FROM {SCHEDULE.qualified_name}
+    WHERE season_id NOT BETWEEN 10000 AND 19999 GROUP BY league, MOD(season_id, 10000) ORDER BY league, began"""
+"""When each stored season began, without its preseason."""
+
 SLATES_FROM = f"""
     SELECT DISTINCT game_date FROM {SCHEDULE.qualified_name}
     WHERE league = $league AND game_date >= $slate ORDER BY game_date LIMIT 60"""
@@ -457,14 +462,15 @@ RESULTS_IN = f"""
 
 PUBLISHED_FORECASTS = f"""
     SELECT player_id, game_id, system, system_version, league, line, line_source, predicted_points, probability_over,
-           probability_push, recommendation, market_probability, bet_odds
+           probability_push, recommendation, market_probability, bet_odds, standard_deviation, quantiles
     FROM {_IN_FORCE} WHERE game_date = $slate AND line_offset = 0
     ORDER BY system, player_id"""
 """One row per player and system, at the main line."""
 
 LEDGER_FORECASTS = f"""
     SELECT player_id, game_id, team, opponent, system, system_version, league, line, line_source, predicted_points,
-           probability_over, probability_push, recommendation, market_probability, bet_odds, created_at, superseded_at
+           probability_over, probability_push, recommendation, market_probability, bet_odds, standard_deviation,
+           quantiles, created_at, superseded_at
     FROM {_LEDGER} WHERE game_date = $slate AND line_offset = 0
     ORDER BY system, player_id, game_id, created_at, receipt_id"""
 """Every row at a main line that ever was in force, by player and system, oldest first."""

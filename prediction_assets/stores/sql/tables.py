@@ -555,6 +555,13 @@ PREDICTION_GRADES = Table(
             "ten {lines, predicted, over}: lines, sum of P(over) and overs by decile of P(over)",
             True,
         ),
+        Column(
+            "measures",
+            _J,
+            "by group (all, starters, bench, first_14_days) and measure, sums by game: players, games, total, squared "
+            "totals, totals times players, squared players",
+            True,
+        ),
         Column("graded_at", _T, "when", True),
     ),
     key=("game_date", "origin", "system"),

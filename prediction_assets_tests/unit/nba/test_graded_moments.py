@@ -29,6 +29,7 @@ def row(number: int, created: int, closed: int | None = None, **changes: Any) ->
         "league": "NBA", "line": Decimal("20.50"), "line_source": "market", "predicted_points": float(number),
         "probability_over": 0.6, "probability_push": 0.0, "recommendation": "OVER",
         "market_probability": 0.5, "bet_odds": 1.9,
+        "standard_deviation": 6.0, "quantiles": '{"10": 10.0, "90": 30.0}',
         "created_at": MORNING + created * HOUR,
         "superseded_at": None if closed is None else MORNING + closed * HOUR,
     }  # fmt: skip

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from prediction_assets.nba.forecasting.distribution import (
+    mean_of,
     median,
     probability_over,
     probability_push,
     quantile,
+    ranked_probability_score,
 )
 
 MEANS = st.floats(0.05, 60)
@@ -98,3 +100,30 @@ def test_an_absurd_line_has_a_finite_probability(line: float) -> None:
 def test_what_is_no_distribution_is_refused(arguments: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         probability_over(*arguments)
+
+
+@pytest.mark.parametrize("points", [0.0, 1.0, 2.5, 40.0])
+def test_the_score_of_an_exponential_is_what_a_hand_computes(points: float) -> None:
+    # Mean and deviation that make points + 0.5 exponential with mean 1: its score is y + 2 exp(-y) - 3/2.
+    y = points + 0.5
+    found = ranked_probability_score(0.5, 1.0, np.array([points]))
+    assert found == pytest.approx(y + 2 * np.exp(-y) - 1.5)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(4.5, 4.5), (12.0, 6.0), (27.0, 8.5)])
+def test_the_score_is_the_area_between_the_distribution_and_what_happened(
+    mean: float, deviation: float
+) -> None:
+    shape = (2 * mean / deviation) ** 2
+    x = np.linspace(-mean, 150, 400_001)
+    share = stats.gamma.cdf(x, shape, scale=2 * mean / shape, loc=-mean)
+    for points in (0.0, mean, 45.0):
+        area = np.sum((share - (x >= points)) ** 2) * (x[1] - x[0])
+        score = ranked_probability_score(mean, deviation, np.array([points]))
+        assert score == pytest.approx(area, abs=2e-3)
+
+
+def test_a_mean_is_found_again_from_median_and_deviation() -> None:
+    mean, deviation = np.array([0.6, 2.0, 4.5, 12.0, 27.0]), np.array([1.2, 3.0, 4.5, 6.0, 8.5])
+    assert mean_of(median(mean, deviation), deviation) == pytest.approx(mean, abs=1e-6)
+    assert np.isfinite(mean_of(np.array([0.0]), np.array([1.0]))).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,7 @@ def forecast(player_id: int, points: float, **cells: Any) -> dict[str, Any]:
         "system": "ensemble", "system_version": "2", "game_id": "1", "player_id": player_id,
         "line": Decimal("20.50"), "line_source": "market", "predicted_points": points, "probability_over": 0.5,
         "probability_push": 0.0, "recommendation": "PASS", "market_probability": None, "bet_odds": 1.9,
+        "standard_deviation": 6.0, "quantiles": json.dumps({"10": points - 6, "90": points + 8}),
     } | cells  # fmt: skip
 
 
@@ -111,6 +113,34 @@ def test_the_weight_that_a_system_should_have_beside_the_market_is_found(true_we
 def test_a_grade_survives_the_warehouse() -> None:
     grade = graded(ROWS, RESULTS)["ensemble"]
     assert Grade.from_row(grade.to_row()) == grade
+
+
+def test_measures_are_paired_with_the_ensemble_and_the_line_and_given_by_group() -> None:
+    other = [{**row, "system": "matchup", "predicted_points": row["predicted_points"] + 2} for row in ROWS]
+    games = {1: "1", 2: "2", 3: "2", 4: "1", 5: "1"}
+    rows = [{**row, "game_id": games[row["player_id"]]} for row in [*ROWS, *other]]
+    rows[1]["quantiles"] = '{"10": 12.0, "90": 24.9}'  # he scored 25
+    results = {(games[player], player): points for (_, player), points in RESULTS.items()}
+    found = {
+        grade.system: grade.measures
+        for grade in grade_forecasts(pa.Table.from_pylist(rows), results, {"bench": {1, 4}, "starters": {9}})
+    }
+    everybody, paired = found["ensemble"]["all"], found["matchup"]["all"]
+    assert found["ensemble"].keys() == {"all", "bench"}
+    assert everybody["absolute_error"].mean == pytest.approx((4 + 7 + 1 + 3) / 4)
+    # Games of 7 and 8 points for two players each: 3.5 and 4 around 3.75, so sqrt((0.25 + 0.25) * 2) / 4.
+    assert everybody["absolute_error"].standard_error == pytest.approx(0.25)
+    assert everybody["less_ensemble"].mean == 0.0
+    # 2 points higher: three forecasts were too low, and the third player's was too high.
+    assert paired["less_ensemble"].mean == pytest.approx((-2 - 2 + 2 - 2) / 4)
+    # Of the game's totals -4 and 0 around the mean of -1 for each player: -2 and 2.
+    assert paired["less_ensemble"].standard_error == pytest.approx(1.0)
+    assert everybody["less_line"].mean == pytest.approx(((4 - 7.5) + (7 - 4.5) + (1 - 0)) / 3)
+    assert everybody["interval_80"].mean == 0.75
+    assert everybody["brier_less_coin"].mean == pytest.approx((0.36**2 + 0.64**2) / 2 - 0.25)
+    assert (everybody["hit_rate"].mean, everybody["mean_return"].mean) == (0.5, pytest.approx(-0.05))
+    assert found["ensemble"]["bench"]["absolute_error"].mean == pytest.approx((4 + 3) / 2)
+    assert 0 < everybody["crps"].mean < everybody["absolute_error"].mean
 
 
 def test_a_yardstick_is_graded_by_its_numbers_alone() -> None:

@@ -1,0 +1,140 @@
+"""Means of measures with their standard errors by game, and the groups that they are given for. Pure functions.
+
+Players of one game depend on each other, so games are what is drawn. Only sums are kept: those of two slates add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from math import sqrt
+
+import numpy as np
+
+from prediction_assets.nba.forecasting.rows import Floats
+
+ALL, STARTERS, BENCH, FIRST_DAYS = "all", "starters", "bench", "first_14_days"
+"""Groups of graded players; ``all`` has everybody."""
+
+STARTER_MINUTES = 24.0
+"""Mean minutes over the last games that make a starter: half of a game. They are known before the game."""
+
+FIRST_DAYS_OF_SEASON = 14
+
+_DIGITS = 9
+"""Digits of a sum that are kept, so that every warehouse gives the same number back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByGame:
+    """Sums over games from which a measure's mean follows, and its error.
+
+    Attributes:
+        count: players in the mean.
+        games: games with one of them.
+        total: sum of the measure.
+        squares: sum of the games' squared totals.
+        products: sum of each game's total times its players.
+        sizes: sum of the games' squared numbers of players.
+    """
+
+    count: int = 0
+    games: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    products: float = 0.0
+    sizes: int = 0
+
+    @property
+    def mean(self) -> float | None:
+        """The mean over the players, None without one."""
+        return self.total / self.count if self.count else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """The mean's standard error, None with fewer than two games.
+
+        The sandwich by game, with the factor games / (games - 1) (Cameron & Miller, "A Practitioner's Guide to
+        Cluster-Robust Inference", 2015).
+        """
+        if self.games < 2:
+            return None
+        mean = self.total / self.count
+        spread = self.squares - 2 * mean * self.products + mean * mean * self.sizes
+        return sqrt(max(spread, 0.0) * self.games / (self.games - 1)) / self.count
+
+
+Measures = Mapping[str, Mapping[str, ByGame]]
+"""By group and name of the measure."""
+
+
+def by_game(values: Floats, games: Sequence[str]) -> ByGame:
+    """Return the sums of a measure, shape (n,), over the games of its n players; NaN is left out."""
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return ByGame()
+    _, game = np.unique(np.array(games, dtype=str)[known], return_inverse=True)
+    total = np.bincount(game, values[known])
+    size = np.bincount(game)
+    return ByGame(
+        count=len(known),
+        games=len(size),
+        total=round(float(total.sum()), _DIGITS),
+        squares=round(float((total**2).sum()), _DIGITS),
+        products=round(float((total * size).sum()), _DIGITS),
+        sizes=int((size**2).sum()),
+    )
+
+
+def measured(
+    values: Mapping[str, Floats],
+    games: Sequence[str],
+    players: Sequence[int],
+    groups: Mapping[str, Collection[int]],
+) -> Measures:
+    """Return each measure for everybody and for each group; a group without a player is left out.
+
+    Args:
+        values: by name, shape (n,), NaN where a measure doesn't apply.
+        games: of the n players.
+        players: their ids.
+        groups: ids of the players of each group.
+    """
+    everybody = {ALL: np.ones(len(players), dtype=bool)}
+    chosen = everybody | {
+        group: np.array([player in ids for player in players], dtype=bool) for group, ids in groups.items()
+    }
+    return {
+        group: {name: by_game(np.where(inside, each, np.nan), games) for name, each in values.items()}
+        for group, inside in chosen.items()
+        if inside.any()
+    }
+
+
+def add_up(parts: Iterable[Measures]) -> Measures:
+    """Return the measures of several slates together."""
+    found: dict[str, dict[str, ByGame]] = {}
+    for measures in parts:
+        for group, by_name in measures.items():
+            for name, each in by_name.items():
+                before = found.setdefault(group, {}).get(name, ByGame())
+                sums = (a + b for a, b in zip(astuple(before), astuple(each), strict=True))
+                found[group][name] = ByGame(*sums)
+    return found
+
+
+def groups_of(candidates: Iterable[Mapping[str, object]], *, is_first_days: bool) -> dict[str, set[int]]:
+    """Return the players of each group of one slate.
+
+    Args:
+        candidates: ``player_id`` and ``average_minutes``; a newcomer without minutes is in neither role.
+        is_first_days: the slate is within :data:`FIRST_DAYS_OF_SEASON` of the season's first game.
+    """
+    groups: dict[str, set[int]] = {STARTERS: set(), BENCH: set(), FIRST_DAYS: set()}
+    for candidate in candidates:
+        player, minutes = int(str(candidate["player_id"])), candidate.get("average_minutes")
+        if minutes is not None:
+            groups[STARTERS if float(str(minutes)) >= STARTER_MINUTES else BENCH].add(player)
+        if is_first_days:
+            groups[FIRST_DAYS].add(player)
+    return groups
