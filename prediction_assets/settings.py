@@ -503,9 +503,14 @@ class Settings(LogSettings):
         """Where answers of live sources are recorded."""
         return self.answers or self.home / "answers"
 
+    @property
+    def boards_folder(self) -> Path:
+        """Where the pages are that a person opens to look at a slate."""
+        return self.home / "boards"
+
     def board_file(self, slate: str) -> Path:
-        """The page that a person opens to look at a slate."""
-        return self.home / "boards" / f"{slate}.html"
+        """The page of a slate."""
+        return self.boards_folder / f"{slate}.html"
 
     @property
     def tick_seconds(self) -> int:

@@ -30,10 +30,10 @@ def backfill(
         bool, typer.Option("--dry-run", help="say what would be done, and do nothing")
     ] = False,
 ) -> None:
-    """Close what `coverage` finds: ingest missing facts, then run, announce and grade slates in date order.
+    """Close what `coverage` finds, in date order.
 
-    Facts come from the sources of the settings. Killed and started again, it goes on with what is still missing. Exit
-    code 1 when something stays missing.
+    Ingests missing facts from the sources of the settings, then runs, announces and grades slates. Killed and
+    started again, it goes on with what is still missing. Exit code 1 when something stays missing.
     """
     first, last = span(since, until)
     today = CLOCK.now().astimezone(GAME_TIME_ZONE).date()

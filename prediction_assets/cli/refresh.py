@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def refresh(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
-    """Stage again the players of one slate whose facts changed, merge and announce it.
+    """Stage again the players whose facts changed, and publish them.
 
     Names each affected player and why: his line moved, he was ruled out, his game moved. A player whose game has begun
     keeps his rows. Exit code 1 when a player failed.

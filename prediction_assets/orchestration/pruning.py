@@ -22,7 +22,7 @@ from prediction_assets.orchestration.jobs import WHOLE_RETRIES
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.orchestration.run_tags import slate_of
 from prediction_assets.orchestration.runs import pending_runs
-from prediction_assets.retention.answers import prune_answers
+from prediction_assets.retention.dated import prune_answers, prune_boards
 from prediction_assets.retention.kinds import History, Kind, Pruned
 from prediction_assets.retention.receipts import prune_closed_rows, prune_receipts
 from prediction_assets.retention.records import (
@@ -63,6 +63,7 @@ def kinds(instance: dg.DagsterInstance, settings: Settings) -> tuple[Kind, ...]:
         Kind("dead letters", _keep_days, prune_dead_letters),
         Kind("alerts", _keep_days, prune_alerts),
         Kind("answer folders", attrgetter("answers_days"), partial(prune_answers, settings.answers_folder)),
+        Kind("boards", _keep_days, partial(prune_boards, settings.boards_folder)),
         Kind("runs", _keep_days, partial(prune_runs, instance)),
     )
 
@@ -247,8 +248,8 @@ def prune_history(
     name="prune",
     tags=WHOLE_RETRIES,
     description="Prunes one slice of each kind of old history: partition keys, feature snapshots, closed rows, "
-    "receipts, completion messages, dead letters, alerts, recorded answers, runs. Keeps what is in force, open, "
-    "undelivered or in progress. Open dead letters of finished slates expire.",
+    "receipts, completion messages, dead letters, alerts, recorded answers, boards, runs. Keeps what is in force, "
+    "open, undelivered or in progress. Open dead letters of finished slates expire.",
 )
 def prune_job() -> None:
     """Prune history."""

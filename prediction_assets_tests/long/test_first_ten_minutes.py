@@ -67,12 +67,12 @@ def test_the_first_ten_minutes_go_as_the_page_says(tmp_path):
     ]
     dev = next(position for position, shown in enumerate(lesson) if shown.command == "make dev")
 
-    # 1 and 2: in a home of one's own, by command.
+    # 1 to 3: in a home of one's own, by command.
     console.type(f"export PREDICTION_ASSETS_HOME={tmp_path / 'ten-minutes'}")
     for shown in lesson[1 : dev - 1]:
         console.follow(shown)
 
-    # 3: the UI, in another home.
+    # 4: the UI, in another home.
     home = tmp_path / "ten-minutes-ui"
     console.type(f"export PREDICTION_ASSETS_HOME={home}")
     messages, status, moved, messages_again, table = lesson[dev + 1 :]
@@ -92,14 +92,14 @@ def test_the_first_ten_minutes_go_as_the_page_says(tmp_path):
         slate.await_(lambda: slate.is_announced(1), "an announced slate")
         console.follow(messages)
 
-        # 4: one player again, with nothing new.
+        # 5: one player again, with nothing new.
         assert pages[4] == "/assets/staged_predictions?view=partitions"
         before = slate.receipt
         ui.materialize_partition("staged_predictions", partition)
         slate.await_(lambda: slate.receipt != before and slate.is_announced(1), "a receipt of his new part")
         console.follow(status)
 
-        # 5: one player again, whose line moved.
+        # 6: one player again, whose line moved.
         follow_beside_runs(console, moved)
         ui.materialize_partition("staged_predictions", partition)
         slate.await_(lambda: slate.is_announced(2), "a second event")

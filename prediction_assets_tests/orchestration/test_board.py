@@ -151,6 +151,28 @@ def test_why_goes_from_the_facts_to_the_message_each_with_its_id(published, pred
     assert slug in errors
 
 
+def test_a_players_partition_shows_what_is_predicted_and_why_before_any_hash(published):
+    moved = {
+        part["player_slug"]: part["causes"]
+        for part in published.stores.warehouse.receipts(SIMULATED)[-1].parts
+        if part["causes"]
+    }
+    rows = {row["player_slug"]: row for row in table(published, "line_offset = 0")}
+    for slug, row in rows.items():
+        key = f"{SIMULATED}:{slug}"
+        records = dg.AssetRecordsFilter(asset_key=dg.AssetKey("staged_predictions"), asset_partitions=[key])
+        (done,) = published._instance.fetch_materializations(records, limit=1).records
+        shown = {name: value.value for name, value in done.asset_materialization.metadata.items()}
+        for name in ("predicted_points", "probability_over", "recommendation", "expected_value", "bookmaker"):
+            assert shown.get(name) == row[name]
+        assert shown["line"] == float(row["line"])
+        assert [*shown].index("why") < min(
+            map([*shown].index, ("part_id", "content_hash", "feature_snapshot"))
+        )
+        # Every run of the home stages everybody, so that the newest one says the causes of the newest receipt.
+        assert shown["why"] == ("; ".join(moved.get(slug, ())) or "nothing that he is made from changed")
+
+
 @pytest.mark.parametrize("module", ["prediction_assets.board.page", "prediction_assets.board.why"])
 def test_the_board_is_read_without_dagster(module):
     code = f"import sys, {module}; sys.exit('dagster' in sys.modules)"

@@ -19,7 +19,7 @@ from prediction_assets.monitoring.findings import Finding
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.event_storage import delete_check_executions
 from prediction_assets.orchestration.pruning import kinds, prune_runs, prune_slices
-from prediction_assets.retention.answers import prune_answers
+from prediction_assets.retention.dated import prune_answers, prune_boards
 from prediction_assets.retention.kinds import History
 from prediction_assets.retention.receipts import prune_closed_rows, prune_receipts, unneeded
 from prediction_assets.retention.records import (
@@ -498,9 +498,20 @@ def test_recorded_answers_of_old_days_go_and_nothing_else_in_their_folder(histor
 
 
 def test_a_slice_of_recorded_answers_leaves_the_rest_for_the_next(history, tmp_path, monkeypatch):
-    monkeypatch.setattr("prediction_assets.retention.answers.FOLDERS_PER_SLICE", 1)
+    monkeypatch.setattr("prediction_assets.retention.dated.FOLDERS_PER_SLICE", 1)
     for day in ("2001-01-01", "2001-01-02"):
         (tmp_path / "odds_api" / day).mkdir(parents=True)
     done = prune_answers(tmp_path, history, 30, False)
     assert (done.removed, done.left) == (1, 1)
     assert [path.name for path in (tmp_path / "odds_api").iterdir()] == ["2001-01-02"]
+
+
+def test_boards_of_old_slates_go_and_nothing_else_in_their_folder(history, tmp_path):
+    today = history.now.date()
+    kept, old = (today - timedelta(days=29)).isoformat(), (today - timedelta(days=40)).isoformat()
+    for name in (f"{kept}.html", f"{old}.html", f"{old}.pdf", "notes.html"):
+        (tmp_path / name).write_text("x", "utf-8")
+    assert prune_boards(tmp_path, history, 30, True).slates == (old,)
+    assert prune_boards(tmp_path, history, 30, False).removed == 1
+    assert {path.name for path in tmp_path.iterdir()} == {f"{kept}.html", f"{old}.pdf", "notes.html"}
+    assert prune_boards(tmp_path, history, 30, False).removed == 0

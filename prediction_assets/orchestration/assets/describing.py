@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from prediction_assets.errors import plain
-from prediction_assets.stores.sql.tables import GAME_LOGS, PART_COLUMNS, PROP_LINES, Table
+from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, Table
 
 OWNERS = ["team:predictions"]
 
@@ -79,13 +79,6 @@ def _business_key(table: Table) -> tuple[str, ...]:
 
 def _from(asset: str, *columns: str) -> list[dg.TableColumnDep]:
     return [dg.TableColumnDep(asset_key=dg.AssetKey(asset), column_name=c) for c in columns]
-
-
-def predictions_lineage() -> dg.TableColumnLineage:
-    """Return where the predictions' columns come from: the columns of a part, from the part."""
-    return dg.TableColumnLineage(
-        deps_by_column={column.name: _from("staged_predictions", column.name) for column in PART_COLUMNS}
-    )
 
 
 def staged_lineage() -> dg.TableColumnLineage:

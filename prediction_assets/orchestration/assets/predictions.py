@@ -15,10 +15,10 @@ from prediction_assets.orchestration.asset_checks import CHECK_SPECS, results_of
 from prediction_assets.orchestration.assets.describing import (
     FAN_IN,
     OWNERS,
-    predictions_lineage,
-    table_metadata,
     table_of,
+    table_schema,
 )
+from prediction_assets.orchestration.assets.slate_report import picture_of
 from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.orchestration.run_tags import FENCE_TAG, RECEIPT_ID, tag_run
 from prediction_assets.settings import Settings
@@ -77,7 +77,12 @@ with preview_features():
         # One run at a time: BigQuery cancels transactions that change the same table at once.
         pool="consolidation",
         deps=[dg.AssetDep("staged_predictions", partition_mapping=dg.AllPartitionMapping())],
-        metadata=table_metadata(PREDICTIONS),
+        # Not as dagster/column_schema: the UI would show some 40 columns before what the MERGE did.
+        metadata={
+            "columns": table_schema(PREDICTIONS),
+            "dagster/table_name": PREDICTIONS.qualified_name,
+            "business_key": ", ".join(PREDICTIONS.business_key),
+        },
         check_specs=CHECK_SPECS,
     )
     def predictions(
@@ -135,7 +140,7 @@ with preview_features():
             raise
         cost = warehouse.cost()  # before the sample is read, which is no part of the MERGE
         yield dg.MaterializeResult(
-            metadata={**_metadata(receipt, warehouse), **cost},
+            metadata={"picture": picture_of(warehouse, progress), **_metadata(receipt, warehouse), **cost},
             check_results=[*results_of(receipt, limits.minimum_staged_share)],
         )
         reached("checks_evaluated")
@@ -155,11 +160,15 @@ def _metadata(receipt: Receipt, warehouse: Warehouse) -> dict[str, Any]:
         if each.get("causes")
     ]
     return {
-        RECEIPT_ID: receipt.receipt_id,
-        "league": receipt.league,
-        "simulated": is_simulated(receipt.league),
         "status": receipt.status,
         "revision": receipt.revision,
+        "players_expected": receipt.expected_players,
+        "players_staged": receipt.staged_players,
+        "players_skipped": receipt.skipped_players,
+        "players_failed": receipt.failed_players,
+        **({"changes": table_of(changes[:_SHOWN])} if changes else {}),
+        **({"missing_players": table_of(missing)} if missing else {}),
+        "sample": table_of(sample.to_pylist()),
         "dagster/partition_row_count": receipt.rows,
         "rows_staged": receipt.rows_staged,
         "rows_inserted": receipt.rows_inserted,
@@ -167,14 +176,9 @@ def _metadata(receipt: Receipt, warehouse: Warehouse) -> dict[str, Any]:
         "rows_unchanged": receipt.rows_unchanged,
         "rows_superseded": receipt.rows_superseded,
         "parts_merged": len(receipt.parts),
-        "players_expected": receipt.expected_players,
-        "players_staged": receipt.staged_players,
-        "players_skipped": receipt.skipped_players,
-        "players_failed": receipt.failed_players,
         "merge_ms": receipt.merge_ms,
+        "league": receipt.league,
+        "simulated": is_simulated(receipt.league),
+        RECEIPT_ID: receipt.receipt_id,
         "feature_snapshot": receipt.feature_snapshot,
-        "dagster/column_lineage": predictions_lineage(),
-        "sample": table_of(sample.to_pylist()),
-        **({"missing_players": table_of(missing)} if missing else {}),
-        **({"changes": table_of(changes[:_SHOWN])} if changes else {}),
     }

@@ -1,6 +1,7 @@
 """The morning page of a slate: a picture and numbers in the UI."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -32,28 +33,18 @@ def slate_report(
     slate = context.partition_key
     progress = open_progress(batch_state, slate)
     tag_run(context, slate, progress.batch.batch_id)
-    port, day = warehouse, parse_slate(slate)
-    by_system = port.query(queries.SLATE_BY_SYSTEM, {"slate": day}).to_pylist()
-    lines = port.query(queries.SLATE_LINES, {"slate": day}).to_pylist()
-    edges = _edges(port, slate)
+    by_system, lines, edges = _read(warehouse, slate)
+    counts = _counts(progress, by_system, lines, edges)
     league = progress.batch.league
-    outcomes = _outcomes(progress)
     main_lines = sum(row["players"] for row in lines)
     on_market = sum(row["players"] for row in lines if row["line_source"] == "market")
-    counts = SlateCounts(
-        title=f"slate {slate}, {league}: {len(progress.batch.expected)} expected players",
-        outcomes=outcomes,
-        rows_by_system={row["system"]: row["row_count"] for row in by_system},
-        lines={row["bookmaker"] or row["line_source"]: row["players"] for row in lines},
-        edges=edges,
-    )
     context.log.info("slate %s: report of %d rows", slate, sum(counts.rows_by_system.values()))
     return dg.MaterializeResult(
         metadata={
             "picture": _embedded(slate_picture(counts)),
             "league": league,
             "simulated": is_simulated(league),
-            **{f"players_{outcome}": count for outcome, count in outcomes.items()},
+            **{f"players_{outcome}": count for outcome, count in counts.outcomes.items()},
             "dagster/partition_row_count": sum(counts.rows_by_system.values()),
             "systems": table_of([_system(row) for row in by_system]),
             "share_of_players_with_market_line": round(on_market / main_lines, 4) if main_lines else 0.0,
@@ -61,6 +52,37 @@ def slate_report(
             - sum(edges[EDGE_BINS // 2 - 1 : EDGE_BINS // 2 + 1]),
             **({"merge_ms": progress.receipt.merge_ms} if progress.receipt else {}),
         }
+    )
+
+
+def picture_of(warehouse: Warehouse, progress: Progress) -> dg.MarkdownMetadataValue:
+    """Return the picture of a slate as it is in force, for an asset's page."""
+    return _embedded(slate_picture(_counts(progress, *_read(warehouse, progress.batch.slate))))
+
+
+def _read(warehouse: Warehouse, slate: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[int]]:
+    """Return the rows by system, the players by line, and the edges."""
+    day = parse_slate(slate)
+    return (
+        warehouse.query(queries.SLATE_BY_SYSTEM, {"slate": day}).to_pylist(),
+        warehouse.query(queries.SLATE_LINES, {"slate": day}).to_pylist(),
+        _edges(warehouse, slate),
+    )
+
+
+def _counts(
+    progress: Progress,
+    by_system: Sequence[dict[str, Any]],
+    lines: Sequence[dict[str, Any]],
+    edges: Sequence[int],
+) -> SlateCounts:
+    batch = progress.batch
+    return SlateCounts(
+        title=f"slate {batch.slate}, {batch.league}: {len(batch.expected)} expected players",
+        outcomes=_outcomes(progress),
+        rows_by_system={row["system"]: row["row_count"] for row in by_system},
+        lines={row["bookmaker"] or row["line_source"]: row["players"] for row in lines},
+        edges=edges,
     )
 
 

@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 from pydantic import Field
 
 from prediction_assets import __version__
+from prediction_assets.board.values import SYSTEM
+from prediction_assets.errors import plain
 from prediction_assets.orchestration.assets.describing import FAN_OUT, OWNERS, staged_lineage, table_schema
 from prediction_assets.orchestration.batched_events import LONGEST_WAIT_SECONDS, batched_events
 from prediction_assets.orchestration.jobs import STAGED
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, keys_of_players, one_slate
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG, tag_run
 from prediction_assets.settings import Settings
+from prediction_assets.slate.basis import causes
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.outcome import PlayerOutcome
@@ -95,7 +100,7 @@ def staged_predictions(
     tag_run(context, slate, staging.progress.batch.batch_id)
     with batched_events(context, on_stored=staging.record) as events:
         for outcome in staging.outcomes(idle_seconds=LONGEST_WAIT_SECONDS, on_idle=events.store):
-            events.log(_event(outcome))
+            events.log(_event(outcome, staging))
     staging.finish()
     if staging.failed:
         raise _failure(staging)
@@ -103,33 +108,59 @@ def staged_predictions(
     yield from ()
 
 
-def _event(outcome: PlayerOutcome) -> dg.AssetMaterialization | dg.AssetObservation:
+def _event(outcome: PlayerOutcome, staging: Staging) -> dg.AssetMaterialization | dg.AssetObservation:
     """Return what the player's partition shows of his outcome: a materialization only if he is staged."""
     key, part = player_key(outcome.slate, outcome.player_slug), outcome.part
+    why = {"why": _why(staging.progress.outcomes.get(outcome.player_slug), outcome)}
     made_from = {} if outcome.basis is None else {"made_from": dg.MetadataValue.json(asdict(outcome.basis))}
+    ids: dict[str, Any] = {"fence": outcome.fence, "facts_version": outcome.facts_version, **made_from}
     if part is None:
-        shown = {
-            "outcome": outcome.outcome.value,
-            "reason": outcome.reason,
-            "fence": outcome.fence,
-            "facts_version": outcome.facts_version,
-            **made_from,
-        }
+        shown = {"outcome": outcome.outcome.value, "reason": outcome.reason, **why, **ids}
         return dg.AssetObservation(STAGED, partition=key, metadata=shown)
     return dg.AssetMaterialization(
         STAGED,
         partition=key,
         metadata={
+            **_forecast(staging.parts[outcome.player_slug]),
+            **why,
             "rows": part.rows,
             "part_id": part.part_id,
             "content_hash": part.content_hash,
             "feature_snapshot": part.feature_snapshot,
-            "fence": outcome.fence,
-            "facts_version": outcome.facts_version,
-            **made_from,
+            **ids,
         },
         tags={CODE_VERSION_TAG: __version__},
     )
+
+
+_OF_THE_FORECAST = (
+    "line",
+    "predicted_points",
+    "probability_over",
+    "recommendation",
+    "expected_value",
+    "bookmaker",
+)
+
+
+def _forecast(rows: pa.Table) -> dict[str, Any]:
+    """Return what the board's system says at the player's main line; nothing if it has no row there."""
+    for row in rows.select([*_OF_THE_FORECAST, "system", "line_offset"]).to_pylist():
+        if row["system"] == SYSTEM and row["line_offset"] == 0:
+            found = {name: row[name] for name in _OF_THE_FORECAST if row[name] is not None}
+            if "bookmaker" in found:
+                found["bookmaker"] = plain(found["bookmaker"])
+            return {**found, "line": float(row["line"])}
+    return {}
+
+
+def _why(before: PlayerOutcome | None, now: PlayerOutcome) -> str:
+    """Return what changed since the outcome that the player had when this run began."""
+    if before is None:
+        return "first outcome"
+    if before.basis is None or now.basis is None:
+        return "what he was made from isn't recorded"
+    return plain("; ".join(causes(before.basis, now.basis))) or "nothing that he is made from changed"
 
 
 def _failure(staging: Staging) -> dg.Failure:

@@ -34,6 +34,7 @@ from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.stores.local.parts import ParquetSnapshots
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
+from prediction_assets.stores.sql.tables import PREDICTIONS as TABLE
 from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
 from prediction_assets_tests.made_up import ROWS_PER_PLAYER
 from prediction_assets_tests.orchestration.assets.faults import FailingPublisher, FailingWarehouse
@@ -522,6 +523,11 @@ def test_the_predictions_asset_shows_what_the_merge_did(finished):
     assert metadata["simulated"].value is True
     assert metadata["sample"].schema.columns[0].name == "player_name"
     assert metadata["merge_ms"].value == receipt.merge_ms
+    shown = ["picture", "status", "revision", "players_expected", "players_staged"]
+    assert [*metadata][: len(shown)] == shown
+    definition = finished._defs.resolve_asset_graph().get(PREDICTIONS).metadata
+    assert "dagster/column_schema" not in definition
+    assert len(definition["columns"].columns) == len(TABLE.columns)
 
 
 def test_an_unknown_player_is_named(finished):
