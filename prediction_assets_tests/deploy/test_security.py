@@ -1,4 +1,4 @@
-"""What docs/security.md promises and no other file tests: the proxy's login, the parts on Cloud Run."""
+"""What docs/security.md promises and no other file tests: the proxy's login."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import tenacity
 import yaml
 
 from prediction_assets import cli
-from prediction_assets_tests.deployment import DEPLOY, PARTS, command, compose
+from prediction_assets_tests.deployment import DEPLOY, compose
 from prediction_assets_tests.emulators import free_port
 
 
@@ -97,24 +97,6 @@ def test_with_the_proxy_the_webserver_publishes_nothing_and_secrets_are_mounted_
     assert [name for name in mounted if not (DEPLOY / name).exists()] == []
     used = {word for each in directives() for word in re.findall(r"/run/secrets/(\w+)", each)}
     assert used == set(file["secrets"])
-
-
-def test_the_cloud_run_service_has_compose_s_parts_with_the_variables_that_they_read():
-    template = yaml.safe_load((DEPLOY / "cloud-run.yaml").read_text("utf-8"))["spec"]["template"]
-    containers = {each["name"]: each for each in template["spec"]["containers"]}
-    assert set(containers) == set(PARTS)
-    assert [name for name, each in containers.items() if "ports" in each] == ["webserver"]
-    scale = template["metadata"]["annotations"]
-    assert {scale[f"autoscaling.knative.dev/{edge}Scale"] for edge in ("min", "max")} == {"1"}
-    instance = set(compose()["services"]["daemon"]["environment"])
-    for part, container in containers.items():
-        local = [word.replace("0.0.0.0", "127.0.0.1") if part == "code" else word for word in command(part)]
-        assert container["args"] == local
-        names = {variable["name"] for variable in container["env"]}
-        ours = {name for name in names if name.startswith("PREDICTION_ASSETS_")}
-        assert names - ours == instance
-        assert "PREDICTION_ASSETS_UI_URL" in ours
-        assert (len(ours) > 1) == (part == "code")
 
 
 # The proxy itself, where there is one

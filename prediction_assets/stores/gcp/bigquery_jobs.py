@@ -38,6 +38,9 @@ _logger = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 60.0  # the client's own default of one HTTP request; its retries end with call_timeout
 _JOB_SECONDS = 600.0  # until a job is no longer waited for; it continues by itself
+_MAXIMUM_BYTES_BILLED = (
+    2**40
+)  # of one statement, 6 USD; a MERGE of 45,000 parts is billed for 450 GB. Beyond: refused
 _RERUNS = 3
 _PREFIX = re.compile(r"[A-Za-z0-9_]{0,64}\Z")
 _Job = TypeVar("_Job", bound=bigquery.QueryJob | bigquery.LoadJob)
@@ -165,6 +168,7 @@ class BigQueryJobs:
         """
         config = bigquery.QueryJobConfig(
             labels=_labels(purpose, labels),
+            maximum_bytes_billed=_MAXIMUM_BYTES_BILLED,
             query_parameters=[_parameter(name, value) for name, value in (parameters or {}).items()],
         )
 

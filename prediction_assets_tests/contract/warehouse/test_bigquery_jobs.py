@@ -27,7 +27,8 @@ class MadeUpClient:
     def __init__(self) -> None:
         self.jobs: dict[str, Any] = {}
 
-    def query(self, sql: str, *, job_id: str, **_: object) -> Any:
+    def query(self, sql: str, *, job_id: str, job_config: Any, **_: object) -> Any:
+        assert job_config.maximum_bytes_billed == 1 << 40, "no statement costs more than a TiB"
         if job_id in self.jobs:
             raise exceptions.Conflict("Already Exists: Job")
         rows = pa.table({"number": [len(self.jobs)]})
