@@ -1,7 +1,8 @@
 """The stored models: trained on seasons of games, kept in the warehouse, chosen for a slate by their cut-off.
 
-A slate takes the newest model that saw only games before it. What a model is and how systems are fitted is in
-:mod:`.forecasting.model`.
+A slate takes the newest model that saw only games before it. Where there is none, what was fitted on the slate's own
+history is kept here too, and a later run of the slate finds it by the history's hash. What a model is and how systems
+are fitted is in :mod:`.forecasting.model`.
 """
 
 from __future__ import annotations
@@ -11,15 +12,12 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
+import pyarrow as pa
+
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.features import split_snapshot
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
-from prediction_assets.nba.forecasting.model import (
-    Model,
-    data_hash,
-    model_id,
-    train,
-)
+from prediction_assets.nba.forecasting.model import Model, data_hash, model_id, train
 from prediction_assets.nba.forecasting.model_document import ModelUnreadable, pack, unpack
 from prediction_assets.nba.forecasting.systems import FittedSystem, system_versions
 from prediction_assets.stores.protocols import Warehouse
@@ -110,6 +108,28 @@ def train_model(
     return row, True
 
 
+def slate_systems(
+    warehouse: Warehouse, league: str, slate: date, history: pa.Table, *, now: datetime
+) -> Mapping[str, FittedSystem]:
+    """Return every system, fitted on a slate's own history: what was kept when it was fitted before, else fitted now.
+
+    It is kept in place of what was fitted on an earlier history of the slate, and serves no other slate.
+
+    Args:
+        history: the training rows that are pinned with the slate's features.
+        now: the moment that is stored with what is fitted now.
+    """
+    hashed = data_hash(history)
+    key = model_id(league, slate, hashed, only_slate=True)
+    kept = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: key}).to_pylist()
+    if kept and _is_readable(kept[0]):
+        return _unpacked(kept[0]["document"], key)
+    model = train(history, league, slate, hashed)
+    row = model_row(model, now) | {MODEL_ID: key, "only_slate": slate}
+    warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]), replace_by=("league", "only_slate"))
+    return model.fitted
+
+
 def _is_readable(row: Mapping[str, str]) -> bool:
     try:
         _unpacked(row["document"], row[MODEL_ID])
@@ -124,6 +144,7 @@ def model_row(model: Model, now: datetime) -> dict[str, object]:
         "model_id": model.model_id,
         "league": model.league,
         "cutoff": model.cutoff,
+        "only_slate": None,
         "newest_game": model.newest_game,
         "trained_rows": model.trained_rows,
         "seasons": model.seasons,

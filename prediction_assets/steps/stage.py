@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +28,8 @@ from prediction_assets.errors import (
 from prediction_assets.nba.forecast import pinned_model, with_newcomers
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.predictions import predict_slate
+from prediction_assets.nba.forecasting.systems import FittedSystem
+from prediction_assets.nba.model_store import slate_systems
 from prediction_assets.nba.skip_rules import reasons_to_skip
 from prediction_assets.nba.slate_facts import feature_digests, read_slate_facts
 from prediction_assets.settings import Settings
@@ -98,7 +101,7 @@ def begin_staging(
         begun = {slug for slug, each in facts.bases(players, {}).items() if each.begins_by(clock.now())}
         players = [player for player in players if player.slug not in begun]
         _report_begun(progress.batch, begun)
-    parts, errors, features = forecast_parts(warehouse, progress, players, facts.lines, settings)
+    parts, errors, features = forecast_parts(warehouse, progress, players, facts.lines, settings, clock)
     skipped = reasons_to_skip(
         players, games=facts.games, injuries=facts.injuries, with_features=parts.keys() | errors.keys()
     )
@@ -135,6 +138,7 @@ def forecast_parts(
     players: Sequence[ExpectedPlayer],
     lines: Mapping[int, MarketLine],
     settings: Settings,
+    clock: Clock,
 ) -> tuple[dict[str, pa.Table], dict[str, Exception], dict[int, tuple[str, str]]]:
     """Return each forecast player's rows, the error of each player who could not be forecast, and their features.
 
@@ -151,8 +155,13 @@ def forecast_parts(
     snapshot = warehouse.snapshots.read(
         batch.slate, progress.feature_snapshot, [p.player_id for p in players]
     )
-    fitted = pinned_model(warehouse, snapshot.players)
     features = with_newcomers(snapshot.players, players, lines, parse_slate(batch.slate))
+    pinned = pinned_model(warehouse, snapshot.players)
+
+    @cache
+    def fitted_here() -> Mapping[str, FittedSystem]:
+        slate = parse_slate(batch.slate)
+        return slate_systems(warehouse, batch.league, slate, snapshot.history, now=clock.now())
 
     def forecast(group: Sequence[ExpectedPlayer]) -> dict[str, pa.Table]:
         ids = pa.array([player.player_id for player in group], pa.int64())
@@ -161,7 +170,7 @@ def forecast_parts(
             snapshot.history,
             lines,
             least_value=settings.least_expected_value,
-            fitted=fitted,
+            fitted=pinned or fitted_here(),
             market_aware=settings.market_aware,
         )
         return part_rows(rows, batch, snapshot.snapshot_id, PART_SCHEMA)

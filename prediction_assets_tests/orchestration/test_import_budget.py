@@ -33,6 +33,8 @@ _BUDGETS = {
     "dead-letters list": (_READING, set()),
     "alerts list": (_READING, set()),
     "health": (1_950, {"dagster", "jsonschema", "scipy"}),
+    # What was fitted for the slate is kept, so that another run of it needs no scikit-learn.
+    f"run --slate {SIMULATED}": (2_250, {"dagster", "jsonschema", "scipy"}),
 }
 """The most modules that a command may have imported at its end, and the heavy packages that it needs."""
 

@@ -54,10 +54,11 @@ def data_hash(history: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def model_id(league: str, cutoff: date, hashed: str) -> str:
-    """Return the id of the model of this league, cut-off and training table."""
+def model_id(league: str, cutoff: date, hashed: str, *, only_slate: bool = False) -> str:
+    """Return the id of the model of this league, cut-off and training table; of one slate's it is another one."""
     versions = ",".join(f"{name}={version}" for name, version in sorted(system_versions().items()))
-    return hashlib.sha256(f"{league}|{cutoff}|{versions}|{hashed}".encode()).hexdigest()[:20]
+    serves = "|only" if only_slate else ""
+    return hashlib.sha256(f"{league}|{cutoff}|{versions}|{hashed}{serves}".encode()).hexdigest()[:20]
 
 
 def train(history: pa.Table, league: str, cutoff: date, hashed: str | None = None) -> Model:

@@ -437,7 +437,7 @@ _MODEL = [c for c in POINTS_MODELS.column_names if c != "document"]
 
 MODELS_BEFORE = f"""
     SELECT {names(_MODEL)} FROM {POINTS_MODELS.qualified_name}
-    WHERE league = $league AND cutoff <= $slate AND cutoff >= $oldest
+    WHERE league = $league AND cutoff <= $slate AND cutoff >= $oldest AND only_slate IS NULL
     ORDER BY cutoff DESC, trained_at DESC, model_id LIMIT 50"""
 """The models that a slate may be forecast with, the preferred one first; without the fitted systems."""
 

@@ -483,6 +483,9 @@ POINTS_MODELS = Table(
         ),
         Column("league", _S, "NBA, or simulated-N", True),
         Column("cutoff", _D, "trained on games before this date: serves slates from it on", True),
+        Column(
+            "only_slate", _D, "the only slate that it serves, where it was fitted on that slate's history"
+        ),
         Column("newest_game", _D, "date of the newest game that it was trained on"),
         Column("trained_rows", _I, "player-games before the cut-off", True),
         Column("seasons", _S, "the seasons of those games", True),

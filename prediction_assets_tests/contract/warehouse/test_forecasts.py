@@ -19,7 +19,7 @@ from prediction_assets.nba.backtest import BacktestOptions, run_backtest, slates
 from prediction_assets.nba.forecast import pinned_model, slate_features
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, steadiness, stored_grades
-from prediction_assets.nba.model_store import MODEL_ID, choose_model, load_model, train_model
+from prediction_assets.nba.model_store import MODEL_ID, choose_model, load_model, slate_systems, train_model
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import GAME_LOGS, POINTS_MODELS, SCHEDULE
 from prediction_assets_tests.in_memory import InMemoryWarehouse
@@ -82,6 +82,49 @@ def test_games_from_the_cut_off_on_change_no_model_and_earlier_ones_make_another
     assert trained
 
 
+def test_what_was_fitted_on_a_slates_history_is_found_by_its_hash_and_serves_no_other_slate(
+    facts: Warehouse,
+) -> None:
+    def kept() -> list[tuple[str, date, datetime]]:
+        rows = facts.query(f"SELECT model_id, only_slate, trained_at FROM {POINTS_MODELS.qualified_name}")
+        return [(row[MODEL_ID], row["only_slate"], row["trained_at"]) for row in rows.to_pylist()]
+
+    def forecast(minutes: int) -> pa.Table:
+        players, history = slate_features(facts, LEAGUE, FIRST, range(1, 1000), 60, "")
+        now = NOW + timedelta(minutes=minutes)
+        fitted = slate_systems(facts, LEAGUE, FIRST, history, now=now)
+        return predict_slate(players, history, {}, fitted=fitted)
+
+    first = forecast(0)
+    ((key, slate, moment),) = kept()
+    assert (slate, moment) == (FIRST, NOW)
+    assert forecast(1).equals(first)
+    assert kept() == [(key, FIRST, NOW)]
+    # Neither this slate nor a later one takes it for a trained model, and training on the same rows makes one.
+    assert [choose_model(facts, LEAGUE, day) for day in (FIRST, LAST)] == ["", ""]
+    row, trained = train_model(facts, LEAGUE, FIRST, 60, now=NOW)
+    assert trained
+    assert {name for name, _, _ in kept()} == {key, row[MODEL_ID]}
+    # Another history is fitted again, and replaces what was kept of the slate.
+    earlier = game_log(game_id="earlier", game_date=FIRST - timedelta(1), points=30, minutes=40)
+    facts.upsert(GAME_LOGS, GAME_LOGS.arrow_table([earlier]))
+    forecast(2)
+    assert (key, FIRST, NOW) not in kept()
+    assert [(slate, moment) for name, slate, moment in kept() if name != row[MODEL_ID]] == [
+        (FIRST, NOW + timedelta(minutes=2))
+    ]
+    facts.upsert(POINTS_MODELS, damaged(facts, FIRST))
+    assert forecast(3).equals(forecast(4))
+
+
+def damaged(warehouse: Warehouse, slate: date) -> pa.Table:
+    """Return what is kept of a slate with another document."""
+    rows = warehouse.query(
+        f"SELECT * FROM {POINTS_MODELS.qualified_name} WHERE only_slate = $slate", {"slate": slate}
+    )
+    return POINTS_MODELS.arrow_table([row | {"document": "{}"} for row in rows.to_pylist()])
+
+
 def test_a_backtest_grades_every_slate_and_repeats_itself(facts: Warehouse) -> None:
     slates = backtest(facts)
     assert [s.slate for s in slates] == [day for _, day in slates_between(facts, FIRST, LAST)]
@@ -116,6 +159,7 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
             stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
             fitted = pinned_model(opened, stored.players)
             assert (fitted is not None) is train
+            fitted = fitted or slate_systems(opened, LEAGUE, FIRST, stored.history, now=NOW)
             rows = predict_slate(stored.players, stored.history, {}, least_value=0.02, fitted=fitted)
             forecasts.append((chosen, snapshot_id, rows))
         (one_model, one_snapshot, one), (other_model, other_snapshot, other) = forecasts

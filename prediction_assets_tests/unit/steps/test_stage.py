@@ -15,6 +15,7 @@ import pytest
 import tenacity
 
 from prediction_assets.errors import BatchConflict, BatchNotOpen, PredictionAssetsError, TransientError
+from prediction_assets.nba.forecasting import model, predictions
 from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.skip_rules import NO_GAME_LOG
@@ -302,8 +303,27 @@ def pinned(stores) -> Progress:
     return stores.batch_state.progress(SLATE)
 
 
+def forecast(stores, progress: Progress):
+    return forecast_parts(
+        stores.warehouse, progress, progress.batch.expected, {}, load_settings(), FixedClock()
+    )
+
+
+def test_a_second_run_of_a_slate_without_a_model_fits_nothing(stores, pinned, monkeypatch):
+    first, _, _ = forecast(stores, pinned)
+
+    def fits(*_):
+        raise AssertionError("fitted again")
+
+    monkeypatch.setattr(model, "fit_all", fits)
+    monkeypatch.setattr(predictions, "fit_all", fits)
+    again, errors, _ = forecast(stores, pinned)
+    assert errors == {}
+    assert again == first
+
+
 def test_players_are_forecast_together_and_one_without_features_is_in_neither(stores, pinned):
-    parts, errors, _ = forecast_parts(stores.warehouse, pinned, pinned.batch.expected, {}, load_settings())
+    parts, errors, _ = forecast(stores, pinned)
     assert {slug: rows.num_rows for slug, rows in parts.items()} == {"player-1": 25, "player-2": 25}
     assert errors == {}
 
@@ -324,7 +344,7 @@ def test_a_player_without_features_is_forecast_while_he_has_a_line(stores, pinne
 
 def test_a_slate_without_features_is_refused_with_what_makes_them(stores, pinned):
     with pytest.raises(PredictionAssetsError, match="materialize player_features for it first"):
-        forecast_parts(stores.warehouse, replace(pinned, feature_snapshot=None), [], {}, load_settings())
+        forecast(stores, replace(pinned, feature_snapshot=None))
 
 
 def test_a_player_whose_facts_are_odd_costs_no_other_player_his_rows(stores, pinned, monkeypatch, caplog):
@@ -337,9 +357,7 @@ def test_a_player_whose_facts_are_odd_costs_no_other_player_his_rows(stores, pin
 
     monkeypatch.setattr(stage, "predict_slate", odd)
     with caplog.at_level(logging.WARNING):
-        parts, errors, _ = forecast_parts(
-            stores.warehouse, pinned, pinned.batch.expected, {}, load_settings()
-        )
+        parts, errors, _ = forecast(stores, pinned)
     assert [*parts] == ["player-1"]
     assert {slug: str(error) for slug, error in errors.items()} == {"player-2": "odd facts"}
     assert "1 of 3 players can't be forecast, first player-2: odd facts" in caplog.text
