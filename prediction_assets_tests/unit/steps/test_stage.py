@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -303,10 +303,9 @@ def pinned(stores) -> Progress:
     return stores.batch_state.progress(SLATE)
 
 
-def forecast(stores, progress: Progress):
-    return forecast_parts(
-        stores.warehouse, progress, progress.batch.expected, {}, load_settings(), FixedClock()
-    )
+def forecast(stores, progress: Progress, lines: Mapping[int, MarketLine] = MappingProxyType({})):
+    who = progress.batch.expected
+    return forecast_parts(stores.warehouse, progress, who, lines, load_settings(), FixedClock())
 
 
 def test_a_second_run_of_a_slate_without_a_model_fits_nothing(stores, pinned, monkeypatch):
@@ -330,9 +329,7 @@ def test_players_are_forecast_together_and_one_without_features_is_in_neither(st
 
 def test_a_player_without_features_is_forecast_while_he_has_a_line(stores, pinned):
     lines = {103: MarketLine(Decimal("17.5"), "Book A", -110, -110)}
-    parts, errors, digests = forecast_parts(
-        stores.warehouse, pinned, pinned.batch.expected, lines, load_settings()
-    )
+    parts, errors, digests = forecast(stores, pinned, lines)
     assert {slug: rows.num_rows for slug, rows in parts.items()} == dict.fromkeys(
         ("player-1", "player-2", "player-3"), 25
     )
