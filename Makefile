@@ -16,7 +16,7 @@ endef
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
 
-.PHONY: help run dev test-unit coverage test test-all fuzz faults soak scale-out lint format lock audit bench pictures api-docs emulators clean
+.PHONY: help run dev test-unit coverage test test-all fuzz faults soak scale-out lint format lock audit sbom bench pictures api-docs emulators clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,14 @@ lock: $(VENV)/.dev  ## renew the locked versions within the ranges of pyproject.
 audit: $(VENV)/.dev  ## ask for known vulnerabilities of every locked version of the image; needs PyPI's advisories
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement deploy/requirements.txt
+
+sbom: $(VENV)/.dev  ## what is in the image, as CycloneDX in build/sbom.json, and docs/licences.md
+	$(PYTHON) -m venv --without-pip build/image
+	$(PYTHON) -m venv build/sbom-tool
+	$(BIN)/uv pip install --quiet --python build/image/bin/python --no-deps --require-hashes -r deploy/requirements.txt
+	build/sbom-tool/bin/python -m pip install --quiet 'cyclonedx-bom>=7,<8'
+	build/sbom-tool/bin/cyclonedx-py environment build/image --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+	$(BIN)/python -m prediction_assets_tests.licences build/sbom.json
 
 bench: $(VENV)/.dev  ## measure beside plain DuckDB, minutes; more with `make bench BENCH="--help"`
 	$(BIN)/python -m benchmarks $(BENCH)

@@ -26,9 +26,10 @@ class MadeUpClient:
 
     def __init__(self) -> None:
         self.jobs: dict[str, Any] = {}
+        self.most_bytes_billed = 0
 
     def query(self, sql: str, *, job_id: str, job_config: Any, **_: object) -> Any:
-        assert job_config.maximum_bytes_billed == 1 << 40, "no statement costs more than a TiB"
+        self.most_bytes_billed = job_config.maximum_bytes_billed
         if job_id in self.jobs:
             raise exceptions.Conflict("Already Exists: Job")
         rows = pa.table({"number": [len(self.jobs)]})
@@ -51,6 +52,12 @@ def test_a_merge_that_was_refused_any_number_of_times_is_tried_again():
     assert [run(client, "k", is_done=False) for _ in range(REFUSALS)] == list(range(REFUSALS))
     assert run(client, "k", is_done=True) == 0, "an earlier job that did its work is found"
     assert len(client.jobs) == REFUSALS
+
+
+def test_a_statement_may_be_billed_for_one_tebibyte_and_not_more():
+    client = MadeUpClient()
+    run(client, "k", is_done=True)
+    assert client.most_bytes_billed == 1024**4
 
 
 def decided(limits: AuditLimits, accepted: dict[str, str] | None = None) -> MergePlan:
