@@ -220,34 +220,31 @@ def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
             )
 
 
-def _measures(title: str, rows: Mapping[str, Mapping[str, ByGame]]) -> Table:
-    """Return means and their errors, one row for each system or group that has any."""
+def _measures(title: str, of: Mapping[str, Mapping[str, ByGame]]) -> Table:
+    """Return means and their errors: a row for each measure, a column for each system or group that has any."""
     table = Table(title=title)
-    table.add_column("")
-    shown = {
-        "MAE": "absolute_error",
-        "less the ensemble's": "less_ensemble",
-        "less the line's": "less_line",
-        "CRPS": "crps",
-        "80 % covers": "interval_80",
-        "Brier less a coin's": "brier_less_coin",
-        "hit rate": "hit_rate",
-        "return": "mean_return",
-    }
-    for name in ("players", *shown):
+    table.add_column("", no_wrap=True)
+    found = {name: measures for name, measures in of.items() if measures}
+    for name in found:
         table.add_column(name, justify="right")
-    for name, measures in rows.items():
-        if measures:
-            cells = (_with_error(measures[measure]) for measure in shown.values())
-            table.add_row(name, f"{measures['absolute_error'].count:,}", *cells)
+    table.add_row("players", *(f"{measures['absolute_error'].count:,}" for measures in found.values()))
+    for shown, measure, digits in (
+        ("MAE", "absolute_error", 3),
+        ("less the ensemble's", "less_ensemble", 3),
+        ("less the line's", "less_line", 3),
+        ("CRPS", "crps", 3),
+        ("80 % covers", "interval_80", 3),
+        ("Brier less a coin's", "brier_less_coin", 4),
+        ("hit rate", "hit_rate", 3),
+        ("return", "mean_return", 3),
+    ):
+        table.add_row(shown, *(_with_error(measures[measure], digits) for measures in found.values()))
     return table
 
 
-def _with_error(measure: ByGame) -> str:
-    if measure.mean is None:
-        return ""
+def _with_error(measure: ByGame, digits: int) -> str:
     error = measure.standard_error
-    return f"{measure.mean:.4f}" + ("" if error is None else f" +- {error:.4f}")
+    return _number(measure.mean, digits) + ("" if error is None else f" +- {error:.{digits}f}")
 
 
 def _calibration(row: Mapping[str, Any]) -> Table:
