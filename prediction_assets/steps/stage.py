@@ -155,6 +155,8 @@ def forecast_parts(
     snapshot = warehouse.snapshots.read(
         batch.slate, progress.feature_snapshot, [p.player_id for p in players]
     )
+    if snapshot.players.num_rows < len(players):  # a newcomer's model is that of the others
+        snapshot = warehouse.snapshots.read(batch.slate, progress.feature_snapshot)
     features = with_newcomers(snapshot.players, players, lines, parse_slate(batch.slate))
     pinned = pinned_model(warehouse, snapshot.players)
 

@@ -339,6 +339,23 @@ def test_a_player_without_features_is_forecast_while_he_has_a_line(stores, pinne
     assert {*parts["player-1"]["line_source"].to_pylist()} == {"estimated"}
 
 
+def test_a_newcomer_who_is_staged_alone_is_forecast_by_the_slate_s_model(stores, pinned, monkeypatch):
+    lines = {103: MarketLine(Decimal("17.5"), "Book A", -110, -110)}
+    together, *_ = forecast(stores, pinned, lines)
+    seen: list[int] = []
+
+    def model(warehouse: object, players: pa.Table) -> None:
+        seen.extend(players["player_id"].to_pylist())
+
+    monkeypatch.setattr(stage, "pinned_model", model)
+    (newcomer,) = [who for who in pinned.batch.expected if who.slug == "player-3"]
+    alone, _, digests = forecast_parts(
+        stores.warehouse, pinned, [newcomer], lines, load_settings(), FixedClock()
+    )
+    assert ([*alone], seen, [*digests]) == (["player-3"], [101, 102], [101, 102])
+    assert alone["player-3"].equals(together["player-3"])
+
+
 def test_a_slate_without_features_is_refused_with_what_makes_them(stores, pinned):
     with pytest.raises(PredictionAssetsError, match="materialize player_features for it first"):
         forecast(stores, replace(pinned, feature_snapshot=None))
