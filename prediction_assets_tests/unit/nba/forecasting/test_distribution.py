@@ -36,10 +36,10 @@ def test_probabilities_are_those_of_a_gamma_that_is_shifted_by_its_mean() -> Non
     assert exact.std() == pytest.approx(deviation)
     assert float(exact.stats("s")) == pytest.approx(deviation / mean)
     assert probability_over(mean, deviation, [16.5, 17, 6.5]) == pytest.approx(
-        exact.sf([16.5, 17.5, 6.5]), abs=1e-12
+        exact.sf([16.5, 17.5, 6.5]), rel=1e-12, abs=1e-12
     )
     assert probability_push(mean, deviation, [17, 24]) == pytest.approx(
-        exact.cdf([17.5, 24.5]) - exact.cdf([16.5, 23.5]), abs=1e-12
+        exact.cdf([17.5, 24.5]) - exact.cdf([16.5, 23.5]), rel=1e-12, abs=1e-12
     )
 
 
