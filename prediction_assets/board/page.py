@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -63,7 +64,7 @@ def _template() -> Template:
         "number": lambda value, digits: NONE if value is None else f"{value:.{digits}f}",
         "interval": _interval,
         "game": _game,
-        "exact": lambda value: "" if value is None else str(value),
+        "exact": _exact,
     }
     return environment.from_string(_text("page.html.j2"))
 
@@ -82,6 +83,11 @@ def _points(value: Any) -> str:
     if value is None:
         return NONE
     return f"{value:.1f}" if isinstance(value, float | int) or value * 10 % 1 == 0 else str(value)
+
+
+def _exact(value: Any) -> str:
+    """Return the value that a table is sorted by; a line has other digits in each warehouse."""
+    return "" if value is None else str(float(value) if isinstance(value, Decimal) else value)
 
 
 def _percent(value: float | None, digits: int = 1) -> str:

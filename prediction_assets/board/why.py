@@ -139,8 +139,8 @@ def _rows(stores: Stores, newest: Receipt, slug: str) -> Step:
         main["content_hash"],
         [
             f"{len(mine)} in force as revision {newest.revision}; this one is {SYSTEM}'s at the main line",
-            f"{main['predicted_points']:.1f} points, line {main['line']}, P(over) {main['probability_over']:.3f}, "
-            f"{main['recommendation']}{value}",
+            f"{main['predicted_points']:.1f} points, line {float(main['line']):g}, "
+            f"P(over) {main['probability_over']:.3f}, {main['recommendation']}{value}",
             f"inserted by receipt {main['receipt_id']}",
         ],
     )

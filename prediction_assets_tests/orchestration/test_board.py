@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+from decimal import Decimal
 
 import dagster as dg
 import pytest
@@ -39,7 +40,7 @@ def table(run, where):
 
 
 def exact(value):
-    return "" if value is None else str(value)
+    return "" if value is None else str(float(value) if isinstance(value, Decimal) else value)
 
 
 def test_the_board_equals_the_table_and_each_materialization_writes_it(
