@@ -23,6 +23,7 @@ from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets.stores.protocols import Warehouse
+from prediction_assets_tests.board_reader import ReadBoard
 from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
 
@@ -97,6 +98,8 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_loca
     announced, others = gcp.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
     assert [e.message_id for e in announced] == [e.message_id for e in others]
     assert dict(gcp.stores.warehouse.parts.staged(SLATE)) == {}
+    pages = [run._settings.board_file(SLATE).read_text("utf-8") for run in (gcp, local)]
+    assert ReadBoard(pages[0]).tables["players"] == ReadBoard(pages[1]).tables["players"]
 
     again = gcp.whole(SLATE)
     assert (again.receipt.rows_inserted, again.receipt.rows_updated, again.receipt.rows_unchanged) == (
