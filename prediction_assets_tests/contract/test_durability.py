@@ -88,7 +88,7 @@ def pin(stores: LocalStores, steps: list[Step], monkeypatch: pytest.MonkeyPatch)
     referring(steps, monkeypatch, stores.batch_state, "pin_features")
     stores.batch_state.open(batch(PLAYERS))
     pin_features(SLATE, stores.warehouse, stores.batch_state)
-    return 2
+    return 3  # the claimed fence, and the snapshot's two files
 
 
 def deliver(stores: LocalStores, steps: list[Step], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -35,8 +35,8 @@ def gathered(
     Args:
         selects: one SELECT for each part.
     """
-    # A script names each part twice, some 760 bytes: in the SELECT of its rows and in the receipt's lists. BigQuery
-    # takes 1 MiB of text in a job and 1 MB in a variable, so from some 1,300 parts on both have to be tables.
+    # A script names each part twice, some 1,000 bytes: in the SELECT of its rows and in the receipt's lists. BigQuery
+    # takes 1 MiB of text in a job and 1 MB in a variable, so from some 980 parts on both have to be tables.
     # https://cloud.google.com/bigquery/quotas#query_jobs
     attempt = secrets.token_hex(8)
     tables = scripts.Gathered(

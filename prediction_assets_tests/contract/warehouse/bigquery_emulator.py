@@ -138,6 +138,8 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
     from sqlglot.dialects.dialect import Dialect
     from sqlglot.expressions import core
 
+    # A row's hash names each column in one long chain; a statement that is too deep for it is run without its datasets.
+    sys.setrecursionlimit(20_000)
     # Its geography functions are DuckDB's spatial extension, which is downloaded at every start.
     DuckDBEngine._load_spatial = lambda self: None
     DuckDBEngine.connection = property(_connection_of_thread)

@@ -325,7 +325,7 @@ def test_more_parts_than_a_statement_may_read_are_read_by_several(warehouse, mon
     assert counts(merge(warehouse, *map(staged, parts), players=5)) == (5, 5, 0, 0, 0)
 
 
-def test_a_script_names_some_1300_parts_before_they_are_gathered():
+def test_a_script_names_some_980_parts_before_they_are_gathered():
     def size(players: int) -> int:
         expected = tuple(
             dataclasses.replace(player(n, slug=f"dacian-abberstone-{n:04d}"), player_id=1_000_000 + n)
@@ -344,7 +344,7 @@ def test_a_script_names_some_1300_parts_before_they_are_gathered():
         ]
         return len(bigquery_scripts.merge_script(work, selects, relations).encode())
 
-    assert size(1_200) < bigquery_scripts.SCRIPT_BYTES < size(1_400)
+    assert size(900) < bigquery_scripts.SCRIPT_BYTES < size(1_000)
 
 
 def test_what_is_gathered_of_many_parts_costs_a_job_per_500_and_is_gone_after_the_merge(
