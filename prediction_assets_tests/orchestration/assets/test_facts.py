@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class LiveSeason:
     instance: dg.DagsterInstance
     games: list[dict[str, Any]] = field(default_factory=lambda: [GAME])
 
-    def run(self, **more: Any) -> SlateRun:
+    def run(self, clock: Clock | None = None, **more: Any) -> SlateRun:
         self.server.routes = {
             "/stats_nba/stats/leaguegamelog": self._logs,
             "/stats_nba/stats/scheduleleaguev2": lambda _: Reply(
@@ -47,7 +48,7 @@ class LiveSeason:
             ),
         }
         settings = self.server.settings(self.settings, **more)
-        return SlateRun(settings, self.instance, {"sources": Sources(settings, Clock(), lambda _: None)})
+        return SlateRun(settings, self.instance, {"sources": Sources(settings, clock or Clock(), lambda _: None)})
 
     def _logs(self, asked: Asked) -> Reply:
         rows = [ROW] if asked.parameters["SeasonType"] == "Regular Season" else []
@@ -120,9 +121,16 @@ def test_a_second_source_that_took_over_is_in_the_metadata(season):
     assert "status 403 Forbidden" in done["failed_sources"]["stats_nba"]
 
 
-def test_a_season_that_has_not_begun_is_no_failure_and_holds_up_no_other_fact(season, tmp_path):
+class BeforeTheSeason(Clock):
+    """A clock that stands where the league has not published its season yet."""
+
+    def now(self) -> datetime:
+        return datetime(2024, 7, 20, tzinfo=UTC)
+
+
+def test_a_season_that_is_not_published_is_no_failure_and_holds_up_no_other_fact(season, tmp_path):
     season.settings = season.settings.model_copy(update={"injury_reports": None})
-    run = season.run(**LIVE, prop_lines=a_line(tmp_path))
+    run = season.run(BeforeTheSeason(), **LIVE, prop_lines=a_line(tmp_path))
     season.server.routes = {"/": Reply({"leagueSchedule": {"seasonYear": "2024-25", "gameDates": []}})}
     season.server.routes["/stats_nba/stats/leaguegamelog"] = Reply(
         {"resultSets": [{"name": "LeagueGameLog", "headers": HEADERS, "rowSet": None}]}
