@@ -48,7 +48,9 @@ class LiveSeason:
             ),
         }
         settings = self.server.settings(self.settings, **more)
-        return SlateRun(settings, self.instance, {"sources": Sources(settings, clock or Clock(), lambda _: None)})
+        return SlateRun(
+            settings, self.instance, {"sources": Sources(settings, clock or Clock(), lambda _: None)}
+        )
 
     def _logs(self, asked: Asked) -> Reply:
         rows = [ROW] if asked.parameters["SeasonType"] == "Regular Season" else []
