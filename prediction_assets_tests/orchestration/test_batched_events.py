@@ -57,8 +57,11 @@ def test_what_was_logged_before_a_failure_arrives(instance, batch_size):
 def test_what_waits_for_the_events_is_called_after_each_batch_and_not_without_one(instance):
     stored = []
 
-    @dg.op
-    def logging(context: dg.OpExecutionContext):
+    @dg.multi_asset(
+        specs=[dg.AssetSpec("many", skippable=True, partitions_def=dg.StaticPartitionsDefinition(KEYS))],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def logging(context: dg.AssetExecutionContext):
         def count_stored() -> None:
             stored.append(len(logged(instance, context.run.run_id)))
 
@@ -67,8 +70,9 @@ def test_what_waits_for_the_events_is_called_after_each_batch_and_not_without_on
                 events.log(dg.AssetMaterialization("many", partition=key))
             events.store()
             events.store()
+        yield from ()
 
-    dg.GraphDefinition("once", node_defs=[logging]).to_job().execute_in_process(instance=instance)
+    dg.materialize([logging], instance=instance, tags=RANGE)
     assert stored == [EVENTS_PER_BATCH, EVENTS_PER_BATCH * 2, len(KEYS)]
 
 

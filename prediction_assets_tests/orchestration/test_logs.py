@@ -55,7 +55,7 @@ STORY = {
     "features": ["feature snapshot"],
     "staging": ["players staged, 0 skipped, 0 failed"],
     "consolidation": ["batch complete", "parts found", "MERGE ", "audits passed", "parts dropped"],
-    "completion": [" published as "],
+    "completion": [" published as ", ": board of revision 1 in "],
 }
 """The INFO lines of a slate's stages, in order."""
 
@@ -304,7 +304,7 @@ def test_the_command_line_tells_a_slate_s_whole_story_once(tmp_path):
     lines = json_lines(done.stderr)
     assert_told(lines, [text for texts in STORY.values() for text in texts])
     about_the_slate = [line for line in lines if line["message"].startswith("slate ")]
-    assert len(about_the_slate) == 10
+    assert len(about_the_slate) == 11
     assert {line["severity"] for line in about_the_slate} == {"INFO"}
 
 
