@@ -345,7 +345,7 @@ class Settings(LogSettings):
         str,
         Field(
             description="The address of the UI, http or https: findings and alerts link to it, and the webserver "
-            "answers to no other name than this and this machine's. Without it the address under which `dev` ran last.",
+            "answers to no other name than this and this machine's; without it the address under which `dev` ran last.",
         ),
     ] = "http://127.0.0.1:3000"
     docs_url: Annotated[
