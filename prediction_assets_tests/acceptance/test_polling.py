@@ -6,16 +6,16 @@ import pytest
 
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets_tests.acceptance.polling import Polled
-from prediction_assets_tests.contract.warehouse.test_revert import Slate, three_revisions
-from prediction_assets_tests.in_memory import InMemoryWarehouse
+from prediction_assets_tests.in_memory import InMemoryBatchState, InMemoryWarehouse
 from prediction_assets_tests.made_up import SLATE
+from prediction_assets_tests.published_slate import Slate, three_revisions
 
 TABLE = "predictions.player_prop_predictions"
 
 
 @pytest.fixture
 def slate() -> Slate:
-    return three_revisions(InMemoryWarehouse())
+    return three_revisions(InMemoryWarehouse(), InMemoryBatchState())
 
 
 def looked(slate: Slate, by_hand: str = "SELECT 1") -> tuple[int, int, int]:
@@ -28,7 +28,7 @@ def looked(slate: Slate, by_hand: str = "SELECT 1") -> tuple[int, int, int]:
 
 def test_a_slate_without_a_receipt_or_as_its_newest_receipt_has_it_is_whole(slate):
     assert looked(slate) == (1, 0, 0)
-    assert looked(Slate(InMemoryWarehouse())) == (0, 0, 0)
+    assert looked(Slate(InMemoryWarehouse(), InMemoryBatchState())) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(

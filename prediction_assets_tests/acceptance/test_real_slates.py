@@ -99,6 +99,9 @@ def test_real_lines_that_moved_in_a_day_stage_exactly_their_players(real, monkey
             s: {r["mark"] for r in rows if r["player_slug"] == s} for s in {r["player_slug"] for r in rows}
         }
 
+    def fences() -> dict[str, int]:
+        return {slug: outcome.fence for slug, outcome in state.progress(slate).outcomes.items()}
+
     # A part of the lines first: a third of the players' are a point lower, as if they moved later.
     lower = halves[-1].to_pylist()
     for number, row in enumerate(lower):
@@ -107,12 +110,15 @@ def test_real_lines_that_moved_in_a_day_stage_exactly_their_players(real, monkey
     real.whole(slate)
     players = {player.player_id: player.slug for player in state.progress(slate).batch.expected}
     for rows in (halves[0], halves[-1]):
-        was, before = market_lines(warehouse, "NBA", day), in_force()
+        was, before, staged = market_lines(warehouse, "NBA", day), in_force(), fences()
         offer(rows)
         now = market_lines(warehouse, "NBA", day)
-        changed = {slug for who, slug in players.items() if was.get(who) != now.get(who)}
+        moved = {slug for who, slug in players.items() if was.get(who) != now.get(who)}
         real.refresh(slate, early)
         after = in_force()
-        assert {slug for slug in after if after[slug] != before[slug]} == changed
+        assert {slug for slug, fence in fences().items() if fence != staged[slug]} == moved
+        # A price that moves without consequence leaves a row as it was.
+        changed = {slug for slug in after if after[slug] != before[slug]}
+        assert changed <= moved
         message = real.stores.outbox.entries(slate)[-1].message
         assert {each["player_slug"] for each in message["changes"]} == changed or not changed
