@@ -17,10 +17,10 @@ LONGEST_CALL = 0.5
 def allowed() -> float:
     """Return the limit on the machine as it is now.
 
-    Whoever shares a processor and its caches lengthens processor time too, though less than the wall clock's: with more
-    processes than processors a test has up to four times as long.
+    Whoever shares a processor's caches lengthens processor time too, though less than the wall clock's: beside one busy
+    process for each processor, as `-n auto` starts them, a test has twice as long, and at most four times.
     """
-    return LONGEST_CALL * min(max(os.getloadavg()[0] / (os.cpu_count() or 1), 1.0), 4.0)
+    return LONGEST_CALL * min(1.0 + os.getloadavg()[0] / (os.cpu_count() or 1), 4.0)
 
 
 IMPORTED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()

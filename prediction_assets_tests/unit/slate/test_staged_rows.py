@@ -96,7 +96,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(rows)
 def test_the_hash_of_a_row_does_not_depend_on_the_other_rows(made):
     parts = part_rows(forecasts(*(forecast(*row) for row in made)), batch(5), "snapshot1", PART_SCHEMA)
