@@ -63,7 +63,9 @@ def _clicked(home: Path, players: int, *, stock: bool) -> tuple[float, float, fl
         wall = time.time() - clicked
     with open_instance(settings, capture_output=False) as instance:
         records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
-    spans = sorted((r.start_time, r.end_time) for r in records if r.start_time and r.end_time)
+    # The ready home has runs of its own.
+    after = [r for r in records if r.start_time and r.end_time and r.start_time >= clicked]
+    spans = sorted((r.start_time, r.end_time) for r in after)
     inside = sum(end - start for start, end in spans)
     return wall, inside, max(0.0, wall - inside), spans[0][1] - clicked
 
