@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -72,9 +73,11 @@ class _Warm:
         return check.not_none(self.process.stdin)
 
     def retire(self) -> None:
-        """Let it end after its workers."""
+        """Let it end after its workers; it removes its folder, unless it was killed."""
         with suppress(OSError):
             self.input.close()
+        if self.process.poll() is not None:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
 
 
 class WarmRunLauncher(WatchedRunLauncher):
@@ -89,8 +92,9 @@ class WarmRunLauncher(WatchedRunLauncher):
     def __init__(
         self,
         inst_data: ConfigurableClassData | None = None,
-        preload: Sequence[str] = (),
-        preload_seconds: float = 60.0,
+        *,
+        preload: Sequence[str],
+        preload_seconds: float,
     ) -> None:
         super().__init__(inst_data)
         self._preload = list(preload)
@@ -103,7 +107,7 @@ class WarmRunLauncher(WatchedRunLauncher):
         """Return the keys of its ``config`` in ``dagster.yaml``."""
         return {
             "preload": dg.Field([str], is_required=False, default_value=[]),
-            "preload_seconds": dg.Field(dg.Noneable(float), is_required=False, default_value=60.0),
+            "preload_seconds": dg.Field(float, is_required=False, default_value=60.0),
         }
 
     @classmethod
