@@ -10,19 +10,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import dagster as dg
 import yaml
-from dagster._core.test_utils import create_run_for_test
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import PythonFileTarget
 
 from benchmarks.measuring import table
 from prediction_assets.orchestration.instance import prepare_home
 from prediction_assets.settings import load_settings
+from prediction_assets_tests.code_location import CodeLocation, serving
 
 DEFINITIONS = """
 import os, threading
@@ -55,8 +52,8 @@ def main(folder: Path, repeats: int) -> None:
     """Measure both launchers in turn and print the table."""
     rows = []
     for name in ("Dagster's own", "warm"):
-        with _launching(folder, name == "warm") as (instance, launch):
-            rows.append((name, _empty(instance, launch, repeats), _memory(folder, instance, launch)))
+        with _launching(folder, name == "warm") as location:
+            rows.append((name, _empty(location, repeats), _memory(folder, location)))
     base = rows[0]
     print(
         table(
@@ -67,35 +64,35 @@ def main(folder: Path, repeats: int) -> None:
     )
 
 
-def _empty(instance: dg.DagsterInstance, launch: Callable[[str], str], repeats: int) -> float:
+def _empty(location: CodeLocation, repeats: int) -> float:
     """Return the median of seconds from the launch of a run that does nothing to its end; the first isn't counted."""
     taken = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
-        run_id = launch("nothing")
-        while not _ended(instance, run_id):
+        run_id = location.launch("nothing_job")
+        while not location.run(run_id).is_finished:
             time.sleep(0.01)
         taken.append(time.perf_counter() - started)
     return statistics.median(taken[1:])
 
 
-def _memory(folder: Path, instance: dg.DagsterInstance, launch: Callable[[str], str]) -> float:
+def _memory(folder: Path, location: CodeLocation) -> float:
     """Return the MiB of workers that run at once."""
-    waiting = [launch("waiting") for _ in range(WORKERS)]
+    waiting = [location.launch("waiting_job") for _ in range(WORKERS)]
     memory = 0.0
     for run_id in waiting:
         while not (files := list(folder.rglob(f"pid-{run_id}"))) or not files[0].read_text():
             time.sleep(0.01)
         memory += _own_memory(int(files[0].read_text()))
     for run_id in waiting:
-        instance.run_launcher.terminate(run_id)
-    while not all(_ended(instance, run_id) for run_id in waiting):
+        location.instance.run_launcher.terminate(run_id)
+    while not all(location.run(run_id).is_finished for run_id in waiting):
         time.sleep(0.01)
     return memory
 
 
 @contextmanager
-def _launching(folder: Path, warm: bool) -> Iterator[tuple[dg.DagsterInstance, Callable[[str], str]]]:
+def _launching(folder: Path, warm: bool) -> Iterator[CodeLocation]:
     here = Path(tempfile.mkdtemp(dir=folder))
     (here / "code.py").write_text(DEFINITIONS, "utf-8")
     home = prepare_home(load_settings(home=here / "home"))
@@ -103,32 +100,8 @@ def _launching(folder: Path, warm: bool) -> Iterator[tuple[dg.DagsterInstance, C
     if not warm:
         del config["run_launcher"]
     (home / "dagster.yaml").write_text(yaml.safe_dump(config), "utf-8")
-    target = PythonFileTarget(str(here / "code.py"), None, str(here), "code")
-    with (
-        dg.DagsterInstance.from_config(str(home)) as instance,
-        WorkspaceProcessContext(instance, target) as context,
-    ):
-
-        def launch(name: str) -> str:
-            workspace = context.create_request_context()
-            repository = workspace.get_code_location("code").get_repository("__repository__")
-            job = repository.get_full_job(f"{name}_job")
-            run = create_run_for_test(
-                instance,
-                job_name=job.name,
-                remote_job_origin=job.get_remote_origin(),
-                job_code_origin=job.get_python_origin(),
-                asset_graph=repository.asset_graph,
-            )
-            instance.launch_run(run.run_id, workspace)
-            return run.run_id
-
-        yield instance, launch
-
-
-def _ended(instance: dg.DagsterInstance, run_id: str) -> bool:
-    run = instance.get_run_by_id(run_id)
-    return run is not None and run.is_finished
+    with serving(home, here / "code.py") as location:
+        yield location
 
 
 def _own_memory(pid: int) -> float:

@@ -14,12 +14,10 @@ import dagster as dg
 import pytest
 from dagster._core.errors import DagsterLaunchFailedError
 from dagster._core.launcher import WorkerStatus
-from dagster._core.test_utils import create_run_for_test
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import PythonFileTarget
 
 from prediction_assets.orchestration import warm_launcher, warm_process
 from prediction_assets.orchestration.warm_launcher import SOCKET_TAG
+from prediction_assets_tests.code_location import CodeLocation, serving
 
 DEFINITIONS = """
 import os, signal, sys, threading
@@ -62,30 +60,13 @@ run_launcher:
 """
 
 
-class Runs:
-    """A code location with its code server, and an instance with the launcher."""
+class Runs(CodeLocation):
+    """A code location whose instance has the launcher."""
 
-    def __init__(self, instance: dg.DagsterInstance, context: WorkspaceProcessContext, folder: Path) -> None:
-        self.instance, self.context, self.folder = instance, context, folder
-
-    def launch(self, name: str) -> str:
-        workspace = self.context.create_request_context()
-        repository = workspace.get_code_location("code").get_repository("__repository__")
-        job = repository.get_full_job(f"{name}_job")
-        run = create_run_for_test(
-            self.instance,
-            job_name=job.name,
-            remote_job_origin=job.get_remote_origin(),
-            job_code_origin=job.get_python_origin(),
-            asset_graph=repository.asset_graph,
-        )
-        self.instance.launch_run(run.run_id, workspace)
-        return run.run_id
-
-    def run(self, run_id: str) -> dg.DagsterRun:
-        run = self.instance.get_run_by_id(run_id)
-        assert run is not None
-        return run
+    @property
+    def folder(self) -> Path:
+        """Where its assets write."""
+        return Path(self.instance.root_directory).parent
 
     def finished(self, run_id: str) -> dg.DagsterRunStatus:
         until(lambda: self.run(run_id).is_finished)
@@ -122,16 +103,12 @@ def runs(tmp_path_factory) -> Iterator[Runs]:
     home = folder / "home"
     home.mkdir()
     (home / "dagster.yaml").write_text(INSTANCE)
-    target = PythonFileTarget(str(folder / "code.py"), None, str(folder), "code")
-    with (
-        dg.DagsterInstance.from_config(str(home)) as instance,
-        WorkspaceProcessContext(instance, target) as context,
-    ):
-        yield Runs(instance, context, folder)
+    with serving(home, folder / "code.py") as location:
+        yield Runs(location.instance, location.context)
 
 
 def test_runs_are_forked_from_one_process_and_end_like_stock_runs(runs):
-    first, second, failing = runs.launch("parent"), runs.launch("parent"), runs.launch("failing")
+    first, second, failing = runs.launch("parent_job"), runs.launch("parent_job"), runs.launch("failing_job")
     assert [runs.finished(run) for run in (first, second, failing)] == [
         dg.DagsterRunStatus.SUCCESS,
         dg.DagsterRunStatus.SUCCESS,
@@ -143,12 +120,12 @@ def test_runs_are_forked_from_one_process_and_end_like_stock_runs(runs):
 
 
 def test_run_monitoring_learns_of_a_killed_worker(runs):
-    run = runs.launch("killed")
+    run = runs.launch("killed_job")
     until(lambda: runs.health(run) == WorkerStatus.FAILED)
 
 
 def test_a_cancelled_run_is_interrupted(runs):
-    run = runs.launch("waiting")
+    run = runs.launch("waiting_job")
     runs.written(run)
     assert runs.health(run) == WorkerStatus.RUNNING
     assert runs.instance.run_launcher.terminate(run)
@@ -157,37 +134,37 @@ def test_a_cancelled_run_is_interrupted(runs):
 
 
 def test_workers_end_with_a_killed_warm_process_and_the_next_run_gets_another(runs):
-    run = runs.launch("waiting")
+    run = runs.launch("waiting_job")
     worker, killed = runs.written(run), runs.warm.process
     killed.kill()
     killed.wait()
     until(lambda: not is_alive(worker))
     assert runs.health(run) == WorkerStatus.NOT_FOUND
-    following = runs.launch("parent")
+    following = runs.launch("parent_job")
     assert runs.finished(following) == dg.DagsterRunStatus.SUCCESS
     assert runs.written(following) == runs.warm.process.pid != killed.pid
 
 
 def test_a_worker_that_a_paused_warm_process_forks_late_does_nothing(runs, monkeypatch):
-    runs.finished(runs.launch("parent"))
+    runs.finished(runs.launch("parent_job"))
     paused = runs.warm.process
     with stopped(paused.pid), monkeypatch.context() as patch:
         patch.setattr(warm_launcher, "_PATIENCE_SECONDS", 0.2)
         with pytest.raises(DagsterLaunchFailedError, match="doesn't answer"):
-            runs.launch("waiting")
+            runs.launch("waiting_job")
     (late,) = runs.instance.get_runs(limit=1)
     assert runs.finished(late.run_id) == dg.DagsterRunStatus.FAILURE
     assert paused.wait(60) == 0  # it was retired, and ends after its worker
     assert not (runs.folder / late.run_id).exists()
-    following = runs.launch("parent")
+    following = runs.launch("parent_job")
     assert runs.finished(following) == dg.DagsterRunStatus.SUCCESS
 
 
 def test_reloaded_code_gets_another_warm_process_and_the_old_one_ends_after_its_workers(runs):
-    run = runs.launch("waiting")
+    run = runs.launch("waiting_job")
     worker, old = runs.written(run), runs.warm.process
     runs.context.reload_code_location("code")
-    following = runs.launch("parent")
+    following = runs.launch("parent_job")
     assert runs.finished(following) == dg.DagsterRunStatus.SUCCESS
     assert runs.written(following) == runs.warm.process.pid != old.pid
     assert is_alive(worker)
@@ -199,7 +176,7 @@ def test_reloaded_code_gets_another_warm_process_and_the_old_one_ends_after_its_
 def test_a_run_whose_warm_process_cannot_import_starts_as_a_stock_run(runs, monkeypatch, caplog):
     monkeypatch.setattr(runs.instance.run_launcher, "_preload", ["no.such.module"])
     runs.instance.run_launcher.dispose()
-    run = runs.launch("parent")
+    run = runs.launch("parent_job")
     assert runs.finished(run) == dg.DagsterRunStatus.SUCCESS
     assert SOCKET_TAG not in runs.run(run).tags
     assert "ended with 1; the run starts as a stock run" in caplog.text
