@@ -365,6 +365,16 @@ class Settings(LogSettings):
         SecretStr | None, Field(description="More apprise URLs, for alerts of severity critical; a secret.")
     ] = None
 
+    digest_bets: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=50,
+            description="Bets in the digest of an announced slate, 0 to 50; it goes to the log and alert_urls, once "
+            "for each revision that changes it; 0: none is sent.",
+        ),
+    ] = 0
+
     gcp_project: Annotated[
         str | None,
         Field(

@@ -156,6 +156,16 @@ def _values(alert: Alert) -> dict[str, Any]:
 
 
 def _state(alert: Alert) -> str:
+    from prediction_assets.stores.alert import DIGEST
+
+    if alert.kind == DIGEST:
+        return (
+            "delivered"
+            if alert.delivered_at
+            else "not delivered yet"
+            if alert.settled_at is None
+            else "not sent"
+        )
     if alert.settled_at is not None:
         return "recovered" if alert.recovered_at is not None else "expired"
     if alert.recovered_at is not None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from prediction_assets.monitoring.destinations import Message, Notice
 from prediction_assets.monitoring.findings import Finding, local
-from prediction_assets.stores.alert import Alert, Change
+from prediction_assets.stores.alert import DIGEST, Alert, Change
 
 
 def opened(finding: Finding, now: datetime) -> Change:
@@ -52,7 +52,7 @@ def due(alert: Alert, now: datetime, repeat: timedelta) -> Notice | None:
     if alert.settled_at is not None or (alert.claimed_until is not None and now < alert.claimed_until):
         return None
     if alert.recovered_at is not None:
-        return Notice.RECOVERED
+        return Notice.DIGEST if alert.kind == DIGEST else Notice.RECOVERED
     if alert.delivered_at is None:
         return Notice.OPENED
     return Notice.STILL_OPEN if now >= alert.delivered_at + repeat else None
@@ -65,7 +65,7 @@ def mark_delivered(notice: Notice, now: datetime) -> Change:
         if alert is None:
             return None
         done = replace(alert, delivered_at=now, claimed_until=None, reached=())
-        if notice is not Notice.RECOVERED:
+        if notice not in (Notice.RECOVERED, Notice.DIGEST):
             return replace(done, deliveries=alert.deliveries + 1)
         if alert.recovered_at is None:  # it came back while its recovery was delivered
             return replace(done, delivered_at=None)
@@ -97,6 +97,9 @@ def expired(now: datetime, after: timedelta) -> Change:
 
 def message(alert: Alert, notice: Notice, zone: tzinfo = UTC) -> Message:
     """Return what a person reads: the slate and the finding's kind, then the line, the next command and the link."""
+    if notice is Notice.DIGEST:
+        title = f"[digest] slate {alert.slate}: the best bets"
+        return Message(notice, alert.severity, title, f"{alert.line}\nAll of them: {alert.command}")
     about = f"slate {alert.slate}" if alert.slate else "prediction_assets"
     state = alert.severity.value if notice is Notice.OPENED else f"{notice.value}, {alert.severity.value}"
     lines = [alert.line]

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("prediction_assets.alerts")
 
 _LEVELS = {
+    Severity.INFO: logging.INFO,
     Severity.WARNING: logging.WARNING,
     Severity.ERROR: logging.ERROR,
     Severity.CRITICAL: logging.CRITICAL,
 }
 
 _SETTINGS = {
-    "alert_urls": Severity.WARNING,
+    "alert_urls": Severity.INFO,
     "alert_error_urls": Severity.ERROR,
     "alert_critical_urls": Severity.CRITICAL,
 }
@@ -44,6 +45,7 @@ class Notice(StrEnum):
     OPENED = "opened"
     STILL_OPEN = "still open"
     RECOVERED = "recovered"
+    DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class LogDestination:
 
     name = "log"
     identity = "log"
-    least = Severity.WARNING
+    least = Severity.INFO
 
     def send(self, message: Message) -> None:
         """Log the message at its severity, a recovery at INFO."""
@@ -176,7 +178,7 @@ def _apprise(
 def _type(message: Message) -> str:
     if message.notice is Notice.RECOVERED:
         return "success"
-    return "warning" if message.severity is Severity.WARNING else "failure"
+    return {Severity.INFO: "info", Severity.WARNING: "warning"}.get(message.severity, "failure")
 
 
 def _trouble(result: Any) -> str:

@@ -8,13 +8,16 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+DIGEST = "digest"
+"""The kind of an alert that is a slate's digest: over from the start, and delivered once."""
+
 _MOMENTS = ("opened_at", "delivered_at", "recovered_at", "settled_at", "claimed_until")
 
 
 class Severity(StrEnum):
     """How bad a finding is, mildest first; info is under way, and a warning is worth a look today.
 
-    Alerts are delivered from warning on; destinations are chosen by it.
+    Findings are delivered from warning on, and a digest is info; destinations are chosen by it.
     """
 
     OK = "ok"
@@ -31,11 +34,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A finding that is, or was, open, and what was delivered about it.
+    """A finding that is, or was, open, or a :data:`DIGEST`; and what was delivered about it.
 
     Attributes:
         key: the finding's: ``check:predictions:values_in_range:2026-01-02``.
-        line: the finding as it was seen last, one line.
+        line: the finding as it was seen last, one line; of a digest several.
         link: the page of the UI that shows it.
         command: what to do next.
         slate: None for a finding about the installation.

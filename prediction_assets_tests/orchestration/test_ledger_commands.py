@@ -16,6 +16,7 @@ import pytest
 from dagster import RunsFilter
 
 from prediction_assets import cli
+from prediction_assets.cli.prediction_rows import json_text
 from prediction_assets.orchestration.run_tags import FENCE_TAG
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.audits import AuditLimits
@@ -81,18 +82,24 @@ def test_predictions_are_those_in_force_or_of_any_moment_or_revision(published, 
     assert hashes(by_revision[3]) == sorted(current["content_hash"].to_pylist())
 
 
-def test_every_format_has_the_same_rows_and_the_table_fits_100_columns(prediction_assets, tmp_path):
-    rows = shown(prediction_assets, "--system", "ensemble")
-    assert len(rows) == PLAYERS * 5
-    options = ("predictions", "--slate", SIMULATED, "--system", "ensemble")
+@pytest.mark.parametrize("chosen", [("--system", "ensemble"), ("--bets",)])
+def test_every_format_has_the_same_rows_with_the_same_values_in_the_same_order(
+    prediction_assets, tmp_path, chosen
+):
+    rows = shown(prediction_assets, *chosen)
+    options = ("predictions", "--slate", SIMULATED, *chosen)
     _, text, _ = prediction_assets(*options, "--format", "csv")
-    assert [row["content_hash"] for row in csv.DictReader(io.StringIO(text))] == [
-        r["content_hash"] for r in rows
-    ]
+    as_text = [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+    assert rows
+    assert [*csv.DictReader(io.StringIO(text))] == as_text
     file = tmp_path / "rows.parquet"
     code, out, _ = prediction_assets(*options, "--format", "parquet", "--output", str(file))
     assert (code, out) == (0, "")
-    assert pq.read_table(file)["content_hash"].to_pylist() == [r["content_hash"] for r in rows]
+    assert json.loads(json_text(pq.read_table(file))) == rows
+
+
+def test_the_table_fits_100_columns(prediction_assets):
+    options = ("predictions", "--slate", SIMULATED, "--system", "ensemble")
     _, out, _ = prediction_assets(*options)
     title, header, *lines = out.splitlines()
     assert f"slate {SIMULATED} (simulated league), revision 3 of " in title

@@ -75,6 +75,7 @@ RANGES = {
     "ANSWERS_DAYS": ("-1", "0", "36500", "36501", "0 to 36500"),
     "ACKNOWLEDGE_MINUTES": ("-1", "0", "1440", "1441", "0 to 1440"),
     "REFRESH_QUIET_SECONDS": ("-1", "0", "600", "601", "0 to 600"),
+    "DIGEST_BETS": ("-1", "0", "50", "51", "0 to 50"),
     "KEEP_DAYS": ("-1", "0", "36500", "36501", "60 to 36500, or 0 for never"),
 }
 

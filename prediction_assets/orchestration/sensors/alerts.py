@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from prediction_assets.errors import NotDelivered, PredictionAssetsError, StateUnreadable
+from prediction_assets.board.digest import keep_digests
+from prediction_assets.errors import NotDelivered, PredictionAssetsError, StateUnreadable, WarehouseBusy
 from prediction_assets.monitoring.alert_delivery import Delivered, deliver_due
 from prediction_assets.monitoring.destinations import destinations
 from prediction_assets.monitoring.open_alerts import Look, look
@@ -89,7 +90,7 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def look_or_raise(sources: Sources, alerts: AlertStore, *, leave_out: set[str]) -> Look:
-    """Record what phase 6 acknowledged, then look for findings and keep them.
+    """Record what phase 6 acknowledged, then look for findings and keep them, and the digests that are due.
 
     Raises:
         StateUnreadable: something couldn't be read; the alerts of everything else are kept by then.
@@ -100,6 +101,12 @@ def look_or_raise(sources: Sources, alerts: AlertStore, *, leave_out: set[str]) 
     except PredictionAssetsError as error:
         unread.append(str(error))
     looked = look(sources, alerts, leave_out=leave_out)
+    try:
+        keep_digests(sources, alerts, looked.slates)
+    except WarehouseBusy:
+        pass  # the next look is soon
+    except PredictionAssetsError as error:
+        unread.append(str(error))
     if unread := [*unread, *looked.unread]:
         raise StateUnreadable("; ".join(unread))
     return looked
@@ -112,8 +119,8 @@ def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
         name=ALERT_DELIVERY,
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Sends new, repeated and recovery alerts to the log and the configured URLs; a failed delivery "
-        "fails the tick and is retried.",
+        description="Sends new, repeated and recovery alerts, and digests, to the log and the configured URLs; a "
+        "failed delivery fails the tick and is retried.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
