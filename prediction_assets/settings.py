@@ -331,6 +331,13 @@ class Settings(LogSettings):
             "staged again, 0 to 600, or six times as long while changes keep coming; 0 switches that off.",
         ),
     ] = 10
+    refresh_alert: Annotated[
+        Literal["off", "info", "warning", "error", "critical"],
+        Field(
+            description="The severity of the alert that names the players of each refresh, and why: off, info (the "
+            "log and alert_urls), warning, error or critical."
+        ),
+    ] = "info"
     keep_days: Annotated[
         int,
         Field(

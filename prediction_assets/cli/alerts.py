@@ -93,10 +93,9 @@ def check(as_json: JsonOption = False) -> None:
     store, unread = stores.alerts, None
     with open_instance(settings) as instance:
         read = partial(read_instance, instance, checks=CHECKS)
+        sources = Sources.of(stores, read, settings, CLOCK, read_stale)
         try:
-            look_or_raise(
-                Sources.of(stores, read, settings, CLOCK, read_stale), store, leave_out={ALERT_DELIVERY}
-            )
+            look_or_raise(sources, store, instance, leave_out={ALERT_DELIVERY})
         except PredictionAssetsError as error:  # of one store; the alerts of everything else are delivered
             unread = error
     done = deliver(store, settings, CLOCK)
@@ -156,9 +155,10 @@ def _values(alert: Alert) -> dict[str, Any]:
 
 
 def _state(alert: Alert) -> str:
+    from prediction_assets.monitoring.kinds import EVENTS
     from prediction_assets.stores.alert import DIGEST
 
-    if alert.kind == DIGEST:
+    if alert.kind in {DIGEST, *EVENTS}:
         return (
             "delivered"
             if alert.delivered_at

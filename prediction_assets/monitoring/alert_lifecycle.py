@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from prediction_assets.monitoring.destinations import Message, Notice
 from prediction_assets.monitoring.findings import Finding, local
+from prediction_assets.monitoring.kinds import EVENTS
 from prediction_assets.stores.alert import DIGEST, Alert, Change
 
 
@@ -19,6 +20,8 @@ def opened(finding: Finding, now: datetime) -> Change:
     )  # fmt: skip
 
     def change(alert: Alert | None) -> Alert | None:
+        if alert is not None and finding.kind in EVENTS:
+            return alert
         if alert is None or alert.settled_at is not None:
             return new
         lasting = replace(
@@ -66,7 +69,8 @@ def mark_delivered(notice: Notice, now: datetime) -> Change:
             return None
         done = replace(alert, delivered_at=now, claimed_until=None, reached=())
         if notice not in (Notice.RECOVERED, Notice.DIGEST):
-            return replace(done, deliveries=alert.deliveries + 1)
+            over = now if alert.kind in EVENTS else None
+            return replace(done, deliveries=alert.deliveries + 1, settled_at=over)
         if alert.recovered_at is None:  # it came back while its recovery was delivered
             return replace(done, delivered_at=None)
         return replace(done, settled_at=now)

@@ -278,6 +278,7 @@ class Rules:
         acknowledged_within: how long phase 6 may take to acknowledge a message; zero when it doesn't, and for a
             simulated league.
         fetch_every: the time between two looks at a source of tonight's facts.
+        refresh_alert: the severity of a refresh; None: it is no alert.
     """
 
     minimum_staged_share: float
@@ -290,6 +291,7 @@ class Rules:
     staging: str = ""
     acknowledged_within: timedelta = timedelta(0)
     fetch_every: timedelta = timedelta(0)
+    refresh_alert: Severity | None = None
 
 
 NO_EVIDENCE: Mapping[str, Any] = {}

@@ -17,6 +17,7 @@ INFO, WARNING, ERROR, CRITICAL = list(Severity)[1:]
 REPLAY = "prediction-assets dead-letters replay --slate {slate}"
 REPUBLISH = "prediction-assets republish --slate {slate}"
 REFRESH = "prediction-assets refresh --slate {slate}"
+DIFF = "prediction-assets diff --slate {slate}"
 STATUS = "prediction-assets status --slate {slate}"
 START_THE_DAEMON = "prediction-assets dev"
 RESTORE_THE_STATE = (
@@ -35,12 +36,14 @@ class Kind:
         command: the next step. Slate and files are filled in; of facts with a source in the settings no file is named.
         page: the page of the UI: ``asset:NAME``, ``partition:NAME`` or another method of ``Pages``.
         alerts_from: an alert is kept from this severity on; None: never.
+        is_event: it happened and doesn't last: its alert is sent once, and nothing says that it is over.
     """
 
     severities: tuple[Severity, ...]
     command: str
     page: str = ""
     alerts_from: Severity | None = None
+    is_event: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -77,6 +80,7 @@ KINDS: Mapping[str, Kind] = {
     "out_in_force": Kind((ERROR,), REFRESH, "partition:predictions", ERROR),
     "line_gone": Kind((WARNING,), REFRESH, "partition:predictions", WARNING),
     "older_facts": Kind((WARNING,), REFRESH, "partition:predictions", WARNING),
+    "refreshed": Kind((INFO, WARNING, ERROR, CRITICAL), DIFF, "partition:predictions", INFO, is_event=True),
     "lost_parts": Kind((ERROR,), RUN),
     "leftovers": Kind((WARNING,), "prediction-assets clean-up --slate {slate}"),
     "strays": Kind((WARNING,), "prediction-assets clean-up --slate {slate}"),
@@ -125,6 +129,10 @@ OF_TICK: Mapping[str, str] = {
     "alert_delivery_sensor": "prediction-assets alerts check",
 }
 """The command that does by hand what a sensor or schedule does; for every other one it is tonight's run."""
+
+
+EVENTS = frozenset(name for name, kind in KINDS.items() if kind.is_event)
+"""The kinds of what happened and doesn't last."""
 
 
 def command_of_check(name: str, slate: str) -> str:

@@ -6,7 +6,7 @@ acknowledgement, and for what changed in the facts. What can't be read neither o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,14 +14,16 @@ from prediction_assets.monitoring.alert_lifecycle import opened, recovered
 from prediction_assets.monitoring.evaluate import open_findings
 from prediction_assets.monitoring.evidence import HealthFacts, InstanceFacts, RecentFailure, Unreadable
 from prediction_assets.monitoring.findings import Finding
+from prediction_assets.monitoring.kinds import EVENTS
 from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.monitoring.run_findings import key_of
+from prediction_assets.monitoring.stale_findings import refreshes, stale_predictions
 from prediction_assets.monitoring.thresholds import NO_ROSTER_AFTER, ROSTER_EXPECTED_FOR
 from prediction_assets.settings import Settings
 from prediction_assets.slate.audits import AUDITS
-from prediction_assets.slate.deadlines import RECENT_DAYS, roster_hours_before
+from prediction_assets.slate.deadlines import RECENT_DAYS, end_of_slate, roster_hours_before
 from prediction_assets.slate.keys import GAME_TIME_ZONE, is_slate, slate_key
-from prediction_assets.stores.alert import Alert
+from prediction_assets.stores.alert import Alert, Severity
 from prediction_assets.stores.protocols import AlertStore
 
 _WINDOW = timedelta(days=RECENT_DAYS)
@@ -41,10 +43,13 @@ class Look:
     Attributes:
         slates: the slates that were read.
         unread: what couldn't be read, one line each, apart from a warehouse that was busy.
+        stale: what of each revision in force doesn't follow its facts, by the revision's name; of the slates whose
+            games are still to come.
     """
 
     slates: tuple[str, ...]
     unread: tuple[str, ...]
+    stale: Mapping[str, tuple[Finding, ...]]
 
 
 def look(sources: Sources, alerts: AlertStore, *, leave_out: Collection[str] = ()) -> Look:
@@ -63,6 +68,7 @@ def look(sources: Sources, alerts: AlertStore, *, leave_out: Collection[str] = (
     found: list[Finding] = []
     over: set[str] = set()
     unread: list[str] = []
+    stale: dict[str, tuple[Finding, ...]] = {}
     for slate in slates:
         # What belongs to no slate, or to one that was never opened, is looked at once, with today's.
         mine = instance
@@ -79,13 +85,23 @@ def look(sources: Sources, alerts: AlertStore, *, leave_out: Collection[str] = (
         unread += [problem.error for problem in problems if not problem.is_transient]
         if not problems:
             of_this = open_findings(facts, {alert.key for alert in kept})
-            found += of_this
+            found += [*of_this, *refreshes(facts)]
             ended = _over(facts, kept, is_today=slate == today)
             if isinstance(facts.tonight, Unreadable):  # a busy warehouse: the next look is soon
                 ended = {key for key in ended if not key.startswith("stale:")}
-            over |= ended - {finding.key for finding in of_this}
+            stale |= not_followed(facts)
+            # An alert doesn't end because the facts changed once more.
+            over |= ended - {f.key for f in (*of_this, *stale_predictions(facts))}
     _keep(alerts, unsettled, found, over, now)
-    return Look(tuple(slates), tuple(dict.fromkeys(unread)))
+    return Look(tuple(slates), tuple(dict.fromkeys(unread)), stale)
+
+
+def not_followed(facts: HealthFacts) -> dict[str, tuple[Finding, ...]]:
+    """Return what of a slate doesn't follow its facts, by the name of the revision in force; nothing if it is over."""
+    if facts.receipt is None or isinstance(facts.stale, Unreadable) or facts.now >= end_of_slate(facts.slate):
+        return {}
+    name = f"slate {facts.slate}, revision {facts.receipt.revision}"
+    return {name: tuple(f for f in stale_predictions(facts) if f.severity is not Severity.OK)}
 
 
 def _over(facts: HealthFacts, kept: Iterable[Alert], *, is_today: bool) -> set[str]:
@@ -102,6 +118,7 @@ def _over(facts: HealthFacts, kept: Iterable[Alert], *, is_today: bool) -> set[s
         alert.key
         for alert in kept
         if (alert.slate == facts.slate or is_today)
+        and alert.kind not in EVENTS
         and not (alert.kind in _STALE and isinstance(facts.stale, Unreadable))
         and (
             alert.key in ended

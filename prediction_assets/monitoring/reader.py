@@ -56,6 +56,7 @@ from prediction_assets.slate.keys import (
 )
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.stores.alert import Severity
 from prediction_assets.stores.profiles import Stores
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries
@@ -183,6 +184,7 @@ def read_facts(
             staging=str(settings.home / "staging") if settings.profile == "local" else "",
             acknowledged_within=within,
             fetch_every=timedelta(minutes=settings.fetch_minutes),
+            refresh_alert=None if settings.refresh_alert == "off" else Severity(settings.refresh_alert),
         ),
         progress=progress,
         schedule=schedule,

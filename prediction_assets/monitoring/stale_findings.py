@@ -1,11 +1,14 @@
-"""Were the predictions in force made from the facts as they are now? One finding for each kind of change."""
+"""Predictions and their facts: a finding for each kind of change that isn't followed yet, and for each refresh."""
 
 from __future__ import annotations
 
-from prediction_assets.monitoring.evidence import Causes, HealthFacts, StaleFacts
+from collections.abc import Iterator
+from typing import Any
+
+from prediction_assets.monitoring.evidence import Causes, HealthFacts, StaleFacts, Unreadable
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
-from prediction_assets.monitoring.kinds import INFO
-from prediction_assets.monitoring.thresholds import NOT_FOLLOWED_AFTER
+from prediction_assets.monitoring.kinds import DIFF, INFO
+from prediction_assets.monitoring.thresholds import NOT_FOLLOWED_AFTER, REFRESHED_WITHIN
 from prediction_assets.slate.basis import OTHER_LINE, RULED_OUT
 
 
@@ -54,6 +57,27 @@ def stale_predictions(facts: HealthFacts) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _listed(players: Causes) -> str:
-    shown = [f"{slug} ({', '.join(why)})" for slug, why in players.items()][:3]
+def refreshes(facts: HealthFacts) -> Iterator[Finding]:
+    """Yield a finding for each revision that was delivered lately because facts changed: the players and the causes."""
+    severity = facts.rules.refresh_alert
+    if severity is None or isinstance(facts.messages, Unreadable):
+        return
+    for entry in facts.messages:
+        message: dict[str, Any] = dict(entry.message)
+        players = {each["player_slug"]: each["causes"] for each in message.get("changes", ())}
+        if not players or entry.delivered_at is None or facts.now - entry.delivered_at > REFRESHED_WITHIN:
+            continue
+        said = f"revision {entry.revision} follows {count(len(players), 'player')} whose facts changed"
+        yield facts.found(
+            "refreshed",
+            f"{said}: {_listed(players, SHOWN)}",
+            {"players": [f"{slug}: {', '.join(why)}" for slug, why in players.items()]},
+            severity=severity,
+            about=str(entry.revision),
+            command=f"{DIFF} --to {entry.revision}",
+        )
+
+
+def _listed(players: Causes, most: int = 3) -> str:
+    shown = [f"{slug} ({', '.join(why)})" for slug, why in players.items()][:most]
     return ", ".join(shown) + (", ..." if len(players) > len(shown) else "")

@@ -26,6 +26,9 @@ NOT_FOLLOWED_AFTER = timedelta(minutes=5)
 """Predictions that don't follow the facts raise an alert so long after the facts changed last: a sensor waits for more
 changes, stages, merges and announces within some minutes."""
 
+REFRESHED_WITHIN = timedelta(minutes=15)
+"""A refresh is an alert so long after its message was delivered: several looks, of which one may fail."""
+
 DEAD_LETTERS = 5
 """More open dead letters of one slate than this raise an alert."""
 

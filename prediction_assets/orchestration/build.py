@@ -25,6 +25,7 @@ from prediction_assets.orchestration.assets.slate_roster import slate_roster
 from prediction_assets.orchestration.assets.staged_predictions import staged_predictions
 from prediction_assets.orchestration.assets.staging_cleanup import staging_cleanup
 from prediction_assets.orchestration.fact_schedules import daily_facts, tonights_facts
+from prediction_assets.orchestration.following_check import follows_its_facts
 from prediction_assets.orchestration.jobs import JOBS
 from prediction_assets.orchestration.morning_check import morning_check
 from prediction_assets.orchestration.pruning import prune_job
@@ -78,7 +79,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
     """
     return dg.Definitions(
         assets=[_for_profile(asset, settings) for asset in ASSETS],
-        asset_checks=[morning_check, *freshness_check.CHECKS],
+        asset_checks=[morning_check, follows_its_facts, *freshness_check.CHECKS],
         jobs=[*JOBS, prune_job],
         schedules=[
             daily_facts(settings),

@@ -9,6 +9,9 @@ import dagster as dg
 STAGED = dg.AssetKey("staged_predictions")
 """The asset of a staging run, one partition for each slate player."""
 
+FOLLOWS = dg.AssetCheckKey(dg.AssetKey("predictions"), "follows_its_facts")
+"""The one asset check of ``predictions`` that is no audit."""
+
 WHOLE_RETRIES = {"dagster/retry_strategy": "ALL_STEPS"}
 """The retry of a killed run starts from the first step: resumed after ``predictions``, it would evaluate checks
 without a materialization of its own."""
@@ -44,7 +47,8 @@ staging_job = dg.define_asset_job(
 
 consolidation_job = dg.define_asset_job(
     "consolidation",
-    selection=dg.AssetSelection.assets("predictions", "staging_cleanup"),
+    # Whether they follow their facts is asked again and again, with every look for alerts.
+    selection=dg.AssetSelection.assets("predictions", "staging_cleanup") - dg.AssetSelection.checks(FOLLOWS),
     tags=WHOLE_RETRIES,
     description="Merge a slate's parts, check the result, then drop the merged parts.",
 )

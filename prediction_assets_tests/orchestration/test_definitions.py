@@ -12,7 +12,7 @@ from prediction_assets.definitions import defs
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import DOCS
 from prediction_assets.orchestration.build import build_defs
-from prediction_assets.orchestration.jobs import JOB_OF_ASSET, JOBS
+from prediction_assets.orchestration.jobs import FOLLOWS, JOB_OF_ASSET, JOBS
 from prediction_assets.settings import load_settings
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")
@@ -94,6 +94,7 @@ def test_only_the_warning_checks_and_the_morning_check_do_not_block(definitions)
         "morning_check",
         "nothing_in_quarantine",
         "is_fresh",
+        "follows_its_facts",
     }
 
 
@@ -118,6 +119,9 @@ def test_the_morning_check_is_not_waited_for_by_a_completion(definitions):
     assert "morning_check" not in {key.name for key in CHECK_KEYS}
     completion = definitions.resolve_job_def("completion")
     assert completion.asset_layer.asset_graph.asset_check_keys == set()
+    consolidation = definitions.resolve_job_def("consolidation")
+    assert {*consolidation.asset_layer.asset_graph.asset_check_keys} >= {*CHECK_KEYS}
+    assert FOLLOWS not in consolidation.asset_layer.asset_graph.asset_check_keys
     morning = definitions.resolve_job_def("morning_check")
     assert {key.name for key in morning.asset_layer.asset_graph.asset_check_keys} == {"morning_check"}
 

@@ -19,6 +19,7 @@ from prediction_assets.monitoring.open_alerts import Look, look
 from prediction_assets.monitoring.reader import Sources
 from prediction_assets.monitoring.thresholds import REPEAT_AFTER
 from prediction_assets.orchestration.assets.facts import NOTHING_IN_QUARANTINE
+from prediction_assets.orchestration.following_check import record
 from prediction_assets.orchestration.instance_reader import read_instance
 from prediction_assets.orchestration.sensors.requests import impatient
 from prediction_assets.orchestration.stale_reader import read_stale
@@ -82,15 +83,19 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
             stale=read_stale,
         )
         # A tick of this sensor hasn't ended, and an alert on the delivery would have to be delivered.
-        looked = look_or_raise(sources, alerts, leave_out={ALERTS, ALERT_DELIVERY})
+        looked = look_or_raise(sources, alerts, context.instance, leave_out={ALERTS, ALERT_DELIVERY})
         lasting = sum(alert.is_open for alert in alerts.unsettled())
         return dg.SensorResult(skip_reason=f"{len(looked.slates)} slates looked at, {lasting} alerts open")
 
     return evaluate
 
 
-def look_or_raise(sources: Sources, alerts: AlertStore, *, leave_out: set[str]) -> Look:
+def look_or_raise(
+    sources: Sources, alerts: AlertStore, instance: dg.DagsterInstance, *, leave_out: set[str]
+) -> Look:
     """Record what phase 6 acknowledged, then look for findings and keep them, and the digests that are due.
+
+    What is stale is an asset check, too.
 
     Raises:
         StateUnreadable: something couldn't be read; the alerts of everything else are kept by then.
@@ -101,6 +106,7 @@ def look_or_raise(sources: Sources, alerts: AlertStore, *, leave_out: set[str]) 
     except PredictionAssetsError as error:
         unread.append(str(error))
     looked = look(sources, alerts, leave_out=leave_out)
+    record(instance, looked.stale)
     try:
         keep_digests(sources, alerts, looked.slates)
     except WarehouseBusy:

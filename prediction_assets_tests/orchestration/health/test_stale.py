@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
+import dagster as dg
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
 from prediction_assets.monitoring.findings import Color
 from prediction_assets.monitoring.health_report import report_on
-from prediction_assets.monitoring.open_alerts import look
 from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.orchestration.instance_reader import read_instance
+from prediction_assets.orchestration.jobs import FOLLOWS
+from prediction_assets.orchestration.sensors.alerts import deliver, look_or_raise
 from prediction_assets.orchestration.stale_reader import read_stale
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets_tests.homes import SIMULATED
@@ -33,9 +35,16 @@ def line(day: Day):
     return report_on(read_facts(sources(day), SIMULATED, timedelta(hours=1))).lines["predictions_in_table"]
 
 
+def verdict(day: Day) -> tuple[bool, str, str]:
+    """Return what the asset check says: whether it passed, how bad it is, and its text."""
+    key = FOLLOWS
+    record = day.run._instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
+    return record.evaluation.passed, record.evaluation.severity.value, record.evaluation.description
+
+
 def alerts(day: Day) -> set[str]:
     """Look at the slates, and return the kinds of the open alerts about predictions that don't follow their facts."""
-    look(sources(day), day.stores.alerts)
+    look_or_raise(sources(day), day.stores.alerts, day.run._instance, leave_out=set())
     kinds = {alert.kind for alert in day.stores.alerts.unsettled() if alert.is_open}
     return kinds & {"out_in_force", "line_gone", "older_facts"}
 
@@ -44,12 +53,14 @@ def test_what_changed_is_red_or_yellow_until_the_command_beside_it_ran(day):
     a, b, *_ = day.slugs
     assert line(day).color is Color.GREEN
     assert alerts(day) == set()
+    assert verdict(day) == (True, "WARN", f"slate {SIMULATED}, revision 1: follows its facts")
 
     day.report(1, (a, "Out"))
     day.move_line(b)
     day.change("UPDATE facts.versions SET changed_at = $at", at=day.now - timedelta(minutes=4))
     assert line(day).color is Color.YELLOW  # a sensor does it by itself
     assert alerts(day) == set()
+    assert verdict(day)[:2] == (False, "WARN")
     day.now += timedelta(minutes=10)
     stale = line(day)
     assert stale.color is Color.RED
@@ -58,11 +69,57 @@ def test_what_changed_is_red_or_yellow_until_the_command_beside_it_ran(day):
         ("line_gone", COMMAND),
     }
     assert alerts(day) == {"out_in_force", "line_gone"}
-    assert f"1 player in force is Out by the newest report: {a} (ruled out)" in stale.text
+    said = f"1 player in force is Out by the newest report: {a} (ruled out)"
+    assert said in stale.text
+    assert (verdict(day)[:2], said in verdict(day)[2]) == ((False, "ERROR"), True)
+
+    day.change("UPDATE facts.versions SET changed_at = $at", at=day.now)  # other facts changed meanwhile
+    assert line(day).color is Color.YELLOW
+    assert alerts(day) == {"out_in_force", "line_gone"}
 
     day.run.refresh(SIMULATED, day.now)
     assert line(day).color is Color.GREEN
     assert alerts(day) == set()
+    assert verdict(day) == (True, "WARN", f"slate {SIMULATED}, revision 2: follows its facts")
+    evaluated = check_executions(day)
+    assert alerts(day) == set()
+    assert check_executions(day) == evaluated == 5  # none where nothing changed
+
+
+def check_executions(day: Day) -> int:
+    storage = day.run._instance.event_log_storage
+    return len(storage.get_asset_check_execution_history(FOLLOWS, limit=99))
+
+
+def test_a_refresh_is_one_alert_that_names_the_players_and_why(day, caplog):
+    a, *_ = day.slugs
+    assert alerts(day) == set()
+    day.report(1, (a, "Out"))
+    day.run.refresh(SIMULATED, day.now)
+    caplog.set_level("INFO", "prediction_assets.alerts")
+    for _ in range(2):
+        alerts(day)
+        deliver(day.stores.alerts, day.run._settings, Clock())
+    (said,) = [record.getMessage() for record in caplog.records if "refreshed" in record.getMessage()]
+    assert said.startswith(
+        f"[info] slate {SIMULATED}: refreshed: revision 2 follows 1 player whose facts changed: {a} (ruled out) | "
+        f"Next: prediction-assets diff --slate {SIMULATED} --to 2"
+    )
+
+
+def test_the_check_that_is_evaluated_by_hand_says_the_same(day):
+    a, *_ = day.slugs
+    for changed in (False, True):
+        if changed:
+            day.report(1, (a, "Out"))
+        alerts(day)
+        job = dg.define_asset_job("by_hand", selection=dg.AssetSelection.checks(FOLLOWS))
+        defs = dg.Definitions.merge(day.run._defs, dg.Definitions(jobs=[job]))
+        by_hand = defs.resolve_job_def("by_hand").execute_in_process(instance=day.run._instance)
+        (evaluation,) = by_hand.get_asset_check_evaluations()
+        found = evaluation.passed, evaluation.severity.value, evaluation.description
+        assert found == verdict(day)
+        assert found[0] is not changed
 
 
 def test_a_slate_that_was_just_made_is_synced_for_dagster_too(day):

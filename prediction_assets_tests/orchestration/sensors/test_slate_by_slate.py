@@ -117,15 +117,15 @@ def test_what_other_slates_lack_is_an_alert_beside_one_that_can_not_be_read(two_
     clock = Clock()
     clock.now = lambda: late  # type: ignore[method-assign]
     sources = Sources.of(stores, lambda *_: InstanceFacts((), None, ()), settings, clock)
-    look_or_raise(sources, store, leave_out=set())
+    look_or_raise(sources, store, two_slates._instance, leave_out=set())
     both = [f"no_receipt:{slate}" for slate in (YESTERDAY, TODAY)]
     assert [alert.key for alert in store.unsettled() if alert.is_open] == both
     damage(two_slates, YESTERDAY)
     with pytest.raises(StateUnreadable, match=YESTERDAY):
-        look_or_raise(sources, store, leave_out=set())
+        look_or_raise(sources, store, two_slates._instance, leave_out=set())
     assert [alert.key for alert in store.unsettled() if alert.is_open] == both  # neither is over
     with closing(sqlite3.connect(settings.home / "state.sqlite")) as connection, connection:
         connection.execute("DELETE FROM alerts WHERE key = ?", (both[1],))
     with pytest.raises(StateUnreadable, match=YESTERDAY):
-        look_or_raise(sources, store, leave_out=set())
+        look_or_raise(sources, store, two_slates._instance, leave_out=set())
     assert sorted(alert.key for alert in store.unsettled() if alert.is_open) == both

@@ -70,6 +70,15 @@ def test_after_a_partial_delivery_the_rest_is_due_at_once():
     assert (after.reached, due(after, NOW, REPEAT)) == (("opened:log",), Notice.OPENED)
 
 
+def test_what_happened_once_is_delivered_once_and_nothing_says_that_it_is_over():
+    refreshed = finding(f"refreshed:2:{SLATE}")
+    first = opened(refreshed, NOW)(None)
+    assert due(first, NOW, REPEAT) is Notice.OPENED
+    sent = mark_delivered(Notice.OPENED, NOW)(first)
+    assert due(sent, NOW + REPEAT, REPEAT) is None
+    assert opened(refreshed, NOW + MINUTE)(sent) is sent  # the next look finds it again
+
+
 @pytest.mark.parametrize(
     ("state", "days", "ends"),
     [

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from prediction_assets.monitoring.evidence import StaleFacts
-from prediction_assets.monitoring.stale_findings import stale_predictions
+from prediction_assets.monitoring.stale_findings import refreshes, stale_predictions
 from prediction_assets.stores.alert import Severity
 from prediction_assets_tests.made_up import NOW, SLATE
-from prediction_assets_tests.made_up_facts import facts
+from prediction_assets_tests.made_up_facts import RULES, delivered, facts, whole_receipt
 
 MINUTE = timedelta(minutes=1)
 MOVED, OUT, LOG = ("line moved 24.5 -> 25.5",), ("ruled out",), ("game log corrected",)
@@ -76,3 +76,30 @@ def test_a_finding_names_the_players_and_why():
     )
     assert made.evidence["players"][-1] == "p4: line moved 24.5 -> 25.5"
     assert (made.evidence["facts_version"], made.evidence["staged_from"]) == (9, 7)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "minutes", "delivered_at", "changes", "found"),
+    [
+        (None, 1, NOW, {"a": OUT}, []),
+        (Severity.INFO, 1, NOW, {"a": OUT}, [Severity.INFO]),
+        (WARNING, 1, NOW, {"a": OUT}, [WARNING]),
+        (Severity.CRITICAL, 1, NOW, {"a": OUT}, [Severity.CRITICAL]),
+        (ERROR, 15, NOW, {"a": OUT}, [ERROR]),
+        (ERROR, 16, NOW, {"a": OUT}, []),
+        (ERROR, 1, None, {"a": OUT}, []),
+        (ERROR, 1, NOW, {}, []),  # a first revision, or a retry of a player who failed
+    ],
+)
+def test_a_refresh_is_an_alert_of_the_chosen_severity_for_a_while(
+    chosen, minutes, delivered_at, changes, found
+):
+    entry = delivered(whole_receipt())
+    message = {"changes": [{"player_slug": slug, "causes": list(why)} for slug, why in changes.items()]}
+    entry = replace(entry, revision=2, message=message, delivered_at=delivered_at)
+    rules = replace(RULES, refresh_alert=chosen)
+    made = [*refreshes(replace(facts(), messages=(entry,), rules=rules, now=NOW + minutes * MINUTE))]
+    assert [(each.severity, each.alerts) for each in made] == [(severity, True) for severity in found]
+    for each in made:
+        assert each.line == "revision 2 follows 1 player whose facts changed: a (ruled out)"
+        assert each.command == f"prediction-assets diff --slate {SLATE} --to 2"
