@@ -64,7 +64,7 @@ _COMMANDS = {
     ),
     _RECORD: (ledger.predictions, board.board, ledger.diff, board.why, ledger.verify),
     _REPAIR: (repair.consolidate, repair.revert, repair.republish, repair.acknowledge, repair.clean_up),
-    _MODEL: (forecasting.train, forecasting.grade, forecasting.backtest),
+    _MODEL: (forecasting.train, forecasting.models, forecasting.grade, forecasting.backtest),
     _INSTALLATION: (maintenance.prune, maintenance.migrate),
 }
 for panel, commands in _COMMANDS.items():

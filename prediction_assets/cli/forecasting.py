@@ -1,4 +1,4 @@
-"""Commands about the forecasts themselves: ``train``, ``grade`` and ``backtest``."""
+"""Commands about the forecasts themselves: ``train``, ``models``, ``grade`` and ``backtest``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from prediction_assets.cli.console import (
     CLOCK,
     PARTIAL,
     JsonOption,
+    look_into_home,
     open_home,
     open_slate_run,
     say,
@@ -53,17 +54,58 @@ def train(
         typer.Option("--before", metavar="DATE", help="train on games before this date; default: all games"),
     ] = None,
 ) -> None:
-    """Train the model for later slates.
+    """Train the model for later slates, and try it against the one in force.
 
-    Uses the last four years of games before the date. The same facts train nothing.
+    Uses the last four years of games before the date. The same facts train nothing. Exit code 1 when the model is
+    refused: the one in force stays.
     """
     config = {} if before is None else {"cutoff": parse_slate(before).isoformat()}
     with open_slate_run() as (_, runner):
         done = runner.train(**config)
     table = Table(title=f"model {done['model_id']}", show_header=False)
-    for name in ("league", "cutoff", "newest_game", "trained_rows", "seasons", "data_hash", "trained_now"):
+    for name in (
+        "league", "cutoff", "newest_game", "trained_rows", "seasons", "data_hash", "trained_now", "promoted",
+        "compared_with", "trial",
+    ):  # fmt: skip
         table.add_row(name, str(done[name]))
     standard_output().print(table)
+    if not done["promoted"]:
+        say(f"refused: {done['problems']}; see `prediction-assets models`", err=True)
+        raise typer.Exit(PARTIAL)
+
+
+def models(as_json: JsonOption = False) -> None:
+    """List the newest trained models and what became of each.
+
+    A slate takes the newest promoted model whose cut-off isn't after it. The ensemble's mean absolute error beside the
+    champion's is of slates that neither was fitted on.
+    """
+    from prediction_assets.stores.sql import queries
+
+    with look_into_home() as (_, stores):
+        rows = stores.warehouse.query(queries.NEWEST_MODELS).to_pylist()
+    tried = [(row, json.loads(row["verdict"]) if row["verdict"] else None) for row in rows]
+    if as_json:
+        say(json.dumps([{**row, "verdict": verdict} for row, verdict in tried], indent=2, default=str))
+        return
+    table = Table("cut-off", "league", "newest game", "became", "compared with", "ensemble beside it")
+    table.add_column("model", no_wrap=True)
+    for row, verdict in tried:
+        became = "not tried" if verdict is None else "promoted" if row["is_promoted"] else "refused"
+        compared = (verdict or {}).get("systems", {}).get("ensemble", {}).get("absolute_error")
+        table.add_row(
+            str(row["cutoff"]),
+            row["league"],
+            str(row["newest_game"] or ""),
+            became,
+            "" if verdict is None else verdict["champion"] or "a moving average",
+            f"{compared['difference']:+.3f} +- {compared['standard_error']:.3f}" if compared else "",
+            row["model_id"],
+        )
+    standard_output().print(table)
+    for row, verdict in tried:
+        for problem in (verdict or {}).get("problems", ()):
+            say(f"{row['model_id']} refused: {problem}")
 
 
 def grade(since: FromOption, until: ToOption = None, as_json: JsonOption = False) -> None:

@@ -116,6 +116,7 @@ OF_JOB: Mapping[str, str] = {
 OF_CHECK: Mapping[str, str] = {
     "morning_check": "prediction-assets health",
     "nothing_in_quarantine": "prediction-assets quarantine list",
+    "challenger_is_promoted": "prediction-assets models",
 }
 """The command for a failed asset check that is no audit of a slate."""
 

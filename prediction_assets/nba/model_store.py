@@ -1,8 +1,8 @@
 """The stored models: trained on seasons of games, kept in the warehouse, chosen for a slate by their cut-off.
 
-A slate takes the newest model that saw only games before it. Where there is none, what was fitted on the slate's own
-history is kept here too, and a later run of the slate finds it by the history's hash. What a model is and how systems
-are fitted is in :mod:`.forecasting.model`.
+A slate takes the newest promoted model that saw only games before it. Where there is none, what was fitted on the
+slate's own history is kept here too, and a later run of the slate finds it by the history's hash. What a model is and
+how systems are fitted is in :mod:`.forecasting.model`, and when a model is promoted in :mod:`.forecasting.promotion`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 
@@ -19,6 +20,7 @@ from prediction_assets.nba.forecasting.features import split_snapshot
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.nba.forecasting.model import Model, data_hash, model_id, train
 from prediction_assets.nba.forecasting.model_document import ModelUnreadable, pack, unpack
+from prediction_assets.nba.forecasting.promotion import examine, keep_for_trial, libraries
 from prediction_assets.nba.forecasting.systems import FittedSystem, system_versions
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
@@ -37,11 +39,14 @@ HISTORY_ORDER = [("game_date", "ascending"), ("game_id", "ascending"), ("player_
 """The order of training rows: the same rows in another order would have another hash, and fit other trees."""
 
 
-def choose_model(warehouse: Warehouse, league: str, slate: date) -> str:
-    """Return the id of the newest model that may serve the slate, ``""`` if there is none.
+def choose_model(warehouse: Warehouse, league: str, slate: date, *, besides: str = "") -> str:
+    """Return the id of the newest promoted model that may serve the slate, ``""`` if there is none.
 
     Its cut-off is at most :data:`OLDEST_MODEL` before the slate and never after it, and its systems are those of this
     version of the package.
+
+    Args:
+        besides: the id of a model that isn't meant.
 
     Raises:
         ModelUnreadable: a row says what its systems are, but not as JSON.
@@ -49,15 +54,16 @@ def choose_model(warehouse: Warehouse, league: str, slate: date) -> str:
     found = warehouse.query(
         queries.MODELS_BEFORE, {"league": league, "slate": slate, "oldest": slate - OLDEST_MODEL}
     )
+    rows = [row for row in found.to_pylist() if row[MODEL_ID] != besides]
     wanted = system_versions()
-    return next((str(row[MODEL_ID]) for row in found.to_pylist() if _versions(row) == wanted), "")
+    return next((str(row[MODEL_ID]) for row in rows if _json(row, "systems") == wanted), "")
 
 
-def _versions(row: Mapping[str, str]) -> object:
+def _json(row: Mapping[str, str], column: str) -> object:
     try:
-        return json.loads(row["systems"])
+        return json.loads(row[column])
     except (ValueError, RecursionError) as error:
-        raise ModelUnreadable(row[MODEL_ID], "systems", "is no JSON") from error
+        raise ModelUnreadable(row[MODEL_ID], column, "is no JSON") from error
 
 
 def load_model(warehouse: Warehouse, stored_id: str) -> Mapping[str, FittedSystem]:
@@ -83,8 +89,10 @@ def _unpacked(document: str, stored_id: str) -> Mapping[str, FittedSystem]:
 
 def train_model(
     warehouse: Warehouse, league: str, cutoff: date, history_days: int, *, now: datetime
-) -> tuple[Mapping[str, object], bool]:
+) -> tuple[Mapping[str, Any], bool]:
     """Train a model on the games before a date and store it, unless the same data led to one that can be read.
+
+    The newest slates before the date are kept for its trial. Without a trial it serves no slate that doesn't name it.
 
     Args:
         now: the moment that is stored with a new model.
@@ -92,6 +100,46 @@ def train_model(
     Returns:
         its row in :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`, and whether it was trained now.
     """
+    row, is_new, _ = _trained(warehouse, league, cutoff, history_days, now)
+    if is_new:
+        warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
+    return row, is_new
+
+
+def challenge(
+    warehouse: Warehouse, league: str, cutoff: date, history_days: int, *, now: datetime
+) -> tuple[Mapping[str, Any], bool]:
+    """Train a model as :func:`train_model` does, try it against the model in force, and store it with the verdict.
+
+    A model that was tried against the same champion is not tried again.
+    """
+    row, is_new, trial = _trained(warehouse, league, cutoff, history_days, now)
+    champion, systems = _champion(warehouse, league, cutoff, str(row[MODEL_ID]))
+    name = str(champion[MODEL_ID]) if champion else ""
+    if row["verdict"] and (row["is_promoted"] or json.loads(row["verdict"])["champion"] == name):
+        return row, False
+    verdict = examine(row, champion, systems, trial)
+    row = {**row, "is_promoted": verdict.is_promoted, "verdict": verdict.to_json()}
+    warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
+    return row, is_new
+
+
+def _champion(
+    warehouse: Warehouse, league: str, cutoff: date, challenger: str
+) -> tuple[Mapping[str, Any] | None, Mapping[str, FittedSystem] | None]:
+    """Return the row and the systems of the model in force at a date; a model that can't be read is in nobody's way."""
+    name = choose_model(warehouse, league, cutoff, besides=challenger)
+    rows = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: name}).to_pylist() if name else []
+    try:
+        return (rows[0], _unpacked(rows[0]["document"], name)) if rows else (None, None)
+    except ModelUnreadable:
+        return None, None
+
+
+def _trained(
+    warehouse: Warehouse, league: str, cutoff: date, history_days: int, now: datetime
+) -> tuple[dict[str, Any], bool, pa.Table]:
+    """Return a model's row, whether it was trained now, and the rows that it wasn't fitted on."""
     parameters = {
         "slate": cutoff,
         "league": league,
@@ -100,12 +148,11 @@ def train_model(
     history, _ = split_snapshot(warehouse.query(FEATURES_SQL, parameters))
     history = history.sort_by(HISTORY_ORDER)
     hashed = data_hash(history)
+    fitted_on, trial = keep_for_trial(history)
     stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
-    if stored and _is_readable(stored[0]):
-        return stored[0], False
-    row = model_row(train(history, league, cutoff, hashed), now)
-    warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
-    return row, True
+    if stored and _is_usable(stored[0]) and _json(stored[0], "libraries") == libraries():
+        return stored[0], False, trial
+    return model_row(train(fitted_on, league, cutoff, hashed), now), True, trial
 
 
 def slate_systems(
@@ -122,7 +169,7 @@ def slate_systems(
     hashed = data_hash(history)
     key = model_id(league, slate, hashed, only_slate=True)
     kept = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: key}).to_pylist()
-    if kept and _is_readable(kept[0]):
+    if kept and _is_usable(kept[0]):
         return _unpacked(kept[0]["document"], key)
     model = train(history, league, slate, hashed)
     row = model_row(model, now) | {MODEL_ID: key, "only_slate": slate}
@@ -130,15 +177,15 @@ def slate_systems(
     return model.fitted
 
 
-def _is_readable(row: Mapping[str, str]) -> bool:
+def _is_usable(row: Mapping[str, str]) -> bool:
     try:
         _unpacked(row["document"], row[MODEL_ID])
-        return _versions(row) == system_versions()
+        return _json(row, "systems") == system_versions()
     except ModelUnreadable:
         return False
 
 
-def model_row(model: Model, now: datetime) -> dict[str, object]:
+def model_row(model: Model, now: datetime) -> dict[str, Any]:
     """Return a model as a row of :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`."""
     return {
         "model_id": model.model_id,
@@ -150,6 +197,9 @@ def model_row(model: Model, now: datetime) -> dict[str, object]:
         "seasons": model.seasons,
         "data_hash": model.data_hash,
         "systems": json.dumps(dict(model.systems), sort_keys=True),
+        "libraries": json.dumps(libraries(), sort_keys=True),
         "document": pack(model.fitted),
+        "is_promoted": False,
+        "verdict": None,
         "trained_at": now,
     }

@@ -95,6 +95,7 @@ def test_only_the_warning_checks_and_the_morning_check_do_not_block(definitions)
         "nothing_in_quarantine",
         "is_fresh",
         "follows_its_facts",
+        "challenger_is_promoted",
     }
 
 

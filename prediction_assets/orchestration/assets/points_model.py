@@ -1,18 +1,23 @@
-"""The stored model: every system, fitted on seasons of games before the slates that it serves."""
+"""The stored model: every system, fitted on seasons of games before the slates that it serves, and its trial."""
 
+import json
+from collections.abc import Mapping
 from datetime import date, timedelta
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.errors import NothingToTrainOn
-from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS, train_model
-from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata
+from prediction_assets.errors import NothingToTrainOn, one_line
+from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS, challenge
+from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata, table_of
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import POINTS_MODELS
+
+IS_PROMOTED = "challenger_is_promoted"
 
 
 class PointsModelConfig(dg.Config):
@@ -34,6 +39,14 @@ class PointsModelConfig(dg.Config):
     kinds={"python", "scikitlearn", "duckdb"},
     deps=["game_logs", "schedule"],
     metadata=table_metadata(POINTS_MODELS),
+    check_specs=[
+        dg.AssetCheckSpec(
+            IS_PROMOTED,
+            asset="points_model",
+            description="Warns if the model that was trained is worse than the one in force on slates that neither was "
+            "fitted on, or can't be trusted. The one in force stays.",
+        )
+    ],
 )
 def points_model(
     context: dg.AssetExecutionContext,
@@ -41,18 +54,23 @@ def points_model(
     warehouse: dg.ResourceParam[Warehouse],
     clock: dg.ResourceParam[Clock],
 ) -> dg.MaterializeResult:
-    """Every forecasting system, trained on the last four years of games before the cut-off.
+    """Every forecasting system, trained on the last four years of games before the cut-off, and tried.
 
-    It serves slates from its cut-off on. A slate takes the newest model that saw only games before it, and pins it with
-    its features. The id is derived from the data: materializing again on unchanged data trains nothing. A slate can do
-    without a model: the systems are then fitted on its own feature snapshot, which takes longer and has less history.
+    It serves slates from its cut-off on. A slate takes the newest promoted model that saw only games before it, and
+    pins it with its features. The newest slates before the cut-off are kept from the fit, and the model in force is
+    compared on them: only a model that isn't worse is promoted. The id is derived from the data: materializing again
+    on unchanged data trains nothing. A slate can do without a model: the systems are then fitted on its own feature
+    snapshot, which takes longer and has less history.
     """
     league, newest = _league(warehouse, config.league)
     cutoff = parse_slate(config.cutoff) if config.cutoff else newest + timedelta(days=1)
-    row, trained = train_model(warehouse, league, cutoff, MODEL_HISTORY_DAYS, now=clock.now())
+    row, trained = challenge(warehouse, league, cutoff, MODEL_HISTORY_DAYS, now=clock.now())
+    verdict = json.loads(row["verdict"])
+    problems = "; ".join(verdict["problems"])
     context.log.info(
-        "model %s of %s before %s: %s, %s player-games",
+        "model %s of %s before %s: %s, %s player-games, %s",
         row["model_id"], league, cutoff, "trained" if trained else "stored before", row["trained_rows"],
+        f"refused: {problems}" if problems else "promoted",
     )  # fmt: skip
     return dg.MaterializeResult(
         metadata={
@@ -61,14 +79,37 @@ def points_model(
             "simulated": is_simulated(league),
             "cutoff": str(cutoff),
             "newest_game": str(row["newest_game"] or ""),
-            "trained_rows": dg.MetadataValue.int(int(str(row["trained_rows"]))),
-            "seasons": str(row["seasons"]),
-            "data_hash": str(row["data_hash"]),
-            "systems": dg.MetadataValue.json(str(row["systems"])),
-            "document_bytes": len(str(row["document"])),
+            "trained_rows": dg.MetadataValue.int(row["trained_rows"]),
+            "seasons": row["seasons"],
+            "data_hash": row["data_hash"],
+            "systems": dg.MetadataValue.json(row["systems"]),
+            "document_bytes": len(row["document"]),
             "trained_now": trained,
-        }
+            "promoted": row["is_promoted"],
+            "compared_with": verdict["champion"] or "a moving average",
+            "trial": f"{verdict['players']} player-games of {verdict['slates']} slates, {verdict['since']} .. "
+            f"{verdict['until']}",
+            "problems": dg.MetadataValue.text(problems or "none"),
+            "compared": table_of(_compared(verdict)),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=IS_PROMOTED,
+                passed=row["is_promoted"],
+                severity=dg.AssetCheckSeverity.WARN,
+                description=one_line(problems, 400) or None,
+                metadata={"model_id": str(row["model_id"])},
+            )
+        ],
     )
+
+
+def _compared(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"system": system, "measure": name, **numbers}
+        for system, measures in sorted(verdict["systems"].items())
+        for name, numbers in measures.items()
+    ]
 
 
 def _league(warehouse: Warehouse, wanted: str | None) -> tuple[str, date]:

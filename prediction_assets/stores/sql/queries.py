@@ -438,8 +438,14 @@ _MODEL = [c for c in POINTS_MODELS.column_names if c != "document"]
 MODELS_BEFORE = f"""
     SELECT {names(_MODEL)} FROM {POINTS_MODELS.qualified_name}
     WHERE league = $league AND cutoff <= $slate AND cutoff >= $oldest AND only_slate IS NULL
+        AND is_promoted
     ORDER BY cutoff DESC, trained_at DESC, model_id LIMIT 50"""
 """The models that a slate may be forecast with, the preferred one first; without the fitted systems."""
+
+NEWEST_MODELS = f"""
+    SELECT {names(_MODEL)} FROM {POINTS_MODELS.qualified_name}
+    WHERE only_slate IS NULL ORDER BY trained_at DESC, model_id LIMIT 20"""
+"""Of every league, the newest first; without the fitted systems."""
 
 MODEL_BY_ID = f"""
     SELECT {names(POINTS_MODELS.column_names)} FROM {POINTS_MODELS.qualified_name} WHERE model_id = $model_id"""

@@ -491,8 +491,16 @@ POINTS_MODELS = Table(
         Column("seasons", _S, "the seasons of those games", True),
         Column("data_hash", _S, "SHA-256 over the training table", True),
         Column("systems", _J, "version by name of the systems in it", True),
+        Column("libraries", _J, "release by name of the libraries that fitted it", True),
         Column(
             "document", _S, "the fitted systems: JSON that describes them, with their arrays as npz", True
+        ),
+        Column("is_promoted", _B, "it was tried, and slates may take it", True),
+        Column(
+            "verdict",
+            _J,
+            "its trial against the model in force: each measure of both, their difference with its standard error by "
+            "game, and why it was refused; NULL of one that was never tried",
         ),
         Column("trained_at", _T, "when it was trained", True),
     ),

@@ -6,6 +6,7 @@ What a rule of ``nba`` decides is shown in memory; BigQuery runs the whole path 
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,12 +16,22 @@ import pyarrow as pa
 import pytest
 
 from prediction_assets.errors import BadInput, PredictionAssetsError, ResultsMissing
+from prediction_assets.nba import model_store
 from prediction_assets.nba.backtest import BacktestOptions, run_backtest, slates_between
 from prediction_assets.nba.forecast import pinned_model, slate_features
 from prediction_assets.nba.forecasting.predictions import predict_slate
+from prediction_assets.nba.forecasting.promotion import Verdict
 from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, steadiness, stored_grades
-from prediction_assets.nba.model_store import MODEL_ID, choose_model, load_model, slate_systems, train_model
+from prediction_assets.nba.model_store import (
+    MODEL_ID,
+    challenge,
+    choose_model,
+    load_model,
+    slate_systems,
+    train_model,
+)
 from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, POINTS_MODELS, SCHEDULE
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.unit.nba.forecasting.conftest import LEAGUE, game_log, made_up_league
@@ -54,15 +65,69 @@ def backtest(warehouse: Warehouse, options: BacktestOptions = OPTIONS, *, write:
     return list(run_backtest(warehouse, FIRST, LAST, options, write=write, now=lambda: NOW))
 
 
-def test_a_model_serves_the_slates_from_its_cut_off_on_and_no_other(facts: Warehouse) -> None:
+def promote(warehouse: Warehouse, row: Mapping[str, object]) -> None:
+    """Put a model in force; the made-up league has nothing to learn, so its models lose their trials."""
+    promoted = {**row, "is_promoted": True}
+    warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([promoted]))
+
+
+def test_a_promoted_model_serves_the_slates_from_its_cut_off_on_and_no_other(facts: Warehouse) -> None:
     row, trained = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
     assert trained
     assert row["trained_at"] == NOW
+    assert choose_model(facts, LEAGUE, FIRST) == ""
+    promote(facts, row)
     assert choose_model(facts, LEAGUE, CUTOFF) == choose_model(facts, LEAGUE, FIRST) == row[MODEL_ID]
     assert choose_model(facts, LEAGUE, CUTOFF - timedelta(1)) == ""
     assert choose_model(facts, LEAGUE, CUTOFF + timedelta(401)) == ""
     assert choose_model(facts, "NBA", FIRST) == ""
     assert set(load_model(facts, str(row[MODEL_ID]))) >= {"ensemble", "matchup"}
+
+
+def test_a_refused_model_serves_no_slate_and_its_verdict_is_kept(facts: Warehouse) -> None:
+    row, trained = challenge(facts, LEAGUE, CUTOFF, 700, now=NOW)
+    assert (trained, row["is_promoted"]) == (True, False)
+    assert choose_model(facts, LEAGUE, FIRST) == ""
+    verdict = json.loads(str(row["verdict"]))
+    assert verdict["champion"] == ""
+    assert verdict["since"] > row["newest_game"].isoformat()
+    assert verdict["until"] < CUTOFF.isoformat()
+    assert "ensemble: it doesn't beat a moving average" in verdict["problems"]
+    (stored,) = facts.query(queries.NEWEST_MODELS).to_pylist()
+    assert json.loads(stored["verdict"]) == verdict
+    assert challenge(facts, LEAGUE, CUTOFF, 700, now=NOW + timedelta(1)) == (row, False)
+
+
+def test_a_challenger_is_tried_against_the_model_in_force_and_again_only_against_another_one(
+    facts: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined: list[tuple[str, str, str]] = []
+
+    def examine(row: Any, champion: Any, systems: Any, trial: pa.Table) -> Verdict:
+        first = min(trial["game_date"].to_pylist())
+        assert row["newest_game"] < first
+        examined.append((row[MODEL_ID], champion[MODEL_ID] if champion else "", sorted(systems or ())[:1]))
+        problems = ("worse",) if row["cutoff"] == FIRST else ()
+        return Verdict(examined[-1][1], first, None, 1, 1, problems)
+
+    monkeypatch.setattr(model_store, "examine", examine)
+    champion, _ = challenge(facts, LEAGUE, CUTOFF, 700, now=NOW)
+    worse, _ = challenge(facts, LEAGUE, FIRST, 700, now=NOW)
+    assert [choose_model(facts, LEAGUE, day) for day in (CUTOFF, FIRST, LAST)] == [champion[MODEL_ID]] * 3
+    assert challenge(facts, LEAGUE, FIRST, 700, now=NOW)[1] is False
+    assert examined == [
+        (champion[MODEL_ID], "", []),
+        (worse[MODEL_ID], champion[MODEL_ID], ["ensemble"]),
+    ]
+    # A champion that can't be read is in nobody's way.
+    facts.upsert(
+        POINTS_MODELS, POINTS_MODELS.arrow_table([{**champion, "document": "{}", "is_promoted": True}])
+    )
+    challenge(facts, LEAGUE, FIRST, 700, now=NOW)
+    assert examined[2:] == [(worse[MODEL_ID], "", [])]
+    # What other releases of the libraries have fitted is trained again.
+    facts.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([{**worse, "libraries": '{"numpy": "1.0"}'}]))
+    assert challenge(facts, LEAGUE, FIRST, 700, now=NOW)[1] is True
 
 
 def test_games_from_the_cut_off_on_change_no_model_and_earlier_ones_make_another(facts: Warehouse) -> None:
@@ -213,7 +278,8 @@ def test_a_model_that_is_gone_is_named(facts: Warehouse) -> None:
 @pytest.mark.parametrize("column", ["document", "systems"])
 def test_a_damaged_model_is_named_and_trained_again(facts: Warehouse, column: str) -> None:
     row, _ = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
-    damaged = {**row, column: str(row[column]).replace('"2"', '"2', 1)}
+    promote(facts, row)
+    damaged = {**row, "is_promoted": True, column: str(row[column]).replace('"2"', '"2', 1)}
     facts.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([damaged]))
     with pytest.raises(
         PredictionAssetsError, match=rf"model {row[MODEL_ID]} can't be read: {column} .* train`"
@@ -221,7 +287,6 @@ def test_a_damaged_model_is_named_and_trained_again(facts: Warehouse, column: st
         load_model(facts, choose_model(facts, LEAGUE, CUTOFF))
     again, trained = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
     assert (again, trained) == (row, True)
-    assert choose_model(facts, LEAGUE, CUTOFF) == row[MODEL_ID]
     assert "ensemble" in load_model(facts, str(row[MODEL_ID]))
 
 

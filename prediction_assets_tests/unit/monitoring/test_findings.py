@@ -224,6 +224,8 @@ CASES: list[tuple[float, dict[str, Any], str, Severity, str, str, str]] = [
     (60, TOO_FEW, f"empty_merge:{S}", CRITICAL, "0-row MERGE: 10 rows", RUN, ""),
     (60, {"instance": instance(checks=(CheckResult("schedule", "nothing_in_quarantine", False, True, "2 rows"),))},
      "check:schedule:nothing_in_quarantine", WARNING, "failed: 2 rows", "prediction-assets quarantine list", ""),
+    (60, {"instance": instance(checks=(CheckResult("points_model", "challenger_is_promoted", False, True, "worse"),))},
+     "check:points_model:challenger_is_promoted", WARNING, "failed: worse", "prediction-assets models", ""),
     (60, {"instance": instance(daemon_silent_since=NOW)},
      "daemon", WARNING, "the daemon has been down since 2026-01-02 07:00 PST", "prediction-assets dev", ""),
     (60, {"warehouse": in_warehouse(whole_receipt(), fetches=(
