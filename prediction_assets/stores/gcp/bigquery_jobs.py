@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.api_core import exceptions
+from google.api_core.retry import exponential_sleep_generator
 from google.cloud import bigquery
 
 from prediction_assets.errors import BadInput, WarehouseBusy
@@ -41,7 +42,7 @@ _JOB_SECONDS = 600.0  # until a job is no longer waited for; it continues by its
 _MAXIMUM_BYTES_BILLED = (
     2**40
 )  # of one statement, 6 USD; a MERGE of 45,000 parts is billed for 450 GB. Beyond: refused
-_RERUNS = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # most seconds between two attempts at a job
 _PREFIX = re.compile(r"[A-Za-z0-9_]{0,64}\Z")
 _Job = TypeVar("_Job", bound=bigquery.QueryJob | bigquery.LoadJob)
 
@@ -278,7 +279,8 @@ class BigQueryJobs:
         # https://cloud.google.com/bigquery/docs/running-jobs#generate-jobid
         started = time.monotonic()
         base = f"prediction_assets_{purpose}_{key or uuid.uuid4().hex}"
-        failures = 0
+        # By chance: of transactions that met, and that pause equally long, all but one meet again.
+        pauses, paused = exponential_sleep_generator(_FIRST_PAUSE, _LONGEST_PAUSE), 0.0
         # Without a limit: a statement may be refused by what the tables hold now, as often as somebody tries.
         attempt = -1
         while True:
@@ -299,12 +301,15 @@ class BigQueryJobs:
                     raise  # it may yet succeed: a later call with this key finds it
                 if found:
                     continue
-                failures += 1
                 # Not by retry_policy, which repeats a request: a failed job stays failed and needs the next id. Only a
                 # job loses a transaction, so that isn't in is_transient: a request would ask about the same job again.
-                if not (is_transient(error) or is_aborted_transaction(error)) or failures > _RERUNS:
+                # The winner's transaction may be long, so its end is waited for as long as a job's.
+                is_lost = is_aborted_transaction(error)
+                longest = _JOB_SECONDS if is_lost else self._call_timeout if is_transient(error) else 0.0
+                paused += (pause := next(pauses))
+                if paused > longest:
                     raise
-                time.sleep(min(float(2**failures), self._call_timeout / _RERUNS))
+                time.sleep(pause)
                 continue
             except TimeoutError as error:
                 raise WarehouseBusy(
