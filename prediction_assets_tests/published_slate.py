@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
+from functools import cache
 
 import pyarrow as pa
 
@@ -78,3 +80,20 @@ def three_revisions(warehouse: Warehouse, state: BatchState) -> Slate:
     slate.publish(slate.stage(1, {"25.5": 21.0, "26.5": 20.0}))
     slate.publish(slate.skip(1), slate.stage(3, {"24.5": 22.0}))
     return slate
+
+
+@cache
+def _three_revisions_in_memory() -> Slate:
+    from prediction_assets_tests.in_memory import (  # imports DuckDB: not when tests are collected
+        InMemoryBatchState,
+        InMemoryWarehouse,
+    )
+
+    return three_revisions(InMemoryWarehouse(), InMemoryBatchState())
+
+
+def published() -> Slate:
+    """Return a slate of one's own with the three revisions, in memory; a process merges them once."""
+    made, of = copy(_three_revisions_in_memory()), _three_revisions_in_memory()
+    made.warehouse, made.state = of.warehouse.copied(), of.state.copied()
+    return made

@@ -8,14 +8,14 @@ from prediction_assets.slate.audits import AuditLimits
 from prediction_assets_tests.acceptance.polling import Polled
 from prediction_assets_tests.in_memory import InMemoryBatchState, InMemoryWarehouse
 from prediction_assets_tests.made_up import SLATE
-from prediction_assets_tests.published_slate import Slate, three_revisions
+from prediction_assets_tests.published_slate import Slate, published
 
 TABLE = "predictions.player_prop_predictions"
 
 
 @pytest.fixture
 def slate() -> Slate:
-    return three_revisions(InMemoryWarehouse(), InMemoryBatchState())
+    return published()
 
 
 def looked(slate: Slate, by_hand: str = "SELECT 1") -> tuple[int, int, int]:

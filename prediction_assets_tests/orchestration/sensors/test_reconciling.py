@@ -11,9 +11,8 @@ import pytest
 from prediction_assets.orchestration.sensors.reconciling import reconciling
 from prediction_assets.orchestration.sensors.requests import Gap, Skipped
 from prediction_assets.slate.reconcile import SlateCopies
-from prediction_assets_tests.in_memory import InMemoryBatchState, InMemoryWarehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player
-from prediction_assets_tests.published_slate import Slate, three_revisions
+from prediction_assets_tests.published_slate import Slate, published
 
 NEEDS = SimpleNamespace(now=NOW + timedelta(hours=2))
 
@@ -21,7 +20,7 @@ NEEDS = SimpleNamespace(now=NOW + timedelta(hours=2))
 @pytest.fixture
 def slate(monkeypatch) -> Slate:
     monkeypatch.setattr("prediction_assets.orchestration.sensors.reconciling.UNDER_WAY", timedelta(0))
-    return three_revisions(InMemoryWarehouse(), InMemoryBatchState())
+    return published()
 
 
 def found(slate: Slate, progress, *, is_followed: bool = True):
@@ -53,7 +52,7 @@ def test_a_batch_state_without_the_copy_alone_is_given_it_by_a_consolidation(sla
 
 def test_an_older_batch_state_gets_what_is_in_force_and_not_what_the_facts_say_now(slate):
     slate.revert(1)
-    older = three_revisions(InMemoryWarehouse(), InMemoryBatchState()).state.progress(SLATE)
+    older = published().state.progress(SLATE)
     gap = found(slate, older, is_followed=False)
     assert job_and_config(gap) == ("consolidation", {"revert_to": 4})
 

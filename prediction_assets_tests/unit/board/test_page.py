@@ -67,44 +67,35 @@ def test_the_page_has_every_bet_the_most_valuable_first_and_every_player_by_name
     assert "last 3 games, newest last: 3, 30, 12 points" in drawn
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        board(),
-        board_of(receipt(rows=0, missing=()), rows(()), form={}),
-        board_of(
-            receipt(league="NBA", accepted=({"name": "values_in_range", "because": "a test"},)),
-            rows(("A",)),
-            form={},
+def board_of_changes() -> Board:
+    no_bet = dict.fromkeys(("bookmaker", "bet_side", "bet_odds", "edge", "expected_value", "is_home"))
+    changes = (
+        Change("A", PlayerDiff("a", "changed", 2, {"ensemble": (1.0, None)}, {}, None), ()),
+        Change(
+            "B",
+            PlayerDiff("b", "added", 2, {}, {}, (None, MainLine(Decimal("2.25"), None))),
+            ("back in",),
         ),
-        board_of(receipt(), rows(("A",)), form={}, since=1, changes=None, record=(RECORD,)),
-        board_of(
-            receipt(),
-            rows(
-                ("A",),
-                bookmaker=None,
-                bet_side=None,
-                bet_odds=None,
-                edge=None,
-                expected_value=None,
-                is_home=None,
-            ),
-            form={},
-            since=1,
-            changes=(
-                Change("A", PlayerDiff("a", "changed", 2, {"ensemble": (1.0, None)}, {}, None), ()),
-                Change(
-                    "B",
-                    PlayerDiff("b", "added", 2, {}, {}, (None, MainLine(Decimal("2.25"), None))),
-                    ("back in",),
-                ),
-            ),
-            record=(RECORD,),
-        ),
-    ],
-    ids=["bets", "retracted", "accepted", "pruned", "changes"],
-)
-def test_any_board_is_one_whole_accessible_file_that_loads_nothing(made):
+    )
+    return board_of(
+        receipt(), rows(("A",), **no_bet), form={}, since=1, changes=changes, record=(RECORD,)
+    )  # fmt: skip
+
+
+ACCEPTED = ({"name": "values_in_range", "because": "a test"},)
+BOARDS = {
+    "bets": board,
+    "retracted": lambda: board_of(receipt(rows=0, missing=()), rows(()), form={}),
+    "accepted": lambda: board_of(receipt(league="NBA", accepted=ACCEPTED), rows(("A",)), form={}),
+    "pruned": lambda: board_of(receipt(), rows(("A",)), form={}, since=1, changes=None, record=(RECORD,)),
+    "changes": board_of_changes,
+}
+"""What makes each kind of board."""
+
+
+@pytest.mark.parametrize("kind", BOARDS)
+def test_any_board_is_one_whole_accessible_file_that_loads_nothing(kind):
+    made = BOARDS[kind]()
     text = board_page(made)
     assert board_page(made) == text
     page = ReadBoard(text)

@@ -16,12 +16,12 @@ from prediction_assets.steps.ledger import (
     verify_slate,
 )
 from prediction_assets_tests.made_up import SLATE
-from prediction_assets_tests.published_slate import Slate, content, three_revisions
+from prediction_assets_tests.published_slate import Slate, content, published
 
 
 @pytest.fixture
-def slate(stores) -> Slate:
-    return three_revisions(stores.warehouse, stores.batch_state)
+def slate() -> Slate:
+    return published()
 
 
 REVISIONS = {

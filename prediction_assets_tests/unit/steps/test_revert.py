@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import replace
 
 import pyarrow as pa
@@ -17,9 +17,8 @@ from prediction_assets.steps import failpoints
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.ledger import verify_slate
 from prediction_assets.steps.revert import can_stage_again, keep_in_force, read_reversal, stage_revision
-from prediction_assets.stores.protocols import BatchState
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player
-from prediction_assets_tests.published_slate import SETTINGS, Slate, content, three_revisions
+from prediction_assets_tests.published_slate import SETTINGS, Slate, content, published
 
 
 class Stopped(Exception):
@@ -27,8 +26,8 @@ class Stopped(Exception):
 
 
 @pytest.fixture
-def slate(stores) -> Slate:
-    return three_revisions(stores.warehouse, stores.batch_state)
+def slate() -> Slate:
+    return published()
 
 
 @pytest.fixture
@@ -138,13 +137,6 @@ def test_a_refusal_names_five_players_and_counts_the_others(stores):
         slate.revert(1)
 
 
-def backup(state: BatchState) -> BatchState:
-    """Return batch state as it is now; what is recorded later isn't in it."""
-    made = type(state)()
-    made.__dict__ |= {name: copy(value) for name, value in state.__dict__.items() if name != "_lock"}
-    return made
-
-
 def failed(slate: Slate, number: int) -> PlayerOutcome:
     fence = claim_fence(SLATE, slate.warehouse, slate.state)
     return PlayerOutcome(
@@ -160,7 +152,7 @@ def stage_again(slate: Slate, revision: int, fence: int | None = None):
 
 
 def test_after_an_older_batch_state_was_restored_a_reverted_slate_is_merged_as_it_is_in_force(slate):
-    before = backup(slate.state)
+    before = slate.state.copied()
     reverted = slate.revert(1)
     slate.state = before
     stage_again(slate, reverted.revision)
@@ -244,7 +236,7 @@ def test_a_revert_says_when_newer_rows_were_merged_with_it(slate):
 
 
 def test_the_backup_of_these_tests_is_not_what_is_recorded_later(slate):
-    before = backup(slate.state)
+    before = slate.state.copied()
     was = deepcopy(before.progress(SLATE))
     slate.revert(1)
     assert before.progress(SLATE) == was != slate.state.progress(SLATE)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from prediction_assets.nba.forecasting.distribution import (
     mean_of,
@@ -22,16 +23,24 @@ DEVIATIONS = st.floats(0.05, 30)
 LINES = st.integers(-4, 400).map(lambda halves: halves / 2)
 
 
+@pytest.fixture(scope="module")
+def gamma() -> Any:
+    """Return SciPy's distribution; its import takes a second, so that collecting doesn't wait for it."""
+    from scipy import stats
+
+    return stats.gamma
+
+
 @pytest.mark.parametrize(("mean", "deviation"), [(2.0, 3.7), (5.0, 4.7), (10.0, 5.9), (30.0, 9.3)])
-def test_quantiles_are_those_of_the_same_gamma(mean: float, deviation: float) -> None:
+def test_quantiles_are_those_of_the_same_gamma(gamma: Any, mean: float, deviation: float) -> None:
     shares = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
-    exact = stats.gamma((2 * mean / deviation) ** 2, scale=deviation**2 / (2 * mean), loc=-mean)
+    exact = gamma((2 * mean / deviation) ** 2, scale=deviation**2 / (2 * mean), loc=-mean)
     assert quantile(mean, deviation, shares) == pytest.approx(np.maximum(exact.ppf(shares), 0), abs=0.1)
 
 
-def test_probabilities_are_those_of_a_gamma_that_is_shifted_by_its_mean() -> None:
+def test_probabilities_are_those_of_a_gamma_that_is_shifted_by_its_mean(gamma: Any) -> None:
     mean, deviation = 17.3, 6.8
-    exact = stats.gamma((2 * mean / deviation) ** 2, scale=deviation**2 / (2 * mean), loc=-mean)
+    exact = gamma((2 * mean / deviation) ** 2, scale=deviation**2 / (2 * mean), loc=-mean)
     assert exact.mean() == pytest.approx(mean)
     assert exact.std() == pytest.approx(deviation)
     assert float(exact.stats("s")) == pytest.approx(deviation / mean)
@@ -45,9 +54,9 @@ def test_probabilities_are_those_of_a_gamma_that_is_shifted_by_its_mean() -> Non
 
 @settings(max_examples=40)
 @given(st.floats(2, 40), st.floats(0.25, 1.2))
-def test_the_median_is_exceeded_half_of_the_time(mean: float, ratio: float) -> None:
+def test_the_median_is_exceeded_half_of_the_time(gamma: Any, mean: float, ratio: float) -> None:
     found = float(median(mean, ratio * mean))
-    exceeded = stats.gamma.sf(found, (2 / ratio) ** 2, scale=ratio**2 * mean / 2, loc=-mean)
+    exceeded = gamma.sf(found, (2 / ratio) ** 2, scale=ratio**2 * mean / 2, loc=-mean)
     assert exceeded == pytest.approx(0.5, abs=0.005)
 
 
@@ -112,11 +121,11 @@ def test_the_score_of_an_exponential_is_what_a_hand_computes(points: float) -> N
 
 @pytest.mark.parametrize(("mean", "deviation"), [(4.5, 4.5), (12.0, 6.0), (27.0, 8.5)])
 def test_the_score_is_the_area_between_the_distribution_and_what_happened(
-    mean: float, deviation: float
+    gamma: Any, mean: float, deviation: float
 ) -> None:
     shape = (2 * mean / deviation) ** 2
     x = np.linspace(-mean, 150, 400_001)
-    share = stats.gamma.cdf(x, shape, scale=2 * mean / shape, loc=-mean)
+    share = gamma.cdf(x, shape, scale=2 * mean / shape, loc=-mean)
     for points in (0.0, mean, 45.0):
         area = np.sum((share - (x >= points)) ** 2) * (x[1] - x[0])
         score = ranked_probability_score(mean, deviation, np.array([points]))
