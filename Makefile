@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TESTS := prediction_assets_tests
+# A worker runs whole files: what a file's tests share is made once. (xdist 3.8 silently ignores groups on pytest 9.2.)
+SUITE := $(BIN)/python -m pytest -n auto --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Three times as fast as pip; with bytecode, or the first run would pay for it. uv reads UV_DEFAULT_INDEX, not pip's
 # settings: pip takes over where only those name the index that can be reached.
@@ -28,17 +30,17 @@ dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon; 
 	$(BIN)/prediction-assets dev $(DEV)
 
 test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: seconds
-	$(BIN)/python -m pytest -q -n auto $(TESTS)/unit
+	$(SUITE) -q $(TESTS)/unit
 
 coverage: $(VENV)/.dev  ## fail for a branch of slate/ or steps/ that no unit test takes
 	$(BIN)/python -m pytest -q $(TESTS)/unit/slate $(TESTS)/unit/steps --cov=prediction_assets/slate \
 		--cov=prediction_assets/steps --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 test: $(VENV)/.dev  ## everything a change can break, with the emulators that the machine has
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(addprefix $(TESTS)/,unit contract orchestration acceptance)
+	$(SUITE) $(addprefix $(TESTS)/,unit contract orchestration acceptance)
 
 test-all: test  ## the long ones too: every fault on both profiles, deployments, documented commands, kills for a minute
-	$(BIN)/python -m pytest -n auto --dist loadgroup $(addprefix $(TESTS)/,deploy long)
+	$(SUITE) $(addprefix $(TESTS)/,deploy long)
 
 fuzz: $(VENV)/.dev  ## 5,000 random slates on each warehouse, in hours; goes on where it stopped; `FUZZ_SLICE=3/50` runs a slice
 	$(BIN)/python -m prediction_assets_tests.long.fuzz $(FUZZ_SLICE)

@@ -22,10 +22,7 @@ FILES = {
     "schedule": "schedule_2023_25.csv",
 }
 
-pytestmark = [
-    pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA),
-    pytest.mark.xdist_group("real_slates"),
-]
+pytestmark = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
 
 
 @pytest.fixture(scope="module")

@@ -43,10 +43,7 @@ SECRETS = {
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 RECOGNISED = re.compile(r"recognis|4174216298", re.IGNORECASE)
 
-pytestmark = [
-    pytest.mark.xdist_group("deployment"),
-    pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip())),
-]
+pytestmark = pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
 
 
 @dataclass(frozen=True)

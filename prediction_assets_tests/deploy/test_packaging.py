@@ -15,8 +15,6 @@ import pytest
 from prediction_assets import __version__
 from prediction_assets_tests.dagster_dev import dev_server, graphql
 
-pytestmark = [pytest.mark.xdist_group("packaging")]
-
 ROOT = Path(__file__).resolve().parents[2]
 BUILD_SDIST = "from setuptools.build_meta import build_sdist; build_sdist('dist')"
 NOT_OURS = (

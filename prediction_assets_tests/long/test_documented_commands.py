@@ -31,7 +31,6 @@ def test_the_readme_s_commands_print_what_it_shows(console):
 
 
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
-@pytest.mark.xdist_group("real_slates")
 def test_the_readme_s_commands_for_one_s_own_data_run_on_real_data(console):
     assert len(OWN_DATA) == 3
     (console.folder / "data").mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 
@@ -29,7 +30,7 @@ class Slate:
     """A made-up slate of two players, with its stores."""
 
     def __init__(self, stores):
-        self.stores, self.state, self.warehouse = stores, stores.batch_state, stores.warehouse
+        self.state, self.warehouse = stores.batch_state, stores.warehouse
         self.state.open(replace(batch(2), deadline=NOW - HOUR))
 
     def stage(self, number, points, tip_off):
@@ -71,10 +72,14 @@ class Slate:
         return self.warehouse.receipts(SLATE)
 
 
-@pytest.fixture
-def slate(stores):
+@pytest.fixture(scope="module")
+def merged_twice():
     """Both are merged; the first game begins in an hour by the warehouse's clock, the second one in five."""
-    made = Slate(stores)
+    from prediction_assets_tests.in_memory import (
+        InMemoryStores,  # imports DuckDB: not when tests are collected
+    )
+
+    made = Slate(InMemoryStores())
     made.stage(1, 20.0, NOW)
     made.stage(2, 20.0, NOW)
     made.merge(NOW)
@@ -83,6 +88,13 @@ def slate(stores):
     made.stage(1, 21.0, made.first)
     made.stage(2, 21.0, made.second)
     assert made.merge(made.first - HOUR) == {1: 21.0, 2: 21.0}
+    return made
+
+
+@pytest.fixture
+def slate(merged_twice):
+    made = copy(merged_twice)
+    made.warehouse, made.state = merged_twice.warehouse.copied(), merged_twice.state.copied()
     return made
 
 
