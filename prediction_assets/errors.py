@@ -19,7 +19,7 @@
         BatchNotOpen, BatchConflict, NobodyExpected
         NotSettled, NoPartsStaged, AuditRefused
         PartMismatch, DuplicateKeys, ReceiptAltered, ChainBroken, QueryRefused, SchemaDrift
-        NothingToAnnounce, OlderRevision, InvalidMessage, PublishRefused, NotDelivered
+        NothingToAnnounce, OlderRevision, InvalidMessage, PublishRefused, NotDelivered, NotCopied
         PartOverdue, CircuitOpen, DeadlinePassed, NoSuchLetter
         NothingToTrainOn, ResultsMissing, StageFailed
         SourceRefused            a live source refuses this address or key
@@ -251,6 +251,10 @@ class PublishRefused(TerminalError):
 
 class NotDelivered(TerminalError):
     """A message didn't reach its destination; it stays due. The text never contains the destination's URL."""
+
+
+class NotCopied(TerminalError):
+    """A board couldn't be written to its bucket or shared folder; the home's own copy is there."""
 
 
 class PartOverdue(TerminalError):

@@ -372,6 +372,20 @@ class Settings(LogSettings):
         SecretStr | None, Field(description="More apprise URLs, for alerts of severity critical; a secret.")
     ] = None
 
+    boards_copy: Annotated[
+        str | None,
+        Field(
+            description="A folder that each board is also written to, as fsspec writes it: gs://bucket/boards (with "
+            "the extra gcs), file:///srv/boards; without it, boards are in the home alone."
+        ),
+    ] = None
+    boards_url: Annotated[
+        str | None,
+        Field(
+            description="The address under which people open that folder, http or https: the UI, messages, alerts and "
+            "digests link to it; without it they name the file."
+        ),
+    ] = None
     digest_bets: Annotated[
         int,
         Field(
@@ -467,11 +481,18 @@ class Settings(LogSettings):
             raise ValueError("is not a time HH:MM, 00:00 to 23:59")
         return text
 
-    @field_validator("ui_url")
+    @field_validator("ui_url", "boards_url")
     @classmethod
-    def _address_of_the_ui(cls, url: str) -> str:
-        if not _ADDRESS.fullmatch(url):
+    def _address_of_people(cls, url: str | None) -> str | None:
+        if url is not None and not _ADDRESS.fullmatch(url):
             raise ValueError("is not an address such as https://predictions.example.com")
+        return url
+
+    @field_validator("boards_copy")
+    @classmethod
+    def _a_folder(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^@\s]+", url):
+            raise ValueError("is not a folder as fsspec writes it, such as gs://bucket/boards")
         return url
 
     @field_validator("gcp_prefix")
@@ -528,6 +549,12 @@ class Settings(LogSettings):
     def board_file(self, slate: str) -> Path:
         """The page of a slate."""
         return self.boards_folder / f"{slate}.html"
+
+    def board_link(self, slate: str) -> str:
+        """Where people open the page of a slate, '' where only the process that wrote it can."""
+        if folder := self.boards_url or self.boards_copy:
+            return f"{folder.rstrip('/')}/{slate}.html"
+        return str(self.board_file(slate)) if self.profile == "local" else ""
 
     @property
     def tick_seconds(self) -> int:

@@ -37,6 +37,7 @@ def keep_digests(sources: Sources, alerts: AlertStore, slates: Iterable[str]) ->
         if not delivered or _kept(alerts, slate, delivered[0]) is not None:
             continue
         new = digest(sources.warehouse(), slate, delivered[0], top, now)
+        new = replace(new, board=sources.settings.board_link(slate))
         last = next((each for n in delivered[1:] if (each := _kept(alerts, slate, n)) is not None), None)
         if last is not None and last.line == new.line:
             new = replace(new, settled_at=now)

@@ -497,5 +497,5 @@ def _show_summary(result: SlateResult, settings: Settings) -> None:
     table.add_row("receipt", receipt.receipt_id)
     board = settings.board_file(batch.slate)
     if board.exists():
-        table.add_row("board", str(board))
+        table.add_row("board", settings.board_link(batch.slate) or str(board))
     standard_output().print(table)

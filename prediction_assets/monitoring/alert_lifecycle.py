@@ -16,7 +16,7 @@ def opened(finding: Finding, now: datetime) -> Change:
     """Return the change that a finding makes: a new alert, or the open one with the newest line."""
     new = Alert(
         key=finding.key, severity=finding.severity, line=finding.line, link=finding.link, command=finding.command,
-        slate=finding.slate, opened_at=now,
+        slate=finding.slate, opened_at=now, board=finding.board,
     )  # fmt: skip
 
     def change(alert: Alert | None) -> Alert | None:
@@ -103,7 +103,8 @@ def message(alert: Alert, notice: Notice, zone: tzinfo = UTC) -> Message:
     """Return what a person reads: the slate and the finding's kind, then the line, the next command and the link."""
     if notice is Notice.DIGEST:
         title = f"[digest] slate {alert.slate}: the best bets"
-        return Message(notice, alert.severity, title, f"{alert.line}\nAll of them: {alert.command}")
+        lines = [alert.line, f"All of them: {alert.command}", *_board(alert)]
+        return Message(notice, alert.severity, title, "\n".join(lines))
     about = f"slate {alert.slate}" if alert.slate else "prediction_assets"
     state = alert.severity.value if notice is Notice.OPENED else f"{notice.value}, {alert.severity.value}"
     lines = [alert.line]
@@ -115,9 +116,14 @@ def message(alert: Alert, notice: Notice, zone: tzinfo = UTC) -> Message:
         lines.append(f"Next: {alert.command}")
     if alert.link:
         lines.append(alert.link)
+    lines += _board(alert)
     return Message(
         notice,
         alert.severity,
         title=f"[{state}] {about}: {alert.kind.replace('_', ' ')}",
         body="\n".join(lines),
     )
+
+
+def _board(alert: Alert) -> list[str]:
+    return [f"board: {alert.board}"] if alert.board else []

@@ -105,7 +105,7 @@ def open_findings(facts: HealthFacts, already: Collection[str] = ()) -> list[Fin
     found = [f for line in evaluate(facts).values() for f in line.findings if f.alerts]
     alerting = {finding.key: finding.severity.rank for finding in found}
     return [
-        finding
+        replace(finding, board=facts.board if finding.slate == facts.slate else "")
         for finding in found
         if alerting.get(finding.cause, -1) < finding.severity.rank or finding.key in already
     ]

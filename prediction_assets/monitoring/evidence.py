@@ -279,6 +279,7 @@ class Rules:
             simulated league.
         fetch_every: the time between two looks at a source of tonight's facts.
         refresh_alert: the severity of a refresh; None: it is no alert.
+        board: where people open the slate's board, '' where nobody can.
     """
 
     minimum_staged_share: float
@@ -292,6 +293,7 @@ class Rules:
     acknowledged_within: timedelta = timedelta(0)
     fetch_every: timedelta = timedelta(0)
     refresh_alert: Severity | None = None
+    board: str = ""
 
 
 NO_EVIDENCE: Mapping[str, Any] = {}
@@ -355,6 +357,12 @@ class HealthFacts:
             return ()
         copy = self.progress.receipt if isinstance(self.progress, Progress) else None
         return behind(SlateCopies(self.receipt, copy, self.messages, self.delivered))
+
+    @property
+    def board(self) -> str:
+        """Where people open the slate's board, '' before its first message was delivered: it is written after it."""
+        messages = () if isinstance(self.messages, Unreadable) else self.messages
+        return self.rules.board if any(entry.delivery_id is not None for entry in messages) else ""
 
     @property
     def pages(self) -> Pages:

@@ -50,6 +50,7 @@ class Finding:
         causes: keys of findings that may cause this one, the likeliest first.
         cause: the one of them that is open: repair that one first. '' when none is.
         alerts: an alert is kept while this finding lasts.
+        board: where people open the slate's board, '' where there is none.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Finding:
     causes: tuple[str, ...] = ()
     cause: str = ""
     alerts: bool = False
+    board: str = ""
 
     @property
     def kind(self) -> str:

@@ -179,6 +179,7 @@ def read_facts(
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             code_version=__version__,
             ui_url=settings.ui_url.rstrip("/"),
+            board=settings.board_link(chosen),
             time_zone=settings.time_zone,
             sources=frozenset(facts for facts in SOURCES if settings.names(facts)),
             staging=str(settings.home / "staging") if settings.profile == "local" else "",

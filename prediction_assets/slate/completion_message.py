@@ -46,9 +46,11 @@ class Changes:
 
 
 def completion_message(
-    receipt: Receipt, changes: Changes, *, output_table: str, published_at: datetime
+    receipt: Receipt, changes: Changes, *, output_table: str, published_at: datetime, board: str = ""
 ) -> dict[str, Any]:
     """Return the validated completion message of a receipt.
+
+    ``board`` is where people open the slate's board, '' where nobody can.
 
     The same receipt and changes give the same message, except for ``published_at``.
 
@@ -94,6 +96,7 @@ def completion_message(
         "audits": [{"name": audit["name"], "passed": audit["passed"]} for audit in receipt.audits],
         "accepted": [dict(each) for each in receipt.accepted],
         "output_table": output_table,
+        "board": board or None,
         "feature_snapshot": receipt.feature_snapshot,
         "facts_version": receipt.facts_version,
         "published_at": published_at.astimezone(UTC).isoformat(timespec="milliseconds"),

@@ -71,6 +71,7 @@ def announce(
     publisher: Publisher,
     *,
     output_table: str,
+    board: str = "",
     now: Callable[[], datetime],
     redeliver: bool = False,
 ) -> tuple[OutboxEntry, bool]:
@@ -79,6 +80,7 @@ def announce(
     Args:
         changes: :func:`read_changes` of the receipt.
         output_table: the predictions table, as a reader names it in a query.
+        board: where people open the slate's board, '' where nobody can.
         now: returns the time.
         redeliver: deliver a message that was published before once more, under the same id.
 
@@ -96,7 +98,9 @@ def announce(
             slate=receipt.slate,
             receipt_id=receipt.receipt_id,
             revision=receipt.revision,
-            message=completion_message(receipt, changes, output_table=output_table, published_at=now()),
+            message=completion_message(
+                receipt, changes, output_table=output_table, board=board, published_at=now()
+            ),
         )
     )
     reached("outbox_written")

@@ -42,6 +42,7 @@ class Alert:
         link: the page of the UI that shows it.
         command: what to do next.
         slate: None for a finding about the installation.
+        board: where people open the slate's board, '' where there is none.
         delivered_at: when every destination had a message about it last, None before that.
         deliveries: how often that was, not counting the recovery.
         recovered_at: when it was seen to be over.
@@ -63,6 +64,7 @@ class Alert:
     settled_at: datetime | None = None
     claimed_until: datetime | None = None
     reached: tuple[str, ...] = ()
+    board: str = ""
 
     @property
     def kind(self) -> str:

@@ -12,6 +12,8 @@ import dagster as dg
 import pytest
 
 from prediction_assets import cli
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.settings import load_settings
 from prediction_assets_tests.board_reader import ReadBoard
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
@@ -108,10 +110,28 @@ def test_the_board_names_the_receipt_and_what_its_revision_changed_and_why(
     assert (metadata["changed_players"].value, metadata["players"].value) == (1, PLAYERS)
 
 
-def test_a_board_that_cannot_be_written_costs_no_message(staged, caplog):
-    (staged._settings.home / "boards").write_text("no folder", "utf-8")
+def test_a_copy_of_the_board_is_linked_from_ui_and_message(staged, tmp_path):
+    shared, address = f"{tmp_path.as_uri()}/shared", "https://boards.example.com"
+    settings = load_settings(home=staged._settings.home, boards_copy=shared, boards_url=address)
+    result = SlateRun(settings, staged._instance)._finish(SIMULATED, lambda stage, progress: None)
+    link = f"{address}/{SIMULATED}.html"
+    assert result.entry.message["board"] == link
+    copy = tmp_path / "shared" / f"{SIMULATED}.html"
+    assert copy.read_bytes() == settings.board_file(SIMULATED).read_bytes()
+    for asset in ("slate_board", "predictions"):
+        done = staged._instance.get_latest_materialization_event(dg.AssetKey(asset))
+        assert done.asset_materialization.metadata["board"] == dg.MetadataValue.url(link)
+
+
+@pytest.mark.parametrize("lacks", ["the home's folder", "the bucket"])
+def test_a_board_that_cannot_be_written_costs_no_message(staged, caplog, lacks):
+    settings = staged._settings
+    if lacks == "the bucket":
+        settings = load_settings(home=settings.home, boards_copy="nowhere://bucket")
+    else:
+        settings.boards_folder.write_text("no folder", "utf-8")
     with caplog.at_level(logging.WARNING):
-        result = staged._finish(SIMULATED, lambda stage, progress: None)
+        result = SlateRun(settings, staged._instance)._finish(SIMULATED, lambda stage, progress: None)
     assert result.published
     assert result.entry.delivery_id is not None
     assert "its message is delivered, but its report or its board can't be written" in caplog.text

@@ -42,6 +42,9 @@ def test_a_relative_home_means_the_same_folder_wherever_a_run_works(monkeypatch,
         ("DEADLINE_MINUTES", "0"),
         ("TIME_ZONE", "Mars/Olympus"),
         ("LEAST_EXPECTED_VALUE", "1.7"),
+        ("BOARDS_URL", "boards.example.com"),
+        ("BOARDS_COPY", "/srv/boards"),
+        ("BOARDS_COPY", "ftp://me:secret@host/boards"),
         ("SIMULATED_PLAYERS", "5001"),
         ("ROSTER_CRON", "every morning"),
         ("MORNING_CHECK_CRON", "45 7"),
@@ -52,6 +55,22 @@ def test_a_bad_setting_is_named_as_its_environment_variable(monkeypatch, name, v
     monkeypatch.setenv(f"PREDICTION_ASSETS_{name}", value)
     with pytest.raises(BadInput, match=f"PREDICTION_ASSETS_{name}.*{value}"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "link"),
+    [
+        ({}, "/a/home/boards/2026-01-02.html"),
+        ({"profile": "gcp", "gcp_project": "p"}, ""),
+        ({"boards_copy": "gs://bucket/boards/"}, "gs://bucket/boards/2026-01-02.html"),
+        (
+            {"boards_copy": "gs://bucket", "boards_url": "https://boards.example.com/nba"},
+            "https://boards.example.com/nba/2026-01-02.html",
+        ),
+    ],
+)
+def test_a_board_is_linked_where_people_can_open_it(given, link):
+    assert load_settings(home=Path("/a/home"), **given).board_link("2026-01-02") == link
 
 
 RANGES = {

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from prediction_assets.errors import plain
+from prediction_assets.settings import Settings
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, Table
 
 OWNERS = ["team:predictions"]
@@ -105,6 +106,15 @@ def table_of(rows: Sequence[Mapping[str, Any]]) -> dg.MetadataValue:
     columns = [dg.TableColumn(name) for name in rows[0]]
     records = [dg.TableRecord({name: _cell(row[name]) for name in rows[0]}) for row in rows]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
+
+
+def board_link(settings: Settings, slate: str) -> dict[str, dg.MetadataValue]:
+    """Return where people open a slate's board, as metadata; nothing where nobody can."""
+    link = settings.board_link(slate)
+    if not link:
+        return {}
+    is_address = link.startswith(("http://", "https://"))
+    return {"board": dg.MetadataValue.url(link) if is_address else dg.MetadataValue.path(link)}
 
 
 def _cell(value: object) -> str | int | float | bool:

@@ -6,6 +6,7 @@ from pydantic import Field
 from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.run_tags import tag_run
+from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated
 from prediction_assets.steps.announce import announce, read_changes, receipt_to_announce
@@ -40,6 +41,7 @@ def phase5_completion(
     outbox: dg.ResourceParam[Outbox],
     clock: dg.ResourceParam[Clock],
     publisher: dg.ResourceParam[Publisher],
+    settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """Publishes the completion message: the slate's predictions are ready, and phase 6 may start.
 
@@ -56,6 +58,7 @@ def phase5_completion(
         outbox,
         publisher,
         output_table=warehouse.output_table,
+        board=settings.board_link(slate),
         now=clock.now,
         redeliver=config.redeliver,
     )

@@ -15,6 +15,7 @@ from prediction_assets.orchestration.asset_checks import CHECK_SPECS, results_of
 from prediction_assets.orchestration.assets.describing import (
     FAN_IN,
     OWNERS,
+    board_link,
     table_of,
     table_schema,
 )
@@ -140,7 +141,12 @@ with preview_features():
             raise
         cost = warehouse.cost()  # before the sample is read, which is no part of the MERGE
         yield dg.MaterializeResult(
-            metadata={"picture": picture_of(warehouse, progress), **_metadata(receipt, warehouse), **cost},
+            metadata={
+                "picture": picture_of(warehouse, progress),
+                **board_link(settings, slate),
+                **_metadata(receipt, warehouse),
+                **cost,
+            },
             check_results=[*results_of(receipt, limits.minimum_staged_share)],
         )
         reached("checks_evaluated")

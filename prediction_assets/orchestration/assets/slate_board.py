@@ -1,10 +1,11 @@
-"""The slate's board: one HTML file in the home, which a person opens."""
+"""The slate's board: one HTML file in the home, which a person opens, and its copy where others do."""
 
 import dagster as dg
 
+from prediction_assets.board.copies import copy_board
 from prediction_assets.board.page import board_page
 from prediction_assets.board.values import read_board
-from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING
+from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING, board_link
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.settings import Settings
@@ -26,7 +27,8 @@ def slate_board(
 ) -> dg.MaterializeResult:
     """The slate on one page: bets by expected value, every player, what changed and why, who is missing, the record.
 
-    Open `boards/<slate>.html` in the home. It needs no server and no network. The message is out before it is written.
+    Open `boards/<slate>.html` in the home, or its copy in `boards_copy`. It needs no server and no network. The message
+    is out before it is written.
     """
     slate = context.partition_key
     board = read_board(warehouse, slate)
@@ -34,10 +36,12 @@ def slate_board(
     path = settings.board_file(slate)
     content = board_page(board).encode()
     replace_file(path, content)
+    if settings.boards_copy:
+        copy_board(settings.boards_copy, slate, content)
     context.log.info("slate %s: board of revision %d in %s", slate, board.receipt.revision, path)
     return dg.MaterializeResult(
         metadata={
-            "board": dg.MetadataValue.path(str(path)),
+            **board_link(settings, slate),
             "bets": len(board.bets),
             "players": len(board.players),
             "changed_players": None if board.changes is None else len(board.changes),

@@ -50,7 +50,7 @@ OF_TWO = (
 
 @dataclass
 class Inbox:
-    """A destination that keeps what it got, the bodies without their last line."""
+    """A destination that keeps what it got, the bodies without their last two lines."""
 
     name: str = "inbox"
     identity: str = "inbox"
@@ -59,7 +59,8 @@ class Inbox:
 
     def send(self, message: Message) -> None:
         assert message.title == f"[digest] slate {SLATE}: the best bets"
-        body, command = message.body.rsplit("\n", 1)
+        body, command, board = message.body.rsplit("\n", 2)
+        assert board == f"board: {load_settings().board_link(SLATE)}"
         assert command == f"All of them: prediction-assets predictions --slate {SLATE} --bets"
         self.got.append(body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,9 +20,11 @@ from prediction_assets.monitoring.alert_lifecycle import (
     recovered,
 )
 from prediction_assets.monitoring.destinations import Notice
+from prediction_assets.monitoring.evaluate import open_findings
 from prediction_assets.monitoring.thresholds import CLAIM
 from prediction_assets.stores.alert import Alert, Severity
 from prediction_assets_tests.made_up import NOW, SLATE
+from prediction_assets_tests.made_up_facts import RULES, facts, failure, instance
 from prediction_assets_tests.made_up_messages import alert, finding
 
 MINUTE, REPEAT = timedelta(minutes=1), timedelta(hours=4)
@@ -113,6 +116,18 @@ def test_a_message_names_slate_finding_next_command_and_link(notice, title, line
     kept = alert(severity=Severity.CRITICAL, recovered_at=NOW + MINUTE)
     made = message(kept, notice)
     assert (made.title, made.body.splitlines()) == (title, lines)
+    with_board = message(replace(kept, board="https://boards/2026-01-02.html"), notice)
+    assert with_board.body.splitlines() == [*lines, "board: https://boards/2026-01-02.html"]
+
+
+def test_an_alert_names_the_board_of_a_slate_that_was_announced():
+    rules = replace(RULES, board="/home/boards/2026-01-02.html")
+    failed = instance(failure("consolidation"), daemon_silent_since=NOW)
+    found = open_findings(facts(rules=rules, instance=failed))
+    boards = {finding.kind: opened(finding, NOW)(None).board for finding in found}
+    assert boards == {"run": "/home/boards/2026-01-02.html", "daemon": ""}
+    unannounced = open_findings(facts(rules=rules, instance=failed, messages=()))
+    assert {finding.board for finding in unannounced} == {""}
 
 
 @settings(max_examples=50)

@@ -56,6 +56,12 @@ def test_every_required_field_is_in_the_message() -> None:
     assert set(completion_schema()["required"]) <= set(message())
 
 
+@pytest.mark.parametrize(("board", "said"), [("", None), ("https://b/d.html", "https://b/d.html")])
+def test_a_message_says_where_the_board_is_or_that_nobody_can_open_it(board, said) -> None:
+    made = completion_message(receipt(), Changes(), output_table="t", published_at=NOW, board=board)
+    assert made["board"] == said
+
+
 def test_a_field_that_a_later_version_adds_is_accepted() -> None:
     later = {**message(), "weather": "snow"}
     validate_completion({**later, "digest": message_digest(later)})
@@ -91,7 +97,7 @@ def test_a_message_that_follows_the_schema_and_is_not_the_one_that_was_sealed_is
         ("expected_players", -1), ("staged_players", -1), ("skipped_players", -1), ("failed_players", "1"),
         ("rows", 0), ("rows", None), ("rows", REMOVED),
         ("rows_inserted", -1), ("rows_updated", -1), ("rows_unchanged", -1), ("rows_superseded", -1),
-        ("output_table", ""), ("feature_snapshot", ""),
+        ("output_table", ""), ("feature_snapshot", ""), ("board", ""), ("board", REMOVED),
         ("published_at", "yesterday"), ("published_at", "2026-01-02"), ("published_at", "2026-01-02T15:00:00"),
         ("published_at", 1767366000), ("published_at", REMOVED),
     ],
