@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import sqlglot
 from sqlglot import exp
 
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
 from prediction_assets_tests.unit.nba.forecasting.conftest import (
     HISTORY_START,
     LEAGUE,
@@ -26,17 +28,17 @@ def with_doubles(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def test_the_features_are_the_same_bytes_in_every_order_of_the_facts_and_with_doubles_for_decimals() -> None:
+def test_the_features_are_the_same_bytes_in_20_orders_of_the_facts_and_with_doubles_for_decimals() -> None:
     logs, schedule = made_up_league()
+    facts = (GAME_LOGS.arrow_table(logs), SCHEDULE.arrow_table(schedule))
     parameters = {"slate": SLATE, "league": LEAGUE, "history_start": HISTORY_START}
-    expected = warehouse(logs, schedule).sql(FEATURES_SQL, params=parameters).to_arrow_table()
+    expected = warehouse(*facts).sql(FEATURES_SQL, params=parameters).to_arrow_table()
     assert expected.num_rows > 1000
     doubles = sqlglot.parse_one(FEATURES_SQL, read="duckdb").transform(with_doubles).sql("duckdb")
-    draw = random.Random(21)
-    for _ in range(6):
-        draw.shuffle(logs)
-        draw.shuffle(schedule)
-        found = warehouse(logs, schedule).sql(doubles, params=parameters).to_arrow_table()
+    draw = np.random.default_rng(21)
+    for _ in range(20):
+        other_order = [rows.take(draw.permutation(rows.num_rows)) for rows in facts]
+        found = warehouse(*other_order).sql(doubles, params=parameters).to_arrow_table()
         assert found.equals(expected)
 
 
