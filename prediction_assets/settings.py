@@ -558,7 +558,7 @@ class Settings(LogSettings):
 
     @property
     def tick_seconds(self) -> int:
-        """Seconds between two ticks of a sensor; each reads the recent slates' outcomes, which Firestore bills."""
+        """Seconds between two ticks of a sensor; Firestore and BigQuery bill what each reads."""
         return self.sensor_interval_seconds or (60 if self.profile == "gcp" else 10)
 
     @property

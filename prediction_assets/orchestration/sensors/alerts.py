@@ -38,7 +38,7 @@ from prediction_assets.stores.protocols import (
 ALERTS, ALERT_DELIVERY = "alerts_sensor", "alert_delivery_sensor"
 
 _LOOK_SECONDS = {"local": 60, "gcp": 300}
-"""A look reads every outcome of the recent slates, which Firestore bills."""
+"""A look is many queries, which BigQuery bills."""
 
 CHECKS = (
     dg.AssetCheckKey(dg.AssetKey("phase5_completion"), "morning_check"),

@@ -6,16 +6,16 @@
 - The expected players are committed together with the batch document that names their list.
 - A reopened batch or a newer receipt is written only if the document is still the one that was read.
 - A reader reads everything as of one moment, so it sees all of a list or nothing of it.
+- Each outcome has Firestore's own time of its write. While the newest is the same, a process doesn't read the others
+  again: of a slate on which nothing happens a sensor reads three documents, however many players it has.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Any, TypedDict
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from google.api_core import exceptions
 from google.cloud import firestore
@@ -27,6 +27,8 @@ from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import LISTS, Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, document_id, moment, undamaged
+from prediction_assets.stores.gcp.kept_lists import forget_list, keep_list, read_list
+from prediction_assets.stores.gcp.remembered import Remembered
 
 _EXPECTED = "expected"
 _OUTCOMES = "outcomes"
@@ -35,18 +37,14 @@ _ORDERING = ("player_slug", "batch_id", "fence")
 _RECEIPTS = "receipts"
 _NEWEST = "newest"
 _RECEIPT_LISTS = ("parts", "missing")
+_WRITTEN_AT = "written_at"
 
-# A list is kept in chunks: a document holds 1 MiB and a request 10 MiB. Firestore's encoding is smaller than this JSON.
-# https://cloud.google.com/firestore/quotas#limits
-_CHUNK_BYTES = 256 * 1024
+_SETTLED = timedelta(minutes=1)
+"""So long after the newest outcome they are remembered. Firestore's servers don't share one clock: a later write may
+have an earlier time, but not by this."""
 
-
-class _KeptList(TypedDict):
-    """A list outside the document that names it, in documents ``{name}-0``, ``{name}-1``, ..."""
-
-    name: str
-    chunks: int
-    length: int
+_outcomes: Remembered[Mapping[str, PlayerOutcome]] = Remembered(8)
+"""Of a slate, those that count, at its newest write."""
 
 
 class FirestoreBatchState:
@@ -84,7 +82,9 @@ class FirestoreBatchState:
             if earlier.exists:
                 fields |= _carried_over(earlier, keeps_features=len(stay) == len(batch.expected))
                 writes.update(document, fields, option=self._calls.unchanged(earlier))
-                _forget(writes, document.collection(_EXPECTED), earlier.get("expected"), fields["expected"])
+                forget_list(
+                    writes, document.collection(_EXPECTED), earlier.get("expected"), fields["expected"]
+                )
             else:
                 writes.create(document, fields)
             kept = {counted[slug].id for slug in stay & counted.keys()}
@@ -143,8 +143,8 @@ class FirestoreBatchState:
             )
 
     def progress(self, slate: str) -> Progress | None:
-        # Reads 2 documents, the chunks of 3 lists and a document per outcome, all as of one moment. Outcomes of lower
-        # fences are read, too, until they are pruned.
+        # Reads 2 documents and the newest outcome, all as of one moment; of what isn't remembered also the chunks of 3
+        # lists and a document per outcome, those of lower fences too until they are pruned.
         document = self._document(slate)
         with self._calls.service.clear_errors(f"slate {slate}"):
             newest = self._newest(slate)
@@ -156,23 +156,41 @@ class FirestoreBatchState:
             if not batch.exists:
                 return None
             as_of = max(batch.read_time, receipt.read_time)
-            done = document.collection(_OUTCOMES).get(read_time=as_of, **self._calls.arguments)
             opened = self._batch(batch, as_of)
-            expected = {player.slug for player in opened.expected}
-            with undamaged(document.collection(_OUTCOMES).document("*")):
-                counted = _highest(done, opened.batch_id)
-                outcomes = {
-                    slug: _player_outcome(slate, stored)
-                    for slug, stored in counted.items()
-                    if slug in expected
-                }
             return Progress(
                 batch=opened,
-                outcomes=outcomes,
+                outcomes=self._counted(opened, as_of),
                 feature_snapshot=batch.get("feature_snapshot"),
                 features_version=batch.get("features_version"),
                 receipt=self._copy(receipt, as_of),
             )
+
+    def _counted(self, opened: Batch, as_of: datetime) -> dict[str, PlayerOutcome]:
+        """Return the outcome of each expected player that counts."""
+        outcomes = self._document(opened.slate).collection(_OUTCOMES)
+        newest = (
+            outcomes.order_by(_WRITTEN_AT, direction=firestore.Query.DESCENDING)
+            .limit(1)
+            .select([_WRITTEN_AT])
+            .get(read_time=as_of, **self._calls.arguments)
+        )
+        expected = {player.slug for player in opened.expected}
+
+        def read() -> Mapping[str, PlayerOutcome]:
+            stored = outcomes.get(read_time=as_of, **self._calls.arguments)
+            with undamaged(outcomes.document("*")):
+                return {
+                    slug: _player_outcome(opened.slate, outcome)
+                    for slug, outcome in _highest(stored, opened.batch_id).items()
+                    if slug in expected
+                }
+
+        if not newest:
+            return dict(read())
+        written_at, where = newest[0].get(_WRITTEN_AT), (*self._calls.database, outcomes.parent.path)
+        # Reopening changes the batch's id, and any other write the newest outcome; what is pruned never counted.
+        mark = (opened.batch_id, newest[0].id, written_at)
+        return dict(_outcomes.get(where, mark, read, keep=as_of - written_at >= _SETTLED))
 
     def consolidated(self, slate: str) -> Receipt | None:
         with self._calls.service.clear_errors(f"slate {slate}"):
@@ -224,13 +242,13 @@ class FirestoreBatchState:
                 return
             writes = self._calls.client.batch()
             kept = {
-                name: _keep(writes, slate.collection(f"receipt_{name}"), items)
+                name: keep_list(writes, slate.collection(f"receipt_{name}"), items)
                 for name, items in lists.items()
             }
             if earlier.exists:
                 writes.update(newest, {**values, **kept}, option=self._calls.unchanged(earlier))
                 for name, now in kept.items():
-                    _forget(writes, slate.collection(f"receipt_{name}"), earlier.get(name), now)
+                    forget_list(writes, slate.collection(f"receipt_{name}"), earlier.get(name), now)
             else:
                 writes.create(newest, {**values, **kept})
             writes.commit(**self._calls.arguments)
@@ -264,7 +282,7 @@ class FirestoreBatchState:
             "games": batch.games,
             "opened_at": batch.opened_at.astimezone(UTC),
             "deadline": batch.deadline.astimezone(UTC),
-            "expected": _keep(writes, self._document(batch.slate).collection(_EXPECTED), players),
+            "expected": keep_list(writes, self._document(batch.slate).collection(_EXPECTED), players),
             "fence": 0,
             "feature_snapshot": None,
             "features_fence": 0,
@@ -274,7 +292,7 @@ class FirestoreBatchState:
     def _batch(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Batch:
         with undamaged(head.reference):
             values = head.to_dict() or {}
-            players = self._list(head.reference.collection(_EXPECTED), values["expected"], as_of)
+            players = read_list(self._calls, head.reference.collection(_EXPECTED), values["expected"], as_of)
             return Batch(
                 slate=head.id,
                 batch_id=values["batch_id"],
@@ -295,65 +313,9 @@ class FirestoreBatchState:
             values = head.to_dict() or {}
             for name in _RECEIPT_LISTS:
                 kept = head.reference.parent.parent.collection(f"receipt_{name}")
-                values[name] = tuple(self._list(kept, values[name], as_of))
+                values[name] = tuple(read_list(self._calls, kept, values[name], as_of))
             values |= {name: tuple(values[name]) for name in LISTS}
             return Receipt(**{**values, "consolidated_at": moment(values["consolidated_at"])})
-
-    def _list(
-        self, collection: firestore.CollectionReference, kept: _KeptList, as_of: datetime
-    ) -> list[dict[str, Any]]:
-        wanted = _chunks_of(collection, kept)
-        found = {
-            chunk.id: chunk.get("items")
-            for chunk in self._calls.client.get_all(wanted, read_time=as_of, **self._calls.arguments)
-            if chunk.exists
-        }
-        items = [item for chunk in wanted for item in found.get(chunk.id, ())]
-        if len(items) != kept["length"]:
-            raise StateUnreadable(
-                f"Firestore {collection.parent.path}/{collection.id}: {len(items)} of the {kept['length']} "
-                f"items of list {kept['name']} are there; restore them from a backup, or reopen the slate"
-            )
-        return items
-
-
-def _keep(
-    writes: firestore.WriteBatch,
-    collection: firestore.CollectionReference,
-    items: Sequence[Mapping[str, Any]],
-) -> _KeptList:
-    """Add a list's chunks to a commit; the same items always make the same documents."""
-    texts = [json.dumps(item, sort_keys=True) for item in items]
-    chunks: list[list[Mapping[str, Any]]] = []
-    room = 0
-    for item, text in zip(items, texts, strict=True):
-        if not chunks or len(text) > room:
-            chunks.append([])
-            room = _CHUNK_BYTES
-        chunks[-1].append(item)
-        room -= len(text)
-    name = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:32]
-    kept: _KeptList = {"name": name, "chunks": len(chunks), "length": len(items)}
-    for document, chunk in zip(_chunks_of(collection, kept), chunks, strict=True):
-        writes.set(document, {"items": chunk})
-    return kept
-
-
-def _forget(
-    writes: firestore.WriteBatch,
-    collection: firestore.CollectionReference,
-    earlier: _KeptList,
-    now: _KeptList,
-) -> None:
-    if earlier["name"] != now["name"]:
-        for document in _chunks_of(collection, earlier):
-            writes.delete(document)
-
-
-def _chunks_of(
-    collection: firestore.CollectionReference, kept: _KeptList
-) -> list[firestore.DocumentReference]:
-    return [collection.document(f"{kept['name']}-{number}") for number in range(kept["chunks"])]
 
 
 def _carried_over(earlier: firestore.DocumentSnapshot[Any], *, keeps_features: bool) -> dict[str, Any]:
@@ -394,6 +356,7 @@ def _outcome_fields(outcome: PlayerOutcome) -> dict[str, Any]:
         "fence": outcome.fence,
         "facts_version": outcome.facts_version,
         "basis": None if outcome.basis is None else asdict(outcome.basis),
+        _WRITTEN_AT: firestore.SERVER_TIMESTAMP,
     }
 
 

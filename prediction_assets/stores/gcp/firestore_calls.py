@@ -41,10 +41,15 @@ class FirestoreCalls:
     client: firestore.Client
     call_timeout: float = 60.0
 
+    @property
+    def database(self) -> tuple[str, str]:
+        """The project and its database."""
+        return self.client.project, self.client._database
+
     @cached_property
     def service(self) -> GoogleService:
         """What the errors of this database become."""
-        return firestore_service(self.client.project, self.client._database, self.call_timeout)
+        return firestore_service(*self.database, self.call_timeout)
 
     @cached_property
     def arguments(self) -> _CallArguments:

@@ -23,11 +23,13 @@ from prediction_assets.errors import (
 )
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
+from prediction_assets.stores.gcp import batch_state
 from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
 from prediction_assets_tests.contract.batch_state.test_contract import failed, receipt, staged
 from prediction_assets_tests.emulators import free_port
+from prediction_assets_tests.google_calls import counted
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player
 
 
@@ -274,3 +276,59 @@ def test_a_write_that_lost_against_another_is_retried(
     progress = firestore_state.progress(SLATE)
     assert progress is not None
     assert (list(progress.outcomes), progress.feature_snapshot) == (["player-1"], "snapshot1")
+
+
+@pytest.fixture
+def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute has passed since every write."""
+    monkeypatch.setattr(batch_state, "_SETTLED", timedelta(0))
+
+
+def reads(state: FirestoreBatchState) -> int:
+    """Return how many documents a look at the slate is billed for."""
+    with counted() as calls:
+        state.progress(SLATE)
+    return calls.counts["firestore_reads"]
+
+
+def test_of_a_slate_on_which_nothing_happens_three_documents_are_read_however_many_players_it_has(
+    firestore_state: FirestoreBatchState, firestore_client: firestore.Client, remembering: None
+) -> None:
+    firestore_state.open(batch(40))
+    assert reads(firestore_state) == 2 + 1 + 2, "the list of players, once, and two looks for outcomes"
+    assert reads(firestore_state) == 2 + 2
+    firestore_state.record([staged(f"player-{n}") for n in range(1, 41)])
+    firestore_state.mark_consolidated(receipt("r1", parts=40))
+    assert reads(firestore_state) == 2 + 1 + 40 + 2, "and two lists of the receipt"
+    next_tick = FirestoreBatchState(FirestoreCalls(firestore_client))
+    assert reads(next_tick) == 2 + 1
+
+
+def test_what_was_written_a_moment_ago_is_read_again(firestore_state: FirestoreBatchState) -> None:
+    firestore_state.open(batch(2))
+    firestore_state.record([staged("player-1")])
+    assert [reads(firestore_state) for _ in range(2)] == [5, 4]
+
+
+def test_every_change_of_an_outcome_or_of_the_batch_is_seen(
+    firestore_state: FirestoreBatchState, remembering: None
+) -> None:
+    def seen() -> dict[str, tuple[str, int]]:
+        found = firestore_state.progress(SLATE)
+        assert found is not None
+        return {slug: (done.outcome.value, done.fence) for slug, done in found.outcomes.items()}
+
+    firestore_state.open(batch(2))
+    assert seen() == {}
+    firestore_state.record([staged("player-1")])
+    assert seen() == {"player-1": ("staged", 1)}
+    firestore_state.record([failed("player-1")])  # of the same fence, in the same document
+    assert seen() == {"player-1": ("failed", 1)}
+    firestore_state.record([replace(staged("player-1"), fence=3)])
+    firestore_state.record([replace(failed("player-1"), fence=2)])  # late
+    assert seen() == {"player-1": ("staged", 3)}
+    assert firestore_state.prune_outcomes(SLATE) == 2
+    assert seen() == {"player-1": ("staged", 3)}
+    gone = replace(batch(2), batch_id="other", expected=tuple(player(n) for n in (2, 3)))
+    firestore_state.reopen(gone)
+    assert seen() == {}
