@@ -208,13 +208,26 @@ def _say_what_waits(ingested: dict[str, dict[str, Any]]) -> bool:
     return bool(waiting)
 
 
-def status(slate: NewestSlateOption = None, as_json: JsonOption = False) -> None:
+def status(
+    slate: NewestSlateOption = None,
+    watched: Annotated[
+        bool, typer.Option("--watch", help="show it live, until its message is delivered or you press Ctrl-C")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Show the progress of a slate.
 
-    Its batch, outcomes, receipt, completion messages and the parts in staging.
+    Its batch, outcomes, receipt, completion messages and the parts in staging. With --watch it exits 0 when the slate
+    was announced or has nothing to predict, 1 when it was announced without a player, and 130 at Ctrl-C.
     """
-    with look_into_home() as (_, stores):
+    if watched and as_json:
+        raise BadInput("--watch", "can't be combined with --json", hint="choose one of them")
+    with look_into_home() as (settings, stores):
         chosen = slate or newest_slate(stores.warehouse)
+        if watched:
+            from prediction_assets.cli.watch import watch
+
+            raise typer.Exit(watch(stores, settings, chosen))
         report = _status(stores, chosen)
         if as_json:
             say(json.dumps(report, indent=2))

@@ -65,6 +65,8 @@ def test_without_facts_a_run_takes_the_simulated_league_and_says_so(home, predic
     (message,) = json.loads(out)
     assert (code, message["status"], message["rows"], message["league"]) == (0, "success", 150, "simulated-6")
 
+    code, out, _ = prediction_assets("status", "--slate", message["slate"], "--watch")
+    assert (code, "nothing: revision 1 is announced, success" in out) == (0, True)
     code, out, _ = prediction_assets("status", "--slate", message["slate"], "--json")
     report = json.loads(out)
     assert (report["staged_players"], report["parts_in_staging"], report["next_step"]) == (6, 0, "nothing")
@@ -151,6 +153,7 @@ def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_as
         (("ingest",), "nothing to ingest: no file is named, here or in the settings"),
         (("status", "--slate", "2026-13-01"), "'2026-13-01' is not a date"),
         (("status",), "no schedule was ingested"),
+        (("status", "--watch", "--json"), "--watch: can't be combined with --json"),
         (("run", "--slate", "2026-01-02", "--schedule", "missing.csv"), "missing.csv"),
     ],
 )
