@@ -180,7 +180,8 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
         slates = list(soaked.asked)
         found = {slate: run.stores.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
         problems = [f"slate {slate}: {p}" for slate in slates for p in judge(run, slate, found[slate])]
-        problems += [f"staging holds {p.name}" for p in _files(made.home / "staging")]
+        left = [p.name for p in _files(made.home / "staging") if not p.name.startswith("fence-")]
+        problems += [f"staging holds {name}" for name in left]  # a slate's highest fence stays there
         problems += _messages(made.home / "outbox", slates)
     undisturbed = _undisturbed(folder / "undisturbed", slates, players)
     problems += [
