@@ -23,15 +23,19 @@ _SETTLED = frozenset({"", Outcome.SKIPPED.value})
 
 @dataclass(frozen=True, slots=True)
 class _Merged:
-    """What a receipt says about a player: an entry of its parts (``outcome`` is '') or of its missing players."""
+    """What a receipt says about a player: an entry of its parts (``outcome`` is '') or of its missing players.
+
+    Attributes:
+        was_in_time: this receipt, or an earlier one that settled him, was merged before his game began.
+    """
 
     receipt: Receipt
     entry: Mapping[str, Any]
     basis: Basis
+    was_in_time: bool
 
     def is_final(self, now: datetime) -> bool:
-        merged_at = self.receipt.consolidated_at
-        return self.basis.begins_by(now) and not self.basis.begins_by(merged_at)
+        return self.was_in_time and self.basis.begins_by(now)
 
 
 def final_players(receipts: Iterable[Receipt], now: datetime) -> frozenset[str]:
@@ -91,5 +95,7 @@ def _newest(receipts: Iterable[Receipt]) -> dict[str, _Merged]:
             basis = Basis(**entry["basis"]) if entry.get("basis") else None
             known = basis or (found[slug].basis if slug in found else None)
             if known is not None:
-                found[slug] = _Merged(receipt, entry, known)
+                in_time = bool(known.tip_off) and not known.begins_by(receipt.consolidated_at)
+                in_time = in_time or (slug in found and found[slug].was_in_time)
+                found[slug] = _Merged(receipt, entry, known, in_time)
     return found

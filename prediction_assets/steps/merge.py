@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prediction_assets.errors import DeadlinePassed, NotSettled
 from prediction_assets.settings import Settings
@@ -32,6 +32,9 @@ from prediction_assets.stores.protocols import (
 
 _logger = logging.getLogger(__name__)
 
+LAST_SECONDS = timedelta(seconds=30)
+"""A MERGE that begins so long before a tip-off may be committed after it."""
+
 _NAMED = 10
 """Players that a warning names."""
 
@@ -53,8 +56,8 @@ def read_outcomes(
 def keep_final_rows(
     progress: Progress, receipts: Sequence[Receipt], state: BatchState, now: datetime
 ) -> Progress:
-    """Undo what was staged too late of players whose games have begun, and return the batch as it stands then."""
-    late = final_outcomes(progress, receipts, now)
+    """Undo what was staged too late of players whose games begin now, and return the batch as it stands then."""
+    late = final_outcomes(progress, receipts, now + LAST_SECONDS)
     if not late:
         return progress
     slate = progress.batch.slate

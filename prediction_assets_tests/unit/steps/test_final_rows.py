@@ -100,7 +100,13 @@ def slate(merged_twice):
 
 @pytest.mark.parametrize(
     ("minutes", "points"),
-    [(-1, {1: 22.0, 2: 22.0}), (0, {1: 21.0, 2: 22.0}), (60, {1: 21.0, 2: 22.0}), (240, {1: 21.0, 2: 21.0})],
+    [
+        (-1, {1: 22.0, 2: 22.0}),
+        (-0.5, {1: 21.0, 2: 22.0}),
+        (0, {1: 21.0, 2: 22.0}),
+        (60, {1: 21.0, 2: 22.0}),
+        (240, {1: 21.0, 2: 21.0}),
+    ],
 )
 def test_what_is_merged_after_a_player_s_tip_off_changes_none_of_his_rows(slate, minutes, points):
     slate.stage(1, 22.0, slate.first)
@@ -112,7 +118,7 @@ def test_what_is_merged_after_a_player_s_tip_off_changes_none_of_his_rows(slate,
     kept = {row["receipt_id"] for row in slate.warehouse.query(
         "SELECT receipt_id FROM predictions.player_prop_predictions WHERE is_active AND player_id = 101"
     ).to_pylist()}  # fmt: skip
-    assert (kept == before) is (minutes >= 0)
+    assert (kept == before) is (minutes > -1)
 
 
 def test_a_late_staging_alone_gives_no_receipt_and_its_part_is_dropped(slate):
@@ -146,6 +152,16 @@ def test_a_failure_after_the_tip_off_takes_no_rows_and_stays(slate):
     slate.leave_out(1, slate.first, Outcome.FAILED, "no disk")
     assert slate.merge(slate.first) == {1: 21.0, 2: 21.0}
     assert slate.state.progress(SLATE).outcomes["player-1"].outcome is Outcome.FAILED
+
+
+def test_rows_are_final_although_their_newest_merge_was_committed_after_the_tip_off(slate, monkeypatch):
+    # It began before it, and was paused.
+    slate.stage(1, 22.0, slate.first)
+    monkeypatch.setattr("prediction_assets.stores.local.warehouse.later_than", lambda *_: slate.first + HOUR)
+    assert slate.merge(slate.first - HOUR) == {1: 22.0, 2: 21.0}
+    assert slate.receipts()[-1].consolidated_at == slate.first + HOUR
+    slate.stage(1, 23.0, slate.first)
+    assert slate.merge(slate.first + HOUR) == {1: 22.0, 2: 21.0}
 
 
 def test_rows_that_were_first_merged_after_the_tip_off_are_not_final(stores):

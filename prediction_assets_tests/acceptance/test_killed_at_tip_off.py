@@ -1,0 +1,124 @@
+"""At tip-off a player's rows are final, also where a consolidation is killed with SIGKILL around it.
+
+Two players: the first one's game begins while a consolidation is under way, the second one's hours later. New rows of
+both wait to be merged.
+"""
+
+from __future__ import annotations
+
+import signal
+from datetime import datetime, timedelta
+
+import pytest
+
+from prediction_assets.settings import load_settings
+from prediction_assets.slate.next_step import Step, next_step
+from prediction_assets.stores.profiles import Stores, open_stores
+from prediction_assets_tests.acceptance.killed_at_tip_off import publish
+from prediction_assets_tests.fault_fixtures import (
+    bigquery_endpoint,
+    firestore_emulator,
+    gcp_cases,
+    pubsub_emulator,
+)
+from prediction_assets_tests.made_up import NOW, SLATE
+from prediction_assets_tests.stopped import running
+from prediction_assets_tests.unit.steps.test_final_rows import Slate
+
+__all__ = ["bigquery_endpoint", "firestore_emulator", "gcp_cases", "pubsub_emulator"]  # fixtures
+
+HOUR = timedelta(hours=1)
+
+POINTS = (
+    "final_rows_kept",
+    "in_the_transaction",
+    "merge_committed",
+    "part_dropped",
+    "dead_letters_closed",
+    "consolidation_marked",
+    "outbox_written",
+    "published",
+    "publish_recorded",
+)
+"""Where a consolidation and its completion are killed, in their order."""
+
+COMMITTED = POINTS[2:]
+
+KILLED = """
+from prediction_assets_tests.acceptance.killed_at_tip_off import killed
+killed(*sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def local(tmp_path, monkeypatch) -> Stores:
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(tmp_path / "home"))
+    return open_stores(load_settings())
+
+
+def waiting(stores: Stores) -> tuple[Slate, datetime]:
+    """Publish both players, and stage both again; return the first one's tip-off."""
+    slate = Slate(stores)
+    tip_off = datetime.now(NOW.tzinfo) + HOUR  # a warehouse goes by its own clock
+    for points in (20.0, 21.0):
+        slate.stage(1, points, tip_off)
+        slate.stage(2, points, tip_off + 4 * HOUR)
+        if points == 20.0:
+            publish(stores, tip_off - HOUR)
+    assert slate.points() == {1: 20.0, 2: 20.0}
+    return slate, tip_off
+
+
+def kill(point: str, now: datetime) -> None:
+    with running(KILLED, point, now.isoformat()) as child:
+        child.ended(-signal.SIGKILL)
+
+
+def require_final(stores: Stores, slate: Slate, tip_off: datetime, points: dict[int, float]) -> None:
+    """Publish after the tip-off, with ever newer rows: the first player keeps his, and each message is delivered."""
+    publish(stores, tip_off)
+    assert slate.points() == points
+    receipts = slate.receipts()
+    publish(stores, tip_off + HOUR)
+    assert slate.receipts() == receipts, "nothing is left to merge"
+    slate.stage(1, 22.0, tip_off)
+    slate.stage(2, 22.0, tip_off + 4 * HOUR)
+    publish(stores, tip_off + HOUR)
+    assert slate.points() == {**points, 2: 22.0}
+    slate.stage(2, 23.0, tip_off + 4 * HOUR)
+    publish(stores, tip_off + 5 * HOUR)
+    assert slate.points() == {**points, 2: 22.0}
+    progress = stores.batch_state.progress(SLATE)
+    assert progress is not None
+    assert next_step(progress, tip_off + 5 * HOUR) is Step.NOTHING
+    entries = stores.outbox.entries(SLATE)
+    newest = [entry.revision for entry in entries if entry.delivery_id]
+    assert newest == sorted({receipt.revision for receipt in slate.receipts()})
+    assert not any(entry.is_pending for entry in entries)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_what_a_killed_consolidation_committed_before_the_tip_off_stays_and_the_rest_is_never_merged(
+    local, point
+):
+    slate, tip_off = waiting(local)
+    kill(point, tip_off - timedelta(minutes=2))
+    require_final(local, slate, tip_off, {1: 21.0 if point in COMMITTED else 20.0, 2: 21.0})
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_consolidation_that_is_killed_after_the_tip_off_changes_no_final_row(local, point):
+    slate, tip_off = waiting(local)
+    kill(point, tip_off)
+    require_final(local, slate, tip_off, {1: 20.0, 2: 21.0})
+
+
+@pytest.mark.parametrize(
+    ("point", "minutes", "points"),
+    [("final_rows_kept", -2, 20.0), ("merge_committed", -2, 21.0), ("merge_committed", 0, 20.0)],
+)
+def test_on_the_gcp_profile_too(gcp_cases, monkeypatch, point, minutes, points):
+    _, run = gcp_cases()
+    slate, tip_off = waiting(run.stores)
+    kill(point, tip_off + timedelta(minutes=minutes))
+    require_final(run.stores, slate, tip_off, {1: points, 2: 21.0})
