@@ -198,7 +198,10 @@ def _replacing(facts: dict[str, dict[str, Any]]) -> None:
 
 
 def _say_what_waits(ingested: dict[str, dict[str, Any]]) -> bool:
-    """Print the rows in quarantine on standard error, and return whether there are any."""
+    """Print what was left out and the rows in quarantine on standard error; return whether any row waits."""
+    for counts in ingested.values():
+        for line in counts.get("games_off", ()):
+            say(f"left out, as the game isn't played: {line}", err=True)
     waiting = {name: counts["quarantined"] for name, counts in ingested.items() if "quarantined" in counts}
     for name, lines in waiting.items():
         for line in lines:

@@ -294,6 +294,25 @@ def _second_games(
                 break
 
 
+def games_off(rows: Sequence[Row], stored: StoredFacts, now: datetime) -> dict[int, Game]:
+    """Return the games of lines that aren't played on the lines' date, postponed or cancelled, by the rows' positions.
+
+    Neither of such a game's teams has a game on the date, although other teams have. That says nothing before the date
+    is over, because a schedule may lack a game; but if lines of the event are stored, the game was scheduled then.
+    """
+    today = now.astimezone(GAME_TIME_ZONE).date()
+    dates = {game.game_date for game in stored.scheduled.values()}
+    known = [*stored.scheduled.values(), *stored.logged.values()]
+    busy = {(game.game_date, team) for game in known for team in game.teams}
+    found = {}
+    for position, row in enumerate(rows):
+        day, teams = row["game_date"], teams_of(row["home_team"], row["away_team"])
+        was_scheduled = teams in stored.said.get((About.EVENT, row["event_id"]), ())
+        if day in dates and busy.isdisjoint((day, team) for team in teams) and (day < today or was_scheduled):
+            found[position] = Game(day, teams)
+    return found
+
+
 def objections_to_lines(
     rows: Sequence[Row], stored: StoredFacts, now: datetime, name: Name
 ) -> list[Objection]:

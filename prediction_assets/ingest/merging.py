@@ -6,8 +6,9 @@ Every source goes through here, files and live ones. What doesn't belong here: w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -44,11 +45,13 @@ class Merged:
         upserted: the rows that were stored.
         quarantined: the rows of this source that wait for an operator.
         discarded: number of rows that an operator discarded before.
+        games_off: the lines that were left out because their game isn't played on their date, by that game.
     """
 
     upserted: Upserted
     quarantined: tuple[Quarantined, ...]
     discarded: int = 0
+    games_off: Mapping[str, int] = field(default_factory=dict)
 
     def lines(self, most: int = 10) -> list[str]:
         """Return what an operator should read: one line for each row, or at most so many and a count of the others."""
@@ -81,6 +84,16 @@ class _Incoming:
     rows: list[dict[str, Any]]
     before: list[Quarantined]
     names: RowNames
+
+    def without(self, positions: Collection[int]) -> _Incoming:
+        """Return the rows without some, by their positions in ``read``."""
+        left = [position for position in self.positions if position not in positions]
+        return replace(
+            self,
+            discarded=self.discarded | frozenset(positions),
+            positions=left,
+            rows=[self.read[position] for position in left],
+        )
 
     def name(self, position: int) -> str:
         """Return how an objection names one of ``rows``."""
@@ -222,7 +235,7 @@ def merge_prop_lines(
 
     A stored line that the source omits is removed only when the source has others of the same offer (book, player,
     game and moment), and one of them is new: the line moved. A source whose lines are all stored is a part of them,
-    and removes nothing.
+    and removes nothing. Lines of a game that was called off are left out.
 
     Args:
         replace_omitted: the source is right about each offer that it has: lines that it omits are removed.
@@ -231,9 +244,13 @@ def merge_prop_lines(
     if not new.read:
         return _merge(warehouse, new, {}, source, now)
     stored = StoredFacts(
+        logged=_games(warehouse, queries.LOGGED_GAMES),
         scheduled=_games(warehouse, queries.SCHEDULED_GAMES),
         said=said(PROP_LINES, warehouse.query(queries.OFFERED_GAMES, _between(new.read)).to_pylist()),
     )
+    off = evidence.games_off(new.read, stored, now)
+    off = {position: off[position] for position in off.keys() - new.accepted - new.discarded}
+    new = new.without(off)
     doubted = new.doubted(evidence.objections_to_lines(new.rows, stored, now, new.name))
     seen = [row["captured_at"] for row in new.read if row["captured_at"] is not None] or [now]
     lines = warehouse.query(
@@ -249,7 +266,8 @@ def merge_prop_lines(
             moved.add(offer)
     replaced = moved - doubtful
     removed = {key_of(PROP_LINES, line) for line in lines if tuple(line[name] for name in OFFER) in replaced}
-    return _merge(warehouse, new, doubted, source, now, removed)
+    merged = _merge(warehouse, new, doubted, source, now, removed)
+    return replace(merged, discarded=merged.discarded - len(off), games_off=Counter(map(str, off.values())))
 
 
 def merge_injury_reports(

@@ -222,6 +222,11 @@ def _result(
         "%s from %s: %d inserted, %d updated, %d unchanged, %d removed",
         table.name, source, done.inserted, done.updated, done.unchanged, done.removed,
     )  # fmt: skip
+    off = [f"{count} lines of {game}" for game, count in merged.games_off.items()]
+    if off:
+        context.log.info(
+            "%s from %s, left out, as the game isn't played: %s", table.name, source, "; ".join(off)
+        )
     for line in merged.lines():
         context.log.warning("%s from %s, in quarantine: %s", table.name, source, line)
     return dg.MaterializeResult(
@@ -235,6 +240,7 @@ def _result(
             "rows_quarantined": len(merged.quarantined),
             "rows_discarded": merged.discarded,
             "dagster/row_count": stored,
+            **({"games_off": off} if off else {}),
             **({"quarantined": merged.lines(100)} if merged.quarantined else {}),
             **more,
         },

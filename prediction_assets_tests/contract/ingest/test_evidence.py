@@ -482,6 +482,44 @@ def test_a_player_in_two_games_at_one_moment_has_the_line_of_the_scheduled_one(h
     assert entry.row["event_id"] == "e2"
 
 
+OFF = {"home_team": "BOS", "away_team": "NYK", "event_id": "e2", "player": "Tadeo Quill Jr."}
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    ("days", "cells", "waiting", "off"),
+    [
+        (1, {}, 0, {"BOS and NYK on 2024-11-05": 2}),  # the date is over, and neither team played
+        (0, {}, 2, {}),  # tonight's schedule may lack it
+        (1, {"home_team": "DEN"}, 2, {}),  # DEN played LAL: one of both is wrong
+        (1, {"commence_time": "2024-11-08T00:10:00Z"}, 0, {}),  # the schedule ends before its date
+    ],
+)
+def test_lines_of_a_game_that_was_not_played_are_left_out_and_counted(
+    home: Home, turn: int, days: int, cells: Row, waiting: int, off: dict[str, int]
+) -> None:
+    home.schedule(game(61, TONIGHT))
+    of_other = [line(**OFF | cells, bookmaker=book) for book in ("Book", "Other")]
+    merged = home.lines(*[line(), *of_other][::turn], now=NOW + timedelta(days=days))
+    assert (len(merged.quarantined), dict(merged.games_off), merged.discarded) == (waiting, off, 0)
+    assert merged.upserted.inserted == 3 - waiting - sum(off.values())
+
+
+def test_lines_of_tonight_s_game_that_was_called_off_after_the_first_lines_are_left_out(home: Home) -> None:
+    home.schedule(game(61, TONIGHT), game(62, TONIGHT, "BOS", "NYK"))
+    assert home.lines(line(), line(**OFF)).upserted.inserted == 2
+    home.schedule(game(61, TONIGHT), game(62, TONIGHT, "BOS", "NYK", postponed="Y"))
+    later = [
+        line(captured_at="2024-11-05T14:30:00Z"),
+        line(**OFF, captured_at="2024-11-05T14:30:00Z", line="9.5"),
+    ]
+    merged = home.lines(*later)
+    assert (merged.quarantined, dict(merged.games_off)) == ((), {"BOS and NYK on 2024-11-05": 1})
+    assert merged.upserted.inserted == 1
+    home.schedule(game(61, TONIGHT), game(62, TONIGHT, "BOS", "NYK"))  # it is on again
+    assert home.lines(*later).upserted.inserted == 1
+
+
 def report(**cells: Any) -> Row:
     return {
         "Game Date": "11/05/2024", "Matchup": "LAL@DEN", "Team": "DEN", "Player Name": "Brezina, Zoran",
