@@ -3,14 +3,16 @@
     python -m benchmarks.followed_facts FOLDER CHANGES
 
 Starts `prediction-assets dev` on a finished simulated slate of 40 players, then moves one player's line, waits for the
-message, and so on. The pause between revisions is left out by waiting for it. Parts: until the sensor requested the
-staging (quiet period and ticks), until the part was merged, until the message was delivered. Percentiles are those of
-the changes, so a p99 of few is their maximum. Run it on a quiet machine.
+message, and so on. Parts: until the sensor requested the staging (quiet period and ticks), until the part was merged,
+until the message was delivered. Its pause between revisions, which isn't measured, is removed from its cursor after
+each change. A p99 of fewer than 100 changes is their maximum. Run it on a quiet machine; a change takes a minute.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
+import math
 import os
 import signal
 import socket
@@ -19,10 +21,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dagster as dg
 import duckdb
+from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from benchmarks.measuring import run, table
 from prediction_assets.orchestration.instance import open_instance
@@ -54,16 +59,22 @@ def main(folder: Path, changes: int) -> None:
         start_new_session=True,
     )
     try:
-        time.sleep(90)  # the code location loads, and the sensors look for the first time
+        with open_instance(load_settings(home=home), capture_output=False) as instance:
+            _let_it_rest(instance, slate)
         found = [_one(home, slate, number) for number in range(changes)]
     finally:
         os.killpg(server.pid, signal.SIGINT)
         server.wait(60)
     rows = [
-        (name, f"{statistics.median(seconds):.1f}", f"{max(seconds):.1f}")
+        (name, f"{statistics.median(seconds):.1f}", f"{_p99(seconds):.1f}")
         for name, seconds in zip(PARTS, zip(*found, strict=True), strict=True)
     ]
-    print(table(("seconds", f"p50 of {changes}", "longest"), rows))
+    print(table("From a changed fact to the delivered message, seconds", ("part", "p50", "p99"), rows))
+
+
+def _p99(seconds: Sequence[float]) -> float:
+    """Return the smallest value that at most a hundredth of them exceed: of fewer than 100 the largest."""
+    return sorted(seconds)[math.ceil(0.99 * len(seconds)) - 1]
 
 
 def _one(home: Path, slate: str, number: int) -> tuple[float, ...]:
@@ -90,15 +101,35 @@ def _one(home: Path, slate: str, number: int) -> tuple[float, ...]:
     delivered = entries[-1].delivered_at
     merged = stores.warehouse.receipts(slate)[-1].consolidated_at
     with open_instance(settings, capture_output=False) as instance:
-        import dagster as dg
-
         filters = dg.RunsFilter(job_name="staging", tags={SLATE_TAG: slate})
         requested = instance.get_run_records(filters, limit=1)[0].create_timestamp.replace(tzinfo=UTC)
-    assert delivered is not None
-    moments = (changed, requested, merged, delivered)
-    time.sleep(50 * (number + 2))  # the sensor's pause between revisions is not what is measured
+        assert delivered is not None
+        moments = (changed, requested, merged, delivered)
+        _let_it_rest(instance, slate)
     parts = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(moments)]
     return *parts, (delivered - changed).total_seconds()
+
+
+def _let_it_rest(instance: dg.DagsterInstance, slate: str) -> None:
+    """Remove the sensor's earlier revisions from its cursor, until it has looked and found nobody to stage again."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        states = [each for each in instance.all_instigator_state() if each.name == "refresh_sensor"]
+        if not states:  # the code location loads
+            time.sleep(3)
+            continue
+        (state,) = states
+        data = state.instigator_data
+        assert isinstance(data, SensorInstigatorData)
+        watches = json.loads(data.cursor or "{}")
+        watch = watches.get(slate, {"revisions": [0], "since": 1})
+        if not watch["revisions"] and not watch["since"]:
+            return
+        if data.cursor:
+            watch["revisions"] = []
+            instance.update_instigator_state(state.with_data(data._replace(cursor=json.dumps(watches))))
+        time.sleep(3)
+    raise TimeoutError(f"refresh_sensor didn't rest within {PATIENCE_SECONDS} s")
 
 
 if __name__ == "__main__":
