@@ -391,8 +391,8 @@ def test_a_merge_whose_answer_was_lost_is_not_run_again(warehouse, unique_job_id
     unique_job_ids.after = raising_once(ConnectionError("reset by peer"), "merge")
     receipt = merge(warehouse, part, players=1)
     assert counts(receipt) == (1, 1, 0, 0, 0)
-    first, second = unique_job_ids.jobs("merge")
-    assert job_id(first) == job_id(second)
+    sent = [job_id(job) for job in unique_job_ids.jobs("merge")]
+    assert (len(sent) > 1, len({*sent})) == (True, 1)  # a busy emulator may let a request time out, too
     assert warehouse.receipts(SLATE) == (receipt,)
 
 
