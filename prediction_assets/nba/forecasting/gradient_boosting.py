@@ -101,7 +101,7 @@ def _scale(simple: Floats) -> Floats:
 
 
 def _design(rows: Rows) -> Floats:
-    points, weight = weighted_sum(rows["recent_points"], 10.0)
+    points, weight = weighted_sum(rows, "recent_points", 10.0)
     return np.column_stack(
         [
             rows.matrix(COLUMNS),

@@ -81,7 +81,7 @@ def fit_minutes(history: History) -> Minutes:
 
 def weighted_minutes(rows: Rows) -> Floats:
     """Return the weighted mean of recent minutes, shrunk to the season: (n,)."""
-    total, weight = weighted_sum(rows["recent_minutes"], HALF_LIFE)
+    total, weight = weighted_sum(rows, "recent_minutes", HALF_LIFE)
     result: Floats = (total + PRIOR_GAMES * usual_minutes(rows)) / (weight + PRIOR_GAMES)
     return result
 
@@ -100,8 +100,8 @@ def scoring_rate(rows: Rows) -> Floats:
 
 
 def _scoring_rate(rows: Rows) -> Floats:
-    points, _ = weighted_sum(rows["recent_points"], RATE_HALF_LIFE)
-    played, _ = weighted_sum(rows["recent_minutes"], RATE_HALF_LIFE)
+    points, _ = weighted_sum(rows, "recent_points", RATE_HALF_LIFE)
+    played, _ = weighted_sum(rows, "recent_minutes", RATE_HALF_LIFE)
     usual = np.clip(prior(rows) / np.maximum(usual_minutes(rows), 4.0), 0.1, 1.2)
     result: Floats = (points + PRIOR_RATE_MINUTES * usual) / (played + PRIOR_RATE_MINUTES)
     return result

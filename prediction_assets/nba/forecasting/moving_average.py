@@ -31,6 +31,10 @@ PRIOR_GAMES = (1.0, 2.0, 4.0, 8.0)
 PREVIOUS_SEASON_GAMES = 12.0
 """Games' worth of the previous season's average: at game 12 of a season both have the same weight."""
 
+ACROSS_SUMMER = 0.5
+"""Weight of the games before a summer: they are one half-life older. On first games of 2017-23 the weighted mean of
+minutes then misses by 6.63 instead of 7.23, on second ones by 5.14 instead of 5.77; a quarter to one are as good."""
+
 TUNING_ROWS = 8_000
 """Newest regulars' rows that choose the parameters: two fifths of a season, and 20 candidates cost 30 ms."""
 
@@ -46,7 +50,7 @@ class MovingAverage:
 
     def __call__(self, rows: Rows) -> Floats:
         """Return expected points, shape (n,)."""
-        total, weight = weighted_sum(rows["recent_points"], self.half_life)
+        total, weight = weighted_sum(rows, "recent_points", self.half_life)
         result: Floats = (total + self.prior_games * prior(rows)) / (weight + self.prior_games)
         return result
 
@@ -61,7 +65,7 @@ def fit_mean(history: History) -> MovingAverage:
     base, points = prior(rows), rows["points"]
     best, least = MovingAverage(), np.inf
     for half_life in HALF_LIVES:
-        total, weight = weighted_sum(rows["recent_points"], half_life)
+        total, weight = weighted_sum(rows, "recent_points", half_life)
         for prior_games in PRIOR_GAMES:
             error = float(np.mean((points - (total + prior_games * base) / (weight + prior_games)) ** 2))
             if error < least:
@@ -69,20 +73,28 @@ def fit_mean(history: History) -> MovingAverage:
     return best
 
 
-def weighted_sum(recent: Floats, half_life: float) -> tuple[Floats, Floats]:
-    """Return the exponentially weighted sum over the games of ``recent`` (n, 25) and the sum of the weights,
-    (n,).
+def weighted_sum(rows: Rows, column: str, half_life: float) -> tuple[Floats, Floats]:
+    """Return the exponentially weighted sum over a list column's games, and the sum of the weights, each of shape (n,).
+
+    Roles change over a summer, and the last weeks before it are played with other men. So the games of earlier seasons
+    count alike, together :data:`ACROSS_SUMMER` times what they would without a summer.
 
     Summed game by game: the result of a row must not depend on how many other rows there are, and a matrix
     product's rounding does.
     """
-    total, weight = np.zeros(len(recent)), np.zeros(len(recent))
+    recent, this_season = rows[column], np.nan_to_num(rows["games_season"])
+    total, weight, earlier, earlier_weight, earlier_games = np.zeros((5, len(recent)))
     for game in range(recent.shape[1]):
         w = 0.5 ** (game / half_life)
         played = np.isfinite(recent[:, game])
-        total += w * np.where(played, recent[:, game], 0.0)
-        weight += w * played
-    return total, weight
+        now, before = played & (game < this_season), played & (game >= this_season)
+        total += w * np.where(now, recent[:, game], 0.0)
+        weight += w * now
+        earlier += np.where(before, recent[:, game], 0.0)
+        earlier_weight += w * before
+        earlier_games += before
+    earlier_weight *= ACROSS_SUMMER
+    return total + earlier_weight * earlier / np.maximum(earlier_games, 1.0), weight + earlier_weight
 
 
 def prior(rows: Rows) -> Floats:

@@ -112,13 +112,13 @@ class Ensemble:
 
 
 BASE_SYSTEMS = (
-    MeanSystem("moving_average", "2", moving_average.fit_mean),
-    MeanSystem("matchup", "2", matchup.fit_mean),
-    MeanSystem("similarity", "2", similarity.fit_mean),
-    MeanSystem("gradient_boosting", "2", gradient_boosting.fit_mean),
+    MeanSystem("moving_average", "3", moving_average.fit_mean),
+    MeanSystem("matchup", "3", matchup.fit_mean),
+    MeanSystem("similarity", "3", similarity.fit_mean),
+    MeanSystem("gradient_boosting", "3", gradient_boosting.fit_mean),
 )
 
-SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "2", BASE_SYSTEMS))
+SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "3", BASE_SYSTEMS))
 
 
 def system_versions() -> dict[str, str]:

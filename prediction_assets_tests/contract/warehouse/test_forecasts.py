@@ -279,7 +279,7 @@ def test_a_model_that_is_gone_is_named(facts: Warehouse) -> None:
 def test_a_damaged_model_is_named_and_trained_again(facts: Warehouse, column: str) -> None:
     row, _ = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
     promote(facts, row)
-    damaged = {**row, "is_promoted": True, column: str(row[column]).replace('"2"', '"2', 1)}
+    damaged = {**row, "is_promoted": True, column: str(row[column]).replace('"3"', '"3', 1)}
     facts.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([damaged]))
     with pytest.raises(
         PredictionAssetsError, match=rf"model {row[MODEL_ID]} can't be read: {column} .* train`"

@@ -17,7 +17,7 @@ from prediction_assets.nba.forecasting.distribution import Distribution
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean, fit_weights
 from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
 from prediction_assets.nba.forecasting.minutes import Minutes, scoring_rate
-from prediction_assets.nba.forecasting.moving_average import LEAGUE_POINTS
+from prediction_assets.nba.forecasting.moving_average import LEAGUE_POINTS, weighted_sum
 from prediction_assets.nba.forecasting.rows import History, Rows
 from prediction_assets.nba.forecasting.spread import Spread
 from prediction_assets.nba.forecasting.systems import (
@@ -51,6 +51,31 @@ def assert_sound(forecasts: dict[str, Distribution], rows_expected: int) -> None
             assert values.dtype == np.float64, name
             assert np.isfinite(values).all(), name
             assert (values > 0).all(), name
+
+
+@pytest.mark.parametrize(
+    ("recent", "this_season", "total", "weight"),
+    [
+        ([30, 20, 10], 3, 30 + 20 / 2 + 10 / 4, 1.75),
+        ([30, 20, 10], 25, 30 + 20 / 2 + 10 / 4, 1.75),
+        # The games of the season before count alike, and half of what they would: (1/2 + 1/4) / 2 for their mean of 15.
+        ([30, 20, 10], 1, 30 + 0.375 * 15, 1.375),
+        ([30, 20, 10], 0, 0.875 * 20, 0.875),
+        ([30], 0, 0.5 * 30, 0.5),
+        ([], 0, 0.0, 0.0),
+    ],
+)
+def test_games_before_a_summer_count_alike_and_half(
+    league_snapshot: Snapshot, recent: list[int], this_season: int, total: float, weight: float
+) -> None:
+    row = {
+        **league_snapshot[1].slice(0, 1).to_pylist()[0],
+        "recent_points": recent,
+        "games_season": this_season,
+    }
+    rows = Rows(pa.Table.from_pylist([row], FEATURES_SCHEMA))
+    found = [float(each[0]) for each in weighted_sum(rows, "recent_points", 1.0)]
+    assert found == pytest.approx([total, weight])
 
 
 def test_there_are_five_systems_with_names_and_versions() -> None:
