@@ -46,6 +46,18 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
 """The sources that each kind of facts can have."""
 
 
+FURTHER_MARKETS = (
+    "player_rebounds",
+    "player_assists",
+    "player_threes",
+    "player_points_rebounds_assists",
+    "player_points_rebounds",
+    "player_points_assists",
+    "player_rebounds_assists",
+)
+"""The markets beside points that can be predicted."""
+
+
 class LogSettings(BaseSettings):
     """How a process logs. They are read alone, so that a wrong setting elsewhere is still logged."""
 
@@ -253,9 +265,19 @@ class Settings(LogSettings):
     market_aware: Annotated[
         bool,
         Field(
-            description="Whether to publish a sixth system, market_aware, that uses the line: 30 rows a player, not 25."
+            description="Whether to publish a sixth system, market_aware, that uses the line: 30 rows a player and "
+            "market, not 25."
         ),
     ] = False
+    markets: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="What is predicted, as The Odds API names it, separated by commas: player_points, always, and "
+            f"{', '.join(FURTHER_MARKETS)}. Each market costs 25 rows a player, and two credits an event and region of "
+            "The Odds API.",
+        ),
+    ] = ("player_points",)
     least_expected_value: Annotated[
         float,
         Field(
@@ -439,6 +461,17 @@ class Settings(LogSettings):
         if not names or len({*names}) < len(names) or any(name not in known for name in names):
             raise ValueError(f"is not one or more of {', '.join(known)}, separated by commas, each once")
         return tuple(names)
+
+    @field_validator("markets", mode="before")
+    @classmethod
+    def _known_markets(cls, value: object) -> object:
+        names = [one.strip() for one in value.split(",")] if isinstance(value, str) else list(value)  # type: ignore[call-overload]
+        known = ("player_points", *FURTHER_MARKETS)
+        if known[0] not in names or len({*names}) < len(names) or not {*names} <= {*known}:
+            raise ValueError(
+                f"is not player_points and any of {', '.join(known[1:])}, separated by commas, each once"
+            )
+        return tuple(name for name in known if name in names)
 
     @field_validator("stats_nba_url", "cdn_nba_url", "odds_api_url", "official_report_url")
     @classmethod

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from prediction_assets.board.record import Interval
 from prediction_assets.board.values import SYSTEM, Board
 from prediction_assets.errors import plain
+from prediction_assets.slate.markets import MARKETS, POINTS
 
 NONE = "–"
 """What a cell without a value says."""
@@ -64,6 +65,7 @@ def _template() -> Template:
         "number": lambda value, digits: NONE if value is None else f"{value:.{digits}f}",
         "interval": _interval,
         "game": _game,
+        "who": _who,
         "exact": _exact,
     }
     return environment.from_string(_text("page.html.j2"))
@@ -103,6 +105,12 @@ def _interval(found: Interval | None, unit: str = "") -> str:
     if found.low is None or found.high is None:
         return said
     return f"{said} ({factor * found.low:.{digits}f} to {factor * found.high:.{digits}f})"
+
+
+def _who(row: dict[str, Any]) -> str:
+    """Return the player's name, with what is forecast where that isn't points."""
+    market, name = row["market"], row["player_name"]
+    return str(name) if market == POINTS.name else f"{name}: {MARKETS[market].label}"
 
 
 def _game(row: dict[str, Any]) -> str:

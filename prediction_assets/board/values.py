@@ -14,6 +14,7 @@ from prediction_assets.board.record import Record, record_of
 from prediction_assets.errors import BadInput
 from prediction_assets.nba.forecasting.grading import BEFORE_TIP_OFF
 from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.markets import MARKETS, POINTS
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.row_diff import PlayerDiff, diff_rows
 from prediction_assets.steps.ledger import read_rows, receipts_of, why_between
@@ -109,21 +110,22 @@ def board_of(
     receipt: Receipt,
     rows: pa.Table,
     *,
-    form: Mapping[int, Sequence[int]],
+    form: Mapping[tuple[int, str], Sequence[int]],
     since: int | None = None,
     changes: Sequence[Change] | None = (),
     record: Sequence[Record] = (),
 ) -> Board:
     """Return the board of these rows, which are those in force by the receipt."""
-    found: dict[str, list[Row]] = {}
-    others: dict[str, dict[str, float]] = {}
+    found: dict[tuple[str, str], list[Row]] = {}
+    others: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows.to_pylist():
+        forecast = row["player_slug"], row["market"]
         if row["system"] == SYSTEM:
-            found.setdefault(row["player_slug"], []).append(row)
+            found.setdefault(forecast, []).append(row)
         elif row["line_offset"] == 0:
-            others.setdefault(row["player_slug"], {})[row["system"]] = row["predicted_points"]
+            others.setdefault(forecast, {})[row["system"]] = row["predicted_points"]
     players = []
-    for slug, lines in found.items():
+    for forecast, lines in found.items():
         lines.sort(key=lambda row: row["line"])
         main = next((row for row in lines if row["line_offset"] == 0), lines[0])
         players.append(
@@ -132,31 +134,41 @@ def board_of(
                 lines=lines,
                 quantiles={int(at): points for at, points in json.loads(main["quantiles"] or "{}").items()},
                 contributions=json.loads(main["contributions"] or "{}"),
-                others=dict(sorted(others.get(slug, {}).items())),
-                form=form.get(main["player_id"], ()),
+                others=dict(sorted(others.get(forecast, {}).items())),
+                form=form.get((main["player_id"], main["market"]), ()),
             )
         )
+    order = {market: place for place, market in enumerate(MARKETS)}
     bets = [row for lines in found.values() for row in lines if row["recommendation"] in _BETS]
     return Board(
         receipt=receipt,
-        bets=sorted(bets, key=lambda row: (-row["expected_value"], row["player_slug"], row["line"])),
-        players=sorted(players, key=lambda each: (each.row["player_name"], each.row["player_slug"])),
+        bets=sorted(
+            bets,
+            key=lambda row: (-row["expected_value"], row["player_slug"], order[row["market"]], row["line"]),
+        ),
+        players=sorted(
+            players,
+            key=lambda each: (each.row["player_name"], each.row["player_slug"], order[each.row["market"]]),
+        ),
         since=since,
         changes=changes,
         record=record,
     )
 
 
-def _form(warehouse: Warehouse, slate: date, league: str) -> dict[int, list[int]]:
+def _form(warehouse: Warehouse, slate: date, league: str) -> dict[tuple[int, str], list[int]]:
+    """Return what each player had in his last games in each market."""
     named = {
         "slate": slate,
         "since": slate - timedelta(days=FORM_DAYS),
         "league": league,
         "games": FORM_GAMES,
     }
-    found: dict[int, list[int]] = {}
-    for row in warehouse.query(queries.RECENT_POINTS, named).to_pylist():
-        found.setdefault(row["player_id"], []).append(row["points"])
+    found: dict[tuple[int, str], list[int]] = {}
+    for row in warehouse.query(queries.RECENT_RESULTS, named).to_pylist():
+        for market in MARKETS.values():
+            had = sum(row[stat] for stat in market.stats)
+            found.setdefault((row["player_id"], market.name), []).append(had)
     return found
 
 
@@ -181,6 +193,7 @@ def _record(warehouse: Warehouse, receipt: Receipt) -> list[Record]:
         "since": slate - timedelta(days=RECORD_DAYS),
         "until": slate - timedelta(days=1),
         "origin": BEFORE_TIP_OFF,
+        "market": POINTS.name,
     }
     found: dict[str, list[Row]] = {}
     for row in warehouse.query(queries.GRADES, named).to_pylist():

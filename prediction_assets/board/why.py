@@ -11,6 +11,7 @@ from prediction_assets.board.values import SYSTEM
 from prediction_assets.errors import BadInput
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
+from prediction_assets.slate.markets import MARKETS, POINTS
 from prediction_assets.slate.outcome import PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.ledger import read_rows
@@ -130,19 +131,26 @@ def _facts(basis: Mapping[str, str]) -> Iterator[str]:
 def _rows(stores: Stores, newest: Receipt, slug: str) -> Step:
     _, rows = read_rows(stores.warehouse, newest.slate, revision=newest.revision)
     mine = [row for row in rows.to_pylist() if row["player_slug"] == slug]
-    main = next((row for row in mine if row["system"] == SYSTEM and row["line_offset"] == 0), None)
-    if main is None:
+    main_rows = {row["market"]: row for row in mine if row["system"] == SYSTEM and row["line_offset"] == 0}
+    if not main_rows:
         return Step("rows", "", ["none is in force"])
-    value = "" if main["expected_value"] is None else f", expected value {main['expected_value']:.3f}"
+    main = main_rows.get(POINTS.name) or next(iter(main_rows.values()))
     return Step(
         "rows",
         main["content_hash"],
         [
             f"{len(mine)} in force as revision {newest.revision}; this one is {SYSTEM}'s at the main line",
-            f"{main['predicted_points']:.1f} points, line {float(main['line']):g}, "
-            f"P(over) {main['probability_over']:.3f}, {main['recommendation']}{value}",
+            *(_said(main_rows[market]) for market in MARKETS if market in main_rows),
             f"inserted by receipt {main['receipt_id']}",
         ],
+    )
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    value = "" if row["expected_value"] is None else f", expected value {row['expected_value']:.3f}"
+    return (
+        f"{row['predicted_points']:.1f} {MARKETS[row['market']].label}, line {float(row['line']):g}, "
+        f"P(over) {row['probability_over']:.3f}, {row['recommendation']}{value}"
     )
 
 

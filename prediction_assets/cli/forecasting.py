@@ -23,6 +23,7 @@ from prediction_assets.cli.console import (
 )
 from prediction_assets.errors import BadInput
 from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.markets import MARKETS
 
 if TYPE_CHECKING:
     from prediction_assets.nba.forecasting.by_game import ByGame
@@ -147,9 +148,10 @@ def grade_slates(runner: SlateRun, since: date, until: date) -> tuple[dict[str, 
         if each.has_results:
             runner.grade(each.slate)
     graded: dict[str, list[Grade]] = {each.slate: [] for each in slates if each.has_results}
-    for rows in stored_grades(warehouse, since, until, PUBLISHED).values():
-        for row in rows:
-            graded.setdefault(row["game_date"].isoformat(), []).append(Grade.from_row(row))
+    for market in MARKETS:
+        for rows in stored_grades(warehouse, since, until, PUBLISHED, market).values():
+            for row in rows:
+                graded.setdefault(row["game_date"].isoformat(), []).append(Grade.from_row(row))
     return graded, [each.slate for each in slates if not each.has_results]
 
 
@@ -185,6 +187,7 @@ def backtest(
         history_days=HISTORY_DAYS,
         least_value=settings.least_expected_value,
         train=train,
+        markets=settings.markets,
     )
 
     def on_model(league: str, cutoff: date) -> None:
@@ -210,12 +213,23 @@ def backtest(
 def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
     from prediction_assets.nba.backtest import pooled
 
-    by_system = pooled(grades)
-    line = next((g.line_error for g in by_system if g.system == "market_line"), None)
-    rows = [_row(grade, line) for grade in by_system]
+    markets = {market: pooled([g for g in grades if g.market == market]) for market in MARKETS}
+    markets = {market: by_system for market, by_system in markets.items() if by_system}
     if as_json:
+        rows = [row for by_system in markets.values() for row in _rows(by_system)]
         say(json.dumps({"title": title, "grades": rows}, indent=2))
         return
+    for market, by_system in markets.items():
+        _show_market(title if len(markets) == 1 else f"{MARKETS[market].label}: {title}", by_system)
+
+
+def _rows(by_system: Sequence[Grade]) -> list[dict[str, Any]]:
+    line = next((g.line_error for g in by_system if g.system == "market_line"), None)
+    return [_row(grade, line) for grade in by_system]
+
+
+def _show_market(title: str, by_system: Sequence[Grade]) -> None:
+    rows = _rows(by_system)
     table = Table(title=title)
     table.add_column("system")
     for name in (

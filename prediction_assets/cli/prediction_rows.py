@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prediction_assets.errors import plain
+from prediction_assets.slate.markets import MARKETS
 
 WIDTH = 100
 """Columns of a terminal that the table fits."""
@@ -36,6 +37,7 @@ def bets_of(rows: pa.Table) -> pa.Table:
         [
             ("expected_value", "descending"),
             ("player_slug", "ascending"),
+            ("market", "ascending"),
             ("system", "ascending"),
             ("line", "ascending"),
         ]
@@ -74,6 +76,12 @@ def bets_text(rows: pa.Table, title: str) -> str:
     )
 
 
+_SHORT = {
+    name: market.label if len(market.stats) == 1 else "+".join(stat[:3] for stat in market.stats)
+    for name, market in MARKETS.items()
+}
+"""A market's name in a table: ``poi+reb+ass``."""
+
 _TEXTS = ("book", "bet", "recommendation")
 
 Longest = tuple[int, int]
@@ -85,16 +93,21 @@ def _text(
     longest: Sequence[Longest],
     cells: Mapping[str, Callable[[dict[str, Any]], str]],
 ) -> str:
-    """Return the rows as a table: player, game, system, line, and these cells.
+    """Return the rows as a table: player, game, market and system where there are several, line, and these cells.
 
     Args:
         longest: the longest names of a player and a book, without and with a column for the system.
     """
     with_system = len(set(rows["system"].to_pylist())) > 1
+    with_market = len(set(rows["market"].to_pylist())) > 1
     longest_player, longest_book = longest[with_system]
+    if with_market:
+        longest_player, longest_book = longest_player - 8, longest_book - 4
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title=Text(title), title_justify="left")
     table.add_column("player", no_wrap=True, max_width=longest_player)
     table.add_column("game", no_wrap=True, max_width=10)
+    if with_market:
+        table.add_column("market", no_wrap=True, max_width=12)
     if with_system:
         table.add_column("system", no_wrap=True, max_width=17)
     table.add_column("line", justify="right")
@@ -108,6 +121,7 @@ def _text(
         said = [
             row["player_name"],
             f"{row['team']} {between} {row['opponent']}",
+            *([_SHORT[row["market"]]] if with_market else []),
             *([row["system"]] if with_system else []),
             f"{row['line']:.1f}" if row["line"] * 10 % 1 == 0 else str(row["line"]),
             *(cell(row) for cell in cells.values()),

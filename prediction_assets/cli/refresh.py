@@ -29,9 +29,9 @@ def refresh(slate: RequiredSlateOption, dry_run: DryRunOption = False) -> None:
     from prediction_assets.steps.refresh import read_refresh
     from prediction_assets.stores.protocols import open_progress
 
-    with look_into_home() as (_, stores):
+    with look_into_home() as (settings, stores):
         progress = open_progress(stores.batch_state, slate)
-        found = read_refresh(progress, stores.warehouse, CLOCK.now())
+        found = read_refresh(progress, stores.warehouse, CLOCK.now(), markets=settings.markets)
     _show(found)
     if dry_run or not found.is_needed:
         say(f"slate {slate}: {'nothing was changed' if found.is_needed else 'nobody has to be staged again'}")

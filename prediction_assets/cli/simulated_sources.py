@@ -29,13 +29,13 @@ from prediction_assets.ingest.limits import SEASON_BEGINS
 from prediction_assets.ingest.live.nba import REGULAR_SEASON
 from prediction_assets.ingest.nba_json import LOG_SET
 from prediction_assets.ingest.odds_api_json import SPORT
-from prediction_assets.ingest.prop_lines import POINTS_MARKETS
 from prediction_assets.ingest.seasons import first_year, season_of
 from prediction_assets.ingest.teams import NBA_TEAMS
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE
+from prediction_assets.slate.markets import POINTS
 
 HOME = "simulated_sources"
 """The folder in the home in which the facts of these sources are kept, apart from real ones."""
@@ -194,7 +194,7 @@ def _market(rows: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
         for side, price in (("Over", "over_price"), ("Under", "under_price"))
         if row[price] is not None
     ]
-    return {"key": POINTS_MARKETS[0], "last_update": f"{now:%Y-%m-%dT%H:%M:%SZ}", "outcomes": outcomes}
+    return {"key": POINTS.name, "last_update": f"{now:%Y-%m-%dT%H:%M:%SZ}", "outcomes": outcomes}
 
 
 @contextmanager

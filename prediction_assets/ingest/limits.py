@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
+from prediction_assets.slate.markets import POINTS
 
 MOST_IN_A_GAME: Mapping[str, int] = {
     "minutes": 78,  # the longest game, six overtimes (1951-01-06); the longest of a player is 69 (Ellis, 1989-11-09)
-    "points": int(HIGHEST_LINE),  # Chamberlain, 1962-03-02
+    "points": POINTS.most,
     "field_goals_made": 36,  # Chamberlain, the same game
     "field_goals_attempted": 63,  # the same
     "three_pointers_made": 20,  # the record is 14 (Thompson, 2018-10-29) and is still growing
@@ -31,7 +31,7 @@ MOST_IN_A_GAME: Mapping[str, int] = {
 """The most of each count that a player can have in one game. Sources: the NBA's record book."""
 
 HIGHEST_PRICE = 100_000
-"""American odds, either sign: 1,000 to 1. No book offers more on a player's points."""
+"""American odds, either sign: 1,000 to 1. No book offers more on a player."""
 
 SEASON_BEGINS, SEASON_ENDS = (9, 1), (10, 31)
 """Month and day, of a season's two years, between which all of its games are: 2019-20 ended on 2020-10-11."""

@@ -30,8 +30,8 @@ from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_
 
 Key = tuple[Any, ...]
 
-OFFER = ("event_id", "capture", "bookmaker", "player_name", "captured_at")
-"""What a book offers on a player at one moment: its lines belong together."""
+OFFER = ("event_id", "capture", "bookmaker", "player_name", "market", "captured_at")
+"""What a book offers on a player in a market at one moment: its lines belong together."""
 
 TEAM_REPORT = ("game_date", "reported_at", "team")
 """What one report says of one team: its players belong together."""

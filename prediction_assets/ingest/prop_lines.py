@@ -1,4 +1,4 @@
-"""Prop lines: points lines in the shape of The Odds API, as ``facts.prop_lines`` rows.
+"""Prop lines: lines of the known markets in the shape of The Odds API, as ``facts.prop_lines`` rows.
 
 The feed has one row per side of a line; the table has one row per line with both prices. The main line of a player is
 chosen later (the query ``MARKET_LINES``), so every offer is kept. The order of rows and files has no meaning: what is
@@ -31,10 +31,8 @@ from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
 from prediction_assets.ingest.teams import abbreviation
 from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
+from prediction_assets.slate.markets import ALTERNATE, MARKETS, of_feed
 from prediction_assets.stores.sql.tables import PROP_LINES
-
-POINTS_MARKETS = ("player_points", "player_points_alternate")
-"""A book's main line, and the ladder of lines around it."""
 
 # The second of a pair is The Odds API's own name for the column.
 PLAYER: Name = ("player", "description")
@@ -67,12 +65,12 @@ class PropLinesRead:
             key.
         empty_files: the files that have a header and no rows.
         rows_read: rows of all markets, one per side.
-        other_market_rows: rows of markets other than :data:`POINTS_MARKETS`, ignored.
+        other_market_rows: rows of markets that nobody predicts (:data:`.markets.MARKETS`), ignored.
         duplicates_dropped: rows that repeat a side at the price it already had.
         price_movements: further prices of a side within its capture. The latest holds; of prices without a time,
             or of the same time, the lowest, because it promises the bettor least.
         one_sided: rows of ``table`` with one price only.
-        suspended: points rows priced at +-10000 or beyond; they are in ``table`` as they came.
+        suspended: rows of known markets priced at +-10000 or beyond; they are in ``table`` as they came.
         unresolved: names without a player id, sorted by name.
         names: how an error names each row of ``table``: by one of the rows that it was made of.
     """
@@ -90,12 +88,13 @@ class PropLinesRead:
 
 
 class _Side(NamedTuple):
-    """One validated points row."""
+    """One validated row."""
 
     event_id: str
     capture: str
     bookmaker: str
     player_name: str
+    market: str
     line: Decimal
     is_over: bool
     price: int
@@ -118,7 +117,7 @@ def read_prop_lines(
     path: Path,
     players: PlayerDirectory,
 ) -> PropLinesRead:
-    """Read points lines from a CSV, CSV.gz, Parquet or JSON file, or from a directory of them.
+    """Read lines from a CSV, CSV.gz, Parquet or JSON file, or from a directory of them.
 
     JSON is The Odds API's own. Prices are American odds or decimal odds, the same in all of a file.
     ``game_date`` is the US Eastern date of ``commence_time``; a ``game_date_et`` column must agree. A row
@@ -146,17 +145,19 @@ def read_prop_lines(
         rows.require(REQUIRED)
         market = rows.parse("market", values.text, pa.string())
         markets.update(market.to_pylist())
-        points = rows.where(pc.is_in(market, pa.array(POINTS_MARKETS)))
-        if len(points):
-            sides.extend(_parse(points, _capture_of(file), len(sides)))
-            offered.append(points)
+        known = rows.where(
+            pc.is_in(market, pa.array(sorted(name for name in markets if of_feed(name)), pa.string()))
+        )
+        if len(known):
+            sides.extend(_parse(known, _capture_of(file), len(sides)))
+            offered.append(known)
     if markets and not sides:
         listed = ", ".join(sorted(markets)[:10])
         raise BadInput(
             path,
-            f"no row is of the market {' or '.join(POINTS_MARKETS)}",
+            "no row is of a market that is predicted",
             column="market",
-            hint=f"found: {listed}",
+            hint=f"found: {listed}; known are {', '.join(MARKETS)}, each with {ALTERNATE} too",
         )
     lines, duplicates, movements = _pivot(sides)
     table, unresolved, indices = _resolved(lines, players)
@@ -164,7 +165,7 @@ def read_prop_lines(
         table=table,
         empty_files=without_rows(sources),
         rows_read=markets.total(),
-        other_market_rows=markets.total() - sum(markets[name] for name in POINTS_MARKETS),
+        other_market_rows=markets.total() - sum(count for name, count in markets.items() if of_feed(name)),
         duplicates_dropped=duplicates,
         price_movements=movements,
         one_sided=sum(None in (line.over_price, line.under_price) for line in lines),
@@ -203,6 +204,7 @@ def _parse(rows: SourceRows, file_capture: str, first: int) -> Iterator[_Side]:
         column("event_id", values.text, pa.string()),
         column("bookmaker", values.text, pa.string()),
         column(PLAYER, values.text, pa.string()),
+        map(of_feed, column("market", values.text, pa.string())),
         column(LINE, _line, pa.decimal128(6, 2)),
         column(SIDE, _is_over, pa.bool_()),
         american_odds(rows, "price").to_pylist(),
@@ -210,7 +212,7 @@ def _parse(rows: SourceRows, file_capture: str, first: int) -> Iterator[_Side]:
         column("away_team", abbreviation, pa.string()),
         strict=True,
     )
-    for index, (event_id, bookmaker, player, line, is_over, price, home, away) in enumerate(cells):
+    for index, (event_id, bookmaker, player, market, line, is_over, price, home, away) in enumerate(cells):
         game_date = local_dates[commence[index]]
         if given_dates[index] not in (None, game_date):
             raise rows.bad(
@@ -226,7 +228,7 @@ def _parse(rows: SourceRows, file_capture: str, first: int) -> Iterator[_Side]:
         if not capture and moment_seen is not None:
             capture = moment_seen.isoformat()
         yield _Side(
-            event_id, capture, bookmaker, player, line, is_over, price, commence[index], game_date, home,
+            event_id, capture, bookmaker, player, str(market), line, is_over, price, commence[index], game_date, home,
             away, moment_seen or dated.get(capture), first + index,
         )  # fmt: skip
 
@@ -258,10 +260,10 @@ def _snapshot_times(
 def _line(value: Any) -> Decimal:
     line = values.exact_decimal(value)
     if not 0 <= line <= _LARGEST_LINE:
-        raise ValueError(f"a line of {line} points is not between 0 and {_LARGEST_LINE}")
+        raise ValueError(f"a line of {line} is not between 0 and {_LARGEST_LINE}")
     cents = line.quantize(_CENT)
     if cents != line:
-        raise ValueError(f"a line of {line} points has more than two decimals")
+        raise ValueError(f"a line of {line} has more than two decimals")
     return abs(cents)
 
 
@@ -299,7 +301,7 @@ def _pivot(sides: Sequence[_Side]) -> tuple[list[_Line], int, int]:
     """Return the lines, and how many rows repeated or moved a price."""
     prices: dict[tuple[Any, ...], dict[bool, list[_Side]]] = {}
     for side in sides:
-        prices.setdefault(side[:5], {}).setdefault(side.is_over, []).append(side)
+        prices.setdefault(side[:6], {}).setdefault(side.is_over, []).append(side)
     lines = []
     duplicates = movements = 0
     for offered in prices.values():

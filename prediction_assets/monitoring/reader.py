@@ -8,7 +8,7 @@ of a newer version ends the report; a locked warehouse is waited for once, not o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -66,7 +66,7 @@ Read = TypeVar("Read")
 ReadInstance = Callable[[Progress | None, datetime, timedelta], InstanceFacts]
 """Reads the Dagster instance: the batch (None when it isn't there or unreadable), now, and the window of failures."""
 
-ReadStale = Callable[[Progress, Warehouse, datetime], StaleFacts | None]
+ReadStale = Callable[[Progress, Warehouse, datetime, Sequence[str]], StaleFacts | None]
 """Compares what a slate's players were staged from with the facts now; None when nothing changed or can change."""
 
 _A_DAY = timedelta(days=1)
@@ -226,7 +226,7 @@ def _stale(
     read = sources.stale
     if read is None or not isinstance(progress, Progress):
         return None
-    return _attempt("facts", lambda: read(progress, sources.warehouse(), now))
+    return _attempt("facts", lambda: read(progress, sources.warehouse(), now, sources.settings.markets))
 
 
 def _with_what_was_repaired(

@@ -7,7 +7,7 @@ trained for each quarter. Nothing is staged or announced. The measures are in :m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
-from prediction_assets.nba.forecast import market_lines, pinned_model, slate_features, with_newcomers
+from prediction_assets.nba.forecast import lines_by_market, pinned_model, slate_features, with_newcomers
 from prediction_assets.nba.forecasting.by_game import FIRST_DAYS_OF_SEASON, groups_of
 from prediction_assets.nba.forecasting.grading import (
     MARKET_LINE,
@@ -27,10 +27,12 @@ from prediction_assets.nba.forecasting.grading import (
 )
 from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA, predict_slate
+from prediction_assets.nba.forecasting.stats import further_stats
 from prediction_assets.nba.grades import BACKTEST, results_of, store_grades
 from prediction_assets.nba.model_store import MODEL_ID, train_model
 from prediction_assets.nba.roster import expected_players, roster_candidates
 from prediction_assets.nba.season import is_first_days
+from prediction_assets.slate.markets import MARKETS, POINTS
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -46,12 +48,14 @@ class BacktestOptions:
         history_days: days of game logs that the systems are fitted on where no model is trained.
         least_value: expected value that a recommendation needs.
         train: train a model for each quarter. False: fit the systems on each slate's own history.
+        markets: what is forecast; points always are.
     """
 
     model_history_days: int
     history_days: int
     least_value: float
     train: bool = True
+    markets: tuple[str, ...] = (POINTS.name,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +108,17 @@ def run_backtest(
     begins: dict[str, Callable[[date], bool]] = {}
     for league, slate in slates_between(warehouse, since, until):
         results = results_of(warehouse, league, slate)
-        if not results:
+        if not results[POINTS.name]:
             continue
         model = ""
         if options.train:
             cutoff = quarter(slate)
             if (league, cutoff) not in models:
                 on_model(league, cutoff)
-                row, _ = train_model(warehouse, league, cutoff, options.model_history_days, now=now())
+                stats = further_stats(options.markets)
+                row, _ = train_model(
+                    warehouse, league, cutoff, options.model_history_days, now=now(), stats=stats
+                )
                 models[league, cutoff] = str(row[MODEL_ID])
             model = models[league, cutoff]
         if league not in begins:
@@ -134,18 +141,25 @@ def grade_slate(
     warehouse: Warehouse,
     league: str,
     slate: date,
-    results: dict[tuple[str, int], float],
+    results: dict[str, dict[tuple[str, int], float]],
     options: BacktestOptions,
     model: str,
     *,
     is_first_days: bool,
 ) -> GradedSlate:
     """Return how every system, and every yardstick, did on one slate's expected players."""
-    lines = market_lines(warehouse, league, slate)
+    further = lines_by_market(warehouse, league, slate, options.markets)
+    lines = further.pop(POINTS.name)
     candidates = roster_candidates(warehouse, league, slate, lines)
     expected = expected_players(candidates, slate, lines)
     players, history = slate_features(
-        warehouse, league, slate, (p.player_id for p in expected), options.history_days, model
+        warehouse,
+        league,
+        slate,
+        (p.player_id for p in expected),
+        options.history_days,
+        model,
+        further_stats(options.markets),
     )
     players = with_newcomers(players, expected, lines, slate)
     if not players.num_rows:
@@ -157,13 +171,19 @@ def grade_slate(
         least_value=options.least_value,
         fitted=pinned_model(warehouse, players),
         market_aware=True,
+        further=further,
     )
     at_main_line = forecasts.filter(pc.equal(forecasts["line_offset"], pa.scalar(Decimal(0), _LINE)))
     groups = groups_of(candidates, is_first_days=is_first_days)
-    grades = grade_forecasts(at_main_line, results, groups)
-    offered = at_main_line.filter(pc.equal(at_main_line["line_source"], MARKET))
-    lined = set(zip(offered["game_id"].to_pylist(), offered["player_id"].to_pylist(), strict=True))
-    grades += [grade_yardstick(name, said, results, lined) for name, said in naive_forecasts(players).items()]
+    grades: list[Grade] = []
+    for market in (POINTS.name, *further):
+        rows = at_main_line.filter(pc.equal(at_main_line["market"], market))
+        found = grade_forecasts(rows, results[market], groups)
+        offered = rows.filter(pc.equal(rows["line_source"], MARKET))
+        lined = set(zip(offered["game_id"].to_pylist(), offered["player_id"].to_pylist(), strict=True))
+        naive = naive_forecasts(players, MARKETS[market]).items()
+        found += [grade_yardstick(name, said, results[market], lined) for name, said in naive]
+        grades += [replace(grade, market=market) for grade in found]
     return GradedSlate(slate, league, model, len(expected), tuple(grades))
 
 

@@ -7,19 +7,18 @@ features: the model's id is one of their columns, and so part of the snapshot's 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
-from datetime import date, timedelta
+from collections.abc import Container, Iterable, Mapping, Sequence
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prediction_assets.nba.forecasting.features import split_snapshot
-from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
-from prediction_assets.nba.forecasting.lines import HIGHEST_LINE, SUSPENDED_PRICE, MarketLine
+from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE, MarketLine
 from prediction_assets.nba.forecasting.prices import Offer
 from prediction_assets.nba.forecasting.systems import FittedSystem
-from prediction_assets.nba.model_store import HISTORY_ORDER, MODEL_ID, load_model
+from prediction_assets.nba.model_store import MODEL_ID, load_model, read_features
 from prediction_assets.slate.batch import ExpectedPlayer
+from prediction_assets.slate.markets import POINTS
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -28,7 +27,13 @@ HISTORY_DAYS = 730
 
 
 def slate_features(
-    warehouse: Warehouse, league: str, slate: date, players: Iterable[int], history_days: int, chosen: str
+    warehouse: Warehouse,
+    league: str,
+    slate: date,
+    players: Iterable[int],
+    history_days: int,
+    chosen: str,
+    stats: Sequence[str] = (),
 ) -> tuple[pa.Table, pa.Table]:
     """Return the features of players before a slate, and the training rows that systems are fitted on.
 
@@ -36,39 +41,44 @@ def slate_features(
         players: player ids; a player without a game log before the slate gets no row.
         history_days: days of game logs before the slate that training rows are made from.
         chosen: the stored model's id, ``""`` for none. With a model there are no training rows: nothing is fitted.
+        stats: the stats beside points that are forecast.
 
     Returns:
         one row per player, sorted by id, with the model's id; and one row per past player-game.
     """
-    days = 0 if chosen else history_days
-    rows = warehouse.query(
-        FEATURES_SQL, {"slate": slate, "league": league, "history_start": slate - timedelta(days=days)}
-    )
-    history, candidates = split_snapshot(rows)
+    history, candidates = read_features(warehouse, league, slate, 0 if chosen else history_days, stats)
     wanted = candidates.filter(pc.is_in(candidates["player_id"], pa.array(list(players), pa.int64())))
-    wanted = wanted.sort_by("player_id")
     wanted = wanted.append_column(MODEL_ID, pa.array([chosen] * wanted.num_rows, pa.string()))
-    return wanted, history.sort_by(HISTORY_ORDER)
+    return wanted, history
 
 
 def market_lines(warehouse: Warehouse, league: str, slate: date) -> dict[int, MarketLine]:
-    """Return each player's main line and his other offers on the slate, by player id; absent without an offer."""
+    """Return each player's main points line and his other offers on the slate, by id; absent without an offer."""
+    return lines_by_market(warehouse, league, slate, ())[POINTS.name]
+
+
+def lines_by_market(
+    warehouse: Warehouse, league: str, slate: date, markets: Iterable[str]
+) -> dict[str, dict[int, MarketLine]]:
+    """Return what :func:`market_lines` does, for points and for each of these markets, by its name."""
+    wanted = [POINTS.name, *(name for name in markets if name != POINTS.name)]
     offered = warehouse.query(
         queries.MARKET_LINES,
-        {"slate": slate, "league": league, "highest": HIGHEST_LINE, "suspended": SUSPENDED_PRICE},
+        {"slate": slate, "league": league, "markets": wanted, "suspended": SUSPENDED_PRICE},
     )
     columns = ("line", "bookmaker", "over_price", "under_price")
-    found: dict[int, dict[Offer, None]] = {}  # in order, each offer once
-    teams: dict[int, frozenset[str]] = {}
+    found: dict[tuple[str, int], dict[Offer, None]] = {}  # in order, each offer once
+    teams: dict[tuple[str, int], frozenset[str]] = {}
     for row in offered.to_pylist():
-        found.setdefault(row["player_id"], {})[Offer(*(row[name] for name in columns))] = None
-        teams.setdefault(row["player_id"], frozenset((row["home_team"], row["away_team"])))
-    return {
-        player: MarketLine(
-            main.line, main.bookmaker, main.over_price, main.under_price, tuple(others), teams[player]
+        key = row["market"], row["player_id"]
+        found.setdefault(key, {})[Offer(*(row[name] for name in columns))] = None
+        teams.setdefault(key, frozenset((row["home_team"], row["away_team"])))
+    lines: dict[str, dict[int, MarketLine]] = {name: {} for name in wanted}
+    for (market, player), (main, *others) in found.items():
+        lines[market][player] = MarketLine(
+            main.line, main.bookmaker, main.over_price, main.under_price, tuple(others), teams[market, player]
         )
-        for player, (main, *others) in found.items()
-    }
+    return lines
 
 
 def with_newcomers(

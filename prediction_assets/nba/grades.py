@@ -11,9 +11,9 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError, ResultsMissing
-from prediction_assets.nba.forecast import market_lines
 from prediction_assets.nba.forecasting.by_game import FIRST_DAYS_OF_SEASON, groups_of
 from prediction_assets.nba.forecasting.grading import (
     MARKET_LINE,
@@ -28,6 +28,7 @@ from prediction_assets.nba.roster import roster_candidates
 from prediction_assets.nba.season import is_first_days
 from prediction_assets.nba.slate_facts import read_slate_facts
 from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.markets import MARKETS, POINTS
 from prediction_assets.stores.protocols import Upserted, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import PREDICTION_GRADES
@@ -82,10 +83,15 @@ def gradable(warehouse: Warehouse, since: date, until: date) -> list[GradableSla
     ]
 
 
-def results_of(warehouse: Warehouse, league: str, slate: date) -> dict[tuple[str, int], float]:
-    """Return the points of every player who played, by ``(game_id, player_id)``."""
+def results_of(warehouse: Warehouse, league: str, slate: date) -> dict[str, dict[tuple[str, int], float]]:
+    """Return what every player who played has in each market, by its name and ``(game_id, player_id)``."""
     rows = warehouse.query(queries.RESULTS, {"league": league, "slate": slate}).to_pylist()
-    return {(row["game_id"], row["player_id"]): float(row["points"]) for row in rows}
+    return {
+        market.name: {
+            (row["game_id"], row["player_id"]): float(sum(row[stat] for stat in market.stats)) for row in rows
+        }
+        for market in MARKETS.values()
+    }
 
 
 def require_results(warehouse: Warehouse, slate: str) -> None:
@@ -103,7 +109,7 @@ def require_results(warehouse: Warehouse, slate: str) -> None:
 
 
 def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, dict[str, list[Grade]]]:
-    """Return the league of a slate's rows in force, and by origin a grade for each system.
+    """Return the league of a slate's rows in force, and by origin a grade for each market and system.
 
     The rows in force; those that each player had first, and had when his game began; and the closing lines, of the
     players who ever had rows.
@@ -121,24 +127,26 @@ def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, dict[str, li
     league, day = forecasts["league"][0].as_py(), parse_slate(slate)
     results = results_of(warehouse, league, day)
     ledger = warehouse.query(queries.LEDGER_FORECASTS, {"slate": day})
-    tip_offs = read_slate_facts(warehouse, slate, league).tip_offs
-    at_moments = published_at_moments(ledger, tip_offs)
     # Offers after the tip-off don't count as main lines: once the games are played, this is the closing line.
-    lines = market_lines(warehouse, league, day)
-    closing = {player: float(line.line) for player, line in lines.items()}
+    facts = read_slate_facts(warehouse, slate, league, MARKETS)
     groups = groups_of(
-        roster_candidates(warehouse, league, day, lines),
+        roster_candidates(warehouse, league, day, facts.lines),
         is_first_days=is_first_days(warehouse, league, FIRST_DAYS_OF_SEASON)(day),
     )
-    closing_of = {
-        (game, player): closing[player]
-        for game, player in zip(ledger["game_id"].to_pylist(), ledger["player_id"].to_pylist(), strict=True)
-        if player in closing
-    }
-    grades = {PUBLISHED: _grade(forecasts, results, closing, groups)}
-    grades |= {moment: _grade(rows, results, closing, groups) for moment, rows in at_moments.items()}
-    if closing_of:
-        grades[CLOSING_LINE] = [grade_yardstick(MARKET_LINE, closing_of, results, closing_of)]
+    grades: dict[str, list[Grade]] = {}
+    for market in pc.unique(ledger["market"]).to_pylist():
+        lines = facts.lines if market == POINTS.name else facts.further[market]
+        closing = {player: float(line.line) for player, line in lines.items()}
+        played, of_market = results[market], ledger.filter(pc.equal(ledger["market"], market))
+        tables = published_at_moments(of_market, facts.tip_offs)
+        tables[PUBLISHED] = forecasts.filter(pc.equal(forecasts["market"], market))
+        for origin, rows in tables.items():
+            grades.setdefault(origin, []).extend(_grade(rows, played, closing, groups, market))
+        offered = zip(of_market["game_id"].to_pylist(), of_market["player_id"].to_pylist(), strict=True)
+        closing_of = {(game, player): closing[player] for game, player in offered if player in closing}
+        if closing_of:
+            closed = grade_yardstick(MARKET_LINE, closing_of, played, closing_of)
+            grades.setdefault(CLOSING_LINE, []).append(replace(closed, market=market))
     return league, {origin: found for origin, found in grades.items() if found}
 
 
@@ -147,10 +155,11 @@ def _grade(
     results: Mapping[tuple[str, int], float],
     closing: Mapping[int, float],
     groups: Mapping[str, Collection[int]],
+    market: str,
 ) -> list[Grade]:
     moved = line_moved_for_bets(forecasts, closing)
     return [
-        replace(grade, closing_line_value=moved.get(grade.system))
+        replace(grade, market=market, closing_line_value=moved.get(grade.system))
         for grade in grade_forecasts(forecasts, results, groups)
     ]
 
@@ -185,10 +194,11 @@ def store_grades(
 
 
 def stored_grades(
-    warehouse: Warehouse, since: date, until: date, origin: str
+    warehouse: Warehouse, since: date, until: date, origin: str, market: str = POINTS.name
 ) -> dict[str, list[Mapping[str, Any]]]:
     """Return the rows of ``prediction_grades`` between two slates, both included, by system, oldest first."""
-    rows = warehouse.query(queries.GRADES, {"since": since, "until": until, "origin": origin}).to_pylist()
+    named = {"since": since, "until": until, "origin": origin, "market": market}
+    rows = warehouse.query(queries.GRADES, named).to_pylist()
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["system"], []).append(row)

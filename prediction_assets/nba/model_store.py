@@ -8,7 +8,7 @@ how systems are fitted is in :mod:`.forecasting.model`, and when a model is prom
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,7 +21,8 @@ from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.nba.forecasting.model import Model, data_hash, model_id, train
 from prediction_assets.nba.forecasting.model_document import ModelUnreadable, pack, unpack
 from prediction_assets.nba.forecasting.promotion import examine, keep_for_trial, libraries
-from prediction_assets.nba.forecasting.systems import FittedSystem, system_versions
+from prediction_assets.nba.forecasting.stats import features_sql, with_stat
+from prediction_assets.nba.forecasting.systems import FittedSystem, stats_fitted, system_versions
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import POINTS_MODELS
@@ -39,11 +40,40 @@ HISTORY_ORDER = [("game_date", "ascending"), ("game_id", "ascending"), ("player_
 """The order of training rows: the same rows in another order would have another hash, and fit other trees."""
 
 
-def choose_model(warehouse: Warehouse, league: str, slate: date, *, besides: str = "") -> str:
+def read_features(
+    warehouse: Warehouse, league: str, slate: date, history_days: int, stats: Sequence[str] = ()
+) -> tuple[pa.Table, pa.Table]:
+    """Return the training rows before a slate, in :data:`HISTORY_ORDER`, and its candidates' rows, by player.
+
+    Args:
+        history_days: days of game logs before the slate that training rows are made from.
+        stats: further stats, whose features are added as columns of their own.
+
+    Raises:
+        TransientError: a game log came in meanwhile.
+    """
+    since = slate - timedelta(days=history_days)
+    parameters = {"slate": slate, "league": league, "history_start": since}
+
+    def read(sql: str) -> tuple[pa.Table, pa.Table]:
+        history, candidates = split_snapshot(warehouse.query(sql, parameters))
+        return history.sort_by(HISTORY_ORDER), candidates.sort_by("player_id")
+
+    history, candidates = read(FEATURES_SQL)
+    for stat in stats:
+        of_history, of_candidates = read(features_sql(stat))
+        history = with_stat(history, stat, of_history)
+        candidates = with_stat(candidates, stat, of_candidates)
+    return history, candidates
+
+
+def choose_model(
+    warehouse: Warehouse, league: str, slate: date, stats: Iterable[str] = (), *, besides: str = ""
+) -> str:
     """Return the id of the newest promoted model that may serve the slate, ``""`` if there is none.
 
     Its cut-off is at most :data:`OLDEST_MODEL` before the slate and never after it, and its systems are those of this
-    version of the package.
+    version of the package, at least for points and these further stats.
 
     Args:
         besides: the id of a model that isn't meant.
@@ -55,8 +85,14 @@ def choose_model(warehouse: Warehouse, league: str, slate: date, *, besides: str
         queries.MODELS_BEFORE, {"league": league, "slate": slate, "oldest": slate - OLDEST_MODEL}
     )
     rows = [row for row in found.to_pylist() if row[MODEL_ID] != besides]
-    wanted = system_versions()
-    return next((str(row[MODEL_ID]) for row in rows if _json(row, "systems") == wanted), "")
+    return next((str(row[MODEL_ID]) for row in rows if _forecasts(row, stats)), "")
+
+
+def _forecasts(row: Mapping[str, str], stats: Iterable[str] = ()) -> bool:
+    """Return whether a model's systems are those of this version, of points and of these further stats at least."""
+    versions = _json(row, "systems")
+    found = stats_fitted(versions) if isinstance(versions, dict) else ()
+    return versions == system_versions(found) and {*stats} <= {*found}
 
 
 def _json(row: Mapping[str, str], column: str) -> object:
@@ -88,7 +124,13 @@ def _unpacked(document: str, stored_id: str) -> Mapping[str, FittedSystem]:
 
 
 def train_model(
-    warehouse: Warehouse, league: str, cutoff: date, history_days: int, *, now: datetime
+    warehouse: Warehouse,
+    league: str,
+    cutoff: date,
+    history_days: int,
+    *,
+    now: datetime,
+    stats: Sequence[str] = (),
 ) -> tuple[Mapping[str, Any], bool]:
     """Train a model on the games before a date and store it, unless the same data led to one that can be read.
 
@@ -96,24 +138,31 @@ def train_model(
 
     Args:
         now: the moment that is stored with a new model.
+        stats: what it forecasts beside points.
 
     Returns:
         its row in :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`, and whether it was trained now.
     """
-    row, is_new, _ = _trained(warehouse, league, cutoff, history_days, now)
+    row, is_new, _ = _trained(warehouse, league, cutoff, history_days, now, stats)
     if is_new:
         warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
     return row, is_new
 
 
 def challenge(
-    warehouse: Warehouse, league: str, cutoff: date, history_days: int, *, now: datetime
+    warehouse: Warehouse,
+    league: str,
+    cutoff: date,
+    history_days: int,
+    *,
+    now: datetime,
+    stats: Sequence[str] = (),
 ) -> tuple[Mapping[str, Any], bool]:
     """Train a model as :func:`train_model` does, try it against the model in force, and store it with the verdict.
 
-    A model that was tried against the same champion is not tried again.
+    They are compared on points. A model that was tried against the same champion is not tried again.
     """
-    row, is_new, trial = _trained(warehouse, league, cutoff, history_days, now)
+    row, is_new, trial = _trained(warehouse, league, cutoff, history_days, now, stats)
     champion, systems = _champion(warehouse, league, cutoff, str(row[MODEL_ID]))
     name = str(champion[MODEL_ID]) if champion else ""
     if row["verdict"] and (row["is_promoted"] or json.loads(row["verdict"])["champion"] == name):
@@ -137,16 +186,10 @@ def _champion(
 
 
 def _trained(
-    warehouse: Warehouse, league: str, cutoff: date, history_days: int, now: datetime
+    warehouse: Warehouse, league: str, cutoff: date, history_days: int, now: datetime, stats: Sequence[str]
 ) -> tuple[dict[str, Any], bool, pa.Table]:
     """Return a model's row, whether it was trained now, and the rows that it wasn't fitted on."""
-    parameters = {
-        "slate": cutoff,
-        "league": league,
-        "history_start": cutoff - timedelta(days=history_days),
-    }
-    history, _ = split_snapshot(warehouse.query(FEATURES_SQL, parameters))
-    history = history.sort_by(HISTORY_ORDER)
+    history, _ = read_features(warehouse, league, cutoff, history_days, stats)
     hashed = data_hash(history)
     fitted_on, trial = keep_for_trial(history)
     stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
@@ -180,7 +223,7 @@ def slate_systems(
 def _is_usable(row: Mapping[str, str]) -> bool:
     try:
         _unpacked(row["document"], row[MODEL_ID])
-        return _json(row, "systems") == system_versions()
+        return _forecasts(row)
     except ModelUnreadable:
         return False
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
-from prediction_assets.nba.forecast import market_lines
+from prediction_assets.nba.forecast import lines_by_market
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.model_store import MODEL_ID
 from prediction_assets.slate.basis import OUT, Basis
 from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.slate.keys import parse_slate
+from prediction_assets.slate.markets import POINTS
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
@@ -35,7 +36,8 @@ class SlateFacts:
     Attributes:
         games: rows of :data:`prediction_assets.stores.sql.queries.SLATE_GAMES`.
         injuries: rows of :data:`prediction_assets.stores.sql.queries.NEWEST_INJURY_REPORT`.
-        lines: each player's main line, by player id.
+        lines: each player's main points line, by player id.
+        further: the same for each market that is predicted beside points, by its name.
         tip_offs: when each game begins, by its teams; only of games on which there is a line.
     """
 
@@ -43,6 +45,7 @@ class SlateFacts:
     injuries: Sequence[Mapping[str, Any]]
     lines: Mapping[int, MarketLine]
     tip_offs: Mapping[frozenset[str], datetime]
+    further: Mapping[str, Mapping[int, MarketLine]] = field(default_factory=dict)
 
     def bases(
         self, players: Sequence[ExpectedPlayer], features: Mapping[int, tuple[str, str]]
@@ -70,11 +73,18 @@ class SlateFacts:
                 injury=statuses.get(player.player_id, ""),
                 line=_number(line.line) if line is not None else "",
                 bookmaker=line.bookmaker if line is not None else "",
-                offers=_digest(_offered(line)) if line is not None else "",
+                offers=self._offers(player.player_id),
                 features=digest,
                 model=model,
             )
         return found
+
+    def _offers(self, player: int) -> str:
+        """Return a digest of all that is offered on a player, in every market that is predicted."""
+        line = self.lines.get(player)
+        further = [[name, _offered(lines[player])] for name, lines in self.further.items() if player in lines]
+        points = _offered(line) if line is not None else []
+        return _digest([points, further] if further else points) if points or further else ""
 
     def begun(self, now: datetime) -> frozenset[str]:
         """Return the ids of the games that began within the last day.
@@ -95,16 +105,28 @@ class SlateFacts:
             sorted(row["player_id"] for row in self.injuries if row["status"] == OUT),
             sorted([player, _offered(line)] for player, line in self.lines.items()),
         ]
-        return _digest(seen)
+        further = {
+            name: sorted([player, _offered(line)] for player, line in lines.items())
+            for name, lines in self.further.items()
+        }
+        return _digest([seen, further] if further else seen)
 
 
-def read_slate_facts(warehouse: Warehouse, slate: str, league: str) -> SlateFacts:
-    """Return the facts of a slate as they are now."""
+def read_slate_facts(
+    warehouse: Warehouse, slate: str, league: str, markets: Iterable[str] = ()
+) -> SlateFacts:
+    """Return the facts of a slate as they are now.
+
+    Args:
+        markets: what is predicted; points always are.
+    """
     named = {"slate": parse_slate(slate), "league": league}
+    lines = lines_by_market(warehouse, league, parse_slate(slate), markets)
     return SlateFacts(
         games=warehouse.query(queries.SLATE_GAMES, {"slate": named["slate"]}).to_pylist(),
         injuries=warehouse.query(queries.NEWEST_INJURY_REPORT, named).to_pylist(),
-        lines=market_lines(warehouse, league, parse_slate(slate)),
+        lines=lines.pop(POINTS.name),
+        further=lines,
         tip_offs={
             frozenset((row["home_team"], row["away_team"])): row["commence_time"]
             for row in warehouse.query(queries.TIP_OFFS, named).to_pylist()

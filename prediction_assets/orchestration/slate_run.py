@@ -232,14 +232,14 @@ class SlateRun:
             BatchNotOpen: the slate has no batch.
         """
         progress = open_progress(self.stores.batch_state, slate)
-        found = read_refresh(progress, self.stores.warehouse, now)
+        found = read_refresh(progress, self.stores.warehouse, now, markets=self._settings.markets)
         if found.needs_roster:
             progress = self.roster(slate, reopen=True)
         if found.needs_features or progress.feature_snapshot is None:
             self.features(slate)
         if found.needs_roster or found.needs_features:
             progress = open_progress(self.stores.batch_state, slate)
-            found = read_refresh(progress, self.stores.warehouse, now)
+            found = read_refresh(progress, self.stores.warehouse, now, markets=self._settings.markets)
         again = {*found.due, *progress.unsettled}
         if again:
             self.stage(slate, sorted(again), until_tip_off=True)

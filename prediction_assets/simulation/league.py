@@ -25,6 +25,7 @@ from prediction_assets.simulation.minutes import draw_appearances, draw_minutes
 from prediction_assets.simulation.names import BOOKMAKERS, player_names, team_abbreviation, team_name
 from prediction_assets.simulation.rosters import PLACES, Rosters, draw_rosters, slate_rotations
 from prediction_assets.slate.keys import SIMULATED_PREFIX, to_ascii
+from prediction_assets.slate.markets import POINTS
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 
 MOST_EXPECTED_PLAYERS = 5_000
@@ -283,6 +284,7 @@ def _prop_lines(labels: _Labels, rosters: Rosters, fixtures: Fixtures, lines: Li
         "capture": _pick(captures, capture.reshape(-1)),
         "bookmaker": _pick(pa.array(BOOKMAKERS), lines.book),
         "player_name": _pick(spellings, player + lines.book * len(labels.players)),
+        "market": pa.repeat(POINTS.name, fixture.size),
         "line": _pick(half_points.cast(PROP_LINES.arrow_schema.field("line").type), lines.half_points),
         "player_id": labels.player_ids[player],
         "game_date": labels.dates(day),

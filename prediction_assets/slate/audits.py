@@ -89,8 +89,8 @@ AUDITS = (
     ),
     Audit(
         IN_RANGE,
-        "Fails if points aren't 0-120, a probability isn't 0-1, a confidence isn't 0.5-1, odds pay back less than the "
-        "stake, or a value is NaN.",
+        "Fails if points aren't 0-120 (other stats: 0 to a fifth more than anybody ever had), a probability isn't 0-1, a "
+        "confidence isn't 0.5-1, odds pay back less than the stake, or a value is NaN.",
     ),
     Audit(
         AGREES,

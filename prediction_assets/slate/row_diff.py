@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from prediction_assets.slate.markets import POINTS, labelled
+
 Key = tuple[str, Decimal]
 """Where a player has a recommendation: system and line."""
 
@@ -30,9 +32,9 @@ class PlayerDiff:
     Attributes:
         change: ``added`` if only the second revision has rows of him, ``removed`` if only the first has.
         rows: rows that only one of the two has, each with its values.
-        points: before and after, by system, where they differ; None where a system has no row.
+        points: before and after, by system (:func:`.markets.labelled`), where they differ; None where it has no row.
         recommendations: before and after, by system and line, where they differ at a line that both have.
-        lines: the main line before and after, None if it is the same.
+        lines: the main points line before and after, None if it is the same.
     """
 
     player_slug: str
@@ -62,12 +64,15 @@ def diff_rows(before: pa.Table, after: pa.Table) -> tuple[PlayerDiff, ...]:
 def _by_player(rows: pa.Table) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows.select(_COMPARED).to_pylist():
-        found.setdefault(row["player_slug"], []).append(row)
+        found.setdefault(row["player_slug"], []).append(
+            row | {"system": labelled(row["market"], row["system"])}
+        )
     return found
 
 
 _COMPARED = [
     "player_slug",
+    "market",
     "system",
     "line",
     "predicted_points",
@@ -125,5 +130,6 @@ def _lines(
 
 
 def _main_line(rows: Sequence[Mapping[str, Any]]) -> MainLine | None:
-    """Return the line that every system of a player has with offset 0."""
-    return next((MainLine(row["line"], row["bookmaker"]) for row in rows if row["line_offset"] == 0), None)
+    """Return the points line that every system of a player has with offset 0."""
+    main = (row for row in rows if row["market"] == POINTS.name and row["line_offset"] == 0)
+    return next((MainLine(row["line"], row["bookmaker"]) for row in main), None)

@@ -22,9 +22,6 @@ PREDICTIONS_SCHEMA_VERSION = 1
 STEPS, FINE, LARGEST = 2.0**32, 2.0**53, 1e6
 """How a float is hashed: in steps of 1/STEPS, what is left of them in steps of 1/(STEPS * FINE), up to LARGEST."""
 
-POINTS_MARKET = "player_points"
-"""What is predicted, as The Odds API names it."""
-
 _OF_THE_PLAYER = {
     "game_id": "game_id",
     "player_slug": "slug",
@@ -41,7 +38,7 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Sc
 
     Args:
         forecasts: the result of :func:`prediction_assets.nba.forecasting.predictions.predict_slate`, one row per
-            player, system and line.
+            player, market, system and line.
         batch: the slate's batch: the players and their opponents.
         snapshot_id: the feature snapshot that the forecasts were made from.
         schema: a part's columns, as the predictions table declares them.
@@ -57,7 +54,6 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Sc
     }
     for name, value in {
         "game_date": date.fromisoformat(batch.slate),
-        "market": POINTS_MARKET,
         "league": batch.league,
         "feature_snapshot": snapshot_id,
         "schema_version": PREDICTIONS_SCHEMA_VERSION,

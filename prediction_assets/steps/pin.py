@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from prediction_assets.nba.forecast import HISTORY_DAYS, slate_features
+from prediction_assets.nba.forecasting.stats import further_stats
 from prediction_assets.nba.model_store import choose_model
 from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.keys import parse_slate
@@ -38,7 +40,9 @@ class PinnedFeatures:
     facts_version: int
 
 
-def pin_features(key: str, warehouse: Warehouse, state: BatchState) -> PinnedFeatures:
+def pin_features(
+    key: str, warehouse: Warehouse, state: BatchState, markets: Sequence[str] = ()
+) -> PinnedFeatures:
     """Write the features of a slate's expected players as a snapshot, and record its id in the batch.
 
     The snapshot is named by its content: with the same facts a second call changes nothing but the fence. If another
@@ -46,6 +50,7 @@ def pin_features(key: str, warehouse: Warehouse, state: BatchState) -> PinnedFea
 
     Args:
         key: the slate.
+        markets: what is predicted beside points.
 
     Raises:
         BatchNotOpen: the slate has no batch.
@@ -55,9 +60,12 @@ def pin_features(key: str, warehouse: Warehouse, state: BatchState) -> PinnedFea
     facts_version = warehouse.facts_version()
     batch = open_progress(state, key).batch
     slate = parse_slate(key)
-    model_id = choose_model(warehouse, batch.league, slate)
+    stats = further_stats(markets)
+    model_id = choose_model(warehouse, batch.league, slate, stats)
     player_ids = [player.player_id for player in batch.expected]
-    players, history = slate_features(warehouse, batch.league, slate, player_ids, HISTORY_DAYS, model_id)
+    players, history = slate_features(
+        warehouse, batch.league, slate, player_ids, HISTORY_DAYS, model_id, stats
+    )
     snapshot_id = warehouse.snapshots.write(batch.slate, players, history)
     reached("features_written")
     counts = state.pin_features(batch.slate, snapshot_id, fence=fence, facts_version=facts_version)

@@ -6,11 +6,12 @@ or run what this finds: the roster, the features, the staging of exactly these p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from prediction_assets.nba.forecast import HISTORY_DAYS, slate_features
+from prediction_assets.nba.forecasting.stats import stats_in
 from prediction_assets.nba.model_store import MODEL_ID
 from prediction_assets.nba.roster import read_roster
 from prediction_assets.nba.slate_facts import SlateFacts, feature_digests, read_slate_facts
@@ -63,6 +64,7 @@ def read_refresh(
     *,
     facts: SlateFacts | None = None,
     roster_since: int | None = None,
+    markets: Iterable[str] = (),
 ) -> Refresh:
     """Return what the facts of now ask of a slate whose players have settled.
 
@@ -70,9 +72,10 @@ def read_refresh(
         progress: the batch as it stands.
         facts: the slate's facts, if they were read just now.
         roster_since: the roster agreed with the facts of this version; None: it is compared in any case.
+        markets: what is predicted; only read without ``facts``.
     """
     batch = progress.batch
-    facts = facts or read_slate_facts(warehouse, batch.slate, batch.league)
+    facts = facts or read_slate_facts(warehouse, batch.slate, batch.league, markets)
     pinned, fresh = _features(progress, warehouse)
     bases = {slug: done.basis for slug, done in progress.outcomes.items()}
     settled = [player for player in batch.expected if player.slug in bases]
@@ -112,7 +115,9 @@ def _features(
         return digests, digests
     model = next(iter(pinned[MODEL_ID].to_pylist()), "")
     ids = [player.player_id for player in batch.expected]
-    fresh, _ = slate_features(warehouse, batch.league, parse_slate(batch.slate), ids, HISTORY_DAYS, model)
+    fresh, _ = slate_features(
+        warehouse, batch.league, parse_slate(batch.slate), ids, HISTORY_DAYS, model, stats_in(pinned)
+    )
     return digests, feature_digests(fresh)
 
 

@@ -8,7 +8,7 @@ that it lost, and changes nothing that is in force.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -145,7 +145,7 @@ def stage_revision(
     found = read_reversal(slate, revision, warehouse, state, clock.now())
     if found.is_newest:
         facts_version = found.receipt.facts_version
-    bases = _bases(found, warehouse)
+    bases = _bases(found, warehouse, settings.markets)
 
     def write(slug: str) -> PartRef:
         part = warehouse.parts.write(slate, slug, found.parts[slug], fence)
@@ -184,7 +184,7 @@ def stage_revision(
     return found
 
 
-def _bases(found: Reversal, warehouse: Warehouse) -> dict[str, Basis]:
+def _bases(found: Reversal, warehouse: Warehouse, markets: Sequence[str]) -> dict[str, Basis]:
     """Return the facts that the outcomes name, by slug: those of the receipt, or of now, so that later ones count."""
     progress = found.progress
     batch, pinned = progress.batch, progress.feature_snapshot
@@ -193,7 +193,7 @@ def _bases(found: Reversal, warehouse: Warehouse) -> dict[str, Basis]:
     if pinned is None or not warehouse.snapshots.is_whole(batch.slate, pinned):
         return {}
     features = feature_digests(warehouse.snapshots.read(batch.slate, pinned).players)
-    return read_slate_facts(warehouse, batch.slate, batch.league).bases(batch.expected, features)
+    return read_slate_facts(warehouse, batch.slate, batch.league, markets).bases(batch.expected, features)
 
 
 def can_stage_again(warehouse: Warehouse, batch: Batch, receipt: Receipt) -> bool:

@@ -27,7 +27,8 @@ from prediction_assets.errors import (
 )
 from prediction_assets.nba.forecast import pinned_model, with_newcomers
 from prediction_assets.nba.forecasting.lines import MarketLine
-from prediction_assets.nba.forecasting.predictions import predict_slate
+from prediction_assets.nba.forecasting.predictions import NO_FURTHER, predict_slate
+from prediction_assets.nba.forecasting.stats import predictable
 from prediction_assets.nba.forecasting.systems import FittedSystem
 from prediction_assets.nba.model_store import slate_systems
 from prediction_assets.nba.skip_rules import reasons_to_skip
@@ -96,12 +97,14 @@ def begin_staging(
     if progress.feature_snapshot is not None:  # the features are from when they were pinned
         facts_version = min(facts_version, progress.features_version)
     players = progress.batch.players(slugs)
-    facts = read_slate_facts(warehouse, slate, progress.batch.league)
+    facts = read_slate_facts(warehouse, slate, progress.batch.league, settings.markets)
     if until_tip_off:
         begun = {slug for slug, each in facts.bases(players, {}).items() if each.begins_by(clock.now())}
         players = [player for player in players if player.slug not in begun]
         _report_begun(progress.batch, begun)
-    parts, errors, features = forecast_parts(warehouse, progress, players, facts.lines, settings, clock)
+    parts, errors, features = forecast_parts(
+        warehouse, progress, players, facts.lines, settings, clock, facts.further
+    )
     skipped = reasons_to_skip(
         players, games=facts.games, injuries=facts.injuries, with_features=parts.keys() | errors.keys()
     )
@@ -139,12 +142,14 @@ def forecast_parts(
     lines: Mapping[int, MarketLine],
     settings: Settings,
     clock: Clock,
+    further: Mapping[str, Mapping[int, MarketLine]] = NO_FURTHER,
 ) -> tuple[dict[str, pa.Table], dict[str, Exception], dict[int, tuple[str, str]]]:
     """Return each forecast player's rows, the error of each player who could not be forecast, and their features.
 
     Rows and errors are by slug, the digests of the features and their model by player id.
 
-    A player with neither features nor a line is in neither. All players are forecast together; if that fails, in
+    A market is forecast if the slate's features were made for it, too. A player with neither features nor a line is in
+    neither. All players are forecast together; if that fails, in
     smaller and smaller groups, so that one player's odd facts cost no other player his rows.
     """
     batch = progress.batch
@@ -159,6 +164,7 @@ def forecast_parts(
         snapshot = warehouse.snapshots.read(batch.slate, progress.feature_snapshot)
     features = with_newcomers(snapshot.players, players, lines, parse_slate(batch.slate))
     pinned = pinned_model(warehouse, snapshot.players)
+    markets = {name: further[name] for name in predictable(further, snapshot.players)}
 
     @cache
     def fitted_here() -> Mapping[str, FittedSystem]:
@@ -174,6 +180,7 @@ def forecast_parts(
             least_value=settings.least_expected_value,
             fitted=pinned or fitted_here(),
             market_aware=settings.market_aware,
+            further=markets,
         )
         return part_rows(rows, batch, snapshot.snapshot_id, PART_SCHEMA)
 

@@ -205,7 +205,9 @@ def test_the_evening_begins_half_an_hour_before_the_roster_and_ends_with_the_las
     assert some.evening(EVENING_BEGINS) == both
     assert some.evening(datetime(2026, 1, 17, 3, 30, tzinfo=UTC)) == both
     assert "are taken from" in str(some.evening(datetime(2026, 1, 17, 3, 35, tzinfo=UTC)))
-    row = dict.fromkeys(("event_id", "capture", "bookmaker", "player_name", "home_team", "away_team"), "x")
+    row = dict.fromkeys(
+        ("event_id", "capture", "bookmaker", "player_name", "market", "home_team", "away_team"), "x"
+    )
     row |= {"league": "NBA", "game_date": TODAY, "commence_time": datetime(2026, 1, 17, tzinfo=UTC)}
     row |= {"line": Decimal("1.5"), "sequence": 1}
     some.warehouse.upsert(PROP_LINES, PROP_LINES.arrow_table([row]))

@@ -28,7 +28,8 @@ from prediction_assets.ingest.files import read_json
 from prediction_assets.ingest.live.requesting import Requester
 from prediction_assets.ingest.names import PlayerDirectory
 from prediction_assets.ingest.odds_api_json import SPORT
-from prediction_assets.ingest.prop_lines import POINTS_MARKETS, PropLinesRead, read_prop_lines
+from prediction_assets.ingest.prop_lines import PropLinesRead, read_prop_lines
+from prediction_assets.slate.markets import ALTERNATE, POINTS, of_feed
 
 REFUSED = ".refused"
 """Ends the name of a recorded answer that isn't one to its question; its folder is read without it."""
@@ -47,16 +48,23 @@ class OddsApi:
         url: its address.
         key: of the account; a secret.
         regions: whose books are asked, separated by commas.
+        markets: what is asked for, with the ladder of lines around each main line.
     """
 
     url: str
     key: str
     regions: str
+    markets: tuple[str, ...] = (POINTS.name,)
+
+    @property
+    def asked(self) -> list[str]:
+        """The feed's names of the markets."""
+        return [name + end for name in self.markets for end in ("", ALTERNATE)]
 
     @property
     def cost(self) -> int:
         """Credits that one event's odds take at most."""
-        return len(POINTS_MARKETS) * len(self.regions.split(","))
+        return len(self.asked) * len(self.regions.split(","))
 
     def events(
         self, requester: Requester, now: datetime, until: datetime, *, are_owed: bool
@@ -115,7 +123,7 @@ class OddsApi:
             SourceEmpty: no game has a line, and lines are owed.
         """
         parameters = {
-            "apiKey": self.key, "regions": self.regions, "markets": ",".join(POINTS_MARKETS),
+            "apiKey": self.key, "regions": self.regions, "markets": ",".join(self.asked),
             "oddsFormat": "american", "dateFormat": "iso",
         }  # fmt: skip
         failed: dict[str, str] = {}
@@ -183,7 +191,7 @@ def _teams(event: Mapping[str, Any]) -> str:
 def _has_an_offer(answer: Mapping[str, Any]) -> bool:
     try:
         markets = [market for book in answer.get("bookmakers") or [] for market in book.get("markets") or []]
-        return any(market.get("key") in POINTS_MARKETS and market.get("outcomes") for market in markets)
+        return any(of_feed(str(market.get("key"))) and market.get("outcomes") for market in markets)
     except (AttributeError, TypeError):
         return True  # of another shape: reading it says which
 

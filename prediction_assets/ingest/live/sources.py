@@ -343,7 +343,7 @@ class Sources:
         """How The Odds API is asked."""
         settings = self.settings
         key = settings.odds_api_key.get_secret_value() if settings.odds_api_key else ""
-        return OddsApi(settings.odds_api_url, key, settings.odds_api_regions)
+        return OddsApi(settings.odds_api_url, key, settings.odds_api_regions, settings.markets)
 
     def limits(self, source: str) -> Limits:
         """Return a source's budget of requests, or of credits."""

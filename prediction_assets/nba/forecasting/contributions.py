@@ -59,6 +59,15 @@ def contributions(
     return found
 
 
+def rounded(parts: Floats, predicted: Floats) -> Units:
+    """Return parts that were divided or added up as whole ones, with what they lack of these predicted points in the
+    rate: the median of a sum is not the sum of the medians.
+    """
+    whole: Units = np.rint(parts).astype(np.int64)
+    whole[:, PARTS.index("rate")] += _units(predicted) - whole.sum(axis=1)
+    return whole
+
+
 def with_market_part(parts: Units, predicted: Floats) -> Units:
     """Return a system's parts with a last one that leads to these predicted points, shape (n, parts)."""
     moved = parts.copy()

@@ -22,6 +22,10 @@ CANDIDATE_DAYS = 400
 """A player whose latest game is older than this is no candidate: he missed a whole season."""
 
 
+POINTS_COUNTED = "points AS points"
+"""What the query counts, once for all of it; :mod:`.stats` puts others in its place."""
+
+
 def _mean(column: str, window: str, unit: int = 1) -> str:
     """Return the mean of a column of whole numbers, which counts in ``1 / unit``; AVG doesn't promise whole sums.
 
@@ -36,7 +40,7 @@ WITH logs AS (
     -- Game logs are read only here: this filter keeps out the slate's date and everything after it.
     SELECT
         season_id, MOD(season_id, 10000) AS season_year, game_id, game_date, player_id, player_name,
-        team, opponent, is_home, points, minutes,
+        team, opponent, is_home, {POINTS_COUNTED}, minutes,
         field_goals_attempted, three_pointers_attempted, free_throws_attempted, offensive_rebounds, turnovers
     FROM facts.game_logs
     WHERE league = $league

@@ -24,6 +24,8 @@ from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.market_aware import MARKET_WEIGHT
 from prediction_assets.nba.forecasting.recommendation import OVER, UNDER, share_over
 from prediction_assets.nba.forecasting.rows import Floats, Rows
+from prediction_assets.nba.forecasting.stats import STATS, of_stat
+from prediction_assets.slate.markets import POINTS, Market, labelled
 
 DECILES = 10
 
@@ -45,7 +47,7 @@ class Decile:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """The measures of one system on some players; a mean is None where there was nothing to average.
+    """The measures of one system on some players in one market; a mean is None where there was nothing to average.
 
     Attributes:
         players: players with a forecast and a result.
@@ -69,6 +71,7 @@ class Grade:
 
     system: str
     system_version: str = ""
+    market: str = POINTS.name
     players: int = 0
     voids: int = 0
     mean_absolute_error: float | None = None
@@ -86,6 +89,11 @@ class Grade:
     closing_line_value: float | None = None
     calibration: tuple[Decile, ...] = field(default=())
     measures: Measures = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The system's name, after its market's where that isn't points."""
+        return labelled(self.market, self.system)
 
     @property
     def hit_rate(self) -> float | None:
@@ -117,6 +125,7 @@ class Grade:
     def to_row(self) -> dict[str, Any]:
         """Return the grade's own columns of ``prediction_grades``."""
         return {
+            "market": self.market,
             "system": self.system,
             "system_version": self.system_version,
             "players": self.players,
@@ -273,15 +282,22 @@ def grade_yardstick(
     )
 
 
-def naive_forecasts(players: pa.Table) -> dict[str, dict[tuple[str, int], float]]:
+def naive_forecasts(players: pa.Table, market: Market = POINTS) -> dict[str, dict[tuple[str, int], float]]:
     """Return the naive yardsticks' forecasts of slate rows, by name and ``(game_id, player_id)``.
 
     A player without a game has none.
     """
-    rows = Rows(players)
     keys = list(zip(players["game_id"].to_pylist(), players["player_id"].to_pylist(), strict=True))
-    season = np.where(np.isfinite(rows["points_season"]), rows["points_season"], rows["points_last_10"])
-    said = {SEASON_MEAN: season, LAST_5_MEAN: rows["points_last_5"], LAST_GAME: rows["points_last_1"]}
+    said = dict.fromkeys((SEASON_MEAN, LAST_5_MEAN, LAST_GAME), np.zeros(len(keys)))
+    for stat in market.stats:
+        rows, unit = Rows(of_stat(players, stat)), STATS[stat].unit
+        season = np.where(np.isfinite(rows["points_season"]), rows["points_season"], rows["points_last_10"])
+        for name, values in (
+            (SEASON_MEAN, season),
+            (LAST_5_MEAN, rows["points_last_5"]),
+            (LAST_GAME, rows["points_last_1"]),
+        ):
+            said[name] = said[name] + values / unit
     return {
         name: {key: float(value) for key, value in zip(keys, values, strict=True) if np.isfinite(value)}
         for name, values in said.items()
@@ -292,14 +308,15 @@ def pool(grades: Sequence[Grade]) -> Grade:
     """Return one system's grade over many slates.
 
     Raises:
-        ValueError: there is none, or they are of several systems.
+        ValueError: there is none, or they are of several systems or markets.
     """
-    (name,) = {grade.system for grade in grades}
+    ((name, market),) = {(grade.system, grade.market) for grade in grades}
     versions = sorted({grade.system_version for grade in grades})
     tenths = [grade.calibration for grade in grades if grade.calibration]
     return Grade(
         name,
         ", ".join(versions),
+        market,
         players=sum(g.players for g in grades),
         voids=sum(g.voids for g in grades),
         mean_absolute_error=_weighted((g.mean_absolute_error, g.players) for g in grades),

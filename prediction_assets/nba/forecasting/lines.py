@@ -21,9 +21,6 @@ OFFSETS = (Decimal(-2), Decimal(-1), Decimal(0), Decimal(1), Decimal(2))
 LOWEST_LINE = Decimal("0.5")
 """No book offers less: below it there is nothing to decide."""
 
-HIGHEST_LINE = Decimal(100)
-"""The most points of a player in an NBA game (Chamberlain, 1962-03-02): a line beyond is a mistake of the feed."""
-
 SUSPENDED_PRICE = 10_000
 """American odds of this size or beyond mean that the book has suspended the offer (-10000 in real feeds)."""
 

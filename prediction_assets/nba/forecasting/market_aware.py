@@ -77,15 +77,16 @@ def with_market(
     )
 
 
-def of_newcomers(forecast: Distribution, line: Floats, fair: Floats) -> Distribution:
+def of_newcomers(forecast: Distribution, line: Floats, fair: Floats, unit: float = 1.0) -> Distribution:
     """Return the forecast of players without a game: moved to the line, with a wide spread.
 
     Args:
         forecast, fair: as in :func:`with_market`.
         line: NaN where the player is no newcomer, or has no line: such a row is left as it is.
+        unit: as many points are as usual as one of what the market counts.
     """
     moved = with_market(forecast, line, fair, NEWCOMER_WEIGHT)
-    wide = np.sqrt(NEWCOMER_VARIANCE * Spread().variance(moved.mean))
+    wide = np.sqrt(NEWCOMER_VARIANCE * Spread().variance(moved.mean * unit)) / unit
     return Distribution(moved.mean, np.where(np.isfinite(line), wide, moved.standard_deviation))
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.nba.forecasting.stats import stats_in
 from prediction_assets.nba.forecasting.systems import FittedSystem, fit_all, system_versions
 
 _OLDEST_SEASON = 1946
@@ -86,6 +87,6 @@ def train(history: pa.Table, league: str, cutoff: date, hashed: str | None = Non
         trained_rows=history.num_rows,
         seasons=", ".join(f"{s}-{(s + 1) % 100:02d}" for s in seasons if s >= _OLDEST_SEASON),
         data_hash=hashed,
-        systems=system_versions(),
+        systems=system_versions(stats_in(history)),
         fitted=fit_all(history),
     )

@@ -36,7 +36,7 @@ from prediction_assets.nba.forecasting.model_fields import (
 from prediction_assets.nba.forecasting.moving_average import MovingAverage
 from prediction_assets.nba.forecasting.similarity import Similarity
 from prediction_assets.nba.forecasting.spread import Spread
-from prediction_assets.nba.forecasting.systems import Fitted, FittedSystem, system_versions
+from prediction_assets.nba.forecasting.systems import Fitted, FittedSystem, stats_fitted, system_versions
 from prediction_assets.nba.forecasting.trees import Trees
 
 FORMAT = 1
@@ -114,7 +114,7 @@ def pack(fitted: Mapping[str, FittedSystem]) -> str:
     Raises:
         PredictionAssetsError: a system is made of a class that isn't declared here.
     """
-    writer, versions = Writer(KINDS), system_versions()
+    writer, versions = Writer(KINDS), system_versions(stats_fitted(fitted))
     systems = {
         name: {"version": versions[name], "node": writer.node(system)} for name, system in fitted.items()
     }
@@ -160,7 +160,7 @@ def _read(document: str) -> dict[str, FittedSystem]:
         raise Refused("nodes", f"are more than {MOST_NODES}")
     for position, node in enumerate(whole["nodes"]):
         reader.nodes.append(_node(node, f"nodes[{position}]", reader))
-    versions = system_versions()
+    versions = system_versions(stats_fitted(whole["systems"]))
     if whole["systems"].keys() != versions.keys():
         raise Refused("systems", f"aren't {', '.join(versions)}")
     found = {}

@@ -1,4 +1,4 @@
-"""The slate's prediction rows: every player x system x line, with probabilities and a recommendation.
+"""The slate's prediction rows: every player x market x system x line, with probabilities and a recommendation.
 
 What belongs here: the value columns of ``player_prop_predictions``, from features, systems, lines and the
 recommendation. What doesn't: the columns that staging adds (slug, snapshot, hash), and storage.
@@ -7,19 +7,26 @@ recommendation. What doesn't: the columns that staging adds (slug, snapshot, has
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
 
-from prediction_assets.nba.forecasting.contributions import PARTS, UNIT, contributions, with_market_part
+from prediction_assets.nba.forecasting.contributions import (
+    PARTS,
+    UNIT,
+    contributions,
+    rounded,
+    with_market_part,
+)
 from prediction_assets.nba.forecasting.distribution import (
     Distribution,
     probability_over,
     probability_push,
     quantile,
 )
-from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.lines import (
     ESTIMATED,
     MARKET,
@@ -38,7 +45,11 @@ from prediction_assets.nba.forecasting.recommendation import (
     recommend,
 )
 from prediction_assets.nba.forecasting.rows import Floats, Rows
-from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
+from prediction_assets.nba.forecasting.stats import STATS, of_stat, total, unit_of
+from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all, of_fitted
+from prediction_assets.slate.markets import MARKETS, POINTS, Market
+
+NO_FURTHER: Mapping[str, Mapping[int, MarketLine]] = MappingProxyType({})
 
 _LINE = pa.decimal128(6, 2)
 
@@ -46,6 +57,7 @@ PREDICTION_SCHEMA: pa.Schema = pa.schema(
     [
         pa.field("player_id", pa.int64(), nullable=False),
         pa.field("game_id", pa.string(), nullable=False),
+        pa.field("market", pa.string(), nullable=False),
         pa.field("system", pa.string(), nullable=False),
         pa.field("system_version", pa.string(), nullable=False),
         pa.field("line", _LINE, nullable=False),
@@ -71,9 +83,9 @@ PREDICTION_SCHEMA: pa.Schema = pa.schema(
         pa.field("contributions", pa.string()),
     ]
 )
-"""Columns of :func:`predict_slate`'s result: points are in points, probabilities in [0, 1]. Without a price at the
-row's line the columns from ``market_probability`` to ``expected_value`` are NULL. ``quantiles`` and ``contributions``
-are JSON of the system's own forecast, at the main line only."""
+"""Columns of :func:`predict_slate`'s result: points are in what the market counts, probabilities in [0, 1]. Without a
+price at the row's line the columns from ``market_probability`` to ``expected_value`` are NULL. ``quantiles`` and
+``contributions`` are JSON of the system's own forecast, at the main line only."""
 
 QUANTILES = (5, 10, 25, 50, 75, 90, 95)
 """Percent."""
@@ -82,13 +94,14 @@ QUANTILES = (5, 10, 25, 50, 75, 90, 95)
 def predict_slate(
     players: pa.Table,
     history: pa.Table,
-    market: Mapping[int, MarketLine],
+    lines: Mapping[int, MarketLine],
     *,
     least_value: float = DEFAULT_LEAST_VALUE,
     fitted: Mapping[str, FittedSystem] | None = None,
     market_aware: bool = False,
+    further: Mapping[str, Mapping[int, MarketLine]] = NO_FURTHER,
 ) -> pa.Table:
-    """Return 25 prediction rows per player, by player, then system (as registered), then line, ascending.
+    """Return 25 prediction rows per player and market, by market, player, system (as registered) and line, ascending.
 
     A player's rows depend on his own row, the history and his market line only, never on the other players: a
     re-run of one player gives identical values. Points are rounded to 4 decimals and probabilities to 6; bets and
@@ -100,32 +113,81 @@ def predict_slate(
     (:func:`.market_aware.of_newcomers`).
 
     Args:
-        players: slate rows of :data:`.features.FEATURES_SCHEMA`, one per player.
+        players: slate rows of :data:`.features.FEATURES_SCHEMA`, one per player; with the features of further stats.
         history: training rows of the same schema; not read when ``fitted`` is given.
-        market: main line and offers by player id; other players get lines around their recent median.
+        lines: main line and offers by player id; other players get lines around their recent median.
         least_value: expected value that a recommendation needs (:mod:`.recommendation`).
         fitted: the result of :func:`.systems.fit_all`, of a stored model or for several calls.
         market_aware: add the system ``market_aware``, five rows more: the ensemble's forecast moved to the line.
+        further: lines as ``lines``, by the name of each market that is predicted beside points.
 
     Raises:
         BadInput: a table lacks a feature column.
         ValueError: the least value is negative or not finite.
     """
-    players = conform(players).sort_by([("player_id", "ascending"), ("game_id", "ascending")])
+    players = players.sort_by([("player_id", "ascending"), ("game_id", "ascending")])
     if fitted is None:
         fitted = fit_all(history)
-    rows = Rows(players)
+    markets = {POINTS.name: lines, **further}
+    stats = {stat for name in markets for stat in MARKETS[name].stats}
+    forecasts = {stat: _forecast(players, fitted, stat) for stat in STATS if stat in stats}
+    return pa.concat_tables(
+        [
+            _market_rows(MARKETS[name], forecasts, offers, least_value=least_value, market_aware=market_aware)
+            for name, offers in markets.items()
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _StatForecast:
+    """What the systems say about one stat of n players.
+
+    Attributes:
+        rows: the features, in the stat's units.
+        forecasts: each system's distribution.
+        parts: each system's contributions, in ten-thousandths, not rounded to whole ones.
+    """
+
+    rows: Rows
+    forecasts: list[Distribution]
+    parts: list[Floats]
+
+
+def _forecast(players: pa.Table, fitted: Mapping[str, FittedSystem], stat: str) -> _StatForecast:
+    rows, systems, unit = Rows(of_stat(players, stat)), of_fitted(fitted, stat), STATS[stat].unit
+    counted = {name: system.predict(rows) for name, system in systems.items()}
+    medians = {name: np.round(forecast.median, 4) for name, forecast in counted.items()}
+    return _StatForecast(
+        rows,
+        [Distribution(each.mean / unit, each.standard_deviation / unit) for each in counted.values()],
+        [parts / unit for parts in contributions(systems, rows, medians).values()],
+    )
+
+
+def _market_rows(
+    market: Market,
+    stats: Mapping[str, _StatForecast],
+    market_lines: Mapping[int, MarketLine],
+    *,
+    least_value: float,
+    market_aware: bool,
+) -> pa.Table:
+    """Return one market's rows, made of what the systems say about its stats."""
+    chosen = [stats[stat] for stat in market.stats]
+    rows, players = chosen[0].rows, chosen[0].rows.table
     n, lines = len(rows), len(OFFSETS)
-    offered = [market.get(player_id) for player_id in players.column("player_id").to_pylist()]
+    offered = [market_lines.get(player_id) for player_id in players.column("player_id").to_pylist()]
     main = np.array([np.nan if o is None else float(o.line) for o in offered])
     named = [(system.name, system.version) for system in SYSTEMS]
-    by_facts = [fitted[system.name].predict(rows) for system in SYSTEMS]
+    by_facts = [total(market.stats, each) for each in zip(*(one.forecasts for one in chosen), strict=True)]
     fair = np.array([np.nan if o is None or o.fair is None else o.fair for o in offered])
     own = list(by_facts)
     newcomer = rows["games_last_25"] == 0
     if newcomer.any():
         his_line = np.where(newcomer, main, np.nan)
-        own = [of_newcomers(forecast, his_line, fair) for forecast in by_facts]
+        unit = unit_of(market.stats)
+        own = [of_newcomers(forecast, his_line, fair, unit) for forecast in by_facts]
     beside_market = [with_market(forecast, main, fair) for forecast in own]
     if market_aware:
         named.append((MARKET_AWARE, SYSTEMS[-1].version))
@@ -137,15 +199,19 @@ def predict_slate(
         """Stack one (n,) array per system and repeat each value for its five lines: (n * rows,)."""
         return np.repeat(np.stack(values, axis=1).reshape(-1), lines)
 
+    # Points are continuous enough. The median of a smaller count is a whole number.
+    digits = 4 if market == POINTS else 0
     medians, medians_by_facts = (
-        [np.round(forecast.median, 4) for forecast in forecasts] for forecasts in (own, by_facts)
+        [np.round(forecast.median, digits) for forecast in forecasts] for forecasts in (own, by_facts)
     )
+    parts = [sum(each[1:], each[0]) for each in zip(*(one.parts for one in chosen), strict=True)]
     predicted = per_row(medians)
     deviation = np.round(per_row([forecast.standard_deviation for forecast in own]), 4)
     means = per_row([forecast.mean for forecast in beside_market])
     deviations = per_row([forecast.standard_deviation for forecast in beside_market])
 
-    estimates = estimated_lines(rows["recent_points"])
+    recent = [stats[stat].rows["recent_points"] / STATS[stat].unit for stat in market.stats]
+    estimates = estimated_lines(sum(recent[1:], recent[0]))
     grids = [line_grid(o.line if o is not None else e) for o, e in zip(offered, estimates, strict=True)]
     source = np.repeat([MARKET if o is not None else ESTIMATED for o in offered], systems * lines).astype(str)
     line = [point for grid in grids for point, _ in grid * systems]
@@ -174,6 +240,7 @@ def predict_slate(
     columns = [
         players.column("player_id").take(pa.array(each)),
         players.column("game_id").take(pa.array(each)),
+        pa.array([market.name] * len(each), pa.string()),
         pa.array([name for name, _ in named for _ in range(lines)] * n, pa.string()),
         pa.array([version for _, version in named for _ in range(lines)] * n, pa.string()),
         _exact(line),
@@ -206,19 +273,19 @@ def predict_slate(
                 (bets.expected_value, pa.float64()),
             )
         ),
-        at_main_line(_quantile_texts(own)),
-        at_main_line(_contribution_texts(fitted, rows, medians_by_facts, medians)),
+        at_main_line(_quantile_texts(own, medians, digits)),
+        at_main_line(_contribution_texts(parts, medians_by_facts, medians)),
     ]
     return pa.Table.from_arrays(columns, schema=PREDICTION_SCHEMA)
 
 
-def _quantile_texts(own: Sequence[Distribution]) -> list[list[str]]:
+def _quantile_texts(own: Sequence[Distribution], medians: Sequence[Floats], digits: int) -> list[list[str]]:
     """Return each system's quantiles as JSON, one per player; the middle one is the median."""
     texts = []
-    for forecast in own:
+    for forecast, median in zip(own, medians, strict=True):
         points = np.stack(
             [
-                forecast.median
+                median
                 if percent == 50
                 else quantile(forecast.mean, forecast.standard_deviation, percent / 100)
                 for percent in QUANTILES
@@ -226,20 +293,18 @@ def _quantile_texts(own: Sequence[Distribution]) -> list[list[str]]:
             axis=1,
         )
         # A median of a low mean has a floor, which the quantiles below it don't have and those above it keep.
-        points = np.maximum.accumulate(points, axis=1)
+        points = np.maximum.accumulate(points if digits else np.round(points), axis=1)
         texts.append(_json(QUANTILES, points, 2))
     return texts
 
 
 def _contribution_texts(
-    fitted: Mapping[str, FittedSystem],
-    rows: Rows,
+    parts: Sequence[Floats],
     medians_by_facts: Sequence[Floats],
     medians: Sequence[Floats],
 ) -> list[list[str]]:
     """Return each system's contributions as JSON, one per player, market_aware's last where it is one of them."""
-    names = [system.name for system in SYSTEMS]
-    found = [*contributions(fitted, rows, dict(zip(names, medians_by_facts, strict=True))).values()]
+    found = [rounded(each, points) for each, points in zip(parts, medians_by_facts, strict=True)]
     found += found[-1:] * (len(medians) - len(found))
     return [
         _json(PARTS, with_market_part(parts, points) / UNIT, 4)

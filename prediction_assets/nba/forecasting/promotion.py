@@ -27,7 +27,7 @@ from prediction_assets.nba.forecasting.model_document import ModelUnreadable, un
 from prediction_assets.nba.forecasting.moving_average import MovingAverage
 from prediction_assets.nba.forecasting.rows import Floats, Rows, is_regular
 from prediction_assets.nba.forecasting.spread import Spread
-from prediction_assets.nba.forecasting.systems import SYSTEMS, Fitted, FittedSystem, system_versions
+from prediction_assets.nba.forecasting.systems import SYSTEMS, Fitted, FittedSystem, stats_fitted, system_versions
 
 TRIAL_SLATES = 28
 """Newest slates that a model isn't fitted on: some 3,000 player-games, a standard error of about 0.01 points between
@@ -212,11 +212,13 @@ def _described(
         problems.append(f"it was fitted on games until {newest}, and the trial begins on {days[0]}")
     elif champion and champion["newest_game"] and newest < champion["newest_game"]:
         problems.append(f"its newest game is of {newest}, and the champion's of {champion['newest_game']}")
-    for what, wanted in (("systems", system_versions()), ("libraries", libraries())):
+    for what in ("systems", "libraries"):
         try:
             found = json.loads(challenger[what])
         except (TypeError, ValueError, RecursionError):
             found = None
+        named = stats_fitted(found) if isinstance(found, dict) else ()
+        wanted = system_versions(named) if what == "systems" else libraries()
         if found != wanted:
             problems.append(
                 f"its {what} are {challenger[what]}, and this installation's {json.dumps(wanted)}"

@@ -8,19 +8,20 @@ here: lines and recommendations.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting import gradient_boosting, matchup, moving_average, similarity
 from prediction_assets.nba.forecasting.distribution import SMALLEST_MEAN, Distribution
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean, fit_weights
-from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 from prediction_assets.nba.forecasting.spread import Spread, fit_spread
+from prediction_assets.nba.forecasting.stats import POINTS, STATS, of_stat, stats_in
 
 
 class Mean(Protocol):
@@ -121,19 +122,52 @@ BASE_SYSTEMS = (
 SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "3", BASE_SYSTEMS))
 
 
-def system_versions() -> dict[str, str]:
-    """Return the version by name of the registered systems; a model with others can't be used."""
-    return {system.name: system.version for system in SYSTEMS}
+def system_versions(stats: Iterable[str] = ()) -> dict[str, str]:
+    """Return the version by name of the registered systems, of points and of these further stats.
+
+    A model with others can't be used.
+    """
+    return {key_of(stat, system.name): system.version for stat in (POINTS, *stats) for system in SYSTEMS}
+
+
+def key_of(stat: str, system: str) -> str:
+    """Return the name that a system of a stat has in a model: ``ensemble`` of points, ``rebounds.ensemble``."""
+    return system if stat == POINTS else f"{stat}.{system}"
+
+
+def stats_fitted(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the further stats that a model has systems of, by the names of its systems."""
+    found = {name.partition(".")[0] for name in names if "." in name}
+    return tuple(stat for stat in STATS if stat in found)
+
+
+def of_fitted(fitted: Mapping[str, FittedSystem], stat: str) -> dict[str, FittedSystem]:
+    """Return a stat's systems by name.
+
+    Raises:
+        PredictionAssetsError: the model has none of this stat.
+    """
+    try:
+        return {system.name: fitted[key_of(stat, system.name)] for system in SYSTEMS}
+    except KeyError as error:
+        raise PredictionAssetsError(
+            f"the model has no system {error}; run `prediction-assets train`"
+        ) from None
 
 
 def fit_all(history: pa.Table) -> dict[str, FittedSystem]:
     """Fit every registered system on the training rows (:data:`.features.FEATURES_SCHEMA`), in any order.
 
+    Further stats that the rows have features of are fitted, too.
+
     Raises:
         BadInput: the table lacks a feature column.
     """
-    rows = History(conform(history))
-    return {system.name: system.fit(rows) for system in SYSTEMS}
+    fitted: dict[str, FittedSystem] = {}
+    for stat in (POINTS, *stats_in(history)):
+        rows = History(of_stat(history, stat))
+        fitted |= {key_of(stat, system.name): system.fit(rows) for system in SYSTEMS}
+    return fitted
 
 
 def sane(mean: Floats) -> Floats:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pyarrow.compute as pc
 from pydantic import Field
 
 from prediction_assets.errors import BadInput, one_line
@@ -26,7 +25,6 @@ from prediction_assets.ingest.merging import (
 from prediction_assets.ingest.names import stored_players
 from prediction_assets.ingest.other_box_scores import stored_facts
 from prediction_assets.ingest.precheck import READERS
-from prediction_assets.nba.forecasting.lines import HIGHEST_LINE
 from prediction_assets.nba.tonight import holds_real_facts
 from prediction_assets.orchestration.assets.describing import (
     FACTS,
@@ -38,6 +36,7 @@ from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated
+from prediction_assets.slate.markets import MARKETS
 from prediction_assets.stores.protocols import BatchState, Upserted, Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
@@ -266,7 +265,8 @@ def _found(context: dg.AssetExecutionContext, table: Table, read: Any) -> dict[s
     if hasattr(read, "left_out"):
         found["left_out"] = dict(read.left_out)
     if table is PROP_LINES:
-        found["out_of_reach"] = pc.sum(pc.greater(read.table["line"], HIGHEST_LINE), min_count=0).as_py()
+        offered = zip(read.table["market"].to_pylist(), read.table["line"].to_pylist(), strict=True)
+        found["out_of_reach"] = sum(line > MARKETS[market].most for market, line in offered)
     if files := read.empty_files:
         context.log.info("%d files have a header and no rows: %s", len(files), ", ".join(files[:10]))
         found["empty_files"] = list(files[:100])
@@ -318,12 +318,12 @@ quarantine for an operator. Players of a removed game are skipped when they are 
 prop_lines = _facts(
     PROP_LINES,
     """\
-Points lines as the books offered them; every capture is kept.
+Lines as the books offered them, of every known market; every capture is kept.
 
 Optional: if the settings name real games and no lines, nothing is ingested, and players are predicted at lines
 around their median. Names resolve to player ids through the game logs, built-in nicknames and your own aliases. A
-name that doesn't resolve is never guessed: it is kept without an id and reported here. A line beyond 100 points is
-kept, counted as out of reach, and never chosen.""",
+name that doesn't resolve is never guessed: it is kept without an id and reported here. A line beyond what any
+player ever reached is kept, counted as out of reach, and never chosen.""",
     lambda warehouse, _, read, source, now, replaces: merge_prop_lines(
         warehouse, read, source, now, replace_omitted=replaces
     ),

@@ -7,6 +7,7 @@ from prediction_assets.nba.forecasting.features import FEATURE_COLUMNS, KEY_COLU
 from prediction_assets.orchestration.assets.describing import OWNERS, SLATE
 from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.run_tags import tag_run
+from prediction_assets.settings import Settings
 from prediction_assets.slate.keys import is_simulated
 from prediction_assets.steps.pin import pin_features
 from prediction_assets.stores.protocols import BatchState, Warehouse
@@ -31,15 +32,17 @@ def player_features(
     context: dg.AssetExecutionContext,
     warehouse: dg.ResourceParam[Warehouse],
     batch_state: dg.ResourceParam[BatchState],
+    settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """Features of the slate's expected players, and the id of the model that will forecast them.
 
-    One SQL query computes them from games before the slate only. The newest `points_model` that was trained on such
+    One SQL query computes them from games before the slate only; each stat beside points that the settings' markets
+    need has the same columns once more, named after it. The newest `points_model` that was trained on such
     games is pinned with them. Without such a model, the past games are stored, too, and the systems are fitted on them.
     The result is an immutable snapshot that is named by its content: the same facts give the same id. Every
     prediction row carries the id of the snapshot that it was made from.
     """
-    pinned = pin_features(context.partition_key, warehouse, batch_state)
+    pinned = pin_features(context.partition_key, warehouse, batch_state, settings.markets)
     batch = pinned.batch
     tag_run(context, batch.slate, batch.batch_id)
     return dg.MaterializeResult(

@@ -9,8 +9,10 @@ import dagster as dg
 from pydantic import Field
 
 from prediction_assets.errors import NothingToTrainOn, one_line
+from prediction_assets.nba.forecasting.stats import further_stats
 from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS, challenge
 from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata, table_of
+from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import NBA_LEAGUE, is_simulated, parse_slate
 from prediction_assets.stores.protocols import Warehouse
@@ -53,6 +55,7 @@ def points_model(
     config: PointsModelConfig,
     warehouse: dg.ResourceParam[Warehouse],
     clock: dg.ResourceParam[Clock],
+    settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult:
     """Every forecasting system, trained on the last four years of games before the cut-off, and tried.
 
@@ -64,7 +67,8 @@ def points_model(
     """
     league, newest = _league(warehouse, config.league)
     cutoff = parse_slate(config.cutoff) if config.cutoff else newest + timedelta(days=1)
-    row, trained = challenge(warehouse, league, cutoff, MODEL_HISTORY_DAYS, now=clock.now())
+    stats = further_stats(settings.markets)
+    row, trained = challenge(warehouse, league, cutoff, MODEL_HISTORY_DAYS, now=clock.now(), stats=stats)
     verdict = json.loads(row["verdict"])
     problems = "; ".join(verdict["problems"])
     context.log.info(

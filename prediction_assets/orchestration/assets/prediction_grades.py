@@ -109,7 +109,7 @@ with preview_features():
 
 def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
     plotted = {
-        f"{grade.system}/{name}": value
+        f"{grade.label}/{name}": value
         for grade in grades
         for name, value in (
             ("mean_absolute_error", grade.mean_absolute_error),
@@ -120,7 +120,7 @@ def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
         )
         if value is not None
     }
-    ensemble = next((grade for grade in grades if grade.system == "ensemble"), None)
+    ensemble = next((grade for grade in grades if grade.label == "ensemble"), None)
     deciles = ensemble.calibration if ensemble is not None else ()
     return {
         **plotted,
@@ -131,7 +131,7 @@ def _metadata(slate: str, league: str, grades: list[Grade]) -> dict[str, Any]:
         "grades": table_of(
             [
                 {
-                    "system": g.system,
+                    "system": g.label,
                     "players": g.players,
                     "voids": g.voids,
                     "mean absolute error": g.mean_absolute_error,

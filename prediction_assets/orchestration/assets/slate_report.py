@@ -12,6 +12,7 @@ from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.orchestration.slate_picture import EDGE_BINS, SlateCounts, slate_picture
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.keys import is_simulated, parse_slate
+from prediction_assets.slate.markets import labelled
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 from prediction_assets.stores.sql import queries
@@ -80,7 +81,7 @@ def _counts(
     return SlateCounts(
         title=f"slate {batch.slate}, {batch.league}: {len(batch.expected)} expected players",
         outcomes=_outcomes(progress),
-        rows_by_system={row["system"]: row["row_count"] for row in by_system},
+        rows_by_system={labelled(row["market"], row["system"]): row["row_count"] for row in by_system},
         lines={row["bookmaker"] or row["line_source"]: row["players"] for row in lines},
         edges=edges,
     )
@@ -103,7 +104,7 @@ def _edges(port: Warehouse, slate: str) -> list[int]:
 
 def _system(row: dict[str, Any]) -> dict[str, Any]:
     return {
-        "system": row["system"],
+        "system": labelled(row["market"], row["system"]),
         "rows": row["row_count"],
         "mean points": row["mean_points"],
         "mean deviation": row["mean_deviation"],

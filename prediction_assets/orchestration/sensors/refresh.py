@@ -196,7 +196,7 @@ class Refreshes:
         if progress is None or (progress.unsettled and self._needs.now < progress.batch.deadline):
             yield Skipped(f"{slate}: its players are staged first")
             return
-        facts = read_slate_facts(self._warehouse, slate, progress.batch.league)
+        facts = read_slate_facts(self._warehouse, slate, progress.batch.league, self._needs.settings.markets)
         found = read_refresh(
             progress,
             self._warehouse,
@@ -217,7 +217,8 @@ class Refreshes:
         """Return whether only other facts changed, such as another slate's. Batch state isn't read for it."""
         if not watch.digest or changed_since(self._warehouse, watch.agreed) & ROSTER_FACTS:
             return False
-        return read_slate_facts(self._warehouse, slate, watch.league).digest() == watch.digest
+        facts = read_slate_facts(self._warehouse, slate, watch.league, self._needs.settings.markets)
+        return facts.digest() == watch.digest
 
     def _requests_of(
         self, progress: Progress, found: Refresh, version: int

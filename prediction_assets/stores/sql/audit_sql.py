@@ -24,6 +24,7 @@ from prediction_assets.slate.audits import (
     UNIQUE_KEY,
     WARN,
 )
+from prediction_assets.slate.markets import MARKETS, POINTS
 from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.stores.sql.table_sql import names
 from prediction_assets.stores.sql.tables import PREDICTIONS
@@ -46,7 +47,14 @@ EXPECTED_VALUE = f"""
 """
 """What :func:`prediction_assets.nba.forecasting.prices.expected_value` computes; each engine rounds in its own way."""
 
-_ROW = "player_slug || ' ' || system || ' ' || CAST(line AS VARCHAR)"
+_FURTHER = " ".join(
+    f"WHEN '{market.name}' THEN {market.most_predicted}" for market in MARKETS.values() if market != POINTS
+)
+_MOST = f"CASE market {_FURTHER} ELSE $most_points END"
+
+_MARKET = f"CASE market WHEN '{POINTS.name}' THEN '' ELSE market || ' ' END"
+
+_ROW = f"player_slug || ' ' || {_MARKET} || system || ' ' || CAST(line AS VARCHAR)"
 
 # BigQuery bills the columns that are named.
 _COLUMNS = (
@@ -107,8 +115,8 @@ _OFFENDING = {
                1 AS amount
         FROM slate
         WHERE NOT (
-            predicted_points BETWEEN 0 AND $most_points
-            AND standard_deviation BETWEEN 0 AND $most_points AND standard_deviation > 0
+            predicted_points BETWEEN 0 AND {_MOST}
+            AND standard_deviation BETWEEN 0 AND {_MOST} AND standard_deviation > 0
             AND probability_over BETWEEN 0 AND 1 AND probability_push BETWEEN 0 AND 1
             AND probability_over + probability_push <= 1.000001
             AND confidence BETWEEN 0.5 AND 1 AND line > 0

@@ -5,6 +5,7 @@ Values are always named parameters (``$slate``); identifiers come from :mod:`.ta
 
 from __future__ import annotations
 
+from prediction_assets.slate.markets import MARKETS, POINTS
 from prediction_assets.stores.sql.table_sql import names
 from prediction_assets.stores.sql.tables import (
     CURRENT_PREDICTIONS,
@@ -112,16 +113,23 @@ KNOWN_PLAYERS = f"""
     FROM {GAME_LOGS.qualified_name} WHERE league = $league GROUP BY player_id, player_name, team
     ORDER BY player_id, player_name, team"""
 
+_STATS = "points, offensive_rebounds + defensive_rebounds AS rebounds, assists, three_pointers_made AS threes"
+"""The stats that markets add up."""
+
+_MOST = " ".join(f"WHEN '{market.name}' THEN {market.most}" for market in MARKETS.values())
+
 MARKET_LINES = f"""
     WITH usable AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, captured_at, home_team, away_team,
+        SELECT market, player_id, bookmaker, line, over_price, under_price, captured_at, home_team, away_team,
                CASE WHEN over_price IS NULL OR under_price IS NULL THEN 0 ELSE 1 END AS two_sided,
                CASE WHEN over_price > 0 THEN 100.0 / (over_price + 100)
                     ELSE over_price / (over_price - 100.0) END AS over_share,
                CASE WHEN under_price > 0 THEN 100.0 / (under_price + 100)
                     ELSE under_price / (under_price - 100.0) END AS under_share
         FROM {PROP_LINES.qualified_name}
-        WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL AND line <= $highest
+        WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
+          AND market IN (SELECT given.name FROM UNNEST(CAST($markets AS VARCHAR[])) AS given(name))
+          AND line <= CASE market {_MOST} END
           AND COALESCE(ABS(over_price), 0) < $suspended AND COALESCE(ABS(under_price), 0) < $suspended
           AND CONCAT(LEAST(home_team, away_team), '-', GREATEST(home_team, away_team)) IN (
               SELECT CONCAT(LEAST(team_a, team_b), '-', GREATEST(team_a, team_b))
@@ -132,50 +140,52 @@ MARKET_LINES = f"""
                    ELSE captured_at <= commence_time END
     ),
     priced AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, captured_at, home_team, away_team,
+        SELECT market, player_id, bookmaker, line, over_price, under_price, captured_at, home_team, away_team,
                CASE WHEN two_sided = 0 THEN 1.0
                     ELSE ROUND(ABS(over_share / (over_share + under_share) - 0.5), 9) END AS imbalance
-        FROM usable QUALIFY two_sided = MAX(two_sided) OVER (PARTITION BY player_id)
+        FROM usable QUALIFY two_sided = MAX(two_sided) OVER (PARTITION BY market, player_id)
     ),
     ladder AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, imbalance, home_team, away_team
+        SELECT market, player_id, bookmaker, line, over_price, under_price, imbalance, home_team, away_team
         FROM priced
         QUALIFY RANK() OVER (
-            PARTITION BY player_id, bookmaker
+            PARTITION BY market, player_id, bookmaker
             ORDER BY CASE WHEN captured_at IS NULL THEN 0 ELSE 1 END, captured_at DESC NULLS LAST) = 1
     ),
     ladders AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, imbalance,
-               AVG(line) OVER (PARTITION BY player_id, bookmaker) AS middle
+        SELECT market, player_id, bookmaker, line, over_price, under_price, imbalance,
+               AVG(line) OVER (PARTITION BY market, player_id, bookmaker) AS middle
         FROM ladder
     ),
     of_book AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, imbalance
+        SELECT market, player_id, bookmaker, line, over_price, under_price, imbalance
         FROM ladders
         QUALIFY ROW_NUMBER() OVER (
-            PARTITION BY player_id, bookmaker
+            PARTITION BY market, player_id, bookmaker
             ORDER BY imbalance, ABS(line - middle), line,
                      over_price NULLS LAST, under_price NULLS LAST) = 1
     ),
     compared AS (
-        SELECT player_id, bookmaker, line, over_price, under_price, imbalance,
-               COUNT(*) OVER (PARTITION BY player_id, line) AS books,
-               MIN(imbalance) OVER (PARTITION BY player_id, line) AS best,
-               AVG(line) OVER (PARTITION BY player_id) AS middle
+        SELECT market, player_id, bookmaker, line, over_price, under_price, imbalance,
+               COUNT(*) OVER (PARTITION BY market, player_id, line) AS books,
+               MIN(imbalance) OVER (PARTITION BY market, player_id, line) AS best,
+               AVG(line) OVER (PARTITION BY market, player_id) AS middle
         FROM of_book
     ),
     main AS (
-        SELECT player_id, line, bookmaker
+        SELECT market, player_id, line, bookmaker
         FROM compared
         QUALIFY ROW_NUMBER() OVER (
-            PARTITION BY player_id ORDER BY books DESC, best, ABS(line - middle), line, imbalance, bookmaker) = 1
+            PARTITION BY market, player_id
+            ORDER BY books DESC, best, ABS(line - middle), line, imbalance, bookmaker) = 1
     )
-    SELECT l.player_id, l.line, l.bookmaker, l.over_price, l.under_price, l.home_team, l.away_team
+    SELECT l.market, l.player_id, l.line, l.bookmaker, l.over_price, l.under_price, l.home_team, l.away_team
     FROM ladder AS l
-    LEFT JOIN main AS m ON m.player_id = l.player_id AND m.line = l.line AND m.bookmaker = l.bookmaker
-    ORDER BY l.player_id, CASE WHEN m.player_id IS NULL THEN 1 ELSE 0 END, l.line, l.bookmaker, l.imbalance,
+    LEFT JOIN main AS m
+      ON m.market = l.market AND m.player_id = l.player_id AND m.line = l.line AND m.bookmaker = l.bookmaker
+    ORDER BY l.market, l.player_id, CASE WHEN m.player_id IS NULL THEN 1 ELSE 0 END, l.line, l.bookmaker, l.imbalance,
              l.over_price NULLS LAST, l.under_price NULLS LAST, l.home_team, l.away_team"""
-"""What is offered on each player of a slate, his main line first. The order of the stored rows has no part in it.
+"""What is offered on each player of a slate in some markets, main lines first, whatever the order of stored rows.
 
 1. Suspended offers, offers beyond the highest line, offers on games that aren't scheduled and offers seen after
    tip-off don't count. A ``captured_at`` of exactly midnight UTC is a bare date: it is late only if that date is after
@@ -286,7 +296,7 @@ NEWEST_FETCHES = f"""
 """How each source of each kind of facts answered last."""
 
 PREDICTIONS_SAMPLE = f"""
-    SELECT player_name, team, opponent, system, line, predicted_points, probability_over, recommendation,
+    SELECT player_name, team, opponent, market, system, line, predicted_points, probability_over, recommendation,
            bet_price, expected_value, line_source
     FROM {_IN_FORCE}
     WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble'
@@ -303,15 +313,16 @@ SLATE_VERSIONS = f"""
     ORDER BY system, system_version, schema_version, feature_snapshot"""
 
 SLATE_BY_SYSTEM = f"""
-    SELECT system, COUNT(*) AS row_count, AVG(predicted_points) AS mean_points,
+    SELECT market, system, COUNT(*) AS row_count, AVG(predicted_points) AS mean_points,
            AVG(standard_deviation) AS mean_deviation,
            COUNT(CASE WHEN recommendation = 'OVER' AND line_offset = 0 THEN 1 END) AS over_count,
            COUNT(CASE WHEN recommendation = 'UNDER' AND line_offset = 0 THEN 1 END) AS under_count,
            COUNT(CASE WHEN recommendation = 'PASS' AND line_offset = 0 THEN 1 END) AS pass_count,
            COUNT(CASE WHEN recommendation = 'NO_PRICE' AND line_offset = 0 THEN 1 END) AS no_price_count,
            COUNT(CASE WHEN recommendation = 'NO_LINE' AND line_offset = 0 THEN 1 END) AS no_line_count
-    FROM {_IN_FORCE} WHERE game_date = $slate GROUP BY system ORDER BY system"""
-"""Recommendations are counted at the main line only: each player has one there."""
+    FROM {_IN_FORCE} WHERE game_date = $slate
+    GROUP BY market, system ORDER BY market, system"""
+"""Recommendations are counted at the main line only: each player has one there in each market."""
 
 # Rows are only inserted and closed, so this stays the same as long as they are kept.
 CHANGES_OF_REVISION = f"""
@@ -343,20 +354,21 @@ MERGED_SINCE = f"""
 
 SLATE_LINES = f"""
     SELECT line_source, bookmaker, COUNT(*) AS players FROM {_IN_FORCE}
-    WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble'
+    WHERE game_date = $slate AND market = '{POINTS.name}' AND line_offset = 0 AND system = 'ensemble'
     GROUP BY line_source, bookmaker ORDER BY line_source DESC, players DESC, bookmaker"""
 
 SLATE_EDGES = f"""
     SELECT CAST(FLOOR(probability_over * 20) AS BIGINT) AS bin, COUNT(*) AS players FROM {_IN_FORCE}
-    WHERE game_date = $slate AND line_offset = 0 AND system = 'ensemble' AND line_source = 'market'
+    WHERE game_date = $slate AND market = '{POINTS.name}' AND line_offset = 0 AND system = 'ensemble'
+      AND line_source = 'market'
     GROUP BY bin ORDER BY bin"""
 
-RECENT_POINTS = f"""
-    SELECT player_id, game_date, points FROM {GAME_LOGS.qualified_name}
+RECENT_RESULTS = f"""
+    SELECT player_id, game_date, {_STATS} FROM {GAME_LOGS.qualified_name}
     WHERE league = $league AND game_date >= $since AND game_date < $slate
     QUALIFY ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) <= $games
     ORDER BY player_id, game_date, game_id"""
-"""The points of each player's last games before the slate, oldest first."""
+"""What each player had in his last games before the slate, oldest first."""
 
 EARLIER_MERGES = f"""
     SELECT receipt_id, merge_ms, rows_staged, parts FROM {RECEIPTS.qualified_name}
@@ -455,7 +467,8 @@ LOGGED_LEAGUES = f"""
     FROM {GAME_LOGS.qualified_name} GROUP BY league ORDER BY league"""
 
 RESULTS = f"""
-    SELECT game_id, player_id, points FROM {GAME_LOGS.qualified_name}
+    SELECT game_id, player_id, {_STATS}
+    FROM {GAME_LOGS.qualified_name}
     WHERE league = $league AND game_date = $slate ORDER BY game_id, player_id"""
 
 RESULTS_IN = f"""
@@ -467,18 +480,19 @@ RESULTS_IN = f"""
 """How many games the slate has, and how many of them have game logs."""
 
 PUBLISHED_FORECASTS = f"""
-    SELECT player_id, game_id, system, system_version, league, line, line_source, predicted_points, probability_over,
-           probability_push, recommendation, market_probability, bet_odds, standard_deviation, quantiles
+    SELECT player_id, game_id, market, system, system_version, league, line, line_source, predicted_points,
+           probability_over, probability_push, recommendation, market_probability, bet_odds, standard_deviation,
+           quantiles
     FROM {_IN_FORCE} WHERE game_date = $slate AND line_offset = 0
-    ORDER BY system, player_id"""
-"""One row per player and system, at the main line."""
+    ORDER BY market, system, player_id"""
+"""One row per player, market and system, at the main line."""
 
 LEDGER_FORECASTS = f"""
-    SELECT player_id, game_id, team, opponent, system, system_version, league, line, line_source, predicted_points,
-           probability_over, probability_push, recommendation, market_probability, bet_odds, standard_deviation,
-           quantiles, created_at, superseded_at
+    SELECT player_id, game_id, team, opponent, market, system, system_version, league, line, line_source,
+           predicted_points, probability_over, probability_push, recommendation, market_probability, bet_odds,
+           standard_deviation, quantiles, created_at, superseded_at
     FROM {_LEDGER} WHERE game_date = $slate AND line_offset = 0
-    ORDER BY system, player_id, game_id, created_at, receipt_id"""
+    ORDER BY market, system, player_id, game_id, created_at, receipt_id"""
 """Every row at a main line that ever was in force, by player and system, oldest first."""
 
 GRADABLE_SLATES = f"""
@@ -544,5 +558,5 @@ FIRST_RECEIPT = f"""
 
 GRADES = f"""
     SELECT {names(PREDICTION_GRADES.column_names)} FROM {PREDICTION_GRADES.qualified_name}
-    WHERE game_date >= $since AND game_date <= $until AND origin = $origin
+    WHERE game_date >= $since AND game_date <= $until AND origin = $origin AND market = $market
     ORDER BY game_date, system"""

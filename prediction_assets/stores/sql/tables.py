@@ -169,7 +169,7 @@ SCHEDULE = Table(
 PROP_LINES = Table(
     FACTS_DATASET,
     "prop_lines",
-    "Points lines as offered: one row per capture, event, book, player and line, both sides on it.",
+    "Lines as offered: one row per capture, event, book, player, market and line, both sides on it.",
     (
         _LEAGUE,
         Column("event_id", _S, "the odds feed's id of the game"),
@@ -178,7 +178,8 @@ PROP_LINES = Table(
         ),
         Column("bookmaker", _S, "the book, as the feed spells it"),
         Column("player_name", _S, "the player, as the book spells him"),
-        Column("line", _N, "points line, exact"),
+        Column("market", _S, "what the line is about, as a row of predictions names it: player_points"),
+        Column("line", _N, "the line, exact"),
         Column("player_id", _I, "stats.nba.com PLAYER_ID; NULL while the name is unresolved, never guessed"),
         Column("game_date", _D, "US Eastern calendar date of tip-off", True),
         Column("commence_time", _T, "tip-off", True),
@@ -192,7 +193,7 @@ PROP_LINES = Table(
             "when the line was seen; NULL when the source doesn't say, and then it is newest",
         ),
     ),
-    key=("event_id", "capture", "bookmaker", "player_name", "line"),
+    key=("event_id", "capture", "bookmaker", "player_name", "market", "line"),
     partition_by="game_date",
     cluster_by=("player_id",),
 )
@@ -309,14 +310,18 @@ QUARANTINE = Table(
 PREDICTIONS = Table(
     "predictions",
     "player_prop_predictions",
-    "Points predictions as a ledger: a row is inserted and later closed, never changed. Read current_predictions.",
+    "Predictions as a ledger: a row is inserted and later closed, never changed. Read current_predictions.",
     (
         Column("game_date", _D, "the slate: US Eastern calendar date of the game"),
         Column("game_id", _S, "stats.nba.com GAME_ID"),
         Column("player_id", _I, "stats.nba.com PLAYER_ID"),
-        Column("market", _S, "what is predicted: player_points"),
+        Column(
+            "market",
+            _S,
+            "what is predicted, as The Odds API names it: player_points; points below are in its count",
+        ),
         Column("system", _S, "forecasting system"),
-        Column("line", _N, "the points line that this row is graded against, exact"),
+        Column("line", _N, "the line that this row is graded against, exact"),
         Column("league", _S, "NBA, or simulated-N for a simulated league of N expected players", True),
         Column("player_slug", _S, "the player's slug, second half of the slate player's partition key", True),
         Column("player_name", _S, "the player's name", True),
@@ -511,7 +516,7 @@ POINTS_MODELS = Table(
 PREDICTION_GRADES = Table(
     "predictions",
     "prediction_grades",
-    "One row per slate, origin and system: the accuracy of its forecasts, over the players who played.",
+    "One row per slate, origin, market and system: the accuracy of its forecasts, over the players who played.",
     (
         Column("game_date", _D, "the slate"),
         Column(
@@ -520,6 +525,7 @@ PREDICTION_GRADES = Table(
             "published: the rows in force; first_published, before_tip_off: a player's first rows, and those when his "
             "game began; closing_line: the market's; backtest: made afterwards, point-in-time",
         ),
+        Column("market", _S, "what was predicted: player_points"),
         Column(
             "system",
             _S,
@@ -575,7 +581,7 @@ PREDICTION_GRADES = Table(
         ),
         Column("graded_at", _T, "when", True),
     ),
-    key=("game_date", "origin", "system"),
+    key=("game_date", "origin", "market", "system"),
     partition_by="game_date",
 )
 

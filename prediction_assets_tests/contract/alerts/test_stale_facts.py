@@ -48,7 +48,9 @@ def test_an_alert_is_opened_once_and_is_over_with_the_next_line(tmp_path):
     stores.batch_state.open(replace(batch(slate="2026-01-16"), league="NBA"))
     assert open_alerts(1) == []
     assert open_alerts(3) == open_alerts(4) == ["stale:prop_lines:2026-01-16"]
-    row = dict.fromkeys(("event_id", "capture", "bookmaker", "player_name", "home_team", "away_team"), "x")
+    row = dict.fromkeys(
+        ("event_id", "capture", "bookmaker", "player_name", "market", "home_team", "away_team"), "x"
+    )
     row |= {
         "league": "NBA",
         "game_date": SLATE,

@@ -26,7 +26,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def test_one_event_s_odds_are_read_as_the_api_gives_them(write_json):
     assert lines(write_json(odds_event(book(market(*BOTH))))) == [
         {
-            "league": "NBA", "event_id": "e1", "capture": "2024-12-31T23:00:00Z", "bookmaker": "bookone",
+            "league": "NBA", "event_id": "e1", "capture": "2024-12-31T23:00:00Z",
+            "market": "player_points", "bookmaker": "bookone",
             "player_name": "Zoran Brezina", "line": Decimal("25.50"), "player_id": 901,
             "game_date": date(2024, 12, 31), "commence_time": datetime(2025, 1, 1, 0, 10, tzinfo=UTC),
             "home_team": "SAS", "away_team": "LAC", "over_price": -137, "under_price": 105,
@@ -66,7 +67,7 @@ def test_main_and_alternative_lines_of_a_book_are_one_capture(write_json):
         outcome("Over", 20.5, -300), outcome("Over", 30.5, 240),
         key="player_points_alternate", last_update="2024-12-31T22:58:00Z",
     )  # fmt: skip
-    other = market(outcome("Over", 8.5, -110), key="player_rebounds")
+    other = market(outcome("Over", 8.5, -110), key="player_blocks")
     read = read_prop_lines(write_json(odds_event(book(market(*BOTH), ladder, other))), PLAYERS)
     assert {row["capture"] for row in read.table.to_pylist()} == {"2024-12-31T23:00:00Z"}
     assert sorted(float(line) for line in read.table["line"].to_pylist()) == [20.5, 25.5, 30.5]
@@ -113,7 +114,7 @@ def test_decimal_odds_of_an_answer_become_american_odds(write_json):
         ([odds_event(), odds_event(commence_time=None)], r"\[1\] has no commence_time"),
         (odds_event({"markets": []}), r"bookmakers\[0\] has no key"),
         (odds_event(bookmakers="none"), "bookmakers of the event is not a list of objects"),
-        (odds_event(book(market({"name": "Over"}, key="h2h"))), "no row is of the market player_points or .*: h2h"),
+        (odds_event(book(market({"name": "Over"}, key="h2h"))), "no row is of a market that is predicted; found: h2h"),
         (odds_event(book(market(outcome("Over", 25.5, 50), *BOTH))), "row 1, column price: 50 is not a price in Am"),
         (odds_event(book(market(*BOTH, outcome("Both", 25.5, -110)))), "row 3, column side: 'Both' is neither"),
         (odds_event(book(market(outcome("Over", 1e300, -110)))), "row 1, column line: '1e[+]300' is not a finite"),

@@ -19,6 +19,7 @@ from prediction_assets.errors import BadInput
 from prediction_assets.ingest.game_logs import GameLogsRead
 from prediction_assets.ingest.names import PlayerDirectory
 from prediction_assets.ingest.prop_lines import PropLinesRead, UnresolvedName, read_prop_lines
+from prediction_assets.slate.markets import MARKETS
 from prediction_assets.stores.sql.tables import PROP_LINES
 
 Write = Callable[..., Path]
@@ -52,7 +53,8 @@ def test_two_sides_become_one_line(write_csv: Write) -> None:
     assert read.table.schema.equals(PROP_LINES.arrow_schema)
     assert read.table.to_pylist() == [
         {
-            "league": "NBA", "event_id": "e1", "capture": "01_01_2025.csv", "bookmaker": "Underdog",
+            "league": "NBA", "event_id": "e1", "capture": "01_01_2025.csv",
+            "market": "player_points", "bookmaker": "Underdog",
             "player_name": "Zoran Brezina", "line": Decimal("25.50"), "player_id": 901,
             "game_date": date(2024, 12, 31), "commence_time": datetime(2025, 1, 1, 0, 10, tzinfo=UTC),
             "home_team": "SAS", "away_team": "LAC", "over_price": -137, "under_price": -110,
@@ -174,9 +176,9 @@ def test_neighbouring_lines_stay_apart_in_parquet_floats(tmp_path: Path) -> None
     [
         ({"line": "nan"}, "row 3, column line: 'nan' is not a finite decimal number"),
         ({"line": "inf"}, "row 3, column line: 'inf' is not a finite decimal number"),
-        ({"line": "-0.5"}, "row 3, column line: a line of -0.5 points is not between 0 and 9999"),
-        ({"line": "9999.5"}, "row 3, column line: a line of 9999.5 points is not between 0 and 9999"),
-        ({"line": "24.505"}, "row 3, column line: a line of 24.505 points has more than two decimals"),
+        ({"line": "-0.5"}, "row 3, column line: a line of -0.5 is not between 0 and 9999"),
+        ({"line": "9999.5"}, "row 3, column line: a line of 9999.5 is not between 0 and 9999"),
+        ({"line": "24.505"}, "row 3, column line: a line of 24.505 has more than two decimals"),
         ({"line": None}, "row 3, column line: the value is empty"),
         (
             {"price": "1.91"},
@@ -200,7 +202,7 @@ def test_neighbouring_lines_stay_apart_in_parquet_floats(tmp_path: Path) -> None
 )
 def test_a_bad_row_is_named(cells: dict[str, Any], problem: str, write_csv: Write) -> None:
     sound = [side(line="30.5"), side(line="31.5")]
-    rows = [side(market="player_rebounds", side="?"), side(**cells), *sound]
+    rows = [side(market="player_blocks", side="?"), side(**cells), *sound]
     with pytest.raises(BadInput, match=problem) as refused:
         read_prop_lines(write_csv(rows), PLAYERS)
     assert "\n" not in str(refused.value)
@@ -212,16 +214,24 @@ def test_missing_columns_are_named_with_their_other_names(write_csv: Write) -> N
 
 
 def test_other_markets_are_counted_and_not_looked_at(write_csv: Write) -> None:
-    rebounds = side(market="player_rebounds", home_team="?", line="x")
-    read = read_prop_lines(write_csv([rebounds, side(), rebounds]), PLAYERS)
+    first_basket = side(market="player_first_basket", home_team="?", line="x")
+    read = read_prop_lines(write_csv([first_basket, side(), first_basket]), PLAYERS)
     assert (read.rows_read, read.other_market_rows, read.table.num_rows) == (3, 2, 1)
 
 
-def test_a_file_without_points_lines_is_refused(write_csv: Write) -> None:
+def test_a_file_without_lines_of_a_known_market_is_refused(write_csv: Write) -> None:
     with pytest.raises(
-        BadInput, match="no row is of the market player_points or player_points_alternate; found: player_re"
+        BadInput,
+        match="no row is of a market that is predicted; found: player_blocks; known are player_points, ",
     ):
-        read_prop_lines(write_csv([side(market="player_rebounds")]), PLAYERS)
+        read_prop_lines(write_csv([side(market="player_blocks")]), PLAYERS)
+
+
+def test_lines_of_each_known_market_are_kept_apart(write_csv: Write) -> None:
+    rows = [side(market=name + end, line="25.5") for name in MARKETS for end in ("", "_alternate")]
+    read = read_prop_lines(write_csv([*rows, side(market="player_assists", side="Under")]), PLAYERS)
+    assert sorted(read.table["market"].to_pylist()) == sorted(MARKETS)
+    assert (read.other_market_rows, read.one_sided) == (0, len(MARKETS) - 1)
 
 
 def test_a_repeated_row_is_dropped(write_csv: Write) -> None:
@@ -301,7 +311,7 @@ SIDES = st.builds(
     line=st.sampled_from(["24.5", "25.0", "25"]),
     side=st.sampled_from(["Over", "under"]),
     price=st.sampled_from([-137, 100, -10000]),
-    market=st.sampled_from(["player_points", "player_points", "player_rebounds"]),
+    market=st.sampled_from(["player_points", "player_points", "player_blocks"]),
 )
 
 

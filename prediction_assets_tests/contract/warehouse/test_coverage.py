@@ -147,7 +147,8 @@ def lines(*offered: tuple[str, datetime, int | None]) -> pa.Table:
     """Return lines on games of a home team: when each begins, and minutes until it was seen."""
     return PROP_LINES.arrow_table(
         [
-            {"league": "NBA", "event_id": home, "capture": str(number), "bookmaker": "a book", "player_name": "Any One",
+            {"league": "NBA", "event_id": home, "capture": str(number),
+             "market": "player_points", "bookmaker": "a book", "player_name": "Any One",
              "line": Decimal("20.5"), "game_date": begins.astimezone(GAME_TIME_ZONE).date(), "commence_time": begins,
              "home_team": home, "away_team": "LAL",
              "captured_at": None if seen is None else begins - timedelta(hours=9) + timedelta(minutes=seen)}

@@ -34,7 +34,8 @@ def log(player_id: int, days: int, minutes: int, team: str = "AAA") -> dict[str,
 
 def offer(player_id: int, **cells: Any) -> dict[str, Any]:
     return {
-        "league": LEAGUE, "event_id": "e", "capture": "c", "bookmaker": "Book A", "player_name": f"Player {player_id}",
+        "league": LEAGUE, "event_id": "e", "capture": "c",
+        "market": "player_points", "bookmaker": "Book A", "player_name": f"Player {player_id}",
         "line": Decimal("7.5"), "player_id": player_id, "game_date": SLATE, "commence_time": TIP_OFF,
         "home_team": "AAA", "away_team": "BBB", "over_price": -110, "under_price": -110,
         "captured_at": TIP_OFF - timedelta(hours=8),

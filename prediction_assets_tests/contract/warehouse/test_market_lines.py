@@ -27,7 +27,8 @@ TIP_OFF = datetime(2025, 1, 1, 0, 10, tzinfo=UTC)  # 31 December, US Eastern
 def offers(*rows: dict[str, Any]) -> pa.Table:
     """Return offers; a row's defaults are a two-sided 20.5 of one book, seen an hour and a half before tip-off."""
     default = {
-        "league": "NBA", "event_id": "e1", "capture": "", "bookmaker": "Book A", "line": 20.5, "player_id": 1,
+        "league": "NBA", "event_id": "e1", "capture": "",
+        "market": "player_points", "bookmaker": "Book A", "line": 20.5, "player_id": 1,
         "game_date": SLATE, "commence_time": TIP_OFF, "home_team": "SAS", "away_team": "LAC",
         "over_price": -110, "under_price": -110,
         "captured_at": datetime(2024, 12, 31, 22, 40, tzinfo=UTC),

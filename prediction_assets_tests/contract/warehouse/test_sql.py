@@ -13,8 +13,9 @@ from sqlglot import exp
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
-from prediction_assets.nba.forecasting.lines import HIGHEST_LINE, SUSPENDED_PRICE
+from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
+from prediction_assets.slate.markets import MARKETS
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import audit_sql, dialects, merge_sql, pruning_sql, queries, table_sql
 from prediction_assets.stores.sql.tables import (
@@ -166,7 +167,8 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
         "NEWCOMERS": (queries.NEWCOMERS, whose),
         "KNOWN_PLAYERS": (queries.KNOWN_PLAYERS, {"league": league.name}),
         "MARKET_LINES": (
-            queries.MARKET_LINES, {**whose, "highest": HIGHEST_LINE, "suspended": SUSPENDED_PRICE},
+            queries.MARKET_LINES,
+            {**whose, "markets": [*MARKETS], "suspended": SUSPENDED_PRICE},
         ),
         "GAMES_WITHOUT_LOGS": (
             queries.GAMES_WITHOUT_LOGS,

@@ -26,10 +26,11 @@ from prediction_assets.slate.batch import Batch, ExpectedPlayer
 from prediction_assets.slate.completion_message import Changes, OutboxEntry, completion_message, message_id
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import GAME_TIME_ZONE
+from prediction_assets.slate.markets import POINTS
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
-from prediction_assets.slate.staged_rows import POINTS_MARKET, PREDICTIONS_SCHEMA_VERSION
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.sql.tables import GAME_LOGS, PART_SCHEMA, PROP_LINES, SCHEDULE
 from prediction_assets_tests.in_memory import InMemoryStores
 from prediction_assets_tests.made_up import dated, player, row_content_hash
@@ -56,7 +57,7 @@ def part_rows(
                 "game_date": date.fromisoformat(slate),
                 "game_id": who.game_id,
                 "player_id": who.player_id,
-                "market": POINTS_MARKET,
+                "market": POINTS.name,
                 "system": system.name,
                 "line": Decimal(f"{18 + line}.50"),
                 "league": "NBA",
@@ -159,6 +160,7 @@ class World:
                         "league": "NBA",
                         "event_id": f"event{day}",
                         "capture": "",
+                        "market": POINTS.name,
                         "bookmaker": "A Book",
                         "player_name": "Player 1",
                         "line": Decimal("20.50"),

@@ -417,7 +417,8 @@ def stores_of_450(monkeypatch: pytest.MonkeyPatch) -> object:
     def lines(minute: int) -> None:
         rows = [
             {
-                "league": "simulated-450", "event_id": "e", "capture": "", "bookmaker": "Book A", "player_name": p.name,
+                "league": "simulated-450", "event_id": "e", "capture": "",
+                "market": "player_points", "bookmaker": "Book A", "player_name": p.name,
                 "line": Decimal(10 + minute % 50), "player_id": p.player_id, "game_date": day,
                 "commence_time": now + timedelta(hours=6), "home_team": "S01", "away_team": "S02",
                 "over_price": -110, "under_price": -110, "captured_at": None,

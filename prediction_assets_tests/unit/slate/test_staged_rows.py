@@ -27,6 +27,7 @@ def forecast(player_id: int, line: str, points: float) -> dict[str, object]:
     return {
         "player_id": player_id,
         "game_id": "not the batch's",
+        "market": "player_points",
         "system": "ensemble",
         "system_version": "1",
         "line": Decimal(line),

@@ -97,7 +97,7 @@ def test_lines_are_the_market_s_or_estimated(predicted: pa.Table) -> None:
     assert {(r["line_source"], r["bookmaker"], r["recommendation"]) for r in estimated} == {
         ("estimated", None, "NO_LINE")
     }
-    assert all(row[name] is None for row in estimated for name in predicted.column_names[14:-2])
+    assert all(row[name] is None for row in estimated for name in predicted.column_names[15:-2])
     assert all(row["line"] % 1 == Decimal("0.5") and row["probability_push"] == 0 for row in estimated)
 
 
