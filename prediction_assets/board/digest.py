@@ -14,6 +14,7 @@ from prediction_assets.board.values import Row, board_of
 from prediction_assets.errors import one_line
 from prediction_assets.monitoring.reader import Sources
 from prediction_assets.slate.keys import GAME_TIME_ZONE, is_simulated, slate_key
+from prediction_assets.slate.markets import counted
 from prediction_assets.steps.ledger import read_rows
 from prediction_assets.stores.alert import DIGEST, Alert, Severity
 from prediction_assets.stores.protocols import AlertStore, Warehouse
@@ -70,7 +71,7 @@ def digest(warehouse: Warehouse, slate: str, revision: int, top: int, now: datet
 
 def _line(bet: Row) -> str:
     return one_line(
-        f"{bet['player_name']} {bet['recommendation']} {float(bet['line']):g}, "
+        f"{bet['player_name']} {bet['recommendation']} {float(bet['line']):g}{counted(bet['market'])}, "
         f"{bet['bet_price']:+d} at {bet['bet_bookmaker']}, expected value {bet['expected_value']:.3f}"
     )
 

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from prediction_assets.board.record import Interval
 from prediction_assets.board.values import SYSTEM, Board
 from prediction_assets.errors import plain
-from prediction_assets.slate.markets import MARKETS, POINTS
+from prediction_assets.slate.markets import counted
 
 NONE = "–"
 """What a cell without a value says."""
@@ -109,8 +109,8 @@ def _interval(found: Interval | None, unit: str = "") -> str:
 
 def _who(row: dict[str, Any]) -> str:
     """Return the player's name, with what is forecast where that isn't points."""
-    market, name = row["market"], row["player_name"]
-    return str(name) if market == POINTS.name else f"{name}: {MARKETS[market].label}"
+    of = counted(row["market"])
+    return f"{row['player_name']}:{of}" if of else str(row["player_name"])
 
 
 def _game(row: dict[str, Any]) -> str:

@@ -280,6 +280,7 @@ class Rules:
         fetch_every: the time between two looks at a source of tonight's facts.
         refresh_alert: the severity of a refresh; None: it is no alert.
         board: where people open the slate's board, '' where nobody can.
+        rows_a_player: how many rows each player should have: markets x systems x lines.
     """
 
     minimum_staged_share: float
@@ -294,6 +295,7 @@ class Rules:
     fetch_every: timedelta = timedelta(0)
     refresh_alert: Severity | None = None
     board: str = ""
+    rows_a_player: int = 25
 
 
 NO_EVIDENCE: Mapping[str, Any] = {}

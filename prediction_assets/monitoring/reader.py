@@ -37,6 +37,7 @@ from prediction_assets.monitoring.thresholds import (
     MERGES_COMPARED,
     NO_ROSTER_AFTER,
 )
+from prediction_assets.nba.forecasting.lines import OFFSETS
 from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.nba.season import calendar_of
@@ -168,6 +169,7 @@ def read_facts(
     unfinished: frozenset[str] = frozenset()
     if isinstance(instance, InstanceFacts):
         instance, unfinished = _with_what_was_repaired(sources, instance, now)
+    systems = _running_systems(market_aware=settings.market_aware)
     return HealthFacts(
         slate=chosen,
         now=now,
@@ -175,7 +177,7 @@ def read_facts(
         roster_due=None if simulated and now < roster_due else roster_due,
         rules=Rules(
             minimum_staged_share=settings.minimum_staged_share,
-            systems=_running_systems(market_aware=settings.market_aware),
+            systems=systems,
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             code_version=__version__,
             ui_url=settings.ui_url.rstrip("/"),
@@ -186,6 +188,7 @@ def read_facts(
             acknowledged_within=within,
             fetch_every=timedelta(minutes=settings.fetch_minutes),
             refresh_alert=None if settings.refresh_alert == "off" else Severity(settings.refresh_alert),
+            rows_a_player=len(settings.markets) * len(systems) * len(OFFSETS),
         ),
         progress=progress,
         schedule=schedule,

@@ -99,6 +99,7 @@ def merge(facts: HealthFacts) -> Finding:
         "rows_superseded": receipt.rows_superseded, "rows_in_force": receipt.rows,
         "parts": len(receipt.parts), "merge_ms": receipt.merge_ms,
         "earlier_merges": len(history), "median_ms": usual_ms, "median_rows_a_player": usual_rows,
+        "expected_rows_a_player": facts.rules.rows_a_player,
     }  # fmt: skip
     line = (
         f"{receipt.rows_staged:,} staged = {receipt.rows_inserted:,} inserted + {receipt.rows_updated:,} updated "
@@ -114,7 +115,8 @@ def merge(facts: HealthFacts) -> Finding:
         few = f"{line}; too few to compare with: {count(len(history), 'earlier one')}"
         return facts.fine("merge", few, evidence)
     a_player = receipt.rows_staged / len(receipt.parts) if receipt.parts else usual_rows
-    if abs(a_player - usual_rows) > ROWS_TOLERANCE * usual_rows:
+    # As many as the settings ask for are right, whatever they asked for before.
+    if a_player != facts.rules.rows_a_player and abs(a_player - usual_rows) > ROWS_TOLERANCE * usual_rows:
         said = f"{line}; {a_player:.0f} rows a player, usually {usual_rows:.0f}"
         return facts.found("unusual_rows", said, evidence)
     if receipt.merge_ms > max(SLOW_FACTOR * usual_ms, usual_ms + SLOW_MS):

@@ -70,4 +70,5 @@ SLOW_FACTOR, SLOW_MS = 5.0, 2_000.0
 """A slow MERGE took this many times the median, and this much longer: the time of a small one varies by chance."""
 
 ROWS_TOLERANCE = 0.2
-"""A player has 5 systems x 5 lines = 25 rows; more than this share above or below the median is worth a look."""
+"""A player has 5 systems x 5 lines = 25 rows a market; more than this share above or below the median is worth a
+look, unless it is what the settings ask for."""

@@ -89,7 +89,7 @@ AUDITS = (
     ),
     Audit(
         IN_RANGE,
-        "Fails if points aren't 0-120 (other stats: 0 to a fifth more than anybody ever had), a probability isn't 0-1, a "
+        "Fails if points aren't 0-120 (other stats: 0 to a fifth more than the most ever), a probability isn't 0-1, a "
         "confidence isn't 0.5-1, odds pay back less than the stake, or a value is NaN.",
     ),
     Audit(

@@ -69,6 +69,11 @@ MARKETS: Mapping[str, Market] = {
 """Every market by its name, in the order in which rows are made and shown."""
 
 
+def counted(market: str) -> str:
+    """Return what follows a number of a market: nothing for points, ``" rebounds + assists"``."""
+    return "" if market == POINTS.name else f" {MARKETS[market].label}"
+
+
 def labelled(market: str, system: str) -> str:
     """Return a system's name, after what it forecasts where that isn't points: ``rebounds + assists: ensemble``."""
     return system if market == POINTS.name else f"{MARKETS[market].label}: {system}"
