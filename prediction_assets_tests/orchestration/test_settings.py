@@ -165,7 +165,17 @@ NOT_A_PREFIX = "is not a prefix of letters, digits and _ that begins with a lett
             "MARKET_AWARE",
             "perhaps",
             "is not true or false; whether to publish a sixth system, market_aware, that uses the line: "
-            "30 rows a player, not 25",
+            "30 rows a player and market, not 25",
+        ),
+        *(
+            (
+                "MARKETS",
+                markets,
+                "is not player_points and any of player_rebounds, player_assists, player_threes, "
+                "player_points_rebounds_assists, player_points_rebounds, player_points_assists, "
+                "player_rebounds_assists, separated by commas, each once",
+            )
+            for markets in ("player_rebounds", "player_points,player_blocks", "player_points,player_points")
         ),
     ],
 )

@@ -27,7 +27,13 @@ from prediction_assets.nba.forecasting.model_document import ModelUnreadable, un
 from prediction_assets.nba.forecasting.moving_average import MovingAverage
 from prediction_assets.nba.forecasting.rows import Floats, Rows, is_regular
 from prediction_assets.nba.forecasting.spread import Spread
-from prediction_assets.nba.forecasting.systems import SYSTEMS, Fitted, FittedSystem, stats_fitted, system_versions
+from prediction_assets.nba.forecasting.systems import (
+    SYSTEMS,
+    Fitted,
+    FittedSystem,
+    stats_fitted,
+    system_versions,
+)
 
 TRIAL_SLATES = 28
 """Newest slates that a model isn't fitted on: some 3,000 player-games, a standard error of about 0.01 points between

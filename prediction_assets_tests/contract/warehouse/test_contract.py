@@ -363,7 +363,8 @@ def test_facts_are_inserted_updated_kept_and_removed_and_each_change_raises_thei
     assert found["table_name"].to_pylist() == ["schedule"] * 4 + ["injury_reports"]
     assert found["version"].to_pylist() == [1, 2, 3, 4, 5]
     grade = dict.fromkeys(PREDICTION_GRADES.column_names) | {
-        "game_date": date(2026, 1, 2), "origin": "backtest", "system": "ensemble", "league": "NBA",
+        "game_date": date(2026, 1, 2), "origin": "backtest", "market": "player_points", "system": "ensemble",
+        "league": "NBA",
         "system_version": "1", "model_id": "", "receipt_id": "", "calibration": "[]", "measures": "{}",
         "graded_at": NOW,
         **dict.fromkeys(("players", "voids", "lines", "line_players", "bets", "hits"), 0),

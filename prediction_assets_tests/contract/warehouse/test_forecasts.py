@@ -19,8 +19,10 @@ from prediction_assets.errors import BadInput, PredictionAssetsError, ResultsMis
 from prediction_assets.nba import model_store
 from prediction_assets.nba.backtest import BacktestOptions, run_backtest, slates_between
 from prediction_assets.nba.forecast import pinned_model, slate_features
+from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.forecasting.promotion import Verdict
+from prediction_assets.nba.forecasting.stats import further_stats
 from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, steadiness, stored_grades
 from prediction_assets.nba.model_store import (
     MODEL_ID,
@@ -215,17 +217,27 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
     facts: Warehouse, open_bigquery: Callable[[], Warehouse]
 ) -> None:
     warehouses = (facts, filled(open_bigquery()))
-    for train in (False, True):
-        forecasts = []
+    for train, markets in ((False, ()), (True, ("player_assists", "player_points_assists"))):
+        forecasts, stats = [], further_stats(markets)
         for opened in warehouses:
-            chosen = str(train_model(opened, LEAGUE, CUTOFF, 700, now=NOW)[0][MODEL_ID]) if train else ""
-            features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen)
+            chosen = ""
+            if train:
+                chosen = str(train_model(opened, LEAGUE, CUTOFF, 700, now=NOW, stats=stats)[0][MODEL_ID])
+                assert (
+                    chosen
+                    == choose_model(opened, LEAGUE, FIRST, stats)
+                    == choose_model(opened, LEAGUE, FIRST)
+                )
+                assert choose_model(opened, LEAGUE, FIRST, ["rebounds"]) == ""
+            features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen, stats)
             snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
             stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
             fitted = pinned_model(opened, stored.players)
             assert (fitted is not None) is train
             fitted = fitted or slate_systems(opened, LEAGUE, FIRST, stored.history, now=NOW)
-            rows = predict_slate(stored.players, stored.history, {}, least_value=0.02, fitted=fitted)
+            further: dict[str, dict[int, MarketLine]] = {market: {} for market in markets}
+            rows = predict_slate(stored.players, stored.history, {}, fitted=fitted, further=further)
+            assert rows.num_rows == 25 * (1 + len(markets)) * stored.players.num_rows
             forecasts.append((chosen, snapshot_id, rows))
         (one_model, one_snapshot, one), (other_model, other_snapshot, other) = forecasts
         assert (one_model, one_snapshot) == (other_model, other_snapshot)

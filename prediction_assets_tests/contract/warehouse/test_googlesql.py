@@ -50,10 +50,9 @@ PARAMETERS = {
     **dict.fromkeys(("in_force", "written", "closed", "active", "in_parts"), "INT64"),
     **dict.fromkeys(("one_direction_minimum",), "INT64"),
     **dict.fromkeys(("minimum_staged_share", "most_points", "least_value", "one_direction_share"), "FLOAT64"),
-    **dict.fromkeys(("highest",), "FLOAT64"),
     **dict.fromkeys(("is_retraction",), "BOOL"),
     **dict.fromkeys(("table_name", "content_digest", "origin"), "STRING"),
-    **dict.fromkeys(("receipt_ids", "promised", "accepted_names"), "ARRAY<STRING>"),
+    **dict.fromkeys(("receipt_ids", "promised", "accepted_names", "markets"), "ARRAY<STRING>"),
     **dict.fromkeys(("kept_player_ids", "staged_player_ids"), "ARRAY<INT64>"),
 }
 SINCE_A_MOMENT = {"since": "TIMESTAMP", "until": "TIMESTAMP"}

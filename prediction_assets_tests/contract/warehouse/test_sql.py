@@ -179,8 +179,8 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
             queries.GAMES_OF_SEASON, {"league": league.name, "year": 2025, "today": league.slate},
         ),
         "NEWEST_LINES": (queries.NEWEST_LINES, {**whose, "since": league.slate - timedelta(days=60)}),
-        "RECENT_POINTS": (
-            queries.RECENT_POINTS, {**whose, "since": league.slate - timedelta(days=60), "games": 10},
+        "RECENT_RESULTS": (
+            queries.RECENT_RESULTS, {**whose, "since": league.slate - timedelta(days=60), "games": 10},
         ),
         "PREDICTIONS_SAMPLE": (queries.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
         "BETS_AS_OF": (queries.BETS_AS_OF, {"slate": slate, "moment": datetime(2026, 1, 2, 15, tzinfo=UTC)}),

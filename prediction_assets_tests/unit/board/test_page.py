@@ -45,7 +45,7 @@ def board(names: Sequence[str] = ("A", "B"), **values: object) -> Board:
         contributions=json.dumps({"usual": 18.0, "minutes": 2.0}),
         **values,
     )
-    return board_of(receipt(), found, form={100: (3, 30, 12)})
+    return board_of(receipt(), found, form={(100, "player_points"): (3, 30, 12)})
 
 
 def test_the_page_has_every_bet_the_most_valuable_first_and_every_player_by_name():

@@ -18,6 +18,7 @@ from prediction_assets.errors import BatchConflict, BatchNotOpen, PredictionAsse
 from prediction_assets.nba.forecasting import model, predictions
 from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
 from prediction_assets.nba.forecasting.lines import MarketLine
+from prediction_assets.nba.forecasting.stats import with_stat
 from prediction_assets.nba.skip_rules import NO_GAME_LOG
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.batch import Progress
@@ -325,6 +326,24 @@ def test_players_are_forecast_together_and_one_without_features_is_in_neither(st
     parts, errors, _ = forecast(stores, pinned)
     assert {slug: rows.num_rows for slug, rows in parts.items()} == {"player-1": 25, "player-2": 25}
     assert errors == {}
+
+
+def test_a_market_is_forecast_once_the_slate_s_features_were_made_for_it(stores, pinned):
+    both = {"player_rebounds": {}, "player_assists": {101: MarketLine(Decimal("4.5"), "Book A", -110, -110)}}
+    who, settings = pinned.batch.expected, load_settings()
+    parts, _, _ = forecast_parts(stores.warehouse, pinned, who, {}, settings, FixedClock(), both)
+    assert {*parts["player-1"]["market"].to_pylist()} == {"player_points"}
+    players = with_stat(features(1, 2), "assists", features(1, 2))
+    history = with_stat(FEATURES_SCHEMA.empty_table(), "assists", FEATURES_SCHEMA.empty_table())
+    snapshot = stores.warehouse.snapshots.write(SLATE, players, history)
+    parts, errors, _ = forecast_parts(
+        stores.warehouse, replace(pinned, feature_snapshot=snapshot), who, {}, settings, FixedClock(), both
+    )
+    assert errors == {}
+    markets = parts["player-1"]["market"].to_pylist()
+    assert (markets.count("player_points"), markets.count("player_assists"), len(markets)) == (25, 25, 50)
+    at_a_line = [row for row in parts["player-1"].to_pylist() if row["line_source"] == "market"]
+    assert {row["market"] for row in at_a_line} == {"player_assists"}
 
 
 def test_a_player_without_features_is_forecast_while_he_has_a_line(stores, pinned):
