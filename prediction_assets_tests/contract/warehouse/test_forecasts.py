@@ -222,12 +222,10 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
         for opened in warehouses:
             chosen = ""
             if train:
-                chosen = str(train_model(opened, LEAGUE, CUTOFF, 700, now=NOW, stats=stats)[0][MODEL_ID])
-                assert (
-                    chosen
-                    == choose_model(opened, LEAGUE, FIRST, stats)
-                    == choose_model(opened, LEAGUE, FIRST)
-                )
+                row, _ = train_model(opened, LEAGUE, CUTOFF, 700, now=NOW, stats=stats)
+                promote(opened, row)
+                chosen = choose_model(opened, LEAGUE, FIRST, stats)
+                assert chosen == choose_model(opened, LEAGUE, FIRST) == row[MODEL_ID]
                 assert choose_model(opened, LEAGUE, FIRST, ["rebounds"]) == ""
             features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen, stats)
             snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
