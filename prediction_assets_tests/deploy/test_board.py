@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from prediction_assets.board.page import board_page
 from prediction_assets.board.values import board_of
@@ -39,9 +40,21 @@ CONTRASTS = """() => {
 }"""
 
 
-@pytest.fixture
-def page(tmp_path) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Browser]:
     require_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@pytest.fixture
+def page(tmp_path, chrome: Browser) -> Iterator[Page]:
     names = [f"Player {n} {'Longname' * (n % 4)}" for n in range(60)]
     made = board(names)
     changed = board_of(
@@ -54,14 +67,9 @@ def page(tmp_path) -> Iterator[Page]:
     )
     (tmp_path / "board.html").write_text(board_page(made), "utf-8")
     (tmp_path / "changed.html").write_text(board_page(changed), "utf-8")
-    with sync_playwright() as playwright:
-        chrome = playwright.chromium.launch(
-            executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
-        )
-        try:
-            yield chrome.new_page(base_url=f"{tmp_path.as_uri()}/", offline=True)
-        finally:
-            chrome.close()
+    opened = chrome.new_page(offline=True)
+    yield opened
+    opened.close()
 
 
 def test_the_board_fits_its_window_can_be_read_and_sorts_by_keyboard(page, tmp_path):
@@ -114,3 +122,22 @@ def test_the_board_fits_its_window_can_be_read_and_sorts_by_keyboard(page, tmp_p
     expect(page.get_by_role("navigation")).to_be_hidden()
     expect(players).to_be_visible()
     assert said == []
+
+
+@pytest.mark.parametrize("name", ["board.html", "changed.html"])
+@pytest.mark.parametrize(
+    ("width", "media"),
+    [
+        (1600, {"color_scheme": "light"}),
+        (1600, {"media": "print"}),
+        (400, {"color_scheme": "light"}),
+        (400, {"color_scheme": "dark"}),  # the board has one scheme: its colors stay
+    ],
+)
+def test_axe_finds_no_violation(page, tmp_path, name, width, media):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(**media)
+    page.goto((tmp_path / name).as_uri())
+    found = Axe().run(page)
+    assert found.response["passes"]
+    assert found.violations_count == 0, found.generate_report()
