@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS := prediction_assets_tests
 # A worker runs whole files: what a file's tests share is made once. (xdist 3.8 silently ignores groups on pytest 9.2.)
+# `make test` names the folders of the slow files first, so that the last ones to be given out are quick.
 SUITE := $(BIN)/python -m pytest -n auto --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Three times as fast as pip; with bytecode, or the first run would pay for it. uv reads UV_DEFAULT_INDEX, not pip's
@@ -37,7 +38,7 @@ coverage: $(VENV)/.dev  ## fail for a branch of slate/ or steps/ that no unit te
 		--cov=prediction_assets/steps --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 test: $(VENV)/.dev  ## everything a change can break, with the emulators that the machine has
-	$(SUITE) $(addprefix $(TESTS)/,unit contract orchestration acceptance)
+	$(SUITE) --no-loadscope-reorder $(addprefix $(TESTS)/,acceptance orchestration contract unit)
 
 test-all: test  ## the long ones too: every fault on both profiles, deployments, documented commands, kills for a minute
 	$(SUITE) $(addprefix $(TESTS)/,deploy long)
