@@ -183,7 +183,6 @@ def test_a_run_whose_warm_process_cannot_import_starts_as_a_stock_run(runs, monk
 
 
 def test_a_process_with_a_second_thread_is_not_forked():
-    assert warm_process.why_not_fork() is None or threading.active_count() > 1
     release = threading.Event()
     thread = threading.Thread(target=release.wait, name="a-pool-of-connections")
     thread.start()
