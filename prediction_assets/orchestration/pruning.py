@@ -31,7 +31,13 @@ from prediction_assets.retention.records import (
     prune_dead_letters,
     prune_messages,
 )
-from prediction_assets.retention.slates import SlatesAtRest, is_before, oldest_kept, prune_snapshots
+from prediction_assets.retention.slates import (
+    SlatesAtRest,
+    is_before,
+    oldest_kept,
+    prune_kept_fits,
+    prune_snapshots,
+)
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLetters, Outbox, Warehouse
@@ -55,7 +61,8 @@ def kinds(instance: dg.DagsterInstance, settings: Settings) -> tuple[Kind, ...]:
     """
     return (
         Kind("partition keys", _keep_days, partial(prune_partition_keys, instance)),
-        Kind("feature snapshots", lambda settings: settings.snapshot_days, prune_snapshots),
+        Kind("feature snapshots", attrgetter("snapshot_days"), prune_snapshots),
+        Kind("kept fits", attrgetter("snapshot_days"), prune_kept_fits),
         Kind("closed rows", _keep_days, prune_closed_rows),
         Kind("receipts", _keep_days, prune_receipts),
         Kind("completion messages", _keep_days, prune_messages),
@@ -247,9 +254,9 @@ def prune_history(
 @dg.job(
     name="prune",
     tags=WHOLE_RETRIES,
-    description="Prunes one slice of each kind of old history: partition keys, feature snapshots, closed rows, "
-    "receipts, completion messages, dead letters, alerts, recorded answers, boards, runs. Keeps what is in force, "
-    "open, undelivered or in progress. Open dead letters of finished slates expire.",
+    description="Prunes one slice of each kind of old history: partition keys, feature snapshots, kept fits, closed "
+    "rows, receipts, completion messages, dead letters, alerts, recorded answers, boards, runs. Keeps what is in "
+    "force, open, undelivered or in progress. Open dead letters of finished slates expire.",
 )
 def prune_job() -> None:
     """Prune history."""

@@ -1,18 +1,24 @@
-"""Which slates are at rest, and the pruning of their feature snapshots. The history of any other slate is kept.
+"""Which slates are at rest, and the pruning of their snapshots and kept fits. The history of any other slate is kept.
 
-Snapshots are by far the largest thing that a slate leaves behind. When an old slate is run again, its features are
-computed again from the facts. In BigQuery the tables also expire by themselves.
+They are the largest things that a slate leaves behind. When an old slate is run again, its features are computed again
+from the facts, and the systems are fitted again. In BigQuery the snapshots' tables also expire by themselves.
 """
 
 from datetime import date, timedelta
 
 from prediction_assets.errors import BadInput
 from prediction_assets.retention.kinds import History, Pruned
-from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate
+from prediction_assets.slate.keys import GAME_TIME_ZONE, parse_slate, slate_key
 from prediction_assets.slate.next_step import Step, next_step
+from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import POINTS_MODELS
 
 SNAPSHOTS_PER_SLICE = 200
 """Snapshots that one slice prunes. A slate gets one each time that its facts change."""
+
+
+FITS_PER_SLICE = 200
+"""Slates whose kept fits one slice prunes, in one transaction."""
 
 
 class SlatesAtRest:
@@ -69,3 +75,15 @@ def prune_snapshots(history: History, keep_days: int, dry_run: bool) -> Pruned:
             stored.drop(slate, snapshot)
     kept = {slate: reason for slate, reason in reasons.items() if reason is not None}
     return Pruned(len(now), tuple(sorted({slate for slate, _ in now})), kept, len(found) - len(now))
+
+
+def prune_kept_fits(history: History, keep_days: int, dry_run: bool) -> Pruned:
+    """Prune one slice of what was fitted on the own history of slates that are older than they are kept."""
+    warehouse = history.warehouse
+    found = warehouse.query(queries.KEPT_FITS_BEFORE, {"oldest": oldest_kept(history, keep_days)})
+    now = found.slice(0, FITS_PER_SLICE)
+    if now.num_rows and not dry_run:
+        none = POINTS_MODELS.arrow_table([])
+        warehouse.upsert(POINTS_MODELS, none, replace_by=("league", "only_slate"), also_replaced=now)
+    slates = tuple(map(slate_key, now["only_slate"].to_pylist()))
+    return Pruned(now.num_rows, slates, left=found.num_rows - now.num_rows)

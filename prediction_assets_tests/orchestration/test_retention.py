@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,14 @@ from prediction_assets.retention.records import (
     prune_dead_letters,
     prune_messages,
 )
-from prediction_assets.retention.slates import prune_snapshots
+from prediction_assets.retention.slates import prune_kept_fits, prune_snapshots
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.dead_letter import Closing, letters_of
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.ledger import verify_slate
 from prediction_assets.stores.alert import Severity
+from prediction_assets.stores.sql.tables import POINTS_MODELS
 from prediction_assets_tests.contract.batch_state.test_contract import receipt
 from prediction_assets_tests.contract.dead_letters.test_contract import failure
 from prediction_assets_tests.contract.messaging.conftest import entry
@@ -282,6 +283,29 @@ def test_snapshots_of_old_slates_go_and_those_of_young_unfinished_or_simulated_o
     assert prune_snapshots(history, 60, False).removed == 1
     assert [slate for slate, _ in history.warehouse.snapshots.stored()] == ["2025-01-11", SLATE, "2091-01-15"]
     assert not (settings.home / "features" / "2025-01-10").exists()
+
+
+def test_what_was_fitted_for_old_slates_goes_and_models_and_young_slates_fits_stay(history):
+    def stored(name: str, cutoff: str, only_slate: str | None) -> dict[str, object]:
+        day = date.fromisoformat(cutoff)
+        return {
+            **dict.fromkeys(POINTS_MODELS.column_names, "x"), "model_id": name, "league": "NBA", "cutoff": day,
+            "only_slate": only_slate and date.fromisoformat(only_slate), "newest_game": day, "trained_rows": 1,
+            "systems": "{}", "trained_at": NOW,
+        }  # fmt: skip
+
+    rows = [
+        stored("model", "2024-11-01", None), stored("old", "2025-01-10", "2025-01-10"),
+        stored("older", "2025-01-09", "2025-01-09"), stored("young", SLATE, SLATE),
+        stored("simulated", "2091-01-15", "2091-01-15"),
+    ]  # fmt: skip
+    history.warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table(rows))
+    for dry_run in (True, False):
+        done = prune_kept_fits(history, 60, dry_run)
+        assert (done.removed, done.slates, done.left) == (2, ("2025-01-09", "2025-01-10"), 0)
+    left = history.warehouse.query(f"SELECT model_id FROM {POINTS_MODELS.qualified_name} ORDER BY model_id")
+    assert left["model_id"].to_pylist() == ["model", "simulated", "young"]
+    assert prune_kept_fits(history, 60, False).removed == 0
 
 
 @dg.op

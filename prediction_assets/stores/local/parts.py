@@ -98,6 +98,8 @@ class ParquetParts:
         for path, kept in self._kept(slate):
             if kept < fence:
                 path.unlink(missing_ok=True)
+        # The newest one is never pruned, an empty file a slate: only it knows of a run that was stopped before it wrote
+        # anything, and goes on after batch state was restored from an older backup.
 
     def highest_fence(self, slate: str) -> int:
         parse_slate(slate)

@@ -462,6 +462,11 @@ NEWEST_MODELS = f"""
 MODEL_BY_ID = f"""
     SELECT {names(POINTS_MODELS.column_names)} FROM {POINTS_MODELS.qualified_name} WHERE model_id = $model_id"""
 
+KEPT_FITS_BEFORE = f"""
+    SELECT league, only_slate FROM {POINTS_MODELS.qualified_name} WHERE only_slate < $oldest
+    ORDER BY only_slate, league"""
+"""The slates before a date for which something is kept that was fitted on their own history."""
+
 LOGGED_LEAGUES = f"""
     SELECT league, MAX(game_date) AS newest_log, COUNT(*) AS row_count
     FROM {GAME_LOGS.qualified_name} GROUP BY league ORDER BY league"""
