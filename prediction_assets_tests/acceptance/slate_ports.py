@@ -19,6 +19,7 @@ from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.local.warehouse_file import Engine
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.contract.warehouse.by_hand import by_hand
 
@@ -47,15 +48,15 @@ def crashing(point: str | None, times: int = 1) -> Iterator[None]:
 
 
 class KeptOpen(DuckDBWarehouse):
-    """The embedded warehouse without opening its file each time, and a MERGE that can stop before it commits."""
+    """The embedded warehouse without attaching its file each time, and a MERGE that can stop before it commits."""
 
-    connection: duckdb.DuckDBPyConnection
+    engine: Engine
     crash_in_merge = False
 
-    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        if not hasattr(self, "connection"):
-            self.connection = super()._open(read_only=False)
-        return self.connection.cursor()
+    def _open(self, *, read_only: bool) -> tuple[Engine, duckdb.DuckDBPyConnection]:
+        if not hasattr(self, "engine"):
+            self.engine, _ = super()._open(read_only=False)
+        return self.engine, self.engine.attach(read_only=read_only)
 
     def _merge(self, connection, work):  # type: ignore[no-untyped-def]
         receipt = super()._merge(connection, work)
@@ -112,6 +113,6 @@ class Ports:
 def by_hand_of(warehouse: KeptOpen | StoppingBigQuery, statement: str) -> None:
     """Run a statement by hand, where the file is open already too."""
     if isinstance(warehouse, KeptOpen):
-        warehouse._open(read_only=False).execute(statement)
+        warehouse._open(read_only=False)[1].execute(statement)
     else:
         by_hand(warehouse, statement)

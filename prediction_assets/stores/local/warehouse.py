@@ -1,7 +1,7 @@
 """The embedded warehouse: one DuckDB file, Parquet parts beside it.
 
-Each operation opens the file, does its work in one transaction and closes it again, behind a lock that
-waits: DuckDB lets one process write and then no other even read. Readers share the lock.
+Each operation attaches the file, does its work in one transaction and detaches it again, behind a lock that waits:
+DuckDB lets one process write and then no other even read. Readers share the lock.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import MergeCounts, Receipt, later_than
 from prediction_assets.stores.local.locks import locked
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.warehouse_file import Engine, engine_of
 from prediction_assets.stores.local.warehouse_schema import complete, lack
 from prediction_assets.stores.protocols import Upserted
 from prediction_assets.stores.sql import audit_sql, merge_sql, pruning_sql, table_sql
@@ -103,7 +104,7 @@ class DuckDBWarehouse:
         lock = self._database.with_suffix(".lock")
         try:
             with locked(lock, exclusive=write, timeout_seconds=self._wait_seconds):
-                connection = self._open(read_only=not write)
+                engine, connection = self._open(read_only=not write)
                 try:
                     if write:
                         lacking = lack(connection, str(self._database))
@@ -123,23 +124,20 @@ class DuckDBWarehouse:
                         "disk has room and that this user may write there, then run it again"
                     ) from error
                 finally:
-                    connection.close()
+                    engine.detach(connection)
         except PermissionError as error:
             raise WarehouseUnreadable(
                 f"{error.filename}: {error.strerror}; give this user write access, "
                 "or set PREDICTION_ASSETS_HOME to a writable folder"
             ) from error
 
-    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-        """Connect; wait for a program that doesn't take our lock (the DuckDB shell, a notebook)."""
+    def _open(self, *, read_only: bool) -> tuple[Engine, duckdb.DuckDBPyConnection]:
+        """Attach the file; wait for a program that doesn't take our lock (the DuckDB shell, a notebook)."""
         deadline = time.monotonic() + self._wait_seconds
         while True:
             try:
-                connection = duckdb.connect(str(self._database), read_only=read_only)
-                connection.execute("SET TimeZone = 'UTC'")
-                # DuckDB writes a progress bar to standard output, amid a command's own, after 2 seconds.
-                connection.execute("SET enable_progress_bar = false")
-                return connection
+                engine = engine_of(self._database)
+                return engine, engine.attach(read_only=read_only)
             except duckdb.IOException as error:
                 if "lock" not in str(error).lower():
                     raise WarehouseUnreadable(
