@@ -341,7 +341,8 @@ class Settings(LogSettings):
         Field(
             ge=1,
             le=86_400,
-            description="Seconds between two ticks of a sensor, 1 to 86400; without it 10, or 60 with the gcp profile.",
+            description="Seconds between two ticks of a sensor, 1 to 86400; without it 60 with the gcp profile, or 10, "
+            "and each round of Dagster's daemon, five seconds, for those that a slate waits for.",
         ),
     ] = None
     refresh_quiet_seconds: Annotated[
@@ -593,6 +594,15 @@ class Settings(LogSettings):
     def tick_seconds(self) -> int:
         """Seconds between two ticks of a sensor; Firestore and BigQuery bill what each reads."""
         return self.sensor_interval_seconds or (60 if self.profile == "gcp" else 10)
+
+    @property
+    def step_seconds(self) -> int:
+        """Seconds between two ticks of a sensor that a slate waits for: without a setting, each round of the daemon.
+
+        Dagster's daemon evaluates sensors every five seconds, in a random order. With five seconds here, a sensor whose
+        turn comes earlier than the last time would miss its round.
+        """
+        return self.sensor_interval_seconds or (60 if self.profile == "gcp" else 2)
 
     @property
     def snapshot_days(self) -> int:

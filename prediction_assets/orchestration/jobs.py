@@ -28,14 +28,14 @@ roster_job = dg.define_asset_job(
     "roster",
     selection=dg.AssetSelection.assets("slate_roster"),
     tags=WHOLE_RETRIES,
-    description="Open tonight's batch. The sensors carry it on to its completion message.",
+    description="Open tonight's batch and pin its features. The sensors carry it on to its completion message.",
 )
 
 features_job = dg.define_asset_job(
     "features",
     selection=dg.AssetSelection.assets("player_features"),
     tags=WHOLE_RETRIES,
-    description="Pin a slate's point-in-time features.",
+    description="Pin a slate's point-in-time features again: after game logs were corrected, or a roster run stopped.",
 )
 
 staging_job = dg.define_asset_job(
@@ -45,20 +45,24 @@ staging_job = dg.define_asset_job(
     description="Stage a range of one slate's players.",
 )
 
+_PUBLISHED = dg.AssetSelection.assets("phase5_completion", "slate_report", "slate_board").without_checks()
+"""The morning check belongs to the same asset, but has a job of its own: it looks at the whole morning."""
+
 consolidation_job = dg.define_asset_job(
     "consolidation",
     # Whether they follow their facts is asked again and again, with every look for alerts.
-    selection=dg.AssetSelection.assets("predictions", "staging_cleanup") - dg.AssetSelection.checks(FOLLOWS),
+    selection=_PUBLISHED
+    | (dg.AssetSelection.assets("predictions", "staging_cleanup") - dg.AssetSelection.checks(FOLLOWS)),
     tags=WHOLE_RETRIES,
-    description="Merge a slate's parts, check the result, then drop the merged parts.",
+    description="Merge a slate's parts, check the result, publish its completion message, and drop the merged parts.",
 )
 
 completion_job = dg.define_asset_job(
     "completion",
-    # The morning check belongs to the same asset, but has a job of its own: it looks at the whole morning.
-    selection=dg.AssetSelection.assets("phase5_completion", "slate_report", "slate_board").without_checks(),
+    selection=_PUBLISHED,
     tags=WHOLE_RETRIES,
-    description="Publish the completion message of a checked consolidation, once; then the slate's report and board.",
+    description="Publish the completion message that a consolidation couldn't deliver, once; then the slate's report "
+    "and board.",
 )
 
 morning_check_job = dg.define_asset_job(

@@ -19,6 +19,7 @@ from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from prediction_assets.errors import one_line
 from prediction_assets.logs import first_cause
 from prediction_assets.orchestration.jobs import JOB_OF_ASSET
+from prediction_assets.orchestration.run_tags import slate_of
 from prediction_assets.slate.deadlines import is_recent
 
 _IN_FLIGHT = [
@@ -75,6 +76,14 @@ def pending_runs(instance: DagsterInstance, now: datetime) -> list[DagsterRun]:
     # Failed runs are read first: a retry that is created in between is then found in the second query.
     runs = [*instance.get_runs(failed), *instance.get_runs(RunsFilter(statuses=_IN_FLIGHT))]
     return [run for run in runs if is_pending(instance, run, now)]
+
+
+def pending_stages(instance: DagsterInstance, now: datetime) -> dict[str, set[str]]:
+    """Return the jobs of the pending runs, by slate; a run may be requested by a sensor or started by hand."""
+    found: dict[str, set[str]] = {}
+    for run in pending_runs(instance, now):
+        found.setdefault(slate_of(run.tags), set()).add(stage_of(run))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

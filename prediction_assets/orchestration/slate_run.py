@@ -93,7 +93,7 @@ class SlateRun:
         return _metadata(*result.asset_materializations_for_node("points_model"))
 
     def roster(self, slate: str, *, reopen: bool = False) -> Progress:
-        """Open the slate's batch."""
+        """Open the slate's batch, and pin its features if none are."""
         config = {"slate_roster": {"slate": slate, "reopen": reopen}}
         self._execute(roster_job.name, ops=config, tags={SLATE_TAG: slate})
         progress = self.stores.batch_state.progress(slate)
@@ -153,7 +153,8 @@ class SlateRun:
         if revert_to is not None:
             config["revert_to"] = revert_to
         ops = {"predictions": config}
-        result = self._execute(consolidation_job.name, partition=slate, ops=ops)
+        merged = [dg.AssetKey("predictions"), dg.AssetKey("staging_cleanup")]
+        result = self._execute(consolidation_job.name, partition=slate, ops=ops, selection=merged)
         receipt_id = _metadata(*result.asset_materializations_for_node("predictions"))[RECEIPT_ID]
         return next(r for r in self.stores.warehouse.receipts(slate) if r.receipt_id == receipt_id)
 
@@ -214,11 +215,15 @@ class SlateRun:
         if players:
             progress = open_progress(self.stores.batch_state, slate)
             progress.batch.players(players)
+            needs_features = progress.feature_snapshot is None
         else:
             on_stage("roster", None)
+            before = self.stores.batch_state.progress(slate)
             progress = self.roster(slate, reopen=reopen)
+            # Features that the roster found pinned may be those of older facts.
+            needs_features = before is not None and before.feature_snapshot is not None
         if progress.batch.expected:
-            if not players or progress.feature_snapshot is None:
+            if needs_features:
                 on_stage("features", progress)
                 self.features(slate)
             on_stage("staging", progress)

@@ -87,7 +87,7 @@ def test_the_first_ten_minutes_go_as_the_page_says(tmp_path):
         assert pages[:4] == ["/assets/slate_roster", "/runs", "/asset-groups", "/assets/slate_report"]
         ui.materialize("slate_roster")
         ui.open(pages[1])
-        for job in ("features", "staging", "consolidation", "completion"):
+        for job in ("roster", "staging", "consolidation"):
             ui.page.get_by_text(job, exact=True).first.wait_for()
         slate.await_(lambda: slate.is_announced(1), "an announced slate")
         console.follow(messages)

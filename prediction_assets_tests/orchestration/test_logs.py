@@ -51,8 +51,7 @@ COMMAND_LINE = AFTER_EVERY_IMPORT + "from prediction_assets.cli import main; mai
 
 STORY = {
     "ingest": ["game_logs from simulated-", "schedule from simulated-", "prop_lines from simulated-"],
-    "roster": [" open, "],
-    "features": ["feature snapshot"],
+    "roster": [" open, ", "feature snapshot"],
     "staging": ["players staged, 0 skipped, 0 failed"],
     "consolidation": ["batch complete", "parts found", "MERGE ", "audits passed", "parts dropped"],
     "completion": [" published as ", ": board of revision 1 in "],

@@ -1,5 +1,7 @@
 """Point-in-time features of a slate, pinned by a snapshot id that every prediction row carries."""
 
+from typing import Any
+
 import dagster as dg
 import pyarrow.compute as pc
 
@@ -9,7 +11,7 @@ from prediction_assets.orchestration.partitions import SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.settings import Settings
 from prediction_assets.slate.keys import is_simulated
-from prediction_assets.steps.pin import pin_features
+from prediction_assets.steps.pin import PinnedFeatures, pin_features
 from prediction_assets.stores.protocols import BatchState, Warehouse
 
 
@@ -43,20 +45,30 @@ def player_features(
     prediction row carries the id of the snapshot that it was made from.
     """
     pinned = pin_features(context.partition_key, warehouse, batch_state, settings.markets)
-    batch = pinned.batch
-    tag_run(context, batch.slate, batch.batch_id)
-    return dg.MaterializeResult(
-        metadata={
-            "snapshot_id": pinned.snapshot_id,
-            "facts_version": pinned.facts_version,
-            "league": batch.league,
-            "simulated": is_simulated(batch.league),
-            "players": pinned.players.num_rows,
-            "players_without_features": len(batch.expected) - pinned.players.num_rows,
-            "model_id": pinned.model_id or "none: the systems are fitted on the past player-games",
-            "newest_game": str(pc.max(pinned.history["game_date"]).as_py() or ""),
-            "past_player_games": pinned.history.num_rows,
-            "dagster/row_count": pinned.players.num_rows,
-        },
-        tags={"feature_snapshot": pinned.snapshot_id},
+    tag_run(context, pinned.batch.slate, pinned.batch.batch_id)
+    return dg.MaterializeResult(**_shown(pinned))
+
+
+def log_features(context: dg.AssetExecutionContext, pinned: PinnedFeatures) -> None:
+    """Log the materialization of features that another asset's run pinned."""
+    context.log_event(
+        dg.AssetMaterialization(player_features.key, partition=pinned.batch.slate, **_shown(pinned))
     )
+
+
+def _shown(pinned: PinnedFeatures) -> dict[str, Any]:
+    """Return the metadata and tags of a materialization."""
+    batch = pinned.batch
+    metadata = {
+        "snapshot_id": pinned.snapshot_id,
+        "facts_version": pinned.facts_version,
+        "league": batch.league,
+        "simulated": is_simulated(batch.league),
+        "players": pinned.players.num_rows,
+        "players_without_features": len(batch.expected) - pinned.players.num_rows,
+        "model_id": pinned.model_id or "none: the systems are fitted on the past player-games",
+        "newest_game": str(pc.max(pinned.history["game_date"]).as_py() or ""),
+        "past_player_games": pinned.history.num_rows,
+        "dagster/row_count": pinned.players.num_rows,
+    }
+    return {"metadata": metadata, "tags": {"feature_snapshot": pinned.snapshot_id}}

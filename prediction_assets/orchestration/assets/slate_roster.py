@@ -1,9 +1,10 @@
 """Tonight's slate and its expected players: where a batch begins.
 
-Unpartitioned, materialized daily. It adds the slate's dynamic partition keys and opens the batch in batch state, which
-the sensors follow.
+Unpartitioned, materialized daily. It adds the slate's dynamic partition keys, opens the batch in batch state, which
+the sensors follow, and pins its features, which a run of their own would only delay.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -13,6 +14,7 @@ from prediction_assets.nba.roster import Roster, read_roster
 from prediction_assets.nba.slate_facts import read_slate_facts
 from prediction_assets.nba.tonight import slate_tonight
 from prediction_assets.orchestration.assets.describing import OWNERS, SLATE, table_of
+from prediction_assets.orchestration.assets.player_features import log_features
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS, SLATES
 from prediction_assets.orchestration.run_tags import tag_run
 from prediction_assets.settings import Settings
@@ -21,6 +23,7 @@ from prediction_assets.slate.deadlines import Clock, deadline
 from prediction_assets.slate.keys import is_simulated, player_key
 from prediction_assets.slate.roster_freeze import keeping, require_same_work, roster_change
 from prediction_assets.steps.failpoints import reached
+from prediction_assets.steps.pin import pin_features
 from prediction_assets.steps.revert import keep_in_force
 from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 
@@ -59,8 +62,8 @@ def slate_roster(
     batch_state: dg.ResourceParam[BatchState],
     settings: dg.ResourceParam[Settings],
     clock: dg.ResourceParam[Clock],
-) -> dg.MaterializeResult:
-    """Tonight's slate and its expected players; opens the batch.
+) -> Iterator[dg.MaterializeResult]:
+    """Tonight's slate and its expected players; opens the batch and pins its features.
 
     A player is expected if his team plays, he appeared in the last 15 days, and he averaged 15 minutes or more over
     his last seven games. Only facts from before the slate count. If his team has not played for more than 15 days, as
@@ -78,7 +81,8 @@ def slate_roster(
     earlier = batch_state.progress(slate)
     batch = _batch(slate, roster, earlier, clock.now(), settings)
     if not roster.games:
-        return _open_without_games(context, batch_state, batch, earlier, reopen=config.reopen)
+        yield _open_without_games(context, batch_state, batch, earlier, reopen=config.reopen)
+        return
     league = roster.league
     if earlier is not None and batch.expected != earlier.batch.expected:
         begun = read_slate_facts(warehouse, slate, batch.league).begun(clock.now())
@@ -106,7 +110,7 @@ def slate_roster(
         slate, opened.batch_id, opened.games, len(players), opened.deadline.isoformat(timespec="seconds"),
         extra={"slate": slate, "batch": opened.batch_id},
     )  # fmt: skip
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={
             "slate": slate,
             "league": league,
@@ -124,6 +128,9 @@ def slate_roster(
             ),
         },
     )
+    # After the roster's own event: if this fails, the batch is open, and the sensors request the features.
+    if now_open.feature_snapshot is None and players:
+        log_features(context, pin_features(slate, warehouse, batch_state, settings.markets))
 
 
 def _batch(slate: str, roster: Roster, earlier: Progress | None, now: datetime, settings: Settings) -> Batch:

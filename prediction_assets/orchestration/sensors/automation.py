@@ -13,6 +13,7 @@ import dagster as dg
 
 from prediction_assets.errors import TransientError
 from prediction_assets.orchestration.jobs import completion_job, consolidation_job, features_job, staging_job
+from prediction_assets.orchestration.runs import pending_stages
 from prediction_assets.orchestration.sensors.needs import SlateNeeds, completion_need
 from prediction_assets.orchestration.sensors.requests import (
     Skipped,
@@ -33,7 +34,7 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="staging_sensor",
         jobs=[features_job, staging_job],
-        minimum_interval_seconds=settings.tick_seconds,
+        minimum_interval_seconds=settings.step_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="After the roster: requests a slate's features, then the staging of players without an outcome. "
         "Features that are lost or damaged are requested again.",
@@ -56,7 +57,7 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="consolidation_sensor",
         jobs=[consolidation_job, features_job, staging_job],
-        minimum_interval_seconds=settings.tick_seconds,
+        minimum_interval_seconds=settings.step_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Requests the merge of a slate when all players have an outcome, or at its deadline, and again "
         "after players were staged again. Requests the staging of players whose part is lost.",
@@ -84,8 +85,8 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
         job=completion_job,
         minimum_interval_seconds=settings.tick_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Requests the completion message of each recent slate whose newest consolidation isn't announced. "
-        "It reads batch state's copy of the receipt and the outbox.",
+        description="Requests the completion message of each recent slate whose newest consolidation couldn't announce "
+        "it. It reads batch state's copy of the receipt and the outbox.",
     )
     def evaluate(
         context: dg.SensorEvaluationContext,
@@ -97,7 +98,11 @@ def completion_sensor(settings: Settings) -> dg.SensorDefinition:
 
         def of_slate(slate: str) -> Iterator[dg.RunRequest | Skipped]:
             receipt = batch_state.consolidated(slate)
-            if receipt is not None and is_awaited(receipt, outbox.entries(slate)):
+            if receipt is None or not is_awaited(receipt, outbox.entries(slate)):
+                return
+            if consolidation_job.name in pending_stages(context.instance, now).get(slate, ()):
+                yield Skipped(f"{slate}: its consolidation is still to announce it")
+            else:
                 yield request(context.instance, completion_need(receipt), now)
 
         recent = batch_state.recent_slates(now - timedelta(days=RECENT_DAYS))

@@ -15,7 +15,6 @@ from dagster import DagsterInstance
 
 from prediction_assets.errors import AuditRefused, NoPartsStaged, ReceiptAltered
 from prediction_assets.orchestration.jobs import (
-    STAGED,
     completion_job,
     consolidation_job,
     features_job,
@@ -23,8 +22,8 @@ from prediction_assets.orchestration.jobs import (
     staging_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.run_tags import BATCH_TAG, slate_of
-from prediction_assets.orchestration.runs import pending_runs
+from prediction_assets.orchestration.run_tags import BATCH_TAG
+from prediction_assets.orchestration.runs import pending_stages
 from prediction_assets.orchestration.sensors.requests import (
     REQUEST_ATTEMPTS,
     RunNeed,
@@ -50,7 +49,7 @@ class SlateNeeds:
     """What batches need in one tick.
 
     Attributes:
-        busy: the slates with a staging run in progress, requested by a sensor or started by hand.
+        pending: the jobs of each slate's runs in progress.
     """
 
     def __init__(
@@ -60,7 +59,11 @@ class SlateNeeds:
         self.snapshots = snapshots
         self.settings = settings
         self.now = now
-        self.busy = {slate_of(run.tags) for run in pending_runs(instance, now) if _is_staging(run)}
+        self.pending = pending_stages(instance, now)
+
+    def is_pending(self, slate: str, job: str) -> bool:
+        """Return whether a run of a job is in progress for a slate."""
+        return job in self.pending.get(slate, ())
 
     def recent_slates(self, state: BatchState) -> list[str]:
         """Return the slates that a sensor looks at."""
@@ -87,9 +90,11 @@ class SlateNeeds:
     def until_settled(self, progress: Progress) -> Iterator[RunNeed | Skipped]:
         """Yield what a batch needs until every player has an outcome."""
         step, slate = next_step(progress, self.now), progress.batch.slate
-        if step is Step.FEATURES:
+        if step is Step.FEATURES and self.is_pending(slate, roster_job.name):
+            yield Skipped(f"features:{slate}: its roster run is about to pin them")
+        elif step is Step.FEATURES:
             yield features_need(progress)
-        elif step is Step.STAGE and slate in self.busy:
+        elif step is Step.STAGE and self.is_pending(slate, staging_job.name):
             yield Skipped(f"staging:{slate}: a run is in progress")
         elif step is Step.STAGE:
             yield from self.staging(progress, progress.unsettled, f"staging:{progress.batch.batch_id}")
@@ -99,8 +104,9 @@ class SlateNeeds:
         if next_step(progress, self.now) is not Step.CONSOLIDATE:
             return
         slate = progress.batch.slate
+        is_staging = self.is_pending(slate, staging_job.name)
         # A first merge at the deadline doesn't wait for a staging run. Any later merge takes its players too.
-        if slate in self.busy and (not progress.unsettled or progress.receipt is not None):
+        if is_staging and (not progress.unsettled or progress.receipt is not None):
             yield Skipped(f"consolidate:{slate}: players are being staged again")
             return
         try:
@@ -117,7 +123,7 @@ class SlateNeeds:
             plan(progress, receipts, limits=audit_limits(self.settings))
         except (NoPartsStaged, AuditRefused) as error:
             # The run will be refused too: one is requested, so that its checks turn red.
-            yield Skipped(str(error)) if slate in self.busy else consolidation_need(progress, attempts=1)
+            yield Skipped(str(error)) if is_staging else consolidation_need(progress, attempts=1)
         else:
             yield consolidation_need(progress)
 
@@ -176,9 +182,3 @@ def completion_need(receipt: Receipt) -> RunNeed:
     """Return the run that delivers the message of a slate's newest revision, unless it is there."""
     name, tags = f"announce:{receipt.slate}:{message_id(receipt)}", {BATCH_TAG: receipt.batch_id}
     return RunNeed(name, completion_job.name, receipt.slate, receipt.slate, tags)
-
-
-def _is_staging(run: dg.DagsterRun) -> bool:
-    if run.asset_selection is None:
-        return run.job_name == staging_job.name
-    return STAGED in run.asset_selection

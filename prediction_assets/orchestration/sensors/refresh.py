@@ -19,8 +19,7 @@ import dagster as dg
 from prediction_assets.errors import TransientError
 from prediction_assets.nba.slate_facts import read_slate_facts
 from prediction_assets.orchestration.jobs import features_job, roster_job, staging_job
-from prediction_assets.orchestration.run_tags import BATCH_TAG, slate_of
-from prediction_assets.orchestration.runs import pending_runs, stage_of
+from prediction_assets.orchestration.run_tags import BATCH_TAG
 from prediction_assets.orchestration.sensors.needs import SlateNeeds
 from prediction_assets.orchestration.sensors.requests import (
     RunNeed,
@@ -179,12 +178,8 @@ class Refreshes:
     def _busy(self, slate: str) -> str:
         """Return which run of the slate's roster, features or staging is in progress, ``""`` if none is."""
         before = {roster_job.name, features_job.name, staging_job.name}
-        stages = {
-            stage_of(run)
-            for run in pending_runs(self._needs.instance, self._needs.now)
-            if slate_of(run.tags) == slate
-        }
-        return f"a run of {min(stages & before)} is in progress" if stages & before else ""
+        stages = before & self._needs.pending.get(slate, set())
+        return f"a run of {min(stages)} is in progress" if stages else ""
 
     def _look(self, slate: str, watch: Watch, now: float) -> Iterator[dg.RunRequest | Skipped]:
         as_it_is = Skipped(f"{slate}: follows the facts of version {watch.version}")

@@ -12,7 +12,7 @@ import pytest
 from dagster._core.events import DagsterEvent, DagsterEventType
 
 from prediction_assets.errors import AuditRefused, NoPartsStaged
-from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG
+from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG, SLATE_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
@@ -24,6 +24,7 @@ from prediction_assets_tests.orchestration.sensors.ticking import (
     fail,
     kill,
     leave_run,
+    open_without_features,
     requested,
     retry,
     tick,
@@ -44,17 +45,43 @@ def test_without_a_batch_every_sensor_rests(ingested):
         assert result.skip_reason
 
 
-def test_after_the_roster_features_are_requested_then_one_range_of_all_players(ingested):
+def test_after_the_roster_one_range_of_all_players_is_requested(ingested):
     progress = ingested.roster(SIMULATED)
-    (features,) = requested(tick(ingested, STAGING))
-    assert (features.job_name, features.partition_key) == ("features", SIMULATED)
-    ingested.features(SIMULATED)
     (staging,) = requested(tick(ingested, STAGING))
     slugs = [p.slug for p in progress.batch.expected]
     assert staging.job_name == "staging"
     assert staging.tags[RANGE_START_TAG] == f"{SIMULATED}:{slugs[0]}"
     assert staging.tags[RANGE_END_TAG] == f"{SIMULATED}:{slugs[-1]}"
     assert requested(tick(ingested, CONSOLIDATION)) == []
+
+
+def test_the_roster_pins_features_and_shows_them_as_their_own_run_would(ingested):
+    features = dg.AssetKey("player_features")
+    shown = []
+    for pin in (ingested.roster, ingested.features):
+        pin(SIMULATED)
+        event = ingested._instance.get_latest_materialization_event(features)
+        shown.append(event.asset_materialization)
+    assert [found.partition for found in shown] == [SIMULATED, SIMULATED]
+    assert shown[0].tags["feature_snapshot"] == shown[1].tags["feature_snapshot"]
+    assert shown[0].metadata == shown[1].metadata
+    pinned = ingested.stores.batch_state.progress(SIMULATED).feature_snapshot
+    assert shown[0].tags["feature_snapshot"] == pinned
+
+
+def test_features_that_a_stopped_roster_run_did_not_pin_are_requested_once_it_is_over(ingested):
+    open_without_features(ingested, SIMULATED)
+    job = ingested._defs.resolve_job_def("roster")
+    again = ingested._instance.create_run_for_job(job_def=job, tags={SLATE_TAG: SIMULATED})
+    waiting = tick(ingested, STAGING)
+    assert requested(waiting) == []
+    assert "its roster run is about to pin them" in waiting.skip_reason.skip_message
+    fail(ingested, again.run_id)
+    (features,) = requested(tick(ingested, STAGING))
+    assert (features.job_name, features.partition_key) == ("features", SIMULATED)
+    ingested.features(SIMULATED)
+    (staging,) = requested(tick(ingested, STAGING))
+    assert staging.job_name == "staging"
 
 
 def cut_the_power(home: SlateRun) -> None:
@@ -257,6 +284,43 @@ def test_the_newest_consolidation_is_announced_once(staged_home, open_home):
     assert requested(tick(run, COMPLETION)) == []
     (entry,) = run.stores.outbox.entries(SIMULATED)
     assert (entry.revision, entry.is_pending) == (2, False)
+
+
+def test_the_run_that_merges_a_slate_announces_it_too(staged):
+    (request,) = requested(tick(staged, CONSOLIDATION))
+    staged._execute(request.job_name, partition=SIMULATED, tags=request.tags)
+    (entry,) = staged.stores.outbox.entries(SIMULATED)
+    assert entry.delivery_id is not None
+    assert requested(tick(staged, COMPLETION)) == requested(tick(staged, CONSOLIDATION)) == []
+
+
+def test_a_message_is_left_to_the_consolidation_that_is_in_progress_and_requested_after_it_failed(staged):
+    (request,) = requested(tick(staged, CONSOLIDATION))
+    run_id = leave_run(staged, request)
+    staged.consolidate(SIMULATED)
+    waiting = tick(staged, COMPLETION)
+    assert requested(waiting) == []
+    assert "still to announce it" in waiting.skip_reason.skip_message
+    fail(staged, run_id)
+    assert [each.job_name for each in requested(tick(staged, COMPLETION))] == ["completion"]
+
+
+def test_a_consolidation_whose_message_cannot_be_delivered_is_finished_all_the_same(staged, monkeypatch):
+    monkeypatch.setattr(
+        "prediction_assets.stores.local.outbox.FilePublisher.publish",
+        lambda self, entry: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+    )
+    (request,) = requested(tick(staged, CONSOLIDATION))
+    result = staged._defs.resolve_job_def(request.job_name).execute_in_process(
+        instance=staged._instance, partition_key=SIMULATED, tags=request.tags, raise_on_error=False
+    )
+    assert not result.success
+    assert requested(tick(staged, CONSOLIDATION)) == []
+    assert dict(staged.stores.warehouse.parts.staged(SIMULATED)) == {}
+    monkeypatch.undo()
+    announce(staged, tick(staged, COMPLETION))
+    (entry,) = staged.stores.outbox.entries(SIMULATED)
+    assert entry.delivery_id is not None
 
 
 def test_a_consolidation_of_the_same_content_is_not_announced_again(finished):

@@ -16,6 +16,7 @@ from prediction_assets_tests.orchestration.sensors.ticking import (
     fail,
     kill,
     leave_run,
+    open_without_features,
     requested,
     retry,
     tick,
@@ -183,7 +184,7 @@ def test_features_that_the_staging_sensor_did_not_finish_are_requested_half_an_h
     ingested_home, open_home: OpenHome, clock
 ):
     run = open_home(ingested_home, deadline_minutes=600)
-    run.roster(SIMULATED)
+    open_without_features(run, SIMULATED)
     give_up(run, STAGING, clock)
     assert "waits until" in tick(run, GAPS).skip_reason.skip_message
     clock.advance(GAP_PAUSE + timedelta(minutes=1))
@@ -225,7 +226,7 @@ def test_a_slate_with_too_few_players_stages_those_again_who_failed_and_heals(
 
 
 def test_a_daemon_that_was_down_past_the_deadline_costs_no_half_hour_more(ingested, clock):
-    ingested.roster(SIMULATED)
+    open_without_features(ingested, SIMULATED)
     clock.advance(timedelta(hours=2))
     give_up(ingested, CONSOLIDATION, clock)  # refused: nobody is staged
     (request,) = requested(tick(ingested, GAPS))

@@ -211,7 +211,7 @@ def test_after_each_change_of_a_day_exactly_the_affected_players_have_new_rows(d
         assert touched == set(expected), name
         assert {slug for slug in now if now[slug] != outcomes[slug]} == set(expected), name
         if expected:
-            assert ran == [*jobs, "consolidation", "completion"], name
+            assert ran == [*jobs, "consolidation"], name
             message = day.message()
             assert message["revision"] == revision, name
             said = day.changes()
@@ -230,7 +230,7 @@ def test_after_each_change_of_a_day_exactly_the_affected_players_have_new_rows(d
     before, features = day.rows(), digests()
     day.now += timedelta(minutes=50)
     correct_a_log()
-    assert day.until_it_rests() == ["features", "staging", "consolidation", "completion"]
+    assert day.until_it_rests() == ["features", "staging", "consolidation"]
     after, now = day.rows(), digests()
     theirs = {slug for slug in now if now[slug] != features[slug]}
     assert e in theirs
@@ -278,7 +278,7 @@ def test_a_postponed_game_costs_one_staging_run_and_takes_its_players_rows_back(
     day.change(
         "UPDATE facts.schedule SET game_date = $day + INTERVAL 90 DAY WHERE game_id = $gone", gone=gone
     )
-    assert day.until_it_rests() == ["staging", "consolidation", "completion"]
+    assert day.until_it_rests() == ["staging", "consolidation"]
     assert day.rows() == {slug: rows for slug, rows in before.items() if slug not in theirs}
     assert day.changes() == {slug: ["game moved"] for slug in theirs}
 
@@ -292,7 +292,7 @@ def test_another_opponent_reopens_the_roster_and_stages_the_players_of_that_game
         "away_team = CASE away_team WHEN $old THEN 'XXX' ELSE away_team END WHERE game_date = $day AND game_id = $game",
         old=player.opponent, game=player.game_id,
     )  # fmt: skip
-    assert day.until_it_rests() == ["roster", "features", "staging", "consolidation", "completion"]
+    assert day.until_it_rests() == ["roster", "staging", "consolidation"]
     said = day.changes()
     assert said[player.slug][0] == f"opponent changed {player.opponent} -> XXX"
     assert "no longer expected" in {cause for causes in said.values() for cause in causes}
@@ -316,7 +316,7 @@ def test_players_who_came_and_went_are_one_staging_run_without_reopen(day):
     day.stores.warehouse.upsert(GAME_LOGS, logs.cast(GAME_LOGS.arrow_schema))
     day.run.roster(SIMULATED)
     ran = day.until_it_rests()
-    assert (ran.count("staging"), ran.count("features")) == (1, 1)
+    assert (ran.count("staging"), ran.count("features")) == (1, 0)  # the roster pinned them
     assert len(day.rows()) == PLAYERS
 
 

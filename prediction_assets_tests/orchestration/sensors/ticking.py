@@ -12,6 +12,7 @@ from dagster._core.storage.tags import (
 )
 
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.steps import failpoints
 
 
 def tick(run: SlateRun, name: str, cursor: str | None = None) -> dg.SensorResult:
@@ -34,6 +35,25 @@ def leave_run(run: SlateRun, request: dg.RunRequest) -> str:
     """Leave the record of a run that a request led to, not started yet, and return its id."""
     job = run._defs.resolve_job_def(request.job_name or "consolidation")
     return run._instance.create_run_for_job(job_def=job, tags=dict(request.tags)).run_id
+
+
+def open_without_features(run: SlateRun, slate: str) -> None:
+    """Leave a slate as a roster run leaves it that stopped before it pinned the features."""
+
+    def stop(name: str) -> None:
+        if name == "features_written":
+            raise OSError(5, "injected")
+
+    failpoints.install(stop)
+    try:
+        done = run._defs.resolve_job_def("roster").execute_in_process(
+            run_config={"ops": {"slate_roster": {"config": {"slate": slate}}}},
+            instance=run._instance,
+            raise_on_error=False,
+        )
+    finally:
+        failpoints.install(failpoints._go_on)
+    assert not done.success
 
 
 def fail(run: SlateRun, run_id: str) -> None:
