@@ -16,9 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.cells import cell_len, set_cell_size
 
 from prediction_assets.errors import plain
 from prediction_assets.slate.markets import MARKETS
@@ -49,7 +47,7 @@ def table_text(rows: pa.Table, title: str) -> str:
     return _text(
         rows,
         title,
-        ((26, 22), (20, 14)),
+        ((26, 22), (20, 13)),
         {
             "book": lambda row: row["bookmaker"] or row["line_source"],
             "points": lambda row: f"{row['predicted_points']:.1f}",
@@ -82,7 +80,7 @@ _SHORT = {
 }
 """A market's name in a table: ``poi+reb+ass``."""
 
-_TEXTS = ("book", "bet", "recommendation")
+_TEXTS = ("player", "game", "market", "system", "book", "bet", "recommendation")
 
 Longest = tuple[int, int]
 
@@ -102,20 +100,11 @@ def _text(
     with_market = len(set(rows["market"].to_pylist())) > 1
     longest_player, longest_book = longest[with_system]
     if with_market:
-        longest_player, longest_book = longest_player - 8, longest_book - 4
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), title=Text(title), title_justify="left")
-    table.add_column("player", no_wrap=True, max_width=longest_player)
-    table.add_column("game", no_wrap=True, max_width=10)
-    if with_market:
-        table.add_column("market", no_wrap=True, max_width=12)
-    if with_system:
-        table.add_column("system", no_wrap=True, max_width=17)
-    table.add_column("line", justify="right")
-    for name in cells:
-        if name in _TEXTS:
-            table.add_column(name, no_wrap=True, max_width=longest_book if name == "book" else None)
-        else:
-            table.add_column(name, justify="right")
+        longest_player, longest_book = longest_player - 9, longest_book - 4
+    most = {"player": longest_player, "game": 10, "market": 12, "system": 17, "book": longest_book}
+    sometimes = [*(["market"] if with_market else []), *(["system"] if with_system else [])]
+    names = ["player", "game", *sometimes, "line", *cells]
+    found = []
     for row in rows.to_pylist():
         between = "-" if row["is_home"] is None else "vs" if row["is_home"] else "@"
         said = [
@@ -126,10 +115,24 @@ def _text(
             f"{row['line']:.1f}" if row["line"] * 10 % 1 == 0 else str(row["line"]),
             *(cell(row) for cell in cells.values()),
         ]
-        table.add_row(*(Text(plain(cell).replace("\n", " ")) for cell in said))
-    text = io.StringIO()
-    Console(file=text, width=WIDTH).print(table)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+        printable = (plain(cell).replace("\n", " ") for cell in said)
+        found.append([_cut(cell, most.get(name, WIDTH)) for name, cell in zip(names, printable, strict=True)])
+    # Not rich's table: it would take a second of processor time for a slate of forty.
+    widths = [max(map(cell_len, column)) for column in zip(names, *found, strict=True)]
+    lines = [
+        " ".join(
+            cell + blank if name in _TEXTS else blank + cell
+            for name, cell, width in zip(names, line, widths, strict=True)
+            for blank in (" " * (width - cell_len(cell)),)
+        ).rstrip()
+        for line in (names, *found)
+    ]
+    return "".join(f"{line}\n" for line in (title, *lines))
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text that takes at most so many columns of a terminal."""
+    return text if cell_len(text) <= most else f"{set_cell_size(text, most - 1)}…"
 
 
 def csv_text(rows: pa.Table) -> str:
