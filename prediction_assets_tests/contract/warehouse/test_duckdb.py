@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+
 import duckdb
 import pytest
 
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
+from prediction_assets.stores.local.warehouse_file import engine_of
 
 
 @pytest.mark.parametrize(("setting", "value"), [("enable_progress_bar", "false"), ("TimeZone", "UTC")])
@@ -36,3 +41,48 @@ def test_a_read_that_an_assertion_of_duckdbs_own_interrupts_is_repeated_once(
     else:
         with pytest.raises(duckdb.InternalException):
             open_duckdb().query("SELECT 1 AS one")
+
+
+def test_between_two_operations_another_process_may_write_the_file(open_duckdb):
+    warehouse = open_duckdb()
+    warehouse.facts_version()
+    write = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('CREATE TABLE theirs AS SELECT 7 AS n')"
+    subprocess.run([sys.executable, "-c", write, str(warehouse._database)], check=True)
+    assert warehouse.query("SELECT n FROM theirs").to_pylist() == [{"n": 7}]
+
+
+def test_threads_read_at_once_and_the_last_one_lets_the_file_go(open_duckdb):
+    warehouse = open_duckdb()
+    warehouse.facts_version()
+    both, found = threading.Barrier(2, timeout=60), []
+
+    def read() -> None:
+        with warehouse._session(write=False) as connection:
+            both.wait()
+            found.append(connection.execute("SELECT COUNT(*) FROM predictions.points_models").fetchone())
+            both.wait()
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [(0,), (0,)]
+    with warehouse._session(write=True) as connection:
+        connection.execute("CREATE TABLE ours (n INTEGER)")
+
+
+def test_an_engine_that_failed_is_replaced(open_duckdb):
+    warehouse = open_duckdb()
+    warehouse.facts_version()
+    engine = engine_of(warehouse._database)
+
+    def fail() -> None:
+        with warehouse._session(write=False) as connection:
+            engine._root.close()  # as after a fatal error: it executes nothing more
+            connection.execute("no statement")
+
+    with pytest.raises(duckdb.Error):
+        fail()
+    assert warehouse.facts_version() == 0
+    assert engine_of(warehouse._database) is not engine
