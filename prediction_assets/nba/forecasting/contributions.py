@@ -23,7 +23,7 @@ from prediction_assets.nba.forecasting.systems import Fitted, FittedSystem
 
 PARTS = ("usual", "minutes", "rate", "availability", "rest", "opponent", "market")
 """The parts of a forecast, in points. ``market`` is 0 in a system that doesn't know the line, unless
-the player is a newcomer."""
+the player is a newcomer or was away long."""
 
 UNIT = 10_000
 """Parts are whole ten-thousandths of a point, as predicted points are, so that their sum is exact."""

@@ -27,6 +27,17 @@ MARKET_WEIGHT = 0.85
 have a coefficient of 0.168 +- 0.093 on the 2,887 lines until 2024-11-30 (``backtest`` prints it), where this weight was
 chosen, and of 0.169 +- 0.111 on the 3,016 after it."""
 
+AWAY_DAYS = 30
+"""Days since a player's last game from which his games say little of his role: a summer, or a long injury."""
+
+AWAY_WEIGHT = 0.5
+"""The same for the own forecast of a player who was away so long: half, so that each knows what the other doesn't. On
+186 first games of 2024-25 the systems miss by 1.020 +- 0.031 times the line's error without it, and by 0.999 with it:
+too few to choose a weight by."""
+
+AWAY_VARIANCE = 1.1
+"""Variance of his points around that forecast, relative to the usual one: 1.09 on first games of 2017-23."""
+
 NEWCOMER_WEIGHT = 0.95
 """The same for the own forecast of a player without a game. The systems know nothing of him but the league's usual
 newcomer, so they get a third of their weight. 20 such players had lines in 2024-25: too few to choose a weight by."""
@@ -75,6 +86,18 @@ def with_market(
     return Distribution(
         np.where(known, mean, forecast.mean), np.where(known, deviation, forecast.standard_deviation)
     )
+
+
+def of_absent(forecast: Distribution, line: Floats, fair: Floats) -> Distribution:
+    """Return the forecast of players who were away for long: moved half of the way to the line, with a wider spread.
+
+    Args:
+        forecast, fair: as in :func:`with_market`.
+        line: NaN where the player wasn't away, or has no line: such a row is left as it is.
+    """
+    moved = with_market(forecast, line, fair, AWAY_WEIGHT)
+    wide = moved.standard_deviation * np.sqrt(AWAY_VARIANCE)
+    return Distribution(moved.mean, np.where(np.isfinite(line), wide, moved.standard_deviation))
 
 
 def of_newcomers(forecast: Distribution, line: Floats, fair: Floats, unit: float = 1.0) -> Distribution:

@@ -35,7 +35,13 @@ from prediction_assets.nba.forecasting.lines import (
     estimated_lines,
     line_grid,
 )
-from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE, of_newcomers, with_market
+from prediction_assets.nba.forecasting.market_aware import (
+    AWAY_DAYS,
+    MARKET_AWARE,
+    of_absent,
+    of_newcomers,
+    with_market,
+)
 from prediction_assets.nba.forecasting.prices import NO_QUOTE, better_bets
 from prediction_assets.nba.forecasting.recommendation import (
     DEFAULT_LEAST_VALUE,
@@ -109,8 +115,9 @@ def predict_slate(
     forecast, which doesn't know the line; probabilities against a market line weigh the line
     and its prices too (:func:`.market_aware.with_market`).
 
-    A newcomer, who has no game, is the exception: his own forecast is the league's usual newcomer, moved to the line
-    (:func:`.market_aware.of_newcomers`).
+    Two are exceptions. The own forecast of a player who was away for :data:`.market_aware.AWAY_DAYS` days or longer is
+    moved half of the way to the line (:func:`.market_aware.of_absent`). A newcomer, who has no game, is forecast as
+    the league's usual newcomer, moved to the line (:func:`.market_aware.of_newcomers`).
 
     Args:
         players: slate rows of :data:`.features.FEATURES_SCHEMA`, one per player; with the features of further stats.
@@ -183,11 +190,13 @@ def _market_rows(
     by_facts = [total(market.stats, each) for each in zip(*(one.forecasts for one in chosen), strict=True)]
     fair = np.array([np.nan if o is None or o.fair is None else o.fair for o in offered])
     own = list(by_facts)
-    newcomer = rows["games_last_25"] == 0
+    newcomer, away = rows["games_last_25"] == 0, rows["rest_days"] >= AWAY_DAYS
+    if away.any():
+        own = [of_absent(forecast, np.where(away, main, np.nan), fair) for forecast in own]
     if newcomer.any():
         his_line = np.where(newcomer, main, np.nan)
         unit = unit_of(market.stats)
-        own = [of_newcomers(forecast, his_line, fair, unit) for forecast in by_facts]
+        own = [of_newcomers(forecast, his_line, fair, unit) for forecast in own]
     beside_market = [with_market(forecast, main, fair) for forecast in own]
     if market_aware:
         named.append((MARKET_AWARE, SYSTEMS[-1].version))

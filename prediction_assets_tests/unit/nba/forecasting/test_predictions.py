@@ -288,6 +288,28 @@ def parts_by_system(rows: pa.Table) -> dict[str, list[dict[str, float]]]:
     return found
 
 
+@pytest.mark.parametrize(("days", "knows_the_line"), [(12, False), (29, False), (30, True), (190, True)])
+def test_a_long_absent_player_s_points_lie_between_his_games_and_his_line_and_nobody_else_s_do(
+    league_snapshot: Snapshot, fitted: dict[str, FittedSystem], days: int, knows_the_line: bool
+) -> None:
+    history, players = league_snapshot
+    few = players.slice(0, 4)
+    rested = few.set_column(few.column_names.index("rest_days"), "rest_days", pa.array([days, 2, 2, 2]))
+    who = [int(player) for player in few["player_id"].to_pylist()]
+    lines = {player: MarketLine(Decimal("30.5"), "Book A", -110, -110) for player in who}
+    alone, beside = (predict_slate(rested, history, offers, fitted=fitted) for offers in ({}, lines))
+    for player in who:
+        without, with_line = (of(rows, player, "ensemble") for rows in (alone, beside))
+        moved = with_line[2]["predicted_points"] - without[2]["predicted_points"]
+        share = moved / (30.5 - without[2]["predicted_points"])
+        if player == who[0] and knows_the_line:
+            assert 0.3 < share < 0.7
+            assert with_line[2]["standard_deviation"] > 1.04 * without[2]["standard_deviation"]
+            assert json.loads(with_line[2]["contributions"])["market"] == pytest.approx(moved, abs=1e-4)
+        else:
+            assert share == 0
+
+
 NEWCOMERS = {
     9001: MarketLine(Decimal("24.5"), "Book A", -110, -110),
     9002: MarketLine(Decimal("2.5"), "Book A", -150, 120),
