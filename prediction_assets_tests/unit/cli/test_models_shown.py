@@ -14,7 +14,6 @@ import pytest
 from prediction_assets.cli import forecasting
 from prediction_assets.nba.forecasting.promotion import ERROR, Compared, Verdict
 from prediction_assets.stores.sql.tables import POINTS_MODELS
-from prediction_assets_tests.in_memory import InMemoryWarehouse
 
 COMPARED = {"ensemble": {ERROR: Compared(4.95, 4.93, 0.02, 0.004)}}
 REFUSED = Verdict(
@@ -34,6 +33,8 @@ def row(name: str, day: int, verdict: Verdict | None) -> dict[str, Any]:
 
 @pytest.fixture
 def _models(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prediction_assets_tests.in_memory import InMemoryWarehouse  # imports DuckDB: not at collection
+
     warehouse = InMemoryWarehouse()
     rows = [row("untried", 3, None), row("second", 2, REFUSED), row("first", 1, PROMOTED)]
     warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table(rows))
