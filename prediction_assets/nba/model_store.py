@@ -160,7 +160,7 @@ def challenge(
 ) -> tuple[Mapping[str, Any], bool]:
     """Train a model as :func:`train_model` does, try it against the model in force, and store it with the verdict.
 
-    They are compared on points. A model that was tried against the same champion is not tried again.
+    A model that was tried against the same champion is not tried again.
     """
     row, is_new, trial = _trained(warehouse, league, cutoff, history_days, now, stats)
     champion, systems = _champion(warehouse, league, cutoff, str(row[MODEL_ID]))

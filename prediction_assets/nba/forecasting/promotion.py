@@ -27,10 +27,13 @@ from prediction_assets.nba.forecasting.model_document import ModelUnreadable, un
 from prediction_assets.nba.forecasting.moving_average import MovingAverage
 from prediction_assets.nba.forecasting.rows import Floats, Rows, is_regular
 from prediction_assets.nba.forecasting.spread import Spread
+from prediction_assets.nba.forecasting.stats import POINTS, of_stat
 from prediction_assets.nba.forecasting.systems import (
     SYSTEMS,
     Fitted,
     FittedSystem,
+    key_of,
+    of_fitted,
     stats_fitted,
     system_versions,
 )
@@ -178,8 +181,8 @@ def examine(
     if champion and champion["newest_game"]:  # of a short history it may have seen the trial's beginning
         trial = trial.filter(pc.greater(trial["game_date"], pa.scalar(champion["newest_game"])))
     days = sorted(pc.unique(trial["game_date"]).to_pylist())
-    rows = Rows(conform(trial))
-    rows = Rows(rows.table.filter(pa.array(is_regular(rows)))) if len(rows) else rows
+    if trial.num_rows:
+        trial = trial.filter(pa.array(is_regular(Rows(conform(trial)))))
     name = str(champion["model_id"]) if champion else ""
     problems = _described(challenger, champion, days)
     systems: Mapping[str, Mapping[str, Compared]] = {}
@@ -189,21 +192,35 @@ def examine(
         except ModelUnreadable as error:
             problems = [str(error)]
         else:
-            games = rows.table["game_id"].to_pylist()
-            if len({*games}) < LEAST_GAMES:
-                problems = [f"only {len({*games})} games are there to try it on, {LEAST_GAMES} are needed"]
-            else:
-                systems = _compared(fitted, champion_systems, rows, games)
-                problems = _worse(systems, has_champion=champion is not None)
+            systems, problems = _tried(fitted, champion_systems or {}, trial)
     return Verdict(
         name,
         days[0] if days else None,
         days[-1] if days else None,
         len(days),
-        len(rows),
+        trial.num_rows,
         tuple(problems),
         systems,
     )
+
+
+def _tried(
+    challenger: Mapping[str, FittedSystem], champion: Mapping[str, FittedSystem], trial: pa.Table
+) -> tuple[dict[str, dict[str, Compared]], list[str]]:
+    """Return each measure of each system of points and further stats, and what is wrong with the challenger."""
+    games = trial["game_id"].to_pylist()
+    if len({*games}) < LEAST_GAMES:
+        return {}, [f"only {len({*games})} games are there to try it on, {LEAST_GAMES} are needed"]
+    known = (POINTS, *stats_fitted(champion)) if champion else ()
+    systems: dict[str, dict[str, Compared]] = {}
+    problems: list[str] = []
+    for stat in (POINTS, *stats_fitted(challenger)):
+        old = of_fitted(champion, stat) if stat in known else None
+        compared = _compared(of_fitted(challenger, stat), old, Rows(of_stat(trial, stat)), games)
+        found = {key_of(stat, system): measures for system, measures in compared.items()}
+        problems += _worse(found, has_champion=old is not None)
+        systems |= found
+    return systems, problems
 
 
 def _described(
@@ -269,8 +286,9 @@ def _worse(systems: Mapping[str, Mapping[str, Compared]], *, has_champion: bool)
     problems = []
     against = "the champion" if has_champion else "a moving average"
     gain = LARGEST_GAIN if has_champion else LARGEST_FIRST_GAIN
+    ensemble = [*systems][-1]
     for system, measures in systems.items():
-        margin = MARGIN if system == SYSTEMS[-1].name else MEMBER_MARGIN
+        margin = MARGIN if system == ensemble else MEMBER_MARGIN
         for name, unit in ((ERROR, "mean absolute error"), (CRPS, "CRPS")):
             found = measures[name]
             if found.upper_limit > margin * found.champion:
@@ -278,7 +296,7 @@ def _worse(systems: Mapping[str, Mapping[str, Compared]], *, has_champion: bool)
                     f"{system}: its {unit} is {found.difference:+.3f} +- {found.standard_error:.3f} points beside that "
                     f"of {against}"
                 )
-            elif found.difference < -gain * found.champion:
+            elif name == ERROR and found.difference < -gain * found.champion:
                 problems.append(
                     f"{system}: its {unit} of {found.challenger:.3f} is {-found.difference / found.champion:.0%} below "
                     f"that of {against}: it must have seen the results"
@@ -293,6 +311,6 @@ def _worse(systems: Mapping[str, Mapping[str, Compared]], *, has_champion: bool)
                 f"{system}: its 80 % intervals cover {interval.challenger:.1%}, and {interval.champion:.1%} those of "
                 f"{against}"
             )
-    if not has_champion and systems[SYSTEMS[-1].name][ERROR].difference >= 0:
-        problems.append(f"{SYSTEMS[-1].name}: it doesn't beat a moving average")
+    if not has_champion and systems[ensemble][ERROR].difference >= 0:
+        problems.append(f"{ensemble}: it doesn't beat a moving average")
     return problems

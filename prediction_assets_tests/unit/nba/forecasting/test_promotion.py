@@ -28,7 +28,8 @@ from prediction_assets.nba.forecasting.promotion import (
     libraries,
 )
 from prediction_assets.nba.forecasting.rows import Floats, Rows
-from prediction_assets.nba.forecasting.systems import FittedSystem, system_versions
+from prediction_assets.nba.forecasting.stats import with_stat
+from prediction_assets.nba.forecasting.systems import FittedSystem, key_of, system_versions
 
 Snapshot = tuple[pa.Table, pa.Table]
 Forecast = Callable[[Distribution, Rows], tuple[Floats, Floats]]
@@ -174,6 +175,27 @@ def test_one_bad_system_of_five_is_enough(
 ) -> None:
     verdict = tried(monkeypatch, honest | {"matchup": Changed(honest["matchup"], noisy)}, honest, trial)
     assert {problem.partition(":")[0] for problem in verdict.problems} == {"matchup"}
+
+
+def test_each_further_stat_is_tried_against_the_champion_s_or_a_moving_average(
+    monkeypatch: pytest.MonkeyPatch, honest: dict[str, FittedSystem], trial: pa.Table
+) -> None:
+    both = with_stat(trial, "rebounds", trial)
+    rebounds = {key_of("rebounds", name): system for name, system in honest.items()}
+    worse = rebounds | {"rebounds.matchup": Changed(honest["matchup"], noisy)}
+    versions = json.dumps(system_versions(["rebounds"]))
+
+    def problems(systems: Mapping[str, FittedSystem], champion: Mapping[str, FittedSystem]) -> set[str]:
+        monkeypatch.setattr(promotion, "unpack", lambda document, name: systems)
+        verdict = examine(described(systems=versions), CHAMPION, champion, both)
+        assert verdict.systems.keys() == systems.keys()
+        return {problem.partition(":")[0] for problem in verdict.problems}
+
+    assert problems(honest | rebounds, honest | rebounds) == set()
+    assert problems(honest | worse, honest | rebounds) == {"rebounds.matchup"}
+    assert problems(honest | rebounds, honest) == {"rebounds.ensemble"}  # it doesn't beat a moving average
+    better = {name: Changed(system, towards_the_result(0.02)) for name, system in rebounds.items()}
+    assert problems(honest | better, honest) == set()
 
 
 def truncated(document: str) -> str:
