@@ -419,6 +419,21 @@ class Settings(LogSettings):
         ),
     ] = 0
 
+    lineage_url: Annotated[
+        str | None,
+        Field(
+            description="The address of an OpenLineage API, http or https, that finished runs are sent to; needs the "
+            "extra lineage."
+        ),
+    ] = None
+    traces_url: Annotated[
+        str | None,
+        Field(
+            description="The address that OTLP spans of finished runs are sent to by HTTP, such as "
+            "http://collector:4318/v1/traces; needs the extra traces."
+        ),
+    ] = None
+
     gcp_project: Annotated[
         str | None,
         Field(
@@ -515,7 +530,7 @@ class Settings(LogSettings):
             raise ValueError("is not a time HH:MM, 00:00 to 23:59")
         return text
 
-    @field_validator("ui_url", "boards_url")
+    @field_validator("ui_url", "boards_url", "lineage_url", "traces_url")
     @classmethod
     def _address_of_people(cls, url: str | None) -> str | None:
         if url is not None and not _ADDRESS.fullmatch(url):

@@ -128,6 +128,7 @@ OF_TICK: Mapping[str, str] = {
     "daily_morning_check": "prediction-assets health",
     "alerts_sensor": "prediction-assets alerts check",
     "alert_delivery_sensor": "prediction-assets alerts check",
+    "telemetry_sensor": "prediction-assets health",
 }
 """The command that does by hand what a sensor or schedule does; for every other one it is tonight's run."""
 

@@ -46,6 +46,7 @@ from prediction_assets.orchestration.sensors.dead_letters import dead_letters_se
 from prediction_assets.orchestration.sensors.gaps import gap_sensor
 from prediction_assets.orchestration.sensors.grading import grading_sensor
 from prediction_assets.orchestration.sensors.refresh import refresh_sensor
+from prediction_assets.orchestration.sensors.telemetry import telemetry_sensors
 from prediction_assets.settings import Settings
 
 ASSETS = [
@@ -98,6 +99,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
             dead_letters_sensor(settings),
             grading_sensor(settings),
             *alert_sensors(settings),
+            *telemetry_sensors(settings),
         ],
         resources={**build_resources(settings), **(resources or {})},
         # Steps are short and few: a process per step would spend its time importing.
