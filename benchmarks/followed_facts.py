@@ -26,7 +26,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
-import duckdb
 from dagster._core.scheduler.instigation import SensorInstigatorData
 
 from benchmarks.measuring import run, table
@@ -34,6 +33,7 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.profiles import open_stores
 
 PLAYERS = 40
@@ -85,7 +85,9 @@ def _one(home: Path, slate: str, number: int) -> tuple[float, ...]:
     assert progress is not None
     player = progress.batch.expected[number % PLAYERS]
     before = len(stores.outbox.entries(slate))
-    with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
+    warehouse = stores.warehouse
+    assert isinstance(warehouse, DuckDBWarehouse)
+    with warehouse._connect(write=True) as connection:  # behind its lock, as an ingestion
         connection.execute(
             "UPDATE facts.prop_lines SET line = line + 1 WHERE player_id = $who", {"who": player.player_id}
         )

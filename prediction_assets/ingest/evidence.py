@@ -322,6 +322,7 @@ def objections_to_lines(
     nothing: it may come later.
     """
     furthest, latest = _latest_date(now), now + limits.CLOCK_TOLERANCE
+    oldest = timedelta(days=limits.FURTHEST_DAYS)
     games_of: dict[date, set[tuple[str, str]]] = defaultdict(set)
     for game in stored.scheduled.values():
         games_of[game.game_date].add(game.teams)
@@ -335,6 +336,11 @@ def objections_to_lines(
                 found.append(Objection(position, Kind.LIMIT, subject, reason))
         if row["game_date"] > furthest:
             reason = f"its game of {row['game_date']} is more than {limits.FURTHEST_DAYS} days from today"
+            found.append(Objection(position, Kind.LIMIT, subject, reason))
+        if row["captured_at"] is not None and row["captured_at"].date() < row["game_date"] - oldest:
+            reason = (
+                f"it was captured at {utc(row['captured_at'])}, more than {oldest.days} days before its game"
+            )
             found.append(Objection(position, Kind.LIMIT, subject, reason))
         if row["captured_at"] is not None and row["captured_at"] > latest:
             reason = f"it was captured at {utc(row['captured_at'])}, which is after now, {utc(now)}"

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import values
-from prediction_assets.ingest.limits import SEASON_BEGINS, SEASON_ENDS
+from prediction_assets.ingest.limits import PLAYOFFS_END, SEASON_BEGINS, SEASON_ENDS
 from prediction_assets.ingest.rows import Name, SourceRows
 
 NBA = "00"
@@ -76,7 +76,8 @@ def objection(game_id: str, season_id: int, game_date: date) -> str | None:
             f"SEASON_ID {season_id} is {of_season} {season_name(year)}, and the id {game_id} is "
             f"{PREDICTED[game_id[2]]} {season_name(_first_year(game_id))}"
         )
-    if not date(year, *SEASON_BEGINS) <= game_date <= date(year + 1, *SEASON_ENDS):
+    ends = PLAYOFFS_END if game_id[2] == "4" else SEASON_ENDS
+    if not date(year, *SEASON_BEGINS) <= game_date <= date(year + 1, *ends):
         return f"{game_date} is not a date of {season_name(year)}, the season in the id {game_id}"
     return None
 

@@ -204,7 +204,7 @@ def _parse(rows: SourceRows) -> tuple[pa.Table, int]:
         "game_id": rows.parse("GAME_ID", values.game_id, pa.string()),
         "game_date": rows.parse("GAME_DATE", values.calendar_date, pa.date32()),
         "player_id": rows.parse("PLAYER_ID", identifier, pa.int64()),
-        "player_name": rows.parse("PLAYER_NAME", values.text, pa.string()),
+        "player_name": rows.parse("PLAYER_NAME", values.name, pa.string()),
         "team_id": rows.parse("TEAM_ID", identifier, pa.int64()),
         "team": team,
         "team_name": rows.parse("TEAM_NAME", values.text, pa.string()),

@@ -33,8 +33,12 @@ MOST_IN_A_GAME: Mapping[str, int] = {
 HIGHEST_PRICE = 100_000
 """American odds, either sign: 1,000 to 1. No book offers more on a player."""
 
-SEASON_BEGINS, SEASON_ENDS = (9, 1), (10, 31)
-"""Month and day, of a season's two years, between which all of its games are: 2019-20 ended on 2020-10-11."""
+SEASON_BEGINS, SEASON_ENDS, PLAYOFFS_END = (9, 1), (8, 31), (10, 31)
+"""Month and day, of a season's two years, between which all of its games are. 2019-20 was the longest: its play-in
+ended on 2020-08-15, its playoffs on 2020-10-11. From September on, the next season's games come."""
+
+LONGEST_NAME = 100
+"""Characters of a player's name, from which the names of his partition and of his part are made."""
 
 FURTHEST_DAYS = 400
 """Days from today to the last game that any source can know: a schedule appears in August for a season until June."""

@@ -99,7 +99,7 @@ def resolved(rows: SourceRows, stored: Stored | None) -> tuple[SourceRows, list[
         return parsed
 
     days = column(DATE, _day, pa.date32())
-    names = column(PLAYER, values.text, pa.string())
+    names = column(PLAYER, values.name, pa.string())
     teams = column(TEAM, abbreviation, pa.string())
     opponents = column(OPPONENT, lambda cell: abbreviation(_SIDE.sub("", str(cell).strip())), pa.string())
     cells: dict[str, list[Any]] = {

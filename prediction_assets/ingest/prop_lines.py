@@ -203,7 +203,7 @@ def _parse(rows: SourceRows, file_capture: str, first: int) -> Iterator[_Side]:
     cells = zip(
         column("event_id", values.text, pa.string()),
         column("bookmaker", values.text, pa.string()),
-        column(PLAYER, values.text, pa.string()),
+        column(PLAYER, values.name, pa.string()),
         map(of_feed, column("market", values.text, pa.string())),
         column(LINE, _line, pa.decimal128(6, 2)),
         column(SIDE, _is_over, pa.bool_()),

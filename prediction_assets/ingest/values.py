@@ -13,6 +13,8 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from prediction_assets.ingest.limits import LONGEST_NAME
+
 _WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0*)?\Z", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)\Z", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](.+))?\Z", re.ASCII)
@@ -35,6 +37,16 @@ _LARGEST = 10**15
 def text(value: Any) -> str:
     """Return a cell as text without surrounding blanks."""
     return str(value).strip()
+
+
+def name(value: Any) -> str:
+    """Return a cell as a player's name."""
+    spelled = text(value)
+    if len(spelled) > LONGEST_NAME:
+        raise ValueError(
+            f"{spelled[:20]!r}... has {len(spelled):,} characters, and a name at most {LONGEST_NAME}"
+        )
+    return spelled
 
 
 def whole_number(minimum: int | None = None, maximum: int | None = None) -> Callable[[Any], int]:

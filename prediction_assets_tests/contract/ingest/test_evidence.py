@@ -218,6 +218,7 @@ BEYOND: list[tuple[Row, str]] = [
     ({"AST": 31}, "31 assists, more than 30"),
     ({"GAME_DATE": "2024-11-06"}, "a game log of 2024-11-06, which is after today, 2024-11-05"),
     ({"GAME_DATE": "2023-10-22"}, "2023-10-22 is not a date of 2024-25, the season in the id 0022400061"),
+    ({"GAME_DATE": "2025-10-22"}, "2025-10-22 is not a date of 2024-25, the season in the id 0022400061"),
     ({"SEASON_ID": 22023}, "SEASON_ID 22023 is regular season 2023-24, and the id 0022400061 is"),
     ({"SEASON_ID": 12024}, "SEASON_ID 12024 is pre-season 2024-25, and the id"),
     ({"SEASON_ID": 42024}, "SEASON_ID 42024 is playoffs 2024-25"),
@@ -459,6 +460,7 @@ def line(**cells: Any) -> Row:
         ({"price": "-200000"}, "over_price -200000 is beyond 100000"),
         ({"captured_at": "2024-11-05T15:31:00Z"}, "captured at 2024-11-05 15:31Z, which is after now"),
         ({"captured_at": "2034-11-05T15:16:00Z"}, "which is after now"),
+        ({"captured_at": "1999-11-05T15:16:00Z"}, "more than 400 days before its game"),
         (
             {"commence_time": "2026-11-06T00:10:00Z"},
             "its game of 2026-11-05 is more than 400 days from today",
