@@ -19,7 +19,7 @@ endef
 LOCK := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --python-version 3.11 --quiet --custom-compile-command "make lock"
 
-.PHONY: help run dev test-unit coverage test test-all fuzz faults soak scale-out lint format lock audit sbom bench pictures api-docs emulators clean
+.PHONY: help run dev test-unit coverage test test-all fuzz faults soak kills scale-out lint format lock audit sbom bench pictures api-docs emulators clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,9 @@ faults: $(VENV)/.dev  ## a slate stopped at every durable step, in every way, on
 
 soak: $(VENV)/.dev  ## a deployment whose processes are killed for ten minutes; needs PostgreSQL's programs
 	$(BIN)/python -m prediction_assets_tests.long.soak $(SOAK)
+
+kills: $(VENV)/.dev  ## `dev` whose processes are killed 10 times; `make kills KILLS="--kills 200"` as often as you like
+	$(BIN)/python -m prediction_assets_tests.long.kills $(KILLS)
 
 scale-out: $(VENV)/.dev  ## 5,000 players on four run workers; more with `make scale-out SCALE="--help"`
 	$(BIN)/python -m prediction_assets_tests.long.scale_out $(SCALE)

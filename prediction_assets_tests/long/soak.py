@@ -133,16 +133,7 @@ class _Soak:
 
     def unfinished(self) -> list[str]:
         """Return the slates that were asked for and are not announced, merged and cleaned up yet."""
-        return [slate for slate in self.asked if not self._is_finished(slate)]
-
-    def _is_finished(self, slate: str) -> bool:
-        progress = self.run.stores.batch_state.progress(slate)
-        return (
-            progress is not None
-            and next_step(progress, Clock().now()) is Step.NOTHING
-            and any(event.delivery_id is not None for event in self.run.stores.outbox.entries(slate))
-            and not dict(self.run.stores.warehouse.parts.staged(slate))
-        )
+        return [slate for slate in self.asked if not is_finished(self.run, slate)]
 
 
 def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_run: int = 40) -> SoakResult:
@@ -161,10 +152,9 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
         "PREDICTION_ASSETS_PLAYERS_PER_RUN": str(players_per_run),
         "PREDICTION_ASSETS_DEADLINE_MINUTES": "240",
     }
-    with deployment(folder, settings) as made, _store(made) as run:
+    with deployment(folder, settings) as made, stores_of(made.home) as run:
         run.ingest(simulated_facts(players))
-        calendar = _calendar(run, players)
-        soaked = _Soak(made, run, random.Random(seed), calendar)
+        soaked = _Soak(made, run, random.Random(seed), calendar(run, players))
         start_all(made)
         soaked.disturb(seconds)
 
@@ -180,15 +170,25 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
         slates = list(soaked.asked)
         found = {slate: run.stores.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
         problems = [f"slate {slate}: {p}" for slate in slates for p in judge(run, slate, found[slate])]
-        left = [p.name for p in _files(made.home / "staging") if not p.name.startswith("fence-")]
+        files = [p for p in (made.home / "staging").rglob("*") if p.is_file()]
+        left = [p.name for p in files if not p.name.startswith("fence-")]
         problems += [f"staging holds {name}" for name in left]  # a slate's highest fence stays there
-        problems += _messages(made.home / "outbox", slates)
-    undisturbed = _undisturbed(folder / "undisturbed", slates, players)
-    problems += [
-        f"slate {s}: rows differ from an undisturbed one's" for s in slates if found[s] != undisturbed[s]
-    ]
+        problems += messages(made.home / "outbox", slates)
+    same = undisturbed(folder / "undisturbed", slates, players)
+    problems += [f"slate {s}: rows differ from an undisturbed one's" for s in slates if found[s] != same[s]]
     rows = sum(row["is_active"] for each in found.values() for row in each)
     return SoakResult(seed, soaked.kills, slates, rows, runs, problems, time.monotonic() - began)
+
+
+def is_finished(run: SlateRun, slate: str) -> bool:
+    """Return whether a slate is announced, merged and cleaned up."""
+    progress = run.stores.batch_state.progress(slate)
+    return (
+        progress is not None
+        and next_step(progress, Clock().now()) is Step.NOTHING
+        and any(event.delivery_id is not None for event in run.stores.outbox.entries(slate))
+        and not dict(run.stores.warehouse.parts.staged(slate))
+    )
 
 
 def judge(run: SlateRun, slate: str, rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -219,33 +219,31 @@ def judge(run: SlateRun, slate: str, rows: list[dict[str, Any]]) -> Iterator[str
         yield "parts are left in staging"
 
 
-def _messages(outbox: Path, slates: list[str]) -> Iterator[str]:
+def messages(outbox: Path, slates: list[str]) -> Iterator[str]:
+    """Yield what isn't as it must be in an outbox: there is one message of each slate."""
     delivered = Counter(file.name.partition(".")[0] for file in outbox.glob("*.json"))
     if delivered != Counter(slates):
         yield f"messages delivered: {dict(delivered)}"
-    for file in _files(outbox):
+    for file in outbox.glob("*"):
         if file.suffix != ".json":
             yield f"the outbox holds {file.name}"
 
 
-def _files(folder: Path) -> list[Path]:
-    return [each for each in folder.rglob("*") if each.is_file()] if folder.exists() else []
-
-
-def _calendar(run: SlateRun, players: int) -> list[str]:
+def calendar(run: SlateRun, players: int) -> list[str]:
+    """Return the slates of a simulated league, oldest first."""
     first = simulated_slate(players)
     days = run.stores.warehouse.query(queries.SLATES_FROM, {"slate": first, "league": f"simulated-{players}"})
     return [slate_key(day) for day in days["game_date"].to_pylist()]
 
 
 @contextmanager
-def _store(made: Deployment) -> Iterator[SlateRun]:
-    """Open the deployment's stores, on an instance that stays in memory: its own belongs to its processes."""
+def stores_of(home: Path) -> Iterator[SlateRun]:
+    """Open a home's stores, on an instance that stays in memory: its own belongs to its processes."""
     with dg.DagsterInstance.ephemeral() as instance:
-        yield SlateRun(load_settings(home=made.home), instance)
+        yield SlateRun(load_settings(home=home), instance)
 
 
-def _undisturbed(home: Path, slates: list[str], players: int) -> dict[str, list[dict[str, Any]]]:
+def undisturbed(home: Path, slates: list[str], players: int) -> dict[str, list[dict[str, Any]]]:
     """Return the same slates' rows from one process that nobody disturbs."""
     settings = load_settings(home=home)
     with open_instance(settings) as instance:
