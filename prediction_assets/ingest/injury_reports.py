@@ -115,6 +115,8 @@ def read_injury_reports(
     for rows, file in zip(sources, files, strict=True):
         for entry in _parse(rows, _published(file)):
             index, rows_read = rows_read, rows_read + 1
+            if entry is None:
+                continue
             other, known = entries.setdefault(entry[:4], (index, entry))
             if known != entry:
                 raise origins.bad(
@@ -138,8 +140,8 @@ def read_injury_reports(
     )
 
 
-def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry]:
-    """Yield each row's entry, without a player where a team hasn't reported yet."""
+def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry | None]:
+    """Yield each row's entry, without a player where a team hasn't reported yet; None for a row without a team."""
     rows.require(REQUIRED)
     if published is None and rows.find(REPORTED_AT) is None:
         raise BadInput(
@@ -152,7 +154,7 @@ def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry]:
     text = pa.string()
     days = rows.parse(GAME_DATE, values.us_date, pa.date32()).to_pylist()
     matchups = rows.parse(MATCHUP, _matchup, text).to_pylist()
-    of_teams = rows.parse(TEAM, abbreviation, text).to_pylist()
+    of_teams = rows.parse(TEAM, abbreviation, text, nullable=True).to_pylist()
     names = rows.parse(PLAYER, _given_name_first, text, nullable=True).to_pylist()
     statuses = rows.parse(STATUS, _status, text, nullable=True).to_pylist()
     reasons = rows.parse(REASON, values.text, text, nullable=True).to_pylist()
@@ -163,9 +165,15 @@ def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry]:
     for index, (day, matchup, plays_for, name, status, reason, reported_at) in enumerate(
         zip(days, matchups, of_teams, names, statuses, reasons, times, strict=True)
     ):
+        has_not_reported = name is None and (reason or "").capitalize() == NOT_YET_SUBMITTED
+        if plays_for is None:
+            if has_not_reported:  # an All-Star game, between teams that no league has
+                yield None
+                continue
+            raise rows.bad(index, "the value is empty", column=rows.find(TEAM))
         if plays_for not in matchup.split("@"):
             raise rows.bad(index, f"{plays_for} does not play in {matchup}", column=rows.find(TEAM))
-        if name is None and (reason or "").capitalize() == NOT_YET_SUBMITTED:
+        if has_not_reported:
             yield _Entry(day, reported_at, plays_for, "", NOT_YET_SUBMITTED, None)
             continue
         for value, column in ((name, PLAYER), (status, STATUS)):

@@ -99,6 +99,15 @@ def test_a_team_that_has_not_reported_yet_is_a_row_that_names_no_player(write_cs
     }  # fmt: skip
 
 
+def test_a_game_between_teams_that_no_league_has_is_left_out(write_csv):
+    all_star = ROW | WAITING | {"Matchup": "UNK@UNK", "Team": None}
+    read = read_injury_reports(write_csv([all_star, ROW], OFFICIAL), PLAYERS)
+    assert (read.table.num_rows, read.rows_read, read.not_yet_submitted) == (1, 2, 0)
+    assert "row 3" in read.names[0]
+    with pytest.raises(BadInput, match="row 3, column Team: the value is empty"):
+        read_injury_reports(write_csv([ROW, ROW | {"Team": None}], OFFICIAL), PLAYERS)
+
+
 def test_a_name_that_is_nobody_s_is_kept_without_an_id_and_reported(write_csv):
     path = write_csv([ROW | {"Player Name": "Body, No"}], OFFICIAL)
     read = read_injury_reports(path, PLAYERS)
