@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -168,6 +168,13 @@ def backtest(
             help="train one model a quarter, or fit the systems on each slate's own history",
         ),
     ] = True,
+    reports_at: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%H:%M"],
+            help="use the injury reports until this time of the slate's day, US Eastern",
+        ),
+    ] = datetime(1900, 1, 1, 17, 30),
     as_json: JsonOption = False,
 ) -> None:
     """Forecast past slates again, and grade the forecasts.
@@ -188,6 +195,7 @@ def backtest(
         least_value=settings.least_expected_value,
         train=train,
         markets=settings.markets,
+        reports_at=reports_at.time(),
     )
 
     def on_model(league: str, cutoff: date) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 
 import pyarrow as pa
@@ -32,6 +32,8 @@ from prediction_assets.nba.grades import BACKTEST, results_of, store_grades
 from prediction_assets.nba.model_store import MODEL_ID, train_model
 from prediction_assets.nba.roster import expected_players, roster_candidates
 from prediction_assets.nba.season import is_first_days
+from prediction_assets.nba.sides import EVER, newest_report, slate_sides
+from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.slate.markets import MARKETS, POINTS
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
@@ -47,6 +49,7 @@ class BacktestOptions:
         model_history_days: days of game logs that a model is trained on.
         history_days: days of game logs that the systems are fitted on where no model is trained.
         least_value: expected value that a recommendation needs.
+        reports_at: the time of day, US Eastern, of the newest injury report that a slate may know; None: of all.
         train: train a model for each quarter. False: fit the systems on each slate's own history.
         markets: what is forecast; points always are.
     """
@@ -56,6 +59,7 @@ class BacktestOptions:
     least_value: float
     train: bool = True
     markets: tuple[str, ...] = (POINTS.name,)
+    reports_at: time | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ def grade_slate(
         further_stats(options.markets),
     )
     players = with_newcomers(players, expected, lines, slate)
+    until = datetime.combine(slate, options.reports_at, GAME_TIME_ZONE) if options.reports_at else EVER
     if not players.num_rows:
         return GradedSlate(slate, league, model, len(expected), ())
     forecasts = predict_slate(
@@ -172,6 +177,7 @@ def grade_slate(
         fitted=pinned_model(warehouse, players),
         market_aware=True,
         further=further,
+        sides=slate_sides(warehouse, league, slate, newest_report(warehouse, league, slate, until)),
     )
     at_main_line = forecasts.filter(pc.equal(forecasts["line_offset"], pa.scalar(Decimal(0), _LINE)))
     groups = groups_of(candidates, is_first_days=is_first_days)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.features import split_snapshot
@@ -23,6 +24,7 @@ from prediction_assets.nba.forecasting.model_document import ModelUnreadable, pa
 from prediction_assets.nba.forecasting.promotion import examine, keep_for_trial, libraries
 from prediction_assets.nba.forecasting.stats import features_sql, with_stat
 from prediction_assets.nba.forecasting.systems import FittedSystem, stats_fitted, system_versions
+from prediction_assets.nba.sides import past_sides
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import POINTS_MODELS
@@ -190,12 +192,13 @@ def _trained(
 ) -> tuple[dict[str, Any], bool, pa.Table]:
     """Return a model's row, whether it was trained now, and the rows that it wasn't fitted on."""
     history, _ = read_features(warehouse, league, cutoff, history_days, stats)
-    hashed = data_hash(history)
+    sides = past_sides(warehouse, league, cutoff, cutoff - timedelta(days=history_days))
+    hashed = data_hash(history, sides)
     fitted_on, trial = keep_for_trial(history)
     stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
     if stored and _is_usable(stored[0]) and _json(stored[0], "libraries") == libraries():
         return stored[0], False, trial
-    return model_row(train(fitted_on, league, cutoff, hashed), now), True, trial
+    return model_row(train(fitted_on, league, cutoff, hashed, sides), now), True, trial
 
 
 def slate_systems(
@@ -209,12 +212,14 @@ def slate_systems(
         history: the training rows that are pinned with the slate's features.
         now: the moment that is stored with what is fitted now.
     """
-    hashed = data_hash(history)
+    since = pc.min(history["game_date"]).as_py() if history.num_rows else slate
+    sides = past_sides(warehouse, league, slate, since)
+    hashed = data_hash(history, sides)
     key = model_id(league, slate, hashed, only_slate=True)
     kept = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: key}).to_pylist()
     if kept and _is_usable(kept[0]):
         return _unpacked(kept[0]["document"], key)
-    model = train(history, league, slate, hashed)
+    model = train(history, league, slate, hashed, sides)
     row = model_row(model, now) | {MODEL_ID: key, "only_slate": slate}
     warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]), replace_by=("league", "only_slate"))
     return model.fitted

@@ -10,15 +10,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
 from prediction_assets.nba.forecast import lines_by_market
+from prediction_assets.nba.forecasting.availability import TIMES, time_of_day
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.model_store import MODEL_ID
+from prediction_assets.nba.sides import newest_report
 from prediction_assets.slate.basis import OUT, Basis
 from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.slate.keys import parse_slate
@@ -34,6 +36,7 @@ class SlateFacts:
     """A slate's facts, as one moment's queries found them.
 
     Attributes:
+        slate: their date.
         games: rows of :data:`prediction_assets.stores.sql.queries.SLATE_GAMES`.
         injuries: rows of :data:`prediction_assets.stores.sql.queries.NEWEST_INJURY_REPORT`.
         lines: each player's main points line, by player id.
@@ -41,6 +44,7 @@ class SlateFacts:
         tip_offs: when each game begins, by its teams; only of games on which there is a line.
     """
 
+    slate: date
     games: Sequence[Mapping[str, Any]]
     injuries: Sequence[Mapping[str, Any]]
     lines: Mapping[int, MarketLine]
@@ -61,6 +65,7 @@ class SlateFacts:
         statuses = {row["player_id"]: row["status"] for row in listed}
         pinned_model = next((model for _, model in features.values()), "")
         found = {}
+        reports = self._reports()
         for player in players:
             playing = teams.get(player.game_id, frozenset())
             tip_off = self.tip_offs.get(playing)
@@ -76,6 +81,7 @@ class SlateFacts:
                 offers=self._offers(player.player_id),
                 features=digest,
                 model=model,
+                report=reports.get(player.team, reports.get("", "")),
             )
         return found
 
@@ -85,6 +91,21 @@ class SlateFacts:
         further = [[name, _offered(lines[player])] for name, lines in self.further.items() if player in lines]
         points = _offered(line) if line is not None else []
         return _digest([points, further] if further else points) if points or further else ""
+
+    def _reports(self) -> dict[str, str]:
+        """Return what the newest report says of each team that it names, and under ``""`` of the others.
+
+        Empty where no date before the slate has a report: then nothing was learnt from them.
+        """
+        if not any(row["has_earlier"] for row in self.injuries):
+            return {}
+        (time,) = {
+            TIMES[time_of_day(row["reported_at"].astimezone(UTC), self.slate)] for row in self.injuries
+        }
+        listed: dict[str, set[str]] = {"": set()}
+        for row in self.injuries:
+            listed.setdefault(row["team"], set()).add(f"{row['player_name']} {row['status']}".strip())
+        return {team: f"{time}: {'; '.join(sorted(entries))}" for team, entries in listed.items()}
 
     def begun(self, now: datetime) -> frozenset[str]:
         """Return the ids of the games that began within the last day.
@@ -104,6 +125,7 @@ class SlateFacts:
             sorted([game["game_id"], game["team_a"], game["team_b"]] for game in self.games),
             sorted(row["player_id"] for row in self.injuries if row["status"] == OUT),
             sorted([player, _offered(line)] for player, line in self.lines.items()),
+            sorted(self._reports().items()),
         ]
         further = {
             name: sorted([player, _offered(line)] for player, line in lines.items())
@@ -120,11 +142,13 @@ def read_slate_facts(
     Args:
         markets: what is predicted; points always are.
     """
-    named = {"slate": parse_slate(slate), "league": league}
-    lines = lines_by_market(warehouse, league, parse_slate(slate), markets)
+    day = parse_slate(slate)
+    named = {"slate": day, "league": league}
+    lines = lines_by_market(warehouse, league, day, markets)
     return SlateFacts(
-        games=warehouse.query(queries.SLATE_GAMES, {"slate": named["slate"]}).to_pylist(),
-        injuries=warehouse.query(queries.NEWEST_INJURY_REPORT, named).to_pylist(),
+        slate=day,
+        games=warehouse.query(queries.SLATE_GAMES, {"slate": day}).to_pylist(),
+        injuries=newest_report(warehouse, league, day),
         lines=lines.pop(POINTS.name),
         further=lines,
         tip_offs={

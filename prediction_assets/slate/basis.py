@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 OUT = "Out"
 """The only status of the injury report that rules a player out; a doubtful player may play."""
 
+REPORTED_NAMED = 3
+"""Entries of a report that a cause names."""
+
 NOT_EXPECTED = "no longer expected"
 """The cause of a player whose rows go out of force because his batch lost him."""
 
@@ -31,6 +34,8 @@ class Basis:
         offers: a digest of it with its prices, and of all that else is offered on him.
         features: a digest of his row of features.
         model: the stored model that is pinned with them; ``""`` where the systems are fitted on past games.
+        report: the time of day of the newest injury report, and what it says of each of his side: ``evening: A B Out;
+            C D Questionable``. ``""`` where the systems learnt nothing from reports.
     """
 
     game_id: str = ""
@@ -42,6 +47,7 @@ class Basis:
     offers: str = ""
     features: str = ""
     model: str = ""
+    report: str = ""
 
     @property
     def absence(self) -> str:
@@ -98,7 +104,20 @@ def causes(before: Basis, now: Basis) -> tuple[str, ...]:
         found.append(_CAME[_NO_FEATURES])
     if before.model != now.model:
         found.append("model changed")  # one slate has one model
+    if before.report != now.report:
+        found.append(_reported(before.report, now.report))
     return tuple(found)
+
+
+def _reported(before: str, now: str) -> str:
+    """Return what the newest report says of his side that the one before didn't say."""
+    (_, _, was), (time, _, said) = before.partition(":"), now.partition(":")
+    old, new = ({each.strip() for each in listed.split(";")} - {""} for listed in (was, said))
+    if not old ^ new:
+        return f"report of {time}" if time else "report withdrawn"
+    news = sorted(new - old) or [f"no longer {each}" for each in sorted(old - new)]
+    more = f" and {len(news) - REPORTED_NAMED} more" if len(news) > REPORTED_NAMED else ""
+    return f"team report: {', '.join(news[:REPORTED_NAMED])}{more}"
 
 
 def _moved(before: str, now: str) -> str:

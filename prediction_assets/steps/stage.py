@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +32,7 @@ from prediction_assets.nba.forecasting.predictions import NO_FURTHER, predict_sl
 from prediction_assets.nba.forecasting.stats import predictable
 from prediction_assets.nba.forecasting.systems import FittedSystem
 from prediction_assets.nba.model_store import slate_systems
+from prediction_assets.nba.sides import slate_sides
 from prediction_assets.nba.skip_rules import reasons_to_skip
 from prediction_assets.nba.slate_facts import feature_digests, read_slate_facts
 from prediction_assets.settings import Settings
@@ -103,7 +105,14 @@ def begin_staging(
         players = [player for player in players if player.slug not in begun]
         _report_begun(progress.batch, begun)
     parts, errors, features = forecast_parts(
-        warehouse, progress, players, facts.lines, settings, clock, facts.further
+        warehouse,
+        progress,
+        players,
+        facts.lines,
+        settings,
+        clock,
+        facts.further,
+        injuries=facts.injuries,
     )
     skipped = reasons_to_skip(
         players, games=facts.games, injuries=facts.injuries, with_features=parts.keys() | errors.keys()
@@ -143,6 +152,8 @@ def forecast_parts(
     settings: Settings,
     clock: Clock,
     further: Mapping[str, Mapping[int, MarketLine]] = NO_FURTHER,
+    *,
+    injuries: Iterable[Mapping[str, Any]] = (),
 ) -> tuple[dict[str, pa.Table], dict[str, Exception], dict[int, tuple[str, str]]]:
     """Return each forecast player's rows, the error of each player who could not be forecast, and their features.
 
@@ -165,6 +176,7 @@ def forecast_parts(
     features = with_newcomers(snapshot.players, players, lines, parse_slate(batch.slate))
     pinned = pinned_model(warehouse, snapshot.players)
     markets = {name: further[name] for name in predictable(further, snapshot.players)}
+    sides = slate_sides(warehouse, batch.league, parse_slate(batch.slate), injuries)
 
     @cache
     def fitted_here() -> Mapping[str, FittedSystem]:
@@ -181,6 +193,7 @@ def forecast_parts(
             fitted=pinned or fitted_here(),
             market_aware=settings.market_aware,
             further=markets,
+            sides=sides,
         )
         return part_rows(rows, batch, snapshot.snapshot_id, PART_SCHEMA)
 

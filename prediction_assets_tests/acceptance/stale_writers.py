@@ -73,7 +73,7 @@ def opened(stores: Stores) -> None:
 
 
 def _forecast(
-    warehouse: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], *_: object
+    warehouse: Warehouse, progress: Progress, players: Sequence[ExpectedPlayer], *_: object, **__: object
 ) -> tuple[dict[str, pa.Table], dict[str, Exception], dict[int, tuple[str, str]]]:
     lines = {row["player_id"]: f"{row['line']:.1f}" for row in warehouse.query(_LINES).to_pylist()}
     errors: dict[str, Exception] = {

@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from prediction_assets.nba.forecasting.availability import COLUMNS
 from prediction_assets.nba.forecasting.matchup import Matchup
 from prediction_assets.nba.forecasting.minutes import usual_minutes
 from prediction_assets.nba.forecasting.moving_average import MovingAverage, prior
@@ -92,6 +93,8 @@ def _without_context(rows: Rows) -> Sequence[Mapping[str, Floats]]:
     }
     side = rows["lineup_last_10"]
     availability = dict.fromkeys(("lineup_last_1", "team_lineup_last_1", "team_lineup_last_10"), side)
+    if rows.has(COLUMNS[0]):
+        availability |= dict.fromkeys(COLUMNS, np.full(n, np.nan))  # as if there were no report
     return ({**opponent, **rest, **availability}, {**opponent, **rest}, opponent)
 
 

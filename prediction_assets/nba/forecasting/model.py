@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.nba.forecasting.availability import Sides
 from prediction_assets.nba.forecasting.stats import stats_in
 from prediction_assets.nba.forecasting.systems import FittedSystem, fit_all, system_versions
 
@@ -45,13 +46,14 @@ class Model:
     fitted: Mapping[str, FittedSystem]
 
 
-def data_hash(history: pa.Table) -> str:
-    """Return SHA-256 over a training table's Arrow stream: columns, types, rows and their order."""
+def data_hash(history: pa.Table, sides: Sides | None = None) -> str:
+    """Return SHA-256 over the training tables' Arrow streams: columns, types, rows and their order."""
     digest = hashlib.sha256()
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, history.schema.remove_metadata()) as writer:
-        writer.write_table(history.replace_schema_metadata(None).combine_chunks())
-    digest.update(sink.getvalue())
+    for table in (history,) if sides is None else (history, sides.candidates, sides.reported):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:
+            writer.write_table(table.replace_schema_metadata(None).combine_chunks())
+        digest.update(sink.getvalue())
     return digest.hexdigest()
 
 
@@ -62,12 +64,15 @@ def model_id(league: str, cutoff: date, hashed: str, *, only_slate: bool = False
     return hashlib.sha256(f"{league}|{cutoff}|{versions}|{hashed}{serves}".encode()).hexdigest()[:20]
 
 
-def train(history: pa.Table, league: str, cutoff: date, hashed: str | None = None) -> Model:
+def train(
+    history: pa.Table, league: str, cutoff: date, hashed: str | None = None, sides: Sides | None = None
+) -> Model:
     """Fit every registered system on the training rows.
 
     Args:
         history: training rows of :data:`.features.FEATURES_SCHEMA`, all before ``cutoff``.
-        hashed: :func:`data_hash` of the rows, where it is known already.
+        hashed: :func:`data_hash` of the rows and sides, where it is known already.
+        sides: of the dates before the cut-off that have injury reports.
 
     Raises:
         PredictionAssetsError: a training row is not from before the cut-off.
@@ -77,7 +82,7 @@ def train(history: pa.Table, league: str, cutoff: date, hashed: str | None = Non
         raise PredictionAssetsError(
             f"model of {league} before {cutoff}: a training row is of {newest}; train on earlier games only"
         )
-    hashed = hashed or data_hash(history)
+    hashed = hashed or data_hash(history, sides)
     seasons = sorted({season % 10_000 for season in pc.unique(history["season_id"]).to_pylist() if season})
     return Model(
         model_id=model_id(league, cutoff, hashed),
@@ -88,5 +93,5 @@ def train(history: pa.Table, league: str, cutoff: date, hashed: str | None = Non
         seasons=", ".join(f"{s}-{(s + 1) % 100:02d}" for s in seasons if s >= _OLDEST_SEASON),
         data_hash=hashed,
         systems=system_versions(stats_in(history)),
-        fitted=fit_all(history),
+        fitted=fit_all(history, sides),
     )

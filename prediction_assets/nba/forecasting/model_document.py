@@ -17,7 +17,8 @@ from typing import Any, cast
 import numpy as np
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.nba.forecasting import gradient_boosting, matchup, minutes, similarity
+from prediction_assets.nba.forecasting import availability, gradient_boosting, matchup, minutes, similarity
+from prediction_assets.nba.forecasting.availability import Availability
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean
 from prediction_assets.nba.forecasting.gradient_boosting import GradientBoosting
 from prediction_assets.nba.forecasting.matchup import Matchup
@@ -76,7 +77,15 @@ PARTS: Mapping[type, Fields] = {
     },
     Minutes: {"trees": Node(lambda: (Trees,), is_optional=True)},
     Spread: {"coefficients": Numbers(0.0, 1e6, 3)},
-    Fitted: {"mean": Node(lambda: tuple(MEANS)), "spread": Node(lambda: (Spread,))},
+    Availability: {
+        "played": Array("<f8", 1, largest=1.0),
+        "trees": Node(lambda: (Trees,)),
+    },
+    Fitted: {
+        "mean": Node(lambda: tuple(MEANS)),
+        "spread": Node(lambda: (Spread,)),
+        "availability": Node(lambda: (Availability,), is_optional=True),
+    },
 }
 """What the means are made of."""
 
@@ -205,6 +214,11 @@ def _problem(made: Any) -> str:
             return _column_problem(made.trees, matchup.DESIGN_COLUMNS)
         case GradientBoosting():
             return _column_problem(made.trees, gradient_boosting.DESIGN_COLUMNS)
+        case Availability():
+            cells = math.prod(availability.CELLS)
+            if made.played.shape != (cells,) or made.played.min() < 0:
+                return f"doesn't have the shares of {cells} cells"
+            return _column_problem(made.trees, availability.DESIGN_COLUMNS)
         case Similarity():
             columns, games = len(similarity.COLUMNS), len(made.departure)
             shapes = (made.middle.shape, made.scale.shape, made.past.shape)

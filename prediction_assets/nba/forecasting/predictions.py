@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
+from prediction_assets.nba.forecasting.availability import Sides
 from prediction_assets.nba.forecasting.contributions import (
     PARTS,
     UNIT,
@@ -52,7 +54,7 @@ from prediction_assets.nba.forecasting.recommendation import (
 )
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.stats import STATS, of_stat, total, unit_of
-from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all, of_fitted
+from prediction_assets.nba.forecasting.systems import SYSTEMS, Fitted, FittedSystem, fit_all, of_fitted
 from prediction_assets.slate.markets import MARKETS, POINTS, Market
 
 NO_FURTHER: Mapping[str, Mapping[int, MarketLine]] = MappingProxyType({})
@@ -106,13 +108,14 @@ def predict_slate(
     fitted: Mapping[str, FittedSystem] | None = None,
     market_aware: bool = False,
     further: Mapping[str, Mapping[int, MarketLine]] = NO_FURTHER,
+    sides: Sides | None = None,
 ) -> pa.Table:
     """Return 25 prediction rows per player and market, by market, player, system (as registered) and line, ascending.
 
-    A player's rows depend on his own row, the history and his market line only, never on the other players: a
-    re-run of one player gives identical values. Points are rounded to 4 decimals and probabilities to 6; bets and
-    recommendations are computed from the rounded values. ``predicted_points`` is the median of the system's own
-    forecast, which doesn't know the line; probabilities against a market line weigh the line
+    A player's rows depend on his own row, the history, his side's report and his market line only, never on which
+    players are forecast with him: a re-run of one player gives identical values. Points are rounded to 4 decimals and
+    probabilities to 6; bets and recommendations are computed from the rounded values. ``predicted_points`` is the
+    median of the system's own forecast, which doesn't know the line; probabilities against a market line weigh the line
     and its prices too (:func:`.market_aware.with_market`).
 
     Two are exceptions. The own forecast of a player who was away for :data:`.market_aware.AWAY_DAYS` days or longer is
@@ -125,6 +128,7 @@ def predict_slate(
         lines: main line and offers by player id; other players get lines around their recent median.
         least_value: expected value that a recommendation needs (:mod:`.recommendation`).
         fitted: the result of :func:`.systems.fit_all`, of a stored model or for several calls.
+        sides: the slate's sides and its newest injury report; None without a report, or if nobody looks at it.
         market_aware: add the system ``market_aware``, five rows more: the ensemble's forecast moved to the line.
         further: lines as ``lines``, by the name of each market that is predicted beside points.
 
@@ -137,7 +141,7 @@ def predict_slate(
         fitted = fit_all(history)
     markets = {POINTS.name: lines, **further}
     stats = {stat for name in markets for stat in MARKETS[name].stats}
-    forecasts = {stat: _forecast(players, fitted, stat) for stat in STATS if stat in stats}
+    forecasts = {stat: _forecast(players, fitted, stat, sides) for stat in STATS if stat in stats}
     return pa.concat_tables(
         [
             _market_rows(MARKETS[name], forecasts, offers, least_value=least_value, market_aware=market_aware)
@@ -161,8 +165,13 @@ class _StatForecast:
     parts: list[Floats]
 
 
-def _forecast(players: pa.Table, fitted: Mapping[str, FittedSystem], stat: str) -> _StatForecast:
+def _forecast(
+    players: pa.Table, fitted: Mapping[str, FittedSystem], stat: str, sides: Sides | None
+) -> _StatForecast:
     rows, systems, unit = Rows(of_stat(players, stat)), of_fitted(fitted, stat), STATS[stat].unit
+    availability = cast("Fitted", systems[SYSTEMS[-1].name]).availability
+    if sides is not None and availability is not None:
+        rows.attach(availability.columns(rows, sides))
     counted = {name: system.predict(rows) for name, system in systems.items()}
     medians = {name: np.round(forecast.median, 4) for name, forecast in counted.items()}
     return _StatForecast(

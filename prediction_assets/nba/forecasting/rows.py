@@ -115,6 +115,14 @@ class Rows:
         other._derived.update({key: np.tile(values, times) for key, values in self._kept.items()})
         return other
 
+    def attach(self, columns: Mapping[str, Floats]) -> None:
+        """Give the rows columns that their table doesn't have, each of shape (n,)."""
+        self._columns.update(columns)
+
+    def has(self, attached: str) -> bool:
+        """Return whether a column was attached to these rows."""
+        return attached in self._columns or (self._whole is not None and self._whole.has(attached))
+
     def matrix(self, names: Sequence[str]) -> Floats:
         """Return the columns as a matrix of shape (n, len(names)); NULL is NaN."""
         return np.column_stack([self[name] for name in names])

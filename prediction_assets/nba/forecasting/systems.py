@@ -9,14 +9,15 @@ here: lines and recommendations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 import numpy as np
 import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting import gradient_boosting, matchup, moving_average, similarity
+from prediction_assets.nba.forecasting.availability import Availability, Sides, fit_availability
 from prediction_assets.nba.forecasting.distribution import SMALLEST_MEAN, Distribution
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean, fit_weights
 from prediction_assets.nba.forecasting.rows import Floats, History, Rows
@@ -55,14 +56,18 @@ class System(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """A mean with its spread."""
+    """A mean with its spread, and the correction of the mean by the injury report, None if nothing was learnt of it."""
 
     mean: Mean
     spread: Spread
+    availability: Availability | None = None
 
     def predict(self, rows: Rows) -> Distribution:
         """Return finite means and standard deviations, both positive, shape (n,)."""
-        mean = sane(rows.once(self.mean, lambda: self.mean(rows)))
+        mean = rows.once(self.mean, lambda: self.mean(rows))
+        if self.availability is not None:
+            mean = mean + self.availability(rows)
+        mean = sane(mean)
         return Distribution(mean, self.spread.standard_deviation(mean, rows))
 
 
@@ -113,13 +118,13 @@ class Ensemble:
 
 
 BASE_SYSTEMS = (
-    MeanSystem("moving_average", "3", moving_average.fit_mean),
-    MeanSystem("matchup", "3", matchup.fit_mean),
-    MeanSystem("similarity", "3", similarity.fit_mean),
-    MeanSystem("gradient_boosting", "3", gradient_boosting.fit_mean),
+    MeanSystem("moving_average", "4", moving_average.fit_mean),
+    MeanSystem("matchup", "4", matchup.fit_mean),
+    MeanSystem("similarity", "4", similarity.fit_mean),
+    MeanSystem("gradient_boosting", "4", gradient_boosting.fit_mean),
 )
 
-SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "3", BASE_SYSTEMS))
+SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "4", BASE_SYSTEMS))
 
 
 def system_versions(stats: Iterable[str] = ()) -> dict[str, str]:
@@ -155,10 +160,14 @@ def of_fitted(fitted: Mapping[str, FittedSystem], stat: str) -> dict[str, Fitted
         ) from None
 
 
-def fit_all(history: pa.Table) -> dict[str, FittedSystem]:
+def fit_all(history: pa.Table, sides: Sides | None = None) -> dict[str, FittedSystem]:
     """Fit every registered system on the training rows (:data:`.features.FEATURES_SCHEMA`), in any order.
 
     Further stats that the rows have features of are fitted, too.
+
+    Args:
+        sides: of the history's dates with injury reports: the systems of points share the correction that is learnt
+            from them.
 
     Raises:
         BadInput: the table lacks a feature column.
@@ -167,6 +176,14 @@ def fit_all(history: pa.Table) -> dict[str, FittedSystem]:
     for stat in (POINTS, *stats_in(history)):
         rows = History(of_stat(history, stat))
         fitted |= {key_of(stat, system.name): system.fit(rows) for system in SYSTEMS}
+        if sides is not None and stat == POINTS:
+            # Of the forecasts without a report this one is at hand for the regulars, and nearly the best.
+            usual, regulars = rows.fitted(matchup.fit_mean), rows.regulars
+            availability = fit_availability(rows, usual(regulars), sides)
+            fitted = {
+                name: replace(cast("Fitted", system), availability=availability)
+                for name, system in fitted.items()
+            }
     return fitted
 
 

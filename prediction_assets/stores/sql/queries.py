@@ -200,14 +200,18 @@ MARKET_LINES = f"""
 
 
 NEWEST_INJURY_REPORT = f"""
-    SELECT player_id, team, player_name, status, reason, reported_at
+    SELECT player_id, team, player_name, status, reason, reported_at,
+           EXISTS (SELECT 1 FROM {INJURY_REPORTS.qualified_name} AS earlier
+                   WHERE earlier.game_date < $slate AND earlier.league = $league) AS has_earlier
     FROM {INJURY_REPORTS.qualified_name}
-    WHERE game_date = $slate AND league = $league AND player_id IS NOT NULL
+    WHERE game_date = $slate AND league = $league AND (player_id IS NOT NULL OR status = 'Not yet submitted')
       AND reported_at = (
           SELECT MAX(newest.reported_at) FROM {INJURY_REPORTS.qualified_name} AS newest
-          WHERE newest.game_date = $slate AND newest.league = $league)
-    ORDER BY player_id, team, player_name"""
-"""The resolved players of the slate's newest report; a player whom it no longer lists may play.
+          WHERE newest.game_date = $slate AND newest.league = $league AND newest.reported_at <= $until)
+    ORDER BY player_id NULLS FIRST, team, player_name"""
+"""The resolved players of the slate's newest report, and without a player each team that has not reported yet.
+
+``has_earlier``: an earlier date has a report too. A player whom the newest one no longer lists may play.
 
 A report counts for the date as soon as one team is in it, even as "not yet submitted" and without a player.
 """

@@ -18,13 +18,14 @@ from prediction_assets.errors import (
     PartMismatch,
     PredictionAssetsError,
 )
+from prediction_assets.nba.sides import newest_report
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome, fence_of
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, row_hashes
 from prediction_assets.stores.protocols import Upserted, Warehouse
-from prediction_assets.stores.sql import merge_sql, pruning_sql, queries, table_sql
+from prediction_assets.stores.sql import merge_sql, pruning_sql, table_sql
 from prediction_assets.stores.sql.tables import INJURY_REPORTS, PREDICTION_GRADES, SCHEDULE
 from prediction_assets_tests.contract.warehouse.conftest import GATHERING_TOO
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
@@ -440,8 +441,11 @@ REPORTS = {
     "none": ([], []),
     "one": ([[injury(13, 1, "Out"), injury(13, 2, "Out")]], [1, 2]),
     "a player left it": ([[injury(13, 1, "Out"), injury(13, 2, "Out")], [injury(17, 2, "Out")]], [2]),
-    "it names nobody of the date": ([[injury(13, 1, "Out")], [injury(17, None, "Not yet submitted")]], []),
-    "in any order": ([[injury(17, None, "Not yet submitted")], [injury(13, 1, "Out")]], []),
+    "it names nobody of the date": (
+        [[injury(13, 1, "Out")], [injury(17, None, "Not yet submitted")]],
+        [None],
+    ),
+    "in any order": ([[injury(17, None, "Not yet submitted")], [injury(13, 1, "Out")]], [None]),
     "the team has reported since": ([[injury(13, None, "Not yet submitted")], [injury(17, 1, "Out")]], [1]),
     "a later one of another date only": ([[injury(13, 1, "Out")], [injury(17, 2, "Out", day=3)]], [1]),
 }
@@ -460,10 +464,12 @@ def test_the_newest_injury_report_with_a_row_of_the_date_holds_as_a_whole(wareho
             for row in report
         ]
         warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(rows), ("league", "reported_at"))
-    for league, (_, newest) in REPORTS.items():
-        asked = {"slate": date(2026, 1, 2), "league": league}
-        found = warehouse.query(queries.NEWEST_INJURY_REPORT, asked)
-        assert found["player_id"].to_pylist() == newest, league
+    for league, (reports, newest) in REPORTS.items():
+        found = newest_report(warehouse, league, date(2026, 1, 2))
+        assert [row["player_id"] for row in found] == newest, league
+        before = newest_report(warehouse, league, date(2026, 1, 2), datetime(2026, 1, 2, 13, tzinfo=UTC))
+        first = [row["player_id"] for report in reports for row in report if row["reported_at"].hour == 13]
+        assert [row["player_id"] for row in before] == (first if reports else []), league
 
 
 def test_closed_rows_and_lists_of_receipts_are_pruned_and_nothing_that_is_in_force(warehouse):

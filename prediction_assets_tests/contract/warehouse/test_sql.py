@@ -14,6 +14,7 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
+from prediction_assets.nba.forecasting.sides_sql import CANDIDATES_SQL, REPORTED_SQL
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.slate.markets import MARKETS
 from prediction_assets.stores.protocols import Warehouse
@@ -41,6 +42,8 @@ STATEMENTS = {
     and re.match(r"\s*(SELECT|WITH|MERGE|UPDATE|INSERT|DELETE)\s", value)
 } | {
     "FEATURES_SQL": FEATURES_SQL,
+    "CANDIDATES_SQL": CANDIDATES_SQL,
+    "REPORTED_SQL": REPORTED_SQL,
     **{f"Pruning.count({name})": pruning.count for name, pruning in PRUNINGS.items()},
     **{view.qualified_name: view.select for view in VIEWS},
     **{f"COUNT_FACTS[{name}]": text for name, text in queries.COUNT_FACTS.items()},

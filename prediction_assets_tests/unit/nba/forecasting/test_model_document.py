@@ -16,7 +16,15 @@ import pyarrow as pa
 import pytest
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.nba.forecasting import gradient_boosting, matchup, minutes, model_document, similarity
+from prediction_assets.nba.forecasting import (
+    availability,
+    gradient_boosting,
+    matchup,
+    minutes,
+    model_document,
+    similarity,
+)
+from prediction_assets.nba.forecasting.availability import Availability
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.gradient_boosting import GradientBoosting
@@ -70,6 +78,8 @@ def test_the_declared_columns_are_those_of_the_designs(league_snapshot: Snapshot
     assert minutes.minutes_design(rows).shape[1] == minutes.DESIGN_COLUMNS
     assert matchup._design(rows).shape[1] == matchup.DESIGN_COLUMNS
     assert gradient_boosting._design(rows).shape[1] == gradient_boosting.DESIGN_COLUMNS
+    rows.attach(dict.fromkeys(availability.COLUMNS, np.ones(len(rows))))
+    assert availability._design(rows).shape[1] == availability.DESIGN_COLUMNS
 
 
 def two_leaves() -> Trees:
@@ -102,7 +112,8 @@ def small() -> dict[str, FittedSystem]:
     means = (MovingAverage(6.0, 2.0), matched, similar, boosted)
     names = ("moving_average", "matchup", "similarity", "gradient_boosting", "ensemble")
     every = (*means, EnsembleMean(means, (0.25,) * 4))
-    return {name: Fitted(mean, Spread()) for name, mean in zip(names, every, strict=True)}
+    absences = Availability(np.full(252, 0.5), two_leaves())
+    return {name: Fitted(mean, Spread(), absences) for name, mean in zip(names, every, strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +177,11 @@ def node(whole: Document, kind: str) -> Document:
     """Return the fields of the first node of a kind."""
     found: Document = next(each["fields"] for each in whole["nodes"] if each["kind"] == kind)
     return found
+
+
+def of_shares(array: np.ndarray) -> Callable[[Document], None]:
+    """Return a change of the shares who played."""
+    return lambda whole: replace_array(whole, node(whole, "Availability")["played"], array)
 
 
 def of_trees(name: str, array: np.ndarray) -> Callable[[Document], None]:
@@ -262,6 +278,9 @@ F8, I2 = np.dtype("<f8"), np.dtype("<i2")
         ("minutes names no Minutes", setting("Matchup", "minutes", 0)),
         ("minutes names no earlier node", setting("Matchup", "minutes", None)),
         ("departure names no array", setting("Similarity", "departure", "os.system")),
+        ("exceeds 1", of_shares(np.full(252, 1.5))),
+        ("the shares of 252 cells", of_shares(np.full(251, 0.5))),
+        ("the shares of 252 cells", of_shares(np.full(252, -0.5))),
         ("departure names no array", setting("Similarity", "departure", [1])),
         ("is of no kind", lambda whole: whole["nodes"][0].update(kind="os.system")),
         ("is of no kind", lambda whole: whole["nodes"].insert(0, "Trees")),
