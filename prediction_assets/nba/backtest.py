@@ -180,7 +180,7 @@ def grade_slate(
         sides=slate_sides(warehouse, league, slate, newest_report(warehouse, league, slate, until)),
     )
     at_main_line = forecasts.filter(pc.equal(forecasts["line_offset"], pa.scalar(Decimal(0), _LINE)))
-    groups = groups_of(candidates, is_first_days=is_first_days)
+    groups = groups_of(candidates, slate, is_first_days=is_first_days)
     grades: list[Grade] = []
     for market in (POINTS.name, *further):
         rows = at_main_line.filter(pc.equal(at_main_line["market"], market))

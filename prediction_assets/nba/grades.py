@@ -131,6 +131,7 @@ def grade_published(warehouse: Warehouse, slate: str) -> tuple[str, dict[str, li
     facts = read_slate_facts(warehouse, slate, league, MARKETS)
     groups = groups_of(
         roster_candidates(warehouse, league, day, facts.lines),
+        day,
         is_first_days=is_first_days(warehouse, league, FIRST_DAYS_OF_SEASON)(day),
     )
     grades: dict[str, list[Grade]] = {}

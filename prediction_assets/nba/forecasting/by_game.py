@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from datetime import date
 from math import sqrt
+from typing import Any
 
 import numpy as np
 
+from prediction_assets.nba.forecasting.market_aware import AWAY_DAYS
 from prediction_assets.nba.forecasting.rows import Floats
 
-ALL, STARTERS, BENCH, FIRST_DAYS = "all", "starters", "bench", "first_14_days"
-"""Groups of graded players; ``all`` has everybody."""
+ALL, STARTERS, BENCH, FIRST_DAYS, RETURNING = "all", "starters", "bench", "first_14_days", "returning"
+"""Groups of graded players; ``all`` has everybody. Who was away for :data:`.market_aware.AWAY_DAYS` days is returning:
+from a summer, or an injury."""
 
 STARTER_MINUTES = 24.0
 """Mean minutes over the last games that make a starter: half of a game. They are known before the game."""
@@ -123,18 +127,23 @@ def add_up(parts: Iterable[Measures]) -> Measures:
     return found
 
 
-def groups_of(candidates: Iterable[Mapping[str, object]], *, is_first_days: bool) -> dict[str, set[int]]:
+def groups_of(
+    candidates: Iterable[Mapping[str, Any]], slate: date, *, is_first_days: bool
+) -> dict[str, set[int]]:
     """Return the players of each group of one slate.
 
     Args:
-        candidates: ``player_id`` and ``average_minutes``; a newcomer without minutes is in neither role.
+        candidates: ``player_id``, ``average_minutes`` and ``last_game``; a newcomer without minutes is in neither role.
         is_first_days: the slate is within :data:`FIRST_DAYS_OF_SEASON` of the season's first game.
     """
-    groups: dict[str, set[int]] = {STARTERS: set(), BENCH: set(), FIRST_DAYS: set()}
+    groups: dict[str, set[int]] = {STARTERS: set(), BENCH: set(), FIRST_DAYS: set(), RETURNING: set()}
     for candidate in candidates:
         player, minutes = int(str(candidate["player_id"])), candidate.get("average_minutes")
         if minutes is not None:
             groups[STARTERS if float(str(minutes)) >= STARTER_MINUTES else BENCH].add(player)
         if is_first_days:
             groups[FIRST_DAYS].add(player)
+        last = candidate.get("last_game")
+        if last is not None and (slate - last).days >= AWAY_DAYS:
+            groups[RETURNING].add(player)
     return groups

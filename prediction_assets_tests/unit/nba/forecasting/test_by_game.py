@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from math import nan, sqrt
 
 import numpy as np
@@ -52,12 +53,13 @@ def test_slates_add_up_to_what_they_are_together():
     )
 
 
-def test_a_player_s_role_follows_from_his_minutes_before_the_game():
+def test_a_player_s_groups_follow_from_his_games_before():
     candidates = [
-        {"player_id": 1, "average_minutes": 24.0},
-        {"player_id": 2, "average_minutes": 23.9},
+        {"player_id": 1, "average_minutes": 24.0, "last_game": date(2025, 10, 2)},
+        {"player_id": 2, "average_minutes": 23.9, "last_game": date(2025, 10, 1)},
         {"player_id": 3},
     ]
-    roles = {"starters": {1}, "bench": {2}}
-    assert groups_of(candidates, is_first_days=False) == {**roles, "first_14_days": set()}
-    assert groups_of(candidates, is_first_days=True) == {**roles, "first_14_days": {1, 2, 3}}
+    known = {"starters": {1}, "bench": {2}, "returning": {2}}  # away for 29 and 30 days
+    slate = date(2025, 10, 31)
+    assert groups_of(candidates, slate, is_first_days=False) == {**known, "first_14_days": set()}
+    assert groups_of(candidates, slate, is_first_days=True) == {**known, "first_14_days": {1, 2, 3}}
