@@ -55,7 +55,7 @@ KINDS: Mapping[str, Kind] = {
     "games_changed": Kind((WARNING,), f"{RUN} --reopen", "asset:schedule"),
     "schedule_hole": Kind((WARNING,), "prediction-assets ingest{schedule}{game_logs}", "asset:schedule"),
     "no_game_logs": Kind((WARNING,), f"{RUN} --reopen{{game_logs}}", "asset:game_logs"),
-    "unsettled": Kind((WARNING, ERROR), RUN, "partition:slate_report"),
+    "unsettled": Kind((WARNING, ERROR), RUN, "partition:predictions"),
     "failed_players": Kind((WARNING, ERROR), REPLAY, "asset:dead_letters"),
     "no_receipt": Kind((CRITICAL,), RUN, "partition:predictions", CRITICAL),
     "outdated_receipt": Kind((ERROR,), RUN, "partition:predictions"),

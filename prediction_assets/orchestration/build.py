@@ -20,7 +20,6 @@ from prediction_assets.orchestration.assets.points_model import points_model
 from prediction_assets.orchestration.assets.prediction_grades import prediction_grades
 from prediction_assets.orchestration.assets.predictions import predictions
 from prediction_assets.orchestration.assets.slate_board import slate_board
-from prediction_assets.orchestration.assets.slate_report import slate_report
 from prediction_assets.orchestration.assets.slate_roster import slate_roster
 from prediction_assets.orchestration.assets.staged_predictions import staged_predictions
 from prediction_assets.orchestration.assets.staging_cleanup import staging_cleanup
@@ -63,7 +62,6 @@ ASSETS = [
     staging_cleanup,
     phase5_completion,
     prediction_grades,
-    slate_report,
     slate_board,
 ]
 

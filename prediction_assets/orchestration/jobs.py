@@ -45,7 +45,7 @@ staging_job = dg.define_asset_job(
     description="Stage a range of one slate's players.",
 )
 
-_PUBLISHED = dg.AssetSelection.assets("phase5_completion", "slate_report", "slate_board").without_checks()
+_PUBLISHED = dg.AssetSelection.assets("phase5_completion", "slate_board").without_checks()
 """The morning check belongs to the same asset, but has a job of its own: it looks at the whole morning."""
 
 consolidation_job = dg.define_asset_job(
@@ -61,8 +61,7 @@ completion_job = dg.define_asset_job(
     "completion",
     selection=_PUBLISHED,
     tags=WHOLE_RETRIES,
-    description="Publish the completion message that a consolidation couldn't deliver, once; then the slate's report "
-    "and board.",
+    description="Publish the completion message that a consolidation couldn't deliver, once; then the slate's board.",
 )
 
 morning_check_job = dg.define_asset_job(
@@ -105,7 +104,6 @@ JOB_OF_ASSET = {
     "predictions": consolidation_job.name,
     "staging_cleanup": consolidation_job.name,
     "phase5_completion": completion_job.name,
-    "slate_report": completion_job.name,
     "slate_board": completion_job.name,
     "dead_letters": dead_letters_job.name,
     "points_model": training_job.name,

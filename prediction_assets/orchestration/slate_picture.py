@@ -1,6 +1,6 @@
 """The picture of one slate in the UI: outcomes, rows by system, line coverage and edges, as SVG.
 
-A pure function from counts to text: four bar charts need no plotting library. The asset ``slate_report`` embeds it in
+A pure function from counts to text: four bar charts need no plotting library. The asset ``predictions`` embeds it in
 its metadata.
 """
 

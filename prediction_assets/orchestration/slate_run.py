@@ -170,11 +170,11 @@ class SlateRun:
         try:
             self._execute(completion_job.name, partition=receipt.slate, ops=ops)
         except Exception as error:
-            # What follows the message, the report and the board, is for people: the slate is published without them.
+            # What follows the message, the board, is for people: the slate is published without them.
             if redeliver or not is_announced(receipt, self.stores.outbox.entries(receipt.slate)):
                 raise
             _logger.warning(
-                "slate %s: its message is delivered, but its report or its board can't be written: %s; see the "
+                "slate %s: its message is delivered, but its board can't be written: %s; see the "
                 "completion run in the UI, and try `prediction-assets board`",
                 receipt.slate, one_line(str(error)), extra={"slate": receipt.slate, "batch": receipt.batch_id},
             )  # fmt: skip

@@ -25,9 +25,9 @@ ASSETS = [
     "predictions",
     "staging_cleanup",
     "phase5_completion",
-    "slate_report",
+    "slate_board",
 ]
-CHECKS = len(AUDITS)
+CHECKS = len(AUDITS) + 1  # and follows_its_facts, which every look for alerts evaluates
 
 
 def number(value: int) -> re.Pattern[str]:
@@ -87,13 +87,19 @@ def test_a_click_becomes_a_slate_that_one_can_look_at_and_a_fault_turns_a_check_
         ui.take(picture("predictions-checks.png"))
 
         # The slate at a glance: the picture in its metadata is one.
-        ui.open("/assets/slate_report?view=overview")
+        ui.open("/assets/predictions?view=overview")
         ui.page.get_by_text("[Show Markdown]").first.click()
         drawn = ui.page.get_by_role("dialog").locator("img")
         drawn.wait_for()
         assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") == 760
-        ui.take(picture("slate-report.png"))
         ui.page.keyboard.press("Escape")
+
+        # And the whole slate on one page, where the UI says that it is.
+        board = ui.metadata("board").inner_text()
+        assert Path(board) == home / "boards" / f"{slate}.html"
+        ui.page.goto(Path(board).as_uri())
+        expect(ui.page.get_by_text(re.compile(f"^{players} players at their main lines"))).to_be_visible()
+        ui.take(picture("board.png"))
 
         # One player again, from the partition list: he is merged anew, nothing else is.
         ui.open("/assets/staged_predictions?view=partitions")

@@ -84,7 +84,7 @@ def test_the_first_ten_minutes_go_as_the_page_says(tmp_path):
         dev_server(PREDICTION_ASSETS_DEV, tmp_path / "dev.log", environment) as address,
         browser(address, tmp_path / "failed.png") as ui,
     ):
-        assert pages[:4] == ["/assets/slate_roster", "/runs", "/asset-groups", "/assets/slate_report"]
+        assert pages[:4] == ["/assets/slate_roster", "/runs", "/asset-groups", "/assets/predictions"]
         ui.materialize("slate_roster")
         ui.open(pages[1])
         for job in ("roster", "staging", "consolidation"):

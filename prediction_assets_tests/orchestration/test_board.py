@@ -134,7 +134,7 @@ def test_a_board_that_cannot_be_written_costs_no_message(staged, caplog, lacks):
         result = SlateRun(settings, staged._instance)._finish(SIMULATED, lambda stage, progress: None)
     assert result.published
     assert result.entry.delivery_id is not None
-    assert "its message is delivered, but its report or its board can't be written" in caplog.text
+    assert "its message is delivered, but its board can't be written" in caplog.text
     assert staged._instance.get_latest_materialization_event(dg.AssetKey("slate_board")) is None
 
 

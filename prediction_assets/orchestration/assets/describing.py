@@ -30,7 +30,6 @@ DOCS = {
     "staging_cleanup": "docs/how-a-batch-works.md#killed-and-run-again",
     "phase5_completion": "docs/runbook.md#nothing-was-published",
     "slate_board": "docs/how-a-batch-works.md#the-board",
-    "slate_report": "docs/runbook.md#the-morning-check",
     "points_model": "docs/forecasting.md#the-trained-model",
     "prediction_grades": "docs/forecasting.md#grades",
 }

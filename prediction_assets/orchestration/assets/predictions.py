@@ -19,7 +19,7 @@ from prediction_assets.orchestration.assets.describing import (
     table_of,
     table_schema,
 )
-from prediction_assets.orchestration.assets.slate_report import picture_of
+from prediction_assets.orchestration.assets.slate_in_force import slate_in_force
 from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.orchestration.run_tags import FENCE_TAG, RECEIPT_ID, tag_run
 from prediction_assets.settings import Settings
@@ -139,12 +139,14 @@ with preview_features():
         except (NoPartsStaged, AuditRefused) as error:
             yield from results_of_refusal(slate, error)
             raise
-        cost = warehouse.cost()  # before the sample is read, which is no part of the MERGE
+        cost = warehouse.cost()  # before what is shown is read, which is no part of the MERGE
+        picture, numbers = slate_in_force(warehouse, progress)
         yield dg.MaterializeResult(
             metadata={
-                "picture": picture_of(warehouse, progress),
+                "picture": picture,
                 **board_link(settings, slate),
                 **_metadata(receipt, warehouse),
+                **numbers,
                 **cost,
             },
             check_results=[*results_of(receipt, limits.minimum_staged_share)],

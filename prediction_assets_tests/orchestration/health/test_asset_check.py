@@ -68,8 +68,8 @@ def test_a_warehouse_that_cannot_be_read_is_an_error_and_not_a_crash(finished):
     assert "can't be read" in str(evaluation.metadata["lines"].records)
 
 
-def test_every_slate_leaves_a_report_with_a_picture(finished):
-    (record,) = finished._instance.fetch_materializations(dg.AssetKey("slate_report"), limit=5).records
+def test_every_merge_shows_the_slate_in_a_picture_and_numbers(finished):
+    (record,) = finished._instance.fetch_materializations(dg.AssetKey("predictions"), limit=5).records
     metadata = record.asset_materialization.metadata
     assert record.partition_key == SIMULATED
     assert metadata["picture"].value.startswith("![the slate's picture](data:image/svg+xml;base64,")
@@ -80,6 +80,8 @@ def test_every_slate_leaves_a_report_with_a_picture(finished):
         "failed": 0,
     }
     assert metadata["merge_ms"].value > 0
+    assert {row.data["rows"] for row in metadata["systems"].records} == {PLAYERS * 5}
+    assert 0 < metadata["share_of_players_with_market_line"].value <= 1
 
 
 def test_every_run_on_a_slate_is_tagged_with_it_and_its_batch(finished):

@@ -17,6 +17,7 @@ from prediction_assets import cli
 from prediction_assets.monitoring.evaluate import NAMES
 from prediction_assets_tests.homes import SIMULATED
 from prediction_assets_tests.orchestration.health.conftest import health_schema
+from prediction_assets_tests.orchestration.test_cli import command
 
 SCRIPT = Path(__file__).resolve().parents[3] / "bin" / "monitoring" / "check_morning_run.sh"
 
@@ -73,6 +74,19 @@ def test_a_finished_slate_is_green(finished, health):
     report = json.loads(out)
     jsonschema.validate(report, health_schema())
     assert (code, report["color"], report["exit_code"], report["commands"]) == (0, "green", 0, [])
+
+
+def test_a_finished_slate_is_as_green_after_typos_and_a_refused_file(finished, health, capsys, monkeypatch):
+    home = finished._settings.home
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(home))
+    (home / "schedule.csv").write_text("game_id,game_date\n1,yesterday\n", "utf-8")
+    for refused in (
+        ("run", "--slate", "2026-99-99"),
+        ("predictions", "--slate", SIMULATED, "--revision", "9"),
+        ("ingest", "--schedule", str(home / "schedule.csv")),
+    ):
+        assert command(capsys, monkeypatch, *refused)[0] == 2
+    assert health(home=home)[0] == 0
 
 
 def test_a_slate_that_never_was_is_refused(finished, health):

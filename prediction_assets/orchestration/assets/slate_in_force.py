@@ -1,4 +1,4 @@
-"""The morning page of a slate: a picture and numbers in the UI."""
+"""What `predictions` shows of a slate as it is in force: a picture, and numbers by system and line."""
 
 import base64
 from collections.abc import Sequence
@@ -6,59 +6,29 @@ from typing import Any
 
 import dagster as dg
 
-from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING, table_of
-from prediction_assets.orchestration.partitions import SLATES
-from prediction_assets.orchestration.run_tags import tag_run
+from prediction_assets.orchestration.assets.describing import table_of
 from prediction_assets.orchestration.slate_picture import EDGE_BINS, SlateCounts, slate_picture
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.keys import is_simulated, parse_slate
+from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.markets import labelled
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
+from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
 
-@dg.asset(
-    partitions_def=SLATES,
-    group_name=PUBLISHING,
-    owners=OWNERS,
-    kinds={"python", "duckdb"},
-    deps=["predictions", "phase5_completion"],
-)
-def slate_report(
-    context: dg.AssetExecutionContext,
-    warehouse: dg.ResourceParam[Warehouse],
-    batch_state: dg.ResourceParam[BatchState],
-) -> dg.MaterializeResult:
-    """The slate as a picture and numbers: outcomes, rows by system, line coverage and edges."""
-    slate = context.partition_key
-    progress = open_progress(batch_state, slate)
-    tag_run(context, slate, progress.batch.batch_id)
-    by_system, lines, edges = _read(warehouse, slate)
-    counts = _counts(progress, by_system, lines, edges)
-    league = progress.batch.league
+def slate_in_force(
+    warehouse: Warehouse, progress: Progress
+) -> tuple[dg.MarkdownMetadataValue, dict[str, Any]]:
+    """Return the picture, and the numbers as metadata."""
+    by_system, lines, edges = _read(warehouse, progress.batch.slate)
     main_lines = sum(row["players"] for row in lines)
     on_market = sum(row["players"] for row in lines if row["line_source"] == "market")
-    context.log.info("slate %s: report of %d rows", slate, sum(counts.rows_by_system.values()))
-    return dg.MaterializeResult(
-        metadata={
-            "picture": _embedded(slate_picture(counts)),
-            "league": league,
-            "simulated": is_simulated(league),
-            **{f"players_{outcome}": count for outcome, count in counts.outcomes.items()},
-            "dagster/partition_row_count": sum(counts.rows_by_system.values()),
-            "systems": table_of([_system(row) for row in by_system]),
-            "share_of_players_with_market_line": round(on_market / main_lines, 4) if main_lines else 0.0,
-            "players_with_edge_over_5_percent": sum(edges)
-            - sum(edges[EDGE_BINS // 2 - 1 : EDGE_BINS // 2 + 1]),
-            **({"merge_ms": progress.receipt.merge_ms} if progress.receipt else {}),
-        }
-    )
-
-
-def picture_of(warehouse: Warehouse, progress: Progress) -> dg.MarkdownMetadataValue:
-    """Return the picture of a slate as it is in force, for an asset's page."""
-    return _embedded(slate_picture(_counts(progress, *_read(warehouse, progress.batch.slate))))
+    numbers = {
+        "systems": table_of([_system(row) for row in by_system]),
+        "share_of_players_with_market_line": round(on_market / main_lines, 4) if main_lines else 0.0,
+        "players_with_edge_over_5_percent": sum(edges) - sum(edges[EDGE_BINS // 2 - 1 : EDGE_BINS // 2 + 1]),
+    }
+    return _embedded(slate_picture(_counts(progress, by_system, lines, edges))), numbers
 
 
 def _read(warehouse: Warehouse, slate: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[int]]:
