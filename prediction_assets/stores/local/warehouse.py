@@ -346,7 +346,8 @@ def _verify_parts(connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> Non
     recorded = {p.player_slug: (p.rows, p.content_hash) for p in plan.parts}
     wrong = [slug for slug in recorded.keys() | found.keys() if recorded.get(slug) != found.get(slug)]
     if wrong:
-        raise merge_errors.part_changed(plan.slate, sorted(wrong))
+        # Damage can make a row's player NULL; then the part's own player lacks that row, and is named.
+        raise merge_errors.part_changed(plan.slate, sorted(slug for slug in wrong if slug is not None))
     faulty = connection.execute(merge_sql.FAULTY_KEYS, {"slate": date.fromisoformat(plan.slate)}).fetchall()
     if faulty:
         raise merge_errors.faulty_key(plan.slate, *faulty[0])

@@ -52,6 +52,18 @@ def merged(warehouse: DuckDBWarehouse, outcome) -> list[dict[str, object]]:
     return warehouse.query(f"SELECT {columns} FROM {PREDICTIONS.qualified_name} ORDER BY line").to_pylist()
 
 
+def test_a_part_in_which_a_row_has_lost_its_player_is_refused_and_its_player_named():
+    warehouse = InMemoryWarehouse()
+    part = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), LINES), 1)
+    stored = warehouse.parts._parts
+    rows = stored[SLATE, "player-1", part.part_id]
+    index = rows.schema.get_field_index("player_slug")
+    slugs = [None, *rows["player_slug"].to_pylist()[1:]]
+    stored[SLATE, "player-1", part.part_id] = rows.set_column(index, rows.schema.field(index), [slugs])
+    with pytest.raises(PartMismatch, match="player-1"):
+        merged(warehouse, staged(part))
+
+
 def test_a_value_that_changed_after_staging_is_refused_although_its_hash_stands(any_warehouse):
     """Each part has one changed value: its outcome says what a staging run would have written."""
     warehouse = any_warehouse
