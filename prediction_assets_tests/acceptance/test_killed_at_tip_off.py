@@ -115,7 +115,7 @@ def test_a_consolidation_that_is_killed_after_the_tip_off_changes_no_final_row(l
 
 @pytest.mark.parametrize(
     ("point", "minutes", "points"),
-    [("final_rows_kept", -2, 20.0), ("merge_committed", -2, 21.0), ("merge_committed", 0, 20.0)],
+    [("merge_committed", -2, 21.0), ("merge_committed", 0, 20.0)],
 )
 def test_on_the_gcp_profile_too(gcp_cases, monkeypatch, point, minutes, points):
     monkeypatch.setenv("PREDICTION_ASSETS_CALL_TIMEOUT", "600")  # a busy machine takes its time

@@ -34,6 +34,16 @@ def test_a_late_player_s_range_names_its_players_because_it_covers_the_next_slat
     assert one_slate(keys_of_players(registered, found.players)) == ("2026-01-02", ["a", "b", "late"])
 
 
+def test_a_slate_of_450_without_60_of_them_and_with_3_new_players_is_one_run():
+    first = [f"2026-01-02:p{number:03}" for number in range(450)]
+    dropped = {*first[::7][:60]}
+    registered = [*first, "2026-01-03:p000", *(f"2026-01-02:new-{number}" for number in range(3))]
+    wanted = [key for key in registered if key.startswith("2026-01-02") and key not in dropped]
+    (found,) = ranges(registered, wanted, 5000)
+    assert one_slate(keys_of_players(registered, found.players))[1] == [key[11:] for key in wanted]
+    assert len(wanted) == 450 - 60 + 3
+
+
 def test_players_are_told_by_slug_or_key_and_one_who_is_not_in_the_range_is_named():
     keys = ["2026-01-02:a", "2026-01-02:b", "2026-01-03:a"]
     assert keys_of_players(keys, []) == keys
