@@ -23,6 +23,7 @@ from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.forecasting.promotion import Verdict
 from prediction_assets.nba.forecasting.stats import further_stats
+from prediction_assets.nba.forecasting.systems import SYSTEMS
 from prediction_assets.nba.grades import BACKTEST, gradable, grade_published, steadiness, stored_grades
 from prediction_assets.nba.model_store import (
     MODEL_ID,
@@ -289,7 +290,8 @@ def test_a_model_that_is_gone_is_named(facts: Warehouse) -> None:
 def test_a_damaged_model_is_named_and_trained_again(facts: Warehouse, column: str) -> None:
     row, _ = train_model(facts, LEAGUE, CUTOFF, 700, now=NOW)
     promote(facts, row)
-    damaged = {**row, "is_promoted": True, column: str(row[column]).replace('"3"', '"3', 1)}
+    version = f'"{SYSTEMS[0].version}"'
+    damaged = {**row, "is_promoted": True, column: str(row[column]).replace(version, version[:-1], 1)}
     facts.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([damaged]))
     with pytest.raises(
         PredictionAssetsError, match=rf"model {row[MODEL_ID]} can't be read: {column} .* train`"
