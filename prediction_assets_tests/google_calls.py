@@ -1,103 +1,137 @@
-"""The calls that Google bills, counted at the clients, below everything that this project does with them."""
+"""The calls that Google bills: Firestore's counted at its client, BigQuery's as jobs that a local warehouse spares."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from google.cloud import bigquery, pubsub_v1
-from google.cloud.bigquery._http import Connection
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 
-_TABLE = re.compile(r"`[^`]+`\.`[^`]+`\.`[^`]+`")
-_STRING = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'')
+from prediction_assets.slate.merge_plan import MergePlan
+from prediction_assets.slate.outcome import PartRef
+from prediction_assets.slate.receipt import Receipt
+from prediction_assets.stores.gcp import bigquery_scripts as scripts
+from prediction_assets.stores.gcp.parts import part_table
+from prediction_assets.stores.protocols import Upserted, Warehouse
+from prediction_assets.stores.sql import dialects, merge_sql, table_sql
+from prediction_assets.stores.sql.tables import TABLES, VIEWS, Table
+from prediction_assets_tests.strict_bigquery import tables_read
 
+READS, WRITES, DELETES = "firestore_reads", "firestore_writes", "firestore_deletes"
+LOADS, QUERIES, TABLES_READ = "bigquery_loads", "bigquery_queries", "bigquery_tables"
+"""Load jobs, query jobs, and tables that a statement of theirs reads, each as often as one does."""
 
-@dataclass
-class Calls:
-    """What was called, by what it is billed as.
-
-    Attributes:
-        counts: ``firestore_reads``, ``firestore_writes``, ``firestore_deletes``, ``bigquery_loads``,
-            ``bigquery_queries``, ``bigquery_tables`` (as often as a statement names one), ``bigquery_requests`` (free)
-            and ``pubsub_requests``.
-    """
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def since(self, earlier: Counter[str]) -> Counter[str]:
-        return self.counts - earlier
-
-    def _documents(self, answers: Iterable[Any], is_document: Callable[[Any], bool]) -> Iterator[Any]:
-        """Pass on a stream and count its documents; a query that finds none is billed as one."""
-        found = 0
-        for answer in answers:
-            found += is_document(answer)
-            yield answer
-        self.counts["firestore_reads"] += max(found, 1)
-
-    def _job(self, text: str) -> None:
-        self.counts["bigquery_queries"] += 1
-        for statement in _STRING.sub("''", text).split(";"):
-            self.counts["bigquery_tables"] += len(set(_TABLE.findall(statement)))
+Calls = Counter[str]
+_AT = ("project", "staging")
+_RELATIONS = {each.qualified_name: ("project", each.dataset, each.name) for each in (*TABLES, *VIEWS)}
 
 
 @contextmanager
 def counted() -> Iterator[Calls]:
-    """Count the calls of every client of this process for the length of a block."""
-    calls = Calls()
+    """Count the documents that this process's Firestore clients read and write in a block."""
+    calls: Calls = Counter()
     get, query, commit = (
         FirestoreClient.batch_get_documents,
         FirestoreClient.run_query,
         FirestoreClient.commit,
     )
-    request, upload = Connection.api_request, bigquery.Client._do_resumable_upload
-    publish, pull = pubsub_v1.PublisherClient.publish, pubsub_v1.SubscriberClient.pull
+
+    def documents(answers: Iterable[Any], is_document: Callable[[Any], bool]) -> Iterator[Any]:
+        is_empty = True
+        for answer in answers:
+            if is_document(answer):
+                calls[READS] += 1
+                is_empty = False
+            yield answer
+        calls[READS] += is_empty  # a query that finds nothing is billed as one
 
     def counted_get(self: Any, *args: Any, **named: Any) -> Any:
-        return calls._documents(
-            get(self, *args, **named), lambda answer: bool(answer.found or answer.missing)
-        )
+        return documents(get(self, *args, **named), lambda answer: bool(answer.found or answer.missing))
 
     def counted_query(self: Any, *args: Any, **named: Any) -> Any:
-        return calls._documents(query(self, *args, **named), lambda answer: bool(answer.document))
+        return documents(query(self, *args, **named), lambda answer: bool(answer.document))
 
     def counted_commit(self: Any, *args: Any, **named: Any) -> Any:
         for write in (named.get("request") or args[0])["writes"]:
-            calls.counts["firestore_deletes" if "delete" in write else "firestore_writes"] += 1
+            calls[DELETES if "delete" in write else WRITES] += 1
         return commit(self, *args, **named)
-
-    def counted_request(self: Any, **named: Any) -> Any:
-        configuration = (named.get("data") or {}).get("configuration", {})
-        if "query" in configuration:
-            calls._job(configuration["query"]["query"])
-        else:
-            calls.counts["bigquery_requests"] += 1
-        return request(self, **named)
-
-    def counted_upload(self: Any, *args: Any, **named: Any) -> Any:
-        calls.counts["bigquery_loads"] += 1
-        return upload(self, *args, **named)
-
-    def counted_publish(self: Any, *args: Any, **named: Any) -> Any:
-        calls.counts["pubsub_requests"] += 1
-        return publish(self, *args, **named)
-
-    def counted_pull(self: Any, *args: Any, **named: Any) -> Any:
-        calls.counts["pubsub_requests"] += 1
-        return pull(self, *args, **named)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FirestoreClient, "batch_get_documents", counted_get)
         patch.setattr(FirestoreClient, "run_query", counted_query)
         patch.setattr(FirestoreClient, "commit", counted_commit)
-        patch.setattr(Connection, "api_request", counted_request)
-        patch.setattr(bigquery.Client, "_do_resumable_upload", counted_upload)
-        patch.setattr(pubsub_v1.PublisherClient, "publish", counted_publish)
-        patch.setattr(pubsub_v1.SubscriberClient, "pull", counted_pull)
         yield calls
+
+
+class CountedWarehouse:
+    """A warehouse that counts the jobs which BigQuery would run for its callers, and the tables that they read."""
+
+    def __init__(self, warehouse: Warehouse, calls: Calls) -> None:
+        self._warehouse = warehouse
+        self._calls = calls
+        self.parts = _CountedWrites(warehouse.parts, calls, 1)
+        self.snapshots = _CountedWrites(warehouse.snapshots, calls, 2)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._warehouse, name)
+
+    def waiting_at_most(self, seconds: float) -> CountedWarehouse:
+        return self
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        self._job(dialects.render(sql, "bigquery", _RELATIONS))
+        return self._warehouse.query(sql, parameters)
+
+    def facts_version(self) -> int:
+        self._job(dialects.render(table_sql.FACTS_VERSION, "bigquery", _RELATIONS))
+        return self._warehouse.facts_version()
+
+    def receipts(self, slate: str) -> tuple[Receipt, ...]:
+        self._job(dialects.render(merge_sql.RECEIPTS_OF_SLATE, "bigquery", _RELATIONS))
+        return self._warehouse.receipts(slate)
+
+    def upsert(self, table: Table, rows: pa.Table, *args: Any, **named: Any) -> Upserted:
+        self._calls[LOADS] += 1
+        self._job(scripts.upsert_script(table, (*_AT, "incoming"), (), _RELATIONS))
+        return self._warehouse.upsert(table, rows, *args, **named)
+
+    def merge(self, plan: MergePlan) -> Receipt:
+        self.receipts(plan.slate)
+        selects = [scripts.select_part((*_AT, _table_of(part)), None) for part in plan.parts]
+        script = scripts.merge_script(plan, selects, _RELATIONS)
+        if len(script.encode()) > scripts.SCRIPT_BYTES:
+            gathered = scripts.Gathered((*_AT, "rows"), (*_AT, "lists"))
+            self._calls[LOADS] += 1
+            for statement in scripts.gather(gathered.rows, selects):
+                self._job(statement)
+            script = scripts.merge_script(plan, selects, _RELATIONS, gathered)
+        self._job(script)
+        return self._warehouse.merge(plan)
+
+    def _job(self, text: str) -> None:
+        self._calls[QUERIES] += 1
+        self._calls[TABLES_READ] += sum(len(tables) for tables in tables_read(text))
+
+
+class _CountedWrites:
+    """Parts or snapshots, each written by so many load jobs."""
+
+    def __init__(self, kept: Any, calls: Calls, loads: int) -> None:
+        self._kept = kept
+        self._calls = calls
+        self._loads = loads
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
+
+    def write(self, *args: Any, **named: Any) -> Any:
+        self._calls[LOADS] += self._loads
+        return self._kept.write(*args, **named)
+
+
+def _table_of(part: PartRef) -> str:
+    return part_table(part.slate, part.player_slug, part.part_id)

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -205,8 +205,8 @@ class StrictBigQuery:
             raise _Refused(
                 "invalid", "The query is too large. The maximum standard SQL query length is 1024.00K"
             )
-        for statement in _STRINGS.sub("''", text).split(";"):
-            if len(set(_READ.findall(statement))) > self.limits.tables:
+        for tables in tables_read(text):
+            if len(tables) > self.limits.tables:
                 raise _Refused(
                     "resourcesExceeded", f"Too many tables: at most {self.limits.tables} in a query"
                 )
@@ -290,6 +290,11 @@ class StrictBigQuery:
             with self._lock:
                 self._statements.subtract(tables)
                 self._lock.notify_all()
+
+
+def tables_read(text: str) -> list[set[str]]:
+    """Return the tables that each statement of a job's text names."""
+    return [set(_READ.findall(statement)) for statement in _STRINGS.sub("''", text).split(";")]
 
 
 def as_float64(text: str) -> str:
@@ -410,8 +415,9 @@ def strict(emulator: str, **options: Any) -> Iterator[tuple[str, StrictBigQuery]
                 if name.lower() not in _HOP_BY_HOP:
                     self.send_header(name, value.replace(emulator, endpoint))
             self.send_header("content-length", str(len(answer.body)))
-            self.end_headers()
-            self.wfile.write(answer.body)
+            with suppress(ConnectionError):  # the client waits no longer
+                self.end_headers()
+                self.wfile.write(answer.body)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
 

@@ -1,35 +1,30 @@
-"""Ten slates at once, from the roster to the message, on a BigQuery that has Google's rules."""
+"""Ten slates at once, staged and merged, on a BigQuery that has Google's rules and loses answers."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 
-from prediction_assets.orchestration.instance import open_instance
-from prediction_assets.orchestration.slate_run import SlateRun
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.stores.gcp.stores import GcpStores
-from prediction_assets_tests.acceptance.test_gcp_profile import gcp_settings
+from prediction_assets.slate.receipt import Receipt
 from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
-from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
-from prediction_assets_tests.strict_bigquery import strict
+from prediction_assets_tests.contract.warehouse.test_strict_rules import open_strict, plan_of
 
-__all__ = ["bigquery_endpoint", "firestore_emulator", "gcp_settings", "pubsub_emulator"]  # fixtures
+__all__ = ["bigquery_endpoint", "open_strict"]  # fixtures
 
-PLAYERS = 8
+PLAYERS = 4
+SLATES = [(date(2026, 1, 2) + timedelta(days=n)).isoformat() for n in range(10)]
 
 
-def test_ten_slates_that_are_backfilled_at_once_all_complete(gcp_settings, bigquery_endpoint):
-    slates = [(simulated_slate(PLAYERS) - timedelta(days=n)).isoformat() for n in range(10)]
-    with strict(bigquery_endpoint, transaction_seconds=1.0) as (endpoint, rules):
-        settings = gcp_settings.model_copy(update={"bigquery_endpoint": endpoint})
-        GcpStores(settings).set_up_messaging()
-        with open_instance(settings) as instance:
-            run = SlateRun(settings, instance)
-            run.ingest(simulated_facts(PLAYERS))
-            rules.lose.update({"load_part": 5, "merge": 2, "load_snapshot": 2})
-            with ThreadPoolExecutor(len(slates)) as pool:
-                ended = list(pool.map(run.whole, slates))
-        assert any("concurrent update" in message for message in rules.refused)
-    assert {each.receipt.status for each in ended} == {"success"}
-    assert all(each.published for each in ended)
+def test_ten_slates_that_are_backfilled_at_once_all_complete(open_strict):
+    opened = open_strict(transaction_seconds=1.0)
+    opened.rules.lose.update({"load_part": 5, "merge": 2})
+
+    def backfilled(slate: str) -> Receipt:
+        return opened.warehouse.merge(plan_of(opened.warehouse, slate, PLAYERS))
+
+    with ThreadPoolExecutor(len(SLATES)) as pool:
+        receipts = list(pool.map(backfilled, SLATES))
+    assert [(each.status, each.rows, each.revision) for each in receipts] == [("success", PLAYERS, 1)] * 10
+    assert any("concurrent update" in message for message in opened.rules.refused)
+    assert +opened.rules.lose == {}
+    assert [opened.warehouse.receipts(slate) for slate in SLATES] == [(each,) for each in receipts]

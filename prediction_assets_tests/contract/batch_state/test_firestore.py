@@ -29,7 +29,7 @@ from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
 from prediction_assets.stores.gcp.outbox import FirestoreOutbox
 from prediction_assets_tests.contract.batch_state.test_contract import failed, receipt, staged
 from prediction_assets_tests.emulators import free_port
-from prediction_assets_tests.google_calls import counted
+from prediction_assets_tests.google_calls import READS, counted
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player
 
 
@@ -288,7 +288,7 @@ def reads(state: FirestoreBatchState) -> int:
     """Return how many documents a look at the slate is billed for."""
     with counted() as calls:
         state.progress(SLATE)
-    return calls.counts["firestore_reads"]
+    return calls[READS]
 
 
 def test_of_a_slate_on_which_nothing_happens_three_documents_are_read_however_many_players_it_has(
