@@ -18,10 +18,12 @@ from prediction_assets.steps import failpoints
 def tick(run: SlateRun, name: str, cursor: str | None = None) -> dg.SensorResult:
     """Evaluate a sensor once and return what it decided."""
     repository = run._defs.get_repository_def()
+    sensor = repository.get_sensor_def(name)
+    needed = {key: run._defs.resources[key] for key in sensor.required_resource_keys}
     context = dg.build_sensor_context(
-        instance=run._instance, cursor=cursor, repository_def=repository, resources=run._defs.resources
+        instance=run._instance, cursor=cursor, repository_def=repository, resources=needed
     )
-    result = repository.get_sensor_def(name)(context)
+    result = sensor(context)
     assert isinstance(result, dg.SensorResult)
     return result
 

@@ -1,0 +1,57 @@
+"""What a day takes at Google, in calls by service: an idle one, and one with a slate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmarks.google_bill import usd
+from prediction_assets_tests.emulator_fixtures import firestore_emulator, project
+from prediction_assets_tests.google_calls import DELETES, LOADS, QUERIES, READS, TABLES_READ, WRITES
+from prediction_assets_tests.google_day import SETTLING_TICKS, Day, Ticks, measured, of_players
+
+__all__ = ["firestore_emulator", "project"]  # fixtures
+
+PLAYERS = 4
+KINDS = {READS, WRITES, DELETES, LOADS, QUERIES, TABLES_READ}
+
+
+def test_an_idle_day_and_a_day_with_a_slate_take_no_more_calls_than_the_page_says(
+    firestore_emulator: str, project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore_emulator)
+    day = measured(tmp_path / "home", project, PLAYERS)
+    reads = {name: each.calls[READS] for name, each in day.sensors.items()}
+    assert reads["staging_sensor"] == reads["consolidation_sensor"] == 1 + 1 + 3, "version, slates, one slate"
+    assert max(reads.values()) <= 12
+    assert day.slate[LOADS] == PLAYERS + 2 + 1, "parts, features, the model"
+    assert day.slate[TABLES_READ] >= PLAYERS
+    assert day.slate.keys() <= KINDS
+    idle, busy = day.idle(), day.with_slate()
+    assert idle[READS] < 100_000
+    assert idle[WRITES] == idle[LOADS] == 0
+    assert busy[READS] == idle[READS] + day.slate[READS] + SETTLING_TICKS * 2 * PLAYERS
+    assert usd(idle) < usd(busy) < 0.5
+    assert usd(day.idle(players=450)) > 2.0, "what reading every outcome at each look would cost"
+
+
+def day(players: int) -> Day:
+    """Return a made-up day whose slate takes 7 + 2 n + n² reads."""
+    ticks = Ticks(a_day=100, slates=3, calls=Counter({READS: 5, QUERIES: 1}), looks=2)
+    return Day(players, {"made_up": ticks}, Counter({READS: 7 + 2 * players + players**2}))
+
+
+def test_a_larger_slate_is_computed_from_three_small_ones() -> None:
+    found = of_players((day(50), day(100), day(150)), 450)
+    assert (found.players, found.slate) == (450, day(450).slate)
+    assert found.idle() == {READS: 1500, QUERIES: 300}
+    assert found.idle(players=11)[READS] == 1500 + 100 * 3 * 2 * 10
+
+
+def test_the_bill_is_the_list_price_of_each_call() -> None:
+    assert usd(Counter({READS: 100_000, WRITES: 100_000, DELETES: 100_000})) == pytest.approx(0.26)
+    assert usd(Counter({TABLES_READ: 1024**2 // 10, LOADS: 1000, QUERIES: 1000})) == pytest.approx(
+        6.25, abs=0.001
+    )
