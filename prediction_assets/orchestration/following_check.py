@@ -65,7 +65,9 @@ def record(instance: dg.DagsterInstance, stale: Mapping[str, Sequence[Finding]])
     verdict = _verdict(stale)
     newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([FOLLOWS]).get(FOLLOWS)
     before = None if newest is None else newest.evaluation
-    if before is None or any(getattr(before, said) != verdict[said] for said in ("severity", "description")):
+    if not isinstance(before, dg.AssetCheckEvaluation) or any(
+        getattr(before, said) != verdict[said] for said in ("severity", "description")
+    ):
         evaluation = dg.AssetCheckEvaluation(asset_key=FOLLOWS.asset_key, check_name=FOLLOWS.name, **verdict)
         instance.report_runless_asset_event(evaluation)
 

@@ -120,7 +120,8 @@ def _failed_ticks(instance: DagsterInstance, since: datetime) -> Iterator[Recent
 def _results(instance: DagsterInstance, keys: Collection[dg.AssetCheckKey]) -> Iterator[CheckResult]:
     newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([*keys]) if keys else {}
     for key, record in newest.items():
-        if (done := record.evaluation) is not None:
+        done = record.evaluation
+        if isinstance(done, AssetCheckEvaluation):  # a run that is in progress has planned one
             numbers = ", ".join(
                 f"{name} {value.value}" for name, value in done.metadata.items() if "dagster" not in name
             )
