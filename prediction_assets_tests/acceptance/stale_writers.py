@@ -60,6 +60,7 @@ def ingest(warehouse: Warehouse, line: str) -> None:
             "league": "simulated-3", "event_id": "e", "capture": "c", "bookmaker": "b", "player_name": who.name,
             "line": Decimal(line), "player_id": who.player_id, "game_date": date.fromisoformat(SLATE),
             "commence_time": datetime(2026, 1, 3, tzinfo=UTC), "home_team": "S01", "away_team": "S02", "sequence": 1,
+            "market": "player_points",
         }
         for who in batch(PLAYERS).expected
     ]  # fmt: skip

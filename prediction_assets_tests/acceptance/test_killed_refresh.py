@@ -36,8 +36,8 @@ def ingest(stores, lines: dict[int, str], out: tuple[int, ...] = (), minute: int
     offers = [
         {
             **of_all, "event_id": "e", "capture": "", "bookmaker": "Book A", "player_name": f"Player {number}",
-            "line": Decimal(line), "player_id": 100 + number, "commence_time": TIP_OFF, "home_team": "S01",
-            "away_team": "S02", "over_price": -110, "under_price": -110, "captured_at": None,
+            "line": Decimal(line), "player_id": 100 + number, "market": "player_points", "commence_time": TIP_OFF,
+            "home_team": "S01", "away_team": "S02", "over_price": -110, "under_price": -110, "captured_at": None,
         }
         for number, line in lines.items()
     ]  # fmt: skip
