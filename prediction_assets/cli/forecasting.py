@@ -173,6 +173,7 @@ def backtest(
         typer.Option(
             formats=["%H:%M"],
             help="use the injury reports until this time of the slate's day, US Eastern",
+            show_default="17:30",
         ),
     ] = datetime(1900, 1, 1, 17, 30),
     as_json: JsonOption = False,
