@@ -264,7 +264,9 @@ def test_reopening_stages_the_players_whose_game_is_another_one_and_takes_the_ol
         finished.roster(SIMULATED)
     progress = finished.roster(SIMULATED, reopen=True)
     assert progress.outcomes == {}
-    assert progress.feature_snapshot not in (None, before.feature_snapshot), "pinned again in the roster's run"
+    assert progress.feature_snapshot not in (None, before.feature_snapshot), (
+        "pinned again in the roster's run"
+    )
     assert next_step(progress, Clock().now()) is Step.STAGE
     result = finished.whole(SIMULATED)
     assert {r["game_id"] for r in rows(finished) if r["is_active"]} == {"9000009999"}
