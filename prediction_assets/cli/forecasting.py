@@ -55,7 +55,7 @@ def train(
         typer.Option("--before", metavar="DATE", help="train on games before this date; default: all games"),
     ] = None,
 ) -> None:
-    """Train the model for later slates, and try it against the one in force.
+    """Train a model, and try it against the one in force.
 
     Uses the last four years of games before the date. The same facts train nothing. Exit code 1 when the model is
     refused: the one in force stays.
@@ -172,6 +172,7 @@ def backtest(
         datetime,
         typer.Option(
             formats=["%H:%M"],
+            metavar="TIME",
             help="use the injury reports until this time of the slate's day, US Eastern",
             show_default="17:30",
         ),
