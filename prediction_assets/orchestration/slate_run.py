@@ -272,13 +272,19 @@ class SlateRun:
         tags: Mapping[str, str] | None = None,
         selection: list[dg.AssetKey] | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Execute a job; the key of a partition is its slate."""
-        return self._defs.resolve_job_def(job).execute_in_process(
+        """Execute a job, or some of its assets and the checks that it has of them; a partition's key is its slate."""
+        definition = self._defs.resolve_job_def(job)
+        if selection is not None:  # execute_in_process would add every check of these assets
+            checks = definition.asset_layer.asset_graph.asset_check_keys
+            definition = definition.get_subset(
+                asset_selection=set(selection),
+                asset_check_selection={key for key in checks if key.asset_key in selection},
+            )
+        return definition.execute_in_process(
             run_config={"ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}},
             instance=self._instance,
             partition_key=partition,
             tags={**({SLATE_TAG: partition} if partition else {}), **(tags or {})},
-            asset_selection=selection,
         )
 
 

@@ -303,7 +303,7 @@ def test_the_command_line_tells_a_slate_s_whole_story_once(tmp_path):
     lines = json_lines(done.stderr)
     assert_told(lines, [text for texts in STORY.values() for text in texts])
     about_the_slate = [line for line in lines if line["message"].startswith("slate ")]
-    assert len(about_the_slate) == 11
+    assert len(about_the_slate) == 10
     assert {line["severity"] for line in about_the_slate} == {"INFO"}
 
 

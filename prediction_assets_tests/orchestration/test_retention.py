@@ -291,7 +291,7 @@ def test_what_was_fitted_for_old_slates_goes_and_models_and_young_slates_fits_st
         return {
             **dict.fromkeys(POINTS_MODELS.column_names, "x"), "model_id": name, "league": "NBA", "cutoff": day,
             "only_slate": only_slate and date.fromisoformat(only_slate), "newest_game": day, "trained_rows": 1,
-            "systems": "{}", "trained_at": NOW,
+            "systems": "{}", "libraries": "{}", "is_promoted": only_slate is None, "verdict": None, "trained_at": NOW,
         }  # fmt: skip
 
     rows = [
