@@ -274,7 +274,7 @@ class Settings(LogSettings):
         NoDecode,
         Field(
             description="What is predicted, as The Odds API names it, separated by commas: player_points, always, and "
-            f"{', '.join(FURTHER_MARKETS)}. Each market costs 25 rows a player, and two credits an event and region of "
+            f"{', '.join(FURTHER_MARKETS)}; each market costs 25 rows a player, and two credits an event and region of "
             "The Odds API.",
         ),
     ] = ("player_points",)
