@@ -33,7 +33,7 @@ def local_cases() -> Iterator[OpenCase]:
         yield open_case
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gcp_cases(
     bigquery_endpoint: str,
     firestore_emulator: str,
@@ -46,7 +46,7 @@ def gcp_cases(
         PUBSUB.variable: pubsub_emulator,
         "PREDICTION_ASSETS_BIGQUERY_ENDPOINT": bigquery_endpoint,
     }
-    with ExitStack() as stack:
+    with mock.patch.dict(os.environ), ExitStack() as stack:  # a case sets the profile for the clients
         yield gcp_opener(stack, tmp_path_factory.mktemp("gcp"), addresses)
 
 

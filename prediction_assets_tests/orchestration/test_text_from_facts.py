@@ -17,7 +17,9 @@ from prediction_assets.logs import TextFormatter
 from prediction_assets.orchestration.assets.describing import table_of
 from prediction_assets_tests.homes import SIMULATED
 
-MARKDOWN = "![x](/graphql?query=mutation{a})<img src=x onerror=a()>[y](//evil.example)"  # a name has at most 100
+MARKDOWN = (
+    "![x](/graphql?query=mutation{a})<img src=x onerror=a()>[y](//evil.example)"  # a name has at most 100
+)
 SIDES = ("Over", "Under")
 CONTROLS = "\x1b[2J\x1b]0;owned\x07\r\u202e\x9b31m"
 NAME = f"Evil {MARKDOWN}{CONTROLS}"
