@@ -146,7 +146,7 @@ def test_of_200_flipped_bits_none_is_read_as_another_model(
 
 
 def test_a_text_that_ends_early_is_refused_wherever_it_ends(document: str) -> None:
-    for length in range(len(document)):
+    for length in (*range(0, len(document), 7), len(document) - 1):
         with pytest.raises(ModelUnreadable):
             unpack(document[:length], "m")
 

@@ -83,10 +83,10 @@ def rows_of(table: pa.Table, market: str) -> list[dict[str, Any]]:
 def test_a_stat_that_is_counted_like_points_has_the_features_of_points(snapshot: Snapshot) -> None:
     for table in snapshot:
         assert stats_in(table) == ("rebounds", "assists")
-        assert of_stat(table, "assists").equals(of_stat(table, "points"))
-        rebounds = of_stat(table, "rebounds")
+        points, rebounds = of_stat(table, "points"), of_stat(table, "rebounds")
+        assert of_stat(table, "assists").equals(points)
         assert rebounds.schema == FEATURES_SCHEMA
-        same = [n for n in FEATURES_SCHEMA.names if rebounds[n].equals(of_stat(table, "points")[n])]
+        same = [n for n in FEATURES_SCHEMA.names if rebounds[n].equals(points[n])]
         assert {"minutes_last_5", "home", "attempts_per_minute_last_10", "opponent_pace_last_15"} <= {*same}
         assert not {"points_last_5", "recent_points", "lineup_last_1", "opponent_defence"} & {*same}
 
