@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
 from prediction_assets.settings import Settings
+from prediction_assets_tests.listening import listening
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,5 @@ def source_server() -> Iterator[SourceServer]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    with_answers.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield with_answers
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    with listening(Handler) as with_answers.port:
+        yield with_answers

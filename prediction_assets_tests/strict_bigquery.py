@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +27,8 @@ import sqlglot
 from bqemulator.scripting import ast
 from bqemulator.scripting.parser import Parser
 from sqlglot import exp
+
+from prediction_assets_tests.listening import listening
 
 _STRING = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\''
 _STRINGS = re.compile(_STRING)
@@ -424,14 +426,6 @@ def strict(emulator: str, **options: Any) -> Iterator[tuple[str, StrictBigQuery]
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as port:
+        endpoint = f"http://127.0.0.1:{port}"
         yield endpoint, rules
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

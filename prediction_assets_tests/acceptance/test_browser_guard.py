@@ -6,10 +6,9 @@ import http.client
 import json
 import os
 import shutil
-import threading
 import urllib.parse
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from websockets.sync.client import connect
 
 from prediction_assets_tests.browser import browser, require_chromium
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server, graphql
+from prediction_assets_tests.listening import listening
 
 _REPOSITORY = (
     """{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"""
@@ -131,13 +131,8 @@ def evil(served: Served) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://localhost:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listening(Page) as port:
+        yield f"http://localhost:{port}/"
 
 
 def test_in_a_browser_a_page_of_another_site_does_nothing_and_the_ui_works_live(served, evil, tmp_path):

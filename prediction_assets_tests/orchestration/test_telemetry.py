@@ -5,11 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import dagster as dg
 import pytest
@@ -19,6 +18,7 @@ from prediction_assets.errors import NotDelivered
 from prediction_assets.orchestration.sensors.telemetry import telemetry_sensors
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.deadlines import Clock
+from prediction_assets_tests.listening import listening
 
 TAGS = {"slate": "2026-01-02", "batch": "2026-01-02@test"}
 
@@ -66,14 +66,8 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    receiver.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield receiver
-    server.shutdown()
-    server.server_close()
-    thread.join(10)
+    with listening(Handler) as receiver.port:
+        yield receiver
 
 
 @pytest.fixture
