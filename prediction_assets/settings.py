@@ -570,7 +570,8 @@ class Settings(LogSettings):
     def _complete(self) -> Self:
         if self.profile == "gcp" and not self.gcp_project:
             raise ValueError("the gcp profile needs PREDICTION_ASSETS_GCP_PROJECT, the project's id")
-        if "odds_api" in self.prop_lines_sources and self.odds_api_key is None:
+        key = self.odds_api_key.get_secret_value() if self.odds_api_key else ""
+        if "odds_api" in self.prop_lines_sources and not key.strip():
             raise ValueError(
                 "the source odds_api needs PREDICTION_ASSETS_ODDS_API_KEY, the key of The Odds API"
             )

@@ -149,11 +149,11 @@ def read_json(path: Path) -> Any:
         raise BadInput(path, f"the document is larger than {_LARGEST_JSON // 1024**2} MB", hint="split it")
     try:
         return json.loads(content)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(path, f"not readable as JSON: {error}") from error
     except json.JSONDecodeError as error:
         hint = "is the file cut off?" if error.pos >= len(error.doc.rstrip()) else None
         raise BadInput(path, f"not readable as JSON: {error.msg}", row=error.lineno, hint=hint) from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, or a number of more digits than Python reads
+        raise BadInput(path, f"not readable as JSON: {error}") from error
 
 
 def _is_data(path: Path, suffixes: tuple[str, ...]) -> bool:

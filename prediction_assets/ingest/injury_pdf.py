@@ -39,6 +39,8 @@ _ROW_HEIGHT = 30.0
 def read_injury_pdf(path: Path) -> SourceRows:
     """Return the rows of an official injury report, each with its own date, matchup, team and time of the report.
 
+    The report of a day without games has none.
+
     Raises:
         BadInput: the file isn't an official injury report in a known layout.
     """
@@ -47,12 +49,13 @@ def read_injury_pdf(path: Path) -> SourceRows:
     published = next((found[1] for _, text in lines if (found := _TITLE.search(text))), None)
     if published is None:
         raise _unknown(path, "has no line 'Injury Report: 01/02/26 05:30 PM'")
-    reported_at = datetime.strptime(published, "%m/%d/%y %I:%M %p").replace(tzinfo=GAME_TIME_ZONE).isoformat()
+    try:
+        at = datetime.strptime(published, "%m/%d/%y %I:%M %p").replace(tzinfo=GAME_TIME_ZONE)
+    except ValueError:
+        raise _unknown(path, f"was published at {published}, which is no time") from None
     rows = list(_rows(lines, path))
-    if not rows:
-        raise BadInput(path, "the report lists no player and no team")
-    columns = dict(zip(HEADINGS, map(list, zip(*rows, strict=True)), strict=True))
-    table = pa.table({**columns, "Reported At": [reported_at] * len(rows)})
+    columns = {name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(HEADINGS)}
+    table = pa.table({**columns, "Reported At": pa.array([at.isoformat()] * len(rows), pa.string())})
     return SourceRows(str(path), table, np.arange(1, len(rows) + 1, dtype=np.int64))
 
 
@@ -94,7 +97,10 @@ def _rows(lines: Sequence[tuple[list[Word], str]], path: Path) -> Iterator[tuple
                 body += words
         if not starts:
             raise _unknown(path, f"has no heading {', '.join(HEADINGS)}")
-        for cells in _page_rows(body, starts):
+        found = _page_rows(body, starts)
+        if body and not found:
+            raise BadInput(path, "the report lists no player and no team")
+        for cells in found:
             filled = [cell or before for cell, before in zip(cells[:_PLAYER], above, strict=True)]
             if cells[_DATE] or cells[_MATCHUP]:
                 filled[_TEAM] = cells[_TEAM]

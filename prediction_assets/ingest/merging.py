@@ -173,7 +173,8 @@ def merge_schedule(
     today = now.astimezone(GAME_TIME_ZONE).date()
 
     def is_postponed(game_id: str) -> bool:
-        return read.postponed.get(game_id) == stored.scheduled[game_id].game_date
+        on = stored.scheduled[game_id].game_date
+        return read.postponed.get(game_id, date.max) in (None, on)
 
     def may_move(game_id: str) -> bool:
         if replace_omitted or is_postponed(game_id):

@@ -6,6 +6,7 @@ left out here and counted. What doesn't belong here: what a row must satisfy, an
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -19,6 +20,14 @@ from prediction_assets.ingest import game_ids, values
 from prediction_assets.ingest.rows import SourceRows, column_of
 
 LOG_SET = "LeagueGameLog"
+
+_SEASON = re.compile(r"\d{4}-\d{2}\Z", re.ASCII)
+_FIELDS = ("gameId", "gameDateEst", "homeTeam", "awayTeam")
+"""One game may lack them, whose teams aren't known yet; when all lack one, it has another name."""
+_CALLED_OFF = ("ppd", "postp", "canc")
+_SAYS_NOTHING = ("", "tbd")
+_NO_DATE = ("", "1900")
+"""Of a game whose date isn't known: stats.nba.com writes 1900-01-01."""
 
 SCHEDULE_COLUMNS = ("game_id", "game_date", "home_team", "away_team", "team_a", "team_b", "postponed")
 
@@ -43,7 +52,7 @@ def log_rows(answer: Any, source: str) -> SourceRows:
         BadInput: the answer has another shape.
     """
     try:
-        found = {one["name"]: (one["headers"], one["rowSet"] or []) for one in answer["resultSets"]}
+        found = {one["name"]: (one["headers"] or [], one["rowSet"] or []) for one in answer["resultSets"]}
     except (LookupError, TypeError):
         raise BadInput(
             source,
@@ -71,18 +80,22 @@ def schedule_rows(answer: Any, source: str) -> tuple[SourceRows, dict[str, int]]
         BadInput: the answer has another shape.
     """
     try:
+        games = [
+            game for day in answer["leagueSchedule"]["gameDates"] or [] for game in day.get("games") or []
+        ]
+        if gone := [name for name in _FIELDS if games and not any(name in game for game in games)]:
+            raise KeyError(*gone)
         listed = [
             ListedGame(
-                game["gameId"],
+                game.get("gameId"),
                 # The Eastern date at midnight, though it ends with a misleading Z.
-                game["gameDateEst"],
-                (game["homeTeam"] or {}).get("teamTricode"),
-                (game["awayTeam"] or {}).get("teamTricode"),
+                game.get("gameDateEst"),
+                (game.get("homeTeam") or {}).get("teamTricode"),
+                (game.get("awayTeam") or {}).get("teamTricode"),
                 bool(game.get("isNeutral")),
-                game.get("postponedStatus") == "Y",
+                is_called_off(game.get("gameStatusText"), game.get("postponedStatus")),
             )
-            for day in answer["leagueSchedule"]["gameDates"] or []
-            for game in day["games"] or []
+            for game in games
         ]
     except (LookupError, TypeError, AttributeError) as error:
         raise BadInput(
@@ -96,9 +109,20 @@ def schedule_rows(answer: Any, source: str) -> tuple[SourceRows, dict[str, int]]
 def season_year(answer: Any) -> str | None:
     """Return the season that scheduleLeagueV2's answer says it is of, ``2026-27``; None when it doesn't say."""
     try:
-        return str(answer["leagueSchedule"]["seasonYear"])
+        said = str(answer["leagueSchedule"]["seasonYear"])
     except (LookupError, TypeError):
         return None
+    return said if _SEASON.match(said) else None
+
+
+def is_called_off(text: Any, status: Any) -> bool:
+    """Return whether a game is postponed or cancelled, by its ``gameStatusText`` and its ``postponedStatus``.
+
+    The text has the hour of a game that is to be played, and is believed first: there were answers in which
+    ``postponedStatus`` was Y for games that are played.
+    """
+    said = str(text or "").strip().lower()
+    return said.startswith(_CALLED_OFF) or (said in _SAYS_NOTHING and status == "Y")
 
 
 def rows_of_games(
@@ -112,9 +136,10 @@ def rows_of_games(
         if reason := _why_not(game):
             left_out[reason] += 1
             continue
+        day = None if game.is_postponed and str(game.game_date or "")[:4] in _NO_DATE else game.game_date
         sides = (None, None) if game.is_neutral else (game.home, game.away)
         cells = (
-            game.game_id, game.game_date, *sides, game.home, game.away, "Y" if game.is_postponed else "N",
+            game.game_id, day, *sides, game.home, game.away, "Y" if game.is_postponed else "N",
         )  # fmt: skip
         for column, cell in zip(columns.values(), cells, strict=True):
             column.append(cell)
@@ -127,8 +152,7 @@ def _why_not(game: ListedGame) -> str | None:
         if not_predicted := game_ids.why_left_out(values.game_id(game.game_id)):
             return not_predicted
     if game.is_postponed:
-        # It is kept, because its date counts as listed; a placeholder has no date.
-        return "postponed, no date" if str(game.game_date or "1900").startswith("1900") else None
+        return None  # it is kept, because its date counts as listed
     if {game.home, game.away} & {None, "", "TBD"}:
         return "teams not known yet"
     return None

@@ -27,7 +27,7 @@ from prediction_assets.ingest.files import (
     require_a_row,
     without_rows,
 )
-from prediction_assets.ingest.nba_json import ListedGame, rows_of_games, schedule_rows
+from prediction_assets.ingest.nba_json import ListedGame, is_called_off, rows_of_games, schedule_rows
 from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import SCHEDULE
@@ -62,7 +62,7 @@ class ScheduleRead:
         duplicates_dropped: rows that repeated a game and agreed with it.
         neutral_games: ids of the games without a home team, sorted.
         left_out: number of listed games that can't be predicted, by reason.
-        postponed: the date on which each postponed game is not played, by its id.
+        postponed: the date on which each postponed game is not played, by its id; None: on no date that is known.
         is_whole_season: every game of a season is listed.
         names: how an error names each row of ``table``.
     """
@@ -74,7 +74,7 @@ class ScheduleRead:
     duplicates_dropped: int
     neutral_games: tuple[str, ...]
     left_out: Mapping[str, int]
-    postponed: Mapping[str, date]
+    postponed: Mapping[str, date | None]
     is_whole_season: bool
     names: RowNames
 
@@ -95,7 +95,7 @@ class _Game(NamedTuple):
 
 class _Postponed(NamedTuple):
     game_id: str
-    game_date: date
+    game_date: date | None
 
 
 def read_schedule(path: Path) -> ScheduleRead:
@@ -123,7 +123,9 @@ def read_schedule(path: Path) -> ScheduleRead:
         return rows
 
     files, read = read_files(
-        path, (*names, "isNeutral", "postponedStatus"), dict.fromkeys(JSON_SUFFIXES, of_json)
+        path,
+        (*names, "isNeutral", "postponedStatus", "gameStatusText"),
+        dict.fromkeys(JSON_SUFFIXES, of_json),
     )
     sources = []
     for rows in read:
@@ -178,6 +180,12 @@ def convert(
                     f"{team} plays twice on {game.game_date}: game {game.game_id} here and another in "
                     f"{origins.name(other, beside=index)}",
                 )
+    if is_whole_season and postponed and not games:
+        raise BadInput(
+            kept[0].source,
+            f"every game is listed as postponed, {len(postponed)} games",
+            hint="that can't be right: fetch it again, or set another source of the schedule",
+        )
     in_order = sorted(games.values(), key=lambda found: (found[1].game_date, found[1].game_id))
     ordered = [game for _, game in in_order]
     played = [game.game_date for game in ordered]
@@ -190,7 +198,7 @@ def convert(
         ]
     return ScheduleRead(
         table=SCHEDULE.arrow_table([{"league": NBA_LEAGUE, **game._asdict()} for game in ordered]),
-        dates=_dates({*played, *(game.game_date for game in postponed)}),
+        dates=_dates({*played, *(game.game_date for game in postponed if game.game_date)}),
         empty_files=empty_files,
         rows_read=rows_read,
         duplicates_dropped=sum(map(len, kept)) - len(games) - len(postponed),
@@ -210,11 +218,13 @@ def _of_the_nba(rows: SourceRows) -> tuple[SourceRows, dict[str, int]]:
         rows.parse(name, values.text, pa.string(), nullable=True).to_pylist()
         if rows.find(name)
         else [None] * len(rows)
-        for name in (*_TABLE_OF_THE_NBA, "isNeutral", "postponedStatus")
+        for name in (*_TABLE_OF_THE_NBA, "isNeutral", "postponedStatus", "gameStatusText")
     ]
     listed = (
-        ListedGame(game_id, day, home, away, str(neutral).lower() in {"true", "1"}, status == "Y")
-        for game_id, day, home, away, neutral, status in zip(*cells, strict=True)
+        ListedGame(
+            game_id, day, home, away, str(neutral).lower() in {"true", "1"}, is_called_off(text, status)
+        )
+        for game_id, day, home, away, neutral, status, text in zip(*cells, strict=True)
     )
     return rows_of_games(listed, rows.numbers.tolist(), rows.source)
 
@@ -239,7 +249,7 @@ def _parse(rows: SourceRows) -> Iterator[_Game | _Postponed]:
         rows.require([HOME, AWAY])
     season = values.whole_number(minimum=10_000, maximum=99_999)
     ids = rows.parse(GAME_ID, values.game_id, pa.string()).to_pylist()
-    days = rows.parse(GAME_DATE, values.calendar_date, pa.date32()).to_pylist()
+    days = rows.parse(GAME_DATE, values.calendar_date, pa.date32(), nullable=True).to_pylist()
     seasons = (
         rows.parse("season_id", season, pa.int64(), nullable=True).to_pylist()
         if rows.find("season_id")
@@ -260,6 +270,8 @@ def _parse(rows: SourceRows) -> Iterator[_Game | _Postponed]:
         if off[index]:
             yield _Postponed(game_id, days[index])
             continue
+        if days[index] is None:
+            raise rows.bad(index, "the value is empty", column=rows.find(GAME_DATE))
         home, away = homes[index], aways[index]
         one, other = _teams(rows, index, home, away, ones[index], others[index])
         yield _Game(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import logging
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,11 +27,13 @@ ATTEMPTS = 4
 _LONGEST_WAIT = 60.0
 _CONNECT_SECONDS = 10.0
 _LARGEST_ANSWER = 64 * 1024 * 1024
+_LARGEST_COUNT = 10**9
+"""Requests, credits or seconds; a plan has millions at most."""
 _SHORTEST_KEY = 6
 """Characters; a shorter value is no key, and may be a word of any answer."""
 _CHUNK = 64 * 1024
 
-TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+_TRANSIENT_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 """Answers after which the same request is tried again: the server is busy, restarts, or wants fewer requests."""
 
 TRANSIENT_ERRORS = (
@@ -156,7 +159,7 @@ class Requester:
         status = self.status = answer.status_code
         if status in self.absent:
             return None
-        if status in TRANSIENT_STATUSES:
+        if status in _TRANSIENT_STATUSES:
             raise _TryAgain(f"status {_named(status)}", _retry_after(answer.headers))
         if status in _REFUSALS or 300 <= status < 400 or (status == HTTPStatus.OK and _is_web_page(content)):
             how = "a web page" if status == HTTPStatus.OK else f"status {_named(status)}"
@@ -213,7 +216,8 @@ def _named(status: int) -> str:
 
 
 def _is_web_page(content: bytes) -> bool:
-    return content[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    # What is asked for is JSON or a PDF; a page may begin with a byte order mark, a comment or an XML declaration.
+    return content.removeprefix(BOM_UTF8).lstrip().startswith(b"<")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -221,10 +225,12 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _whole(text: str | None) -> int | None:
+    """Return the count that a header gives, None where it gives none that can be."""
     try:
-        return max(0, int(float(text or "")))
+        count = max(0, int(float(text or "")))
     except (ValueError, OverflowError):
         return None
+    return count if count <= _LARGEST_COUNT else None
 
 
 def _without_values(text: str, parameters: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -37,6 +38,7 @@ from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import GAME_LOGS
 from prediction_assets_tests.contract.ingest.conftest import BOX_SCORE, OPPONENT
 from prediction_assets_tests.in_memory import InMemoryBatchState, InMemoryWarehouse
+from prediction_assets_tests.made_up_feeds import listed_game, schedule_answer
 
 NOW = datetime(2024, 11, 5, 15, tzinfo=UTC)
 TONIGHT = "2024-11-05"
@@ -348,6 +350,21 @@ def test_a_postponed_game_leaves_tonight_and_may_have_a_new_date(home: Home) -> 
     )
     assert merged.quarantined == ()
     assert home.stored_games() == {"62": ("2024-12-01", "BOS", "NYK")}
+
+
+@pytest.mark.parametrize("day", [None, "1900-01-01T00:00:00Z"])
+def test_a_game_that_is_postponed_to_no_date_leaves_its_date(home: Home, day: str | None) -> None:
+    others = [listed_game("0022400062", "BOS", "NYK"), listed_game("0022400063", "UTA", "DAL")]
+    off = listed_game("0022400061", "DEN", "LAL", postponedStatus="Y")
+    for document in (
+        schedule_answer([off | {"postponedStatus": "N"}, *others]),
+        schedule_answer([off | {"gameDateEst": day}, *others]),
+    ):
+        path = home.folder / "schedule.json"
+        path.write_text(json.dumps(document), "utf-8")
+        merged = merge_schedule(home.warehouse, home.batches, read_schedule(path), str(path), NOW)
+    assert (merged.quarantined, merged.upserted.removed) == ((), 1)
+    assert list(home.stored_games()) == ["62", "63"]
 
 
 def test_a_game_that_was_played_can_be_neither_postponed_nor_omitted_away(home: Home) -> None:

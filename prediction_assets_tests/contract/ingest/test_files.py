@@ -13,7 +13,7 @@ import pytest
 
 from prediction_assets.errors import BadInput
 from prediction_assets.ingest import files, values
-from prediction_assets.ingest.files import data_files, read_rows
+from prediction_assets.ingest.files import data_files, read_json, read_rows
 from prediction_assets.ingest.game_logs import read_game_logs
 
 
@@ -68,6 +68,13 @@ def test_a_damaged_file_is_refused(tmp_path: Path, name: str, content: bytes, pr
         read_rows(path, ("PTS", "MIN"))
     assert str(refused.value).startswith(str(path))
     assert "\n" not in str(refused.value)
+
+
+def test_a_number_that_is_too_long_for_json_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "answer.json"
+    path.write_text('{"a": ' + "1" * 5000 + "}", "utf-8")
+    with pytest.raises(BadInput, match="not readable as JSON: Exceeds the limit"):
+        read_json(path)
 
 
 def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ SECOND = [
 ]
 
 
+NO_ROW = [("01/02/2026", "", "LAL@DEN", "", "", "", "")]
+
+
 @pytest.mark.parametrize("word_by_word", [False, True], ids=["cells", "words"])
 @pytest.mark.parametrize("rotation", [0, 90])
 def test_each_layout_gives_every_row_its_own_date_matchup_team_and_time(tmp_path, rotation, word_by_word):
@@ -58,6 +61,13 @@ def test_a_pdf_is_a_report_like_any_other(tmp_path):
     assert set(read.table["reported_at"].to_pylist()) == {datetime(2026, 1, 2, 22, 30, tzinfo=UTC)}
     out = {row["player_name"]: row["player_id"] for row in read.table.to_pylist() if row["status"] == "Out"}
     assert out == {"Zoran Brezina": 901, "Ives Marlow": None}
+
+
+def test_a_report_of_a_day_without_games_holds_up_no_other_one(tmp_path):
+    (tmp_path / "one.pdf").write_bytes(injury_report([]))
+    (tmp_path / "two.pdf").write_bytes(injury_report(FIRST))
+    read = read_injury_reports(tmp_path, PLAYERS)
+    assert (read.rows_read, read.empty_files) == (3, (str(tmp_path / "one.pdf"),))
 
 
 def test_official_reports_of_three_layouts_have_the_players_of_the_archive(real_data):
@@ -90,12 +100,13 @@ def test_official_reports_of_three_layouts_have_the_players_of_the_archive(real_
         (injury_report(FIRST)[:600], "not a complete PDF|has no line 'Injury Report"),
         (injury_report(FIRST, title="Weather Report"), "has no line 'Injury Report: .*; take Injury-Report_DATE"),
         (pdf([instructions(report_page(FIRST, heading=False))]), "has no heading Game Date, Game Time, Matchup"),
-        (injury_report([]), "the report lists no player and no team"),
+        (injury_report(NO_ROW), "the report lists no player and no team"),
+        (injury_report(FIRST, title="Injury Report: 13/45/26 05:30 PM"), "published at 13/45/26 05:30 PM, which is no"),
         (pdf([instructions(report_page(FIRST))] * 61), "the PDF has 61 pages, more than 60"),
         (pdf([b"BT ET\n" * 500_000], compressed=True), "page 1 is larger than 2 MB"),
         (b"%PDF-1.4\n" + b" " * 6_000_000, "the PDF is larger than 5 MB"),
     ],
-    ids=["empty", "csv", "cut", "title", "heading", "rows", "pages", "bomb", "large"],
+    ids=["empty", "csv", "cut", "title", "heading", "rows", "time", "pages", "bomb", "large"],
 )  # fmt: skip
 def test_what_is_no_report_is_refused(tmp_path, content, problem):
     path = tmp_path / "report.pdf"

@@ -215,6 +215,22 @@ def test_the_season_is_the_one_with_games_ahead_or_else_the_calendar_s(asking, s
     assert some.sources.season(some.warehouse) == season
 
 
+@pytest.mark.parametrize("said", [None, 2024, "2024", "season of 2024"])
+def test_a_season_that_an_answer_spells_in_another_way_is_known_by_its_games(asking, source_server, said):
+    document = schedule_answer([listed_game("0022400061", "BOS", "NYK")])
+    document["leagueSchedule"]["seasonYear"] = said
+    source_server.routes[SCHEDULE_PATH] = Reply(document)
+    assert asking().schedule().read.table.num_rows == 1
+    with pytest.raises(BadInput, match="has games of 2024-25, 2023-24 was requested"):
+        asking().schedule("2023-24")
+
+
+@pytest.mark.parametrize("key", [None, "", "  "])
+def test_the_odds_api_is_not_asked_without_a_key(asking, key):
+    with pytest.raises(ValueError, match="odds_api needs PREDICTION_ASSETS_ODDS_API_KEY"):
+        asking(odds_api_key=key)
+
+
 @pytest.mark.parametrize("season", ["2024", "2024-26", "24-25", "2024-2025"])
 def test_a_season_is_two_years_in_a_row(asking, season):
     with pytest.raises(BadInput, match=f"season: '{season}' is not a season; write it as 2024-25"):
@@ -236,11 +252,11 @@ def test_importing_the_sources_imports_neither_pandas_nor_the_pdf_reader_nor_dag
 @pytest.mark.parametrize(
     "trouble",
     [
-        Reply("busy", 503), Reply("slow down", 429, {"Retry-After": "7"}), Reply("", 500), Reply("", 520),
+        Reply("busy", 503), Reply("slow down", 429, {"Retry-After": "7"}), Reply("", 500), Reply("", 530),
         Reply("late", seconds=3.0), Reply({"a": "b" * 10_000}, cut=True),
         Reply("not gzip", headers={"Content-Encoding": "deflate"}),
     ],
-    ids=["503", "429", "500", "520", "late", "cut", "damaged"],
+    ids=["503", "429", "500", "530", "late", "cut", "damaged"],
 )  # fmt: skip
 def test_a_transient_failure_is_tried_again(asking, source_server, trouble):
     good = Reply(schedule_answer([listed_game("0022400061", "BOS", "NYK")]))
@@ -270,6 +286,12 @@ def test_a_server_that_sends_a_byte_at_a_time_is_given_up_within_the_time_limit(
             "answered with status 403 Forbidden in place of",
         ),
         (Reply("<!DOCTYPE html><p>hello"), SourceRefused, "answered with a web page in place of"),
+        (Reply("\ufeff\n<!-- edge --><html>"), SourceRefused, "answered with a web page in place of"),
+        (
+            Reply('<?xml version="1.0"?><Error>'),
+            SourceRefused,
+            "answered with a web page in place of",
+        ),
         (
             Reply("", 302, {"Location": "http://localhost:1/"}),
             SourceRefused,
@@ -739,6 +761,27 @@ def test_nothing_is_asked_beyond_the_budget_of_the_day_the_month_or_the_plan(
         frugal.lines()
     assert len(source_server.paths(f"{EVENTS}/")) == sent
     assert frugal.spent("odds_api").day == 2 * sent, "what was refused is not counted"
+
+
+@pytest.mark.parametrize(
+    ("said", "remaining", "took"),
+    [
+        ("", None, 2),
+        ("many", None, 2),
+        ("nan", None, 2),
+        ("1e300", None, 2),
+        ("9" * 30, None, 2),
+        ("3.0", 3, 3),
+    ],
+)
+def test_a_header_that_is_no_count_says_nothing(asking, source_server, said, remaining, took):
+    usage = {"x-requests-remaining": said, "x-requests-last": said}
+    source_server.routes[EVENTS] = a_list(odds_event())
+    source_server.routes[f"{EVENTS}/e1/odds"] = Reply(odds_event(LINE), headers=usage)
+    some = asking()
+    answer = some.lines()
+    assert answer.read.table.num_rows == 1
+    assert (answer.spent.remaining, answer.spent.day) == (remaining, took)
 
 
 def test_a_source_without_requests_for_a_look_leaves_it_to_the_next_one(asking, source_server, write_json):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ def test_a_kind_of_game_that_was_not_played_yet_holds_up_no_other(box_score, wri
         read_game_logs(path.parent / "playoffs.json")
 
 
+NO_HEADERS = {"name": "LeagueGameLog", "headers": None, "rowSet": [[1]]}
+
+
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
@@ -54,6 +58,7 @@ def test_a_kind_of_game_that_was_not_played_yet_holds_up_no_other(box_score, wri
             "row 1: no values where there are 1 headers",
         ),
         (log_answer({"GAME_ID": "0022400061"}), "missing columns SEASON_ID"),
+        (log_answer({"GAME_ID": "0022400061"}) | {"resultSets": [NO_HEADERS]}, "row 1: 1 values where there are 0"),
     ],
 )  # fmt: skip
 def test_game_logs_of_another_shape_are_refused(write_json, answer, problem):
@@ -98,6 +103,67 @@ def test_a_field_that_is_not_used_or_not_there_stops_no_schedule(write_json, abs
     assert games(write_json(schedule_answer([game | {"broadcasters": None, "pointsLeaders": []}]))) == [
         ("0022400061", "BOS", "NYK", "BOS", "NYK")
     ]
+
+
+@pytest.mark.parametrize("absent", ["gameId", "gameDateEst", "homeTeam", "awayTeam"])
+@pytest.mark.parametrize("game_id", ["0012400001", "0042400101"])
+def test_a_field_that_a_game_without_teams_or_of_another_kind_lacks_stops_no_other_game(
+    write_json, game_id, absent
+):
+    lacking = {
+        key: value for key, value in listed_game(game_id, None, None).items() if key != absent or absent == "gameId"
+    }  # fmt: skip
+    days: list[Any] = [[], [lacking, listed_game("0022400061", "BOS", "NYK")]]
+    document = schedule_answer(*days)
+    document["leagueSchedule"]["gameDates"] += [{"gameDate": "11/04/2024"}, {"games": None}]
+    assert games(write_json(document)) == [("0022400061", "BOS", "NYK", "BOS", "NYK")]
+
+
+@pytest.mark.parametrize("game_id", [None, "", "none"])
+def test_a_game_whose_id_or_date_is_missing_is_named_by_row_and_column(write_json, game_id):
+    good, bad = listed_game("0022400061", "BOS", "NYK"), listed_game("0022400062", "LAL", "MIN")
+    with pytest.raises(BadInput, match=r"row 2, column game_id: "):
+        read_schedule(write_json(schedule_answer([good, bad | {"gameId": game_id}])))
+    with pytest.raises(BadInput, match=r"row 2, column game_date: the value is empty"):
+        read_schedule(write_json(schedule_answer([good, bad | {"gameDateEst": None}])))
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_off"),
+    [
+        ({"postponedStatus": "Y"}, True),
+        ({"postponedStatus": "Y", "gameStatusText": ""}, True),
+        ({"postponedStatus": "Y", "gameStatusText": "TBD"}, True),
+        ({"postponedStatus": "A", "gameStatusText": "PPD"}, True),
+        ({"gameStatusText": "Postponed"}, True),
+        ({"gameStatusText": "Cancelled"}, True),
+        ({"postponedStatus": "N", "gameStatusText": "canceled "}, True),
+        ({"postponedStatus": "Y", "gameStatusText": "7:30 pm ET"}, False),
+        ({"postponedStatus": "Y", "gameStatusText": "Final/OT"}, False),
+        ({"postponedStatus": "A", "gameStatusText": None}, False),
+    ],
+)
+def test_a_game_is_called_off_by_its_text_and_without_one_by_its_status(write_json, write_csv, cells, is_off):
+    game = listed_game("0022400062", "LAL", "MIN") | cells
+    if "postponedStatus" not in cells:
+        del game["postponedStatus"]
+    read = read_schedule(write_json(schedule_answer([listed_game("0022400061", "BOS", "NYK"), game])))
+    assert (read.table.num_rows, read.postponed) == (
+        (1, {"0022400062": date(2024, 11, 2)}) if is_off else (2, {})
+    )
+    rows = [
+        {
+            "gameId": game["gameId"], "gameDateEst": game["gameDateEst"], "homeTeam_teamTricode": "LAL",
+            "awayTeam_teamTricode": "MIN", **cells,
+        }
+    ]  # fmt: skip
+    assert read_schedule(write_csv(rows)).postponed == read.postponed
+
+
+def test_an_answer_that_postpones_every_game_is_not_believed(write_json):
+    off = [listed_game("0022400061", "BOS", "NYK", postponedStatus="Y")]
+    with pytest.raises(BadInput, match="every game is listed as postponed, 1 games; that can't be right"):
+        read_schedule(write_json(schedule_answer(off)))
 
 
 @pytest.mark.parametrize(
