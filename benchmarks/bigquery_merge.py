@@ -1,8 +1,8 @@
-"""What a MERGE on BigQuery takes: wall time, jobs and HTTP round trips for 200 rows, against the emulator.
+"""What a slate on BigQuery takes in both staging layouts: jobs, requests, bytes and wall time, against the emulator.
 
 Run from the repository: ``python -m benchmarks.bigquery_merge``. Uses the emulator at ``BIGQUERY_EMULATOR_HOST`` or
 starts one. Read ratios and counts, not seconds: the emulator is DuckDB behind HTTP, and BigQuery itself takes
-a second or more for each statement of a script, whatever it does.
+a second or more for each job and each statement of a script, whatever it does.
 """
 
 from __future__ import annotations
@@ -11,75 +11,88 @@ import argparse
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from google.cloud import bigquery
 
+from benchmarks.measuring import table
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import PartRef
-from prediction_assets.slate.receipt import Receipt
+from prediction_assets.stores.gcp.parts import Layout
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets_tests.contract.warehouse.bigquery_emulator import emulator_client, running_emulator
 from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.strict_bigquery import tables_read
 
+PLAYERS_PER_RUN = 50
 REQUESTS_PER_UPLOAD = 2  # a resumable upload is started, then sent
+LEAST_BILLED = 10  # MB for each table that a statement reads: https://cloud.google.com/bigquery/pricing
 
 
 def main() -> None:
     """Measure and print a table."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--players", type=int, default=8)
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks.bigquery_merge", description=__doc__)
+    arguments.add_argument("--sizes", nargs="+", type=int, default=[450], help="players per slate")
     arguments.add_argument("--rows", type=int, default=25, help="rows per player")
-    arguments.add_argument("--threads", type=int, default=4, help="parts loaded at the same time")
+    arguments.add_argument("--threads", type=int, default=4, help="parts written at the same time")
     given = arguments.parse_args()
+    rows = []
     with tempfile.TemporaryDirectory() as folder, running_emulator(Path(folder) / "emulator.log") as endpoint:
-        measure(endpoint, given.players, given.rows, given.threads)
+        for players in given.sizes:
+            for layout in get_args(Layout):
+                rows += measured(endpoint, layout, players, given.rows, given.threads)
+    columns = ["", "load jobs", "query jobs", "requests", "MB loaded", "MB billed at least", "seconds"]
+    print(table(f"A slate of {given.rows} rows a player", columns, rows))
 
 
-def measure(endpoint: str, players: int, rows: int, threads: int) -> None:
-    """Stage, merge, merge again and clean up, printing what each step took."""
+def measured(endpoint: str, layout: Layout, players: int, rows: int, threads: int) -> Iterator[list[object]]:
+    """Stage a slate in runs, merge it, stage it again, merge that and clean up; yield what each step took."""
     client = emulator_client(endpoint, f"bench-{uuid.uuid4().hex[:12]}")
-    trips = counted(client)
-    warehouse = BigQueryWarehouse(client, call_timeout=10)
+    took = counted(client)
+    warehouse = BigQueryWarehouse(client, call_timeout=600, staging_layout=layout)
+    warehouse.set_up()
     lines = {f"{10 + n / 2}": 20.0 for n in range(rows)}
-    print(f"{players} players x {rows} rows = {players * rows} rows, {threads} threads\n")
-    print(f"{'step':<28}{'seconds':>9}{'round trips':>13}{'jobs':>6}")
-
-    def timed(step: str, work: Callable[[], Any]) -> Any:
-        started, before, jobs = time.perf_counter(), trips[0], sum(warehouse.jobs.counts.values())
-        result = work()
-        print(
-            f"{step:<28}{time.perf_counter() - started:>9.2f}{trips[0] - before:>13}"
-            f"{sum(warehouse.jobs.counts.values()) - jobs:>6}"
-        )
-        return result
 
     def stage() -> list[PartRef]:
+        parts = []
         with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(lambda n: write(warehouse, n, lines), range(1, players + 1)))
+            for first in range(1, players + 1, PLAYERS_PER_RUN):
+                run = range(first, min(first + PLAYERS_PER_RUN, players + 1))
+                parts += pool.map(lambda n: write(warehouse, n, lines), run)
+                warehouse.parts.flush(SLATE)
+        return parts
 
-    def merge(parts: list[PartRef]) -> Receipt:
-        return warehouse.merge(plan(progress_of(batch(players), *map(staged, parts)), ()))
+    def merge(parts: list[PartRef]) -> None:
+        done = warehouse.merge(
+            plan(progress_of(batch(players), *map(staged, parts)), warehouse.receipts(SLATE))
+        )
+        assert done.rows == done.rows_staged == players * rows, done
 
-    def clean_up(slate: str) -> int:
-        return sum(warehouse.parts.drop(slate, slug, part) for slug, part in warehouse.parts.staged(slate))
+    def clean_up() -> None:
+        assert len([*warehouse.parts.drop(SLATE, warehouse.parts.staged(SLATE))]) == 2 * players
+        assert warehouse.parts.slates() == []
 
-    timed("set up", warehouse.set_up)
-    parts = timed("load the parts", stage)
-    receipt = timed("MERGE, all rows new", lambda: merge(parts))
-    assert receipt.rows_inserted == players * rows, receipt
-    timed("the same again", lambda: merge(parts))
-    again = timed("load the parts again", stage)
-    receipt = timed("MERGE, all rows unchanged", lambda: merge(again))
-    assert receipt.rows_unchanged == players * rows, receipt
-    timed("clean up", lambda: clean_up(SLATE))
-    assert warehouse.parts.slates() == []
-    print(
-        f"\njobs of a slate: {players} parts + 1 MERGE + receipts read; in all {dict(warehouse.jobs.counts)}"
-    )
+    def timed(step: str, work: Callable[[], Any]) -> Any:
+        before, started = Counter(took), time.perf_counter()
+        result = work()
+        seconds, now = time.perf_counter() - started, took - before
+        billed = LEAST_BILLED * now["tables read"]
+        loaded = round(now["bytes loaded"] / 1e6, 2)
+        name = f"{players:,} players, {layout}: {step}"
+        done.append([name, now["loads"], now["queries"], now["requests"], loaded, billed, round(seconds, 1)])
+        return result
+
+    done: list[list[object]] = []
+    parts = timed("stage", stage)
+    timed("MERGE, all rows new", lambda: merge(parts))
+    again = timed("stage again", stage)
+    timed("MERGE, no row changed", lambda: merge(again))
+    timed("clean up", clean_up)
+    yield from done
 
 
 def write(warehouse: BigQueryWarehouse, number: int, lines: dict[str, float]) -> PartRef:
@@ -88,22 +101,28 @@ def write(warehouse: BigQueryWarehouse, number: int, lines: dict[str, float]) ->
     return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines), 1)
 
 
-def counted(client: bigquery.Client) -> list[int]:
-    """Return a count that goes up with every request that the client sends from now on."""
-    count = [0]
+def counted(client: bigquery.Client) -> Counter[str]:
+    """Return counts that go up with every request that the client sends from now on."""
+    counts: Counter[str] = Counter()
     send, upload = client._connection.api_request, client._do_resumable_upload
 
     def counting_send(**request: Any) -> Any:
-        count[0] += 1
+        counts["requests"] += 1
+        query = (request.get("data") or {}).get("configuration", {}).get("query")
+        if query is not None:
+            counts["queries"] += 1
+            counts["tables read"] += sum(map(len, tables_read(query["query"])))
         return send(**request)
 
-    def counting_upload(*arguments: Any, **named: Any) -> Any:
-        count[0] += REQUESTS_PER_UPLOAD
-        return upload(*arguments, **named)
+    def counting_upload(stream: Any, *arguments: Any, **named: Any) -> Any:
+        counts["requests"] += REQUESTS_PER_UPLOAD
+        counts["loads"] += 1
+        counts["bytes loaded"] += stream.getbuffer().nbytes
+        return upload(stream, *arguments, **named)
 
     client._connection.api_request = counting_send
     client._do_resumable_upload = counting_upload
-    return count
+    return counts
 
 
 if __name__ == "__main__":

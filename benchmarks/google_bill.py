@@ -9,9 +9,13 @@ import argparse
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.measuring import table
+from prediction_assets.stores.gcp.parts import Layout
 from prediction_assets_tests.emulators import FIRESTORE, running
 from prediction_assets_tests.google_calls import DELETES, LOADS, QUERIES, READS, TABLES_READ, WRITES, Calls
 from prediction_assets_tests.google_day import Day, measured, of_players
@@ -38,11 +42,11 @@ def usd(calls: Calls) -> float:
     return sum(USD[kind] * number for kind, number in calls.items())
 
 
-def bill(days: tuple[Day, Day, Day], sizes: list[int]) -> str:
-    """Return the table of money and calls for slates of these sizes."""
+def bill(layouts: Mapping[Layout, tuple[Day, Day, Day]], sizes: list[int]) -> str:
+    """Return the table of money and calls for slates of these sizes in each staging layout."""
     rows: list[list[object]] = []
-    for players in sizes:
-        day = of_players(days, players)
+    for players, layout in product(sizes, layouts):
+        day = of_players(layouts[layout], players)
         for name, calls in {
             "a slate": day.slate,
             "an idle day": day.idle(),
@@ -52,10 +56,8 @@ def bill(days: tuple[Day, Day, Day], sizes: list[int]) -> str:
                 {kind: _DAYS_OF_MONTH * number for kind, number in day.with_slate().items()}
             ),
         }.items():
-            kinds = (READS, WRITES, LOADS, QUERIES, TABLES_READ)
-            rows.append(
-                [f"{players:,} players: {name}", *(calls[kind] for kind in kinds), round(usd(calls), 2)]
-            )
+            counts = (calls[kind] for kind in (READS, WRITES, LOADS, QUERIES, TABLES_READ))
+            rows.append([f"{players:,} players, {layout}: {name}", *counts, round(usd(calls), 2)])
     columns = ["", "reads", "writes", "load jobs", "query jobs", "tables read", "USD"]
     return table("What Google bills", columns, rows)
 
@@ -67,10 +69,16 @@ def main() -> None:
     sizes = parser.parse_args().sizes
     with tempfile.TemporaryDirectory() as folder, running(FIRESTORE) as address:
         os.environ["FIRESTORE_EMULATOR_HOST"] = address
-        first, second, third = (
-            measured(Path(folder) / str(players), f"players-{players}", players) for players in _SIZES
-        )
-    print(bill((first, second, third), sizes))
+        layouts: dict[Layout, tuple[Day, Day, Day]] = {}
+        for layout in get_args(Layout):
+            home = Path(folder) / layout
+            project = layout.replace("_", "-")
+            first, second, third = (
+                measured(home / str(players), f"{project}-{players}", players, staging_layout=layout)
+                for players in _SIZES
+            )
+            layouts[layout] = (first, second, third)
+    print(bill(layouts, sizes))
 
 
 if __name__ == "__main__":

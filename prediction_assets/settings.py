@@ -449,6 +449,13 @@ class Settings(LogSettings):
             description="Begins the name of each dataset, collection, topic and subscription: letters, digits and _.",
         ),
     ] = ""
+    staging_layout: Annotated[
+        Literal["per_player", "per_run"],
+        Field(
+            description="BigQuery's tables of staged rows: per_player, or per_run, where up to fifty players of a "
+            "staging run share one, which is fewer jobs and bytes."
+        ),
+    ] = "per_player"
     firestore_database: Annotated[str, Field(description="The name of the Firestore database.")] = "(default)"
     bigquery_endpoint: Annotated[
         str | None, Field(description="The address of a BigQuery emulator, such as http://127.0.0.1:9050.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,10 +12,9 @@ import pytest
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 
 from prediction_assets.slate.merge_plan import MergePlan
-from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.gcp import bigquery_scripts as scripts
-from prediction_assets.stores.gcp.parts import part_table
+from prediction_assets.stores.gcp.parts import Layout
 from prediction_assets.stores.protocols import Upserted, Warehouse
 from prediction_assets.stores.sql import dialects, merge_sql, table_sql
 from prediction_assets.stores.sql.tables import TABLES, VIEWS, Table
@@ -70,11 +69,11 @@ def counted() -> Iterator[Calls]:
 class CountedWarehouse:
     """A warehouse that counts the jobs which BigQuery would run for its callers, and the tables that they read."""
 
-    def __init__(self, warehouse: Warehouse, calls: Calls) -> None:
+    def __init__(self, warehouse: Warehouse, calls: Calls, layout: Layout) -> None:
         self._warehouse = warehouse
         self._calls = calls
-        self.parts = _CountedWrites(warehouse.parts, calls, 1)
-        self.snapshots = _CountedWrites(warehouse.snapshots, calls, 2)
+        self.parts = _CountedParts(warehouse.parts, calls, layout)
+        self.snapshots = _CountedSnapshots(warehouse.snapshots, calls)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._warehouse, name)
@@ -101,7 +100,7 @@ class CountedWarehouse:
 
     def merge(self, plan: MergePlan) -> Receipt:
         self.receipts(plan.slate)
-        selects = [scripts.select_part((*_AT, _table_of(part)), None) for part in plan.parts]
+        selects = self.parts.selects([part.part_id for part in plan.parts])
         script = scripts.merge_script(plan, selects, _RELATIONS)
         if len(script.encode()) > scripts.SCRIPT_BYTES:
             gathered = scripts.Gathered((*_AT, "rows"), (*_AT, "lists"))
@@ -117,21 +116,69 @@ class CountedWarehouse:
         self._calls[TABLES_READ] += sum(len(tables) for tables in tables_read(text))
 
 
-class _CountedWrites:
-    """Parts or snapshots, each written by so many load jobs."""
+class _CountedSnapshots:
+    """Snapshots, each written by two load jobs."""
 
-    def __init__(self, kept: Any, calls: Calls, loads: int) -> None:
+    def __init__(self, kept: Any, calls: Calls) -> None:
         self._kept = kept
         self._calls = calls
-        self._loads = loads
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._kept, name)
 
     def write(self, *args: Any, **named: Any) -> Any:
-        self._calls[LOADS] += self._loads
+        self._calls[LOADS] += 2
         return self._kept.write(*args, **named)
 
 
-def _table_of(part: PartRef) -> str:
-    return part_table(part.slate, part.player_slug, part.part_id)
+class _CountedParts:
+    """Parts, each written by a load job of its own or together with those that are flushed with it."""
+
+    def __init__(self, kept: Any, calls: Calls, layout: Layout) -> None:
+        self._kept = kept
+        self._calls = calls
+        self._layout = layout
+        self._tables: dict[str, str] = {}
+        self._unloaded: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
+
+    def write(self, *args: Any, **named: Any) -> Any:
+        part = self._kept.write(*args, **named)
+        self._unloaded.append(part.part_id)
+        if self._layout == "per_player":
+            self._load()
+        return part
+
+    def flush(self, slate: str) -> None:
+        self._kept.flush(slate)
+        self._load()
+
+    def _load(self) -> None:
+        if self._unloaded:
+            self._calls[LOADS] += 1
+            self._tables.update(dict.fromkeys(self._unloaded, self._unloaded[0]))
+            self._unloaded.clear()
+
+    def selects(self, part_ids: Sequence[str]) -> list[str]:
+        """Return the SELECT of each table with some of these parts."""
+        tables = {self._tables[each]: [] for each in part_ids}
+        for each in part_ids:
+            tables[self._tables[each]].append(each)
+        is_shared = self._layout == "per_run"
+        return [
+            scripts.select_parts((*_AT, f"part_{table}"), None, parts if is_shared else ())
+            for table, parts in tables.items()
+        ]
+
+    def drop(self, slate: str, parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        dropped = [*self._kept.drop(slate, parts)]
+        gone = {part_id for _, part_id in dropped}
+        left = self._tables.keys() - gone
+        shared = {self._tables[each] for each in gone} & {self._tables[each] for each in left}
+        for each in gone:
+            del self._tables[each]
+        self._calls[QUERIES] += len(shared)
+        self._calls[TABLES_READ] += len(shared)
+        yield from dropped

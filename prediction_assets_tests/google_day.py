@@ -109,7 +109,7 @@ def counting(home: Any, project: str, players: int, **settings: Any) -> Iterator
     local = LocalStores(chosen)
     with open_instance(chosen) as instance, counted() as calls:
         replaced = {
-            "warehouse": CountedWarehouse(local.warehouse, calls),
+            "warehouse": CountedWarehouse(local.warehouse, calls, chosen.staging_layout),
             "publisher": local.publisher,
             "clock": Noon(),
         }

@@ -218,9 +218,12 @@ class InMemoryParts:
         with self._lock:
             return sorted((slug, part_id) for of_slate, slug, part_id in self._parts if of_slate == slate)
 
-    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        with self._lock:
-            return self._parts.pop((slate, player_slug, part_id), None) is not None
+    def drop(self, slate: str, parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        for part in parts:
+            with self._lock:
+                was_there = self._parts.pop((slate, *part), None) is not None
+            if was_there:
+                yield part
 
     def slates(self) -> Sequence[str]:
         with self._lock:

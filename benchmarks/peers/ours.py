@@ -35,8 +35,7 @@ def main(folder: Path, rows: str) -> None:
     receipt = warehouse.merge(
         plan(progress, warehouse.receipts(SLATE), limits=AuditLimits(minimum_staged_share=0.8))
     )
-    for part in parts:
-        warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
+    list(warehouse.parts.drop(SLATE, [(part.player_slug, part.part_id) for part in parts]))
     assert receipt.rows_staged == table.num_rows, receipt
 
 

@@ -89,8 +89,8 @@ def drop_orphans(
         staged: the parts in staging.
     """
     theirs = [part for part in staged if part[0] in players]
-    for slug, part_id in parts_in(part_states(progress, theirs, ()), PartState.ORPHANED):
-        parts.drop(progress.batch.slate, slug, part_id)
+    orphaned = parts_in(part_states(progress, theirs, ()), PartState.ORPHANED)
+    list(parts.drop(progress.batch.slate, orphaned))
 
 
 def clean_up(slate: str, warehouse: Warehouse, state: BatchState, *, now: datetime) -> CleanedUp:
@@ -100,15 +100,13 @@ def clean_up(slate: str, warehouse: Warehouse, state: BatchState, *, now: dateti
         ReceiptAltered: a receipt was edited by hand; nothing was dropped.
     """
     found = droppable_parts(slate, warehouse, state, now=now)
-    merged = []
-    for slug, part_id in found.merged:
-        if warehouse.parts.drop(slate, slug, part_id):
-            merged.append(slug)
-            reached("part_dropped")
-    orphaned = [slug for slug, part_id in found.orphaned if warehouse.parts.drop(slate, slug, part_id)]
+    dropped = set()
+    for part in warehouse.parts.drop(slate, [*found.merged, *found.orphaned]):
+        dropped.add(part)
+        reached("part_dropped")
     done = CleanedUp(
-        merged=tuple(merged),
-        orphaned=tuple(orphaned),
+        merged=tuple(slug for slug, part_id in found.merged if (slug, part_id) in dropped),
+        orphaned=tuple(slug for slug, part_id in found.orphaned if (slug, part_id) in dropped),
         kept=found.kept,
         swept=warehouse.parts.sweep(slate),
         strays=tuple(warehouse.parts.strays(slate)),

@@ -319,9 +319,8 @@ class Staging:
             return
         counts = {slug: done.fence for slug, done in now.outcomes.items()}
         lost = [done for done in self.settled if counts.get(done.player_slug, 0) < self.fence]
-        for done in lost:
-            if done.part is not None:
-                self.staging_area.drop(self.slate, done.player_slug, done.part.part_id)
+        unneeded = [(done.player_slug, done.part.part_id) for done in lost if done.part is not None]
+        list(self.staging_area.drop(self.slate, unneeded))
         if lost:
             raise BatchConflict(
                 f"slate {self.slate}: it was reopened while this run staged, so the outcomes of {len(lost)} of "
@@ -407,7 +406,7 @@ class Staging:
     def _drop_late_part(self, player: ExpectedPlayer, late: PlayerOutcome) -> None:
         """Drop a part that was written after its player was overdue: no outcome will ever name it."""
         if late.part is not None:
-            self.staging_area.drop(self.slate, player.slug, late.part.part_id)
+            list(self.staging_area.drop(self.slate, [(player.slug, late.part.part_id)]))
 
     def _close_overtaken_failures(self, now: Progress) -> None:
         """Close this run's failures of players whom a run with a higher fence staged or skipped."""

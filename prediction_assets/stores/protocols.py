@@ -10,7 +10,7 @@ Errors that any method may raise: ``StateUnreadable`` and ``WarehouseUnreadable`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -131,7 +131,7 @@ class Parts(Protocol):
     def write(self, slate: str, player_slug: str, rows: pa.Table, fence: int) -> PartRef:
         """Store one player's rows as a new part, beside his other ones; a reader sees all of it or nothing.
 
-        It is durable after :meth:`flush`.
+        It is durable after :meth:`flush`, and may be seen by nobody before that.
         """
 
     def flush(self, slate: str) -> None:
@@ -149,8 +149,11 @@ class Parts(Protocol):
         The id is ``""`` for a part that can't be read.
         """
 
-    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        """Drop exactly this part and return whether it was there; the player's other parts stay."""
+    def drop(self, slate: str, parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Drop exactly these parts, player slug and id, and yield each one that was there; their others stay.
+
+        A part is dropped when it is iterated. Parts that are dropped by one call cost the fewest jobs.
+        """
 
     def slates(self) -> Sequence[str]:
         """Return the slates that have parts in staging."""

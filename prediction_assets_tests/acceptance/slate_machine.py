@@ -647,8 +647,8 @@ class SlateMachine(RuleBasedStateMachine):
         before = self._durable()
         self._until_it_rests()
         assert self._durable() == before, "a replayed step did something"
-        for slug, part_id in self.ports.warehouse.parts.staged(self.slate):
-            self.ports.warehouse.parts.drop(self.slate, slug, part_id)
+        parts = self.ports.warehouse.parts
+        list(parts.drop(self.slate, parts.staged(self.slate)))
 
 
 def check_slates(ports: Ports, *, examples: int, steps: int, number: int) -> None:

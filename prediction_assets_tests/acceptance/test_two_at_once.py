@@ -225,7 +225,7 @@ def test_a_part_that_is_dropped_between_the_decision_and_the_merge_is_refused(ho
         merging.until("decided")
         (_, before), _ = home.warehouse.parts.staged(SLATE)
         home.stage(1, 22.0, minutes=5)
-        home.warehouse.parts.drop(SLATE, "player-1", before)
+        list(home.warehouse.parts.drop(SLATE, [("player-1", before)]))
         merging.go_on()
         with pytest.raises(AssertionError, match=r"PartMismatch.*player-1"):
             merging.said()

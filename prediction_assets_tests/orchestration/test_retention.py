@@ -169,7 +169,7 @@ def merged(history: History, n: int, lines: dict[str, float]) -> Receipt:
     assert progress is not None
     made = history.warehouse.merge(plan(progress, history.warehouse.receipts(SLATE)))
     history.state.mark_consolidated(made)
-    history.warehouse.parts.drop(SLATE, player(1).slug, part.part_id)
+    list(history.warehouse.parts.drop(SLATE, [(player(1).slug, part.part_id)]))
     return made
 
 

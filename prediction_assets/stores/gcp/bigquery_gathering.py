@@ -33,7 +33,7 @@ def gathered(
     """Yield the tables with a consolidation's rows and lists, and the cost of filling them; delete them at the end.
 
     Args:
-        selects: one SELECT for each part.
+        selects: one SELECT for each table with parts.
     """
     # A script names each part twice, some 1,000 bytes: in the SELECT of its rows and in the receipt's lists. BigQuery
     # takes 1 MiB of text in a job and 1 MB in a variable, so from some 980 parts on both have to be tables.
@@ -43,7 +43,7 @@ def gathered(
         rows=jobs.relation(STAGING_DATASET, f"{INCOMING_PREFIX}rows_{attempt}"),
         lists=jobs.relation(STAGING_DATASET, f"{INCOMING_PREFIX}lists_{attempt}"),
     )
-    doing = f"slate {work.slate}: gathering {len(selects)} parts"
+    doing = f"slate {work.slate}: gathering {len(work.parts)} parts"
     labels = {"slate": work.slate, "receipt_id": work.receipt_id}
     try:
         values, fields = _one_row(scripts.long_lists(work))

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -42,6 +42,9 @@ _JOB_SECONDS = 600.0  # until a job is no longer waited for; it continues by its
 _MAXIMUM_BYTES_BILLED = (
     2**40
 )  # of one statement, 6 USD; a MERGE of 45,000 parts is billed for 450 GB. Beyond: refused
+_LISTED_PER_PAGE = (
+    10_000  # BigQuery may send shorter pages and a token for the next; the emulator sends one page
+)
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # most seconds between two attempts at a job
 _PREFIX = re.compile(r"[A-Za-z0-9_]{0,64}\Z")
 _Job = TypeVar("_Job", bound=bigquery.QueryJob | bigquery.LoadJob)
@@ -191,10 +194,18 @@ class BigQueryJobs:
         with self.service.clear_errors(doing):
             return self._run(purpose, key, submit, wait, is_done)
 
-    def table_rows(self, table: str) -> pa.Table:
-        """Return all rows of a table, read without a job; the caller translates errors."""
-        rows = self.client.list_rows(table, retry=self.retry)
+    def table_rows(self, table: str, fields: Sequence[bigquery.SchemaField] | None = None) -> pa.Table:
+        """Return all rows of a table, read without a job and free of charge; the caller translates errors.
+
+        Args:
+            fields: the columns to read, all of them if None.
+        """
+        rows = self.client.list_rows(table, selected_fields=fields, retry=self.retry)
         return plain(rows.to_arrow(create_bqstorage_client=False), rows.schema)
+
+    def tables(self, dataset: str) -> Iterable[bigquery.table.TableListItem]:
+        """Yield the tables of a declared dataset, a free request per page; the caller translates errors."""
+        return self.client.list_tables(self.dataset(dataset), page_size=_LISTED_PER_PAGE, retry=self.retry)
 
     def column_names(self, relation: tuple[str, str, str]) -> frozenset[str]:
         """Return the columns that a table has."""

@@ -19,12 +19,15 @@ from prediction_assets.stores.sql import audit_sql, dialects, merge_sql, pruning
 from prediction_assets.stores.sql.tables import PART_COLUMNS, RECEIPTS, Column, Table
 
 TABLES_PER_STATEMENT = 500
-"""Parts that one statement reads. BigQuery allows 1,000 tables in one query; the script itself reads a few more.
+"""Tables with parts that one statement reads. BigQuery allows 1,000 in one query; the script itself reads a few more.
 https://cloud.google.com/bigquery/quotas#query_jobs
 """
 
 SCRIPT_BYTES = 1_000_000
 """Largest text of one job; BigQuery's limit is 1 MiB."""
+
+PART_ID = "part_id"
+"""The column that a table of several parts has beside a part's own: which part a row is of."""
 
 COMMITTED, DONE_BEFORE, OVERTAKEN, MISMATCH, FAULTY, REFUSED = (
     "committed",
@@ -124,11 +127,14 @@ def _script(*statements: str) -> str:
     return "".join(f"{statement};\n" for statement in statements)
 
 
-def select_part(relation: tuple[str, ...], present: frozenset[str] | None) -> str:
-    """Return the SELECT of a part's rows.
+def select_parts(
+    relation: tuple[str, ...], present: frozenset[str] | None, part_ids: Sequence[str] = ()
+) -> str:
+    """Return the SELECT of the rows of a table's parts.
 
     Args:
-        present: the part's columns if it was staged under an earlier schema version; the others become NULL.
+        present: the table's columns if it was staged under an earlier schema version; the others become NULL.
+        part_ids: the parts to read of a table that several share; empty for a part that is a table.
     """
     columns = ", ".join(
         f"`{c.name}`"
@@ -136,7 +142,16 @@ def select_part(relation: tuple[str, ...], present: frozenset[str] | None) -> st
         else f"CAST(NULL AS {c.type.bigquery}) AS `{c.name}`"
         for c in PART_COLUMNS
     )
-    return f"SELECT {columns} FROM {_quoted(relation)}"
+    return f"SELECT {columns} FROM {_quoted(relation)}{_of_parts(part_ids)}"
+
+
+def drop_parts(relation: tuple[str, ...], part_ids: Sequence[str]) -> str:
+    """Return the statement that deletes parts from a table that others share with them."""
+    return f"DELETE FROM {_quoted(relation)}{_of_parts(part_ids)}"
+
+
+def _of_parts(part_ids: Sequence[str]) -> str:
+    return f" WHERE {PART_ID} IN ({', '.join(map(_literal, part_ids))})" if part_ids else ""
 
 
 def _quoted(relation: tuple[str, ...]) -> str:
@@ -216,7 +231,7 @@ def merge_script(
     ``verdicts`` of the audits, and the receipt's columns with the prefix :data:`RECEIPT_FIELD`.
 
     Args:
-        selects: one SELECT for each part; not used if the rows are gathered.
+        selects: one SELECT for each table with parts; not used if the rows are gathered.
         relations: the installation's tables by their declared names.
         gathered: the tables with rows and long lists, if the script's text can't hold them.
     """

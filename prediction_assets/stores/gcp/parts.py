@@ -1,35 +1,35 @@
-"""Parts and feature snapshots as BigQuery tables, each written by one load job and never changed.
+"""Parts in BigQuery's staging dataset: each is a table of its own, or rows of a table that a run's players share.
 
-A part's id is in its table's name: BigQuery can't drop a table on a condition about its rows. A part that is written
-again is another table, so an old writer can't take its place and dropping the older one can't hit it.
+A part's id is in its table's name: BigQuery can't drop a table on a condition about its rows. Shared tables are named
+by the digits that the ids of their parts have in common, and each row has its part's id. Both kinds are written by one
+load job. A part that is written again is in another table, so an old writer can't take its place and dropping the older
+one can't hit it.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
+import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import parse_slate, player_key
-from prediction_assets.slate.outcome import PartRef, highest_fence, part_id
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
+from prediction_assets.slate.outcome import PartRef, fence_of, part_id
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, part_content_hash
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
-from prediction_assets.stores.gcp.bigquery_tables import (
-    SNAPSHOTS_DATASET,
-    STAGING_DATASET,
-    BigQueryTables,
-    schema_fields,
-)
-from prediction_assets.stores.protocols import Snapshot
+from prediction_assets.stores.gcp.bigquery_scripts import PART_ID, drop_parts
+from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET, BigQueryTables, schema_fields
 from prediction_assets.stores.sql.tables import PART_COLUMNS, PART_SCHEMA, PREDICTIONS
+
+Layout = Literal["per_player", "per_run"]
+"""Whether a part is a table, or up to fifty players of a run share one."""
 
 PART_PREFIX = "_staging_"
 INCOMING_PREFIX = "_incoming_"
@@ -38,34 +38,35 @@ INCOMING_PREFIX = "_incoming_"
 FENCE_PREFIX = "_fence_"
 """Prefix of the empty table that a slate's highest claimed fence is kept as; it expires as parts do."""
 
-_SNAPSHOT_TABLE = re.compile(r"snapshot_(\d{4}_\d\d_\d\d)_([0-9a-zA-Z]+)_(?:players|history)\Z")
 _PART_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)_([a-z0-9]+(?:_[a-z0-9]+)*)__([0-9a-f]{32})\Z")
+_SHARED_TABLE = re.compile(PART_PREFIX + r"(\d{4}_\d\d_\d\d)()__(\d{8}1[0-9a-f]{15})\Z")
+_OF_TABLE, _IN_TABLE = 24, 8
+"""Digits of a shared table in the ids of its parts, and digits that number the parts in it."""
+
+_ALONE, _SHARED = "0", "1"
+"""The digit after the fence in a part's id: where its rows are."""
+
 _REQUIRED = (*PREDICTIONS.business_key, *(c.name for c in PART_COLUMNS if c.required))
 _PART_FIELDS = tuple(schema_fields(PART_COLUMNS, _REQUIRED))
-_POSITION = "row_position"
-_LISTED_PER_PAGE = 10_000
-"""BigQuery may send shorter pages and a token for the next; the emulator sends one page and drops the rest."""
+_PART_ID_FIELD = bigquery.SchemaField(PART_ID, "STRING", mode="REQUIRED")
+_NAMED = (bigquery.SchemaField("player_slug", "STRING"), _PART_ID_FIELD)
 
-_BIGQUERY_TYPES = {
-    pa.bool_(): "BOOL",
-    pa.date32(): "DATE",
-    pa.decimal128(6, 2): "NUMERIC",
-    pa.float64(): "FLOAT64",
-    pa.int64(): "INT64",
-    pa.string(): "STRING",
-    pa.timestamp("us", tz="UTC"): "TIMESTAMP",
-}
+
+def is_shared(part_id: str) -> bool:
+    """Return whether a part is in a table that several share."""
+    return part_id[len("00000000") :].startswith(_SHARED)
 
 
 def part_table(slate: str, player_slug: str, part_id: str) -> str:
-    """Return the name of a part's table.
+    """Return the name of the table that a part is, or is in.
 
     Raises:
         BadInput: the slate or the slug isn't valid.
     """
     # Slugs have no underscore, so no two slate players share a name.
     player_key(slate, player_slug)
-    return f"{PART_PREFIX}{slate}_{player_slug}__{part_id}".replace("-", "_")
+    whose = f"__{part_id[:_OF_TABLE]}" if is_shared(part_id) else f"_{player_slug}__{part_id}"
+    return f"{PART_PREFIX}{slate}{whose}".replace("-", "_")
 
 
 def _fence_prefix(slate: str) -> str:
@@ -75,57 +76,143 @@ def _fence_prefix(slate: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A part's table as the dataset lists it."""
+    """A table with parts as the dataset lists it; a shared one has no player, and the digits of its parts' ids."""
 
+    table: str
     slate: str
     player_slug: str
     part_id: str
 
 
-class BigQueryParts:
-    """Parts as tables ``_staging_<slate>_<player>__<part id>`` of the staging dataset, which expire."""
+@dataclass(slots=True)
+class _Unloaded:
+    """The parts of a shared table that isn't loaded yet."""
 
-    def __init__(self, jobs: BigQueryJobs, tables: BigQueryTables) -> None:
+    slate: str
+    fence: int
+    unique: str
+    rows: list[pa.Table] = field(default_factory=list)
+    is_closed: bool = False
+
+
+class BigQueryParts:
+    """Parts as tables ``_staging_<slate>_<player>__<part id>`` or in tables ``_staging_<slate>__<of their ids>``.
+
+    All of them expire. Either kind is read, whichever is written.
+
+    Args:
+        layout: which kind is written; ``per_run`` writes a shared table at each :meth:`flush`.
+    """
+
+    def __init__(self, jobs: BigQueryJobs, tables: BigQueryTables, layout: Layout = "per_player") -> None:
         self._jobs = jobs
         self._tables = tables
+        self._layout = layout
+        self._lock = threading.Lock()
+        self._unloaded: list[_Unloaded] = []
+        self._loading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def relation(self, slate: str, player_slug: str, part_id: str) -> tuple[str, str, str]:
         """Return ``(project, dataset, table)`` of a part; the table may be missing."""
-        return self._jobs.relation(STAGING_DATASET, part_table(slate, player_slug, part_id))
+        return self._relation(part_table(slate, player_slug, part_id))
+
+    def _relation(self, table: str) -> tuple[str, str, str]:
+        return self._jobs.relation(STAGING_DATASET, table)
 
     def write(self, slate: str, player_slug: str, rows: pa.Table, fence: int) -> PartRef:
         self._tables.ready()
+        player_key(slate, player_slug)
+        rows = rows.cast(PART_SCHEMA)  # refuses a NULL for which a load job would fail
+        if self._layout == "per_run":
+            of_part = self._keep(slate, rows, fence)
+        else:
+            of_part = part_id(fence, f"{_ALONE}{secrets.token_hex(12)[1:]}")
         part = PartRef(
             slate=slate,
             player_slug=player_slug,
             player_id=rows["player_id"][0].as_py(),
-            part_id=part_id(fence, secrets.token_hex(12)),
+            part_id=of_part,
             rows=rows.num_rows,
             content_hash=part_content_hash(rows),
             schema_version=PREDICTIONS_SCHEMA_VERSION,
             feature_snapshot=rows["feature_snapshot"][0].as_py(),
         )
-        self._jobs.load(
-            rows.cast(PART_SCHEMA),
-            self.relation(slate, player_slug, part.part_id),
-            _PART_FIELDS,
-            purpose="load_part",
-            doing=f"slate {slate}: staging {player_slug}",
-            labels={"slate": slate, "player": player_slug, "part_id": part.part_id, "rows": str(part.rows)},
-            key=part.part_id,
-        )
+        if self._layout == "per_player":
+            self._jobs.load(
+                rows,
+                self.relation(slate, player_slug, part.part_id),
+                _PART_FIELDS,
+                purpose="load_part",
+                doing=f"slate {slate}: staging {player_slug}",
+                labels={
+                    "slate": slate,
+                    "player": player_slug,
+                    "part_id": part.part_id,
+                    "rows": str(part.rows),
+                },
+                key=part.part_id,
+            )
         return part
 
+    def _keep(self, slate: str, rows: pa.Table, fence: int) -> str:
+        """Keep a part's rows for the next shared table, and return the part's id."""
+        with self._lock:
+            for table in self._unloaded:
+                if (table.slate, table.fence) == (slate, fence) and not table.is_closed:
+                    break
+            else:
+                table = _Unloaded(slate, fence, f"{_SHARED}{secrets.token_hex(8)[1:]}")
+                self._unloaded.append(table)
+            of_part = part_id(fence, f"{table.unique}{len(table.rows):0{_IN_TABLE}x}")
+            table.rows.append(rows.append_column(PART_ID, pa.repeat(of_part, rows.num_rows)))
+        return of_part
+
     def flush(self, slate: str) -> None:
-        parse_slate(slate)  # a finished load job is durable
+        """Load the parts that are kept for shared tables; parts with a table of their own are durable already."""
+        parse_slate(slate)
+        with self._lock:
+            turn = self._loading[slate]
+        with turn:  # of two runs in one process, the second one's parts may be in the first one's hands
+            with self._lock:
+                tables = [table for table in self._unloaded if table.slate == slate]
+                for table in tables:
+                    table.is_closed = True
+            for table in tables:
+                self._load(table)
+                with self._lock:
+                    self._unloaded.remove(table)
+
+    def _load(self, table: _Unloaded) -> None:
+        named = part_id(table.fence, table.unique)
+        self._jobs.load(
+            pa.concat_tables(table.rows),
+            self._relation(f"{PART_PREFIX}{table.slate}__{named}".replace("-", "_")),
+            (*_PART_FIELDS, _PART_ID_FIELD),
+            purpose="load_parts",
+            doing=f"slate {table.slate}: staging {len(table.rows)} players",
+            labels={"slate": table.slate, "parts": str(len(table.rows))},
+            key=named,
+        )
 
     def staged(self, slate: str) -> Sequence[tuple[str, str]]:
         parse_slate(slate)
-        return sorted((part.player_slug, part.part_id) for part in self._listed(slate))
+        found: list[tuple[str, str]] = []
+        for each in self._listed(slate):
+            found += [(each.player_slug, each.part_id)] if each.player_slug else self._within(each.table)
+        return sorted(found)
+
+    def _within(self, table: str) -> set[tuple[str, str]]:
+        """Return the parts in a shared table; none if it isn't there."""
+        with self._jobs.service.clear_errors(f"looking for the parts in {table}"):
+            try:
+                rows = self._jobs.table_rows(".".join(self._relation(table)), _NAMED)
+            except exceptions.NotFound:
+                return set()
+        return set(zip(rows["player_slug"].to_pylist(), rows[PART_ID].to_pylist(), strict=True))
 
     def keep_fence(self, slate: str, fence: int) -> None:
         self._tables.ready()
-        relation = self._jobs.relation(STAGING_DATASET, f"{_fence_prefix(slate)}{fence:08d}")
+        relation = self._relation(f"{_fence_prefix(slate)}{fence:08d}")
         with self._jobs.service.clear_errors(f"slate {slate}: keeping fence {fence}"):
             self._jobs.client.create_table(
                 bigquery.Table(".".join(relation), [bigquery.SchemaField("fence", "INT64")]),
@@ -134,11 +221,11 @@ class BigQueryParts:
             )
         for name, kept in self._kept(slate):
             if kept < fence:
-                self._jobs.discard(self._jobs.relation(STAGING_DATASET, name))
+                self._jobs.discard(self._relation(name))
 
     def highest_fence(self, slate: str) -> int:
-        kept = [fence for _, fence in self._kept(slate)]
-        return max(highest_fence(part.part_id for part in self._listed(slate)), *kept, 0)
+        of_parts = [fence_of(f"{each.part_id:0<32}") for each in self._listed(slate)]
+        return max([0, *of_parts, *(fence for _, fence in self._kept(slate))])
 
     def _kept(self, slate: str) -> list[tuple[str, int]]:
         self._tables.ready()
@@ -146,181 +233,90 @@ class BigQueryParts:
         with self._jobs.service.clear_errors(f"slate {slate}: looking for the fences that are kept"):
             return [
                 (item.table_id, int(item.table_id[len(prefix) :]))
-                for item in self._tables_in_staging()
+                for item in self._jobs.tables(STAGING_DATASET)
                 if item.table_id.startswith(prefix)
             ]
 
     def missing(self, slate: str, parts: Sequence[PartRef]) -> list[str]:
         """Return the slugs of the parts that aren't in staging."""
-        # One listing shows nearly all. The others are looked up by name: BigQuery doesn't promise that a listing shows
-        # a table that was created a moment ago.
-        listed = {part.part_id for part in self._listed(slate)} if parts else frozenset()
+        # One listing shows nearly all tables. The others are looked up by name: BigQuery doesn't promise that a listing
+        # shows a table that was created a moment ago.
+        tables = {part.part_id: part_table(slate, part.player_slug, part.part_id) for part in parts}
+        there = {each.table for each in self._listed(slate)} if parts else frozenset()
+        shared = {tables[part.part_id] for part in parts if is_shared(part.part_id)}
+        within = {part_id for table in shared for _, part_id in self._within(table)}
         return [
             part.player_slug
             for part in parts
-            if part.part_id not in listed and not self._exists(slate, part.player_slug, part.part_id)
+            if (
+                part.part_id not in within
+                if is_shared(part.part_id)
+                else not (tables[part.part_id] in there or self._exists(tables[part.part_id]))
+            )
         ]
 
-    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        table = ".".join(self.relation(slate, player_slug, part_id))
-        with self._jobs.service.clear_errors(f"slate {slate}: dropping the part of {player_slug}"):
+    def drop(self, slate: str, parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        tables: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        for slug, of_part in parts:
+            tables[part_table(slate, slug, of_part)].add((slug, of_part))
+        for table, wanted in tables.items():
+            there = self._within(table) if _SHARED_TABLE.match(table) else wanted
+            if gone := wanted & there:
+                doing = f"slate {slate}: dropping {len(gone)} parts in {table}"
+                # A shared table is deleted only with all parts in it. It never gets another one.
+                if gone == there:
+                    is_done = self._delete(table, doing)
+                else:
+                    statement = drop_parts(self._relation(table), sorted(of_part for _, of_part in gone))
+                    self._jobs.query(statement, purpose="drop_parts", doing=doing, labels={"slate": slate})
+                    is_done = True
+                yield from sorted(gone) if is_done else ()
+
+    def _delete(self, table: str, doing: str) -> bool:
+        with self._jobs.service.clear_errors(doing):
             try:
-                self._jobs.client.delete_table(table, retry=self._jobs.retry)
+                self._jobs.client.delete_table(".".join(self._relation(table)), retry=self._jobs.retry)
             except exceptions.NotFound:
                 return False
         return True
 
     def slates(self) -> Sequence[str]:
-        return sorted({part.slate for part in self._listed()})
+        return sorted({each.slate for each in self._listed()})
 
     def sweep(self, slate: str) -> int:
         parse_slate(slate)
         return 0  # a killed load job leaves a whole table or none, and a job's own tables expire
 
     def strays(self, slate: str) -> Sequence[str]:
-        """Return the tables of the staging dataset that are no parts, of any slate."""
+        """Return the tables of the staging dataset that have no parts, of any slate."""
         parse_slate(slate)
         self._tables.ready()
         with self._jobs.service.clear_errors("listing the tables in staging"):
             return sorted(
                 item.table_id
-                for item in self._tables_in_staging()
-                if not _PART_TABLE.match(item.table_id)
-                and not item.table_id.startswith((INCOMING_PREFIX, FENCE_PREFIX))
+                for item in self._jobs.tables(STAGING_DATASET)
+                if not _match(item.table_id) and not item.table_id.startswith((INCOMING_PREFIX, FENCE_PREFIX))
             )
 
-    def _exists(self, slate: str, player_slug: str, part_id: str) -> bool:
-        table = ".".join(self.relation(slate, player_slug, part_id))
-        with self._jobs.service.clear_errors(f"slate {slate}: looking for the part of {player_slug}"):
+    def _exists(self, table: str) -> bool:
+        with self._jobs.service.clear_errors(f"looking for {table}"):
             try:
-                self._jobs.client.get_table(table, retry=self._jobs.retry)
+                self._jobs.client.get_table(".".join(self._relation(table)), retry=self._jobs.retry)
             except exceptions.NotFound:
                 return False
         return True
 
     def _listed(self, slate: str | None = None) -> list[_Listed]:
-        """Return the parts of a slate, or all; one free request per page."""
+        """Return the tables with parts of a slate, or of all; one free request per page."""
         self._tables.ready()
         with self._jobs.service.clear_errors("listing the parts in staging"):
-            return [part for part in self._all() if slate in (None, part.slate)]
-
-    def _tables_in_staging(self) -> Iterable[bigquery.table.TableListItem]:
-        return self._jobs.client.list_tables(
-            self._jobs.dataset(STAGING_DATASET), page_size=_LISTED_PER_PAGE, retry=self._jobs.retry
-        )
-
-    def _all(self) -> Iterator[_Listed]:
-        for item in self._tables_in_staging():
-            match = _PART_TABLE.match(item.table_id)
-            if match:
-                day, slug, part_id = match.groups()
-                yield _Listed(day.replace("_", "-"), slug.replace("_", "-"), part_id)
+            found = [_match(item.table_id) for item in self._jobs.tables(STAGING_DATASET)]
+        return [each for each in found if each is not None and slate in (None, each.slate)]
 
 
-class BigQuerySnapshots:
-    """Feature snapshots as pairs of tables ``snapshot_<slate>_<id>_players`` and ``_history``, which expire.
-
-    A column has a type of the declared tables, or is a list of integers without NULLs. BigQuery stores a NULL list as
-    an empty one. Rows keep their order.
-    """
-
-    def __init__(self, jobs: BigQueryJobs, tables: BigQueryTables) -> None:
-        self._jobs = jobs
-        self._tables = tables
-
-    def _relation(self, slate: str, snapshot_id: str, name: str) -> tuple[str, str, str]:
-        parse_slate(slate)
-        if not snapshot_id.isalnum():
-            raise PredictionAssetsError(f"slate {slate}: {snapshot_id!r} is not the id of a feature snapshot")
-        return self._jobs.relation(
-            SNAPSHOTS_DATASET, f"snapshot_{slate.replace('-', '_')}_{snapshot_id}_{name}"
-        )
-
-    def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
-        self._tables.ready()
-        snapshot_id = content_id(players, history)
-        if self._prolong(slate, snapshot_id):
-            return snapshot_id
-        # The players' table is loaded last: if it exists, the snapshot is whole.
-        for name, table in (("history", history), ("players", players)):
-            self._jobs.load(
-                table.append_column(_POSITION, pa.array(range(table.num_rows), pa.int64())),
-                self._relation(slate, snapshot_id, name),
-                [*_snapshot_fields(table.schema), bigquery.SchemaField(_POSITION, "INT64")],
-                purpose="load_snapshot",
-                doing=f"slate {slate}: storing feature snapshot {snapshot_id}",
-                labels={"slate": slate, "snapshot": snapshot_id},
-            )
-        return snapshot_id
-
-    def _prolong(self, slate: str, snapshot_id: str) -> bool:
-        """Give a stored snapshot the expiration of a new one; False if it isn't stored."""
-        client, retry = self._jobs.client, self._jobs.retry
-        with self._jobs.service.clear_errors(f"slate {slate}: storing feature snapshot {snapshot_id}"):
-            try:
-                for name in ("history", "players"):
-                    table = client.get_table(".".join(self._relation(slate, snapshot_id, name)), retry=retry)
-                    days = self._tables.snapshot_days
-                    # BigQuery compares it with its own clock and refuses a past one: the real time, not a test's.
-                    table.expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-                    client.update_table(table, ["expires"], retry=retry)
-            except (exceptions.NotFound, exceptions.PreconditionFailed):
-                return False
-        return True
-
-    def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
-        players, history = (self._read(slate, snapshot_id, name) for name in ("players", "history"))
-        if player_ids is not None:
-            players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
-        return Snapshot(snapshot_id, players, history)
-
-    def is_whole(self, slate: str, snapshot_id: str) -> bool:
-        # BigQuery guards its own storage: a table that is there is what was loaded.
-        client, retry = self._jobs.client, self._jobs.retry
-        with self._jobs.service.clear_errors(f"slate {slate}: looking for feature snapshot {snapshot_id}"):
-            try:
-                for name in ("history", "players"):
-                    client.get_table(".".join(self._relation(slate, snapshot_id, name)), retry=retry)
-            except exceptions.NotFound:
-                return False
-        return True
-
-    def stored(self) -> Sequence[tuple[str, str]]:
-        self._tables.ready()
-        with self._jobs.service.clear_errors("listing the feature snapshots"):
-            listed = self._jobs.client.list_tables(
-                self._jobs.dataset(SNAPSHOTS_DATASET), page_size=_LISTED_PER_PAGE, retry=self._jobs.retry
-            )
-            found = [match.groups() for item in listed if (match := _SNAPSHOT_TABLE.match(item.table_id))]
-        return sorted({(day.replace("_", "-"), snapshot_id) for day, snapshot_id in found})
-
-    def drop(self, slate: str, snapshot_id: str) -> None:
-        with self._jobs.service.clear_errors(f"slate {slate}: dropping feature snapshot {snapshot_id}"):
-            for name in ("players", "history"):  # first the table that makes it whole
-                table = ".".join(self._relation(slate, snapshot_id, name))
-                self._jobs.client.delete_table(table, not_found_ok=True, retry=self._jobs.retry)
-
-    def _read(self, slate: str, snapshot_id: str, name: str) -> pa.Table:
-        relation = ".".join(self._relation(slate, snapshot_id, name))
-        with self._jobs.service.clear_errors(f"slate {slate}: reading feature snapshot {snapshot_id}"):
-            try:
-                rows = self._jobs.table_rows(relation)
-            except exceptions.NotFound as error:
-                raise PredictionAssetsError(
-                    f"slate {slate}: feature snapshot {snapshot_id} isn't there or has expired ({relation}); "
-                    "materialize player_features for this slate again"
-                ) from error
-        return rows.sort_by(_POSITION).drop_columns([_POSITION])
-
-
-def _snapshot_fields(schema: pa.Schema) -> list[bigquery.SchemaField]:
-    fields = []
-    for field in schema:
-        is_list = pa.types.is_list(field.type)
-        kind = _BIGQUERY_TYPES.get(field.type.value_type if is_list else field.type)
-        if kind is None:
-            raise PredictionAssetsError(
-                f"a feature snapshot can't hold column {field.name} of type {field.type}"
-            )
-        fields.append(bigquery.SchemaField(field.name, kind, mode="REPEATED" if is_list else "NULLABLE"))
-    return fields
+def _match(table: str) -> _Listed | None:
+    match = _PART_TABLE.match(table) or _SHARED_TABLE.match(table)
+    if match is None:
+        return None
+    day, slug, of_parts = match.groups()
+    return _Listed(table, day.replace("_", "-"), slug.replace("_", "-"), of_parts)

@@ -41,6 +41,7 @@ class GcpStores:
             dataset_prefix=settings.gcp_prefix,
             snapshot_days=settings.snapshot_days or None,
             call_timeout=settings.call_timeout,
+            staging_layout=settings.staging_layout,
         )
 
     @cached_property

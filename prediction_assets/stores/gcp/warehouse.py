@@ -1,6 +1,7 @@
-"""The gcp profile's warehouse: BigQuery, with a table for every part.
+"""The gcp profile's warehouse: BigQuery, with its parts in tables.
 
-A consolidation is one transaction in one job. A slate costs one load job for each part and a constant number of others.
+A consolidation is one transaction in one job. A slate costs one load job for each table with parts and a constant
+number of others.
 What doesn't belong here: making clients, and credentials; the caller brings a client.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
@@ -21,13 +23,21 @@ from prediction_assets.errors import BadInput, Misplaced
 from prediction_assets.slate import merge_errors
 from prediction_assets.slate.audits import refusal
 from prediction_assets.slate.merge_plan import MergePlan
+from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.gcp import bigquery_scripts as scripts
 from prediction_assets.stores.gcp.bigquery_gathering import gathered
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET, BigQueryTables, schema_fields
-from prediction_assets.stores.gcp.parts import INCOMING_PREFIX, PART_PREFIX, BigQueryParts, BigQuerySnapshots
+from prediction_assets.stores.gcp.parts import (
+    INCOMING_PREFIX,
+    PART_PREFIX,
+    BigQueryParts,
+    Layout,
+    is_shared,
+)
+from prediction_assets.stores.gcp.snapshots import BigQuerySnapshots
 from prediction_assets.stores.protocols import Upserted
 from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql, table_sql
 from prediction_assets.stores.sql.tables import CURRENT_PREDICTIONS, TABLES, VIEWS, Table
@@ -46,6 +56,7 @@ class BigQueryWarehouse:
         dataset_prefix: put before every dataset's name: ``nba_`` gives ``nba_predictions``.
         snapshot_days: days until a feature snapshot expires, None for never.
         call_timeout: seconds until a call counts as failed, its retries included.
+        staging_layout: whether each part is a table, or up to fifty players of a run share one.
 
     Attributes:
         jobs: what runs the jobs, with their counts and statistics.
@@ -59,6 +70,7 @@ class BigQueryWarehouse:
         dataset_prefix: str = "",
         snapshot_days: int | None = 60,
         call_timeout: float = 60.0,
+        staging_layout: Layout = "per_player",
     ) -> None:
         self.jobs = BigQueryJobs(
             client,
@@ -67,7 +79,7 @@ class BigQueryWarehouse:
             call_timeout=call_timeout,
         )
         self._tables = BigQueryTables(self.jobs, snapshot_days=snapshot_days)
-        self.parts = BigQueryParts(self.jobs, self._tables)
+        self.parts = BigQueryParts(self.jobs, self._tables, staging_layout)
         self.snapshots = BigQuerySnapshots(self.jobs, self._tables)
         self._relations = {
             each.qualified_name: self.jobs.relation(each.dataset, each.name) for each in (*TABLES, *VIEWS)
@@ -230,14 +242,16 @@ class BigQueryWarehouse:
         return next((r for r in self.receipts(plan.slate) if r.receipt_id == plan.receipt_id), None)
 
     def _selects(self, plan: MergePlan) -> list[str]:
-        """Return a SELECT for each part. A part of an earlier schema version lacks columns: it is looked at first."""
-        selects = []
+        """Return a SELECT for each table. One of an earlier schema version lacks columns: it is looked at first."""
+        tables: defaultdict[tuple[str, str, str], list[PartRef]] = defaultdict(list)
         for part in plan.parts:
-            relation = self.parts.relation(plan.slate, part.player_slug, part.part_id)
-            present = None
-            if part.schema_version != PREDICTIONS_SCHEMA_VERSION:
-                present = self.jobs.column_names(relation)
-            selects.append(scripts.select_part(relation, present))
+            tables[self.parts.relation(plan.slate, part.player_slug, part.part_id)].append(part)
+        selects = []
+        for relation, parts in tables.items():
+            is_current = all(part.schema_version == PREDICTIONS_SCHEMA_VERSION for part in parts)
+            present = None if is_current else self.jobs.column_names(relation)
+            shared = [part.part_id for part in parts if is_shared(part.part_id)]
+            selects.append(scripts.select_parts(relation, present, shared))
         return selects
 
 

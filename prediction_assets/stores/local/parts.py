@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -120,11 +120,11 @@ class ParquetParts:
         found = [(p, match) for p in (self._directory / slate).glob("*") if (match := _PART.match(p.name))]
         return sorted((match[1], match[2] if _is_part(path, match[2]) else "") for path, match in found)
 
-    def drop(self, slate: str, player_slug: str, part_id: str) -> bool:
-        if not self.has(slate, player_slug, part_id):
-            return False
-        self.path(slate, player_slug, part_id).unlink(missing_ok=True)
-        return True
+    def drop(self, slate: str, parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        for part in parts:
+            if self.has(slate, *part):
+                self.path(slate, *part).unlink(missing_ok=True)
+                yield part
 
     def slates(self) -> Sequence[str]:
         found = {

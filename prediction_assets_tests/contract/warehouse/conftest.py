@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from google.cloud import bigquery
 
 from prediction_assets.settings import Settings
 from prediction_assets.stores.gcp import bigquery_scripts
+from prediction_assets.stores.gcp import warehouse as warehouse_module
+from prediction_assets.stores.gcp.parts import BigQueryParts
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
@@ -60,6 +63,28 @@ def open_gathering_bigquery(
     return open_bigquery
 
 
+class LoadedAtALook(BigQueryParts):
+    """Parts of several players in one table; those that were written since the last look are loaded at the next."""
+
+    def _listed(self, slate: str | None = None) -> Any:
+        for each in {table.slate for table in self._unloaded}:
+            self.flush(each)
+        return super()._listed(slate)
+
+    def drop(self, slate: str, parts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        self.flush(slate)
+        return super().drop(slate, parts)
+
+
+@pytest.fixture
+def open_shared_bigquery(
+    open_bigquery: Callable[..., BigQueryWarehouse], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., BigQueryWarehouse]:
+    """Opens the test's BigQuery warehouse; parts share tables, and MERGEs are as with a table per part."""
+    monkeypatch.setattr(warehouse_module, "BigQueryParts", LoadedAtALook)
+    return partial(open_bigquery, staging_layout="per_run")
+
+
 @pytest.fixture
 def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
     """Opens the test's embedded warehouse."""
@@ -70,8 +95,13 @@ def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
 
 
 KINDS = ["duckdb", "in_memory", "bigquery"]
-GATHERING_TOO = pytest.mark.parametrize("warehouse", [*KINDS, "gathering_bigquery"], indirect=True)
+GATHERING_TOO = pytest.mark.parametrize(
+    "warehouse", [*KINDS, "shared_bigquery", "gathering_bigquery"], indirect=True
+)
 """For what a MERGE does with parts: BigQuery gathers them first when a slate is too large for one job's text."""
+
+SHARED_TOO = pytest.mark.parametrize("warehouse", [*KINDS, "shared_bigquery"], indirect=True)
+"""For what the staging area does: players may share a table of BigQuery's."""
 
 
 @pytest.fixture(params=KINDS)

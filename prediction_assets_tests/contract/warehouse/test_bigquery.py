@@ -339,7 +339,7 @@ def test_a_script_names_some_980_parts_before_they_are_gathered():
         relation = ("a-project-of-ours", "nba_staging")
         relations = {t.qualified_name: ("a-project-of-ours", f"nba_{t.dataset}", t.name) for t in TABLES}
         selects = [
-            bigquery_scripts.select_part((*relation, part_table(SLATE, p.player_slug, p.part_id)), None)
+            bigquery_scripts.select_parts((*relation, part_table(SLATE, p.player_slug, p.part_id)), None)
             for p in parts
         ]
         return len(bigquery_scripts.merge_script(work, selects, relations).encode())
@@ -481,7 +481,7 @@ def test_a_transaction_that_lost_against_another_is_run_again(
 
 def test_a_part_that_goes_away_between_the_look_and_the_merge_changes_nothing(warehouse, monkeypatch):
     gone, kept = write(warehouse, 1, {"24.5": 20.0}), write(warehouse, 2, {"24.5": 20.0})
-    warehouse.parts.drop(SLATE, gone.player_slug, gone.part_id)
+    list(warehouse.parts.drop(SLATE, [(gone.player_slug, gone.part_id)]))
     monkeypatch.setattr(warehouse.parts, "missing", lambda slate, parts: [])
     with pytest.raises(PartMismatch, match=r"a part can.t be read"):
         merge(warehouse, staged(gone), staged(kept), players=2)

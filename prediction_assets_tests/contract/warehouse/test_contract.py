@@ -27,7 +27,7 @@ from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, row_
 from prediction_assets.stores.protocols import Upserted, Warehouse
 from prediction_assets.stores.sql import merge_sql, pruning_sql, table_sql
 from prediction_assets.stores.sql.tables import INJURY_REPORTS, PREDICTION_GRADES, SCHEDULE
-from prediction_assets_tests.contract.warehouse.conftest import GATHERING_TOO
+from prediction_assets_tests.contract.warehouse.conftest import GATHERING_TOO, SHARED_TOO
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
 # BigQuery refuses to read the predictions without a date, so every query here names one.
@@ -81,8 +81,9 @@ def test_each_merge_inserts_changes_keeps_and_supersedes_rows_by_their_key(wareh
     assert warehouse.receipts(SLATE) == (first,)
 
     # The same outcomes again do nothing, although their parts were dropped.
-    for part in parts:
-        assert warehouse.parts.drop(SLATE, part.player_slug, part.part_id)
+    was_staged = [(part.player_slug, part.part_id) for part in parts]
+    assert sorted(warehouse.parts.drop(SLATE, was_staged)) == sorted(was_staged)
+    assert list(warehouse.parts.drop(SLATE, was_staged)) == []
     assert merge(warehouse, *map(staged, parts)) == first
     assert len(warehouse.receipts(SLATE)) == 1
 
@@ -136,7 +137,7 @@ def test_outcomes_that_come_back_after_others_are_merged_again_as_a_revision_of_
 @GATHERING_TOO
 def test_parts_that_are_not_what_their_outcomes_recorded_are_refused_and_change_nothing(warehouse):
     good, gone = write(warehouse, 2, {"24.5": 20.0}), write(warehouse, 3, {"24.5": 20.0})
-    warehouse.parts.drop(SLATE, gone.player_slug, gone.part_id)
+    list(warehouse.parts.drop(SLATE, [(gone.player_slug, gone.part_id)]))
     rows = rows_of(player(1), {"24.5": 20.0})
     twice = pa.concat_tables([rows, rows_of(player(1), {"24.5": 21.0})])
     stray = rows_of(player(1), {"24.5": 20.0}, slate="2026-01-03")
@@ -160,6 +161,7 @@ def test_parts_that_are_not_what_their_outcomes_recorded_are_refused_and_change_
         assert warehouse.parts.staged(SLATE) == was_staged
 
 
+@SHARED_TOO
 def test_a_part_replaces_no_other_one_and_a_merge_reads_the_one_that_its_outcome_names(warehouse):
     """An old writer that goes on after a newer one has written."""
     newer = write(warehouse, 1, {"24.5": 21.0}, fence=7)
@@ -170,14 +172,15 @@ def test_a_part_replaces_no_other_one_and_a_merge_reads_the_one_that_its_outcome
     assert warehouse.parts.staged(SLATE) == [("player-1", part_id) for part_id in ids]
     merge(warehouse, staged(newer), players=1)
     assert active(warehouse) == {("player-1", Decimal("24.50")): 21.0}
-    assert warehouse.parts.drop(SLATE, "player-1", newer.part_id)
+    dropped = ("player-1", newer.part_id)
+    assert list(warehouse.parts.drop(SLATE, [("player-2", newer.part_id), dropped])) == [dropped]
     left = [("player-1", part_id) for part_id in ids if part_id != newer.part_id]
     assert warehouse.parts.staged(SLATE) == left
-    for slug, part_id in left:
-        assert warehouse.parts.drop(SLATE, slug, part_id)
+    assert sorted(warehouse.parts.drop(SLATE, [*left, dropped])) == left
     assert warehouse.parts.slates() == []
 
 
+@SHARED_TOO
 def test_parts_are_listed_by_slate_and_player(warehouse):
     other = "2026-01-03"
     slugs = ["aj-green", "aj-green-2", "a-j-green", "0"]
@@ -253,6 +256,7 @@ def test_other_slates_are_never_touched(warehouse):
     assert {line for _, line in active(warehouse)} == {Decimal("24.50"), Decimal("30.50")}
 
 
+@SHARED_TOO
 def test_parts_of_an_earlier_schema_version_merge_beside_new_ones(warehouse):
     who = player(1)
     rows = rows_of(who, {"24.5": 20.0})

@@ -35,7 +35,9 @@ PARTS = [
     PartRef(SLATE, player(n).slug, player(n).player_id, "a" * 32, 25, "b" * 64, 1, "c" * 20) for n in (1, 2)
 ]
 PART_TABLES = [(*AT, f"part_{n}") for n in (1, 2)]
-SELECTS = [scripts.select_part(table, None) for table in PART_TABLES]
+SELECTS = [scripts.select_parts(table, None) for table in PART_TABLES]
+SHARED_TABLE = (*AT, "shared")
+IN_IT = [f"{n:032x}" for n in (1, 2)]
 WORK = plan(progress_of(batch(3), *map(staged, PARTS)), ())
 GATHERED = scripts.Gathered((*AT, "rows_1"), (*AT, "lists_1"))
 
@@ -86,6 +88,7 @@ CATALOG: googlesql.Tables = {
         [*PART_TABLES, GATHERED.rows, RELATIONS[merge_sql.STAGED], (f"staged_{WORK.receipt_id[:24]}",)],
         columns_of(PART_COLUMNS),
     ),
+    SHARED_TABLE: columns_of(PART_COLUMNS) | {scripts.PART_ID: "STRING"},
     GATHERED.lists: {name: kind for name, (kind, _) in scripts.long_lists(WORK).items()},
 }
 
@@ -112,10 +115,14 @@ def rendered_scripts() -> dict[str, str]:
     return {
         "merge": scripts.merge_script(WORK, SELECTS, RELATIONS),
         "merge of gathered parts": scripts.merge_script(WORK, SELECTS, RELATIONS, GATHERED),
+        "merge of parts that share a table": scripts.merge_script(
+            WORK, [scripts.select_parts(SHARED_TABLE, None, IN_IT)], RELATIONS
+        ),
+        "drop parts of a shared table": scripts.drop_parts(SHARED_TABLE, IN_IT),
         "gather": scripts.gather((*AT, "rows_2"), SELECTS)[0],
         "gather more": scripts.gather((*AT, "rows_1"), [SELECTS[0]] * (scripts.TABLES_PER_STATEMENT + 1))[1],
         "gather nothing": scripts.gather((*AT, "rows_2"), [])[0],
-        "part of an earlier version": scripts.select_part(PART_TABLES[0], frozenset({"system", "line"})),
+        "part of an earlier version": scripts.select_parts(PART_TABLES[0], frozenset({"system", "line"})),
         **{
             f"prune {name}": scripts.prune_script(each, {**day, **marks}, RELATIONS)
             for name, each in PRUNINGS.items()

@@ -228,8 +228,7 @@ class World:
         receipt, statement = dated(receipt, self.ago(minutes))
         self.sql(statement)
         if cleanup:
-            for slug, part_id in dict(self.warehouse.parts.staged(slate)).items():
-                self.warehouse.parts.drop(slate, slug, part_id)
+            list(self.warehouse.parts.drop(slate, self.warehouse.parts.staged(slate)))
             self.state.mark_consolidated(receipt)
         return receipt
 

@@ -267,7 +267,7 @@ def a_part_of_another_slate(world: World) -> None:
 def a_lost_part(world: World) -> None:
     settled_and_never_merged(world)
     (lost,) = (part for part in world.warehouse.parts.staged(world.slate) if part[0] == "player-1")
-    world.warehouse.parts.drop(world.slate, *lost)
+    list(world.warehouse.parts.drop(world.slate, [lost]))
 
 
 def an_older_version_of_a_system(world: World) -> None:

@@ -104,13 +104,13 @@ def test_pinned_features_that_are_damaged_are_made_again_and_the_slate_is_staged
 def test_damaged_features_are_made_again_for_a_player_whose_part_is_lost(staged):
     cut_the_power(staged)
     parts = staged.stores.warehouse.parts
-    slug, part_id = parts.staged(SIMULATED)[0]
-    parts.drop(SIMULATED, slug, part_id)
+    lost = parts.staged(SIMULATED)[0]
+    list(parts.drop(SIMULATED, [lost]))
     (features,) = requested(tick(staged, CONSOLIDATION))
     assert features.job_name == "features"
     staged.features(SIMULATED)
     (staging,) = requested(tick(staged, CONSOLIDATION))
-    assert (staging.job_name, staging.tags[RANGE_START_TAG]) == ("staging", f"{SIMULATED}:{slug}")
+    assert (staging.job_name, staging.tags[RANGE_START_TAG]) == ("staging", f"{SIMULATED}:{lost[0]}")
 
 
 def test_only_players_without_an_outcome_are_staged_again(ready):

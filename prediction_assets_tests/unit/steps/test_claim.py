@@ -22,7 +22,7 @@ def merged(stores, fence: int) -> None:
     progress, receipts = read_outcomes(SLATE, stores.warehouse, stores.batch_state)
     work = plan_merge(progress, receipts, now=NOW, limits=AuditLimits(minimum_staged_share=0.5))
     merge(work, progress, stores.warehouse, stores.dead_letters, run_id="run", now=NOW)
-    stores.warehouse.parts.drop(SLATE, "player-1", part.part_id)
+    list(stores.warehouse.parts.drop(SLATE, [("player-1", part.part_id)]))
 
 
 def claim(stores) -> int:

@@ -83,7 +83,9 @@ def test_a_part_that_its_outcome_needs_stays(stores):
 
 def test_a_part_that_another_cleanup_dropped_first_is_not_counted(stores, monkeypatch):
     consolidated(stores)
-    monkeypatch.setattr(stores.warehouse.parts, "drop", lambda slate, slug, part_id: slug == "player-2")
+    monkeypatch.setattr(
+        stores.warehouse.parts, "drop", lambda slate, parts: [part for part in parts if part[0] == "player-2"]
+    )
     assert clean_up(SLATE, stores.warehouse, stores.batch_state, now=NOW).merged == ("player-2",)
 
 
