@@ -28,6 +28,9 @@ APPEARED_WITHIN = timedelta(days=15)
 LEAST_AVERAGE_MINUTES = 15.0
 FORM_GAMES = 7
 
+JOINED_GAMES = 25
+"""Newest games of which one for another team makes a player one who has moved."""
+
 CANDIDATE_LOOKBACK = timedelta(days=400)
 """How old a candidate's newest game may be: it spans an off-season, and a little more."""
 
@@ -95,7 +98,13 @@ def roster_candidates(
     """
     found: list[dict[str, Any]] = warehouse.query(
         queries.ROSTER_CANDIDATES,
-        {"slate": slate, "league": league, "since": slate - CANDIDATE_LOOKBACK, "form_games": FORM_GAMES},
+        {
+            "slate": slate,
+            "league": league,
+            "since": slate - CANDIDATE_LOOKBACK,
+            "form_games": FORM_GAMES,
+            "joined_games": JOINED_GAMES,
+        },
     ).to_pylist()
     known = {candidate["player_id"] for candidate in found}
     if lines.keys() - known:

@@ -17,8 +17,10 @@ from prediction_assets.nba.forecasting.market_aware import AWAY_DAYS
 from prediction_assets.nba.forecasting.rows import Floats
 
 ALL, STARTERS, BENCH, FIRST_DAYS, RETURNING = "all", "starters", "bench", "first_14_days", "returning"
+ROOKIES, MOVED = "rookies", "moved"
 """Groups of graded players; ``all`` has everybody. Who was away for :data:`.market_aware.AWAY_DAYS` days is returning:
-from a summer, or an injury."""
+from a summer, or an injury. A rookie has no game of an earlier season, and who has moved has one for another team among
+his newest."""
 
 STARTER_MINUTES = 24.0
 """Mean minutes over the last games that make a starter: half of a game. They are known before the game."""
@@ -133,14 +135,20 @@ def groups_of(
     """Return the players of each group of one slate.
 
     Args:
-        candidates: ``player_id``, ``average_minutes`` and ``last_game``; a newcomer without minutes is in neither role.
+        candidates: ``player_id``, ``average_minutes``, ``last_game``, ``is_rookie`` and ``has_moved``; a newcomer has
+            only the first, and is in no role.
         is_first_days: the slate is within :data:`FIRST_DAYS_OF_SEASON` of the season's first game.
     """
-    groups: dict[str, set[int]] = {STARTERS: set(), BENCH: set(), FIRST_DAYS: set(), RETURNING: set()}
+    groups: dict[str, set[int]] = {
+        name: set() for name in (STARTERS, BENCH, ROOKIES, MOVED, FIRST_DAYS, RETURNING)
+    }
     for candidate in candidates:
         player, minutes = int(str(candidate["player_id"])), candidate.get("average_minutes")
         if minutes is not None:
             groups[STARTERS if float(str(minutes)) >= STARTER_MINUTES else BENCH].add(player)
+        for group, column in ((ROOKIES, "is_rookie"), (MOVED, "has_moved")):
+            if candidate.get(column):
+                groups[group].add(player)
         if is_first_days:
             groups[FIRST_DAYS].add(player)
         last = candidate.get("last_game")

@@ -55,7 +55,7 @@ SLATES_BETWEEN = f"""
 
 ROSTER_CANDIDATES = f"""
     WITH played AS (
-        SELECT player_id, player_name, team, game_date, minutes,
+        SELECT player_id, player_name, team, season_id, game_date, minutes,
                ROW_NUMBER() OVER (PARTITION BY player_id ORDER BY game_date DESC, game_id DESC) AS recency
         FROM {GAME_LOGS.qualified_name}
         WHERE league = $league AND game_date < $slate AND game_date >= $since
@@ -64,13 +64,20 @@ ROSTER_CANDIDATES = f"""
     form AS (
         SELECT player_id, AVG(minutes) AS average_minutes, COUNT(*) AS games
         FROM played WHERE recency <= $form_games GROUP BY player_id
+    ),
+    past AS (
+        SELECT player_id, MIN(MOD(season_id, 10000)) AS first_season,
+               COUNT(DISTINCT CASE WHEN recency <= $joined_games THEN team END) AS teams
+        FROM played GROUP BY player_id
     )
     SELECT p.player_id, p.player_name, p.team, p.game_date AS last_game, t.team_last_game,
-           f.average_minutes, f.games, g.game_id,
+           f.average_minutes, f.games, a.first_season = MOD(g.season_id, 10000) AS is_rookie,
+           a.teams > 1 AS has_moved, g.game_id,
            CASE WHEN p.team = g.team_a THEN g.team_b ELSE g.team_a END AS opponent,
            CASE WHEN g.home_team IS NULL THEN NULL ELSE p.team = g.home_team END AS is_home
     FROM played AS p
     JOIN form AS f ON f.player_id = p.player_id
+    JOIN past AS a ON a.player_id = p.player_id
     JOIN team_games AS t ON t.team = p.team
     JOIN {SCHEDULE.qualified_name} AS g
       ON g.game_date = $slate AND g.league = $league AND p.team IN (g.team_a, g.team_b)

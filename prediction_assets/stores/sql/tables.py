@@ -575,8 +575,8 @@ PREDICTION_GRADES = Table(
         Column(
             "measures",
             _J,
-            "by group (all, starters, bench, first_14_days, returning) and measure, sums by game: players, games, "
-            "total, squared totals, totals times players, squared players",
+            "by group (all, starters, bench, rookies, moved, first_14_days, returning) and measure, sums by game: "
+            "players, games, total, squared totals, totals times players, squared players",
             True,
         ),
         Column("graded_at", _T, "when", True),

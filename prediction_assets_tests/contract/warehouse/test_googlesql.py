@@ -47,7 +47,9 @@ PARAMETERS = {
     **{c.name: c.type.bigquery for table in TABLES for c in table.columns},
     **dict.fromkeys(DATES, "DATE"),
     **dict.fromkeys(("now", "before", "moment", "started", "day", "month"), "TIMESTAMP"),
-    **dict.fromkeys(("form_games", "games", "limit", "year", "revision_floor", "suspended"), "INT64"),
+    **dict.fromkeys(
+        ("form_games", "joined_games", "games", "limit", "year", "revision_floor", "suspended"), "INT64"
+    ),
     **dict.fromkeys(("staged", "inserted", "updated", "unchanged", "active_before"), "INT64"),
     **dict.fromkeys(("in_force", "written", "closed", "active", "in_parts"), "INT64"),
     **dict.fromkeys(("one_direction_minimum",), "INT64"),

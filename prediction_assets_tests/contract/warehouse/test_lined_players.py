@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prediction_assets.nba.forecast import slate_features, with_newcomers
-from prediction_assets.nba.roster import read_roster
+from prediction_assets.nba.roster import read_roster, roster_candidates
 from prediction_assets.slate.batch import Progress
 from prediction_assets.steps.refresh import read_refresh
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE
@@ -25,10 +25,10 @@ LEAGUE = "simulated-test"
 REGULAR, RESERVE, AWAY, LONG_GONE, DEBUT, TRADED, BENCHED, NAMELESS, ELSEWHERE = range(1, 10)
 
 
-def log(player_id: int, days: int, minutes: int, team: str = "AAA") -> dict[str, Any]:
+def log(player_id: int, days: int, minutes: int, team: str = "AAA", **cells: Any) -> dict[str, Any]:
     return game_log(
         game_id=f"90225{player_id:02d}{days:03d}", game_date=SLATE - timedelta(days), player_id=player_id,
-        player_name=f"Player {player_id}", team=team, opponent="ZZZ", minutes=minutes,
+        player_name=f"Player {player_id}", team=team, opponent="ZZZ", minutes=minutes, **cells,
     )  # fmt: skip
 
 
@@ -104,6 +104,26 @@ def test_reserves_returning_players_and_newcomers_with_a_line_are_expected_on_th
 def test_an_offer_that_is_no_line_of_the_slate_makes_nobody_expected(facts, unusable):
     ingest(facts, *(offer(player) | unusable for player in (RESERVE, DEBUT)))
     assert expected(facts) == {REGULAR: "AAA"}
+
+
+def test_a_candidate_s_past_says_whether_he_is_a_rookie_and_has_moved(facts):
+    rookie, from_elsewhere, settled, veteran = range(20, 24)
+    since_summer = [log(player, days, 20) for player in (from_elsewhere, settled) for days in range(1, 26)]
+    before = [
+        log(settled, 26, 20, "BBB"),
+        log(from_elsewhere, 40, 20, "BBB"),
+        log(veteran, 250, 20, season_id=22024),
+    ]
+    del since_summer[24]  # so that the game for BBB is among the newest 25 of the first one
+    logs = [log(rookie, 1, 20), *since_summer, *before, log(veteran, 1, 20)]
+    facts.upsert(GAME_LOGS, GAME_LOGS.arrow_table(logs))
+    said = {
+        row["player_id"]: (row["is_rookie"], row["has_moved"])
+        for row in roster_candidates(facts, LEAGUE, SLATE, {})
+    }
+    assert [said[player] for player in (rookie, from_elsewhere, settled, veteran)] == [
+        (True, False), (True, True), (True, False), (False, False),
+    ]  # fmt: skip
 
 
 def test_a_newcomer_gets_a_row_without_features_only_while_he_has_a_line(facts):

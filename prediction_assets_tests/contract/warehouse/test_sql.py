@@ -165,7 +165,8 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
         "SLATE_GAMES": (queries.SLATE_GAMES, {"slate": league.slate}),
         "SCHEDULE_SPANS": (queries.SCHEDULE_SPANS, {"today": league.slate}),
         "ROSTER_CANDIDATES": (
-            queries.ROSTER_CANDIDATES, {**whose, "since": league.slate - timedelta(days=400), "form_games": 7},
+            queries.ROSTER_CANDIDATES,
+            {**whose, "since": league.slate - timedelta(days=400), "form_games": 7, "joined_games": 25},
         ),
         "NEWCOMERS": (queries.NEWCOMERS, whose),
         "KNOWN_PLAYERS": (queries.KNOWN_PLAYERS, {"league": league.name}),

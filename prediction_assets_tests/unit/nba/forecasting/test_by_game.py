@@ -55,11 +55,24 @@ def test_slates_add_up_to_what_they_are_together():
 
 def test_a_player_s_groups_follow_from_his_games_before():
     candidates = [
-        {"player_id": 1, "average_minutes": 24.0, "last_game": date(2025, 10, 2)},
-        {"player_id": 2, "average_minutes": 23.9, "last_game": date(2025, 10, 1)},
+        {
+            "player_id": 1,
+            "average_minutes": 24.0,
+            "last_game": date(2025, 10, 2),
+            "is_rookie": True,
+            "has_moved": False,
+        },
+        {
+            "player_id": 2,
+            "average_minutes": 23.9,
+            "last_game": date(2025, 10, 1),
+            "is_rookie": False,
+            "has_moved": True,
+        },
         {"player_id": 3},
     ]
-    known = {"starters": {1}, "bench": {2}, "returning": {2}}  # away for 29 and 30 days
+    # away for 29 and 30 days
+    known = {"starters": {1}, "bench": {2}, "rookies": {1}, "moved": {2}, "returning": {2}}
     slate = date(2025, 10, 31)
     assert groups_of(candidates, slate, is_first_days=False) == {**known, "first_14_days": set()}
     assert groups_of(candidates, slate, is_first_days=True) == {**known, "first_14_days": {1, 2, 3}}
