@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.nba.forecasting.availability import Sides
 from prediction_assets.nba.forecasting.features import split_snapshot
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.nba.forecasting.model import Model, data_hash, model_id, train
@@ -145,7 +146,7 @@ def train_model(
     Returns:
         its row in :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`, and whether it was trained now.
     """
-    row, is_new, _ = _trained(warehouse, league, cutoff, history_days, now, stats)
+    row, is_new, *_ = _trained(warehouse, league, cutoff, history_days, now, stats)
     if is_new:
         warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
     return row, is_new
@@ -164,12 +165,12 @@ def challenge(
 
     A model that was tried against the same champion is not tried again.
     """
-    row, is_new, trial = _trained(warehouse, league, cutoff, history_days, now, stats)
+    row, is_new, trial, sides = _trained(warehouse, league, cutoff, history_days, now, stats)
     champion, systems = _champion(warehouse, league, cutoff, str(row[MODEL_ID]))
     name = str(champion[MODEL_ID]) if champion else ""
     if row["verdict"] and (row["is_promoted"] or json.loads(row["verdict"])["champion"] == name):
         return row, False
-    verdict = examine(row, champion, systems, trial)
+    verdict = examine(row, champion, systems, trial, sides)
     row = {**row, "is_promoted": verdict.is_promoted, "verdict": verdict.to_json()}
     warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]))
     return row, is_new
@@ -189,16 +190,17 @@ def _champion(
 
 def _trained(
     warehouse: Warehouse, league: str, cutoff: date, history_days: int, now: datetime, stats: Sequence[str]
-) -> tuple[dict[str, Any], bool, pa.Table]:
-    """Return a model's row, whether it was trained now, and the rows that it wasn't fitted on."""
+) -> tuple[dict[str, Any], bool, pa.Table, Sides | None]:
+    """Return a model's row, whether it was trained now, the rows that it wasn't fitted on, and all sides."""
     history, _ = read_features(warehouse, league, cutoff, history_days, stats)
     sides = past_sides(warehouse, league, cutoff, cutoff - timedelta(days=history_days))
     hashed = data_hash(history, sides)
     fitted_on, trial = keep_for_trial(history)
     stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
     if stored and _is_usable(stored[0]) and _json(stored[0], "libraries") == libraries():
-        return stored[0], False, trial
-    return model_row(train(fitted_on, league, cutoff, hashed, sides), now), True, trial
+        return stored[0], False, trial, sides
+    known = sides.before(trial["game_date"][0].as_py()) if sides is not None and trial.num_rows else sides
+    return model_row(train(fitted_on, league, cutoff, hashed, known), now), True, trial, sides
 
 
 def slate_systems(

@@ -33,7 +33,7 @@ def past_sides(warehouse: Warehouse, league: str, cutoff: date, since: date) -> 
     if not reported.num_rows:
         return None
     candidates = _candidates(warehouse, {**asked, "history_start": pc.min(reported["game_date"]).as_py()})
-    return Sides(candidates.filter(pc.less(candidates["game_date"], pa.scalar(cutoff))), reported)
+    return Sides(candidates, reported).before(cutoff)
 
 
 def newest_report(

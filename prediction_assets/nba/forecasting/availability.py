@@ -63,6 +63,11 @@ class Sides:
     candidates: pa.Table
     reported: pa.Table
 
+    def before(self, day: date) -> Sides:
+        """Return the sides of the dates before a day."""
+        tables = (self.candidates, self.reported)
+        return Sides(*(table.filter(pc.less(table["game_date"], pa.scalar(day))) for table in tables))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Availability:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -54,7 +53,7 @@ from prediction_assets.nba.forecasting.recommendation import (
 )
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.stats import STATS, of_stat, total, unit_of
-from prediction_assets.nba.forecasting.systems import SYSTEMS, Fitted, FittedSystem, fit_all, of_fitted
+from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all, of_fitted, with_report
 from prediction_assets.slate.markets import MARKETS, POINTS, Market
 
 NO_FURTHER: Mapping[str, Mapping[int, MarketLine]] = MappingProxyType({})
@@ -168,10 +167,8 @@ class _StatForecast:
 def _forecast(
     players: pa.Table, fitted: Mapping[str, FittedSystem], stat: str, sides: Sides | None
 ) -> _StatForecast:
-    rows, systems, unit = Rows(of_stat(players, stat)), of_fitted(fitted, stat), STATS[stat].unit
-    availability = cast("Fitted", systems[SYSTEMS[-1].name]).availability
-    if sides is not None and availability is not None:
-        rows.attach(availability.columns(rows, sides))
+    systems, unit = of_fitted(fitted, stat), STATS[stat].unit
+    rows = with_report(systems, Rows(of_stat(players, stat)), sides)
     counted = {name: system.predict(rows) for name, system in systems.items()}
     medians = {name: np.round(forecast.median, 4) for name, forecast in counted.items()}
     return _StatForecast(

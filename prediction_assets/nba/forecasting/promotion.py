@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prediction_assets.nba.forecasting.availability import Sides
 from prediction_assets.nba.forecasting.by_game import by_game
 from prediction_assets.nba.forecasting.distribution import Distribution, quantile, ranked_probability_score
 from prediction_assets.nba.forecasting.features import conform
@@ -36,6 +37,7 @@ from prediction_assets.nba.forecasting.systems import (
     of_fitted,
     stats_fitted,
     system_versions,
+    with_report,
 )
 
 TRIAL_SLATES = 28
@@ -169,6 +171,7 @@ def examine(
     champion: Mapping[str, Any] | None,
     champion_systems: Mapping[str, FittedSystem] | None,
     trial: pa.Table,
+    sides: Sides | None = None,
 ) -> Verdict:
     """Return the verdict on a challenger, from its row as it would be stored.
 
@@ -177,6 +180,7 @@ def examine(
         champion: the row of the model in force; None without one.
         champion_systems: its systems.
         trial: rows with results that the challenger wasn't fitted on (:func:`keep_for_trial`).
+        sides: of the trial's dates that have injury reports: each model corrects its forecasts by the newest one.
     """
     if champion and champion["newest_game"]:  # of a short history it may have seen the trial's beginning
         trial = trial.filter(pc.greater(trial["game_date"], pa.scalar(champion["newest_game"])))
@@ -192,7 +196,7 @@ def examine(
         except ModelUnreadable as error:
             problems = [str(error)]
         else:
-            systems, problems = _tried(fitted, champion_systems or {}, trial)
+            systems, problems = _tried(fitted, champion_systems or {}, trial, sides)
     return Verdict(
         name,
         days[0] if days else None,
@@ -205,7 +209,10 @@ def examine(
 
 
 def _tried(
-    challenger: Mapping[str, FittedSystem], champion: Mapping[str, FittedSystem], trial: pa.Table
+    challenger: Mapping[str, FittedSystem],
+    champion: Mapping[str, FittedSystem],
+    trial: pa.Table,
+    sides: Sides | None,
 ) -> tuple[dict[str, dict[str, Compared]], list[str]]:
     """Return each measure of each system of points and further stats, and what is wrong with the challenger."""
     games = trial["game_id"].to_pylist()
@@ -216,7 +223,7 @@ def _tried(
     problems: list[str] = []
     for stat in (POINTS, *stats_fitted(challenger)):
         old = of_fitted(champion, stat) if stat in known else None
-        compared = _compared(of_fitted(challenger, stat), old, Rows(of_stat(trial, stat)), games)
+        compared = _compared(of_fitted(challenger, stat), old, of_stat(trial, stat), sides)
         found = {key_of(stat, system): measures for system, measures in compared.items()}
         problems += _worse(found, has_champion=old is not None)
         systems |= found
@@ -252,13 +259,15 @@ def _described(
 def _compared(
     challenger: Mapping[str, FittedSystem],
     champion: Mapping[str, FittedSystem] | None,
-    rows: Rows,
-    games: list[str],
+    trial: pa.Table,
+    sides: Sides | None,
 ) -> dict[str, dict[str, Compared]]:
-    points, found = rows["points"], {}
+    rows = with_report(challenger, Rows(trial), sides)
+    olds = with_report(champion, Rows(trial), sides) if champion else rows
+    points, games, found = rows["points"], trial["game_id"].to_pylist(), {}
     for system in (system.name for system in SYSTEMS):
         new = _measures(challenger[system].predict(rows), points)
-        old = _measures((champion[system] if champion else SIMPLE).predict(rows), points)
+        old = _measures((champion[system] if champion else SIMPLE).predict(olds), points)
         found[system] = {name: _pair(new[name], old[name], games) for name in new}
     return found
 

@@ -160,6 +160,14 @@ def of_fitted(fitted: Mapping[str, FittedSystem], stat: str) -> dict[str, Fitted
         ) from None
 
 
+def with_report(systems: Mapping[str, FittedSystem], rows: Rows, sides: Sides | None) -> Rows:
+    """Return rows with what the newest report says of them, as one stat's systems read it."""
+    ensemble = systems[SYSTEMS[-1].name]
+    if sides is not None and isinstance(ensemble, Fitted) and ensemble.availability is not None:
+        rows.attach(ensemble.availability.columns(rows, sides))
+    return rows
+
+
 def fit_all(history: pa.Table, sides: Sides | None = None) -> dict[str, FittedSystem]:
     """Fit every registered system on the training rows (:data:`.features.FEATURES_SCHEMA`), in any order.
 

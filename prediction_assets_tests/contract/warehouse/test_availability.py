@@ -15,10 +15,12 @@ import pytest
 
 from prediction_assets.nba.backtest import BacktestOptions, run_backtest
 from prediction_assets.nba.forecast import slate_features
-from prediction_assets.nba.forecasting import availability
+from prediction_assets.nba.forecasting import availability, promotion
+from prediction_assets.nba.forecasting.availability import Sides
 from prediction_assets.nba.forecasting.predictions import predict_slate
-from prediction_assets.nba.model_store import MODEL_ID, load_model, train_model
-from prediction_assets.nba.sides import newest_report, slate_sides
+from prediction_assets.nba.forecasting.promotion import keep_for_trial
+from prediction_assets.nba.model_store import MODEL_ID, load_model, read_features, train_model
+from prediction_assets.nba.sides import newest_report, past_sides, slate_sides
 from prediction_assets.nba.slate_facts import read_slate_facts
 from prediction_assets.slate.basis import causes
 from prediction_assets.slate.batch import ExpectedPlayer
@@ -161,6 +163,28 @@ def test_reports_from_the_cut_off_on_teach_nothing_and_earlier_ones_do(
     other, trained = train_model(warehouse, LEAGUE, cutoff, 700, now=NOW)
     assert trained
     assert other[MODEL_ID] != row[MODEL_ID]
+
+
+def test_a_trial_knows_the_reports_and_refuses_a_model_that_reads_them_wrongly(
+    facts: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, _ = train_model(facts, LEAGUE, SLATE, 700, now=NOW)
+    honest = load_model(facts, str(row[MODEL_ID]))
+    right = honest["ensemble"].availability
+    wrong = replace(right, trees=replace(right.trees, value=-2 * right.trees.value))
+    _, trial = keep_for_trial(read_features(facts, LEAGUE, SLATE, 700)[0])
+    sides = past_sides(facts, LEAGUE, SLATE, SLATE - timedelta(700))
+    monkeypatch.setattr(
+        promotion,
+        "unpack",
+        lambda *_: {name: replace(each, availability=wrong) for name, each in honest.items()},
+    )
+
+    def problems(sides: Sides | None) -> tuple[str, ...]:
+        return promotion.examine(row, row, honest, trial, sides).problems
+
+    assert problems(None) == ()
+    assert [problem for problem in problems(sides) if problem.startswith("ensemble: its mean absolute error")]
 
 
 def test_a_backtest_knows_the_reports_until_its_time_of_day_and_no_later_one(

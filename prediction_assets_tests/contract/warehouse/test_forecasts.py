@@ -106,7 +106,7 @@ def test_a_challenger_is_tried_against_the_model_in_force_and_again_only_against
 ) -> None:
     examined: list[tuple[str, str, str]] = []
 
-    def examine(row: Any, champion: Any, systems: Any, trial: pa.Table) -> Verdict:
+    def examine(row: Any, champion: Any, systems: Any, trial: pa.Table, sides: Any) -> Verdict:
         first = min(trial["game_date"].to_pylist())
         assert row["newest_game"] < first
         examined.append((row[MODEL_ID], champion[MODEL_ID] if champion else "", sorted(systems or ())[:1]))
