@@ -94,7 +94,7 @@ def read_board(warehouse: Warehouse, slate: str) -> Board:
     """
     receipts = receipts_of(warehouse, slate)
     receipt = receipts[-1]
-    _, rows = read_rows(warehouse, slate, revision=receipt.revision)
+    _, rows = read_rows(warehouse, slate, revision=receipt.revision, receipts=receipts)
     before = max((each.revision for each in receipts if each.revision < receipt.revision), default=None)
     return board_of(
         receipt,
@@ -177,7 +177,7 @@ def _changes(
 ) -> list[Change] | None:
     slate, revision = receipts[-1].slate, receipts[-1].revision
     try:
-        _, before = read_rows(warehouse, slate, revision=since)
+        _, before = read_rows(warehouse, slate, revision=since, receipts=receipts)
     except BadInput:  # its rows were pruned
         return None
     names = {row["player_slug"]: row["player_name"] for each in (before, rows) for row in each.to_pylist()}

@@ -53,14 +53,21 @@ def receipt_to_announce(slate: str, receipts: Sequence[Receipt], receipt_id: str
     return named[-1]
 
 
-def read_changes(receipt: Receipt, warehouse: Warehouse) -> Changes:
-    """Return what a receipt's revision changed, against the revision before it."""
+def read_changes(
+    receipt: Receipt, warehouse: Warehouse, receipts: Sequence[Receipt] | None = None
+) -> Changes:
+    """Return what a receipt's revision changed, against the revision before it.
+
+    Args:
+        receipts: the slate's receipts, if they were read just now.
+    """
     marks = {"slate": parse_slate(receipt.slate), "revision": receipt.revision}
     found = warehouse.query(queries.CHANGES_OF_REVISION, marks).to_pylist()
     as_of = {"slate": marks["slate"], "moment": receipt.consolidated_at}
     (bets,) = warehouse.query(queries.BETS_AS_OF, as_of)["bets"].to_pylist()
     changed = tuple(row["player_slug"] for row in found)
-    why = why_changed(warehouse.receipts(receipt.slate), receipt.revision, changed)
+    known = warehouse.receipts(receipt.slate) if receipts is None else receipts
+    why = why_changed(known, receipt.revision, changed)
     return Changes(changed, sum(row["flipped"] for row in found), bets, why)
 
 

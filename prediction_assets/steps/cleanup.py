@@ -129,9 +129,9 @@ def finish_consolidation(
     Args:
         receipts: the slate's receipts, oldest first, at least one; the newest one's checks have passed.
     """
-    progress = state.progress(slate)
     closed = 0
-    if progress is not None and (letters := dead_letters.letters(slate)):
+    # The batch is read after its letters, and only if there are any: Firestore bills each outcome.
+    if (letters := dead_letters.letters(slate)) and (progress := state.progress(slate)) is not None:
         closed = dead_letters.close(slate, letters_settled_by(progress, receipts, letters), Closing.REPLAYED)
     reached("dead_letters_closed")
     state.prune_outcomes(slate)

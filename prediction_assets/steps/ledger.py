@@ -50,19 +50,25 @@ def merged_slates(warehouse: Warehouse, first: date = date.min, last: date = dat
 
 
 def read_rows(
-    warehouse: Warehouse, slate: str, *, moment: datetime | None = None, revision: int | None = None
+    warehouse: Warehouse,
+    slate: str,
+    *,
+    moment: datetime | None = None,
+    revision: int | None = None,
+    receipts: Sequence[Receipt] | None = None,
 ) -> tuple[Receipt, pa.Table]:
     """Return a slate's predictions and the receipt by which they were in force.
 
     Args:
         moment: return what was in force then.
         revision: return this one; without both, what is in force.
+        receipts: the slate's receipts, if they were read just now.
 
     Raises:
         BadInput: nothing of the slate was merged, or nothing before the moment; it has no such revision, or rows of it
             were pruned.
     """
-    receipts = receipts_of(warehouse, slate)
+    receipts = receipts_of(warehouse, slate) if receipts is None else receipts
     if moment is not None:
         before = [each for each in receipts if each.consolidated_at <= moment]
         if not before:

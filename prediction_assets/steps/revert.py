@@ -27,7 +27,7 @@ from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.steps.ledger import read_rows
+from prediction_assets.steps.ledger import read_rows, receipts_of
 from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
@@ -84,8 +84,8 @@ def read_reversal(
             expected any more, or a game has begun and with it rows are final.
         BatchNotOpen: the slate has no batch.
     """
-    receipt, rows = read_rows(warehouse, slate, revision=revision)
-    receipts = warehouse.receipts(slate)
+    receipts = receipts_of(warehouse, slate)
+    receipt, rows = read_rows(warehouse, slate, revision=revision, receipts=receipts)
     is_newest = receipts[-1].receipt_id == receipt.receipt_id
     final = final_players(receipts, now)
     if final and not is_newest:
