@@ -16,9 +16,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from prediction_assets.board.record import Interval
 from prediction_assets.board.values import SYSTEM, Board
 from prediction_assets.errors import plain
+from prediction_assets.nba.forecasting.by_game import Interval
 from prediction_assets.slate.markets import counted
 
 NONE = "–"

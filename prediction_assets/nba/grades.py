@@ -20,7 +20,6 @@ from prediction_assets.nba.forecasting.grading import (
     Grade,
     grade_forecasts,
     grade_yardstick,
-    line_moved_for_bets,
     pool,
     published_at_moments,
 )
@@ -158,11 +157,8 @@ def _grade(
     groups: Mapping[str, Collection[int]],
     market: str,
 ) -> list[Grade]:
-    moved = line_moved_for_bets(forecasts, closing)
-    return [
-        replace(grade, market=market, closing_line_value=moved.get(grade.system))
-        for grade in grade_forecasts(forecasts, results, groups)
-    ]
+    found = grade_forecasts(forecasts, results, groups, closing)
+    return [replace(grade, market=market) for grade in found]
 
 
 def store_grades(

@@ -1,4 +1,4 @@
-"""Means of measures with their standard errors by game, and the groups that they are given for. Pure functions.
+"""Means of measures with their errors and intervals by game, and the groups that they are given for. Pure functions.
 
 Players of one game depend on each other, so games are what is drawn. Only sums are kept: those of two slates add up.
 """
@@ -12,6 +12,7 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from prediction_assets.nba.forecasting.market_aware import AWAY_DAYS
 from prediction_assets.nba.forecasting.rows import Floats
@@ -29,6 +30,33 @@ FIRST_DAYS_OF_SEASON = 14
 
 _DIGITS = 9
 """Digits of a sum that are kept, so that every warehouse gives the same number back."""
+
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure and its 95 % confidence interval; without limits where one game can't say how games differ."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def shifted(self, by: float) -> Interval:
+        """Return the interval of the figure plus a constant."""
+        if self.low is None or self.high is None:
+            return Interval(self.value + by)
+        return Interval(self.value + by, self.low + by, self.high + by)
+
+
+def share_of(hits: int, trials: int) -> Interval:
+    """Return a share with Wilson's interval ("Probable Inference", 1927), which stays within 0 and 1."""
+    z = float(special.ndtri((1 + CONFIDENCE) / 2))
+    share, spread = hits / trials, z * z / trials
+    center = (share + spread / 2) / (1 + spread)
+    half = z * sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
+    return Interval(share, max(0.0, center - half), min(1.0, center + half))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +96,15 @@ class ByGame:
         mean = self.total / self.count
         spread = self.squares - 2 * mean * self.products + mean * mean * self.sizes
         return sqrt(max(spread, 0.0) * self.games / (self.games - 1)) / self.count
+
+    @property
+    def interval(self) -> Interval | None:
+        """The mean with Student's interval, None without a player."""
+        mean, error = self.mean, self.standard_error
+        if mean is None or error is None:
+            return None if mean is None else Interval(mean)
+        half = error * float(special.stdtrit(self.games - 1, (1 + CONFIDENCE) / 2))
+        return Interval(mean, mean - half, mean + half)
 
 
 Measures = Mapping[str, Mapping[str, ByGame]]

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import special
 
-from prediction_assets.nba.forecasting.by_game import ByGame, Measures, add_up, measured
+from prediction_assets.nba.forecasting.by_game import ALL, ByGame, Measures, add_up, measured
 from prediction_assets.nba.forecasting.distribution import mean_of, ranked_probability_score
 from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.market_aware import MARKET_WEIGHT
@@ -28,6 +28,9 @@ from prediction_assets.nba.forecasting.stats import STATS, of_stat
 from prediction_assets.slate.markets import POINTS, Market, labelled
 
 DECILES = 10
+
+COIN = 0.25
+"""The Brier score of a coin's 50 %."""
 
 ENSEMBLE = "ensemble"
 """The system that the others are compared with."""
@@ -63,10 +66,10 @@ class Grade:
         profit: what a stake of 1 on each bet, at its price, has won or lost; a bet at a main line counts.
         own_score, own_information: sums over ``lines`` from which :attr:`own_weight` follows.
         own_variance: sum of the slates' squared ``own_score``.
-        closing_line_value: by how many points the closing line moved in favor of the bets, on average.
         measures: means with their errors by game, for everybody and each group (:mod:`.by_game`): ``absolute_error``;
             ``less_ensemble`` and ``less_line``, the absolute error less theirs, of the same players; ``line_error``;
-            ``crps``; ``interval_80``, the share within it; ``brier_less_coin``; ``hit_rate``; ``mean_return``.
+            ``crps``; ``interval_80``, the share within it; ``brier_less_coin``; ``hit_rate``; ``mean_return``;
+            ``bias``; ``closing_line_value``, the points by which the closing line moved in favor of a bet.
     """
 
     system: str
@@ -86,7 +89,6 @@ class Grade:
     own_score: float = 0.0
     own_information: float = 0.0
     own_variance: float = 0.0
-    closing_line_value: float | None = None
     calibration: tuple[Decile, ...] = field(default=())
     measures: Measures = field(default_factory=dict)
 
@@ -116,6 +118,11 @@ class Grade:
             return None
         step = self.own_score / self.own_information
         return 1 - MARKET_WEIGHT + step, float(np.sqrt(self.own_variance)) / self.own_information
+
+    @property
+    def closing_line_value(self) -> float | None:
+        """By how many points the closing line moved in favor of the bets, on average."""
+        return self.measures.get(ALL, {}).get("closing_line_value", ByGame()).mean
 
     @property
     def mean_return(self) -> float | None:
@@ -175,6 +182,7 @@ def grade_forecasts(
     forecasts: pa.Table,
     results: Mapping[tuple[str, int], float],
     groups: Mapping[str, Collection[int]] | None = None,
+    closing: Mapping[int, float] | None = None,
 ) -> list[Grade]:
     """Return a grade for each system, sorted by name, and one for the market's lines if there are any.
 
@@ -185,13 +193,16 @@ def grade_forecasts(
             ``quantiles``.
         results: points by ``(game_id, player_id)`` of those who played.
         groups: ids of the players of each group that is measured on its own (:func:`.by_game.groups_of`).
+        closing: the newest main line before the tip-off, by player id. A bet of OVER gains by a line that rises, one of
+            UNDER by a line that falls.
     """
     by_system: dict[str, list[dict[str, Any]]] = {}
     for row in forecasts.to_pylist():
         by_system.setdefault(row["system"], []).append(row)
     ensemble = {(r["game_id"], r["player_id"]): r["predicted_points"] for r in by_system.get(ENSEMBLE, ())}
     grades = [
-        _grade_system(name, rows, results, ensemble, groups or {}) for name, rows in sorted(by_system.items())
+        _grade_system(name, rows, results, ensemble, groups or {}, closing or {})
+        for name, rows in sorted(by_system.items())
     ]
     if grades:
         first = by_system[min(by_system)]
@@ -236,28 +247,6 @@ def published_at_moments(
         FIRST_PUBLISHED: ledger.take(pa.array(first.values(), pa.int64())),
         BEFORE_TIP_OFF: ledger.take(pa.array(last.values(), pa.int64())),
     }
-
-
-def line_moved_for_bets(forecasts: pa.Table, closing: Mapping[int, float]) -> dict[str, float]:
-    """Return by how many points the closing line moved in favor of each system's bets, on average.
-
-    A bet of OVER gains by a line that rises, one of UNDER by a line that falls. Systems without a bet on a player who
-    has a closing line are left out.
-
-    Args:
-        forecasts: as in :func:`grade_forecasts`.
-        closing: the newest main line before the tip-off, by player id.
-    """
-    moved: dict[str, list[float]] = {}
-    for row in forecasts.to_pylist():
-        if (
-            row["line_source"] == MARKET
-            and row["recommendation"] in (OVER, UNDER)
-            and row["player_id"] in closing
-        ):
-            rise = closing[row["player_id"]] - float(row["line"])
-            moved.setdefault(row["system"], []).append(rise if row["recommendation"] == OVER else -rise)
-    return {system: float(np.mean(values)) for system, values in moved.items()}
 
 
 def grade_yardstick(
@@ -331,7 +320,6 @@ def pool(grades: Sequence[Grade]) -> Grade:
         own_score=sum(g.own_score for g in grades),
         own_information=sum(g.own_information for g in grades),
         own_variance=sum(g.own_variance for g in grades),
-        closing_line_value=_weighted((g.closing_line_value, g.bets) for g in grades),
         calibration=tuple(
             Decile(
                 sum(t[n].lines for t in tenths),
@@ -350,6 +338,7 @@ def _grade_system(
     results: Mapping[tuple[str, int], float],
     ensemble: Mapping[tuple[str, int], float],
     groups: Mapping[str, Collection[int]],
+    closing: Mapping[int, float],
 ) -> Grade:
     played = [row for row in rows if (row["game_id"], row["player_id"]) in results]
     points = np.array([results[row["game_id"], row["player_id"]] for row in played], dtype=np.float64)
@@ -371,20 +360,24 @@ def _grade_system(
     apart = (special.logit(share) - special.logit(market)) / (1 - MARKET_WEIGHT)
     score = float(np.sum((apart * (over - share))[decided]))
     keys = [(row["game_id"], row["player_id"]) for row in played]
+    rise = np.array([closing.get(player, np.nan) for _, player in keys]) - line
+    is_bet = offered & np.isin(said, (OVER, UNDER))
     ensemble_error = np.abs(np.array([ensemble.get(key, np.nan) for key in keys]) - points)
     deviation = np.array([row["standard_deviation"] for row in played], dtype=np.float64)
     quantiles = [json.loads(row["quantiles"]) for row in played]
     low, high = (np.array([q[percent] for q in quantiles], dtype=np.float64) for percent in ("10", "90"))
     values = {
         "absolute_error": np.abs(errors),
+        "bias": errors,
         "less_ensemble": np.abs(errors) - ensemble_error,
         "line_error": np.where(offered, np.abs(errors), np.nan),
         "less_line": np.where(offered, np.abs(errors) - np.abs(line - points), np.nan),
         "crps": ranked_probability_score(mean_of(errors + points, deviation), deviation, points),
         "interval_80": ((low <= points) & (points <= high)).astype(np.float64),
-        "brier_less_coin": np.where(decided, (share - over) ** 2 - 0.25, np.nan),
+        "brier_less_coin": np.where(decided, (share - over) ** 2 - COIN, np.nan),
         "hit_rate": np.where(bets, hits, np.nan),
         "mean_return": np.where(bets, np.where(hits, odds, 0.0) - 1, np.nan),
+        "closing_line_value": np.where(is_bet, np.where(said == OVER, rise, -rise), np.nan),
     }
     return Grade(
         name,

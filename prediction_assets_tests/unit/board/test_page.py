@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 
 from prediction_assets.board.page import board_page
-from prediction_assets.board.record import Interval, Record, Tenth
+from prediction_assets.board.record import Record, Tenth
 from prediction_assets.board.values import Board, Change, board_of
+from prediction_assets.nba.forecasting.by_game import Interval
 from prediction_assets.slate.row_diff import MainLine, PlayerDiff
 from prediction_assets.stores.sql.tables import PREDICTIONS
 from prediction_assets_tests.board_reader import ReadBoard

@@ -13,7 +13,6 @@ from prediction_assets.nba.forecasting.grading import (
     BEFORE_TIP_OFF,
     FIRST_PUBLISHED,
     grade_forecasts,
-    line_moved_for_bets,
     published_at_moments,
 )
 
@@ -79,12 +78,16 @@ def test_each_moment_is_graded_at_its_own_line():
 @pytest.mark.parametrize(
     ("changes", "closing", "moved"),
     [
-        ({}, {1: 22.0}, {"ensemble": 1.5}),
-        ({"recommendation": "UNDER"}, {1: 22.0}, {"ensemble": -1.5}),
-        ({"recommendation": "PASS"}, {1: 22.0}, {}),
-        ({"line_source": "estimated"}, {1: 22.0}, {}),
-        ({}, {2: 22.0}, {}),
+        ({}, {1: 22.0}, 1.5),
+        ({"recommendation": "UNDER"}, {1: 22.0}, -1.5),
+        ({"recommendation": "PASS"}, {1: 22.0}, None),
+        ({"line_source": "estimated"}, {1: 22.0}, None),
+        ({}, {2: 22.0}, None),
     ],
 )
 def test_a_line_that_moves_the_way_of_a_bet_is_in_its_favor(changes, closing, moved):
-    assert line_moved_for_bets(pa.Table.from_pylist([row(1, 0, **changes)]), closing) == moved
+    graded = pa.Table.from_pylist([row(1, 0, **changes)])
+    grade, *_ = grade_forecasts(
+        graded, {("g", 1): 20.5}, closing=closing
+    )  # a push: its line moved all the same
+    assert grade.closing_line_value == moved

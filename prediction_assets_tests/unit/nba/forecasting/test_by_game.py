@@ -8,7 +8,15 @@ from math import nan, sqrt
 import numpy as np
 import pytest
 
-from prediction_assets.nba.forecasting.by_game import ByGame, add_up, by_game, groups_of, measured
+from prediction_assets.nba.forecasting.by_game import (
+    ByGame,
+    Interval,
+    add_up,
+    by_game,
+    groups_of,
+    measured,
+    share_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +40,37 @@ def test_a_mean_s_error_counts_games_and_not_players(values, games, count, mean,
     found = by_game(np.array(values, dtype=np.float64), list(games))
     assert (found.count, found.mean) == (count, mean)
     assert found.standard_error == (None if error is None else pytest.approx(error))
+
+
+@pytest.mark.parametrize(
+    ("values", "games", "expected"),
+    [
+        ([], "", None),
+        ([4.0, 4.0], "aa", Interval(4.0)),
+        ([4.0, 4.0], "ab", Interval(4.0, 4.0, 4.0)),
+        # Mean 5, standard error 1, and Student's 12.706 with one degree of freedom.
+        ([4.0, 6.0], "ab", Interval(5.0, 5.0 - 12.7062, 5.0 + 12.7062)),
+    ],
+)
+def test_a_mean_has_student_s_interval_and_none_of_one_game(values, games, expected):
+    found = by_game(np.array(values, dtype=np.float64), list(games)).interval
+    if expected is None or expected.low is None:
+        assert found == expected
+    else:
+        assert (found.value, found.low, found.high) == pytest.approx(
+            (expected.value, expected.low, expected.high), abs=1e-3
+        )
+        assert found.shifted(1.0).low == pytest.approx(expected.low + 1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("hits", "trials", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634), (533, 1000, 0.5020, 0.5637)],
+)
+def test_a_share_has_wilsons_interval(hits, trials, low, high):
+    found = share_of(hits, trials)
+    assert found.value == hits / trials
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_slates_add_up_to_what_they_are_together():
