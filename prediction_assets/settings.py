@@ -17,8 +17,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from prediction_assets.errors import BadInput
 
@@ -58,16 +66,11 @@ FURTHER_MARKETS = (
 """The markets beside points that can be predicted."""
 
 
-class LogSettings(BaseSettings):
+class LogSettings(BaseModel):
     """How a process logs. They are read alone, so that a wrong setting elsewhere is still logged."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        validate_by_name=True,
-        validate_by_alias=True,
+    model_config = ConfigDict(
+        extra="ignore", frozen=True, validate_by_name=True, validate_by_alias=True, validate_default=True
     )
 
     log_level: Annotated[
@@ -119,7 +122,6 @@ class Settings(LogSettings):
     ] = None
     game_logs_sources: Annotated[
         Sources,
-        NoDecode,
         Field(
             description="Where game logs come from: files, stats_nba, or both separated by a comma; a later one is "
             "taken when an earlier one fails."
@@ -127,17 +129,14 @@ class Settings(LogSettings):
     ] = ("files",)
     schedule_sources: Annotated[
         Sources,
-        NoDecode,
         Field(description="Where the schedule comes from: files, stats_nba, cdn_nba; as game_logs_sources."),
     ] = ("files",)
     prop_lines_sources: Annotated[
         Sources,
-        NoDecode,
         Field(description="Where prop lines come from: files, odds_api; as game_logs_sources."),
     ] = ("files",)
     injury_reports_sources: Annotated[
         Sources,
-        NoDecode,
         Field(
             description="Where injury reports come from: files, official_report (the NBA's PDF); as "
             "game_logs_sources."
@@ -271,7 +270,6 @@ class Settings(LogSettings):
     ] = False
     markets: Annotated[
         tuple[str, ...],
-        NoDecode,
         Field(
             description="What is predicted, as The Odds API names it, separated by commas: player_points, always, and "
             f"{', '.join(FURTHER_MARKETS)}; each market costs 25 rows a player, and two credits an event and region of "
@@ -661,7 +659,7 @@ def load_settings(**overrides: object) -> Settings:
     problems = _misspelt(os.environ)
     settings = None
     try:
-        settings = Settings(**overrides)  # type: ignore[arg-type]
+        settings = Settings.model_validate({**_from_environment(Settings), **overrides})
     except ValidationError as error:
         problems += _problems(error)
     if settings is None or problems:
@@ -684,6 +682,13 @@ def _with_the_address_of_dev(settings: Settings) -> Settings:
     return noted
 
 
+def _from_environment(model: type[LogSettings]) -> dict[str, str]:
+    """Return the settings that have a variable, by name: its case has no meaning, and an empty one counts as unset."""
+    given = {name.upper(): value for name, value in os.environ.items() if value}
+    variables = {name: _variable(name) for name in model.model_fields}
+    return {name: given[variable] for name, variable in variables.items() if variable in given}
+
+
 def load_log_settings() -> LogSettings:
     """Return how to log, from the environment.
 
@@ -691,7 +696,7 @@ def load_log_settings() -> LogSettings:
         BadInput: a value isn't acceptable; the message names its environment variable.
     """
     try:
-        return LogSettings()
+        return LogSettings.model_validate(_from_environment(LogSettings))
     except ValidationError as error:
         raise _refused(_problems(error)) from None
 
@@ -727,7 +732,7 @@ def _misspelt(variables: Iterable[str]) -> list[tuple[str, str]]:
     known = {_variable(name) for name in Settings.model_fields}
     problems = []
     for variable in sorted(variables):
-        name = variable.upper()  # pydantic-settings reads names in any case
+        name = variable.upper()
         if name.startswith(_PREFIX) and name not in known:
             # Compared without the prefix, which would make every name look alike.
             names = {each.removeprefix(_PREFIX): each for each in sorted(known)}

@@ -14,8 +14,6 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from rich.cells import cell_len, set_cell_size
 
 from prediction_assets.errors import plain
@@ -30,16 +28,20 @@ _FORMULA = ("=", "+", "-", "@")
 
 def bets_of(rows: pa.Table) -> pa.Table:
     """Return the rows that say OVER or UNDER, the highest expected value first."""
-    is_bet = pc.is_in(rows["recommendation"], pa.array(["OVER", "UNDER"]))
-    return rows.filter(is_bet).sort_by(
-        [
-            ("expected_value", "descending"),
-            ("player_slug", "ascending"),
-            ("market", "ascending"),
-            ("system", "ascending"),
-            ("line", "ascending"),
-        ]
+    # Without pyarrow.compute, whose import takes longer than the rest of this.
+    said = enumerate(rows["recommendation"].to_pylist())
+    bets = [rows.slice(at, 1) for at, recommendation in said if recommendation in ("OVER", "UNDER")]
+    found = [row for bet in bets for row in bet.to_pylist()]
+    found.sort(
+        key=lambda row: (
+            -(row["expected_value"] or 0.0),
+            row["player_slug"],
+            row["market"],
+            row["system"],
+            row["line"],
+        )
     )
+    return pa.Table.from_pylist(found, schema=rows.schema)
 
 
 def table_text(rows: pa.Table, title: str) -> str:
@@ -152,6 +154,8 @@ def json_text(rows: pa.Table) -> str:
 
 def parquet_bytes(rows: pa.Table) -> bytes:
     """Return the rows as a Parquet file."""
+    import pyarrow.parquet as pq
+
     sink = io.BytesIO()
     pq.write_table(rows, sink)
     return sink.getvalue()
