@@ -4,6 +4,9 @@
 run, the warm process that workers are forked from, the code server, or the daemon with SIGKILL. It starts `dev` again
 when that has ended, and reloads the code location when its server is gone: what a person at the UI does. After the last
 kill every slate has to become complete, and the same slates in one undisturbed process have to give the same rows.
+
+Slates are short, a model is trained before, and the instance looks at its runs each second: so a kill takes seconds.
+The folder that it names stays when something went wrong.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,22 +28,39 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import yaml
+
+from prediction_assets.logs import configure_logging
 from prediction_assets.orchestration import warm_process
-from prediction_assets.simulation.league import simulated_facts
+from prediction_assets.orchestration.instance import prepare_home
+from prediction_assets.orchestration.run_tags import labels_of
+from prediction_assets.settings import load_log_settings, load_settings
 from prediction_assets_tests.acceptance.fault_matrix import ROWS
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, QueryFailed, graphql, processes_of
 from prediction_assets_tests.deployment import LAUNCH
 from prediction_assets_tests.emulators import free_port
-from prediction_assets_tests.long.soak import calendar, is_finished, judge, messages, stores_of, undisturbed
+from prediction_assets_tests.long.soak import (
+    calendar,
+    is_finished,
+    judge,
+    messages,
+    prepare,
+    stores_of,
+    undisturbed,
+)
 
-KILLS, PLAYERS = 10, 30
-AT_ONCE = 3
-"""Unfinished slates that are asked for at the same time."""
+KILLS, PLAYERS = 10, 10
+AT_ONCE = 4
+"""Unfinished slates that are asked for at the same time: as many as runs may be in progress."""
 
 _WEIGHTS = {"run worker": 6, "warm process": 2, "code server": 1, "daemon": 1}
 """What is killed, and how often in comparison."""
 
-_PAUSE_SECONDS = (1.0, 9.0)
+_PAUSE_SECONDS = (0.3, 4.0)
+_NOTICED_WITHIN = {"poll_interval_seconds": 1, "start_timeout_seconds": 75}
+"""How soon the instance notices a killed worker, and one that was killed at its start: a new warm process may import
+for 60 s before its first worker starts."""
+
 _PATIENCE_SECONDS = 2400.0
 _LOCATION = "prediction_assets.definitions"
 _STATES = "[QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]"
@@ -59,8 +80,8 @@ class WarmDev:
         """What all of it said."""
         return self.home.with_suffix(".log")
 
-    def look_after(self) -> None:
-        """Start it if it has ended, and reload the code location if its server is gone."""
+    def look_after(self) -> dict[str, list[int]]:
+        """Start it if it has ended, reload the code location if its server is gone, and return its processes."""
         if self._process is None or self._process.poll() is not None:
             self.stop()
             with self.log.open("ab") as output:
@@ -69,17 +90,19 @@ class WarmDev:
                     env=dict(self.environment), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                     start_new_session=True,
                 )  # fmt: skip
-        elif self.processes()["daemon"] and not self.processes()["code server"]:
+        there = self.processes()
+        if there["daemon"] and not there["code server"]:
             self.ask(
                 f'mutation {{ reloadRepositoryLocation(repositoryLocationName: "{_LOCATION}") {{ __typename }} }}'
             )
+        return there
 
     def processes(self) -> dict[str, list[int]]:
         """Return the processes of each kind that is killed."""
         found: dict[str, list[int]] = {kind: [] for kind in _WEIGHTS}
-        warm = {pid for pid in processes_of(self.home) if warm_process.__name__ in _command(pid)}
-        for pid in processes_of(self.home):
-            command = _command(pid)
+        commands = {pid: _command(pid) for pid in processes_of(self.home)}
+        warm = {pid for pid, command in commands.items() if warm_process.__name__ in command}
+        for pid, command in commands.items():
             if pid in warm:
                 found["run worker" if _parent(pid) in warm else "warm process"].append(pid)
             elif "dagster._daemon" in command:
@@ -156,13 +179,14 @@ def kill_at_random(
     settings = {"PREDICTION_ASSETS_HOME": str(home), "PREDICTION_ASSETS_DEADLINE_MINUTES": "240"}
     dev = WarmDev(home, os.environ | settings)
     with stores_of(home) as run:
-        run.ingest(simulated_facts(players))
+        prepare(run, players)
+        _notice_soon(home)
         coming = calendar(run, players)
         next_kill = last_kill = began
         try:
             left: list[str] = []
             while killed.total() < kills or left or not dev.is_at_rest():
-                dev.look_after()
+                there = dev.look_after()
                 left = [slate for slate in asked if not is_finished(run, slate)]
                 # Who clicked looks again when the run ended before it opened the batch.
                 unopened = [slate for slate in left if run.stores.batch_state.progress(slate) is None]
@@ -171,7 +195,7 @@ def kill_at_random(
                 elif killed.total() < kills and len(left) < AT_ONCE and dev.launch_roster(coming[len(asked)]):
                     asked.append(coming[len(asked)])
                 now = time.monotonic()
-                if killed.total() < kills and now >= next_kill and (victim := _kill_one(dev, draws)):
+                if killed.total() < kills and now >= next_kill and (victim := _kill_one(there, draws)):
                     killed[victim] += 1
                     on_kill(f"{killed.total()}: {victim}")
                     next_kill, last_kill = now + draws.uniform(*_PAUSE_SECONDS), now
@@ -188,12 +212,20 @@ def kill_at_random(
     return Killed(seed, killed, asked, problems, time.monotonic() - began)
 
 
-def _kill_one(dev: WarmDev, draws: random.Random) -> str:
+def _notice_soon(home: Path) -> None:
+    """Let the home's instance notice within seconds that a worker was killed."""
+    file = prepare_home(load_settings(home=home)) / "dagster.yaml"
+    config = yaml.safe_load(file.read_text("utf-8"))
+    config["run_monitoring"] |= _NOTICED_WITHIN
+    file.write_text(yaml.safe_dump(config), "utf-8")
+
+
+def _kill_one(there: Mapping[str, list[int]], draws: random.Random) -> str:
     """While a run is in progress, draw a victim, end it with SIGKILL and return its kind; ``""`` otherwise."""
-    there = {kind: pids for kind, pids in dev.processes().items() if pids}
-    if "run worker" not in there:
+    if not there["run worker"]:
         return ""
-    (kind,) = draws.choices(list(there), weights=[_WEIGHTS[kind] for kind in there])
+    kinds = [kind for kind, pids in there.items() if pids]
+    (kind,) = draws.choices(kinds, weights=[_WEIGHTS[kind] for kind in kinds])
     _kill(draws.choice(there[kind]))
     return kind
 
@@ -238,12 +270,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="repeats the victims and pauses of a report")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
+    os.environ.setdefault("PREDICTION_ASSETS_LOG_LEVEL", "WARNING")
+    configure_logging(load_log_settings(), labels_of)
     for each in (signal.SIGINT, signal.SIGTERM):  # so that nothing outlives it, started in the background too
         signal.signal(each, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        result = kill_at_random(Path(folder), options.kills, seed=seed, on_kill=partial(print, flush=True))
+    folder = Path(tempfile.mkdtemp(prefix="kills-"))
+    print(f"seed {seed}, in {folder}", flush=True)  # noqa: T201
+    result = kill_at_random(folder, options.kills, seed=seed, on_kill=partial(print, flush=True))
     print(report(result))  # noqa: T201
-    sys.exit(1 if result.problems else 0)
+    if result.problems:
+        sys.exit(1)
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

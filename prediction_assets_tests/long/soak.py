@@ -153,7 +153,7 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
         "PREDICTION_ASSETS_DEADLINE_MINUTES": "240",
     }
     with deployment(folder, settings) as made, stores_of(made.home) as run:
-        run.ingest(simulated_facts(players))
+        prepare(run, players)
         soaked = _Soak(made, run, random.Random(seed), calendar(run, players))
         start_all(made)
         soaked.disturb(seconds)
@@ -178,6 +178,12 @@ def soak(folder: Path, seconds: float, *, seed: int, players: int, players_per_r
     problems += [f"slate {s}: rows differ from an undisturbed one's" for s in slates if found[s] != same[s]]
     rows = sum(row["is_active"] for each in found.values() for row in each)
     return SoakResult(seed, soaked.kills, slates, rows, runs, problems, time.monotonic() - began)
+
+
+def prepare(run: SlateRun, players: int) -> None:
+    """Ingest a simulated league and train its model, so that no run of a slate spends its time on fitting systems."""
+    run.ingest(simulated_facts(players))
+    run.train(league=f"simulated-{players}", cutoff=slate_key(simulated_slate(players)))
 
 
 def is_finished(run: SlateRun, slate: str) -> bool:
@@ -248,7 +254,7 @@ def undisturbed(home: Path, slates: list[str], players: int) -> dict[str, list[d
     settings = load_settings(home=home)
     with open_instance(settings) as instance:
         run = SlateRun(settings, instance)
-        run.ingest(simulated_facts(players))
+        prepare(run, players)
         for slate in slates:
             run.whole(slate)
         return {slate: run.stores.warehouse.query(ROWS, {"slate": slate}).to_pylist() for slate in slates}
