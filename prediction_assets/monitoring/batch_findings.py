@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from prediction_assets.monitoring.thresholds import (
 )
 from prediction_assets.slate.audits import AUDITS
 from prediction_assets.slate.batch import Progress
+from prediction_assets.slate.completion_message import OutboxEntry, outbox_entry_of
 from prediction_assets.slate.deadlines import is_recent
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome
@@ -33,6 +35,40 @@ def is_under_way(facts: HealthFacts, progress: Progress) -> bool:
     """Return whether the batch still has time: before its deadline, or a moment after it or the newest outcome."""
     moments = [progress.batch.deadline, *(done.recorded_at for done in progress.outcomes.values())]
     return facts.now < progress.batch.deadline or is_recent(max(moments), facts.now, GRACE)
+
+
+def is_without_games(facts: HealthFacts) -> bool:
+    """Return whether the schedule, and the batch that it led to, has no games on the slate.
+
+    Not when a receipt exists: after games that were called off, a consolidated slate has rows in force to retract.
+    """
+    schedule, progress = facts.schedule, facts.progress
+    if (
+        facts.receipt is not None
+        or isinstance(progress, Unreadable)
+        or isinstance(facts.warehouse, Unreadable)
+    ):
+        return False
+    if progress is not None and progress.batch.expected:
+        return False
+    if isinstance(schedule, ScheduleFacts):
+        return schedule.last_slate is not None and schedule.games == 0
+    return schedule is None and progress is not None and progress.batch.games == 0
+
+
+def is_done(facts: HealthFacts) -> bool:
+    """Return whether nothing is left to do for the slate: its newest content is announced, or it has no games."""
+    return announced_at(facts.progress, facts.messages, facts.now) is not None or is_without_games(facts)
+
+
+def announced_at(
+    progress: Progress | Unreadable | None, messages: Sequence[OutboxEntry] | Unreadable, now: datetime
+) -> datetime | None:
+    """Return when a batch's newest content was delivered; None while anything is left to do, or nobody knows."""
+    if not isinstance(progress, Progress) or progress.receipt is None or isinstance(messages, Unreadable):
+        return None
+    entry = outbox_entry_of(progress.receipt, messages)
+    return entry.delivered_at if entry is not None and next_step(progress, now) is Step.NOTHING else None
 
 
 def never_opened(facts: HealthFacts) -> bool:

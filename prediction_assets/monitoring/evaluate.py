@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from prediction_assets.monitoring.batch_findings import (
     batch_complete,
     batch_opened,
+    is_without_games,
     players_settled,
     unreadable,
     without_games,
 )
-from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts, Unreadable
+from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
 from prediction_assets.monitoring.findings import Color, Finding
 from prediction_assets.monitoring.receipt_findings import completion_published, consolidation_receipt, merge
 from prediction_assets.monitoring.result_findings import (
@@ -148,22 +149,3 @@ def _with_causes(lines: list[Line]) -> Iterator[Line]:
             seen.add(finding.key)
             findings.append(finding)
         yield Line(line.name, tuple(findings))
-
-
-def is_without_games(facts: HealthFacts) -> bool:
-    """Return whether the schedule, and the batch that it led to, has no games on the slate.
-
-    Not when a receipt exists: after games that were called off, a consolidated slate has rows in force to retract.
-    """
-    schedule, progress = facts.schedule, facts.progress
-    if (
-        facts.receipt is not None
-        or isinstance(progress, Unreadable)
-        or isinstance(facts.warehouse, Unreadable)
-    ):
-        return False
-    if progress is not None and progress.batch.expected:
-        return False
-    if isinstance(schedule, ScheduleFacts):
-        return schedule.last_slate is not None and schedule.games == 0
-    return schedule is None and progress is not None and progress.batch.games == 0

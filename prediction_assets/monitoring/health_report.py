@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from prediction_assets.monitoring.evaluate import Line, evaluate, is_without_games
+from prediction_assets.monitoring.batch_findings import is_without_games
+from prediction_assets.monitoring.evaluate import Line, evaluate
 from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts
 from prediction_assets.monitoring.findings import Color, Finding
 from prediction_assets.slate.batch import Progress

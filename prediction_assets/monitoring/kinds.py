@@ -90,7 +90,7 @@ KINDS: Mapping[str, Kind] = {
     # what failed
     "dead_letters": Kind((WARNING, ERROR, CRITICAL), REPLAY, "asset:dead_letters", ERROR),
     "run": Kind((WARNING, ERROR, CRITICAL), RUN, "run", WARNING),
-    "tick": Kind((ERROR,), "prediction-assets run", "automation", ERROR),
+    "tick": Kind((WARNING, ERROR), "prediction-assets run", "automation", WARNING),
     "check": Kind((WARNING, ERROR), RUN, "check", WARNING),
     # the installation
     "daemon": Kind((WARNING,), START_THE_DAEMON, "daemons", WARNING),

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from prediction_assets import __version__
 from prediction_assets.errors import BadInput, SchemaTooNew, TransientError, one_line
+from prediction_assets.monitoring.batch_findings import announced_at
 from prediction_assets.monitoring.coverage import gaps, season_begin
 from prediction_assets.monitoring.evidence import (
     EarlierMerge,
@@ -45,7 +46,6 @@ from prediction_assets.nba.tonight import Tonight, default_slate, read_first_tip
 from prediction_assets.settings import MERGES_COMPARED_DAYS, SOURCES, Settings
 from prediction_assets.slate.acknowledgement import handover
 from prediction_assets.slate.batch import Progress
-from prediction_assets.slate.completion_message import outbox_entry_of
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock, end_of_slate, first_tip_off, roster_hour
 from prediction_assets.slate.keys import (
     GAME_TIME_ZONE,
@@ -55,7 +55,6 @@ from prediction_assets.slate.keys import (
     parse_slate,
     slate_key,
 )
-from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.alert import Severity
 from prediction_assets.stores.profiles import Stores
@@ -246,11 +245,9 @@ def _with_what_was_repaired(
         if progress is None:
             continue
         unfinished.add(slate)
-        if isinstance(progress, Progress) and progress.receipt and next_step(progress, now) is Step.NOTHING:
-            entries = _attempt("outbox", partial(sources.outbox().entries, slate))
-            entry = None if isinstance(entries, Unreadable) else outbox_entry_of(progress.receipt, entries)
-            if entry is not None and entry.delivered_at is not None:
-                announced[slate] = entry.delivered_at
+        delivered = announced_at(progress, _attempt("outbox", partial(sources.outbox().entries, slate)), now)
+        if delivered is not None:
+            announced[slate] = delivered
     failures = tuple(
         replace(f, recovered=True) if f.at <= announced.get(f.slate, _LONG_AGO) else f
         for f in instance.failures

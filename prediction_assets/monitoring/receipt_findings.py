@@ -148,7 +148,7 @@ def completion_published(facts: HealthFacts) -> Finding:
             f"{line}; phase 6 waits",
             evidence,
             severity=CRITICAL if now >= since + UNPUBLISHED_AFTER else ERROR,
-            causes=facts.causes("run:completion", "unchecked_receipt", "outdated_receipt"),
+            causes=facts.causes("run:completion", "unknown_receipt", "unchecked_receipt", "outdated_receipt"),
         )
     if Behind.DELIVERY in facts.behind:
         return facts.found(

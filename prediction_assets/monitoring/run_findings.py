@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from prediction_assets.errors import one_line
+from prediction_assets.monitoring.batch_findings import is_done
 from prediction_assets.monitoring.evidence import (
     CheckResult,
     HealthFacts,
@@ -160,6 +161,7 @@ def _refused(facts: HealthFacts, failure: RecentFailure) -> Iterator[Finding]:
 
 
 def _failed_tick(facts: HealthFacts, failure: RecentFailure) -> Finding:
+    """Return the finding about a tick: worth a look where the slate is done, which needs no sensor any more."""
     error = one_line(failure.error, LONGEST_ERROR) or "no error was recorded"
     name = failure.page[2]
     return replace(
@@ -167,6 +169,7 @@ def _failed_tick(facts: HealthFacts, failure: RecentFailure) -> Finding:
             "tick",
             f"a tick of {name} failed: {error}",
             {"at": utc(failure.at), "error": failure.error},
+            severity=WARNING if is_done(facts) else ERROR,
             command=OF_TICK.get(name, ""),
             link=facts.pages.automation(*failure.page),
         ),

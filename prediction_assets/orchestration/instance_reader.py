@@ -74,10 +74,10 @@ def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterator[RecentF
 
 
 def _succeeded_since(instance: DagsterInstance, work: tuple[str, str], at: datetime) -> bool:
-    """Return whether the same work succeeded after a moment."""
+    """Return whether the same work succeeded after a moment; of any slate, if the run failed before it had one."""
     tags = {SLATE_TAG: work[1]} if work[1] else {}
     later = instance.get_runs(RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=at, tags=tags))
-    return any((stage_of(run), slate_of(run.tags)) == work for run in later)
+    return any(stage_of(run) == work[0] and work[1] in ("", slate_of(run.tags)) for run in later)
 
 
 def _refused(instance: DagsterInstance, run: DagsterRun) -> Iterator[tuple[str, str]]:

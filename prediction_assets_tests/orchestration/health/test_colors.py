@@ -195,8 +195,17 @@ def a_failed_run_and_a_success_of_another_slate(world: World) -> None:
     assert stage.execute_in_process(instance=world.instance, tags={SLATE_TAG: world.shifted(-1)}).success
 
 
+def a_failed_tick_of_an_open_slate(world: World) -> None:
+    settled_and_never_merged(world)
+    fail_a_tick(world)
+
+
 def a_failed_tick(world: World, *later: TickStatus) -> None:
     world.healthy()
+    fail_a_tick(world, *later)
+
+
+def fail_a_tick(world: World, *later: TickStatus) -> None:
     origin = RemoteInstigatorOrigin(
         repository_origin=RemoteRepositoryOrigin(
             ManagedGrpcPythonEnvCodeLocationOrigin(
@@ -337,7 +346,8 @@ CASES: list[tuple[str, Color, Callable[[World], None], str]] = [
     ("no_errors", YELLOW, a_failed_run, "the run of consolidation failed: Execution failed: no space"),
     ("no_errors", RED, a_failed_run_of_an_open_slate, "the run of consolidation failed"),
     ("no_errors", YELLOW, a_failed_run_and_a_success_of_another_slate, "the run of consolidation failed"),
-    ("no_errors", RED, a_failed_tick, "a tick of staging_sensor failed: StateUnreadable: damaged"),
+    ("no_errors", YELLOW, a_failed_tick, "a tick of staging_sensor failed: StateUnreadable: damaged"),
+    ("no_errors", RED, a_failed_tick_of_an_open_slate, "a tick of staging_sensor failed: StateUnreadable"),
     ("predictions_in_table", YELLOW, one_failed, "125 rows of 5 players"),
     ("predictions_in_table", YELLOW, a_feed_that_is_down, "no prop line of the slate was ingested"),
     ("predictions_in_table", YELLOW, lines_that_came_after_the_rows, "lines came after the rows"),

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from prediction_assets.errors import BatchConflict, PartMismatch, PredictionAssetsError
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets_tests.homes import SIMULATED
@@ -40,8 +41,25 @@ def lose_a_delivered_message(run: SlateRun, home: Path) -> None:
         file.unlink()
 
 
+def cut_a_delivered_message_short(run: SlateRun, home: Path) -> None:
+    for file in (home / "outbox").glob("*.json"):
+        file.write_bytes(file.read_bytes()[:100])
+
+
 def forget_the_outbox(run: SlateRun, home: Path) -> None:
     forget(home, "outbox")
+
+
+def lose_the_state_file(run: SlateRun, home: Path) -> None:
+    for file in home.glob("state.sqlite*"):
+        file.unlink()
+
+
+def restore_a_warehouse_of_before_the_slate(run: SlateRun, home: Path) -> None:
+    sql(
+        home,
+        "DELETE FROM predictions.player_prop_predictions; DELETE FROM predictions.consolidation_receipts",
+    )
 
 
 def delete_rows_by_hand(run: SlateRun, home: Path) -> None:
@@ -96,14 +114,43 @@ def fail_a_player(run: SlateRun, home: Path) -> None:
     run.announce(run.consolidate(SIMULATED))
 
 
+def stop_before_the_merge(run: SlateRun, home: Path) -> None:
+    sql(home, "UPDATE facts.prop_lines SET line = line + 1")
+    run.stage(SIMULATED)
+
+
 def lose_a_part_before_the_merge(run: SlateRun, home: Path) -> None:
     run.stage(SIMULATED)
     next((home / "staging" / SIMULATED).glob("*.parquet")).unlink()
 
 
+def damage_a_part_before_the_merge(run: SlateRun, home: Path) -> None:
+    stop_before_the_merge(run, home)
+    part = next((home / "staging" / SIMULATED).glob("*.parquet"))
+    content = part.read_bytes()
+    part.write_bytes(content[:100] + bytes(100) + content[200:])
+    with pytest.raises(PartMismatch):
+        run.consolidate(SIMULATED)
+
+
+def open_a_slate_of_no_date_in_the_ui(run: SlateRun, home: Path) -> None:
+    with pytest.raises(PredictionAssetsError, match="2090-13-45"):
+        run._execute("roster", ops={"slate_roster": {"slate": "2090-13-45"}})
+
+
+def stage_a_player_whom_nobody_expects_in_the_ui(run: SlateRun, home: Path) -> None:
+    tags = {"dagster/partition": f"{SIMULATED}:nobody"}
+    run._instance.add_dynamic_partitions("slate_players", [tags["dagster/partition"]])
+    with pytest.raises(BatchConflict):
+        run._execute("staging", tags=tags)
+
+
 CASES: list[tuple[Callable[[SlateRun, Path], None], str, str]] = [
     (lose_a_delivered_message, "missing_delivery", "prediction-assets republish"),
+    (cut_a_delivered_message_short, "missing_delivery", "prediction-assets republish"),
     (forget_the_outbox, "unpublished", "prediction-assets republish"),
+    (lose_the_state_file, "unknown_receipt", "prediction-assets run"),
+    (restore_a_warehouse_of_before_the_slate, "behind_warehouse", "prediction-assets run"),
     (delete_rows_by_hand, "rows_differ", "prediction-assets run"),
     (leave_a_part_behind, "leftovers", "prediction-assets clean-up"),
     (put_a_folder_in_a_part_s_place, "strays", "rm -r"),
@@ -111,7 +158,11 @@ CASES: list[tuple[Callable[[SlateRun, Path], None], str, str]] = [
     (forget_batch_state, "unknown_receipt", "prediction-assets run"),
     (stage_a_player_by_an_older_version, "other_versions", "prediction-assets run"),
     (fail_a_player, "failed_players", "prediction-assets dead-letters replay"),
+    (stop_before_the_merge, "outdated_receipt", "prediction-assets run"),
     (lose_a_part_before_the_merge, "lost_parts", "prediction-assets run"),
+    (damage_a_part_before_the_merge, "outdated_receipt", "prediction-assets run"),
+    (open_a_slate_of_no_date_in_the_ui, "run", "prediction-assets run"),
+    (stage_a_player_whom_nobody_expects_in_the_ui, "run", "prediction-assets run"),
 ]
 
 
@@ -129,7 +180,7 @@ def test_the_first_command_followed_literally_ends_it(
 
     cause(finished, home)
     # What was under way a moment ago is late by now.
-    monkeypatch.setattr(Clock, "now", lambda _: datetime.now(UTC) + timedelta(hours=1))
+    monkeypatch.setattr(Clock, "now", lambda _: datetime.now(UTC) + timedelta(minutes=50))
     before = report()
     keys = {f["key"] for line in before["lines"] for f in line["findings"] if f["severity"] != "ok"}
     assert any(key.startswith(f"{kind}:") for key in keys), keys
