@@ -241,7 +241,7 @@ def launchers(options: Options) -> None:
 
 
 def clicked(options: Options) -> None:
-    """(l) From a click on `slate_roster` in `dev` to the message: the home's launcher beside Dagster's own."""
+    """(l) From a click in `dev` to the message, and an idle minute: the home's launcher beside Dagster's own."""
     players = options.sizes[0]
     subprocess.run(
         python("benchmarks.clicked", ready_home(options, players), players),

@@ -2,7 +2,8 @@
 
 python -m benchmarks.clicked HOME PLAYERS
 
-It copies a ready home, starts `prediction-assets dev` on it, launches the roster's job as the UI does, and waits.
+It copies a ready home, starts `prediction-assets dev` on it, launches the roster's job as the UI does, and waits. Then
+it measures what all of `dev` takes while nothing is to be done: the ticks of its sensors, mostly.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 
@@ -23,10 +25,11 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_slate
 from prediction_assets.stores.profiles import open_stores
-from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server, graphql
+from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server, graphql, processes_of
 from prediction_assets_tests.deployment import LAUNCH
 
-HEADER = ("", "wall s", "ratio")
+HEADER = ("", "wall s", "ratio", "idle: cpu s a minute")
+_REST_SECONDS, _IDLE_SECONDS = 20, 60
 PARTS = ("run", "sensor s", "queue and start s", "run s")
 
 
@@ -36,15 +39,17 @@ def main(ready: Path, players: int) -> None:
     for name in ("Dagster's own launcher", "this home's"):
         home = Path(tempfile.mkdtemp(dir=ready.parent)) / "home"
         shutil.copytree(ready, home)
-        wall, runs = _clicked(home, players, stock=name.startswith("Dagster"))
-        measured.append((name, wall, wall / measured[0][1] if measured else 1.0))
+        wall, idle, runs = _clicked(home, players, stock=name.startswith("Dagster"))
+        measured.append((name, wall, wall / measured[0][1] if measured else 1.0, idle))
         parts.append(table(f"{name}, run by run", PARTS, runs))
     print(table(f"{players} players, from the click to the delivered message", HEADER, measured))
     print(*parts, sep="\n")
 
 
-def _clicked(home: Path, players: int, *, stock: bool) -> tuple[float, list[tuple[str, float, float, float]]]:
-    """Return the seconds until the message was delivered, and the parts of each run.
+def _clicked(
+    home: Path, players: int, *, stock: bool
+) -> tuple[float, float, list[tuple[str, float, float, float]]]:
+    """Return the seconds until the message was delivered, what an idle minute costs, and the parts of each run.
 
     A run's parts: from the end of the run before it to its request, to its start, to its end. The last run goes on
     behind the message.
@@ -68,17 +73,33 @@ def _clicked(home: Path, players: int, *, stock: bool) -> tuple[float, list[tupl
                 raise TimeoutError(home)
             time.sleep(0.05)
         wall = time.time() - clicked
+        time.sleep(_REST_SECONDS)
+        before = _processor_seconds(home)
+        time.sleep(_IDLE_SECONDS)
+        idle = (_processor_seconds(home) - before) * 60 / _IDLE_SECONDS
     with open_instance(settings, capture_output=False) as instance:
         records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))
     # The ready home has runs of its own.
     after = [r for r in records if r.start_time and r.end_time and r.start_time >= clicked]
-    runs, before = [], clicked
+    runs, ended_before = [], clicked
     for record in sorted(after, key=lambda r: r.start_time or 0):
         requested = record.create_timestamp.replace(tzinfo=UTC).timestamp()
         started, ended = record.start_time or 0, record.end_time or 0
-        runs.append((record.dagster_run.job_name, requested - before, started - requested, ended - started))
-        before = ended
-    return wall, runs
+        runs.append(
+            (record.dagster_run.job_name, requested - ended_before, started - requested, ended - started)
+        )
+        ended_before = ended
+    return wall, idle, runs
+
+
+def _processor_seconds(home: Path) -> float:
+    """Return the seconds of user and system time that a home's processes have taken, with their ended children's."""
+    ticks = 0
+    for pid in processes_of(home):
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
