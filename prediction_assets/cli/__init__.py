@@ -33,13 +33,13 @@ from prediction_assets.cli import (
     slates,
     slo,
 )
-from prediction_assets.cli.console import FAILED, say
+from prediction_assets.cli.console import FAILED, Commands, say
 from prediction_assets.errors import PredictionAssetsError, one_line
 from prediction_assets.logs import configure_logging
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import load_log_settings
 
-app = typer.Typer(
+app = Commands(
     name="prediction-assets",
     help="Turn tonight's NBA slate into points predictions, safely, every game day.",
     no_args_is_help=True,

@@ -14,6 +14,7 @@ from rich.table import Table
 from prediction_assets.cli.console import (
     CLOCK,
     PARTIAL,
+    Commands,
     JsonOption,
     look_into_home,
     open_home,
@@ -25,7 +26,7 @@ from prediction_assets.settings import load_settings
 if TYPE_CHECKING:
     from prediction_assets.stores.alert import Alert
 
-app = typer.Typer(help="List what is wrong now, and send alerts.", no_args_is_help=True)
+app = Commands(help="List what is wrong now, and send alerts.", no_args_is_help=True)
 
 _DAYS_SHOWN = 7
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 from rich.console import Console
 from rich.text import Text
+from typer.models import CommandFunctionType
 
 from prediction_assets.errors import BadInput, plain
 from prediction_assets.settings import Settings, load_settings
@@ -27,6 +29,25 @@ PARTIAL, FAILED = 1, 2
 
 CLOCK = Clock()
 """The clock of every command."""
+
+
+class _Command(typer.core.TyperCommand):
+    """A command that refuses an option that is given twice; the last one would count, and the others be lost."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        *_, given = self.make_parser(ctx).parse_args(args=[*args])
+        for option in {*given}:
+            is_single = isinstance(option, typer.core.TyperOption) and not (option.multiple or option.is_flag)
+            if is_single and given.count(option) > 1:
+                raise BadInput(option.opts[-1], "is there more than once", hint="give it once")
+        return super().parse_args(ctx, args)
+
+
+class Commands(typer.Typer):
+    """A group of commands."""
+
+    def command(self, *args: Any, **options: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
+        return super().command(*args, cls=_Command, **options)
 
 
 def _a_date(slate: str | None) -> str | None:

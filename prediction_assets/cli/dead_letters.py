@@ -13,6 +13,7 @@ from rich.table import Table
 from prediction_assets.cli.console import (
     CLOCK,
     PARTIAL,
+    Commands,
     EverySlateOption,
     JsonOption,
     RequiredSlateOption,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from prediction_assets.slate.dead_letter import DeadLetter
     from prediction_assets.stores.protocols import DeadLetters
 
-app = typer.Typer(help="List and replay players who failed.", no_args_is_help=True)
+app = Commands(help="List and replay players who failed.", no_args_is_help=True)
 
 PlayersOption = Annotated[
     list[str] | None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from prediction_assets.cli.console import FAILED, say
+from prediction_assets.cli.console import FAILED, Commands, say
 from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
 
-app = typer.Typer(help="Set up and check the Google Cloud project.", no_args_is_help=True)
+app = Commands(help="Set up and check the Google Cloud project.", no_args_is_help=True)
 
 
 @app.command("set-up")

@@ -8,10 +8,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from prediction_assets.cli.console import JsonOption, look_into_home, open_home, say, standard_output
+from prediction_assets.cli.console import (
+    Commands,
+    JsonOption,
+    look_into_home,
+    open_home,
+    say,
+    standard_output,
+)
 from prediction_assets.errors import BadInput
 
-app = typer.Typer(help="Decide about facts that contradict others.", no_args_is_help=True)
+app = Commands(help="Decide about facts that contradict others.", no_args_is_help=True)
 
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="ID...", help="ids, as `list` shows them", show_default=False)

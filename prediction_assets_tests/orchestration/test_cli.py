@@ -155,6 +155,11 @@ def test_a_slate_that_never_was_is_not_open(ingested, monkeypatch, prediction_as
         (("status",), "no schedule was ingested"),
         (("status", "--watch", "--json"), "--watch: can't be combined with --json"),
         (("run", "--slate", "2026-01-02", "--schedule", "missing.csv"), "missing.csv"),
+        (("ingest", "--schedule", "a.csv", "--schedule", "b.csv"), "--schedule: is there more than once"),
+        (
+            ("alerts", "test", "--severity", "error", "--severity", "info"),
+            "--severity: is there more than once",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_exit_2(home, prediction_assets, arguments, message):
