@@ -30,6 +30,7 @@ RECEIPT_ID = "receipt_id"
 CODE_VERSION_TAG = "prediction_assets/version"
 """Tag of a player's materialization: the version of the package that staged him."""
 
+MAX_RETRIES_TAG = "dagster/max_retries"
 PARTITION_TAG = "dagster/partition"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"

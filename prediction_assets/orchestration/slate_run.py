@@ -25,7 +25,7 @@ from prediction_assets.orchestration.jobs import (
     training_job,
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
-from prediction_assets.orchestration.run_tags import RECEIPT_ID, SLATE_TAG
+from prediction_assets.orchestration.run_tags import MAX_RETRIES_TAG, RECEIPT_ID, SLATE_TAG
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.completion_message import OutboxEntry, is_announced, outbox_entry_of
@@ -284,7 +284,8 @@ class SlateRun:
             run_config={"ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}},
             instance=self._instance,
             partition_key=partition,
-            tags={**({SLATE_TAG: partition} if partition else {}), **(tags or {})},
+            # A daemon can't retry a run of this process. Without the tag the sensors would wait for that.
+            tags={MAX_RETRIES_TAG: "0", **({SLATE_TAG: partition} if partition else {}), **(tags or {})},
         )
 
 

@@ -409,13 +409,6 @@ def test_a_second_attempt_waits_a_while(ingested, monkeypatch):
     assert "next attempt waits" in waiting.skip_reason.skip_message
 
 
-@pytest.fixture
-def nobody_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a run that failed in this process be over at once: nothing here says whether it will be retried."""
-    monkeypatch.setattr("prediction_assets.orchestration.runs.LOST_AFTER", timedelta(0))
-
-
-@pytest.mark.usefixtures("nobody_retries")
 @pytest.mark.parametrize("point", ["merge_committed", "consolidation_marked"])
 def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_announced(staged, point):
     def stop(name):
@@ -438,7 +431,6 @@ def test_a_consolidation_that_stopped_anywhere_is_taken_up_by_the_sensors_and_an
     assert event.delivery_id is not None
 
 
-@pytest.mark.usefixtures("nobody_retries")
 def test_a_newer_part_that_was_not_recorded_changes_nothing_and_stays_until_nobody_can_record_it(staged):
     def stop(name):
         if name == "part_written":

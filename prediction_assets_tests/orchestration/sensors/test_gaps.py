@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG
-from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.orchestration.sensors.gaps import GAP_PAUSE
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.keys import NBA_LEAGUE
@@ -213,7 +212,6 @@ def test_a_slate_with_too_few_players_stages_those_again_who_failed_and_heals(
             lambda seconds: None,
         )
         assert not run.stage(SIMULATED)
-    clock.advance(2 * LOST_AFTER)  # nobody retries a run of this process
     give_up(run, CONSOLIDATION, clock)
     assert requested(tick(run, GAPS)) == []
     clock.advance(GAP_PAUSE + timedelta(minutes=1))
