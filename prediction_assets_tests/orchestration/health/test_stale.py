@@ -122,6 +122,20 @@ def test_the_check_that_is_evaluated_by_hand_says_the_same(day):
         assert found[0] is not changed
 
 
+def test_a_run_of_the_check_that_is_in_progress_disturbs_no_look_for_alerts(day):
+    a, *_ = day.slugs
+    job = dg.define_asset_job("by_hand", selection=dg.AssetSelection.checks(FOLLOWS))
+    defs = dg.Definitions.merge(day.run._defs, dg.Definitions(jobs=[job]))
+    assert alerts(day) == set()
+    day.run._instance.create_run_for_job(
+        defs.resolve_job_def("by_hand")
+    )  # the check's newest event is a plan
+    assert line(day).color is Color.GREEN
+    day.report(1, (a, "Out"))
+    assert alerts(day) == {"out_in_force"}
+    assert verdict(day)[:2] == (False, "ERROR")
+
+
 def test_a_slate_that_was_just_made_is_synced_for_dagster_too(day):
     run = day.run
     graph = run._defs.get_repository_def().asset_graph
