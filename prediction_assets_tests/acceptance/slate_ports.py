@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
+import pyarrow as pa
 import pytest
+from google.cloud import bigquery
 
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.steps import failpoints
@@ -47,13 +50,41 @@ def crashing(point: str | None, times: int = 1) -> Iterator[None]:
         failpoints.install(failpoints._go_on)
 
 
+Read = Callable[[str, Mapping[str, Any] | None], pa.Table]
+
+
+class Answers:
+    """The answers to what was read since the last write: most reads of a slate repeat one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], pa.Table] = {}
+
+    def of(self, read: Read, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:
+        key = sql, repr(parameters)
+        if key not in self._known:
+            self._known[key] = read(sql, parameters)
+        return self._known[key]
+
+    def forget(self) -> None:
+        self._known.clear()
+
+
 class KeptOpen(DuckDBWarehouse):
     """The embedded warehouse without attaching its file each time, and a MERGE that can stop before it commits."""
 
     engine: Engine
     crash_in_merge = False
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._answers = Answers()
+
+    def _select(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:
+        return self._answers.of(super()._select, sql, parameters)
+
     def _open(self, *, read_only: bool) -> tuple[Engine, duckdb.DuckDBPyConnection]:
+        if not read_only:
+            self._answers.forget()
         if not hasattr(self, "engine"):
             self.engine, _ = super()._open(read_only=False)
         return self.engine, self.engine.attach(read_only=read_only)
@@ -70,7 +101,34 @@ class StoppingBigQuery(BigQueryWarehouse):
 
     crash_in_merge = False
 
+    def __init__(self, client: bigquery.Client, **options: Any) -> None:
+        super().__init__(client, **options)
+        self.answers = Answers()
+        self._is_writing = False
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        if self._is_writing:
+            return super().query(sql, parameters)
+        return self.answers.of(super().query, sql, parameters)
+
+    def upsert(self, *given, **known):  # type: ignore[no-untyped-def]
+        with self._writing():
+            return super().upsert(*given, **known)
+
     def merge(self, consolidation):  # type: ignore[no-untyped-def]
+        with self._writing():
+            return self._merge(consolidation)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._is_writing = True
+        try:
+            yield
+        finally:
+            self._is_writing = False
+            self.answers.forget()
+
+    def _merge(self, consolidation):  # type: ignore[no-untyped-def]
         if not self.crash_in_merge:
             return super().merge(consolidation)
         with pytest.MonkeyPatch.context() as patch:
@@ -116,3 +174,4 @@ def by_hand_of(warehouse: KeptOpen | StoppingBigQuery, statement: str) -> None:
         warehouse._open(read_only=False)[1].execute(statement)
     else:
         by_hand(warehouse, statement)
+        warehouse.answers.forget()

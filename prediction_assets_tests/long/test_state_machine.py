@@ -1,7 +1,7 @@
 """More random slates on both warehouses, or with ``--fuzz-slice 3/50`` a fiftieth of 5,000 on each.
 
 The seeds are fixed, so a slice that failed fails again. An example on BigQuery's emulator takes a second or two, so
-there are fewer, dealt out to tests that can run side by side.
+there are fewer. They are dealt out to tests that can run side by side.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ def fuzz_slice(request: pytest.FixtureRequest) -> tuple[int, int] | None:
     return int(number), int(slices)
 
 
-def test_many_slates_on_duckdb_are_as_the_model_says(tmp_path, fuzz_slice):
+@pytest.mark.parametrize("share", range(SHARES))
+def test_many_slates_on_duckdb_are_as_the_model_says(tmp_path, fuzz_slice, share):
     number, slices = fuzz_slice or (1, 1)
-    examples = FUZZED // slices if fuzz_slice else DUCKDB_EXAMPLES
-    check_slates_on_duckdb(tmp_path, examples=examples, number=number)
+    examples = (FUZZED // slices if fuzz_slice else DUCKDB_EXAMPLES) // SHARES
+    check_slates_on_duckdb(tmp_path, examples=examples, number=number * SHARES + share)
 
 
 @pytest.mark.parametrize("share", range(SHARES))
