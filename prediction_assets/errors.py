@@ -6,6 +6,7 @@
         StateBusy                other processes kept changing the same document
         QuotaExceeded            a quota of a Google service is used up
         Overtaken                another consolidation of the slate came first
+        GameBegan                a game began before a MERGE of its players could be committed
         SourceUnavailable        a live source doesn't answer
       TerminalError              not retried here: the call failed for good, or was already retried
         BadInput                 a file, setting or argument is refused
@@ -97,6 +98,10 @@ class QuotaExceeded(TransientError):
 
 class Overtaken(TransientError):
     """Another consolidation of the slate was committed since this one was decided; the target was not touched."""
+
+
+class GameBegan(TransientError):
+    """A game began before the MERGE could be committed, and its players' rows are final; the target was not touched."""
 
 
 class SourceUnavailable(TransientError):

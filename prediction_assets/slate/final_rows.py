@@ -7,9 +7,9 @@ them. A failure takes no rows out of force, and stays. Pure functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from prediction_assets.slate.basis import Basis
@@ -38,6 +38,10 @@ class _Merged:
         return self.was_in_time and self.basis.begins_by(now)
 
 
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""No game begins later."""
+
+
 def final_players(receipts: Iterable[Receipt], now: datetime) -> frozenset[str]:
     """Return the slugs of the players whose games have begun since their rows, or their skip, were merged."""
     return frozenset(slug for slug, merged in _newest(receipts).items() if merged.is_final(now))
@@ -49,21 +53,17 @@ def final_outcomes(progress: Progress, receipts: Iterable[Receipt], now: datetim
     Args:
         receipts: the slate's receipts, oldest first.
     """
-    newest = _newest(receipts)
     found = []
-    for player in progress.batch.expected:
-        done, merged = progress.outcomes.get(player.slug), newest.get(player.slug)
-        if done is None or merged is None or done.outcome is Outcome.FAILED or not merged.is_final(now):
+    for done, player_id, merged, tip_off in _changes(progress, receipts):
+        if now < tip_off:
             continue
         entry = merged.entry
-        if (done.part.part_id if done.part else "") == entry.get("part_id", ""):
-            continue
         part = None
         if "part_id" in entry:
             part = PartRef(
                 slate=progress.batch.slate,
-                player_slug=player.slug,
-                player_id=player.player_id,
+                player_slug=done.player_slug,
+                player_id=player_id,
                 part_id=entry["part_id"],
                 rows=entry["rows"],
                 content_hash=entry["content_hash"],
@@ -81,6 +81,31 @@ def final_outcomes(progress: Progress, receipts: Iterable[Receipt], now: datetim
             )
         )
     return found
+
+
+def first_tip_off(progress: Progress, receipts: Iterable[Receipt]) -> datetime:
+    """Return when the first game begins of a player whose merged rows, or skip, these outcomes would change.
+
+    A MERGE of them has to be committed before it.
+    """
+    return min((tip_off for *_, tip_off in _changes(progress, receipts)), default=NEVER)
+
+
+def _changes(
+    progress: Progress, receipts: Iterable[Receipt]
+) -> Iterator[tuple[PlayerOutcome, int, _Merged, datetime]]:
+    """Yield the outcomes that would change what was merged in time, with player id, that, and the player's tip-off."""
+    newest = _newest(receipts)
+    for player in progress.batch.expected:
+        done, merged = progress.outcomes.get(player.slug), newest.get(player.slug)
+        if done is None or merged is None or done.outcome is Outcome.FAILED or not merged.was_in_time:
+            continue
+        if (done.part.part_id if done.part else "") != merged.entry.get("part_id", ""):
+            # A game that was moved has begun at the earlier of its tip-offs.
+            begins = [
+                datetime.fromisoformat(at.tip_off) for at in (merged.basis, done.basis) if at and at.tip_off
+            ]
+            yield done, player.player_id, merged, min(begins, default=NEVER)
 
 
 def _newest(receipts: Iterable[Receipt]) -> dict[str, _Merged]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from prediction_assets.errors import DuplicateKeys, Overtaken, PartMismatch
+from prediction_assets.errors import DuplicateKeys, GameBegan, Overtaken, PartMismatch
 from prediction_assets.slate.outcome import PartRef
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 
@@ -76,6 +77,14 @@ def overtaken(slate: str, newest: str) -> Overtaken:
     return Overtaken(
         f"slate {slate}: another MERGE (receipt {newest}) was committed after this one was planned; the target "
         "was not touched and every part was kept. Materialize predictions for it again"
+    )
+
+
+def game_began(slate: str, tip_off: datetime) -> GameBegan:
+    """Return the error for a MERGE that would have changed rows of players whose game has begun."""
+    return GameBegan(
+        f"slate {slate}: a game began at {tip_off.isoformat(timespec='seconds')}, before this MERGE of its players "
+        "could be committed; the target was not touched and every part was kept. Materialize predictions for it again"
     )
 
 

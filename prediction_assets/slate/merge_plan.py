@@ -16,6 +16,7 @@ from prediction_assets.errors import NoPartsStaged
 from prediction_assets.slate.audits import ENOUGH_STAGED, NO_LIMITS, AuditLimits, refused, require_acceptable
 from prediction_assets.slate.basis import causes, merged_bases
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
+from prediction_assets.slate.final_rows import NEVER, first_tip_off
 from prediction_assets.slate.merge_errors import another_players_part, older_than_merged
 from prediction_assets.slate.outcome import UNSETTLED, Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.part_states import is_another_players, is_stale
@@ -47,6 +48,8 @@ class MergePlan:
         after: id of the slate's newest receipt when this was planned, ``""`` for none; the MERGE is refused if
             there is a newer one.
         revision_floor: the receipt's revision is higher than this (:mod:`.revisions`).
+        before: the MERGE is refused from this moment on, by the warehouse's clock, which it reads last: a game begins,
+            and the rows of its players would change.
         limits: what the audits compare with.
         accepted: why an operator accepts the refusal of an audit, by the audit's name.
         origins: what each part and skip was made from, and what changed since the rows in force: ``basis`` and
@@ -70,6 +73,7 @@ class MergePlan:
     missing: tuple[MissingPlayer, ...] = ()
     after: str = ""
     revision_floor: int = 0
+    before: datetime = NEVER
     limits: AuditLimits = NO_LIMITS
     accepted: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -246,6 +250,7 @@ def plan(
         missing=tuple(missing),
         after=receipts[-1].receipt_id if receipts else "",
         revision_floor=floor,
+        before=first_tip_off(progress, receipts),
         limits=limits,
         accepted=accepted,
         origins=_origins(progress, receipts),

@@ -7,10 +7,10 @@ or plans the same MERGE again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from prediction_assets.errors import DeadlinePassed, NotSettled
+from prediction_assets.errors import DeadlinePassed, GameBegan, NotSettled
 from prediction_assets.settings import Settings
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
@@ -33,7 +33,7 @@ from prediction_assets.stores.protocols import (
 _logger = logging.getLogger(__name__)
 
 LAST_SECONDS = timedelta(seconds=30)
-"""A MERGE that begins so long before a tip-off may be committed after it."""
+"""A MERGE that begins so long before a tip-off would hardly be committed before it."""
 
 _NAMED = 10
 """Players that a warning names."""
@@ -116,6 +116,38 @@ def plan_merge(
             "materialize with before_deadline: true"
         )
     return plan(progress, receipts, limits=limits, accepted=accepted, seen=seen)
+
+
+def consolidate(
+    slate: str,
+    warehouse: Warehouse,
+    state: BatchState,
+    dead_letters: DeadLetters,
+    decide: Callable[[Progress, tuple[Receipt, ...]], MergePlan],
+    *,
+    run_id: str,
+    now: datetime,
+) -> tuple[Progress, Receipt]:
+    """Merge a slate as it stands, without what came too late for the games that have begun when it is committed.
+
+    Args:
+        decide: makes the plan of a batch and the slate's receipts: :func:`plan_merge` with the rest of its arguments.
+
+    Returns:
+        the batch that was merged, and the receipt.
+
+    Raises:
+        PredictionAssetsError: the errors of ``decide`` and :func:`merge`.
+    """
+    while True:
+        progress, receipts = read_outcomes(slate, warehouse, state)
+        progress = keep_final_rows(progress, receipts, state, now)
+        work = decide(progress, receipts)
+        try:
+            return progress, merge(work, progress, warehouse, dead_letters, run_id=run_id, now=now)
+        except GameBegan as error:  # the process was paused, or its clock is behind the warehouse's
+            _logger.warning("%s", error, extra={"slate": slate, "batch": work.batch_id})
+            now = max(now, work.before)  # so the next plan leaves out these players
 
 
 def merge(

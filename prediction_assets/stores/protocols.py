@@ -264,6 +264,7 @@ class Warehouse(Protocol):
             DuplicateKeys: staged rows share a business key, or are of another date.
             AuditRefused: a blocking audit refused the slate as it would be, and no operator accepted that.
             Overtaken: another MERGE of the slate was committed since the plan was made.
+            GameBegan: a game began meanwhile whose players' rows it would change.
             ReceiptAltered: an earlier receipt of the slate was edited by hand.
         """
 

@@ -6,7 +6,9 @@ both wait to be merged.
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -44,9 +46,9 @@ POINTS = (
 
 COMMITTED = POINTS[2:]
 
-KILLED = """
-from prediction_assets_tests.acceptance.killed_at_tip_off import killed
-killed(*sys.argv[1:])
+SIGNALLED = """
+from prediction_assets_tests.acceptance.killed_at_tip_off import signalled
+signalled(*sys.argv[1:])
 """
 
 
@@ -70,8 +72,23 @@ def waiting(stores: Stores) -> tuple[Slate, datetime]:
 
 
 def kill(point: str, now: datetime) -> None:
-    with running(KILLED, point, now.isoformat()) as child:
+    with running(SIGNALLED, "SIGKILL", point, now.isoformat()) as child:
         child.ended(-signal.SIGKILL)
+
+
+def pause_until_tip_off(stores: Stores, point: str) -> tuple[Slate, datetime]:
+    """Stop a consolidation at a point until the first player's game begins; it was moved to a moment from now."""
+    slate, tip_off = waiting(stores)
+    soon = datetime.now(NOW.tzinfo) + timedelta(seconds=1)
+    slate.stage(1, 21.0, soon)
+    with running(SIGNALLED, "SIGSTOP", point, (soon - HOUR).isoformat()) as child:
+        assert child.said() == "stopping"
+        os.waitpid(child.pid, os.WUNTRACED)
+        while datetime.now(NOW.tzinfo) < soon:
+            time.sleep(0.1)
+        os.kill(child.pid, signal.SIGCONT)
+        child.ended()
+    return slate, tip_off
 
 
 def require_final(stores: Stores, slate: Slate, tip_off: datetime, points: dict[int, float]) -> None:
@@ -111,6 +128,20 @@ def test_a_consolidation_that_is_killed_after_the_tip_off_changes_no_final_row(l
     slate, tip_off = waiting(local)
     kill(point, tip_off)
     require_final(local, slate, tip_off, {1: 20.0, 2: 21.0})
+
+
+@pytest.mark.parametrize("point", ["final_rows_kept", "in_the_transaction"])
+def test_a_consolidation_that_is_paused_until_a_game_begins_merges_the_players_of_the_others(local, point):
+    slate, tip_off = pause_until_tip_off(local, point)
+    assert slate.points() == {1: 20.0, 2: 21.0}
+    require_final(local, slate, tip_off, {1: 20.0, 2: 21.0})
+
+
+def test_on_the_gcp_profile_a_paused_one_does_too(gcp_cases, monkeypatch):
+    monkeypatch.setenv("PREDICTION_ASSETS_CALL_TIMEOUT", "600")
+    _, run = gcp_cases()
+    slate, _ = pause_until_tip_off(run.stores, "final_rows_kept")
+    assert slate.points() == {1: 20.0, 2: 21.0}
 
 
 @pytest.mark.parametrize(

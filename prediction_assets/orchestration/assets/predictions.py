@@ -23,17 +23,17 @@ from prediction_assets.orchestration.assets.slate_in_force import slate_in_force
 from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.orchestration.run_tags import FENCE_TAG, RECEIPT_ID, tag_run
 from prediction_assets.settings import Settings
+from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate
+from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
 from prediction_assets.steps.merge import (
     audit_limits,
-    keep_final_rows,
-    merge,
+    consolidate,
     plan_merge,
-    read_outcomes,
     seen_revisions,
 )
 from prediction_assets.steps.revert import stage_revision
@@ -119,12 +119,11 @@ with preview_features():
                 run_id=context.run.run_id,
                 fence=fence,
             )
-        progress, receipts = read_outcomes(slate, warehouse, batch_state)
-        progress = keep_final_rows(progress, receipts, batch_state, clock.now())
-        tag_run(context, slate, progress.batch.batch_id)
         limits = audit_limits(settings)
-        try:
-            work = plan_merge(
+
+        def decide(progress: Progress, receipts: tuple[Receipt, ...]) -> MergePlan:
+            tag_run(context, slate, progress.batch.batch_id)
+            return plan_merge(
                 progress,
                 receipts,
                 now=clock.now(),
@@ -133,8 +132,16 @@ with preview_features():
                 seen=seen_revisions(progress, outbox, publisher),
                 before_deadline=config.before_deadline,
             )
-            receipt = merge(
-                work, progress, warehouse, dead_letters, run_id=context.run.run_id, now=clock.now()
+
+        try:
+            progress, receipt = consolidate(
+                slate,
+                warehouse,
+                batch_state,
+                dead_letters,
+                decide,
+                run_id=context.run.run_id,
+                now=clock.now(),
             )
         except (NoPartsStaged, AuditRefused) as error:
             yield from results_of_refusal(slate, error)

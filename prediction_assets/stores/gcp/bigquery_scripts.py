@@ -29,10 +29,11 @@ SCRIPT_BYTES = 1_000_000
 PART_ID = "part_id"
 """The column that a table of several parts has beside a part's own: which part a row is of."""
 
-COMMITTED, DONE_BEFORE, OVERTAKEN, MISMATCH, FAULTY, REFUSED = (
+COMMITTED, DONE_BEFORE, OVERTAKEN, BEGAN, MISMATCH, FAULTY, REFUSED = (
     "committed",
     "done_before",
     "overtaken",
+    "began",
     "mismatch",
     "faulty",
     "refused",
@@ -203,6 +204,7 @@ def _given(work: MergePlan) -> Given:
         **{c.name: (c.type.bigquery, row[c.name]) for c in RECEIPTS.columns if c.name not in _COMPUTED},
         "promised": ("ARRAY<STRING>", [f"{p.player_slug} {p.rows} {p.content_hash}" for p in work.parts]),
         "after": ("STRING", work.after),
+        "before": ("TIMESTAMP", work.before),
         "kept_player_ids": ("ARRAY<INT64>", [*work.staged_player_ids, *work.retained_player_ids]),
     }
 
@@ -267,7 +269,7 @@ def merge_script(
     #   receipt (another attempt committed) and for a newer one (another consolidation came first).
     # - NEXT_MOMENT is later than the newest receipt's time: machines' clocks differ, and this orders receipts.
     # - Rows are counted before the MERGE and after it, and the audits run on the rows as they would be: the script
-    #   commits only if none of them refuses.
+    #   commits only if none of them refuses, and no game has begun whose players' rows it changes.
     transaction = f"""\
 IF v_unpromised IS NOT NULL THEN
 SET v_outcome = '{MISMATCH}'; SET v_detail = v_unpromised;
@@ -297,8 +299,13 @@ SET v_previous_hash = ({rendered(merge_sql.PREVIOUS_HASH)});
 SET v_merge_ms = ROUND(TIMESTAMP_DIFF(CURRENT_TIMESTAMP(), v_started, MICROSECOND) / 1000, 1);
 SET v_receipt_hash = {_receipt_hash()};
 {rendered(merge_sql.INSERT_RECEIPT)};
+IF CURRENT_TIMESTAMP() < v_before THEN
 COMMIT TRANSACTION;
 SET v_outcome = '{COMMITTED}';
+ELSE
+ROLLBACK TRANSACTION;
+SET v_outcome = '{BEGAN}';
+END IF;
 ELSE
 ROLLBACK TRANSACTION;
 SET v_outcome = '{REFUSED}'; SET v_detail = audited.refused;

@@ -266,6 +266,7 @@ def _receipt_of(plan: MergePlan, row: Mapping[str, Any]) -> Receipt:
 
     Raises:
         Overtaken: another consolidation was committed after this one was decided.
+        GameBegan: a game began meanwhile whose players' rows it would change.
         PartMismatch: a part has another number of rows or another content.
         DuplicateKeys: rows share a business key or belong to another date.
         AuditRefused: an audit refused the slate.
@@ -273,6 +274,8 @@ def _receipt_of(plan: MergePlan, row: Mapping[str, Any]) -> Receipt:
     outcome, detail = row["outcome"], row["detail"] or ""
     if outcome == scripts.OVERTAKEN:
         raise merge_errors.overtaken(plan.slate, detail)
+    if outcome == scripts.BEGAN:
+        raise merge_errors.game_began(plan.slate, plan.before)
     if outcome == scripts.MISMATCH:
         wrong = sorted({part.split(" ")[0] for part in detail.split(",")})
         raise merge_errors.part_changed(plan.slate, wrong)

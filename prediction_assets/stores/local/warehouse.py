@@ -305,6 +305,8 @@ class DuckDBWarehouse:
             audits=verdicts,
         )
         connection.execute(merge_sql.INSERT_RECEIPT, receipt.to_row())
+        if datetime.now(UTC) >= plan.before:  # last, because the process may have been paused anywhere before
+            raise merge_errors.game_began(plan.slate, plan.before)
         return receipt
 
     def _stage(self, connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> None:

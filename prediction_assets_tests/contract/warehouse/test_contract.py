@@ -14,6 +14,7 @@ import pytest
 from prediction_assets.errors import (
     AuditRefused,
     DuplicateKeys,
+    GameBegan,
     Overtaken,
     PartMismatch,
     PredictionAssetsError,
@@ -245,6 +246,20 @@ def test_a_merge_that_was_decided_before_another_one_s_receipt_is_refused_and_ch
         warehouse.merge(late)
     assert active(warehouse) == {("player-1", Decimal("24.50")): 23.0}
     assert warehouse.receipts(SLATE) == (newest,)
+
+
+def test_a_merge_that_would_be_committed_after_a_tip_off_is_refused_and_changes_nothing(warehouse):
+    newest = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
+    late = plan(
+        progress_of(batch(1), staged(write(warehouse, 1, {"24.5": 23.0}, 2))), warehouse.receipts(SLATE)
+    )
+    began = datetime.now(UTC) - timedelta(seconds=1)
+    with pytest.raises(GameBegan, match=f"a game began at {began.isoformat(timespec='seconds')[:16]}"):
+        warehouse.merge(dataclasses.replace(late, before=began))
+    assert active(warehouse) == {("player-1", Decimal("24.50")): 20.0}
+    assert warehouse.receipts(SLATE) == (newest,)
+    warehouse.merge(dataclasses.replace(late, before=began + timedelta(hours=1)))
+    assert active(warehouse) == {("player-1", Decimal("24.50")): 23.0}
 
 
 def test_other_slates_are_never_touched(warehouse):

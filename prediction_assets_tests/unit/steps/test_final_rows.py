@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -14,7 +14,7 @@ from prediction_assets.slate.final_rows import final_outcomes, final_players
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.part_states import PartState, part_states
-from prediction_assets.steps.merge import keep_final_rows, read_outcomes
+from prediction_assets.steps.merge import consolidate
 from prediction_assets.steps.revert import read_reversal
 from prediction_assets.stores.sql import queries
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, rows_of, staged
@@ -31,6 +31,7 @@ class Slate:
 
     def __init__(self, stores):
         self.state, self.warehouse = stores.batch_state, stores.warehouse
+        self.dead_letters = stores.dead_letters
         self.state.open(replace(batch(2), deadline=NOW - HOUR))
 
     def stage(self, number, points, tip_off):
@@ -58,9 +59,8 @@ class Slate:
 
     def merge(self, now):
         """Consolidate as a run does, and return the points in force by player."""
-        progress, receipts = read_outcomes(SLATE, self.warehouse, self.state)
-        progress = keep_final_rows(progress, receipts, self.state, now)
-        receipt = self.warehouse.merge(plan(progress, receipts))
+        stores = self.warehouse, self.state, self.dead_letters
+        _, receipt = consolidate(SLATE, *stores, plan, run_id="merge", now=now)
         self.state.mark_consolidated(receipt)
         return self.points()
 
@@ -119,6 +119,35 @@ def test_what_is_merged_after_a_player_s_tip_off_changes_none_of_his_rows(slate,
         "SELECT receipt_id FROM predictions.player_prop_predictions WHERE is_active AND player_id = 101"
     ).to_pylist()}  # fmt: skip
     assert (kept == before) is (minutes > -1)
+
+
+@pytest.mark.parametrize(
+    ("game", "seconds", "points"),
+    [
+        ("first", -1, {1: 22.0, 2: 22.0}),
+        ("first", 0, {1: 21.0, 2: 22.0}),
+        ("second", 0, {1: 21.0, 2: 21.0}),
+    ],
+)
+def test_a_merge_that_was_paused_until_a_game_began_leaves_out_its_player_and_no_other(
+    slate, monkeypatch, game, seconds, points
+):
+    class Paused(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return getattr(slate, game) + timedelta(seconds=seconds)
+
+    slate.stage(1, 22.0, slate.first)
+    slate.stage(2, 22.0, slate.second)
+    monkeypatch.setattr("prediction_assets.stores.local.warehouse.datetime", Paused)
+    for _ in range(2):
+        assert slate.merge(slate.first - HOUR) == points
+
+
+def test_a_game_that_was_moved_has_begun_at_the_earlier_of_its_tip_offs(slate):
+    slate.stage(1, 22.0, slate.first - HOUR / 2)
+    slate.stage(2, 22.0, slate.second + HOUR)
+    assert slate.merge(slate.first - HOUR / 2) == {1: 21.0, 2: 22.0}
 
 
 def test_a_late_staging_alone_gives_no_receipt_and_its_part_is_dropped(slate):
