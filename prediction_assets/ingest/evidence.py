@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from prediction_assets.ingest import game_ids, limits
 from prediction_assets.ingest.names import is_same_name
+from prediction_assets.ingest.teams import FIRST_SEASON, NBA_TEAMS
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE, Table
 
@@ -105,6 +106,7 @@ def claims(facts: Table, row: Row) -> dict[Topic, Any]:
             (About.GAME, game): Game(day, teams_of(row["team"], row["opponent"])),
             (About.APPEARANCE, player, day): (game, row["team"]),
             (About.NAME, player): row["player_name"],
+            **{(About.TEAM_GAME, team, day): game for team in (row["team"], row["opponent"])},
         }
     if facts is SCHEDULE:
         teams = teams_of(row["team_a"], row["team_b"])
@@ -140,14 +142,15 @@ def agree(topic: Topic, one: Any, other: Any) -> bool:
 
 _TEXTS: Mapping[str, Callable[[Topic, Any], tuple[str, str]]] = {
     About.NAME: lambda topic, name: (f"id {topic[1]} is ", name),
+    About.TEAM_GAME: lambda topic, game: (f"{topic[1]} plays on {topic[2]} ", f"in game {game}"),
     About.APPEARANCE: lambda topic, at: (f"on {topic[2]} he is ", f"of {at[1]} in game {at[0]}"),
     About.EVENT: lambda topic, teams: (f"event {topic[1]} is ", " and ".join(teams)),
     About.OFFERED_GAME: lambda topic, teams: (f"on {topic[2]} he plays ", f"in {' and '.join(teams)}"),
     About.OFFERED_ID: lambda topic, player: (f"{topic[2]} of event {topic[1]} is ", f"player {player}"),
     About.REPORTED_TEAM: lambda _, team: ("he is ", f"of {team}"),
 }
-"""How an objection says what a topic is: the words that both sides share, and this side's own. Games aren't in it:
-their functions compare them with two tables."""
+"""How an objection says what a topic is: the words that both sides share, and this side's own. The date and teams
+of a game aren't in it: they are compared with two tables. So are the games of a schedule."""
 
 
 def _contradictions(
@@ -195,6 +198,9 @@ def objections_to_logs(
 ) -> list[Objection]:
     """Return what speaks against new game logs."""
     today = now.astimezone(GAME_TIME_ZONE).date()
+    playing = {
+        (team, game.game_date): game_id for game_id, game in stored.scheduled.items() for team in game.teams
+    }
     found: list[Objection] = []
     for position, row in enumerate(rows):
         game, day, player = row["game_id"], row["game_date"], row["player_id"]
@@ -219,7 +225,23 @@ def objections_to_logs(
             reason = f"it is {new} here, and {known} in the stored {where}"
             is_stored = where == "game logs"
             found.append(Objection(position, Kind.CONTRADICTION, subject, reason, is_stored))
+        if known is None and (
+            team := next((t for t in new.teams if playing.get((t, day), game) != game), None)
+        ):
+            other = playing[team, day]
+            reason = f"{team} plays on {day} in game {game} here, and in game {other} in the stored schedule"
+            found.append(Objection(position, Kind.CONTRADICTION, subject, reason))
+        found += _of_no_team(position, subject, row["season_id"], new.teams)
     return [*found, *_objections(GAME_LOGS, rows, stored.said, name)]
+
+
+def _of_no_team(position: int, subject: str, season_id: int, teams: Iterable[str]) -> Iterator[Objection]:
+    """Yield the teams that the NBA hasn't in a game's season, as far as its teams are known here."""
+    if season_id % 10_000 >= FIRST_SEASON:
+        for team in teams:
+            if team not in NBA_TEAMS:
+                reason = f"no team of the NBA has the abbreviation {team} in {game_ids.season_name(season_id % 10_000)}"
+                yield Objection(position, Kind.CONTRADICTION, subject, reason)
 
 
 def objections_to_games(
@@ -258,6 +280,7 @@ def _objections_to_each(
         new, subject = Game(day, teams_of(row["team_a"], row["team_b"])), f"game {game_id}"
         if wrong := game_ids.objection(game_id, row["season_id"], day):
             yield Objection(position, Kind.CONTRADICTION, subject, wrong)
+        yield from _of_no_team(position, subject, row["season_id"], new.teams)
         if day > furthest:
             reason = f"its date {day} is more than {limits.FURTHEST_DAYS} days from today"
             yield Objection(position, Kind.LIMIT, subject, reason)

@@ -9,9 +9,10 @@ https://official.nba.com/nba-injury-report-2025-26-season/
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from prediction_assets.ingest.files import read_files, without_rows
 from prediction_assets.ingest.injury_pdf import PDF_SUFFIXES, read_injury_pdf
 from prediction_assets.ingest.names import PlayerDirectory, Resolved, UnresolvedName
 from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
-from prediction_assets.ingest.teams import abbreviation
+from prediction_assets.ingest.teams import abbreviation, is_team
 from prediction_assets.slate.basis import OUT
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
 from prediction_assets.stores.sql.tables import INJURY_REPORTS
@@ -61,6 +62,7 @@ class InjuryReportsRead:
             player's name is empty where the team had not reported yet.
         empty_files: the files that have a header and no rows.
         rows_read: rows of the files.
+        left_out: rows that are of no game of the NBA, an All-Star game's, by their matchup.
         duplicates_dropped: rows that repeat one of the same report.
         not_yet_submitted: rows of ``table`` that say that a team hadn't reported yet.
         players_out: rows of ``table`` with the status Out.
@@ -71,6 +73,7 @@ class InjuryReportsRead:
     table: pa.Table
     empty_files: tuple[str, ...]
     rows_read: int
+    left_out: Mapping[str, int]
     duplicates_dropped: int
     not_yet_submitted: int
     players_out: int
@@ -109,14 +112,17 @@ def read_injury_reports(
     """
     wanted = [one for name in (*REQUIRED, REPORTED_AT) for one in name]
     files, sources = read_files(path, wanted, dict.fromkeys(PDF_SUFFIXES, read_injury_pdf))
-    origins = Origins(sources)
+    left_out: Counter[str] = Counter()
+    kept = []
+    for rows in sources:
+        of_nba, others = _of_the_nba(rows)
+        kept.append(of_nba)
+        left_out.update(others)
+    origins = Origins(tuple(kept))
     entries: dict[tuple[Any, ...], tuple[int, _Entry]] = {}
-    rows_read = duplicates = 0
-    for rows, file in zip(sources, files, strict=True):
-        for entry in _parse(rows, _published(file)):
-            index, rows_read = rows_read, rows_read + 1
-            if entry is None:
-                continue
+    indices, duplicates = itertools.count(), 0
+    for rows, file in zip(kept, files, strict=True):
+        for index, entry in zip(indices, _parse(rows, _published(file)), strict=False):
             other, known = entries.setdefault(entry[:4], (index, entry))
             if known != entry:
                 raise origins.bad(
@@ -131,7 +137,8 @@ def read_injury_reports(
     return InjuryReportsRead(
         table=table,
         empty_files=without_rows(sources),
-        rows_read=rows_read,
+        rows_read=sum(map(len, sources)),
+        left_out=dict(left_out),
         duplicates_dropped=duplicates,
         not_yet_submitted=sum(entry.status == NOT_YET_SUBMITTED for _, entry in entries.values()),
         players_out=sum(entry.status == OUT for _, entry in entries.values()),
@@ -140,9 +147,17 @@ def read_injury_reports(
     )
 
 
-def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry | None]:
-    """Yield each row's entry, without a player where a team hasn't reported yet; None for a row without a team."""
+def _of_the_nba(rows: SourceRows) -> tuple[SourceRows, Counter[str]]:
+    """Return the rows of games with a team of the NBA, and how many rows were left out, by their matchup."""
     rows.require(REQUIRED)
+    matchups = rows.parse(MATCHUP, _matchup, pa.string()).to_pylist()
+    is_nba = [any(map(is_team, matchup.split("@"))) for matchup in matchups]
+    others = Counter(matchup for matchup, ours in zip(matchups, is_nba, strict=True) if not ours)
+    return (rows.where(pa.array(is_nba, pa.bool_())) if others else rows), others
+
+
+def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry]:
+    """Yield each row's entry, without a player where a team hasn't reported yet."""
     if published is None and rows.find(REPORTED_AT) is None:
         raise BadInput(
             rows.source,
@@ -154,7 +169,7 @@ def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry | No
     text = pa.string()
     days = rows.parse(GAME_DATE, values.us_date, pa.date32()).to_pylist()
     matchups = rows.parse(MATCHUP, _matchup, text).to_pylist()
-    of_teams = rows.parse(TEAM, abbreviation, text, nullable=True).to_pylist()
+    of_teams = rows.parse(TEAM, abbreviation, text).to_pylist()
     names = rows.parse(PLAYER, _given_name_first, text, nullable=True).to_pylist()
     statuses = rows.parse(STATUS, _status, text, nullable=True).to_pylist()
     reasons = rows.parse(REASON, values.text, text, nullable=True).to_pylist()
@@ -166,11 +181,6 @@ def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry | No
         zip(days, matchups, of_teams, names, statuses, reasons, times, strict=True)
     ):
         has_not_reported = name is None and (reason or "").capitalize() == NOT_YET_SUBMITTED
-        if plays_for is None:
-            if has_not_reported:  # an All-Star game, between teams that no league has
-                yield None
-                continue
-            raise rows.bad(index, "the value is empty", column=rows.find(TEAM))
         if plays_for not in matchup.split("@"):
             raise rows.bad(index, f"{plays_for} does not play in {matchup}", column=rows.find(TEAM))
         if has_not_reported:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -28,7 +28,7 @@ from prediction_assets.ingest.names import PlayerDirectory, Resolved, Unresolved
 from prediction_assets.ingest.odds import american_odds
 from prediction_assets.ingest.odds_api_json import read_odds_json
 from prediction_assets.ingest.rows import Name, Origins, RowNames, SourceRows
-from prediction_assets.ingest.teams import abbreviation
+from prediction_assets.ingest.teams import abbreviation, is_team
 from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
 from prediction_assets.slate.keys import GAME_TIME_ZONE, NBA_LEAGUE
 from prediction_assets.slate.markets import ALTERNATE, MARKETS, of_feed
@@ -46,6 +46,7 @@ CAPTURED_AT: Name = ("captured_at", "timestamp")
 LAST_UPDATE: Name = ("last_update", "market_last_update")
 """When a book changed a market: not when the feed was asked, and different for each market of one answer."""
 GAME_DATE = "game_date_et"
+_SIDES = ("home_team", "away_team")
 
 
 # What DECIMAL(6, 2) holds. A line that nobody can reach is kept and never chosen: to refuse the file for it would take
@@ -65,6 +66,7 @@ class PropLinesRead:
             key.
         empty_files: the files that have a header and no rows.
         rows_read: rows of all markets, one per side.
+        left_out: rows of known markets that are of no game of the NBA (All-Star, another league), by their teams.
         other_market_rows: rows of markets that nobody predicts (:data:`.markets.MARKETS`), ignored.
         duplicates_dropped: rows that repeat a side at the price it already had.
         price_movements: further prices of a side within its capture. The latest holds; of prices without a time,
@@ -78,6 +80,7 @@ class PropLinesRead:
     table: pa.Table
     empty_files: tuple[str, ...]
     rows_read: int
+    left_out: Mapping[str, int]
     other_market_rows: int
     duplicates_dropped: int
     price_movements: int
@@ -140,6 +143,7 @@ def read_prop_lines(
     sides: list[_Side] = []
     offered: list[SourceRows] = []
     markets: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
     files, sources = read_files(path, wanted, dict.fromkeys(JSON_SUFFIXES, read_odds_json))
     for file, rows in zip(files, sources, strict=True):
         rows.require(REQUIRED)
@@ -148,9 +152,18 @@ def read_prop_lines(
         known = rows.where(
             pc.is_in(market, pa.array(sorted(name for name in markets if of_feed(name)), pa.string()))
         )
+        known, others = _of_the_nba(known)
+        left_out.update(others)
         if len(known):
             sides.extend(_parse(known, _capture_of(file), len(sides)))
             offered.append(known)
+    if left_out and not sides:
+        raise BadInput(
+            path,
+            f"no row is of a game between teams of the NBA; found: {', '.join(sorted(left_out)[:10])}",
+            column="home_team",
+            hint="write teams as the NBA does: Denver Nuggets, or DEN",
+        )
     if markets and not sides:
         listed = ", ".join(sorted(markets)[:10])
         raise BadInput(
@@ -165,6 +178,7 @@ def read_prop_lines(
         table=table,
         empty_files=without_rows(sources),
         rows_read=markets.total(),
+        left_out=dict(left_out),
         other_market_rows=markets.total() - sum(count for name, count in markets.items() if of_feed(name)),
         duplicates_dropped=duplicates,
         price_movements=movements,
@@ -172,6 +186,20 @@ def read_prop_lines(
         suspended=sum(abs(side.price) >= SUSPENDED_PRICE for side in sides),
         unresolved=unresolved,
         names=RowNames(Origins(tuple(offered)), np.array(indices, dtype=np.int64)),
+    )
+
+
+def _of_the_nba(rows: SourceRows) -> tuple[SourceRows, Counter[str]]:
+    """Return the rows of games with a team of the NBA, and how many rows were left out, by their teams."""
+    sides = [rows.parse(name, values.text, pa.string(), nullable=True).to_pylist() for name in _SIDES]
+    others = [
+        None if home is None or away is None or is_team(home) or is_team(away) else f"{away} at {home}"
+        for home, away in zip(*sides, strict=True)
+    ]
+    if not any(others):
+        return rows, Counter()
+    return rows.where(pa.array([teams is None for teams in others], pa.bool_())), Counter(
+        filter(None, others)
     )
 
 

@@ -45,6 +45,10 @@ NBA_TEAMS: Mapping[str, str] = {
 }
 """Abbreviation to full name, as stats.nba.com writes both."""
 
+FIRST_SEASON = 2014
+"""The first year of the first season with these 30 teams under these abbreviations; before it Charlotte's were the
+Bobcats."""
+
 TEAM_IDS: Mapping[str, int] = {
     team: 1610612737 + place
     for place, team in enumerate((
@@ -80,6 +84,11 @@ _BY_SLUG = {
         *((name, code) for code, name in NBA_TEAMS.items()),
     )
 }
+
+
+def is_team(name: Any) -> bool:
+    """Return whether a name is one of an NBA team."""
+    return slugify(str(name)) in _BY_SLUG
 
 
 def abbreviation(name: Any) -> str:

@@ -18,6 +18,7 @@ from prediction_assets.monitoring.evaluate import evaluate
 from prediction_assets.monitoring.evidence import InstanceFacts
 from prediction_assets.monitoring.reader import Sources as Health
 from prediction_assets.monitoring.reader import read_facts
+from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.fact_schedules import daily_facts, evening_request
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.deadlines import Clock
@@ -164,12 +165,12 @@ def test_a_day_whose_sources_fail_each_in_its_way_ends_with_a_right_slate_and_wi
     said: list[str] = []
     open_before: set[str] = set()
 
+    job = build_defs(live, {"sources": sources, "clock": clock}).resolve_job_def("ingest")
+
     def ingest(request: dg.RunRequest) -> None:
-        for key in request.asset_selection or []:
-            try:
-                run.ingest({key.to_user_string(): {}})
-            except Exception:  # noqa: BLE001  a run that fails is the point; what it said is below
-                continue
+        # As the daemon runs it: a run that fails is the point; what it said is below.
+        chosen = [*(request.asset_selection or [])]
+        job.execute_in_process(instance=instance, asset_selection=chosen, raise_on_error=False)
 
     def look() -> None:
         nonlocal open_before

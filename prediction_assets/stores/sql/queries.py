@@ -148,7 +148,7 @@ MARKET_LINES = f"""
     ),
     priced AS (
         SELECT market, player_id, bookmaker, line, over_price, under_price, captured_at, home_team, away_team,
-               CASE WHEN two_sided = 0 THEN 1.0
+               CASE WHEN two_sided = 0 THEN ROUND(ABS(COALESCE(over_share, under_share) - 0.5), 9)
                     ELSE ROUND(ABS(over_share / (over_share + under_share) - 0.5), 9) END AS imbalance
         FROM usable QUALIFY two_sided = MAX(two_sided) OVER (PARTITION BY market, player_id)
     ),
@@ -199,8 +199,8 @@ MARKET_LINES = f"""
    tip-off's.
 2. Where a player has a two-sided offer, his one-sided ones don't count.
 3. Each book's newest moment counts; without a ``captured_at`` an offer is newest. Where a book offers several lines at
-   that moment, its line is the one with the most balanced pair of prices; then the one nearest their mean; then the
-   lower; then the lower prices.
+   that moment, its line is the one with the most balanced pair of prices (of one-sided ones the price nearest to even
+   money); then the one nearest their mean; then the lower; then the lower prices.
 4. Over the books: the line that most of them have; then the one whose best pair of prices is more balanced; then the
    one nearest their mean; then the lower. Of its books: the most balanced; then the first by name.
 """

@@ -135,6 +135,19 @@ CONTRADICTIONS: list[tuple[str, Row, str]] = [
         box(GAME_ID="0022400062", TEAM_ABBREVIATION="BOS", TEAM_ID=1610612738, MATCHUP="BOS vs. NYK"),
         "of BOS in game 0022400062 here, and of DEN in game 0022400061",
     ),
+    (
+        "a team in two games on one date, by another player's row",
+        box(PLAYER_ID=903, PLAYER_NAME="Kai Else", GAME_ID="0022400062", MATCHUP="DEN vs. BOS"),
+        "DEN plays on 2024-10-22 in game 0022400062 here, and in game 0022400061",
+    ),
+    (
+        "a team in two games on one date, as an opponent",
+        box(
+            PLAYER_ID=903, PLAYER_NAME="Kai Else", GAME_ID="0022400062", TEAM_ABBREVIATION="BOS",
+            TEAM_ID=1610612738, MATCHUP="BOS @ LAL",
+        ),
+        "LAL plays on 2024-10-22 in game 0022400062 here, and in game 0022400061",
+    ),
 ]  # fmt: skip
 
 
@@ -186,9 +199,14 @@ def test_of_two_rows_of_a_file_that_contradict_each_other_neither_is_stored(
     home: Home, case: str, row: Row, reason: str, turn: int
 ) -> None:
     waiting = home.logs(*[*GOOD, row][::turn]).quarantined
-    assert [entry.row["player_id"] for entry in waiting] == [901, 901]
+    # Of a team's two games all rows wait.
+    is_another_game = row["GAME_DATE"] == "2024-10-22" and not {"DEN", "LAL"}.isdisjoint(
+        row["MATCHUP"].split()
+    )
+    expected = [901, 902, row["PLAYER_ID"]] if is_another_game else [901, 901]
+    assert sorted(entry.row["player_id"] for entry in waiting) == sorted(expected)
     assert all(f" of {home.folder}" in entry.reason for entry in waiting)
-    assert [row[1] for row in home.stored_logs()] == [902]
+    assert [row[1] for row in home.stored_logs()] == ([] if is_another_game else [902])
 
 
 @pytest.mark.parametrize(
@@ -213,6 +231,27 @@ def test_logs_that_contradict_the_schedule_wait(home: Home) -> None:
     ] * 2
 
 
+@pytest.mark.parametrize(
+    "cells", [{}, {"MATCHUP": "DEN vs. BOS"}, {"TEAM_ABBREVIATION": "BOS", "MATCHUP": "BOS @ DEN"}]
+)
+def test_logs_of_another_game_than_the_schedule_s_of_a_team_on_that_date_wait(home: Home, cells: Row) -> None:
+    home.schedule(game(61))
+    (entry,) = home.logs(box(GAME_ID="0022400999", **cells)).quarantined
+    assert (
+        "DEN plays on 2024-10-22 in game 0022400999 here, and in game 0022400061 in the stored schedule"
+        in entry.reason
+    )
+    assert home.logs(*GOOD).quarantined == ()
+
+
+@pytest.mark.parametrize(("season", "waits"), [("23", True), ("14", True), ("13", False)])
+def test_a_game_of_a_team_that_the_season_has_not_waits(home: Home, season: str, waits: bool) -> None:
+    of_season = {"game_id": f"002{season}00061", "game_date": f"20{season}-11-02"}
+    merged = home.schedule(game(home="SEA", away="LAL") | of_season)
+    assert bool(merged.quarantined) is waits
+    assert not waits or "no team of the NBA has the abbreviation SEA in 20" in merged.quarantined[0].reason
+
+
 BEYOND: list[tuple[Row, str]] = [
     ({"MIN": 3500}, "3500 minutes, more than 78"),
     ({"MIN": 79}, "79 minutes, more than 78"),
@@ -223,6 +262,7 @@ BEYOND: list[tuple[Row, str]] = [
     ({"GAME_DATE": "2025-10-22"}, "2025-10-22 is not a date of 2024-25, the season in the id 0022400061"),
     ({"SEASON_ID": 22023}, "SEASON_ID 22023 is regular season 2023-24, and the id 0022400061 is"),
     ({"SEASON_ID": 12024}, "SEASON_ID 12024 is pre-season 2024-25, and the id"),
+    ({"TEAM_ABBREVIATION": "GS", "MATCHUP": "GS @ LAL"}, "no team of the NBA has the abbreviation GS in 2024-25"),
     ({"SEASON_ID": 42024}, "SEASON_ID 42024 is playoffs 2024-25"),
 ]  # fmt: skip
 
@@ -329,8 +369,9 @@ def test_why_an_omitted_game_must_be_kept_is_said(home: Home, day: str, why: str
 
 
 def test_most_of_a_season_is_no_season_and_removes_nothing(home: Home) -> None:
+    pairs = [("BOS", "NYK"), ("DEN", "LAL"), ("UTA", "DAL")]
     season = [
-        game(n, (date(2024, 11, 6) + timedelta(days=n % 30)).isoformat(), f"H{n}", f"A{n}") for n in range(90)
+        game(n, (date(2024, 11, 6) + timedelta(days=n % 30)).isoformat(), *pairs[n // 30]) for n in range(90)
     ]
     home.schedule(*season)
     read = read_schedule(home.file(season[:70]))

@@ -104,6 +104,9 @@ def test_a_game_between_teams_that_no_league_has_is_left_out(write_csv):
     read = read_injury_reports(write_csv([all_star, ROW], OFFICIAL), PLAYERS)
     assert (read.table.num_rows, read.rows_read, read.not_yet_submitted) == (1, 2, 0)
     assert "row 3" in read.names[0]
+    listed = ROW | {"Matchup": "STR@STA", "Team": "Team Stripes"}
+    read = read_injury_reports(write_csv([listed, ROW], OFFICIAL), PLAYERS)
+    assert (read.table.num_rows, read.left_out) == (1, {"STR@STA": 1})
     with pytest.raises(BadInput, match="row 3, column Team: the value is empty"):
         read_injury_reports(write_csv([ROW, ROW | {"Team": None}], OFFICIAL), PLAYERS)
 

@@ -219,6 +219,21 @@ def test_other_markets_are_counted_and_not_looked_at(write_csv: Write) -> None:
     assert (read.rows_read, read.other_market_rows, read.table.num_rows) == (3, 2, 1)
 
 
+def test_lines_of_no_game_of_the_nba_hold_up_no_others_and_are_counted(write_csv: Write) -> None:
+    all_star = side(event_id="as", home_team="Team Stripes", away_team="Team Stars")
+    other = side(event_id="w", home_team="Las Vegas Aces", away_team="New York Liberty")
+    path = write_csv([all_star, side(), other, all_star], "lines/one.csv")
+    write_csv([all_star], "lines/two.csv")
+    read = read_prop_lines(path.parent, PLAYERS)
+    assert (read.rows_read, read.table.num_rows) == (5, 1)
+    assert read.left_out == {"Team Stars at Team Stripes": 3, "New York Liberty at Las Vegas Aces": 1}
+    assert "row 3" in read.names[0]
+    with pytest.raises(
+        BadInput, match="no row is of a game between teams of the NBA; found: Team Stars at Team Str"
+    ):
+        read_prop_lines(path.parent / "two.csv", PLAYERS)
+
+
 def test_a_file_without_lines_of_a_known_market_is_refused(write_csv: Write) -> None:
     with pytest.raises(
         BadInput,

@@ -133,6 +133,14 @@ CASES: list[tuple[str, list[dict[str, Any]], float | None]] = [
         22.5,
     ),
     (
+        "of a one-sided ladder the line nearest to even money",
+        [
+            {"line": line, "over_price": price, "under_price": None}
+            for line, price in ((39.5, 2500), (19.5, -105), (24.5, 240), (29.5, 600), (34.5, 1300))
+        ],
+        19.5,
+    ),
+    (
         "a suspended rung isn't the balanced one",
         [{"line": 18.5, "over_price": -10000, "under_price": -10000}, {"line": 20.5, "over_price": -125}],
         20.5,
