@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import dataclass
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
 from prediction_assets import cli
 from prediction_assets.errors import BadInput
 from prediction_assets.orchestration.build import build_defs
-from prediction_assets.orchestration.gcp_smoke_test import smoke_test
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
@@ -29,7 +29,7 @@ from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub
 
 __all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixtures
 
-PLAYERS = 8
+PLAYERS = 4
 SLATE = simulated_slate(PLAYERS).isoformat()
 FACTS = simulated_facts(PLAYERS)
 VALUES = (
@@ -41,44 +41,72 @@ VALUES = (
 )
 
 
-@pytest.fixture
-def gcp_settings(
+@pytest.fixture(scope="module")
+def gcp_environment(
     bigquery_endpoint: str,
     firestore_emulator: str,
     pubsub_emulator: str,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Settings:
-    """Settings of the gcp profile in a project of the test's own, as a user would export them."""
-    environment = {
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """The gcp profile in a project of the module's own, as a user would export it."""
+    return {
         "FIRESTORE_EMULATOR_HOST": firestore_emulator,
         "PUBSUB_EMULATOR_HOST": pubsub_emulator,
         "PREDICTION_ASSETS_PROFILE": "gcp",
         "PREDICTION_ASSETS_GCP_PROJECT": f"test-{uuid.uuid4().hex[:16]}",
         "PREDICTION_ASSETS_BIGQUERY_ENDPOINT": bigquery_endpoint,
-        "PREDICTION_ASSETS_HOME": str(tmp_path / "gcp"),
+        "PREDICTION_ASSETS_HOME": str(tmp_path_factory.mktemp("gcp") / "home"),
     }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    return load_settings()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def gcp_settings(gcp_environment: dict[str, str]) -> Iterator[Settings]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in gcp_environment.items():
+            patch.setenv(name, value)
+        yield load_settings()
+
+
+@pytest.fixture(scope="module")
 def open_run() -> Iterator[Callable[[Settings], SlateRun]]:
-    """Opens homes, and closes them when the test is done."""
+    """Opens homes, and closes them when the module is done."""
     with ExitStack() as stack:
         yield lambda settings: SlateRun(settings, stack.enter_context(open_instance(settings)))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def gcp(gcp_settings: Settings, open_run: Callable[[Settings], SlateRun]) -> SlateRun:
     GcpStores(gcp_settings).set_up_messaging()
     return open_run(gcp_settings)
 
 
-@pytest.fixture
-def local(open_run: Callable[[Settings], SlateRun], tmp_path: Path) -> SlateRun:
-    return open_run(load_settings(profile="local", home=tmp_path / "local"))
+@pytest.fixture(scope="module")
+def local(open_run: Callable[[Settings], SlateRun], tmp_path_factory: pytest.TempPathFactory) -> SlateRun:
+    return open_run(load_settings(profile="local", home=tmp_path_factory.mktemp("local")))
+
+
+@dataclass(frozen=True)
+class Announced:
+    """A slate that went all the way on the emulators, and what the morning check said before it."""
+
+    run: SlateRun
+    before: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def announced(gcp: SlateRun) -> Announced:
+    gcp.ingest(FACTS)
+    before = morning_check()
+    assert gcp.whole(SLATE).receipt.status == "success"
+    return Announced(gcp, before)
+
+
+def morning_check() -> dict[str, str]:
+    """Return the color of each of the report's lines, with the environment's settings."""
+    done = CliRunner().invoke(cli.app, ["health", "--json"])
+    report = json.loads(done.stdout)
+    assert done.exit_code == report["exit_code"]
+    return {each["name"]: each["color"] for each in report["lines"]}
 
 
 def rows(warehouse: Warehouse, slate: str) -> list[dict[str, object]]:
@@ -90,13 +118,13 @@ def rows(warehouse: Warehouse, slate: str) -> list[dict[str, object]]:
     return found.to_pylist()
 
 
-def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_local_profile(gcp, local):
-    for run in (gcp, local):
-        run.ingest(FACTS)
-        assert run.whole(SLATE).receipt.status == "success"
+def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_local_profile(announced, local):
+    gcp = announced.run
+    local.ingest(FACTS)
+    assert local.whole(SLATE).receipt.status == "success"
     assert rows(gcp.stores.warehouse, SLATE) == rows(local.stores.warehouse, SLATE)
-    announced, others = gcp.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
-    assert [e.message_id for e in announced] == [e.message_id for e in others]
+    messages, others = gcp.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
+    assert [e.message_id for e in messages] == [e.message_id for e in others]
     assert dict(gcp.stores.warehouse.parts.staged(SLATE)) == {}
     pages = [run._settings.board_file(SLATE).read_text("utf-8") for run in (gcp, local)]
     assert ReadBoard(pages[0]).tables["players"] == ReadBoard(pages[1]).tables["players"]
@@ -105,12 +133,13 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_loca
     assert (again.receipt.rows_inserted, again.receipt.rows_updated, again.receipt.rows_unchanged) == (
         0,
         0,
-        200,
+        25 * PLAYERS,
     )
     assert len(gcp.stores.outbox.entries(SLATE)) == 1
 
 
-def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp, monkeypatch):
+def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(announced, monkeypatch):
+    gcp = announced.run
     started: list[str] = []
     real = BigQueryJobs._run
 
@@ -118,11 +147,9 @@ def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp, monke
         started.append("job")
         return real(self, *arguments, **options)
 
-    gcp.ingest(FACTS)
-    gcp.whole(SLATE)
     monkeypatch.setattr(BigQueryJobs, "_run", counted)
     others = []
-    for parts in (2, 6):
+    for parts in (1, 3):
         started.clear()
         gcp.stage(SLATE, [p.slug for p in gcp.stores.batch_state.progress(SLATE).batch.expected[:parts]])
         gcp.consolidate(SLATE)
@@ -132,17 +159,6 @@ def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(gcp, monke
     record = gcp._instance.get_latest_materialization_event(dg.AssetKey("predictions"))
     assert record.asset_materialization.metadata["bigquery_jobs"].value > 0
     assert "bytes_billed" in record.asset_materialization.metadata
-
-
-def test_the_smoke_test_finds_on_the_emulators_only_what_emulators_cannot_show(gcp_settings):
-    found = dict(smoke_test(gcp_settings))
-    assert len(found) == 6
-    beyond_emulators = {
-        "a job id that exists is refused",
-        "the predictions can't be read without a date",
-        "jobs report the bytes they are billed for",
-    }
-    assert {name for name, problem in found.items() if problem} <= beyond_emulators
 
 
 def test_a_missing_project_names_the_setting(monkeypatch):
@@ -182,24 +198,15 @@ def test_the_gcp_location_loads_without_a_network_and_names_its_stores(monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(gcp, gcp_settings, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["prediction-assets", "health", "--json"])
-
-    def check() -> dict[str, str]:
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        report = json.loads(capsys.readouterr().out)
-        assert stopped.value.code == report["exit_code"]
-        return {each["name"]: each["color"] for each in report["lines"]}
-
-    gcp.ingest(FACTS)
-    assert check()["batch_opened"] == "red"
-    gcp.whole(SLATE)
-    assert [name for name, color in check().items() if color != "green"] == []
+def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(announced, gcp_environment, monkeypatch):
+    for name, value in gcp_environment.items():
+        monkeypatch.setenv(name, value)
+    assert announced.before["batch_opened"] == "red"
+    assert [name for name, color in morning_check().items() if color != "green"] == []
     monkeypatch.setattr(
         "prediction_assets.stores.gcp.batch_state.FirestoreBatchState.progress", _refused, raising=True
     )
-    found = check()
+    found = morning_check()
     assert (found["batch_opened"], found["merge"]) == ("red", "green")
 
 

@@ -37,8 +37,8 @@ def real(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("slate", "games"),
-    [("2025-01-10", 7), ("2024-12-14", 2), ("2024-10-22", 2), ("2024-12-25", 5)],
-    ids=["an ordinary night", "neutral sites", "opening night", "Christmas"],
+    [("2025-01-10", 7), ("2024-12-14", 2), ("2024-10-22", 2)],
+    ids=["an ordinary night", "neutral sites", "opening night"],
 )
 def test_a_real_slate_goes_all_the_way(real, slate, games):
     result = real.whole(slate)
@@ -65,7 +65,8 @@ def test_real_files_ingested_again_change_nothing(real):
 
 
 def test_no_forecast_of_a_real_star_is_absurd(real):
-    real.whole("2025-01-10")
+    if real.stores.batch_state.progress("2025-01-10") is None:
+        real.whole("2025-01-10")
     rows = real.stores.warehouse.query(
         "SELECT DISTINCT predicted_points FROM predictions.player_prop_predictions "
         "WHERE player_slug = 'nikola-jokic' AND game_date = DATE '2025-01-10' AND is_active"
@@ -104,7 +105,8 @@ def test_real_lines_that_moved_in_a_day_stage_exactly_their_players(real, monkey
     for number, row in enumerate(lower):
         row["line"] -= number % 3 == 0
     offer(PROP_LINES.arrow_table([*{tuple(row[k] for k in PROP_LINES.key): row for row in lower}.values()]))
-    real.whole(slate)
+    first = real.whole(slate)
+    assert (first.progress.batch.games, first.progress.unsettled, first.receipt.status) == (5, (), "success")
     players = {player.player_id: player.slug for player in state.progress(slate).batch.expected}
     for rows in (halves[0], halves[-1]):
         was, before, staged = market_lines(warehouse, "NBA", day), in_force(), fences()

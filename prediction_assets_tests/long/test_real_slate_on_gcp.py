@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from prediction_assets_tests.acceptance.test_gcp_profile import gcp, gcp_settings, local, open_run, rows
+from prediction_assets_tests.acceptance.test_gcp_profile import (
+    gcp,
+    gcp_environment,
+    gcp_settings,
+    local,
+    open_run,
+    rows,
+)
 from prediction_assets_tests.acceptance.test_real_slates import FILES
 from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
@@ -14,6 +21,7 @@ __all__ = [
     "bigquery_endpoint",
     "firestore_emulator",
     "gcp",
+    "gcp_environment",
     "gcp_settings",
     "local",
     "open_run",

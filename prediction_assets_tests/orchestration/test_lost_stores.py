@@ -1,4 +1,7 @@
-"""Each store lost, emptied or restored older, alone and in pairs: `run` repairs the slate, and so do the sensors."""
+"""Stores lost, emptied or restored older: `run` repairs the slate, and so do the sensors.
+
+A few cases of each; ``long/`` has the rest of the matrix.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,28 @@ PAIRS = [
     for first, second in itertools.combinations(STORES, 2)
     for how in ("lost", "older")
 ]
+DAMAGES = [*ALONE, *EMPTIED, *PAIRS]
+BOTH_LOST = [("warehouse", "lost"), ("batch_state", "lost")]
+SHORT_OF_A_RUN = [[("warehouse", "lost")], *EMPTIED, [("batch_state", "older")], BOTH_LOST]
+SHORT_OF_SENSORS = [[("warehouse", "older")], [("batch_state", "lost"), ("outbox", "lost")], BOTH_LOST]
+NUMBERS_LOST = [
+    (),
+    ("warehouse",),
+    ("outbox",),
+    ("batch_state",),
+    ("warehouse", "outbox"),
+    ("warehouse", "batch_state"),
+    ("batch_state", "outbox"),
+    ("warehouse", "batch_state", "outbox"),  # the delivered files alone have seen a number
+]
+SHORT_OF_NUMBERS = [NUMBERS_LOST[4], NUMBERS_LOST[-1]]
 
 
 def named(damages: list[tuple[str, str]]) -> str:
     return " and ".join(f"{store} {how}" for store, how in damages)
 
 
-@pytest.mark.parametrize("damages", [*ALONE, *EMPTIED, *PAIRS], ids=named)
-def test_a_run_repairs(recovery: Recovery, damages: list[tuple[str, str]]) -> None:
+def repair_by_a_run(recovery: Recovery, damages: list[tuple[str, str]]) -> None:
     for store, how in damages:
         recovery.damage(store, how)
     recovery.restore_facts()
@@ -36,8 +53,7 @@ def test_a_run_repairs(recovery: Recovery, damages: list[tuple[str, str]]) -> No
     recovery.check()
 
 
-@pytest.mark.parametrize("damages", [*ALONE, *EMPTIED, *PAIRS], ids=named)
-def test_the_sensors_repair(
+def repair_by_the_sensors(
     recovery: Recovery, damages: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [datetime.now(UTC)]
@@ -46,30 +62,14 @@ def test_the_sensors_repair(
     for store, how in damages:
         recovery.damage(store, how)
     recovery.restore_facts()
-    if {("warehouse", "lost"), ("batch_state", "lost")} <= {*damages}:
-        recovery.run.roster(
-            SIMULATED
-        )  # nobody knows a simulated slate any more; a real one is in the schedule
+    if {*BOTH_LOST} <= {*damages}:  # nobody knows a simulated slate any more; a real one is in the schedule
+        recovery.run.roster(SIMULATED)
     clock[0] += timedelta(minutes=31)
     recovery.by_sensors(clock)
     recovery.check()
 
 
-@pytest.mark.parametrize(
-    "lost",
-    [
-        (),
-        ("warehouse",),
-        ("outbox",),
-        ("batch_state",),
-        ("warehouse", "outbox"),
-        ("warehouse", "batch_state"),
-        ("batch_state", "outbox"),
-        ("warehouse", "batch_state", "outbox"),  # the delivered files alone have seen a number
-    ],
-    ids=" and ".join,
-)
-def test_the_next_other_content_gets_a_number_that_was_never_seen(
+def number_the_next_content(
     recovery: Recovery, open_home: OpenHome, second_home: Path, lost: tuple[str, ...]
 ) -> None:
     for store in lost:
@@ -81,3 +81,22 @@ def test_the_next_other_content_gets_a_number_that_was_never_seen(
     assert (result.receipt.revision, result.published) == (3, True)
     assert result.entry.message_id == message_id(result.receipt)
     assert recovery.files() == {**recovery.sent, message_id(result.receipt): 3}
+
+
+@pytest.mark.parametrize("damages", SHORT_OF_A_RUN, ids=named)
+def test_a_run_repairs(recovery: Recovery, damages: list[tuple[str, str]]) -> None:
+    repair_by_a_run(recovery, damages)
+
+
+@pytest.mark.parametrize("damages", SHORT_OF_SENSORS, ids=named)
+def test_the_sensors_repair(
+    recovery: Recovery, damages: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repair_by_the_sensors(recovery, damages, monkeypatch)
+
+
+@pytest.mark.parametrize("lost", SHORT_OF_NUMBERS, ids=" and ".join)
+def test_the_next_other_content_gets_a_number_that_was_never_seen(
+    recovery: Recovery, open_home: OpenHome, second_home: Path, lost: tuple[str, ...]
+) -> None:
+    number_the_next_content(recovery, open_home, second_home, lost)
