@@ -36,10 +36,12 @@ SLATES = [(date(2026, 1, 2) + timedelta(days=n)).isoformat() for n in range(6)]
 class Strict:
     """A project of a strict BigQuery."""
 
-    def __init__(self, endpoint: str, rules: StrictBigQuery) -> None:
+    def __init__(self, endpoint: str, rules: StrictBigQuery, layout: parts.Layout = "per_player") -> None:
         self.rules = rules
         self.client = emulator_client(endpoint, f"test-{uuid.uuid4().hex[:12]}")
-        self.warehouse = BigQueryWarehouse(self.client, dataset_prefix="t_", call_timeout=300.0)
+        self.warehouse = BigQueryWarehouse(
+            self.client, dataset_prefix="t_", call_timeout=300.0, staging_layout=layout
+        )
 
     def run(self, sql: str, job_id: str | None = None) -> list[tuple[object, ...]]:
         job = self.client.query(sql, job_id=job_id, job_retry=None, location="US")
@@ -49,16 +51,19 @@ class Strict:
 @pytest.fixture
 def open_strict(bigquery_endpoint: str) -> Iterator[Callable[..., Strict]]:
     with ExitStack() as stack:
-        yield lambda **options: Strict(*stack.enter_context(strict(bigquery_endpoint, **options)))
+        yield lambda layout="per_player", **options: Strict(
+            *stack.enter_context(strict(bigquery_endpoint, **options)), layout
+        )
 
 
 def plan_of(warehouse: BigQueryWarehouse, slate: str, players: int = 1) -> MergePlan:
     """Stage the players of a slate and return its MERGE."""
-    parts = [
+    written = [
         warehouse.parts.write(slate, (who := player(n)).slug, rows_of(who, {"24.5": 20.0}, slate), 1)
         for n in range(1, players + 1)
     ]
-    return plan(progress_of(batch(players, slate), *map(staged, parts)), ())
+    warehouse.parts.flush(slate)
+    return plan(progress_of(batch(players, slate), *map(staged, written)), ())
 
 
 def merge_at_once(opened: Strict) -> list[str]:
@@ -91,9 +96,12 @@ def test_of_six_that_pause_equally_long_some_would_never_win(open_strict, monkey
     assert 0 < ended.count("busy") < 6
 
 
-def test_a_slate_whose_every_answer_is_lost_once_is_merged_once(open_strict):
-    opened = open_strict()
-    opened.rules.lose.update({"load_part": 2, "merge": 1})
+@pytest.mark.parametrize(
+    ("layout", "loads"), [("per_player", {"load_part": 2}), ("per_run", {"load_parts": 1})]
+)
+def test_a_slate_whose_every_answer_is_lost_once_is_merged_once(open_strict, layout, loads):
+    opened = open_strict(layout)
+    opened.rules.lose.update({**loads, "merge": 1})
     receipt = opened.warehouse.merge(plan_of(opened.warehouse, SLATES[0], players=2))
     assert (receipt.rows_inserted, receipt.rows) == (2, 2)
     assert opened.warehouse.receipts(SLATES[0]) == (receipt,)
