@@ -8,6 +8,8 @@ a second or more for each job and each statement of a script, whatever it does.
 from __future__ import annotations
 
 import argparse
+import itertools
+import os
 import tempfile
 import time
 import uuid
@@ -37,20 +39,30 @@ def main() -> None:
     """Measure and print a table."""
     arguments = argparse.ArgumentParser(prog="python -m benchmarks.bigquery_merge", description=__doc__)
     arguments.add_argument("--sizes", nargs="+", type=int, default=[450], help="players per slate")
+    arguments.add_argument("--layouts", nargs="+", choices=get_args(Layout), default=get_args(Layout))
     arguments.add_argument("--rows", type=int, default=25, help="rows per player")
     arguments.add_argument("--threads", type=int, default=4, help="parts written at the same time")
     given = arguments.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder, running_emulator(Path(folder) / "emulator.log") as endpoint:
         for players in given.sizes:
-            for layout in get_args(Layout):
+            for layout in given.layouts:
                 rows += measured(endpoint, layout, players, given.rows, given.threads)
-    columns = ["", "load jobs", "query jobs", "requests", "MB loaded", "MB billed at least", "seconds"]
+    columns = [
+        "",
+        "load jobs",
+        "query jobs",
+        "requests",
+        "MB loaded",
+        "MB billed at least",
+        "processor s",
+        "wall s",
+    ]
     print(table(f"A slate of {given.rows} rows a player", columns, rows))
 
 
 def measured(endpoint: str, layout: Layout, players: int, rows: int, threads: int) -> Iterator[list[object]]:
-    """Stage a slate in runs, merge it, stage it again, merge that and clean up; yield what each step took."""
+    """Stage a slate in runs, merge it and clean up; yield what each step took."""
     client = emulator_client(endpoint, f"bench-{uuid.uuid4().hex[:12]}")
     took = counted(client)
     warehouse = BigQueryWarehouse(client, call_timeout=600, staging_layout=layout)
@@ -73,26 +85,36 @@ def measured(endpoint: str, layout: Layout, players: int, rows: int, threads: in
         assert done.rows == done.rows_staged == players * rows, done
 
     def clean_up() -> None:
-        assert len([*warehouse.parts.drop(SLATE, warehouse.parts.staged(SLATE))]) == 2 * players
+        assert len([*warehouse.parts.drop(SLATE, warehouse.parts.staged(SLATE))]) == players
         assert warehouse.parts.slates() == []
 
     def timed(step: str, work: Callable[[], Any]) -> Any:
-        before, started = Counter(took), time.perf_counter()
+        before, started, processor = Counter(took), time.perf_counter(), processor_seconds()
         result = work()
         seconds, now = time.perf_counter() - started, took - before
+        busy = round(processor_seconds() - processor, 1)
         billed = LEAST_BILLED * now["tables read"]
         loaded = round(now["bytes loaded"] / 1e6, 2)
         name = f"{players:,} players, {layout}: {step}"
-        done.append([name, now["loads"], now["queries"], now["requests"], loaded, billed, round(seconds, 1)])
+        done.append(
+            [name, now["loads"], now["queries"], now["requests"], loaded, billed, busy, round(seconds, 1)]
+        )
         return result
 
     done: list[list[object]] = []
     parts = timed("stage", stage)
-    timed("MERGE, all rows new", lambda: merge(parts))
-    again = timed("stage again", stage)
-    timed("MERGE, no row changed", lambda: merge(again))
+    timed("MERGE", lambda: merge(parts))
     timed("clean up", clean_up)
     yield from done
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and its emulator, if that was started here."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    times = [
+        Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in ["self", *children]
+    ]
+    return sum(map(int, itertools.chain(*times))) / os.sysconf("SC_CLK_TCK")
 
 
 def write(warehouse: BigQueryWarehouse, number: int, lines: dict[str, float]) -> PartRef:

@@ -58,8 +58,9 @@ _MARKUP = str.maketrans({"<": "‹", ">": "›"})
 
 def without_markup(text: str) -> str:
     """Return a plain text without HTML, links or images of Markdown, and mentions, whatever a name in it holds."""
-    # A link or an image of Markdown needs the two brackets side by side, a mention its name beside the @.
-    return re.sub(r"\](?=\()|@(?=[A-Za-z])", r"\g<0> ", plain(text).translate(_MARKUP))
+    # A link or an image of Markdown needs the two brackets side by side, or a bracket and the colon of the address that
+    # it refers to; a mention needs its name beside the @.
+    return re.sub(r"\](?=[(\[:])|@(?=[A-Za-z])", r"\g<0> ", plain(text).translate(_MARKUP))
 
 
 def one_line(text: str, most: int = 2000) -> str:

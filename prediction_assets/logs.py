@@ -136,14 +136,14 @@ class JsonFormatter(logging.Formatter):
         labels = {name: str(about[name]) for name in LABELS if about.get(name)}
         fields = {
             "severity": record.levelname,
-            "message": message,
+            "message": plain(message),
             "timestamp": datetime.fromtimestamp(record.created, UTC)
             .isoformat(timespec="microseconds")
             .replace("+00:00", "Z"),
             "logger": record.name,
             **({"logging.googleapis.com/labels": labels} if labels else {}),
             **({"logging.googleapis.com/trace": str(about["trace"])} if about.get("trace") else {}),
-            **({"stack_trace": stack} if stack else {}),
+            **({"stack_trace": plain(stack)} if stack else {}),
         }
         return json.dumps(fields, ensure_ascii=False)
 

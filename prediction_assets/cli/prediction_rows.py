@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -22,8 +23,12 @@ from prediction_assets.slate.markets import MARKETS
 WIDTH = 100
 """Columns of a terminal that the table fits."""
 
-_FORMULA = ("=", "+", "-", "@")
-"""Spreadsheets run a cell as a formula if it begins with one of these."""
+_FORMULA = "=+@＝＋－＠-"
+"""Spreadsheets run a cell as a formula if it begins with one of these, or with a double-byte one in some languages.
+https://owasp.org/www-community/attacks/CSV_Injection
+"""
+_NEXT_CELL = re.compile(rf"(?<=;)(?=\s*[{_FORMULA}])")
+"""Where a formula would begin in a language whose spreadsheets separate cells by semicolons."""
 
 
 def bets_of(rows: pa.Table) -> pa.Table:
@@ -167,8 +172,9 @@ def _cell(value: Any) -> str:
     if not isinstance(value, str):
         return str(_json(value))
     # Before the codes of control characters are spelt: a leading tab or line end counts as the start of a formula, too.
-    starts_formula = value.lstrip()[:1] in _FORMULA or not value[:1].isprintable()
-    return f"'{plain(value)}" if value and starts_formula else plain(value)
+    starts_formula = value.lstrip()[:1] in [*_FORMULA] or not value[:1].isprintable()
+    shown = plain(value).replace("\n", " ")
+    return _NEXT_CELL.sub("'", f"'{shown}" if value and starts_formula else shown)
 
 
 def _json(value: Any) -> Any:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from prediction_assets.errors import without_markup
 from prediction_assets.monitoring.freshness import FEEDS, ages
 from prediction_assets.nba.tonight import read_tonight
 from prediction_assets.settings import Settings
@@ -38,7 +39,8 @@ def _check_of(facts: str) -> dg.AssetChecksDefinition:
         return dg.AssetCheckResult(
             passed=not any(each.is_stale for each in found),
             severity=dg.AssetCheckSeverity.WARN,
-            description="; ".join(each.line for each in found) or "nothing is to be fresh now",
+            description=without_markup("; ".join(each.line for each in found))
+            or "nothing is to be fresh now",
             metadata={
                 name: value for each in found for name, value in each.evidence.items() if value is not None
             },

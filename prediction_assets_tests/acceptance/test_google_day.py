@@ -8,9 +8,21 @@ from pathlib import Path
 import pytest
 
 from benchmarks.google_bill import usd
+from prediction_assets.stores.gcp.parts import Layout
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, project
-from prediction_assets_tests.google_calls import DELETES, LOADS, QUERIES, READS, TABLES_READ, WRITES
+from prediction_assets_tests.google_calls import (
+    DELETES,
+    LOADS,
+    QUERIES,
+    READS,
+    TABLES_READ,
+    WRITES,
+    Calls,
+    CountedWarehouse,
+)
 from prediction_assets_tests.google_day import SETTLING_TICKS, Day, Ticks, measured, of_players
+from prediction_assets_tests.in_memory import InMemoryWarehouse
+from prediction_assets_tests.made_up import SLATE, player, rows_of
 
 __all__ = ["firestore_emulator", "project"]  # fixtures
 
@@ -35,6 +47,28 @@ def test_an_idle_day_and_a_day_with_a_slate_take_no_more_calls_than_the_page_say
     assert busy[READS] == idle[READS] + day.slate[READS] + SETTLING_TICKS * 2 * PLAYERS
     assert usd(idle) < usd(busy) < 0.5
     assert usd(day.idle(players=450)) > 2.0, "what reading every outcome at each look would cost"
+
+
+@pytest.mark.parametrize(
+    ("layout", "loads", "tables", "to_drop_one"),
+    [("per_player", 3, 3, 0), ("per_run", 1, 1, 1)],
+)
+def test_a_table_of_several_parts_is_one_load_job_and_is_changed_when_one_of_them_goes(
+    layout: Layout, loads: int, tables: int, to_drop_one: int
+) -> None:
+    calls: Calls = Counter()
+    parts = CountedWarehouse(InMemoryWarehouse(), calls, layout).parts
+    written = [
+        parts.write(SLATE, (who := player(n)).slug, rows_of(who, {"24.5": 20.0}), 1) for n in (1, 2, 3)
+    ]
+    parts.flush(SLATE)
+    assert calls == {LOADS: loads}
+    assert len(parts.selects([part.part_id for part in written])) == tables
+    names = [(part.player_slug, part.part_id) for part in written]
+    assert list(parts.drop(SLATE, names[:1])) == names[:1]
+    assert calls[QUERIES] == calls[TABLES_READ] == to_drop_one
+    assert list(parts.drop(SLATE, names)) == names[1:]
+    assert calls[QUERIES] == to_drop_one, "a whole table is deleted without a job"
 
 
 def day(players: int) -> Day:

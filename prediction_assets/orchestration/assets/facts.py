@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.errors import BadInput, one_line
+from prediction_assets.errors import BadInput, one_line, without_markup
 from prediction_assets.ingest.live.sources import Answer, Sources
 from prediction_assets.ingest.merging import (
     Merged,
@@ -254,7 +254,7 @@ def _check_result(port: Warehouse, table: Table) -> dg.AssetCheckResult:
         asset_key=table.name,
         passed=waiting is None,
         severity=dg.AssetCheckSeverity.WARN,
-        description=None if waiting is None else one_line(waiting["example"], 400),
+        description=None if waiting is None else without_markup(one_line(waiting["example"], 400)),
         metadata={"rows_in_quarantine": 0 if waiting is None else waiting["row_count"]},
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from prediction_assets.errors import NothingToTrainOn, one_line
+from prediction_assets.errors import NothingToTrainOn, one_line, without_markup
 from prediction_assets.nba.forecasting.stats import further_stats
 from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS, challenge
 from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata, table_of
@@ -101,7 +101,7 @@ def points_model(
                 check_name=IS_PROMOTED,
                 passed=row["is_promoted"],
                 severity=dg.AssetCheckSeverity.WARN,
-                description=one_line(problems, 400) or None,
+                description=without_markup(one_line(problems, 400)) or None,
                 metadata={"model_id": str(row["model_id"])},
             )
         ],

@@ -105,11 +105,11 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
             given_up.wait(60)
         return write(self, slate, slug, rows, fence)
 
-    def dropped(self, slate, slug, part_id):
-        done = drop(self, slate, slug, part_id)
-        if slug == slow:
-            written.set()
-        return done
+    def dropped(self, slate, parts):
+        for slug, part_id in drop(self, slate, parts):
+            yield slug, part_id
+            if slug == slow:
+                written.set()
 
     monkeypatch.setattr(ParquetParts, "write", slowly)
     monkeypatch.setattr(ParquetParts, "drop", dropped)
