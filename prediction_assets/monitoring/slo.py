@@ -6,7 +6,7 @@ A slate counts once its date is over, from the installation's first receipt on, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -78,10 +78,7 @@ def read_months(warehouse: Warehouse, outbox: Outbox, first: date, last: date, t
     entries: dict[str, list[OutboxEntry]] = defaultdict(list)
     for entry in outbox.entries():
         entries[entry.slate].append(entry)
-    return months(_came(slate_key(day), entries[slate_key(day)], known.get(day)) for day in owed)
-
-
-def _came(
-    slate: str, entries: Sequence[OutboxEntry], known: datetime | None
-) -> tuple[str, Handover, datetime]:
-    return slate, handover(entries), first_tip_off(slate, known)
+    slates = {slate_key(day): known.get(day) for day in owed}
+    return months(
+        (slate, handover(entries[slate]), first_tip_off(slate, begins)) for slate, begins in slates.items()
+    )

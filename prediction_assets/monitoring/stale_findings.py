@@ -7,7 +7,7 @@ from typing import Any
 
 from prediction_assets.monitoring.evidence import Causes, HealthFacts, StaleFacts, Unreadable
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
-from prediction_assets.monitoring.kinds import DIFF, INFO
+from prediction_assets.monitoring.kinds import DIFF, INFO, REFRESH
 from prediction_assets.monitoring.thresholds import NOT_FOLLOWED_AFTER, REFRESHED_WITHIN
 from prediction_assets.slate.basis import OTHER_LINE, RULED_OUT
 
@@ -20,37 +20,30 @@ def stale_predictions(facts: HealthFacts) -> tuple[Finding, ...]:
     stale = facts.stale
     if not isinstance(stale, StaleFacts):
         return ()
-    out = {slug: why for slug, why in stale.due.items() if RULED_OUT in why}
-    line = {
-        slug: why
-        for slug, why in stale.due.items()
-        if slug not in out and any(each.startswith(OTHER_LINE) for each in why)
-    }
-    other = {slug: why for slug, why in stale.due.items() if slug not in out and slug not in line}
-    other |= dict.fromkeys(stale.added, ("newly expected",))
+    changed: dict[str, dict[str, tuple[str, ...]]] = {"out_in_force": {}, "line_gone": {}, "older_facts": {}}
+    for slug, why in stale.due.items():
+        has_other_line = any(each.startswith(OTHER_LINE) for each in why)
+        kind = "out_in_force" if RULED_OUT in why else "line_gone" if has_other_line else "older_facts"
+        changed[kind][slug] = why
+    changed["older_facts"] |= dict.fromkeys(stale.added, ("newly expected",))
     lasts = stale.since is not None and facts.now - stale.since >= NOT_FOLLOWED_AFTER
-
-    def found(kind: str, said: str, players: Causes) -> Finding:
+    findings = []
+    for kind, players in changed.items():
+        if not players:
+            continue
+        said = {
+            "out_in_force": f"in force {'is' if len(players) == 1 else 'are'} Out by the newest report",
+            "line_gone": "in force at a line that isn't the main line any more",
+            "older_facts": f"staged from facts older than version {stale.version}",
+        }[kind]
         evidence = {
             "players": [f"{slug}: {', '.join(why)}" for slug, why in players.items()][:SHOWN],
             "facts_version": stale.version,
             "staged_from": stale.staged_from,
             "changed_at": utc(stale.since),
         }
-        command = f"prediction-assets refresh --slate {facts.slate}"
-        severity = None if lasts else INFO
-        return facts.found(kind, f"{said}: {_listed(players)}", evidence, severity=severity, command=command)
-
-    findings = []
-    if out:
-        said = f"{count(len(out), 'player')} in force {'is' if len(out) == 1 else 'are'} Out by the newest report"
-        findings.append(found("out_in_force", said, out))
-    if line:
-        said = f"{count(len(line), 'player')} in force at a line that isn't the main line any more"
-        findings.append(found("line_gone", said, line))
-    if other:
-        said = f"{count(len(other), 'player')} staged from facts older than version {stale.version}"
-        findings.append(found("older_facts", said, other))
+        line = f"{count(len(players), 'player')} {said}: {_listed(players)}"
+        findings.append(facts.found(kind, line, evidence, severity=None if lasts else INFO, command=REFRESH))
     if stale.late:
         said = f"changed after the tip-off of {count(len(stale.late), 'player')}, whose rows stay"
         findings.append(facts.fine("late_facts", f"{said}: {_listed(stale.late)}"))
