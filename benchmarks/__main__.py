@@ -1,7 +1,7 @@
 """``python -m benchmarks``: measure this project beside its peers and print the tables.
 
 The defaults take minutes. The full measurement is
-``--cases a b c d e f g h i j k l --sizes 40 450 2000 5000 --peers all --repeats 3``.
+``--cases a b c d e f g h i j k l m --sizes 40 450 2000 5000 --peers all --repeats 3``.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.environments import PEERS, PLAIN, ROOT, Peer
 from benchmarks.measuring import CommandFailed, Usage, repeated, run, table
+from prediction_assets.simulation.league import simulated_slate
 
 PORTS = Peer("this project: stage, MERGE, cleanup alone", "ours")
 HEADER = ("", "wall s", "cpu s", "peak MiB", "wall ratio", "cpu ratio")
@@ -250,6 +251,30 @@ def clicked(options: Options) -> None:
     )
 
 
+def reading(options: Options) -> None:
+    """(m) Commands that read, beside an empty Python that opens DuckDB; their processor time counts."""
+    players = options.sizes[0]
+    home = ready_home(options, players)
+    run(python("prediction_assets.cli", "run"), environment=environment(home))
+    slate = simulated_slate(players).isoformat()
+    commands = {
+        "empty Python with DuckDB": [
+            sys.executable,
+            "-c",
+            "import duckdb; duckdb.connect().execute('SELECT 1')",
+        ],
+        "status": python("prediction_assets.cli", "status"),
+        "messages": python("prediction_assets.cli", "messages"),
+        "predictions --bets": python("prediction_assets.cli", "predictions", "--slate", slate, "--bets"),
+    }
+    used = tried(
+        options,
+        lambda folder: [run(command, environment=environment(home)) for command in commands.values()],
+        len(commands),
+    )
+    print(compared(f"{players} players, commands that read", [*zip(commands, used, strict=True)]), flush=True)
+
+
 CASES: dict[str, Callable[[Options], None]] = {
     "a": slates,
     "b": growth,
@@ -263,6 +288,7 @@ CASES: dict[str, Callable[[Options], None]] = {
     "j": coverage,
     "k": launchers,
     "l": clicked,
+    "m": reading,
 }
 
 assert PEERS["plain"] is PLAIN  # what all others are compared with

@@ -35,6 +35,7 @@ from prediction_assets.orchestration import warm_process
 from prediction_assets.orchestration.instance import prepare_home
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import load_log_settings, load_settings
+from prediction_assets.slate.keys import slate_key
 from prediction_assets_tests.acceptance.fault_matrix import ROWS
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, QueryFailed, graphql, processes_of
 from prediction_assets_tests.deployment import LAUNCH
@@ -167,7 +168,8 @@ def kill_at_random(
 
     Args:
         folder: an empty folder.
-        players: expected players of the simulated league's first slate; its other slates have more.
+        players: expected players of the simulated league's first slate; its other slates, with the fewest games first,
+            have more.
         on_kill: called with the number and the kind of each kill.
 
     Raises:
@@ -181,7 +183,11 @@ def kill_at_random(
     with stores_of(home) as run:
         prepare(run, players)
         _notice_soon(home)
-        coming = calendar(run, players)
+        games = run.stores.warehouse.query("SELECT game_date, COUNT(*) AS n FROM facts.schedule GROUP BY ALL")
+        of_slate = dict(
+            zip(map(slate_key, games["game_date"].to_pylist()), games["n"].to_pylist(), strict=True)
+        )
+        coming = sorted(calendar(run, players), key=of_slate.__getitem__)  # short ones: many kills for each
         next_kill = last_kill = began
         try:
             left: list[str] = []
