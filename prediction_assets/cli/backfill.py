@@ -57,11 +57,15 @@ def backfill(
 
 def close(runner: SlateRun, settings: Settings, first: date, last: date, today: date) -> bool:
     """Close what the dates lack, and return whether nothing is missing any more."""
+    failed = 0
     for what, facts in _ingestions(_covered(runner.stores, first, last, today), settings):
         say(what)
-        if facts:
-            runner.ingest(facts)
-    failed = 0
+        try:
+            if facts:
+                runner.ingest(facts)
+        except PredictionAssetsError as error:  # a slate may have what it needs
+            failed += 1
+            say(f"{what}: {error}", err=True)
     for day in _covered(runner.stores, first, last, today):
         for step in steps(day):
             try:

@@ -1,6 +1,8 @@
 """The schedules that bring the facts: logs and schedule in the morning, lines and injuries until the last tip-off.
 
-A tick decides and requests one run of the ingest job; the assets ask the sources. A fact whose only source is files
+A tick decides and requests a run of the ingest job; the assets ask the sources. In a run that asks for both, lines and
+reports would not be taken when game logs or schedule fail; so those of the morning and of the evening have runs of
+their own. A fact whose only source is files
 without a path is left to `prediction-assets ingest`. https://docs.dagster.io/guides/automate/schedules
 """
 
@@ -82,22 +84,23 @@ def tonights_facts(settings: Settings) -> dg.ScheduleDefinition:
         context: dg.ScheduleEvaluationContext,
         warehouse: dg.ResourceParam[Warehouse],
         sources: dg.ResourceParam[Sources],
-    ) -> dg.RunRequest | dg.SkipReason:
+    ) -> list[dg.RunRequest] | dg.SkipReason:
         now = context.scheduled_execution_time
         try:
-            return evening_request(settings, sources, impatient(warehouse), now)
+            return evening_requests(settings, sources, impatient(warehouse), now)
         except TransientError as error:
             return dg.SkipReason(str(error))
 
     return tick
 
 
-def evening_request(
+def evening_requests(
     settings: Settings, sources: Sources, warehouse: Warehouse, now: datetime
-) -> dg.RunRequest | dg.SkipReason:
-    """Return the run that takes the facts that are due at a moment, or why none is."""
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Return the runs that take the facts that are due at a moment, or why there is none."""
     fetches = warehouse.query(queries.NEWEST_FETCHES, {"since": now - timedelta(days=1)}).to_pylist()
-    due = _unanswered(settings, warehouse, fetches, now)
+    unanswered = _unanswered(settings, warehouse, fetches, now)
+    due: list[str] = []
     waiting: list[str] = []
     tonight = sources.tonight(warehouse, now)
     slate, end = slate_key(tonight.slate), tonight.last_tip_off
@@ -114,7 +117,8 @@ def evening_request(
                     due.append(facts)
                 else:
                     waiting.append(f"{facts}: {reason}")
-    return _run(due, now) if due else dg.SkipReason("; ".join(waiting) or "no source is set")
+    runs = [_run(wanted, now) for wanted in (unanswered, due) if wanted]
+    return runs or dg.SkipReason("; ".join(waiting) or "no source is set")
 
 
 def _unanswered(
@@ -172,7 +176,7 @@ def _last_asked(fetches: list[dict[str, Any]], facts: str) -> datetime | None:
 
 def _run(wanted: list[str], now: datetime) -> dg.RunRequest:
     return dg.RunRequest(
-        run_key=f"facts:{now.isoformat()}",
+        run_key=f"facts:{now.isoformat()}:{','.join(wanted)}",
         asset_selection=[dg.AssetKey(facts) for facts in wanted],
     )
 

@@ -5,14 +5,16 @@ What doesn't belong here: reading what a slate has; callers read :attr:`SlateRun
 """
 
 import logging
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
-from prediction_assets.errors import StageFailed, one_line
+from prediction_assets.errors import PredictionAssetsError, StageFailed, one_line
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.jobs import (
     completion_job,
@@ -81,8 +83,24 @@ class SlateRun:
 
         Args:
             facts: the config of each asset to materialize: ``{"game_logs": {"path": "..."}}``.
+
+        Raises:
+            PredictionAssetsError: of the first asset that failed; the others were materialized as far as they didn't.
         """
-        result = self._execute(ingest_job.name, ops=facts, selection=[dg.AssetKey(name) for name in facts])
+        run_id = str(uuid.uuid4())
+        try:
+            result = self._execute(
+                ingest_job.name, ops=facts, selection=[dg.AssetKey(name) for name in facts], run_id=run_id
+            )
+        except PredictionAssetsError:
+            ended = {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
+            logged = self._instance.all_logs(run_id, of_type=ended)
+            tried = {log.dagster_event.step_key for log in logged if log.dagster_event}
+            left = {name: config for name, config in facts.items() if name not in tried}
+            if left and tried:
+                with suppress(PredictionAssetsError):
+                    self.ingest(left)
+            raise
         return {
             name: _metadata(done) for name in facts for done in result.asset_materializations_for_node(name)
         }
@@ -271,6 +289,7 @@ class SlateRun:
         partition: str | None = None,
         tags: Mapping[str, str] | None = None,
         selection: list[dg.AssetKey] | None = None,
+        run_id: str | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Execute a job, or some of its assets and the checks that it has of them; a partition's key is its slate."""
         definition = self._defs.resolve_job_def(job)
@@ -284,6 +303,7 @@ class SlateRun:
             run_config={"ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}},
             instance=self._instance,
             partition_key=partition,
+            run_id=run_id,
             # A daemon can't retry a run of this process. Without the tag the sensors would wait for that.
             tags={MAX_RETRIES_TAG: "0", **({SLATE_TAG: partition} if partition else {}), **(tags or {})},
         )

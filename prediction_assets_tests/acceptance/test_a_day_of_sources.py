@@ -19,7 +19,7 @@ from prediction_assets.monitoring.evidence import InstanceFacts
 from prediction_assets.monitoring.reader import Sources as Health
 from prediction_assets.monitoring.reader import read_facts
 from prediction_assets.orchestration.build import build_defs
-from prediction_assets.orchestration.fact_schedules import daily_facts, evening_request
+from prediction_assets.orchestration.fact_schedules import daily_facts, evening_requests
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.outcome import Outcome
@@ -190,9 +190,9 @@ def test_a_day_whose_sources_fail_each_in_its_way_ends_with_a_right_slate_and_wi
     look()
     while clock.moment < TIP_OFF:
         clock.moment += timedelta(minutes=15)
-        requested = evening_request(live, sources, warehouse, clock.moment)
-        if isinstance(requested, dg.RunRequest):
-            ingest(requested)
+        requested = evening_requests(live, sources, warehouse, clock.moment)
+        for request in requested if isinstance(requested, list) else []:
+            ingest(request)
         if clock.moment.minute in {0, 30}:
             look()
 

@@ -9,7 +9,7 @@ import pytest
 
 from prediction_assets.cli.simulated_sources import SimulatedSources, serving, simulated_settings
 from prediction_assets.ingest.live.sources import Sources
-from prediction_assets.orchestration.fact_schedules import evening_request
+from prediction_assets.orchestration.fact_schedules import evening_requests
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.deadlines import Clock
@@ -38,9 +38,9 @@ def test_nothing_is_ingested_by_hand_and_the_slate_is_announced(
         for _ in range(
             2
         ):  # without a schedule nothing is known of tonight: its lines come with the next tick
-            request = evening_request(settings, sources, run.stores.warehouse, clock.moment)
-            assert isinstance(request, dg.RunRequest)
-            asked = [key.to_user_string() for key in request.asset_selection or []]
+            requests = evening_requests(settings, sources, run.stores.warehouse, clock.moment)
+            assert isinstance(requests, list)
+            asked = [key.to_user_string() for request in requests for key in request.asset_selection or []]
             assert not set(asked) & set(facts)
             facts |= run.ingest({name: {} for name in asked})
         assert set(facts) == {"game_logs", "schedule", "prop_lines"}

@@ -16,7 +16,7 @@ from prediction_assets.errors import WarehouseBusy
 from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.monitoring.freshness import FEEDS, ages
 from prediction_assets.nba.tonight import read_tonight
-from prediction_assets.orchestration.fact_schedules import daily_facts, evening_request, tonights_facts
+from prediction_assets.orchestration.fact_schedules import daily_facts, evening_requests, tonights_facts
 from prediction_assets.orchestration.schedules import daily_roster
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.slate.deadlines import Clock, roster_hour
@@ -58,24 +58,24 @@ class Home:
         self.warehouse.upsert(FETCHES, FETCHES.arrow_table([row]))
 
     def tick(self, schedule: dg.ScheduleDefinition, at: datetime) -> list[str] | str:
-        """Return the facts of the run that a tick requests, or why it requests none."""
+        """Return the facts of the runs that a tick requests, or why it requests none."""
         resources: dict[str, Any] = {"warehouse": self.warehouse}
         if schedule.name == "tonights_facts":
             resources["sources"] = Sources(self.settings, Clock())
         with dg.build_schedule_context(scheduled_execution_time=at, resources=resources) as context:
             found = schedule.evaluate_tick(context)
-        return wanted(found.run_requests[0]) if found.run_requests else str(found.skip_message)
+        return wanted(*found.run_requests) if found.run_requests else str(found.skip_message)
 
     def morning(self, at: datetime = MORNING) -> list[str] | str:
         return self.tick(daily_facts(self.settings), at)
 
     def evening(self, at: datetime) -> list[str] | str:
-        found = evening_request(self.settings, Sources(self.settings, Clock()), self.warehouse, at)
-        return wanted(found) if isinstance(found, dg.RunRequest) else str(found.skip_message)
+        found = evening_requests(self.settings, Sources(self.settings, Clock()), self.warehouse, at)
+        return str(found.skip_message) if isinstance(found, dg.SkipReason) else wanted(*found)
 
 
-def wanted(request: dg.RunRequest) -> list[str]:
-    return [key.to_user_string() for key in request.asset_selection or []]
+def wanted(*requests: dg.RunRequest) -> list[str]:
+    return [key.to_user_string() for request in requests for key in request.asset_selection or []]
 
 
 @pytest.fixture
@@ -293,6 +293,15 @@ def test_a_morning_that_the_daemon_missed_is_made_up_for(home):
     some = home()
     some.games(TODAY)
     assert some.evening(EVENING_BEGINS) == ["game_logs", "schedule", "prop_lines", "injury_reports"]
+
+
+def test_a_source_of_the_morning_that_stays_down_keeps_no_lines_and_reports_from_their_own_run(home):
+    some = home()
+    some.games(TODAY)
+    found = evening_requests(some.settings, Sources(some.settings, Clock()), some.warehouse, EVENING_BEGINS)
+    assert isinstance(found, list)
+    assert [wanted(run) for run in found] == [["game_logs", "schedule"], ["prop_lines", "injury_reports"]]
+    assert len({run.run_key for run in found}) == 2
 
 
 def test_a_folder_is_read_every_so_many_minutes_and_never_twice_for_one_tick(home, tmp_path):

@@ -10,12 +10,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from prediction_assets.errors import BadInput
+from prediction_assets.errors import BadInput, SourceUnavailable
 from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import simulated_facts
 from prediction_assets.slate.deadlines import Clock
+from prediction_assets.stores.sql import queries
 from prediction_assets_tests.source_server import Asked, Reply, SourceServer
 
 HEADERS = [
@@ -25,6 +26,10 @@ HEADERS = [
 ]  # fmt: skip
 ROW = [22024, 1, "Ann Example", 10, "BOS", "Boston Celtics", "0022400001", "2024-10-22", "BOS vs. NYK", "W", 30,
        5, 9, 1, 2, 2, 2, 0, 1, 1, 0, 0, 0, 0, 0, 13, 1]  # fmt: skip
+LINES = (
+    "event_id,commence_time,home_team,away_team,player,market,bookmaker,side,line,price\n"
+    "e1,2024-10-22T23:30:00Z,BOS,NYK,Ann Example,player_points,one,Over,10.5,-110\n"
+)
 GAME = {
     "gameId": "0022400001", "gameDateEst": "2024-10-22T00:00:00Z", "gameStatus": 1, "postponedStatus": "N",
     "isNeutral": False, "homeTeam": {"teamTricode": "BOS"}, "awayTeam": {"teamTricode": "NYK"},
@@ -60,6 +65,21 @@ class LiveSeason:
 @pytest.fixture
 def season(source_server, settings, instance) -> LiveSeason:
     return LiveSeason(source_server, settings, instance)
+
+
+def test_a_source_that_fails_keeps_no_other_fact_from_being_stored(season, tmp_path):
+    (tmp_path / "lines.csv").write_text(LINES, "utf-8")
+    run = season.run()
+    season.server.routes["/stats_nba/stats/leaguegamelog"] = Reply("down for hours", 503)
+    asked = {"game_logs": {"season": "2024-25"}, "schedule": {"season": "2024-25"}}
+    with pytest.raises(SourceUnavailable, match="no answer with game logs of 2024-25"):
+        run.ingest({**asked, "prop_lines": {"path": str(tmp_path / "lines.csv")}})
+    stored = {
+        name: run.stores.warehouse.query(queries.COUNT_FACTS[name])["row_count"][0].as_py()
+        for name in (*asked, "prop_lines")
+    }
+    assert stored == {"game_logs": 0, "schedule": 1, "prop_lines": 1}
+    assert [run.status.value for run in season.instance.get_runs()] == ["SUCCESS", "FAILURE"]
 
 
 def test_a_season_of_the_live_source_is_ingested_like_a_file(season):
