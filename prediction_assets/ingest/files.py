@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prediction_assets.errors import BadInput
@@ -162,15 +163,16 @@ def _is_data(path: Path, suffixes: tuple[str, ...]) -> bool:
 
 def _read_parquet(path: Path, columns: Collection[str]) -> SourceRows:
     try:
-        # Not read_table: it would add columns for directories named key=value.
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
+        schema = pq.read_schema(path)
+        names = schema.names
+        flat = [field.name for field in schema if not pa.types.is_nested(field.type)]
+        # Not read_table: it would add columns for directories named key=value. A text that many rows share stays one
+        # text until it is known how long the column would be: a file of 1 MB may hold a terabyte.
+        with pq.ParquetFile(path, read_dictionary=flat) as file:
             _check_header(path, names)
-            groups = range(file.metadata.num_row_groups)
-            size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
-            if file.metadata.num_rows > MOST_ROWS or size > MOST_BYTES:
-                raise _too_large(path)
-            read = file.read(columns=[name for name in names if name.strip().lower() in columns])
+            wanted = [name for name in names if name.strip().lower() in columns]
+            _check_sizes(path, file, wanted)
+            read = _with_texts(path, file.read(columns=wanted))
             count = file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # the system's, not pyarrow's
@@ -180,6 +182,29 @@ def _read_parquet(path: Path, columns: Collection[str]) -> SourceRows:
     # Every name stays, so that a missing column's error can say what was found.
     table = pa.table({name: read[name] if name in read.column_names else pa.nulls(count) for name in names})
     return SourceRows(str(path), table, np.arange(1, table.num_rows + 1, dtype=np.int64))
+
+
+def _check_sizes(path: Path, file: pq.ParquetFile, wanted: Collection[str]) -> None:
+    """Refuse a Parquet file before it is read: by what its description says."""
+    groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
+    if file.metadata.num_rows > MOST_ROWS or sum(group.total_byte_size for group in groups) > MOST_BYTES:
+        raise _too_large(path)
+    for name in wanted:
+        kind = file.schema_arrow.field(name).type
+        if pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind):
+            raise BadInput(path, f"it holds {kind}, not texts or numbers", column=name)
+
+
+def _with_texts(path: Path, read: pa.Table) -> pa.Table:
+    """Return a table with each row's text in place of its number in a dictionary, if they aren't too many."""
+    for position, field in enumerate(read.schema):
+        if pa.types.is_dictionary(field.type):
+            column = read.column(position)
+            lengths = [pc.take(pc.binary_length(each.dictionary), each.indices) for each in column.chunks]
+            if sum(pc.sum(each).as_py() or 0 for each in lengths) > MOST_BYTES:
+                raise _too_large(path)
+            read = read.set_column(position, field.name, column.cast(field.type.value_type))
+    return read
 
 
 def _read_csv(path: Path, columns: Collection[str]) -> SourceRows:

@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -139,6 +140,40 @@ def test_a_small_gzip_file_that_expands_without_end_is_refused_in_little_memory(
         tracemalloc.stop()
     assert "split it into several files; if it is small on disk, ask its sender what it is" in said
     assert most < 64 << 20, "of 100 MiB of text"
+
+
+def test_a_small_parquet_file_of_one_long_text_in_every_row_is_refused_in_little_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own description says how much it is on disk, not in memory."""
+    path = tmp_path / "bomb.parquet"
+    numbers = pa.array(np.zeros(100_000, np.int32))
+    text = pa.DictionaryArray.from_arrays(numbers, pa.array(["x" * 20_000]))
+    pq.write_table(pa.table({"PTS": text}), path, compression="zstd", store_schema=False)
+    assert path.stat().st_size < 2000
+    pool = pa.default_memory_pool()
+    at_most = max(pool.max_memory(), pool.bytes_allocated() + (64 << 20))
+    assert "larger than 2,000,000 rows or 1,024 MiB of text" in refusal(path)
+    assert pool.max_memory() <= at_most, "of 2 GB of text"
+    monkeypatch.setattr(files, "MOST_BYTES", 20_000 * 100_000)
+    pq.write_table(pa.table({"PTS": text.take(numbers[:3])}), path, store_schema=False)
+    assert read_rows(path, ["pts"]).table["PTS"].to_pylist() == ["x" * 20_000] * 3
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pa.array([[0] * 1000]), "list<element: int64>"),
+        (pa.array([b"xx"], pa.binary(2)), "fixed_size_binary[2]"),
+    ],
+    ids=["lists", "blocks"],
+)
+def test_a_parquet_column_of_which_one_cell_may_be_of_any_size_is_refused(
+    tmp_path: Path, column: pa.Array, kind: str
+) -> None:
+    path = tmp_path / "cells.parquet"
+    pq.write_table(pa.table({"PTS": column}), path)
+    assert f"column PTS: it holds {kind}, not texts or numbers" in refusal(path)
 
 
 def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
