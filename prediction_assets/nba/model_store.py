@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.nba.forecasting.availability import Sides
+from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.features import split_snapshot
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.nba.forecasting.model import Model, data_hash, model_id, train

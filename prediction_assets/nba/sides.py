@@ -1,4 +1,4 @@
-"""The sides of slates and the injury reports about them, as :mod:`.forecasting.availability` needs them."""
+"""The sides of slates and the injury reports about them, as :mod:`.forecasting.candidates` needs them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prediction_assets.nba.forecasting.availability import Sides, time_of_day
+from prediction_assets.nba.forecasting.availability import time_of_day
+from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.sides_sql import CANDIDATES_SQL, REPORTED_SQL
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
@@ -21,7 +22,9 @@ _REPORTED = pa.schema({"game_date": _D, "time_of_day": _I, "team": _S, "player_i
 _CANDIDATES = pa.schema(
     {
         "game_id": _S, "game_date": _D, "team": _S, "player_id": _I, "points_10": _I, "minutes_10": _I,
-        "games_10": _I, "games_missed": _I, "played": pa.bool_(),
+        "games_10": _I, "minutes_3": _I, "games_3": _I, "minutes_25": _I, "games_25": _I, "rebounds_25": _I,
+        "assists_25": _I, "blocks_25": _I, "possessions_25": _I, "played_20": _I, "played_recently": _I,
+        "games_missed": _I, "played": pa.bool_(),
     }.items()
 )  # fmt: skip
 

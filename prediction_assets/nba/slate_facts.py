@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 
 from prediction_assets.nba.forecast import lines_by_market
-from prediction_assets.nba.forecasting.availability import TIMES, time_of_day
+from prediction_assets.nba.forecasting.availability import time_of_day
+from prediction_assets.nba.forecasting.candidates import TIMES
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.model_store import MODEL_ID
 from prediction_assets.nba.sides import newest_report

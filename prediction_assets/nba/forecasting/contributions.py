@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from prediction_assets.nba.forecasting.availability import COLUMNS
+from prediction_assets.nba.forecasting.candidates import COLUMNS
 from prediction_assets.nba.forecasting.matchup import Matchup
 from prediction_assets.nba.forecasting.minutes import usual_minutes
 from prediction_assets.nba.forecasting.moving_average import MovingAverage, prior

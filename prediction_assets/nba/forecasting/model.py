@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import PredictionAssetsError
-from prediction_assets.nba.forecasting.availability import Sides
+from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.stats import stats_in
 from prediction_assets.nba.forecasting.systems import FittedSystem, fit_all, system_versions
 

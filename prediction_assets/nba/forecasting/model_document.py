@@ -19,6 +19,7 @@ import numpy as np
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting import availability, gradient_boosting, matchup, minutes, similarity
 from prediction_assets.nba.forecasting.availability import Availability
+from prediction_assets.nba.forecasting.candidates import CELLS
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean
 from prediction_assets.nba.forecasting.gradient_boosting import GradientBoosting
 from prediction_assets.nba.forecasting.matchup import Matchup
@@ -215,7 +216,7 @@ def _problem(made: Any) -> str:
         case GradientBoosting():
             return _column_problem(made.trees, gradient_boosting.DESIGN_COLUMNS)
         case Availability():
-            cells = math.prod(availability.CELLS)
+            cells = math.prod(CELLS)
             if made.played.shape != (cells,) or made.played.min() < 0:
                 return f"doesn't have the shares of {cells} cells"
             return _column_problem(made.trees, availability.DESIGN_COLUMNS)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 import pyarrow as pa
 
-from prediction_assets.nba.forecasting.availability import Sides
+from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.contributions import (
     PARTS,
     UNIT,

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prediction_assets.nba.forecasting.availability import Sides
 from prediction_assets.nba.forecasting.by_game import by_game
+from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.distribution import Distribution, quantile, ranked_probability_score
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.model_document import ModelUnreadable, unpack

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting import gradient_boosting, matchup, moving_average, similarity
-from prediction_assets.nba.forecasting.availability import Availability, Sides, fit_availability
+from prediction_assets.nba.forecasting.availability import Availability, fit_availability
+from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.distribution import SMALLEST_MEAN, Distribution
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean, fit_weights
 from prediction_assets.nba.forecasting.rows import Floats, History, Rows
@@ -118,13 +119,13 @@ class Ensemble:
 
 
 BASE_SYSTEMS = (
-    MeanSystem("moving_average", "4", moving_average.fit_mean),
-    MeanSystem("matchup", "4", matchup.fit_mean),
-    MeanSystem("similarity", "4", similarity.fit_mean),
-    MeanSystem("gradient_boosting", "4", gradient_boosting.fit_mean),
+    MeanSystem("moving_average", "5", moving_average.fit_mean),
+    MeanSystem("matchup", "5", matchup.fit_mean),
+    MeanSystem("similarity", "5", similarity.fit_mean),
+    MeanSystem("gradient_boosting", "5", gradient_boosting.fit_mean),
 )
 
-SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "4", BASE_SYSTEMS))
+SYSTEMS: tuple[System, ...] = (*BASE_SYSTEMS, Ensemble("ensemble", "5", BASE_SYSTEMS))
 
 
 def system_versions(stats: Iterable[str] = ()) -> dict[str, str]:

@@ -68,6 +68,8 @@ def fit_trees(
     loss: str = "squared_error",
     scale: float = 1.0,
     max_features: float = 1.0,
+    pace: float = 1.0,
+    least_rows: int = 200,
 ) -> tuple[Trees, Floats]:
     """Fit trees; return them and what they say of the training rows, shape (n,).
 
@@ -77,6 +79,8 @@ def fit_trees(
         loss: ``squared_error`` learns means, ``absolute_error`` medians.
         scale: share of the usual number of trees.
         max_features: share of the columns, drawn at random, that each split may choose from.
+        pace: share of the usual learning rate.
+        least_rows: training rows of a leaf.
     """
     from sklearn.ensemble import (
         HistGradientBoostingRegressor,
@@ -89,10 +93,10 @@ def fit_trees(
     large = len(design) >= LARGE
     model = HistGradientBoostingRegressor(
         loss=loss,
-        learning_rate=0.08 if large else 0.1,
+        learning_rate=pace * (0.08 if large else 0.1),
         max_iter=max(1, round(scale * (120 if large else 40))),
         max_leaf_nodes=16 if large else 8,
-        min_samples_leaf=200,
+        min_samples_leaf=least_rows,
         l2_regularization=50.0,
         max_bins=127 if large else 63,
         max_features=max_features,

@@ -16,7 +16,7 @@ import pytest
 from prediction_assets.nba.backtest import BacktestOptions, run_backtest
 from prediction_assets.nba.forecast import slate_features
 from prediction_assets.nba.forecasting import availability, promotion
-from prediction_assets.nba.forecasting.availability import Sides
+from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.forecasting.promotion import keep_for_trial
 from prediction_assets.nba.model_store import MODEL_ID, load_model, read_features, train_model

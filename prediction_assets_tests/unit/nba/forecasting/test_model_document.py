@@ -25,6 +25,7 @@ from prediction_assets.nba.forecasting import (
     similarity,
 )
 from prediction_assets.nba.forecasting.availability import Availability
+from prediction_assets.nba.forecasting.candidates import COLUMNS
 from prediction_assets.nba.forecasting.ensemble import EnsembleMean
 from prediction_assets.nba.forecasting.features import conform
 from prediction_assets.nba.forecasting.gradient_boosting import GradientBoosting
@@ -78,7 +79,7 @@ def test_the_declared_columns_are_those_of_the_designs(league_snapshot: Snapshot
     assert minutes.minutes_design(rows).shape[1] == minutes.DESIGN_COLUMNS
     assert matchup._design(rows).shape[1] == matchup.DESIGN_COLUMNS
     assert gradient_boosting._design(rows).shape[1] == gradient_boosting.DESIGN_COLUMNS
-    rows.attach(dict.fromkeys(availability.COLUMNS, np.ones(len(rows))))
+    rows.attach(dict.fromkeys(COLUMNS, np.ones(len(rows))))
     assert availability._design(rows).shape[1] == availability.DESIGN_COLUMNS
 
 
