@@ -90,7 +90,7 @@ class Candidates:
         self._order = np.argsort(self._key, kind="stable")
 
         def count(name: str) -> Floats:
-            return table[name].to_numpy().astype(np.float64)
+            return np.asarray(table[name].to_numpy(), dtype=np.float64)
 
         self.points, self.minutes = (
             count(f"{each}_10") / count("games_10") for each in ("points", "minutes")
