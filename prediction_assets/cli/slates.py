@@ -30,6 +30,7 @@ from prediction_assets.cli.console import (
 )
 from prediction_assets.errors import BadInput
 from prediction_assets.settings import Settings, load_settings
+from prediction_assets.slate.keys import GAME_TIME_ZONE
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -147,6 +148,8 @@ def ingest(
     Without options it asks the sources of the settings. A file that was ingested before changes nothing; a corrected
     row replaces the old one. A row that contradicts what is stored waits in quarantine; exit code 1 then.
     """
+    from prediction_assets.ingest.seasons import first_year, season_of
+
     files = _files(game_logs, schedule, prop_lines, injury_reports, simulated_players)
     settings = load_settings()
     is_named = simulated_players is not None or season is not None or any(files.values())
@@ -160,6 +163,13 @@ def ingest(
     if simulated_players is not None and season is not None:
         raise BadInput("--simulated-players", "can't be combined with --season", hint="choose one of them")
     _refuse_bad(settings, files, simulated_players, season)
+    today = CLOCK.now().astimezone(GAME_TIME_ZONE).date()
+    if season is not None and first_year(season) > today.year:
+        raise BadInput(
+            "season",
+            f"{season} begins in a year to come",
+            hint=f"its schedule isn't published yet; this season is {season_of(today)}",
+        )
     with open_slate_run(settings) as (_, runner):
         if season is not None:
             live = {name: {"season": season} for name in ("game_logs", "schedule")}

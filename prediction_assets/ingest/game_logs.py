@@ -33,6 +33,7 @@ from prediction_assets.ingest.names import UnresolvedName, is_same_name
 from prediction_assets.ingest.nba_json import log_rows
 from prediction_assets.ingest.other_box_scores import Stored
 from prediction_assets.ingest.rows import Origins, RowNames, SourceRows
+from prediction_assets.ingest.teams import NBA_TEAMS, TEAM_IDS
 from prediction_assets.slate.keys import NBA_LEAGUE
 from prediction_assets.stores.sql.tables import GAME_LOGS
 
@@ -55,19 +56,17 @@ COUNTS = {
 """Our column to the source's; whole numbers of 0 or more, never missing."""
 
 REQUIRED = (
-    "SEASON_ID",
     "PLAYER_ID",
     "PLAYER_NAME",
-    "TEAM_ID",
     "TEAM_ABBREVIATION",
-    "TEAM_NAME",
     "GAME_ID",
     "GAME_DATE",
     "MATCHUP",
     "MIN",
     *COUNTS.values(),
 )
-OPTIONAL = ("WL", "PLUS_MINUS")
+OPTIONAL = ("SEASON_ID", "TEAM_ID", "TEAM_NAME", "WL", "PLUS_MINUS")
+"""The season follows from the game's id, and a team's id and name from its abbreviation."""
 
 _INDEX = "row_index"
 """A column beside the table's own while rows are sorted: each one's place in the concatenated sources."""
@@ -195,19 +194,27 @@ def convert(sources: Sequence[SourceRows]) -> GameLogsRead:
 def _parse(rows: SourceRows) -> tuple[pa.Table, int]:
     count, identifier = values.whole_number(minimum=0), values.whole_number(minimum=1)
     season = values.whole_number(minimum=10_000, maximum=99_999)
-    minutes = rows.parse("MIN", count, pa.int64(), nullable=True)
+    minutes = rows.parse("MIN", values.minutes, pa.int64(), nullable=True)
     team = rows.parse("TEAM_ABBREVIATION", values.team_code, pa.string())
     opponent, is_home = _matchup(rows, team)
     columns: dict[str, pa.Array] = {
         "league": pa.array([NBA_LEAGUE], pa.string()).take(pa.array(np.zeros(len(rows), dtype=np.int64))),
-        "season_id": rows.parse("SEASON_ID", season, pa.int64()),
+        "season_id": rows.parse("SEASON_ID", season, pa.int64())
+        if rows.find("SEASON_ID")
+        else rows.parse("GAME_ID", lambda cell: game_ids.season_of(values.game_id(cell)), pa.int64()),
         "game_id": rows.parse("GAME_ID", values.game_id, pa.string()),
         "game_date": rows.parse("GAME_DATE", values.calendar_date, pa.date32()),
         "player_id": rows.parse("PLAYER_ID", identifier, pa.int64()),
         "player_name": rows.parse("PLAYER_NAME", values.name, pa.string()),
-        "team_id": rows.parse("TEAM_ID", identifier, pa.int64()),
+        "team_id": rows.parse("TEAM_ID", identifier, pa.int64())
+        if rows.find("TEAM_ID")
+        else rows.parse("TEAM_ABBREVIATION", _team_id, pa.int64()),
         "team": team,
-        "team_name": rows.parse("TEAM_NAME", values.text, pa.string()),
+        "team_name": rows.parse("TEAM_NAME", values.text, pa.string())
+        if rows.find("TEAM_NAME")
+        else rows.parse(
+            "TEAM_ABBREVIATION", lambda cell: NBA_TEAMS.get(str(cell).strip(), str(cell)), pa.string()
+        ),
         "opponent": opponent,
         "is_home": is_home,
         "is_win": _optional(rows, "WL", _is_win, pa.bool_()),
@@ -224,6 +231,13 @@ def _optional(rows: SourceRows, name: str, parse: Any, arrow_type: pa.DataType) 
     if rows.find(name) is None:
         return pa.nulls(len(rows), arrow_type)
     return rows.parse(name, parse, arrow_type, nullable=True)
+
+
+def _team_id(value: Any) -> int:
+    code = str(value).strip()
+    if code not in TEAM_IDS:
+        raise ValueError(f"no team of today is {code}, so the file has to have TEAM_ID")
+    return TEAM_IDS[code]
 
 
 def _is_win(value: Any) -> bool:

@@ -45,7 +45,6 @@ COLUMNS = [
     one for name in (*_NEEDED, RESULT, PLUS_MINUS) for one in ((name,) if isinstance(name, str) else name)
 ]
 
-_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::\d\d)?\Z", re.ASCII)
 _SIDE = re.compile(r"\A(?:@|vs\.?|at)\s*", re.IGNORECASE)
 
 
@@ -103,7 +102,7 @@ def resolved(rows: SourceRows, stored: Stored | None) -> tuple[SourceRows, list[
     teams = column(TEAM, abbreviation, pa.string())
     opponents = column(OPPONENT, lambda cell: abbreviation(_SIDE.sub("", str(cell).strip())), pa.string())
     cells: dict[str, list[Any]] = {
-        "MIN": column(MINUTES, _minutes, pa.int64()),
+        "MIN": column(MINUTES, values.minutes, pa.int64()),
         **{
             theirs: column(name, values.whole_number(minimum=0), pa.int64())
             for theirs, name in COUNTS.items()
@@ -174,17 +173,6 @@ def _day(cell: Any) -> date:
             return values.calendar_date(datetime.strptime(spelled, "%b %d, %Y").date())
         except ValueError:
             raise error from None
-
-
-def _minutes(cell: Any) -> int:
-    """Return whole minutes of ``34:12``, ``34`` or ``34.2``."""
-    spelled = str(cell).strip()
-    if match := _CLOCK.match(spelled):
-        return int(match[1]) + (int(match[2]) >= 30)
-    minutes = values.exact_decimal(cell)
-    if minutes < 0:
-        raise ValueError(f"{minutes} minutes are below 0")
-    return int(minutes + values.HALF)
 
 
 def stored_facts(warehouse: Warehouse, aliases: Path | None) -> Stored:

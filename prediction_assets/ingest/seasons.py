@@ -10,6 +10,9 @@ from prediction_assets.ingest.game_ids import season_name
 
 _SEASON = re.compile(r"(\d{4})-(\d{2})\Z", re.ASCII)
 
+_FIRST = 1946
+"""The year in which the NBA's first season began."""
+
 _PUBLISHED_IN = 8
 """The NBA publishes a season's schedule in August."""
 
@@ -24,7 +27,7 @@ def first_year(season: str) -> int:
         BadInput: the text is no season.
     """
     match = _SEASON.match(season)
-    if not match or (int(match[1]) + 1) % 100 != int(match[2]):
+    if not match or (int(match[1]) + 1) % 100 != int(match[2]) or int(match[1]) < _FIRST:
         raise BadInput("season", f"{season!r} is not a season", hint="write it as 2024-25")
     return int(match[1])
 

@@ -21,6 +21,7 @@ _DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](.+))?\Z", re.ASCII)
 _US_DATE = re.compile(r"(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4}|\d{2})\Z", re.ASCII)
 _MIDNIGHT = re.compile(r"00:00(?::00(?:\.0+)?)?(?:Z|[+-]00:?00)?\Z", re.ASCII)
 _GAME_ID = re.compile(r"\d{8,10}(?:\.0*)?\Z", re.ASCII)
+_CLOCK = re.compile(r"(\d{1,4}):([0-5]\d)(?::\d\d)?\Z", re.ASCII)
 _TEAM = re.compile(r"[A-Z0-9]{2,4}\Z", re.ASCII)
 
 _FIRST_SEASON = (
@@ -72,6 +73,16 @@ def whole_number(minimum: int | None = None, maximum: int | None = None) -> Call
         return number
 
     return read
+
+
+def minutes(value: Any) -> int:
+    """Return whole minutes of ``34:12``, ``34`` or ``34.2``."""
+    if match := _CLOCK.match(str(value).strip()):
+        return int(match[1]) + (int(match[2]) >= 30)
+    number = exact_decimal(value)
+    if not 0 <= number <= _LARGEST:
+        raise ValueError(f"{value!s:.40} is not a number of minutes")
+    return int(number + HALF)
 
 
 def exact_decimal(value: Any) -> Decimal:

@@ -139,6 +139,10 @@ def recorded(home: Path) -> list[str]:
         ("ingest --prop-lines bad.csv", "bad.csv: missing columns"),
         ("ingest --injury-reports bad.csv", "bad.csv: missing columns"),
         ("ingest --season 2026", "season: '2026' is not a season"),
+        (
+            "ingest --season 2062-63",
+            "season: 2062-63 begins in a year to come; its schedule isn't published yet",
+        ),
         ("ingest --season 2026-28", "season: '2026-28' is not a season"),
         ("ingest --simulated-players 0", "0 expected players"),
         ("run --game-logs bad.csv", "bad.csv: missing columns"),

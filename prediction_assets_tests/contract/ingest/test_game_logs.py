@@ -78,6 +78,28 @@ def test_missing_minutes_count_as_none_and_are_reported(box_score: Make, write_c
     assert (read.table["minutes"].to_pylist(), read.null_minutes) == ([0], 1)
 
 
+@pytest.mark.parametrize(
+    ("cell", "minutes"),
+    [("34:12", 34), ("34:30", 35), ("34.216667", 34), ("34.5", 35), ("3", 3), ("0:04", 0)],
+)
+def test_minutes_may_be_written_as_other_endpoints_of_the_nba_do(
+    cell: str, minutes: int, box_score: Make, write_csv: Write
+) -> None:
+    assert read_game_logs(write_csv([box_score(MIN=cell)])).table["minutes"].to_pylist() == [minutes]
+
+
+def test_what_follows_from_another_column_may_be_absent(box_score: Make, write_csv: Write) -> None:
+    whole = read_game_logs(write_csv([box_score()])).table
+    derived = ("SEASON_ID", "TEAM_ID", "TEAM_NAME")
+    lean = {name: cell for name, cell in box_score().items() if name not in derived}
+    assert read_game_logs(write_csv([lean])).table.equals(whole)
+    older = lean | {"GAME_ID": "0020200061", "TEAM_ABBREVIATION": "SEA", "MATCHUP": "SEA @ DEN"}
+    with pytest.raises(
+        BadInput, match="row 2, column TEAM_ABBREVIATION: no team of today is SEA, so the file has to"
+    ):
+        read_game_logs(write_csv([older]))
+
+
 @pytest.mark.parametrize("lost", ["22300061", "22300061.0"])
 def test_leading_zeros_lost_in_csv_come_back(lost: str, box_score: Make, write_csv: Write) -> None:
     assert read_game_logs(write_csv([box_score(GAME_ID=lost)])).table["game_id"][0].as_py() == "0022300061"
@@ -120,7 +142,9 @@ def test_headers_may_be_in_any_case_and_unused_columns_may_be_absent(
         ({"AST": "nine"}, "row 3, column AST: 'nine' is not a whole number"),
         ({"AST": None}, "row 3, column AST: the value is empty"),
         ({"AST": -1}, "row 3, column AST: -1 is below 0"),
-        ({"MIN": "31:24"}, "row 3, column MIN: '31:24' is not a whole number"),
+        ({"MIN": "31:75"}, "row 3, column MIN: '31:75' is not a finite decimal number"),
+        ({"MIN": "DNP"}, "row 3, column MIN: 'DNP' is not a finite decimal number"),
+        ({"MIN": "-3"}, "row 3, column MIN: -3 is not a number of minutes"),
         ({"PLAYER_NAME": "  "}, "row 3, column PLAYER_NAME: the value is empty"),
         ({"GAME_DATE": "22.10.2024"}, "row 3, column GAME_DATE: '22.10.2024' is not a date"),
         ({"GAME_ID": "0022x00061"}, "row 3, column GAME_ID: '0022x00061' is not a game id"),

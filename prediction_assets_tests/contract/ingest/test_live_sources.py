@@ -231,7 +231,7 @@ def test_the_odds_api_is_not_asked_without_a_key(asking, key):
         asking(odds_api_key=key)
 
 
-@pytest.mark.parametrize("season", ["2024", "2024-26", "24-25", "2024-2025"])
+@pytest.mark.parametrize("season", ["2024", "2024-26", "24-25", "2024-2025", "1945-46", "0024-25"])
 def test_a_season_is_two_years_in_a_row(asking, season):
     with pytest.raises(BadInput, match=f"season: '{season}' is not a season; write it as 2024-25"):
         asking().logs(season)

@@ -57,7 +57,7 @@ NO_HEADERS = {"name": "LeagueGameLog", "headers": None, "rowSet": [[1]]}
             {"resultSets": [{"name": "LeagueGameLog", "headers": ["A"], "rowSet": [7]}]},
             "row 1: no values where there are 1 headers",
         ),
-        (log_answer({"GAME_ID": "0022400061"}), "missing columns SEASON_ID"),
+        (log_answer({"GAME_ID": "0022400061"}), "missing columns PLAYER_ID"),
         (log_answer({"GAME_ID": "0022400061"}) | {"resultSets": [NO_HEADERS]}, "row 1: 1 values where there are 0"),
     ],
 )  # fmt: skip

@@ -141,7 +141,7 @@ def test_repeated_headers_and_games_that_he_missed_are_no_box_scores(write_csv, 
     [
         ({"Date": "Tuesday"}, "row 2, column Date: 'Tuesday' is not a date"),
         ({"Team": "XXX"}, "row 2, column Team: unknown team 'XXX'"),
-        ({"MP": "-5"}, "row 2, column MP: -5 minutes are below 0"),
+        ({"MP": "-5"}, "row 2, column MP: -5 is not a number of minutes"),
         ({"PTS": 21}, "row 2, column PTS: 21 points, but"),
         ({"AST": "1e300"}, "row 2, column AST: '1e300' is not a whole number"),
     ],
