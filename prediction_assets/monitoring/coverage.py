@@ -27,8 +27,20 @@ class Cell(StrEnum):
     MAY_BE_EMPTY = "may be empty"
 
 
-_BESIDE = timedelta(days=250)
-"""As long as a season."""
+_BESIDE = 400
+"""Days beside a span that show whether it is in a hole: from one season into the next."""
+
+_SINCE = 1981
+"""The first season that ended in April; until then seasons ended in March."""
+
+_TURN = (9, 1)
+"""Month and day from which on games are of the next season."""
+
+_BEGINS, _ENDS = (11, 5), (4, 9)
+"""Month and day by which every season since has begun, and until which every one has lasted."""
+
+_BEGAN_LATE = {1998: (2, 6), 2011: (12, 26), 2020: (12, 23)}
+"""But for two lockouts and a pandemic; by the first year, the day after the season's first games."""
 
 COLUMNS = ("schedule", "game_logs", "lines", "roster", "predictions", "message", "grades")
 """The kinds in the order in which a slate gets them."""
@@ -63,7 +75,7 @@ def coverage(warehouse: Warehouse, outbox: Outbox, first: date, last: date, toda
         today: dates from it on are still to come.
     """
     # Dates beside the span show whether all of it is in a hole.
-    league = {"league": NBA_LEAGUE, "first": first - _BESIDE, "last": last + _BESIDE}
+    league = {"league": NBA_LEAGUE, "first": _moved(first, -_BESIDE), "last": _moved(last, _BESIDE)}
     rows = {row["game_date"]: row for row in warehouse.query(queries.COVERAGE, league).to_pylist()}
     (began,) = warehouse.query(queries.FIRST_RECEIPT, {"league": NBA_LEAGUE})["game_date"].to_pylist()
     announced = {entry.receipt_id for entry in outbox.entries() if entry.delivery_id is not None}
@@ -105,18 +117,37 @@ def _share(there: int, wanted: int, none: Cell) -> Cell:
 
 
 def gaps(played: Sequence[date]) -> Iterator[date]:
-    """Yield the dates between two dates of one season that are too far apart for a break."""
-    for before, after in itertools.pairwise(played):
-        is_one_season = _season(before) == _season(after)
-        if is_one_season and after - before > LONGEST_BREAK:
-            for days in range(1, (after - before).days):
-                yield before + timedelta(days=days)
+    """Yield the dates between two dates of one season that are too far apart for a break.
+
+    Between seasons that have dates, a season is as long as seasons are. The first one may begin at any date, and the
+    last one end at any.
+    """
+    seasons = {
+        year: set(days) for year, days in itertools.groupby(played, lambda day: season_begin(day).year)
+    }
+    oldest, newest = min(seasons, default=0), max(seasons, default=-1)
+    for year in range(oldest, newest + 1):
+        dates = seasons.get(year, set())
+        if year > oldest and year >= _SINCE:
+            dates.add(_date_of(year, _BEGAN_LATE.get(year, _BEGINS)))
+        if year < newest and year >= _SINCE:
+            dates.add(_date_of(year, _ENDS))
+        for before, after in itertools.pairwise(sorted(dates)):
+            if after - before > LONGEST_BREAK:
+                for days in range(1, (after - before).days):
+                    yield before + timedelta(days=days)
 
 
-def _season(day: date) -> int:
-    return season_begin(day).year
+def _date_of(first_year: int, month_and_day: tuple[int, int]) -> date:
+    """Return a date of the season that begins in a year."""
+    return date(first_year + (month_and_day < _TURN), *month_and_day)
+
+
+def _moved(day: date, days: int) -> date:
+    """Return the date so many days later, or the last one that there is."""
+    return date.fromordinal(min(max(day.toordinal() + days, 1), date.max.toordinal()))
 
 
 def season_begin(day: date) -> date:
     """Return the earliest date of the season that a date is in; seasons begin in autumn and end by summer."""
-    return date(day.year if day.month >= 9 else day.year - 1, 9, 1)
+    return date(day.year if (day.month, day.day) >= _TURN else day.year - 1, *_TURN)

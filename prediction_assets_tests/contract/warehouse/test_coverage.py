@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from prediction_assets.monitoring.coverage import COLUMNS, Cell, Day, coverage
+from prediction_assets.monitoring.coverage import COLUMNS, Cell, Day, coverage, gaps
 from prediction_assets.monitoring.slo import Month, read_months
 from prediction_assets.slate.completion_message import OutboxEntry
 from prediction_assets.slate.keys import GAME_TIME_ZONE
@@ -91,7 +91,8 @@ def test_a_hole_of_months_is_found_in_logs_in_the_schedule_and_in_both(without: 
 
 def test_dates_to_come_and_breaks_lack_nothing() -> None:
     warehouse = InMemoryWarehouse()
-    played, to_come = [date(2025, 2, 13), date(2025, 2, 20)], [date(2025, 3, 1), date(2025, 3, 9)]
+    played = [date(2025, 2, 13), date(2025, 2, 20)]
+    to_come = [date(2025, 3, 1) + timedelta(days=9 * n) for n in range(5)]  # until the season's end
     warehouse.upsert(SCHEDULE, games(*played, *to_come, date(2025, 10, 20)))
     warehouse.upsert(GAME_LOGS, logs(*played))
     assert [day.slate for day in grid(warehouse, played[0], date(2025, 12, 1)).values() if day.missing] == []
@@ -108,6 +109,45 @@ def test_a_hole_of_109_days_is_found_however_old_it_is(without: str, year: int) 
     warehouse.upsert(GAME_LOGS, logs(*kept))
     found = coverage(warehouse, InMemoryOutbox(), daily[0], daily[-1], date(2026, 3, 1))
     assert {date.fromisoformat(day.slate) for day in found if day.missing} == hole
+
+
+def of_season(year: int, first: int = 0, last: int = 170) -> list[date]:
+    return [date(year, 10, 22) + timedelta(days=n) for n in range(first, last)]
+
+
+def spanned(first: date, last: date) -> set[date]:
+    return {first + timedelta(days=n) for n in range((last - first).days + 1)}
+
+
+@pytest.mark.parametrize(
+    ("case", "played", "hole"),
+    [
+        ("a season's end", [*of_season(2021, last=70), *of_season(2022)], (date(2021, 12, 31), date(2022, 4, 8))),
+        ("a season's begin", [*of_season(2021), *of_season(2022, 109)], (date(2022, 11, 6), date(2023, 2, 7))),
+        ("a whole season", [*of_season(2021), *of_season(2023)], (date(2022, 11, 6), date(2023, 4, 8))),
+        ("the first season's begin", [*of_season(2021, 109), *of_season(2022)], None),
+        ("the last season's end", [*of_season(2021), *of_season(2022, last=70)], None),
+        ("a season that began late", [*of_season(2019), *of_season(2020, 61)], None),
+        ("summers", [*of_season(2020, 61), *of_season(2021), *of_season(2022)], None),
+        ("years in which seasons ended in March", [*of_season(1975, last=150), *of_season(1976, last=150)], None),
+        ("nothing stored", [], None),
+    ],
+)  # fmt: skip
+def test_a_hole_at_the_edge_of_a_season_is_found_between_other_seasons(case, played, hole) -> None:
+    assert set(gaps(played)) == (spanned(*hole) if hole else set())
+
+
+@pytest.mark.parametrize(("first", "last"), [(date(2022, 1, 10), date(2022, 2, 1)), (date.min, date.max)])
+def test_a_span_in_a_hole_or_beyond_every_date_is_covered(first: date, last: date) -> None:
+    warehouse = InMemoryWarehouse()
+    played = [*of_season(2021, last=70), *of_season(2022)]
+    warehouse.upsert(SCHEDULE, games(*played))
+    warehouse.upsert(GAME_LOGS, logs(*played))
+    found = coverage(warehouse, InMemoryOutbox(), first, last, date(2026, 3, 1))
+    hole = spanned(date(2021, 12, 31), date(2022, 4, 8))
+    assert {date.fromisoformat(day.slate) for day in found if day.missing} == hole & spanned(
+        max(first, date(2021, 1, 1)), min(last, date(2023, 1, 1))
+    )
 
 
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
