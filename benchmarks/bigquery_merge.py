@@ -2,7 +2,8 @@
 
 Run from the repository: ``python -m benchmarks.bigquery_merge``. Uses the emulator at ``BIGQUERY_EMULATOR_HOST`` or
 starts one. Read ratios and counts, not seconds: the emulator is DuckDB behind HTTP, and BigQuery itself takes
-a second or more for each job and each statement of a script, whatever it does.
+a second or more for each job and each statement of a script, whatever it does. The emulator translates a statement of
+hundreds of tables for many minutes: with ``--no-merge`` the MERGE is written, and not run.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import sys
 import tempfile
 import time
 import uuid
@@ -24,6 +26,7 @@ from google.cloud import bigquery
 from benchmarks.measuring import table
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import PartRef
+from prediction_assets.stores.gcp import bigquery_scripts as scripts
 from prediction_assets.stores.gcp.parts import Layout
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets_tests.contract.warehouse.bigquery_emulator import emulator_client, running_emulator
@@ -42,12 +45,15 @@ def main() -> None:
     arguments.add_argument("--layouts", nargs="+", choices=get_args(Layout), default=get_args(Layout))
     arguments.add_argument("--rows", type=int, default=25, help="rows per player")
     arguments.add_argument("--threads", type=int, default=4, help="parts written at the same time")
+    arguments.add_argument(
+        "--merge", action=argparse.BooleanOptionalAction, default=True, help="run the MERGE"
+    )
     given = arguments.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder, running_emulator(Path(folder) / "emulator.log") as endpoint:
         for players in given.sizes:
             for layout in given.layouts:
-                rows += measured(endpoint, layout, players, given.rows, given.threads)
+                rows += measured(endpoint, layout, players, given)
     columns = [
         "",
         "load jobs",
@@ -61,17 +67,19 @@ def main() -> None:
     print(table(f"A slate of {given.rows} rows a player", columns, rows))
 
 
-def measured(endpoint: str, layout: Layout, players: int, rows: int, threads: int) -> Iterator[list[object]]:
+def measured(
+    endpoint: str, layout: Layout, players: int, given: argparse.Namespace
+) -> Iterator[list[object]]:
     """Stage a slate in runs, merge it and clean up; yield what each step took."""
     client = emulator_client(endpoint, f"bench-{uuid.uuid4().hex[:12]}")
     took = counted(client)
     warehouse = BigQueryWarehouse(client, call_timeout=600, staging_layout=layout)
     warehouse.set_up()
-    lines = {f"{10 + n / 2}": 20.0 for n in range(rows)}
+    lines = {f"{10 + n / 2}": 20.0 for n in range(given.rows)}
 
     def stage() -> list[PartRef]:
         parts = []
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(given.threads) as pool:
             for first in range(1, players + 1, PLAYERS_PER_RUN):
                 run = range(first, min(first + PLAYERS_PER_RUN, players + 1))
                 parts += pool.map(lambda n: write(warehouse, n, lines), run)
@@ -79,10 +87,20 @@ def measured(endpoint: str, layout: Layout, players: int, rows: int, threads: in
         return parts
 
     def merge(parts: list[PartRef]) -> None:
-        done = warehouse.merge(
-            plan(progress_of(batch(players), *map(staged, parts)), warehouse.receipts(SLATE))
-        )
-        assert done.rows == done.rows_staged == players * rows, done
+        work = plan(progress_of(batch(players), *map(staged, parts)), warehouse.receipts(SLATE))
+        if given.merge:
+            done = warehouse.merge(work)
+            assert done.rows == done.rows_staged == players * given.rows, done
+            return
+        selects = warehouse._selects(work)
+        script = scripts.merge_script(work, selects, warehouse._relations)
+        if len(script.encode()) > scripts.SCRIPT_BYTES:
+            tables = scripts.Gathered(("p", "d", "rows"), ("p", "d", "lists"))
+            took["loads"] += 1
+            for statement in scripts.gather(tables.rows, selects):
+                count_query(took, statement)
+            script = scripts.merge_script(work, selects, warehouse._relations, gathered=tables)
+        count_query(took, script)
 
     def clean_up() -> None:
         assert len([*warehouse.parts.drop(SLATE, warehouse.parts.staged(SLATE))]) == players
@@ -92,6 +110,7 @@ def measured(endpoint: str, layout: Layout, players: int, rows: int, threads: in
         before, started, processor = Counter(took), time.perf_counter(), processor_seconds()
         result = work()
         seconds, now = time.perf_counter() - started, took - before
+        print(f"{players:,} {layout} {step}: {seconds:.1f} s", file=sys.stderr, flush=True)
         busy = round(processor_seconds() - processor, 1)
         billed = LEAST_BILLED * now["tables read"]
         loaded = round(now["bytes loaded"] / 1e6, 2)
@@ -123,6 +142,12 @@ def write(warehouse: BigQueryWarehouse, number: int, lines: dict[str, float]) ->
     return warehouse.parts.write(SLATE, who.slug, rows_of(who, lines), 1)
 
 
+def count_query(counts: Counter[str], text: str) -> None:
+    """Count a query job."""
+    counts["queries"] += 1
+    counts["tables read"] += sum(map(len, tables_read(text)))
+
+
 def counted(client: bigquery.Client) -> Counter[str]:
     """Return counts that go up with every request that the client sends from now on."""
     counts: Counter[str] = Counter()
@@ -132,8 +157,7 @@ def counted(client: bigquery.Client) -> Counter[str]:
         counts["requests"] += 1
         query = (request.get("data") or {}).get("configuration", {}).get("query")
         if query is not None:
-            counts["queries"] += 1
-            counts["tables read"] += sum(map(len, tables_read(query["query"])))
+            count_query(counts, query["query"])
         return send(**request)
 
     def counting_upload(stream: Any, *arguments: Any, **named: Any) -> Any:

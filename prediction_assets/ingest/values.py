@@ -36,8 +36,8 @@ _LARGEST = 10**15
 
 
 def text(value: Any) -> str:
-    """Return a cell as text without surrounding blanks."""
-    return str(value).strip()
+    """Return a cell as one line of text: in an alert, a name with a line's end would begin a line of its own."""
+    return " ".join(str(value).split())
 
 
 def name(value: Any) -> str:

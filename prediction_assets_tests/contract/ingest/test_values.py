@@ -38,6 +38,8 @@ from prediction_assets.ingest import values
         (values.game_id, 22300061, "0022300061"),
         (values.game_id, 22300061.0, "0022300061"),
         (values.team_code, " DEN ", "DEN"),
+        (values.text, " two\r\nlines\u2028and\ta tab ", "two lines and a tab"),
+        (values.name, "Luka\n\n# Dončić", "Luka # Dončić"),
     ],
 )
 def test_a_cell_is_read_as(read: Callable[[Any], Any], cell: object, expected: object) -> None:
