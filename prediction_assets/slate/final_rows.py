@@ -91,6 +91,20 @@ def first_tip_off(progress: Progress, receipts: Iterable[Receipt]) -> datetime:
     return min((tip_off for *_, tip_off in _changes(progress, receipts)), default=NEVER)
 
 
+def next_tip_off(progress: Progress, receipts: Iterable[Receipt], now: datetime) -> datetime:
+    """Return when the next game begins of a player who has an outcome and was never merged in time.
+
+    A MERGE that began before it and is committed after it would date his first rows before his game.
+    """
+    newest = _newest(receipts)
+    bases = (
+        done.basis
+        for slug, done in progress.outcomes.items()
+        if done.basis and done.basis.tip_off and not (slug in newest and newest[slug].was_in_time)
+    )
+    return min((at for basis in bases if (at := datetime.fromisoformat(basis.tip_off)) > now), default=NEVER)
+
+
 def _changes(
     progress: Progress, receipts: Iterable[Receipt]
 ) -> Iterator[tuple[PlayerOutcome, int, _Merged, datetime]]:

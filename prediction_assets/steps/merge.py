@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from prediction_assets.errors import DeadlinePassed, GameBegan, NotSettled
@@ -15,7 +16,7 @@ from prediction_assets.settings import Settings
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.dead_letter import Failure, replay_payload
-from prediction_assets.slate.final_rows import final_outcomes
+from prediction_assets.slate.final_rows import final_outcomes, next_tip_off
 from prediction_assets.slate.merge_plan import MergePlan, plan
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.slate.reconcile import SlateCopies
@@ -143,11 +144,13 @@ def consolidate(
         progress, receipts = read_outcomes(slate, warehouse, state)
         progress = keep_final_rows(progress, receipts, state, now)
         work = decide(progress, receipts)
+        work = replace(work, before=min(work.before, next_tip_off(progress, receipts, now)))
         try:
             return progress, merge(work, progress, warehouse, dead_letters, run_id=run_id, now=now)
         except GameBegan as error:  # the process was paused, or its clock is behind the warehouse's
             _logger.warning("%s", error, extra={"slate": slate, "batch": work.batch_id})
-            now = max(now, work.before)  # so the next plan leaves out these players
+            # The next plan leaves out these players, or dates their first rows later.
+            now = max(now, work.before)
 
 
 def merge(

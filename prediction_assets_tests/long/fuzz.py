@@ -2,7 +2,7 @@
 
 A finished slice is written down and isn't run again, so ``make fuzz`` goes on where it was stopped. The embedded
 warehouse's slices come first. A slice that failed ends it, and is the first of the next ``make fuzz``.
-``make fuzz FUZZ_SLICE=3/50`` runs one slice on both, finished or not.
+``make fuzz FUZZ_SLICE=3/20`` runs one slice on both, finished or not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FINISHED = ROOT / "build" / "fuzz-finished"
-SLICES = 50
+SLICES = 20
 WAREHOUSES = ("duckdb", "bigquery")
 _MEMORY = Path("/dev/shm")
 """Where thousands of slates aren't synchronized to a disk file by file."""
@@ -47,14 +47,14 @@ def unfinished() -> list[tuple[str, str]]:
 def _slice(text: str) -> str:
     found = re.fullmatch(r"(\d+)/(\d+)", text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no slice; write 3/50 for the third of fifty")
+        raise argparse.ArgumentTypeError(f"{text!r} is no slice; write 3/20 for the third of twenty")
     return text
 
 
 def main() -> None:
     """Run one slice, or all that are left until one fails; exit with pytest's code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("slice", nargs="?", type=_slice, help="3/50: the third of fifty slices")
+    parser.add_argument("slice", nargs="?", type=_slice, help="3/20: the third of twenty slices")
     chosen = parser.parse_args().slice
     for warehouse, each in [(name, chosen) for name in WAREHOUSES] if chosen else unfinished():
         print(f"slice {each} on {warehouse}", flush=True)  # noqa: T201

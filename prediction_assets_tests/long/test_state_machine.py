@@ -1,4 +1,4 @@
-"""More random slates on both warehouses, or with ``--fuzz-slice 3/50`` a fiftieth of 5,000 on each.
+"""More random slates on both warehouses, or with ``--fuzz-slice 3/20`` a twentieth of 5,000 on each.
 
 The seeds are fixed, so a slice that failed fails again. An example on BigQuery's emulator takes a second or two, so
 there are fewer. They are dealt out to tests that can run side by side.

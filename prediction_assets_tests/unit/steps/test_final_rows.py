@@ -144,6 +144,25 @@ def test_a_merge_that_was_paused_until_a_game_began_leaves_out_its_player_and_no
         assert slate.merge(slate.first - HOUR) == points
 
 
+def test_first_rows_are_dated_after_a_tip_off_that_their_merge_was_paused_across(stores, monkeypatch):
+    slate, tip_off = Slate(stores), datetime(2027, 1, 1, 19, tzinfo=NOW.tzinfo)
+    began, seconds = [], iter(range(99))
+
+    class Paused(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            began.append(tip_off - HOUR / 2 if not began else tip_off + timedelta(seconds=next(seconds)))
+            return began[-1]
+
+    monkeypatch.setattr("prediction_assets.stores.local.warehouse.datetime", Paused)
+    slate.stage(1, 20.0, tip_off)
+    slate.stage(2, 20.0, tip_off - HOUR)  # of a game that has begun before
+    assert slate.merge(tip_off - HOUR / 2) == {1: 20.0, 2: 20.0}
+    (receipt,) = slate.receipts()
+    assert (receipt.consolidated_at >= tip_off, len(began)) == (True, 4)
+    assert final_players([receipt], tip_off + HOUR) == frozenset()
+
+
 def test_a_game_that_was_moved_has_begun_at_the_earlier_of_its_tip_offs(slate):
     slate.stage(1, 22.0, slate.first - HOUR / 2)
     slate.stage(2, 22.0, slate.second + HOUR)
