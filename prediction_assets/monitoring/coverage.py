@@ -128,10 +128,11 @@ def gaps(played: Sequence[date]) -> Iterator[date]:
     oldest, newest = min(seasons, default=0), max(seasons, default=-1)
     for year in range(oldest, newest + 1):
         dates = seasons.get(year, set())
-        if year > oldest and year >= _SINCE:
-            dates.add(_date_of(year, _BEGAN_LATE.get(year, _BEGINS)))
-        if year < newest and year >= _SINCE:
-            dates.add(_date_of(year, _ENDS))
+        begin, end = _date_of(year, _BEGAN_LATE.get(year, _BEGINS)), _date_of(year, _ENDS)
+        if oldest < year >= _SINCE and begin < min(dates, default=end):
+            dates.add(begin)
+        if newest > year >= _SINCE and end > max(dates, default=begin):
+            dates.add(end)
         for before, after in itertools.pairwise(sorted(dates)):
             if after - before > LONGEST_BREAK:
                 for days in range(1, (after - before).days):
