@@ -30,6 +30,9 @@ FORM_DAYS = 120
 
 RECORD_DAYS = 365
 
+_READ_AT_ONCE = 10_000
+"""Rows that are Python's objects at one time."""
+
 _BETS = ("OVER", "UNDER")
 
 Row = Mapping[str, Any]
@@ -118,7 +121,8 @@ def board_of(
     """Return the board of these rows, which are those in force by the receipt."""
     found: dict[tuple[str, str], list[Row]] = {}
     others: dict[tuple[str, str], dict[str, float]] = {}
-    for row in rows.to_pylist():
+    # In batches: of the other systems only a number is kept, and a row is a hundred objects.
+    for row in (row for batch in rows.to_batches(_READ_AT_ONCE) for row in batch.to_pylist()):
         forecast = row["player_slug"], row["market"]
         if row["system"] == SYSTEM:
             found.setdefault(forecast, []).append(row)
@@ -180,7 +184,11 @@ def _changes(
         _, before = read_rows(warehouse, slate, revision=since, receipts=receipts)
     except BadInput:  # its rows were pruned
         return None
-    names = {row["player_slug"]: row["player_name"] for each in (before, rows) for row in each.to_pylist()}
+    names = {
+        slug: name
+        for each in (before, rows)
+        for slug, name in zip(each["player_slug"].to_pylist(), each["player_name"].to_pylist(), strict=True)
+    }
     found = diff_rows(before, rows)
     why = why_between(receipts, since, revision, found)
     return [Change(names[each.player_slug], each, why[each.player_slug]) for each in found]

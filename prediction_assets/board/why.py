@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
+import pyarrow.compute as pc
+
 from prediction_assets.board.values import SYSTEM
 from prediction_assets.errors import BadInput
 from prediction_assets.slate.batch import Progress
@@ -130,7 +132,7 @@ def _facts(basis: Mapping[str, str]) -> Iterator[str]:
 
 def _rows(stores: Stores, newest: Receipt, slug: str) -> Step:
     _, rows = read_rows(stores.warehouse, newest.slate, revision=newest.revision)
-    mine = [row for row in rows.to_pylist() if row["player_slug"] == slug]
+    mine = rows.filter(pc.equal(rows["player_slug"], slug)).to_pylist()
     main_rows = {row["market"]: row for row in mine if row["system"] == SYSTEM and row["line_offset"] == 0}
     if not main_rows:
         return Step("rows", "", ["none is in force"])

@@ -22,6 +22,9 @@ PREDICTIONS_SCHEMA_VERSION = 1
 STEPS, FINE, LARGEST = 2.0**32, 2.0**53, 1e6
 """How a float is hashed: in steps of 1/STEPS, what is left of them in steps of 1/(STEPS * FINE), up to LARGEST."""
 
+_HASHED_AT_ONCE = 10_000
+"""Rows whose values are text in memory at one time: those of 5,000 players would take half a gigabyte."""
+
 _OF_THE_PLAYER = {
     "game_id": "game_id",
     "player_slug": "slug",
@@ -127,8 +130,12 @@ def _rows_at(table: pa.Table, positions: list[int]) -> pa.Table:
 
 def _content_hashes(columns: Mapping[str, Any]) -> list[str]:
     """Return SHA-256 over each row's values with their names; a NULL adds nothing, so that a column may be added."""
-    texts = zip(*(_named(name, column) for name, column in columns.items()), strict=True)
-    return [hashlib.sha256("".join(row).encode()).hexdigest() for row in texts]
+    hashes: list[str] = []
+    for first in range(0, len(next(iter(columns.values()))), _HASHED_AT_ONCE):
+        some = {name: column.slice(first, _HASHED_AT_ONCE) for name, column in columns.items()}
+        texts = zip(*(_named(name, column) for name, column in some.items()), strict=True)
+        hashes += [hashlib.sha256("".join(row).encode()).hexdigest() for row in texts]
+    return hashes
 
 
 def _named(name: str, column: pa.Array | pa.ChunkedArray) -> list[str]:

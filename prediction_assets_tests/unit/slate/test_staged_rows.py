@@ -131,6 +131,14 @@ def test_a_part_s_rows_have_the_hashes_that_they_should_have():
     assert [a == b for a, b in zip(row_hashes(edited), row_hashes(part), strict=True)] == [False, True]
 
 
+def test_rows_that_are_hashed_a_few_at_a_time_have_the_same_hashes(monkeypatch):
+    rows = forecasts(*(forecast(101, f"{20 + n}.50", 21.0 + n) for n in range(5)))
+    whole = row_hashes(rows)
+    monkeypatch.setattr("prediction_assets.slate.staged_rows._HASHED_AT_ONCE", 2)
+    assert row_hashes(rows) == whole
+    assert len({*whole}) == 5
+
+
 def test_the_id_of_tables_depends_on_their_values_and_not_on_how_they_lie_in_memory():
     values = pa.table(
         {"a": [1.0, None, 3.0], "b": [True, False, True], "c": [[1, 2], [], [3]], "d": ["x", "", None]}
