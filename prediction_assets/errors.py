@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 
@@ -102,7 +103,15 @@ class Overtaken(TransientError):
 
 
 class GameBegan(TransientError):
-    """A game began before the MERGE could be committed, and its players' rows are final; the target was not touched."""
+    """A game began before the MERGE could be committed, and its players' rows are final; the target was not touched.
+
+    Attributes:
+        at: the warehouse's time.
+    """
+
+    def __init__(self, text: str, at: datetime) -> None:
+        super().__init__(text)
+        self.at = at
 
 
 class SourceUnavailable(TransientError):

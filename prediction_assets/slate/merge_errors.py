@@ -80,11 +80,12 @@ def overtaken(slate: str, newest: str) -> Overtaken:
     )
 
 
-def game_began(slate: str, tip_off: datetime) -> GameBegan:
+def game_began(slate: str, tip_off: datetime, at: datetime) -> GameBegan:
     """Return the error for a MERGE that would have changed rows of players whose game has begun."""
     return GameBegan(
         f"slate {slate}: a game began at {tip_off.isoformat(timespec='seconds')}, before this MERGE of its players "
-        "could be committed; the target was not touched and every part was kept. Materialize predictions for it again"
+        "could be committed; the target was not touched and every part was kept. Materialize predictions for it again",
+        at,
     )
 
 

@@ -150,7 +150,7 @@ def consolidate(
         except GameBegan as error:  # the process was paused, or its clock is behind the warehouse's
             _logger.warning("%s", error, extra={"slate": slate, "batch": work.batch_id})
             # The next plan leaves out these players, or dates their first rows later.
-            now = max(now, work.before)
+            now = max(now, error.at)
 
 
 def merge(

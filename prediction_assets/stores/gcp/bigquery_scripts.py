@@ -229,7 +229,8 @@ def merge_script(
 ) -> str:
     """Return the script that verifies the parts, merges them and writes the receipt, or changes nothing.
 
-    Its last SELECT gives one row: ``outcome``, ``detail`` (the parts, the key or the audits at fault), the
+    Its last SELECT gives one row: ``outcome``, ``detail`` (the parts, the key or the audits at fault, the
+    microseconds of its clock), the
     ``verdicts`` of the audits, and the receipt's columns with the prefix :data:`RECEIPT_FIELD`.
 
     Args:
@@ -304,7 +305,7 @@ COMMIT TRANSACTION;
 SET v_outcome = '{COMMITTED}';
 ELSE
 ROLLBACK TRANSACTION;
-SET v_outcome = '{BEGAN}';
+SET v_outcome = '{BEGAN}'; SET v_detail = CAST(UNIX_MICROS(CURRENT_TIMESTAMP()) AS STRING);
 END IF;
 ELSE
 ROLLBACK TRANSACTION;

@@ -13,7 +13,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -275,7 +275,8 @@ def _receipt_of(plan: MergePlan, row: Mapping[str, Any]) -> Receipt:
     if outcome == scripts.OVERTAKEN:
         raise merge_errors.overtaken(plan.slate, detail)
     if outcome == scripts.BEGAN:
-        raise merge_errors.game_began(plan.slate, plan.before)
+        at = datetime.fromtimestamp(int(detail) / 1e6, UTC)
+        raise merge_errors.game_began(plan.slate, plan.before, at)
     if outcome == scripts.MISMATCH:
         wrong = sorted({part.split(" ")[0] for part in detail.split(",")})
         raise merge_errors.part_changed(plan.slate, wrong)

@@ -305,8 +305,9 @@ class DuckDBWarehouse:
             audits=verdicts,
         )
         connection.execute(merge_sql.INSERT_RECEIPT, receipt.to_row())
-        if datetime.now(UTC) >= plan.before:  # last, because the process may have been paused anywhere before
-            raise merge_errors.game_began(plan.slate, plan.before)
+        # Last, because the process may have been paused anywhere before.
+        if (at := datetime.now(UTC)) >= plan.before:
+            raise merge_errors.game_began(plan.slate, plan.before, at)
         return receipt
 
     def _stage(self, connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> None:

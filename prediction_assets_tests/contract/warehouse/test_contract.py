@@ -254,8 +254,11 @@ def test_a_merge_that_would_be_committed_after_a_tip_off_is_refused_and_changes_
         progress_of(batch(1), staged(write(warehouse, 1, {"24.5": 23.0}, 2))), warehouse.receipts(SLATE)
     )
     began = datetime.now(UTC) - timedelta(seconds=1)
-    with pytest.raises(GameBegan, match=f"a game began at {began.isoformat(timespec='seconds')[:16]}"):
+    with pytest.raises(
+        GameBegan, match=f"a game began at {began.isoformat(timespec='seconds')[:16]}"
+    ) as refused:
         warehouse.merge(dataclasses.replace(late, before=began))
+    assert began <= refused.value.at <= datetime.now(UTC)
     assert active(warehouse) == {("player-1", Decimal("24.50")): 20.0}
     assert warehouse.receipts(SLATE) == (newest,)
     warehouse.merge(dataclasses.replace(late, before=began + timedelta(hours=1)))

@@ -50,7 +50,7 @@ PART = PartRef(SLATE, "player-1", 101, "p", 25, "c", PREDICTIONS_SCHEMA_VERSION,
             "2 staged rows of p-0 share the key (ensemble, 20.50)",
         ),
         (merge_errors.overtaken(SLATE, "r9"), Overtaken, "another MERGE (receipt r9) was committed"),
-        (merge_errors.game_began(SLATE, NOW), GameBegan, "a game began at 2026-01-02T"),
+        (merge_errors.game_began(SLATE, NOW, NOW), GameBegan, "a game began at 2026-01-02T"),
     ],
 )
 def test_a_refusal_names_the_slate_and_the_value(error, kind, said):

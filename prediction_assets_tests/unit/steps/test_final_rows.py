@@ -156,7 +156,7 @@ def test_first_rows_are_dated_after_a_tip_off_that_their_merge_was_paused_across
 
     monkeypatch.setattr("prediction_assets.stores.local.warehouse.datetime", Paused)
     slate.stage(1, 20.0, tip_off)
-    slate.stage(2, 20.0, tip_off - HOUR)  # of a game that has begun before
+    slate.stage(2, 20.0, tip_off - HOUR / 4)  # two games began meanwhile, and one repetition is enough
     assert slate.merge(tip_off - HOUR / 2) == {1: 20.0, 2: 20.0}
     (receipt,) = slate.receipts()
     assert (receipt.consolidated_at >= tip_off, len(began)) == (True, 4)
