@@ -22,18 +22,21 @@ import urllib.request
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+from sqlglot.errors import SqlglotError
 
 HOST_VARIABLE = "BIGQUERY_EMULATOR_HOST"
 _READY_SECONDS = 60.0
 _ATTEMPTS = 3
 _PR_SET_PDEATHSIG = 1
-_TEXTS_KEPT = 500
+_TEXTS_KEPT = 1500
 _NAMES = re.compile(r"test-[0-9a-f]{12,20}|staged_[0-9a-f]{24}")
 """Names that differ between tests and MERGEs: a test's project, the table in which a MERGE has its rows."""
 _of_thread = threading.local()
@@ -133,6 +136,9 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     from bqemulator.cli import main
+    from bqemulator.jobs import executor
+    from bqemulator.scripting import interpreter
+    from bqemulator.sql import inner_query
     from bqemulator.sql.translator import SQLTranslator
     from bqemulator.storage.engine import DuckDBEngine
     from sqlglot.dialects.dialect import Dialect
@@ -146,6 +152,14 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
     Dialect.parse = _parse_each_text_once(Dialect.parse)
     SQLTranslator.translate = _translate_each_text_once(SQLTranslator.translate)
     core.deepcopy = _copy_flat(core.Expr, core.deepcopy)
+    executor.parse_script = interpreter.parse_script = lru_cache(_TEXTS_KEPT)(executor.parse_script)  # frozen
+    rewrite_once = _rewrite_each_text_once(executor.rewrite_table_refs)
+    executor.rewrite_table_refs = interpreter.rewrite_table_refs = rewrite_once
+    inner_query.rewrite_for_row_access = _leave_tables_alone(inner_query.rewrite_for_row_access)
+    interpreter._rewrite_vars_to_params = _bind_each_text_once(interpreter._rewrite_vars_to_params)
+    # These parse each job's whole text for snapshots of tables and for time travel, which nobody here asks for.
+    executor._reject_dml_on_immutable = lambda *_: None
+    executor._capture_dml_snapshots = _capture_nothing
     main(
         [
             *("start", "--rest-host", host, "--rest-port", str(port), "--grpc-port", "0"),
@@ -202,6 +216,64 @@ def _translate_each_text_once(translate: Callable[..., Any]) -> Callable[..., An
     return translate_once
 
 
+def _rewrite_each_text_once(rewrite: Callable[[str, str], str]) -> Callable[[str, str], str]:
+    """Return what puts the project before each table's name, with a memory for texts that differ in names only."""
+    remembered = lru_cache(_TEXTS_KEPT)(rewrite)
+
+    def rewrite_once(text: str, project: str) -> str:
+        names, stand_ins = _names_in(f"{text} {project}")
+        rewritten = remembered(_renamed(text, names, stand_ins), _renamed(project, names, stand_ins))
+        return _renamed(rewritten, stand_ins, names)
+
+    return rewrite_once
+
+
+def _bind_each_text_once(bind: Callable[..., tuple[str, list[Any]]]) -> Callable[..., tuple[str, list[Any]]]:
+    """Return what puts placeholders for a script's variables, with a memory: the texts depend on no value but NULL."""
+    bound: OrderedDict[Hashable, tuple[str, list[str | None]]] = OrderedDict()
+
+    def bind_once(text: str, frames: Any) -> tuple[str, list[Any]]:
+        visible = {name: each for name, each in frames.all_visible().items() if name in text}
+        if any(isinstance(variable.value, dict) for variable in visible.values()):
+            return bind(text, frames)  # a row, whose fields are bound
+        names, stand_ins = _names_in(text)
+        kinds = tuple((name, each.type_name, each.value is None) for name, each in sorted(visible.items()))
+        key = (_renamed(text, names, stand_ins), kinds)
+        if key not in bound:
+            named = {
+                name: SimpleNamespace(value=None if is_null else name, type_name=kind)
+                for name, kind, is_null in kinds
+            }
+            bound[key] = bind(key[0], SimpleNamespace(all_visible=lambda: named))
+            if len(bound) > _TEXTS_KEPT:
+                bound.popitem(last=False)
+        made, variables = bound[key]
+        values = [None if name is None else visible[name].value for name in variables]
+        return _renamed(made, stand_ins, names), values
+
+    return bind_once
+
+
+async def _capture_nothing(*_: object) -> None:
+    pass
+
+
+def _leave_tables_alone(rewrite: Callable[..., str]) -> Callable[..., str]:
+    """Return what puts a view's query in place of its name, and parses no text that names no view."""
+
+    def rewrite_views(text: str, *, project_id: str, caller: Any, catalog: Any) -> str:
+        views = (
+            view.table_id
+            for dataset in catalog.list_datasets(project_id)
+            for view in catalog.list_views(project_id, dataset.dataset_id)
+        )
+        if any(view in text for view in views) or catalog.list_all_row_access_policies():
+            return rewrite(text, project_id=project_id, caller=caller, catalog=catalog)
+        return text
+
+    return rewrite_views
+
+
 def _copy_flat(expression: type, copy_deep: Callable[..., Any]) -> Callable[..., Any]:
     """Return what copies a syntax tree: the positions in the text that each node has are plain numbers.
 
@@ -223,7 +295,7 @@ def _parse_each_text_once(parse: Callable[..., list[Any]]) -> Callable[..., list
 
     A MERGE took the emulator 0.9 s of processor time, most of it in the parser.
     """
-    parsed: OrderedDict[Hashable, list[Any]] = OrderedDict()
+    parsed: OrderedDict[Hashable, list[Any] | SqlglotError] = OrderedDict()
 
     def parse_once(dialect: Any, text: str, **options: Any) -> list[Any]:
         if options or dialect.settings:
@@ -231,10 +303,16 @@ def _parse_each_text_once(parse: Callable[..., list[Any]]) -> Callable[..., list
         names, stand_ins = _names_in(text)
         key = (type(dialect), _renamed(text, names, stand_ins))
         if key not in parsed:
-            parsed[key] = parse(dialect, key[1])
+            try:
+                parsed[key] = parse(dialect, key[1])
+            except SqlglotError as error:  # a whole script, that many a call tries to read as a statement
+                parsed[key] = error
             if len(parsed) > _TEXTS_KEPT:
                 parsed.popitem(last=False)
-        trees = [tree and tree.copy() for tree in parsed[key]]  # callers change the trees
+        remembered = parsed[key]
+        if isinstance(remembered, SqlglotError):
+            raise remembered.with_traceback(None)
+        trees = [tree and tree.copy() for tree in remembered]  # callers change the trees
         for tree in trees if names else ():
             for node in tree.walk() if tree else ():
                 if isinstance(node.args.get("this"), str):
