@@ -40,6 +40,9 @@ ended on 2020-08-15, its playoffs on 2020-10-11. From September on, the next sea
 LONGEST_NAME = 100
 """Characters of a player's name, from which the names of his partition and of his part are made."""
 
+LONGEST_TEXT = 1_000
+"""Characters of any other text, such as a bookmaker's name or an injury's reason: each is in many rows and messages."""
+
 FURTHEST_DAYS = 400
 """Days from today to the last game that any source can know: a schedule appears in August for a season until June."""
 

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from prediction_assets.ingest.limits import LONGEST_NAME
+from prediction_assets.ingest.limits import LONGEST_NAME, LONGEST_TEXT
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0*)?\Z", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)\Z", re.ASCII)
@@ -37,15 +37,19 @@ _LARGEST = 10**15
 
 def text(value: Any) -> str:
     """Return a cell as one line of text: in an alert, a name with a line's end would begin a line of its own."""
-    return " ".join(str(value).split())
+    return _one_line(value, "text", LONGEST_TEXT)
 
 
 def name(value: Any) -> str:
     """Return a cell as a player's name."""
-    spelled = text(value)
-    if len(spelled) > LONGEST_NAME:
+    return _one_line(value, "name", LONGEST_NAME)
+
+
+def _one_line(value: Any, what: str, most: int) -> str:
+    spelled = " ".join(str(value).split())
+    if len(spelled) > most:
         raise ValueError(
-            f"{spelled[:20]!r}... has {len(spelled):,} characters, and a name at most {LONGEST_NAME}"
+            f"{spelled[:20]!r}... has {len(spelled):,} characters, and a {what} at most {most:,}"
         )
     return spelled
 

@@ -49,6 +49,7 @@ def test_a_cell_is_read_as(read: Callable[[Any], Any], cell: object, expected: o
 @pytest.mark.parametrize(
     ("read", "cell", "problem"),
     [
+        (values.text, "x" * 5000, "'xxxxxxxxxxxxxxxxxxxx'... has 5,000 characters, and a text at most 1,000"),
         (values.name, "x" * 5000, "'xxxxxxxxxxxxxxxxxxxx'... has 5,000 characters, and a name at most 100"),
         (values.whole_number(), "DNP", "'DNP' is not a whole number"),
         (values.whole_number(), "26.5", "'26.5' is not a whole number"),
