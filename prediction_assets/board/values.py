@@ -30,7 +30,7 @@ FORM_DAYS = 120
 
 RECORD_DAYS = 365
 
-_READ_AT_ONCE = 10_000
+_READ_AT_ONCE = 1_000
 """Rows that are Python's objects at one time."""
 
 _BETS = ("OVER", "UNDER")

@@ -22,7 +22,7 @@ PREDICTIONS_SCHEMA_VERSION = 1
 STEPS, FINE, LARGEST = 2.0**32, 2.0**53, 1e6
 """How a float is hashed: in steps of 1/STEPS, what is left of them in steps of 1/(STEPS * FINE), up to LARGEST."""
 
-_HASHED_AT_ONCE = 10_000
+_HASHED_AT_ONCE = 1_000
 """Rows whose values are text in memory at one time: those of 5,000 players would take half a gigabyte."""
 
 _OF_THE_PLAYER = {
