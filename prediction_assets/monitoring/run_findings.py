@@ -98,7 +98,9 @@ def _installation(facts: HealthFacts) -> Iterator[Finding]:
 
 def failed_work(facts: HealthFacts, failures: Iterable[RecentFailure]) -> Iterator[Finding]:
     """Yield a finding for the newest failure of each work that did not succeed since."""
-    newest = {(failure.work, failure.slate): failure for failure in failures}
+    # Of the kinds of facts, which are one work, those that didn't succeed since come last, and stand.
+    in_order = sorted(failures, key=lambda failure: not failure.recovered)
+    newest = {(failure.work, failure.slate): failure for failure in in_order}
     for failure in newest.values():
         if not failure.recovered:
             yield from ([_failed_tick(facts, failure)] if failure.is_tick else _failed_run(facts, failure))

@@ -14,6 +14,7 @@ from prediction_assets.logs import first_cause
 from prediction_assets.monitoring.evidence import CheckResult, InstanceFacts, RecentFailure
 from prediction_assets.monitoring.thresholds import DAEMON_SILENCE
 from prediction_assets.orchestration.daemons import last_heard, unhealthy_daemons
+from prediction_assets.orchestration.jobs import ingest_job
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG, SLATE_TAG, slate_of
 from prediction_assets.orchestration.runs import failure_of, stage_of
 from prediction_assets.slate.audits import AUDITS
@@ -51,33 +52,51 @@ def read_instance(
 
 
 def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterator[RecentFailure]:
-    """Yield the newest failed run of each work: a stage of a slate."""
-    seen = set()
+    """Yield the newest failed run of each work: a stage of a slate, or a kind of facts."""
+    seen: set[tuple[str, ...]] = set()
     for record in instance.get_run_records(
         RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since), limit=_MOST_FAILURES
     ):
         run, at = record.dagster_run, record.update_timestamp.replace(tzinfo=UTC)
         work = stage_of(run), slate_of(run.tags)
-        if work in seen:
+        is_ingest = work[0] == ingest_job.name
+        if work in seen and not is_ingest:
             continue
-        seen.add(work)
         failure = failure_of(instance, run.run_id)
+        if (*work, failure.step) in seen:
+            continue
+        seen |= {work, (*work, failure.step)}
         yield RecentFailure(
             *work,
             at=at,
             error=failure.error,
             step=failure.step,
             run_id=run.run_id,
-            recovered=_succeeded_since(instance, work, at),
+            recovered=_succeeded_since(instance, work, failure.step if is_ingest else "", at),
             refused=tuple(_refused(instance, run)),
         )
 
 
-def _succeeded_since(instance: DagsterInstance, work: tuple[str, str], at: datetime) -> bool:
-    """Return whether the same work succeeded after a moment; of any slate, if the run failed before it had one."""
+def _succeeded_since(instance: DagsterInstance, work: tuple[str, str], facts: str, at: datetime) -> bool:
+    """Return whether the same work succeeded after a moment; of any slate, if the run failed before it had one.
+
+    Args:
+        facts: the kind of facts that failed; a run that ingested others says nothing about it. '': any run counts.
+    """
     tags = {SLATE_TAG: work[1]} if work[1] else {}
     later = instance.get_runs(RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], updated_after=at, tags=tags))
-    return any(stage_of(run) == work[0] and work[1] in ("", slate_of(run.tags)) for run in later)
+    return any(
+        stage_of(run) == work[0]
+        and work[1] in ("", slate_of(run.tags))
+        and (not facts or facts in _done(instance, run))
+        for run in later
+    )
+
+
+def _done(instance: DagsterInstance, run: DagsterRun) -> set[str | None]:
+    """Return the steps of a run that succeeded; a command's run doesn't record which assets it selected."""
+    logged = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
+    return {entry.dagster_event.step_key for entry in logged if entry.dagster_event}
 
 
 def _refused(instance: DagsterInstance, run: DagsterRun) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from prediction_assets.errors import BadInput, SourceUnavailable
 from prediction_assets.ingest.live.sources import Sources
+from prediction_assets.orchestration.instance_reader import read_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import simulated_facts
@@ -80,6 +81,15 @@ def test_a_source_that_fails_keeps_no_other_fact_from_being_stored(season, tmp_p
     }
     assert stored == {"game_logs": 0, "schedule": 1, "prop_lines": 1}
     assert [run.status.value for run in season.instance.get_runs()] == ["SUCCESS", "FAILURE"]
+
+    def failures() -> list[tuple[str, bool]]:
+        now = datetime.now(UTC)
+        found = read_instance(season.instance, None, now, timedelta(hours=1)).failures
+        return [(failure.step, failure.recovered) for failure in found if failure.work == "ingest"]
+
+    assert failures() == [("game_logs", False)], "other facts that succeeded since say nothing about it"
+    season.run().ingest({"game_logs": {"season": "2024-25"}})
+    assert failures() == [("game_logs", True)]
 
 
 def test_a_season_of_the_live_source_is_ingested_like_a_file(season):
