@@ -22,10 +22,12 @@ def imported(source: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def imports() -> dict[Path, list[str]]:
-    """What each module of the package imports."""
+    """What each module of the package imports that names one of the two at all: parsing all takes two seconds."""
+    sources = {path.relative_to(PACKAGE): path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
     return {
-        path.relative_to(PACKAGE): list(imported(path.read_text("utf-8")))
-        for path in sorted(PACKAGE.rglob("*.py"))
+        path: list(imported(source))
+        for path, source in sources.items()
+        if "import dagster" in source or "from dagster" in source or "google" in source
     }
 
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -147,7 +148,8 @@ class Verdict:
         )
 
 
-def libraries() -> dict[str, str]:
+@cache  # reading what is installed takes 10 ms
+def libraries() -> Mapping[str, str]:
     """Return the release, ``1.8``, of each library that fits the systems."""
     return {name: ".".join(metadata.version(name).split(".")[:2]) for name in _LIBRARIES}
 

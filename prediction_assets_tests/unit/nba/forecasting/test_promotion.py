@@ -213,7 +213,7 @@ def other_format(document: str) -> str:
 @pytest.mark.parametrize(
     ("reason", "cells"),
     [
-        ("its libraries are", {"libraries": json.dumps(libraries() | {"scikit-learn": "0.1"})}),
+        ("its libraries are", {"libraries": json.dumps({**libraries(), "scikit-learn": "0.1"})}),
         ("its libraries are", {"libraries": "{"}),
         ("its systems are", {"systems": json.dumps(system_versions() | {"ensemble": "0"})}),
         ("its systems are", {"systems": "{}"}),
