@@ -21,6 +21,7 @@ from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
+from prediction_assets.stores.gcp.parts import part_table
 from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.board_reader import ReadBoard
@@ -136,6 +137,20 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_loca
         25 * PLAYERS,
     )
     assert len(gcp.stores.outbox.entries(SLATE)) == 1
+
+
+def test_a_slate_whose_players_share_a_table_has_the_same_rows_and_the_same_message(announced):
+    settings = announced.run._settings.model_copy(update={"staging_layout": "per_run"})
+    shared = SlateRun(settings, announced.run._instance)
+    before = rows(shared.stores.warehouse, SLATE)
+    assert shared.stage(SLATE)
+    parts = shared.stores.warehouse.parts.staged(SLATE)
+    assert len({part_table(SLATE, *part) for part in parts}) == 1 < len(parts) == PLAYERS
+    receipt = shared.consolidate(SLATE)
+    assert (receipt.rows_inserted, receipt.rows_updated, receipt.rows_unchanged) == (0, 0, 25 * PLAYERS)
+    assert rows(shared.stores.warehouse, SLATE) == before
+    assert dict(shared.stores.warehouse.parts.staged(SLATE)) == {}
+    assert len(shared.stores.outbox.entries(SLATE)) == 1
 
 
 def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(announced, monkeypatch):
