@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -57,17 +58,24 @@ def diff_rows(before: pa.Table, after: pa.Table) -> tuple[PlayerDiff, ...]:
         before: the rows of one revision of a slate, with the columns of the predictions table.
         after: the rows of another one.
     """
-    first, second = _by_player(before), _by_player(after)
-    return tuple(_diffs(first, second))
+    return tuple(_diffs(_by_player(before), _by_player(after)))
 
 
-def _by_player(rows: pa.Table) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows.select(_COMPARED).to_pylist():
-        found.setdefault(row["player_slug"], []).append(
-            row | {"system": labelled(row["market"], row["system"])}
-        )
+def _by_player(rows: pa.Table) -> dict[str, list[pa.Table]]:
+    """Return each player's rows as slices of the table, because a big slate's rows are large as Python's objects."""
+    compared = rows.select(_COMPARED)
+    found: dict[str, list[pa.Table]] = {}
+    start = 0
+    for slug, same in groupby(compared.column("player_slug").to_pylist()):
+        length = len(list(same))
+        found.setdefault(slug, []).append(compared.slice(start, length))
+        start += length
     return found
+
+
+def _read(slices: Sequence[pa.Table]) -> list[dict[str, Any]]:
+    rows = (row for each in slices for row in each.to_pylist())
+    return [row | {"system": labelled(row["market"], row["system"])} for row in rows]
 
 
 _COMPARED = [
@@ -84,10 +92,10 @@ _COMPARED = [
 
 
 def _diffs(
-    first: Mapping[str, Sequence[dict[str, Any]]], second: Mapping[str, Sequence[dict[str, Any]]]
+    first: Mapping[str, Sequence[pa.Table]], second: Mapping[str, Sequence[pa.Table]]
 ) -> Iterator[PlayerDiff]:
     for slug in sorted({*first, *second}):
-        before, after = first.get(slug, ()), second.get(slug, ())
+        before, after = _read(first.get(slug, ())), _read(second.get(slug, ()))
         # The hash covers every value of a row, its key too.
         rows = len({row["content_hash"] for row in before} ^ {row["content_hash"] for row in after})
         if rows:
