@@ -42,8 +42,8 @@ def span(since: str, until: str | None) -> tuple[date, date]:
     Raises:
         BadInput: no date, or the last before the first.
     """
-    first = parse_slate(since)
-    last = first if until is None else parse_slate(until)
+    first = parse_slate(since, "--from")
+    last = first if until is None else parse_slate(until, "--to")
     if last < first:
         raise BadInput("--to", f"{last} is before {first}", hint="give the earlier date to --from")
     return first, last
@@ -60,7 +60,7 @@ def train(
     Uses the last four years of games before the date. The same facts train nothing. Exit code 1 when the model is
     refused: the one in force stays.
     """
-    config = {} if before is None else {"cutoff": parse_slate(before).isoformat()}
+    config = {} if before is None else {"cutoff": parse_slate(before, "--before").isoformat()}
     with open_slate_run() as (_, runner):
         done = runner.train(**config)
     table = Table(title=f"model {done['model_id']}", show_header=False)

@@ -183,8 +183,8 @@ def verify(
     """
     from prediction_assets.steps.ledger import merged_slates, verify_slate
 
-    since = date.min if first is None else parse_slate(first)
-    until = date.max if last is None else parse_slate(last)
+    since = date.min if first is None else parse_slate(first, "--from")
+    until = date.max if last is None else parse_slate(last, "--to")
     with look_into_home() as (_, stores):
         slates = merged_slates(stores.warehouse, since, until)
         if not slates:

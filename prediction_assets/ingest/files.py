@@ -271,8 +271,8 @@ def _records(path: Path, reader: Iterator[list[str]], width: int) -> tuple[list[
     before = reader.line_num  # type: ignore[attr-defined]  # csv's reader has it, the Iterator type doesn't say
     for record in reader:
         number, before = before + 1, reader.line_num  # type: ignore[attr-defined]
-        if not record:
-            continue
+        if not any(map(str.strip, record)):
+            continue  # a blank line; a spreadsheet writes its commas
         if len(record) != width:
             raise BadInput(
                 path,

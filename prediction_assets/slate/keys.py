@@ -35,8 +35,12 @@ _UNDECOMPOSED = str.maketrans(
 )
 
 
-def parse_slate(text: str) -> date:
+def parse_slate(text: str, given_as: str = "slate") -> date:
     """Return the date of a slate key such as ``2026-01-02``.
+
+    Args:
+        text: the key.
+        given_as: what an error names, such as the option that holds the key.
 
     Raises:
         BadInput: the text is not an ISO calendar date.
@@ -46,7 +50,7 @@ def parse_slate(text: str) -> date:
             return date.fromisoformat(text)
         except ValueError:
             pass
-    raise BadInput("slate", f"{text!r} is not a date", hint="write it as YYYY-MM-DD, for example 2026-01-02")
+    raise BadInput(given_as, f"{text!r} is not a date", hint="write it as YYYY-MM-DD, for example 2026-01-02")
 
 
 def is_slate(text: str) -> bool:

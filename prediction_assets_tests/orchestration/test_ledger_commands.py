@@ -155,7 +155,7 @@ def test_an_output_file_is_replaced_as_a_whole_and_stays_if_the_command_is_refus
         ("diff --slate 2026-01-02", "nothing of 2026-01-02 was merged"),
         ("revert --slate {slate} --revision 4", "no revision 4; it has 1, 2, 3"),
         ("verify --from 2026-01-01 --to 2026-01-02", f"there are predictions of {SIMULATED} to {SIMULATED}"),
-        ("verify --from noon", "'noon' is not a date"),
+        ("verify --from noon", "--from: 'noon' is not a date"),
         ("consolidate --slate {slate} --accept values --because x", "'values' is no blocking audit; one of"),
         ("consolidate --slate {slate} --accept values_in_range", "no reason is given"),
         ("consolidate --slate {slate} --because x", "name the audit with --accept"),

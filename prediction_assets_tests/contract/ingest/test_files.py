@@ -95,6 +95,15 @@ def test_a_row_is_counted_by_the_line_it_begins_on(tmp_path: Path) -> None:
         rows.parse("POINTS", values.whole_number(), pa.int64())
 
 
+@pytest.mark.parametrize("blank", ["", ",", " , ", '"",""'])
+def test_a_line_of_blank_cells_is_no_row_wherever_it_is(tmp_path: Path, blank: str) -> None:
+    path = tmp_path / "lines.csv"
+    path.write_text(f"Name,Points\n{blank}\nplain,2\n{blank}\nlast,3\n{blank}\n", encoding="utf-8")
+    rows = read_rows(path, ("name", "points"))
+    assert rows.table.to_pydict() == {"Name": ["plain", "last"], "Points": ["2", "3"]}
+    assert rows.numbers.tolist() == [3, 5]
+
+
 def test_a_folder_named_like_a_hive_partition_adds_no_column(tmp_path: Path) -> None:
     path = tmp_path / "PTS=7" / "part.parquet"
     path.parent.mkdir()
