@@ -83,13 +83,15 @@ def _one(home: Path, slate: str, number: int) -> tuple[float, ...]:
     stores = open_stores(settings)
     progress = stores.batch_state.progress(slate)
     assert progress is not None
-    player = progress.batch.expected[number % PLAYERS]
     before = len(stores.outbox.entries(slate))
     warehouse = stores.warehouse
     assert isinstance(warehouse, DuckDBWarehouse)
     with warehouse._connect(write=True) as connection:  # behind its lock, as an ingestion
+        with_a_line = connection.execute("SELECT DISTINCT player_id FROM facts.prop_lines").fetchall()
+        players = [each.player_id for each in progress.batch.expected if (each.player_id,) in with_a_line]
         connection.execute(
-            "UPDATE facts.prop_lines SET line = line + 1 WHERE player_id = $who", {"who": player.player_id}
+            "UPDATE facts.prop_lines SET line = line + 1 WHERE player_id = $who",
+            {"who": players[number % len(players)]},
         )
         connection.execute(
             "INSERT INTO facts.versions SELECT MAX(version) + 1, 'prop_lines', now() FROM facts.versions"
