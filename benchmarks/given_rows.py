@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
+from prediction_assets.slate.markets import POINTS
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.staged_rows import part_rows
 from prediction_assets.stores.sql.tables import PART_SCHEMA
@@ -44,26 +45,28 @@ def parts(players: int, seed: int, slate: str = SLATE) -> dict[str, pa.Table]:
     over = np.round(random.uniform(0, 0.9, n), 6)
     lines = [Decimal(10 + offset) + Decimal("0.5") for offset in range(5)] * (players * 5)
     offsets = [Decimal(offset) for offset in range(-2, 3)] * (players * 5)
-    forecasts = pa.Table.from_arrays(
-        [
-            pa.array(np.repeat(np.arange(1, players + 1), ROWS_PER_PLAYER)),
-            pa.array([""] * n),
-            pa.array([system for system in SYSTEMS for _ in range(5)] * players),
-            pa.array(["1"] * n),
-            pa.array(lines, PREDICTION_SCHEMA.field("line").type),
-            pa.array(offsets, PREDICTION_SCHEMA.field("line_offset").type),
-            pa.array(["market"] * n),
-            pa.array(["Simulated Book A"] * n),
-            pa.array(points),
-            pa.array(np.full(n, 6.0)),
-            pa.array(over),
-            pa.array(np.zeros(n)),
-            pa.array(["NO_PRICE"] * n),
-            pa.array(np.maximum(over, 1 - over)),
-            *(pa.nulls(n, field.type) for field in [*PREDICTION_SCHEMA][14:]),
-        ],
-        schema=PREDICTION_SCHEMA,
-    )
+    given = {
+        "player_id": np.repeat(np.arange(1, players + 1), ROWS_PER_PLAYER),
+        "game_id": [""] * n,
+        "market": [POINTS.name] * n,
+        "system": [system for system in SYSTEMS for _ in range(5)] * players,
+        "system_version": ["1"] * n,
+        "line": lines,
+        "line_offset": offsets,
+        "line_source": ["market"] * n,
+        "bookmaker": ["Simulated Book A"] * n,
+        "predicted_points": points,
+        "standard_deviation": np.full(n, 6.0),
+        "probability_over": over,
+        "probability_push": np.zeros(n),
+        "recommendation": ["NO_PRICE"] * n,
+        "confidence": np.maximum(over, 1 - over),
+    }
+    columns = [
+        pa.array(given[field.name], field.type) if field.name in given else pa.nulls(n, field.type)
+        for field in PREDICTION_SCHEMA
+    ]
+    forecasts = pa.Table.from_arrays(columns, schema=PREDICTION_SCHEMA)
     return part_rows(forecasts, expected(players, slate), f"snapshot{seed}", PART_SCHEMA)
 
 
