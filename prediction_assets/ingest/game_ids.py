@@ -91,11 +91,7 @@ def predicted_games(rows: SourceRows, column: Name) -> tuple[SourceRows, Counter
     reasons = [
         why_left_out(game_id) for game_id in rows.parse(column, values.game_id, pa.string()).to_pylist()
     ]
-    if not any(reasons):
-        return rows, Counter()
-    return rows.where(pa.array([reason is None for reason in reasons], pa.bool_())), Counter(
-        filter(None, reasons)
-    )
+    return rows.without(reasons)
 
 
 def require_predicted(sources: Sequence[SourceRows], left_out: Counter[str]) -> None:

@@ -151,9 +151,7 @@ def _of_the_nba(rows: SourceRows) -> tuple[SourceRows, Counter[str]]:
     """Return the rows of games with a team of the NBA, and how many rows were left out, by their matchup."""
     rows.require(REQUIRED)
     matchups = rows.parse(MATCHUP, _matchup, pa.string()).to_pylist()
-    is_nba = [any(map(is_team, matchup.split("@"))) for matchup in matchups]
-    others = Counter(matchup for matchup, ours in zip(matchups, is_nba, strict=True) if not ours)
-    return (rows.where(pa.array(is_nba, pa.bool_())) if others else rows), others
+    return rows.without([None if any(map(is_team, each.split("@"))) else each for each in matchups])
 
 
 def _parse(rows: SourceRows, published: datetime | None) -> Iterator[_Entry]:

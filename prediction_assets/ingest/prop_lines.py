@@ -196,11 +196,7 @@ def _of_the_nba(rows: SourceRows) -> tuple[SourceRows, Counter[str]]:
         None if home is None or away is None or is_team(home) or is_team(away) else f"{away} at {home}"
         for home, away in zip(*sides, strict=True)
     ]
-    if not any(others):
-        return rows, Counter()
-    return rows.where(pa.array([teams is None for teams in others], pa.bool_())), Counter(
-        filter(None, others)
-    )
+    return rows.without(others)
 
 
 def _alternatives(name: Name) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import bisect
 import difflib
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,6 +114,13 @@ class SourceRows:
         return SourceRows(
             self.source, self.table.filter(mask), self.numbers[mask.to_numpy(zero_copy_only=False)]
         )
+
+    def without(self, reasons: Sequence[str | None]) -> tuple[SourceRows, Counter[str]]:
+        """Return the rows that have no reason to be left out, and how many others there are, by reason."""
+        if not any(reasons):
+            return self, Counter()
+        kept = self.where(pa.array([reason is None for reason in reasons], pa.bool_()))
+        return kept, Counter(filter(None, reasons))
 
     def _encoded(self, column: str | None) -> pa.DictionaryArray:
         cells = self.table.column(column)

@@ -2,8 +2,8 @@
 
 A tick decides and requests a run of the ingest job; the assets ask the sources. In a run that asks for both, lines and
 reports would not be taken when game logs or schedule fail; so those of the morning and of the evening have runs of
-their own. A fact whose only source is files
-without a path is left to `prediction-assets ingest`. https://docs.dagster.io/guides/automate/schedules
+their own. A fact whose only source is files without a path is left to `prediction-assets ingest`.
+https://docs.dagster.io/guides/automate/schedules
 """
 
 from __future__ import annotations

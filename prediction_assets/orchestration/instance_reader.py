@@ -16,7 +16,7 @@ from prediction_assets.monitoring.thresholds import DAEMON_SILENCE
 from prediction_assets.orchestration.daemons import last_heard, unhealthy_daemons
 from prediction_assets.orchestration.jobs import ingest_job
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG, SLATE_TAG, slate_of
-from prediction_assets.orchestration.runs import failure_of, stage_of
+from prediction_assets.orchestration.runs import failure_of, stage_of, steps_of
 from prediction_assets.slate.audits import AUDITS
 from prediction_assets.slate.batch import Progress
 
@@ -88,15 +88,9 @@ def _succeeded_since(instance: DagsterInstance, work: tuple[str, str], facts: st
     return any(
         stage_of(run) == work[0]
         and work[1] in ("", slate_of(run.tags))
-        and (not facts or facts in _done(instance, run))
+        and (not facts or facts in steps_of(instance, run.run_id, dg.DagsterEventType.STEP_SUCCESS))
         for run in later
     )
-
-
-def _done(instance: DagsterInstance, run: DagsterRun) -> set[str | None]:
-    """Return the steps of a run that succeeded; a command's run doesn't record which assets it selected."""
-    logged = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
-    return {entry.dagster_event.step_key for entry in logged if entry.dagster_event}
 
 
 def _refused(instance: DagsterInstance, run: DagsterRun) -> Iterator[tuple[str, str]]:

@@ -42,6 +42,12 @@ def stage_of(run: DagsterRun) -> str:
     return "+".join(sorted({JOB_OF_ASSET.get(name, name) for name in names})) or run.job_name
 
 
+def steps_of(instance: DagsterInstance, run_id: str, *ends: DagsterEventType) -> set[str | None]:
+    """Return the steps of a run that ended so; a command's run doesn't record which assets it selected."""
+    logged = instance.all_logs(run_id, of_type=set(ends))
+    return {entry.dagster_event.step_key for entry in logged if entry.dagster_event}
+
+
 def is_lost(instance: DagsterInstance, run: DagsterRun, now: datetime) -> bool:
     """Return whether the process of a run in progress must be gone, because the run has been silent for three minutes.
 

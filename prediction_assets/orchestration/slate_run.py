@@ -28,6 +28,7 @@ from prediction_assets.orchestration.jobs import (
 )
 from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.run_tags import MAX_RETRIES_TAG, RECEIPT_ID, SLATE_TAG
+from prediction_assets.orchestration.runs import steps_of
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.completion_message import OutboxEntry, is_announced, outbox_entry_of
@@ -93,9 +94,8 @@ class SlateRun:
                 ingest_job.name, ops=facts, selection=[dg.AssetKey(name) for name in facts], run_id=run_id
             )
         except PredictionAssetsError:
-            ended = {dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE}
-            logged = self._instance.all_logs(run_id, of_type=ended)
-            tried = {log.dagster_event.step_key for log in logged if log.dagster_event}
+            ended = dg.DagsterEventType.STEP_SUCCESS, dg.DagsterEventType.STEP_FAILURE
+            tried = steps_of(self._instance, run_id, *ended)
             left = {name: config for name, config in facts.items() if name not in tried}
             if left and tried:
                 with suppress(PredictionAssetsError):

@@ -230,8 +230,8 @@ def merge_script(
     """Return the script that verifies the parts, merges them and writes the receipt, or changes nothing.
 
     Its last SELECT gives one row: ``outcome``, ``detail`` (the parts, the key or the audits at fault, the
-    microseconds of its clock), the
-    ``verdicts`` of the audits, and the receipt's columns with the prefix :data:`RECEIPT_FIELD`.
+    microseconds of its clock), the ``verdicts`` of the audits, and the receipt's columns with the prefix
+    :data:`RECEIPT_FIELD`.
 
     Args:
         selects: one SELECT for each table with parts; not used if the rows are gathered.
