@@ -1,6 +1,6 @@
 """``python -m benchmarks.google_bill``: what the gcp profile costs, from counted calls and list prices.
 
-The calls are counted on Firestore's emulator at three small sizes and computed for larger ones. Nothing asks Google.
+The calls are counted on Firestore's emulator at two small sizes and computed for larger ones. Nothing asks Google.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ USD = {
 """List prices of one unit, in US dollars, without free quotas (50,000 reads and 20,000 writes a day; 1 TiB a month)."""
 
 _DAYS_OF_MONTH = 30
-_SIZES = (50, 100, 150)
+_SIZES = (100, 200)
 
 
 def usd(calls: Calls) -> float:
@@ -42,11 +42,11 @@ def usd(calls: Calls) -> float:
     return sum(USD[kind] * number for kind, number in calls.items())
 
 
-def bill(layouts: Mapping[Layout, tuple[Day, Day, Day]], sizes: list[int]) -> str:
+def bill(layouts: Mapping[Layout, tuple[Day, Day]], sizes: list[int]) -> str:
     """Return the table of money and calls for slates of these sizes in each staging layout."""
     rows: list[list[object]] = []
     for players, layout in product(sizes, layouts):
-        day = of_players(layouts[layout], players)
+        day = of_players(*layouts[layout], players)
         for name, calls in {
             "a slate": day.slate,
             "an idle day": day.idle(),
@@ -69,15 +69,15 @@ def main() -> None:
     sizes = parser.parse_args().sizes
     with tempfile.TemporaryDirectory() as folder, running(FIRESTORE) as address:
         os.environ["FIRESTORE_EMULATOR_HOST"] = address
-        layouts: dict[Layout, tuple[Day, Day, Day]] = {}
+        layouts: dict[Layout, tuple[Day, Day]] = {}
         for layout in get_args(Layout):
             home = Path(folder) / layout
             project = layout.replace("_", "-")
-            first, second, third = (
+            small, large = (
                 measured(home / str(players), f"{project}-{players}", players, staging_layout=layout)
                 for players in _SIZES
             )
-            layouts[layout] = (first, second, third)
+            layouts[layout] = (small, large)
     print(bill(layouts, sizes))
 
 

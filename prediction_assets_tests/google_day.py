@@ -5,7 +5,6 @@ Firestore is an emulator; the warehouse is a local one that counts BigQuery's jo
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -152,20 +151,14 @@ def _idle_tick(run: SlateRun, sensor: str, calls: Calls, outcomes: CountedRememb
     return calls - before, outcomes.asked - asked
 
 
-def of_players(days: tuple[Day, Day, Day], players: int) -> Day:
-    """Return the day of another number of players, from three sizes with full staging runs.
+def of_players(small: Day, large: Day, players: int) -> Day:
+    """Return the day of another number of players, from two sizes with full staging runs.
 
-    A slate takes a constant, something for each player and each run, and each run reads each outcome: that is a
-    polynomial of the second degree.
+    A slate takes a constant, and something for each player and each run.
     """
-
-    def at(kind: str) -> int:
-        value = 0.0
-        for each in days:
-            others = [other for other in days if other is not each]
-            weight = math.prod((players - other.players) / (each.players - other.players) for other in others)
-            value += weight * each.slate[kind]
-        return round(value)
-
-    kinds = set().union(*(day.slate for day in days))
-    return Day(players, days[-1].sensors, Counter({kind: at(kind) for kind in kinds}))
+    further = (players - small.players) / (large.players - small.players)
+    kinds = small.slate.keys() | large.slate.keys()
+    slate = {
+        kind: round(small.slate[kind] + further * (large.slate[kind] - small.slate[kind])) for kind in kinds
+    }
+    return Day(players, large.sensors, Counter(slate))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
@@ -129,7 +129,7 @@ class InMemoryBatchState:
                 del self._outcomes[key]
         return len(lower)
 
-    def progress(self, slate: str) -> Progress | None:
+    def progress(self, slate: str, only: Collection[str] | None = None) -> Progress | None:
         with self._lock:
             batch = self._batches.get(slate)
             if batch is None:

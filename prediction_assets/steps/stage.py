@@ -95,7 +95,7 @@ def begin_staging(
     # In this order: what is read after the claim is as new as the fence says, or newer.
     fence = claim_fence(slate, warehouse, state)
     facts_version = warehouse.facts_version()
-    progress = open_progress(state, slate)
+    progress = open_progress(state, slate, only=slugs)
     if progress.feature_snapshot is not None:  # the features are from when they were pinned
         facts_version = min(facts_version, progress.features_version)
     players = progress.batch.players(slugs)
@@ -213,7 +213,7 @@ class Staging:
     """One run's work on its players: threads settle them, and outcomes are recorded when their events are stored.
 
     Attributes:
-        progress: the batch as it stood when the run began.
+        progress: the batch as it stood when the run began, with the outcomes of its players.
         parts: the rows of each forecast player, by slug.
         errors: why a player could not be forecast, by slug.
         skipped: why a player isn't predicted, by slug.
@@ -303,9 +303,10 @@ class Staging:
                 player stayed the same; the others have to be staged again.
         """
         staged = self.staging_area.staged(self.slate)
-        now = open_progress(self.state, self.slate)
+        mine = {player.slug for player in self.players}
+        now = open_progress(self.state, self.slate, only=mine)
         self._refuse_if_reopened(now)
-        drop_orphans(now, {player.slug for player in self.players}, staged, self.staging_area)
+        drop_orphans(now, mine, staged, self.staging_area)
         self._close_overtaken_failures(now)
         count = {kind: sum(done.outcome is kind for done in self.settled) for kind in Outcome}
         _logger.info(

@@ -10,7 +10,7 @@ Errors that any method may raise: ``StateUnreadable`` and ``WarehouseUnreadable`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -84,8 +84,11 @@ class BatchState(Protocol):
         An error may come after some of the outcomes are recorded; recording all of them again is right.
         """
 
-    def progress(self, slate: str) -> Progress | None:
+    def progress(self, slate: str, only: Collection[str] | None = None) -> Progress | None:
         """Return the slate's batch as of one moment, None when it was never opened.
+
+        Args:
+            only: the slugs of the players whose outcomes the caller needs: the others' may be missing.
 
         A copy of a receipt that was edited by hand is left out, with a warning.
         """
@@ -110,13 +113,16 @@ class BatchState(Protocol):
         """Return the copy of the slate's newest receipt, None without one, or if it was edited by hand."""
 
 
-def open_progress(state: BatchState, slate: str) -> Progress:
+def open_progress(state: BatchState, slate: str, only: Collection[str] | None = None) -> Progress:
     """Return the progress of a slate that has a batch.
+
+    Args:
+        only: the slugs of the players whose outcomes the caller needs: the others' may be missing.
 
     Raises:
         BatchNotOpen: the slate has no batch.
     """
-    progress = state.progress(slate)
+    progress = state.progress(slate, only)
     if progress is None:
         raise BatchNotOpen.on(slate)
     return progress

@@ -72,13 +72,13 @@ def test_a_table_of_several_parts_is_one_load_job_and_is_changed_when_one_of_the
 
 
 def day(players: int) -> Day:
-    """Return a made-up day whose slate takes 7 + 2 n + n² reads."""
+    """Return a made-up day whose slate takes 7 + 2 n reads."""
     ticks = Ticks(a_day=100, slates=3, calls=Counter({READS: 5, QUERIES: 1}), looks=2)
-    return Day(players, {"made_up": ticks}, Counter({READS: 7 + 2 * players + players**2}))
+    return Day(players, {"made_up": ticks}, Counter({READS: 7 + 2 * players}))
 
 
-def test_a_larger_slate_is_computed_from_three_small_ones() -> None:
-    found = of_players((day(50), day(100), day(150)), 450)
+def test_a_larger_slate_is_computed_from_two_small_ones() -> None:
+    found = of_players(day(100), day(200), 450)
     assert (found.players, found.slate) == (450, day(450).slate)
     assert found.idle() == {READS: 1500, QUERIES: 300}
     assert found.idle(players=11)[READS] == 1500 + 100 * 3 * 2 * 10

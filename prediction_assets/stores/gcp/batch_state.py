@@ -12,9 +12,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from google.api_core import exceptions
@@ -38,6 +39,9 @@ _RECEIPTS = "receipts"
 _NEWEST = "newest"
 _RECEIPT_LISTS = ("parts", "missing")
 _WRITTEN_AT = "written_at"
+
+_ASKED = 30
+"""Players that one query names, at most: https://cloud.google.com/firestore/docs/query-data/queries#in_not-in_and_array-contains-any"""
 
 _SETTLED = timedelta(minutes=1)
 """So long after the newest outcome they are remembered. Firestore's servers don't share one clock: a later write may
@@ -142,7 +146,7 @@ class FirestoreBatchState:
                 list(documents), lambda writes, document: writes.set(document, documents[document])
             )
 
-    def progress(self, slate: str) -> Progress | None:
+    def progress(self, slate: str, only: Collection[str] | None = None) -> Progress | None:
         # Reads 2 documents and the newest outcome, all as of one moment; of what isn't remembered also the chunks of 3
         # lists and a document per outcome, those of lower fences too until they are pruned.
         document = self._document(slate)
@@ -159,31 +163,46 @@ class FirestoreBatchState:
             opened = self._batch(batch, as_of)
             return Progress(
                 batch=opened,
-                outcomes=self._counted(opened, as_of),
+                outcomes=self._counted(opened, as_of, only),
                 feature_snapshot=batch.get("feature_snapshot"),
                 features_version=batch.get("features_version"),
                 receipt=self._copy(receipt, as_of),
             )
 
-    def _counted(self, opened: Batch, as_of: datetime) -> dict[str, PlayerOutcome]:
-        """Return the outcome of each expected player that counts."""
+    def _counted(
+        self, opened: Batch, as_of: datetime, only: Collection[str] | None
+    ) -> dict[str, PlayerOutcome]:
+        """Return the outcome of each expected player that counts, or at least of those who are asked for."""
         outcomes = self._document(opened.slate).collection(_OUTCOMES)
-        newest = (
-            outcomes.order_by(_WRITTEN_AT, direction=firestore.Query.DESCENDING)
-            .limit(1)
-            .select([_WRITTEN_AT])
-            .get(read_time=as_of, **self._calls.arguments)
-        )
         expected = {player.slug for player in opened.expected}
 
-        def read() -> Mapping[str, PlayerOutcome]:
-            stored = outcomes.get(read_time=as_of, **self._calls.arguments)
+        def those_that_count(
+            stored: Iterable[firestore.DocumentSnapshot[Any]],
+        ) -> dict[str, PlayerOutcome]:
             with undamaged(outcomes.document("*")):
                 return {
                     slug: _player_outcome(opened.slate, outcome)
                     for slug, outcome in _highest(stored, opened.batch_id).items()
                     if slug in expected
                 }
+
+        if only is not None and len(only) < len(expected):
+            slugs = sorted(only)
+            found = [
+                outcomes.where(filter=firestore.FieldFilter("player_slug", "in", slugs[at : at + _ASKED]))
+                .get(read_time=as_of, **self._calls.arguments)
+                for at in range(0, len(slugs), _ASKED)
+            ]  # fmt: skip
+            return those_that_count(chain.from_iterable(found))
+        newest = (
+            outcomes.order_by(_WRITTEN_AT, direction=firestore.Query.DESCENDING)
+            .limit(1)
+            .select([_WRITTEN_AT])
+            .get(read_time=as_of, **self._calls.arguments)
+        )
+
+        def read() -> Mapping[str, PlayerOutcome]:
+            return those_that_count(outcomes.get(read_time=as_of, **self._calls.arguments))
 
         if not newest:
             return dict(read())

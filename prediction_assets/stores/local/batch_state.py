@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -116,7 +116,7 @@ class SqliteBatchState:
                 ],
             )
 
-    def progress(self, slate: str) -> Progress | None:
+    def progress(self, slate: str, only: Collection[str] | None = None) -> Progress | None:
         with self._reading(f"slate {slate}") as connection:
             connection.execute("BEGIN")  # one consistent view of all the tables
             refuse_damage(connection, ("batches", "expected_players", "outcomes"), slate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 
@@ -284,11 +284,21 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_state, "_SETTLED", timedelta(0))
 
 
-def reads(state: FirestoreBatchState) -> int:
+def reads(state: FirestoreBatchState, only: Collection[str] | None = None) -> int:
     """Return how many documents a look at the slate is billed for."""
     with counted() as calls:
-        state.progress(SLATE)
+        state.progress(SLATE, only)
     return calls[READS]
+
+
+def test_a_run_reads_the_outcomes_of_its_players_and_of_no_others(
+    firestore_state: FirestoreBatchState, remembering: None
+) -> None:
+    firestore_state.open(batch(80))
+    firestore_state.record([staged(f"player-{n}") for n in range(1, 81)])
+    mine = {f"player-{n}" for n in range(1, 36)}
+    assert reads(firestore_state, mine) == 2 + 1 + 35, "the list of players, and 35 outcomes"
+    assert reads(firestore_state, mine) == 2 + 35
 
 
 def test_of_a_slate_on_which_nothing_happens_three_documents_are_read_however_many_players_it_has(

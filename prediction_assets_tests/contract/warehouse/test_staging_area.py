@@ -138,7 +138,7 @@ class Outcomes:
 
     progress_now: Progress
 
-    def progress(self, slate: str) -> Progress:
+    def progress(self, slate: str, only: object = None) -> Progress:
         return self.progress_now
 
 

@@ -41,7 +41,7 @@ class Reads:
     def outbox(self) -> Any:
         return self
 
-    def progress(self, slate: str) -> Progress | None:
+    def progress(self, slate: str, only: object = None) -> Progress | None:
         self.read.append(slate)
         return self.looks[min(self.read.count(slate), len(self.looks)) - 1][0]
 
