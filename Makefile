@@ -43,7 +43,7 @@ test: $(VENV)/.dev  ## everything a change can break, with the emulators that th
 test-all: test  ## the long ones too: every fault on both profiles, deployments, documented commands, kills for a minute
 	$(SUITE) $(addprefix $(TESTS)/,deploy long)
 
-fuzz: $(VENV)/.dev  ## 5,000 random slates on each warehouse, in hours; goes on where it stopped; `FUZZ_SLICE=3/20` runs a slice
+fuzz: $(VENV)/.dev  ## 5,000 random slates on DuckDB, 500 on the BigQuery emulator; goes on where it stopped; `FUZZ_SLICE=3/20` runs a slice
 	$(BIN)/python -m prediction_assets_tests.long.fuzz $(FUZZ_SLICE)
 
 lint: $(VENV)/.dev  ## ruff, mypy, and what may import what

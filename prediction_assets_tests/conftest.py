@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that ``make pictures`` and ``make fuzz`` pass on."""
     parser.addoption("--pictures", metavar="FOLDER", help="keep the documentation's pictures in this folder")
-    parser.addoption("--fuzz-slice", metavar="N/SLICES", help="run this slice of 5,000 random slates")
+    parser.addoption("--fuzz-slice", metavar="N/SLICES", help="run this slice of the random slates")
 
 
 @pytest.fixture(autouse=True)

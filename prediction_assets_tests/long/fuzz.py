@@ -1,4 +1,4 @@
-"""5,000 random slates on each warehouse, in slices that end in minutes: ``make fuzz``.
+"""5,000 random slates on DuckDB and 500 on BigQuery's emulator, in slices that end in minutes: ``make fuzz``.
 
 A finished slice is written down and isn't run again, so ``make fuzz`` goes on where it was stopped. The embedded
 warehouse's slices come first. A slice that failed ends it, and is the first of the next ``make fuzz``.
