@@ -70,7 +70,12 @@ class LogSettings(BaseModel):
     """How a process logs. They are read alone, so that a wrong setting elsewhere is still logged."""
 
     model_config = ConfigDict(
-        extra="ignore", frozen=True, validate_by_name=True, validate_by_alias=True, validate_default=True
+        extra="ignore",
+        frozen=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        validate_default=True,
+        defer_build=True,  # to its first use, which is no import
     )
 
     log_level: Annotated[

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
 from typing import Annotated
 
@@ -93,6 +94,8 @@ def main() -> None:
     """Run the command line; every error becomes one line and exit code 2."""
     # Dagster's import makes many objects that live as long as the process: collecting them frees nothing.
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+    # pydantic would read the metadata of every installed package, in case one of them is a plugin of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     atexit.register(gc.freeze)
     try:
         app()

@@ -8,6 +8,7 @@ share their fits. What doesn't belong here: anything that knows a particular sys
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar, cast
@@ -57,7 +58,7 @@ class Rows:
 
     Args:
         table: n rows of :data:`.features.FEATURES_SCHEMA`.
-        whole: rows that contain these; their columns are converted once, there.
+        whole: rows that contain these; their columns are converted once, there, so the caller keeps it.
         where: the positions of these rows in ``whole``.
     """
 
@@ -65,7 +66,8 @@ class Rows:
         self, table: pa.Table, whole: Rows | None = None, where: slice | Indices | None = None
     ) -> None:
         self.table = table
-        self._whole = whole
+        # Rows keep the parts that they were asked for; without a cycle, all are freed with the last use of the whole.
+        self._whole: Rows | None = None if whole is None else weakref.proxy(whole)
         self._where = where
         self._columns: dict[str, Floats] = {}
         self._derived: dict[object, Floats] = {}

@@ -26,7 +26,10 @@ class Engine:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._root = duckdb.connect(config={"temp_directory": f"{file}.tmp"})
+        # Without its background threads DuckDB keeps the memory of the largest query as long as the process lives.
+        self._root = duckdb.connect(
+            config={"temp_directory": f"{file}.tmp", "allocator_background_threads": True}
+        )
         self._turn = threading.Lock()
         self._sessions = 0
 

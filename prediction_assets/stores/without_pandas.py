@@ -1,13 +1,15 @@
-"""Keep pyarrow from importing pandas, whose 300 modules take as long as all the rest of a command that reads.
+"""Keep libraries from importing pandas, whose 300 modules take as long as all the rest of a command that reads.
 
-pyarrow looks for pandas at the first array from Python's values and at the first time with a zone, in case the values
-are pandas' own; ours never are. Dagster's packages install pandas, so it is always found.
+pyarrow looks for pandas at the first array from Python's values and at the first time with a zone, scikit-learn when it
+is imported, in case the values are pandas' own; ours never are. Dagster's packages install pandas, so it is always
+found.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.abc import MetaPathFinder
 from types import ModuleType
@@ -22,12 +24,18 @@ def keep_pandas_out() -> None:
     ``to_pandas()`` looks again, and so does every other import of pandas. Nothing happens where pandas was imported
     before.
     """
-    if "pandas" in sys.modules:
-        return
+    if "pandas" not in sys.modules:
+        with without_pandas():
+            pa.array([0])  # of no given type, so that both its Cython and its C++ part look
+
+
+@contextmanager
+def without_pandas() -> Iterator[None]:
+    """Let imports find no pandas; one that was imported before stays."""
     finder = _NoPandas()
     sys.meta_path.insert(0, finder)
     try:
-        pa.array([0])  # of no given type, so that both its Cython and its C++ part look
+        yield
     finally:
         sys.meta_path.remove(finder)
 
