@@ -1,5 +1,7 @@
 """System ``gradient_boosting``: boosted regression trees on all features, correcting a simple forecast.
 
+:func:`fit_network_mean` has a network (:mod:`.network`) in the place of the trees: a member of ``ensemble`` alone.
+
 The trees (:mod:`.trees`) learn the median (quantile loss at one half: Koenker & Bassett, "Regression Quantiles", 1978)
 of the Pearson residual of a simple forecast (McCullagh & Nelder, *Generalized Linear Models*, 1989, ch. 2.4: the error
 over the root of a Poisson-like variance). The opponent enters as ``matchup``'s factor, so that a weaker defence never
@@ -9,7 +11,9 @@ because the ensemble gains from members whose errors differ. Medians beside mean
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +24,7 @@ from prediction_assets.nba.forecasting.minutes import COLUMNS as MINUTES_COLUMNS
 from prediction_assets.nba.forecasting.minutes import DESIGN_COLUMNS as MINUTES_DESIGN_COLUMNS
 from prediction_assets.nba.forecasting.minutes import minutes_design, scoring_rate, weighted_minutes
 from prediction_assets.nba.forecasting.moving_average import MovingAverage, weighted_sum
+from prediction_assets.nba.forecasting.network import Network, fit_network
 from prediction_assets.nba.forecasting.rows import Floats, History, Rows
 from prediction_assets.nba.forecasting.spread import DEFAULT_COEFFICIENTS
 from prediction_assets.nba.forecasting.trees import Trees, fit_trees
@@ -50,38 +55,47 @@ MINIMUM_ROWS = 400
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GradientBoosting:
-    """The fitted trees and the opponent's factor; without trees, the simple forecast.
+    """The fitted correction and the opponent's factor; without a correction, the simple forecast.
 
     Attributes:
         lift: by how much the mean exceeds the median, relative to :func:`_skew`.
     """
 
     matchup: Matchup
-    trees: Trees | None = None
+    correction: Trees | Network | None = None
     lift: float = 0.0
 
     def __call__(self, rows: Rows) -> Floats:
         """Return expected points, shape (n,)."""
         forecast = _simple(rows)
-        if self.trees is not None and len(rows):
-            middle = np.maximum(forecast + self.trees(_design(rows)) * _scale(forecast), 0.0)
+        if self.correction is not None and len(rows):
+            middle = np.maximum(forecast + self.correction(_design(rows)) * _scale(forecast), 0.0)
             forecast = middle + self.lift * _skew(middle)
         return forecast * self.matchup.factor(rows)
 
 
 def fit_mean(history: History) -> GradientBoosting:
-    """Fit the trees to the regulars' training rows; with too few, or no point scored, there are no trees."""
+    """Fit trees to the regulars' training rows; with too few, or no point scored, there are none."""
+    return _fit_mean(history, partial(fit_trees, loss="absolute_error", scale=1.25, max_features=0.5))
+
+
+def fit_network_mean(history: History) -> GradientBoosting:
+    """Fit a network in the place of the trees."""
+    return _fit_mean(history, fit_network)
+
+
+def _fit_mean(
+    history: History, fit: Callable[[Floats, Floats], tuple[Trees | Network, Floats]]
+) -> GradientBoosting:
     matchup, rows = history.fitted(fit_matchup), history.regulars
     context = Matchup(0.0, matchup.exponents)
     if len(rows) < MINIMUM_ROWS or not rows["points"].sum() > 0:
         return GradientBoosting(context)
     simple, points = _simple(rows), rows["points"] / matchup.factor(rows)
-    trees, said = fit_trees(
-        _design(rows), (points - simple) / _scale(simple), loss="absolute_error", scale=1.25, max_features=0.5
-    )
+    correction, said = fit(_design(rows), (points - simple) / _scale(simple))
     middle = np.maximum(simple + said * _scale(simple), 0.0)
     lift = float(np.clip(np.mean(points - middle) / np.mean(_skew(middle)), 0.0, 3.0))
-    return GradientBoosting(context, trees, lift)
+    return GradientBoosting(context, correction, lift)
 
 
 def _skew(middle: Floats) -> Floats:

@@ -36,6 +36,7 @@ from prediction_assets.nba.forecasting.model_fields import (
     read_arrays,
 )
 from prediction_assets.nba.forecasting.moving_average import MovingAverage
+from prediction_assets.nba.forecasting.network import Network
 from prediction_assets.nba.forecasting.similarity import Similarity
 from prediction_assets.nba.forecasting.spread import Spread
 from prediction_assets.nba.forecasting.systems import Fitted, FittedSystem, stats_fitted, system_versions
@@ -48,6 +49,7 @@ LONGEST_DOCUMENT = 32 * 2**20
 
 MOST_NODES = 200
 MOST_TREES = 2_000
+MOST_UNITS = 1_024
 MOST_TREE_NODES = 1_024
 DEEPEST_TREE = 64
 
@@ -75,6 +77,14 @@ PARTS: Mapping[type, Fields] = {
         "right": _POSITIONS,
         "value": Array("<f8", 2, largest=1e4),
         "depth": Number(0, DEEPEST_TREE, is_whole=True),
+    },
+    Network: {
+        "middle": Array("<f8", 1),
+        "scale": Array("<f8", 1, largest=1e12),
+        "hidden": Array("<f8", 2, largest=1e4),
+        "bias": Array("<f8", 1, largest=1e4),
+        "out": Array("<f8", 1, largest=1e4),
+        "start": Number(-1e4, 1e4),
     },
     Minutes: {"trees": Node(lambda: (Trees,), is_optional=True)},
     Spread: {"coefficients": Numbers(0.0, 1e6, 3)},
@@ -107,7 +117,7 @@ MEANS: Mapping[type, Fields] = {
     },
     GradientBoosting: {
         "matchup": Node(lambda: (Matchup,)),
-        "trees": Node(lambda: (Trees,), is_optional=True),
+        "correction": Node(lambda: (Trees, Network), is_optional=True),
         "lift": Number(-100.0, 100.0),
     },
     EnsembleMean: {"members": Node(lambda: tuple(MEANS), is_many=True), "weights": Numbers(0.0, 1.0)},
@@ -214,7 +224,12 @@ def _problem(made: Any) -> str:
         case Matchup():
             return _column_problem(made.trees, matchup.DESIGN_COLUMNS)
         case GradientBoosting():
-            return _column_problem(made.trees, gradient_boosting.DESIGN_COLUMNS)
+            return _column_problem(made.correction, gradient_boosting.DESIGN_COLUMNS)
+        case Network():
+            columns, units = made.hidden.shape
+            fits = made.middle.shape == made.scale.shape == (columns,) and units <= MOST_UNITS
+            fits = fits and made.bias.shape == made.out.shape == (units,)
+            return "" if fits else f"doesn't have the weights of up to {MOST_UNITS} units"
         case Availability():
             cells = math.prod(CELLS)
             if made.played.shape != (cells,) or made.played.min() < 0:
@@ -232,7 +247,9 @@ def _problem(made: Any) -> str:
     return ""
 
 
-def _column_problem(trees: Trees | None, columns: int) -> str:
+def _column_problem(trees: Trees | Network | None, columns: int) -> str:
+    if isinstance(trees, Network):
+        return "" if len(trees.hidden) == columns else f"has a network that isn't of {columns} columns"
     fits = trees is None or int(trees.feature.max()) < columns
     return "" if fits else f"has trees that compare more than {columns} columns"
 

@@ -34,6 +34,7 @@ from prediction_assets.nba.forecasting.minutes import Minutes
 from prediction_assets.nba.forecasting.model import Model
 from prediction_assets.nba.forecasting.model_document import ModelUnreadable, pack, unpack
 from prediction_assets.nba.forecasting.moving_average import MovingAverage
+from prediction_assets.nba.forecasting.network import Network
 from prediction_assets.nba.forecasting.rows import Rows
 from prediction_assets.nba.forecasting.similarity import Similarity
 from prediction_assets.nba.forecasting.spread import Spread
@@ -112,7 +113,11 @@ def small() -> dict[str, FittedSystem]:
     boosted = GradientBoosting(matched, two_leaves(), 0.5)
     means = (MovingAverage(6.0, 2.0), matched, similar, boosted)
     names = ("moving_average", "matchup", "similarity", "gradient_boosting", "ensemble")
-    every = (*means, EnsembleMean(means, (0.25,) * 4))
+    wide = gradient_boosting.DESIGN_COLUMNS
+    units = Network(
+        np.zeros(wide), np.ones(wide), np.ones((wide, 2)), np.zeros(2), np.array([0.1, -0.1]), 0.5
+    )
+    every = (*means, EnsembleMean((*means, GradientBoosting(matched, units, 0.5)), (0.2,) * 5))
     absences = Availability(np.full(252, 0.5), two_leaves())
     return {name: Fitted(mean, Spread(), absences) for name, mean in zip(names, every, strict=True)}
 
@@ -188,6 +193,16 @@ def of_shares(array: np.ndarray) -> Callable[[Document], None]:
 def of_trees(name: str, array: np.ndarray) -> Callable[[Document], None]:
     """Return a change of an array of the first trees."""
     return lambda whole: replace_array(whole, node(whole, "Trees")[name], array)
+
+
+def of_network(name: str, shape: tuple[int, ...]) -> Callable[[Document], None]:
+    """Return a change of the shape of an array of the network."""
+    return lambda whole: replace_array(whole, node(whole, "Network")[name], np.ones(shape))
+
+
+def a_small_network(whole: Document) -> None:
+    for name, shape in (("middle", (1,)), ("scale", (1,)), ("hidden", (1, 2))):
+        of_network(name, shape)(whole)
 
 
 def setting(kind: str, name: str, value: object) -> Callable[[Document], None]:
@@ -279,6 +294,9 @@ F8, I2 = np.dtype("<f8"), np.dtype("<i2")
         ("minutes names no Minutes", setting("Matchup", "minutes", 0)),
         ("minutes names no earlier node", setting("Matchup", "minutes", None)),
         ("departure names no array", setting("Similarity", "departure", "os.system")),
+        ("the weights of up to 1024 units", of_network("out", (3,))),
+        ("the weights of up to 1024 units", of_network("scale", (2,))),
+        ("a network that isn't of", a_small_network),
         ("exceeds 1", of_shares(np.full(252, 1.5))),
         ("the shares of 252 cells", of_shares(np.full(251, 0.5))),
         ("the shares of 252 cells", of_shares(np.full(252, -0.5))),

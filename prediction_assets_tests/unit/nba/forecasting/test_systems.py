@@ -22,6 +22,7 @@ from prediction_assets.nba.forecasting.rows import History, Rows
 from prediction_assets.nba.forecasting.spread import Spread
 from prediction_assets.nba.forecasting.systems import (
     BASE_SYSTEMS,
+    NETWORK,
     SYSTEMS,
     Ensemble,
     Fitted,
@@ -266,7 +267,7 @@ def test_the_holdout_is_the_tail_of_the_history(league_snapshot: Snapshot) -> No
     assert np.array_equal(held_out["recent_points"], Rows(held_out.table)["recent_points"], equal_nan=True)
 
 
-@pytest.fixture(scope="module", params=BASE_SYSTEMS, ids=lambda system: system.name)
+@pytest.fixture(scope="module", params=[*BASE_SYSTEMS, NETWORK], ids=lambda system: system.name)
 def out_of_sample_twice(request: pytest.FixtureRequest, league_snapshot: Snapshot) -> tuple[Any, Any]:
     """Return a system's forecasts of the holdout, from the history as it is and with other points in the holdout."""
     history, system = History(league_snapshot[0]), request.param
@@ -299,8 +300,9 @@ def test_with_too_little_history_the_ensemble_is_the_plain_mean(league_snapshot:
     history, players = league_snapshot
     short = history.slice(history.num_rows - 900)
     forecasts = forecast(players, short)
-    members = np.stack([forecasts[system.name].mean for system in BASE_SYSTEMS])
-    assert forecasts["ensemble"].mean == pytest.approx(members.mean(axis=0), abs=0.05)
+    members = [forecasts[system.name].mean for system in BASE_SYSTEMS]
+    members.append(NETWORK.fit(History(short)).predict(Rows(players)).mean)
+    assert forecasts["ensemble"].mean == pytest.approx(np.mean(members, axis=0), abs=0.05)
 
 
 def test_a_new_system_is_one_function_and_one_registration(league_snapshot: Snapshot) -> None:
