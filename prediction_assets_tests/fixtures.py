@@ -9,6 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
@@ -21,6 +23,20 @@ from prediction_assets.stores.local.outbox import SqliteOutbox
 from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.made_up import NOW
+
+_read_migrations = ScriptDirectory.from_config
+_migrations: dict[str | None, ScriptDirectory] = {}
+
+
+def _migrations_read_once(config: Config) -> ScriptDirectory:
+    """Dagster reads its migrations for each file that it opens or creates: half of what opening a home costs."""
+    folder = config.get_main_option("script_location")
+    if folder not in _migrations:
+        _migrations[folder] = _read_migrations(config)
+    return _migrations[folder]
+
+
+ScriptDirectory.from_config = _migrations_read_once  # type: ignore[method-assign,assignment]
 
 
 @pytest.fixture

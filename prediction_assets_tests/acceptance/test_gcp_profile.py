@@ -20,8 +20,6 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
-from prediction_assets.stores.gcp.parts import part_table
 from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.board_reader import ReadBoard
@@ -137,43 +135,6 @@ def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_loca
         25 * PLAYERS,
     )
     assert len(gcp.stores.outbox.entries(SLATE)) == 1
-
-
-def test_a_slate_whose_players_share_a_table_has_the_same_rows_and_the_same_message(announced):
-    settings = announced.run._settings.model_copy(update={"staging_layout": "per_run"})
-    shared = SlateRun(settings, announced.run._instance)
-    before = rows(shared.stores.warehouse, SLATE)
-    assert shared.stage(SLATE)
-    parts = shared.stores.warehouse.parts.staged(SLATE)
-    assert len({part_table(SLATE, *part) for part in parts}) == 1 < len(parts) == PLAYERS
-    receipt = shared.consolidate(SLATE)
-    assert (receipt.rows_inserted, receipt.rows_updated, receipt.rows_unchanged) == (0, 0, 25 * PLAYERS)
-    assert rows(shared.stores.warehouse, SLATE) == before
-    assert dict(shared.stores.warehouse.parts.staged(SLATE)) == {}
-    assert len(shared.stores.outbox.entries(SLATE)) == 1
-
-
-def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(announced, monkeypatch):
-    gcp = announced.run
-    started: list[str] = []
-    real = BigQueryJobs._run
-
-    def counted(self, *arguments, **options):
-        started.append("job")
-        return real(self, *arguments, **options)
-
-    monkeypatch.setattr(BigQueryJobs, "_run", counted)
-    others = []
-    for parts in (1, 3):
-        started.clear()
-        gcp.stage(SLATE, [p.slug for p in gcp.stores.batch_state.progress(SLATE).batch.expected[:parts]])
-        gcp.consolidate(SLATE)
-        others.append(len(started) - parts)
-    assert others[0] == others[1]
-    assert 0 < others[0] < 20
-    record = gcp._instance.get_latest_materialization_event(dg.AssetKey("predictions"))
-    assert record.asset_materialization.metadata["bigquery_jobs"].value > 0
-    assert "bytes_billed" in record.asset_materialization.metadata
 
 
 def test_a_missing_project_names_the_setting(monkeypatch):

@@ -1,7 +1,7 @@
 """At tip-off a player's rows are final, also where a consolidation is killed with SIGKILL around it.
 
 Two players: the first one's game begins while a consolidation is under way, the second one's hours later. New rows of
-both wait to be merged.
+both wait to be merged. A few points on the local profile; ``long/`` has the others, and the gcp profile.
 """
 
 from __future__ import annotations
@@ -17,17 +17,9 @@ from prediction_assets.settings import load_settings
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.stores.profiles import Stores, open_stores
 from prediction_assets_tests.acceptance.killed_at_tip_off import publish
-from prediction_assets_tests.fault_fixtures import (
-    bigquery_endpoint,
-    firestore_emulator,
-    gcp_cases,
-    pubsub_emulator,
-)
 from prediction_assets_tests.made_up import NOW, SLATE
 from prediction_assets_tests.stopped import running
 from prediction_assets_tests.unit.steps.test_final_rows import Slate
-
-__all__ = ["bigquery_endpoint", "firestore_emulator", "gcp_cases", "pubsub_emulator"]  # fixtures
 
 HOUR = timedelta(hours=1)
 
@@ -45,6 +37,9 @@ POINTS = (
 """Where a consolidation and its completion are killed, in their order."""
 
 COMMITTED = POINTS[2:]
+SHORT_OF_BEFORE = ("in_the_transaction", "merge_committed")
+SHORT_OF_AFTER = ("merge_committed",)
+SHORT_OF_PAUSED = ("final_rows_kept",)
 
 SIGNALLED = """
 from prediction_assets_tests.acceptance.killed_at_tip_off import signalled
@@ -114,43 +109,36 @@ def require_final(stores: Stores, slate: Slate, tip_off: datetime, points: dict[
     assert not any(entry.is_pending for entry in entries)
 
 
-@pytest.mark.parametrize("point", POINTS)
+def keep_what_was_committed_before(stores: Stores, point: str) -> None:
+    slate, tip_off = waiting(stores)
+    kill(point, tip_off - timedelta(minutes=2))
+    require_final(stores, slate, tip_off, {1: 21.0 if point in COMMITTED else 20.0, 2: 21.0})
+
+
+def change_no_final_row_after(stores: Stores, point: str) -> None:
+    slate, tip_off = waiting(stores)
+    kill(point, tip_off)
+    require_final(stores, slate, tip_off, {1: 20.0, 2: 21.0})
+
+
+def merge_the_players_of_the_others(stores: Stores, point: str) -> None:
+    slate, tip_off = pause_until_tip_off(stores, point)
+    assert slate.points() == {1: 20.0, 2: 21.0}
+    require_final(stores, slate, tip_off, {1: 20.0, 2: 21.0})
+
+
+@pytest.mark.parametrize("point", SHORT_OF_BEFORE)
 def test_what_a_killed_consolidation_committed_before_the_tip_off_stays_and_the_rest_is_never_merged(
     local, point
 ):
-    slate, tip_off = waiting(local)
-    kill(point, tip_off - timedelta(minutes=2))
-    require_final(local, slate, tip_off, {1: 21.0 if point in COMMITTED else 20.0, 2: 21.0})
+    keep_what_was_committed_before(local, point)
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", SHORT_OF_AFTER)
 def test_a_consolidation_that_is_killed_after_the_tip_off_changes_no_final_row(local, point):
-    slate, tip_off = waiting(local)
-    kill(point, tip_off)
-    require_final(local, slate, tip_off, {1: 20.0, 2: 21.0})
+    change_no_final_row_after(local, point)
 
 
-@pytest.mark.parametrize("point", ["final_rows_kept", "in_the_transaction"])
+@pytest.mark.parametrize("point", SHORT_OF_PAUSED)
 def test_a_consolidation_that_is_paused_until_a_game_begins_merges_the_players_of_the_others(local, point):
-    slate, tip_off = pause_until_tip_off(local, point)
-    assert slate.points() == {1: 20.0, 2: 21.0}
-    require_final(local, slate, tip_off, {1: 20.0, 2: 21.0})
-
-
-def test_on_the_gcp_profile_a_paused_one_does_too(gcp_cases, monkeypatch):
-    monkeypatch.setenv("PREDICTION_ASSETS_CALL_TIMEOUT", "600")
-    _, run = gcp_cases()
-    slate, _ = pause_until_tip_off(run.stores, "final_rows_kept")
-    assert slate.points() == {1: 20.0, 2: 21.0}
-
-
-@pytest.mark.parametrize(
-    ("point", "minutes", "points"),
-    [("merge_committed", -2, 21.0), ("merge_committed", 0, 20.0)],
-)
-def test_on_the_gcp_profile_too(gcp_cases, monkeypatch, point, minutes, points):
-    monkeypatch.setenv("PREDICTION_ASSETS_CALL_TIMEOUT", "600")  # a busy machine takes its time
-    _, run = gcp_cases()
-    slate, tip_off = waiting(run.stores)
-    kill(point, tip_off + timedelta(minutes=minutes))
-    require_final(run.stores, slate, tip_off, {1: points, 2: 21.0})
+    merge_the_players_of_the_others(local, point)

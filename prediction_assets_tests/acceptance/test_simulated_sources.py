@@ -61,7 +61,7 @@ def test_nothing_is_ingested_by_hand_and_the_slate_is_announced(
 def test_on_any_day_the_answers_are_ones_to_the_questions(tmp_path, now) -> None:
     clock = StoppedClock(datetime.fromisoformat(f"{now}:00+00:00"))
     today = clock.moment.astimezone(GAME_TIME_ZONE).date()
-    with serving(SimulatedSources(40, clock)) as address:
+    with serving(SimulatedSources(10, clock)) as address:
         settings = load_settings(**simulated_settings(tmp_path), stats_nba_url=address, odds_api_url=address)
         sources, warehouse = Sources(settings, clock), InMemoryWarehouse()
         schedule, logs = sources.schedule(warehouse).read, sources.game_logs(warehouse).read

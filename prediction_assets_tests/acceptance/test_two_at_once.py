@@ -345,34 +345,3 @@ def test_two_merges_of_the_same_outcomes_at_once_write_one_receipt_on_bigquery(o
     (receipt,) = warehouse.receipts(SLATE)
     assert (receipt.rows_inserted, receipt.rows) == (2, 2)
     assert on_bigquery(warehouse) == [(101, 20.0, True), (102, 20.0, True)]
-
-
-def test_a_player_staged_again_beside_a_merge_is_merged_by_the_next_one_on_bigquery(on_the_emulator):
-    warehouse, state, child = on_the_emulator
-    with running(MERGING_ON_BIGQUERY, *child) as first:
-        first.until("decided")
-        first.go_on()
-        stage_on_bigquery(warehouse, state, 1, 22.0)
-        with running(MERGING_ON_BIGQUERY, *child) as second:
-            second.until("decided")
-            second.go_on()
-            first.said()
-            second.said()
-    progress = state.progress(SLATE)
-    assert progress is not None
-    receipt = warehouse.merge(plan(progress, warehouse.receipts(SLATE)))
-    assert warehouse.receipts(SLATE)[-1].content_digest == receipt.content_digest
-    assert on_bigquery(warehouse) == [(101, 22.0, True), (102, 20.0, True)]
-
-
-def test_a_killed_merge_is_taken_up_by_the_next_process_on_bigquery(on_the_emulator):
-    warehouse, state, child = on_the_emulator
-    with running(MERGING_ON_BIGQUERY, *child) as killed:
-        killed.until("decided")
-        killed.go_on()
-        killed.kill()  # before, while or after the job runs
-    progress = state.progress(SLATE)
-    assert progress is not None
-    warehouse.merge(plan(progress, warehouse.receipts(SLATE)))
-    assert len(warehouse.receipts(SLATE)) == 1
-    assert on_bigquery(warehouse) == [(101, 20.0, True), (102, 20.0, True)]

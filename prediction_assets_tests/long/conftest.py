@@ -1,7 +1,20 @@
 """The suite's fixtures for this folder."""
 
 from prediction_assets_tests.fixtures import batch_state, history, instance, settings, slate_run, warehouse
-from prediction_assets_tests.homes import finished, finished_home, ingested, ingested_home, open_home
+from prediction_assets_tests.homes import (
+    finished,
+    finished_home,
+    ingested,
+    ingested_home,
+    open_home,
+    published,
+    published_home,
+    ready,
+    ready_home,
+    staged,
+    staged_home,
+)
+from prediction_assets_tests.source_server import source_server
 
 __all__ = [
     "batch_state",
@@ -12,7 +25,14 @@ __all__ = [
     "ingested_home",
     "instance",
     "open_home",
+    "published",
+    "published_home",
+    "ready",
+    "ready_home",
     "settings",
     "slate_run",
+    "source_server",
+    "staged",
+    "staged_home",
     "warehouse",
 ]

@@ -22,7 +22,7 @@ from prediction_assets.stores.local.stores import LocalStores
 from prediction_assets_tests.damage import flip_bits
 from prediction_assets_tests.homes import SIMULATED
 
-FLIPS = 40
+FLIPS = 16
 ROWS = "SELECT * FROM predictions.player_prop_predictions ORDER BY player_id, system, line"
 
 

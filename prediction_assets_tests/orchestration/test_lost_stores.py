@@ -26,8 +26,8 @@ PAIRS = [
 ]
 DAMAGES = [*ALONE, *EMPTIED, *PAIRS]
 BOTH_LOST = [("warehouse", "lost"), ("batch_state", "lost")]
-SHORT_OF_A_RUN = [[("warehouse", "lost")], *EMPTIED, [("batch_state", "older")], BOTH_LOST]
-SHORT_OF_SENSORS = [[("warehouse", "older")], [("batch_state", "lost"), ("outbox", "lost")], BOTH_LOST]
+SHORT_OF_A_RUN = [[("warehouse", "lost")], [("batch_state", "older")]]
+SHORT_OF_SENSORS = [[("warehouse", "older")]]
 NUMBERS_LOST = [
     (),
     ("warehouse",),
@@ -38,7 +38,7 @@ NUMBERS_LOST = [
     ("batch_state", "outbox"),
     ("warehouse", "batch_state", "outbox"),  # the delivered files alone have seen a number
 ]
-SHORT_OF_NUMBERS = [NUMBERS_LOST[4], NUMBERS_LOST[-1]]
+SHORT_OF_NUMBERS = [NUMBERS_LOST[-1]]
 
 
 def named(damages: list[tuple[str, str]]) -> str:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -17,23 +14,10 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._daemon.monitoring.concurrency import execute_concurrency_slots_iteration
 from dagster._time import get_current_datetime
 
-from prediction_assets.orchestration import warm_launcher, warm_process
 from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.instance_config import packaged_text
 from prediction_assets_tests.deployment import DEPLOY
 from prediction_assets_tests.orchestration.sensors.ticking import fail, kill, retry
-
-
-def test_the_home_forks_runs_from_a_process_that_starts_clean_with_the_definitions():
-    launcher = yaml.safe_load(packaged_text())["run_launcher"]
-    preload = ["prediction_assets.definitions", *launcher["config"]["preload"]]
-    imports = "; ".join(f"import {name}" for name in preload)
-    program = f"{imports}; from {warm_process.__name__} import why_not_fork; print(why_not_fork())"
-    environment = {**warm_launcher.NO_THREADS, **os.environ}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "None\n"
 
 
 def test_consolidations_alone_wait_for_a_pool(settings):

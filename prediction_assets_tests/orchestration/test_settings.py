@@ -300,15 +300,6 @@ def test_a_process_of_the_command_line_says_nothing_else_either(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_code_location_says_it_in_the_same_line(tmp_path):
-    name, value, line = REFUSED[1]
-    done = run_with(
-        tmp_path, name, value, "dagster", "definitions", "validate", "-m", "prediction_assets.definitions"
-    )
-    assert done.returncode != 0
-    assert f"BadInput: {line}" in done.stdout + done.stderr
-
-
 def newer_state(home: Path) -> Path:
     """Make a state file as a newer version left it."""
     path = home / "state.sqlite"
@@ -373,21 +364,6 @@ def test_a_cron_is_five_fields_in_range_that_dagster_accepts_too(cron, accepted)
     else:
         with pytest.raises(BadInput, match=r"ROSTER_CRON.*five fields, such as 0 7"):
             load_settings(roster_cron=cron)
-
-
-def test_importing_every_module_reads_no_environment_and_writes_no_file(tmp_path):
-    script = """
-import importlib, os, pathlib, pkgutil, sys
-os.environ["PREDICTION_ASSETS_PROFILE"] = "nonsense"
-import prediction_assets
-for module in pkgutil.walk_packages(prediction_assets.__path__, "prediction_assets."):
-    importlib.import_module(module.name)
-sys.exit(len(list(pathlib.Path.cwd().iterdir())))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
 @pytest.mark.parametrize(

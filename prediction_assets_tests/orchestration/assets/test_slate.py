@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -26,7 +26,6 @@ from prediction_assets.errors import (
 from prediction_assets.ingest.merging import OFFER
 from prediction_assets.orchestration.partitions import SLATE_PLAYERS
 from prediction_assets.orchestration.slate_run import SlateRun
-from prediction_assets.settings import load_settings
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.completion_message import validate_completion
 from prediction_assets.slate.deadlines import Clock
@@ -150,33 +149,6 @@ def test_one_player_s_moved_line_replaces_his_rows_only_and_is_announced_as_an_e
     assert first.message_id != second.message_id
 
 
-def test_deleting_every_game_log_from_the_slate_s_date_on_changes_no_prediction(ingested, tmp_path):
-    earlier_day = "2058-12-20"  # a day in the season of the simulated league of 8, with games after it
-    games = ingested.stores.warehouse.query(
-        "SELECT MIN(game_date) AS day FROM facts.schedule WHERE game_date >= $day",
-        {"day": date.fromisoformat(earlier_day)},
-    )
-    slate = games["day"][0].as_py().isoformat()
-    with_future = ingested.whole(slate)
-    seen = rows(ingested)
-
-    logs = ingested.stores.warehouse.query(
-        "SELECT * FROM facts.game_logs WHERE game_date < $slate", {"slate": date.fromisoformat(slate)}
-    )
-    home = tmp_path / "past"
-    settings = load_settings(home=home)
-    from prediction_assets.orchestration.instance import open_instance
-
-    with open_instance(settings, capture_output=False) as instance:
-        past = SlateRun(settings, instance)
-        past.ingest({name: FACTS[name] for name in ("schedule", "prop_lines")})
-        past.stores.warehouse.upsert(GAME_LOGS, logs.cast(GAME_LOGS.arrow_schema))
-        without_future = past.whole(slate)
-        values = ("player_id", "system", "line", "predicted_points", "standard_deviation", "content_hash")
-        assert [[r[v] for v in values] for r in rows(past)] == [[r[v] for v in values] for r in seen]
-    assert without_future.receipt.content_digest == with_future.receipt.content_digest
-
-
 def test_a_day_without_games_materializes_with_0_and_rests(ingested):
     days = ingested.stores.warehouse.query("SELECT DISTINCT game_date FROM facts.schedule ORDER BY 1")[
         "game_date"
@@ -223,34 +195,6 @@ def test_the_roster_again_takes_an_absent_player_out_and_leaves_everybody_else(f
     assert {r["player_id"] for r in rows(finished) if not r["is_active"]} >= {gone.player_id}
     assert result.receipt.rows == (PLAYERS - 1) * ROWS_PER_PLAYER
     assert result.entry.message["revision"] == 2
-
-
-def test_reopening_to_and_fro_leaves_what_the_batch_expects_now_and_announces_each_change(finished):
-    gone = finished.stores.batch_state.progress(SIMULATED).batch.expected[0]
-    logs = finished.stores.warehouse.query(
-        "SELECT * FROM facts.game_logs WHERE player_id = $p", {"p": gone.player_id}
-    )
-
-    def without_him() -> None:
-        with finished.stores.warehouse._connect(write=True) as connection:
-            connection.execute("DELETE FROM facts.game_logs WHERE player_id = ?", [gone.player_id])
-        assert len(finished.roster(SIMULATED, reopen=True).batch.expected) == PLAYERS - 1
-        finished.announce(finished.consolidate(SIMULATED))
-
-    without_him()
-    finished.stores.warehouse.upsert(GAME_LOGS, logs.cast(GAME_LOGS.arrow_schema))
-    finished.roster(SIMULATED, reopen=True)
-    finished.features(SIMULATED)
-    finished.stage(SIMULATED, [gone.slug])
-    finished.announce(finished.consolidate(SIMULATED))
-    without_him()
-    assert gone.player_id not in {r["player_id"] for r in rows(finished) if r["is_active"]}
-    assert next_step(finished.stores.batch_state.progress(SIMULATED), Clock().now()) is Step.NOTHING
-    told = [
-        (e.message["revision"], e.message["staged_players"])
-        for e in finished.stores.outbox.entries(SIMULATED)
-    ]
-    assert told == [(1, PLAYERS), (2, PLAYERS - 1), (3, PLAYERS), (4, PLAYERS - 1)]
 
 
 def test_reopening_stages_the_players_whose_game_is_another_one_and_takes_the_old_game_s_rows_back(finished):
@@ -587,38 +531,6 @@ def test_a_skipped_player_is_not_shown_as_materialized(ready, monkeypatch):
     receipt = ready.consolidate(SIMULATED)
     assert (receipt.status, receipt.skipped_players, receipt.staged_players) == ("success", 1, PLAYERS - 1)
     assert partitions(ready)[gone.slug] != "MATERIALIZED"
-
-
-def test_a_player_who_fails_again_after_a_success_leads_to_a_receipt_of_its_own(finished):
-    from prediction_assets.slate.outcome import PlayerOutcome
-
-    state = finished.stores.batch_state
-    opened = finished.stores.batch_state.progress(SIMULATED).batch
-    slug = opened.expected[0].slug
-    receipts = []
-    for minute in (1, 2):
-        now = Clock().now() + timedelta(minutes=minute)
-        state.record(
-            [
-                PlayerOutcome(
-                    SIMULATED,
-                    opened.batch_id,
-                    slug,
-                    Outcome.FAILED,
-                    f"run-{minute}",
-                    now,
-                    state.claim_fence(SIMULATED),
-                    1,
-                    reason="OSError: disk",
-                )
-            ]
-        )
-        receipts.append(finished.consolidate(SIMULATED))
-        finished.stage(SIMULATED, [slug])
-        receipts.append(finished.consolidate(SIMULATED))
-    assert [r.status for r in receipts] == ["partial", "success"] * 2
-    assert len({r.receipt_id for r in receipts}) == 4
-    assert [r.revision for r in receipts] == [2, 3, 4, 5]
 
 
 def test_each_click_on_the_roster_of_a_simulated_league_opens_its_next_slate(finished):
