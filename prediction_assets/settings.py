@@ -708,17 +708,11 @@ def load_log_settings() -> LogSettings:
 
 
 class SettingDescription(NamedTuple):
-    """One setting, as documentation shows it.
+    """One setting, as documentation shows it."""
 
-    Attributes:
-        variable: the environment variable.
-        default: what holds without it, ``""`` for nothing.
-        description: one sentence, with unit and range.
-    """
-
-    variable: str
-    default: str
-    description: str
+    variable: str  # the environment variable
+    default: str  # what holds without it, '' for nothing
+    description: str  # one sentence, with unit and range
 
 
 def describe() -> Iterator[SettingDescription]:

@@ -12,43 +12,29 @@ from prediction_assets.nba.forecasting.grading import COIN, DECILES, Grade, pool
 
 @dataclass(frozen=True, slots=True)
 class Tenth:
-    """The market lines whose P(over) lies in one tenth of [0, 1].
-
-    Attributes:
-        predicted: their mean P(over).
-        over: the share that went over.
-    """
+    """The market lines whose P(over) lies in one tenth of [0, 1]."""
 
     lines: int
-    predicted: float
-    over: Interval
+    predicted: float  # their mean P(over)
+    over: Interval  # the share that went over
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One system on all graded slates; a figure is None where there was nothing to average.
-
-    Attributes:
-        error: mean absolute error, points.
-        bias: mean of predicted minus actual points.
-        hit_rate: bets that won, of those that were decided.
-        mean_return: profit of a stake of 1.
-        closing_line_value: points by which the closing line moved in favor of the bets.
-        calibration: the tenths that have lines.
-    """
+    """One system on all graded slates; a figure is None where there was nothing to average."""
 
     system: str
     slates: int
     players: int
     bets: int
     hits: int
-    error: Interval | None
-    bias: Interval | None
-    hit_rate: Interval | None
-    mean_return: Interval | None
-    closing_line_value: Interval | None
+    error: Interval | None  # mean absolute error, points
+    bias: Interval | None  # mean of predicted minus actual points
+    hit_rate: Interval | None  # bets that won, of those that were decided
+    mean_return: Interval | None  # profit of a stake of 1
+    closing_line_value: Interval | None  # points by which the closing line moved in favor of the bets
     brier_score: Interval | None
-    calibration: Sequence[Tenth]
+    calibration: Sequence[Tenth]  # the tenths that have lines
 
 
 def record_of(rows: Sequence[Mapping[str, Any]]) -> Record:

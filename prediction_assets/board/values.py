@@ -41,23 +41,14 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class BoardPlayer:
-    """One player of the slate.
+    """One player of the slate."""
 
-    Attributes:
-        row: his row of :data:`SYSTEM` at his main line.
-        lines: all his rows of that system, by line.
-        quantiles: points by percent, rising; empty where the row has none.
-        contributions: what the forecast is made of, points; empty where the row has none.
-        others: the other systems' points, by system.
-        form: points of his last games before the slate, oldest first.
-    """
-
-    row: Row
-    lines: Sequence[Row]
-    quantiles: Mapping[int, float]
-    contributions: Mapping[str, float]
-    others: Mapping[str, float]
-    form: Sequence[int]
+    row: Row  # his row of `SYSTEM` at his main line
+    lines: Sequence[Row]  # all his rows of that system, by line
+    quantiles: Mapping[int, float]  # points by percent, rising; empty where the row has none
+    contributions: Mapping[str, float]  # what the forecast is made of, points; empty where the row has none
+    others: Mapping[str, float]  # the other systems' points, by system
+    form: Sequence[int]  # points of his last games before the slate, oldest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +62,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What was in force as the newest revision of a slate.
-
-    Attributes:
-        bets: rows of :data:`SYSTEM` that say OVER or UNDER, the highest expected value first.
-        players: everybody with rows, by name.
-        since: the revision before, None in a slate's first.
-        changes: what changed since then; None where its rows were pruned.
-        record: each system's grades before the slate, :data:`SYSTEM` first; of the rows in force at tip-off.
-    """
+    """What was in force as the newest revision of a slate."""
 
     receipt: Receipt
-    bets: Sequence[Row]
-    players: Sequence[BoardPlayer]
-    since: int | None
-    changes: Sequence[Change] | None
+    bets: Sequence[Row]  # rows of `SYSTEM` that say OVER or UNDER, the highest expected value first
+    players: Sequence[BoardPlayer]  # everybody with rows, by name
+    since: int | None  # the revision before, None in a slate's first
+    changes: Sequence[Change] | None  # what changed since then; None where its rows were pruned
+    # each system's grades before the slate, `SYSTEM` first; of the rows in force at tip-off
     record: Sequence[Record]
 
 

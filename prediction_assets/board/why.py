@@ -22,17 +22,11 @@ from prediction_assets.stores.profiles import Stores
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step on the way from facts to message.
+    """One step on the way from facts to message."""
 
-    Attributes:
-        name: facts, outcome, part, receipt, revision, rows or message.
-        id: what identifies it in its store, ``""`` if it isn't there.
-        says: what it says of the player, a line each.
-    """
-
-    name: str
-    id: str
-    says: Sequence[str]
+    name: str  # facts, outcome, part, receipt, revision, rows or message
+    id: str  # what identifies it in its store, '' if it isn't there
+    says: Sequence[str]  # what it says of the player, a line each
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,17 +28,11 @@ SECONDS = {"local": 1.0, "gcp": 15.0}
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look found.
+    """What one look found."""
 
-    Attributes:
-        progress: None before the batch is opened.
-        step: what the slate waits for.
-        code: the exit code with which watching ends, None while the slate is in progress.
-    """
-
-    progress: Progress | None
-    step: str
-    code: int | None = None
+    progress: Progress | None  # None before the batch is opened
+    step: str  # what the slate waits for
+    code: int | None = None  # the exit code with which watching ends, None while the slate is in progress
 
 
 def look(stores: Stores, slate: str, now: datetime) -> Look:

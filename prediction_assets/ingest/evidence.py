@@ -52,20 +52,13 @@ class About(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a new row can't be stored.
+    """Why a new row can't be stored."""
 
-    Attributes:
-        position: the row's place in the new rows.
-        subject: whom or what it is about: ``game 0022400061``.
-        reason: what the row says and what the other side says, one line.
-        is_stored: the other side is stored in the row's own table.
-    """
-
-    position: int
+    position: int  # the row's place in the new rows
     kind: Kind
-    subject: str
-    reason: str
-    is_stored: bool = False
+    subject: str  # whom or what it is about: `game 0022400061`
+    reason: str  # what the row says and what the other side says, one line
+    is_stored: bool = False  # the other side is stored in the row's own table
 
 
 class Game(NamedTuple):
@@ -80,16 +73,11 @@ class Game(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredFacts:
-    """What the warehouse knows, as far as new facts can contradict it.
+    """What the warehouse knows, as far as new facts can contradict it."""
 
-    Attributes:
-        logged: the games that have game logs, by id.
-        scheduled: the games in the schedule, by id.
-        said: what the stored rows of the same table say, by topic; see :func:`claims`.
-    """
-
-    logged: Mapping[str, Game] = field(default_factory=dict)
-    scheduled: Mapping[str, Game] = field(default_factory=dict)
+    logged: Mapping[str, Game] = field(default_factory=dict)  # the games that have game logs, by id
+    scheduled: Mapping[str, Game] = field(default_factory=dict)  # the games in the schedule, by id
+    # what the stored rows of the same table say, by topic; see `claims`
     said: Mapping[Topic, Collection[Any]] = field(default_factory=dict)
 
 

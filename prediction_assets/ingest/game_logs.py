@@ -93,28 +93,17 @@ _MUST_AGREE = {
 
 @dataclass(frozen=True)
 class GameLogsRead:
-    """Validated game logs and what reading them found.
+    """Validated game logs and what reading them found."""
 
-    Attributes:
-        table: ``GAME_LOGS.arrow_schema``, sorted by date, game and player, one row per game and player.
-        empty_files: the files that have a header and no rows.
-        rows_read: rows before duplicates were dropped.
-        duplicates_dropped: rows that repeated a player's game and agreed with it.
-        neutral_games: ids of the games without a home team, sorted.
-        null_minutes: rows whose MIN was empty and was taken as 0.
-        left_out: rows of games that aren't predicted, by reason: pre-season, G League.
-        unresolved: of another site's box scores, the games and players that aren't stored; their rows are left out.
-        names: how an error names each row of ``table``.
-    """
-
-    table: pa.Table
-    empty_files: tuple[str, ...]
-    rows_read: int
-    duplicates_dropped: int
-    neutral_games: tuple[str, ...]
-    null_minutes: int
-    left_out: Mapping[str, int]
-    names: RowNames
+    table: pa.Table  # `GAME_LOGS.arrow_schema`, sorted by date, game and player, one row per game and player
+    empty_files: tuple[str, ...]  # the files that have a header and no rows
+    rows_read: int  # rows before duplicates were dropped
+    duplicates_dropped: int  # rows that repeated a player's game and agreed with it
+    neutral_games: tuple[str, ...]  # ids of the games without a home team, sorted
+    null_minutes: int  # rows whose MIN was empty and was taken as 0
+    left_out: Mapping[str, int]  # rows of games that aren't predicted, by reason: pre-season, G League
+    names: RowNames  # how an error names each row of `table`
+    # of another site's box scores, the games and players that aren't stored; their rows are left out
     unresolved: tuple[UnresolvedName, ...] = ()
 
 

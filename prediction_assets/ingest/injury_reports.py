@@ -55,30 +55,19 @@ _FILE_TIME = re.compile(
 
 @dataclass(frozen=True)
 class InjuryReportsRead:
-    """Validated reports and what reading them found.
+    """Validated reports and what reading them found."""
 
-    Attributes:
-        table: ``INJURY_REPORTS.arrow_schema``, one row per report, date, team and player, sorted by them; the
-            player's name is empty where the team had not reported yet.
-        empty_files: the files that have a header and no rows.
-        rows_read: rows of the files.
-        left_out: rows that are of no game of the NBA, an All-Star game's, by their matchup.
-        duplicates_dropped: rows that repeat one of the same report.
-        not_yet_submitted: rows of ``table`` that say that a team hadn't reported yet.
-        players_out: rows of ``table`` with the status Out.
-        unresolved: names without a player id, sorted by name.
-        names: how an error names each row of ``table``.
-    """
-
+    # `INJURY_REPORTS.arrow_schema`, one row per report, date, team and player, sorted by them; the player's
+    # name is empty where the team had not reported yet
     table: pa.Table
-    empty_files: tuple[str, ...]
-    rows_read: int
-    left_out: Mapping[str, int]
-    duplicates_dropped: int
-    not_yet_submitted: int
-    players_out: int
-    unresolved: tuple[UnresolvedName, ...]
-    names: RowNames
+    empty_files: tuple[str, ...]  # the files that have a header and no rows
+    rows_read: int  # rows of the files
+    left_out: Mapping[str, int]  # rows that are of no game of the NBA, an All-Star game's, by their matchup
+    duplicates_dropped: int  # rows that repeat one of the same report
+    not_yet_submitted: int  # rows of `table` that say that a team hadn't reported yet
+    players_out: int  # rows of `table` with the status Out
+    unresolved: tuple[UnresolvedName, ...]  # names without a player id, sorted by name
+    names: RowNames  # how an error names each row of `table`
 
 
 class _Entry(NamedTuple):

@@ -39,18 +39,12 @@ TEAM_REPORT = ("game_date", "reported_at", "team")
 
 @dataclass(frozen=True)
 class Merged:
-    """What one ingestion did.
+    """What one ingestion did."""
 
-    Attributes:
-        upserted: the rows that were stored.
-        quarantined: the rows of this source that wait for an operator.
-        discarded: number of rows that an operator discarded before.
-        games_off: the lines that were left out because their game isn't played on their date, by that game.
-    """
-
-    upserted: Upserted
-    quarantined: tuple[Quarantined, ...]
-    discarded: int = 0
+    upserted: Upserted  # the rows that were stored
+    quarantined: tuple[Quarantined, ...]  # the rows of this source that wait for an operator
+    discarded: int = 0  # number of rows that an operator discarded before
+    # the lines that were left out because their game isn't played on their date, by that game
     games_off: Mapping[str, int] = field(default_factory=dict)
 
     def lines(self, most: int = 10) -> list[str]:
@@ -62,27 +56,16 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Incoming:
-    """The new rows of one source, as an operator's earlier decisions leave them.
+    """The new rows of one source, as an operator's earlier decisions leave them."""
 
-    Attributes:
-        table: the table that they belong to.
-        facts: every row, as it was read.
-        read: the same rows.
-        discarded: positions in ``read`` of the rows that an operator discarded.
-        accepted: positions in ``read`` of the rows that an operator accepted.
-        positions: the place in ``read`` of each row of ``rows``.
-        rows: the rows that aren't discarded.
-        before: every row in quarantine until now.
-    """
-
-    table: Table
-    facts: pa.Table
-    read: list[dict[str, Any]]
-    discarded: frozenset[int]
-    accepted: frozenset[int]
-    positions: list[int]
-    rows: list[dict[str, Any]]
-    before: list[Quarantined]
+    table: Table  # the table that they belong to
+    facts: pa.Table  # every row, as it was read
+    read: list[dict[str, Any]]  # the same rows
+    discarded: frozenset[int]  # positions in `read` of the rows that an operator discarded
+    accepted: frozenset[int]  # positions in `read` of the rows that an operator accepted
+    positions: list[int]  # the place in `read` of each row of `rows`
+    rows: list[dict[str, Any]]  # the rows that aren't discarded
+    before: list[Quarantined]  # every row in quarantine until now
     names: RowNames
 
     def without(self, positions: Collection[int]) -> _Incoming:

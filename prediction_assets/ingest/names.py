@@ -53,15 +53,10 @@ class PlayerSpelling(NamedTuple):
 
 
 class NameKey(NamedTuple):
-    """A name without accents, case, punctuation and blanks.
+    """A name without accents, case, punctuation and blanks."""
 
-    Attributes:
-        base: letters and digits of the name without its suffix: ``garytrent``.
-        suffix: ``jr``, ``sr``, ``ii``, ``iii``, ``iv``, ``v`` or ``""``.
-    """
-
-    base: str
-    suffix: str
+    base: str  # letters and digits of the name without its suffix: `garytrent`
+    suffix: str  # `jr`, `sr`, `ii`, `iii`, `iv`, `v` or ''
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,15 +58,10 @@ class StoredGame(NamedTuple):
 
 @dataclass(frozen=True)
 class Stored:
-    """What names resolve to.
+    """What names resolve to."""
 
-    Attributes:
-        players: everybody in the stored game logs.
-        games: by date and team.
-    """
-
-    players: PlayerDirectory
-    games: Mapping[tuple[date, str], StoredGame]
+    players: PlayerDirectory  # everybody in the stored game logs
+    games: Mapping[tuple[date, str], StoredGame]  # by date and team
 
 
 def is_box_score(rows: SourceRows) -> bool:

@@ -31,19 +31,12 @@ _REFUSED = 3
 
 
 class Word(NamedTuple):
-    """A piece of text, as long as the document draws it at once.
+    """A piece of text, as long as the document draws it at once."""
 
-    Attributes:
-        page: counts from 0.
-        top: points from the top of the page as it is read; only differences have a meaning.
-        left: points from the left.
-        text: without surrounding blanks.
-    """
-
-    page: int
-    top: float
-    left: float
-    text: str
+    page: int  # counts from 0
+    top: float  # points from the top of the page as it is read; only differences have a meaning
+    left: float  # points from the left
+    text: str  # without surrounding blanks
 
 
 def read_words(path: Path) -> list[Word]:

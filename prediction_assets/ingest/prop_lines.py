@@ -59,35 +59,23 @@ _ISO_DATE = re.compile(r"(?<!\d)(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(
 
 @dataclass(frozen=True)
 class PropLinesRead:
-    """Validated lines and what reading them found.
+    """Validated lines and what reading them found."""
 
-    Attributes:
-        table: ``PROP_LINES.arrow_schema``, one row per capture, event, book, player and line, sorted by date and
-            key.
-        empty_files: the files that have a header and no rows.
-        rows_read: rows of all markets, one per side.
-        left_out: rows of known markets that are of no game of the NBA (All-Star, another league), by their teams.
-        other_market_rows: rows of markets that nobody predicts (:data:`.markets.MARKETS`), ignored.
-        duplicates_dropped: rows that repeat a side at the price it already had.
-        price_movements: further prices of a side within its capture. The latest holds; of prices without a time,
-            or of the same time, the lowest, because it promises the bettor least.
-        one_sided: rows of ``table`` with one price only.
-        suspended: rows of known markets priced at +-10000 or beyond; they are in ``table`` as they came.
-        unresolved: names without a player id, sorted by name.
-        names: how an error names each row of ``table``: by one of the rows that it was made of.
-    """
-
+    # `PROP_LINES.arrow_schema`, one row per capture, event, book, player and line, sorted by date and key
     table: pa.Table
-    empty_files: tuple[str, ...]
-    rows_read: int
+    empty_files: tuple[str, ...]  # the files that have a header and no rows
+    rows_read: int  # rows of all markets, one per side
+    # rows of known markets that are of no game of the NBA (All-Star, another league), by their teams
     left_out: Mapping[str, int]
-    other_market_rows: int
-    duplicates_dropped: int
+    other_market_rows: int  # rows of markets that nobody predicts (`MARKETS`), ignored
+    duplicates_dropped: int  # rows that repeat a side at the price it already had
+    # further prices of a side within its capture. The latest holds; of prices without a time, or of the same
+    # time, the lowest, because it promises the bettor least.
     price_movements: int
-    one_sided: int
-    suspended: int
-    unresolved: tuple[UnresolvedName, ...]
-    names: RowNames
+    one_sided: int  # rows of `table` with one price only
+    suspended: int  # rows of known markets priced at +-10000 or beyond; they are in `table` as they came
+    unresolved: tuple[UnresolvedName, ...]  # names without a player id, sorted by name
+    names: RowNames  # how an error names each row of `table`: by one of the rows that it was made of
 
 
 class _Side(NamedTuple):

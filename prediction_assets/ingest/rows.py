@@ -30,16 +30,11 @@ Name = str | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class SourceRows:
-    """Unvalidated rows of one source.
+    """Unvalidated rows of one source."""
 
-    Attributes:
-        source: how errors name it: the path of its file; an answer of a live source is recorded as one.
-        table: the cells; column names as the source spells them.
-        numbers: per row, its 1-based line in a text file (the header is line 1) or its 1-based position.
-    """
-
-    source: str
-    table: pa.Table
+    source: str  # how errors name it: the path of its file; an answer of a live source is recorded as one
+    table: pa.Table  # the cells; column names as the source spells them
+    # per row, its 1-based line in a text file (the header is line 1) or its 1-based position
     numbers: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -173,15 +168,10 @@ def column_of(cells: Sequence[Any]) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class RowNames:
-    """How an error names each row of a validated table, which may be in another order than its sources.
+    """How an error names each row of a validated table, which may be in another order than its sources."""
 
-    Attributes:
-        origins: the sources.
-        indices: per row of the table, its 0-based row in the concatenated sources.
-    """
-
-    origins: Origins
-    indices: npt.NDArray[np.int64]
+    origins: Origins  # the sources
+    indices: npt.NDArray[np.int64]  # per row of the table, its 0-based row in the concatenated sources
 
     def __getitem__(self, position: int) -> str:
         source, row = self.origins.locate(int(self.indices[position]))

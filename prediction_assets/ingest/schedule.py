@@ -52,31 +52,20 @@ _LONGEST_SEASON = timedelta(days=400)
 
 @dataclass(frozen=True)
 class ScheduleRead:
-    """A validated schedule and what reading it found.
+    """A validated schedule and what reading it found."""
 
-    Attributes:
-        table: ``SCHEDULE.arrow_schema``, sorted by date and game, one row per game.
-        dates: ``league`` and ``game_date`` of each date whose games are complete here, dates without a game too.
-        empty_files: the files that have a header and no rows.
-        rows_read: rows before duplicates and postponed games were dropped.
-        duplicates_dropped: rows that repeated a game and agreed with it.
-        neutral_games: ids of the games without a home team, sorted.
-        left_out: number of listed games that can't be predicted, by reason.
-        postponed: the date on which each postponed game is not played, by its id; None: on no date that is known.
-        is_whole_season: every game of a season is listed.
-        names: how an error names each row of ``table``.
-    """
-
-    table: pa.Table
+    table: pa.Table  # `SCHEDULE.arrow_schema`, sorted by date and game, one row per game
+    # `league` and `game_date` of each date whose games are complete here, dates without a game too
     dates: pa.Table
-    empty_files: tuple[str, ...]
-    rows_read: int
-    duplicates_dropped: int
-    neutral_games: tuple[str, ...]
-    left_out: Mapping[str, int]
+    empty_files: tuple[str, ...]  # the files that have a header and no rows
+    rows_read: int  # rows before duplicates and postponed games were dropped
+    duplicates_dropped: int  # rows that repeated a game and agreed with it
+    neutral_games: tuple[str, ...]  # ids of the games without a home team, sorted
+    left_out: Mapping[str, int]  # number of listed games that can't be predicted, by reason
+    # the date on which each postponed game is not played, by its id; None: on no date that is known
     postponed: Mapping[str, date | None]
-    is_whole_season: bool
-    names: RowNames
+    is_whole_season: bool  # every game of a season is listed
+    names: RowNames  # how an error names each row of `table`
 
 
 class _Game(NamedTuple):

@@ -26,15 +26,10 @@ from prediction_assets.stores.protocols import AlertStore
 
 @dataclass(frozen=True)
 class Delivered:
-    """The result of one delivery.
+    """The result of one delivery."""
 
-    Attributes:
-        notices: the messages that every destination has, by alert's key.
-        problems: why a message didn't reach a destination; it stays due.
-    """
-
-    notices: tuple[tuple[str, Notice], ...]
-    problems: tuple[str, ...]
+    notices: tuple[tuple[str, Notice], ...]  # the messages that every destination has, by alert's key
+    problems: tuple[str, ...]  # why a message didn't reach a destination; it stays due
 
 
 def deliver_due(

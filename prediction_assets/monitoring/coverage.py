@@ -48,16 +48,11 @@ COLUMNS = ("schedule", "game_logs", "lines", "roster", "predictions", "message",
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One date with games, or one date on which games should be and none are known.
-
-    Attributes:
-        games: scheduled games; of a date without a schedule, the games that have logs.
-        cells: by :data:`COLUMNS`.
-    """
+    """One date with games, or one date on which games should be and none are known."""
 
     slate: str
-    games: int
-    cells: dict[str, Cell]
+    games: int  # scheduled games; of a date without a schedule, the games that have logs
+    cells: dict[str, Cell]  # by `COLUMNS`
 
     @property
     def missing(self) -> tuple[str, ...]:

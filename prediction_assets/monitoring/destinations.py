@@ -96,14 +96,10 @@ class LogDestination:
 
 @dataclass(frozen=True)
 class AppriseDestination:
-    """One URL, delivered to by apprise.
-
-    Attributes:
-        identity: 12 hex digits of a hash of the URL.
-    """
+    """One URL, delivered to by apprise."""
 
     name: str
-    identity: str
+    identity: str  # 12 hex digits of a hash of the URL
     least: Severity
     _service: Apprise
 
@@ -120,16 +116,12 @@ class AppriseDestination:
 
 @dataclass(frozen=True)
 class UnusableDestination:
-    """A URL that apprise can't deliver to. It mutes no other destination.
-
-    Attributes:
-        problem: the setting, the position in it, and what to do; never the URL.
-    """
+    """A URL that apprise can't deliver to. It mutes no other destination."""
 
     name: str
     identity: str
     least: Severity
-    problem: str
+    problem: str  # the setting, the position in it, and what to do; never the URL
 
     def send(self, message: Message) -> None:
         raise NotDelivered(self.problem)

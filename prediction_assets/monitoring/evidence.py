@@ -25,155 +25,98 @@ from prediction_assets.stores.alert import Severity
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A source whose facts couldn't be read.
+    """A source whose facts couldn't be read."""
 
-    Attributes:
-        source: its name: ``warehouse``.
-        error: the error's text, one line.
-        is_transient: the same read may succeed in a moment.
-    """
-
-    source: str
-    error: str
-    is_transient: bool = False
+    source: str  # its name: `warehouse`
+    error: str  # the error's text, one line
+    is_transient: bool = False  # the same read may succeed in a moment
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFacts:
-    """The slate in the schedule.
+    """The slate in the schedule."""
 
-    Attributes:
-        games: games on the slate.
-        league: '' when no schedule was ingested.
-        last_slate: the schedule's last date, None when no schedule was ingested.
-        covered: the slate is within the schedule of a league.
-        off_season: nobody plays around today.
-        following: the first date from today on with a game, None without one.
-    """
-
-    games: int
-    league: str
-    last_slate: date | None
-    covered: bool
-    off_season: bool = False
-    following: date | None = None
+    games: int  # games on the slate
+    league: str  # '' when no schedule was ingested
+    last_slate: date | None  # the schedule's last date, None when no schedule was ingested
+    covered: bool  # the slate is within the schedule of a league
+    off_season: bool = False  # nobody plays around today
+    following: date | None = None  # the first date from today on with a game, None without one
 
 
 @dataclass(frozen=True, slots=True)
 class GamesWithoutLogs:
-    """Games before the slate that are over and have no game logs.
-
-    Attributes:
-        since: the date of the first of them, None without any.
-    """
+    """Games before the slate that are over and have no game logs."""
 
     games: int = 0
-    since: date | None = None
+    since: date | None = None  # the date of the first of them, None without any
 
 
 @dataclass(frozen=True, slots=True)
 class InQuarantine:
-    """Rows of one kind of facts that wait for an operator.
+    """Rows of one kind of facts that wait for an operator."""
 
-    Attributes:
-        facts: their table: ``schedule``.
-        since: when the oldest of them was found.
-        example: one of the objections.
-    """
-
-    facts: str
+    facts: str  # their table: `schedule`
     rows: int
-    since: datetime
-    example: str
+    since: datetime  # when the oldest of them was found
+    example: str  # one of the objections
 
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """The slate's active rows in the predictions table.
-
-    Attributes:
-        players_with_a_line: players with rows at a line that a book offered.
-        newest: when a row was last changed, None without rows.
-        systems: by forecasting system, the versions that made its rows.
-        schema_versions: of the rows.
-        feature_snapshots: that the rows were made from.
-    """
+    """The slate's active rows in the predictions table."""
 
     rows: int
     players: int
-    players_with_a_line: int
-    newest: datetime | None
-    systems: Mapping[str, tuple[str, ...]]
-    schema_versions: tuple[int, ...]
-    feature_snapshots: tuple[str, ...]
+    players_with_a_line: int  # players with rows at a line that a book offered
+    newest: datetime | None  # when a row was last changed, None without rows
+    systems: Mapping[str, tuple[str, ...]]  # by forecasting system, the versions that made its rows
+    schema_versions: tuple[int, ...]  # of the rows
+    feature_snapshots: tuple[str, ...]  # that the rows were made from
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierMerge:
-    """An earlier MERGE, of this slate or another one.
+    """An earlier MERGE, of this slate or another one."""
 
-    Attributes:
-        merge_ms: milliseconds from BEGIN to the receipt.
-        rows_staged: rows in the parts that it consumed.
-        parts: how many parts it consumed.
-    """
-
-    merge_ms: float
-    rows_staged: int
-    parts: int
+    merge_ms: float  # milliseconds from BEGIN to the receipt
+    rows_staged: int  # rows in the parts that it consumed
+    parts: int  # how many parts it consumed
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFetch:
-    """How a live source answered last, for one kind of facts.
-
-    Attributes:
-        outcome: running, answered, partial, nothing, or failed.
-        problem: why it failed, or what a partial answer lacks, else ''.
-        requests: requests, or credits, that it cost.
-        remaining: requests that the source said are left, None when it says nothing.
-    """
+    """How a live source answered last, for one kind of facts."""
 
     facts: str
     source: str
     started_at: datetime
-    outcome: str
-    problem: str
-    requests: int
-    remaining: int | None
+    outcome: str  # running, answered, partial, nothing, or failed
+    problem: str  # why it failed, or what a partial answer lacks, else ''
+    requests: int  # requests, or credits, that it cost
+    remaining: int | None  # requests that the source said are left, None when it says nothing
 
 
 @dataclass(frozen=True, slots=True)
 class WarehouseFacts:
-    """The facts in the warehouse.
+    """The facts in the warehouse."""
 
-    Attributes:
-        without_schedule: the first and the last date of the season's first hole that is longer than any break.
-        without_logs: of the slate's league; none for a simulated league.
-        newest_lines: the newest date up to the slate that has prop lines, read only when no player has a line.
-            None without one in two months, and for a simulated league.
-        receipts: the slate's, oldest first.
-        earlier_merges: newest first, at most some dozens.
-        staged: player slug and id of the slate's parts in staging.
-        strays: names among the slate's parts, or beside them, that are no parts.
-        other_slates_staged: other slates that have parts in staging.
-        fetches: the newest of each live source and kind of facts, of the last day.
-        quarantine: the facts that wait for an operator, of every slate.
-        requests: what each live source was asked this day and this month, of US Eastern time.
-    """
-
-    without_logs: GamesWithoutLogs
+    without_logs: GamesWithoutLogs  # of the slate's league; none for a simulated league
+    # the newest date up to the slate that has prop lines, read only when no player has a line. None without
+    # one in two months, and for a simulated league.
     newest_lines: date | None
-    receipts: tuple[Receipt, ...]
-    earlier_merges: tuple[EarlierMerge, ...]
+    receipts: tuple[Receipt, ...]  # the slate's, oldest first
+    earlier_merges: tuple[EarlierMerge, ...]  # newest first, at most some dozens
     table: TableFacts
-    staged: tuple[tuple[str, str], ...]
-    other_slates_staged: tuple[str, ...]
-    fetches: tuple[SourceFetch, ...] = ()
-    quarantine: tuple[InQuarantine, ...] = ()
+    staged: tuple[tuple[str, str], ...]  # player slug and id of the slate's parts in staging
+    other_slates_staged: tuple[str, ...]  # other slates that have parts in staging
+    fetches: tuple[SourceFetch, ...] = ()  # the newest of each live source and kind of facts, of the last day
+    quarantine: tuple[InQuarantine, ...] = ()  # the facts that wait for an operator, of every slate
+    # the first and the last date of the season's first hole that is longer than any break
     without_schedule: tuple[date, date] | None = None
+    # what each live source was asked this day and this month, of US Eastern time
     requests: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    strays: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()  # names among the slate's parts, or beside them, that are no parts
 
 
 Causes = Mapping[str, tuple[str, ...]]
@@ -182,49 +125,30 @@ Causes = Mapping[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class StaleFacts:
-    """What changed in the facts since a slate's players were staged.
+    """What changed in the facts since a slate's players were staged."""
 
-    Attributes:
-        due: of the players whose games are still to come.
-        late: of the players whose games have begun: their rows are final.
-        added: slugs of players who would be expected now and aren't.
-        since: when the facts changed last; None when nobody knows.
-        version: the version of the facts now.
-        staged_from: the lowest one that a player was staged from.
-    """
-
-    due: Causes = field(default_factory=dict)
-    late: Causes = field(default_factory=dict)
-    added: tuple[str, ...] = ()
-    since: datetime | None = None
-    version: int = 0
-    staged_from: int = 0
+    due: Causes = field(default_factory=dict)  # of the players whose games are still to come
+    late: Causes = field(default_factory=dict)  # of the players whose games have begun: their rows are final
+    added: tuple[str, ...] = ()  # slugs of players who would be expected now and aren't
+    since: datetime | None = None  # when the facts changed last; None when nobody knows
+    version: int = 0  # the version of the facts now
+    staged_from: int = 0  # the lowest one that a player was staged from
 
 
 @dataclass(frozen=True, slots=True)
 class RecentFailure:
-    """A run or a tick that failed lately: the newest one of its work.
+    """A run or a tick that failed lately: the newest one of its work."""
 
-    Attributes:
-        work: the job of a run, ``consolidation``; ``a tick of`` a sensor or schedule.
-        slate: the run's, '' when it has none.
-        at: when it failed.
-        error: what went wrong first, one line, '' when Dagster has none.
-        step: the step that failed first, '' when none did.
-        run_id: of a run; '' for a tick.
-        recovered: the same work succeeded later.
-        page: of a tick: its code location, ``sensors`` or ``schedules``, and its name.
-        refused: name and text of each blocking asset check that failed in the run.
-    """
-
-    work: str
-    slate: str
-    at: datetime
-    error: str
-    step: str = ""
-    run_id: str = ""
-    recovered: bool = False
+    work: str  # the job of a run, `consolidation`; `a tick of` a sensor or schedule
+    slate: str  # the run's, '' when it has none
+    at: datetime  # when it failed
+    error: str  # what went wrong first, one line, '' when Dagster has none
+    step: str = ""  # the step that failed first, '' when none did
+    run_id: str = ""  # of a run; '' for a tick
+    recovered: bool = False  # the same work succeeded later
+    # of a tick: its code location, `sensors` or `schedules`, and its name
     page: tuple[str, str, str] = ("", "", "")
+    # name and text of each blocking asset check that failed in the run
     refused: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -246,56 +170,35 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """The facts in the Dagster instance.
+    """The facts in the Dagster instance."""
 
-    Attributes:
-        failures: failed runs and ticks, oldest first.
-        daemon_silent_since: the newest heartbeat when every daemon is silent, or the oldest of those that Dagster
-            misses; None while they beat, and when none ever ran here.
-        code_versions: the package's versions that staged the slate's players.
-        checks: asset checks that no receipt tells of.
-    """
-
-    failures: tuple[RecentFailure, ...]
+    failures: tuple[RecentFailure, ...]  # failed runs and ticks, oldest first
+    # the newest heartbeat when every daemon is silent, or the oldest of those that Dagster misses; None while
+    # they beat, and when none ever ran here
     daemon_silent_since: datetime | None
-    code_versions: tuple[str, ...]
-    checks: tuple[CheckResult, ...] = ()
+    code_versions: tuple[str, ...]  # the package's versions that staged the slate's players
+    checks: tuple[CheckResult, ...] = ()  # asset checks that no receipt tells of
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The installation's settings that findings depend on.
+    """The installation's settings that findings depend on."""
 
-    Attributes:
-        minimum_staged_share: below this share of the players not skipped, nothing is announced, 0 to 1.
-        systems: the running code's forecasting systems and their versions.
-        schema_version: the running code's schema of the predictions.
-        code_version: of the running package.
-        ui_url: where people reach the UI, '' when nobody said.
-        time_zone: the operator's; lines are written in it.
-        sources: the kinds of facts that the settings name a file or a live source for.
-        staging: the folder of the parts, '' where they are no files.
-        acknowledged_within: how long phase 6 may take to acknowledge a message; zero when it doesn't, and for a
-            simulated league.
-        fetch_every: the time between two looks at a source of tonight's facts.
-        refresh_alert: the severity of a refresh; None: it is no alert.
-        board: where people open the slate's board, '' where nobody can.
-        rows_a_player: how many rows each player should have: markets x systems x lines.
-    """
-
-    minimum_staged_share: float
-    systems: Mapping[str, str]
-    schema_version: int
-    code_version: str
-    ui_url: str
-    time_zone: str = "UTC"
+    minimum_staged_share: float  # below this share of the players not skipped, nothing is announced, 0 to 1
+    systems: Mapping[str, str]  # the running code's forecasting systems and their versions
+    schema_version: int  # the running code's schema of the predictions
+    code_version: str  # of the running package
+    ui_url: str  # where people reach the UI, '' when nobody said
+    time_zone: str = "UTC"  # the operator's; lines are written in it
+    # the kinds of facts that the settings name a file or a live source for
     sources: frozenset[str] = frozenset()
-    staging: str = ""
+    staging: str = ""  # the folder of the parts, '' where they are no files
+    # how long phase 6 may take to acknowledge a message; zero when it doesn't, and for a simulated league
     acknowledged_within: timedelta = timedelta(0)
-    fetch_every: timedelta = timedelta(0)
-    refresh_alert: Severity | None = None
-    board: str = ""
-    rows_a_player: int = 25
+    fetch_every: timedelta = timedelta(0)  # the time between two looks at a source of tonight's facts
+    refresh_alert: Severity | None = None  # the severity of a refresh; None: it is no alert
+    board: str = ""  # where people open the slate's board, '' where nobody can
+    rows_a_player: int = 25  # how many rows each player should have: markets x systems x lines
 
 
 NO_EVIDENCE: Mapping[str, Any] = {}
@@ -303,46 +206,33 @@ NO_EVIDENCE: Mapping[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class HealthFacts:
-    """Everything that a slate's findings are made from.
+    """Everything that a slate's findings are made from."""
 
-    Attributes:
-        slate: the slate to report on.
-        now: when the facts were read.
-        window: failed runs and ticks are looked for this far back; a batch without a new outcome for this long is
-            reported.
-        roster_due: when the schedule opens the slate's batch; None for a simulated league's slates to come, which no
-            schedule opens.
-        progress: None when no batch was opened.
-        schedule: None where the batch is open and nobody asked.
-        warehouse: None where nobody asked: a look for alerts reads it only for a missing roster.
-        dead_letters: the slate's open ones.
-        instance: None where nobody asked.
-        first_tip_off: when the slate's first game begins; None where nobody asked.
-        tonight: how new the slate's lines and injury reports are; None where they need not be new, or nobody asked.
-        unfinished: slates of failed runs whose batch is open and not done.
-        named: the slate was named; otherwise it is tonight's.
-        damage: what a quick check of batch state's file found, ``""`` if nothing.
-        delivered: revisions at the messages' destination, by message id; None if nobody can look there.
-        stale: what changed since the players were staged; None when nothing did, or nothing of the slate can change.
-    """
-
-    slate: str
-    now: datetime
+    slate: str  # the slate to report on
+    now: datetime  # when the facts were read
+    # failed runs and ticks are looked for this far back; a batch without a new outcome for this long is
+    # reported
     window: timedelta
+    # when the schedule opens the slate's batch; None for a simulated league's slates to come, which no
+    # schedule opens
     roster_due: datetime | None
     rules: Rules
-    progress: Progress | Unreadable | None
-    schedule: ScheduleFacts | Unreadable | None
+    progress: Progress | Unreadable | None  # None when no batch was opened
+    schedule: ScheduleFacts | Unreadable | None  # None where the batch is open and nobody asked
+    # None where nobody asked: a look for alerts reads it only for a missing roster
     warehouse: WarehouseFacts | Unreadable | None
     messages: tuple[OutboxEntry, ...] | Unreadable
-    dead_letters: tuple[DeadLetter, ...] | Unreadable
-    instance: InstanceFacts | Unreadable | None
-    first_tip_off: datetime | None = None
+    dead_letters: tuple[DeadLetter, ...] | Unreadable  # the slate's open ones
+    instance: InstanceFacts | Unreadable | None  # None where nobody asked
+    first_tip_off: datetime | None = None  # when the slate's first game begins; None where nobody asked
+    # how new the slate's lines and injury reports are; None where they need not be new, or nobody asked
     tonight: Tonight | Unreadable | None = None
-    unfinished: frozenset[str] = frozenset()
-    named: bool = False
-    damage: str | Unreadable = ""
+    unfinished: frozenset[str] = frozenset()  # slates of failed runs whose batch is open and not done
+    named: bool = False  # the slate was named; otherwise it is tonight's
+    damage: str | Unreadable = ""  # what a quick check of batch state's file found, '' if nothing
+    # revisions at the messages' destination, by message id; None if nobody can look there
     delivered: Mapping[str, int] | None = None
+    # what changed since the players were staged; None when nothing did, or nothing of the slate can change
     stale: StaleFacts | Unreadable | None = None
 
     @property

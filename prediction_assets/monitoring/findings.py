@@ -38,32 +38,20 @@ COLORS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One statement.
+    """One statement."""
 
-    Attributes:
-        key: the same for the same trouble: ``no_roster:2026-01-02``.
-        line: the statement, one line.
-        slate: None for the installation.
-        command: the one next step, a command to type or a sentence; '' when nothing is wrong.
-        evidence: the numbers and lists behind the line, JSON values.
-        link: the page of the UI that shows it, '' when there is none.
-        causes: keys of findings that may cause this one, the likeliest first.
-        cause: the one of them that is open: repair that one first. '' when none is.
-        alerts: an alert is kept while this finding lasts.
-        board: where people open the slate's board, '' where there is none.
-    """
-
-    key: str
+    key: str  # the same for the same trouble: `no_roster:2026-01-02`
     severity: Severity
-    line: str
-    slate: str | None = None
-    command: str = ""
+    line: str  # the statement, one line
+    slate: str | None = None  # None for the installation
+    command: str = ""  # the one next step, a command to type or a sentence; '' when nothing is wrong
+    # the numbers and lists behind the line, JSON values
     evidence: Mapping[str, Any] = field(default_factory=dict)
-    link: str = ""
-    causes: tuple[str, ...] = ()
-    cause: str = ""
-    alerts: bool = False
-    board: str = ""
+    link: str = ""  # the page of the UI that shows it, '' when there is none
+    causes: tuple[str, ...] = ()  # keys of findings that may cause this one, the likeliest first
+    cause: str = ""  # the one of them that is open: repair that one first. '' when none is
+    alerts: bool = False  # an alert is kept while this finding lasts
+    board: str = ""  # where people open the slate's board, '' where there is none
 
     @property
     def kind(self) -> str:
@@ -78,13 +66,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages of the UI that findings link to.
+    """The pages of the UI that findings link to."""
 
-    Attributes:
-        base: where people reach the UI, such as ``http://127.0.0.1:3000``; '' when nobody set it.
-    """
-
-    base: str
+    base: str  # where people reach the UI, such as `http://127.0.0.1:3000`; '' when nobody set it
 
     def of(self, page: str, slate: str) -> str:
         """Return a page that the table of kinds names: ``asset:NAME``, ``partition:NAME``, ``daemons`` or ''."""

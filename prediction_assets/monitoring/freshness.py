@@ -20,16 +20,11 @@ FEEDS = {"prop_lines": "line", "injury_reports": "injury report"}
 
 @dataclass(frozen=True, slots=True)
 class Age:
-    """How old the newest of tonight's facts of one kind are.
+    """How old the newest of tonight's facts of one kind are."""
 
-    Attributes:
-        facts: the kind: ``prop_lines``.
-        line: the age in words.
-    """
-
-    facts: str
+    facts: str  # the kind: `prop_lines`
     is_stale: bool
-    line: str
+    line: str  # the age in words
     evidence: Mapping[str, Any]
 
 

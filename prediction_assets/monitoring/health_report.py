@@ -22,20 +22,14 @@ EXIT_CODES = {Color.GREEN: 0, Color.YELLOW: 1, Color.RED: 2}
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One health report.
-
-    Attributes:
-        league: '' when it isn't known.
-        without_games: there is nothing to predict on the slate.
-        lines: the ten lines by name, in the order in which a slate passes them.
-    """
+    """One health report."""
 
     slate: str
-    league: str
+    league: str  # '' when it isn't known
     checked_at: datetime
     window_minutes: int
-    without_games: bool
-    lines: dict[str, Line]
+    without_games: bool  # there is nothing to predict on the slate
+    lines: dict[str, Line]  # the ten lines by name, in the order in which a slate passes them
 
     @property
     def color(self) -> Color:

@@ -29,20 +29,15 @@ RESTORE_THE_STATE = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One row of the table.
+    """One row of the table."""
 
-    Attributes:
-        severities: those that a finding of the kind can have beside info, which is "under way"; mildest first.
-        command: the next step. Slate and files are filled in; of facts with a source in the settings no file is named.
-        page: the page of the UI: ``asset:NAME``, ``partition:NAME`` or another method of ``Pages``.
-        alerts_from: an alert is kept from this severity on; None: never.
-        is_event: it happened and doesn't last: its alert is sent once, and nothing says that it is over.
-    """
-
+    # those that a finding of the kind can have beside info, which is "under way"; mildest first
     severities: tuple[Severity, ...]
+    # the next step. Slate and files are filled in; of facts with a source in the settings no file is named.
     command: str
-    page: str = ""
-    alerts_from: Severity | None = None
+    page: str = ""  # the page of the UI: `asset:NAME`, `partition:NAME` or another method of `Pages`
+    alerts_from: Severity | None = None  # an alert is kept from this severity on; None: never
+    # it happened and doesn't last: its alert is sent once, and nothing says that it is over
     is_event: bool = False
 
 

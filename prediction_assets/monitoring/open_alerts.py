@@ -38,17 +38,12 @@ _STALE = frozenset({"out_in_force", "line_gone", "older_facts"})
 
 @dataclass(frozen=True)
 class Look:
-    """What one look found.
+    """What one look found."""
 
-    Attributes:
-        slates: the slates that were read.
-        unread: what couldn't be read, one line each, apart from a warehouse that was busy.
-        stale: what of each revision in force doesn't follow its facts, by the revision's name; of the slates whose
-            games are still to come.
-    """
-
-    slates: tuple[str, ...]
-    unread: tuple[str, ...]
+    slates: tuple[str, ...]  # the slates that were read
+    unread: tuple[str, ...]  # what couldn't be read, one line each, apart from a warehouse that was busy
+    # what of each revision in force doesn't follow its facts, by the revision's name; of the slates whose
+    # games are still to come
     stale: Mapping[str, tuple[Finding, ...]]
 
 

@@ -75,22 +75,18 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the facts are read.
-
-    Attributes:
-        instance: reads the Dagster instance; or its facts, or why it can't be opened; None: nobody asks it.
-        stale: reads what changed since the players were staged; None: nobody asks.
-    """
+    """Where the facts are read."""
 
     warehouse: Callable[[], Warehouse]
     batch_state: Callable[[], BatchState]
     dead_letters: Callable[[], DeadLetters]
     outbox: Callable[[], Outbox]
     publisher: Callable[[], Publisher]
+    # reads the Dagster instance; or its facts, or why it can't be opened; None: nobody asks it
     instance: ReadInstance | InstanceFacts | Unreadable | None
     settings: Settings
     clock: Clock
-    stale: ReadStale | None = None
+    stale: ReadStale | None = None  # reads what changed since the players were staged; None: nobody asks
 
     @classmethod
     def of(

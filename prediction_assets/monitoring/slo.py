@@ -20,22 +20,14 @@ from prediction_assets.stores.sql import queries
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """One month's slates, and those that were in time.
+    """One month's slates, and those that were in time."""
 
-    Attributes:
-        month: such as ``2026-01``.
-        published: slates of which a message was delivered.
-        acknowledged: slates of which phase 6 acknowledged a revision.
-        before_tip_off: of these, the ones that it acknowledged before their first game began.
-        late: the other slates, oldest first.
-    """
-
-    month: str
+    month: str  # such as `2026-01`
     slates: int
-    published: int
-    acknowledged: int
-    before_tip_off: int
-    late: tuple[str, ...]
+    published: int  # slates of which a message was delivered
+    acknowledged: int  # slates of which phase 6 acknowledged a revision
+    before_tip_off: int  # of these, the ones that it acknowledged before their first game began
+    late: tuple[str, ...]  # the other slates, oldest first
 
 
 def months(slates: Iterable[tuple[str, Handover, datetime]]) -> list[Month]:

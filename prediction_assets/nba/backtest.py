@@ -43,22 +43,14 @@ _LINE = PREDICTION_SCHEMA.field("line_offset").type
 
 @dataclass(frozen=True, slots=True)
 class BacktestOptions:
-    """How a backtest forecasts.
+    """How a backtest forecasts."""
 
-    Attributes:
-        model_history_days: days of game logs that a model is trained on.
-        history_days: days of game logs that the systems are fitted on where no model is trained.
-        least_value: expected value that a recommendation needs.
-        reports_at: the time of day, US Eastern, of the newest injury report that a slate may know; None: of all.
-        train: train a model for each quarter. False: fit the systems on each slate's own history.
-        markets: what is forecast; points always are.
-    """
-
-    model_history_days: int
-    history_days: int
-    least_value: float
-    train: bool = True
-    markets: tuple[str, ...] = (POINTS.name,)
+    model_history_days: int  # days of game logs that a model is trained on
+    history_days: int  # days of game logs that the systems are fitted on where no model is trained
+    least_value: float  # expected value that a recommendation needs
+    train: bool = True  # train a model for each quarter. False: fit the systems on each slate's own history.
+    markets: tuple[str, ...] = (POINTS.name,)  # what is forecast; points always are
+    # the time of day, US Eastern, of the newest injury report that a slate may know; None: of all
     reports_at: time | None = None
 
 

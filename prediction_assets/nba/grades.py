@@ -49,18 +49,12 @@ DRIFT_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """How one system did on the newest slates, compared with its own past.
-
-    Attributes:
-        recent: pooled over the newest :data:`RECENT_SLATES`.
-        earlier: pooled over the :data:`EARLIER_SLATES` before them; None if there are fewer than ten.
-        complaint: what is wrong, ``""`` if nothing is.
-    """
+    """How one system did on the newest slates, compared with its own past."""
 
     system: str
-    recent: Grade
-    earlier: Grade | None
-    complaint: str
+    recent: Grade  # pooled over the newest `RECENT_SLATES`
+    earlier: Grade | None  # pooled over the `EARLIER_SLATES` before them; None if there are fewer than ten
+    complaint: str  # what is wrong, '' if nothing is
 
 
 @dataclass(frozen=True, slots=True)

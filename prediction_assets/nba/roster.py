@@ -37,19 +37,13 @@ CANDIDATE_LOOKBACK = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """A slate's games and the players who are expected in them.
+    """A slate's games and the players who are expected in them."""
 
-    Attributes:
-        league: ``NBA``, or a simulated league's name; ``""`` without games.
-        games: ``game_id``, ``home`` and ``away`` of each game; none on a day without games.
-        players: sorted by slug; the ``game_id`` of each is one of the games'.
-        candidates: how many players were considered.
-    """
-
-    league: str
+    league: str  # `NBA`, or a simulated league's name; '' without games
+    # `game_id`, `home` and `away` of each game; none on a day without games
     games: tuple[Mapping[str, str], ...]
-    players: tuple[ExpectedPlayer, ...]
-    candidates: int
+    players: tuple[ExpectedPlayer, ...]  # sorted by slug; the `game_id` of each is one of the games'
+    candidates: int  # how many players were considered
 
 
 def read_roster(warehouse: Warehouse, slate: str) -> Roster:

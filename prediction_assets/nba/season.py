@@ -25,15 +25,10 @@ _SUMMER = range(7, 10)
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """What the stored schedule says about the days around a date.
+    """What the stored schedule says about the days around a date."""
 
-    Attributes:
-        previous: the newest date up to today with a game, None without one.
-        following: the first date from today on with a game, None without one.
-    """
-
-    previous: date | None
-    following: date | None
+    previous: date | None  # the newest date up to today with a game, None without one
+    following: date | None  # the first date from today on with a game, None without one
 
     @property
     def is_known(self) -> bool:

@@ -34,22 +34,15 @@ _DIGITS = 16
 
 @dataclass(frozen=True, slots=True)
 class SlateFacts:
-    """A slate's facts, as one moment's queries found them.
+    """A slate's facts, as one moment's queries found them."""
 
-    Attributes:
-        slate: their date.
-        games: rows of :data:`prediction_assets.stores.sql.queries.SLATE_GAMES`.
-        injuries: rows of :data:`prediction_assets.stores.sql.queries.NEWEST_INJURY_REPORT`.
-        lines: each player's main points line, by player id.
-        further: the same for each market that is predicted beside points, by its name.
-        tip_offs: when each game begins, by its teams; only of games on which there is a line.
-    """
-
-    slate: date
-    games: Sequence[Mapping[str, Any]]
-    injuries: Sequence[Mapping[str, Any]]
-    lines: Mapping[int, MarketLine]
+    slate: date  # their date
+    games: Sequence[Mapping[str, Any]]  # rows of `SLATE_GAMES`
+    injuries: Sequence[Mapping[str, Any]]  # rows of `NEWEST_INJURY_REPORT`
+    lines: Mapping[int, MarketLine]  # each player's main points line, by player id
+    # when each game begins, by its teams; only of games on which there is a line
     tip_offs: Mapping[frozenset[str], datetime]
+    # the same for each market that is predicted beside points, by its name
     further: Mapping[str, Mapping[int, MarketLine]] = field(default_factory=dict)
 
     def bases(

@@ -20,19 +20,13 @@ _TEAMS_REPORTED = time(13)
 
 @dataclass(frozen=True, slots=True)
 class Tonight:
-    """The real games of one date, and how new its facts are.
-
-    Attributes:
-        games: how many are scheduled.
-        tip_off: when the last of them begins, by the lines; None where no line says it.
-        newest_line: when the newest line was seen, None without lines.
-        newest_report: when the newest injury report about the date was published, None without one.
-    """
+    """The real games of one date, and how new its facts are."""
 
     slate: date
-    games: int
-    tip_off: datetime | None = None
-    newest_line: datetime | None = None
+    games: int  # how many are scheduled
+    tip_off: datetime | None = None  # when the last of them begins, by the lines; None where no line says it
+    newest_line: datetime | None = None  # when the newest line was seen, None without lines
+    # when the newest injury report about the date was published, None without one
     newest_report: datetime | None = None
 
     @property

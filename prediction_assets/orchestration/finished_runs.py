@@ -21,25 +21,18 @@ class FinishedStep:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """One run.
-
-    Attributes:
-        labels: slate, batch and player, as far as it is about one.
-        batch: id of the batch that it worked on, '' without one.
-        inputs: assets that it read and didn't make.
-        outputs: assets that it was to make.
-    """
+    """One run."""
 
     run_id: str
     job: str
     began: datetime
     ended: datetime
     succeeded: bool
-    labels: Mapping[str, str]
-    batch: str
+    labels: Mapping[str, str]  # slate, batch and player, as far as it is about one
+    batch: str  # id of the batch that it worked on, '' without one
     steps: Sequence[FinishedStep]
-    inputs: Sequence[str]
-    outputs: Sequence[str]
+    inputs: Sequence[str]  # assets that it read and didn't make
+    outputs: Sequence[str]  # assets that it was to make
 
 
 def finished_run(

@@ -40,15 +40,11 @@ class Origin(Enum):
 
 @dataclass(frozen=True, slots=True)
 class InstanceConfig:
-    """How a home's ``dagster.yaml`` compares with the packaged one.
-
-    Attributes:
-        lacks: settings of the packaged file that an edited one doesn't have.
-        differs: settings of an edited file with another value, or that the packaged one doesn't have.
-    """
+    """How a home's ``dagster.yaml`` compares with the packaged one."""
 
     origin: Origin
-    lacks: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()  # settings of the packaged file that an edited one doesn't have
+    # settings of an edited file with another value, or that the packaged one doesn't have
     differs: tuple[str, ...] = ()
 
 

@@ -60,12 +60,11 @@ class KeyRange:
 
     Attributes:
         first, last: Dagster's range, in the order of registration.
-        players: the keys to stage, if the range covers others, too; none: all of it.
     """
 
     first: str
     last: str
-    players: tuple[str, ...] = ()
+    players: tuple[str, ...] = ()  # the keys to stage, if the range covers others, too; none: all of it
 
     def tags(self) -> dict[str, str]:
         """Return the tags that give a run its range."""

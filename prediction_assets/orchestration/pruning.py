@@ -99,17 +99,11 @@ def slates_at_work(instance: dg.DagsterInstance, now: datetime) -> frozenset[str
 
 @dataclass(frozen=True)
 class KeySlice:
-    """The partition keys that one slice deletes.
+    """The partition keys that one slice deletes."""
 
-    Attributes:
-        keys: the slate players' keys of each slate to prune, oldest slate first.
-        kept: why an old slate keeps its keys, by slate.
-        later: old slates that a later slice deletes.
-    """
-
-    keys: Mapping[str, Sequence[str]]
-    kept: Mapping[str, str]
-    later: int
+    keys: Mapping[str, Sequence[str]]  # the slate players' keys of each slate to prune, oldest slate first
+    kept: Mapping[str, str]  # why an old slate keeps its keys, by slate
+    later: int  # old slates that a later slice deletes
 
     @property
     def key_count(self) -> int:

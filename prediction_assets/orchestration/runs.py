@@ -94,15 +94,10 @@ def pending_stages(instance: DagsterInstance, now: datetime) -> dict[str, set[st
 
 @dataclass(frozen=True, slots=True)
 class RunFailure:
-    """Why a run failed.
+    """Why a run failed."""
 
-    Attributes:
-        step: the first step that failed, ``""`` when none did.
-        error: the first cause, one line.
-    """
-
-    step: str
-    error: str
+    step: str  # the first step that failed, '' when none did
+    error: str  # the first cause, one line
 
 
 def failure_of(instance: DagsterInstance, run_id: str) -> RunFailure:

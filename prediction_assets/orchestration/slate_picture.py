@@ -22,21 +22,13 @@ OUTCOME_COLORS = {"staged": _GREEN, "skipped": _AMBER, "failed": _RED, "unsettle
 
 @dataclass(frozen=True, slots=True)
 class SlateCounts:
-    """What the picture shows.
+    """What the picture shows."""
 
-    Attributes:
-        title: the headline.
-        outcomes: players by outcome.
-        rows_by_system: active rows.
-        lines: players by the source of their main line: a bookmaker, or estimated.
-        edges: players by bin of the ensemble's P(points > main market line), :data:`EDGE_BINS` of them.
-    """
-
-    title: str
-    outcomes: Mapping[str, int]
-    rows_by_system: Mapping[str, int]
-    lines: Mapping[str, int]
-    edges: Sequence[int]
+    title: str  # the headline
+    outcomes: Mapping[str, int]  # players by outcome
+    rows_by_system: Mapping[str, int]  # active rows
+    lines: Mapping[str, int]  # players by the source of their main line: a bookmaker, or estimated
+    edges: Sequence[int]  # players by bin of the ensemble's P(points > main market line), `EDGE_BINS` of them
 
 
 def slate_picture(counts: SlateCounts) -> str:

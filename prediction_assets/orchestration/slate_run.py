@@ -43,16 +43,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SlateResult:
-    """How a slate ended: its batch, its newest receipt and its completion message, None where there is none.
-
-    Attributes:
-        published: this run delivered the message, not an earlier one.
-    """
+    """How a slate ended: its batch, its newest receipt and its completion message, None where there is none."""
 
     progress: Progress
     receipt: Receipt | None
     entry: OutboxEntry | None
-    published: bool = False
+    published: bool = False  # this run delivered the message, not an earlier one
 
 
 OnStage = Callable[[str, Progress | None], None]

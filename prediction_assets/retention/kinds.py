@@ -10,20 +10,15 @@ from prediction_assets.stores.protocols import AlertStore, BatchState, DeadLette
 
 @dataclass(frozen=True)
 class History:
-    """The stores whose history is pruned.
-
-    Attributes:
-        now: the present moment.
-        slates_at_work: slates that a run is at work on.
-    """
+    """The stores whose history is pruned."""
 
     warehouse: Warehouse
     state: BatchState
     letters: DeadLetters
     outbox: Outbox
     alerts: AlertStore
-    now: datetime
-    slates_at_work: frozenset[str] = frozenset()
+    now: datetime  # the present moment
+    slates_at_work: frozenset[str] = frozenset()  # slates that a run is at work on
 
     def before(self, keep_days: int) -> datetime:
         """Return the moment before which things are old."""
@@ -32,19 +27,13 @@ class History:
 
 @dataclass(frozen=True)
 class Pruned:
-    """The result of one slice, or of a dry run.
+    """The result of one slice, or of a dry run."""
 
-    Attributes:
-        removed: how many things were pruned.
-        slates: the slates that they belonged to, oldest first; empty when they belong to none.
-        kept: why something old is kept, by slate or id.
-        left: old things, or slates, that a later slice prunes.
-    """
-
-    removed: int
+    removed: int  # how many things were pruned
+    # the slates that they belonged to, oldest first; empty when they belong to none
     slates: tuple[str, ...] = ()
-    kept: Mapping[str, str] = field(default_factory=dict)
-    left: int = 0
+    kept: Mapping[str, str] = field(default_factory=dict)  # why something old is kept, by slate or id
+    left: int = 0  # old things, or slates, that a later slice prunes
 
 
 Prune = Callable[[History, int, bool], Pruned]
@@ -53,16 +42,9 @@ Prune = Callable[[History, int, bool], Pruned]
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of history.
+    """One kind of history."""
 
-    Attributes:
-        name: in the plural: ``dead letters``.
-        days: returns for how many days the settings keep it; 0 keeps it for ever.
-        prune: prunes one slice.
-        verb: what happens to it.
-    """
-
-    name: str
-    days: Callable[[Settings], int]
-    prune: Prune
-    verb: str = "prune"
+    name: str  # in the plural: `dead letters`
+    days: Callable[[Settings], int]  # returns for how many days the settings keep it; 0 keeps it for ever
+    prune: Prune  # prunes one slice
+    verb: str = "prune"  # what happens to it

@@ -19,44 +19,26 @@ GAMES_PER_DAY = 82 / 167
 
 @dataclass(frozen=True)
 class Fixtures:
-    """The season's games in order of their days; all arrays have one element per game.
+    """The season's games in order of their days; all arrays have one element per game."""
 
-    Attributes:
-        day: days since the season's first day.
-        home: position of the home team; on a neutral site, of the team that the feeds list first.
-        away: position of the other team.
-        neutral: played on a neutral site.
-        number: the running number in the game's id; as in the NBA, not in the order of the dates.
-        tip_off: minutes after 19:00 Eastern, 0 to 210 in steps of 30.
-    """
-
-    day: Ints
-    home: Ints
-    away: Ints
-    neutral: Bools
-    number: Ints
-    tip_off: Ints
+    day: Ints  # days since the season's first day
+    home: Ints  # position of the home team; on a neutral site, of the team that the feeds list first
+    away: Ints  # position of the other team
+    neutral: Bools  # played on a neutral site
+    number: Ints  # the running number in the game's id; as in the NBA, not in the order of the dates
+    tip_off: Ints  # minutes after 19:00 Eastern, 0 to 210 in steps of 30
 
 
 @dataclass(frozen=True)
 class TeamGames:
-    """Each team's games up to some day: arrays of shape (teams, games), padded at the end.
+    """Each team's games up to some day: arrays of shape (teams, games), padded at the end."""
 
-    Attributes:
-        fixture: position in the fixtures, -1 in the padding.
-        day: days since the season's first day.
-        opponent: position of the other team.
-        site: 1 at home, -1 away, 0 on a neutral site.
-        played_yesterday: the second of two games in two days.
-        count: number of games of each team, shape (teams,).
-    """
-
-    fixture: Ints
-    day: Ints
-    opponent: Ints
-    site: Ints
-    played_yesterday: Bools
-    count: Ints
+    fixture: Ints  # position in the fixtures, -1 in the padding
+    day: Ints  # days since the season's first day
+    opponent: Ints  # position of the other team
+    site: Ints  # 1 at home, -1 away, 0 on a neutral site
+    played_yesterday: Bools  # the second of two games in two days
+    count: Ints  # number of games of each team, shape (teams,)
 
 
 def draw_fixtures(

@@ -46,21 +46,13 @@ _FIXTURES, _ROSTERS, _APPEARANCES, _MINUTES, _BOX_SCORES, _LINES, _NAMES, _OVERT
 
 @dataclass(frozen=True)
 class SimulatedLeague:
-    """A league's facts, in the warehouse's schemas.
+    """A league's facts, in the warehouse's schemas."""
 
-    Attributes:
-        name: the league's name, ``simulated-40`` for 40 expected players.
-        slate: the day to predict; logs end the day before.
-        game_logs: one row per player and game played, of schema ``GAME_LOGS``.
-        schedule: one row per game, past and to come, of schema ``SCHEDULE``.
-        prop_lines: the books' lines for the slate and the ten days before, of schema ``PROP_LINES``.
-    """
-
-    name: str
-    slate: date
-    game_logs: pa.Table
-    schedule: pa.Table
-    prop_lines: pa.Table
+    name: str  # the league's name, `simulated-40` for 40 expected players
+    slate: date  # the day to predict; logs end the day before
+    game_logs: pa.Table  # one row per player and game played, of schema `GAME_LOGS`
+    schedule: pa.Table  # one row per game, past and to come, of schema `SCHEDULE`
+    prop_lines: pa.Table  # the books' lines for the slate and the ten days before, of schema `PROP_LINES`
 
 
 @dataclass(frozen=True)

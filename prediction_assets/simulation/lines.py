@@ -36,27 +36,16 @@ _ONE_SIDED, _SUSPENDED_SHARE = (
 
 @dataclass(frozen=True)
 class Lines:
-    """One element per capture, event, book, player and line, in order of capture.
+    """One element per capture, event, book, player and line, in order of capture."""
 
-    Attributes:
-        fixture: position in the fixtures.
-        team: position of the player's team.
-        place: the player's place in its roster.
-        book: 0 or 1.
-        hour: hour of the capture, Eastern.
-        half_points: the line in half points: 49 is 24.5.
-        over: American odds on the over, or NO_PRICE.
-        under: American odds on the under, or NO_PRICE.
-    """
-
-    fixture: Ints
-    team: Ints
-    place: Ints
-    book: Ints
-    hour: Ints
-    half_points: Ints
-    over: Ints
-    under: Ints
+    fixture: Ints  # position in the fixtures
+    team: Ints  # position of the player's team
+    place: Ints  # the player's place in its roster
+    book: Ints  # 0 or 1
+    hour: Ints  # hour of the capture, Eastern
+    half_points: Ints  # the line in half points: 49 is 24.5
+    over: Ints  # American odds on the over, or NO_PRICE
+    under: Ints  # American odds on the under, or NO_PRICE
 
 
 def draw_lines(

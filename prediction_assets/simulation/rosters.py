@@ -38,45 +38,25 @@ _TRADED_PLACE = 5
 
 @dataclass(frozen=True)
 class Rosters:
-    """The league's players; arrays have the shape (teams, 15) unless said otherwise.
+    """The league's players; arrays have the shape (teams, 15) unless said otherwise."""
 
-    Attributes:
-        player: position of the player among the league's; the traded player has two places.
-        expected: the roster rule must find this player for the slate.
-        kept_below: plays, but must average under 15 minutes: on a slate team and not expected.
-        minutes: usual minutes when he plays and everybody is fit.
-        appearances: chance to play a game he is fit for.
-        from_day: first day with the team.
-        until_day: first day no longer with the team, or out to the end.
-        always_fit: never out: the traded player, who needs games with both of his teams.
-        points_per_minute: scoring talent.
-        three_share: share of his shots taken from three.
-        three_accuracy: share of threes made.
-        two_accuracy: share of twos made.
-        free_throw_rate: free throws per shot.
-        free_throw_accuracy: share of free throws made.
-        inside: 0 a guard to 1 a centre: rebounds and blocks against assists and steals.
-        pace: number of possessions as a ratio to the league's, shape (teams,).
-        defence: opponents' accuracy as a ratio to the usual, shape (teams,).
-    """
-
-    player: Ints
-    expected: Bools
-    kept_below: Bools
-    minutes: Floats
-    appearances: Floats
-    from_day: Ints
-    until_day: Ints
-    always_fit: Bools
-    points_per_minute: Floats
-    three_share: Floats
-    three_accuracy: Floats
-    two_accuracy: Floats
-    free_throw_rate: Floats
-    free_throw_accuracy: Floats
-    inside: Floats
-    pace: Floats
-    defence: Floats
+    player: Ints  # position of the player among the league's; the traded player has two places
+    expected: Bools  # the roster rule must find this player for the slate
+    kept_below: Bools  # plays, but must average under 15 minutes: on a slate team and not expected
+    minutes: Floats  # usual minutes when he plays and everybody is fit
+    appearances: Floats  # chance to play a game he is fit for
+    from_day: Ints  # first day with the team
+    until_day: Ints  # first day no longer with the team, or out to the end
+    always_fit: Bools  # never out: the traded player, who needs games with both of his teams
+    points_per_minute: Floats  # scoring talent
+    three_share: Floats  # share of his shots taken from three
+    three_accuracy: Floats  # share of threes made
+    two_accuracy: Floats  # share of twos made
+    free_throw_rate: Floats  # free throws per shot
+    free_throw_accuracy: Floats  # share of free throws made
+    inside: Floats  # 0 a guard to 1 a centre: rebounds and blocks against assists and steals
+    pace: Floats  # number of possessions as a ratio to the league's, shape (teams,)
+    defence: Floats  # opponents' accuracy as a ratio to the usual, shape (teams,)
 
 
 def slate_rotations(expected_players: int) -> Ints:

@@ -27,21 +27,14 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """How far a slate's revisions came to phase 6.
+    """How far a slate's revisions came to phase 6."""
 
-    Attributes:
-        published_at: when its first message was delivered, None without one.
-        acknowledged_at: when its first revision was acknowledged, None before that.
-        revision: the newest one that was delivered, 0 without one.
-        acknowledged: the newest one that was acknowledged, 0 without one.
-        waiting_since: when the oldest message was delivered that is newer than all that was acknowledged; None when
-            nothing waits.
-    """
-
-    published_at: datetime | None = None
-    acknowledged_at: datetime | None = None
-    revision: int = 0
-    acknowledged: int = 0
+    published_at: datetime | None = None  # when its first message was delivered, None without one
+    acknowledged_at: datetime | None = None  # when its first revision was acknowledged, None before that
+    revision: int = 0  # the newest one that was delivered, 0 without one
+    acknowledged: int = 0  # the newest one that was acknowledged, 0 without one
+    # when the oldest message was delivered that is newer than all that was acknowledged; None when nothing
+    # waits
     waiting_since: datetime | None = None
 
     @property

@@ -27,22 +27,15 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class AuditLimits:
-    """What the audits compare with.
+    """What the audits compare with."""
 
-    Attributes:
-        minimum_staged_share: share of the players not skipped that must have rows, 0 to 1.
-        least_value: expected profit of a stake of 1 that an OVER or UNDER needs, 0 to 1.
-        one_direction_share: the largest share of OVER or of UNDER among a slate's recommendations, 0.5 to 1.
-        one_direction_minimum: recommendations below which that share isn't compared.
-        most_points: the most points that a forecast may have.
-    """
-
-    minimum_staged_share: float = 0.0
-    least_value: float = 0.02
+    minimum_staged_share: float = 0.0  # share of the players not skipped that must have rows, 0 to 1
+    least_value: float = 0.02  # expected profit of a stake of 1 that an OVER or UNDER needs, 0 to 1
+    # the largest share of OVER or of UNDER among a slate's recommendations, 0.5 to 1
     one_direction_share: float = 1.0
-    one_direction_minimum: int = 1
+    one_direction_minimum: int = 1  # recommendations below which that share isn't compared
     # The most points of a player in an NBA game are 100 (Chamberlain, 1962-03-02).
-    most_points: float = 120.0
+    most_points: float = 120.0  # the most points that a forecast may have
 
 
 NO_LIMITS = AuditLimits()
@@ -51,18 +44,12 @@ NO_LIMITS = AuditLimits()
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One audit.
-
-    Attributes:
-        description: when it fails, for the asset check's page.
-        is_blocking: whether it refuses the MERGE; otherwise it warns.
-        not_acceptable: why an operator can't accept its refusal, ``""`` if he can.
-    """
+    """One audit."""
 
     name: str
-    description: str
-    is_blocking: bool = True
-    not_acceptable: str = ""
+    description: str  # when it fails, for the asset check's page
+    is_blocking: bool = True  # whether it refuses the MERGE; otherwise it warns
+    not_acceptable: str = ""  # why an operator can't accept its refusal, '' if he can
 
 
 AUDITS = (

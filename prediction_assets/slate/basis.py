@@ -22,31 +22,20 @@ NOT_EXPECTED = "no longer expected"
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The facts that a player's outcome was made from, each as a short text, ``""`` where there is none.
+    """The facts that a player's outcome was made from, each as a short text, ``""`` where there is none."""
 
-    Attributes:
-        game_id: his game, if it is scheduled on the slate's date and his team plays in it.
-        opponent: his team's opponent, as he was expected.
-        tip_off: when his game begins, ISO 8601 in UTC. It changes no row, so it is no cause.
-        injury: his status in the newest injury report.
-        line: his main line.
-        bookmaker: the book that offers it.
-        offers: a digest of it with its prices, and of all that else is offered on him.
-        features: a digest of his row of features.
-        model: the stored model that is pinned with them; ``""`` where the systems are fitted on past games.
-        report: the time of day of the newest injury report, and what it says of each of his side: ``evening: A B Out;
-            C D Questionable``. ``""`` where the systems learnt nothing from reports.
-    """
-
-    game_id: str = ""
-    opponent: str = ""
-    tip_off: str = ""
-    injury: str = ""
-    line: str = ""
-    bookmaker: str = ""
-    offers: str = ""
-    features: str = ""
+    game_id: str = ""  # his game, if it is scheduled on the slate's date and his team plays in it
+    opponent: str = ""  # his team's opponent, as he was expected
+    tip_off: str = ""  # when his game begins, ISO 8601 in UTC. It changes no row, so it is no cause.
+    injury: str = ""  # his status in the newest injury report
+    line: str = ""  # his main line
+    bookmaker: str = ""  # the book that offers it
+    offers: str = ""  # a digest of it with its prices, and of all that else is offered on him
+    features: str = ""  # a digest of his row of features
+    # the stored model that is pinned with them; '' where the systems are fitted on past games
     model: str = ""
+    # the time of day of the newest injury report, and what it says of each of his side: `evening: A B Out; C
+    # D Questionable`. '' where the systems learnt nothing from reports
     report: str = ""
 
     @property
@@ -128,15 +117,10 @@ def _moved(before: str, now: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """The players whose facts are no longer those that they were staged from, with the causes, by slug.
+    """The players whose facts are no longer those that they were staged from, with the causes, by slug."""
 
-    Attributes:
-        due: they can be staged again.
-        late: their games have begun: their rows stay.
-    """
-
-    due: Mapping[str, tuple[str, ...]]
-    late: Mapping[str, tuple[str, ...]]
+    due: Mapping[str, tuple[str, ...]]  # they can be staged again
+    late: Mapping[str, tuple[str, ...]]  # their games have begun: their rows stay
 
 
 def affected(staged_from: Mapping[str, Basis | None], facts: Mapping[str, Basis], now: datetime) -> Affected:

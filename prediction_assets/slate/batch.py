@@ -16,37 +16,28 @@ from prediction_assets.slate.receipt import Receipt
 
 @dataclass(frozen=True, slots=True)
 class ExpectedPlayer:
-    """One expected player of one slate.
-
-    Attributes:
-        is_home: None on a neutral site.
-    """
+    """One expected player of one slate."""
 
     player_id: int
     slug: str
     name: str
     team: str
     opponent: str
-    is_home: bool | None
+    is_home: bool | None  # None on a neutral site
     game_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The work on one slate, frozen when it was opened.
-
-    Attributes:
-        deadline: when the slate is merged without the players who haven't settled.
-        expected: sorted by slug.
-    """
+    """The work on one slate, frozen when it was opened."""
 
     slate: str
     batch_id: str
     league: str
     games: int
     opened_at: datetime
-    deadline: datetime
-    expected: tuple[ExpectedPlayer, ...]
+    deadline: datetime  # when the slate is merged without the players who haven't settled
+    expected: tuple[ExpectedPlayer, ...]  # sorted by slug
 
     def players(self, slugs: Iterable[str]) -> list[ExpectedPlayer]:
         """Return the expected players of these slugs, in their order.
@@ -66,18 +57,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One slate's batch as it stands: expected players, outcomes so far, features and newest receipt.
-
-    Attributes:
-        outcomes: of each player the outcome with the highest fence, by slug.
-        feature_snapshot: the pinned features, None before they are pinned.
-        features_version: the version of the facts that the features were computed from, 0 before they are pinned.
-    """
+    """One slate's batch as it stands: expected players, outcomes so far, features and newest receipt."""
 
     batch: Batch
+    # of each player the outcome with the highest fence, by slug
     outcomes: Mapping[str, PlayerOutcome] = field(default_factory=dict)
-    feature_snapshot: str | None = None
+    feature_snapshot: str | None = None  # the pinned features, None before they are pinned
     receipt: Receipt | None = None
+    # the version of the facts that the features were computed from, 0 before they are pinned
     features_version: int = 0
 
     def count(self, outcome: Outcome) -> int:

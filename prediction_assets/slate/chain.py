@@ -18,38 +18,24 @@ from prediction_assets.slate.staged_rows import row_hashes
 
 @dataclass(frozen=True, slots=True)
 class BrokenLink:
-    """The first receipt of a slate that something contradicts.
+    """The first receipt of a slate that something contradicts."""
 
-    Attributes:
-        sequence: the receipt's place in the chain, 0 if there is no receipt to name.
-        receipt_id: its id, ``""`` if there is none.
-        reason: what contradicts it.
-    """
-
-    sequence: int
-    receipt_id: str
-    reason: str
+    sequence: int  # the receipt's place in the chain, 0 if there is no receipt to name
+    receipt_id: str  # its id, '' if there is none
+    reason: str  # what contradicts it
 
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What the verification of one slate found.
+    """What the verification of one slate found."""
 
-    Attributes:
-        head: the newest receipt's hash, ``""`` without a receipt.
-        receipts: how many receipts the chain has.
-        rows: how many rows were hashed.
-        pruned: receipts of which closed rows were pruned: their hash holds, and their rows can't be compared.
-        broken: the first broken link, None if everything holds.
-        hashes: each receipt's hash, oldest first.
-    """
-
-    head: str
-    receipts: int
-    rows: int
+    head: str  # the newest receipt's hash, '' without a receipt
+    receipts: int  # how many receipts the chain has
+    rows: int  # how many rows were hashed
+    # receipts of which closed rows were pruned: their hash holds, and their rows can't be compared
     pruned: int = 0
-    broken: BrokenLink | None = None
-    hashes: tuple[str, ...] = ()
+    broken: BrokenLink | None = None  # the first broken link, None if everything holds
+    hashes: tuple[str, ...] = ()  # each receipt's hash, oldest first
 
 
 def verify_chain(receipts: Sequence[Receipt], rows: pa.Table, part_columns: Sequence[str]) -> ChainReport:

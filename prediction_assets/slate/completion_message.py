@@ -30,18 +30,13 @@ PLAYERS_NAMED = 100
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a revision changed in the rows in force.
+    """What a revision changed in the rows in force."""
 
-    Attributes:
-        players: slugs of the players with a row that came into force or went out of it, sorted.
-        flipped: recommendations that changed from OVER to UNDER, or back, at the same line.
-        bets: rows in force that recommend OVER or UNDER, of all systems.
-        causes: why players were staged again, by slug: their facts changed since the revision before.
-    """
-
+    # slugs of the players with a row that came into force or went out of it, sorted
     players: tuple[str, ...] = ()
-    flipped: int = 0
-    bets: int = 0
+    flipped: int = 0  # recommendations that changed from OVER to UNDER, or back, at the same line
+    bets: int = 0  # rows in force that recommend OVER or UNDER, of all systems
+    # why players were staged again, by slug: their facts changed since the revision before
     causes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -183,26 +178,19 @@ def completion_schema() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """One row of the outbox: a completion message and its delivery.
-
-    Attributes:
-        message: the completion message, final.
-        delivery_id: the publisher's id of the delivery, None until it is delivered.
-        delivered_at: when the delivery was acknowledged, None until then.
-        replaced_by: id of the newer message that was stored before this one was delivered; no run delivers it then. A
-            run that was paused inside a delivery may end it late; a consumer skips the lower revision.
-        acknowledged_at: when phase 6 said that it has the message, None until then.
-    """
+    """One row of the outbox: a completion message and its delivery."""
 
     message_id: str
     slate: str
     receipt_id: str
     revision: int
-    message: Mapping[str, Any]
-    delivery_id: str | None = None
-    delivered_at: datetime | None = None
+    message: Mapping[str, Any]  # the completion message, final
+    delivery_id: str | None = None  # the publisher's id of the delivery, None until it is delivered
+    delivered_at: datetime | None = None  # when the delivery was acknowledged, None until then
+    # id of the newer message that was stored before this one was delivered; no run delivers it then. A run
+    # that was paused inside a delivery may end it late; a consumer skips the lower revision.
     replaced_by: str | None = None
-    acknowledged_at: datetime | None = None
+    acknowledged_at: datetime | None = None  # when phase 6 said that it has the message, None until then
 
     @property
     def is_pending(self) -> bool:

@@ -61,30 +61,22 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One run's failed work on one slate player.
-
-    Attributes:
-        error_class: name of the exception's class: ``OSError``.
-        message: the exception's text, one line.
-        traceback_digest: 12 hex digits, the same for the same error from the same lines of code; ``""`` if nothing
-            was raised: the player had no outcome by the deadline.
-        fence: what the staging run claimed; 0 if no staging run failed: the player had no outcome by the deadline.
-        attempts: attempts of the run; 0 if it didn't try because most players failed with the same error.
-        payload: what a replay needs: batch id, feature snapshot, partition key.
-        closed: how it was closed, None while it is open.
-    """
+    """One run's failed work on one slate player."""
 
     slate: str
     player_slug: str
     run_id: str
-    error_class: str
-    message: str
+    error_class: str  # name of the exception's class: `OSError`
+    message: str  # the exception's text, one line
+    # 12 hex digits, the same for the same error from the same lines of code; '' if nothing was raised: the
+    # player had no outcome by the deadline
     traceback_digest: str
-    attempts: int
+    attempts: int  # attempts of the run; 0 if it didn't try because most players failed with the same error
+    # what the staging run claimed; 0 if no staging run failed: the player had no outcome by the deadline
     fence: int
     failed_at: datetime
-    payload: Mapping[str, Any]
-    closed: Closing | None = None
+    payload: Mapping[str, Any]  # what a replay needs: batch id, feature snapshot, partition key
+    closed: Closing | None = None  # how it was closed, None while it is open
 
 
 class Closing(StrEnum):

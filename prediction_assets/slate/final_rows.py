@@ -23,16 +23,12 @@ _SETTLED = frozenset({"", Outcome.SKIPPED.value})
 
 @dataclass(frozen=True, slots=True)
 class _Merged:
-    """What a receipt says about a player: an entry of its parts (``outcome`` is '') or of its missing players.
-
-    Attributes:
-        was_in_time: this receipt, or an earlier one that settled him, was merged before his game began.
-    """
+    """What a receipt says about a player: an entry of its parts (``outcome`` is '') or of its missing players."""
 
     receipt: Receipt
     entry: Mapping[str, Any]
     basis: Basis
-    was_in_time: bool
+    was_in_time: bool  # this receipt, or an earlier one that settled him, was merged before his game began
 
     def is_final(self, now: datetime) -> bool:
         return self.was_in_time and self.basis.begins_by(now)

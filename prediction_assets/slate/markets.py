@@ -12,17 +12,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What one market counts.
+    """What one market counts."""
 
-    Attributes:
-        name: as books, feeds and rows name it.
-        stats: the stats that it adds up.
-        most: the most of it in one game: a line beyond is a mistake of the feed.
-    """
-
-    name: str
-    stats: tuple[str, ...]
-    most: int
+    name: str  # as books, feeds and rows name it
+    stats: tuple[str, ...]  # the stats that it adds up
+    most: int  # the most of it in one game: a line beyond is a mistake of the feed
 
     @property
     def label(self) -> str:

@@ -37,24 +37,7 @@ from an earlier receipt of the same outcomes; in a slate's first receipt they ar
 
 @dataclass(frozen=True, slots=True)
 class MergePlan:
-    """A decided MERGE: what to consume and what to write into the receipt.
-
-    Attributes:
-        parts: the parts to merge; merged parts are not among them.
-        staged_player_ids: players whose rows stay in force, merged now or earlier.
-        retained_player_ids: players whose earlier rows stay in force although they failed or didn't settle.
-        facts_version: the lowest version of the facts among the staged outcomes, because it has to hold for all; of a
-            retraction, among the skipped ones. Retained rows may be from older facts: their players are missing.
-        after: id of the slate's newest receipt when this was planned, ``""`` for none; the MERGE is refused if
-            there is a newer one.
-        revision_floor: the receipt's revision is higher than this (:mod:`.revisions`).
-        before: the MERGE is refused from this moment on, by the warehouse's clock, which it reads last: a game begins,
-            and the rows of its players would change.
-        limits: what the audits compare with.
-        accepted: why an operator accepts the refusal of an audit, by the audit's name.
-        origins: what each part and skip was made from, and what changed since the rows in force: ``basis`` and
-            ``causes``, by slug. The receipt keeps both.
-    """
+    """A decided MERGE: what to consume and what to write into the receipt."""
 
     slate: str
     league: str
@@ -62,20 +45,30 @@ class MergePlan:
     receipt_id: str
     content_digest: str
     status: str
-    parts: tuple[PartRef, ...]
-    staged_player_ids: tuple[int, ...]
+    parts: tuple[PartRef, ...]  # the parts to merge; merged parts are not among them
+    staged_player_ids: tuple[int, ...]  # players whose rows stay in force, merged now or earlier
+    # players whose earlier rows stay in force although they failed or didn't settle
     retained_player_ids: tuple[int, ...]
     expected_players: int
     skipped_players: int
     failed_players: int
     feature_snapshot: str
+    # the lowest version of the facts among the staged outcomes, because it has to hold for all; of a
+    # retraction, among the skipped ones. Retained rows may be from older facts: their players are missing.
     facts_version: int
     missing: tuple[MissingPlayer, ...] = ()
+    # id of the slate's newest receipt when this was planned, '' for none; the MERGE is refused if there is a
+    # newer one
     after: str = ""
-    revision_floor: int = 0
+    revision_floor: int = 0  # the receipt's revision is higher than this (`revisions`)
+    # the MERGE is refused from this moment on, by the warehouse's clock, which it reads last: a game begins,
+    # and the rows of its players would change
     before: datetime = NEVER
-    limits: AuditLimits = NO_LIMITS
+    limits: AuditLimits = NO_LIMITS  # what the audits compare with
+    # why an operator accepts the refusal of an audit, by the audit's name
     accepted: Mapping[str, str] = field(default_factory=dict)
+    # what each part and skip was made from, and what changed since the rows in force: `basis` and `causes`,
+    # by slug. The receipt keeps both.
     origins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def receipt(

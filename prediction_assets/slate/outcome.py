@@ -22,32 +22,22 @@ _PART_ID = re.compile(r"(\d{8})[0-9a-f]{24}\Z")
 
 @dataclass(frozen=True, slots=True)
 class PlayerOutcome:
-    """A player's outcome; a staged one contains its part, so that the MERGE can verify it.
-
-    Attributes:
-        batch_id: the batch that expected him; his outcome counts for that batch only.
-        reason: why he was skipped or failed, ``""`` when staged.
-        part: the written part when staged, else None.
-        run_id: the Dagster run that produced the outcome.
-        recorded_at: when the player settled: for a failure, when the last attempt had failed. For people: it orders
-            nothing.
-        fence: what his staging run claimed; of a player's outcomes the one with the highest fence counts.
-        facts_version: the version of the facts when his staging run began: it read facts as new as that, or newer.
-            The features have a version of their own, of the moment when they were pinned.
-        basis: the facts that the outcome was made from, None where nobody knows.
-    """
+    """A player's outcome; a staged one contains its part, so that the MERGE can verify it."""
 
     slate: str
-    batch_id: str
+    batch_id: str  # the batch that expected him; his outcome counts for that batch only
     player_slug: str
     outcome: Outcome
-    run_id: str
+    run_id: str  # the Dagster run that produced the outcome
+    # when the player settled: for a failure, when the last attempt had failed. For people: it orders nothing.
     recorded_at: datetime
-    fence: int
+    fence: int  # what his staging run claimed; of a player's outcomes the one with the highest fence counts
+    # the version of the facts when his staging run began: it read facts as new as that, or newer. The
+    # features have a version of their own, of the moment when they were pinned.
     facts_version: int
-    reason: str = ""
-    part: PartRef | None = None
-    basis: Basis | None = None
+    reason: str = ""  # why he was skipped or failed, '' when staged
+    part: PartRef | None = None  # the written part when staged, else None
+    basis: Basis | None = None  # the facts that the outcome was made from, None where nobody knows
 
 
 class Outcome(StrEnum):
@@ -60,20 +50,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartRef:
-    """Identifies one written part, and what it contains.
-
-    Attributes:
-        part_id: unique per write: a part that is written again is another part. It begins with the fence.
-        rows: number of rows.
-        content_hash: SHA-256 over the rows' sorted ``content_hash`` values.
-    """
+    """Identifies one written part, and what it contains."""
 
     slate: str
     player_slug: str
     player_id: int
-    part_id: str
-    rows: int
-    content_hash: str
+    part_id: str  # unique per write: a part that is written again is another part. It begins with the fence.
+    rows: int  # number of rows
+    content_hash: str  # SHA-256 over the rows' sorted `content_hash` values
     schema_version: int
     feature_snapshot: str
 

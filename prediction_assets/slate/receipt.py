@@ -53,28 +53,16 @@ COUNTED = (
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One committed MERGE: a row of ``consolidation_receipts``.
-
-    Attributes:
-        sequence: 1 for the slate's first receipt; its only order.
-        replaces: the revision before this one, None for a slate's first.
-        rows_digest: :func:`rows_digest` of the rows in force after the MERGE.
-        lists_digest: :func:`lists_digest` of parts and missing.
-        audits: each audit's ``{name, passed, severity, detail}``.
-        accepted: the refusals that an operator accepted, ``{name, because}``.
-        previous_hash: the hash of the slate's receipt before this one, ``""`` in its first.
-        receipt_hash: what :meth:`computed_hash` gave when the receipt was made.
-        pruned_at: when the lists were emptied, or closed rows deleted, because of their age.
-    """
+    """One committed MERGE: a row of ``consolidation_receipts``."""
 
     receipt_id: str
     slate: str
     league: str
     batch_id: str
     status: str
-    sequence: int
+    sequence: int  # 1 for the slate's first receipt; its only order
     revision: int
-    replaces: int | None
+    replaces: int | None  # the revision before this one, None for a slate's first
     content_digest: str
     expected_players: int
     staged_players: int
@@ -86,18 +74,20 @@ class Receipt:
     rows_updated: int
     rows_unchanged: int
     rows_superseded: int
-    rows_digest: str
-    lists_digest: str
+    rows_digest: str  # `rows_digest` of the rows in force after the MERGE
+    lists_digest: str  # `lists_digest` of parts and missing
     feature_snapshot: str
     facts_version: int
     merge_ms: float
     consolidated_at: datetime
     parts: tuple[dict[str, Any], ...] = field(default=())
     missing: tuple[dict[str, Any], ...] = field(default=())
-    audits: tuple[dict[str, Any], ...] = field(default=())
+    audits: tuple[dict[str, Any], ...] = field(default=())  # each audit's `{name, passed, severity, detail}`
+    # the refusals that an operator accepted, `{name, because}`
     accepted: tuple[dict[str, Any], ...] = field(default=())
-    previous_hash: str = ""
-    receipt_hash: str = ""
+    previous_hash: str = ""  # the hash of the slate's receipt before this one, '' in its first
+    receipt_hash: str = ""  # what `computed_hash` gave when the receipt was made
+    # when the lists were emptied, or closed rows deleted, because of their age
     pruned_at: datetime | None = None
 
     @property
@@ -206,8 +196,6 @@ class MergeCounts:
 
     Attributes:
         staged, inserted, updated, unchanged, superseded: keys, as in the receipt.
-        active: rows in force after it.
-        digest: :func:`rows_digest` of those rows.
     """
 
     staged: int
@@ -215,8 +203,8 @@ class MergeCounts:
     updated: int
     unchanged: int
     superseded: int
-    active: int
-    digest: str
+    active: int  # rows in force after it
+    digest: str  # `rows_digest` of those rows
 
 
 def merged_part_ids(receipts: Iterable[Receipt]) -> frozenset[str]:

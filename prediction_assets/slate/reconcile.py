@@ -31,18 +31,12 @@ class Behind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SlateCopies:
-    """What each store has of one slate.
+    """What each store has of one slate."""
 
-    Attributes:
-        receipt: the newest receipt in the warehouse.
-        copy: batch state's copy of the newest receipt.
-        messages: the slate's entries in the outbox.
-        delivered: revisions at the destination, by message id; None if nobody can look there.
-    """
-
-    receipt: Receipt | None
-    copy: Receipt | None
-    messages: Sequence[OutboxEntry]
+    receipt: Receipt | None  # the newest receipt in the warehouse
+    copy: Receipt | None  # batch state's copy of the newest receipt
+    messages: Sequence[OutboxEntry]  # the slate's entries in the outbox
+    # revisions at the destination, by message id; None if nobody can look there
     delivered: Mapping[str, int] | None
 
     @property

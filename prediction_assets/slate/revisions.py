@@ -13,14 +13,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SeenRevision:
-    """A revision that a store other than the warehouse has seen.
-
-    Attributes:
-        content_id: :func:`revision_id` of its content, which is the id of its completion message.
-    """
+    """A revision that a store other than the warehouse has seen."""
 
     revision: int
-    content_id: str
+    content_id: str  # `revision_id` of its content, which is the id of its completion message
 
 
 def revision_id(slate: str, revision: int, content_digest: str) -> str:

@@ -42,15 +42,11 @@ def _work(batch: Batch) -> tuple[object, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RosterChange:
-    """How the expected players of two batches of a slate differ: their slugs, sorted.
-
-    Attributes:
-        changed: another player, team, opponent or game.
-    """
+    """How the expected players of two batches of a slate differ: their slugs, sorted."""
 
     added: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()  # another player, team, opponent or game
 
 
 def roster_change(earlier: Batch, later: Batch) -> RosterChange:

@@ -28,21 +28,17 @@ class MainLine:
 
 @dataclass(frozen=True, slots=True)
 class PlayerDiff:
-    """What differs for one player.
-
-    Attributes:
-        change: ``added`` if only the second revision has rows of him, ``removed`` if only the first has.
-        rows: rows that only one of the two has, each with its values.
-        points: before and after, by system (:func:`.markets.labelled`), where they differ; None where it has no row.
-        recommendations: before and after, by system and line, where they differ at a line that both have.
-        lines: the main points line before and after, None if it is the same.
-    """
+    """What differs for one player."""
 
     player_slug: str
+    # `added` if only the second revision has rows of him, `removed` if only the first has
     change: Literal["added", "removed", "changed"]
-    rows: int
+    rows: int  # rows that only one of the two has, each with its values
+    # before and after, by system (`labelled`), where they differ; None where it has no row
     points: Mapping[str, tuple[float | None, float | None]]
+    # before and after, by system and line, where they differ at a line that both have
     recommendations: Mapping[Key, tuple[str, str]]
+    # the main points line before and after, None if it is the same
     lines: tuple[MainLine | None, MainLine | None] | None
 
     @property

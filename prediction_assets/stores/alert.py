@@ -34,37 +34,23 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A finding that is, or was, open, or a :data:`DIGEST`; and what was delivered about it.
+    """A finding that is, or was, open, or a :data:`DIGEST`; and what was delivered about it."""
 
-    Attributes:
-        key: the finding's: ``check:predictions:values_in_range:2026-01-02``.
-        line: the finding as it was seen last, one line; of a digest several.
-        link: the page of the UI that shows it.
-        command: what to do next.
-        slate: None for a finding about the installation.
-        board: where people open the slate's board, '' where there is none.
-        delivered_at: when every destination had a message about it last, None before that.
-        deliveries: how often that was, not counting the recovery.
-        recovered_at: when it was seen to be over.
-        settled_at: when nothing was left to deliver.
-        claimed_until: a process is delivering it and has until then.
-        reached: destinations that have the message that is due, when others haven't.
-    """
-
-    key: str
+    key: str  # the finding's: `check:predictions:values_in_range:2026-01-02`
     severity: Severity
-    line: str
-    link: str
-    command: str
-    slate: str | None
+    line: str  # the finding as it was seen last, one line; of a digest several
+    link: str  # the page of the UI that shows it
+    command: str  # what to do next
+    slate: str | None  # None for a finding about the installation
     opened_at: datetime
+    # when every destination had a message about it last, None before that
     delivered_at: datetime | None = None
-    deliveries: int = 0
-    recovered_at: datetime | None = None
-    settled_at: datetime | None = None
-    claimed_until: datetime | None = None
-    reached: tuple[str, ...] = ()
-    board: str = ""
+    deliveries: int = 0  # how often that was, not counting the recovery
+    recovered_at: datetime | None = None  # when it was seen to be over
+    settled_at: datetime | None = None  # when nothing was left to deliver
+    claimed_until: datetime | None = None  # a process is delivering it and has until then
+    reached: tuple[str, ...] = ()  # destinations that have the message that is due, when others haven't
+    board: str = ""  # where people open the slate's board, '' where there is none
 
     @property
     def kind(self) -> str:

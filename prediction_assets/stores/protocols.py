@@ -173,16 +173,11 @@ class Parts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Point-in-time features of one slate.
-
-    Attributes:
-        players: one row per slate player.
-        history: one row per earlier player-game, with its outcome: what models are fitted on.
-    """
+    """Point-in-time features of one slate."""
 
     snapshot_id: str
-    players: pa.Table
-    history: pa.Table
+    players: pa.Table  # one row per slate player
+    history: pa.Table  # one row per earlier player-game, with its outcome: what models are fitted on
 
 
 class Snapshots(Protocol):

@@ -16,21 +16,13 @@ from prediction_assets.errors import SchemaTooNew
 
 @dataclass(frozen=True, slots=True)
 class StoreSchema:
-    """A store's schema, as it was found.
+    """A store's schema, as it was found."""
 
-    Attributes:
-        store: the store's name for people: a file's path, or a place in a project.
-        found: the version that the store records, None while it records none.
-        known: the version that the running code knows.
-        changes: what the store lacks, one line each.
-        is_there: False before the first write.
-    """
-
-    store: str
-    found: int | None
-    known: int
-    changes: tuple[str, ...] = ()
-    is_there: bool = True
+    store: str  # the store's name for people: a file's path, or a place in a project
+    found: int | None  # the version that the store records, None while it records none
+    known: int  # the version that the running code knows
+    changes: tuple[str, ...] = ()  # what the store lacks, one line each
+    is_there: bool = True  # False before the first write
 
     @property
     def is_current(self) -> bool:

@@ -34,16 +34,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a source was asked so far.
+    """What a source was asked so far."""
 
-    Attributes:
-        day: requests since midnight.
-        month: requests since the month began.
-        remaining: requests that the source itself said are left this month; None when it says nothing.
-    """
-
-    day: int
-    month: int
+    day: int  # requests since midnight
+    month: int  # requests since the month began
+    # requests that the source itself said are left this month; None when it says nothing
     remaining: int | None
 
     def left_this_month(self, limits: Limits) -> int:
@@ -58,23 +53,14 @@ class Spent:
 
 @dataclass
 class Fetch:
-    """One question while it is asked; what it cost and found is filled in by who asks.
+    """One question while it is asked; what it cost and found is filled in by who asks."""
 
-    Attributes:
-        folder: of its recorded answers.
-        allowed: requests, or credits, that the budget leaves for it.
-        requests: what counts against the budget.
-        remaining: what the source said is left.
-        outcome: ``answered``, ``partial`` or ``nothing``.
-        problem: what a partial answer lacks.
-    """
-
-    folder: Path
-    allowed: int
-    requests: int = 0
-    remaining: int | None = None
-    outcome: str = "answered"
-    problem: str = ""
+    folder: Path  # of its recorded answers
+    allowed: int  # requests, or credits, that the budget leaves for it
+    requests: int = 0  # what counts against the budget
+    remaining: int | None = None  # what the source said is left
+    outcome: str = "answered"  # `answered`, `partial` or `nothing`
+    problem: str = ""  # what a partial answer lacks
 
 
 def spent(warehouse: Warehouse, source: str, now: datetime) -> Spent:

@@ -42,18 +42,12 @@ KEY_HINT = "set a valid PREDICTION_ASSETS_ODDS_API_KEY; your plan's page says wh
 
 @dataclass(frozen=True)
 class OddsApi:
-    """How The Odds API is asked.
+    """How The Odds API is asked."""
 
-    Attributes:
-        url: its address.
-        key: of the account; a secret.
-        regions: whose books are asked, separated by commas.
-        markets: what is asked for, with the ladder of lines around each main line.
-    """
-
-    url: str
-    key: str
-    regions: str
+    url: str  # its address
+    key: str  # of the account; a secret
+    regions: str  # whose books are asked, separated by commas
+    # what is asked for, with the ladder of lines around each main line
     markets: tuple[str, ...] = (POINTS.name,)
 
     @property

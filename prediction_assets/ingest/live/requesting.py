@@ -57,36 +57,22 @@ class _TryAgain(Exception):
 
 @dataclass
 class Requester:
-    """The requests of one question.
+    """The requests of one question."""
 
-    Attributes:
-        source: what errors call the source: ``stats.nba.com``.
-        folder: where answers are recorded; created with the first one.
-        seconds: for one answer, from the first byte that is sent to the last one that comes.
-        sleep: waits between attempts, given seconds.
-        blocked_hint: what to do when the source refuses this network address.
-        absent: statuses by which this source says that there is no such thing (yet).
-        allowed: requests that the budget leaves; None where it counts something else.
-        sent: requests so far, each attempt counted.
-        status: of the newest answer.
-        cost: credits that an answer takes where the source doesn't say (``x-requests-last``).
-        credits: what the answers took. A request without an answer takes none here; if it did, ``remaining`` shows it.
-        remaining: requests that the source said are left, None when it said nothing.
-    """
-
-    source: str
-    folder: Path
-    seconds: float
-    blocked_hint: str
-    sleep: Callable[[float], None] = time.sleep
+    source: str  # what errors call the source: `stats.nba.com`
+    folder: Path  # where answers are recorded; created with the first one
+    seconds: float  # for one answer, from the first byte that is sent to the last one that comes
+    blocked_hint: str  # what to do when the source refuses this network address
+    sleep: Callable[[float], None] = time.sleep  # waits between attempts, given seconds
     headers: Mapping[str, str] = field(default_factory=dict)
-    absent: frozenset[int] = _ABSENT
-    cost: int = 0
-    allowed: int | None = None
-    sent: int = 0
-    status: int | None = None
+    absent: frozenset[int] = _ABSENT  # statuses by which this source says that there is no such thing (yet)
+    cost: int = 0  # credits that an answer takes where the source doesn't say (`x-requests-last`)
+    allowed: int | None = None  # requests that the budget leaves; None where it counts something else
+    sent: int = 0  # requests so far, each attempt counted
+    status: int | None = None  # of the newest answer
+    # what the answers took. A request without an answer takes none here; if it did, `remaining` shows it.
     credits: int = 0
-    remaining: int | None = None
+    remaining: int | None = None  # requests that the source said are left, None when it said nothing
 
     def get(
         self,

@@ -59,33 +59,23 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Answer(Generic[Read]):
-    """What the sources of one kind of facts answered.
+    """What the sources of one kind of facts answered."""
 
-    Attributes:
-        read: the facts; None when the source has published nothing (new).
-        source: who answered: a path, or a source's name.
-        failed: why each source before it failed, by name.
-        missing: what the answer lacks and why, by name: a game whose odds didn't come.
-        spent: what the source was asked this day and month; None for files.
-    """
-
-    read: Read | None
-    source: str
-    failed: Mapping[str, str] = field(default_factory=dict)
+    read: Read | None  # the facts; None when the source has published nothing (new)
+    source: str  # who answered: a path, or a source's name
+    failed: Mapping[str, str] = field(default_factory=dict)  # why each source before it failed, by name
+    # what the answer lacks and why, by name: a game whose odds didn't come
     missing: Mapping[str, str] = field(default_factory=dict)
-    spent: Spent | None = None
+    spent: Spent | None = None  # what the source was asked this day and month; None for files
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Asks the sources of one installation.
-
-    Attributes:
-        sleep: waits between attempts, given seconds; a test passes one that doesn't wait.
-    """
+    """Asks the sources of one installation."""
 
     settings: Settings
     clock: Clock
+    # waits between attempts, given seconds; a test passes one that doesn't wait
     sleep: Callable[[float], None] = time.sleep
 
     def game_logs(self, warehouse: Warehouse, season: str | None = None) -> Answer[GameLogsRead]:

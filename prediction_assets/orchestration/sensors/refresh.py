@@ -53,27 +53,18 @@ _NAMED = 5
 
 @dataclass
 class Watch:
-    """What the sensor knows about one slate. Moments are seconds since 1970, 0 for never.
+    """What the sensor knows about one slate. Moments are seconds since 1970, 0 for never."""
 
-    Attributes:
-        version: the newest version of the facts that was seen.
-        changed: when it was first seen.
-        since: when the first change was seen that no look followed yet, 0 if a look followed all of them.
-        digest: of the slate's facts at the last look that found nobody to stage again, ``""`` before one did.
-        league: the slate's, at that look.
-        agreed: the version of the facts at that look.
-        looked: when the outcomes were compared last, and nobody had to be.
-        revisions: when runs were requested within the last hour.
-    """
-
-    version: int = -1
-    changed: float = 0
+    version: int = -1  # the newest version of the facts that was seen
+    changed: float = 0  # when it was first seen
+    # when the first change was seen that no look followed yet, 0 if a look followed all of them
     since: float = 0
+    # of the slate's facts at the last look that found nobody to stage again, '' before one did
     digest: str = ""
-    league: str = ""
-    agreed: int = 0
-    looked: float = 0
-    revisions: list[float] = field(default_factory=list)
+    league: str = ""  # the slate's, at that look
+    agreed: int = 0  # the version of the facts at that look
+    looked: float = 0  # when the outcomes were compared last, and nobody had to be
+    revisions: list[float] = field(default_factory=list)  # when runs were requested within the last hour
 
     def see(self, version: int, now: float) -> None:
         """Note the version of the facts at a tick."""

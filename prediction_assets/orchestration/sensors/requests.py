@@ -36,20 +36,15 @@ REQUEST_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class RunNeed:
-    """One run that a slate needs.
+    """One run that a slate needs."""
 
-    Attributes:
-        name: identifies the need; attempts are counted by it.
-        attempts: the most runs to request.
-    """
-
-    name: str
+    name: str  # identifies the need; attempts are counted by it
     job: str
     slate: str
     partition_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     run_config: Mapping[str, Any] | None = None
-    attempts: int = REQUEST_ATTEMPTS
+    attempts: int = REQUEST_ATTEMPTS  # the most runs to request
 
     def run_request(self, run_key: str, tags: Mapping[str, str]) -> dg.RunRequest:
         """Return the request of its run, with these tags beside its own."""
@@ -64,32 +59,23 @@ class RunNeed:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Why no run is requested.
-
-    Attributes:
-        is_exhausted: all attempts failed; an operator, or the gap sensor, has to start the next run.
-        problem: the error that kept the sensor from reading a slate.
-    """
+    """Why no run is requested."""
 
     reason: str
+    # all attempts failed; an operator, or the gap sensor, has to start the next run
     is_exhausted: bool = False
-    problem: PredictionAssetsError | None = None
+    problem: PredictionAssetsError | None = None  # the error that kept the sensor from reading a slate
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Something that should be there and isn't.
+    """Something that should be there and isn't."""
 
-    Attributes:
-        name: identifies the gap; attempts are counted by it.
-        jobs: the jobs whose runs for the slate must end before the next attempt, and be followed by a pause.
-        needs: the runs that may close it.
-    """
-
-    name: str
+    name: str  # identifies the gap; attempts are counted by it
     slate: str
+    # the jobs whose runs for the slate must end before the next attempt, and be followed by a pause
     jobs: tuple[str, ...]
-    needs: Sequence[RunNeed]
+    needs: Sequence[RunNeed]  # the runs that may close it
 
 
 def impatient(warehouse: Warehouse) -> Warehouse:

@@ -60,22 +60,14 @@ _PARAMETER_TYPES: tuple[tuple[type, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class JobStatistics:
-    """What one finished job cost.
-
-    Attributes:
-        purpose: ``query``, ``load_part``, ``merge`` and so on.
-        bytes_processed: bytes read; of a load job, bytes written.
-        bytes_billed: bytes paid for; load jobs are free.
-        slot_milliseconds: slot time used.
-        seconds: wall time as seen from here, waiting included.
-    """
+    """What one finished job cost."""
 
     job_id: str
-    purpose: str
-    bytes_processed: int
-    bytes_billed: int
-    slot_milliseconds: int
-    seconds: float
+    purpose: str  # `query`, `load_part`, `merge` and so on
+    bytes_processed: int  # bytes read; of a load job, bytes written
+    bytes_billed: int  # bytes paid for; load jobs are free
+    slot_milliseconds: int  # slot time used
+    seconds: float  # wall time as seen from here, waiting included
 
 
 class BigQueryJobs:

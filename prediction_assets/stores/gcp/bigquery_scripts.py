@@ -79,15 +79,10 @@ Given = Mapping[str, tuple[str, Value]]
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The tables with the rows of a consolidation's parts and with its long lists, for its script to read.
+    """The tables with the rows of a consolidation's parts and with its long lists, for its script to read."""
 
-    Attributes:
-        rows: a table with the columns of a part.
-        lists: a table with one row and the columns of :func:`long_lists`.
-    """
-
-    rows: tuple[str, str, str]
-    lists: tuple[str, str, str]
+    rows: tuple[str, str, str]  # a table with the columns of a part
+    lists: tuple[str, str, str]  # a table with one row and the columns of `long_lists`
 
 
 def _literal(value: Value) -> str:

@@ -32,14 +32,10 @@ class _CallArguments(TypedDict):
 
 @dataclass(frozen=True)
 class FirestoreCalls:
-    """A client of one database, and how it is called.
-
-    Attributes:
-        call_timeout: seconds until a call counts as failed, its retries included.
-    """
+    """A client of one database, and how it is called."""
 
     client: firestore.Client
-    call_timeout: float = 60.0
+    call_timeout: float = 60.0  # seconds until a call counts as failed, its retries included
 
     @property
     def database(self) -> tuple[str, str]:

@@ -134,26 +134,16 @@ def clear_credentials_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class GoogleService:
-    """A service of one project: how long its calls take at most, and what its errors become.
+    """A service of one project: how long its calls take at most, and what its errors become."""
 
-    Attributes:
-        where: the service and the project, topic or database, as a message names it.
-        call_timeout: seconds until a call counts as failed, its retries included.
-        emulator: the variable that holds an emulator's address.
-        role: returns which role to give to whom, from the text of a refusal.
-        absent: maps Google's "not found" text to the remedy.
-        busy: the error after others won until the deadline.
-        refused: the error for everything that has none of its own.
-        conflicts: the exceptions that mean that others were first.
-    """
-
-    where: str
-    call_timeout: float
-    emulator: str
-    role: Callable[[str], str]
-    absent: Callable[[str], str]
-    busy: type[PredictionAssetsError]
-    refused: type[TerminalError]
+    where: str  # the service and the project, topic or database, as a message names it
+    call_timeout: float  # seconds until a call counts as failed, its retries included
+    emulator: str  # the variable that holds an emulator's address
+    role: Callable[[str], str]  # returns which role to give to whom, from the text of a refusal
+    absent: Callable[[str], str]  # maps Google's "not found" text to the remedy
+    busy: type[PredictionAssetsError]  # the error after others won until the deadline
+    refused: type[TerminalError]  # the error for everything that has none of its own
+    # the exceptions that mean that others were first
     conflicts: tuple[type[Exception], ...] = (exceptions.Aborted,)
 
     @property

@@ -143,12 +143,7 @@ def _is_retried(error: BaseException) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PubSubSetUp:
-    """What :func:`set_up` found or made.
-
-    Attributes:
-        created: the paths that weren't there before.
-        corrected: the subscriptions that got the right dead-letter policy.
-    """
+    """What :func:`set_up` found or made."""
 
     topic: str
     subscription: str
@@ -156,8 +151,8 @@ class PubSubSetUp:
     dead_letter_subscription: str
     acknowledgement_topic: str
     acknowledgement_subscription: str
-    created: tuple[str, ...]
-    corrected: tuple[str, ...]
+    created: tuple[str, ...]  # the paths that weren't there before
+    corrected: tuple[str, ...]  # the subscriptions that got the right dead-letter policy
 
 
 def set_up(

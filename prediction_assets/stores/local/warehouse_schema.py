@@ -31,17 +31,11 @@ _RECORD = f"INSERT INTO {_VERSIONS} VALUES ($version, now(), $code_version)"  # 
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What a file lacks.
+    """What a file lacks."""
 
-    Attributes:
-        version: the version that it records, None when it is new.
-        changes: one line for each missing table, column or view.
-        statements: the DDL that adds them.
-    """
-
-    version: int | None
-    changes: tuple[str, ...] = ()
-    statements: tuple[str, ...] = ()
+    version: int | None  # the version that it records, None when it is new
+    changes: tuple[str, ...] = ()  # one line for each missing table, column or view
+    statements: tuple[str, ...] = ()  # the DDL that adds them
 
     def __bool__(self) -> bool:
         return self.version != WAREHOUSE_SCHEMA_VERSION

@@ -16,15 +16,10 @@ _TARGET = PREDICTIONS.qualified_name
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """What one transaction runs.
+    """What one transaction runs."""
 
-    Attributes:
-        count: SELECT of how much is going to be pruned.
-        statements: what prunes it, in this order.
-    """
-
-    count: str
-    statements: tuple[str, ...]
+    count: str  # SELECT of how much is going to be pruned
+    statements: tuple[str, ...]  # what prunes it, in this order
 
 
 OLD_RECEIPTS = f"""

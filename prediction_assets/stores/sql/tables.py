@@ -49,23 +49,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table's declaration.
+    """A table's declaration."""
 
-    Attributes:
-        dataset: the BigQuery dataset and DuckDB schema that hold it.
-        key: columns that identify a row; immutable and never NULL.
-        business_key: in a ledger, the columns that identify what a row is about: one row of each is in force.
-        partition_by: the DATE column that BigQuery partitions by and every scan prunes on.
-        cluster_by: BigQuery's clustering columns.
-    """
-
-    dataset: str
+    dataset: str  # the BigQuery dataset and DuckDB schema that hold it
     name: str
     description: str
     columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    partition_by: str | None = None
-    cluster_by: tuple[str, ...] = ()
+    key: tuple[str, ...]  # columns that identify a row; immutable and never NULL
+    partition_by: str | None = None  # the DATE column that BigQuery partitions by and every scan prunes on
+    cluster_by: tuple[str, ...] = ()  # BigQuery's clustering columns
+    # in a ledger, the columns that identify what a row is about: one row of each is in force
     business_key: tuple[str, ...] = ()
 
     @property
@@ -588,16 +581,12 @@ PREDICTION_GRADES = Table(
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view's declaration.
-
-    Attributes:
-        select: its SELECT in DuckDB's dialect, over declared tables.
-    """
+    """A view's declaration."""
 
     dataset: str
     name: str
     description: str
-    select: str
+    select: str  # its SELECT in DuckDB's dialect, over declared tables
 
     @property
     def qualified_name(self) -> str:
