@@ -45,11 +45,7 @@ LabelsOf = Callable[[Mapping[str, str]], Mapping[str, str]]
 
 
 def configure_logging(settings: LogSettings, labels_of: LabelsOf) -> None:
-    """Send every record of this process, from the settings' level up, to one sink on standard error.
-
-    Args:
-        labels_of: reads the labels of a run's lines from the run's tags.
-    """
+    """Send every record of this process, from the settings' level up, to one sink on standard error."""
     level = logging.getLevelNamesMapping()[settings.log_level]
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     logging.disable(logging.NOTSET)
@@ -96,7 +92,6 @@ class Sink(logging.Handler):
         return not captured and bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
         try:
             stream = _first_standard_error() if sys.stderr is sys.__stderr__ else sys.stderr
             stream.write(self.format(record) + "\n")
@@ -130,7 +125,6 @@ class JsonFormatter(logging.Formatter):
         self._labels_of = labels_of
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line."""
         message, stack = _message(record)
         about = self._about(record)
         labels = {name: str(about[name]) for name in LABELS if about.get(name)}

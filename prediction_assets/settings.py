@@ -598,16 +598,13 @@ class Settings(LogSettings):
 
     @property
     def answers_folder(self) -> Path:
-        """Where answers of live sources are recorded."""
         return self.answers or self.home / "answers"
 
     @property
     def boards_folder(self) -> Path:
-        """Where the pages are that a person opens to look at a slate."""
         return self.home / "boards"
 
     def board_file(self, slate: str) -> Path:
-        """The page of a slate."""
         return self.boards_folder / f"{slate}.html"
 
     def board_link(self, slate: str) -> str:
@@ -637,7 +634,6 @@ class Settings(LogSettings):
 
     @property
     def instance_folder(self) -> Path:
-        """The Dagster instance's folder."""
         return self.dagster_home or self._own_instance_folder
 
     @property
@@ -696,11 +692,7 @@ def _from_environment(model: type[LogSettings]) -> dict[str, str]:
 
 
 def load_log_settings() -> LogSettings:
-    """Return how to log, from the environment.
-
-    Raises:
-        BadInput: a value isn't acceptable; the message names its environment variable.
-    """
+    """Return how to log, from the environment."""
     try:
         return LogSettings.model_validate(_from_environment(LogSettings))
     except ValidationError as error:

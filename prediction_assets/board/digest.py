@@ -24,9 +24,6 @@ def keep_digests(sources: Sources, alerts: AlertStore, slates: Iterable[str]) ->
     """Keep a digest of each slate from today on, of the newest revision that was delivered.
 
     The warehouse is opened once for each revision. ``digest_bets`` of 0 keeps none.
-
-    Args:
-        slates: those to look at; earlier ones than today's are left out.
     """
     now, top = sources.clock.now(), sources.settings.digest_bets
     today = slate_key(now.astimezone(GAME_TIME_ZONE).date())
@@ -48,11 +45,7 @@ def keep_digests(sources: Sources, alerts: AlertStore, slates: Iterable[str]) ->
 
 
 def digest(warehouse: Warehouse, slate: str, revision: int, top: int, now: datetime) -> Alert:
-    """Return the digest of a revision: how many bets it has, and the best of them, a line each.
-
-    Args:
-        top: how many bets it shows; they are the board's, the highest expected value first.
-    """
+    """Return the digest of a revision: how many bets it has, and the best of them, a line each."""
     receipt, rows = read_rows(warehouse, slate, revision=revision)
     bets = board_of(receipt, rows, form={}).bets
     simulated = " (simulated)" if is_simulated(receipt.league) else ""

@@ -44,8 +44,6 @@ class _Command(typer.core.TyperCommand):
 
 
 class Commands(typer.Typer):
-    """A group of commands."""
-
     def command(self, *args: Any, **options: Any) -> Callable[[CommandFunctionType], CommandFunctionType]:
         return super().command(*args, cls=_Command, **options)
 
@@ -92,10 +90,6 @@ def look_into_home(settings: Settings | None = None) -> Iterator[tuple[Settings,
     """Open the stores of the home for a command that only reads: it creates nothing there.
 
     A store that isn't there yet is read as an empty one, and the home that was looked in is named on standard error.
-
-    Raises:
-        BadInput: the home is no folder.
-        SchemaTooNew: a newer version made or migrated a store.
     """
     from prediction_assets.stores.profiles import empty_stores, missing_stores, open_stores, refuse_newer
 
@@ -115,14 +109,7 @@ def look_into_home(settings: Settings | None = None) -> Iterator[tuple[Settings,
 
 @contextmanager
 def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings, SlateRun]]:
-    """Open the home and its Dagster instance, for a command that starts runs.
-
-    Args:
-        settings: the process's settings, if the command has loaded them already.
-
-    Raises:
-        SchemaTooNew: a newer version made or migrated a store; nothing was created.
-    """
+    """Open the home and its Dagster instance, for a command that starts runs."""
     from prediction_assets.stores.profiles import refuse_newer
 
     settings = settings or load_settings()
@@ -158,7 +145,6 @@ class _Terminal(Console):
     """A console on which a name is only its letters: no mark-up, no emoji, no control characters."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Render a text that may hold facts."""
         return super().render_str(plain(text), **options)
 
 
@@ -180,11 +166,7 @@ def simulated_label(league: str) -> str:
 
 
 def write_output(path: Path, content: str | bytes) -> None:
-    """Write the file of ``--output``; it appears when it is whole.
-
-    Raises:
-        BadInput: it can't be written.
-    """
+    """Write the file of ``--output``; it appears when it is whole."""
     from prediction_assets.stores.local.files import replace_file
 
     if not path.absolute().parent.is_dir():

@@ -122,11 +122,7 @@ def discard(slate: RequiredSlateOption, player: PlayersOption = None) -> None:
 
 
 def stage_again(runner: SlateRun, slate: str, slugs: Sequence[str]) -> OutboxEntry | None:
-    """Stage these players again; merge and announce the slate if that is what it needs next.
-
-    Returns:
-        the slate's newest completion message, None while it has none.
-    """
+    """Stage these players again; merge and announce the slate if that is what it needs next."""
     from prediction_assets.slate.next_step import Step, next_step
     from prediction_assets.stores.protocols import open_progress
 
@@ -140,11 +136,7 @@ def stage_again(runner: SlateRun, slate: str, slugs: Sequence[str]) -> OutboxEnt
 def _wanted(
     store: DeadLetters, slate: str | None, players: list[str] | None, *, include_closed: bool = False
 ) -> list[DeadLetter]:
-    """Return the letters of the named players, of all when none is named.
-
-    Raises:
-        NoSuchLetter: a named player has none.
-    """
+    """Return the letters of the named players, of all when none is named."""
     letters = store.letters(slate, include_closed=include_closed)
     missing = sorted(set(players or ()) - {letter.player_slug for letter in letters})
     if missing:

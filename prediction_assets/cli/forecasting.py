@@ -37,11 +37,7 @@ ToOption = Annotated[
 
 
 def span(since: str, until: str | None) -> tuple[date, date]:
-    """Return the first and the last date of a span.
-
-    Raises:
-        BadInput: no date, or the last before the first.
-    """
+    """Return the first and the last date of a span."""
     first = parse_slate(since, "--from")
     last = first if until is None else parse_slate(until, "--to")
     if last < first:

@@ -29,10 +29,6 @@ def exec_server(command: Sequence[str], environment: Mapping[str, str]) -> NoRet
 def serve(command: Sequence[str], environment: Mapping[str, str], stop_seconds: float = STOP_SECONDS) -> int:
     """Run a command until it ends or this process gets a stop signal; no process of its group is left then.
 
-    Args:
-        environment: the command's whole environment.
-        stop_seconds: how long the group may take to end by itself.
-
     Returns:
         0 after a stop signal, else the command's exit code.
     """

@@ -113,7 +113,6 @@ class SimulatedSources:
         return day + (self.today - self.league.slate)
 
     def _team(self, spelled: str) -> str:
-        """Return a real team's abbreviation."""
         return [*NBA_TEAMS][self._teams.index(spelled)]
 
     @cached_property
@@ -199,8 +198,6 @@ def _market(rows: list[dict[str, Any]], now: datetime) -> dict[str, Any]:
 
 @contextmanager
 def serving(sources: SimulatedSources) -> Iterator[str]:
-    """Serve the answers on this machine, and yield the address."""
-
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             address = urlsplit(self.path)
@@ -225,7 +222,6 @@ def serving(sources: SimulatedSources) -> Iterator[str]:
 
 
 def command_with_sources(settings: Settings, command: list[str]) -> list[str]:
-    """Return the command that serves the answers while it runs another one."""
     return [
         sys.executable,
         "-m",

@@ -38,8 +38,6 @@ class Kind(StrEnum):
 
 
 class About(StrEnum):
-    """The kinds of topics."""
-
     GAME = "the date and teams of a game"
     NAME = "the name of a player"
     APPEARANCE = "the game and team of a player on a date"
@@ -184,7 +182,6 @@ def _latest_date(now: datetime) -> date:
 def objections_to_logs(
     rows: Sequence[Row], stored: StoredFacts, now: datetime, name: Name
 ) -> list[Objection]:
-    """Return what speaks against new game logs."""
     today = now.astimezone(GAME_TIME_ZONE).date()
     playing = {
         (team, game.game_date): game_id for game_id, game in stored.scheduled.items() for team in game.teams
@@ -381,7 +378,6 @@ def objections_to_lines(
 def objections_to_reports(
     rows: Sequence[Row], stored: StoredFacts, now: datetime, name: Name
 ) -> list[Objection]:
-    """Return what speaks against new rows of injury reports."""
     latest = now + limits.CLOCK_TOLERANCE
     found: list[Objection] = []
     for position, row in enumerate(rows):
@@ -398,7 +394,6 @@ def objections_to_reports(
 
 
 def by_position(objections: Iterable[Objection]) -> dict[int, list[Objection]]:
-    """Return the objections to each row, by its position."""
     found: dict[int, list[Objection]] = defaultdict(list)
     for objection in objections:
         found[objection.position].append(objection)

@@ -44,7 +44,6 @@ def data_files(path: Path, also: tuple[str, ...] = ()) -> tuple[Path, ...]:
     Hidden files, sub-directories and other kinds of file in a directory are ignored.
 
     Args:
-        path: the file or directory.
         also: suffixes of further kinds of file that these facts come in.
 
     Raises:
@@ -77,7 +76,6 @@ def read_files(
     A file with a header and no rows is valid: on that day there was nothing to list. It has 0 rows.
 
     Args:
-        path: the file or directory.
         columns: the columns to read of a table.
         others: readers of further kinds of file that these facts come in, by suffix.
 
@@ -96,11 +94,7 @@ def read_files(
 
 
 def require_a_row(path: Path, sources: Collection[SourceRows]) -> None:
-    """Refuse a path whose files have a header only, where having no facts can't be right.
-
-    Raises:
-        BadInput: no source has a row.
-    """
+    """Refuse a path whose files have a header only, where having no facts can't be right."""
     if not any(len(rows) for rows in sources):
         raise BadInput(path, "there is a header but no rows")
 
@@ -126,16 +120,11 @@ def read_rows(path: Path, columns: Collection[str]) -> SourceRows:
 
 
 def is_json(path: Path) -> bool:
-    """Return whether a file's name says that it is JSON."""
     return path.name.lower().endswith(JSON_SUFFIXES)
 
 
 def read_json(path: Path) -> Any:
-    """Return the document in a JSON file.
-
-    Raises:
-        BadInput: the file is empty, too large, cut off, or not JSON.
-    """
+    """Return the document in a JSON file."""
     try:
         opened = gzip.open if path.name.lower().endswith(".gz") else Path.open
         with opened(path, "rb") as file:

@@ -83,11 +83,7 @@ def objection(game_id: str, season_id: int, game_date: date) -> str | None:
 
 
 def predicted_games(rows: SourceRows, column: Name) -> tuple[SourceRows, Counter[str]]:
-    """Return the rows of games that are predicted, and how many rows were left out, by reason.
-
-    Raises:
-        BadInput: a value of the column is not a game id.
-    """
+    """Return the rows of games that are predicted, and how many rows were left out, by reason."""
     reasons = [
         why_left_out(game_id) for game_id in rows.parse(column, values.game_id, pa.string()).to_pylist()
     ]
@@ -95,11 +91,7 @@ def predicted_games(rows: SourceRows, column: Name) -> tuple[SourceRows, Counter
 
 
 def require_predicted(sources: Sequence[SourceRows], left_out: Counter[str]) -> None:
-    """Refuse sources all of whose games were left out.
-
-    Raises:
-        BadInput: rows were left out, and none stayed.
-    """
+    """Refuse sources all of whose games were left out."""
     if left_out and not any(len(rows) for rows in sources):
         listed = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
         raise BadInput(
@@ -110,11 +102,7 @@ def require_predicted(sources: Sequence[SourceRows], left_out: Counter[str]) -> 
 
 
 def require_season(season_ids: Sequence[int], first_year: int, source: str) -> None:
-    """Refuse an answer about another season than the one that was requested.
-
-    Raises:
-        BadInput: naming both seasons.
-    """
+    """Refuse an answer about another season than the one that was requested."""
     others = sorted({season_id % 10_000 for season_id in season_ids} - {first_year})
     if others:
         raise BadInput(

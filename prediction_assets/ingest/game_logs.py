@@ -115,7 +115,6 @@ def read_game_logs(path: Path, stored: Callable[[], Stored] | None = None) -> Ga
     are stored.
 
     Args:
-        path: the file or directory; a directory's files are read in name order.
         stored: returns what the names of another site resolve to; without it their cells are checked only, and they
             have no row.
 
@@ -145,7 +144,6 @@ def _read_json(path: Path) -> SourceRows:
 
 
 def convert(sources: Sequence[SourceRows]) -> GameLogsRead:
-    """Validate the rows of one or more sources; see :func:`read_game_logs`."""
     empty_files, rows_read = without_rows(sources), sum(map(len, sources))
     left_out: Counter[str] = Counter()
     kept = []

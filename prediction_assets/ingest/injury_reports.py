@@ -92,10 +92,6 @@ def read_injury_reports(
     the report was published is a column ``Reported At`` with a time zone, or else in the file's name as the
     NBA writes it, in US Eastern time: ``Injury-Report_2026-01-02_05PM.csv``, ``..._05_30PM.csv``.
 
-    Args:
-        path: the file or directory; a directory's files are read in name order.
-        players: resolves the report's names.
-
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """

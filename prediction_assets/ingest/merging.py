@@ -320,7 +320,6 @@ def _also_listed(reported: Iterable[Mapping[str, Any]]) -> dict[Key, set[datetim
 
 
 def _between(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the parameters of a query over the rows' dates."""
     days = [row["game_date"] for row in rows]
     return {"league": NBA_LEAGUE, "first": min(days), "last": max(days)}
 

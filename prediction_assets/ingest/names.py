@@ -166,7 +166,6 @@ class PlayerDirectory:
         remain, exactly one of them must be of the event's teams.
 
         Args:
-            name: the player as the book writes him.
             teams: abbreviations of the event's two teams.
             on: the event's date; decides which namesakes were active, and their teams.
         """

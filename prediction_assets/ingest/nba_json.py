@@ -47,9 +47,6 @@ def log_rows(answer: Any, source: str) -> SourceRows:
     """Return the rows of LeagueGameLog's answer; none where nothing was played yet.
 
     ``rowSet`` is an empty list then, or null.
-
-    Raises:
-        BadInput: the answer has another shape.
     """
     try:
         found = {one["name"]: (one["headers"] or [], one["rowSet"] or []) for one in answer["resultSets"]}
@@ -74,11 +71,7 @@ def log_rows(answer: Any, source: str) -> SourceRows:
 
 
 def schedule_rows(answer: Any, source: str) -> tuple[SourceRows, dict[str, int]]:
-    """Return scheduleLeagueV2's games in the columns of a schedule's file, and how many were left out, by reason.
-
-    Raises:
-        BadInput: the answer has another shape.
-    """
+    """Return scheduleLeagueV2's games in the columns of a schedule's file, and how many were left out, by reason."""
     try:
         games = [
             game for day in answer["leagueSchedule"]["gameDates"] or [] for game in day.get("games") or []

@@ -34,11 +34,6 @@ def refuse_bad_sources(
 ) -> None:
     """Read each file as its ingestion will, and keep nothing.
 
-    Args:
-        files: the file or folder of each kind of facts, None where there is none.
-        season: the season that will be fetched.
-        aliases: the file of the players' other names.
-
     Raises:
         BadInput: as the ingestion of that file, or of that season, would raise it.
     """

@@ -116,10 +116,6 @@ def read_prop_lines(
     name (``10_22_2024.csv``, ``2024-10-22``) at 00:00 UTC, else NULL. A file without a ``capture`` column is one
     capture, named after itself, if its name has a date; otherwise each moment is one.
 
-    Args:
-        path: the file or directory; a directory's files are read in name order.
-        players: resolves the books' names.
-
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """

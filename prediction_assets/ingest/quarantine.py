@@ -37,8 +37,6 @@ TABLES: Mapping[str, Table] = {t.name: t for t in (GAME_LOGS, SCHEDULE, PROP_LIN
 
 
 class State(StrEnum):
-    """What became of a row in quarantine."""
-
     OPEN = "open"
     ACCEPTED = "accepted"
     DISCARDED = "discarded"
@@ -62,13 +60,11 @@ class Quarantined:
     last_seen_at: datetime
 
     def to_row(self) -> dict[str, Any]:
-        """Return the row of the table."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return {**values, "kind": self.kind.value, "state": self.state.value, "row": _to_json(self.row)}
 
     @property
     def line(self) -> str:
-        """The objection in one line."""
         where = f" ({self.source_row})" if self.source_row else ""
         return f"{self.subject}: {self.reason}{where}"
 
@@ -83,7 +79,6 @@ def new(
     row: Mapping[str, Any],
     now: datetime,
 ) -> Quarantined:
-    """Return an open row."""
     quarantine_id = content_id(facts, row, is_omitted=kind is Kind.OMISSION)
     return Quarantined(
         quarantine_id, facts.name, kind, subject, reason, source, source_row, dict(row), State.OPEN, now, now
@@ -99,11 +94,7 @@ def content_id(facts: Table, row: Mapping[str, Any], *, is_omitted: bool = False
 def decided(
     facts: Table, rows: Sequence[Mapping[str, Any]], entries: Iterable[Quarantined]
 ) -> dict[int, State]:
-    """Return which new rows an operator accepted or discarded before, by their position.
-
-    Args:
-        entries: every row in quarantine.
-    """
+    """Return which new rows an operator accepted or discarded before, by their position."""
     known = [
         entry
         for entry in entries
@@ -142,11 +133,7 @@ def keep(
     before: Iterable[Quarantined],
     now: datetime,
 ) -> list[Quarantined]:
-    """Store what one ingestion found and resolve what its source no longer says; return the rows that are open.
-
-    Args:
-        before: every row in quarantine until now.
-    """
+    """Store what one ingestion found and resolve what its source no longer says; return the rows that are open."""
     known = {entry.quarantine_id: entry for entry in before if entry.facts == facts.name}
     changed: dict[str, Quarantined] = {}
     for entry in found:
@@ -216,7 +203,6 @@ def accept(warehouse: Warehouse, entries: Sequence[Quarantined]) -> None:
 
 
 def key_of(table: Table, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the values of a row's key."""
     return tuple(row[name] for name in table.key)
 
 
@@ -317,7 +303,6 @@ def _plain(value: Any) -> Any:
 
 
 def _from_json(table: Table, text: str) -> dict[str, Any]:
-    """Return a row's values in the types of its table."""
     row: dict[str, Any] = json.loads(text)
     for column in table.columns:
         value = row.get(column.name)

@@ -47,11 +47,7 @@ class SourceRows:
         return next((spelled[one.lower()] for one in alternatives if one.lower() in spelled), None)
 
     def require(self, names: Sequence[Name]) -> None:
-        """Refuse a source that lacks a column, suggesting the one that may be meant.
-
-        Raises:
-            BadInput: naming every missing column.
-        """
+        """Refuse a source that lacks a column, suggesting the one that may be meant."""
         missing = [name for name in names if self.find(name) is None]
         if not missing:
             return

@@ -97,9 +97,6 @@ def read_schedule(path: Path) -> ScheduleRead:
     site; ``team_a`` and ``team_b``, needed where home and away are empty; ``season_id``, else derived from
     the game id (``0022400061`` is of 22024); ``postponed``, ``Y`` where the game is not played on this date.
 
-    Args:
-        path: the file or directory; a directory's files are read in name order.
-
     Raises:
         BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """

@@ -22,9 +22,6 @@ def first_year(season: str) -> int:
 
     >>> first_year("2024-25")
     2024
-
-    Raises:
-        BadInput: the text is no season.
     """
     match = _SEASON.match(season)
     if not match or (int(match[1]) + 1) % 100 != int(match[2]) or int(match[1]) < _FIRST:

@@ -38,8 +38,6 @@ def opened(finding: Finding, now: datetime) -> Change:
 
 
 def recovered(now: datetime) -> Change:
-    """Return the change that the end of a finding makes."""
-
     def change(alert: Alert | None) -> Alert | None:
         return alert if alert is None or not alert.is_open else replace(alert, recovered_at=now)
 
@@ -47,11 +45,7 @@ def recovered(now: datetime) -> Change:
 
 
 def due(alert: Alert, now: datetime, repeat: timedelta) -> Notice | None:
-    """Return which message is due now; None when none is, or when another process is delivering it.
-
-    Args:
-        repeat: how long after its delivery an open alert is delivered again.
-    """
+    """Return which message is due now; None when none is, or when another process is delivering it."""
     if alert.settled_at is not None or (alert.claimed_until is not None and now < alert.claimed_until):
         return None
     if alert.recovered_at is not None:

@@ -25,7 +25,6 @@ from prediction_assets.slate.outcome import Outcome
 
 
 def unreadable(facts: HealthFacts, what: Unreadable) -> Finding:
-    """Return the finding about a source that couldn't be read."""
     evidence = {"source": what.source, "error": what.error}
     found = facts.found("unreadable", f"can't be read: {what.error}", evidence)
     return replace(found, key=f"unreadable:{what.error}")  # one damaged file may be several sources

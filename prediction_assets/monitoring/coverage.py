@@ -65,9 +65,6 @@ def coverage(warehouse: Warehouse, outbox: Outbox, first: date, last: date, toda
 
     Lines may be empty: no book has to offer one. What follows from the roster may be empty before the installation's
     first receipt, and everything on dates to come but the schedule.
-
-    Args:
-        today: dates from it on are still to come.
     """
     # Dates beside the span show whether all of it is in a hole.
     league = {"league": NBA_LEAGUE, "first": _moved(first, -_BESIDE), "last": _moved(last, _BESIDE)}
@@ -135,7 +132,6 @@ def gaps(played: Sequence[date]) -> Iterator[date]:
 
 
 def _date_of(first_year: int, month_and_day: tuple[int, int]) -> date:
-    """Return a date of the season that begins in a year."""
     return date(first_year + (month_and_day < _TURN), *month_and_day)
 
 

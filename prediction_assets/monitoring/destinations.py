@@ -59,8 +59,6 @@ class Message:
 
 
 class Destination(Protocol):
-    """A place that messages are delivered to."""
-
     @property
     def name(self) -> str:
         """Its setting and kind, never its URL."""
@@ -74,16 +72,10 @@ class Destination(Protocol):
         """The mildest severity that it gets."""
 
     def send(self, message: Message) -> None:
-        """Deliver a message.
-
-        Raises:
-            NotDelivered: it didn't arrive.
-        """
+        """Deliver a message."""
 
 
 class LogDestination:
-    """The process's own log."""
-
     name = "log"
     identity = "log"
     least = Severity.INFO
@@ -143,7 +135,6 @@ def unusable(settings: Settings) -> list[str]:
 
 
 def receivers_of(every: Sequence[Destination], severity: Severity) -> list[Destination]:
-    """Return the destinations that get alerts of this severity."""
     return [each for each in every if severity.rank >= each.least.rank]
 
 

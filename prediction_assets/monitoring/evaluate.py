@@ -69,12 +69,10 @@ class Line:
 
     @property
     def severity(self) -> Severity:
-        """The worst severity of the findings."""
         return max((finding.severity for finding in self.findings), key=lambda severity: severity.rank)
 
     @property
     def color(self) -> Color:
-        """The worst color of the findings."""
         return next(finding.color for finding in self.findings if finding.severity is self.severity)
 
     @property

@@ -153,7 +153,6 @@ class RecentFailure:
 
     @property
     def is_tick(self) -> bool:
-        """Whether a tick failed."""
         return not self.run_id
 
 
@@ -258,7 +257,6 @@ class HealthFacts:
 
     @property
     def pages(self) -> Pages:
-        """The pages of the UI."""
         return Pages(self.rules.ui_url)
 
     def at(self, moment: datetime | None) -> str:
@@ -314,5 +312,4 @@ class HealthFacts:
         )
 
     def causes(self, *kinds: str) -> tuple[str, ...]:
-        """Return the keys of this slate's findings of these kinds."""
         return tuple(f"{kind}:{self.slate}" for kind in kinds)

@@ -60,7 +60,6 @@ class Finding:
 
     @property
     def color(self) -> Color:
-        """The severity as a traffic light."""
         return COLORS[self.severity]
 
 
@@ -78,19 +77,15 @@ class Pages:
         return self.asset(asset) if name == "asset" else self.daemons() if name == "daemons" else ""
 
     def run(self, run_id: str) -> str:
-        """Return the page of a run."""
         return self._page(f"runs/{run_id}")
 
     def check(self, asset: str, name: str) -> str:
-        """Return the page of an asset check."""
         return self._page(f"assets/{asset}?view=checks&checkDetail={quote(name)}")
 
     def partition(self, asset: str, key: str) -> str:
-        """Return the page of an asset's partition."""
         return self._page(f"assets/{asset}?view=partitions&partition={quote(key)}")
 
     def asset(self, asset: str) -> str:
-        """Return the page of an asset."""
         return self._page(f"assets/{asset}")
 
     def automation(self, location: str, kind: str, name: str) -> str:
@@ -98,7 +93,6 @@ class Pages:
         return self._page(f"locations/{quote(location)}/{kind}/{quote(name)}")
 
     def daemons(self) -> str:
-        """Return the page of the daemons."""
         return self._page("deployment/daemons")
 
     def _page(self, path: str) -> str:

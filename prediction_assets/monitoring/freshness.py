@@ -34,9 +34,7 @@ def ages(
     """Return the age of each of the facts that are to be fresh at a moment.
 
     Args:
-        sourced: the facts that a source is set for.
         due: the roster's hour; from then on tonight's players are predicted from these facts.
-        every: the time between two looks at a source.
     """
     if not tonight.games or not due <= now < tonight.last_tip_off:
         return []

@@ -33,18 +33,15 @@ class Report:
 
     @property
     def color(self) -> Color:
-        """The worst color of the ten."""
         found = {line.color for line in self.lines.values()}
         return next((c for c in (Color.RED, Color.YELLOW) if c in found), Color.GREEN)
 
     @property
     def exit_code(self) -> int:
-        """0 green, 1 yellow, 2 red."""
         return EXIT_CODES[self.color]
 
     @property
     def summary(self) -> str:
-        """The whole in one line."""
         counts = Counter(line.color for line in self.lines.values())
         numbers = ", ".join(f"{counts[color]} {color.value}" for color in Color)
         what = {
@@ -86,7 +83,6 @@ class Report:
                         yield self.lines[other], True
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as ``health.schema.json`` describes it."""
         return {
             "slate": self.slate,
             "league": self.league,
@@ -120,7 +116,6 @@ class Report:
 
 
 def report_on(facts: HealthFacts) -> Report:
-    """Return the report on a slate's facts."""
     league = ""
     if isinstance(facts.progress, Progress):
         league = facts.progress.batch.league

@@ -61,7 +61,6 @@ def rows_in_table(facts: HealthFacts) -> Finding:
 
 
 def _without_lines(facts: HealthFacts, newest: str, line: str, evidence: Mapping[str, object]) -> Finding:
-    """Return the finding about rows whose players have no line."""
     evidence = {**evidence, "newest_lines": newest}
     line = f"{line}; no player has a line: "
     if newest == facts.slate:

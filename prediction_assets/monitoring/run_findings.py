@@ -80,7 +80,6 @@ def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
 
 
 def _installation(facts: HealthFacts) -> Iterator[Finding]:
-    """What is wrong with the installation, whatever the slate is."""
     if facts.damage and not isinstance(facts.damage, Unreadable):
         yield facts.found("damaged_state", f"damaged: {facts.damage}", slate=None)
     if isinstance(facts.instance, InstanceFacts):
@@ -107,7 +106,6 @@ def failed_work(facts: HealthFacts, failures: Iterable[RecentFailure]) -> Iterat
 
 
 def key_of(failure: RecentFailure) -> str:
-    """Return the key of the finding about a failed run or tick itself."""
     kind = "tick" if failure.is_tick else "run"
     return ":".join(word for word in (kind, failure.work, failure.slate) if word)
 
@@ -195,7 +193,6 @@ def failed_check(facts: HealthFacts, check: CheckResult) -> Finding:
 
 
 def dead_letters(facts: HealthFacts) -> Iterator[Finding]:
-    """Yield one finding for all of a slate's open dead letters."""
     letters = facts.dead_letters
     if isinstance(letters, Unreadable) or not letters:
         return

@@ -31,11 +31,7 @@ class Month:
 
 
 def months(slates: Iterable[tuple[str, Handover, datetime]]) -> list[Month]:
-    """Return each month's counts, oldest first.
-
-    Args:
-        slates: each with how far it came and when its first game began.
-    """
+    """Return each month's counts, oldest first."""
     by_month: dict[str, list[tuple[str, Handover, bool]]] = defaultdict(list)
     for slate, came, begins in slates:
         by_month[slate[:7]].append((slate, came, came.is_before(begins)))

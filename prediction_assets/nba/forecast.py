@@ -87,11 +87,6 @@ def with_newcomers(
     """Return features with a row for each player who has a line and no features: all that is known is his game.
 
     Systems give such a row the league's usual newcomer, and :func:`.predictions.predict_slate` moves it to the line.
-
-    Args:
-        features: rows as :func:`slate_features` returns them.
-        players: expected players.
-        lines: ids of the players who have a line.
     """
     known = {*features["player_id"].to_pylist()}
     rows: list[dict[str, object]] = [
@@ -121,9 +116,6 @@ def with_newcomers(
 
 def pinned_model(warehouse: Warehouse, players: pa.Table) -> Mapping[str, FittedSystem] | None:
     """Return the stored model that is pinned in the players' features, None when none is.
-
-    Args:
-        players: rows as :func:`slate_features` returns them; all of a slate have one model.
 
     Raises:
         PredictionAssetsError: the model is gone.

@@ -88,11 +88,7 @@ def results_of(warehouse: Warehouse, league: str, slate: date) -> dict[str, dict
 
 
 def require_results(warehouse: Warehouse, slate: str) -> None:
-    """Refuse a slate that has a game without logs.
-
-    Raises:
-        ResultsMissing: a game has no logs.
-    """
+    """Refuse a slate that has a game without logs."""
     counts = warehouse.query(queries.RESULTS_IN, {"slate": parse_slate(slate)}).to_pylist()[0]
     if not counts["games"] or counts["logged"] < counts["games"]:
         raise ResultsMissing(

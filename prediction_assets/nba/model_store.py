@@ -51,7 +51,6 @@ def read_features(
 
     Args:
         history_days: days of game logs before the slate that training rows are made from.
-        stats: further stats, whose features are added as columns of their own.
 
     Raises:
         TransientError: a game log came in meanwhile.
@@ -140,10 +139,6 @@ def train_model(
 
     The newest slates before the date are kept for its trial. Without a trial it serves no slate that doesn't name it.
 
-    Args:
-        now: the moment that is stored with a new model.
-        stats: what it forecasts beside points.
-
     Returns:
         its row in :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`, and whether it was trained now.
     """
@@ -210,10 +205,6 @@ def slate_systems(
     """Return every system, fitted on a slate's own history: what was kept when it was fitted before, else fitted now.
 
     It is kept in place of what was fitted on an earlier history of the slate, and serves no other slate.
-
-    Args:
-        history: the training rows that are pinned with the slate's features.
-        now: the moment that is stored with what is fitted now.
     """
     since = pc.min(history["game_date"]).as_py() if history.num_rows else slate
     sides = past_sides(warehouse, league, slate, since)
@@ -242,7 +233,6 @@ def _is_usable(row: Mapping[str, str]) -> bool:
 
 
 def model_row(model: Model, now: datetime) -> dict[str, Any]:
-    """Return a model as a row of :data:`~prediction_assets.stores.sql.tables.POINTS_MODELS`."""
     return {
         "model_id": model.model_id,
         "league": model.league,

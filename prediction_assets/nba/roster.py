@@ -83,9 +83,6 @@ def roster_candidates(
 ) -> list[dict[str, Any]]:
     """Return the players who played for a team of the slate within :data:`CANDIDATE_LOOKBACK` before it, and newcomers.
 
-    Args:
-        lines: each player's main line, by player id.
-
     Returns:
         rows of :data:`prediction_assets.stores.sql.queries.ROSTER_CANDIDATES`, one per player; those of newcomers
         have only the columns of :data:`prediction_assets.stores.sql.queries.NEWCOMERS`.
@@ -113,13 +110,7 @@ def roster_candidates(
 def expected_players(
     candidates: Iterable[Mapping[str, Any]], slate: date, lines: Mapping[int, MarketLine]
 ) -> tuple[ExpectedPlayer, ...]:
-    """Return the expected players among candidates, sorted by slug.
-
-    Args:
-        candidates: rows as :func:`roster_candidates` returns them.
-        slate: the games' date.
-        lines: each player's main line, by player id.
-    """
+    """Return the expected players among candidates, sorted by slug."""
     chosen = [c for c in candidates if has_line(c, lines) or is_expected(c, slate)]
     slugs = player_slugs({c["player_id"]: c["player_name"] for c in chosen})
     players = [
@@ -159,11 +150,7 @@ def is_expected(candidate: Mapping[str, Any], slate: date) -> bool:
 
 
 def refuse_unknown_slate(warehouse: Warehouse, slate: str) -> None:
-    """Refuse a date that no schedule covers, before a run about it is recorded.
-
-    Raises:
-        BadInput: no ingested schedule covers the date.
-    """
+    """Refuse a date that no schedule covers, before a run about it is recorded."""
     if not warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)}).num_rows:
         _require_in_schedule(warehouse, slate)
 

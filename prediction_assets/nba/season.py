@@ -32,7 +32,6 @@ class Calendar:
 
     @property
     def is_known(self) -> bool:
-        """Whether any schedule is stored."""
         return self.previous is not None or self.following is not None
 
     def is_off_season(self, today: date) -> bool:

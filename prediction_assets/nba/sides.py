@@ -42,11 +42,7 @@ def past_sides(warehouse: Warehouse, league: str, cutoff: date, since: date) -> 
 def newest_report(
     warehouse: Warehouse, league: str, slate: date, until: datetime = EVER
 ) -> list[dict[str, Any]]:
-    """Return the newest injury report about a slate that was published until a moment.
-
-    Returns:
-        rows of :data:`prediction_assets.stores.sql.queries.NEWEST_INJURY_REPORT`.
-    """
+    """Return the newest injury report about a slate that was published until a moment."""
     asked = {"slate": slate, "league": league, "until": until}
     found: list[dict[str, Any]] = warehouse.query(queries.NEWEST_INJURY_REPORT, asked).to_pylist()
     return found
@@ -55,11 +51,7 @@ def newest_report(
 def slate_sides(
     warehouse: Warehouse, league: str, slate: date, injuries: Iterable[Mapping[str, Any]]
 ) -> Sides | None:
-    """Return the sides of a slate with its newest report; None if there is no report.
-
-    Args:
-        injuries: rows of :data:`prediction_assets.stores.sql.queries.NEWEST_INJURY_REPORT`.
-    """
+    """Return the sides of a slate with its newest report; None if there is no report."""
     rows = [
         {
             "game_date": slate,

@@ -25,7 +25,6 @@ def reasons_to_skip(
     """Return why each player isn't predicted, by slug; a predicted player has no entry.
 
     Args:
-        players: expected players of one slate.
         games: rows of :data:`prediction_assets.stores.sql.queries.SLATE_GAMES`, the slate's games as scheduled now.
         injuries: rows of :data:`prediction_assets.stores.sql.queries.NEWEST_INJURY_REPORT`.
         with_features: slugs of the players who have features, or a line instead.

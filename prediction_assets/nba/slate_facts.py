@@ -48,11 +48,7 @@ class SlateFacts:
     def bases(
         self, players: Sequence[ExpectedPlayer], features: Mapping[int, tuple[str, str]]
     ) -> dict[str, Basis]:
-        """Return what each of these players would be staged from, by slug.
-
-        Args:
-            features: :func:`feature_digests` of the pinned features.
-        """
+        """Return what each of these players would be staged from, by slug."""
         teams = {game["game_id"]: frozenset((game["team_a"], game["team_b"])) for game in self.games}
         # A player in the report of two teams is out if one of them says so, as the skip rules have it.
         listed = sorted(self.injuries, key=lambda row: row["status"] == OUT)
@@ -168,11 +164,7 @@ def _number(line: Decimal) -> str:
 
 
 def feature_digests(players: pa.Table) -> dict[int, tuple[str, str]]:
-    """Return a digest of each player's row of features, and the model that is pinned with it, by player id.
-
-    Args:
-        players: rows as :func:`prediction_assets.nba.forecast.slate_features` returns them.
-    """
+    """Return a digest of each player's row of features, and the model that is pinned with it, by player id."""
     found = {}
     for row in players.to_pylist():
         model = row.pop(MODEL_ID)

@@ -44,13 +44,11 @@ class Tonight:
 
 
 def read_tonight(warehouse: Warehouse, slate: date) -> Tonight:
-    """Return the real games of a date."""
     found = warehouse.query(queries.TONIGHT, {"league": NBA_LEAGUE, "slate": slate}).to_pylist()[0]
     return Tonight(slate, **found)
 
 
 def read_first_tip_off(warehouse: Warehouse, slate: str) -> datetime:
-    """Return when the first game of a slate begins."""
     day = parse_slate(slate)
     span = {"league": NBA_LEAGUE, "first": day, "last": day}
     known = warehouse.query(queries.FIRST_TIP_OFFS, span)["first_tip_off"].to_pylist()
@@ -61,9 +59,6 @@ def slate_tonight(warehouse: Warehouse, state: BatchState, now: datetime) -> str
     """Return the slate that ``slate_roster`` opens when its configuration names none.
 
     A simulated league has no tonight: it gives its first slate that isn't merged, so that every click finds work.
-
-    Raises:
-        BadInput: no schedule was ingested.
     """
     slate = default_slate(warehouse, now.astimezone(GAME_TIME_ZONE).date(), tonight=True)
     games = warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
@@ -86,9 +81,6 @@ def default_slate(warehouse: Warehouse, today: date, *, tonight: bool) -> str:
     Args:
         today: the date in America/New_York.
         tonight: False: the newest slate up to today that has games, instead of today's date.
-
-    Raises:
-        BadInput: no schedule was ingested.
     """
     spans = {
         row["league"]: row for row in warehouse.query(queries.SCHEDULE_SPANS, {"today": today}).to_pylist()

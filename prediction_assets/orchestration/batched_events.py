@@ -52,7 +52,6 @@ class EventBatch:
             self.store()
 
     def store(self) -> None:
-        """Store the waiting events."""
         events, batch = list(self._waiting), uuid.uuid4().hex
         self._waiting.clear()
         for number, event in enumerate(events, 1):
@@ -69,12 +68,7 @@ class EventBatch:
 def batched_events(
     context: dg.AssetExecutionContext, on_stored: Callable[[], None] = lambda: None
 ) -> Iterator[EventBatch]:
-    """Yield a batch for the asset events of this step; its waiting events are stored at the end, also after an error.
-
-    Example:
-        >>> with batched_events(context) as events:
-        ...     events.log(dg.AssetMaterialization("staged", partition="2026-01-02:stephen-curry"))
-    """
+    """Yield a batch for the asset events of this step; what waits is stored at the end, also after an error."""
     events = EventBatch(context, on_stored)
     try:
         yield events

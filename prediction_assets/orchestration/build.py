@@ -70,12 +70,7 @@ _GCP_KINDS = {"duckdb": "bigquery", "parquet": "bigquery", "sqlite": "firestore"
 
 
 def build_defs(settings: Settings, resources: Mapping[str, object] | None = None) -> dg.Definitions:
-    """Return the code location's definitions.
-
-    Args:
-        settings: the installation's settings.
-        resources: resources that replace the profile's own, by key.
-    """
+    """Return the code location's definitions."""
     return dg.Definitions(
         assets=[_for_profile(asset, settings) for asset in ASSETS],
         asset_checks=[morning_check, follows_its_facts, *freshness_check.CHECKS],

@@ -11,8 +11,6 @@ from prediction_assets.orchestration.run_tags import BATCH_TAG, labels_of
 
 @dataclass(frozen=True, slots=True)
 class FinishedStep:
-    """One step of a run."""
-
     key: str
     began: datetime
     ended: datetime

@@ -57,11 +57,7 @@ def follows_its_facts(
 
 
 def record(instance: dg.DagsterInstance, stale: Mapping[str, Sequence[Finding]]) -> None:
-    """Evaluate the check without a run, if its verdict or its text is another one than at its newest evaluation.
-
-    Args:
-        stale: the findings, by the revision that they are about.
-    """
+    """Evaluate the check without a run, if its verdict or its text is another one than at its newest evaluation."""
     verdict = _verdict(stale)
     newest = instance.event_log_storage.get_latest_asset_check_execution_by_key([FOLLOWS]).get(FOLLOWS)
     before = None if newest is None else newest.evaluation

@@ -18,7 +18,6 @@ PLAYERS = 8
 
 
 def smoke_settings(settings: Settings) -> Settings:
-    """Return the settings with the prefix before every name."""
     return settings.model_copy(
         update={
             "gcp_prefix": f"{PREFIX}{settings.gcp_prefix}",
@@ -28,11 +27,7 @@ def smoke_settings(settings: Settings) -> Settings:
 
 
 def smoke_test(installation: Settings) -> Iterator[tuple[str, str]]:
-    """Carry a simulated slate through a project, and yield each expectation with its problem, '' if it is met.
-
-    Raises:
-        PredictionAssetsError: the slate itself failed.
-    """
+    """Carry a simulated slate through a project, and yield each expectation with its problem, '' if it is met."""
     settings = smoke_settings(installation)
     stores = GcpStores(settings)
     stores.warehouse.set_up()

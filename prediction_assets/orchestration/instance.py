@@ -60,20 +60,15 @@ class LoggedInstance(dg.DagsterInstance):
 
     @classmethod
     def config_schema(cls) -> UserConfigSchema:
-        """Return the keys of ``dagster.yaml`` that are this class's own: none."""
         return {}
 
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
-        """Return Dagster's defaults for keys that ``dagster.yaml`` omits."""
         return InstanceRef.config_defaults(base_dir)
 
 
 def prepare_home(settings: Settings) -> Path:
     """Create the home and the Dagster instance's folder; a ``dagster.yaml`` that is there stays as it is.
-
-    Returns:
-        the instance's folder.
 
     Raises:
         BadInput: the home can't be written, or a deployment's instance isn't there.
@@ -99,7 +94,6 @@ def open_instance(settings: Settings, *, capture_output: bool = True) -> Iterato
     """Open the installation's Dagster instance.
 
     Args:
-        settings: say where it is.
         capture_output: let Dagster keep what runs of this process print, and know what it kept of others. Without
             that it starts no processes to mirror it; the lines that are logged are in the event log either way.
     """

@@ -49,7 +49,6 @@ class InstanceConfig:
 
 
 def packaged_text() -> str:
-    """Return the packaged ``dagster.yaml``."""
     return resources.files(__package__).joinpath("dagster.yaml").read_text("utf-8")
 
 
@@ -59,11 +58,7 @@ def marked(packaged: str) -> str:
 
 
 def examine(text: str | None, packaged: str) -> InstanceConfig:
-    """Compare a home's ``dagster.yaml`` with the packaged one by its settings; comments don't count.
-
-    Args:
-        text: the home's, None when there is none.
-    """
+    """Compare a home's ``dagster.yaml`` with the packaged one by its settings; comments don't count."""
     if text is None:
         return InstanceConfig(Origin.MISSING)
     mark = _MARKED.match(text)

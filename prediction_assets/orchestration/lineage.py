@@ -40,11 +40,7 @@ def events_of(run: FinishedRun) -> list[RunEvent]:
 
 
 def send_lineage(runs: Sequence[FinishedRun], url: str) -> None:
-    """Send the events of these runs to an OpenLineage API.
-
-    Raises:
-        NotDelivered: an event wasn't accepted, or the extra ``lineage`` isn't installed.
-    """
+    """Send the events of these runs to an OpenLineage API."""
     try:
         from openlineage.client import OpenLineageClient
         from openlineage.client.transport.http import HttpConfig, HttpTransport

@@ -67,7 +67,6 @@ class KeyRange:
     players: tuple[str, ...] = ()  # the keys to stage, if the range covers others, too; none: all of it
 
     def tags(self) -> dict[str, str]:
-        """Return the tags that give a run its range."""
         return {RANGE_START_TAG: self.first, RANGE_END_TAG: self.last}
 
     def ops(self, **config: object) -> dict[str, dict[str, object]]:
@@ -84,8 +83,6 @@ def ranges(registered: Sequence[str], wanted: Collection[str], size: int) -> lis
 
     Args:
         registered: registered keys in that order, complete between the wanted ones; see :func:`registered_keys`.
-        wanted: the keys to cover; each must be registered.
-        size: the most wanted keys in a range.
 
     Raises:
         BadInput: a wanted key isn't registered.
@@ -126,11 +123,7 @@ def keys_of_players(keys: Sequence[str], players: Sequence[str]) -> Sequence[str
 
 
 def one_slate(keys: Iterable[str]) -> tuple[str, list[str]]:
-    """Return the slate and the slugs of slate player keys.
-
-    Raises:
-        BadInput: there is no key, or the keys belong to several slates.
-    """
+    """Return the slate and the slugs of slate player keys."""
     pairs = [split_player_key(key) for key in keys]
     slates = sorted({slate for slate, _ in pairs})
     if len(slates) != 1:

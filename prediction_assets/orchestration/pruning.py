@@ -115,11 +115,6 @@ def old_slates(slates: Iterable[str], slate_players: Iterable[str], oldest: date
     """Return the slate players' keys of each slate that is older than it is kept, oldest slate first.
 
     A simulated league plays in the future, so age never prunes it.
-
-    Args:
-        slates: the registered slates.
-        slate_players: the registered slate players; a slate whose own key is gone may have some left.
-        oldest: the first US Eastern date that is kept.
     """
     found: dict[str, list[str]] = defaultdict(list)
     for slate in slates:
@@ -133,9 +128,6 @@ def next_slice(instance: dg.DagsterInstance, history: History, keep_days: int) -
     """Return the keys that may be deleted now: whole slates, as many as fit, but at least one.
 
     Dagster reads every registered key again and again. `prediction-assets run --slate` registers a slate's keys again.
-
-    Args:
-        keep_days: days for which keys are kept.
     """
     candidates = old_slates(
         instance.get_dynamic_partitions(SLATES.name or ""),

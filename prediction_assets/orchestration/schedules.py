@@ -23,7 +23,6 @@ PRUNE_CRON = "30 4 * * *"
 
 
 def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule of the pruning, running by default."""
     return dg.ScheduleDefinition(
         name="daily_prune",
         job=prune_job,
@@ -35,8 +34,6 @@ def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule, at the settings' hour, running by default."""
-
     @dg.schedule(
         name="daily_roster",
         job=roster_job,
@@ -65,7 +62,6 @@ def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule, at the settings' hour, running by default."""
     return dg.ScheduleDefinition(
         name="weekly_training",
         job=training_job,
@@ -78,7 +74,6 @@ def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
 
 
 def daily_morning_check(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the schedule of the morning check, running by default."""
     return dg.ScheduleDefinition(
         name="daily_morning_check",
         job=morning_check_job,

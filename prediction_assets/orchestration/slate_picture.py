@@ -32,7 +32,6 @@ class SlateCounts:
 
 
 def slate_picture(counts: SlateCounts) -> str:
-    """Return the picture as an SVG document of fixed width."""
     left = _bars("players by outcome", counts.outcomes, 0, 40, OUTCOME_COLORS)
     right = _bars("active rows by system", counts.rows_by_system, _PANEL + 20, 40, {})
     second = 40 + 40 + (_BAR + 6) * max(len(counts.outcomes), len(counts.rows_by_system), 1)

@@ -55,13 +55,7 @@ OnStage = Callable[[str, Progress | None], None]
 
 
 class SlateRun:
-    """Runs the steps of a slate in this process, on one Dagster instance.
-
-    Args:
-        settings: the installation's settings.
-        instance: the Dagster instance that records the runs.
-        resources: resources to use instead of the profile's own.
-    """
+    """Runs the steps of a slate in this process, on one Dagster instance."""
 
     def __init__(
         self,
@@ -116,7 +110,6 @@ class SlateRun:
         return progress
 
     def features(self, slate: str) -> None:
-        """Pin the slate's features."""
         self._execute(features_job.name, partition=slate)
 
     def stage(self, slate: str, slugs: Sequence[str] | None = None, *, until_tip_off: bool = False) -> bool:
@@ -152,13 +145,7 @@ class SlateRun:
         because: str = "",
         revert_to: int | None = None,
     ) -> Receipt:
-        """Merge and audit the slate's parts, drop the merged parts, and return the receipt.
-
-        Args:
-            accept: the audits whose refusal an operator accepts.
-            because: why.
-            revert_to: the revision whose rows are staged again first.
-        """
+        """Merge and audit the slate's parts, drop the merged parts, and return the receipt."""
         config: dict[str, object] = {
             "before_deadline": before_deadline,
             "accept": [*accept],
@@ -201,7 +188,6 @@ class SlateRun:
         return entry
 
     def grade(self, slate: str) -> None:
-        """Grade the slate's predictions in force against its game logs."""
         self._execute(grading_job.name, partition=slate)
 
     def whole(
@@ -217,7 +203,6 @@ class SlateRun:
         A slate that never had anything to predict ends without a receipt.
 
         Args:
-            slate: the games' date.
             reopen: accept that players of an open batch are in another team or game.
             players: slugs of the only players to stage, of an open batch; its roster and its features stay.
             on_stage: called with each stage's name before it starts.
@@ -245,11 +230,7 @@ class SlateRun:
         return self._finish(slate, on_stage)
 
     def refresh(self, slate: str, now: datetime) -> SlateResult:
-        """Stage again the players of a slate whose facts changed, and whoever is unsettled; merge and announce it.
-
-        Raises:
-            BatchNotOpen: the slate has no batch.
-        """
+        """Stage again the players of a slate whose facts changed, and whoever is unsettled; merge and announce it."""
         progress = open_progress(self.stores.batch_state, slate)
         found = read_refresh(progress, self.stores.warehouse, now, markets=self._settings.markets)
         if found.needs_roster:

@@ -104,7 +104,6 @@ class WarmRunLauncher(WatchedRunLauncher):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Return the keys of its ``config`` in ``dagster.yaml``."""
         return {
             "preload": dg.Field([str], is_required=False, default_value=[]),
             "preload_seconds": dg.Field(float, is_required=False, default_value=60.0),
@@ -114,7 +113,6 @@ class WarmRunLauncher(WatchedRunLauncher):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> Self:
-        """Build it from ``dagster.yaml``."""
         return cls(inst_data=inst_data, **config_value)
 
     def launch_run(self, context: LaunchRunContext) -> None:

@@ -78,7 +78,6 @@ class Workers:
         return {"cancelled": pid is not None}
 
     def reap(self) -> None:
-        """Note the workers that have ended."""
         for run_id, pid in list(self.running.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
@@ -138,12 +137,7 @@ def _work(parent: int, arguments: str, to_close: tuple[socket.socket, ...]) -> N
 
 
 def preload(origin: str, modules: list[str]) -> None:
-    """Import a code location, what a run's worker imports, and further modules.
-
-    Args:
-        origin: a serialized ``JobPythonOrigin`` of the code location.
-        modules: names of modules that its assets import when they run.
-    """
+    """Import a code location, what a run's worker imports, and further modules."""
     from dagster._core.origin import JobPythonOrigin
     from dagster._serdes import deserialize_value
     from dagster._utils.hosted_user_process import recon_repository_from_origin

@@ -30,11 +30,8 @@ def unneeded(
     """Return the ids of a slate's receipts whose lists can go, and why each other old one is kept.
 
     Args:
-        receipts: the slate's receipts, oldest first.
         old: ids of those that are old, and that no row in force names.
         staged: player slug and part id of the parts in staging.
-        progress: the batch as it stands.
-        entries: the slate's entries in the outbox.
     """
     in_staging = {part_id for _, part_id in staged}
     named = {done.part.part_id for done in progress.outcomes.values() if done.part} if progress else set()

@@ -44,7 +44,6 @@ def old_messages(entries: Iterable[OutboxEntry], before: datetime) -> list[Outbo
 
 
 def prune_dead_letters(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Prune one slice of the closed letters."""
     found = old_letters(history.letters.letters(include_closed=True), history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
     by_slate = _slugs_by_slate(now)
@@ -88,7 +87,6 @@ def prune_messages(history: History, keep_days: int, dry_run: bool) -> Pruned:
 
 
 def prune_alerts(history: History, keep_days: int, dry_run: bool) -> Pruned:
-    """Prune one slice of the settled alerts."""
     found = history.alerts.settled_before(history.before(keep_days))
     now = found[:RECORDS_PER_SLICE]
     removed = len(now) if dry_run else history.alerts.drop_settled([alert.key for alert in now])

@@ -64,16 +64,7 @@ def expected_points(rosters: Rosters, games: TeamGames, minutes: Ints) -> Floats
 def draw_box_scores(
     draws: Draws, rosters: Rosters, games: TeamGames, plays: Bools, minutes: Ints, worth: Floats
 ) -> BoxScores:
-    """Draw every box score.
-
-    Args:
-        draws: the stream to draw from.
-        rosters: the players.
-        games: the teams' games.
-        plays: who plays, shape (teams, games, 15).
-        minutes: whole minutes, of the same shape.
-        worth: :func:`expected_points`, of the same shape.
-    """
+    """Draw every box score."""
     team, game, place = np.nonzero(plays)
     cell = (team, place)
     opponent = games.opponent[team, game]

@@ -26,9 +26,6 @@ class Draws:
     """One stream of random numbers; different paths give independent streams.
 
     Each part of the league draws from its own stream, so a change in one part leaves the others as they were.
-
-    Args:
-        path: whole numbers that name the stream, for example the league's size and the part's number.
     """
 
     def __init__(self, *path: int) -> None:

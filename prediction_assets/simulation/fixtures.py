@@ -47,12 +47,8 @@ def draw_fixtures(
     """Draw a season's games.
 
     Args:
-        draws: the stream to draw from.
-        teams: number of teams, even.
         slate_teams: positions of the teams that play on the slate, paired in order.
         slate_day: the slate, in days since the season's first day.
-        days: length of the season in days.
-        off: days without games.
     """
     played = np.zeros(teams, dtype=np.int64)
     home_games = np.zeros(teams, dtype=np.int64)
@@ -101,7 +97,6 @@ def _teams_of_day(
     """Return the teams that play on a day, paired in order: the teams with the fewest games so far.
 
     Args:
-        draws: the stream to draw from.
         played: each team's games so far.
         yesterday: the teams that played the day before.
         tired: the teams that must not play.

@@ -74,16 +74,11 @@ class _Labels:
         return pa.array((day + _epoch_day(self.first_day)).astype(np.int32)).cast(pa.date32())
 
     def constant(self, size: int) -> pa.Array:
-        """Return the column ``league``."""
         return pa.repeat(pa.scalar(self.name), size)
 
 
 def simulated_slate(expected_players: int) -> date:
-    """Return the slate of the simulated league with so many expected players.
-
-    Raises:
-        BadInput: the number is out of range.
-    """
+    """Return the slate of the simulated league with so many expected players."""
     if not 1 <= expected_players <= MOST_EXPECTED_PLAYERS:
         raise BadInput(
             "simulated league",
@@ -99,18 +94,12 @@ def simulated_facts(expected_players: int) -> dict[str, dict[str, int]]:
 
 
 def simulate_league(expected_players: int = 40) -> SimulatedLeague:
-    """Return the simulated league with exactly so many expected players on its slate.
+    """Return the simulated league with exactly so many expected players on its slate, 1 to 5,000.
 
     An expected player satisfies the rule of :mod:`prediction_assets.nba.roster`. The league has 30 teams of 15 players
     with some 40 games each, and more teams if the slate needs them: a team has at most 10 expected players. Above
     1,000 expected players it is about 20 games each. Below 10, the slate's two teams are short-handed and don't fill
     their 240 minutes.
-
-    Args:
-        expected_players: from 1 to 5,000.
-
-    Raises:
-        BadInput: the number is out of range.
 
     Example:
         >>> league = simulate_league(40)

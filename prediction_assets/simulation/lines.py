@@ -61,9 +61,6 @@ def draw_lines(
     """Draw the lines.
 
     Args:
-        draws: the stream to draw from.
-        rosters: the players.
-        fixtures: all games, the slate's among them.
         games: the teams' games before the slate.
         plays: who played those, shape (teams, games, 15).
         worth: the points that their minutes were worth, of the same shape.

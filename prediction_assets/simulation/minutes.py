@@ -57,9 +57,6 @@ def draw_minutes(draws: Draws, rosters: Rosters, games: TeamGames, plays: Bools,
     """Return whole minutes, shape (teams, games, 15): 0 for absent players and, rarely, for a present one.
 
     Args:
-        draws: the stream to draw from.
-        rosters: the players.
-        games: the teams' games.
         plays: who plays, of the result's shape.
         overtime: games with an overtime, shape (teams, games).
     """

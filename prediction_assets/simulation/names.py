@@ -63,12 +63,7 @@ def team_name(position: int) -> str:
 
 
 def player_names(draws: Draws, size: int) -> list[str]:
-    """Return so many players' names, each once.
-
-    Args:
-        draws: the stream to draw from.
-        size: number of names, up to some 130,000.
-    """
+    """Return so many players' names, each once."""
     surnames = len(_SURNAME_STARTS) * len(_SURNAME_ENDS)
     picks = draws.permutation(len(_FIRST_NAMES) * surnames)[:size].tolist()
     decorations = draws.uniform(size).tolist()

@@ -76,8 +76,6 @@ def draw_rosters(
     """Draw the league's players.
 
     Args:
-        draws: the stream to draw from.
-        teams: number of teams.
         slate_teams: positions of the teams that play on the slate.
         expected_players: number of players that the roster rule must find.
         slate_day: the slate, in days since the season's first day.

@@ -74,9 +74,6 @@ def parse_acknowledgement(data: bytes) -> Acknowledgement:
 def acknowledged_entry(acknowledgement: Acknowledgement, entries: Iterable[OutboxEntry]) -> OutboxEntry:
     """Return the message that is acknowledged.
 
-    Args:
-        entries: the slate's entries in the outbox.
-
     Raises:
         InvalidMessage: the slate has no such message.
     """
@@ -91,11 +88,7 @@ def acknowledged_entry(acknowledgement: Acknowledgement, entries: Iterable[Outbo
 
 
 def handover(entries: Sequence[OutboxEntry]) -> Handover:
-    """Return how far a slate came.
-
-    Args:
-        entries: the slate's entries in the outbox.
-    """
+    """Return how far a slate came."""
     acknowledged = max((entry.revision for entry in entries if entry.acknowledged_at is not None), default=0)
     # A consumer may be faster than the record of the delivery.
     delivered = {

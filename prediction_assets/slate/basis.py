@@ -144,11 +144,7 @@ def affected(staged_from: Mapping[str, Basis | None], facts: Mapping[str, Basis]
 
 
 def merged_bases(receipts: Iterable[Receipt]) -> dict[str, Basis]:
-    """Return what each player's rows in force, or his skip, were made from, by slug, as the receipts say.
-
-    Args:
-        receipts: a slate's receipts, oldest first.
-    """
+    """Return what each player's rows in force, or his skip, were made from, by slug, as the receipts say."""
     found: dict[str, Basis] = {}
     for receipt in receipts:
         for entry in (*receipt.parts, *receipt.missing):

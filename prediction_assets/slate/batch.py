@@ -40,11 +40,7 @@ class Batch:
     expected: tuple[ExpectedPlayer, ...]  # sorted by slug
 
     def players(self, slugs: Iterable[str]) -> list[ExpectedPlayer]:
-        """Return the expected players of these slugs, in their order.
-
-        Raises:
-            BatchConflict: a slug is not an expected player's.
-        """
+        """Return the expected players of these slugs, in their order."""
         by_slug = {player.slug: player for player in self.expected}
         try:
             return [by_slug[slug] for slug in slugs]
@@ -68,7 +64,6 @@ class Progress:
     features_version: int = 0
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many expected players ended that way."""
         return sum(c.outcome is outcome for c in self.outcomes.values())
 
     @property

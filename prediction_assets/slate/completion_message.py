@@ -170,7 +170,6 @@ def completion_schema_version() -> int:
 
 @cache
 def completion_schema() -> dict[str, Any]:
-    """Return the published JSON Schema of the completion message."""
     text = resources.files(__package__).joinpath("phase5_completion.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
@@ -194,14 +193,10 @@ class OutboxEntry:
 
     @property
     def is_pending(self) -> bool:
-        """Whether the message has still to be delivered."""
         return self.delivery_id is None and self.replaced_by is None
 
     def refuse_if_older(self, entries: Iterable[OutboxEntry]) -> None:
         """Refuse this message if its slate has a newer one.
-
-        Args:
-            entries: the slate's entries in the outbox.
 
         Raises:
             OlderRevision: one of them has a higher revision, or the same one with other content.

@@ -40,17 +40,14 @@ class DeadLetter:
 
     @property
     def attempts(self) -> int:
-        """Attempts of all runs."""
         return sum(failure.attempts for failure in self.failures)
 
     @property
     def first_seen(self) -> datetime:
-        """When he failed first."""
         return min(failure.failed_at for failure in self.failures)
 
     @property
     def last_seen(self) -> datetime:
-        """When he failed last."""
         return max(failure.failed_at for failure in self.failures)
 
     @property
@@ -80,8 +77,6 @@ class Failure:
 
 
 class Closing(StrEnum):
-    """How a letter was closed."""
-
     REPLAYED = "replayed"
     DISCARDED = "discarded"
     EXPIRED = "expired"
@@ -106,11 +101,6 @@ def letters_settled_by(
 
     They are merged or skipped by an outcome of that fence, or not expected any more. A failure of a higher fence stays
     open: its run knew more than the one that settled him.
-
-    Args:
-        progress: the batch as it stands.
-        receipts: the slate's receipts.
-        letters: the slate's open letters.
     """
     merged = merged_part_ids(receipts)
     expected = {player.slug for player in progress.batch.expected}
@@ -127,12 +117,7 @@ def letters_settled_by(
 
 
 def common_cause(letters: Iterable[DeadLetter], players: int) -> DeadLetter | None:
-    """Return a letter with the cause that most players of a slate failed from, None if there is no common cause.
-
-    Args:
-        letters: a slate's letters.
-        players: how many players the slate expects.
-    """
+    """Return a letter with the cause that most players of a slate failed from, None if there is no common cause."""
     listed = list(letters)
     counted = Counter(letter.newest.traceback_digest for letter in listed if letter.newest.traceback_digest)
     for digest, count in counted.most_common(1):

@@ -44,11 +44,7 @@ def final_players(receipts: Iterable[Receipt], now: datetime) -> frozenset[str]:
 
 
 def final_outcomes(progress: Progress, receipts: Iterable[Receipt], now: datetime) -> list[PlayerOutcome]:
-    """Return the outcomes to record in place of those that came too late, under the same fences.
-
-    Args:
-        receipts: the slate's receipts, oldest first.
-    """
+    """Return the outcomes to record in place of those that came too late, under the same fences."""
     found = []
     for done, player_id, merged, tip_off in _changes(progress, receipts):
         if now < tip_off:

@@ -39,7 +39,6 @@ def parse_slate(text: str, given_as: str = "slate") -> date:
     """Return the date of a slate key such as ``2026-01-02``.
 
     Args:
-        text: the key.
         given_as: what an error names, such as the option that holds the key.
 
     Raises:
@@ -54,7 +53,6 @@ def parse_slate(text: str, given_as: str = "slate") -> date:
 
 
 def is_slate(text: str) -> bool:
-    """Return whether a text is a slate key."""
     try:
         parse_slate(text)
     except BadInput:
@@ -85,11 +83,7 @@ def player_key(slate: str, slug: str) -> str:
 
 
 def split_player_key(key: str) -> tuple[str, str]:
-    """Return ``(slate, slug)`` of a slate player's partition key.
-
-    Raises:
-        BadInput: the key is not of the shape ``YYYY-MM-DD:slug``.
-    """
+    """Return ``(slate, slug)`` of a slate player's partition key."""
     slate, separator, slug = key.partition(_SEPARATOR)
     if not separator:
         raise BadInput("slate player", f"{key!r} has no slate", hint="write it as 2026-01-02:stephen-curry")
@@ -102,9 +96,6 @@ def player_slugs(names: Mapping[int, str]) -> dict[int, str]:
 
     If players' names give the same slug, each of them gets his id appended (``jalen-williams-1631114``); so does a name
     that gives no slug. A player's slug doesn't depend on the order in which players are listed.
-
-    Args:
-        names: player id to display name.
     """
     plain = {player_id: slugify(name) for player_id, name in names.items()}
     taken = Counter(plain.values())

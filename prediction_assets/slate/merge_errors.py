@@ -13,11 +13,7 @@ _AGAIN = "Materialize these players' staged_predictions partitions again"
 
 
 def require_known_schema(slate: str, parts: Sequence[PartRef]) -> None:
-    """Refuse parts that a newer version of this package staged: they have columns that this one doesn't know.
-
-    Raises:
-        PartMismatch: a part's schema version is newer.
-    """
+    """Refuse parts that a newer version of this package staged: they have columns that this one doesn't know."""
     newer = [part.player_slug for part in parts if part.schema_version > PREDICTIONS_SCHEMA_VERSION]
     if newer:
         raise PartMismatch(

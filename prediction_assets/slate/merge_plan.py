@@ -168,9 +168,6 @@ def plan(
         progress: the batch as it stands, read after the receipts. The MERGE is refused if another consolidation commits
             a receipt in between.
         receipts: the slate's receipts so far, oldest first.
-        limits: what the audits compare with.
-        accepted: why an operator accepts the refusal of an audit, by the audit's name.
-        seen: the slate's revisions that other stores have seen.
 
     Raises:
         NoPartsStaged: no expected player has staged rows, and there is nothing to retract.

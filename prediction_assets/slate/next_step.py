@@ -13,8 +13,6 @@ from prediction_assets.slate.merge_plan import is_current_for
 
 
 class Step(Enum):
-    """What a batch needs next."""
-
     FEATURES = "features"
     STAGE = "stage"
     CONSOLIDATE = "consolidate"

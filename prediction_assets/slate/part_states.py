@@ -18,8 +18,6 @@ ABANDONED_AFTER = timedelta(days=1)
 
 
 class PartState(StrEnum):
-    """What a part is to its slate."""
-
     MERGED = "merged"
     """A receipt names it: its rows are in the predictions table."""
     PENDING = "pending"

@@ -120,7 +120,6 @@ class Receipt:
         return _sha256(json.dumps(values, separators=(",", ":")))
 
     def hashed(self) -> Receipt:
-        """Return the receipt with its hash."""
         return replace(self, receipt_hash=self.computed_hash())
 
     @property
@@ -131,7 +130,6 @@ class Receipt:
         return (self.lists_digest, self.receipt_hash) != (lists, self.computed_hash())
 
     def to_row(self) -> dict[str, Any]:
-        """Return the receipt as a row of the receipts table."""
         row = asdict(self)
         row["game_date"] = date.fromisoformat(row.pop("slate"))
         for name in LISTS:
@@ -216,9 +214,6 @@ def replaced_part_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
     """Return the ids of merged parts whose rows a later MERGE took out of force.
 
     An outcome that still names one is older than the receipts: batch state was restored from an older backup.
-
-    Args:
-        receipts: the slate's receipts, oldest first.
     """
     in_force: dict[str, str] = {}
     replaced: set[str] = set()
@@ -246,9 +241,6 @@ def later_than(earlier: Sequence[Receipt], now: datetime) -> datetime:
     """Return the moment of a slate's next receipt: now, or just after the newest receipt's.
 
     A clock that was set back must not make a receipt look older than the ones before it.
-
-    Args:
-        earlier: the slate's receipts so far, oldest first.
     """
     return max([now, *(receipt.consolidated_at + timedelta(microseconds=1) for receipt in earlier[-1:])])
 

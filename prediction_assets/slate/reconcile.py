@@ -41,7 +41,6 @@ class SlateCopies:
 
     @property
     def seen(self) -> tuple[SeenRevision, ...]:
-        """The revisions that were seen outside of the warehouse."""
         return (
             *(() if self.copy is None else (SeenRevision(self.copy.revision, message_id(self.copy)),)),
             *(SeenRevision(entry.revision, entry.message_id) for entry in self.messages),

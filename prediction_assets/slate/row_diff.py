@@ -48,12 +48,7 @@ class PlayerDiff:
 
 
 def diff_rows(before: pa.Table, after: pa.Table) -> tuple[PlayerDiff, ...]:
-    """Return the players whose rows differ, sorted by slug; none if the revisions have the same content.
-
-    Args:
-        before: the rows of one revision of a slate, with the columns of the predictions table.
-        after: the rows of another one.
-    """
+    """Return the players whose rows differ, sorted by slug; none if the revisions have the same content."""
     return tuple(_diffs(_by_player(before), _by_player(after)))
 
 

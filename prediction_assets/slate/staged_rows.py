@@ -42,9 +42,7 @@ def part_rows(forecasts: pa.Table, batch: Batch, snapshot_id: str, schema: pa.Sc
     Args:
         forecasts: the result of :func:`prediction_assets.nba.forecasting.predictions.predict_slate`, one row per
             player, market, system and line.
-        batch: the slate's batch: the players and their opponents.
         snapshot_id: the feature snapshot that the forecasts were made from.
-        schema: a part's columns, as the predictions table declares them.
 
     Returns:
         tables of that schema, rows in the forecasts' order.

@@ -63,11 +63,7 @@ class Stores(Protocol):
 
 
 def refuse_newer(settings: Settings) -> None:
-    """Look at every store that is there, before a command creates or changes anything.
-
-    Raises:
-        SchemaTooNew: a newer version made or migrated a store.
-    """
+    """Look at every store that is there, before a command creates or changes anything."""
     look = settings.model_copy(update={"call_timeout": min(settings.call_timeout, _LOOK_SECONDS)})
     for store in open_stores(look).versioned():
         # A store that can't be looked at now is the command's own matter: it waits, shows the error, or needs another.
@@ -91,11 +87,7 @@ def make_home(settings: Settings) -> None:
 
 
 def missing_stores(settings: Settings) -> list[str]:
-    """Return the ports whose file isn't there yet, which opening them for use would create; none on gcp.
-
-    Raises:
-        BadInput: the home is no folder.
-    """
+    """Return the ports whose file isn't there yet, which opening them for use would create; none on gcp."""
     if settings.profile == "gcp":
         return []
     if settings.home.exists() and not settings.home.is_dir():

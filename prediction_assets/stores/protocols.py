@@ -118,9 +118,6 @@ def open_progress(state: BatchState, slate: str, only: Collection[str] | None = 
 
     Args:
         only: the slugs of the players whose outcomes the caller needs: the others' may be missing.
-
-    Raises:
-        BatchNotOpen: the slate has no batch.
     """
     progress = state.progress(slate, only)
     if progress is None:

@@ -49,11 +49,7 @@ class VersionedStore(Protocol):
 
 
 def require_known(store: str, found: int | None, known: int) -> None:
-    """Refuse a store of a newer version.
-
-    Raises:
-        SchemaTooNew: ``found`` is above ``known``.
-    """
+    """Refuse a store of a newer version."""
     if found is not None and found > known:
         raise SchemaTooNew(
             f"{store}: schema version {found}, but prediction_assets {__version__} knows version {known}; nothing was "

@@ -47,7 +47,6 @@ class Spent:
         return max(0, left if self.remaining is None else min(left, self.remaining))
 
     def left(self, limits: Limits) -> int:
-        """Return how many requests may still be made today."""
         return max(0, min(limits.per_day - self.day, self.left_this_month(limits)))
 
 
@@ -64,7 +63,6 @@ class Fetch:
 
 
 def spent(warehouse: Warehouse, source: str, now: datetime) -> Spent:
-    """Return what a source was asked this day and month."""
     midnight = now.astimezone(GAME_TIME_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
     asked = {"source": source, "month": midnight.replace(day=1)}
     counted = warehouse.query(queries.REQUESTS_SPENT, {**asked, "day": midnight}).to_pylist()[0]

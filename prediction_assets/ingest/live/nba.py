@@ -42,8 +42,6 @@ def fetch_game_logs(requester: Requester, url: str, season: str, *, played: int)
     """Return a season's player game logs of every kind of game, None when nothing was played yet.
 
     Args:
-        requester: asks stats.nba.com.
-        url: its address.
         season: ``2024-25``.
         played: games of the season that are over by the stored schedule.
 
@@ -85,7 +83,6 @@ def fetch_schedule(requester: Requester, url: str, season: str, *, is_owed: bool
     """Return a season's games, None when it isn't published yet.
 
     Args:
-        requester: asks stats.nba.com or cdn.nba.com.
         url: the address of scheduleLeagueV2 there.
         season: ``2024-25``.
         is_owed: the season is published by now.

@@ -109,7 +109,6 @@ class OddsApi:
 
         Args:
             events: the teams, by the event's id.
-            slate: the date that the games are on.
             are_owed: the games begin so soon that every book has lines.
 
         Raises:

@@ -45,8 +45,6 @@ def fetch_injury_report(
     Args:
         requester: asks for the reports; 403 counts as absent.
         url: the folder of the reports.
-        players: resolves the report's names.
-        now: the present moment.
         newest: when the newest stored report was published.
         is_owed: by this hour the teams that play tonight have reported.
 

@@ -109,7 +109,6 @@ class Sources:
         )
 
     def prop_lines(self, warehouse: Warehouse, players: PlayerDirectory) -> Answer[PropLinesRead]:
-        """Return the lines that are offered now."""
         missing: dict[str, str] = {}
         return self._first(
             warehouse,
@@ -122,7 +121,6 @@ class Sources:
         )
 
     def injury_reports(self, warehouse: Warehouse, players: PlayerDirectory) -> Answer[InjuryReportsRead]:
-        """Return the newest injury report."""
         return self._first(
             warehouse,
             "injury_reports",
@@ -145,7 +143,6 @@ class Sources:
         return season_of(today)
 
     def tonight(self, warehouse: Warehouse, now: datetime) -> Tonight:
-        """Return the games of the date of a moment."""
         return read_tonight(warehouse, now.astimezone(GAME_TIME_ZONE).date())
 
     def pause(self, warehouse: Warehouse, source: str, tonight: Tonight, now: datetime) -> timedelta | None:
@@ -330,13 +327,11 @@ class Sources:
 
     @property
     def odds(self) -> OddsApi:
-        """How The Odds API is asked."""
         settings = self.settings
         key = settings.odds_api_key.get_secret_value() if settings.odds_api_key else ""
         return OddsApi(settings.odds_api_url, key, settings.odds_api_regions, settings.markets)
 
     def limits(self, source: str) -> Limits:
-        """Return a source's budget of requests, or of credits."""
         settings = self.settings
         if source == "odds_api":
             return Limits(settings.odds_api_credits_per_day, settings.odds_api_credits_per_month)

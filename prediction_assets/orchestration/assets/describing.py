@@ -46,7 +46,6 @@ def with_docs(spec: dg.AssetSpec, docs_url: str) -> dg.AssetSpec:
 
 
 def table_schema(table: Table, only: Sequence[str] | None = None) -> dg.TableSchema:
-    """Return a declared table's schema as the UI shows it."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -65,7 +64,6 @@ def table_schema(table: Table, only: Sequence[str] | None = None) -> dg.TableSch
 
 
 def table_metadata(table: Table) -> dict[str, Any]:
-    """Return the definition metadata of an asset that is a warehouse table."""
     return {
         "dagster/column_schema": table_schema(table),
         "dagster/table_name": table.qualified_name,

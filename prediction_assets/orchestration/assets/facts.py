@@ -75,7 +75,6 @@ class FactsConfig(dg.Config):
     )
 
     def named(self) -> Path | None:
-        """Return the path that the configuration names."""
         if self.path is None or self.simulated_players is not None:
             return None
         return Path(self.path).expanduser().absolute()
@@ -127,7 +126,6 @@ def _refuse_among_real_facts(facts: str, settings: Settings, port: Warehouse) ->
 
 
 def _named_files(settings: Settings) -> list[str]:
-    """Return the settings that name facts to ingest."""
     tables = (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)
     return [
         _setting(table.name) + ("" if getattr(settings, table.name) else "_SOURCES")

@@ -57,7 +57,6 @@ def log_features(context: dg.AssetExecutionContext, pinned: PinnedFeatures) -> N
 
 
 def _shown(pinned: PinnedFeatures) -> dict[str, Any]:
-    """Return the metadata and tags of a materialization."""
     batch = pinned.batch
     metadata = {
         "snapshot_id": pinned.snapshot_id,

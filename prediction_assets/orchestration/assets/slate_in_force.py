@@ -19,7 +19,6 @@ from prediction_assets.stores.sql import queries
 def slate_in_force(
     warehouse: Warehouse, progress: Progress
 ) -> tuple[dg.MarkdownMetadataValue, dict[str, Any]]:
-    """Return the picture, and the numbers as metadata."""
     by_system, lines, edges = _read(warehouse, progress.batch.slate)
     main_lines = sum(row["players"] for row in lines)
     on_market = sum(row["players"] for row in lines if row["line_source"] == "market")

@@ -72,8 +72,6 @@ class ShardPool:
         """Lend a connection with a transaction begun: committed at the end, rolled back on an exception.
 
         Args:
-            name: the shard; it has the same file in every call.
-            path: its file.
             initialize: creates the file and its tables unless they exist; called before the file is opened.
 
         A connection is closed after an exception.

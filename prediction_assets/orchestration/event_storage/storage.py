@@ -55,11 +55,6 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     Safe for several processes, threads and forks. With ``synchronous: NORMAL`` a stored event survives the death of its
     process. A power failure or a crash of the operating system can lose the last events; the files stay consistent.
-
-    Args:
-        base_dir: folder of the event log files; None: Dagster's default, ``history/runs`` below the instance's root.
-        max_open_runs: how many unused run files stay open.
-        synchronous: SQLite's setting of this name, for files in WAL mode.
     """
 
     def __init__(
@@ -85,7 +80,6 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Return the schema of ``config`` in ``dagster.yaml``."""
         return {
             "base_dir": dg.Field(dg.StringSource, is_required=False),
             "max_open_runs": dg.Field(dg.IntSource, is_required=False, default_value=DEFAULT_MAX_OPEN_RUNS),
@@ -100,7 +94,6 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> PooledSqliteEventLogStorage:
-        """Return the storage that ``dagster.yaml`` describes."""
         return cls(inst_data=inst_data, **config_value)
 
     def register_instance(self, instance: DagsterInstance) -> None:
@@ -165,7 +158,6 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         return name in self._present
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        """Store one event."""
         self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
@@ -230,7 +222,6 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         super().wipe()
 
     def dispose(self) -> None:
-        """Close all connections; a later call opens them again."""
         super().dispose()
         self._shards.close()
 
@@ -257,7 +248,6 @@ def _without_waiting_for_the_disk(connection: sqlite3.Connection, _record: objec
 
 
 def _has_revision(path: Path) -> bool:
-    """Return whether a file records the revision of its schema."""
     with contextlib.closing(sqlite3.connect(path, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
         try:
             return connection.execute("SELECT 1 FROM alembic_version").fetchone() is not None

@@ -51,8 +51,6 @@ CHECKS = (
 
 
 def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that keeps the open findings as alerts."""
-
     @dg.sensor(
         name=ALERTS,
         minimum_interval_seconds=max(settings.tick_seconds, _LOOK_SECONDS[settings.profile]),
@@ -119,8 +117,6 @@ def look_or_raise(
 
 
 def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that delivers messages."""
-
     @dg.sensor(
         name=ALERT_DELIVERY,
         minimum_interval_seconds=settings.tick_seconds,
@@ -143,7 +139,6 @@ def alert_delivery_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def deliver(alerts: AlertStore, settings: Settings, clock: Clock) -> Delivered:
-    """Deliver every message that is due to the destinations in the settings."""
     return deliver_due(
         alerts,
         destinations(settings),
@@ -155,10 +150,8 @@ def deliver(alerts: AlertStore, settings: Settings, clock: Clock) -> Delivered:
 
 
 def undelivered(done: Delivered) -> str:
-    """Return one line about the messages that didn't arrive."""
     return f"{len(done.problems)} alerts not delivered, they stay due: " + "; ".join(done.problems)
 
 
 def alert_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors of alerting, running by default."""
     return [alerts_sensor(settings), alert_delivery_sensor(settings)]

@@ -29,8 +29,6 @@ from prediction_assets.stores.protocols import BatchState, Outbox, Warehouse
 
 
 def staging_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that requests features and staging."""
-
     @dg.sensor(
         name="staging_sensor",
         jobs=[features_job, staging_job],
@@ -52,8 +50,6 @@ def staging_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that requests consolidations."""
-
     @dg.sensor(
         name="consolidation_sensor",
         jobs=[consolidation_job, features_job, staging_job],
@@ -78,8 +74,6 @@ def consolidation_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def completion_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that requests completion messages."""
-
     @dg.sensor(
         name="phase5_completion_sensor",
         job=completion_job,

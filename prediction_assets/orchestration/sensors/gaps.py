@@ -70,8 +70,6 @@ ROSTER_GRACE = timedelta(minutes=10)
 
 
 def gap_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that requests again what is missing."""
-
     @dg.sensor(
         name="gap_sensor",
         jobs=[roster_job, features_job, staging_job, consolidation_job, completion_job],
@@ -101,8 +99,6 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 class GapFinder:
-    """Finds the gaps of the recent slates in one tick."""
-
     def __init__(
         self,
         needs: SlateNeeds,
@@ -132,7 +128,6 @@ class GapFinder:
                 return
 
     def gaps(self) -> Iterator[Gap | Skipped]:
-        """Yield the gaps, oldest slate first."""
         opened, scheduled = set(self._needs.recent_slates(self._state)), self._slates_due()
 
         def of_slate(slate: str) -> Iterator[Gap | Skipped]:

@@ -28,8 +28,6 @@ LOOKBACK = timedelta(days=30)
 
 
 def grading_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that requests grades."""
-
     @dg.sensor(
         name="grading_sensor",
         job=grading_job,

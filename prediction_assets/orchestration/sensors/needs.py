@@ -62,18 +62,14 @@ class SlateNeeds:
         self.pending = pending_stages(instance, now)
 
     def is_pending(self, slate: str, job: str) -> bool:
-        """Return whether a run of a job is in progress for a slate."""
         return job in self.pending.get(slate, ())
 
     def recent_slates(self, state: BatchState) -> list[str]:
-        """Return the slates that a sensor looks at."""
         return list(state.recent_slates(self.now - timedelta(days=RECENT_DAYS)))
 
     def requests(
         self, state: BatchState, needs_of: Callable[[Progress], Iterator[RunNeed | Skipped]]
     ) -> dg.SensorResult:
-        """Return the requests of what each recent slate needs."""
-
         def of_slate(slate: str) -> Iterator[dg.RunRequest | Skipped]:
             progress = state.progress(slate)
             if progress is not None:
@@ -82,7 +78,6 @@ class SlateNeeds:
         return sensor_result(slate_by_slate(self.recent_slates(state), of_slate))
 
     def request(self, need: RunNeed | Skipped) -> dg.RunRequest | Skipped:
-        """Return the request of a needed run, or why it is not requested now."""
         if isinstance(need, Skipped):
             return need
         return request(self.instance, need, self.now)

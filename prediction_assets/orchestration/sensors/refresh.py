@@ -67,7 +67,6 @@ class Watch:
     revisions: list[float] = field(default_factory=list)  # when runs were requested within the last hour
 
     def see(self, version: int, now: float) -> None:
-        """Note the version of the facts at a tick."""
         self.revisions = [moment for moment in self.revisions if now - moment < _HOUR.total_seconds()]
         if version != self.version:
             self.version, self.changed = version, now
@@ -94,8 +93,6 @@ class Watch:
 
 
 def refresh_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that lets predictions follow their facts."""
-
     @dg.sensor(
         name="refresh_sensor",
         jobs=[roster_job, features_job, staging_job],

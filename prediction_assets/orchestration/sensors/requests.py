@@ -47,7 +47,6 @@ class RunNeed:
     attempts: int = REQUEST_ATTEMPTS  # the most runs to request
 
     def run_request(self, run_key: str, tags: Mapping[str, str]) -> dg.RunRequest:
-        """Return the request of its run, with these tags beside its own."""
         return dg.RunRequest(
             run_key=run_key,
             job_name=self.job,
@@ -102,7 +101,6 @@ def request(instance: DagsterInstance, need: RunNeed, now: datetime) -> dg.RunRe
 
 
 def last_update(records: Sequence[dg.RunRecord]) -> datetime:
-    """Return when the newest of some runs last changed."""
     return max(record.update_timestamp.replace(tzinfo=UTC) for record in records)
 
 

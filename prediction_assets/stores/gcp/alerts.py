@@ -14,11 +14,7 @@ from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, documen
 
 
 class FirestoreAlertStore:
-    """An :class:`~prediction_assets.stores.protocols.AlertStore` in Firestore (Native mode).
-
-    Args:
-        collection: the collection of alerts.
-    """
+    """An :class:`~prediction_assets.stores.protocols.AlertStore` in Firestore (Native mode)."""
 
     def __init__(self, calls: FirestoreCalls, collection: str = "alerts") -> None:
         self._calls = calls

@@ -52,11 +52,7 @@ _outcomes: Remembered[Mapping[str, PlayerOutcome]] = Remembered(8)
 
 
 class FirestoreBatchState:
-    """A :class:`~prediction_assets.stores.protocols.BatchState` in Firestore (Native mode).
-
-    Args:
-        collection: the collection of batch documents, one per slate.
-    """
+    """A :class:`~prediction_assets.stores.protocols.BatchState` in Firestore (Native mode)."""
 
     def __init__(self, calls: FirestoreCalls, collection: str = "batches") -> None:
         self._calls = calls

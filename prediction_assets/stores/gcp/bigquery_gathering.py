@@ -30,11 +30,7 @@ _LIST_TYPES = {
 def gathered(
     jobs: BigQueryJobs, work: MergePlan, selects: Sequence[str]
 ) -> Iterator[tuple[scripts.Gathered, Sequence[JobStatistics]]]:
-    """Yield the tables with a consolidation's rows and lists, and the cost of filling them; delete them at the end.
-
-    Args:
-        selects: one SELECT for each table with parts.
-    """
+    """Yield the tables with a consolidation's rows and lists, and the cost of filling them; delete them at the end."""
     # A script names each part twice, some 1,000 bytes: in the SELECT of its rows and in the receipt's lists. BigQuery
     # takes 1 MiB of text in a job and 1 MB in a variable, so from some 980 parts on both have to be tables.
     # https://cloud.google.com/bigquery/quotas#query_jobs

@@ -132,7 +132,6 @@ class BigQueryJobs:
             )
 
     def dataset(self, name: str) -> bigquery.DatasetReference:
-        """Return the dataset that a declared dataset is stored in."""
         return bigquery.DatasetReference(self.project, f"{self.dataset_prefix}{name}")
 
     def relation(self, dataset: str, name: str) -> tuple[str, str, str]:
@@ -185,11 +184,7 @@ class BigQueryJobs:
             return self._run(purpose, key, submit, wait, is_done)
 
     def table_rows(self, table: str, fields: Sequence[bigquery.SchemaField] | None = None) -> pa.Table:
-        """Return all rows of a table, read without a job and free of charge; the caller translates errors.
-
-        Args:
-            fields: the columns to read, all of them if None.
-        """
+        """Return all rows of a table, read without a job and free of charge; the caller translates errors."""
         rows = self.client.list_rows(table, selected_fields=fields, retry=self.retry)
         return plain(rows.to_arrow(create_bqstorage_client=False), rows.schema)
 
@@ -198,7 +193,6 @@ class BigQueryJobs:
         return self.client.list_tables(self.dataset(dataset), page_size=_LISTED_PER_PAGE, retry=self.retry)
 
     def column_names(self, relation: tuple[str, str, str]) -> frozenset[str]:
-        """Return the columns that a table has."""
         with self.service.clear_errors(f"looking at {'.'.join(relation)}"):
             table = self.client.get_table(".".join(relation), retry=self.retry)
         return frozenset(field.name for field in table.schema)
@@ -221,12 +215,7 @@ class BigQueryJobs:
         labels: Mapping[str, str] | None = None,
         key: str | None = None,
     ) -> None:
-        """Replace a table's rows, creating it if needed, by one load job of one Parquet file.
-
-        Args:
-            destination: as :meth:`relation` returns it.
-            labels: put on the job and on the table.
-        """
+        """Replace a table's rows, creating it if needed, by one load job of one Parquet file."""
         file = io.BytesIO()
         pq.write_table(rows, file, compression="snappy", write_statistics=False)
         job_labels = _labels(purpose, labels)
@@ -328,7 +317,6 @@ class BigQueryJobs:
         return job.state == "DONE" and job.error_result is not None
 
     def _earlier(self, job_id: str) -> Any:
-        """Return the job that already has this id."""
         # Right after a conflict jobs.get may not know the job yet.
         retry = retry_policy(
             self._call_timeout, lambda error: isinstance(error, exceptions.NotFound) or is_transient(error)

@@ -86,7 +86,6 @@ class Gathered:
 
 
 def _literal(value: Value) -> str:
-    """Return a value as BigQuery spells it."""
     # Values are declared at a script's top and not passed as query parameters: the emulator drops those of a script.
     # BigQuery's string literals know JSON's escapes: https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical
     if isinstance(value, str):
@@ -385,12 +384,7 @@ def _raise_facts_version(rendered: Callable[[str], str]) -> str:
 
 
 def prune_script(pruning: pruning_sql.Pruning, given: Given, relations: Relations) -> str:
-    """Return the script that prunes history in one transaction; its last SELECT gives ``pruned``.
-
-    Args:
-        given: the named parameters of its statements.
-        relations: the installation's tables by their declared names.
-    """
+    """Return the script that prunes history in one transaction; its last SELECT gives ``pruned``."""
     variables = {name: f"v_{name}" for name in given}
 
     def rendered(statement: str) -> str:

@@ -209,11 +209,7 @@ def _version(holder: bigquery.Table) -> int | None:
 
 
 def schema_fields(columns: Iterable[Column], required: Iterable[str]) -> list[bigquery.SchemaField]:
-    """Return columns as BigQuery declares them.
-
-    Args:
-        required: names of the columns that are never NULL.
-    """
+    """Return columns as BigQuery declares them."""
     never_null = set(required)
     return [
         bigquery.SchemaField(

@@ -28,7 +28,6 @@ def bigquery_client(project: str, location: str, endpoint: str | None = None) ->
 
 
 def firestore_client(project: str, database: str) -> firestore.Client:
-    """Return a client of a database in Native mode."""
     with clear_credentials_errors():
         return firestore.Client(project=project, database=database)
 
@@ -41,6 +40,5 @@ def publisher_client() -> pubsub_v1.PublisherClient:
 
 
 def subscriber_client() -> pubsub_v1.SubscriberClient:
-    """Return a client that creates and changes subscriptions."""
     with clear_credentials_errors():
         return pubsub_v1.SubscriberClient()

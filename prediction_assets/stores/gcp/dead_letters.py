@@ -20,11 +20,7 @@ from prediction_assets.stores.gcp.firestore_calls import (
 
 
 class FirestoreDeadLetters:
-    """:class:`~prediction_assets.stores.protocols.DeadLetters` in Firestore (Native mode).
-
-    Args:
-        collection: the collection of failures.
-    """
+    """:class:`~prediction_assets.stores.protocols.DeadLetters` in Firestore (Native mode)."""
 
     def __init__(self, calls: FirestoreCalls, collection: str = "dead_letters") -> None:
         self._calls = calls

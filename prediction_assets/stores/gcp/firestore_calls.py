@@ -39,12 +39,10 @@ class FirestoreCalls:
 
     @property
     def database(self) -> tuple[str, str]:
-        """The project and its database."""
         return self.client.project, self.client._database
 
     @cached_property
     def service(self) -> GoogleService:
-        """What the errors of this database become."""
         return firestore_service(*self.database, self.call_timeout)
 
     @cached_property
@@ -54,9 +52,6 @@ class FirestoreCalls:
 
     def until_uncontended(self, what: str, change: Callable[[], _T]) -> _T:
         """Read, decide and write if unchanged, again each time that somebody else was first; return the result.
-
-        Args:
-            what: named by the errors, as in :meth:`.GoogleService.clear_errors`.
 
         Raises:
             StateBusy: others were first until the deadline.
@@ -86,11 +81,7 @@ class FirestoreCalls:
         documents: Sequence[firestore.DocumentReference],
         write: Callable[[firestore.WriteBatch, firestore.DocumentReference], None],
     ) -> None:
-        """Write documents in groups. After a failed group the earlier ones stand, and writing all again is safe.
-
-        Args:
-            write: adds one document's write to a group's.
-        """
+        """Write documents in groups. After a failed group the earlier ones stand, and writing all again is safe."""
         for start in range(0, len(documents), _WRITES_PER_COMMIT):
             writes = self.client.batch()
             for document in documents[start : start + _WRITES_PER_COMMIT]:

@@ -19,11 +19,7 @@ DOCUMENTS_VERSION = 1
 
 
 class FirestoreDocuments:
-    """An installation's documents as a :class:`~prediction_assets.stores.versions.VersionedStore`.
-
-    Args:
-        collection: the collection of the document with the version.
-    """
+    """An installation's documents as a :class:`~prediction_assets.stores.versions.VersionedStore`."""
 
     def __init__(self, calls: FirestoreCalls, collection: str = "schema") -> None:
         self._calls = calls

@@ -107,7 +107,6 @@ def retry_policy(call_timeout: float, retried: Callable[[Exception], bool] = is_
 
     Args:
         call_timeout: seconds until the call counts as failed, its retries included.
-        retried: the errors that are retried.
     """
     return Retry(
         predicate=retried,
@@ -121,11 +120,7 @@ def retry_policy(call_timeout: float, retried: Callable[[Exception], bool] = is_
 
 @contextmanager
 def clear_credentials_errors() -> Iterator[None]:
-    """Turn the error of a client that finds no credentials when it is opened into ours.
-
-    Raises:
-        NotPermitted: there are none, or they are invalid.
-    """
+    """Turn the error of a client that finds no credentials when it is opened into ours."""
     try:
         yield
     except GoogleAuthError as error:
@@ -148,7 +143,6 @@ class GoogleService:
 
     @property
     def retry(self) -> Retry:
-        """The retry that every call passes."""
         return retry_policy(self.call_timeout)
 
     @contextmanager
@@ -197,7 +191,6 @@ class GoogleService:
 
 
 def bigquery_service(project: str, call_timeout: float) -> GoogleService:
-    """Return BigQuery in a project."""
     return GoogleService(
         f"BigQuery, project {project}", call_timeout, ENDPOINT_SETTING,
         _bigquery_role, _bigquery_absent, WarehouseBusy, QueryRefused,
@@ -205,7 +198,6 @@ def bigquery_service(project: str, call_timeout: float) -> GoogleService:
 
 
 def firestore_service(project: str, database: str, call_timeout: float) -> GoogleService:
-    """Return a Firestore database."""
     return GoogleService(
         f"Firestore database {database} of project {project}",
         call_timeout,
@@ -224,13 +216,7 @@ def firestore_service(project: str, database: str, call_timeout: float) -> Googl
 def pubsub_service(
     where: str, role: str, call_timeout: float, conflicts: tuple[type[Exception], ...] = (exceptions.Aborted,)
 ) -> GoogleService:
-    """Return Pub/Sub.
-
-    Args:
-        where: the topic, or the project.
-        role: which role to give to whom.
-        conflicts: the exceptions that mean that others were first.
-    """
+    """Return Pub/Sub."""
     return GoogleService(
         f"Pub/Sub {where}",
         call_timeout,

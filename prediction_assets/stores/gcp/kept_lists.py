@@ -69,11 +69,7 @@ def forget_list(
 def read_list(
     calls: FirestoreCalls, collection: firestore.CollectionReference, kept: KeptList, as_of: datetime
 ) -> list[dict[str, Any]]:
-    """Return a list's items, which this process reads once.
-
-    Raises:
-        StateUnreadable: some are gone.
-    """
+    """Return a list's items, which this process reads once."""
 
     def read() -> list[dict[str, Any]]:
         wanted = _chunks_of(collection, kept)

@@ -26,11 +26,7 @@ from prediction_assets.stores.gcp.firestore_calls import (
 
 
 class FirestoreOutbox:
-    """An :class:`~prediction_assets.stores.protocols.Outbox` in Firestore (Native mode).
-
-    Args:
-        collection: the collection of completion messages.
-    """
+    """An :class:`~prediction_assets.stores.protocols.Outbox` in Firestore (Native mode)."""
 
     def __init__(self, calls: FirestoreCalls, collection: str = "outbox") -> None:
         self._calls = calls

@@ -58,11 +58,7 @@ def is_shared(part_id: str) -> bool:
 
 
 def part_table(slate: str, player_slug: str, part_id: str) -> str:
-    """Return the name of the table that a part is, or is in.
-
-    Raises:
-        BadInput: the slate or the slug isn't valid.
-    """
+    """Return the name of the table that a part is, or is in."""
     # Slugs have no underscore, so no two slate players share a name.
     player_key(slate, player_slug)
     whose = f"__{part_id[:_OF_TABLE]}" if is_shared(part_id) else f"_{player_slug}__{part_id}"
@@ -238,7 +234,6 @@ class BigQueryParts:
             ]
 
     def missing(self, slate: str, parts: Sequence[PartRef]) -> list[str]:
-        """Return the slugs of the parts that aren't in staging."""
         # One listing shows nearly all tables. The others are looked up by name: BigQuery doesn't promise that a listing
         # shows a table that was created a moment ago.
         tables = {part.part_id: part_table(slate, part.player_slug, part.part_id) for part in parts}

@@ -15,11 +15,7 @@ _T = TypeVar("_T")
 
 
 class Remembered(Generic[_T]):
-    """The values of the newest keys, each with the mark that it was read at; threads may share it.
-
-    Args:
-        most: keys that are kept.
-    """
+    """The values of the newest keys, each with the mark that it was read at; threads may share it."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -94,11 +94,7 @@ class GcpStores:
 
     @cached_property
     def _documents(self) -> FirestoreCalls:
-        """Calls of documents that this version may read and write.
-
-        Raises:
-            SchemaTooNew: a later version wrote them.
-        """
+        """Calls of documents that this version may read and write."""
         # Dagster opens the stores for every tick and run, and each looks at the version, one read: processes of an
         # earlier version that still run after an upgrade are refused from then on.
         FirestoreDocuments(self._calls, f"{self._prefix}schema").migrate()

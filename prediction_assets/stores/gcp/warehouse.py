@@ -51,11 +51,7 @@ class BigQueryWarehouse:
     Threads may share an instance.
 
     Args:
-        client: calls BigQuery; its project holds the datasets and pays for the jobs.
-        location: where the datasets are and jobs run, such as ``US`` or ``europe-west4``.
-        dataset_prefix: put before every dataset's name: ``nba_`` gives ``nba_predictions``.
         snapshot_days: days until a feature snapshot expires, None for never.
-        call_timeout: seconds until a call counts as failed, its retries included.
         staging_layout: whether each part is a table, or up to fifty players of a run share one.
 
     Attributes:
@@ -102,13 +98,7 @@ class BigQueryWarehouse:
         }
 
     def set_up(self) -> None:
-        """Create the datasets and tables that are missing; a second time changes nothing.
-
-        Raises:
-            Misplaced: a dataset is in another location than this warehouse's.
-            SchemaDrift: a table differs from its declaration by more than missing columns.
-            NotPermitted: something has to be created and this account may not.
-        """
+        """Create the datasets and tables that are missing; a second time changes nothing."""
         self._tables.set_up()
 
     def schema(self) -> StoreSchema:
@@ -262,15 +252,7 @@ def _decided(plan: MergePlan) -> str:
 
 
 def _receipt_of(plan: MergePlan, row: Mapping[str, Any]) -> Receipt:
-    """Return the receipt that a merge script answered with.
-
-    Raises:
-        Overtaken: another consolidation was committed after this one was decided.
-        GameBegan: a game began meanwhile whose players' rows it would change.
-        PartMismatch: a part has another number of rows or another content.
-        DuplicateKeys: rows share a business key or belong to another date.
-        AuditRefused: an audit refused the slate.
-    """
+    """Return the receipt that a merge script answered with."""
     outcome, detail = row["outcome"], row["detail"] or ""
     if outcome == scripts.OVERTAKEN:
         raise merge_errors.overtaken(plan.slate, detail)

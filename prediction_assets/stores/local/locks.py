@@ -20,11 +20,7 @@ _POLL_SECONDS = 0.02
 
 @contextmanager
 def locked(path: Path, *, exclusive: bool, timeout_seconds: float) -> Iterator[None]:
-    """Hold ``flock`` on a file, shared with other readers unless exclusive.
-
-    Raises:
-        WarehouseBusy: another process held it for the whole time.
-    """
+    """Hold ``flock`` on a file, shared with other readers unless exclusive."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         mode = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH

@@ -34,7 +34,6 @@ _ASIDE = re.compile(r"\..+(?:\.parquet|-\d{8})\.\d+\.[0-9a-f]{8}\Z")
 
 
 def _encoded(table: pa.Table) -> memoryview:
-    """Return a table as the content of a Parquet file."""
     import pyarrow.parquet as pq  # here and below, for commands that read no part
 
     file = pa.BufferOutputStream()  # written to a file, a part would take some sixty system calls
@@ -61,11 +60,7 @@ class ParquetParts:
         self._directory = directory
 
     def path(self, slate: str, player_slug: str, part_id: str) -> Path:
-        """Return where a part is stored.
-
-        Raises:
-            BadInput: the slate or the slug is not of its shape.
-        """
+        """Return where a part is stored."""
         player_key(slate, player_slug)
         return self._directory / slate / f"{player_slug}.{part_id}{_SUFFIX}"
 
@@ -112,7 +107,6 @@ class ParquetParts:
         return [(path, int(match[1])) for path in found if (match := _FENCE.match(path.name))]
 
     def has(self, slate: str, player_slug: str, part_id: str) -> bool:
-        """Return whether a part is in staging and can be read."""
         return _is_part(self.path(slate, player_slug, part_id), part_id)
 
     def staged(self, slate: str) -> Sequence[tuple[str, str]]:

@@ -82,12 +82,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def transaction(path: Path) -> Iterator[sqlite3.Connection]:
-    """Run one write transaction on a state file.
-
-    Raises:
-        SchemaTooNew: a newer version made or migrated it.
-        StateUnreadable: not a database, damaged, or not permitted.
-    """
+    """Run one write transaction on a state file."""
     connection = connect(path)
     try:
         connection.execute("BEGIN IMMEDIATE")

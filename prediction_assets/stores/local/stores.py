@@ -17,8 +17,6 @@ from prediction_assets.stores.without_pandas import keep_pandas_out
 
 
 class LocalStores:
-    """Opens the stores of one home."""
-
     def __init__(self, settings: Settings) -> None:
         keep_pandas_out()
         self._home = settings.home

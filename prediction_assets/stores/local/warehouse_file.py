@@ -18,11 +18,7 @@ _NAME = "warehouse"
 
 
 class Engine:
-    """A DuckDB engine without a database of its own.
-
-    Args:
-        file: the file that it attaches.
-    """
+    """A DuckDB engine without a database of its own."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

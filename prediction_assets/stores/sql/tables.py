@@ -68,7 +68,6 @@ class Table:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """The columns' names in order."""
         return tuple(column.name for column in self.columns)
 
     @property
@@ -82,7 +81,6 @@ class Table:
         )
 
     def arrow_table(self, rows: Sequence[dict[str, Any]]) -> pa.Table:
-        """Return dict rows as an Arrow table of this schema."""
         return pa.Table.from_pylist(list(rows), schema=self.arrow_schema)
 
 
