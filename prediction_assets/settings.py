@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -78,391 +78,302 @@ class LogSettings(BaseModel):
         defer_build=True,  # to its first use, which is no import
     )
 
-    log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
-        Field(description="The lowest level that is logged: DEBUG, INFO, WARNING or ERROR."),
-    ] = "INFO"
-    log_format: Annotated[
-        Literal["auto", "text", "json"],
-        Field(
-            description="How a line is logged: text, json (with Cloud Logging's fields), or auto, which is text "
-            "on a terminal and JSON elsewhere."
-        ),
-    ] = "auto"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The lowest level that is logged: DEBUG, INFO, WARNING or ERROR."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto",
+        description="How a line is logged: text, json (with Cloud Logging's fields), or auto, which is text "
+        "on a terminal and JSON elsewhere.",
+    )
 
 
 class Settings(LogSettings):
     """The installation's settings; each is the environment variable ``PREDICTION_ASSETS_<NAME>``."""
 
-    profile: Annotated[
-        Literal["local", "gcp"],
-        Field(
-            description="Where everything is stored: local (DuckDB, SQLite) or gcp (BigQuery, Firestore, Pub/Sub)."
-        ),
-    ] = "local"
-    home: Annotated[Path, Field(description="The folder that holds all state of the local profile.")] = Path(
-        ".prediction_assets"
+    profile: Literal["local", "gcp"] = Field(
+        "local",
+        description="Where everything is stored: local (DuckDB, SQLite) or gcp (BigQuery, Firestore, Pub/Sub).",
     )
-    dagster_home: Annotated[
-        Path | None,
-        Field(
-            alias="DAGSTER_HOME",
-            description="The folder of the Dagster instance, as Dagster itself reads it; without it, the folder "
-            "dagster in the home is used, and created.",
-        ),
-    ] = None
-
-    game_logs: Annotated[
-        Path | None,
-        Field(description="The game logs to ingest: a Parquet or CSV(.gz) file, or a folder of them."),
-    ] = None
-    prop_lines: Annotated[
-        Path | None, Field(description="The prop lines to ingest: a file or a folder of files.")
-    ] = None
-    schedule: Annotated[
-        Path | None, Field(description="The schedule to ingest: a file or a folder of files.")
-    ] = None
-    injury_reports: Annotated[
-        Path | None, Field(description="The injury reports to ingest: a file or a folder of files.")
-    ] = None
-    game_logs_sources: Annotated[
-        Sources,
-        Field(
-            description="Where game logs come from: files, stats_nba, or both separated by a comma; a later one is "
-            "taken when an earlier one fails."
-        ),
-    ] = ("files",)
-    schedule_sources: Annotated[
-        Sources,
-        Field(description="Where the schedule comes from: files, stats_nba, cdn_nba; as game_logs_sources."),
-    ] = ("files",)
-    prop_lines_sources: Annotated[
-        Sources,
-        Field(description="Where prop lines come from: files, odds_api; as game_logs_sources."),
-    ] = ("files",)
-    injury_reports_sources: Annotated[
-        Sources,
-        Field(
-            description="Where injury reports come from: files, official_report (the NBA's PDF); as "
-            "game_logs_sources."
-        ),
-    ] = ("files",)
-    facts_cron: Annotated[
-        str,
-        Field(
-            description="When game logs and schedule are taken from their sources, a cron expression in time_zone; "
-            "before roster_cron."
-        ),
-    ] = "0 5 * * *"
-    fetch_minutes: Annotated[
-        int,
-        Field(
-            ge=5,
-            le=720,
-            description="Minutes between two looks for lines and injury reports, from half an hour before the roster "
-            "to the last tip-off, 5 to 720; more while requests are short.",
-        ),
-    ] = 15
-    source_timeout: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=600,
-            allow_inf_nan=False,
-            description="Seconds for one answer of a live source, above 0 to 600; four attempts are made.",
-        ),
-    ] = 60.0
-    nba_requests_per_day: Annotated[
-        int, Field(ge=0, le=100_000, description="Requests a day to each source of the NBA's, 0 to 100000.")
-    ] = 1000
-    nba_requests_per_month: Annotated[
-        int,
-        Field(ge=0, le=1_000_000, description="Requests a month to each source of the NBA's, 0 to 1000000."),
-    ] = 20_000
-    odds_api_key: Annotated[
-        SecretStr | None, Field(description="The key of The Odds API, which odds_api needs; a secret.")
-    ] = None
-    odds_api_regions: Annotated[
-        str,
-        Field(
-            description="The Odds API's regions whose books are asked, separated by commas: us, us2, us_dfs, eu, uk, "
-            "au; an event costs two credits a region."
-        ),
-    ] = "us"
-    odds_api_credits_per_day: Annotated[
-        int, Field(ge=0, le=10_000_000, description="Credits of The Odds API a day, 0 to 10000000.")
-    ] = 1000
-    odds_api_credits_per_month: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=100_000_000,
-            description="Credits of The Odds API a month, 0 to 100000000; fewer if the API says that fewer are left.",
-        ),
-    ] = 20_000
-    answers: Annotated[
-        Path | None,
-        Field(description="The folder of recorded answers of live sources; without it, answers in the home."),
-    ] = None
-    answers_days: Annotated[
-        int,
-        Field(ge=0, le=36_500, description="Days that recorded answers are kept, 0 to 36500; 0 is for ever."),
-    ] = 30
-    stats_nba_url: Annotated[str, Field(description="The address of stats.nba.com.")] = (
-        "https://stats.nba.com"
+    home: Path = Field(
+        Path(".prediction_assets"), description="The folder that holds all state of the local profile."
     )
-    cdn_nba_url: Annotated[str, Field(description="The address of cdn.nba.com.")] = "https://cdn.nba.com"
-    odds_api_url: Annotated[str, Field(description="The address of The Odds API.")] = (
-        "https://api.the-odds-api.com"
+    dagster_home: Path | None = Field(
+        None,
+        alias="DAGSTER_HOME",
+        description="The folder of the Dagster instance, as Dagster itself reads it; without it, the folder "
+        "dagster in the home is used, and created.",
     )
-    official_report_url: Annotated[
-        str, Field(description="The folder of the NBA's official injury reports.")
-    ] = "https://ak-static.cms.nba.com/referee/injury"
-    player_aliases: Annotated[
-        Path | None,
-        Field(description="A CSV file of name and player_id, for names that bookmakers spell differently."),
-    ] = None
-    simulated_players: Annotated[
-        int,
-        Field(ge=1, le=5000, description="Expected players of the simulated league's slate, 1 to 5000."),
-    ] = 40
 
-    roster_cron: Annotated[
-        str,
-        Field(description="When the roster of tonight's slate is opened, a cron expression in time_zone."),
-    ] = "0 7 * * *"
-    morning_check_cron: Annotated[
-        str, Field(description="When tonight's slate is checked, a cron expression in time_zone.")
-    ] = "45 7 * * *"
-    model_cron: Annotated[
-        str, Field(description="When points_model is trained, a cron expression in time_zone.")
-    ] = "0 4 * * 1"
-    time_zone: Annotated[
-        str, Field(description="The time zone of the crons, of pruning and of deadline_local_time.")
-    ] = "America/Los_Angeles"
-    deadline_minutes: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=10_080,
-            description="Minutes until an opened batch is consolidated with the players staged so far, 1 to 10080 "
-            "(a week).",
-        ),
-    ] = 30
-    deadline_local_time: Annotated[
-        str | None,
-        Field(
-            description="A second deadline by the clock, HH:MM in time_zone; the earlier deadline holds.",
-        ),
-    ] = None
+    game_logs: Path | None = Field(
+        None, description="The game logs to ingest: a Parquet or CSV(.gz) file, or a folder of them."
+    )
+    prop_lines: Path | None = Field(
+        None, description="The prop lines to ingest: a file or a folder of files."
+    )
+    schedule: Path | None = Field(None, description="The schedule to ingest: a file or a folder of files.")
+    injury_reports: Path | None = Field(
+        None, description="The injury reports to ingest: a file or a folder of files."
+    )
+    game_logs_sources: Sources = Field(
+        ("files",),
+        description="Where game logs come from: files, stats_nba, or both separated by a comma; a later one is "
+        "taken when an earlier one fails.",
+    )
+    schedule_sources: Sources = Field(
+        ("files",),
+        description="Where the schedule comes from: files, stats_nba, cdn_nba; as game_logs_sources.",
+    )
+    prop_lines_sources: Sources = Field(
+        ("files",), description="Where prop lines come from: files, odds_api; as game_logs_sources."
+    )
+    injury_reports_sources: Sources = Field(
+        ("files",),
+        description="Where injury reports come from: files, official_report (the NBA's PDF); as "
+        "game_logs_sources.",
+    )
+    facts_cron: str = Field(
+        "0 5 * * *",
+        description="When game logs and schedule are taken from their sources, a cron expression in time_zone; "
+        "before roster_cron.",
+    )
+    fetch_minutes: int = Field(
+        15,
+        ge=5,
+        le=720,
+        description="Minutes between two looks for lines and injury reports, from half an hour before the roster "
+        "to the last tip-off, 5 to 720; more while requests are short.",
+    )
+    source_timeout: float = Field(
+        60.0,
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+        description="Seconds for one answer of a live source, above 0 to 600; four attempts are made.",
+    )
+    nba_requests_per_day: int = Field(
+        1000, ge=0, le=100_000, description="Requests a day to each source of the NBA's, 0 to 100000."
+    )
+    nba_requests_per_month: int = Field(
+        20_000, ge=0, le=1_000_000, description="Requests a month to each source of the NBA's, 0 to 1000000."
+    )
+    odds_api_key: SecretStr | None = Field(
+        None, description="The key of The Odds API, which odds_api needs; a secret."
+    )
+    odds_api_regions: str = Field(
+        "us",
+        description="The Odds API's regions whose books are asked, separated by commas: us, us2, us_dfs, eu, uk, "
+        "au; an event costs two credits a region.",
+    )
+    odds_api_credits_per_day: int = Field(
+        1000, ge=0, le=10_000_000, description="Credits of The Odds API a day, 0 to 10000000."
+    )
+    odds_api_credits_per_month: int = Field(
+        20_000,
+        ge=0,
+        le=100_000_000,
+        description="Credits of The Odds API a month, 0 to 100000000; fewer if the API says that fewer are left.",
+    )
+    answers: Path | None = Field(
+        None, description="The folder of recorded answers of live sources; without it, answers in the home."
+    )
+    answers_days: int = Field(
+        30, ge=0, le=36_500, description="Days that recorded answers are kept, 0 to 36500; 0 is for ever."
+    )
+    stats_nba_url: str = Field("https://stats.nba.com", description="The address of stats.nba.com.")
+    cdn_nba_url: str = Field("https://cdn.nba.com", description="The address of cdn.nba.com.")
+    odds_api_url: str = Field("https://api.the-odds-api.com", description="The address of The Odds API.")
+    official_report_url: str = Field(
+        "https://ak-static.cms.nba.com/referee/injury",
+        description="The folder of the NBA's official injury reports.",
+    )
+    player_aliases: Path | None = Field(
+        None, description="A CSV file of name and player_id, for names that bookmakers spell differently."
+    )
+    simulated_players: int = Field(
+        40, ge=1, le=5000, description="Expected players of the simulated league's slate, 1 to 5000."
+    )
 
-    acknowledge_minutes: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=1440,
-            description="Minutes that phase 6 may take to acknowledge a delivered message, 0 to 1440, and at most half "
-            "of the time until the first tip-off; 0: no consumer acknowledges, and nothing waits for it.",
-        ),
-    ] = 15
+    roster_cron: str = Field(
+        "0 7 * * *",
+        description="When the roster of tonight's slate is opened, a cron expression in time_zone.",
+    )
+    morning_check_cron: str = Field(
+        "45 7 * * *", description="When tonight's slate is checked, a cron expression in time_zone."
+    )
+    model_cron: str = Field(
+        "0 4 * * 1", description="When points_model is trained, a cron expression in time_zone."
+    )
+    time_zone: str = Field(
+        "America/Los_Angeles",
+        description="The time zone of the crons, of pruning and of deadline_local_time.",
+    )
+    deadline_minutes: int = Field(
+        30,
+        ge=1,
+        le=10_080,
+        description="Minutes until an opened batch is consolidated with the players staged so far, 1 to 10080 "
+        "(a week).",
+    )
+    deadline_local_time: str | None = Field(
+        None, description="A second deadline by the clock, HH:MM in time_zone; the earlier deadline holds."
+    )
 
-    market_aware: Annotated[
-        bool,
-        Field(
-            description="Whether to publish a sixth system, market_aware, that uses the line: 30 rows a player and "
-            "market, not 25."
-        ),
-    ] = False
-    markets: Annotated[
-        tuple[str, ...],
-        Field(
-            description="What is predicted, as The Odds API names it, separated by commas: player_points, always, and "
-            f"{', '.join(FURTHER_MARKETS)}; each market costs 25 rows a player, and two credits an event and region of "
-            "The Odds API.",
-        ),
-    ] = ("player_points",)
-    least_expected_value: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            description="Expected profit of a stake of 1, at the best price, from which OVER or UNDER is recommended, "
-            "0 to 1.",
-        ),
-    ] = 0.02
+    acknowledge_minutes: int = Field(
+        15,
+        ge=0,
+        le=1440,
+        description="Minutes that phase 6 may take to acknowledge a delivered message, 0 to 1440, and at most half "
+        "of the time until the first tip-off; 0: no consumer acknowledges, and nothing waits for it.",
+    )
 
-    one_direction_share: Annotated[
-        float,
-        Field(
-            ge=0.5,
-            le=1,
-            description="The largest share of OVER, or of UNDER, among the recommendations at a slate's main lines, "
-            "0.5 to 1.",
-        ),
-    ] = 0.95
-    one_direction_minimum: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=1_000_000,
-            description="Recommendations at the main lines from which one_direction_share holds, 1 to 1000000.",
-        ),
-    ] = 100
+    market_aware: bool = Field(
+        False,
+        description="Whether to publish a sixth system, market_aware, that uses the line: 30 rows a player and "
+        "market, not 25.",
+    )
+    markets: tuple[str, ...] = Field(
+        ("player_points",),
+        description="What is predicted, as The Odds API names it, separated by commas: player_points, always, and "
+        f"{', '.join(FURTHER_MARKETS)}; each market costs 25 rows a player, and two credits an event and region of "
+        "The Odds API.",
+    )
+    least_expected_value: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Expected profit of a stake of 1, at the best price, from which OVER or UNDER is recommended, "
+        "0 to 1.",
+    )
 
-    staging_threads: Annotated[
-        int, Field(ge=1, le=64, description="Parts that one staging run writes at the same time, 1 to 64.")
-    ] = 4
-    minimum_staged_share: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=1,
-            description="The share of the players not skipped that must be staged before a slate is merged, 0 to 1.",
-        ),
-    ] = 0.8
-    players_per_run: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=_WHOLE_SLATE,
-            description=f"Players per staging run, 1 to {_WHOLE_SLATE}; without it the whole slate, or 50 with the "
-            "gcp profile.",
-        ),
-    ] = Field(default_factory=lambda known: 50 if known.get("profile") == "gcp" else _WHOLE_SLATE)
-    call_timeout: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=3600,
-            allow_inf_nan=False,
-            description="Seconds that a step waits for a busy warehouse or retries a call of Google's, above 0 to "
-            "3600.",
-        ),
-    ] = 60.0
-    sensor_interval_seconds: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=86_400,
-            description="Seconds between two ticks of a sensor, 1 to 86400; without it 60 with the gcp profile, or 10, "
-            "and each round of Dagster's daemon, five seconds, for those that a slate waits for.",
-        ),
-    ] = None
-    refresh_quiet_seconds: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=600,
-            description="Seconds without a further change of facts before the affected players of tonight's slate are "
-            "staged again, 0 to 600, or six times as long while changes keep coming; 0 switches that off.",
-        ),
-    ] = 10
-    refresh_alert: Annotated[
-        Literal["off", "info", "warning", "error", "critical"],
-        Field(
-            description="The severity of the alert that names the players of each refresh, and why: off, info (the "
-            "log and alert_urls), warning, error or critical."
-        ),
-    ] = "info"
-    keep_days: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=36_500,
-            description=f"Days until old history is pruned, {MERGES_COMPARED_DAYS} to 36500, or 0 for never; feature "
-            f"snapshots are kept for {_SNAPSHOT_DAYS} days at most.",
-        ),
-    ] = 400
+    one_direction_share: float = Field(
+        0.95,
+        ge=0.5,
+        le=1,
+        description="The largest share of OVER, or of UNDER, among the recommendations at a slate's main lines, "
+        "0.5 to 1.",
+    )
+    one_direction_minimum: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        description="Recommendations at the main lines from which one_direction_share holds, 1 to 1000000.",
+    )
 
-    ui_url: Annotated[
-        str,
-        Field(
-            description="The address of the UI, http or https: findings and alerts link to it, and the webserver "
-            "answers to no other name than this and this machine's; without it the address under which `dev` ran last.",
-        ),
-    ] = "http://127.0.0.1:3000"
-    docs_url: Annotated[
-        str, Field(description="The address of this repository's files, which the UI links to.")
-    ] = ""
-    alert_urls: Annotated[
-        SecretStr | None,
-        Field(
-            description="Where alerts are sent besides the log: apprise URLs separated by spaces; a secret."
-        ),
-    ] = None
-    alert_error_urls: Annotated[
-        SecretStr | None,
-        Field(description="More apprise URLs, for alerts of severity error or critical; a secret."),
-    ] = None
-    alert_critical_urls: Annotated[
-        SecretStr | None, Field(description="More apprise URLs, for alerts of severity critical; a secret.")
-    ] = None
+    staging_threads: int = Field(
+        4, ge=1, le=64, description="Parts that one staging run writes at the same time, 1 to 64."
+    )
+    minimum_staged_share: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="The share of the players not skipped that must be staged before a slate is merged, 0 to 1.",
+    )
+    players_per_run: int = Field(
+        default_factory=lambda known: 50 if known.get("profile") == "gcp" else _WHOLE_SLATE,
+        ge=1,
+        le=_WHOLE_SLATE,
+        description=f"Players per staging run, 1 to {_WHOLE_SLATE}; without it the whole slate, or 50 with the "
+        "gcp profile.",
+    )
+    call_timeout: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="Seconds that a step waits for a busy warehouse or retries a call of Google's, above 0 to "
+        "3600.",
+    )
+    sensor_interval_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=86_400,
+        description="Seconds between two ticks of a sensor, 1 to 86400; without it 60 with the gcp profile, or 10, "
+        "and each round of Dagster's daemon, five seconds, for those that a slate waits for.",
+    )
+    refresh_quiet_seconds: int = Field(
+        10,
+        ge=0,
+        le=600,
+        description="Seconds without a further change of facts before the affected players of tonight's slate are "
+        "staged again, 0 to 600, or six times as long while changes keep coming; 0 switches that off.",
+    )
+    refresh_alert: Literal["off", "info", "warning", "error", "critical"] = Field(
+        "info",
+        description="The severity of the alert that names the players of each refresh, and why: off, info (the "
+        "log and alert_urls), warning, error or critical.",
+    )
+    keep_days: int = Field(
+        400,
+        ge=0,
+        le=36_500,
+        description=f"Days until old history is pruned, {MERGES_COMPARED_DAYS} to 36500, or 0 for never; feature "
+        f"snapshots are kept for {_SNAPSHOT_DAYS} days at most.",
+    )
 
-    boards_copy: Annotated[
-        str | None,
-        Field(
-            description="A folder that each board is also written to, as fsspec writes it: gs://bucket/boards (with "
-            "the extra gcs), file:///srv/boards; without it, boards are in the home alone."
-        ),
-    ] = None
-    boards_url: Annotated[
-        str | None,
-        Field(
-            description="The address under which people open that folder, http or https: the UI, messages, alerts and "
-            "digests link to it; without it they name the file."
-        ),
-    ] = None
-    digest_bets: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=50,
-            description="Bets in the digest of an announced slate, 0 to 50; it goes to the log and alert_urls, once "
-            "for each revision that changes it; 0: none is sent.",
-        ),
-    ] = 0
+    ui_url: str = Field(
+        "http://127.0.0.1:3000",
+        description="The address of the UI, http or https: findings and alerts link to it, and the webserver "
+        "answers to no other name than this and this machine's; without it the address under which `dev` ran last.",
+    )
+    docs_url: str = Field("", description="The address of this repository's files, which the UI links to.")
+    alert_urls: SecretStr | None = Field(
+        None, description="Where alerts are sent besides the log: apprise URLs separated by spaces; a secret."
+    )
+    alert_error_urls: SecretStr | None = Field(
+        None, description="More apprise URLs, for alerts of severity error or critical; a secret."
+    )
+    alert_critical_urls: SecretStr | None = Field(
+        None, description="More apprise URLs, for alerts of severity critical; a secret."
+    )
 
-    lineage_url: Annotated[
-        str | None,
-        Field(
-            description="The address of an OpenLineage API, http or https, that finished runs are sent to; needs the "
-            "extra lineage."
-        ),
-    ] = None
-    traces_url: Annotated[
-        str | None,
-        Field(
-            description="The address that OTLP spans of finished runs are sent to by HTTP, such as "
-            "http://collector:4318/v1/traces; needs the extra traces."
-        ),
-    ] = None
+    boards_copy: str | None = Field(
+        None,
+        description="A folder that each board is also written to, as fsspec writes it: gs://bucket/boards (with "
+        "the extra gcs), file:///srv/boards; without it, boards are in the home alone.",
+    )
+    boards_url: str | None = Field(
+        None,
+        description="The address under which people open that folder, http or https: the UI, messages, alerts and "
+        "digests link to it; without it they name the file.",
+    )
+    digest_bets: int = Field(
+        0,
+        ge=0,
+        le=50,
+        description="Bets in the digest of an announced slate, 0 to 50; it goes to the log and alert_urls, once "
+        "for each revision that changes it; 0: none is sent.",
+    )
 
-    gcp_project: Annotated[
-        str | None,
-        Field(
-            description="The id of the project of BigQuery, Firestore and Pub/Sub; the gcp profile needs it."
-        ),
-    ] = None
-    gcp_location: Annotated[
-        str, Field(description="The location of the BigQuery datasets and their jobs.")
-    ] = "US"
-    gcp_prefix: Annotated[
-        str,
-        Field(
-            description="Begins the name of each dataset, collection, topic and subscription: letters, digits and _.",
-        ),
-    ] = ""
-    staging_layout: Annotated[
-        Literal["per_player", "per_run"],
-        Field(
-            description="BigQuery's tables of staged rows: per_player, or per_run, where up to fifty players of a "
-            "staging run share one, which is fewer jobs and bytes."
-        ),
-    ] = "per_player"
-    firestore_database: Annotated[str, Field(description="The name of the Firestore database.")] = "(default)"
-    bigquery_endpoint: Annotated[
-        str | None, Field(description="The address of a BigQuery emulator, such as http://127.0.0.1:9050.")
-    ] = None
+    lineage_url: str | None = Field(
+        None,
+        description="The address of an OpenLineage API, http or https, that finished runs are sent to; needs the "
+        "extra lineage.",
+    )
+    traces_url: str | None = Field(
+        None,
+        description="The address that OTLP spans of finished runs are sent to by HTTP, such as "
+        "http://collector:4318/v1/traces; needs the extra traces.",
+    )
+
+    gcp_project: str | None = Field(
+        None,
+        description="The id of the project of BigQuery, Firestore and Pub/Sub; the gcp profile needs it.",
+    )
+    gcp_location: str = Field("US", description="The location of the BigQuery datasets and their jobs.")
+    gcp_prefix: str = Field(
+        "",
+        description="Begins the name of each dataset, collection, topic and subscription: letters, digits and _.",
+    )
+    staging_layout: Literal["per_player", "per_run"] = Field(
+        "per_player",
+        description="BigQuery's tables of staged rows: per_player, or per_run, where up to fifty players of a "
+        "staging run share one, which is fewer jobs and bytes.",
+    )
+    firestore_database: str = Field("(default)", description="The name of the Firestore database.")
+    bigquery_endpoint: str | None = Field(
+        None, description="The address of a BigQuery emulator, such as http://127.0.0.1:9050."
+    )
 
     @field_validator(
         "home",

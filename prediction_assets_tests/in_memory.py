@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy, deepcopy
 from dataclasses import dataclass, field, replace
@@ -537,3 +537,13 @@ class InMemoryStores:
 
     def versioned(self) -> list[VersionedStore]:
         return []
+
+
+class Opening:
+    """Stores in memory whose warehouse is opened by a function each time that it is asked for."""
+
+    def __init__(self, stores: InMemoryStores, warehouse: Callable[[], Any]) -> None:
+        self._stores, self._warehouse = stores, warehouse
+
+    def __getattr__(self, name: str) -> Any:
+        return self._warehouse() if name == "warehouse" else getattr(self._stores, name)

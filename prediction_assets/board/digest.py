@@ -30,11 +30,11 @@ def keep_digests(sources: Sources, alerts: AlertStore, slates: Iterable[str]) ->
     for slate in slates if top else ():
         if slate < today:
             continue
-        entries = sources.outbox().entries(slate)
+        entries = sources.stores.outbox.entries(slate)
         delivered = sorted({each.revision for each in entries if each.delivery_id is not None}, reverse=True)
         if not delivered or _kept(alerts, slate, delivered[0]) is not None:
             continue
-        new = digest(sources.warehouse(), slate, delivered[0], top, now)
+        new = digest(sources.stores.warehouse, slate, delivered[0], top, now)
         new = replace(new, board=sources.settings.board_link(slate))
         last = next((each for n in delivered[1:] if (each := _kept(alerts, slate, n)) is not None), None)
         if last is not None and last.line == new.line:

@@ -94,7 +94,7 @@ def check(as_json: JsonOption = False) -> None:
     store, unread = stores.alerts, None
     with open_instance(settings) as instance:
         read = partial(read_instance, instance, checks=CHECKS)
-        sources = Sources.of(stores, read, settings, CLOCK, read_stale)
+        sources = Sources(stores, read, settings, CLOCK, read_stale)
         try:
             look_or_raise(sources, store, instance, leave_out={ALERT_DELIVERY})
         except PredictionAssetsError as error:  # of one store; the alerts of everything else are delivered

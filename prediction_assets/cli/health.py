@@ -87,7 +87,7 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
     _, stores = stack.enter_context(look_into_home(settings))
     instance: ReadInstance | InstanceFacts | Unreadable = InstanceFacts((), None, ())
     if settings.owns_instance and not (settings.instance_folder / "dagster.yaml").exists():
-        return Sources.of(stores, instance, settings, CLOCK, read_stale)  # reading doesn't create an instance
+        return Sources(stores, instance, settings, CLOCK, read_stale)  # reading doesn't create an instance
     try:
         instance = partial(read_instance, stack.enter_context(open_instance(settings)))
     except StateUnreadable as error:
@@ -96,7 +96,7 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
         raise
     except Exception as error:  # noqa: BLE001  a damaged instance is a red line; the others are still shown
         instance = Unreadable("Dagster instance", in_words(error))
-    return Sources.of(stores, instance, settings, CLOCK, read_stale)
+    return Sources(stores, instance, settings, CLOCK, read_stale)
 
 
 def _show(report: Report, *, verbose: bool) -> None:

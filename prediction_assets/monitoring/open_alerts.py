@@ -157,12 +157,12 @@ def _slates(
     sources: Sources, kept: Iterable[Alert], failures: Iterable[RecentFailure], now: datetime
 ) -> set[str]:
     """Return the recent slates, those that a roster is late for, and those with an alert or a failed run."""
-    recent = sources.batch_state().recent_slates(now - _WINDOW)
+    recent = sources.stores.batch_state.recent_slates(now - _WINDOW)
     named = {alert.slate for alert in kept} | {failure.slate for failure in failures}
     opened = {
         slate
         for slate in named - {*recent}
-        if slate and is_slate(slate) and sources.batch_state().progress(slate)
+        if slate and is_slate(slate) and sources.stores.batch_state.progress(slate)
     }
     return {*recent, *opened, *expected_rosters(sources.settings, now)}
 

@@ -58,7 +58,7 @@ from prediction_assets.slate.keys import (
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION
 from prediction_assets.stores.alert import Severity
 from prediction_assets.stores.profiles import Stores
-from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
+from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 
 Read = TypeVar("Read")
@@ -77,38 +77,12 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 class Sources:
     """Where the facts are read."""
 
-    warehouse: Callable[[], Warehouse]
-    batch_state: Callable[[], BatchState]
-    dead_letters: Callable[[], DeadLetters]
-    outbox: Callable[[], Outbox]
-    publisher: Callable[[], Publisher]
+    stores: Stores  # each is opened when it is read
     # reads the Dagster instance; or its facts, or why it can't be opened; None: nobody asks it
     instance: ReadInstance | InstanceFacts | Unreadable | None
     settings: Settings
     clock: Clock
     stale: ReadStale | None = None  # reads what changed since the players were staged; None: nobody asks
-
-    @classmethod
-    def of(
-        cls,
-        stores: Stores,
-        instance: ReadInstance | InstanceFacts | Unreadable,
-        settings: Settings,
-        clock: Clock,
-        stale: ReadStale | None = None,
-    ) -> Sources:
-        """Return the stores of a home, each opened when it is read."""
-        return cls(
-            warehouse=lambda: stores.warehouse,
-            batch_state=lambda: stores.batch_state,
-            dead_letters=lambda: stores.dead_letters,
-            outbox=lambda: stores.outbox,
-            publisher=lambda: stores.publisher,
-            instance=instance,
-            settings=settings,
-            clock=clock,
-            stale=stale,
-        )
 
 
 def read_facts(
@@ -129,22 +103,24 @@ def read_facts(
     if slate is not None:
         parse_slate(slate)
     chosen = slate or _slate_of_the_morning(sources, now)
-    progress = _attempt("batch state", lambda: sources.batch_state().progress(chosen))
+    progress = _attempt("batch state", lambda: sources.stores.batch_state.progress(chosen))
     # Before the warehouse: each of these is written after the receipt that it follows. Read later, a slate that is
     # merged in between would look like a warehouse that is behind.
-    messages = _attempt("outbox", lambda: tuple(sources.outbox().entries(chosen)))
-    delivered = _attempt("destination", lambda: sources.publisher().delivered(chosen)) if warehouse else None
+    messages = _attempt("outbox", lambda: tuple(sources.stores.outbox.entries(chosen)))
+    delivered = (
+        _attempt("destination", lambda: sources.stores.publisher.delivered(chosen)) if warehouse else None
+    )
     roster_due = roster_hour(chosen, settings.roster_cron, settings.time_zone)
     schedule: ScheduleFacts | Unreadable | None = None
     in_warehouse: WarehouseFacts | Unreadable | None = None
     if warehouse or (progress is None and now >= roster_due + NO_ROSTER_AFTER):
         schedule = _attempt(
-            "warehouse", lambda: _schedule_facts(sources.warehouse(), parse_slate(chosen), now)
+            "warehouse", lambda: _schedule_facts(sources.stores.warehouse, parse_slate(chosen), now)
         )
     if isinstance(schedule, ScheduleFacts) and warehouse:
         known = schedule
         in_warehouse = _attempt(
-            "warehouse", lambda: _warehouse_facts(sources.warehouse(), known, chosen, now, settings)
+            "warehouse", lambda: _warehouse_facts(sources.stores.warehouse, known, chosen, now, settings)
         )
     elif warehouse:
         in_warehouse = schedule if isinstance(schedule, Unreadable) else None
@@ -158,7 +134,7 @@ def read_facts(
     begins: datetime | None = None
     waits = not isinstance(messages, Unreadable) and handover(messages).waiting_since is not None
     if within and waits and not isinstance(in_warehouse, Unreadable):
-        tip_off = _attempt("warehouse", lambda: read_first_tip_off(sources.warehouse(), chosen))
+        tip_off = _attempt("warehouse", lambda: read_first_tip_off(sources.stores.warehouse, chosen))
         begins = first_tip_off(chosen, None) if isinstance(tip_off, Unreadable) else tip_off
     instance = _instance_facts(sources.instance, progress, now, window)
     unfinished: frozenset[str] = frozenset()
@@ -189,13 +165,13 @@ def read_facts(
         schedule=schedule,
         warehouse=in_warehouse,
         messages=messages,
-        dead_letters=_attempt("dead letters", lambda: tuple(sources.dead_letters().letters(chosen))),
+        dead_letters=_attempt("dead letters", lambda: tuple(sources.stores.dead_letters.letters(chosen))),
         instance=instance,
         first_tip_off=begins,
         tonight=None if simulated else _tonight(sources, chosen, progress, schedule, roster_due, now),
         unfinished=unfinished,
         named=slate is not None,
-        damage=_attempt("batch state", lambda: sources.batch_state().damage()) if warehouse else "",
+        damage=_attempt("batch state", lambda: sources.stores.batch_state.damage()) if warehouse else "",
         delivered=None if isinstance(delivered, Unreadable) else delivered,
         stale=_stale(sources, progress, now),
     )
@@ -215,7 +191,7 @@ def _tonight(
     is_time = roster_due <= now < end_of_slate(slate)
     if not games or not is_time or not any(sources.settings.names(facts) for facts in FEEDS):
         return None
-    return _attempt("warehouse", lambda: read_tonight(sources.warehouse(), parse_slate(slate)))
+    return _attempt("warehouse", lambda: read_tonight(sources.stores.warehouse, parse_slate(slate)))
 
 
 def _stale(
@@ -224,7 +200,7 @@ def _stale(
     read = sources.stale
     if read is None or not isinstance(progress, Progress):
         return None
-    return _attempt("facts", lambda: read(progress, sources.warehouse(), now, sources.settings.markets))
+    return _attempt("facts", lambda: read(progress, sources.stores.warehouse, now, sources.settings.markets))
 
 
 def _with_what_was_repaired(
@@ -237,11 +213,13 @@ def _with_what_was_repaired(
     announced: dict[str, datetime] = {}
     unfinished = set()
     for slate in {failure.slate for failure in instance.failures if is_slate(failure.slate)}:
-        progress = _attempt("batch state", partial(sources.batch_state().progress, slate))
+        progress = _attempt("batch state", partial(sources.stores.batch_state.progress, slate))
         if progress is None:
             continue
         unfinished.add(slate)
-        delivered = announced_at(progress, _attempt("outbox", partial(sources.outbox().entries, slate)), now)
+        delivered = announced_at(
+            progress, _attempt("outbox", partial(sources.stores.outbox.entries, slate)), now
+        )
         if delivered is not None:
             announced[slate] = delivered
     failures = tuple(
@@ -290,13 +268,13 @@ def _slate_of_the_morning(sources: Sources, now: datetime) -> str:
     Where the schedule ended: its last slate as long as its batch is recent, and then today's date.
     """
     today = now.astimezone(GAME_TIME_ZONE).date()
-    opened = _attempt("batch state", lambda: list(sources.batch_state().recent_slates(_LONG_AGO)))
+    opened = _attempt("batch state", lambda: list(sources.stores.batch_state.recent_slates(_LONG_AGO)))
     recent = _attempt(
         "batch state",
-        lambda: list(sources.batch_state().recent_slates(now - timedelta(days=RECENT_DAYS))),
+        lambda: list(sources.stores.batch_state.recent_slates(now - timedelta(days=RECENT_DAYS))),
     )
     try:
-        warehouse = sources.warehouse()
+        warehouse = sources.stores.warehouse
         slate = default_slate(warehouse, today, tonight=True)
         leagues = warehouse.query(queries.SLATE_GAMES, {"slate": parse_slate(slate)})["league"].to_pylist()
         if not leagues or not is_simulated(leagues[0]):

@@ -18,6 +18,7 @@ from prediction_assets.orchestration.jobs import FOLLOWS
 from prediction_assets.orchestration.stale_reader import read_stale
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
+from prediction_assets.stores.profiles import open_stores
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 
 
@@ -38,17 +39,11 @@ def follows_its_facts(
     dead_letters: dg.ResourceParam[DeadLetters],
 ) -> dg.AssetCheckResult:
     """Compare what each open slate was staged from with the facts now."""
-    sources = Sources(
-        warehouse=lambda: warehouse,
-        batch_state=lambda: batch_state,
-        dead_letters=lambda: dead_letters,
-        outbox=lambda: outbox,
-        publisher=lambda: publisher,
-        instance=None,
-        settings=settings,
-        clock=clock,
-        stale=read_stale,
-    )
+    stores = open_stores(
+        settings, warehouse=warehouse, batch_state=batch_state, dead_letters=dead_letters, outbox=outbox,
+        publisher=publisher,
+    )  # fmt: skip
+    sources = Sources(stores, None, settings, clock, read_stale)
     stale: dict[str, tuple[Finding, ...]] = {}
     window = timedelta(days=RECENT_DAYS)
     for slate in batch_state.recent_slates(clock.now() - window):

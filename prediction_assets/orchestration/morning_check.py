@@ -20,6 +20,7 @@ from prediction_assets.orchestration.instance_reader import read_instance
 from prediction_assets.orchestration.stale_reader import read_stale
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
+from prediction_assets.stores.profiles import open_stores
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 
 
@@ -56,17 +57,11 @@ def morning_check(
     dead_letters: dg.ResourceParam[DeadLetters],
 ) -> dg.AssetCheckResult:
     """Report on tonight's slate."""
-    sources = Sources(
-        warehouse=lambda: warehouse,
-        batch_state=lambda: batch_state,
-        dead_letters=lambda: dead_letters,
-        outbox=lambda: outbox,
-        publisher=lambda: publisher,
-        instance=partial(read_instance, context.instance),
-        settings=settings,
-        clock=clock,
-        stale=read_stale,
-    )
+    stores = open_stores(
+        settings, warehouse=warehouse, batch_state=batch_state, dead_letters=dead_letters, outbox=outbox,
+        publisher=publisher,
+    )  # fmt: skip
+    sources = Sources(stores, partial(read_instance, context.instance), settings, clock, read_stale)
     report = report_on(read_facts(sources, config.slate, timedelta(minutes=config.minutes)))
     context.log.info(report.summary)
     return _result(report)

@@ -161,7 +161,7 @@ def test_a_day_whose_sources_fail_each_in_its_way_ends_with_a_right_slate_and_wi
     sources = Sources(live, clock, lambda _: None)
     run = SlateRun(live, instance, {"sources": sources, "clock": clock})
     warehouse = run.stores.warehouse
-    health = Health.of(run.stores, InstanceFacts((), None, ()), live, clock)
+    health = Health(run.stores, InstanceFacts((), None, ()), live, clock)
     said: list[str] = []
     open_before: set[str] = set()
 

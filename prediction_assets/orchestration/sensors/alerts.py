@@ -26,6 +26,7 @@ from prediction_assets.orchestration.stale_reader import read_stale
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import RECENT_DAYS, Clock
 from prediction_assets.steps.acknowledge import take_acknowledgements
+from prediction_assets.stores.profiles import open_stores
 from prediction_assets.stores.protocols import (
     AlertStore,
     BatchState,
@@ -69,16 +70,12 @@ def alerts_sensor(settings: Settings) -> dg.SensorDefinition:
         publisher: dg.ResourceParam[Publisher],
         clock: dg.ResourceParam[Clock],
     ) -> dg.SensorResult:
+        stores = open_stores(
+            settings, warehouse=impatient(warehouse), batch_state=batch_state, dead_letters=dead_letters, outbox=outbox,
+            publisher=publisher,
+        )  # fmt: skip
         sources = Sources(
-            warehouse=lambda: impatient(warehouse),
-            batch_state=lambda: batch_state,
-            dead_letters=lambda: dead_letters,
-            outbox=lambda: outbox,
-            publisher=lambda: publisher,
-            instance=partial(read_instance, context.instance, checks=CHECKS),
-            settings=settings,
-            clock=clock,
-            stale=read_stale,
+            stores, partial(read_instance, context.instance, checks=CHECKS), settings, clock, read_stale
         )
         # A tick of this sensor hasn't ended, and an alert on the delivery would have to be delivered.
         looked = look_or_raise(sources, alerts, context.instance, leave_out={ALERTS, ALERT_DELIVERY})
@@ -100,7 +97,7 @@ def look_or_raise(
     """
     unread = []
     try:
-        take_acknowledgements(sources.publisher(), sources.outbox())
+        take_acknowledgements(sources.stores.publisher, sources.stores.outbox)
     except PredictionAssetsError as error:
         unread.append(str(error))
     looked = look(sources, alerts, leave_out=leave_out)

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -23,7 +24,7 @@ from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.announce import announce
 from prediction_assets.stores.alert import Alert, Change, Severity
 from prediction_assets.stores.sql.tables import PART_SCHEMA
-from prediction_assets_tests.in_memory import InMemoryAlertStore, InMemoryStores
+from prediction_assets_tests.in_memory import InMemoryAlertStore, InMemoryStores, Opening
 from prediction_assets_tests.made_up import (
     NOW,
     SLATE,
@@ -122,8 +123,9 @@ class Watched:
         """Keep what is due, and deliver it."""
         clock = Clock()
         clock.now = lambda: NOW + self.after  # type: ignore[method-assign]
-        sources = Sources.of(self.stores, lambda *_: None, load_settings(digest_bets=bets), clock)  # type: ignore[arg-type,return-value]
-        keep_digests(replace(sources, warehouse=self._warehouse), self.alerts, [SLATE])
+        stores: Any = Opening(self.stores, self._warehouse)
+        sources = Sources(stores, None, load_settings(digest_bets=bets), clock)
+        keep_digests(sources, self.alerts, [SLATE])
         hour = timedelta(hours=1)
         deliver_due(self.alerts, [self.inbox], clock.now(), repeat=4 * hour, expire=72 * hour)
 

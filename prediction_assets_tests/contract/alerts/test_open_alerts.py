@@ -18,7 +18,7 @@ from prediction_assets.settings import load_settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.alert import Alert, Change
 from prediction_assets.stores.sql.tables import SCHEDULE
-from prediction_assets_tests.in_memory import InMemoryAlertStore, InMemoryStores
+from prediction_assets_tests.in_memory import InMemoryAlertStore, InMemoryStores, Opening
 from prediction_assets_tests.made_up import NOW, SLATE, batch
 from prediction_assets_tests.made_up_facts import MINUTE, failed_tick, failure, instance
 
@@ -55,8 +55,8 @@ class Looking:
         self.alerts.asked.clear()
         clock = Clock()
         clock.now = lambda: NOW + self.minutes * MINUTE  # type: ignore[method-assign]
-        sources = Sources.of(self.stores, lambda *_: self.dagster, load_settings(), clock)
-        done = look(replace(sources, warehouse=self._warehouse), self.alerts)
+        stores: Any = Opening(self.stores, self._warehouse)
+        done = look(Sources(stores, lambda *_: self.dagster, load_settings(), clock), self.alerts)
         assert done.unread == ()
         asked = Counter(self.alerts.asked)
         return sorted(alert.key for alert in self.alerts.unsettled() if alert.is_open), asked

@@ -37,7 +37,7 @@ def test_an_alert_is_opened_once_and_is_over_with_the_next_line(tmp_path):
     stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game]))
     settings = load_settings(home=tmp_path, prop_lines=tmp_path)
     clock = StoppedClock()
-    sources = Sources.of(stores, InstanceFacts((), None, ()), settings, clock)
+    sources = Sources(stores, InstanceFacts((), None, ()), settings, clock)
 
     def open_alerts(hours: float) -> list[str]:
         clock.moment = DUE + hours * HOUR

@@ -270,7 +270,7 @@ class World:
         self, slate: str | None = None, *, minutes: int = 30, instance: Unreadable | None = None
     ) -> Report:
         """Make the report."""
-        sources = Sources.of(
+        sources = Sources(
             self.stores, instance or partial(read_instance, self.instance), self.settings, Clock()
         )
         return report_on(read_facts(sources, slate, timedelta(minutes=minutes)))

@@ -25,7 +25,7 @@ COMMAND = f"prediction-assets refresh --slate {SIMULATED}"
 
 
 def sources(day: Day) -> Sources:
-    return Sources.of(
+    return Sources(
         day.stores, partial(read_instance, day.run._instance), day.run._settings, Clock(), read_stale
     )
 

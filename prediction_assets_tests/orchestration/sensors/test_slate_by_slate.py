@@ -116,7 +116,7 @@ def test_what_other_slates_lack_is_an_alert_beside_one_that_can_not_be_read(two_
     late = Clock().now() + timedelta(hours=1)
     clock = Clock()
     clock.now = lambda: late  # type: ignore[method-assign]
-    sources = Sources.of(stores, lambda *_: InstanceFacts((), None, ()), settings, clock)
+    sources = Sources(stores, lambda *_: InstanceFacts((), None, ()), settings, clock)
     look_or_raise(sources, store, two_slates._instance, leave_out=set())
     both = [f"no_receipt:{slate}" for slate in (YESTERDAY, TODAY)]
     assert [alert.key for alert in store.unsettled() if alert.is_open] == both
