@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from prediction_assets.monitoring.findings import Finding, Pages, local
+from prediction_assets.monitoring.findings import Finding, link_to, local
 from prediction_assets.monitoring.kinds import INFO, KINDS, STATUS
 from prediction_assets.nba.tonight import Tonight
 from prediction_assets.slate.batch import Progress
@@ -255,9 +255,9 @@ class HealthFacts:
         messages = () if isinstance(self.messages, Unreadable) else self.messages
         return self.rules.board if any(entry.delivery_id is not None for entry in messages) else ""
 
-    @property
-    def pages(self) -> Pages:
-        return Pages(self.rules.ui_url)
+    def link(self, page: str, *names: str) -> str:
+        """Return the address of a page of the UI, '' where nobody set it."""
+        return link_to(self.rules.ui_url, page, *names)
 
     def at(self, moment: datetime | None) -> str:
         """Return a moment as the operator's clock shows it: ``2026-01-02 07:04 PST``."""
@@ -291,6 +291,7 @@ class HealthFacts:
             link: in place of the row's page.
         """
         row, slate = KINDS[kind], self.slate if slate == "" else slate
+        page, _, asset = row.page.partition(":")
         severity = severity or row.severities[0]
         if severity not in (INFO, *row.severities):
             raise ValueError(f"a finding of kind {kind} can't be {severity.value}")
@@ -306,7 +307,7 @@ class HealthFacts:
             slate,
             template.format(slate=slate or self.slate, **files),
             evidence,
-            link or self.pages.of(row.page, slate or self.slate),
+            link or self.link(page, asset, slate or self.slate),
             tuple(causes),
             alerts=row.alerts_from is not None and severity.rank >= row.alerts_from.rank,
         )

@@ -63,40 +63,20 @@ class Finding:
         return COLORS[self.severity]
 
 
-@dataclass(frozen=True)
-class Pages:
-    """The pages of the UI that findings link to."""
+PAGES = {
+    "run": "runs/{}",
+    "asset": "assets/{}",
+    "partition": "assets/{}?view=partitions&partition={}",
+    "check": "assets/{}?view=checks&checkDetail={}",
+    "automation": "locations/{}/{}/{}",  # code location, `sensors` or `schedules`, name
+    "daemons": "deployment/daemons",
+}
+"""The pages of the UI that findings link to."""
 
-    base: str  # where people reach the UI, such as `http://127.0.0.1:3000`; '' when nobody set it
 
-    def of(self, page: str, slate: str) -> str:
-        """Return a page that the table of kinds names: ``asset:NAME``, ``partition:NAME``, ``daemons`` or ''."""
-        name, _, asset = page.partition(":")
-        if name == "partition":
-            return self.partition(asset, slate)
-        return self.asset(asset) if name == "asset" else self.daemons() if name == "daemons" else ""
-
-    def run(self, run_id: str) -> str:
-        return self._page(f"runs/{run_id}")
-
-    def check(self, asset: str, name: str) -> str:
-        return self._page(f"assets/{asset}?view=checks&checkDetail={quote(name)}")
-
-    def partition(self, asset: str, key: str) -> str:
-        return self._page(f"assets/{asset}?view=partitions&partition={quote(key)}")
-
-    def asset(self, asset: str) -> str:
-        return self._page(f"assets/{asset}")
-
-    def automation(self, location: str, kind: str, name: str) -> str:
-        """Return the page of a sensor or schedule: kind is ``sensors`` or ``schedules``."""
-        return self._page(f"locations/{quote(location)}/{kind}/{quote(name)}")
-
-    def daemons(self) -> str:
-        return self._page("deployment/daemons")
-
-    def _page(self, path: str) -> str:
-        return f"{self.base.rstrip('/')}/{path}" if self.base else ""
+def link_to(base: str, page: str, *names: str) -> str:
+    """Return the address of a page; '' where nobody set the UI's, or there is no page."""
+    return f"{base.rstrip('/')}/{PAGES[page].format(*map(quote, names))}" if base and page else ""
 
 
 def utc(moment: datetime | None) -> str | None:

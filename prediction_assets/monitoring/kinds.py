@@ -35,7 +35,7 @@ class Kind:
     severities: tuple[Severity, ...]
     # the next step. Slate and files are filled in; of facts with a source in the settings no file is named.
     command: str
-    page: str = ""  # the page of the UI: `asset:NAME`, `partition:NAME` or another method of `Pages`
+    page: str = ""  # the page of the UI, as `PAGES` names it, and its asset: `asset:schedule`
     alerts_from: Severity | None = None  # an alert is kept from this severity on; None: never
     # it happened and doesn't last: its alert is sent once, and nothing says that it is over
     is_event: bool = False
@@ -84,9 +84,9 @@ KINDS: Mapping[str, Kind] = {
     "other_versions": Kind((WARNING,), RUN),
     # what failed
     "dead_letters": Kind((WARNING, ERROR, CRITICAL), REPLAY, "asset:dead_letters", ERROR),
-    "run": Kind((WARNING, ERROR, CRITICAL), RUN, "run", WARNING),
-    "tick": Kind((WARNING, ERROR), "prediction-assets run", "automation", WARNING),
-    "check": Kind((WARNING, ERROR), RUN, "check", WARNING),
+    "run": Kind((WARNING, ERROR, CRITICAL), RUN, alerts_from=WARNING),
+    "tick": Kind((WARNING, ERROR), "prediction-assets run", alerts_from=WARNING),
+    "check": Kind((WARNING, ERROR), RUN, alerts_from=WARNING),
     # the installation
     "daemon": Kind((WARNING,), START_THE_DAEMON, "daemons", WARNING),
     "stale": Kind((WARNING,), "prediction-assets ingest", alerts_from=WARNING),

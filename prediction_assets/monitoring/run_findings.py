@@ -130,7 +130,7 @@ def _failed_run(facts: HealthFacts, failure: RecentFailure) -> Iterator[Finding]
         about=failure.work,
         slate=slate or None,
         command=OF_JOB.get(failure.work, RUN),
-        link=facts.pages.run(failure.run_id),
+        link=facts.link("run", failure.run_id),
     )
 
 
@@ -138,7 +138,7 @@ def _refused(facts: HealthFacts, failure: RecentFailure) -> Iterator[Finding]:
     """Yield the audits that refused a slate. Too few players is left out beside no player: it says nothing new."""
     names = {name for name, _ in failure.refused}
     for name, text in failure.refused:
-        link = facts.pages.check("predictions", name)
+        link = facts.link("check", "predictions", name)
         said = one_line(text, 2 * LONGEST_ERROR) or "see its page"
         if name == NOT_EMPTY:
             yield facts.found(
@@ -171,7 +171,7 @@ def _failed_tick(facts: HealthFacts, failure: RecentFailure) -> Finding:
             {"at": utc(failure.at), "error": failure.error},
             severity=WARNING if is_done(facts) else ERROR,
             command=OF_TICK.get(name, ""),
-            link=facts.pages.automation(*failure.page),
+            link=facts.link("automation", *failure.page),
         ),
         key=key_of(failure),
         slate=None,
@@ -188,7 +188,7 @@ def failed_check(facts: HealthFacts, check: CheckResult) -> Finding:
         about=f"{check.asset}:{check.name}",
         slate=None,
         command=command_of_check(check.name, facts.slate),
-        link=facts.pages.check(check.asset, check.name),
+        link=facts.link("check", check.asset, check.name),
     )
 
 
@@ -240,7 +240,7 @@ def _ages(facts: HealthFacts) -> Iterator[Finding]:
     rules = facts.rules
     for age in ages(facts.tonight, rules.sources, facts.roster_due, rules.fetch_every, facts.now):
         if age.is_stale:
-            link = facts.pages.asset(age.facts)
+            link = facts.link("asset", age.facts)
             causes = facts.causes("no_roster")
             yield facts.found("stale", age.line, age.evidence, causes=causes, about=age.facts, link=link)
         else:

@@ -29,12 +29,7 @@ from prediction_assets.orchestration.jobs import JOBS
 from prediction_assets.orchestration.morning_check import morning_check
 from prediction_assets.orchestration.pruning import prune_job
 from prediction_assets.orchestration.resources import build_resources
-from prediction_assets.orchestration.schedules import (
-    daily_morning_check,
-    daily_prune,
-    daily_roster,
-    weekly_training,
-)
+from prediction_assets.orchestration.schedules import schedules
 from prediction_assets.orchestration.sensors.alerts import alert_sensors
 from prediction_assets.orchestration.sensors.automation import (
     completion_sensor,
@@ -75,14 +70,7 @@ def build_defs(settings: Settings, resources: Mapping[str, object] | None = None
         assets=[_for_profile(asset, settings) for asset in ASSETS],
         asset_checks=[morning_check, follows_its_facts, *freshness_check.CHECKS],
         jobs=[*JOBS, prune_job],
-        schedules=[
-            daily_facts(settings),
-            tonights_facts(settings),
-            daily_roster(settings),
-            daily_morning_check(settings),
-            weekly_training(settings),
-            daily_prune(settings),
-        ],
+        schedules=[daily_facts(settings), tonights_facts(settings), *schedules(settings)],
         sensors=[
             staging_sensor(settings),
             consolidation_sensor(settings),

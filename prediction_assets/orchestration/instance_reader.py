@@ -13,7 +13,6 @@ from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 from prediction_assets.logs import first_cause
 from prediction_assets.monitoring.evidence import CheckResult, InstanceFacts, RecentFailure
 from prediction_assets.monitoring.thresholds import DAEMON_SILENCE
-from prediction_assets.orchestration.daemons import last_heard, unhealthy_daemons
 from prediction_assets.orchestration.jobs import ingest_job
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG, SLATE_TAG, slate_of
 from prediction_assets.orchestration.runs import failure_of, stage_of, steps_of
@@ -39,16 +38,29 @@ def read_instance(
         checks: the asset checks to read.
     """
     failures = [*_failed_runs(instance, now - window), *_failed_ticks(instance, now - window)]
-    newest, missed = last_heard(instance), unhealthy_daemons(instance)
-    silent = (
-        newest if newest is not None and now - newest > DAEMON_SILENCE else min(missed.values(), default=None)
-    )
     return InstanceFacts(
         failures=tuple(sorted(failures, key=lambda failure: failure.at)),
-        daemon_silent_since=silent,
+        daemon_silent_since=_daemon_silent_since(instance, now),
         code_versions=() if progress is None else _code_versions(instance, progress),
         checks=tuple(_results(instance, checks)),
     )
+
+
+def _daemon_silent_since(instance: DagsterInstance, now: datetime) -> datetime | None:
+    """Return the newest heartbeat if no daemon beats, else the oldest of the daemons that Dagster itself misses.
+
+    A daemon that never ran here is left out: an installation may do without it.
+    """
+    beats = instance.get_daemon_heartbeats().values()
+    newest = max((datetime.fromtimestamp(beat.timestamp, UTC) for beat in beats), default=None)
+    if newest is not None and now - newest > DAEMON_SILENCE:
+        return newest
+    missed = (
+        datetime.fromtimestamp(status.last_heartbeat.timestamp, UTC)
+        for status in instance.get_daemon_statuses().values()
+        if status.required and not status.healthy and status.last_heartbeat is not None
+    )
+    return min(missed, default=None)
 
 
 def _failed_runs(instance: DagsterInstance, since: datetime) -> Iterator[RecentFailure]:

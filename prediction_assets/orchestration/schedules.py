@@ -22,15 +22,42 @@ PRUNE_CRON = "30 4 * * *"
 """Between the last game of an evening and the morning's roster."""
 
 
-def daily_prune(settings: Settings) -> dg.ScheduleDefinition:
-    return dg.ScheduleDefinition(
-        name="daily_prune",
-        job=prune_job,
-        cron_schedule=PRUNE_CRON,
-        execution_timezone=settings.time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every night: prunes one slice of each kind of history that is older than keep_days.",
+def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
+    """Return the schedules of this module, running by default."""
+    simple = (
+        (
+            "daily_morning_check",
+            morning_check_job,
+            settings.morning_check_cron,
+            "Every morning, after the slate's deadline: are tonight's predictions there? A day without games passes.",
+        ),
+        (
+            "weekly_training",
+            training_job,
+            settings.model_cron,
+            "Every week: train `points_model` on the last four years of games, hours before a roster is opened.",
+        ),
+        (
+            "daily_prune",
+            prune_job,
+            PRUNE_CRON,
+            "Every night: prunes one slice of each kind of history that is older than keep_days.",
+        ),
     )
+    return [
+        daily_roster(settings),
+        *(
+            dg.ScheduleDefinition(
+                name=name,
+                job=job,
+                cron_schedule=cron,
+                execution_timezone=settings.time_zone,
+                default_status=dg.DefaultScheduleStatus.RUNNING,
+                description=description,
+            )
+            for name, job, cron, description in simple
+        ),
+    ]
 
 
 def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
@@ -59,27 +86,3 @@ def daily_roster(settings: Settings) -> dg.ScheduleDefinition:
         )
 
     return tick
-
-
-def weekly_training(settings: Settings) -> dg.ScheduleDefinition:
-    return dg.ScheduleDefinition(
-        name="weekly_training",
-        job=training_job,
-        cron_schedule=settings.model_cron,
-        execution_timezone=settings.time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every week: train `points_model` on the last four years of games, hours before a "
-        "roster is opened.",
-    )
-
-
-def daily_morning_check(settings: Settings) -> dg.ScheduleDefinition:
-    return dg.ScheduleDefinition(
-        name="daily_morning_check",
-        job=morning_check_job,
-        cron_schedule=settings.morning_check_cron,
-        execution_timezone=settings.time_zone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Every morning, after the slate's deadline: are tonight's predictions there? A day without "
-        "games passes.",
-    )
