@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from prediction_assets.monitoring.evidence import (
+from prediction_assets.monitoring.health_facts import (
     GamesWithoutLogs,
     HealthFacts,
     InstanceFacts,

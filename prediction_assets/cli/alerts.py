@@ -156,7 +156,7 @@ def _values(alert: Alert) -> dict[str, Any]:
 
 
 def _state(alert: Alert) -> str:
-    from prediction_assets.monitoring.kinds import EVENTS
+    from prediction_assets.monitoring.finding_kinds import EVENTS
     from prediction_assets.stores.alert import DIGEST
 
     if alert.kind in {DIGEST, *EVENTS}:

@@ -78,7 +78,7 @@ def _window(minutes: str) -> timedelta:
 
 
 def _sources(settings: Settings, stack: ExitStack) -> Sources:
-    from prediction_assets.monitoring.evidence import InstanceFacts, Unreadable
+    from prediction_assets.monitoring.health_facts import InstanceFacts, Unreadable
     from prediction_assets.monitoring.reader import ReadInstance, Sources, in_words
     from prediction_assets.orchestration.instance import open_instance
     from prediction_assets.orchestration.instance_reader import read_instance

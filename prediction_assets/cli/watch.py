@@ -27,31 +27,31 @@ SECONDS = {"local": 1.0, "gcp": 15.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look found."""
+class Standing:
+    """Where a slate stands."""
 
     progress: Progress | None  # None before the batch is opened
     step: str  # what the slate waits for
     code: int | None = None  # the exit code with which watching ends, None while the slate is in progress
 
 
-def look(stores: Stores, slate: str, now: datetime) -> Look:
+def standing(stores: Stores, slate: str, now: datetime) -> Standing:
     """Look once: at batch state, and at the outbox when nothing but the message can be missing."""
     from prediction_assets.slate.completion_message import is_announced
     from prediction_assets.slate.next_step import Step, next_step
 
     progress = stores.batch_state.progress(slate)
     if progress is None:
-        return Look(None, "its roster isn't open yet")
+        return Standing(None, "its roster isn't open yet")
     step, receipt = next_step(progress, now), progress.receipt
     if step is not Step.NOTHING:
-        return Look(progress, step.value)
+        return Standing(progress, step.value)
     if receipt is None:
-        return Look(progress, "nothing to predict", 0)
+        return Standing(progress, "nothing to predict", 0)
     if not is_announced(receipt, stores.outbox.entries(slate)):
-        return Look(progress, f"the message of revision {receipt.revision}")
+        return Standing(progress, f"the message of revision {receipt.revision}")
     code = 0 if receipt.status == "success" else PARTIAL
-    return Look(progress, f"nothing: revision {receipt.revision} is announced, {receipt.status}", code)
+    return Standing(progress, f"nothing: revision {receipt.revision} is announced, {receipt.status}", code)
 
 
 def watch(
@@ -68,7 +68,7 @@ def watch(
         try:
             while True:
                 now = CLOCK.now()
-                found = look(stores, slate, now)
+                found = standing(stores, slate, now)
                 live.update(picture(slate, found, now.astimezone(zone)), refresh=True)
                 if found.code is not None:
                     return found.code
@@ -77,7 +77,7 @@ def watch(
             return INTERRUPTED
 
 
-def picture(slate: str, found: Look, now: datetime) -> RenderableType:
+def picture(slate: str, found: Standing, now: datetime) -> RenderableType:
     """Return what a look shows; moments are in the zone of ``now``."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table

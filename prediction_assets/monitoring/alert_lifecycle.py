@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from prediction_assets.monitoring.destinations import Message, Notice
+from prediction_assets.monitoring.finding_kinds import EVENTS
 from prediction_assets.monitoring.findings import Finding, local
-from prediction_assets.monitoring.kinds import EVENTS
 from prediction_assets.stores.alert import DIGEST, Alert, Change
 
 

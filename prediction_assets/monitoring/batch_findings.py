@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts, Unreadable, WarehouseFacts
+from prediction_assets.monitoring.finding_kinds import CRITICAL, ERROR, INFO, WARNING
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
-from prediction_assets.monitoring.kinds import CRITICAL, ERROR, INFO, WARNING
+from prediction_assets.monitoring.health_facts import HealthFacts, ScheduleFacts, Unreadable, WarehouseFacts
 from prediction_assets.monitoring.thresholds import (
     GRACE,
     NO_RECEIPT_AFTER,

@@ -16,8 +16,8 @@ from prediction_assets.monitoring.batch_findings import (
     unreadable,
     without_games,
 )
-from prediction_assets.monitoring.evidence import HealthFacts, Unreadable
 from prediction_assets.monitoring.findings import Color, Finding
+from prediction_assets.monitoring.health_facts import HealthFacts, Unreadable
 from prediction_assets.monitoring.receipt_findings import completion_published, consolidation_receipt, merge
 from prediction_assets.monitoring.result_findings import (
     no_staging_leftovers,

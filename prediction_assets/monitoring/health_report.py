@@ -13,8 +13,8 @@ from typing import Any
 
 from prediction_assets.monitoring.batch_findings import is_without_games
 from prediction_assets.monitoring.evaluate import Line, evaluate
-from prediction_assets.monitoring.evidence import HealthFacts, ScheduleFacts
 from prediction_assets.monitoring.findings import Color, Finding
+from prediction_assets.monitoring.health_facts import HealthFacts, ScheduleFacts
 from prediction_assets.slate.batch import Progress
 
 EXIT_CODES = {Color.GREEN: 0, Color.YELLOW: 1, Color.RED: 2}

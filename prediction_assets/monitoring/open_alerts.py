@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from prediction_assets.monitoring.alert_lifecycle import opened, recovered
 from prediction_assets.monitoring.evaluate import open_findings
-from prediction_assets.monitoring.evidence import HealthFacts, InstanceFacts, RecentFailure, Unreadable
+from prediction_assets.monitoring.finding_kinds import EVENTS
 from prediction_assets.monitoring.findings import Finding
-from prediction_assets.monitoring.kinds import EVENTS
+from prediction_assets.monitoring.health_facts import HealthFacts, InstanceFacts, RecentFailure, Unreadable
 from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.monitoring.run_findings import key_of
 from prediction_assets.monitoring.stale_findings import refreshes, stale_predictions

@@ -18,7 +18,8 @@ from prediction_assets import __version__
 from prediction_assets.errors import BadInput, SchemaTooNew, TransientError, one_line
 from prediction_assets.monitoring.batch_findings import announced_at
 from prediction_assets.monitoring.coverage import gaps, season_begin
-from prediction_assets.monitoring.evidence import (
+from prediction_assets.monitoring.freshness import FEEDS
+from prediction_assets.monitoring.health_facts import (
     EarlierMerge,
     GamesWithoutLogs,
     HealthFacts,
@@ -32,7 +33,6 @@ from prediction_assets.monitoring.evidence import (
     Unreadable,
     WarehouseFacts,
 )
-from prediction_assets.monitoring.freshness import FEEDS
 from prediction_assets.monitoring.thresholds import (
     LINES_WITHIN,
     MERGES_COMPARED,

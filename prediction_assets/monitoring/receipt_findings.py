@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from prediction_assets.monitoring.batch_findings import is_under_way, waiting
-from prediction_assets.monitoring.evidence import HealthFacts, Unreadable, WarehouseFacts
+from prediction_assets.monitoring.finding_kinds import CRITICAL, ERROR, INFO, WARNING
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
-from prediction_assets.monitoring.kinds import CRITICAL, ERROR, INFO, WARNING
+from prediction_assets.monitoring.health_facts import HealthFacts, Unreadable, WarehouseFacts
 from prediction_assets.monitoring.thresholds import (
     GRACE,
     LEAST_HISTORY,

@@ -9,9 +9,9 @@ import shlex
 from collections.abc import Mapping
 
 from prediction_assets.monitoring.batch_findings import waiting
-from prediction_assets.monitoring.evidence import HealthFacts, InstanceFacts, WarehouseFacts
+from prediction_assets.monitoring.finding_kinds import CRITICAL, ERROR
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
-from prediction_assets.monitoring.kinds import CRITICAL, ERROR
+from prediction_assets.monitoring.health_facts import HealthFacts, InstanceFacts, WarehouseFacts
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.slate.part_states import PartState, abandoned, part_states, players_with

@@ -10,7 +10,17 @@ from dataclasses import replace
 
 from prediction_assets.errors import one_line
 from prediction_assets.monitoring.batch_findings import is_done
-from prediction_assets.monitoring.evidence import (
+from prediction_assets.monitoring.finding_kinds import (
+    CRITICAL,
+    ERROR,
+    OF_JOB,
+    OF_TICK,
+    WARNING,
+    command_of_check,
+)
+from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
+from prediction_assets.monitoring.freshness import ages
+from prediction_assets.monitoring.health_facts import (
     CheckResult,
     HealthFacts,
     InQuarantine,
@@ -19,16 +29,6 @@ from prediction_assets.monitoring.evidence import (
     SourceFetch,
     Unreadable,
     WarehouseFacts,
-)
-from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
-from prediction_assets.monitoring.freshness import ages
-from prediction_assets.monitoring.kinds import (
-    CRITICAL,
-    ERROR,
-    OF_JOB,
-    OF_TICK,
-    WARNING,
-    command_of_check,
 )
 from prediction_assets.monitoring.thresholds import DEAD_LETTERS, LONGEST_ERROR
 from prediction_assets.nba.tonight import Tonight

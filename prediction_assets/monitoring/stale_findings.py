@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from prediction_assets.monitoring.evidence import Causes, HealthFacts, StaleFacts, Unreadable
+from prediction_assets.monitoring.finding_kinds import DIFF, INFO, REFRESH
 from prediction_assets.monitoring.findings import SHOWN, Finding, count, utc
-from prediction_assets.monitoring.kinds import DIFF, INFO, REFRESH
+from prediction_assets.monitoring.health_facts import Causes, HealthFacts, StaleFacts, Unreadable
 from prediction_assets.monitoring.thresholds import NOT_FOLLOWED_AFTER, REFRESHED_WITHIN
 from prediction_assets.slate.basis import OTHER_LINE, RULED_OUT
 

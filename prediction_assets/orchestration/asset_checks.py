@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from prediction_assets.errors import AuditRefused, NoPartsStaged, without_markup
-from prediction_assets.monitoring.kinds import KINDS
+from prediction_assets.monitoring.finding_kinds import KINDS
 from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.slate.audits import AUDITS, ENOUGH_STAGED, NOT_EMPTY, SETTLED, verdict
 from prediction_assets.slate.outcome import UNSETTLED, Outcome

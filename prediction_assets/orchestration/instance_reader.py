@@ -11,7 +11,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from dagster._core.scheduler.instigation import InstigatorType, TickStatus
 
 from prediction_assets.logs import first_cause
-from prediction_assets.monitoring.evidence import CheckResult, InstanceFacts, RecentFailure
+from prediction_assets.monitoring.health_facts import CheckResult, InstanceFacts, RecentFailure
 from prediction_assets.monitoring.thresholds import DAEMON_SILENCE
 from prediction_assets.orchestration.jobs import ingest_job
 from prediction_assets.orchestration.run_tags import CODE_VERSION_TAG, SLATE_TAG, slate_of

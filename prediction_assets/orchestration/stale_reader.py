@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from prediction_assets.monitoring.evidence import StaleFacts
+from prediction_assets.monitoring.health_facts import StaleFacts
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.deadlines import end_of_slate
 from prediction_assets.steps.refresh import read_refresh

@@ -15,7 +15,7 @@ from prediction_assets.ingest.live.budget import spent
 from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.ingest.teams import NBA_TEAMS
 from prediction_assets.monitoring.evaluate import evaluate
-from prediction_assets.monitoring.evidence import InstanceFacts
+from prediction_assets.monitoring.health_facts import InstanceFacts
 from prediction_assets.monitoring.reader import Sources as Health
 from prediction_assets.monitoring.reader import read_facts
 from prediction_assets.orchestration.build import build_defs

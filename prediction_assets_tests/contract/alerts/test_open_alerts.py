@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from prediction_assets.errors import WarehouseBusy
-from prediction_assets.monitoring.evidence import CheckResult, InstanceFacts
+from prediction_assets.monitoring.health_facts import CheckResult, InstanceFacts
 from prediction_assets.monitoring.open_alerts import look
 from prediction_assets.monitoring.reader import Sources
 from prediction_assets.settings import load_settings

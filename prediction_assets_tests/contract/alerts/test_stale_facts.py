@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from prediction_assets.monitoring.evidence import InstanceFacts
+from prediction_assets.monitoring.health_facts import InstanceFacts
 from prediction_assets.monitoring.open_alerts import look
 from prediction_assets.monitoring.reader import Sources
 from prediction_assets.settings import load_settings

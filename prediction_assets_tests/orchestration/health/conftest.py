@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from prediction_assets.monitoring.evaluate import Line
-from prediction_assets.monitoring.evidence import Unreadable
+from prediction_assets.monitoring.health_facts import Unreadable
 from prediction_assets.monitoring.health_report import Report, report_on
 from prediction_assets.monitoring.reader import Sources, read_facts
 from prediction_assets.nba.forecasting.systems import SYSTEMS

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from prediction_assets.monitoring.evaluate import Line
+from prediction_assets.monitoring.finding_kinds import START_THE_DAEMON
 from prediction_assets.monitoring.findings import Finding
 from prediction_assets.monitoring.health_report import Report
-from prediction_assets.monitoring.kinds import START_THE_DAEMON
 from prediction_assets.orchestration.morning_check import _result
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.outcome import Outcome

@@ -22,8 +22,8 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster._utils.error import SerializableErrorInfo
 
 from prediction_assets.monitoring.evaluate import NAMES, Line
-from prediction_assets.monitoring.evidence import Unreadable
 from prediction_assets.monitoring.findings import Color
+from prediction_assets.monitoring.health_facts import Unreadable
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.slate.dead_letter import Failure
 from prediction_assets.slate.keys import GAME_TIME_ZONE

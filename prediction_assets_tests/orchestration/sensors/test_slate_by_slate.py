@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from prediction_assets.errors import BadInput, PredictionAssetsError, TransientError
-from prediction_assets.monitoring.evidence import InstanceFacts
+from prediction_assets.monitoring.health_facts import InstanceFacts
 from prediction_assets.monitoring.reader import Sources
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.orchestration.sensors.alerts import look_or_raise

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from prediction_assets.cli import watch as watching
-from prediction_assets.cli.watch import INTERRUPTED, SECONDS, look, picture, watch
+from prediction_assets.cli.watch import INTERRUPTED, SECONDS, picture, standing, watch
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
@@ -70,7 +70,7 @@ def test_a_look_says_what_the_slate_waits_for_from_one_read(
     progress, entries, minutes, step, code, outbox_is_read
 ):
     reads = Reads([(progress, entries)])
-    found = look(reads, SLATE, NOW + timedelta(minutes=minutes))  # type: ignore[arg-type]
+    found = standing(reads, SLATE, NOW + timedelta(minutes=minutes))  # type: ignore[arg-type]
     assert (found.step, found.code) == (step, code)
     assert reads.read == [SLATE, *(["outbox"] if outbox_is_read else [])]
 
@@ -78,7 +78,7 @@ def test_a_look_says_what_the_slate_waits_for_from_one_read(
 def shown(progress: Progress | None, minutes: int) -> str:
     now = NOW + timedelta(minutes=minutes)
     console = Console(file=io.StringIO(), width=100)
-    console.print(picture(SLATE, look(Reads([(progress, ())]), SLATE, now), now))  # type: ignore[arg-type]
+    console.print(picture(SLATE, standing(Reads([(progress, ())]), SLATE, now), now))  # type: ignore[arg-type]
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -12,19 +12,7 @@ import typer
 
 from prediction_assets import cli
 from prediction_assets.monitoring.evaluate import NAMES, evaluate, open_findings
-from prediction_assets.monitoring.evidence import (
-    CheckResult,
-    EarlierMerge,
-    GamesWithoutLogs,
-    InQuarantine,
-    ScheduleFacts,
-    SourceFetch,
-    StaleFacts,
-    Unreadable,
-)
-from prediction_assets.monitoring.findings import COLORS, Color, Finding
-from prediction_assets.monitoring.health_report import report_on
-from prediction_assets.monitoring.kinds import (
+from prediction_assets.monitoring.finding_kinds import (
     CRITICAL,
     ERROR,
     EVENTS,
@@ -36,6 +24,18 @@ from prediction_assets.monitoring.kinds import (
     RESTORE_THE_STATE,
     WARNING,
 )
+from prediction_assets.monitoring.findings import COLORS, Color, Finding
+from prediction_assets.monitoring.health_facts import (
+    CheckResult,
+    EarlierMerge,
+    GamesWithoutLogs,
+    InQuarantine,
+    ScheduleFacts,
+    SourceFetch,
+    StaleFacts,
+    Unreadable,
+)
+from prediction_assets.monitoring.health_report import report_on
 from prediction_assets.monitoring.open_alerts import expected_rosters
 from prediction_assets.nba.tonight import Tonight
 from prediction_assets.settings import load_settings

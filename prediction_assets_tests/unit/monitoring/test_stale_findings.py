@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from prediction_assets.monitoring.evidence import StaleFacts
+from prediction_assets.monitoring.health_facts import StaleFacts
 from prediction_assets.monitoring.stale_findings import refreshes, stale_predictions
 from prediction_assets.stores.alert import Severity
 from prediction_assets_tests.made_up import NOW, SLATE

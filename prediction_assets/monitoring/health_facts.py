@@ -12,8 +12,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from prediction_assets.monitoring.finding_kinds import INFO, KINDS, STATUS
 from prediction_assets.monitoring.findings import Finding, link_to, local
-from prediction_assets.monitoring.kinds import INFO, KINDS, STATUS
 from prediction_assets.nba.tonight import Tonight
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
