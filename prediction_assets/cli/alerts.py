@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -19,6 +18,7 @@ from prediction_assets.cli.console import (
     look_into_home,
     open_home,
     say,
+    say_json,
     standard_output,
 )
 from prediction_assets.settings import load_settings
@@ -126,7 +126,7 @@ def list_alerts(
 def _show(alerts: Sequence[Alert], *, as_json: bool) -> None:
     rows = [_values(alert) for alert in alerts]
     if as_json:
-        say(json.dumps(rows, indent=2))
+        say_json(rows)
         return
     if not rows:
         say("nothing is open")
@@ -160,13 +160,9 @@ def _state(alert: Alert) -> str:
     from prediction_assets.stores.alert import DIGEST
 
     if alert.kind in {DIGEST, *EVENTS}:
-        return (
-            "delivered"
-            if alert.delivered_at
-            else "not delivered yet"
-            if alert.settled_at is None
-            else "not sent"
-        )
+        if alert.delivered_at:
+            return "delivered"
+        return "not delivered yet" if alert.settled_at is None else "not sent"
     if alert.settled_at is not None:
         return "recovered" if alert.recovered_at is not None else "expired"
     if alert.recovered_at is not None:

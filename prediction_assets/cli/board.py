@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from prediction_assets.cli.console import (
     RequiredSlateOption,
     look_into_home,
     say,
+    say_json,
     simulated_label,
     write_output,
 )
@@ -51,7 +51,7 @@ def why(
     with look_into_home() as (_, stores):
         found = read_why(stores, slate, player)
     if as_json:
-        say(json.dumps(asdict(found), indent=2, default=str))
+        say_json(asdict(found))
         return
     say(f"slate {slate}{simulated_label(found.league)}, {player}")
     for step in found.steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -156,6 +157,11 @@ def standard_output() -> Console:
 def say(text: str, *, err: bool = False) -> None:
     """Print lines that may hold facts to standard output, or to standard error."""
     typer.echo(plain(text), err=err)
+
+
+def say_json(value: Any) -> None:
+    """Print a value as JSON; dates and what else JSON doesn't know as text."""
+    say(json.dumps(value, indent=2, default=str))
 
 
 def simulated_label(league: str) -> str:

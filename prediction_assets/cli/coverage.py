@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 from rich.table import Table
 
-from prediction_assets.cli.console import CLOCK, PARTIAL, JsonOption, look_into_home, say, standard_output
+from prediction_assets.cli.console import (
+    CLOCK,
+    PARTIAL,
+    JsonOption,
+    look_into_home,
+    say,
+    say_json,
+    standard_output,
+)
 from prediction_assets.cli.forecasting import FromOption, ToOption, span
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 
@@ -34,7 +40,7 @@ def coverage(since: FromOption, until: ToOption = None, as_json: JsonOption = Fa
             {"slate": day.slate, "games": day.games, **day.cells, "missing": list(day.missing)}
             for day in days
         ]
-        say(json.dumps(grid, indent=2))
+        say_json(grid)
     else:
         table = Table("slate", "games", *COLUMNS)
         for day in days:

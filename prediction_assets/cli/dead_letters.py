@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +20,7 @@ from prediction_assets.cli.console import (
     open_home,
     open_slate_run,
     say,
+    say_json,
     standard_output,
 )
 from prediction_assets.errors import NoSuchLetter
@@ -50,7 +50,7 @@ def list_letters(
     with look_into_home() as (_, stores):
         letters = stores.dead_letters.letters(slate, include_closed=closed)
         if as_json:
-            say(json.dumps([_values(letter) for letter in letters], indent=2))
+            say_json([_values(letter) for letter in letters])
             return
         table = Table("slate", "player", "error", "digest", "attempts", "first seen", "last seen", "state")
         for letter in letters:
@@ -76,7 +76,7 @@ def show(slate: RequiredSlateOption, player: PlayerOption) -> None:
     """
     with look_into_home() as (_, stores):
         (letter,) = _wanted(stores.dead_letters, slate, [player], include_closed=True)
-        say(json.dumps(_values(letter), indent=2))
+        say_json(_values(letter))
 
 
 @app.command()

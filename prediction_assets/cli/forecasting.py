@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from prediction_assets.cli.console import (
     CLOCK,
@@ -19,6 +19,7 @@ from prediction_assets.cli.console import (
     open_home,
     open_slate_run,
     say,
+    say_json,
     standard_output,
 )
 from prediction_assets.errors import BadInput
@@ -83,7 +84,7 @@ def models(as_json: JsonOption = False) -> None:
         rows = stores.warehouse.query(queries.NEWEST_MODELS).to_pylist()
     tried = [(row, json.loads(row["verdict"]) if row["verdict"] else None) for row in rows]
     if as_json:
-        say(json.dumps([{**row, "verdict": verdict} for row, verdict in tried], indent=2, default=str))
+        say_json([{**row, "verdict": verdict} for row, verdict in tried])
         return
     table = Table("cut-off", "league", "newest game", "became", "compared with", "ensemble beside it")
     table.add_column("model", no_wrap=True)
@@ -144,10 +145,9 @@ def grade_slates(runner: SlateRun, since: date, until: date) -> tuple[dict[str, 
         if each.has_results:
             runner.grade(each.slate)
     graded: dict[str, list[Grade]] = {each.slate: [] for each in slates if each.has_results}
-    for market in MARKETS:
-        for rows in stored_grades(warehouse, since, until, PUBLISHED, market).values():
-            for row in rows:
-                graded.setdefault(row["game_date"].isoformat(), []).append(Grade.from_row(row))
+    for rows in stored_grades(warehouse, since, until, PUBLISHED, market=None).values():
+        for row in rows:
+            graded.setdefault(row["game_date"].isoformat(), []).append(Grade.from_row(row))
     return graded, [each.slate for each in slates if not each.has_results]
 
 
@@ -223,7 +223,7 @@ def _show(title: str, grades: Sequence[Grade], as_json: bool) -> None:
     markets = {market: by_system for market, by_system in markets.items() if by_system}
     if as_json:
         rows = [row for by_system in markets.values() for row in _rows(by_system)]
-        say(json.dumps({"title": title, "grades": rows}, indent=2))
+        say_json({"title": title, "grades": rows})
         return
     for market, by_system in markets.items():
         _show_market(title if len(markets) == 1 else f"{MARKETS[market].label}: {title}", by_system)
@@ -234,37 +234,19 @@ def _rows(by_system: Sequence[Grade]) -> list[dict[str, Any]]:
     return [_row(grade, line) for grade in by_system]
 
 
+_SHOWN = {
+    "players": ("players", 0), "MAE": ("mean_absolute_error", 4), "bias": ("bias", 3), "lines": ("line_players", 0),
+    "MAE on lines": ("line_error", 4), "x line": ("error_to_line", 4), "Brier": ("brier_score", 4), "bets": ("bets", 0),
+    "hit rate": ("hit_rate", 3), "return": ("mean_return", 3),
+}  # fmt: skip
+"""The columns of a table of grades: the value of each, and its digits."""
+
+
 def _show_market(title: str, by_system: Sequence[Grade]) -> None:
     rows = _rows(by_system)
-    table = Table(title=title)
-    table.add_column("system")
-    for name in (
-        "players",
-        "MAE",
-        "bias",
-        "lines",
-        "MAE on lines",
-        "x line",
-        "Brier",
-        "bets",
-        "hit rate",
-        "return",
-    ):
-        table.add_column(name, justify="right")
+    table = Table("system", *(Column(name, justify="right") for name in _SHOWN), title=title)
     for row in rows:
-        table.add_row(
-            row["system"],
-            f"{row['players']:,}",
-            _number(row["mean_absolute_error"], 4),
-            _number(row["bias"], 3),
-            f"{row['line_players']:,}",
-            _number(row["line_error"], 4),
-            _number(row["error_to_line"], 4),
-            _number(row["brier_score"], 4),
-            f"{row['bets']:,}",
-            _number(row["hit_rate"], 3),
-            _number(row["mean_return"], 3),
-        )
+        table.add_row(row["system"], *(_number(row[name], digits) for name, digits in _SHOWN.values()))
     standard_output().print(table)
     standard_output().print(
         _measures("with standard errors by game", {g.system: g.measures.get("all", {}) for g in by_system})
@@ -284,11 +266,9 @@ def _show_market(title: str, by_system: Sequence[Grade]) -> None:
 
 def _measures(title: str, of: Mapping[str, Mapping[str, ByGame]]) -> Table:
     """Return means and their errors: a row for each measure, a column for each system or group that has any."""
-    table = Table(title=title)
-    table.add_column("", no_wrap=True)
     found = {name: measures for name, measures in of.items() if measures}
-    for name in found:
-        table.add_column(name, justify="right")
+    columns = (Column(name, justify="right") for name in found)
+    table = Table(Column("", no_wrap=True), *columns, title=title)
     table.add_row("players", *(f"{measures['absolute_error'].count:,}" for measures in found.values()))
     for shown, measure, digits in (
         ("MAE", "absolute_error", 3),
@@ -310,9 +290,8 @@ def _with_error(measure: ByGame, digits: int) -> str:
 
 
 def _calibration(row: Mapping[str, Any]) -> Table:
-    table = Table(title="calibration of the ensemble's P(over) on market lines")
-    for name in ("P(over) from", "lines", "predicted", "over"):
-        table.add_column(name, justify="right")
+    columns = (Column(name, justify="right") for name in ("P(over) from", "lines", "predicted", "over"))
+    table = Table(*columns, title="calibration of the ensemble's P(over) on market lines")
     for tenth, decile in enumerate(row["calibration"]):
         if decile["lines"]:
             n = decile["lines"]
@@ -342,4 +321,4 @@ def _row(grade: Grade, line: float | None) -> dict[str, Any]:
 
 
 def _number(value: float | None, digits: int) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else f"{value:,.{digits}f}"

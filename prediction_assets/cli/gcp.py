@@ -24,18 +24,15 @@ def set_up() -> None:
     stores.warehouse.set_up()
     say(f"BigQuery: datasets and tables of {stores.warehouse.output_table} are as declared")
     done = stores.set_up_messaging()
+    changed = {
+        **dict.fromkeys(done.created, "created"),
+        **dict.fromkeys(done.corrected, "dead-letter policy corrected"),
+    }
     for path in (
         done.topic, done.subscription, done.dead_letter_topic, done.dead_letter_subscription,
         done.acknowledgement_topic, done.acknowledgement_subscription,
     ):  # fmt: skip
-        state = (
-            "created"
-            if path in done.created
-            else "dead-letter policy corrected"
-            if path in done.corrected
-            else "as it should be"
-        )
-        say(f"Pub/Sub: {path}: {state}")
+        say(f"Pub/Sub: {path}: {changed.get(path, 'as it should be')}")
 
 
 @app.command("smoke-test")

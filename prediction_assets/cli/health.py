@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -16,7 +15,7 @@ from prediction_assets.cli.console import (
     JsonOption,
     TonightOption,
     look_into_home,
-    say,
+    say_json,
     simulated_label,
     standard_output,
 )
@@ -61,7 +60,7 @@ def health(
     with ExitStack() as stack:
         report = report_on(read_facts(_sources(settings, stack), slate, window))
     if as_json:
-        say(json.dumps(report.to_json(), indent=2))
+        say_json(report.to_json())
     else:
         _show(report, verbose=verbose)
     raise typer.Exit(report.exit_code)
@@ -100,31 +99,21 @@ def _sources(settings: Settings, stack: ExitStack) -> Sources:
 
 
 def _show(report: Report, *, verbose: bool) -> None:
-    console = standard_output()
+    out = partial(standard_output().print, highlight=False, soft_wrap=True, markup=True)
     width = max(map(len, report.lines)) + len(_CAUSED)
     for line, is_caused in report.grouped():
         style, name = line.color.value, f"{_CAUSED if is_caused else ''}{line.name}"
-        console.print(
-            f"[{style}]{style.upper():<6}[/] {name:<{width}}  {escape(line.text)}",
-            highlight=False, soft_wrap=True, markup=True,
-        )  # fmt: skip
+        out(f"[{style}]{style.upper():<6}[/] {name:<{width}}  {escape(line.text)}")
         if verbose:
             for finding in line.findings:
                 for key, value in finding.evidence.items():
-                    console.print(
-                        f"{'':<{width + 9}}{key}: {escape(_plain(value))}",
-                        highlight=False,
-                        soft_wrap=True,
-                        markup=True,
-                    )
+                    out(f"{'':<{width + 9}}{key}: {escape(_plain(value))}")
     style, label = report.color.value, simulated_label(report.league)
-    console.print(
-        f"[bold {style}]{escape(report.summary)}[/]{label}", highlight=False, soft_wrap=True, markup=True
-    )
+    out(f"[bold {style}]{escape(report.summary)}[/]{label}")
     for root in report.roots:
-        console.print(f"  next: {escape(root.command)}", highlight=False, soft_wrap=True, markup=True)
+        out(f"  next: {escape(root.command)}")
         if root.link:
-            console.print(f"        {escape(root.link)}", highlight=False, soft_wrap=True, markup=True)
+            out(f"        {escape(root.link)}")
 
 
 def _plain(value: object) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import typer
 from rich.table import Table
 
-from prediction_assets.cli.console import CLOCK, JsonOption, look_into_home, say, standard_output
+from prediction_assets.cli.console import CLOCK, JsonOption, look_into_home, say, say_json, standard_output
 from prediction_assets.cli.forecasting import FromOption, ToOption, span
 from prediction_assets.slate.keys import GAME_TIME_ZONE
 
@@ -26,7 +25,7 @@ def slo(since: FromOption, until: ToOption = None, as_json: JsonOption = False) 
         today = CLOCK.now().astimezone(GAME_TIME_ZONE).date()
         found = read_months(stores.warehouse, stores.outbox, first, last, today)
     if as_json:
-        say(json.dumps([asdict(month) for month in found], indent=2))
+        say_json([asdict(month) for month in found])
         return
     table = Table("month", "slates", "published", "acknowledged", "before tip-off")
     for month in found:

@@ -181,9 +181,13 @@ def store_grades(
 
 
 def stored_grades(
-    warehouse: Warehouse, since: date, until: date, origin: str, market: str = POINTS.name
+    warehouse: Warehouse, since: date, until: date, origin: str, market: str | None = POINTS.name
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Return the rows of ``prediction_grades`` between two slates, both included, by system, oldest first."""
+    """Return the rows of ``prediction_grades`` between two slates, both included, by system, oldest first.
+
+    Args:
+        market: None for every one.
+    """
     named = {"since": since, "until": until, "origin": origin, "market": market}
     rows = warehouse.query(queries.GRADES, named).to_pylist()
     found: dict[str, list[Mapping[str, Any]]] = {}

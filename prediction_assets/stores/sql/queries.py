@@ -574,5 +574,5 @@ FIRST_RECEIPT = f"""
 
 GRADES = f"""
     SELECT {names(PREDICTION_GRADES.column_names)} FROM {PREDICTION_GRADES.qualified_name}
-    WHERE game_date >= $since AND game_date <= $until AND origin = $origin AND market = $market
+    WHERE game_date >= $since AND game_date <= $until AND origin = $origin AND market = COALESCE($market, market)
     ORDER BY game_date, system"""
