@@ -24,40 +24,24 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DroppableParts:
-    """The parts of a slate that can be dropped, as player slug and part id.
+    """The parts of a slate that can be dropped, as player slug and part id."""
 
-    Attributes:
-        merged: parts that a receipt names.
-        orphaned: parts that no MERGE will take, or that were abandoned.
-        kept: players with a part that stays: it is still to be merged, or can't be read.
-        receipts: the slate's receipts, oldest first.
-    """
-
-    merged: Sequence[tuple[str, str]]
-    orphaned: Sequence[tuple[str, str]]
-    kept: tuple[str, ...]
-    receipts: tuple[Receipt, ...]
+    merged: Sequence[tuple[str, str]]  # parts that a receipt names
+    orphaned: Sequence[tuple[str, str]]  # parts that no MERGE will take, or that were abandoned
+    kept: tuple[str, ...]  # players with a part that stays: it is still to be merged, or can't be read
+    receipts: tuple[Receipt, ...]  # the slate's receipts, oldest first
 
 
 @dataclass(frozen=True, slots=True)
 class CleanedUp:
-    """What a cleanup did to a slate's staging area.
+    """What a cleanup did to a slate's staging area."""
 
-    Attributes:
-        merged: players whose merged part was dropped.
-        orphaned: players whose orphaned part was dropped.
-        kept: players with a part that is still to be merged, or can't be read.
-        swept: how many files of killed writes were removed.
-        strays: names in the staging area that are no parts; they were left alone.
-        receipts: the slate's receipts, oldest first.
-    """
-
-    merged: tuple[str, ...]
-    orphaned: tuple[str, ...]
-    kept: tuple[str, ...]
-    swept: int
-    strays: tuple[str, ...]
-    receipts: tuple[Receipt, ...]
+    merged: tuple[str, ...]  # players whose merged part was dropped
+    orphaned: tuple[str, ...]  # players whose orphaned part was dropped
+    kept: tuple[str, ...]  # players with a part that is still to be merged, or can't be read
+    swept: int  # how many files of killed writes were removed
+    strays: tuple[str, ...]  # names in the staging area that are no parts; they were left alone
+    receipts: tuple[Receipt, ...]  # the slate's receipts, oldest first
 
 
 def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState, *, now: datetime) -> DroppableParts:

@@ -22,22 +22,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PinnedFeatures:
-    """What a batch will be forecast from.
-
-    Attributes:
-        players: one row per player with features.
-        history: one row per past player-game; none if there is a model.
-        model_id: the stored model, ``""`` when the systems are fitted on the history.
-        batch: the batch that expects the players.
-        facts_version: the version of the facts before they were read.
-    """
+    """What a batch will be forecast from."""
 
     snapshot_id: str
-    players: pa.Table
-    history: pa.Table
-    model_id: str
-    batch: Batch
-    facts_version: int
+    players: pa.Table  # one row per player with features
+    history: pa.Table  # one row per past player-game; none if there is a model
+    model_id: str  # the stored model, '' when the systems are fitted on the history
+    batch: Batch  # the batch that expects the players
+    facts_version: int  # the version of the facts before they were read
 
 
 def pin_features(

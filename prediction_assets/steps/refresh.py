@@ -32,18 +32,13 @@ LAST_MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """What the facts of now ask of a slate.
+    """What the facts of now ask of a slate."""
 
-    Attributes:
-        due: why each affected player has to be staged again, by slug.
-        late: why each player would have to be whose game has begun; his rows stay.
-        needs_features: a game log was corrected: features are pinned again before the staging.
-        roster: how the expected players would differ, without the players of games that have begun.
-    """
-
-    due: Mapping[str, tuple[str, ...]]
+    due: Mapping[str, tuple[str, ...]]  # why each affected player has to be staged again, by slug
+    # why each player would have to be whose game has begun; his rows stay
     late: Mapping[str, tuple[str, ...]]
-    needs_features: bool
+    needs_features: bool  # a game log was corrected: features are pinned again before the staging
+    # how the expected players would differ, without the players of games that have begun
     roster: RosterChange
 
     @property

@@ -39,24 +39,17 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """What a revert stages.
+    """What a revert stages."""
 
-    Attributes:
-        progress: the slate's batch as it stands.
-        receipt: the one by which the revision was in force.
-        is_newest: whether it still is.
-        parts: the rows of each player in the revision, by slug.
-        without_rows: why each expected player without rows in it is skipped, by slug; rows of theirs that are in force
-            go out of it.
-        failed: of the newest revision only: why each player failed, by slug. They fail again, and rows of theirs that
-            are in force stay.
-    """
-
-    progress: Progress
-    receipt: Receipt
-    is_newest: bool
-    parts: Mapping[str, pa.Table]
+    progress: Progress  # the slate's batch as it stands
+    receipt: Receipt  # the one by which the revision was in force
+    is_newest: bool  # whether it still is
+    parts: Mapping[str, pa.Table]  # the rows of each player in the revision, by slug
+    # why each expected player without rows in it is skipped, by slug; rows of theirs that are in force go out
+    # of it
     without_rows: Mapping[str, str]
+    # of the newest revision only: why each player failed, by slug. They fail again, and rows of theirs that
+    # are in force stay.
     failed: Mapping[str, str]
 
     def require_in_force(self, merged: Receipt) -> None:

@@ -210,39 +210,28 @@ def forecast_parts(
 
 @dataclass
 class Staging:
-    """One run's work on its players: threads settle them, and outcomes are recorded when their events are stored.
+    """One run's work on its players: threads settle them, and outcomes are recorded when their events are stored."""
 
-    Attributes:
-        progress: the batch as it stood when the run began, with the outcomes of its players.
-        parts: the rows of each forecast player, by slug.
-        errors: why a player could not be forecast, by slug.
-        skipped: why a player isn't predicted, by slug.
-        fence: what the run claimed before it read anything.
-        facts_version: the version of the facts after the claim.
-        bases: the facts that each player's outcome is made from, by slug.
-        staging_area: where parts are written.
-        circuit: stops the attempts when most players failed with the same error.
-        unrecorded: outcomes that :meth:`record` has still to record.
-        settled: outcomes that are recorded.
-    """
-
-    progress: Progress
+    progress: Progress  # the batch as it stood when the run began, with the outcomes of its players
     players: Sequence[ExpectedPlayer]
-    parts: Mapping[str, pa.Table]
-    errors: Mapping[str, Exception]
-    skipped: Mapping[str, str]
+    parts: Mapping[str, pa.Table]  # the rows of each forecast player, by slug
+    errors: Mapping[str, Exception]  # why a player could not be forecast, by slug
+    skipped: Mapping[str, str]  # why a player isn't predicted, by slug
     run_id: str
-    fence: int
-    facts_version: int
-    staging_area: Parts
+    fence: int  # what the run claimed before it read anything
+    facts_version: int  # the version of the facts after the claim
+    staging_area: Parts  # where parts are written
     state: BatchState
     dead_letters: DeadLetters
     settings: Settings
     clock: Clock
+    # the facts that each player's outcome is made from, by slug
     bases: Mapping[str, Basis] = field(default_factory=dict)
+    # stops the attempts when most players failed with the same error
     circuit: CircuitBreaker = field(init=False)
+    # outcomes that `record` has still to record
     unrecorded: list[PlayerOutcome] = field(default_factory=list)
-    settled: list[PlayerOutcome] = field(default_factory=list)
+    settled: list[PlayerOutcome] = field(default_factory=list)  # outcomes that are recorded
 
     def __post_init__(self) -> None:
         self.circuit = CircuitBreaker(len(self.players))

@@ -35,15 +35,10 @@ LEAST_ROWS = 2_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Availability:
-    """The fitted correction.
+    """The fitted correction."""
 
-    Attributes:
-        played: share who played of each cell, shape (252,), in the order of :data:`CELLS`.
-        trees: the correction in units of the root of the forecast.
-    """
-
-    played: Floats
-    trees: Trees
+    played: Floats  # share who played of each cell, shape (252,), in the order of `CELLS`
+    trees: Trees  # the correction in units of the root of the forecast
 
     def __call__(self, rows: Rows) -> Floats:
         """Return the points that the report adds, shape (n,); 0 where it says nothing of the player's side."""

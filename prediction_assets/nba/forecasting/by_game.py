@@ -61,23 +61,14 @@ def share_of(hits: int, trials: int) -> Interval:
 
 @dataclass(frozen=True, slots=True)
 class ByGame:
-    """Sums over games from which a measure's mean follows, and its error.
+    """Sums over games from which a measure's mean follows, and its error."""
 
-    Attributes:
-        count: players in the mean.
-        games: games with one of them.
-        total: sum of the measure.
-        squares: sum of the games' squared totals.
-        products: sum of each game's total times its players.
-        sizes: sum of the games' squared numbers of players.
-    """
-
-    count: int = 0
-    games: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    products: float = 0.0
-    sizes: int = 0
+    count: int = 0  # players in the mean
+    games: int = 0  # games with one of them
+    total: float = 0.0  # sum of the measure
+    squares: float = 0.0  # sum of the games' squared totals
+    products: float = 0.0  # sum of each game's total times its players
+    sizes: int = 0  # sum of the games' squared numbers of players
 
     @property
     def mean(self) -> float | None:

@@ -58,15 +58,10 @@ LEAST_MINUTES = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sides:
-    """Who could play for each side of some dates, and the reports about them.
+    """Who could play for each side of some dates, and the reports about them."""
 
-    Attributes:
-        candidates: rows of :data:`.sides_sql.CANDIDATES_SQL`.
-        reported: rows of :data:`.sides_sql.REPORTED_SQL`.
-    """
-
-    candidates: pa.Table
-    reported: pa.Table
+    candidates: pa.Table  # rows of `CANDIDATES_SQL`
+    reported: pa.Table  # rows of `REPORTED_SQL`
 
     def before(self, day: date) -> Sides:
         """Return the sides of the dates before a day."""

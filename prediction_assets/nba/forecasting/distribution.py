@@ -33,15 +33,10 @@ SMALLEST_SHAPE = 0.05
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
-    """One system's forecast of n rows.
+    """One system's forecast of n rows."""
 
-    Attributes:
-        mean: expected points, shape (n,), positive.
-        standard_deviation: points, shape (n,), positive.
-    """
-
-    mean: Floats
-    standard_deviation: Floats
+    mean: Floats  # expected points, shape (n,), positive
+    standard_deviation: Floats  # points, shape (n,), positive
 
     @property
     def median(self) -> Floats:

@@ -55,15 +55,11 @@ MINIMUM_ROWS = 400
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GradientBoosting:
-    """The fitted correction and the opponent's factor; without a correction, the simple forecast.
-
-    Attributes:
-        lift: by how much the mean exceeds the median, relative to :func:`_skew`.
-    """
+    """The fitted correction and the opponent's factor; without a correction, the simple forecast."""
 
     matchup: Matchup
     correction: Trees | Network | None = None
-    lift: float = 0.0
+    lift: float = 0.0  # by how much the mean exceeds the median, relative to `_skew`
 
     def __call__(self, rows: Rows) -> Floats:
         """Return expected points, shape (n,)."""

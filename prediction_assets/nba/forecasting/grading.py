@@ -53,43 +53,32 @@ class Grade:
     """The measures of one system on some players in one market; a mean is None where there was nothing to average.
 
     Attributes:
-        players: players with a forecast and a result.
-        voids: players with a forecast and no result; in no other figure.
-        mean_absolute_error: points, over all ``players``.
-        bias: mean of predicted minus actual points.
-        lines: players with a market line that wasn't hit exactly.
-        line_players: players with a market line.
-        line_error: mean absolute error over ``line_players``, points.
-        brier_score: mean squared error of P(over, no push) over ``lines``.
-        bets: lines with a recommendation of OVER or UNDER.
-        hits: bets that won.
-        profit: what a stake of 1 on each bet, at its price, has won or lost; a bet at a main line counts.
         own_score, own_information: sums over ``lines`` from which :attr:`own_weight` follows.
-        own_variance: sum of the slates' squared ``own_score``.
-        measures: means with their errors by game, for everybody and each group (:mod:`.by_game`): ``absolute_error``;
-            ``less_ensemble`` and ``less_line``, the absolute error less theirs, of the same players; ``line_error``;
-            ``crps``; ``interval_80``, the share within it; ``brier_less_coin``; ``hit_rate``; ``mean_return``;
-            ``bias``; ``closing_line_value``, the points by which the closing line moved in favor of a bet.
     """
 
     system: str
     system_version: str = ""
     market: str = POINTS.name
-    players: int = 0
-    voids: int = 0
-    mean_absolute_error: float | None = None
-    bias: float | None = None
-    lines: int = 0
-    line_players: int = 0
-    line_error: float | None = None
-    brier_score: float | None = None
-    bets: int = 0
-    hits: int = 0
+    players: int = 0  # players with a forecast and a result
+    voids: int = 0  # players with a forecast and no result; in no other figure
+    mean_absolute_error: float | None = None  # points, over all `players`
+    bias: float | None = None  # mean of predicted minus actual points
+    lines: int = 0  # players with a market line that wasn't hit exactly
+    line_players: int = 0  # players with a market line
+    line_error: float | None = None  # mean absolute error over `line_players`, points
+    brier_score: float | None = None  # mean squared error of P(over, no push) over `lines`
+    bets: int = 0  # lines with a recommendation of OVER or UNDER
+    hits: int = 0  # bets that won
+    # what a stake of 1 on each bet, at its price, has won or lost; a bet at a main line counts
     profit: float = 0.0
     own_score: float = 0.0
     own_information: float = 0.0
-    own_variance: float = 0.0
+    own_variance: float = 0.0  # sum of the slates' squared `own_score`
     calibration: tuple[Decile, ...] = field(default=())
+    # means with their errors by game, for everybody and each group (`by_game`): `absolute_error`;
+    # `less_ensemble` and `less_line`, the absolute error less theirs, of the same players; `line_error`;
+    # `crps`; `interval_80`, the share within it; `brier_less_coin`; `hit_rate`; `mean_return`; `bias`;
+    # `closing_line_value`, the points by which the closing line moved in favor of a bet
     measures: Measures = field(default_factory=dict)
 
     @property

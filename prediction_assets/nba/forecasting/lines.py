@@ -29,18 +29,15 @@ MARKET, ESTIMATED = "market", "estimated"
 
 @dataclass(frozen=True, slots=True)
 class MarketLine:
-    """A player's main line and the book that offers it; prices in American odds, None when not offered.
-
-    Attributes:
-        others: what else is offered on him: other books' lines, and other lines of this book.
-        teams: the two teams of the game that it is about.
-    """
+    """A player's main line and the book that offers it; prices in American odds, None when not offered."""
 
     line: Decimal
     bookmaker: str
     over_price: int | None = None
     under_price: int | None = None
+    # what else is offered on him: other books' lines, and other lines of this book
     others: tuple[Offer, ...] = ()
+    # the two teams of the game that it is about
     teams: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property

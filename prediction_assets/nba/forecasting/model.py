@@ -23,26 +23,16 @@ _OLDEST_SEASON = 1946
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Every system, fitted on the games before a date.
+    """Every system, fitted on the games before a date."""
 
-    Attributes:
-        model_id: derived from league, cut-off, systems and data, so equal inputs give an equal id.
-        cutoff: all training games are before this date, so it may be used for slates from this date on.
-        newest_game: date of the newest of those games; None without any.
-        trained_rows: player-games before the cut-off.
-        seasons: the seasons of those games, such as ``2022-23, 2023-24``.
-        data_hash: SHA-256 over the training table.
-        systems: version by name of the systems in it.
-    """
-
-    model_id: str
+    model_id: str  # derived from league, cut-off, systems and data, so equal inputs give an equal id
     league: str
-    cutoff: date
-    newest_game: date | None
-    trained_rows: int
-    seasons: str
-    data_hash: str
-    systems: Mapping[str, str]
+    cutoff: date  # all training games are before this date, so it may be used for slates from this date on
+    newest_game: date | None  # date of the newest of those games; None without any
+    trained_rows: int  # player-games before the cut-off
+    seasons: str  # the seasons of those games, such as `2022-23, 2023-24`
+    data_hash: str  # SHA-256 over the training table
+    systems: Mapping[str, str]  # version by name of the systems in it
     fitted: Mapping[str, FittedSystem]
 
 

@@ -76,15 +76,12 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A field that is an array: its type as numpy spells it, its number of dimensions, and the largest absolute value.
-
-    Attributes:
-        infinite: the values may be infinite: a tree's threshold is, where it only separates missing values.
-    """
+    """A field that is an array: its type as numpy spells it, its number of dimensions, and the largest absolute value."""
 
     dtype: str
     dimensions: int
     largest: float = 1e6
+    # the values may be infinite: a tree's threshold is, where it only separates missing values
     infinite: bool = False
 
     def write(self, value: Any, writer: Writer) -> Any:

@@ -151,17 +151,11 @@ def predict_slate(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _StatForecast:
-    """What the systems say about one stat of n players.
+    """What the systems say about one stat of n players."""
 
-    Attributes:
-        rows: the features, in the stat's units.
-        forecasts: each system's distribution.
-        parts: each system's contributions, in ten-thousandths, not rounded to whole ones.
-    """
-
-    rows: Rows
-    forecasts: list[Distribution]
-    parts: list[Floats]
+    rows: Rows  # the features, in the stat's units
+    forecasts: list[Distribution]  # each system's distribution
+    parts: list[Floats]  # each system's contributions, in ten-thousandths, not rounded to whole ones
 
 
 def _forecast(

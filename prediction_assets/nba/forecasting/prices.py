@@ -33,16 +33,14 @@ class Quote:
     Attributes:
         over, under: the best price of each side, American odds.
         over_bookmaker, under_bookmaker: who offers it.
-        fair: P(over | no push) of the most balanced pair of prices.
-        consensus: mean of the same over all pairs of prices.
     """
 
     over: int | None = None
     over_bookmaker: str | None = None
     under: int | None = None
     under_bookmaker: str | None = None
-    fair: float | None = None
-    consensus: float | None = None
+    fair: float | None = None  # P(over | no push) of the most balanced pair of prices
+    consensus: float | None = None  # mean of the same over all pairs of prices
 
 
 NO_QUOTE = Quote()
@@ -88,25 +86,15 @@ def _odds(american: int) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bets:
-    """The better bet of each row, at the best price; arrays of shape (n,), None or NaN where no side has a price.
+    """The better bet of each row, at the best price; arrays of shape (n,), None or NaN where no side has a price."""
 
-    Attributes:
-        is_over: whether it is the over.
-        has_price: whether a book offers a price at all.
-        price: American odds, NaN without.
-        odds: decimal odds.
-        fair_odds: decimal odds at which the bet would be worth nothing.
-        edge: P(won | no push) minus the probability at which the price breaks even.
-        expected_value: expected profit of a stake of 1; a push pays it back.
-    """
-
-    is_over: npt.NDArray[np.bool_]
-    has_price: npt.NDArray[np.bool_]
-    price: Floats
-    odds: Floats
-    fair_odds: Floats
-    edge: Floats
-    expected_value: Floats
+    is_over: npt.NDArray[np.bool_]  # whether it is the over
+    has_price: npt.NDArray[np.bool_]  # whether a book offers a price at all
+    price: Floats  # American odds, NaN without
+    odds: Floats  # decimal odds
+    fair_odds: Floats  # decimal odds at which the bet would be worth nothing
+    edge: Floats  # P(won | no push) minus the probability at which the price breaks even
+    expected_value: Floats  # expected profit of a stake of 1; a push pays it back
 
 
 def better_bets(quotes: Sequence[Quote], probability_over: Floats, probability_push: Floats) -> Bets:

@@ -79,17 +79,12 @@ _LIBRARIES = ("numpy", "scikit-learn", "scipy")
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One measure of both models.
-
-    Attributes:
-        difference: of the challenger's less the champion's.
-        standard_error: of the difference, by game.
-    """
+    """One measure of both models."""
 
     challenger: float
     champion: float
-    difference: float
-    standard_error: float
+    difference: float  # of the challenger's less the champion's
+    standard_error: float  # of the difference, by game
 
     @property
     def upper_limit(self) -> float:
@@ -102,18 +97,16 @@ class Verdict:
     """What became of a challenger, and why.
 
     Attributes:
-        champion: id of the model that it was compared with; ``""``: none, the simple forecast stood in.
         slates, players: the trial's slates and player-games.
-        problems: why it is refused; none: it is promoted.
-        systems: each measure of each system, by their names.
     """
 
-    champion: str
+    champion: str  # id of the model that it was compared with; '': none, the simple forecast stood in
     since: date | None
     until: date | None
     slates: int
     players: int
-    problems: tuple[str, ...]
+    problems: tuple[str, ...]  # why it is refused; none: it is promoted
+    # each measure of each system, by their names
     systems: Mapping[str, Mapping[str, Compared]] = field(default_factory=dict)
 
     @property

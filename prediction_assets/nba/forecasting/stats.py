@@ -27,14 +27,10 @@ POINTS = "points"
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """A stat of a game log.
+    """A stat of a game log."""
 
-    Attributes:
-        count: the expression over the columns of ``facts.game_logs`` that counts it, a whole number.
-        unit: as many of it as are counted as one: 4.3 rebounds, 2.8 assists and 1.3 threes are as usual as 12 points.
-    """
-
-    count: str
+    count: str  # the expression over the columns of `facts.game_logs` that counts it, a whole number
+    # as many of it as are counted as one: 4.3 rebounds, 2.8 assists and 1.3 threes are as usual as 12 points
     unit: int
 
 

@@ -28,22 +28,17 @@ class Trees:
     """A fitted ensemble of trees; every array has shape (trees, nodes) but ``start``, which is a number.
 
     Attributes:
-        feature: column that an inner node compares.
-        threshold: a row goes left when its value is at most this.
-        missing_left: whether a row without the value goes left.
         left, right: positions of the children, after their parent's; a leaf is its own child.
-        value: a leaf's contribution; 0 on inner nodes.
-        depth: steps after which every row is in a leaf.
     """
 
     start: float
-    feature: npt.NDArray[np.int16]
-    threshold: Floats
-    missing_left: npt.NDArray[np.bool_]
+    feature: npt.NDArray[np.int16]  # column that an inner node compares
+    threshold: Floats  # a row goes left when its value is at most this
+    missing_left: npt.NDArray[np.bool_]  # whether a row without the value goes left
     left: npt.NDArray[np.int16]
     right: npt.NDArray[np.int16]
-    value: Floats
-    depth: int
+    value: Floats  # a leaf's contribution; 0 on inner nodes
+    depth: int  # steps after which every row is in a leaf
 
     def __call__(self, design: Floats) -> Floats:
         """Return the trees' sum for rows of shape (n, columns): (n,); NaN is a missing value."""
