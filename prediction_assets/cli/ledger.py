@@ -315,11 +315,7 @@ def _refuse_broken(reports: dict[str, ChainReport]) -> None:
 
 
 def _require_published(reports: dict[str, ChainReport], published: str, *, is_printed: bool) -> None:
-    """Say which receipt has a hash.
-
-    Raises:
-        ChainBroken: none of them has it.
-    """
+    """Say which receipt has a hash."""
     for slate, report in reports.items():
         if published in report.hashes:
             if is_printed:

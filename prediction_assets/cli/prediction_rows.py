@@ -158,7 +158,6 @@ def json_text(rows: pa.Table) -> str:
 
 
 def parquet_bytes(rows: pa.Table) -> bytes:
-    """Return the rows as a Parquet file."""
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()

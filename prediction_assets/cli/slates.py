@@ -189,11 +189,7 @@ def ingest(
 
 
 def _replacing(facts: dict[str, dict[str, Any]]) -> None:
-    """Let the sources replace what they omit.
-
-    Raises:
-        BadInput: nothing is ingested that can omit anything.
-    """
+    """Let the sources replace what they omit."""
     chosen = [
         config for name, config in facts.items() if name != "game_logs" and "simulated_players" not in config
     ]
@@ -300,11 +296,7 @@ def _files(
     injury_reports: Path | None,
     simulated_players: int | None,
 ) -> dict[str, Path | None]:
-    """Return the file of each kind of facts, None where none was named.
-
-    Raises:
-        BadInput: files beside a simulated league.
-    """
+    """Return the file of each kind of facts, None where none was named."""
     files = {
         "game_logs": game_logs,
         "schedule": schedule,
@@ -322,11 +314,7 @@ def _refuse_bad(
     simulated_players: int | None,
     season: str | None = None,
 ) -> None:
-    """Refuse what will be ingested before a run about it is recorded, or anything is created.
-
-    Raises:
-        BadInput: a file, a season or a number of players that can't be ingested.
-    """
+    """Refuse what will be ingested before a run about it is recorded, or anything is created."""
     from prediction_assets.ingest.precheck import refuse_bad_sources
     from prediction_assets.simulation.league import simulated_slate
 

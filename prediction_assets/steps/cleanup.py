@@ -66,12 +66,7 @@ def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState, *, now:
 def drop_orphans(
     progress: Progress, players: Collection[str], staged: Iterable[tuple[str, str]], parts: Parts
 ) -> None:
-    """Drop these players' orphaned parts.
-
-    Args:
-        progress: the batch as it stands, read after the parts were listed.
-        staged: the parts in staging.
-    """
+    """Drop these players' orphaned parts."""
     theirs = [part for part in staged if part[0] in players]
     orphaned = parts_in(part_states(progress, theirs, ()), PartState.ORPHANED)
     list(parts.drop(progress.batch.slate, orphaned))

@@ -40,10 +40,6 @@ def pin_features(
     The snapshot is named by its content: with the same facts a second call changes nothing but the fence. If another
     run pinned features with a higher fence meanwhile, those stay.
 
-    Args:
-        key: the slate.
-        markets: what is predicted beside points.
-
     Raises:
         BatchNotOpen: the slate has no batch.
     """

@@ -9,11 +9,7 @@ from prediction_assets.stores.protocols import BatchState, Outbox, Publisher, Wa
 def read_copies(
     slate: str, warehouse: Warehouse, state: BatchState, outbox: Outbox, publisher: Publisher
 ) -> SlateCopies:
-    """Return what each store has of a slate.
-
-    Raises:
-        ReceiptAltered: a receipt was edited by hand.
-    """
+    """Return what each store has of a slate."""
     copy, messages, delivered = state.consolidated(slate), outbox.entries(slate), publisher.delivered(slate)
     # Last: every receipt is committed before a copy or a message of it is made. Read first, a slate that is merged in
     # between would look like a warehouse that is behind.

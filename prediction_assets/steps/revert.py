@@ -53,11 +53,7 @@ class Reversal:
     failed: Mapping[str, str]
 
     def require_in_force(self, merged: Receipt) -> None:
-        """Require that a MERGE put exactly the revision's rows into force.
-
-        Raises:
-            Overtaken: it merged newer rows, too.
-        """
+        """Require that a MERGE put exactly the revision's rows into force."""
         if merged.rows_digest != self.receipt.rows_digest:
             raise Overtaken(
                 f"slate {merged.slate}: revision {self.receipt.revision} is not in force: players were staged again "

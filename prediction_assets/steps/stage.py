@@ -238,7 +238,6 @@ class Staging:
 
     @property
     def slate(self) -> str:
-        """The slate's key."""
         return self.progress.batch.slate
 
     @property

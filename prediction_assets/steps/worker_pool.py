@@ -107,7 +107,6 @@ class WorkerPool(Generic[Item, Result]):
         self._lock = threading.Lock()
 
     def add_worker(self) -> None:
-        """Start one thread."""
         # A daemon: the interpreter waits at its exit for any other thread, and for one that hangs for ever.
         threading.Thread(target=self._take_items, name="fan-out", daemon=True).start()
 
@@ -128,12 +127,10 @@ class WorkerPool(Generic[Item, Result]):
         return overdue
 
     def count_finished(self) -> None:
-        """Count an item whose result was taken."""
         with self._lock:
             self.left -= 1
 
     def cancel_waiting(self) -> None:
-        """Start no further item."""
         with self._lock:
             self.left -= len(self._waiting)
             self._waiting.clear()
@@ -160,11 +157,7 @@ class WorkerPool(Generic[Item, Result]):
 
 
 class CircuitBreaker:
-    """Trips when most players of a run failed with the same digest: further attempts would fail, too.
-
-    Args:
-        players: how many players the run works on.
-    """
+    """Trips when most players of a run failed with the same digest: further attempts would fail, too."""
 
     def __init__(self, players: int) -> None:
         self._players = players
@@ -174,7 +167,6 @@ class CircuitBreaker:
         """The digest that most players failed with, None while the breaker hasn't tripped."""
 
     def failed(self, digest: str) -> None:
-        """Count a failure."""
         with self._lock:
             self._failed[digest] += 1
             if self.tripped_by is None and most_failed_alike(self._failed[digest], self._players):

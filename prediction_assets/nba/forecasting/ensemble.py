@@ -32,7 +32,6 @@ class EnsembleMean:
     weights: tuple[float, ...]
 
     def __call__(self, rows: Rows) -> Floats:
-        """Return expected points, shape (n,)."""
         total = np.zeros(len(rows))
         for weight, member in zip(self.weights, self.members, strict=True):
             total += weight * _once(rows, member)

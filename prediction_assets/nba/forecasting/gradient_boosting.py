@@ -62,7 +62,6 @@ class GradientBoosting:
     lift: float = 0.0  # by how much the mean exceeds the median, relative to `_skew`
 
     def __call__(self, rows: Rows) -> Floats:
-        """Return expected points, shape (n,)."""
         forecast = _simple(rows)
         if self.correction is not None and len(rows):
             middle = np.maximum(forecast + self.correction(_design(rows)) * _scale(forecast), 0.0)

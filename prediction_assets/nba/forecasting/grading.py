@@ -119,7 +119,6 @@ class Grade:
         return self.profit / self.bets if self.bets else None
 
     def to_row(self) -> dict[str, Any]:
-        """Return the grade's own columns of ``prediction_grades``."""
         return {
             "market": self.market,
             "system": self.system,
@@ -157,7 +156,6 @@ class Grade:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Grade:
-        """Return the grade that a row of ``prediction_grades`` holds."""
         deciles = tuple(Decile(**decile) for decile in json.loads(row["calibration"]))
         measures = {
             group: {name: ByGame(*sums) for name, sums in by_name.items()}

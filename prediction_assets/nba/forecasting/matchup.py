@@ -66,7 +66,6 @@ class Matchup:
     trees: Trees | None = None
 
     def __call__(self, rows: Rows) -> Floats:
-        """Return expected points, shape (n,)."""
         base = self.minutes(rows) * scoring_rate(rows)
         if self.trees is not None and len(rows):
             base = base + np.maximum(self.trees(_design(rows)), -LARGEST_FALL) * unit(base)

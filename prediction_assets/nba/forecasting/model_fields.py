@@ -76,7 +76,7 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A field that is an array: its type as numpy spells it, its number of dimensions, and the largest absolute value."""
+    """A field that is an array: its type as numpy spells it, its dimensions, and the largest absolute value."""
 
     dtype: str
     dimensions: int
@@ -149,7 +149,6 @@ class Writer:
         return self._positions[id(value)]
 
     def array(self, array: npt.NDArray[Any]) -> str:
-        """Add an array and return its name."""
         name = f"a{len(self.arrays)}"
         self.arrays[name] = array
         return name
@@ -174,7 +173,6 @@ class Reader:
     nodes: list[Any] = field(default_factory=list)
 
     def array(self, name: Any, where: str) -> npt.NDArray[Any]:
-        """Return an array by its name."""
         if not isinstance(name, str) or name not in self.arrays:
             raise Refused(where, "names no array")
         return self.arrays[name]

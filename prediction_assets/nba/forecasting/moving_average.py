@@ -49,7 +49,6 @@ class MovingAverage:
     prior_games: float = 4.0
 
     def __call__(self, rows: Rows) -> Floats:
-        """Return expected points, shape (n,)."""
         total, weight = weighted_sum(rows, "recent_points", self.half_life)
         result: Floats = (total + self.prior_games * prior(rows)) / (weight + self.prior_games)
         return result

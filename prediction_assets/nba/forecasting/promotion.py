@@ -115,7 +115,6 @@ class Verdict:
         return not self.problems
 
     def to_json(self) -> str:
-        """Return the verdict as it is stored."""
         return json.dumps(
             {
                 "champion": self.champion,

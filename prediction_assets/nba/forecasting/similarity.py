@@ -62,7 +62,6 @@ class Similarity:
     departure: Floats
 
     def __call__(self, rows: Rows) -> Floats:
-        """Return expected points, shape (n,)."""
         base = self.matchup.minutes(rows) * scoring_rate(rows)
         # The neighbours are those of the real game; they take a hundred times as long as the rest.
         shift = rows.once((self, "shift"), lambda: self._shift(rows), keep=True)
