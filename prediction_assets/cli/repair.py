@@ -52,9 +52,8 @@ def consolidate(
     from prediction_assets.stores.protocols import open_progress
 
     with open_slate_run() as (_, runner):
-        open_progress(
-            runner.stores.batch_state, slate
-        )  # a mistyped slate is refused here, and is no failed run
+        # A mistyped slate is refused here, and is no failed run.
+        open_progress(runner.stores.batch_state, slate)
         receipt = runner.consolidate(
             slate, before_deadline=before_deadline, accept=[*accepted], because=one_line(because)
         )

@@ -28,10 +28,8 @@ _COVERED = 0.85
 _VOID = 0.035  # 227 of 6,372 real lines were for players without a row in the logs
 _WHOLE = 0.16  # of real lines are whole numbers; the others end in .5
 _MOVES, _MOVES_WITHIN = 0.30, 0.03
-_ONE_SIDED, _SUSPENDED_SHARE = (
-    0.010,
-    0.008,
-)  # real: 15 and 28 of 24,154; more here, so that a small slate has some
+# Real: 15 and 28 of 24,154; more here, so that a small slate has some.
+_ONE_SIDED, _SUSPENDED_SHARE = 0.010, 0.008
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,8 @@ def draw_minutes(draws: Draws, rosters: Rosters, games: TeamGames, plays: Bools,
     shape = (teams, most, PLACES)
     drift = np.zeros((teams, PLACES))
     role = np.ones(shape)
-    for game in range(
-        most
-    ):  # roles change slowly: consecutive games' minutes correlate by 0.23 within a player
+    # Roles change slowly: consecutive games' minutes correlate by 0.23 within a player.
+    for game in range(most):
         drift = 0.85 * drift + 0.53 * draws.normal(drift.shape)
         role[:, game] = drift
     usual = np.broadcast_to(rosters.minutes[:, None, :], shape)

@@ -177,9 +177,8 @@ def plan(
     """
     accepted = require_acceptable(accepted or {})
     receipts = tuple(receipts)
-    progress = replace(
-        progress, receipt=receipts[-1] if receipts else None
-    )  # batch state may not know it yet
+    # Batch state may not know it yet.
+    progress = replace(progress, receipt=receipts[-1] if receipts else None)
     batch = progress.batch
     merged, replaced = merged_part_ids(receipts), replaced_part_ids(receipts)
     fences = merged_fences(receipts)
@@ -210,9 +209,8 @@ def plan(
     content = content_digest(progress)
     floor = revision_floor(batch.slate, content, seen)
     own_id = receipt_id(progress, floor)
-    is_merged = (
-        bool(receipts) and own_id == receipts[-1].receipt_id
-    )  # maybe accepted, by a run that was killed
+    # Maybe accepted, by a run that was killed.
+    is_merged = bool(receipts) and own_id == receipts[-1].receipt_id
     too_few = len(staged) < limits.minimum_staged_share * (len(staged) + failed)
     if too_few and not is_merged and ENOUGH_STAGED not in accepted:
         # The audit in the MERGE's transaction would refuse it too: a sensor has to know that without a MERGE.

@@ -74,9 +74,8 @@ def read_refresh(
     pinned, fresh = _features(progress, warehouse)
     bases = {slug: done.basis for slug, done in progress.outcomes.items()}
     settled = [player for player in batch.expected if player.slug in bases]
-    if (
-        progress.feature_snapshot is None
-    ):  # they are pinned, and their players staged, before anything follows
+    # They are pinned, and their players staged, before anything follows.
+    if progress.feature_snapshot is None:
         bases = {}
     found = affected(bases, facts.bases(settled, fresh), now + LAST_MINUTE)
     roster = RosterChange()

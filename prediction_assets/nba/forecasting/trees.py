@@ -77,9 +77,8 @@ def fit_trees(
         pace: share of the usual learning rate.
         least_rows: training rows of a leaf.
     """
-    from sklearn.ensemble import (
-        HistGradientBoostingRegressor,
-    )  # a second to import, for fits
+    # A second to import, for fits.
+    from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     empty = ~np.isfinite(design).any(axis=0)
@@ -98,9 +97,8 @@ def fit_trees(
         early_stopping=False,
         random_state=RANDOM_STATE,
     )
-    with threadpool_limits(
-        limits=1, user_api="openmp"
-    ):  # a parallel sum's rounding depends on the number of threads
+    # A parallel sum's rounding depends on the number of threads.
+    with threadpool_limits(limits=1, user_api="openmp"):
         model.fit(design, target)
         return _plain(model), np.asarray(model.predict(design), dtype=np.float64)
 

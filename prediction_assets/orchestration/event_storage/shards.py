@@ -85,9 +85,8 @@ class ShardPool:
                     with connection.begin():
                         yield connection
                     changed = _total_changes(dbapi) != before
-                if (
-                    changed
-                ):  # a write-ahead log leaves the file's time as it was, and Dagster watches that time
+                # A write-ahead log leaves the file's time as it was, and Dagster watches that time.
+                if changed:
                     _touch(shard.path)
             except BaseException:
                 shard.close()

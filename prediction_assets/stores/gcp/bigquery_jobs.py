@@ -39,9 +39,8 @@ _logger = logging.getLogger(__name__)
 
 _REQUEST_SECONDS = 60.0  # the client's own default of one HTTP request; its retries end with call_timeout
 _JOB_SECONDS = 600.0  # until a job is no longer waited for; it continues by itself
-_MAXIMUM_BYTES_BILLED = (
-    2**40
-)  # of one statement, 6 USD; a MERGE of 45,000 parts is billed for 450 GB. Beyond: refused
+# Of one statement, 6 USD; a MERGE of 45,000 parts is billed for 450 GB. Beyond: refused.
+_MAXIMUM_BYTES_BILLED = 2**40
 _LISTED_PER_PAGE = 10_000  # BigQuery may send shorter pages and a token for the next; the emulator sends one
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0  # most seconds between two attempts at a job
 _PREFIX = re.compile(r"[A-Za-z0-9_]{0,64}\Z")

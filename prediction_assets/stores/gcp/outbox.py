@@ -50,9 +50,8 @@ class FirestoreOutbox:
         }
 
         def store() -> None:
-            head = newest.get(
-                **self._calls.arguments
-            )  # first: what is stored after this read is then noticed
+            # First: what is stored after this read is then noticed.
+            head = newest.get(**self._calls.arguments)
             stored = list(of_slate(self._messages, entry.slate).get(**self._calls.arguments))
             there = {each.id: _entry(each) for each in stored}
             entry.refuse_if_older(there.values())
