@@ -61,7 +61,13 @@ ASSETS = [
 ]
 
 
-_GCP_KINDS = {"duckdb": "bigquery", "parquet": "bigquery", "sqlite": "firestore", "json": "pubsub"}
+_GCP_KINDS = {
+    "duckdb": "bigquery",
+    "parquet": "bigquery",
+    "arrow": "bigquery",
+    "sqlite": "firestore",
+    "json": "pubsub",
+}
 
 
 def build_defs(settings: Settings, resources: Mapping[str, object] | None = None) -> dg.Definitions:

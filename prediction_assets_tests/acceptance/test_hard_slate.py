@@ -30,10 +30,10 @@ import sys, threading
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.orchestration.slate_run import SlateRun
-from prediction_assets.stores.local.parts import ParquetParts
+from prediction_assets.stores.local.parts import ArrowParts
 
 slate, failing, flaky, hanging = sys.argv[1], *(set(each.split()) for each in sys.argv[2:])
-healthy, tried = ParquetParts.write, {}
+healthy, tried = ArrowParts.write, {}
 
 def write(self, slate, player_slug, rows, fence):
     tried[player_slug] = tried.get(player_slug, 0) + 1
@@ -45,7 +45,7 @@ def write(self, slate, player_slug, rows, fence):
         threading.Event().wait()
     return healthy(self, slate, player_slug, rows, fence)
 
-ParquetParts.write = write
+ArrowParts.write = write
 settings = load_settings()
 with open_instance(settings) as instance:
     SlateRun(settings, instance).stage(slate)

@@ -18,7 +18,7 @@ from prediction_assets.slate.outcome import PlayerOutcome
 from prediction_assets.steps.cleanup import clean_up
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.local.batch_state import SqliteBatchState
-from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.contract.warehouse.conftest import (
     bigquery_client,
@@ -42,7 +42,7 @@ from pathlib import Path
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
-from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
 from prediction_assets.errors import WarehouseBusy
 from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
 
@@ -56,7 +56,7 @@ class Stopping(DuckDBWarehouse):
 
 def opened(kind=DuckDBWarehouse):
     snapshots = ParquetSnapshots(home / "features")
-    return kind(home / "warehouse.duckdb", ParquetParts(home / "staging"), snapshots, patience)
+    return kind(home / "warehouse.duckdb", ArrowParts(home / "staging"), snapshots, patience)
 
 state = SqliteBatchState(home / "state.sqlite")
 
@@ -112,7 +112,7 @@ class Home:
         self.state.open(batch(2))
 
     def opened(self, patience: float) -> DuckDBWarehouse:
-        parts = ParquetParts(self.folder / "staging")
+        parts = ArrowParts(self.folder / "staging")
         snapshots = ParquetSnapshots(self.folder / "features")
         return DuckDBWarehouse(self.folder / "warehouse.duckdb", parts, snapshots, patience)
 

@@ -18,7 +18,7 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
-from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.deployment import (
     PARTS,
@@ -81,7 +81,7 @@ def test_a_slate_asked_for_through_the_ui_is_completed_by_the_processes(carried)
     home = carried.made.home
     assert (carried.message["status"], carried.message["rows"]) == ("success", PLAYERS * 25)
     warehouse = DuckDBWarehouse(
-        home / "warehouse.duckdb", ParquetParts(home / "staging"), ParquetSnapshots(home / "features"), 60.0
+        home / "warehouse.duckdb", ArrowParts(home / "staging"), ParquetSnapshots(home / "features"), 60.0
     )
     (receipt,) = warehouse.receipts(SLATE)
     assert receipt.rows == PLAYERS * 25

@@ -35,7 +35,7 @@ class Slate:
     def is_announced(self, events: int) -> bool:
         """Return whether so many events were delivered and staging is empty again."""
         delivered = [e for e in self._stores.outbox.entries(self._slate) if e.delivery_id is not None]
-        return len(delivered) == events and not list(self._staging.glob("*.parquet"))
+        return len(delivered) == events and not list(self._staging.glob("*.arrow"))
 
     def await_(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until the sensors have brought something about."""

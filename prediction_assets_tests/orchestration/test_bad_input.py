@@ -19,7 +19,7 @@ from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
-from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
@@ -27,7 +27,7 @@ from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_
 def opened(folder: Path) -> DuckDBWarehouse:
     return DuckDBWarehouse(
         folder / "warehouse.duckdb",
-        ParquetParts(folder / "staging"),
+        ArrowParts(folder / "staging"),
         ParquetSnapshots(folder / "features"),
         10.0,
     )
@@ -137,7 +137,7 @@ def test_a_disk_that_is_full_for_a_part_leaves_the_part_before_it(small_disk):
         warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 1)
     assert dict(warehouse.parts.staged(SLATE)) == {"player-1": before.part_id}
     left = [p.name for p in (small_disk / "staging" / SLATE).iterdir()]
-    assert left == [f"player-1.{before.part_id}.parquet"]
+    assert left == [f"player-1.{before.part_id}.arrow"]
     filler.unlink()
     after = warehouse.parts.write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 2)
     assert warehouse.parts.staged(SLATE) == [("player-1", before.part_id), ("player-1", after.part_id)]

@@ -101,7 +101,7 @@ def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
             raise OSError(28, "No space left on device")
         return healthy(self, slate, player_slug, rows, fence)
 
-    monkeypatch.setattr("prediction_assets.stores.local.parts.ParquetParts.write", write)
+    monkeypatch.setattr("prediction_assets.stores.local.parts.ArrowParts.write", write)
     monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
     code, out, _ = prediction_assets("run", "--slate", SIMULATED)
     assert code == 1

@@ -60,7 +60,7 @@ class StagingConfig(dg.Config):
             skippable=True,
             group_name=FAN_OUT,
             owners=OWNERS,
-            kinds={"python", "scikitlearn", "parquet"},
+            kinds={"python", "scikitlearn", "arrow"},
             deps=[
                 dg.AssetDep("player_features", partition_mapping=dg.AllPartitionMapping()),
                 "prop_lines",

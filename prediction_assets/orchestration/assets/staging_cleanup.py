@@ -15,7 +15,7 @@ _SHOWN = 50
     partitions_def=SLATES,
     group_name=FAN_IN,
     owners=OWNERS,
-    kinds={"parquet"},
+    kinds={"arrow"},
     deps=["predictions"],
 )
 def staging_cleanup(

@@ -9,7 +9,7 @@ from prediction_assets.stores.local.alerts import SqliteAlertStore
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
-from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
 from prediction_assets.stores.local.state_file import StateFile
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.versions import VersionedStore
@@ -27,7 +27,7 @@ class LocalStores:
     def warehouse(self) -> DuckDBWarehouse:
         return DuckDBWarehouse(
             self._home / "warehouse.duckdb",
-            ParquetParts(self._home / "staging"),
+            ArrowParts(self._home / "staging"),
             ParquetSnapshots(self._home / "features"),
             self._wait_seconds,
         )

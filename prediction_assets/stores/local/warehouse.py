@@ -1,4 +1,4 @@
-"""The embedded warehouse: one DuckDB file, Parquet parts beside it.
+"""The embedded warehouse: one DuckDB file, the parts' files beside it.
 
 Each operation attaches the file, does its work in one transaction and detaches it again, behind a lock that waits:
 DuckDB lets one process write and then no other even read. Readers share the lock.
@@ -23,7 +23,7 @@ from prediction_assets.slate.audits import refusal
 from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import MergeCounts, Receipt, later_than
 from prediction_assets.stores.local.locks import locked
-from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import DAMAGED, ArrowParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse_file import Engine, engine_of
 from prediction_assets.stores.local.warehouse_schema import complete, lack
 from prediction_assets.stores.protocols import Upserted
@@ -37,8 +37,8 @@ from prediction_assets.stores.sql.tables import (
 from prediction_assets.stores.versions import StoreSchema
 
 _OF_THE_DISK = (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException)
-_FILES_READ_AT_ONCE = 100
-"""Parts that one statement reads: DuckDB keeps every file of a statement open, with its buffers, to the end."""
+_PARTS_READ_AT_ONCE = 100
+"""Parts whose rows are in memory at one time, beside the table that they are copied to."""
 
 
 class DuckDBWarehouse:
@@ -54,7 +54,7 @@ class DuckDBWarehouse:
     def __init__(
         self,
         database: Path,
-        parts: ParquetParts,
+        parts: ArrowParts,
         snapshots: ParquetSnapshots,
         wait_seconds: float = 60.0,
     ) -> None:
@@ -64,7 +64,7 @@ class DuckDBWarehouse:
         self._wait_seconds = wait_seconds
 
     @property
-    def parts(self) -> ParquetParts:
+    def parts(self) -> ArrowParts:
         return self._parts
 
     @property
@@ -322,16 +322,14 @@ class DuckDBWarehouse:
         # damaged in between.
         connection.register("no_rows", PART_SCHEMA.empty_table())
         connection.execute(f"CREATE TEMP TABLE {merge_sql.STAGED} AS SELECT * FROM no_rows")
-        paths = [str(self._parts.path(plan.slate, p.player_slug, p.part_id)) for p in plan.parts]
-        columns = ", ".join(f'"{name}"' for name in PART_SCHEMA.names)
-        insert = (
-            f"INSERT INTO {merge_sql.STAGED} SELECT {columns} "
-            "FROM read_parquet($paths, hive_partitioning = false, union_by_name = true)"
-        )
         try:
-            for first in range(0, len(paths), _FILES_READ_AT_ONCE):
-                connection.execute(insert, {"paths": paths[first : first + _FILES_READ_AT_ONCE]})
-        except duckdb.Error as error:
+            for first in range(0, len(plan.parts), _PARTS_READ_AT_ONCE):
+                connection.register(
+                    "some_rows", self._parts.read(plan.parts[first : first + _PARTS_READ_AT_ONCE])
+                )
+                connection.execute(f"INSERT INTO {merge_sql.STAGED} BY NAME SELECT * FROM some_rows")
+                connection.unregister("some_rows")
+        except (duckdb.Error, *DAMAGED) as error:
             raise merge_errors.part_unreadable(plan.slate, _first_line(error)) from error
 
 

@@ -24,7 +24,7 @@ from prediction_assets_tests.stopped import running
 WRITING = """
 import os
 from pathlib import Path
-from prediction_assets.stores.local.parts import ParquetParts
+from prediction_assets.stores.local.parts import ArrowParts
 from prediction_assets_tests.made_up import SLATE, player, rows_of
 
 fsync = os.fsync
@@ -34,7 +34,7 @@ def and_stop(descriptor):
     stop("written aside")
 
 os.fsync = and_stop
-ParquetParts(Path(sys.argv[1])).write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 1)
+ArrowParts(Path(sys.argv[1])).write(SLATE, "player-1", rows_of(player(1), {"24.5": 21.0}), 1)
 """
 
 
@@ -77,7 +77,7 @@ def test_what_a_killed_write_left_is_swept_and_what_is_being_written_is_not(open
     (_, first), (_, second) = parts.staged(SLATE)
     assert before.part_id in (first, second)
     assert "" not in (first, second)
-    names = [f"player-1.{part_id}.parquet" for part_id in (first, second)]
+    names = [f"player-1.{part_id}.arrow" for part_id in (first, second)]
     assert sorted(p.name for p in folder.iterdir()) == names
 
 
@@ -92,17 +92,17 @@ def leave_foreign_things(warehouse: Warehouse) -> list[str]:
     folder = warehouse.parts.path(SLATE, "player-1", "0" * 32).parent  # type: ignore[attr-defined]
     (folder.parent / "backup").mkdir()
     pq.write_table(pa.table({"x": [1]}), folder.parent / "backup" / "player-1.parquet")
-    pq.write_table(pa.table({"x": [1]}), folder / "Stephen Curry.parquet")
-    pq.write_table(pa.table({"x": [1]}), folder / "somebody-else.parquet")
-    (folder / f"half-written.{'0' * 32}.parquet").write_bytes(b"PAR1 and no more")
+    pq.write_table(pa.table({"x": [1]}), folder / "Stephen Curry.arrow")
+    pq.write_table(pa.table({"x": [1]}), folder / "somebody-else.arrow")
+    (folder / f"half-written.{'0' * 32}.arrow").write_bytes(b"ARROW1 and no more")
     (folder / "notes.txt").write_text("don't touch")
     (folder / ".notes").write_text("don't touch")
     return [
         "2026-01-02/.notes",
-        "2026-01-02/Stephen Curry.parquet",
-        f"2026-01-02/half-written.{'0' * 32}.parquet",
+        "2026-01-02/Stephen Curry.arrow",
+        f"2026-01-02/half-written.{'0' * 32}.arrow",
         "2026-01-02/notes.txt",
-        "2026-01-02/somebody-else.parquet",
+        "2026-01-02/somebody-else.arrow",
         "backup",
     ]
 
@@ -128,7 +128,7 @@ def test_what_is_no_part_is_named_left_alone_and_in_nobody_s_way(warehouse):
     assert (receipt.rows, done.merged, list(done.strays)) == (2, ("player-1", "player-2"), strays)
     gone = sorted(foreign - everything_in_staging(warehouse))
     theirs = [part_table(SLATE, part.player_slug, part.part_id) for part in parts]
-    files = [f"{SLATE}/{part.player_slug}.{part.part_id}.parquet" for part in parts]
+    files = [f"{SLATE}/{part.player_slug}.{part.part_id}.arrow" for part in parts]
     assert gone == sorted({*theirs} if isinstance(warehouse, BigQueryWarehouse) else files)
 
 
@@ -169,7 +169,7 @@ def test_parts_that_no_outcome_can_need_are_dropped_and_no_others(warehouse):
     assert clean_up(SLATE, warehouse, state, now=NOW).orphaned == ()
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1 and no more", b"notes"])
+@pytest.mark.parametrize("content", [b"", b"ARROW1 and no more", b"notes"])
 def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_again(open_duckdb, content):
     warehouse = open_duckdb()
     parts = [write(warehouse, 1), write(warehouse, 2)]

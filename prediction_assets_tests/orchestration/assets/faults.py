@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from prediction_assets.stores.local.outbox import FilePublisher
-from prediction_assets.stores.local.parts import ParquetParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 
 
-class FailingParts(ParquetParts):
+class FailingParts(ArrowParts):
     """Parts that can't be written for some players."""
 
     def __init__(self, directory: Path, failing: Collection[str]) -> None:

@@ -15,7 +15,7 @@ from prediction_assets.errors import WarehouseBusy
 from prediction_assets.slate.dead_letter import Closing, common_cause
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.steps import stage
-from prediction_assets.stores.local.parts import ParquetParts
+from prediction_assets.stores.local.parts import ArrowParts
 from prediction_assets.stores.sql.tables import PROP_LINES
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
@@ -25,7 +25,7 @@ Break = Callable[[Callable[[str, int], Exception | None]], None]
 @pytest.fixture
 def breaking(monkeypatch: pytest.MonkeyPatch) -> Break:
     """Let a part's write fail: the function says with what, by slug and attempt (from 1)."""
-    healthy, tried = ParquetParts.write, {}
+    healthy, tried = ArrowParts.write, {}
 
     def install(failing: Callable[[str, int], Exception | None]) -> None:
         def write(self, slate, player_slug, rows, fence):
@@ -35,7 +35,7 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> Break:
                 raise error
             return healthy(self, slate, player_slug, rows, fence)
 
-        monkeypatch.setattr(ParquetParts, "write", write)
+        monkeypatch.setattr(ArrowParts, "write", write)
 
     return install
 

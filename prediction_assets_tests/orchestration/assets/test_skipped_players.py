@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.stores.local.parts import ParquetParts
+from prediction_assets.stores.local.parts import ArrowParts
 from prediction_assets.stores.sql.tables import INJURY_REPORTS, SCHEDULE
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 from prediction_assets_tests.orchestration.assets.faults import FailingWarehouse
@@ -98,7 +98,7 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
     monkeypatch.setattr("prediction_assets.steps.stage.PART_CALLS", 0.5 / 60)
     run = open_home(ready_home)
     slow, given_up, written = slugs(run)[0], threading.Event(), threading.Event()
-    write, drop = ParquetParts.write, ParquetParts.drop
+    write, drop = ArrowParts.write, ArrowParts.drop
 
     def slowly(self, slate, slug, rows, fence):
         if slug == slow:
@@ -111,8 +111,8 @@ def test_a_part_whose_write_ends_after_it_was_given_up_on_does_not_stay_in_stagi
             if slug == slow:
                 written.set()
 
-    monkeypatch.setattr(ParquetParts, "write", slowly)
-    monkeypatch.setattr(ParquetParts, "drop", dropped)
+    monkeypatch.setattr(ArrowParts, "write", slowly)
+    monkeypatch.setattr(ArrowParts, "drop", dropped)
     assert not run.stage(SIMULATED)
     given_up.set()
     assert written.wait(60)

@@ -408,9 +408,9 @@ def test_too_few_staged_players_merge_nothing_and_keep_staging(ready, monkeypatc
 
 
 def test_a_write_that_fails_for_a_moment_is_tried_again(ready, monkeypatch):
-    from prediction_assets.stores.local.parts import ParquetParts
+    from prediction_assets.stores.local.parts import ArrowParts
 
-    real, failures = ParquetParts.write, {}
+    real, failures = ArrowParts.write, {}
 
     def flaky(self, slate, slug, table, fence):
         failures[slug] = failures.get(slug, 0) + 1
@@ -418,7 +418,7 @@ def test_a_write_that_fails_for_a_moment_is_tried_again(ready, monkeypatch):
             raise OSError(5, "Input/output error")
         return real(self, slate, slug, table, fence)
 
-    monkeypatch.setattr(ParquetParts, "write", flaky)
+    monkeypatch.setattr(ArrowParts, "write", flaky)
     monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
     assert ready.stage(SIMULATED)
     assert ready.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS

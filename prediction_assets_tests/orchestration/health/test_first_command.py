@@ -75,7 +75,7 @@ def leave_a_part_behind(run: SlateRun, home: Path) -> None:
 
 
 def put_a_folder_in_a_part_s_place(run: SlateRun, home: Path) -> None:
-    (home / "staging" / SIMULATED / f"a-player.{1:032}.parquet").mkdir(parents=True)
+    (home / "staging" / SIMULATED / f"a-player.{1:032}.arrow").mkdir(parents=True)
 
 
 def forget_the_receipt_in_batch_state(run: SlateRun, home: Path) -> None:
@@ -121,12 +121,12 @@ def stop_before_the_merge(run: SlateRun, home: Path) -> None:
 
 def lose_a_part_before_the_merge(run: SlateRun, home: Path) -> None:
     run.stage(SIMULATED)
-    next((home / "staging" / SIMULATED).glob("*.parquet")).unlink()
+    next((home / "staging" / SIMULATED).glob("*.arrow")).unlink()
 
 
 def damage_a_part_before_the_merge(run: SlateRun, home: Path) -> None:
     stop_before_the_merge(run, home)
-    part = next((home / "staging" / SIMULATED).glob("*.parquet"))
+    part = next((home / "staging" / SIMULATED).glob("*.arrow"))
     content = part.read_bytes()
     part.write_bytes(content[:100] + bytes(100) + content[200:])
     with pytest.raises(PartMismatch):

@@ -204,7 +204,7 @@ def test_a_slate_with_too_few_players_stages_those_again_who_failed_and_heals(
     slugs = [player.slug for player in progress.batch.expected]
     with monkeypatch.context() as outage:
         outage.setattr(
-            "prediction_assets.stores.local.parts.ParquetParts.write",
+            "prediction_assets.stores.local.parts.ArrowParts.write",
             lambda self, slate, slug, rows: (_ for _ in ()).throw(PermissionError(13, "Permission denied")),
         )
         outage.setattr(
