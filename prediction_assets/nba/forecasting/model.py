@@ -6,9 +6,11 @@ What doesn't belong here: a model as text (:mod:`.model_document`), storing it, 
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,11 +42,23 @@ def data_hash(history: pa.Table, sides: Sides | None = None) -> str:
     """Return SHA-256 over the training tables' Arrow streams: columns, types, rows and their order."""
     digest = hashlib.sha256()
     for table in (history,) if sides is None else (history, sides.candidates, sides.reported):
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:
+        with pa.ipc.new_stream(_Hashed(digest), table.schema.remove_metadata()) as writer:
             writer.write_table(table.replace_schema_metadata(None).combine_chunks())
-        digest.update(sink.getvalue())
     return digest.hexdigest()
+
+
+class _Hashed(io.RawIOBase):
+    """A file that keeps nothing of what is written but its digest."""
+
+    def __init__(self, digest: hashlib._Hash) -> None:
+        self._digest = digest
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        self._digest.update(content)
+        return len(content)
 
 
 def model_id(league: str, cutoff: date, hashed: str, *, only_slate: bool = False) -> str:

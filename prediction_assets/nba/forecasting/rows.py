@@ -135,7 +135,9 @@ class History(Rows):
 
     def __init__(self, table: pa.Table, whole: Rows | None = None, where: slice | None = None) -> None:
         if whole is None:
-            table = table.filter(pc.is_valid(table.column("points"))).combine_chunks()
+            if table.column("points").null_count:
+                table = table.filter(pc.is_valid(table.column("points")))
+            table = table.combine_chunks()
             order = pc.sort_indices(
                 table, [(name, "ascending") for name in ("game_date", "game_id", "player_id")]
             )
@@ -193,7 +195,9 @@ def _array(column: pa.ChunkedArray) -> Floats:
     if pa.types.is_boolean(column.type):
         column = pc.cast(column, pa.int8())
     if not pa.types.is_list(column.type):
-        return np.array(pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64)
+        return np.asarray(
+            pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64
+        )  # not a copy if none is NULL
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(), dtype=np.int64)
     dense = np.full((len(column), max(RECENT_GAMES, int(lengths.max(initial=0)))), np.nan)
     dense[np.arange(dense.shape[1]) < lengths[:, None]] = pc.cast(

@@ -128,7 +128,8 @@ def damage_a_part_before_the_merge(run: SlateRun, home: Path) -> None:
     stop_before_the_merge(run, home)
     part = next((home / "staging" / SIMULATED).glob("*.arrow"))
     content = part.read_bytes()
-    part.write_bytes(content[:100] + bytes(100) + content[200:])
+    third = len(content) // 3
+    part.write_bytes(content[:third] + bytes(third) + content[2 * third :])
     with pytest.raises(PartMismatch):
         run.consolidate(SIMULATED)
 
