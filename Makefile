@@ -34,7 +34,7 @@ test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: secon
 	$(SUITE) -q $(TESTS)/unit
 
 coverage: $(VENV)/.dev  ## fail for a branch of slate/ or steps/ that no unit test takes
-	$(BIN)/python -m pytest -q $(TESTS)/unit/slate $(TESTS)/unit/steps --cov=prediction_assets/slate \
+	$(BIN)/python -m pytest -q $(TESTS)/unit/slate $(TESTS)/unit/steps $(TESTS)/contract/steps --cov=prediction_assets/slate \
 		--cov=prediction_assets/steps --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 test: $(VENV)/.dev  ## everything a change can break, with the emulators that the machine has

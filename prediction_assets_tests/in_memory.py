@@ -332,7 +332,7 @@ _NUMBERS = count(1)
 @cache
 def _instance() -> duckdb.DuckDBPyConnection:
     """Start DuckDB once: each warehouse is a database of its own in it, because a start takes as long as two MERGEs."""
-    made = duckdb.connect(":memory:")
+    made = duckdb.connect(":memory:", config={"threads": 1})  # threads for rows this few only cost
     made.execute("SET GLOBAL TimeZone = 'UTC'")
     return made
 

@@ -17,9 +17,9 @@ from prediction_assets.settings import load_settings
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.stores.profiles import Stores, open_stores
 from prediction_assets_tests.acceptance.killed_at_tip_off import publish
+from prediction_assets_tests.contract.steps.test_final_rows import Slate
 from prediction_assets_tests.made_up import NOW, SLATE
 from prediction_assets_tests.stopped import running
-from prediction_assets_tests.unit.steps.test_final_rows import Slate
 
 HOUR = timedelta(hours=1)
 

@@ -8,17 +8,13 @@ import pytest
 
 from prediction_assets.simulation.league import simulate_league
 
-LARGEST = 5_000
-
 
 @pytest.fixture(scope="session")
 def league_of():
-    """Return ``simulate_league``, remembering what it made; the largest league is made before the first test."""
+    """Return ``simulate_league``, remembering what it made."""
     import duckdb  # noqa: F401  so that no test pays for it
 
-    remembered = functools.cache(simulate_league)
-    remembered(LARGEST)
-    return remembered
+    return functools.cache(simulate_league)
 
 
 @pytest.fixture(scope="session")

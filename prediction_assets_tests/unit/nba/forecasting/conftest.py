@@ -59,7 +59,7 @@ def warehouse(
     """Return an in-memory DuckDB with the two fact tables."""
     import duckdb  # not when tests are collected
 
-    connection = duckdb.connect()
+    connection = duckdb.connect(config={"threads": 1})  # threads for rows this few only cost
     connection.execute("CREATE SCHEMA facts")
     for table, rows in ((GAME_LOGS, logs), (SCHEDULE, schedule)):
         arrow = rows if isinstance(rows, pa.Table) else pa.Table.from_pylist(rows, schema=table.arrow_schema)
