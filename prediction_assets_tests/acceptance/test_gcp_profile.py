@@ -186,5 +186,5 @@ def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(announced, gc
     assert (found["batch_opened"], found["merge"]) == ("red", "green")
 
 
-def _refused(self: object, slate: str) -> None:
+def _refused(self: object, slate: str, only: object = None) -> None:
     raise ConnectionRefusedError(f"no Firestore for {slate}")

@@ -293,7 +293,7 @@ from prediction_assets_tests.made_up import SLATE
 from prediction_assets_tests.contract.warehouse.bigquery_emulator import emulator_client
 
 client = emulator_client(sys.argv[1], sys.argv[2])
-warehouse = BigQueryWarehouse(client, dataset_prefix="t_", call_timeout=60.0)
+warehouse = BigQueryWarehouse(client, dataset_prefix="t_", call_timeout=600.0)
 state = SqliteBatchState(Path(sys.argv[3]))
 
 def decided():
@@ -327,7 +327,7 @@ def stage_on_bigquery(
 @pytest.fixture
 def on_the_emulator(open_bigquery, bigquery_client, bigquery_endpoint, tmp_path):  # type: ignore[no-untyped-def]
     """A warehouse with two staged players, and what a child needs to open it too."""
-    warehouse, state = open_bigquery(call_timeout=60.0), SqliteBatchState(tmp_path / "state.sqlite")
+    warehouse, state = open_bigquery(call_timeout=600.0), SqliteBatchState(tmp_path / "state.sqlite")
     state.open(batch(2))
     for number in (1, 2):
         stage_on_bigquery(warehouse, state, number, 20.0)

@@ -44,9 +44,9 @@ class Day:
         self.said = ""
         progress = type(run.stores.batch_state).progress
 
-        def counted(state, slate):
+        def counted(state, slate, only=None):
             self.reads += 1
-            return progress(state, slate)
+            return progress(state, slate, only)
 
         monkeypatch.setattr(type(run.stores.batch_state), "progress", counted)
 
@@ -438,9 +438,9 @@ def stores_of_40(monkeypatch: pytest.MonkeyPatch) -> object:
     progress = type(stores.batch_state).progress
     stores.reads = 0
 
-    def counted(state, slate):
+    def counted(state, slate, only=None):
         stores.reads += 1
-        return progress(state, slate)
+        return progress(state, slate, only)
 
     monkeypatch.setattr(type(stores.batch_state), "progress", counted)
     fences = iter(range(2, 999))
