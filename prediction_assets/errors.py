@@ -1,32 +1,7 @@
-"""Every error that crosses a module boundary, as one tree.
+"""Every error that crosses a module boundary, as one tree. Each is one line that says what to do next.
 
-    PredictionAssetsError        one line that says what to do next; the command line exits with 2
-      TransientError             the same call may succeed in a moment, and is retried
-        WarehouseBusy            another process, transaction or job holds the warehouse
-        StateBusy                other processes kept changing the same document
-        QuotaExceeded            a quota of a Google service is used up
-        Overtaken                another consolidation of the slate came first
-        GameBegan                a game began before a MERGE of its players could be committed
-        SourceUnavailable        a live source doesn't answer
-      TerminalError              not retried here: the call failed for good, or was already retried
-        BadInput                 a file, setting or argument is refused
-        SchemaTooNew             a later version of the package wrote the store
-        StoreUnreadable          a store can't be used at all
-          StateUnreadable        the state store is damaged or can't be opened
-          WarehouseUnreadable    the warehouse is damaged or foreign
-          NotPermitted           a role or valid credentials are missing
-          Misplaced              the project, a dataset, a database or a topic isn't there
-          Unreachable            a Google service, or its emulator, doesn't answer
-        BatchNotOpen, BatchConflict, NobodyExpected
-        NotSettled, NoPartsStaged, AuditRefused
-        PartMismatch, DuplicateKeys, ReceiptAltered, ChainBroken, QueryRefused, SchemaDrift
-        NothingToAnnounce, OlderRevision, InvalidMessage, PublishRefused, NotDelivered, NotCopied
-        PartOverdue, CircuitOpen, DeadlinePassed, NoSuchLetter
-        NothingToTrainOn, ResultsMissing, StageFailed
-        SourceRefused            a live source refuses this address or key
-        RequestsSpent            a live source's budget of requests is used up
-
-Dagster shows the same line in the run. Errors that one module raises and catches itself don't belong here.
+The command line prints the line and exits with 2, and Dagster shows it in the run. Errors that one module raises and
+catches itself don't belong here.
 """
 
 from __future__ import annotations
@@ -103,15 +78,11 @@ class Overtaken(TransientError):
 
 
 class GameBegan(TransientError):
-    """A game began before the MERGE could be committed, and its players' rows are final; the target was not touched.
-
-    Attributes:
-        at: the warehouse's time.
-    """
+    """A game began before the MERGE could be committed, and its players' rows are final; the target was not touched."""
 
     def __init__(self, text: str, at: datetime) -> None:
         super().__init__(text)
-        self.at = at
+        self.at = at  # the warehouse's time
 
 
 class SourceUnavailable(TransientError):

@@ -5,7 +5,6 @@ The commands only read, and import neither Dagster nor a model. ``revert`` is in
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
@@ -21,6 +20,7 @@ from prediction_assets.cli.console import (
     RequiredSlateOption,
     look_into_home,
     say,
+    say_json,
     simulated_label,
     standard_output,
     write_output,
@@ -140,7 +140,7 @@ def diff(
     if as_json:
         players = [{**_diff_values(each), "causes": why[each.player_slug]} for each in found]
         report = {"slate": slate, "from": since, "to": to, "players": players}
-        say(json.dumps(report, indent=2))
+        say_json(report)
         return
     flipped = sum(each.flipped for each in found)
     table = Table("player", "rows", "points", "recommendations", "main line", "why")
@@ -193,7 +193,7 @@ def verify(
             raise BadInput("verify", "no slate in these dates was merged", hint=f"there are {there}")
         reports = {slate: verify_slate(stores.warehouse, slate) for slate in slates}
     if as_json:
-        say(json.dumps([_chain_values(*each) for each in reports.items()], indent=2))
+        say_json([_chain_values(*each) for each in reports.items()])
     else:
         table = Table("slate", "receipts", "rows", "receipts pruned", "newest receipt's hash", "chain")
         for slate, report in reports.items():

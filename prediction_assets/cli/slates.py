@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from prediction_assets.cli.console import (
     newest_slate,
     open_slate_run,
     say,
+    say_json,
     simulated_label,
     standard_output,
 )
@@ -239,7 +239,7 @@ def status(
             raise typer.Exit(watch(stores, settings, chosen))
         report = _status(stores, chosen)
         if as_json:
-            say(json.dumps(report, indent=2))
+            say_json(report)
             return
         table = Table(title=f"slate {chosen}{simulated_label(report['league'])}", show_header=False)
         for name, value in report.items():
@@ -263,7 +263,7 @@ def messages(slate: EverySlateOption = None, as_json: JsonOption = False) -> Non
                 }
                 for e in entries
             ]
-            say(json.dumps(listed, indent=2))
+            say_json(listed)
             return
         table = Table("slate", "status", "players", "rows", "inserted, updated, unchanged, superseded")
         table.add_column("message id", no_wrap=True)

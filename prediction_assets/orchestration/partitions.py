@@ -56,11 +56,7 @@ def registered_keys(instance: dg.DagsterInstance, wanted: Collection[str]) -> li
 
 @dataclass(frozen=True, slots=True)
 class KeyRange:
-    """The keys of one staging run.
-
-    Attributes:
-        first, last: Dagster's range, in the order of registration.
-    """
+    """The keys of one staging run: Dagster's range, in the order of registration."""
 
     first: str
     last: str

@@ -190,11 +190,7 @@ def _sha256(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MergeCounts:
-    """What a MERGE did to the slate's rows.
-
-    Attributes:
-        staged, inserted, updated, unchanged, superseded: keys, as in the receipt.
-    """
+    """What a MERGE did to the slate's rows: numbers of keys, as in the receipt."""
 
     staged: int
     inserted: int
