@@ -30,11 +30,7 @@ _PACKAGE = __name__.partition(".")[0]
 _DAGSTER = ("dagster", "dagster-webserver", "dagit")
 
 # Alembic logs every SQLite file that Dagster opens; what the others log at lower levels contains whole URLs.
-_AT_LEAST = {
-    "alembic": logging.WARNING,
-    "httpx": logging.WARNING,
-    "urllib3": logging.WARNING,
-}
+_AT_LEAST = {"alembic": logging.WARNING, "httpx": logging.WARNING, "urllib3": logging.WARNING}
 
 _DAGSTER_META = "dagster_meta"
 _OF_RUN = "of_run"

@@ -34,8 +34,7 @@ _DAYS_SHOWN = 7
 @app.command("test")
 def send_test(
     severity: Annotated[
-        str,
-        typer.Option("--severity", metavar="SEVERITY", help="warning, error or critical"),
+        str, typer.Option("--severity", metavar="SEVERITY", help="warning, error or critical")
     ] = "critical",
 ) -> None:
     """Send a test message.

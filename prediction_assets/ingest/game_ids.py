@@ -25,12 +25,7 @@ _OTHER_LEAGUES: Mapping[str, str] = {
     "20": "G League",
 }
 
-PREDICTED: Mapping[str, str] = {
-    "2": "regular season",
-    "4": "playoffs",
-    "5": "play-in",
-    "6": "NBA Cup final",
-}
+PREDICTED: Mapping[str, str] = {"2": "regular season", "4": "playoffs", "5": "play-in", "6": "NBA Cup final"}
 """The third digit of a game id, and the first of a season id, of the games that are predicted and learned from."""
 
 _NOT_PREDICTED: Mapping[str, str] = {"1": "pre-season", "3": "All-Star"}

@@ -284,11 +284,7 @@ def _check_games(table: pa.Table, origins: Origins) -> npt.NDArray[np.bool_]:
     one = pc.min_element_wise(table["team"], table["opponent"])
     other = pc.max_element_wise(table["team"], table["opponent"])
     pair = pc.binary_join_element_wise(one, other, "-")
-    for column, what in (
-        (table["game_date"], "date"),
-        (pair, "teams"),
-        (table["season_id"], "season"),
-    ):
+    for column, what in ((table["game_date"], "date"), (pair, "teams"), (table["season_id"], "season")):
         codes = _codes(column)
         if (wrong := np.flatnonzero(codes != codes[first_row][game])).size:
             index = int(wrong[0])

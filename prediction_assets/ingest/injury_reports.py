@@ -81,10 +81,7 @@ class _Entry(NamedTuple):
     reason: str | None
 
 
-def read_injury_reports(
-    path: Path,
-    players: PlayerDirectory,
-) -> InjuryReportsRead:
+def read_injury_reports(path: Path, players: PlayerDirectory) -> InjuryReportsRead:
     """Read injury reports from the NBA's PDF, a CSV, CSV.gz or Parquet file, or from a directory of them.
 
     Columns of a table, as the NBA heads them: ``Game Date``, ``Matchup`` (``LAL@DEN``), ``Team``, ``Player Name``

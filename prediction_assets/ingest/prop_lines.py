@@ -104,10 +104,7 @@ class _Line:
     under_price: int | None
 
 
-def read_prop_lines(
-    path: Path,
-    players: PlayerDirectory,
-) -> PropLinesRead:
+def read_prop_lines(path: Path, players: PlayerDirectory) -> PropLinesRead:
     """Read lines from a CSV, CSV.gz, Parquet or JSON file, or from a directory of them.
 
     JSON is The Odds API's own. Prices are American odds or decimal odds, the same in all of a file.

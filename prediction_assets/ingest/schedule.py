@@ -125,10 +125,7 @@ def read_schedule(path: Path) -> ScheduleRead:
 
 
 def convert(
-    sources: Sequence[SourceRows],
-    *,
-    left_out: Mapping[str, int] | None = None,
-    is_whole_season: bool = False,
+    sources: Sequence[SourceRows], *, left_out: Mapping[str, int] | None = None, is_whole_season: bool = False
 ) -> ScheduleRead:
     """Validate the rows of one or more sources; see :func:`read_schedule`.
 

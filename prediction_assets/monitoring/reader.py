@@ -33,11 +33,7 @@ from prediction_assets.monitoring.health_facts import (
     Unreadable,
     WarehouseFacts,
 )
-from prediction_assets.monitoring.thresholds import (
-    LINES_WITHIN,
-    MERGES_COMPARED,
-    NO_ROSTER_AFTER,
-)
+from prediction_assets.monitoring.thresholds import LINES_WITHIN, MERGES_COMPARED, NO_ROSTER_AFTER
 from prediction_assets.nba.forecasting.lines import OFFSETS
 from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.nba.forecasting.systems import SYSTEMS

@@ -47,7 +47,7 @@ def no_errors(facts: HealthFacts) -> tuple[Finding, ...]:
         "dead_letters": [
             f"{letter.player_slug}: {letter.newest.error_class}: {letter.newest.message}"
             for letter in letters[:SHOWN]
-        ],
+        ]
     }
     if isinstance(instance, InstanceFacts):
         minutes = round(facts.window.total_seconds() / 60)

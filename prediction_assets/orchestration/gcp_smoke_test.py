@@ -19,10 +19,7 @@ PLAYERS = 8
 
 def smoke_settings(settings: Settings) -> Settings:
     return settings.model_copy(
-        update={
-            "gcp_prefix": f"{PREFIX}{settings.gcp_prefix}",
-            "home": settings.home / "smoke",
-        }
+        update={"gcp_prefix": f"{PREFIX}{settings.gcp_prefix}", "home": settings.home / "smoke"}
     )
 
 

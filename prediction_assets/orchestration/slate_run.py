@@ -58,10 +58,7 @@ class SlateRun:
     """Runs the steps of a slate in this process, on one Dagster instance."""
 
     def __init__(
-        self,
-        settings: Settings,
-        instance: dg.DagsterInstance,
-        resources: Mapping[str, object] | None = None,
+        self, settings: Settings, instance: dg.DagsterInstance, resources: Mapping[str, object] | None = None
     ) -> None:
         self._settings = settings
         self._instance = instance

@@ -23,10 +23,7 @@ from prediction_assets.settings import load_settings
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[0-9a-z._-]+?)\.?(?P<port>:[0-9]{1,5})?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_SECURITY_HEADERS = {
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-}
+_SECURITY_HEADERS = {"X-Frame-Options": "DENY", "X-Content-Type-Options": "nosniff"}
 _POLICY = "frame-ancestors 'none'; form-action 'self'; img-src 'self' data: blob:"
 """Beside Dagster's own policy; a browser enforces both. ``img-src`` stops images from calling another site."""
 

@@ -323,10 +323,7 @@ def content_digest(progress: Progress) -> str:
 
 
 def _outcomes_digest(progress: Progress) -> str:
-    return _digest(
-        progress,
-        lambda done: done.part.part_id if done.part else f"{done.run_id} {done.fence}",
-    )
+    return _digest(progress, lambda done: done.part.part_id if done.part else f"{done.run_id} {done.fence}")
 
 
 def _digest(progress: Progress, identity: Callable[[PlayerOutcome], str]) -> str:

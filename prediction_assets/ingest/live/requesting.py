@@ -36,11 +36,7 @@ _CHUNK = 64 * 1024
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 """Answers after which the same request is tried again: the server is busy, restarts, or wants fewer requests."""
 
-TRANSIENT_ERRORS = (
-    requests.ConnectionError,
-    requests.Timeout,
-    urllib3.exceptions.HTTPError,
-)
+TRANSIENT_ERRORS = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
 """Errors after which the same request is tried again: no answer, or one that was cut off."""
 
 _REFUSALS = frozenset({401, 403, 407, 451})

@@ -26,12 +26,7 @@ from prediction_assets.ingest.names import stored_players
 from prediction_assets.ingest.other_box_scores import stored_facts
 from prediction_assets.ingest.precheck import READERS
 from prediction_assets.nba.tonight import holds_real_facts
-from prediction_assets.orchestration.assets.describing import (
-    FACTS,
-    OWNERS,
-    table_metadata,
-    table_of,
-)
+from prediction_assets.orchestration.assets.describing import FACTS, OWNERS, table_metadata, table_of
 from prediction_assets.settings import Settings
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
 from prediction_assets.slate.deadlines import Clock
@@ -205,12 +200,7 @@ def _facts(
 
 
 def _result(
-    context: dg.AssetExecutionContext,
-    port: Warehouse,
-    table: Table,
-    source: str,
-    merged: Merged,
-    **more: Any,
+    context: dg.AssetExecutionContext, port: Warehouse, table: Table, source: str, merged: Merged, **more: Any
 ) -> dg.MaterializeResult:
     """Return what an ingestion changed; ``more`` is further metadata."""
     done = merged.upserted

@@ -20,12 +20,7 @@ from prediction_assets.nba.grades import (
     store_grades,
     stored_grades,
 )
-from prediction_assets.orchestration.assets.describing import (
-    OWNERS,
-    PUBLISHING,
-    table_metadata,
-    table_of,
-)
+from prediction_assets.orchestration.assets.describing import OWNERS, PUBLISHING, table_metadata, table_of
 from prediction_assets.orchestration.partitions import SLATES, preview_features
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import is_simulated, parse_slate

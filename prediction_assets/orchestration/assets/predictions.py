@@ -30,12 +30,7 @@ from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.steps.merge import (
-    audit_limits,
-    consolidate,
-    plan_merge,
-    seen_revisions,
-)
+from prediction_assets.steps.merge import audit_limits, consolidate, plan_merge, seen_revisions
 from prediction_assets.steps.revert import stage_revision
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Outbox, Publisher, Warehouse
 from prediction_assets.stores.sql import queries

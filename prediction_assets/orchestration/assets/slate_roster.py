@@ -126,7 +126,7 @@ def slate_roster(
                     for game in roster.games
                 ]
             ),
-        },
+        }
     )
     # After the roster's own event: if this fails, the batch is open, and the sensors request the features.
     if now_open.feature_snapshot is None and players:

@@ -11,13 +11,7 @@ from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehous
 _SHOWN = 50
 
 
-@dg.asset(
-    partitions_def=SLATES,
-    group_name=FAN_IN,
-    owners=OWNERS,
-    kinds={"arrow"},
-    deps=["predictions"],
-)
+@dg.asset(partitions_def=SLATES, group_name=FAN_IN, owners=OWNERS, kinds={"arrow"}, deps=["predictions"])
 def staging_cleanup(
     context: dg.AssetExecutionContext,
     warehouse: dg.ResourceParam[Warehouse],

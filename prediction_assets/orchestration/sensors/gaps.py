@@ -100,12 +100,7 @@ def gap_sensor(settings: Settings) -> dg.SensorDefinition:
 
 class GapFinder:
     def __init__(
-        self,
-        needs: SlateNeeds,
-        warehouse: Warehouse,
-        state: BatchState,
-        outbox: Outbox,
-        publisher: Publisher,
+        self, needs: SlateNeeds, warehouse: Warehouse, state: BatchState, outbox: Outbox, publisher: Publisher
     ) -> None:
         self._needs = needs
         self._settings, self._now, self._instance = needs.settings, needs.now, needs.instance

@@ -172,9 +172,7 @@ class FirestoreBatchState:
         outcomes = self._document(opened.slate).collection(_OUTCOMES)
         expected = {player.slug for player in opened.expected}
 
-        def those_that_count(
-            stored: Iterable[firestore.DocumentSnapshot[Any]],
-        ) -> dict[str, PlayerOutcome]:
+        def those_that_count(stored: Iterable[firestore.DocumentSnapshot[Any]]) -> dict[str, PlayerOutcome]:
             with undamaged(outcomes.document("*")):
                 return {
                     slug: _player_outcome(opened.slate, outcome)

@@ -80,12 +80,7 @@ class BigQueryJobs:
     """
 
     def __init__(
-        self,
-        client: bigquery.Client,
-        *,
-        location: str,
-        dataset_prefix: str = "",
-        call_timeout: float = 60.0,
+        self, client: bigquery.Client, *, location: str, dataset_prefix: str = "", call_timeout: float = 60.0
     ) -> None:
         if not _PREFIX.match(dataset_prefix):
             raise BadInput(

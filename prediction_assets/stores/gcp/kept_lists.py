@@ -55,10 +55,7 @@ def keep_list(
 
 
 def forget_list(
-    writes: firestore.WriteBatch,
-    collection: firestore.CollectionReference,
-    earlier: KeptList,
-    now: KeptList,
+    writes: firestore.WriteBatch, collection: firestore.CollectionReference, earlier: KeptList, now: KeptList
 ) -> None:
     """Add the deletion of a list's chunks to a commit that replaces it, unless it stays the same."""
     if earlier["name"] != now["name"]:

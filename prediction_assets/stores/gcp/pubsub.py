@@ -17,9 +17,7 @@ from typing import Any
 
 import google.cloud.pubsub_v1 as pubsub_v1  # type: ignore[import-untyped]
 from google.api_core import exceptions
-from google.cloud.pubsub_v1.publisher.exceptions import (  # type: ignore[import-untyped]
-    PublishToPausedOrderingKeyException,
-)
+from google.cloud.pubsub_v1.publisher.exceptions import PublishToPausedOrderingKeyException  # type: ignore[import-untyped]
 
 from prediction_assets.errors import PublishRefused
 from prediction_assets.stores.gcp.clients import subscriber_client

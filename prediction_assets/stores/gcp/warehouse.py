@@ -30,13 +30,7 @@ from prediction_assets.stores.gcp import bigquery_scripts as scripts
 from prediction_assets.stores.gcp.bigquery_gathering import gathered
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import STAGING_DATASET, BigQueryTables, schema_fields
-from prediction_assets.stores.gcp.parts import (
-    INCOMING_PREFIX,
-    PART_PREFIX,
-    BigQueryParts,
-    Layout,
-    is_shared,
-)
+from prediction_assets.stores.gcp.parts import INCOMING_PREFIX, PART_PREFIX, BigQueryParts, Layout, is_shared
 from prediction_assets.stores.gcp.snapshots import BigQuerySnapshots
 from prediction_assets.stores.protocols import Upserted
 from prediction_assets.stores.sql import dialects, merge_sql, pruning_sql, table_sql
@@ -69,10 +63,7 @@ class BigQueryWarehouse:
         staging_layout: Layout = "per_player",
     ) -> None:
         self.jobs = BigQueryJobs(
-            client,
-            location=location,
-            dataset_prefix=dataset_prefix,
-            call_timeout=call_timeout,
+            client, location=location, dataset_prefix=dataset_prefix, call_timeout=call_timeout
         )
         self._tables = BigQueryTables(self.jobs, snapshot_days=snapshot_days)
         self.parts = BigQueryParts(self.jobs, self._tables, staging_layout)
