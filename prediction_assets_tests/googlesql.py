@@ -31,6 +31,8 @@ from zetasql.types import (
     ZetaSQLBuiltinFunctionOptions,
 )
 
+from prediction_assets_tests.made_of_texts import Made
+
 Columns = Mapping[str, str]
 """Names of columns or variables with their types, as BigQuery spells them: ``ARRAY<STRING>``."""
 
@@ -129,11 +131,24 @@ def statement_errors(text: str, tables: Tables, parameters: Columns | None = Non
     Args:
         parameters: the named query parameters that the caller gives.
     """
-    return _refused([text], _catalog(tables, {}), parameters or {})
+    return _remembered().of(
+        ["statement", text, repr((tables, parameters))],
+        lambda: _refused([text], _catalog(tables, {}), parameters or {}),
+    )
 
 
 def script_errors(text: str, tables: Tables) -> Sequence[str]:
     """Return what is wrong with a script; nothing if it is one of BigQuery's language."""
+    return _remembered().of(["script", text, repr(tables)], lambda: _script_errors(text, tables))
+
+
+@cache
+def _remembered() -> Made:
+    # Analyzing all texts takes a minute of processor time, and most changes leave most of them as they were.
+    return Made("googlesql", ("zetasql", "wasmtime"), __file__)
+
+
+def _script_errors(text: str, tables: Tables) -> list[str]:
     data = text.encode()
     try:
         _service()

@@ -152,7 +152,7 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
     DuckDBEngine.connection = property(_connection_of_thread)
     Dialect.parse = emulator_memory.parse_each_text_once(Dialect.parse)
     core.deepcopy = emulator_memory.copy_flat(core.Expr, core.deepcopy)
-    made = emulator_memory.Made(emulator_memory.FOLDER)
+    made = emulator_memory.memory()
     SQLTranslator.translate = emulator_memory.translate_each_text_once(made, SQLTranslator)
     executor.parse_script = interpreter.parse_script = made.once(executor.parse_script)
     executor.rewrite_table_refs = interpreter.rewrite_table_refs = made.once(executor.rewrite_table_refs)

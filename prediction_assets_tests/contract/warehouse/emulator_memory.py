@@ -6,18 +6,9 @@ of its time; DuckDB's part is small.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import json
-import pickle
-import re
-import sqlite3
-import sys
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import suppress
-from dataclasses import fields, is_dataclass
-from pathlib import Path
+from collections.abc import Callable, Hashable
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,73 +17,15 @@ from bqemulator.domain.errors import DomainError
 from bqemulator.domain.result import Err, Ok
 from sqlglot.errors import SqlglotError
 
-FOLDER = Path(__file__).resolve().parents[3] / ".pytest_cache" / "bigquery_emulator"
+from prediction_assets_tests.made_of_texts import Made
+
 KEPT = 1500
-"""Texts that a process keeps; the file keeps all."""
-
-_NAMES = re.compile(r"(?<=test-)[0-9a-f]{12,20}|[0-9a-f]{20,64}")
-"""Names by chance: of a test's project, of parts and tables, and hashes."""
-_STAND_INS = re.compile(r"any(\d+)name")
+"""Syntax trees that a process keeps."""
 
 
-class Made:
-    """What was made of texts: in this process, and in a file that this checkout's emulators share."""
-
-    def __init__(self, folder: Path) -> None:
-        self._here: OrderedDict[str, Any] = OrderedDict()
-        self._file: sqlite3.Connection | None = None
-        versions = [importlib.metadata.version(name) for name in ("bqemulator", "sqlglot")]
-        code = hashlib.sha256(" ".join([*versions, sys.version]).encode() + Path(__file__).read_bytes())
-        with suppress(OSError, sqlite3.OperationalError):  # a checkout that can't be written to: only here
-            folder.mkdir(parents=True, exist_ok=True)
-            name = folder / f"{code.hexdigest()[:20]}.sqlite"
-            self._file = sqlite3.connect(name, timeout=60, isolation_level=None, check_same_thread=False)
-            self._file.execute("PRAGMA journal_mode = WAL")
-            self._file.execute("PRAGMA synchronous = OFF")
-            self._file.execute("CREATE TABLE IF NOT EXISTS made (key TEXT PRIMARY KEY, value BLOB)")
-
-    def once(self, make: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function with a memory; texts that differ only in names by chance count as one."""
-
-        def made_once(*texts: str) -> Any:
-            names = list(dict.fromkeys(name for text in texts for name in _NAMES.findall(text)))
-            stand_ins = {name: f"any{place}name" for place, name in enumerate(names)}
-            bare = [_NAMES.sub(lambda found: stand_ins[found[0]], text) for text in texts]
-            key = hashlib.sha256("\0".join([make.__qualname__, *bare]).encode()).hexdigest()
-            try:
-                return _with_names(self._get(key, lambda: make(*bare)), names)
-            except (DomainError, SqlglotError):  # the same with the names in it
-                return make(*texts)
-
-        return made_once
-
-    def _get(self, key: str, make: Callable[[], Any]) -> Any:
-        if key not in self._here:
-            stored = (
-                self._file and self._file.execute("SELECT value FROM made WHERE key = ?", (key,)).fetchone()
-            )
-            value = pickle.loads(stored[0]) if stored else make()
-            if self._file and not stored:
-                row = (key, pickle.dumps(value))
-                self._file.execute("INSERT OR REPLACE INTO made VALUES (?, ?)", row)
-            self._here[key] = value
-            if len(self._here) > KEPT:
-                self._here.popitem(last=False)
-        self._here.move_to_end(key)
-        return self._here[key]
-
-
-def _with_names(value: Any, names: Sequence[str]) -> Any:
-    """Return what was made of a text, with its names in place of their stand-ins."""
-    if not names:
-        return value
-    if isinstance(value, str):
-        return _STAND_INS.sub(lambda found: names[int(found[1])], value)
-    if isinstance(value, list | tuple):
-        return type(value)(_with_names(each, names) for each in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return type(value)(**{f.name: _with_names(getattr(value, f.name), names) for f in fields(value)})
-    return value
+def memory() -> Made:
+    """Return the memory that all emulators of this checkout share."""
+    return Made("bigquery_emulator", ("bqemulator", "sqlglot"), __file__, (DomainError, SqlglotError))
 
 
 def translate_each_text_once(made: Made, translator: type) -> Callable[..., Any]:
