@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prediction_assets.board.record import Record, record_of
 from prediction_assets.errors import BadInput
@@ -32,6 +33,8 @@ RECORD_DAYS = 365
 
 _READ_AT_ONCE = 1_000
 """Rows that are Python's objects at one time."""
+
+_OF_OTHERS = ["player_slug", "market", "system", "line_offset", "predicted_points"]
 
 _BETS = ("OVER", "UNDER")
 
@@ -105,13 +108,15 @@ def board_of(
     """Return the board of these rows, which are those in force by the receipt."""
     found: dict[tuple[str, str], list[Row]] = {}
     others: dict[tuple[str, str], dict[str, float]] = {}
-    # In batches: of the other systems only a number is kept, and a row is a hundred objects.
-    for row in (row for batch in rows.to_batches(_READ_AT_ONCE) for row in batch.to_pylist()):
-        forecast = row["player_slug"], row["market"]
-        if row["system"] == SYSTEM:
-            found.setdefault(forecast, []).append(row)
-        elif row["line_offset"] == 0:
-            others.setdefault(forecast, {})[row["system"]] = row["predicted_points"]
+    shown = pc.equal(rows["system"], SYSTEM)
+    # In batches, and of the other systems only these columns: a whole row is a hundred objects.
+    for batch in rows.filter(shown).to_batches(_READ_AT_ONCE):
+        for row in batch.to_pylist():
+            found.setdefault((row["player_slug"], row["market"]), []).append(row)
+    for row in rows.filter(pc.invert(shown)).select(_OF_OTHERS).to_pylist():
+        if row["line_offset"] == 0:
+            of_systems = others.setdefault((row["player_slug"], row["market"]), {})
+            of_systems[row["system"]] = row["predicted_points"]
     players = []
     for forecast, lines in found.items():
         lines.sort(key=lambda row: row["line"])
