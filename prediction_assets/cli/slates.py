@@ -85,8 +85,7 @@ def run(
     injury_reports: InjuryReportsOption = None,
     simulated_players: SimulatedOption = None,
     reopen: Annotated[
-        bool,
-        typer.Option("--reopen", help="accept that expected players are in another team or game now"),
+        bool, typer.Option("--reopen", help="accept that expected players are in another team or game now")
     ] = False,
     player: Annotated[
         list[str] | None,

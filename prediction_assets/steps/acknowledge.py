@@ -10,10 +10,7 @@ import logging
 from datetime import datetime
 
 from prediction_assets.errors import InvalidMessage
-from prediction_assets.slate.acknowledgement import (
-    acknowledged_entry,
-    parse_acknowledgement,
-)
+from prediction_assets.slate.acknowledgement import acknowledged_entry, parse_acknowledgement
 from prediction_assets.stores.protocols import Outbox, Publisher
 
 _logger = logging.getLogger(__name__)

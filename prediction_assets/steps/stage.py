@@ -105,14 +105,7 @@ def begin_staging(
         players = [player for player in players if player.slug not in begun]
         _report_begun(progress.batch, begun)
     parts, errors, features = forecast_parts(
-        warehouse,
-        progress,
-        players,
-        facts.lines,
-        settings,
-        clock,
-        facts.further,
-        injuries=facts.injuries,
+        warehouse, progress, players, facts.lines, settings, clock, facts.further, injuries=facts.injuries
     )
     skipped = reasons_to_skip(
         players, games=facts.games, injuries=facts.injuries, with_features=parts.keys() | errors.keys()

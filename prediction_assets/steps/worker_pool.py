@@ -93,10 +93,7 @@ class WorkerPool(Generic[Item, Result]):
     """
 
     def __init__(
-        self,
-        items: Sequence[Item],
-        work: Callable[[Item], Result],
-        on_late: Callable[[Item, Result], None],
+        self, items: Sequence[Item], work: Callable[[Item], Result], on_late: Callable[[Item, Result], None]
     ) -> None:
         self.left = len(items)
         self.finished: queue.SimpleQueue[tuple[int, Result | _Raised]] = queue.SimpleQueue()
@@ -174,9 +171,7 @@ class CircuitBreaker:
 
 
 def bisect_failures(
-    items: Sequence[Item],
-    work: Callable[[Sequence[Item]], Result],
-    fatal: tuple[type[Exception], ...] = (),
+    items: Sequence[Item], work: Callable[[Sequence[Item]], Result], fatal: tuple[type[Exception], ...] = ()
 ) -> tuple[list[Result], list[tuple[Item, Exception]]]:
     """Work on all items together and, if that raises, on each half of them, down to the items that cause it.
 

@@ -52,11 +52,7 @@ class DuckDBWarehouse:
     """
 
     def __init__(
-        self,
-        database: Path,
-        parts: ArrowParts,
-        snapshots: ParquetSnapshots,
-        wait_seconds: float = 60.0,
+        self, database: Path, parts: ArrowParts, snapshots: ParquetSnapshots, wait_seconds: float = 60.0
     ) -> None:
         self._database = database
         self._parts = parts
