@@ -78,9 +78,6 @@ def read_files(
     Args:
         columns: the columns to read of a table.
         others: readers of further kinds of file that these facts come in, by suffix.
-
-    Raises:
-        BadInput: as :func:`data_files` and :func:`read_rows` raise it.
     """
     readers = others or {}
     files = data_files(path, tuple(readers))

@@ -117,9 +117,6 @@ def read_game_logs(path: Path, stored: Callable[[], Stored] | None = None) -> Ga
     Args:
         stored: returns what the names of another site resolve to; without it their cells are checked only, and they
             have no row.
-
-    Raises:
-        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
     wanted = (*REQUIRED, *OPTIONAL, *other_box_scores.COLUMNS)
     files, sources = read_files(path, wanted, dict.fromkeys(JSON_SUFFIXES, _read_json))

@@ -88,9 +88,6 @@ def read_injury_reports(path: Path, players: PlayerDirectory) -> InjuryReportsRe
     (``Jokic, Nikola``), ``Current Status`` and ``Reason``; every row has its own date, matchup and team. When
     the report was published is a column ``Reported At`` with a time zone, or else in the file's name as the
     NBA writes it, in US Eastern time: ``Injury-Report_2026-01-02_05PM.csv``, ``..._05_30PM.csv``.
-
-    Raises:
-        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
     wanted = [one for name in (*REQUIRED, REPORTED_AT) for one in name]
     files, sources = read_files(path, wanted, dict.fromkeys(PDF_SUFFIXES, read_injury_pdf))

@@ -32,11 +32,7 @@ READERS: Mapping[str, Callable[[Path, Callable[[], Stored] | None], Any]] = {
 def refuse_bad_sources(
     files: Mapping[str, Path | None], season: str | None = None, aliases: Path | None = None
 ) -> None:
-    """Read each file as its ingestion will, and keep nothing.
-
-    Raises:
-        BadInput: as the ingestion of that file, or of that season, would raise it.
-    """
+    """Read each file as its ingestion will, and keep nothing."""
     if season is not None:
         first_year(season)
     if aliases is not None:

@@ -112,9 +112,6 @@ def read_prop_lines(path: Path, players: PlayerDirectory) -> PropLinesRead:
     without ``captured_at``, a snapshot's ``timestamp`` or the books' ``last_update`` takes the date in its capture's
     name (``10_22_2024.csv``, ``2024-10-22``) at 00:00 UTC, else NULL. A file without a ``capture`` column is one
     capture, named after itself, if its name has a date; otherwise each moment is one.
-
-    Raises:
-        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
     wanted = [
         one

@@ -96,9 +96,6 @@ def read_schedule(path: Path) -> ScheduleRead:
     Columns: ``game_id``, ``game_date`` (US Eastern); ``home_team`` and ``away_team``, both empty on a neutral
     site; ``team_a`` and ``team_b``, needed where home and away are empty; ``season_id``, else derived from
     the game id (``0022400061`` is of 22024); ``postponed``, ``Y`` where the game is not played on this date.
-
-    Raises:
-        BadInput: naming the file, row, column and value that were refused; nothing is returned then.
     """
     names = [one for name in (*REQUIRED, *OPTIONAL) for one in ((name,) if isinstance(name, str) else name)]
     left_out: Counter[str] = Counter()

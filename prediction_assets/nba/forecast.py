@@ -115,11 +115,6 @@ def with_newcomers(
 
 
 def pinned_model(warehouse: Warehouse, players: pa.Table) -> Mapping[str, FittedSystem] | None:
-    """Return the stored model that is pinned in the players' features, None when none is.
-
-    Raises:
-        PredictionAssetsError: the model is gone.
-        ModelUnreadable: it is damaged.
-    """
+    """Return the stored model that is pinned in the players' features, None when none is."""
     stored_id = next(iter(players[MODEL_ID].to_pylist()), "")
     return load_model(warehouse, stored_id) if stored_id else None

@@ -173,7 +173,6 @@ def plan(
         NoPartsStaged: no expected player has staged rows, and there is nothing to retract.
         PartMismatch: a part is not of the player who is expected now, or a later MERGE replaced it.
         AuditRefused: fewer than the minimum share of players have staged rows.
-        BadInput: an accepted name is no audit's, or is of one that can't be accepted.
     """
     accepted = require_acceptable(accepted or {})
     receipts = tuple(receipts)

@@ -17,9 +17,6 @@ def claim_fence(slate: str, warehouse: Warehouse, state: BatchState) -> int:
 
     The staging area keeps it, too. So a batch state that was lost, or restored from an older backup, gives no number
     twice, and none that is lower than that of a run which is still under way.
-
-    Raises:
-        BatchNotOpen: the slate has no batch.
     """
     try:
         merged = merged_fences(warehouse.receipts(slate))

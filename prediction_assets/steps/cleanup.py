@@ -45,11 +45,7 @@ class CleanedUp:
 
 
 def droppable_parts(slate: str, warehouse: Warehouse, state: BatchState, *, now: datetime) -> DroppableParts:
-    """Return what :func:`clean_up` would drop at the moment ``now``.
-
-    Raises:
-        ReceiptAltered: a receipt was edited by hand.
-    """
+    """Return what :func:`clean_up` would drop at the moment ``now``."""
     receipts = warehouse.receipts(slate)
     staged = warehouse.parts.staged(slate)
     # Read after the parts were listed, and only if it can matter: Firestore bills the read.

@@ -28,7 +28,6 @@ def receipts_of(warehouse: Warehouse, slate: str) -> tuple[Receipt, ...]:
 
     Raises:
         BadInput: nothing of the slate was merged; the error names the newest slates of which something was.
-        ReceiptAltered: one of them was edited by hand.
     """
     receipts = warehouse.receipts(slate)
     if not receipts:

@@ -43,12 +43,7 @@ _NAMED = 10
 def read_outcomes(
     slate: str, warehouse: Warehouse, state: BatchState
 ) -> tuple[Progress, tuple[Receipt, ...]]:
-    """Return a slate's batch as it stands, and its receipts, oldest first: what a merge plan is made from.
-
-    Raises:
-        BatchNotOpen: the slate has no batch yet.
-        ReceiptAltered: a receipt was edited by hand.
-    """
+    """Return a slate's batch as it stands, and its receipts, oldest first: what a merge plan is made from."""
     # Receipts first: the MERGE is refused if another consolidation commits a receipt after they were read.
     receipts = warehouse.receipts(slate)
     return open_progress(state, slate), receipts
@@ -107,7 +102,6 @@ def plan_merge(
 
     Raises:
         NotSettled: players haven't settled and the deadline hasn't passed.
-        PredictionAssetsError: the errors of :func:`prediction_assets.slate.merge_plan.plan`.
     """
     batch = progress.batch
     if progress.unsettled and now < batch.deadline and not before_deadline:
@@ -136,9 +130,6 @@ def consolidate(
 
     Returns:
         the batch that was merged, and the receipt.
-
-    Raises:
-        PredictionAssetsError: the errors of ``decide`` and :func:`merge`.
     """
     while True:
         progress, receipts = read_outcomes(slate, warehouse, state)
@@ -166,10 +157,6 @@ def merge(
 
     Args:
         progress: the batch that the plan was made from.
-
-    Raises:
-        PredictionAssetsError: the errors of :meth:`prediction_assets.stores.protocols.Warehouse.merge`; the
-            predictions table is as before.
     """
     about = {"slate": work.slate, "batch": work.batch_id}
     _logger.info(

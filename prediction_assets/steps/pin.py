@@ -39,9 +39,6 @@ def pin_features(
 
     The snapshot is named by its content: with the same facts a second call changes nothing but the fence. If another
     run pinned features with a higher fence meanwhile, those stay.
-
-    Raises:
-        BatchNotOpen: the slate has no batch.
     """
     # In this order: what is read after the claim is as new as the fence says, or newer.
     fence = claim_fence(key, warehouse, state)

@@ -71,7 +71,6 @@ def read_reversal(
     Raises:
         BadInput: the slate has no such revision, rows of it were pruned, they are of players or games that aren't
             expected any more, or a game has begun and with it rows are final.
-        BatchNotOpen: the slate has no batch.
     """
     receipts = receipts_of(warehouse, slate)
     receipt, rows = read_rows(warehouse, slate, revision=revision, receipts=receipts)
@@ -125,10 +124,6 @@ def stage_revision(
     Args:
         fence: what the run claimed before this. A run that is started again has the fence of its first attempt:
             players who were staged since then keep their newer rows.
-
-    Raises:
-        BadInput: as in :func:`read_reversal`.
-        BatchNotOpen: the slate has no batch.
     """
     facts_version = warehouse.facts_version()
     found = read_reversal(slate, revision, warehouse, state, clock.now())

@@ -88,7 +88,6 @@ def begin_staging(
         until_tip_off: leave out the players whose games have begun.
 
     Raises:
-        BatchNotOpen: the slate has no batch.
         BatchConflict: a slug is not an expected player's.
         PredictionAssetsError: no features are pinned for the slate, or their model is gone.
     """

@@ -41,11 +41,7 @@ class VersionedStore(Protocol):
         """
 
     def migrate(self) -> StoreSchema:
-        """Add what the store lacks, record the version, and return what was found before; safe to repeat.
-
-        Raises:
-            SchemaTooNew: a newer version made or migrated it.
-        """
+        """Add what the store lacks, record the version, and return what was found before; safe to repeat."""
 
 
 def require_known(store: str, found: int | None, known: int) -> None:

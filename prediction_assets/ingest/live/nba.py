@@ -48,7 +48,6 @@ def fetch_game_logs(requester: Requester, url: str, season: str, *, played: int)
     Raises:
         BadInput: an answer isn't one of LeagueGameLog to this question.
         SourceEmpty: there is no log of games that were played.
-        SourceUnavailable, SourceRefused: there was no answer.
     """
     year = first_year(season)
     found: dict[Path, SourceRows] = {}
@@ -90,7 +89,6 @@ def fetch_schedule(requester: Requester, url: str, season: str, *, is_owed: bool
     Raises:
         BadInput: the answer isn't one of scheduleLeagueV2 to this question.
         SourceEmpty: the season is published, and not here.
-        SourceUnavailable, SourceRefused: there was no answer.
     """
     year, what = first_year(season), f"the schedule of {season}"
     parameters = {"LeagueID": "00", "Season": season}

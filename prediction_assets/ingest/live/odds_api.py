@@ -71,7 +71,6 @@ class OddsApi:
         Raises:
             BadInput: the answer isn't a list of NBA events.
             SourceEmpty: no game is listed, and some are to be played.
-            SourceUnavailable, SourceRefused: there was no answer.
         """
         parameters = {
             "apiKey": self.key, "dateFormat": "iso",

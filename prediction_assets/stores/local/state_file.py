@@ -37,7 +37,6 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open a state file and add what its schema lacks; autocommit until a transaction begins.
 
     Raises:
-        SchemaTooNew: a newer version made or migrated it.
         StateUnreadable: not a database, damaged, or not permitted.
     """
     connection = None

@@ -45,7 +45,6 @@ def lack(connection: duckdb.DuckDBPyConnection, store: str) -> Lack:
     """Return what a file lacks of the declared tables and views; a file of the known version lacks nothing.
 
     Raises:
-        SchemaTooNew: a newer version made or migrated it.
         WarehouseUnreadable: one of its tables lacks a column that is never NULL.
     """
     version = _version(connection)
