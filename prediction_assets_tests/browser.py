@@ -101,6 +101,11 @@ class Ui:
         expect(dialog.get_by_text("1 partition", exact=True)).to_be_visible()
         self._launch(dialog.get_by_role("button", name="Launch 1 run"))
 
+    def execute_check(self, asset: str, check: str) -> None:
+        """Press the button of an asset check that belongs to no materialization."""
+        self.open(f"/assets/{asset}?view=checks&checkDetail={check}")
+        self._launch(self.page.get_by_text("Execute", exact=True))
+
     def _launch(self, button: Locator) -> None:
         """Press a button and wait until the run is launched: leaving the page before would take it back."""
         with self.page.expect_response(_launches):

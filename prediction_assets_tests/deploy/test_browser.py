@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from prediction_assets.simulation.league import simulate_league, simulated_slate
 from prediction_assets.slate.audits import AUDITS
 from prediction_assets_tests.browser import browser, require_chromium
-from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server
+from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server, until
 
 ASSETS = [
     "slate_roster",
@@ -110,15 +110,14 @@ def test_a_click_becomes_a_slate_that_one_can_look_at_and_a_fault_turns_a_check_
         expect(ui.metadata("rows_staged")).to_have_text("25")
         expect(ui.metadata("rows_unchanged")).to_have_text("25")
 
-        # The next slate can't be staged: a file stands where its folder should be.
+        # The next slate can't be staged: a file stands where its folder should be. Who asks what is wrong is told.
         (home / "staging").mkdir(exist_ok=True)
         (home / "staging" / following).write_text("not a folder", "utf-8")
         ui.materialize("slate_roster")
-        ui.open("/assets/predictions?view=checks&checkDetail=predictions_not_empty")
-        failed = ui.page.get_by_text("Failed", exact=True)
-        failed.first.wait_for()
-        expect(
-            ui.page.get_by_text(re.compile("none of .* expected players has staged rows")).first
-        ).to_be_visible()
+        said, log = "the run of features failed at step player_features", tmp_path / "dev.log"
+        until(lambda: said in log.read_text("utf-8"), "the alert about the next slate", log)
+        ui.execute_check("phase5_completion", "morning_check")
+        ui.page.get_by_text("Failed", exact=True).first.wait_for()
+        expect(ui.page.get_by_text(re.compile(said)).first).to_be_visible()
         assert [path.name[:10] for path in (home / "outbox").glob("*.json")] == [slate]
     shutil.rmtree(home)
