@@ -178,7 +178,7 @@ def fit_all(history: pa.Table, sides: Sides | None = None) -> dict[str, FittedSy
     Further stats that the rows have features of are fitted, too.
 
     Args:
-        sides: of the history's dates with injury reports: the systems of points share the correction that is learnt
+        sides: of the history's dates with injury reports: the systems of a stat share the correction that is learnt
             from them.
 
     Raises:
@@ -187,15 +187,14 @@ def fit_all(history: pa.Table, sides: Sides | None = None) -> dict[str, FittedSy
     fitted: dict[str, FittedSystem] = {}
     for stat in (POINTS, *stats_in(history)):
         rows = History(of_stat(history, stat))
-        fitted |= {key_of(stat, system.name): system.fit(rows) for system in SYSTEMS}
-        if sides is not None and stat == POINTS:
+        availability = None
+        if sides is not None:
             # Of the forecasts without a report this one is at hand for the regulars, and nearly the best.
-            usual, regulars = rows.fitted(matchup.fit_mean), rows.regulars
-            availability = fit_availability(rows, usual(regulars), sides)
-            fitted = {
-                name: replace(cast("Fitted", system), availability=availability)
-                for name, system in fitted.items()
-            }
+            availability = fit_availability(rows, rows.fitted(matchup.fit_mean)(rows.regulars), sides)
+        for system in SYSTEMS:
+            fitted[key_of(stat, system.name)] = replace(
+                cast("Fitted", system.fit(rows)), availability=availability
+            )
     return fitted
 
 

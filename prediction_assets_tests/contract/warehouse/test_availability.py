@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -69,22 +69,29 @@ def filled(warehouse: Warehouse, reports: Iterable[dict[str, Any]] = ()) -> Ware
     there: dict[tuple[str, str], int] = {}
     for log in LOGS:
         there[log["game_id"], log["team"]] = there.get((log["game_id"], log["team"]), 0) + 1
-    logs = [log | {"points": log["points"] + 6 * (7 - there[log["game_id"], log["team"]])} for log in LOGS]
+    missing = [7 - there[log["game_id"], log["team"]] for log in LOGS]
+    logs = [
+        log | {"points": log["points"] + 6 * n, "defensive_rebounds": log["defensive_rebounds"] + 2 * n}
+        for log, n in zip(LOGS, missing, strict=True)
+    ]
     warehouse.upsert(GAME_LOGS, GAME_LOGS.arrow_table(logs))
     warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table(SCHEDULED))
     warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table([*past_reports(), *reports]))
     return warehouse
 
 
-def forecast(warehouse: Warehouse, *, looks: bool = True) -> pa.Table:
-    row, _ = train_model(warehouse, LEAGUE, SLATE, 700, now=NOW)
-    players, history = slate_features(warehouse, LEAGUE, SLATE, range(1, 1000), 700, str(row[MODEL_ID]))
+def forecast(warehouse: Warehouse, *, looks: bool = True, stats: Sequence[str] = ()) -> pa.Table:
+    row, _ = train_model(warehouse, LEAGUE, SLATE, 700, now=NOW, stats=stats)
+    players, history = slate_features(
+        warehouse, LEAGUE, SLATE, range(1, 1000), 700, str(row[MODEL_ID]), stats
+    )
     report = newest_report(warehouse, LEAGUE, SLATE) if looks else []
     return predict_slate(
         players,
         history,
         {},
         fitted=load_model(warehouse, str(row[MODEL_ID])),
+        further={f"player_{stat}": {} for stat in stats},
         sides=slate_sides(warehouse, LEAGUE, SLATE, report),
     )
 
@@ -130,6 +137,14 @@ def test_team_mates_of_who_is_out_gain_in_every_system_and_nobody_else_moves(
         assert max(moved, key=moved.__getitem__) == "availability"
         assert moved["usual"] == moved["minutes"] == moved["rate"] == moved["market"] == 0
         assert sum(parts[player].values()) == pytest.approx(points(without)[player], abs=1e-9)
+
+
+def test_a_report_corrects_every_stat_that_is_predicted(reported: Callable[..., Warehouse]) -> None:
+    absent = [entry(SLATE, EVENING, "AAA", n, "Out") for n in (5, 6, 7)]
+    rows = [forecast(reported(*absent), looks=looks, stats=["rebounds"]) for looks in (False, True)]
+    for market, least in (("player_points", 1.0), ("player_rebounds", 0.5)):
+        before, after = (points(table.filter(pc.equal(table["market"], market))) for table in rows)
+        assert all(after[n] > before[n] + least for n in (2, 3, 4)), market
 
 
 def test_without_a_report_about_the_slate_every_row_is_as_if_nobody_looked(facts: Warehouse) -> None:
