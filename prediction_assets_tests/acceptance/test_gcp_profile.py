@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import dagster as dg
 import pytest
-from typer.testing import CliRunner
 
 from prediction_assets import cli
 from prediction_assets.errors import BadInput
@@ -84,28 +81,12 @@ def local(open_run: Callable[[Settings], SlateRun], tmp_path_factory: pytest.Tem
     return open_run(load_settings(profile="local", home=tmp_path_factory.mktemp("local")))
 
 
-@dataclass(frozen=True)
-class Announced:
-    """A slate that went all the way on the emulators, and what the morning check said before it."""
-
-    run: SlateRun
-    before: Mapping[str, str]
-
-
 @pytest.fixture(scope="module")
-def announced(gcp: SlateRun) -> Announced:
+def announced(gcp: SlateRun) -> SlateRun:
+    """Return a slate that went all the way on the emulators."""
     gcp.ingest(FACTS)
-    before = morning_check()
     assert gcp.whole(SLATE).receipt.status == "success"
-    return Announced(gcp, before)
-
-
-def morning_check() -> dict[str, str]:
-    """Return the color of each of the report's lines, with the environment's settings."""
-    done = CliRunner().invoke(cli.app, ["health", "--json"])
-    report = json.loads(done.stdout)
-    assert done.exit_code == report["exit_code"]
-    return {each["name"]: each["color"] for each in report["lines"]}
+    return gcp
 
 
 def rows(warehouse: Warehouse, slate: str) -> list[dict[str, object]]:
@@ -118,23 +99,14 @@ def rows(warehouse: Warehouse, slate: str) -> list[dict[str, object]]:
 
 
 def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_local_profile(announced, local):
-    gcp = announced.run
     local.ingest(FACTS)
     assert local.whole(SLATE).receipt.status == "success"
-    assert rows(gcp.stores.warehouse, SLATE) == rows(local.stores.warehouse, SLATE)
-    messages, others = gcp.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
+    assert rows(announced.stores.warehouse, SLATE) == rows(local.stores.warehouse, SLATE)
+    messages, others = announced.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
     assert [e.message_id for e in messages] == [e.message_id for e in others]
-    assert dict(gcp.stores.warehouse.parts.staged(SLATE)) == {}
-    pages = [run._settings.board_file(SLATE).read_text("utf-8") for run in (gcp, local)]
+    assert dict(announced.stores.warehouse.parts.staged(SLATE)) == {}
+    pages = [run._settings.board_file(SLATE).read_text("utf-8") for run in (announced, local)]
     assert ReadBoard(pages[0]).tables["players"] == ReadBoard(pages[1]).tables["players"]
-
-    again = gcp.whole(SLATE)
-    assert (again.receipt.rows_inserted, again.receipt.rows_updated, again.receipt.rows_unchanged) == (
-        0,
-        0,
-        25 * PLAYERS,
-    )
-    assert len(gcp.stores.outbox.entries(SLATE)) == 1
 
 
 def test_a_missing_project_names_the_setting(monkeypatch):
@@ -172,19 +144,3 @@ def test_the_gcp_location_loads_without_a_network_and_names_its_stores(monkeypat
     assert staged.backfill_policy == dg.BackfillPolicy.multi_run(50)
     assert "dagster/kind/bigquery" in graph.get(dg.AssetKey("predictions")).tags
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(announced, gcp_environment, monkeypatch):
-    for name, value in gcp_environment.items():
-        monkeypatch.setenv(name, value)
-    assert announced.before["batch_opened"] == "red"
-    assert [name for name, color in morning_check().items() if color != "green"] == []
-    monkeypatch.setattr(
-        "prediction_assets.stores.gcp.batch_state.FirestoreBatchState.progress", _refused, raising=True
-    )
-    found = morning_check()
-    assert (found["batch_opened"], found["merge"]) == ("red", "green")
-
-
-def _refused(self: object, slate: str, only: object = None) -> None:
-    raise ConnectionRefusedError(f"no Firestore for {slate}")

@@ -1,16 +1,23 @@
-"""What a slate costs on the gcp profile in jobs, and in the layout whose players share a table."""
+"""A slate on the gcp profile: its morning check, its jobs, and the layout whose players share a table."""
 
 from __future__ import annotations
 
-import dagster as dg
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+import dagster as dg
+import pytest
+from typer.testing import CliRunner
+
+from prediction_assets import cli
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.parts import part_table
 from prediction_assets_tests.acceptance.test_gcp_profile import (
+    FACTS,
     PLAYERS,
     SLATE,
-    announced,
     gcp,
     gcp_environment,
     gcp_settings,
@@ -21,7 +28,6 @@ from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoin
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
 
 __all__ = [
-    "announced",
     "bigquery_endpoint",
     "firestore_emulator",
     "gcp",
@@ -30,6 +36,30 @@ __all__ = [
     "open_run",
     "pubsub_emulator",
 ]  # fixtures
+
+
+@dataclass(frozen=True)
+class Announced:
+    """A slate that went all the way on the emulators, and what the morning check said before it."""
+
+    run: SlateRun
+    before: Mapping[str, str]
+
+
+@pytest.fixture(scope="module")
+def announced(gcp: SlateRun) -> Announced:
+    gcp.ingest(FACTS)
+    before = morning_check()
+    assert gcp.whole(SLATE).receipt.status == "success"
+    return Announced(gcp, before)
+
+
+def morning_check() -> dict[str, str]:
+    """Return the color of each of the report's lines, with the environment's settings."""
+    done = CliRunner().invoke(cli.app, ["health", "--json"])
+    report = json.loads(done.stdout)
+    assert done.exit_code == report["exit_code"]
+    return {each["name"]: each["color"] for each in report["lines"]}
 
 
 def test_a_slate_whose_players_share_a_table_has_the_same_rows_and_the_same_message(announced):
@@ -67,3 +97,19 @@ def test_a_slate_costs_one_job_a_part_and_a_constant_number_of_others(announced,
     record = gcp._instance.get_latest_materialization_event(dg.AssetKey("predictions"))
     assert record.asset_materialization.metadata["bigquery_jobs"].value > 0
     assert "bytes_billed" in record.asset_materialization.metadata
+
+
+def test_the_morning_check_of_the_gcp_profile_reads_all_its_stores(announced, gcp_environment, monkeypatch):
+    for name, value in gcp_environment.items():
+        monkeypatch.setenv(name, value)
+    assert announced.before["batch_opened"] == "red"
+    assert [name for name, color in morning_check().items() if color != "green"] == []
+    monkeypatch.setattr(
+        "prediction_assets.stores.gcp.batch_state.FirestoreBatchState.progress", _refused, raising=True
+    )
+    found = morning_check()
+    assert (found["batch_opened"], found["merge"]) == ("red", "green")
+
+
+def _refused(self: object, slate: str, only: object = None) -> None:
+    raise ConnectionRefusedError(f"no Firestore for {slate}")
