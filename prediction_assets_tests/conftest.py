@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-settings.register_profile("suite", deadline=None)  # a busy machine is no fault
+# No deadline: a busy machine is no fault. A property that needs more examples than 40 says so.
+settings.register_profile("suite", deadline=None, max_examples=40)
 settings.load_profile("suite")
 
 # A shell's background job ignores SIGINT, and so would every server that a test starts and stops.

@@ -10,7 +10,7 @@ import pytest
 
 from prediction_assets_tests.unit.conftest import IMPORTED_BY_COLLECTING
 
-HEAVY = ("dagster", "sklearn", "google", "duckdb", "sqlalchemy", "prediction_assets.stores.gcp")
+HEAVY = ("dagster", "sklearn", "google", "duckdb", "sqlalchemy", "sqlglot", "prediction_assets.stores.gcp")
 
 COLLECT = """
 import sys
