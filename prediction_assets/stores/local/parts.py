@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import PredictionAssetsError, WarehouseUnreadable
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
 from prediction_assets.slate.outcome import PartRef, highest_fence, part_id
 from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
@@ -109,7 +109,14 @@ class ArrowParts:
 
     def keep_fence(self, slate: str, fence: int) -> None:
         parse_slate(slate)
-        replace_file(self._directory / slate / f"{_FENCE_PREFIX}{fence:08d}", b"")
+        folder = self._directory / slate
+        try:
+            replace_file(folder / f"{_FENCE_PREFIX}{fence:08d}", b"")
+        except (FileExistsError, NotADirectoryError) as error:
+            raise WarehouseUnreadable(
+                f"{folder}: a file is where the slate's staging folder has to be. Move it away, then run "
+                f"`prediction-assets run --slate {slate}`"
+            ) from error
         for path, kept in self._kept(slate):
             if kept < fence:
                 path.unlink(missing_ok=True)

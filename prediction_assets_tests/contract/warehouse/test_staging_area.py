@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prediction_assets.errors import PartMismatch
+from prediction_assets.errors import PartMismatch, WarehouseUnreadable
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
@@ -16,6 +17,7 @@ from prediction_assets.slate.part_states import PartState, part_states, parts_in
 from prediction_assets.steps.cleanup import clean_up
 from prediction_assets.stores.gcp.parts import part_table
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
+from prediction_assets.stores.local.parts import ArrowParts
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.contract.warehouse.conftest import SHARED_TOO
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
@@ -56,6 +58,18 @@ def test_the_highest_fence_is_kept_beside_the_parts_and_is_none_of_them(warehous
     assert parts.highest_fence(SLATE) == 6
     list(parts.drop(SLATE, parts.staged(SLATE)))
     assert parts.highest_fence(SLATE) == 4
+
+
+@pytest.mark.parametrize("in_the_way", [f"staging/{SLATE}", "staging"])
+def test_a_file_in_the_place_of_a_staging_folder_is_named_with_the_remedy(tmp_path: Path, in_the_way: str):
+    file = tmp_path / in_the_way
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("not a folder", "utf-8")
+    with pytest.raises(WarehouseUnreadable, match=f"Move it away, then run .*--slate {SLATE}"):
+        ArrowParts(tmp_path / "staging").keep_fence(SLATE, 1)
+    assert file.read_text("utf-8") == "not a folder"
+    file.unlink()
+    ArrowParts(tmp_path / "staging").keep_fence(SLATE, 1)
 
 
 def test_what_a_killed_write_left_is_swept_and_what_is_being_written_is_not(open_duckdb):
