@@ -8,8 +8,8 @@ import pytest
 
 from prediction_assets.simulation.league import simulate_league
 from prediction_assets.slate.keys import slugify
+from prediction_assets_tests.contract.simulation.test_shape import SHAPES, measure
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
-from prediction_assets_tests.unit.simulation.test_shape import SHAPES, measure
 
 REAL = """
     SELECT PLAYER_ID AS player_id, TEAM_ID AS team_id, GAME_ID AS game_id, GAME_DATE::DATE AS game_date,

@@ -17,8 +17,8 @@ import pytest
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, fit_all
+from prediction_assets_tests.contract.nba.conftest import forecast_with, snapshot
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
-from prediction_assets_tests.unit.nba.forecasting.conftest import forecast_with, snapshot
 
 Snapshots = Callable[..., tuple[pa.Table, pa.Table]]
 

@@ -19,7 +19,7 @@ from prediction_assets.nba.forecasting.features import (
     conform,
 )
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
-from prediction_assets_tests.unit.nba.forecasting.conftest import PAST, SLATE
+from prediction_assets_tests.contract.nba.conftest import PAST, SLATE
 
 Helpers = Mapping[str, Callable[..., Any]]
 Facts = tuple[list[dict[str, Any]], list[dict[str, Any]]]

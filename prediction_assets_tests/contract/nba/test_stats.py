@@ -31,7 +31,7 @@ from prediction_assets.nba.forecasting.stats import (
 )
 from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, key_of, system_versions
 from prediction_assets.slate.markets import MARKETS, of_feed
-from prediction_assets_tests.unit.nba.forecasting.conftest import (
+from prediction_assets_tests.contract.nba.conftest import (
     HISTORY_START,
     LEAGUE,
     SLATE,

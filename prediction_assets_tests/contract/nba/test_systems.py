@@ -29,7 +29,7 @@ from prediction_assets.nba.forecasting.systems import (
     FittedSystem,
     MeanSystem,
 )
-from prediction_assets_tests.unit.nba.forecasting.conftest import forecast, forecast_with
+from prediction_assets_tests.contract.nba.conftest import forecast, forecast_with
 
 Snapshot = tuple[pa.Table, pa.Table]
 Systems = dict[str, FittedSystem]

@@ -26,8 +26,8 @@ from prediction_assets.slate.basis import causes
 from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, SCHEDULE
+from prediction_assets_tests.contract.nba.conftest import LEAGUE, SLATE, made_up_league
 from prediction_assets_tests.in_memory import InMemoryWarehouse
-from prediction_assets_tests.unit.nba.forecasting.conftest import LEAGUE, SLATE, made_up_league
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LOGS, SCHEDULED = made_up_league()

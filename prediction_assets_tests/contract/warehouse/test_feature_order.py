@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
-from prediction_assets_tests.unit.nba.forecasting.conftest import (
+from prediction_assets_tests.contract.nba.conftest import (
     HISTORY_START,
     LEAGUE,
     SLATE,

@@ -36,8 +36,8 @@ from prediction_assets.nba.model_store import (
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, POINTS_MODELS, SCHEDULE
+from prediction_assets_tests.contract.nba.conftest import LEAGUE, game_log, made_up_league
 from prediction_assets_tests.in_memory import InMemoryWarehouse
-from prediction_assets_tests.unit.nba.forecasting.conftest import LEAGUE, game_log, made_up_league
 
 CUTOFF = date(2025, 12, 1)
 FIRST, LAST = date(2025, 12, 2), date(2025, 12, 8)

@@ -14,9 +14,9 @@ from prediction_assets.nba.roster import read_roster, roster_candidates
 from prediction_assets.slate.batch import Progress
 from prediction_assets.steps.refresh import read_refresh
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE
+from prediction_assets_tests.contract.nba.conftest import game_log, scheduled
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.made_up import batch
-from prediction_assets_tests.unit.nba.forecasting.conftest import game_log, scheduled
 
 SLATE = date(2025, 12, 20)
 TIP_OFF = datetime(2025, 12, 21, 0, 30, tzinfo=UTC)

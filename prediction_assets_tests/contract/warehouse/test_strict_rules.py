@@ -20,15 +20,15 @@ from prediction_assets.slate.merge_plan import MergePlan, plan
 from prediction_assets.stores.gcp import bigquery_jobs, parts
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
-from prediction_assets_tests.contract.warehouse.bigquery_emulator import emulator_client
-from prediction_assets_tests.made_up import batch, player, progress_of, rows_of, staged
-from prediction_assets_tests.strict_bigquery import Limits, StrictBigQuery, strict
-from prediction_assets_tests.unit.nba.forecasting.conftest import (
+from prediction_assets_tests.contract.nba.conftest import (
     HISTORY_START,
     LEAGUE,
     SLATE,
     made_up_league,
 )
+from prediction_assets_tests.contract.warehouse.bigquery_emulator import emulator_client
+from prediction_assets_tests.made_up import batch, player, progress_of, rows_of, staged
+from prediction_assets_tests.strict_bigquery import Limits, StrictBigQuery, strict
 
 SLATES = [(date(2026, 1, 2) + timedelta(days=n)).isoformat() for n in range(6)]
 

@@ -40,7 +40,7 @@ from prediction_assets.nba.forecasting.similarity import Similarity
 from prediction_assets.nba.forecasting.spread import Spread
 from prediction_assets.nba.forecasting.systems import Fitted, FittedSystem
 from prediction_assets.nba.forecasting.trees import Trees
-from prediction_assets_tests.unit.nba.forecasting.conftest import forecast_with
+from prediction_assets_tests.contract.nba.conftest import forecast_with
 
 Snapshot = tuple[pa.Table, pa.Table]
 Systems = Mapping[str, FittedSystem]

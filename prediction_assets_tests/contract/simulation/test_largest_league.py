@@ -6,7 +6,7 @@ import functools
 from datetime import date
 
 from prediction_assets.simulation.league import simulate_league
-from prediction_assets_tests.unit.simulation import test_league as rules
+from prediction_assets_tests.contract.simulation import test_league as rules
 
 LARGEST, LAST_DAY = 5_000, date(7051, 1, 29)
 

@@ -26,7 +26,7 @@ from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit
 from prediction_assets.nba.model_store import MODEL_ID
 from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.stores.sql.tables import PREDICTIONS
-from prediction_assets_tests.unit.nba.forecasting.conftest import SLATE
+from prediction_assets_tests.contract.nba.conftest import SLATE
 
 Snapshot = tuple[pa.Table, pa.Table]
 
