@@ -2,7 +2,8 @@
 
 Method: one hidden layer of rectifiers, trained by Adam (Kingma & Ba, 2015) on shuffled batches with a rate that falls
 to 0. Several, from other starts, are averaged (Hansen & Salamon, "Neural Network Ensembles", 1990): their mean is one
-wide network. What doesn't belong here: the choice of columns and targets.
+wide network. scikit-learn's networks have no loss for medians. What doesn't belong here: the choice of columns and
+targets.
 """
 
 from __future__ import annotations
