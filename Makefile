@@ -33,9 +33,10 @@ dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon; 
 test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: seconds
 	$(SUITE) -q $(TESTS)/unit
 
-coverage: $(VENV)/.dev  ## fail for a branch of slate/ or steps/ that no unit test takes
-	$(BIN)/python -m pytest -q $(TESTS)/unit/slate $(TESTS)/unit/steps $(TESTS)/contract/steps --cov=prediction_assets/slate \
-		--cov=prediction_assets/steps --cov-branch --cov-report=term-missing --cov-fail-under=100
+coverage: $(VENV)/.dev  ## fail for a branch of slate/ or steps/ that the tests of rules, steps and refreshes don't take
+	$(BIN)/python -m pytest -q $(TESTS)/unit/slate $(TESTS)/unit/steps $(TESTS)/contract/steps \
+		$(addprefix $(TESTS)/orchestration/,sensors/test_refresh.py test_refresh_commands.py test_ledger_commands.py) \
+		--cov=prediction_assets/slate --cov=prediction_assets/steps --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 test: $(VENV)/.dev  ## everything a change can break, with the emulators that the machine has
 	$(SUITE) --no-loadscope-reorder $(addprefix $(TESTS)/,acceptance orchestration contract unit)

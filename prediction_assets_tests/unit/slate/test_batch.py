@@ -8,7 +8,7 @@ import pytest
 
 from prediction_assets.errors import BatchConflict
 from prediction_assets.slate.batch import Batch
-from prediction_assets.slate.roster_freeze import require_same_work, unchanged
+from prediction_assets.slate.roster_freeze import keeping, require_same_work, unchanged
 from prediction_assets_tests.made_up import batch, player
 
 
@@ -83,3 +83,22 @@ def test_other_work_is_refused_with_what_would_change(later, change):
 )
 def test_outcomes_count_on_for_the_players_who_are_the_same(earlier, later, slugs):
     assert unchanged(earlier, later) == slugs
+
+
+@pytest.mark.parametrize(
+    ("begun", "slugs"),
+    [
+        ((), ["c-new", "a-moved"]),
+        (("game-1",), ["c-new", "a-was"]),
+        (("game-1", "game-2"), ["c-new", "a-was", "b-gone"]),
+        (("game-9",), ["a-moved"]),
+    ],
+)
+def test_who_was_expected_in_a_game_that_has_begun_is_final(begun, slugs):
+    earlier = with_players(
+        replace(player(1, "a-was"), game_id="game-1"), replace(player(2, "b-gone"), game_id="game-2")
+    )
+    later = with_players(
+        replace(player(1, "a-moved"), game_id="game-8"), replace(player(3, "c-new"), game_id="game-9")
+    )
+    assert [each.slug for each in keeping(earlier, later, begun).expected] == sorted(slugs)
