@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from prediction_assets.nba.forecasting.rows import Floats
 from prediction_assets.nba.forecasting.trees import RANDOM_STATE
@@ -26,9 +25,6 @@ LARGEST = 4.0
 
 STEEP = 3.0
 """Slope of the loss's derivative at an error of 0: the absolute error, rounded off within a third."""
-
-
-Weights = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,15 +71,15 @@ def fit_network(design: Floats, target: Floats) -> tuple[Network, Floats]:
     middle = np.where(known, design, 0.0).sum(axis=0) / count
     deviation = np.sqrt((np.where(known, design - middle, 0.0) ** 2).sum(axis=0) / count)
     scale = np.where(deviation > 1e-9, 1 / np.maximum(deviation, 1e-9), 0.0)
-    rows = _scaled(design, middle, scale).astype(np.float32)
-    # One thread, because a parallel sum's rounding depends on their number.
+    rows = _scaled(design, middle, scale)
+    # One thread, because a parallel sum's rounding depends on their number. Double precision, because another processor
+    # rounds otherwise: in single precision the same rows would give visibly other forecasts there.
     with threadpool_limits(limits=1, user_api="blas"):
-        trained = [_train(rows, target.astype(np.float32), seed) for seed in range(NETWORKS)]
+        trained = [_train(rows, target, seed) for seed in range(NETWORKS)]
         hidden, bias, out, starts = (np.concatenate(each, axis=-1) for each in zip(*trained, strict=True))
         out, start = out / NETWORKS, float(starts.mean())
         said = np.maximum(rows @ hidden + bias, 0.0) @ out + start
-    network = Network(middle, scale, hidden.astype(float), bias.astype(float), out.astype(float), start)
-    return network, said.astype(np.float64)
+    return Network(middle, scale, hidden, bias, out, start), said
 
 
 def _scaled(design: Floats, middle: Floats, scale: Floats) -> Floats:
@@ -91,13 +87,13 @@ def _scaled(design: Floats, middle: Floats, scale: Floats) -> Floats:
     return np.where(np.isfinite(scaled), scaled, 0.0)
 
 
-def _train(rows: Weights, target: Weights, seed: int) -> tuple[Weights, ...]:
+def _train(rows: Floats, target: Floats, seed: int) -> tuple[Floats, ...]:
     """Return hidden weights, biases, outer weights and start of one network: (columns, units), 2 x (units,), (1,)."""
     draw = np.random.default_rng((RANDOM_STATE, seed))
     n, columns = rows.shape
-    hidden = draw.normal(0.0, np.sqrt(2 / columns), (columns, UNITS)).astype(np.float32)  # He et al., 2015
+    hidden = draw.normal(0.0, np.sqrt(2 / columns), (columns, UNITS))  # He et al., 2015
     # An untrained network says the target's median.
-    weights = (hidden, *np.zeros((2, UNITS), np.float32), np.median(target, keepdims=True))
+    weights = (hidden, *np.zeros((2, UNITS)), np.median(target, keepdims=True))
     first, second = ([np.zeros_like(each) for each in weights] for _ in range(2))
     batches = max(n // BATCH, 1)
     step, steps = 0, EPOCHS * batches
@@ -106,7 +102,7 @@ def _train(rows: Weights, target: Weights, seed: int) -> tuple[Weights, ...]:
             hidden, bias, out, start = weights
             inputs = rows[batch]
             units = np.maximum(inputs @ hidden + bias, 0.0)
-            slope = np.tanh(STEEP * (units @ out + start - target[batch])) / np.float32(len(batch))
+            slope = np.tanh(STEEP * (units @ out + start - target[batch])) / len(batch)
             behind = slope[:, None] * out * (units > 0)
             gradients = (
                 inputs.T @ behind + DECAY * hidden,
@@ -119,9 +115,5 @@ def _train(rows: Weights, target: Weights, seed: int) -> tuple[Weights, ...]:
             for weight, gradient, mean, square in zip(weights, gradients, first, second, strict=True):
                 mean += 0.1 * (gradient - mean)
                 square += 0.001 * (gradient**2 - square)
-                weight -= (
-                    np.float32(rate / (1 - 0.9**step))
-                    * mean
-                    / (np.sqrt(square / np.float32(1 - 0.999**step)) + np.float32(1e-8))
-                )
+                weight -= rate / (1 - 0.9**step) * mean / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
     return weights
