@@ -31,7 +31,7 @@ dev: $(VENV)/.run  ## the Dagster UI at http://127.0.0.1:3000, with the daemon; 
 	$(BIN)/prediction-assets dev $(DEV)
 
 test-unit: $(VENV)/.dev  ## what needs no Dagster, no file and no process: seconds
-	$(SUITE) -q $(TESTS)/unit
+	$(BIN)/python -m pytest -n auto -q $(TESTS)/unit
 
 coverage: $(VENV)/.dev  ## fail for a branch of slate/ or steps/ that the tests of rules, steps and refreshes don't take
 	$(BIN)/python -m pytest -q $(TESTS)/unit/slate $(TESTS)/unit/steps $(TESTS)/contract/steps \
