@@ -209,11 +209,11 @@ class HealthFacts:
 
     slate: str  # the slate to report on
     now: datetime  # when the facts were read
-    # failed runs and ticks are looked for this far back; a batch without a new outcome for this long is
-    # reported
+    # failed runs and ticks are looked for this far back; a batch without a new outcome
+    # for this long is reported
     window: timedelta
-    # when the schedule opens the slate's batch; None for a simulated league's slates to come, which no
-    # schedule opens
+    # when the schedule opens the slate's batch; None for a simulated league's slates to come,
+    # which no schedule opens
     roster_due: datetime | None
     rules: Rules
     progress: Progress | Unreadable | None  # None when no batch was opened

@@ -33,8 +33,8 @@ class Handover:
     acknowledged_at: datetime | None = None  # when its first revision was acknowledged, None before that
     revision: int = 0  # the newest one that was delivered, 0 without one
     acknowledged: int = 0  # the newest one that was acknowledged, 0 without one
-    # when the oldest message was delivered that is newer than all that was acknowledged; None when nothing
-    # waits
+    # when the oldest message was delivered that is newer than all that was acknowledged;
+    # None when nothing waits
     waiting_since: datetime | None = None
 
     @property

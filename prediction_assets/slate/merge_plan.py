@@ -57,8 +57,8 @@ class MergePlan:
     # retraction, among the skipped ones. Retained rows may be from older facts: their players are missing.
     facts_version: int
     missing: tuple[MissingPlayer, ...] = ()
-    # id of the slate's newest receipt when this was planned, '' for none; the MERGE is refused if there is a
-    # newer one
+    # id of the slate's newest receipt when this was planned, '' for none;
+    # the MERGE is refused if there is a newer one
     after: str = ""
     revision_floor: int = 0  # the receipt's revision is higher than this (`revisions`)
     # the MERGE is refused from this moment on, by the warehouse's clock, which it reads last: a game begins,

@@ -45,8 +45,8 @@ class Reversal:
     receipt: Receipt  # the one by which the revision was in force
     is_newest: bool  # whether it still is
     parts: Mapping[str, pa.Table]  # the rows of each player in the revision, by slug
-    # why each expected player without rows in it is skipped, by slug; rows of theirs that are in force go out
-    # of it
+    # why each expected player without rows in it is skipped, by slug;
+    # rows of theirs that are in force go out of it
     without_rows: Mapping[str, str]
     # of the newest revision only: why each player failed, by slug. They fail again, and rows of theirs that
     # are in force stay.

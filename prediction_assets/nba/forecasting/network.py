@@ -29,21 +29,15 @@ STEEP = 3.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """A fitted network.
+    """A fitted network."""
 
-    Attributes:
-        middle, scale: of each column, shape (columns,): a value counts as (value - middle) * scale, a missing one as 0.
-        hidden: each column's weight in each unit, shape (columns, units).
-        bias, out: of each unit, shape (units,).
-        start: what the units add to.
-    """
-
+    # of each column, shape (columns,): a value counts as (value - middle) * scale, a missing one as 0
     middle: Floats
     scale: Floats
-    hidden: Floats
-    bias: Floats
-    out: Floats
-    start: float
+    hidden: Floats  # each column's weight in each unit, shape (columns, units)
+    bias: Floats  # of each unit, shape (units,)
+    out: Floats  # of each unit, shape (units,)
+    start: float  # what the units add to
 
     def __call__(self, design: Floats) -> Floats:
         """Return what the network says of rows of shape (n, columns): (n,); NaN is a missing value."""

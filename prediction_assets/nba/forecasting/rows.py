@@ -195,9 +195,8 @@ def _array(column: pa.ChunkedArray) -> Floats:
     if pa.types.is_boolean(column.type):
         column = pc.cast(column, pa.int8())
     if not pa.types.is_list(column.type):
-        return np.asarray(
-            pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64
-        )  # not a copy if none is NULL
+        # Not a copy if none is NULL.
+        return np.asarray(pc.cast(column, pa.float64()).to_numpy(), dtype=np.float64)
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0).to_numpy(), dtype=np.int64)
     dense = np.full((len(column), max(RECENT_GAMES, int(lengths.max(initial=0)))), np.nan)
     dense[np.arange(dense.shape[1]) < lengths[:, None]] = pc.cast(

@@ -144,7 +144,8 @@ class FirestoreBatchState:
 
     def progress(self, slate: str, only: Collection[str] | None = None) -> Progress | None:
         # Reads 2 documents and the newest outcome, all as of one moment; of what isn't remembered also the chunks of 3
-        # lists and a document per outcome, those of lower fences too until they are pruned.
+        # lists and a document per outcome, those of lower fences too until they are pruned. With `only`, the outcomes
+        # of these players in place of the newest one and the others.
         document = self._document(slate)
         with self._calls.service.clear_errors(f"slate {slate}"):
             newest = self._newest(slate)

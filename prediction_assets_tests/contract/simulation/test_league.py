@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from datetime import date, datetime, timedelta, timezone
@@ -16,8 +17,9 @@ from prediction_assets.simulation.rosters import slate_rotations
 from prediction_assets.slate.keys import player_slugs, slugify, to_ascii
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 
-# The smallest, the first odd team, the shipped size, the first of a short history. The largest is in contract/.
+# The smallest, the first odd team, the shipped size, the first of a short history. The largest has a test of its own.
 SIZES = (1, 11, 40, 1001)
+LARGEST = 5_000
 TABLES = ((GAME_LOGS, "game_logs"), (SCHEDULE, "schedule"), (PROP_LINES, "prop_lines"))
 
 # The roster rule, written again on purpose: in SQL, from the tables alone.
@@ -385,3 +387,13 @@ class TestLines:
         ):
             assert name == to_ascii(name)
             assert slugify(name) == slugify(names.get(player, name))
+
+
+def test_the_largest_league_keeps_the_rules_of_the_smaller_ones():
+    """Making it and reading it takes seconds; no other test remembers it."""
+    sizes = functools.cache(simulate_league)
+    largest = sizes(LARGEST)
+    test_the_roster_rule_finds_exactly_the_players_asked_for_and_nobody_is_near_its_limit((LARGEST, largest))
+    test_leagues_share_neither_days_nor_ids(sizes, (1, 40, 1001, LARGEST))
+    test_logs_end_before_the_slate_and_the_schedule_goes_on(largest, date(7051, 1, 29))
+    TestLines().test_lines_are_captured_before_a_tip_off_on_the_eastern_evening_of_the_game(largest)
