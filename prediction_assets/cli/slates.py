@@ -384,7 +384,10 @@ def _refuse_half_of_the_facts(warehouse: Warehouse) -> None:
 
 @contextmanager
 def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator[Any]:
-    """Show each stage as it starts, and during staging how many players have settled."""
+    """Show each stage on a terminal as it starts, and during staging how many players have settled."""
+    if not console.is_terminal:
+        yield lambda stage, progress: _logger.debug("%s begins", stage)
+        return
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -396,7 +399,7 @@ def _stages(console: Console, profile: str, batch_state: BatchState) -> Iterator
 
     bar = Progress(
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console, transient=False, disable=not console.is_terminal,
+        console=console, transient=False,
     )  # fmt: skip
     stop = threading.Event()
     # Each look reads every outcome of the slate; Firestore bills each read.

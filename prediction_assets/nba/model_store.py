@@ -29,7 +29,7 @@ from prediction_assets.nba.sides import past_sides
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import POINTS_MODELS
-from prediction_assets.stores.without_pandas import without_pandas
+from prediction_assets.stores.without import without
 
 MODEL_ID = "model_id"
 """Column of the stored models, and of the players' features: ``""`` where no stored model serves the slate."""
@@ -220,7 +220,7 @@ def slate_systems(
 
 
 def _fitted(history: pa.Table, league: str, cutoff: date, hashed: str, sides: Sides | None) -> Model:
-    with without_pandas():  # a third of what the first fit imports
+    with without("pandas"):  # a third of what the first fit imports
         return train(history, league, cutoff, hashed, sides)
 
 

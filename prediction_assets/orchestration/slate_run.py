@@ -168,14 +168,27 @@ class SlateRun:
         try:
             self._execute(completion_job.name, partition=receipt.slate, ops=ops)
         except Exception as error:
-            # What follows the message, the board, is for people: the slate is published without them.
             if redeliver or not is_announced(receipt, self.stores.outbox.entries(receipt.slate)):
                 raise
-            _logger.warning(
-                "slate %s: its message is delivered, but its board can't be written: %s; see the "
-                "completion run in the UI, and try `prediction-assets board`",
-                receipt.slate, one_line(str(error)), extra={"slate": receipt.slate, "batch": receipt.batch_id},
-            )  # fmt: skip
+            _warn_of_board(receipt, error)
+        return self._entry(receipt)
+
+    def _publish(self, slate: str) -> Receipt:
+        """Merge, announce and clean up in one run, as the sensors request it, and return the newest receipt."""
+        run_id = str(uuid.uuid4())
+        failed = None
+        try:
+            self._execute(consolidation_job.name, partition=slate, run_id=run_id)
+        except Exception as error:
+            if "phase5_completion" not in steps_of(self._instance, run_id, dg.DagsterEventType.STEP_SUCCESS):
+                raise
+            failed = error
+        receipt = self.stores.warehouse.receipts(slate)[-1]
+        if failed is not None:
+            _warn_of_board(receipt, failed)
+        return receipt
+
+    def _entry(self, receipt: Receipt) -> OutboxEntry:
         entry = outbox_entry_of(receipt, self.stores.outbox.entries(receipt.slate))
         if entry is None:
             raise StageFailed(
@@ -248,12 +261,12 @@ class SlateRun:
         if is_nothing_to_predict(progress) and not self.stores.warehouse.receipts(slate):
             return SlateResult(progress, None, None)
         on_stage("consolidation", progress)
-        receipt = self.consolidate(slate)
-        on_stage("completion", progress)
-        announced_before = is_announced(receipt, self.stores.outbox.entries(slate))
-        entry = self.announce(receipt)
+        before = self.stores.outbox.entries(slate)
+        receipt = self._publish(slate)
         progress = open_progress(self.stores.batch_state, slate)
-        return SlateResult(progress, receipt, entry, published=not announced_before)
+        return SlateResult(
+            progress, receipt, self._entry(receipt), published=not is_announced(receipt, before)
+        )
 
     def _execute(
         self,
@@ -281,6 +294,15 @@ class SlateRun:
             # A daemon can't retry a run of this process. Without the tag the sensors would wait for that.
             tags={MAX_RETRIES_TAG: "0", **({SLATE_TAG: partition} if partition else {}), **(tags or {})},
         )
+
+
+def _warn_of_board(receipt: Receipt, error: Exception) -> None:
+    """Say that what follows the message failed: the board is for people, and the slate is published without it."""
+    _logger.warning(
+        "slate %s: its message is delivered, but its board can't be written: %s; see the "
+        "run in the UI, and try `prediction-assets board`",
+        receipt.slate, one_line(str(error)), extra={"slate": receipt.slate, "batch": receipt.batch_id},
+    )  # fmt: skip
 
 
 def _metadata(done: dg.AssetMaterialization) -> dict[str, Any]:

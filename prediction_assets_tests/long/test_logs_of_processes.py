@@ -46,8 +46,15 @@ STORY = {
     "ingest": ["game_logs from simulated-", "schedule from simulated-", "prop_lines from simulated-"],
     "roster": [" open, ", "feature snapshot"],
     "staging": ["players staged, 0 skipped, 0 failed"],
-    "consolidation": ["batch complete", "parts found", "MERGE ", "audits passed", "parts dropped"],
-    "completion": [" published as ", ": board of revision 1 in "],
+    "consolidation": [
+        "batch complete",
+        "parts found",
+        "MERGE ",
+        "audits passed",
+        " published as ",
+        "parts dropped",
+        ": board of revision 1 in ",
+    ],
 }
 """The INFO lines of a slate's stages, in order."""
 

@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-import requests
 import tenacity
-import urllib3
 
 from prediction_assets.errors import BadInput, RequestsSpent, SourceRefused, SourceUnavailable
+
+if TYPE_CHECKING:
+    import requests
 
 _logger = logging.getLogger(__name__)
 
@@ -35,9 +37,6 @@ _CHUNK = 64 * 1024
 
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 """Answers after which the same request is tried again: the server is busy, restarts, or wants fewer requests."""
-
-TRANSIENT_ERRORS = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
-"""Errors after which the same request is tried again: no answer, or one that was cut off."""
 
 _REFUSALS = frozenset({401, 403, 407, 451})
 _ABSENT = frozenset({404, 410})
@@ -120,6 +119,9 @@ class Requester:
             raise RequestsSpent(
                 f"{self.source}: no request is left for {what}; raise its limits in the settings, or wait"
             )
+        import requests  # with urllib3 a hundred modules, which a run that asks no live source doesn't need
+        from urllib3.exceptions import HTTPError
+
         self.sent += 1
         begun = time.monotonic()
         try:
@@ -133,7 +135,11 @@ class Requester:
             ) as answer:
                 self._note_usage(answer.headers, is_answer=answer.status_code == HTTPStatus.OK)
                 content = self._content(answer, what, begun)
-        except TRANSIENT_ERRORS as error:
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            HTTPError,
+        ) as error:  # no answer, or one that was cut off
             _logger.debug("%s: %s", self.source, type(error).__name__)
             raise _TryAgain(_in_words(error, self.seconds)) from None
         except requests.RequestException as error:
@@ -164,7 +170,7 @@ class Requester:
                     self.source, f"the answer with {what} is larger than {_LARGEST_ANSWER // 1024**2} MB"
                 )
             if time.monotonic() - begun > self.seconds:
-                raise requests.Timeout
+                raise _TryAgain(_late(self.seconds))
         return bytes(content)
 
     def _note_usage(self, headers: Mapping[str, str], *, is_answer: bool) -> None:
@@ -182,9 +188,16 @@ class Requester:
         return path
 
 
+def _late(seconds: float) -> str:
+    return f"nothing complete within {seconds:.0f} seconds"
+
+
 def _in_words(error: Exception, seconds: float) -> str:
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-        return f"nothing complete within {seconds:.0f} seconds"
+    import requests
+    from urllib3.exceptions import TimeoutError as TooLate
+
+    if isinstance(error, requests.Timeout | TooLate):
+        return _late(seconds)
     if isinstance(error, requests.exceptions.SSLError):
         return "no trusted connection (TLS)"
     return "no connection" if isinstance(error, requests.ConnectionError) else "an answer that was cut off"

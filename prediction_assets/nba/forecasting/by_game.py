@@ -12,10 +12,10 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from prediction_assets.nba.forecasting.market_aware import AWAY_DAYS
 from prediction_assets.nba.forecasting.rows import Floats
+from prediction_assets.nba.forecasting.special import special
 
 ALL, STARTERS, BENCH, FIRST_DAYS, RETURNING = "all", "starters", "bench", "first_14_days", "returning"
 ROOKIES, MOVED = "rookies", "moved"

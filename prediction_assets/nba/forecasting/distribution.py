@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from prediction_assets.nba.forecasting.rows import Floats
+from prediction_assets.nba.forecasting.special import special
 
 SMALLEST_PROBABILITY = 0.0001
 """No forecast claims certainty: 1 in 10,000 is below the resolution of a season (26,000 player-games)."""

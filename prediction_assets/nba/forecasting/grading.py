@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy import special
 
 from prediction_assets.nba.forecasting.by_game import ALL, ByGame, Measures, add_up, measured
 from prediction_assets.nba.forecasting.distribution import mean_of, ranked_probability_score
@@ -24,6 +23,7 @@ from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.market_aware import MARKET_WEIGHT
 from prediction_assets.nba.forecasting.recommendation import OVER, UNDER, share_over
 from prediction_assets.nba.forecasting.rows import Floats, Rows
+from prediction_assets.nba.forecasting.special import special
 from prediction_assets.nba.forecasting.stats import STATS, of_stat
 from prediction_assets.slate.markets import POINTS, Market, labelled
 

@@ -9,7 +9,6 @@ the line (:mod:`.lines`), and what prices say (:mod:`.prices`).
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 from prediction_assets.nba.forecasting.distribution import (
     SMALLEST_MEAN,
@@ -20,6 +19,7 @@ from prediction_assets.nba.forecasting.distribution import (
 )
 from prediction_assets.nba.forecasting.recommendation import share_over
 from prediction_assets.nba.forecasting.rows import Floats
+from prediction_assets.nba.forecasting.special import special
 from prediction_assets.nba.forecasting.spread import Spread
 
 MARKET_WEIGHT = 0.85

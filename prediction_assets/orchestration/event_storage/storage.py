@@ -116,25 +116,33 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             engine.dispose()
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
-        """Create a missing file with all its tables at once, then let Dagster initialize it."""
+        """Create a missing file with all its tables at once; Dagster initializes one that was left without a revision.
+
+        Dagster reads its sixty migrations to learn the newest revision, which takes longer than all else of a file.
+        """
         path = Path(str(engine.url.database))
         if not path.exists():
             self._create(path)
-        super()._initdb(engine, for_index_shard)
+        if not _has_revision(path):
+            super()._initdb(engine, for_index_shard)
 
     def _create(self, path: Path) -> None:
         """Write an empty shard beside the path and link it there, so that no process sees a shard without tables.
 
-        Dagster creates some forty tables and indexes, each in a transaction. That happens once in a process; later
-        shards are copies of the first.
+        Dagster creates some forty tables and indexes, each in a transaction. That happens once in a home, for the
+        index. A run's shard has the same tables, and is migrated together with it.
         """
         aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
         try:
             if self._empty_shard is None:
-                engine = _engine(aside)
-                event.listen(engine, "connect", _without_waiting_for_the_disk)
-                super()._initdb(engine)
-                engine.dispose()
+                index = Path(self.path_for_shard(INDEX_SHARD_NAME))
+                if index.exists() and _has_revision(index):
+                    _copy_without_rows(index, aside)
+                else:
+                    engine = _engine(aside)
+                    event.listen(engine, "connect", _without_waiting_for_the_disk)
+                    super()._initdb(engine)
+                    engine.dispose()
                 self._empty_shard = aside.read_bytes()
             with aside.open("wb") as file:
                 file.write(self._empty_shard)
@@ -253,6 +261,23 @@ def _has_revision(path: Path) -> bool:
             return connection.execute("SELECT 1 FROM alembic_version").fetchone() is not None
         except sqlite3.DatabaseError:  # no such table; a worse problem is better named by Dagster
             return False
+
+
+def _copy_without_rows(index: Path, empty: Path) -> None:
+    """Write a file with the tables, the indexes and the revision of another."""
+    with contextlib.closing(sqlite3.connect(index, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
+        made = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
+        ).fetchall()
+        revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    with contextlib.closing(sqlite3.connect(empty, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN")
+        for (statement,) in made:
+            connection.execute(statement)
+        connection.execute("INSERT INTO alembic_version VALUES (?)", revision)
+        connection.execute("COMMIT")
 
 
 def delete_check_executions(storage: EventLogStorage, run_ids: Sequence[str]) -> int:

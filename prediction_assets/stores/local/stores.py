@@ -13,7 +13,7 @@ from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
 from prediction_assets.stores.local.state_file import StateFile
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.versions import VersionedStore
-from prediction_assets.stores.without_pandas import keep_pandas_out
+from prediction_assets.stores.without import keep_pandas_out
 
 
 class LocalStores:

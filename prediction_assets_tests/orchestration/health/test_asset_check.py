@@ -87,5 +87,5 @@ def test_every_merge_shows_the_slate_in_a_picture_and_numbers(finished):
 def test_every_run_on_a_slate_is_tagged_with_it_and_its_batch(finished):
     batch = finished.stores.batch_state.progress(SIMULATED).batch
     runs = [run for run in finished._instance.get_runs() if run.job_name not in ("ingest", "training")]
-    assert {run.job_name for run in runs} == {"roster", "staging", "consolidation", "completion"}
+    assert {run.job_name for run in runs} == {"roster", "staging", "consolidation"}
     assert {(run.tags.get("slate"), run.tags.get("batch")) for run in runs} == {(SIMULATED, batch.batch_id)}
