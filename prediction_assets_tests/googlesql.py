@@ -161,22 +161,26 @@ def _script_errors(text: str, tables: Tables) -> list[str]:
 
 
 def _refused(statements: Sequence[str], catalog: int, parameters: Columns) -> list[str]:
-    found = []
-    for statement in statements:
-        named = {*re.findall(r"@(\w+)", statement)}
-        request = _request().__class__()
-        request.CopyFrom(_request())
-        request.sql_statement = statement
-        request.registered_catalog_id = catalog
-        for name, kind in parameters.items():
-            if name in named:
-                request.options.query_parameters.add(name=name, type=_type(kind).to_proto())
-        try:
-            # The resolved tree that it answers with isn't read.
-            _service().wasm_client.call_grpc_func("ZetaSqlLocalService_Analyze", request, Empty)
-        except exceptions.ZetaSQLError as error:
-            found.append(f"{error}: {statement[:300]}")
-    return found
+    given = tuple(parameters.items())
+    return [error for statement in statements for error in _errors(statement, catalog, given)]
+
+
+@cache
+def _errors(statement: str, catalog: int, parameters: tuple[tuple[str, str], ...]) -> list[str]:
+    named = {*re.findall(r"@(\w+)", statement)}
+    request = _request().__class__()
+    request.CopyFrom(_request())
+    request.sql_statement = statement
+    request.registered_catalog_id = catalog
+    for name, kind in parameters:
+        if name in named:
+            request.options.query_parameters.add(name=name, type=_type(kind).to_proto())
+    try:
+        # The resolved tree that it answers with isn't read.
+        _service().wasm_client.call_grpc_func("ZetaSqlLocalService_Analyze", request, Empty)
+    except exceptions.ZetaSQLError as error:
+        return [f"{error}: {statement[:300]}"]
+    return []
 
 
 @cache

@@ -13,7 +13,9 @@ def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
     """Answer on this machine, each request in a thread of its own; the value is the port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, args=[0.02], daemon=True
+    )  # s until it sees its end
     thread.start()
     try:
         yield server.server_port

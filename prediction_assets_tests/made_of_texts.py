@@ -19,7 +19,7 @@ _FOLDER = Path(__file__).resolve().parents[1] / ".pytest_cache"
 KEPT = 1500
 """Results that a process keeps; the file keeps all."""
 
-_NAMES = re.compile(r"(?<=test-)[0-9a-f]{12,20}|[0-9a-f]{20,64}")
+_NAMES = re.compile(r"(?<=test-)[0-9a-f]{12,20}|[0-9a-f]{20,64}|(?<=_)[0-9a-f]{16}(?![0-9a-z])")
 """Names by chance: of a test's project, of parts and tables, and hashes."""
 _STAND_INS = re.compile(r"any(\d+)name")
 

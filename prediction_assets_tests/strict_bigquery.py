@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -224,15 +225,12 @@ class StrictBigQuery:
 
     def _require_partition_filter(self, text: str) -> None:
         for name, column in list(self._filtered.items()):
-            if f"`{name}`" in text or f".{name}" in text:
-                for expression in _expressions(Parser(text).parse_script().statements):
-                    for table in expression.find_all(exp.Table):
-                        if table.name == name and not _is_filtered(table, column):
-                            raise _Refused(
-                                "invalidQuery",
-                                f"Cannot query over table '{table.sql('bigquery')}' without a filter over column(s) "
-                                f"'{column}' that can be used for partition elimination",
-                            )
+            if (f"`{name}`" in text or f".{name}" in text) and (table := _unfiltered(text, name, column)):
+                raise _Refused(
+                    "invalidQuery",
+                    f"Cannot query over table '{table}' without a filter over column(s) '{column}' that can be used "
+                    "for partition elimination",
+                )
 
     @contextmanager
     def _mutating(self, text: str) -> Iterator[None]:
@@ -324,6 +322,16 @@ def _expressions(statements: Sequence[ast.Statement]) -> Iterator[exp.Expression
         for text in texts:
             if text:
                 yield from (tree for tree in sqlglot.parse(text, read="bigquery") if tree is not None)
+
+
+@lru_cache(maxsize=256)
+def _unfiltered(text: str, name: str, column: str) -> str:
+    """Return where a job's text names a table without a filter over its partitions, "" if it doesn't."""
+    for expression in _expressions(Parser(text).parse_script().statements):
+        for table in expression.find_all(exp.Table):
+            if table.name == name and not _is_filtered(table, column):
+                return str(table.sql("bigquery"))
+    return ""
 
 
 def _is_filtered(table: exp.Table, column: str) -> bool:

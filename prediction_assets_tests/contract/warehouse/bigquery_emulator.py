@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -32,7 +31,7 @@ _MODULE = "prediction_assets_tests.contract.warehouse.bigquery_emulator"
 _READY_SECONDS = 60.0
 _ATTEMPTS = 3
 _PR_SET_PDEATHSIG = 1
-_of_thread = threading.local()
+_COPIES = "/copies/{template}/{project}"
 
 
 class NoEmulator(Exception):
@@ -50,6 +49,13 @@ def emulator_client(endpoint: str, project: str) -> bigquery.Client:
         credentials=AnonymousCredentials(),
         client_options=ClientOptions(api_endpoint=endpoint),
     )
+
+
+def copy_project(endpoint: str, template: str, project: str) -> None:
+    """Give a new project the datasets and the empty tables of another one, in one request."""
+    path = _COPIES.format(template=template, project=project)
+    with urllib.request.urlopen(urllib.request.Request(f"{endpoint}{path}", method="POST")):
+        pass
 
 
 @contextmanager
@@ -133,6 +139,7 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
     """Run bqemulator in this process until it is told to stop."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    from bqemulator import server
     from bqemulator.catalog import ddl_sync
     from bqemulator.cli import main
     from bqemulator.jobs import executor
@@ -140,6 +147,9 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
     from bqemulator.sql import catalog_schema, inner_query
     from bqemulator.sql.translator import SQLTranslator
     from bqemulator.storage.engine import DuckDBEngine
+    from bqemulator.versioning.snapshots import SnapshotManager
+    from fastapi import routing
+    from fastapi.dependencies import utils
     from sqlglot.dialects.dialect import Dialect
     from sqlglot.expressions import core
 
@@ -147,9 +157,13 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
 
     # A row's hash names each column in one long chain; a statement that is too deep for it is run without its datasets.
     sys.setrecursionlimit(20_000)
-    # Its geography functions are DuckDB's spatial extension, which is downloaded at every start.
-    DuckDBEngine._load_spatial = lambda self: None
-    DuckDBEngine.connection = property(_connection_of_thread)
+    # DuckDB's extensions for geography and Avro are downloaded at every start.
+    DuckDBEngine._load_spatial = lambda self: self.execute(
+        "SET threads = 1"
+    )  # threads for rows this few only cost
+    DuckDBEngine._load_format_extensions = lambda self: None
+    server.create_app = _bare_app(server.create_app)
+    routing.run_in_threadpool = utils.run_in_threadpool = _in_this_thread
     Dialect.parse = emulator_memory.parse_each_text_once(Dialect.parse)
     core.deepcopy = emulator_memory.copy_flat(core.Expr, core.deepcopy)
     made = emulator_memory.memory()
@@ -172,7 +186,8 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
         detect = getattr(ddl_sync, f"_detect_{kind}")
         setattr(ddl_sync, f"_detect_{kind}", _only_of(word, detect, otherwise))
     inner_query.rewrite_for_row_access = _leave_tables_alone(inner_query.rewrite_for_row_access)
-    # These parse each job's whole text for snapshots of tables and for time travel, which nobody here asks for.
+    # These parse each job's whole text, and copy tables, for snapshots and time travel, which nobody here asks for.
+    SnapshotManager.record_change = lambda *_: None
     executor._reject_dml_on_immutable = lambda *_: None
     executor._capture_dml_snapshots = _capture_nothing
     main(
@@ -184,18 +199,44 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
     )
 
 
-def _connection_of_thread(engine: Any) -> Any:
-    """Return the emulator's connection, or in another thread than the server's one of its own.
+def _bare_app(create: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what makes the emulator's application without its logs and metrics, and with a way to copy a project."""
 
-    It answers questions for rows in worker threads, on the connection that its jobs run on: then one thread gets the
-    other's rows, or DuckDB's "connection is busy".
+    def create_bare(context: Any) -> Any:
+        app = create(context)
+        app.user_middleware.clear()
+        app.add_api_route(
+            _COPIES, lambda template, project: _copy(context, template, project), methods=["POST"]
+        )
+        return app
+
+    return create_bare
+
+
+async def _in_this_thread(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Answer where the jobs run, too.
+
+    In worker threads, on the one connection to DuckDB, one answer got the rows of another, or it was busy. A change of
+    threads also took a third of a short answer's time.
     """
-    if threading.current_thread() is threading.main_thread():
-        return engine._connection
-    if not hasattr(_of_thread, "connection"):
-        _of_thread.connection = engine._connection.cursor()
-        _of_thread.connection.execute("SET TimeZone = 'UTC'")
-    return _of_thread.connection
+    return call(*arguments, **named)
+
+
+def _copy(context: Any, template: str, project: str) -> None:
+    from bqemulator.storage.sql_identifiers import quoted_schema, quoted_table_ref
+
+    for dataset in context.catalog.list_datasets(template):
+        context.engine.execute(f"CREATE SCHEMA {quoted_schema(project, dataset.dataset_id)}")
+        context.catalog.create_dataset(dataset.model_copy(update={"project_id": project}))
+        for table in context.catalog.list_tables(template, dataset.dataset_id):
+            made, like = (
+                quoted_table_ref(each, table.dataset_id, table.table_id) for each in (project, template)
+            )
+            context.engine.execute(f"CREATE TABLE {made} AS FROM {like} LIMIT 0")
+            query = table.view_query and table.view_query.replace(template, project)
+            context.catalog.create_table(
+                table.model_copy(update={"project_id": project, "view_query": query})
+            )
 
 
 def _only_of(word: str, detect: Callable[..., Any], otherwise: Any) -> Callable[..., Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from contextlib import closing
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.contract.warehouse.bigquery_emulator import (
     NoEmulator,
+    copy_project,
     emulator_client,
     running_emulator,
 )
@@ -48,9 +50,34 @@ def bigquery_client(bigquery_endpoint: str) -> Iterator[bigquery.Client]:
 
 
 @pytest.fixture
-def open_bigquery(bigquery_client: bigquery.Client) -> Callable[..., BigQueryWarehouse]:
-    """Opens the test's BigQuery warehouse, again or with other arguments; a busy machine takes its time."""
+def open_new_bigquery(bigquery_client: bigquery.Client) -> Callable[..., BigQueryWarehouse]:
+    """Opens a BigQuery warehouse in the test's project, which is empty; a busy machine takes its time."""
     return partial(BigQueryWarehouse, bigquery_client, dataset_prefix="t_", call_timeout=300.0)
+
+
+@cache
+def _project_that_is_set_up(endpoint: str) -> str:
+    with closing(emulator_client(endpoint, f"test-{uuid.uuid4().hex[:12]}")) as client:
+        BigQueryWarehouse(client, dataset_prefix="t_", call_timeout=300.0).set_up()
+        return str(client.project)
+
+
+@pytest.fixture
+def open_bigquery(
+    bigquery_endpoint: str, bigquery_client: bigquery.Client
+) -> Callable[..., BigQueryWarehouse]:
+    """Opens the test's BigQuery warehouse, again or with other arguments; its tables are there already.
+
+    They are copied from a project that the warehouse has set up itself: to set up takes it 60 requests.
+    """
+    copy_project(bigquery_endpoint, _project_that_is_set_up(bigquery_endpoint), bigquery_client.project)
+
+    def opened(**options: Any) -> BigQueryWarehouse:
+        made = BigQueryWarehouse(bigquery_client, **{"dataset_prefix": "t_", "call_timeout": 300.0} | options)
+        made._tables._is_set_up = True
+        return made
+
+    return opened
 
 
 @pytest.fixture
@@ -110,3 +137,22 @@ def warehouse(request: pytest.FixtureRequest) -> Warehouse:
     if request.param == "in_memory":
         return InMemoryWarehouse()
     return request.getfixturevalue(f"open_{request.param}")()
+
+
+@pytest.fixture(scope="module")
+def equal_rows_are_fitted_once() -> Iterator[None]:
+    """Fit no model twice in a module: a fit follows from its rows alone (``contract/nba/test_systems.py``)."""
+    from prediction_assets.nba.forecasting import model, predictions
+
+    fit, fits = model.fit_all, {}
+
+    def fit_once(history: Any, sides: Any = None) -> Any:
+        rows = model.data_hash(history, sides)
+        if rows not in fits:
+            fits[rows] = fit(history, sides)
+        return dict(fits[rows])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "fit_all", fit_once)
+        patch.setattr(predictions, "fit_all", fit_once)
+        yield

@@ -29,6 +29,8 @@ from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, SCHED
 from prediction_assets_tests.contract.nba.conftest import LEAGUE, SLATE, made_up_league
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 
+pytestmark = pytest.mark.usefixtures("equal_rows_are_fitted_once")
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LOGS, SCHEDULED = made_up_league()
 EVENING, MORNING = 22, 14

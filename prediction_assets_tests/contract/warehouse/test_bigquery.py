@@ -133,16 +133,10 @@ def raising_once(error: Exception, purpose: str) -> Callable[[dict[str, Any]], N
 # Set-up and drift --------------------------------------------------------------------------------
 
 
-def test_the_predictions_are_partitioned_clustered_and_never_scanned_whole(warehouse, bigquery_client):
-    warehouse.set_up()
-    table = bigquery_client.get_table("t_predictions.player_prop_predictions")
-    assert (table.time_partitioning.type_, table.time_partitioning.field) == ("DAY", "game_date")
-    assert table.clustering_fields == ["player_id", "system"]
-    assert {field.name: field.field_type for field in table.schema}["line"] == "NUMERIC"
-
-
-def test_a_partition_filter_is_demanded_where_it_is_created(warehouse, requests):
-    warehouse.set_up()
+def test_each_table_is_created_once_as_declared_and_the_predictions_are_never_scanned_whole(
+    open_new_bigquery, bigquery_client, requests
+):
+    open_new_bigquery().set_up()
     created = {
         r["data"]["tableReference"]["tableId"]: r["data"]
         for r in requests.sent
@@ -152,30 +146,30 @@ def test_a_partition_filter_is_demanded_where_it_is_created(warehouse, requests)
     assert not created["game_logs"].get("requirePartitionFilter")
     modes = {f["name"]: f["mode"] for f in created["player_prop_predictions"]["schema"]["fields"]}
     assert (modes["line"], modes["bookmaker"]) == ("REQUIRED", "NULLABLE")
-
-
-def test_setting_up_again_creates_nothing(warehouse, open_bigquery, requests):
-    warehouse.set_up()
+    table = bigquery_client.get_table("t_predictions.player_prop_predictions")
+    assert (table.time_partitioning.type_, table.time_partitioning.field) == ("DAY", "game_date")
+    assert table.clustering_fields == ["player_id", "system"]
+    assert {field.name: field.field_type for field in table.schema}["line"] == "NUMERIC"
     requests.sent.clear()
-    open_bigquery().set_up()
+    open_new_bigquery().set_up()
     assert {r["method"] for r in requests.sent} == {"GET"}
 
 
-def test_what_is_staged_expires_by_itself(open_bigquery, bigquery_client, monkeypatch):
+def test_what_is_staged_expires_by_itself(open_new_bigquery, bigquery_client, monkeypatch):
     days = "prediction_assets.stores.gcp.bigquery_tables.STAGING_DAYS"
     monkeypatch.setattr(days, 3)
-    open_bigquery(snapshot_days=30).set_up()
+    open_new_bigquery(snapshot_days=30).set_up()
     day = 86_400_000
     assert bigquery_client.get_dataset("t_staging").default_table_expiration_ms == 3 * day
     assert bigquery_client.get_dataset("t_features").default_table_expiration_ms == 30 * day
     assert bigquery_client.get_dataset("t_predictions").default_table_expiration_ms is None
     monkeypatch.setattr(days, 5)
-    open_bigquery().set_up()
+    open_new_bigquery().set_up()
     assert bigquery_client.get_dataset("t_staging").default_table_expiration_ms == 5 * day
 
 
 def test_a_column_added_to_the_declaration_is_added_before_the_first_part_is_loaded(
-    warehouse, open_bigquery, bigquery_client
+    warehouse, open_new_bigquery, bigquery_client
 ):
     first = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
     table = bigquery_client.get_table("t_predictions.player_prop_predictions")
@@ -187,7 +181,7 @@ def test_a_column_added_to_the_declaration_is_added_before_the_first_part_is_loa
     table.time_partitioning = bigquery.TimePartitioning(field="game_date")
     table.clustering_fields = ["player_id", "system"]
     bigquery_client.create_table(table)
-    newer = open_bigquery()
+    newer = open_new_bigquery()
     part = write(newer, 1, {"24.5": 20.0})
     assert newer.jobs.counts == {"add_column": 2, "load_part": 1}
     newer.merge(dataclasses.replace(plan_of(staged(part)), receipt_id="f" * 32, after=first.receipt_id))
@@ -210,7 +204,9 @@ def plan_of(*outcomes, players=1):
         ({"game_date": None}, "partitioned by created_at, declared game_date"),
     ],
 )
-def test_any_other_difference_from_the_declaration_is_refused(warehouse, bigquery_client, change, expected):
+def test_any_other_difference_from_the_declaration_is_refused(
+    open_new_bigquery, bigquery_client, change, expected
+):
     fields = {c.name: bigquery.SchemaField(c.name, c.type.bigquery) for c in PREDICTIONS.columns}
     bigquery_client.create_dataset("t_predictions")
     table = bigquery.Table(
@@ -223,26 +219,26 @@ def test_any_other_difference_from_the_declaration_is_refused(warehouse, bigquer
     table.clustering_fields = ["player_id", "system"]
     bigquery_client.create_table(table)
     with pytest.raises(SchemaDrift, match=expected):
-        write(warehouse, 1, {"24.5": 20.0})
+        write(open_new_bigquery(), 1, {"24.5": 20.0})
     assert {f.name for f in bigquery_client.get_table(table).schema} == {f.name for f in table.schema}
 
 
-def test_a_dataset_in_another_region_is_one_clear_error(open_bigquery, bigquery_client):
+def test_a_dataset_in_another_region_is_one_clear_error(open_new_bigquery, bigquery_client):
     dataset = bigquery.Dataset(f"{bigquery_client.project}.t_predictions")
     dataset.location = "europe-west4"
     bigquery_client.create_dataset(dataset)
     with pytest.raises(Misplaced, match="is in europe-west4, not in US; set PREDICTION_ASSETS_GCP_LOCATION"):
-        open_bigquery(location="US").set_up()
+        open_new_bigquery(location="US").set_up()
 
 
 @pytest.mark.parametrize("prefix", ["nba-", "a b", "x" * 65])
-def test_a_prefix_that_no_dataset_can_have_is_refused(open_bigquery, prefix):
+def test_a_prefix_that_no_dataset_can_have_is_refused(open_new_bigquery, prefix):
     with pytest.raises(BadInput, match="PREDICTION_ASSETS_GCP_PREFIX"):
-        open_bigquery(dataset_prefix=prefix)
+        open_new_bigquery(dataset_prefix=prefix)
 
 
-def test_two_installations_share_a_project(open_bigquery):
-    ours, theirs = open_bigquery(), open_bigquery(dataset_prefix="other_")
+def test_two_installations_share_a_project(open_bigquery, open_new_bigquery):
+    ours, theirs = open_bigquery(), open_new_bigquery(dataset_prefix="other_")
     merge(ours, staged(write(ours, 1, {"24.5": 20.0})), players=1)
     assert (total(ours), total(theirs)) == (1, 0)
     assert theirs.output_table.endswith(".other_predictions.current_predictions")
@@ -573,64 +569,66 @@ def test_the_same_snapshot_is_loaded_once(warehouse):
 
 
 def test_the_warehouse_records_its_version_and_refuses_a_later_one_before_it_touches_a_table(
-    open_bigquery, bigquery_client
+    open_new_bigquery, bigquery_client
 ):
-    assert open_bigquery().schema().is_there is False
-    open_bigquery().set_up()
-    assert open_bigquery().schema().is_current
+    assert open_new_bigquery().schema().is_there is False
+    open_new_bigquery().set_up()
+    assert open_new_bigquery().schema().is_current
     holder = bigquery_client.get_table("t_predictions.consolidation_receipts")
     holder.labels = {**holder.labels, "schema_version": str(WAREHOUSE_SCHEMA_VERSION + 1)}
     bigquery_client.update_table(holder, ["labels"])
     bigquery_client.delete_table("t_facts.injury_reports")
     for use in (
-        open_bigquery().set_up,
-        open_bigquery().schema,
-        open_bigquery().migrate,
-        lambda: open_bigquery().receipts(SLATE),
+        open_new_bigquery().set_up,
+        open_new_bigquery().schema,
+        open_new_bigquery().migrate,
+        lambda: open_new_bigquery().receipts(SLATE),
     ):
         with pytest.raises(SchemaTooNew, match=r"docs/runbook\.md"):
             use()
     assert "injury_reports" not in {table.table_id for table in bigquery_client.list_tables("t_facts")}
 
 
-def test_a_release_adds_a_table_and_a_column_and_keeps_every_row(open_bigquery, monkeypatch):
+def test_a_release_adds_a_table_and_a_column_and_keeps_every_row(open_new_bigquery, monkeypatch):
     remark = Column("remark", ColumnType.STRING, "made up")
     notes = Table("predictions", "notes", "made up", (remark,), key=("remark",))
     remarked = dataclasses.replace(RECEIPTS, columns=(*RECEIPTS.columns, remark))
     tables = (*(remarked if table is RECEIPTS else table for table in TABLES), notes)
-    warehouse = open_bigquery()
+    warehouse = open_new_bigquery()
     receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
     with monkeypatch.context() as next_release:
         next_release.setattr(bigquery_tables, "TABLES", tables)
         next_release.setattr(bigquery_tables, "WAREHOUSE_SCHEMA_VERSION", WAREHOUSE_SCHEMA_VERSION + 1)
-        found = open_bigquery().schema()
+        found = open_new_bigquery().schema()
         wanted = ("add column predictions.consolidation_receipts.remark", "add table predictions.notes")
         assert (found.found, found.changes) == (WAREHOUSE_SCHEMA_VERSION, wanted)
-        assert open_bigquery().migrate() == found
+        assert open_new_bigquery().migrate() == found
         # The emulator's description of a table doesn't see an ALTER; a query of the table does.
-        assert open_bigquery().schema().found == WAREHOUSE_SCHEMA_VERSION + 1
-        assert open_bigquery().receipts(SLATE) == (receipt,)
-        remarks = open_bigquery().query(
+        assert open_new_bigquery().schema().found == WAREHOUSE_SCHEMA_VERSION + 1
+        assert open_new_bigquery().receipts(SLATE) == (receipt,)
+        remarks = open_new_bigquery().query(
             f"SELECT remark FROM {RECEIPTS.qualified_name} WHERE game_date = CAST($slate AS DATE)",
             {"slate": SLATE},
         )
         assert remarks["remark"].to_pylist() == [None]
-        assert open_bigquery().query("SELECT remark FROM t_predictions.notes").num_rows == 0
+        assert open_new_bigquery().query("SELECT remark FROM t_predictions.notes").num_rows == 0
     with pytest.raises(SchemaTooNew):
-        open_bigquery().receipts(SLATE)
+        open_new_bigquery().receipts(SLATE)
 
 
 @pytest.mark.parametrize("lost", ["version", "version and a table"])
-def test_a_set_up_that_was_killed_is_completed_by_the_next(open_bigquery, bigquery_client, monkeypatch, lost):
+def test_a_set_up_that_was_killed_is_completed_by_the_next(
+    open_new_bigquery, bigquery_client, monkeypatch, lost
+):
     with monkeypatch.context() as killed:
         killed.setattr(BigQueryTables, "_record_version", lambda self: None)
-        warehouse = open_bigquery()
+        warehouse = open_new_bigquery()
         receipt = merge(warehouse, staged(write(warehouse, 1, {"24.5": 20.0})), players=1)
     if lost != "version":
         bigquery_client.delete_table("t_predictions.prediction_grades")
-    found = open_bigquery().schema()
+    found = open_new_bigquery().schema()
     wanted = ("add table predictions.prediction_grades",) if lost != "version" else ()
     assert (found.found, found.changes, found.is_current) == (None, wanted, False)
-    assert open_bigquery().migrate() == found
-    assert open_bigquery().schema().is_current
-    assert open_bigquery().receipts(SLATE) == (receipt,)
+    assert open_new_bigquery().migrate() == found
+    assert open_new_bigquery().schema().is_current
+    assert open_new_bigquery().receipts(SLATE) == (receipt,)

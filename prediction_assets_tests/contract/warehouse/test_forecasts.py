@@ -39,6 +39,8 @@ from prediction_assets.stores.sql.tables import GAME_LOGS, POINTS_MODELS, SCHEDU
 from prediction_assets_tests.contract.nba.conftest import LEAGUE, game_log, made_up_league
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 
+pytestmark = pytest.mark.usefixtures("equal_rows_are_fitted_once")
+
 CUTOFF = date(2025, 12, 1)
 FIRST, LAST = date(2025, 12, 2), date(2025, 12, 8)
 OPTIONS = BacktestOptions(model_history_days=700, history_days=700, least_value=0.02)
