@@ -7,6 +7,7 @@ hangs. A process that hangs is overtaken by the recovery, then goes on where it 
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -190,12 +191,16 @@ def survive(case: Case, environment: Mapping[str, str], run: SlateRun, polled: P
 
 
 def main() -> None:
-    """Print the matrix for the profiles named on the command line, by default all that can run here."""
+    """Print the matrix for the profiles named on the command line, by default both."""
     from rich.console import Console
     from rich.table import Table
 
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("profiles", nargs="*", metavar="PROFILE", help=" or ".join(PROFILES))
+    wanted = parser.parse_args().profiles or PROFILES
+    if unknown := {*wanted} - {*PROFILES}:
+        parser.error(f"no such profile: {', '.join(sorted(unknown))}")
     console = Console(width=110)
-    wanted = sys.argv[1:] or list(PROFILES)
     survived, polled = 0, Polled()
     failures: list[str] = []
     for profile in wanted:
@@ -219,6 +224,7 @@ def main() -> None:
                     failures += [f"{case}: {problem}"] if problem else []
                     cells.append("survived" if not problem else "LOST")
                 table.add_row(point, *cells)
+                print(f"{profile}: {point}: {', '.join(cells)}", file=sys.stderr, flush=True)
         console.print(table)
     for failure in failures:
         console.print(failure)
