@@ -25,6 +25,10 @@ def consolidated(stores, players: int = 2):
     """Open a batch, stage and merge all its players, and return the receipt."""
     stores.batch_state.open(batch(players))
     stores.batch_state.record([staged(write(stores, n)) for n in range(1, players + 1)])
+    return merged(stores)
+
+
+def merged(stores):
     progress, receipts = read_outcomes(SLATE, stores.warehouse, stores.batch_state)
     work = plan_merge(progress, receipts, now=NOW, limits=AuditLimits(minimum_staged_share=0.5))
     return merge(work, progress, stores.warehouse, stores.dead_letters, run_id="run", now=NOW)
@@ -95,6 +99,14 @@ def test_names_that_are_no_parts_are_left_alone_and_said(stores, monkeypatch, ca
     with caplog.at_level(logging.WARNING):
         assert clean_up(SLATE, stores.warehouse, stores.batch_state, now=NOW).strays == (".DS_Store",)
     assert "1 names in staging are no parts and were left alone: .DS_Store" in caplog.text
+
+
+def test_of_several_receipts_the_newest_is_marked_as_consolidated(stores):
+    first = consolidated(stores)
+    stores.batch_state.record([replace(staged(write(stores, 1, fence=2)), fence=2)])
+    second = merged(stores)
+    finish_consolidation(SLATE, (first, second), stores.batch_state, stores.dead_letters)
+    assert stores.batch_state.consolidated(SLATE) == second != first
 
 
 def failure(number: int) -> Failure:
