@@ -200,7 +200,7 @@ def main() -> None:
     wanted = parser.parse_args().profiles or PROFILES
     if unknown := {*wanted} - {*PROFILES}:
         parser.error(f"no such profile: {', '.join(sorted(unknown))}")
-    console = Console(width=110)
+    console, beside = Console(width=110), Console(stderr=True, soft_wrap=True)
     survived, polled = 0, Polled()
     failures: list[str] = []
     for profile in wanted:
@@ -224,7 +224,7 @@ def main() -> None:
                     failures += [f"{case}: {problem}"] if problem else []
                     cells.append("survived" if not problem else "LOST")
                 table.add_row(point, *cells)
-                print(f"{profile}: {point}: {', '.join(cells)}", file=sys.stderr, flush=True)
+                beside.print(f"{profile}: {point}: {', '.join(cells)}")
         console.print(table)
     for failure in failures:
         console.print(failure)
