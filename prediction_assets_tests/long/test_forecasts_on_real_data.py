@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 import numpy as np
@@ -14,10 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pytest
 
+from prediction_assets.ingest.game_logs import read_game_logs
+from prediction_assets.ingest.merging import merge_game_logs
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.systems import SYSTEMS, fit_all
 from prediction_assets_tests.contract.nba.conftest import forecast_with, snapshot
+from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 Snapshots = Callable[..., tuple[pa.Table, pa.Table]]
@@ -159,3 +162,12 @@ def test_no_system_knows_more_than_the_books(judged: Judged) -> None:
     for system in SYSTEMS:
         ours = float(np.abs(judged.means[system.name] - judged.points)[known].mean())
         assert books - 0.1 < ours < books + 0.4, (system.name, ours, books)
+
+
+def test_ten_real_seasons_contradict_nothing() -> None:
+    warehouse = InMemoryWarehouse()
+    for name in ("player_game_logs_2023_25.parquet", "player_game_logs_2015_23.parquet"):
+        if not (REAL_DATA / name).is_file():
+            pytest.skip(WITHOUT_REAL_DATA)
+        read = read_game_logs(REAL_DATA / name)
+        assert merge_game_logs(warehouse, read, name, datetime(2026, 1, 1, tzinfo=UTC)).quarantined == ()

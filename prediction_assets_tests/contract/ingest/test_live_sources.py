@@ -632,20 +632,26 @@ def test_every_book_s_lines_of_the_games_to_come_are_read_in_one_capture_a_book(
 GOOD, BAD = "Los Angeles Clippers at Good Team", "Los Angeles Clippers at Bad Team"
 
 
+BAD_GAMES = [
+    (Reply("", 503), "503 Service Unavailable"), (Reply({"message": "out of credits"}, 401), "401"),
+    (Reply("{"), "not readable as JSON"), (Reply(""), "empty"),
+    (Reply([1]), "answered with None"), (Reply(odds_event(LINE, id="e7")), "answered with e7"),
+    (Reply(odds_event(LINE, id="e0", home_team="")), "has no home_team"),
+    (Reply(odds_event(id="e0", bookmakers=[3])), "is not a list of objects"),
+    (Reply(odds_event(book(market(outcome("Over", "x", -110))), id="e0")), "x"),
+    (Reply(odds_event(LINE, id="e0", sport_key="basketball_wnba")), "basketball_wnba"),
+    (Reply("no", 400), "status 400"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("bad", "problem"),
+    ("bad", "problem", "order"),
     [
-        (Reply("", 503), "503 Service Unavailable"), (Reply("{"), "not readable as JSON"), (Reply(""), "empty"),
-        (Reply([1]), "answered with None"), (Reply(odds_event(LINE, id="e7")), "answered with e7"),
-        (Reply(odds_event(LINE, id="e0", home_team="")), "has no home_team"),
-        (Reply(odds_event(id="e0", bookmakers=[3])), "is not a list of objects"),
-        (Reply(odds_event(book(market(outcome("Over", "x", -110))), id="e0")), "x"),
-        (Reply(odds_event(LINE, id="e0", sport_key="basketball_wnba")), "basketball_wnba"),
-        (Reply("no", 400), "status 400"), (Reply({"message": "out of credits"}, 401), "401"),
+        *((*each, ("e0", "e1")) for each in BAD_GAMES),
+        *((*each, ("e1", "e0")) for each in BAD_GAMES[:3]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
-)  # fmt: skip
-@pytest.mark.parametrize("order", [("e0", "e1"), ("e1", "e0")])
+)
 def test_one_bad_game_costs_no_other_game_its_lines_is_named_and_is_asked_for_again(
     asking, source_server, bad, problem, order
 ):

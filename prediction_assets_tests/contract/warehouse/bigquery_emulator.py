@@ -171,6 +171,9 @@ def serve(port: int, host: str = "127.0.0.1") -> None:
     executor.parse_script = interpreter.parse_script = made.once(executor.parse_script)
     executor.rewrite_table_refs = interpreter.rewrite_table_refs = made.once(executor.rewrite_table_refs)
     executor.classify_statement_type = made.once(executor.classify_statement_type)
+    interpreter.ScriptInterpreter._eval_expr_scalar = emulator_memory.evaluate_constants_once(
+        interpreter.ScriptInterpreter._eval_expr_scalar
+    )
     interpreter._is_row_producing = made.once(interpreter._is_row_producing)
     interpreter._dml_targets = made.once(interpreter._dml_targets)
     interpreter._rewrite_vars_to_params = emulator_memory.bind_each_text_once(

@@ -122,9 +122,9 @@ def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
 
 
 KINDS = ["duckdb", "in_memory", "bigquery"]
-GATHERING_TOO = pytest.mark.parametrize(
-    "warehouse", [*KINDS, "shared_bigquery", "gathering_bigquery"], indirect=True
-)
+OTHERWISE = ["shared_bigquery", "gathering_bigquery"]
+READ_OTHERWISE = pytest.mark.parametrize("warehouse", OTHERWISE, indirect=True)
+GATHERING_TOO = pytest.mark.parametrize("warehouse", [*KINDS, *OTHERWISE], indirect=True)
 """For what a MERGE does with parts: BigQuery gathers them first when a slate is too large for one job's text."""
 
 SHARED_TOO = pytest.mark.parametrize("warehouse", [*KINDS, "shared_bigquery"], indirect=True)

@@ -7,8 +7,9 @@ of its time; DuckDB's part is small.
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from types import SimpleNamespace
 from typing import Any
 
@@ -90,6 +91,24 @@ def bind_each_text_once(
         ]
 
     return bind_once
+
+
+_CONSTANT = re.compile(r"(?!.*(CURRENT_|RAND|UUID))([A-Z0-9_ (),.<>[\]-]|'[^'\\]*')*\Z")
+"""An expression without variables, columns and tables, whose names are in small letters or quoted."""
+
+
+def evaluate_constants_once(evaluate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Return what evaluates an expression, with a memory: a MERGE's script sets forty variables to constants."""
+    known: dict[str, Any] = {}
+
+    async def evaluate_once(interpreter: Any, expression: str) -> Any:
+        if not _CONSTANT.match(expression):
+            return await evaluate(interpreter, expression)
+        if expression not in known:
+            known[expression] = await evaluate(interpreter, expression)
+        return known[expression]
+
+    return evaluate_once
 
 
 class TablesOfText:

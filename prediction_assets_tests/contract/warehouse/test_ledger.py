@@ -163,9 +163,9 @@ def test_an_edited_row_and_an_edited_receipt_break_the_chain_and_are_read_as_no_
                 rows_of_revision(warehouse, SLATE, 2)
 
 
-def test_of_15_random_revisions_each_is_rebuilt_as_it_was_in_force():
+def test_of_8_random_revisions_each_is_rebuilt_as_it_was_in_force():
     """``long/test_ledger.py`` does the same with 1,000."""
-    compare_with_a_plain_model(seed=0, revisions=15)
+    compare_with_a_plain_model(seed=0, revisions=8)
 
 
 def compare_with_a_plain_model(seed: int, revisions: int) -> None:

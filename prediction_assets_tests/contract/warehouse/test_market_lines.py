@@ -213,16 +213,16 @@ OFFERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(rows=st.lists(OFFERS, min_size=1, max_size=12), seed=st.integers(0, 5))
 def test_the_order_in_which_offers_come_does_not_matter(rows: list[dict[str, Any]], seed: int) -> None:
     once = chosen(InMemoryWarehouse(), *rows)
     other = list(rows)
     random.Random(seed).shuffle(other)
-    one_by_one = with_the_game(InMemoryWarehouse())
-    for row in other:
-        one_by_one.upsert(PROP_LINES, offers(row))
-    assert market_lines(one_by_one, "NBA", SLATE) == once
+    in_parts = with_the_game(InMemoryWarehouse())
+    for part in (other[::2], other[1::2]):
+        in_parts.upsert(PROP_LINES, offers(*part))
+    assert market_lines(in_parts, "NBA", SLATE) == once
     assert list(once) == sorted(once)
 
 
@@ -230,8 +230,8 @@ def test_a_day_without_offers_has_no_lines() -> None:
     assert market_lines(InMemoryWarehouse(), "NBA", SLATE) == {}
 
 
-def test_a_hundred_thousand_rungs_of_eight_books_are_one_fast_query(open_duckdb: Any) -> None:
-    fair = {player: 8.5 + player % 20 for player in range(1, 416)}
+def test_twenty_thousand_rungs_of_eight_books_are_one_fast_query(open_duckdb: Any) -> None:
+    fair = {player: 8.5 + player % 20 for player in range(1, 84)}
     rungs = {
         player: [ladder(*(line + step for step in range(-7, 8)), fair=line)[i] for i in range(15)]
         for player, line in fair.items()
@@ -246,10 +246,10 @@ def test_a_hundred_thousand_rungs_of_eight_books_are_one_fast_query(open_duckdb:
     ]  # fmt: skip
     random.Random(3).shuffle(rows)
     table = offers(*rows)
-    assert table.num_rows == 99_600
+    assert table.num_rows == 19_920
     warehouse = with_the_game(open_duckdb())
     warehouse.upsert(PROP_LINES, table)
     started = time.perf_counter()
     found = market_lines(warehouse, "NBA", SLATE)
-    assert time.perf_counter() - started < 5  # 0.2 s on two idle cores
+    assert time.perf_counter() - started < 3  # 0.1 s on two idle cores
     assert {player: float(line.line) for player, line in found.items()} == fair
