@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -14,23 +16,24 @@ from prediction_assets_tests.acceptance.fault_matrix import (
     Left,
     OpenCase,
     gcp_opener,
-    homes,
     left_behind,
+    local_opener,
     slate_of,
     survive,
 )
 from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
 from prediction_assets_tests.emulators import FIRESTORE, PUBSUB
+from prediction_assets_tests.homes import opened
 
 __all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixtures
 
 
 @pytest.fixture(scope="session")
-def local_cases() -> Iterator[OpenCase]:
+def local_cases(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenCase]:
     """Opens homes of the local profile with the league's facts in them."""
-    with homes("local") as open_case:
-        yield open_case
+    with ExitStack() as stack:
+        yield local_opener(stack, tmp_path_factory.mktemp("cases"), ingested_home)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +54,14 @@ def gcp_cases(
 
 
 @pytest.fixture(scope="session")
-def undisturbed() -> Callable[[str, OpenCase], Left]:
+def undisturbed(
+    finished_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, OpenCase], Left]:
     """What a profile's slate leaves without a fault, run once."""
-    seen: dict[str, Left] = {}
+    home = tmp_path_factory.mktemp("undisturbed") / "home"
+    shutil.copytree(finished_home, home)
+    with opened(home) as run:
+        seen = {"local": left_behind(run, slate_of("local"))}
 
     def of(profile: str, open_case: OpenCase) -> Left:
         if profile not in seen:

@@ -1,7 +1,14 @@
 """The suite's fixtures for this folder."""
 
 from prediction_assets_tests.fixtures import batch_state, history, instance, settings, slate_run, warehouse
-from prediction_assets_tests.homes import finished, finished_home, ingested, ingested_home, open_home
+from prediction_assets_tests.homes import (
+    finished,
+    finished_home,
+    ingested,
+    ingested_home,
+    open_home,
+    small_league,
+)
 from prediction_assets_tests.source_server import source_server
 
 __all__ = [
@@ -15,6 +22,7 @@ __all__ = [
     "open_home",
     "settings",
     "slate_run",
+    "small_league",
     "source_server",
     "warehouse",
 ]

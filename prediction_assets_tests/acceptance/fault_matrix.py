@@ -66,7 +66,7 @@ def hook(name):
 
 failpoints.install(hook)
 settings = load_settings()
-with open_instance(settings) as instance:
+with open_instance(settings, capture_output=False) as instance:
     run = SlateRun(settings, instance)
     if point == "dead_letter_written":
         parts = type(run.stores.warehouse.parts)
@@ -244,14 +244,14 @@ def homes(profile: str) -> Iterator[OpenCase]:
         if profile == "gcp":
             yield _gcp_homes(stack, folder)
         else:
-            yield _local_homes(stack, folder)
+            settings = load_settings(home=folder / "template")
+            with open_instance(settings) as instance:
+                prepare(SlateRun(settings, instance), "local")
+            yield local_opener(stack, folder, settings.home)
 
 
-def _local_homes(stack: ExitStack, folder: Path) -> OpenCase:
-    template = folder / "template"
-    settings = load_settings(home=template)
-    with open_instance(settings) as instance:
-        prepare(SlateRun(settings, instance), "local")
+def local_opener(stack: ExitStack, folder: Path, template: Path) -> OpenCase:
+    """Return what opens a case in a copy of a home with the league's facts."""
     opened = stack.enter_context(ExitStack())
 
     def open_case() -> tuple[dict[str, str], SlateRun]:
@@ -259,7 +259,7 @@ def _local_homes(stack: ExitStack, folder: Path) -> OpenCase:
         home = folder / uuid.uuid4().hex
         shutil.copytree(template, home)
         settings = load_settings(home=home)
-        instance = opened.enter_context(open_instance(settings))
+        instance = opened.enter_context(open_instance(settings, capture_output=False))
         return {"PREDICTION_ASSETS_HOME": str(home)}, SlateRun(settings, instance)
 
     return open_case

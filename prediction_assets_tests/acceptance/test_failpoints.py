@@ -9,13 +9,10 @@ import shutil
 
 import pytest
 
-from prediction_assets.orchestration.instance import open_instance
-from prediction_assets.orchestration.slate_run import SlateRun
-from prediction_assets.settings import load_settings
 from prediction_assets.steps import failpoints
 from prediction_assets_tests.acceptance.fault_matrix import KILL, Case
 from prediction_assets_tests.fault_fixtures import assert_survived, local_cases, undisturbed
-from prediction_assets_tests.homes import PLAYERS, SIMULATED
+from prediction_assets_tests.homes import PLAYERS, SIMULATED, opened
 
 __all__ = ["local_cases", "undisturbed"]  # fixtures
 
@@ -31,12 +28,11 @@ def test_a_slate_that_was_stopped_anywhere_ends_like_an_undisturbed_one(case, un
 def test_every_point_is_reached_once_a_slate_in_flow_order(ingested_home, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(ingested_home, home)
-    settings = load_settings(home=home)
     seen: list[str] = []
     failpoints.install(seen.append)
     try:
-        with open_instance(settings) as instance:
-            SlateRun(settings, instance).whole(SIMULATED)
+        with opened(home) as run:
+            run.whole(SIMULATED)
     finally:
         failpoints.install(failpoints._go_on)
     in_passing = [point for point in failpoints.POINTS if point != "dead_letter_written"]

@@ -16,12 +16,14 @@ from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
+from prediction_assets.simulation import league
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.board_reader import ReadBoard
 from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
+from prediction_assets_tests.homes import TEAMS
 
 __all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixtures
 
@@ -60,6 +62,7 @@ def gcp_settings(gcp_environment: dict[str, str]) -> Iterator[Settings]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in gcp_environment.items():
             patch.setenv(name, value)
+        patch.setattr(league, "_TEAMS", TEAMS)
         yield load_settings()
 
 
@@ -67,7 +70,9 @@ def gcp_settings(gcp_environment: dict[str, str]) -> Iterator[Settings]:
 def open_run() -> Iterator[Callable[[Settings], SlateRun]]:
     """Opens homes, and closes them when the module is done."""
     with ExitStack() as stack:
-        yield lambda settings: SlateRun(settings, stack.enter_context(open_instance(settings)))
+        yield lambda settings: SlateRun(
+            settings, stack.enter_context(open_instance(settings, capture_output=False))
+        )
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ POINTS = (
 """Where a consolidation and its completion are killed, in their order."""
 
 COMMITTED = POINTS[2:]
-SHORT_OF_BEFORE = ("in_the_transaction", "merge_committed")
+SHORT_OF_BEFORE = ("in_the_transaction",)
 SHORT_OF_AFTER = ("merge_committed",)
 SHORT_OF_PAUSED = ("final_rows_kept",)
 

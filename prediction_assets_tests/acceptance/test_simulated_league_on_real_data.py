@@ -19,6 +19,11 @@ REAL = """
 """
 
 
+@pytest.fixture(autouse=True)
+def small_league() -> None:
+    """The league has all its teams here."""
+
+
 @pytest.fixture(scope="session")
 def real_logs():
     """Return the files of real logs; skip where they aren't."""

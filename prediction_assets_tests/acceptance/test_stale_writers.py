@@ -10,15 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from google.cloud import firestore
 
 from prediction_assets.errors import StateUnreadable
 from prediction_assets.settings import load_settings
 from prediction_assets.steps import failpoints
-from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
-from prediction_assets.stores.gcp.dead_letters import FirestoreDeadLetters
-from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
-from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.profiles import Stores, open_stores
 from prediction_assets_tests.acceptance.stale_writers import (
     begin,
@@ -30,31 +25,16 @@ from prediction_assets_tests.acceptance.stale_writers import (
     require_newer_facts_in_force,
     require_newer_revision_in_force_and_announced,
 )
-from prediction_assets_tests.contract.warehouse.conftest import (
-    bigquery_client,
-    bigquery_endpoint,
-    open_bigquery,
-)
-from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
 from prediction_assets_tests.in_memory import InMemoryStores
 from prediction_assets_tests.stopped import running
-
-__all__ = [  # fixtures
-    "bigquery_client",
-    "bigquery_endpoint",
-    "firestore_client",
-    "firestore_emulator",
-    "open_bigquery",
-    "project",
-]
 
 POINTS = ("fence_claimed", "part_written", "dead_letter_written", "events_stored", "outcome_recorded")
 """Every failpoint that a staging run passes."""
 
 
-@pytest.fixture(params=["in_memory", "local"])
-def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
-    made = InMemoryStores() if request.param == "in_memory" else open_stores(load_settings(home=tmp_path))
+@pytest.fixture
+def stores() -> Stores:
+    made = InMemoryStores()
     opened(made)
     return made
 
@@ -123,17 +103,6 @@ def test_when_the_slate_is_merged_while_both_runs_are_under_way_the_newer_one_is
     older.finish()
     receipt = consolidate(stores)
     assert (receipt.revision, receipt.facts_version) == (2, 2)
-
-
-def test_on_the_gcp_profile_a_run_that_was_paused_changes_nothing_of_what_a_newer_run_left(
-    firestore_client: firestore.Client, open_bigquery: Callable[..., BigQueryWarehouse], pause
-):
-    calls = FirestoreCalls(firestore_client)
-    made = InMemoryStores(open_bigquery(), FirestoreBatchState(calls), FirestoreDeadLetters(calls))
-    opened(made)
-    pause("part_written", lambda: overtake(made))
-    go_on(begin(made, "paused"))
-    require_newer_facts_in_force(made, fence=2)
 
 
 STOPPING = """

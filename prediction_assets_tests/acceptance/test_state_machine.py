@@ -9,7 +9,7 @@ __all__ = ["bigquery_endpoint"]  # a fixture
 
 
 def test_any_slate_on_duckdb_is_as_the_model_says(tmp_path):
-    check_slates_on_duckdb(tmp_path, examples=10)
+    check_slates_on_duckdb(tmp_path, examples=5)
 
 
 def test_any_slate_on_bigquery_is_as_the_model_says(bigquery_endpoint, tmp_path):

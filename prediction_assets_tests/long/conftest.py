@@ -11,6 +11,7 @@ from prediction_assets_tests.homes import (
     published_home,
     ready,
     ready_home,
+    small_league,
     staged,
     staged_home,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "ready_home",
     "settings",
     "slate_run",
+    "small_league",
     "source_server",
     "staged",
     "staged_home",

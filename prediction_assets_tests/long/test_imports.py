@@ -10,7 +10,7 @@ import yaml
 
 from prediction_assets.orchestration import warm_launcher, warm_process
 from prediction_assets.orchestration.instance_config import packaged_text
-from prediction_assets_tests.orchestration.test_settings import REFUSED, run_with
+from prediction_assets_tests.orchestration.test_settings import REFUSED, require_unloaded, run_with
 
 
 def test_importing_every_module_reads_no_environment_and_writes_no_file(tmp_path):
@@ -26,6 +26,11 @@ sys.exit(len(list(pathlib.Path.cwd().iterdir())))
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+def test_the_definitions_load_no_client_before_it_is_needed():
+    unwanted = ("google.cloud.bigquery", "google.cloud.firestore", "sqlglot", "apprise")
+    require_unloaded("import prediction_assets.definitions", *unwanted)
 
 
 def test_the_home_forks_runs_from_a_process_that_starts_clean_with_the_definitions():

@@ -10,7 +10,7 @@ import pytest
 
 from prediction_assets.nba.forecast import market_lines
 from prediction_assets.stores.sql.tables import PROP_LINES
-from prediction_assets_tests.acceptance.test_real_slates import go_all_the_way, real
+from prediction_assets_tests.acceptance.test_real_slates import FILES, go_all_the_way, real
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
 __all__ = ["real"]  # a fixture
@@ -20,6 +20,12 @@ pytestmark = pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA
 
 def test_opening_night_goes_all_the_way(real):
     go_all_the_way(real, "2024-10-22", games=2)
+
+
+def test_real_files_ingested_again_change_nothing(real):
+    again = real.ingest({name: {"path": str(REAL_DATA / file)} for name, file in FILES.items()})
+    for counts in again.values():
+        assert (counts["rows_inserted"], counts["rows_updated"], counts["rows_replaced"]) == (0, 0, 0)
 
 
 def test_on_neutral_sites_nobody_is_at_home(real):

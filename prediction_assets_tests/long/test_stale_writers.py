@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from google.cloud import firestore
 
 from prediction_assets.settings import load_settings
+from prediction_assets.stores.gcp.batch_state import FirestoreBatchState
+from prediction_assets.stores.gcp.dead_letters import FirestoreDeadLetters
+from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls
+from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.profiles import open_stores
 from prediction_assets_tests.acceptance.stale_writers import (
     begin,
@@ -25,10 +31,28 @@ from prediction_assets_tests.acceptance.test_stale_writers import (
     SHORT_OF_PUBLISHING,
     SHORT_OF_STAGING,
     STAGING,
+    pause,
     stop_a_publishing_process,
     stop_a_staging_process,
     stopped_at,
 )
+from prediction_assets_tests.contract.warehouse.conftest import (
+    bigquery_client,
+    bigquery_endpoint,
+    open_bigquery,
+)
+from prediction_assets_tests.emulator_fixtures import firestore_client, firestore_emulator, project
+from prediction_assets_tests.in_memory import InMemoryStores
+
+__all__ = [
+    "bigquery_client",
+    "bigquery_endpoint",
+    "firestore_client",
+    "firestore_emulator",
+    "open_bigquery",
+    "pause",
+    "project",
+]  # fixtures
 
 
 @pytest.mark.parametrize("point", [point for point in POINTS if point not in SHORT_OF_STAGING])
@@ -41,6 +65,17 @@ def test_a_consolidation_or_completion_that_was_stopped_changes_nothing_of_a_new
     tmp_path: Path, point: str
 ):
     stop_a_publishing_process(tmp_path, point)
+
+
+def test_on_the_gcp_profile_a_run_that_was_paused_changes_nothing_of_what_a_newer_run_left(
+    firestore_client: firestore.Client, open_bigquery: Callable[..., BigQueryWarehouse], pause
+):
+    calls = FirestoreCalls(firestore_client)
+    made = InMemoryStores(open_bigquery(), FirestoreBatchState(calls), FirestoreDeadLetters(calls))
+    opened(made)
+    pause("part_written", lambda: overtake(made))
+    go_on(begin(made, "paused"))
+    require_newer_facts_in_force(made, fence=2)
 
 
 _FAKETIMES = (

@@ -1,5 +1,9 @@
 """The suite's fixtures for this folder."""
 
+from types import SimpleNamespace
+
+import pytest
+
 from prediction_assets_tests.fixtures import batch_state, history, instance, settings, slate_run, warehouse
 from prediction_assets_tests.homes import (
     finished,
@@ -11,6 +15,7 @@ from prediction_assets_tests.homes import (
     published_home,
     ready,
     ready_home,
+    small_league,
     staged,
     staged_home,
 )
@@ -31,8 +36,15 @@ __all__ = [
     "ready_home",
     "settings",
     "slate_run",
+    "small_league",
     "source_server",
     "staged",
     "staged_home",
     "warehouse",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _attempts_follow_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a part that failed be tried again without its pause of up to a second."""
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))

@@ -22,7 +22,7 @@ from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.keys import parse_slate
-from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED, OpenHome
+from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED, OpenHome, made_once, opened
 from prediction_assets_tests.orchestration.sensors.ticking import requested, tick
 
 SECOND = {"market_aware": True}
@@ -164,18 +164,14 @@ class Recovery:
 @pytest.fixture(scope="session")
 def second_home(finished_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose simulated slate was announced twice; :data:`SECOND` made the second revision."""
-    from prediction_assets.orchestration.instance import open_instance
-    from prediction_assets.settings import load_settings
 
-    home = tmp_path_factory.mktemp("second") / "home"
-    shutil.copytree(finished_home, home)
-    settings = load_settings(home=home, **SECOND)
-    with open_instance(settings, capture_output=False) as instance:
-        run = SlateRun(settings, instance)
-        run.stage(SIMULATED)
-        assert run.consolidate(SIMULATED).revision == 2
-        run.announce(run.stores.warehouse.receipts(SIMULATED)[-1])
-    return home
+    def make(home: Path) -> None:
+        with opened(home, **SECOND) as run:
+            run.stage(SIMULATED)
+            assert run.consolidate(SIMULATED).revision == 2
+            run.announce(run.stores.warehouse.receipts(SIMULATED)[-1])
+
+    return made_once("second", tmp_path_factory, finished_home, make)
 
 
 @pytest.fixture

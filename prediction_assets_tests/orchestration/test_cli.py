@@ -90,10 +90,10 @@ def test_without_facts_a_run_takes_the_simulated_league_and_says_so(home, predic
     assert {p.name for p in home.iterdir()} >= {"staging", "features", "outbox", "state.sqlite", "dagster"}
 
 
-def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
+def test_a_partial_slate_exits_with_1(ready, monkeypatch, prediction_assets):
     from prediction_assets_tests.orchestration.assets.faults import FailingParts
 
-    slug = ingested.roster(SIMULATED).batch.expected[0].slug
+    slug = ready.stores.batch_state.progress(SIMULATED).batch.expected[0].slug
     healthy = FailingParts.__mro__[1].write
 
     def write(self, slate, player_slug, rows, fence):
@@ -102,7 +102,7 @@ def test_a_partial_slate_exits_with_1(ingested, monkeypatch, prediction_assets):
         return healthy(self, slate, player_slug, rows, fence)
 
     monkeypatch.setattr("prediction_assets.stores.local.parts.ArrowParts.write", write)
-    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ingested._settings.home))
+    monkeypatch.setenv("PREDICTION_ASSETS_HOME", str(ready._settings.home))
     code, out, _ = prediction_assets("run", "--slate", SIMULATED)
     assert code == 1
     assert f"{PLAYERS - 1} staged, 0 skipped, 1 failed" in out

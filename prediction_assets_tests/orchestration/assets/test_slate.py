@@ -281,38 +281,36 @@ def test_a_slate_whose_games_are_all_called_off_is_taken_back_and_announced_with
     if reopened:  # and again it is nothing to do, until the games are on again
         assert finished.whole(SIMULATED).receipt == receipt
         assert len(finished.stores.outbox.entries(SIMULATED)) == 2
+        finished.stores.warehouse.upsert(SCHEDULE, before, ("league", "game_date"))
+        back = finished.whole(SIMULATED, reopen=True)
+        assert (back.receipt.rows, back.entry.message["revision"]) == (PLAYERS * ROWS_PER_PLAYER, 3)
 
-    finished.stores.warehouse.upsert(SCHEDULE, before, ("league", "game_date"))
-    back = finished.whole(SIMULATED, reopen=True)
-    assert (back.receipt.rows, back.entry.message["revision"]) == (PLAYERS * ROWS_PER_PLAYER, 3)
 
-
-def test_a_slate_of_which_everybody_is_skipped_before_any_merge_ends_without_a_receipt(ingested):
-    ingested.roster(SIMULATED)
-    with ingested.stores.warehouse._connect(write=True) as connection:
+def test_a_slate_of_which_everybody_is_skipped_before_any_merge_ends_without_a_receipt(ready):
+    with ready.stores.warehouse._connect(write=True) as connection:
         connection.execute("DELETE FROM facts.schedule WHERE game_date = ?", [date.fromisoformat(SIMULATED)])
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
-    progress = ingested.stores.batch_state.progress(SIMULATED)
+    ready.stage(SIMULATED)
+    progress = ready.stores.batch_state.progress(SIMULATED)
     assert progress.count(Outcome.SKIPPED) == PLAYERS
     assert next_step(progress, Clock().now()) is Step.NOTHING
     with pytest.raises(NoPartsStaged, match="There is nothing to predict"):
-        ingested.consolidate(SIMULATED)
-    assert not evaluation(ingested, "predictions_not_empty").passed
-    assert ingested.stores.outbox.entries(SIMULATED) == []
+        ready.consolidate(SIMULATED)
+    assert not evaluation(ready, "predictions_not_empty").passed
+    assert ready.stores.outbox.entries(SIMULATED) == []
 
 
-def test_a_failing_player_does_not_hold_the_others_back(ingested_home, open_home, tmp_path):
-    healthy = open_home(ingested_home)
-    slugs = [p.slug for p in healthy.roster(SIMULATED).batch.expected]
+def test_a_failing_player_does_not_hold_the_others_back(ready_home, open_home, tmp_path):
+    healthy = open_home(ready_home)
+    slugs = [p.slug for p in healthy.stores.batch_state.progress(SIMULATED).batch.expected]
     run = open_home(
-        ingested_home, with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=[slugs[3]])
+        ready_home, with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=[slugs[3]])
     )
-    result = run.whole(SIMULATED)
-    assert result.receipt.status == result.entry.message["status"] == "partial"
-    assert (result.receipt.staged_players, result.receipt.failed_players) == (PLAYERS - 1, 1)
-    assert result.receipt.missing[0]["player_slug"] == slugs[3]
-    assert "No space left" in result.receipt.missing[0]["reason"]
+    run.stage(SIMULATED)
+    receipt = run.consolidate(SIMULATED)
+    assert receipt.status == run.announce(receipt).message["status"] == "partial"
+    assert (receipt.staged_players, receipt.failed_players) == (PLAYERS - 1, 1)
+    assert receipt.missing[0]["player_slug"] == slugs[3]
+    assert "No space left" in receipt.missing[0]["reason"]
     assert partitions(run) == {slug: "FAILED" if slug == slugs[3] else "MATERIALIZED" for slug in slugs}
     warning = evaluation(run, "every_expected_player_settled")
     assert (warning.passed, warning.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -325,13 +323,12 @@ def test_a_failing_player_does_not_hold_the_others_back(ingested_home, open_home
     assert set(partitions(healthy).values()) == {"MATERIALIZED"}
 
 
-def test_0_staged_rows_turn_the_blocking_check_red_and_announce_nothing(ingested_home, open_home, tmp_path):
-    run = open_home(ingested_home)
-    run = open_home(
-        ingested_home, with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=["*"])
-    )
+def test_0_staged_rows_turn_the_blocking_check_red_and_announce_nothing(ready_home, open_home, tmp_path):
+    open_home(ready_home)
+    run = open_home(ready_home, with_fault(tmp_path / "home", FailingWarehouse, "warehouse", failing=["*"]))
+    run.stage(SIMULATED)
     with pytest.raises(NoPartsStaged, match="none of 8 expected players"):
-        run.whole(SIMULATED)
+        run.consolidate(SIMULATED)
     red = evaluation(run, "predictions_not_empty")
     assert (red.passed, red.blocking) == (False, True)
     assert (rows(run), run.stores.warehouse.receipts(SIMULATED), run.stores.outbox.entries(SIMULATED)) == (
@@ -381,19 +378,16 @@ def test_an_operator_accepts_a_named_audit_for_one_slate_and_the_receipt_keeps_w
     assert staged.announce(receipt).message["rows"] == 200
 
 
-@pytest.mark.parametrize(
-    ("accept", "because", "problem"),
-    [
-        (["values_in_rage"], "a typo", "'values_in_rage' is no blocking audit"),
-        (["every_expected_player_settled"], "it only warns", "is no blocking audit"),
-        (["business_key_is_unique"], "please", "can't be accepted: every later MERGE"),
-        (["staged_rows_are_accounted_for"], "please", "can't be accepted: rows would be lost"),
-        (["values_in_range"], " ", "no reason is given"),
-    ],
-)
-def test_what_can_t_be_accepted_is_refused_before_anything_is_merged(staged, accept, because, problem):
-    with pytest.raises(BadInput, match=problem):
-        staged.consolidate(SIMULATED, accept=accept, because=because)
+def test_what_can_t_be_accepted_is_refused_before_anything_is_merged(staged):
+    for accept, because, problem in (
+        ("values_in_rage", "a typo", "'values_in_rage' is no blocking audit"),
+        ("every_expected_player_settled", "it only warns", "is no blocking audit"),
+        ("business_key_is_unique", "please", "can't be accepted: every later MERGE"),
+        ("staged_rows_are_accounted_for", "please", "can't be accepted: rows would be lost"),
+        ("values_in_range", " ", "no reason is given"),
+    ):
+        with pytest.raises(BadInput, match=problem):
+            staged.consolidate(SIMULATED, accept=[accept], because=because)
     assert rows(staged) == []
 
 
@@ -419,7 +413,6 @@ def test_a_write_that_fails_for_a_moment_is_tried_again(ready, monkeypatch):
         return real(self, slate, slug, table, fence)
 
     monkeypatch.setattr(ArrowParts, "write", flaky)
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda seconds: None)
     assert ready.stage(SIMULATED)
     assert ready.stores.batch_state.progress(SIMULATED).count(Outcome.STAGED) == PLAYERS
 

@@ -447,9 +447,8 @@ class TestConnections:
 
 
 class TestProcesses:
-    def test_processes_write_the_same_run_and_the_index_at_once(self, storage, folder):
-        count, processes = 40, 2
-        storage.store_event(said("shared", "start"))
+    def test_processes_that_open_a_new_folder_at_once_write_the_same_run_and_the_index(self, tmp_path):
+        folder, count, processes = tmp_path / "new", 40, 2
         writers = [
             subprocess.Popen(
                 [sys.executable, "-m", logged.__name__, str(folder), "shared", str(n * count), str(count)],
@@ -459,21 +458,9 @@ class TestProcesses:
         ]
         assert [writer.wait(timeout=DEADLINE_SECONDS) for writer in writers] == [0] * processes
         numbers = {str(n) for n in range(count * processes)}
-        assert {said for said in texts(storage, "shared") if said} == numbers | {"start"}
-        assert storage.get_materialized_partitions(ASSET) == numbers
-
-    def test_processes_that_open_a_new_folder_at_once_all_get_in(self, tmp_path):
-        folder = tmp_path / "new"
-        writers = [
-            subprocess.Popen(
-                [sys.executable, "-m", logged.__name__, str(folder), "shared", str(n), "1"],
-                stdout=subprocess.DEVNULL,
-            )
-            for n in range(3)
-        ]
-        assert [writer.wait(timeout=DEADLINE_SECONDS) for writer in writers] == [0] * 3
         with logged.storage_in(folder) as storage:
-            assert storage.get_materialized_partitions(ASSET) == {str(n) for n in range(3)}
+            assert {said for said in texts(storage, "shared") if said} == numbers
+            assert storage.get_materialized_partitions(ASSET) == numbers
 
     def test_what_was_stored_survives_a_kill_and_the_files_stay_sound(self, folder):
         writer = subprocess.Popen(

@@ -17,6 +17,7 @@ from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate.deadlines import Clock
+from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.steps import failpoints
 from prediction_assets.stores.sql.tables import RECEIPTS
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
@@ -157,57 +158,53 @@ def test_at_the_deadline_a_slate_is_consolidated_with_whoever_has_settled(ready,
     assert requested(tick(ready, STAGING)) == []
 
 
-def test_work_in_flight_is_not_requested_twice_and_failed_work_only_so_often(ingested):
-    ingested.roster(SIMULATED)
+def test_work_in_flight_is_not_requested_twice_and_failed_work_only_so_often(ready):
     keys = []
     for _ in range(3):
-        (request,) = requested(tick(ingested, STAGING))
+        (request,) = requested(tick(ready, STAGING))
         keys.append(request.run_key)
-        run_id = leave_run(ingested, request)
-        waiting = tick(ingested, STAGING)
+        run_id = leave_run(ready, request)
+        waiting = tick(ready, STAGING)
         assert requested(waiting) == []
         assert "in progress" in waiting.skip_reason.skip_message
-        fail(ingested, run_id)
+        fail(ready, run_id)
     assert len(set(keys)) == 3
-    exhausted = tick(ingested, STAGING)
+    exhausted = tick(ready, STAGING)
     assert requested(exhausted) == []
     assert "materialize by hand" in exhausted.skip_reason.skip_message
     assert run_id in exhausted.skip_reason.skip_message
 
 
-def test_a_killed_run_that_dagster_retries_is_in_flight_and_one_attempt_together_with_its_retries(ingested):
-    ingested.roster(SIMULATED)
+def test_a_killed_run_that_dagster_retries_is_in_flight_and_one_attempt_together_with_its_retries(ready):
     for attempt in range(3):
-        (request,) = requested(tick(ingested, STAGING))
+        (request,) = requested(tick(ready, STAGING))
         assert request.run_key.endswith(f":{attempt}")
-        run_id = leave_run(ingested, request)
-        kill(ingested, run_id)
-        assert requested(tick(ingested, STAGING)) == []  # Dagster's daemon is about to retry it
-        retried = retry(ingested, run_id)
-        assert requested(tick(ingested, STAGING)) == []
-        fail(ingested, retried)
-    assert "materialize by hand" in tick(ingested, STAGING).skip_reason.skip_message
+        run_id = leave_run(ready, request)
+        kill(ready, run_id)
+        assert requested(tick(ready, STAGING)) == []  # Dagster's daemon is about to retry it
+        retried = retry(ready, run_id)
+        assert requested(tick(ready, STAGING)) == []
+        fail(ready, retried)
+    assert "materialize by hand" in tick(ready, STAGING).skip_reason.skip_message
 
 
-def test_a_run_of_which_dagster_has_not_said_yet_whether_it_will_be_retried_is_in_flight(ingested):
-    ingested.roster(SIMULATED)
-    (request,) = requested(tick(ingested, STAGING))
-    run_id = leave_run(ingested, request)
+def test_a_run_of_which_dagster_has_not_said_yet_whether_it_will_be_retried_is_in_flight(ready):
+    (request,) = requested(tick(ready, STAGING))
+    run_id = leave_run(ready, request)
     failure = DagsterEvent(DagsterEventType.RUN_FAILURE.value, "features")
-    ingested._instance.run_storage.handle_run_event(run_id, failure, datetime.now(UTC))
-    assert requested(tick(ingested, STAGING)) == []
-    fail(ingested, run_id)
-    assert len(requested(tick(ingested, STAGING))) == 1
+    ready._instance.run_storage.handle_run_event(run_id, failure, datetime.now(UTC))
+    assert requested(tick(ready, STAGING)) == []
+    fail(ready, run_id)
+    assert len(requested(tick(ready, STAGING))) == 1
 
 
-def test_a_retry_that_never_comes_is_waited_for_only_so_long(ingested, monkeypatch):
-    ingested.roster(SIMULATED)
-    (request,) = requested(tick(ingested, STAGING))
-    kill(ingested, leave_run(ingested, request))
-    assert requested(tick(ingested, STAGING)) == []
+def test_a_retry_that_never_comes_is_waited_for_only_so_long(ready, monkeypatch):
+    (request,) = requested(tick(ready, STAGING))
+    kill(ready, leave_run(ready, request))
+    assert requested(tick(ready, STAGING)) == []
     later = Clock().now() + LOST_AFTER + timedelta(seconds=10)
     monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: later)
-    assert len(requested(tick(ingested, STAGING))) == 1
+    assert len(requested(tick(ready, STAGING))) == 1
 
 
 def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_requested_beside_it(ready):
@@ -221,14 +218,14 @@ def test_players_of_a_staging_run_that_is_about_to_be_retried_are_not_requested_
     assert "in progress" in waiting.skip_reason.skip_message
 
 
-def test_a_consolidation_that_can_only_be_refused_is_requested_once(ingested, monkeypatch):
-    progress = ingested.roster(SIMULATED)
+def test_a_consolidation_that_can_only_be_refused_is_requested_once(ready, monkeypatch):
+    progress = ready.stores.batch_state.progress(SIMULATED)
     late = progress.batch.deadline + timedelta(seconds=1)
     monkeypatch.setattr("prediction_assets.slate.deadlines.Clock.now", lambda self: late)
-    (request,) = requested(tick(ingested, CONSOLIDATION))
+    (request,) = requested(tick(ready, CONSOLIDATION))
     with pytest.raises(NoPartsStaged):
-        ingested._execute("consolidation", partition=SIMULATED, tags=request.tags)
-    refused = tick(ingested, CONSOLIDATION)
+        ready._execute("consolidation", partition=SIMULATED, tags=request.tags)
+    refused = tick(ready, CONSOLIDATION)
     assert requested(refused) == []
     assert "1 runs didn't settle it" in refused.skip_reason.skip_message
 
@@ -398,13 +395,12 @@ def test_the_size_of_a_staging_run_is_a_setting(ready_home, open_home):
     assert len(requested(tick(run, STAGING))) == -(-PLAYERS // 3)
 
 
-def test_a_second_attempt_waits_a_while(ingested, monkeypatch):
-    ingested.roster(SIMULATED)
-    (request,) = requested(tick(ingested, STAGING))
-    run_id = leave_run(ingested, request)
-    fail(ingested, run_id)
+def test_a_second_attempt_waits_a_while(ready, monkeypatch):
+    (request,) = requested(tick(ready, STAGING))
+    run_id = leave_run(ready, request)
+    fail(ready, run_id)
     monkeypatch.setattr("prediction_assets.orchestration.sensors.requests.FIRST_PAUSE", timedelta(seconds=30))
-    waiting = tick(ingested, STAGING)
+    waiting = tick(ready, STAGING)
     assert requested(waiting) == []
     assert "next attempt waits" in waiting.skip_reason.skip_message
 
@@ -463,7 +459,13 @@ def test_a_slate_whose_receipt_was_edited_by_hand_rests_and_the_others_go_on(fin
 
     other = simulated_slate(3).isoformat()
     finished.ingest(simulated_facts(3))
-    finished.roster(other)
-    finished.features(other)
-    finished.stage(other)
+    batch = finished.roster(other).batch
+    finished.stores.batch_state.record(
+        [
+            PlayerOutcome(
+                other, batch.batch_id, who.slug, Outcome.FAILED, "run", batch.opened_at, 1, 1, "odd"
+            )
+            for who in batch.expected
+        ]
+    )
     assert [r.partition_key for r in requested(tick(finished, CONSOLIDATION))] == [other]

@@ -195,21 +195,13 @@ def test_features_that_the_staging_sensor_did_not_finish_are_requested_half_an_h
     assert requested(tick(run, GAPS)) == []
 
 
-def test_a_slate_with_too_few_players_stages_those_again_who_failed_and_heals(
-    ingested_home, open_home: OpenHome, clock, monkeypatch
-):
-    run = open_home(ingested_home)
-    progress = run.roster(SIMULATED)
-    run.features(SIMULATED)
-    slugs = [player.slug for player in progress.batch.expected]
+def test_a_slate_with_too_few_players_stages_those_again_who_failed_and_heals(ready, clock, monkeypatch):
+    run = ready
+    slugs = [player.slug for player in run.stores.batch_state.progress(SIMULATED).batch.expected]
     with monkeypatch.context() as outage:
         outage.setattr(
             "prediction_assets.stores.local.parts.ArrowParts.write",
             lambda self, slate, slug, rows: (_ for _ in ()).throw(PermissionError(13, "Permission denied")),
-        )
-        outage.setattr(
-            "prediction_assets.steps.stage.tenacity.nap.sleep",
-            lambda seconds: None,
         )
         assert not run.stage(SIMULATED)
     give_up(run, CONSOLIDATION, clock)
@@ -236,14 +228,11 @@ def test_a_daemon_that_was_down_past_the_deadline_costs_no_half_hour_more(ingest
     assert request.job_name == "staging"
 
 
-def test_a_consolidation_that_failed_too_often_is_requested_again(ingested, clock):
-    ingested.roster(SIMULATED)
-    ingested.features(SIMULATED)
-    ingested.stage(SIMULATED)
-    give_up(ingested, CONSOLIDATION, clock)
-    assert requested(tick(ingested, GAPS)) == []
+def test_a_consolidation_that_failed_too_often_is_requested_again(staged, clock):
+    give_up(staged, CONSOLIDATION, clock)
+    assert requested(tick(staged, GAPS)) == []
     clock.advance(GAP_PAUSE + timedelta(minutes=1))
-    (request,) = requested(tick(ingested, GAPS))
+    (request,) = requested(tick(staged, GAPS))
     assert (request.job_name, request.partition_key) == ("consolidation", SIMULATED)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +13,6 @@ import dagster as dg
 import pytest
 
 from prediction_assets.nba.slate_facts import feature_digests
-from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.jobs import staging_job
 from prediction_assets.orchestration.sensors.needs import SlateNeeds
 from prediction_assets.orchestration.sensors.refresh import LOOK_AGAIN, Refreshes, Watch
@@ -23,7 +21,7 @@ from prediction_assets.settings import load_settings
 from prediction_assets.slate.basis import Basis
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.stores.sql.tables import GAME_LOGS, INJURY_REPORTS, PROP_LINES, SCHEDULE
-from prediction_assets_tests.homes import PLAYERS, SIMULATED, OpenHome
+from prediction_assets_tests.homes import PLAYERS, SIMULATED, OpenHome, made_once, opened
 from prediction_assets_tests.orchestration.sensors.ticking import requested, tick
 
 DAY = date.fromisoformat(SIMULATED)
@@ -137,17 +135,16 @@ class Day:
         return dict(entry.message)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def announced_home(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose slate was announced in the morning of its day."""
-    home = tmp_path_factory.mktemp("announced") / "home"
-    shutil.copytree(ingested_home, home)
-    settings = load_settings(home=home)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("prediction_assets.slate.deadlines.Clock.now", lambda clock: MORNING)
-        with open_instance(settings, capture_output=False) as instance:
-            SlateRun(settings, instance).whole(SIMULATED)
-    return home
+
+    def make(home: Path) -> None:
+        with opened(home) as run, pytest.MonkeyPatch.context() as patched:
+            patched.setattr("prediction_assets.slate.deadlines.Clock.now", lambda clock: MORNING)
+            run.whole(SIMULATED)
+
+    return made_once("announced", tmp_path_factory, ingested_home, make)
 
 
 @pytest.fixture
@@ -329,7 +326,7 @@ def test_a_staging_that_keeps_failing_is_requested_a_few_times_only(day):
     day.move_line(day.slugs[0])
     day.tick(timedelta(0))
     asked = 0
-    for _ in range(12):
+    for _ in range(6):
         for request in day.tick(timedelta(minutes=8)):
             asked += 1
             job = day.run._defs.resolve_job_def(request.job_name)
@@ -362,15 +359,15 @@ def test_a_look_waits_for_more_changes_but_not_for_ever(seen, waits):
     assert said is None if waits is None else waits in said
 
 
-# 40 players whose lines all move every minute
+# 8 players whose lines all move every minute
 
 
-def test_lines_that_move_every_minute_for_two_hours_lead_to_few_revisions_and_reads(stores_of_40):
-    stores, lines, now = stores_of_40
+def test_lines_that_move_every_minute_for_an_hour_lead_to_few_revisions_and_reads(stores_of_8):
+    stores, lines, now = stores_of_8
     watches: dict[str, Watch] = {}
     revisions = reads = 0
     with dg.DagsterInstance.ephemeral() as instance:
-        for minute in range(120):
+        for minute in range(60):
             moment = now + timedelta(minutes=minute)
             lines(minute)
             needs = SlateNeeds(instance, load_settings(), moment, stores.warehouse.snapshots)
@@ -386,12 +383,12 @@ def test_lines_that_move_every_minute_for_two_hours_lead_to_few_revisions_and_re
                 revisions += 1
                 stores.stage(moment)
             reads = stores.reads
-    assert 12 <= revisions <= 26
+    assert 6 <= revisions <= 13
     assert reads <= 2 * revisions + 4
 
 
 @pytest.fixture
-def stores_of_40(monkeypatch: pytest.MonkeyPatch) -> object:
+def stores_of_8(monkeypatch: pytest.MonkeyPatch) -> object:
     from prediction_assets.slate.batch import Batch, ExpectedPlayer
     from prediction_assets_tests.in_memory import InMemoryStores
 
@@ -400,12 +397,12 @@ def stores_of_40(monkeypatch: pytest.MonkeyPatch) -> object:
     now = datetime(2026, 1, 2, 18, tzinfo=UTC)
     who = tuple(
         ExpectedPlayer(1000 + n, f"player-{n:03}", f"Player {n}", "S01", "S02", True, "9000000001")
-        for n in range(40)
+        for n in range(8)
     )
-    batch = Batch("2026-01-02", "b1", "simulated-40", 1, now, now + timedelta(minutes=30), who)
+    batch = Batch("2026-01-02", "b1", "simulated-8", 1, now, now + timedelta(minutes=30), who)
     stores.batch_state.open(batch)
     game = {
-        "league": "simulated-40", "season_id": 1, "game_id": "9000000001", "game_date": day,
+        "league": "simulated-8", "season_id": 1, "game_id": "9000000001", "game_date": day,
         "home_team": "S01", "away_team": "S02", "team_a": "S01", "team_b": "S02",
     }  # fmt: skip
     stores.warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game]))
@@ -422,7 +419,7 @@ def stores_of_40(monkeypatch: pytest.MonkeyPatch) -> object:
     def lines(minute: int) -> None:
         rows = [
             {
-                "league": "simulated-40", "event_id": "e", "capture": "",
+                "league": "simulated-8", "event_id": "e", "capture": "",
                 "market": "player_points", "bookmaker": "Book A", "player_name": p.name,
                 "line": Decimal(10 + minute % 50), "player_id": p.player_id, "game_date": day,
                 "commence_time": now + timedelta(hours=6), "home_team": "S01", "away_team": "S02",
@@ -446,7 +443,7 @@ def stores_of_40(monkeypatch: pytest.MonkeyPatch) -> object:
     def stage(moment: datetime) -> None:
         from prediction_assets.nba.slate_facts import read_slate_facts
 
-        facts = read_slate_facts(stores.warehouse, "2026-01-02", "simulated-40")
+        facts = read_slate_facts(stores.warehouse, "2026-01-02", "simulated-8")
         fence, bases = next(fences), facts.bases(who, pinned)
         stores.batch_state.record(
             [
