@@ -43,7 +43,8 @@ def run(command: Sequence[str | Path], *, environment: Mapping[str, str] | None 
             [str(word) for word in command],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
+            # An installation has its bytecode, whatever the shell says of writing it; a warm-up writes it.
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **(environment or {})},
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started

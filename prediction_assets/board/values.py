@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -89,7 +89,7 @@ def read_board(warehouse: Warehouse, slate: str) -> Board:
     return board_of(
         receipt,
         rows,
-        form=_form(warehouse, parse_slate(slate), receipt.league),
+        form=_form(warehouse, receipt, pc.unique(rows["market"]).to_pylist()),
         since=before,
         changes=() if before is None else _changes(warehouse, receipts, before, rows),
         record=_record(warehouse, receipt),
@@ -149,19 +149,22 @@ def board_of(
     )
 
 
-def _form(warehouse: Warehouse, slate: date, league: str) -> dict[tuple[int, str], list[int]]:
-    """Return what each player had in his last games in each market."""
+def _form(warehouse: Warehouse, receipt: Receipt, markets: Iterable[str]) -> dict[tuple[int, str], list[int]]:
+    """Return what each player had in his last games in each of these markets."""
+    slate = parse_slate(receipt.slate)
     named = {
         "slate": slate,
         "since": slate - timedelta(days=FORM_DAYS),
-        "league": league,
+        "league": receipt.league,
         "games": FORM_GAMES,
     }
     found: dict[tuple[int, str], list[int]] = {}
-    for row in warehouse.query(queries.RECENT_RESULTS, named).to_pylist():
-        for market in MARKETS.values():
-            had = sum(row[stat] for stat in market.stats)
-            found.setdefault((row["player_id"], market.name), []).append(had)
+    results = warehouse.query(queries.RECENT_RESULTS, named)
+    players = results["player_id"].to_pylist()
+    for market in markets:
+        stats = (results[stat].to_pylist() for stat in MARKETS[market].stats)
+        for player, had in zip(players, map(sum, zip(*stats, strict=True)), strict=True):
+            found.setdefault((player, market), []).append(had)
     return found
 
 

@@ -11,9 +11,11 @@ import atexit
 import gc
 import os
 import sys
+from copy import copy
 from typing import Annotated
 
 import typer
+from typer.main import get_command_name
 
 from prediction_assets import __version__
 from prediction_assets.cli import (
@@ -87,6 +89,20 @@ def _root(
     configure_logging(load_log_settings(), labels_of)
 
 
+def _only(named: str) -> Commands:
+    """Return the application with the named command alone, for which Typer makes no parsers of the forty others.
+
+    Without such a command it is the whole application.
+    """
+    only = copy(app)
+    only.registered_groups = [each for each in app.registered_groups if each.name == named]
+    only.registered_commands = [
+        each for each in app.registered_commands
+        if each.callback is not None and get_command_name(each.callback.__name__) == named
+    ]  # fmt: skip
+    return only if only.registered_groups or only.registered_commands else app
+
+
 _ALLOCATIONS_PER_COLLECTION = 50_000
 
 
@@ -98,7 +114,7 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     atexit.register(gc.freeze)
     try:
-        app()
+        _only("".join(sys.argv[1:2]))()
     except PredictionAssetsError as error:
         say(f"error: {error}", err=True)
     except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; the terminal gets one line

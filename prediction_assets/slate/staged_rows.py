@@ -7,11 +7,12 @@ MERGE leaves the row alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
@@ -131,31 +132,23 @@ def _content_hashes(columns: Mapping[str, Any]) -> list[str]:
     hashes: list[str] = []
     for first in range(0, len(next(iter(columns.values()))), _HASHED_AT_ONCE):
         some = {name: column.slice(first, _HASHED_AT_ONCE) for name, column in columns.items()}
-        texts = zip(*(_named(name, column) for name, column in some.items()), strict=True)
+        texts = zip(*(_texts(name, column) for name, column in some.items()), strict=True)
         hashes += [hashlib.sha256("".join(row).encode()).hexdigest() for row in texts]
     return hashes
 
 
-def _named(name: str, column: pa.Array | pa.ChunkedArray) -> list[str]:
-    return [f"{name}={text}," if text else "" for text in _texts(column)]
-
-
-def _texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
-    """Return each value as text that the warehouses' SQL can write too, "" for NULL; each distinct one is made once."""
-    if column.null_count > len(column) // 2:
-        known = iter(_texts(column.drop_null()))
-        return [next(known) if is_known else "" for is_known in column.is_valid().to_pylist()]
-    if pa.types.is_floating(column.type):
-        return _float_texts(column)
+def _texts(name: str, column: pa.Array | pa.ChunkedArray) -> list[str]:
+    """Return each value with its name as text that the warehouses' SQL can write too, "" for NULL."""
+    # Without pyarrow.compute, whose import takes longer than all that a command that reads computes.
     values = column.to_pylist()
-    written = {value: _text(value) for value in set(values)}
-    return [written[value] for value in values]
+    distinct = [value for value in set(values) if value is not None]
+    written = _float_texts(distinct) if pa.types.is_floating(column.type) else map(_text, distinct)
+    texts = {value: f"{name}={text}," for value, text in zip(distinct, written, strict=True)}
+    return [texts.get(value, "") for value in values]
 
 
 def _text(value: Any) -> str:
     match value:
-        case None:
-            return ""
         case bool():
             return "1" if value else "0"
         case str():
@@ -166,20 +159,16 @@ def _text(value: Any) -> str:
             return str(value)  # an integer, or a date as 2026-01-02
 
 
-def _float_texts(column: pa.Array | pa.ChunkedArray) -> list[str]:
+def _float_texts(values: Sequence[float]) -> list[str]:
     """Return each float as two whole numbers: steps of 2^-32, and what is left of them in steps of 2^-85.
 
     That is exact from 2^-32 up. Floating-point numbers are multiplied by powers of two without rounding everywhere,
     but each language writes them in its own way.
     """
-    import pyarrow.compute as pc  # a twentieth of a second, for commands that hash no row
-
-    within = pc.fill_null(pc.and_(pc.greater_equal(column, -LARGEST), pc.less_equal(column, LARGEST)), False)
-    scaled = pc.multiply(pc.if_else(within, column, 0.0), STEPS)
-    steps = pc.floor(scaled)
-    rest = pc.floor(pc.multiply(pc.subtract(scaled, steps), FINE))
-    numbers = zip(steps.to_pylist(), rest.to_pylist(), within.to_pylist(), column.to_pylist(), strict=True)
-    return [
-        f"{int(whole)}.{int(left)}" if is_within else "" if value is None else "beyond"
-        for whole, left, is_within, value in numbers
-    ]
+    numbers = np.array(values, dtype=np.float64)
+    within = np.abs(numbers) <= LARGEST
+    scaled = np.where(within, numbers, 0.0) * STEPS
+    steps = np.floor(scaled)
+    left = np.floor((scaled - steps) * FINE)
+    parts = zip(steps.tolist(), left.tolist(), within.tolist(), strict=True)
+    return [f"{int(whole)}.{int(rest)}" if is_within else "beyond" for whole, rest, is_within in parts]

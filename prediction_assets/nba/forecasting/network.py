@@ -23,6 +23,9 @@ decay, or the last ten games as columns give errors within 0.001."""
 LARGEST = 4.0
 """Standard deviations from its middle that a column's value counts at most."""
 
+_AT_ONCE = 8 * BATCH
+"""Rows that the trained network is asked about at once: all units of all rows would take most of a fit's memory."""
+
 STEEP = 3.0
 """Slope of the loss's derivative at an error of 0: the absolute error, rounded off within a third."""
 
@@ -63,7 +66,10 @@ def fit_network(design: Floats, target: Floats) -> tuple[Network, Floats]:
     known = np.isfinite(design)
     count = np.maximum(known.sum(axis=0), 1)
     middle = np.where(known, design, 0.0).sum(axis=0) / count
-    deviation = np.sqrt((np.where(known, design - middle, 0.0) ** 2).sum(axis=0) / count)
+    apart = design - middle
+    apart[~known] = 0.0
+    deviation = np.sqrt(np.square(apart, out=apart).sum(axis=0) / count)
+    del apart, known  # of a season, as large as all else of a fit
     scale = np.where(deviation > 1e-9, 1 / np.maximum(deviation, 1e-9), 0.0)
     rows = _scaled(design, middle, scale)
     # One thread, because a parallel sum's rounding depends on their number. Double precision, because another processor
@@ -72,13 +78,19 @@ def fit_network(design: Floats, target: Floats) -> tuple[Network, Floats]:
         trained = [_train(rows, target, seed) for seed in range(NETWORKS)]
         hidden, bias, out, starts = (np.concatenate(each, axis=-1) for each in zip(*trained, strict=True))
         out, start = out / NETWORKS, float(starts.mean())
-        said = np.maximum(rows @ hidden + bias, 0.0) @ out + start
+        said = np.empty(len(rows))
+        for first in range(0, len(rows), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            said[some] = np.maximum(rows[some] @ hidden + bias, 0.0) @ out + start
     return Network(middle, scale, hidden, bias, out, start), said
 
 
 def _scaled(design: Floats, middle: Floats, scale: Floats) -> Floats:
-    scaled = np.clip((design - middle) * scale, -LARGEST, LARGEST)
-    return np.where(np.isfinite(scaled), scaled, 0.0)
+    scaled = design - middle
+    scaled *= scale
+    np.clip(scaled, -LARGEST, LARGEST, out=scaled)
+    scaled[np.isnan(scaled)] = 0.0
+    return scaled
 
 
 def _train(rows: Floats, target: Floats, seed: int) -> tuple[Floats, ...]:
