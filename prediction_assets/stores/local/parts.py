@@ -91,14 +91,17 @@ class ArrowParts:
         """Return the rows of parts that are in staging; a column that a part lacks is NULL.
 
         Raises:
-            OSError: a file is gone or can't be read.
-            ValueError: a file is damaged.
+            ValueError: a file is gone or damaged; it is named.
         """
         tables = []
         for part in parts:
-            content = self.path(part.slate, part.player_slug, part.part_id).read_bytes()
-            tables.append(pa.ipc.open_file(pa.BufferReader(content)).read_all().replace_schema_metadata(None))
-            tables[-1].validate(full=True)  # an offset beyond a damaged file would end the process
+            path = self.path(part.slate, part.player_slug, part.part_id)
+            try:
+                rows = pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all()
+                rows.validate(full=True)  # an offset beyond a damaged file would end the process
+            except DAMAGED as error:
+                raise ValueError(f"{part.player_slug}: {path}: {error}") from error
+            tables.append(rows.replace_schema_metadata(None))
         return pa.concat_tables([PART_SCHEMA.empty_table(), *tables], promote_options="default")
 
     def flush(self, slate: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from decimal import Decimal
 
 import pyarrow as pa
@@ -112,6 +113,25 @@ def test_a_refused_part_is_named(warehouse):
     changed = changed.set_column(points, "predicted_points", pa.array([1.0, 20.125, 19.75]))
     part = warehouse.parts.write(SLATE, "player-1", changed, 1)
     with pytest.raises(PartMismatch, match="staged rows differ from what was recorded at staging: player-1"):
+        merged(warehouse, staged(part))
+
+
+@pytest.mark.parametrize(
+    "of_line", [(0, 1, 2, 2**30), (0, 2**30, 2**30, 2**30), (-1, 1, 2, 3), (2, 1, 1, 1)], ids=str
+)
+def test_a_part_whose_texts_are_beyond_its_end_or_run_backwards_is_refused_before_anybody_reads_them(
+    warehouse, of_line
+):
+    """Reading such a text may end the process."""
+    rows = rows_of(player(1), LINES)
+    part = warehouse.parts.write(SLATE, "player-1", rows, 1)
+    file = warehouse.parts.path(SLATE, "player-1", part.part_id)
+    size = len(rows["system"][0].as_py())
+    healthy = struct.pack("<4i", *(size * n for n in range(4)))
+    assert healthy in file.read_bytes()
+    damaged = struct.pack("<4i", *(size * n if n < 4 else n for n in of_line))
+    file.write_bytes(file.read_bytes().replace(healthy, damaged))
+    with pytest.raises(PartMismatch, match=f"player-1: .*{file.name}: Column "):
         merged(warehouse, staged(part))
 
 
