@@ -100,6 +100,10 @@ class StrictBigQuery:
         self._filtered: dict[str, str] = {}
         self._random = np.random.default_rng(self.seed)
 
+    def filter_as(self, other: StrictBigQuery) -> None:
+        """Demand filters of the same tables, which were copied and not created here."""
+        self._filtered.update(other._filtered)
+
     # Requests ------------------------------------------------------------------------------------
 
     def answer(self, request: _Request) -> _Answer | None:

@@ -11,9 +11,9 @@ import pytest
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.gcp.parts import Layout
 from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
-from prediction_assets_tests.contract.warehouse.test_strict_rules import open_strict, plan_of
+from prediction_assets_tests.contract.warehouse.test_strict_rules import open_strict, opened, plan_of
 
-__all__ = ["bigquery_endpoint", "open_strict"]  # fixtures
+__all__ = ["bigquery_endpoint", "open_strict", "opened"]  # fixtures
 
 PLAYERS = 4
 SLATES = [(date(2026, 1, 2) + timedelta(days=n)).isoformat() for n in range(10)]

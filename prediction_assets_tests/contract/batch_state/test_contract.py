@@ -533,20 +533,22 @@ def test_a_players_key_is_never_taken_apart(state: BatchState) -> None:
     assert progress.outcomes == {slug: staged(slug) for slug in slugs}
 
 
-@pytest.mark.parametrize("asked", [0, 1, 30, 31, 45, 46, 90])
-def test_some_players_outcomes_are_those_that_all_have(state: BatchState, asked: int) -> None:
+def test_some_players_outcomes_are_those_that_all_have(state: BatchState) -> None:
     state.open(batch(90))
     state.record([staged(f"player-{n}") for n in range(1, 91)])
     state.record([failed(f"player-{n}", fence=2) for n in range(1, 91, 7)])
     state.record([skipped(f"player-{n}") for n in range(90, 96)])
-    asked_for = {f"player-{n}" for n in range(1, asked + 1)} | {"player-92", "nobody"}
-    whole, some = state.progress(SLATE), state.progress(SLATE, asked_for)
-    assert whole is not None and some is not None  # noqa: PT018
-    assert {slug: some.outcomes.get(slug) for slug in asked_for} == {
-        slug: whole.outcomes.get(slug) for slug in asked_for
-    }
-    assert some.outcomes.items() <= whole.outcomes.items()
-    assert replace(some, outcomes={}) == replace(whole, outcomes={})
+    whole = state.progress(SLATE)
+    assert whole is not None
+    for asked in (0, 1, 30, 31, 45, 46, 90):
+        asked_for = {f"player-{n}" for n in range(1, asked + 1)} | {"player-92", "nobody"}
+        some = state.progress(SLATE, asked_for)
+        assert some is not None
+        assert {slug: some.outcomes.get(slug) for slug in asked_for} == {
+            slug: whole.outcomes.get(slug) for slug in asked_for
+        }
+        assert some.outcomes.items() <= whole.outcomes.items()
+        assert replace(some, outcomes={}) == replace(whole, outcomes={})
 
 
 def test_another_process_sees_what_was_recorded(store: Store) -> None:

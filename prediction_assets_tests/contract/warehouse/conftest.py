@@ -131,12 +131,21 @@ SHARED_TOO = pytest.mark.parametrize("warehouse", [*KINDS, "shared_bigquery"], i
 """For what the staging area does: players may share a table of BigQuery's."""
 
 
-@pytest.fixture(params=KINDS)
-def warehouse(request: pytest.FixtureRequest) -> Warehouse:
-    """A new warehouse, of each kind in turn."""
+BY_DIALECT = ["in_memory", "bigquery"]
+"""For what statements say: the embedded warehouse in a file runs the same text as the one in memory."""
+
+
+def opened(request: pytest.FixtureRequest) -> Warehouse:
+    """Return a new warehouse of the kind that the fixture's parameter names."""
     if request.param == "in_memory":
         return InMemoryWarehouse()
     return request.getfixturevalue(f"open_{request.param}")()
+
+
+@pytest.fixture(params=KINDS)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    """A new warehouse, of each kind in turn."""
+    return opened(request)
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import ledger_sql
 from prediction_assets.stores.sql.tables import CURRENT_PREDICTIONS, PART_SCHEMA, PREDICTIONS
 from prediction_assets_tests.contract.warehouse.by_hand import by_hand
+from prediction_assets_tests.contract.warehouse.conftest import BY_DIALECT, opened
 from prediction_assets_tests.made_up import NOW, SLATE, batch, bet, player, progress_of, rows_of, staged
 
 FENCES = itertools.count(1)
@@ -30,6 +31,11 @@ FENCES = itertools.count(1)
 LIMITS = AuditLimits(one_direction_share=0.75, one_direction_minimum=4)
 OVER = {"predicted_points": 30.0, **bet(0.7)}
 UNDER = {"predicted_points": 10.0, **bet(0.3)}
+
+
+@pytest.fixture(params=BY_DIALECT)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    return opened(request)
 
 
 def stage(warehouse: Warehouse, number: int, *rows: Mapping[str, object]) -> PlayerOutcome:
@@ -117,11 +123,11 @@ GOOD_SLATES = {
 
 
 def bad_groups() -> list[list[str]]:
-    """Return the cases that one MERGE refuses at once: three of one audit, whose verdict shows five findings."""
+    """Return the cases that one MERGE refuses at once: four of one audit, whose verdict shows five findings."""
     of_audit: dict[str, list[str]] = {}
     for case, (_, audit, _) in BAD_ROWS.items():
         of_audit.setdefault(audit, []).append(case)
-    return [cases[at : at + 3] for cases in of_audit.values() for at in range(0, len(cases), 3)]
+    return [cases[at : at + 4] for cases in of_audit.values() for at in range(0, len(cases), 4)]
 
 
 def test_a_slate_with_bad_rows_is_refused_and_everything_stays_as_it_was(warehouse):

@@ -104,14 +104,28 @@ def points(rows: pa.Table, system: str = "ensemble") -> dict[int, float]:
 
 
 @pytest.fixture(scope="module")
-def facts() -> Warehouse:
-    return filled(InMemoryWarehouse())
+def untouched() -> InMemoryWarehouse:
+    """The facts, to be copied."""
+    made = InMemoryWarehouse()
+    filled(made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def facts(untouched: InMemoryWarehouse) -> Warehouse:
+    return untouched.copied()
 
 
 @pytest.fixture
-def reported() -> Callable[..., Warehouse]:
+def reported(untouched: InMemoryWarehouse) -> Callable[..., Warehouse]:
     """Return the same facts with a report about the slate."""
-    return lambda *entries: filled(InMemoryWarehouse(), entries)
+
+    def copied(*entries: dict[str, Any]) -> Warehouse:
+        made = untouched.copied()
+        made.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table([*entries]))
+        return made
+
+    return copied
 
 
 def test_team_mates_of_who_is_out_gain_in_every_system_and_nobody_else_moves(
@@ -253,14 +267,14 @@ def test_a_player_s_basis_names_his_side_s_states_and_a_new_report_is_a_cause_fo
 
 
 def test_bigquery_learns_the_same_from_reports_and_gives_identical_rows(
-    facts: Warehouse, open_bigquery: Callable[[], Warehouse]
+    facts: Warehouse, reported: Callable[..., Warehouse], open_bigquery: Callable[[], Warehouse]
 ) -> None:
     tonight = [
         entry(SLATE, EVENING, "AAA", 7, "Out"),
         entry(SLATE, EVENING, "BBB", 107, "Doubtful"),
         entry(SLATE, EVENING, "CCC", None, "Not yet submitted"),
     ]
-    ours, theirs = (forecast(filled(opened, tonight)) for opened in (InMemoryWarehouse(), open_bigquery()))
+    ours, theirs = (forecast(opened) for opened in (reported(*tonight), filled(open_bigquery(), tonight)))
     assert ours.num_rows > 500
     assert ours.equals(theirs)
     assert points(ours) != points(forecast(facts))

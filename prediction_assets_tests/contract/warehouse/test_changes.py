@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping
 
 import pyarrow as pa
+import pytest
 
 from prediction_assets.slate.completion_message import Changes, message_id
 from prediction_assets.slate.merge_plan import plan
@@ -15,6 +16,7 @@ from prediction_assets.slate.revisions import SeenRevision, revision_id
 from prediction_assets.steps.announce import read_changes
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import PART_SCHEMA
+from prediction_assets_tests.contract.warehouse.conftest import BY_DIALECT, opened
 from prediction_assets_tests.made_up import (
     SLATE,
     batch,
@@ -30,6 +32,11 @@ FENCES = itertools.count(1)
 """Each write is a run of its own, later than the ones before."""
 
 PROBABILITIES = {"OVER": 0.7, "PASS": 0.5, "UNDER": 0.3}
+
+
+@pytest.fixture(params=BY_DIALECT)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    return opened(request)
 
 
 def stage(warehouse: Warehouse, number: int, recommended: Mapping[str, str]) -> PlayerOutcome:

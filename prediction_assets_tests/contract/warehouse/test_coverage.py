@@ -21,12 +21,18 @@ from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
+from prediction_assets_tests.contract.warehouse.conftest import BY_DIALECT, opened
 from prediction_assets_tests.in_memory import InMemoryOutbox, InMemoryWarehouse
 from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.made_up_messages import message
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA, five_seasons, played_games
 
 TODAY = date(2025, 3, 1)
+
+
+@pytest.fixture(params=BY_DIALECT)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    return opened(request)
 
 
 def games(*days: date) -> pa.Table:

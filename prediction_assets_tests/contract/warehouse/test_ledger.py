@@ -18,6 +18,7 @@ from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import ledger_sql
 from prediction_assets.stores.sql.tables import CURRENT_PREDICTIONS, PREDICTIONS
 from prediction_assets_tests.contract.warehouse.by_hand import by_hand
+from prediction_assets_tests.contract.warehouse.conftest import BY_DIALECT, opened
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 from prediction_assets_tests.published_slate import LINES, POINTS, Content, content
@@ -27,6 +28,11 @@ FENCES = itertools.count(1)
 
 TABLE = PREDICTIONS.qualified_name
 RECEIPTS_TABLE = "predictions.consolidation_receipts"
+
+
+@pytest.fixture(params=BY_DIALECT)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    return opened(request)
 
 
 def stage(warehouse: Warehouse, number: int, lines: Mapping[str, float]) -> PlayerOutcome:

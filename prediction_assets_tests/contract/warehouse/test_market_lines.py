@@ -18,10 +18,16 @@ from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.prices import Offer
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import PROP_LINES, SCHEDULE
+from prediction_assets_tests.contract.warehouse.conftest import BY_DIALECT, opened
 from prediction_assets_tests.in_memory import InMemoryWarehouse
 
 SLATE = date(2024, 12, 31)
 TIP_OFF = datetime(2025, 1, 1, 0, 10, tzinfo=UTC)  # 31 December, US Eastern
+
+
+@pytest.fixture(params=BY_DIALECT)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    return opened(request)
 
 
 def offers(*rows: dict[str, Any]) -> pa.Table:

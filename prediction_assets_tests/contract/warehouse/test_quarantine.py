@@ -5,14 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from prediction_assets.ingest import quarantine
 from prediction_assets.ingest.merging import Merged, merge_schedule
 from prediction_assets.ingest.schedule import read_schedule
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
+from prediction_assets_tests.contract.warehouse.conftest import BY_DIALECT, opened
 from prediction_assets_tests.in_memory import InMemoryBatchState
 
 NOW = datetime(2024, 11, 5, 15, tzinfo=UTC)
+
+
+@pytest.fixture(params=BY_DIALECT)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    return opened(request)
 
 
 def ingest(warehouse: Warehouse, folder: Path, *games: str) -> Merged:

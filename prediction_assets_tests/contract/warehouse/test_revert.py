@@ -11,10 +11,17 @@ from prediction_assets.errors import BadInput
 from prediction_assets.slate.receipt import rows_digest
 from prediction_assets.slate.row_diff import diff_rows
 from prediction_assets.steps.ledger import merged_slates, read_rows, verify_slate
+from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import ledger_sql
+from prediction_assets_tests.contract.warehouse.conftest import BY_DIALECT, opened
 from prediction_assets_tests.in_memory import InMemoryBatchState, InMemoryWarehouse
 from prediction_assets_tests.made_up import SLATE
 from prediction_assets_tests.published_slate import LINES, POINTS, Content, Slate, content, three_revisions
+
+
+@pytest.fixture(params=BY_DIALECT)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    return opened(request)
 
 
 def test_a_reverted_revision_has_exactly_its_rows_and_every_earlier_one_stays_as_it_was(warehouse):
