@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
-import pyarrow as pa
 
 from prediction_assets.nba.forecasting.candidates import CELLS, COLUMNS, PLAYED, TIMES, Candidates, Sides
 from prediction_assets.nba.forecasting.minutes import scoring_rate, weighted_minutes
@@ -90,7 +89,7 @@ def fit_availability(history: History, forecast: Floats, sides: Sides) -> Availa
     designs, targets = [], []
     for status, played in zip(statuses, shares, strict=True):
         known = np.flatnonzero((position >= 0) & (status[position] >= 0))
-        chosen = Rows(rows.table.take(pa.array(known)), rows, known)
+        chosen = Rows(None, rows, known)
         said = candidates.columns(status, played)[position[known]]
         chosen.attach(dict(zip(COLUMNS, np.ascontiguousarray(said.T), strict=True)))
         designs.append(_design(chosen))

@@ -122,7 +122,7 @@ class Candidates:
 
     def positions(self, rows: Rows) -> Indices:
         """Return each row's candidate, -1 where he isn't one."""
-        wanted = self._of_game(rows.table["game_id"], rows.table["player_id"].to_numpy())
+        wanted = self._of_game(rows.values("game_id"), rows.values("player_id").to_numpy())
         if not len(self._key):
             return wanted
         at = np.minimum(np.searchsorted(self._key, wanted, sorter=self._order), len(self._key) - 1)

@@ -58,7 +58,7 @@ def fit_mean(history: History) -> MovingAverage:
     """Choose half-life and prior strength by squared error over the newest regulars' rows."""
     every = history.regulars
     first = max(0, len(every) - TUNING_ROWS)
-    rows = Rows(every.table.slice(first), every, slice(first, None))
+    rows = Rows(None, every, slice(first, None))
     if not len(rows):
         return MovingAverage()
     base, points = prior(rows), rows["points"]

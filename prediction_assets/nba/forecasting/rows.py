@@ -57,15 +57,18 @@ class Rows:
     """Feature rows, column by column; a column is converted at its first use.
 
     Args:
-        table: n rows of :data:`.features.FEATURES_SCHEMA`.
-        whole: rows that contain these; their columns are converted once, there, so the caller keeps it.
+        table: n rows of :data:`.features.FEATURES_SCHEMA`; None for those of ``whole``.
+        whole: rows that contain these; what is asked of these is read from there, so the caller keeps it.
         where: the positions of these rows in ``whole``.
     """
 
     def __init__(
-        self, table: pa.Table, whole: Rows | None = None, where: slice | Indices | None = None
+        self,
+        table: pa.Table | None,
+        whole: Rows | None = None,
+        where: slice | Indices = slice(None),
     ) -> None:
-        self.table = table
+        self._table = table
         # Rows keep the parts that they were asked for; without a cycle, all are freed with the last use of the whole.
         self._whole: Rows | None = None if whole is None else weakref.proxy(whole)
         self._where = where
@@ -74,7 +77,25 @@ class Rows:
         self._kept: dict[object, Floats] = {}
 
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        if self._whole is None:
+            return int(self.table.num_rows)
+        where = self._where
+        return len(range(*where.indices(len(self._whole)))) if isinstance(where, slice) else len(where)
+
+    @property
+    def table(self) -> pa.Table:
+        """The rows as a table."""
+        return self._table if self._whole is None else self._of_table(self._whole.table)
+
+    def values(self, name: str) -> pa.ChunkedArray:
+        """Return a column as it is in the table."""
+        return self.table[name] if self._whole is None else self._of_table(self._whole.values(name))
+
+    def _of_table(self, whole: Any) -> Any:
+        where = self._where
+        if isinstance(where, slice):
+            return whole.slice(where.start or 0, len(self))
+        return whole.take(pa.array(where))
 
     def __getitem__(self, name: str) -> Floats:
         """Return a scalar column as float64 of shape (n,); NULL is NaN, booleans are 0 and 1.
@@ -85,13 +106,19 @@ class Rows:
             KeyError: there is no such column.
         """
         if name not in self._columns:
-            if self._whole is not None:
-                column: Floats = np.ascontiguousarray(self._whole[name][self._where])
-            else:
-                column = _array(self.table.column(name))
+            column = self._column(name)
             column.setflags(write=False)
             self._columns[name] = column
         return self._columns[name]
+
+    def _column(self, name: str) -> Floats:
+        if self._whole is None:
+            return _array(self.table.column(name))
+        return np.ascontiguousarray(self._whole.for_part(name)[self._where])
+
+    def for_part(self, name: str) -> Floats:
+        """Return a column of which a part is about to take its own."""
+        return self[name]
 
     def once(self, key: object, compute: Callable[[], Floats], *, keep: bool = False) -> Floats:
         """Return ``compute()``, computed at most once per key, so that the ensemble and its members share it.
@@ -111,7 +138,7 @@ class Rows:
         One block of 3 n rows costs half of three blocks of n.
         """
         times = len(changes)
-        other = Rows(pa.concat_tables([self.table] * times), self, np.tile(np.arange(len(self)), times))
+        other = Rows(None, self, np.tile(np.arange(len(self)), times))
         for name in dict.fromkeys(name for change in changes for name in change):
             other._columns[name] = np.concatenate([change.get(name, self[name]) for change in changes])
         other._derived.update({key: np.tile(values, times) for key, values in self._kept.items()})
@@ -133,8 +160,13 @@ class Rows:
 class History(Rows):
     """Training rows in canonical order (game_date, game_id, player_id), without the rows that have no result."""
 
-    def __init__(self, table: pa.Table, whole: Rows | None = None, where: slice | None = None) -> None:
-        if whole is None:
+    def __init__(
+        self,
+        table: pa.Table | None,
+        whole: Rows | None = None,
+        where: slice = slice(None),
+    ) -> None:
+        if table is not None:
             if table.column("points").null_count:
                 table = table.filter(pc.is_valid(table.column("points")))
             table = table.combine_chunks()
@@ -145,6 +177,10 @@ class History(Rows):
                 table = table.take(order)
         super().__init__(table, whole, where)
         self._fits: dict[object, Any] = {}
+
+    def for_part(self, name: str) -> Floats:
+        """Return a column without keeping it: of all rows, which nobody forecasts, it is as large as the parts' own."""
+        return self._columns[name] if name in self._columns else self._column(name)
 
     def fitted(self, fit: Callable[[History], T]) -> T:
         """Return ``fit(self)``, computed at most once per function, so that systems and ensemble share the fits."""
@@ -168,8 +204,8 @@ class History(Rows):
         sample = within[np.linspace(0, len(within) - 1, size).astype(np.int64)]
         before = slice(0, split)
         return (
-            History(self.table.slice(0, split), self, before),
-            Rows(self.table.take(pa.array(sample)), self, sample),
+            History(None, self, before),
+            Rows(None, self, sample),
         )
 
     @cached_property
@@ -179,7 +215,7 @@ class History(Rows):
         if len(chosen) < MINIMUM_TRAINING_ROWS:
             chosen = np.arange(len(self))
         chosen = chosen[-MOST_REGULARS:]
-        return Rows(self.table.take(pa.array(chosen)), self, chosen)
+        return Rows(None, self, chosen)
 
 
 def is_regular(rows: Rows) -> npt.NDArray[np.bool_]:

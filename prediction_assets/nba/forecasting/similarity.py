@@ -100,7 +100,7 @@ def fit_mean(history: History) -> Similarity | Matchup:
     matchup = history.fitted(fit_matchup)
     every = history.regulars
     first = max(0, len(every) - TRAINING_ROWS)
-    rows = Rows(every.table.slice(first), every, slice(first, None))
+    rows = Rows(None, every, slice(first, None))
     if len(rows) < MINIMUM_ROWS:
         return Matchup(0.0, matchup.exponents, matchup.minutes)
     features = _features(rows)
