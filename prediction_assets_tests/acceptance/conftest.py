@@ -7,6 +7,7 @@ from prediction_assets_tests.homes import (
     ingested,
     ingested_home,
     open_home,
+    ready_home,
     small_league,
 )
 from prediction_assets_tests.source_server import source_server
@@ -20,6 +21,7 @@ __all__ = [
     "ingested_home",
     "instance",
     "open_home",
+    "ready_home",
     "settings",
     "slate_run",
     "small_league",

@@ -1,4 +1,4 @@
-"""One slate with everything in it: 24 expected, some failing, some flaky, some out, one that hangs."""
+"""One slate with everything in it: 8 expected, some failing, some flaky, some out, one that hangs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prediction_assets.cli.dead_letters import stage_again
-from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
-from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.slate.dead_letter import Closing
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.slate.outcome import Outcome
 from prediction_assets.stores.sql.tables import INJURY_REPORTS
+from prediction_assets_tests.homes import PLAYERS, SIMULATED, OpenHome
 from prediction_assets_tests.orchestration.sensors.ticking import requested, tick
 
-EXPECTED, FAILING, FLAKY, OUT = 24, 2, 3, 1
-SLATE = simulated_slate(EXPECTED).isoformat()
+FAILING, FLAKY, OUT = 1, 2, 1
 
 STAGE = """
 import sys, threading
@@ -53,78 +50,71 @@ with open_instance(settings, capture_output=False) as instance:
 
 
 def test_a_slate_with_every_trouble_is_announced_at_its_deadline_and_completed_by_a_replay(
-    tmp_path, monkeypatch
+    ready_home, open_home: OpenHome, monkeypatch
 ):
-    home = tmp_path / "home"
-    settings = load_settings(home=home)
-    facts = simulated_facts(EXPECTED)
-    with open_instance(settings, capture_output=False) as instance:
-        run = SlateRun(settings, instance)
-        run.ingest(facts)
-        run.train(league=f"simulated-{EXPECTED}", cutoff=SLATE)  # or each staging run would fit its own
-        batch = run.roster(SLATE).batch
-        run.features(SLATE)
-        slugs = [player.slug for player in batch.expected]
-        failing, rest = slugs[:FAILING], slugs[FAILING:]
-        flaky, out, (hanging,) = rest[:FLAKY], rest[FLAKY : FLAKY + OUT], rest[-1:]
-        _report_out(run, out)
+    run = open_home(ready_home, minimum_staged_share=0.6)
+    home, batch = run._settings.home, run.stores.batch_state.progress(SIMULATED).batch
+    slugs = [player.slug for player in batch.expected]
+    failing, rest = slugs[:FAILING], slugs[FAILING:]
+    flaky, out, (hanging,) = rest[:FLAKY], rest[FLAKY : FLAKY + OUT], rest[-1:]
+    _report_out(run, out)
 
-        arguments = [SLATE, " ".join(failing), " ".join(flaky), hanging]
-        staging = subprocess.Popen(
-            [sys.executable, "-c", STAGE, *arguments],
-            env={
-                **os.environ,
-                "PREDICTION_ASSETS_HOME": str(home),
-                "PREDICTION_ASSETS_CALL_TIMEOUT": "1800",
-            },
-        )
-        try:
-            _wait_until(lambda: run.stores.batch_state.progress(SLATE).unsettled == (hanging,))
-            progress = run.stores.batch_state.progress(SLATE)
-            assert progress.count(Outcome.STAGED) == EXPECTED - FAILING - OUT - 1
-            assert {c.reason for c in progress.outcomes.values() if c.outcome is Outcome.SKIPPED} == {
-                "out: Left Knee"
-            }
-            # Nothing but the clock can end this slate: no completion comes any more.
-            assert requested(tick(run, "consolidation_sensor")) == []
-            late = batch.deadline + timedelta(seconds=1)
-            monkeypatch.setattr(Clock, "now", lambda self: late)
-            (request,) = requested(tick(run, "consolidation_sensor"))
-            assert request.partition_key == SLATE
-            first = run.announce(run.consolidate(SLATE)).message
-        finally:
-            staging.kill()
-            staging.wait()
-
-        assert (first["status"], first["revision"]) == ("partial", 1)
-        missing = {each["player_slug"]: each["outcome"] for each in first["missing"]}
-        assert missing == {
-            **dict.fromkeys(failing, "failed"),
-            **dict.fromkeys(out, "skipped"),
-            hanging: "unsettled",
+    arguments = [SIMULATED, " ".join(failing), " ".join(flaky), hanging]
+    staging = subprocess.Popen(
+        [sys.executable, "-c", STAGE, *arguments],
+        env={
+            **os.environ,
+            "PREDICTION_ASSETS_HOME": str(home),
+            "PREDICTION_ASSETS_CALL_TIMEOUT": "1800",
+        },
+    )
+    try:
+        _wait_until(lambda: run.stores.batch_state.progress(SIMULATED).unsettled == (hanging,))
+        progress = run.stores.batch_state.progress(SIMULATED)
+        assert progress.count(Outcome.STAGED) == PLAYERS - FAILING - OUT - 1
+        assert {c.reason for c in progress.outcomes.values() if c.outcome is Outcome.SKIPPED} == {
+            "out: Left Knee"
         }
-        assert [x.player_slug for x in run.stores.dead_letters.letters(SLATE)] == sorted([*failing, hanging])
+        # Nothing but the clock can end this slate: no completion comes any more.
+        assert requested(tick(run, "consolidation_sensor")) == []
+        late = batch.deadline + timedelta(seconds=1)
+        monkeypatch.setattr(Clock, "now", lambda self: late)
+        (request,) = requested(tick(run, "consolidation_sensor"))
+        assert request.partition_key == SIMULATED
+        first = run.announce(run.consolidate(SIMULATED)).message
+    finally:
+        staging.kill()
+        staging.wait()
 
-        second = stage_again(
-            run, SLATE, [x.player_slug for x in run.stores.dead_letters.letters(SLATE)]
-        ).message
-        assert (second["status"], second["revision"]) == ("success", 2)
-        assert [each["player_slug"] for each in second["missing"]] == sorted(out)
-        assert second["rows"] == (EXPECTED - OUT) * 25
-        assert run.stores.dead_letters.letters(SLATE) == []
-        assert {x.closed for x in run.stores.dead_letters.letters(SLATE, include_closed=True)} == {
-            Closing.REPLAYED
-        }
-        assert len(run.stores.outbox.entries(SLATE)) == len(list((home / "outbox").glob("*.json"))) == 2
-        assert dict(run.stores.warehouse.parts.staged(SLATE)) == {}
+    assert (first["status"], first["revision"]) == ("partial", 1)
+    missing = {each["player_slug"]: each["outcome"] for each in first["missing"]}
+    assert missing == {
+        **dict.fromkeys(failing, "failed"),
+        **dict.fromkeys(out, "skipped"),
+        hanging: "unsettled",
+    }
+    assert [x.player_slug for x in run.stores.dead_letters.letters(SIMULATED)] == sorted([*failing, hanging])
+
+    second = stage_again(
+        run, SIMULATED, [x.player_slug for x in run.stores.dead_letters.letters(SIMULATED)]
+    ).message
+    assert (second["status"], second["revision"]) == ("success", 2)
+    assert [each["player_slug"] for each in second["missing"]] == sorted(out)
+    assert second["rows"] == (PLAYERS - OUT) * 25
+    assert run.stores.dead_letters.letters(SIMULATED) == []
+    assert {x.closed for x in run.stores.dead_letters.letters(SIMULATED, include_closed=True)} == {
+        Closing.REPLAYED
+    }
+    assert len(run.stores.outbox.entries(SIMULATED)) == len(list((home / "outbox").glob("*.json"))) == 2
+    assert dict(run.stores.warehouse.parts.staged(SIMULATED)) == {}
 
 
 def _report_out(run: SlateRun, out: list[str]) -> None:
-    batch = run.stores.batch_state.progress(SLATE).batch
+    batch = run.stores.batch_state.progress(SIMULATED).batch
     rows = [
         {
             "league": batch.league,
-            "game_date": parse_slate(SLATE),
+            "game_date": parse_slate(SIMULATED),
             "reported_at": datetime(2025, 1, 1, tzinfo=UTC),
             "team": player.team,
             "player_name": player.name,

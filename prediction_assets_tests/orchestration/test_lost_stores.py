@@ -26,7 +26,7 @@ PAIRS = [
 ]
 DAMAGES = [*ALONE, *EMPTIED, *PAIRS]
 BOTH_LOST = [("warehouse", "lost"), ("batch_state", "lost")]
-SHORT_OF_A_RUN = [[("warehouse", "lost")], [("batch_state", "older")]]
+SHORT_OF_A_RUN = [[("warehouse", "older")], [("batch_state", "lost")]]
 SHORT_OF_SENSORS = [[("warehouse", "older")]]
 NUMBERS_LOST = [
     (),

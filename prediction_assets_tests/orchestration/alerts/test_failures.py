@@ -108,8 +108,7 @@ def failed(function: Callable[..., object], *arguments: object) -> None:
 
 
 def staged(w: Watched) -> None:
-    w.run.roster(SIMULATED)
-    w.run.features(SIMULATED)
+    w.run.roster(SIMULATED)  # pins the features, too
     w.run.stage(SIMULATED)
 
 
@@ -232,7 +231,6 @@ def miss_the_deadline(w: Watched) -> None:
 
 
 def carry_it_through(w: Watched) -> None:
-    w.run.features(SIMULATED)
     w.run.stage(SIMULATED)
     w.run.consolidate(SIMULATED)
     announce(w)
