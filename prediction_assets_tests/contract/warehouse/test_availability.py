@@ -82,10 +82,12 @@ def filled(warehouse: Warehouse, reports: Iterable[dict[str, Any]] = ()) -> Ware
     return warehouse
 
 
-def forecast(warehouse: Warehouse, *, looks: bool = True, stats: Sequence[str] = ()) -> pa.Table:
-    row, _ = train_model(warehouse, LEAGUE, SLATE, 700, now=NOW, stats=stats)
+def forecast(
+    warehouse: Warehouse, *, looks: bool = True, stats: Sequence[str] = (), days: int = 700
+) -> pa.Table:
+    row, _ = train_model(warehouse, LEAGUE, SLATE, days, now=NOW, stats=stats)
     players, history = slate_features(
-        warehouse, LEAGUE, SLATE, range(1, 1000), 700, str(row[MODEL_ID]), stats
+        warehouse, LEAGUE, SLATE, range(1, 1000), days, str(row[MODEL_ID]), stats
     )
     report = newest_report(warehouse, LEAGUE, SLATE) if looks else []
     return predict_slate(
@@ -274,7 +276,9 @@ def test_bigquery_learns_the_same_from_reports_and_gives_identical_rows(
         entry(SLATE, EVENING, "BBB", 107, "Doubtful"),
         entry(SLATE, EVENING, "CCC", None, "Not yet submitted"),
     ]
-    ours, theirs = (forecast(opened) for opened in (reported(*tonight), filled(open_bigquery(), tonight)))
+    ours, theirs = (
+        forecast(opened, days=290) for opened in (reported(*tonight), filled(open_bigquery(), tonight))
+    )
     assert ours.num_rows > 500
     assert ours.equals(theirs)
-    assert points(ours) != points(forecast(facts))
+    assert points(ours) != points(forecast(facts, days=290))

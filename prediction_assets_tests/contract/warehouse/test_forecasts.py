@@ -225,12 +225,12 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
         for opened in warehouses:
             chosen = ""
             if train:
-                row, _ = train_model(opened, LEAGUE, CUTOFF, 700, now=NOW, stats=stats)
+                row, _ = train_model(opened, LEAGUE, CUTOFF, 60, now=NOW, stats=stats)
                 promote(opened, row)
                 chosen = choose_model(opened, LEAGUE, FIRST, stats)
                 assert chosen == choose_model(opened, LEAGUE, FIRST) == row[MODEL_ID]
                 assert choose_model(opened, LEAGUE, FIRST, ["rebounds"]) == ""
-            features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 700, chosen, stats)
+            features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 60, chosen, stats)
             snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
             stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
             fitted = pinned_model(opened, stored.players)
@@ -249,7 +249,7 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
 def test_bigquery_gives_a_slate_identical_grades_and_keeps_them(
     facts: Warehouse, open_bigquery: Callable[[], Warehouse]
 ) -> None:
-    untrained = replace(OPTIONS, train=False)
+    untrained = replace(OPTIONS, history_days=60, train=False)
     found = []
     for opened in (facts, filled(open_bigquery())):
         (slate,) = run_backtest(opened, FIRST, FIRST, untrained, write=True, now=lambda: NOW)

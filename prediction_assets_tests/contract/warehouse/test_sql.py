@@ -188,7 +188,7 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
         ),
         "PREDICTIONS_SAMPLE": (queries.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
         "BETS_AS_OF": (queries.BETS_AS_OF, {"slate": slate, "moment": datetime(2026, 1, 2, 15, tzinfo=UTC)}),
-        "FEATURES_SQL": (FEATURES_SQL, {**whose, "history_start": league.slate - timedelta(days=60)}),
+        "FEATURES_SQL": (FEATURES_SQL, {**whose, "history_start": league.slate - timedelta(days=15)}),
         **{f"COUNT_FACTS[{name}]": (text, {}) for name, text in queries.COUNT_FACTS.items()},
     }  # fmt: skip
 
@@ -199,7 +199,7 @@ def test_every_query_has_the_same_answer_on_both_warehouses(open_duckdb, open_bi
     for name, (text, parameters) in asked(league, date.fromisoformat(SLATE)).items():
         answer, other = ours.query(text, parameters), theirs.query(text, parameters)
         if text is FEATURES_SQL:
-            assert answer.num_rows > 1000
+            assert answer.num_rows > 200
             answer, other = conform(answer), conform(other)
         assert answer.num_rows > 0, name
         assert (answer.column_names, answer.schema.types) == (other.column_names, other.schema.types), name
