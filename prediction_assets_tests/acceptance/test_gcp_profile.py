@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -17,19 +19,16 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings, load_settings
 from prediction_assets.simulation import league
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.stores import GcpStores
 from prediction_assets.stores.protocols import Warehouse
+from prediction_assets.stores.sql.tables import POINTS_MODELS
 from prediction_assets_tests.board_reader import ReadBoard
 from prediction_assets_tests.contract.warehouse.conftest import bigquery_endpoint
 from prediction_assets_tests.emulator_fixtures import firestore_emulator, pubsub_emulator
-from prediction_assets_tests.homes import TEAMS
+from prediction_assets_tests.homes import FACTS, SIMULATED, TEAMS, opened
 
 __all__ = ["bigquery_endpoint", "firestore_emulator", "pubsub_emulator"]  # fixtures
 
-PLAYERS = 4
-SLATE = simulated_slate(PLAYERS).isoformat()
-FACTS = simulated_facts(PLAYERS)
 VALUES = (
     "game_date, game_id, player_id, system, line, league, player_slug, player_name, team, opponent, is_home, "
     "predicted_points, standard_deviation, probability_over, probability_push, recommendation, confidence, "
@@ -82,15 +81,15 @@ def gcp(gcp_settings: Settings, open_run: Callable[[Settings], SlateRun]) -> Sla
 
 
 @pytest.fixture(scope="module")
-def local(open_run: Callable[[Settings], SlateRun], tmp_path_factory: pytest.TempPathFactory) -> SlateRun:
-    return open_run(load_settings(profile="local", home=tmp_path_factory.mktemp("local")))
-
-
-@pytest.fixture(scope="module")
-def announced(gcp: SlateRun) -> SlateRun:
-    """Return a slate that went all the way on the emulators."""
+def announced(gcp: SlateRun, ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> SlateRun:
+    """Return a slate that went all the way on the emulators, with the model of the session's homes."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    shutil.copytree(ingested_home, home)
+    with opened(home, profile="local") as run:
+        models = run.stores.warehouse.query(f"SELECT * FROM {POINTS_MODELS.qualified_name}")
     gcp.ingest(FACTS)
-    assert gcp.whole(SLATE).receipt.status == "success"
+    gcp.stores.warehouse.upsert(POINTS_MODELS, models.cast(POINTS_MODELS.arrow_schema))
+    assert gcp.whole(SIMULATED).receipt.status == "success"
     return gcp
 
 
@@ -103,14 +102,14 @@ def rows(warehouse: Warehouse, slate: str) -> list[dict[str, object]]:
     return found.to_pylist()
 
 
-def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_local_profile(announced, local):
-    local.ingest(FACTS)
-    assert local.whole(SLATE).receipt.status == "success"
-    assert rows(announced.stores.warehouse, SLATE) == rows(local.stores.warehouse, SLATE)
-    messages, others = announced.stores.outbox.entries(SLATE), local.stores.outbox.entries(SLATE)
+def test_a_slate_on_gcp_leaves_the_same_rows_and_the_same_message_as_on_the_local_profile(
+    announced, finished
+):
+    assert rows(announced.stores.warehouse, SIMULATED) == rows(finished.stores.warehouse, SIMULATED)
+    messages, others = (run.stores.outbox.entries(SIMULATED) for run in (announced, finished))
     assert [e.message_id for e in messages] == [e.message_id for e in others]
-    assert dict(announced.stores.warehouse.parts.staged(SLATE)) == {}
-    pages = [run._settings.board_file(SLATE).read_text("utf-8") for run in (announced, local)]
+    assert dict(announced.stores.warehouse.parts.staged(SIMULATED)) == {}
+    pages = [run._settings.board_file(SIMULATED).read_text("utf-8") for run in (announced, finished)]
     assert ReadBoard(pages[0]).tables["players"] == ReadBoard(pages[1]).tables["players"]
 
 

@@ -12,12 +12,10 @@ from typer.testing import CliRunner
 
 from prediction_assets import cli
 from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.parts import part_table
 from prediction_assets_tests.acceptance.test_gcp_profile import (
-    FACTS,
-    PLAYERS,
-    SLATE,
     gcp,
     gcp_environment,
     gcp_settings,
@@ -36,6 +34,10 @@ __all__ = [
     "open_run",
     "pubsub_emulator",
 ]  # fixtures
+
+PLAYERS = 4
+SLATE = simulated_slate(PLAYERS).isoformat()
+FACTS = simulated_facts(PLAYERS)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from prediction_assets.orchestration.slate_run import SlateRun
+from prediction_assets.settings import Settings, load_settings
 from prediction_assets_tests.acceptance.test_gcp_profile import (
     gcp,
     gcp_environment,
     gcp_settings,
-    local,
     open_run,
     rows,
 )
@@ -23,10 +26,14 @@ __all__ = [
     "gcp",
     "gcp_environment",
     "gcp_settings",
-    "local",
     "open_run",
     "pubsub_emulator",
 ]  # fixtures
+
+
+@pytest.fixture(scope="module")
+def local(open_run: Callable[[Settings], SlateRun], tmp_path_factory: pytest.TempPathFactory) -> SlateRun:
+    return open_run(load_settings(profile="local", home=tmp_path_factory.mktemp("local")))
 
 
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason=WITHOUT_REAL_DATA)
