@@ -178,11 +178,11 @@ def test_outcomes_of_lower_fences_are_pruned_and_reopening_leaves_one_of_each_pl
 
 
 def _outbox(client: firestore.Client) -> FirestoreOutbox:
-    return FirestoreOutbox(FirestoreCalls(client, call_timeout=0.3))
+    return FirestoreOutbox(FirestoreCalls(client, call_timeout=0.1))
 
 
 def _state(client: firestore.Client) -> FirestoreBatchState:
-    return FirestoreBatchState(FirestoreCalls(client, call_timeout=0.3))
+    return FirestoreBatchState(FirestoreCalls(client, call_timeout=0.1))
 
 
 OPERATIONS: dict[str, Callable[[firestore.Client], object]] = {
@@ -211,7 +211,7 @@ def test_an_emulator_that_is_down_is_one_clear_error_of_every_operation(
             operation(client)
         message = str(raised.value)
         assert "project nobody-home" in message, name
-        assert "no answer within 0.3 s" in message, name
+        assert "no answer within 0.1 s" in message, name
         assert "start the emulator there (`make emulators`)" in message, name
         assert "\n" not in message, name
     client.close()

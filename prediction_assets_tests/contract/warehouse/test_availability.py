@@ -225,20 +225,15 @@ def test_a_backtest_knows_the_reports_until_its_time_of_day_and_no_later_one(
 ) -> None:
     warehouse = reported()
     options = BacktestOptions(700, 700, 0.02, reports_at=time(17, 31))
-    first, last = date(2025, 12, 2), date(2025, 12, 4)
+    day = date(2025, 12, 2)
 
     def grades(options: BacktestOptions) -> list[Any]:
-        found = run_backtest(warehouse, first, last, options, write=False, now=lambda: NOW)
+        found = run_backtest(warehouse, day, day, options, write=False, now=lambda: NOW)
         return [slate.grades for slate in found]
 
     evening, morning = grades(options), grades(replace(options, reports_at=time(9, 31)))
     assert evening != morning
-    late = [
-        entry(day, 23, "AAA", n, "Out")
-        for day in {log["game_date"] for log in LOGS}
-        if first <= day <= last
-        for n in range(1, 8)
-    ]
+    late = [entry(day, 23, "AAA", n, "Out") for n in range(1, 8)]
     warehouse.upsert(INJURY_REPORTS, INJURY_REPORTS.arrow_table(late))
     assert grades(options) == evening
 

@@ -66,10 +66,6 @@ def facts(request: pytest.FixtureRequest) -> Warehouse:
 BIGQUERY_TOO = pytest.mark.parametrize("facts", ["in_memory", "bigquery"], indirect=True)
 
 
-def backtest(warehouse: Warehouse, options: BacktestOptions = OPTIONS, *, write: bool = True) -> list[Any]:
-    return list(run_backtest(warehouse, FIRST, LAST, options, write=write, now=lambda: NOW))
-
-
 def promote(warehouse: Warehouse, row: Mapping[str, object]) -> None:
     """Put a model in force; the made-up league has nothing to learn, so its models lose their trials."""
     promoted = {**row, "is_promoted": True}
@@ -195,8 +191,30 @@ def damaged(warehouse: Warehouse, slate: date) -> pa.Table:
     return POINTS_MODELS.arrow_table([row | {"document": "{}"} for row in rows.to_pylist()])
 
 
-def test_a_backtest_grades_every_slate_and_repeats_itself(facts: Warehouse) -> None:
-    slates = backtest(facts)
+class Counting:
+    """A warehouse that counts its queries."""
+
+    def __init__(self, inner: Warehouse) -> None:
+        self._inner, self.queries = inner, 0
+
+    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        self.queries += 1
+        return self._inner.query(text, parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def test_a_backtest_grades_every_slate_at_the_same_cost_and_neither_again_nor_later_games_change_a_grade(
+    facts: Warehouse,
+) -> None:
+    counting, slates, seen = Counting(facts), [], []
+    for slate in run_backtest(counting, FIRST, LAST, OPTIONS, write=True, now=lambda: NOW):  # type: ignore[arg-type]
+        slates.append(slate)
+        seen.append(counting.queries)
+    steps = [later - earlier for earlier, later in itertools.pairwise(seen)]
+    assert steps == [steps[0]] * 2
+    assert steps[0] <= 6
     assert [s.slate for s in slates] == [day for _, day in slates_between(facts, FIRST, LAST)]
     assert len(slates) == 3
     assert len({s.model_id for s in slates}) == 1
@@ -206,14 +224,10 @@ def test_a_backtest_grades_every_slate_and_repeats_itself(facts: Warehouse) -> N
         assert by_system["ensemble"].players + by_system["ensemble"].voids == slate.expected > 20
     stored = stored_grades(facts, FIRST, LAST, BACKTEST)
     assert len(stored["ensemble"]) == 3
-    assert [s.grades for s in backtest(facts, write=False)] == [s.grades for s in slates]
-
-
-def test_games_after_a_slate_change_nothing_in_its_backtest(facts: Warehouse) -> None:
-    before = backtest(facts, write=False)
     absurd = game_log(game_id="absurd", game_date=LAST + timedelta(1), points=99, minutes=48)
     facts.upsert(GAME_LOGS, GAME_LOGS.arrow_table([absurd]))
-    assert [s.grades for s in backtest(facts, write=False)] == [s.grades for s in before]
+    again = run_backtest(facts, FIRST, LAST, OPTIONS, write=False, now=lambda: NOW)
+    assert [s.grades for s in again] == [s.grades for s in slates]
 
 
 def test_bigquery_gives_identical_rows_with_a_model_and_without(
@@ -258,29 +272,6 @@ def test_bigquery_gives_a_slate_identical_grades_and_keeps_them(
     assert found[0] == found[1]
 
 
-class Counting:
-    """A warehouse that counts its queries."""
-
-    def __init__(self, inner: Warehouse) -> None:
-        self._inner, self.queries = inner, 0
-
-    def query(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        self.queries += 1
-        return self._inner.query(text, parameters)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-
-def test_a_slate_s_cost_in_a_backtest_doesn_t_grow(facts: Warehouse) -> None:
-    counting = Counting(facts)
-    slates = run_backtest(counting, FIRST, LAST, OPTIONS, write=False, now=lambda: NOW)  # type: ignore[arg-type]
-    seen = [counting.queries for _ in slates]
-    steps = [later - earlier for earlier, later in itertools.pairwise(seen)]
-    assert steps == [steps[0]] * 2
-    assert steps[0] <= 6
-
-
 def test_a_model_that_is_gone_is_named(facts: Warehouse) -> None:
     with pytest.raises(
         PredictionAssetsError, match=r"model 0a1b is not in predictions\.points_models any more"
@@ -321,8 +312,9 @@ def test_a_slate_without_results_is_not_graded(facts: Warehouse) -> None:
 
 
 def test_a_system_that_drifts_or_is_biased_is_complained_about(facts: Warehouse) -> None:
-    slates = backtest(facts, replace(OPTIONS, train=False), write=False)
-    grade = next(g for g in slates[0].grades if g.system == "ensemble")
+    untrained = replace(OPTIONS, history_days=60, train=False)
+    (slate,) = run_backtest(facts, FIRST, FIRST, untrained, write=False, now=lambda: NOW)
+    grade = next(g for g in slate.grades if g.system == "ensemble")
     steady = [{**grade.to_row(), "mean_absolute_error": 5.0, "bias": 0.1} for _ in range(40)]
     assert steadiness(steady, 1.5).complaint == ""
     worse = steady[:30] + [{**row, "mean_absolute_error": 5.6} for row in steady[30:]]
