@@ -22,7 +22,8 @@ from prediction_assets.nba.forecasting.market_aware import MARKET_AWARE
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.slate.completion_message import message_id
 from prediction_assets.slate.keys import parse_slate
-from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED, OpenHome, made_once, opened
+from prediction_assets.stores.sql.tables import POINTS_MODELS
+from prediction_assets_tests.homes import FACTS, SIMULATED, OpenHome, made_once, opened
 from prediction_assets_tests.orchestration.sensors.ticking import requested, tick
 
 SECOND = {"market_aware": True}
@@ -86,10 +87,12 @@ class Recovery:
             connection.commit()
 
     def restore_facts(self) -> None:
-        """Ingest and train, if the warehouse has lost everything: the runbook has an operator do that."""
+        """Ingest, if the warehouse has lost everything, as the runbook has an operator do; he would train, too."""
         if not self.run.stores.warehouse.query("SELECT 1 FROM facts.schedule LIMIT 1").num_rows:
             self.run.ingest(FACTS)
-            self.run.train(league=f"simulated-{PLAYERS}", cutoff=SIMULATED)
+            with duckdb.connect(str(self.backup / "warehouse.duckdb"), read_only=True) as connection:
+                models = connection.sql(f"SELECT * FROM {POINTS_MODELS.qualified_name}").to_arrow_table()
+            self.run.stores.warehouse.upsert(POINTS_MODELS, models.cast(POINTS_MODELS.arrow_schema))
 
     def by_command(self) -> None:
         """Recover as ``prediction-assets run`` does; its summary prints its own message's id."""

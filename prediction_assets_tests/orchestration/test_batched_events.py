@@ -32,7 +32,7 @@ def logged(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [entry.dagster_event.partition for entry in entries]
 
 
-@pytest.fixture(params=[None, "0", "7", "500"], ids=lambda size: f"DAGSTER_EVENT_BATCH_SIZE={size}")
+@pytest.fixture(params=[None, "0", "7"], ids=lambda size: f"DAGSTER_EVENT_BATCH_SIZE={size}")
 def batch_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | None:
     monkeypatch.delenv("DAGSTER_EVENT_BATCH_SIZE", raising=False)
     if request.param is not None:

@@ -262,8 +262,8 @@ def test_a_short_budget_makes_looks_rarer_and_an_empty_one_ends_them(home):
     for facts in ("game_logs", "schedule"):
         some.fetched(facts, MORNING)
     looks = []
-    for tick in range(13 * 12 + 1):
-        now = EVENING_BEGINS + tick * timedelta(minutes=5)
+    for tick in range(13 * 4 + 1):
+        now = EVENING_BEGINS + tick * timedelta(minutes=15)
         if some.evening(now) == ["prop_lines"]:
             some.fetched("prop_lines", now, requests=20)
             looks.append(now)

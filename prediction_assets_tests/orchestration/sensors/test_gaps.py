@@ -109,7 +109,7 @@ def test_tonight_s_slate_is_due_once_the_roster_s_hour_has_passed(ingested, cloc
 def test_a_roster_run_that_fails_is_requested_again_with_growing_pauses_and_not_for_ever(ingested, clock):
     schedule_games(ingested, clock.now.date() - timedelta(days=1))
     asked_at = []
-    for minutes in range(0, 600, 20):
+    for minutes in range(0, 600, 30):
         clock.now = datetime.now(UTC) + timedelta(minutes=minutes)
         requests = requested(tick(ingested, GAPS))
         if requests:
