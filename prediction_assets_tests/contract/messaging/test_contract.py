@@ -206,11 +206,9 @@ def test_what_phase_6_acknowledges_is_handed_over_once_with_its_moment(deliverie
         taken.append((answer, sent_at))
         return True
 
-    deliveries.publisher.take_acknowledgements(take)
-    assert taken == []
     for answer in (b"1", b"2"):
         deliveries.acknowledge(answer)
-    for _ in range(2):
+    for _ in range(2):  # the second time nothing comes
         deliveries.publisher.take_acknowledgements(take)
     assert sorted(answer for answer, _ in taken) == [b"1", b"2"]
     assert all(abs(datetime.now(UTC) - moment) < timedelta(minutes=2) for _, moment in taken)
