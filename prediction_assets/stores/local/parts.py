@@ -102,7 +102,8 @@ class ArrowParts:
             except DAMAGED as error:
                 raise ValueError(f"{part.player_slug}: {path}: {error}") from error
             tables.append(rows.replace_schema_metadata(None))
-        return pa.concat_tables([PART_SCHEMA.empty_table(), *tables], promote_options="default")
+        found = pa.concat_tables([PART_SCHEMA.empty_table(), *tables], promote_options="default")
+        return found.combine_chunks()  # DuckDB takes several times the memory for the chunks of many parts
 
     def flush(self, slate: str) -> None:
         # Once for all parts of a staging run: a disk may need 8 ms to synchronize a folder.
