@@ -57,7 +57,7 @@ def made_once(
     homes = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "homes"
     homes.mkdir(exist_ok=True)
     home = homes / name
-    with locked(homes / f"{name}.lock", exclusive=True, timeout_seconds=300):
+    with locked(homes / f"{name}.lock", exclusive=True, timeout_seconds=1800):
         if not home.exists():
             being_made = homes / f"{name}.new" / "home"
             shutil.rmtree(being_made.parent, ignore_errors=True)  # of a worker that was ended

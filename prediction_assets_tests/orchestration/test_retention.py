@@ -42,7 +42,6 @@ from prediction_assets_tests.contract.batch_state.test_contract import receipt
 from prediction_assets_tests.contract.dead_letters.test_contract import failure
 from prediction_assets_tests.contract.messaging.conftest import entry
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
-from prediction_assets_tests.postgres import postgres_server, reason_to_skip
 
 OLD = NOW + timedelta(days=1)
 
@@ -406,19 +405,6 @@ def pruned_with_their_checks(
 
 def test_check_results_go_with_their_runs_and_those_of_other_runs_stay(instance, history, monkeypatch):
     pruned_with_their_checks(instance, history, monkeypatch)
-
-
-@pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
-def test_check_results_go_with_their_runs_on_postgresql_too(history, monkeypatch, tmp_path):
-    config = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
-    (tmp_path / "deployed").mkdir()
-    (tmp_path / "deployed" / "dagster.yaml").write_bytes(config.read_bytes())
-    with postgres_server() as variables:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        with dg.DagsterInstance.from_config(str(tmp_path / "deployed")) as instance:
-            assert "Postgres" in type(instance.event_log_storage).__name__
-            pruned_with_their_checks(instance, history, monkeypatch)
 
 
 def test_more_runs_than_a_statement_takes_values_lose_their_check_results(instance, monkeypatch):
