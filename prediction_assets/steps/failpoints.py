@@ -20,12 +20,12 @@ POINTS = (
     "outcome_recorded",
     "merge_committed",
     "checks_evaluated",
-    "part_dropped",
-    "dead_letters_closed",
-    "consolidation_marked",
     "outbox_written",
     "published",
     "publish_recorded",
+    "part_dropped",
+    "dead_letters_closed",
+    "consolidation_marked",
 )
 """Every durable write of a slate, in flow order. A write that is done per player, or per batch of events, has one name.
 
