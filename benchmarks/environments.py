@@ -78,7 +78,7 @@ PEERS = {
         ("dagster>=1.13,<1.14", "dagster-duckdb-pandas", "pyarrow"),
         ("dagster", "dagster-duckdb", "duckdb"),
     ),
-    "floor": Peer("four empty Dagster runs with as many events", "empty_dagster", named=("dagster",)),
+    "floor": Peer("three empty Dagster runs with as many events", "empty_dagster", named=("dagster",)),
     "dlt": Peer("dlt merge", "dlt_merge", ("dlt[duckdb]", "pyarrow"), ("dlt", "duckdb")),
     "dbt": Peer(
         "dbt-duckdb incremental",

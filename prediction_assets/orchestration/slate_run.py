@@ -176,17 +176,16 @@ class SlateRun:
     def _publish(self, slate: str) -> Receipt:
         """Merge, announce and clean up in one run, as the sensors request it, and return the newest receipt."""
         run_id = str(uuid.uuid4())
-        failed = None
         try:
             self._execute(consolidation_job.name, partition=slate, run_id=run_id)
         except Exception as error:
-            if "phase5_completion" not in steps_of(self._instance, run_id, dg.DagsterEventType.STEP_SUCCESS):
+            done = steps_of(self._instance, run_id, dg.DagsterEventType.STEP_SUCCESS)
+            if not {"phase5_completion", "staging_cleanup"} <= done:
                 raise
-            failed = error
-        receipt = self.stores.warehouse.receipts(slate)[-1]
-        if failed is not None:
-            _warn_of_board(receipt, failed)
-        return receipt
+            receipt = self.stores.warehouse.receipts(slate)[-1]
+            _warn_of_board(receipt, error)
+            return receipt
+        return self.stores.warehouse.receipts(slate)[-1]
 
     def _entry(self, receipt: Receipt) -> OutboxEntry:
         entry = outbox_entry_of(receipt, self.stores.outbox.entries(receipt.slate))

@@ -138,6 +138,28 @@ def test_a_board_that_cannot_be_written_costs_no_message(staged, caplog, lacks):
     assert staged._instance.get_latest_materialization_event(dg.AssetKey("slate_board")) is None
 
 
+def test_a_cleanup_that_fails_behind_the_message_is_no_board_s_fault_and_the_next_run_ends_it(
+    staged, monkeypatch, caplog
+):
+    def no_disk(*stores, now):
+        raise OSError(5, "no disk")
+
+    run = SlateRun(staged._settings, staged._instance)
+    with monkeypatch.context() as broken:
+        broken.setattr("prediction_assets.orchestration.assets.staging_cleanup.clean_up", no_disk)
+        with pytest.raises(OSError, match="no disk"):
+            run._finish(SIMULATED, lambda stage, progress: None)
+    assert "its board can't be written" not in caplog.text
+    (entry,) = run.stores.outbox.entries(SIMULATED)
+    assert entry.delivery_id is not None
+    assert run.stores.batch_state.consolidated(SIMULATED) is None
+    result = run._finish(SIMULATED, lambda stage, progress: None)
+    assert not result.published
+    assert result.entry == entry
+    assert run.stores.batch_state.consolidated(SIMULATED) == result.receipt
+    assert run.stores.warehouse.parts.staged(SIMULATED) == []
+
+
 def test_why_goes_from_the_facts_to_the_message_each_with_its_id(published, prediction_assets):
     (moved,) = [
         part
