@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -16,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from prediction_assets.board.values import SYSTEM, Board
+from prediction_assets.board.values import SYSTEM, Board, Row
 from prediction_assets.errors import plain
 from prediction_assets.nba.forecasting.by_game import Interval
 from prediction_assets.slate.markets import counted
@@ -63,6 +64,8 @@ def _template() -> Template:
         "percent": _percent,
         "american": lambda price: NONE if price is None else f"{price:+d}",
         "number": lambda value, digits: NONE if value is None else f"{value:.{digits}f}",
+        "listed": _listed,
+        "by_line": _by_line,
         "interval": _interval,
         "game": _game,
         "who": _who,
@@ -85,6 +88,19 @@ def _points(value: Any) -> str:
     if value is None:
         return NONE
     return f"{value:.1f}" if isinstance(value, float | int) or value * 10 % 1 == 0 else str(value)
+
+
+# Joined here, not by loops of the template: it escapes each of its expressions, and a player would have two hundred.
+
+
+def _listed(points: Mapping[Any, float], form: str) -> str:
+    """Return names with their points, each in this form."""
+    return ", ".join(form.format(name, _points(each)) for name, each in points.items())
+
+
+def _by_line(rows: Sequence[Row]) -> str:
+    """Return each line with the probability that the player goes over it."""
+    return ", ".join(f"{_points(row['line'])}: {_percent(row['probability_over'])}" for row in rows)
 
 
 def _exact(value: Any) -> str:

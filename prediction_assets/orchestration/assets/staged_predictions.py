@@ -145,9 +145,10 @@ _OF_THE_FORECAST = (
 
 def _forecast(rows: pa.Table) -> dict[str, Any]:
     """Return what the board's system says at the player's main line; nothing if it has no row there."""
-    for row in rows.select([*_OF_THE_FORECAST, "system", "line_offset"]).to_pylist():
-        if row["system"] == SYSTEM and row["line_offset"] == 0:
-            found = {name: row[name] for name in _OF_THE_FORECAST if row[name] is not None}
+    for at, system in enumerate(rows["system"].to_pylist()):
+        if system == SYSTEM and rows["line_offset"][at].as_py() == 0:
+            (row,) = rows.select(_OF_THE_FORECAST).slice(at, 1).to_pylist()
+            found = {name: value for name, value in row.items() if value is not None}
             if "bookmaker" in found:
                 found["bookmaker"] = plain(found["bookmaker"])
             return {**found, "line": float(row["line"])}
