@@ -1,7 +1,7 @@
-"""The README's commands are typed in order into a shell, and print what the page shows.
+"""Commands of the README and of the tutorial are typed in order into a shell, and print what the page shows.
 
-``docs/first-ten-minutes.md`` has a test of its own, :mod:`.test_first_ten_minutes`. The commands of other pages are not
-executed: :mod:`.test_docs` checks their names and options.
+The tutorial's second half, in the UI, is :mod:`.test_first_ten_minutes`. The commands of other pages are not executed:
+:mod:`.test_docs` checks their names and options.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from prediction_assets_tests.acceptance.test_real_slates import FILES
 from prediction_assets_tests.consoles import ROOT, Console, is_as_shown, shown_on
 from prediction_assets_tests.real_data import REAL_DATA, WITHOUT_REAL_DATA
 
+TUTORIAL = ROOT / "docs" / "first-ten-minutes.md"
 SHOWN = shown_on(ROOT / "README.md")
 OWN_DATA = [shown for shown in SHOWN if shown.section == "With your own data"]
 SIMULATED = [shown for shown in SHOWN if shown not in OWN_DATA]
@@ -27,6 +28,15 @@ def console(tmp_path: Path) -> Console:
 def test_the_readme_s_commands_print_what_it_shows(console):
     assert len(SIMULATED) == 2
     for shown in SIMULATED:
+        console.follow(shown)
+
+
+def test_the_tutorial_s_commands_print_what_it_shows_until_the_ui_is_opened(console):
+    own_home, *lesson = shown_on(TUTORIAL)
+    assert own_home.command == "export PREDICTION_ASSETS_HOME=/tmp/ten-minutes"
+    opens_ui = [shown.command for shown in lesson].index("export PREDICTION_ASSETS_HOME=/tmp/ten-minutes-ui")
+    assert opens_ui == 4
+    for shown in lesson[:opens_ui]:
         console.follow(shown)
 
 

@@ -1,4 +1,7 @@
-"""``docs/first-ten-minutes.md`` from top to bottom: what it says to type is typed, and what to press is pressed."""
+"""``docs/first-ten-minutes.md`` from the UI on: what it says to press is pressed, and what to type is typed.
+
+What comes before is in :mod:`.test_documented_commands`.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def follow_beside_runs(console: Console, shown: Shown) -> None:
         pause.wait(1)
 
 
-def test_the_first_ten_minutes_go_as_the_page_says(tmp_path):
+def test_a_click_and_two_players_again_go_as_the_page_says(tmp_path):
     require_chromium()
     text, lesson = PAGE.read_text("utf-8"), shown_on(PAGE)
     console = Console(tmp_path / "checkout", {"PREDICTION_ASSETS_SENSOR_INTERVAL_SECONDS": "2", "TZ": "UTC"})
@@ -67,12 +70,7 @@ def test_the_first_ten_minutes_go_as_the_page_says(tmp_path):
     ]
     dev = next(position for position, shown in enumerate(lesson) if shown.command == "make dev")
 
-    # 1 to 3: in a home of one's own, by command.
-    console.type(f"export PREDICTION_ASSETS_HOME={tmp_path / 'ten-minutes'}")
-    for shown in lesson[1 : dev - 1]:
-        console.follow(shown)
-
-    # 4: the UI, in another home.
+    # 4: a click.
     home = tmp_path / "ten-minutes-ui"
     console.type(f"export PREDICTION_ASSETS_HOME={home}")
     messages, status, moved, messages_again, table = lesson[dev + 1 :]
