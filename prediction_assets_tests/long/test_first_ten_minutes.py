@@ -85,7 +85,7 @@ def test_a_click_and_two_players_again_go_as_the_page_says(tmp_path):
         assert pages[:4] == ["/assets/slate_roster", "/runs", "/asset-groups", "/assets/predictions"]
         ui.materialize("slate_roster")
         ui.open(pages[1])
-        for job in ("roster", "staging", "consolidation"):
+        for job in ("staging", "consolidation"):
             ui.page.get_by_text(job, exact=True).first.wait_for()
         slate.await_(lambda: slate.is_announced(1), "an announced slate")
         console.follow(messages)
