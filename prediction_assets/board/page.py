@@ -90,11 +90,9 @@ def _points(value: Any) -> str:
     return f"{value:.1f}" if isinstance(value, float | int) or value * 10 % 1 == 0 else str(value)
 
 
-# Joined here, not by loops of the template: it escapes each of its expressions, and a player would have two hundred.
-
-
 def _listed(points: Mapping[Any, float], form: str) -> str:
     """Return names with their points, each in this form."""
+    # Not by loops of the template: it escapes each of its expressions, and a player would have two hundred.
     return ", ".join(form.format(name, _points(each)) for name, each in points.items())
 
 

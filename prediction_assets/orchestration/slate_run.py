@@ -153,6 +153,10 @@ class SlateRun:
         ops = {"predictions": config}
         merged = [dg.AssetKey("predictions"), dg.AssetKey("staging_cleanup")]
         result = self._execute(consolidation_job.name, partition=slate, ops=ops, selection=merged)
+        return self._receipt_of(result, slate)
+
+    def _receipt_of(self, result: dg.ExecuteInProcessResult, slate: str) -> Receipt:
+        """Return the receipt of a consolidation's run; another process may have written a newer one since."""
         receipt_id = _metadata(*result.asset_materializations_for_node("predictions"))[RECEIPT_ID]
         return next(r for r in self.stores.warehouse.receipts(slate) if r.receipt_id == receipt_id)
 
@@ -174,10 +178,10 @@ class SlateRun:
         return self._entry(receipt)
 
     def _publish(self, slate: str) -> Receipt:
-        """Merge, announce and clean up in one run, as the sensors request it, and return the newest receipt."""
+        """Merge, announce and clean up in one run, as the sensors request it, and return its receipt."""
         run_id = str(uuid.uuid4())
         try:
-            self._execute(consolidation_job.name, partition=slate, run_id=run_id)
+            result = self._execute(consolidation_job.name, partition=slate, run_id=run_id)
         except Exception as error:
             done = steps_of(self._instance, run_id, dg.DagsterEventType.STEP_SUCCESS)
             if not {"phase5_completion", "staging_cleanup"} <= done:
@@ -185,7 +189,7 @@ class SlateRun:
             receipt = self.stores.warehouse.receipts(slate)[-1]
             _warn_of_board(receipt, error)
             return receipt
-        return self.stores.warehouse.receipts(slate)[-1]
+        return self._receipt_of(result, slate)
 
     def _entry(self, receipt: Receipt) -> OutboxEntry:
         entry = outbox_entry_of(receipt, self.stores.outbox.entries(receipt.slate))

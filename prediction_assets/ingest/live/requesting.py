@@ -122,6 +122,7 @@ class Requester:
         import requests  # with urllib3 a hundred modules, which a run that asks no live source doesn't need
         from urllib3.exceptions import HTTPError
 
+        no_answer = (requests.ConnectionError, requests.Timeout, HTTPError)  # or one that was cut off
         self.sent += 1
         begun = time.monotonic()
         try:
@@ -135,11 +136,7 @@ class Requester:
             ) as answer:
                 self._note_usage(answer.headers, is_answer=answer.status_code == HTTPStatus.OK)
                 content = self._content(answer, what, begun)
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            HTTPError,
-        ) as error:  # no answer, or one that was cut off
+        except no_answer as error:
             _logger.debug("%s: %s", self.source, type(error).__name__)
             raise _TryAgain(_in_words(error, self.seconds)) from None
         except requests.RequestException as error:
