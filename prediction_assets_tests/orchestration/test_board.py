@@ -160,6 +160,25 @@ def test_a_cleanup_that_fails_behind_the_message_is_no_board_s_fault_and_the_nex
     assert run.stores.warehouse.parts.staged(SIMULATED) == []
 
 
+def test_a_run_announces_its_own_receipt_while_another_process_has_written_a_newer_one(staged, monkeypatch):
+    run = SlateRun(staged._settings, staged._instance)
+    execute = run._execute
+
+    def overtaken(*job, **options):
+        result = execute(*job, **options)
+        expected = run.stores.batch_state.progress(SIMULATED).batch.expected
+        staged.stage(SIMULATED, [expected[0].slug])
+        staged.consolidate(SIMULATED)
+        return result
+
+    monkeypatch.setattr(run, "_execute", overtaken)
+    result = run._finish(SIMULATED, lambda stage, progress: None)
+    first, newer = run.stores.warehouse.receipts(SIMULATED)
+    assert result.receipt == first
+    assert result.entry.receipt_id == first.receipt_id != newer.receipt_id
+    assert result.published
+
+
 def test_why_goes_from_the_facts_to_the_message_each_with_its_id(published, prediction_assets):
     (moved,) = [
         part
