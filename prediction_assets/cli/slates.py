@@ -314,16 +314,18 @@ def _refuse_bad(
     season: str | None = None,
 ) -> None:
     """Refuse what will be ingested before a run about it is recorded, or anything is created."""
-    from prediction_assets.ingest.precheck import refuse_bad_sources
-    from prediction_assets.simulation.league import simulated_slate
-
     if simulated_players is not None:
+        from prediction_assets.simulation.league import simulated_slate
+
         simulated_slate(simulated_players)
         return
     # Where a live source stands beside files, it takes over from a file that can't be read.
     configured = {name: getattr(settings, name) for name in files if settings.sources(name) == ("files",)}
     named = files if any(files.values()) or season is not None else configured
-    refuse_bad_sources(named, season, settings.player_aliases)
+    if any(named.values()) or season is not None or settings.player_aliases is not None:
+        from prediction_assets.ingest.precheck import refuse_bad_sources  # the readers of all files
+
+        refuse_bad_sources(named, season, settings.player_aliases)
 
 
 def _require_simulated_slate(slate: str, simulated_players: int | None) -> None:

@@ -8,6 +8,8 @@ from functools import partial
 
 import dagster as dg
 
+from prediction_assets.slate.audits import AUDITS
+
 STAGED = dg.AssetKey("staged_predictions")
 """The asset of a staging run, one partition for each slate player."""
 
@@ -43,10 +45,14 @@ staging_job = _job("staging", _assets(STAGED), description="Stage a range of one
 _PUBLISHED = _assets("phase5_completion", "slate_board").without_checks()
 """The morning check belongs to the same asset, but has a job of its own: it looks at the whole morning."""
 
+_AUDITS = dg.AssetSelection.checks(
+    *(dg.AssetCheckKey(dg.AssetKey("predictions"), audit.name) for audit in AUDITS)
+)
+"""All checks of ``predictions`` but one: whether they follow their facts is asked with every look for alerts."""
+
 consolidation_job = _job(
     "consolidation",
-    # Whether they follow their facts is asked again and again, with every look for alerts.
-    _PUBLISHED | (_assets("predictions", "staging_cleanup") - dg.AssetSelection.checks(FOLLOWS)),
+    _PUBLISHED | _assets("predictions", "staging_cleanup").without_checks() | _AUDITS,
     description="Merge a slate's parts, check the result, publish its completion message, and drop the merged parts.",
 )
 completion_job = _job(
@@ -87,7 +93,5 @@ JOB_OF_ASSET = {
 }
 """The job of each asset: a run that was started from an asset's page counts as an attempt at the same stage."""
 
-JOBS = [
-    ingest_job, roster_job, features_job, staging_job, consolidation_job, completion_job, morning_check_job,
-    dead_letters_job, training_job, grading_job,
-]  # fmt: skip
+SLATE_JOBS = [roster_job, features_job, staging_job, consolidation_job, completion_job]
+JOBS = [ingest_job, *SLATE_JOBS, morning_check_job, dead_letters_job, training_job, grading_job]

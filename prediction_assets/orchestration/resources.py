@@ -7,25 +7,28 @@ https://docs.dagster.io/guides/build/external-resources
 
 import dagster as dg
 
-from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.settings import Settings
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.profiles import STORES, open_stores
 
 
-def build_resources(settings: Settings) -> dict[str, object]:
-    """Return the resources by the key under which assets and sensors receive them.
+def slate_resources(settings: Settings) -> dict[str, object]:
+    """Return the resources of a slate's own assets, by the key under which they receive them.
 
-    A store is opened for each run and each tick that needs it, never when definitions are loaded. The gcp profile adds
-    ``bigquery``, dagster-gcp's resource for the same project, with which an asset of yours queries the predictions.
+    A store is opened for each run and each tick that needs it, never when definitions are loaded.
     """
-    clock = Clock()
-    resources: dict[str, object] = {
-        **{name: _store(settings, name) for name in STORES},
-        "sources": Sources(settings, clock),
-        "settings": settings,
-        "clock": clock,
-    }
+    return {**{name: _store(settings, name) for name in STORES}, "settings": settings, "clock": Clock()}
+
+
+def build_resources(settings: Settings) -> dict[str, object]:
+    """Return the resources of all assets and sensors, by the key under which they receive them.
+
+    ``sources`` are those of the facts. The gcp profile adds ``bigquery``, dagster-gcp's resource for the same project,
+    with which an asset of yours queries the predictions.
+    """
+    from prediction_assets.ingest.live.sources import Sources  # a command that carries a slate needs none
+
+    resources = {**slate_resources(settings), "sources": Sources(settings, Clock())}
     if settings.profile == "gcp":
         from dagster_gcp import BigQueryResource  # Google's clients take seconds to import
 

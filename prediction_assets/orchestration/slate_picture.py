@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from html import escape
 
 EDGE_BINS = 20
 """Bins of P(points > line) from 0 to 1: each is 0.05 wide, so an edge of 0 lies between the middle two."""

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
 
 from prediction_assets.errors import PredictionAssetsError, StageFailed, one_line
-from prediction_assets.orchestration.build import build_defs
 from prediction_assets.orchestration.jobs import (
+    SLATE_JOBS,
     completion_job,
     consolidation_job,
     features_job,
@@ -29,6 +30,7 @@ from prediction_assets.orchestration.jobs import (
 from prediction_assets.orchestration.partitions import ranges, registered_keys
 from prediction_assets.orchestration.run_tags import MAX_RETRIES_TAG, RECEIPT_ID, SLATE_TAG
 from prediction_assets.orchestration.runs import steps_of
+from prediction_assets.orchestration.slate_defs import build_slate_defs
 from prediction_assets.settings import Settings
 from prediction_assets.slate.batch import Progress, is_nothing_to_predict
 from prediction_assets.slate.completion_message import OutboxEntry, is_announced, outbox_entry_of
@@ -62,8 +64,8 @@ class SlateRun:
     ) -> None:
         self._settings = settings
         self._instance = instance
-        self._defs = build_defs(settings, resources)
-        replaced = {name: store for name, store in (resources or {}).items() if name in STORES}
+        self._resources = resources or {}
+        replaced = {name: store for name, store in self._resources.items() if name in STORES}
         self.stores = open_stores(settings, **replaced)
 
     def ingest(self, facts: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, Any]]:
@@ -271,6 +273,20 @@ class SlateRun:
             progress, receipt, self._entry(receipt), published=not is_announced(receipt, before)
         )
 
+    @cached_property
+    def _slate_defs(self) -> dg.Definitions:
+        return build_slate_defs(self._settings, self._resources)
+
+    @cached_property
+    def _defs(self) -> dg.Definitions:
+        from prediction_assets.orchestration.build import build_defs  # parsers, live sources, sensors
+
+        return build_defs(self._settings, self._resources)
+
+    def _definition(self, job: str) -> dg.JobDefinition:
+        of_slates = job in {each.name for each in SLATE_JOBS}
+        return (self._slate_defs if of_slates else self._defs).resolve_job_def(job)
+
     def _execute(
         self,
         job: str,
@@ -282,7 +298,7 @@ class SlateRun:
         run_id: str | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Execute a job, or some of its assets and the checks that it has of them; a partition's key is its slate."""
-        definition = self._defs.resolve_job_def(job)
+        definition = self._definition(job)
         if selection is not None:  # execute_in_process would add every check of these assets
             checks = definition.asset_layer.asset_graph.asset_check_keys
             definition = definition.get_subset(
