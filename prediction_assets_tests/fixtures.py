@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import dagster as dg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from dagster._core.storage.runs import SqliteRunStorage
-from sqlalchemy import create_engine
-from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import NullPool
 
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
@@ -43,21 +37,6 @@ def _migrations_read_once(config: Config) -> ScriptDirectory:
 
 
 ScriptDirectory.from_config = _migrations_read_once  # type: ignore[method-assign,assignment]
-
-
-_engines: WeakKeyDictionary[SqliteRunStorage, Engine] = WeakKeyDictionary()
-
-
-@contextmanager
-def _connection_of_a_kept_engine(self: SqliteRunStorage) -> Iterator[Connection]:
-    """Dagster makes an engine for each statement on its runs, which compiles the statement again: a tenth of a run."""
-    if self not in _engines:
-        _engines[self] = create_engine(self._conn_string, poolclass=NullPool)
-    with _engines[self].begin() as connection:
-        yield connection
-
-
-SqliteRunStorage.connect = _connection_of_a_kept_engine  # type: ignore[method-assign,assignment]
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             yield connection
 
     def _ensure_schema(self, path: Path) -> None:
-        if not (path.exists() and _has_revision(path)):
+        if not has_revision(path):
             engine = _engine(path)
             self._initdb(engine, for_index_shard=path.stem == INDEX_SHARD_NAME)
             engine.dispose()
@@ -123,7 +123,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         path = Path(str(engine.url.database))
         if not path.exists():
             self._create(path)
-        if not _has_revision(path):
+        if not has_revision(path):
             super()._initdb(engine, for_index_shard)
 
     def _create(self, path: Path) -> None:
@@ -136,7 +136,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         try:
             if self._empty_shard is None:
                 index = Path(self.path_for_shard(INDEX_SHARD_NAME))
-                if index.exists() and _has_revision(index):
+                if has_revision(index):
                     _copy_without_rows(index, aside)
                 else:
                     engine = _engine(aside)
@@ -255,7 +255,10 @@ def _without_waiting_for_the_disk(connection: sqlite3.Connection, _record: objec
     connection.execute("PRAGMA synchronous = OFF")
 
 
-def _has_revision(path: Path) -> bool:
+def has_revision(path: Path) -> bool:
+    """Return whether a database of an instance is there, with its tables and their revision."""
+    if not path.exists():
+        return False
     with contextlib.closing(sqlite3.connect(path, timeout=SQLITE_BUSY_TIMEOUT_SECONDS)) as connection:
         try:
             return connection.execute("SELECT 1 FROM alembic_version").fetchone() is not None
