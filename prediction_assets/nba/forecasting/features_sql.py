@@ -5,7 +5,9 @@ over both, so that training and serving cannot differ. The columns are declared 
 here: running the query.
 
 A snapshot's id is a digest of these numbers, and an engine may add rows in any order. So every sum is of whole numbers,
-and each feature is one division of two of them, the last step.
+and each feature is one division of two of them, the last step; AVG doesn't promise whole sums. A frame holds played
+games only, whose columns are never NULL, so one count serves every column. Each sum and count is asked for once: an
+engine plans this query for as long as it runs.
 """
 
 from __future__ import annotations
@@ -24,15 +26,6 @@ CANDIDATE_DAYS = 400
 
 POINTS_COUNTED = "points AS points"
 """What the query counts, once for all of it; :mod:`.stats` puts others in its place."""
-
-
-def _mean(column: str, window: str, unit: int = 1) -> str:
-    """Return the mean of a column of whole numbers, which counts in ``1 / unit``; AVG doesn't promise whole sums.
-
-    A frame holds played games only, whose columns are never NULL, so one count serves every column.
-    """
-    count = f"COUNT(*) OVER {window}"
-    return f"SUM({column}) OVER {window} / " + (count if unit == 1 else f"({unit} * {count})")
 
 
 FEATURES_SQL = f"""
@@ -118,12 +111,12 @@ WITH logs AS (
 ), team_form AS (
     SELECT
         t.game_id, t.team,
-        LAG(l.lineup) OVER team_order / 1000 AS team_lineup_last_1,
-        {_mean("l.lineup", "team_ten_before", 1000)} AS team_lineup_last_10,
-        {_mean("points", "team_before")} AS team_points_last_15,
-        {_mean("possessions", "team_before", 100)} AS team_pace_last_15,
-        {_mean("points", "opponent_before")} AS opponent_points_allowed_last_15,
-        {_mean("possessions", "opponent_before", 100)} AS opponent_pace_last_15,
+        LAG(l.lineup) OVER team_order AS lineup_1, SUM(l.lineup) OVER team_ten_before AS lineup_10,
+        COUNT(*) OVER team_ten_before AS games_10,
+        COUNT(*) OVER team_before AS games_15, COUNT(*) OVER opponent_before AS opponent_games_15,
+        SUM(points) OVER team_before AS points_15, SUM(possessions) OVER team_before AS possessions_15,
+        SUM(points) OVER opponent_before AS opponent_points_15,
+        SUM(possessions) OVER opponent_before AS opponent_possessions_15,
         DATE_DIFF('day', LAG(game_date) OVER team_order, game_date) AS team_rest_days
     FROM team_games AS t
     LEFT JOIN lineups AS l ON l.game_id = t.game_id AND l.team = t.team
@@ -152,43 +145,32 @@ WITH logs AS (
     SELECT
         is_slate, season_id, season_year, p.game_id, game_date, player_id, player_name, p.team, opponent, is_home,
         points, minutes,
-        COUNT(*) OVER last_25 AS games_last_25,
+        COUNT(*) OVER last_3 AS games_3, COUNT(*) OVER last_5 AS games_5, COUNT(*) OVER last_10 AS games_10,
+        COUNT(*) OVER last_20 AS games_20, COUNT(*) OVER last_25 AS games_last_25,
+        COUNT(*) OVER season_before AS games_season, COUNT(*) OVER last_7_days AS games_last_7_days,
         LAG(points) OVER player_order AS points_last_1,
-        {_mean("points", "last_3")} AS points_last_3,
-        {_mean("points", "last_5")} AS points_last_5,
-        {_mean("points", "last_10")} AS points_last_10,
-        LAG(minutes) OVER player_order AS minutes_last_1,
-        {_mean("minutes", "last_3")} AS minutes_last_3,
-        {_mean("minutes", "last_5")} AS minutes_last_5,
-        {_mean("minutes", "last_10")} AS minutes_last_10,
-        {_mean("points", "season_before")} AS points_season,
-        {_mean("minutes", "season_before")} AS minutes_season,
-        COUNT(*) OVER season_before AS games_season,
-        SUM(points) OVER last_10 / NULLIF(SUM(minutes) OVER last_10, 0) AS points_per_minute_last_10,
-        SUM(points) OVER season_before / NULLIF(SUM(minutes) OVER season_before, 0)
-            AS points_per_minute_season,
-        {_mean("field_goals_attempted", "last_10")} AS field_goals_attempted_last_10,
-        {_mean("three_pointers_attempted", "last_10")} AS three_pointers_attempted_last_10,
-        {_mean("free_throws_attempted", "last_10")} AS free_throws_attempted_last_10,
-        {_mean("field_goals_attempted", "last_3")} AS field_goals_attempted_last_3,
-        {_mean("free_throws_attempted", "last_3")} AS free_throws_attempted_last_3,
-        {_mean("field_goals_attempted", "last_25")} AS field_goals_attempted_last_25,
-        {_mean("three_pointers_attempted", "last_25")} AS three_pointers_attempted_last_25,
-        {_mean("free_throws_attempted", "last_25")} AS free_throws_attempted_last_25,
-        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_3 AS attempts_3,
-        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_10 AS attempts_10,
-        SUM(100 * field_goals_attempted + 44 * free_throws_attempted) OVER last_60 AS attempts_60,
-        SUM(minutes) OVER last_3 AS minutes_3, SUM(minutes) OVER last_60 AS minutes_60,
-        SUM(points) OVER last_60 AS points_60,
-        LAG(l.lineup) OVER player_order / 1000 AS lineup_last_1,
-        {_mean("l.lineup", "last_10", 1000)} AS lineup_last_10,
-        COUNT(*) OVER last_10 AS games_10, COUNT(*) OVER last_20 AS games_20,
-        SUM(points) OVER last_10 AS points_10, SUM(points * points) OVER last_10 AS points_squared_10,
-        SUM(points) OVER last_20 AS points_20, SUM(points * points) OVER last_20 AS points_squared_20,
-        SUM(minutes) OVER last_10 AS minutes_10, SUM(minutes * minutes) OVER last_10 AS minutes_squared_10,
+        SUM(points) OVER last_3 AS points_3, SUM(points) OVER last_5 AS points_5,
+        SUM(points) OVER last_10 AS points_10, SUM(points) OVER last_20 AS points_20,
+        SUM(points) OVER last_60 AS points_60, SUM(points) OVER season_before AS points_in_season,
+        SUM(points * points) OVER last_10 AS points_squared_10, SUM(points * points) OVER last_20 AS points_squared_20,
         MAX(points) OVER last_20 AS points_max_last_20,
+        LAG(minutes) OVER player_order AS minutes_last_1,
+        SUM(minutes) OVER last_3 AS minutes_3, SUM(minutes) OVER last_5 AS minutes_5,
+        SUM(minutes) OVER last_10 AS minutes_10, SUM(minutes) OVER last_60 AS minutes_60,
+        SUM(minutes) OVER season_before AS minutes_in_season,
+        SUM(minutes * minutes) OVER last_10 AS minutes_squared_10,
+        SUM(field_goals_attempted) OVER last_3 AS field_goals_3,
+        SUM(field_goals_attempted) OVER last_10 AS field_goals_10,
+        SUM(field_goals_attempted) OVER last_25 AS field_goals_25,
+        SUM(field_goals_attempted) OVER last_60 AS field_goals_60,
+        SUM(three_pointers_attempted) OVER last_10 AS three_pointers_10,
+        SUM(three_pointers_attempted) OVER last_25 AS three_pointers_25,
+        SUM(free_throws_attempted) OVER last_3 AS free_throws_3,
+        SUM(free_throws_attempted) OVER last_10 AS free_throws_10,
+        SUM(free_throws_attempted) OVER last_25 AS free_throws_25,
+        SUM(free_throws_attempted) OVER last_60 AS free_throws_60,
+        LAG(l.lineup) OVER player_order AS lineup_1, SUM(l.lineup) OVER last_10 AS lineup_10,
         DATE_DIFF('day', LAG(game_date) OVER player_order, game_date) AS rest_days,
-        COUNT(*) OVER last_7_days AS games_last_7_days,
         ARRAY_AGG(points) OVER most_recent_first AS recent_points,
         ARRAY_AGG(minutes) OVER most_recent_first AS recent_minutes
     FROM player_games AS p
@@ -236,20 +218,32 @@ SELECT
     p.is_slate, p.season_id, p.game_id, p.game_date, p.player_id, p.player_name, p.team, p.opponent, p.is_home,
     p.points, p.minutes,
     p.games_last_25,
-    CAST(p.points_last_1 AS DOUBLE) AS points_last_1, p.points_last_3, p.points_last_5, p.points_last_10,
-    CAST(p.minutes_last_1 AS DOUBLE) AS minutes_last_1, p.minutes_last_3, p.minutes_last_5, p.minutes_last_10,
-    p.points_season, p.minutes_season, p.games_season,
+    CAST(p.points_last_1 AS DOUBLE) AS points_last_1,
+    p.points_3 / p.games_3 AS points_last_3, p.points_5 / p.games_5 AS points_last_5,
+    p.points_10 / p.games_10 AS points_last_10,
+    CAST(p.minutes_last_1 AS DOUBLE) AS minutes_last_1,
+    p.minutes_3 / p.games_3 AS minutes_last_3, p.minutes_5 / p.games_5 AS minutes_last_5,
+    p.minutes_10 / p.games_10 AS minutes_last_10,
+    p.points_in_season / p.games_season AS points_season, p.minutes_in_season / p.games_season AS minutes_season,
+    p.games_season,
     s.points_previous_season, s.minutes_previous_season, s.games_previous_season,
-    p.points_per_minute_last_10, p.points_per_minute_season,
-    p.field_goals_attempted_last_10, p.three_pointers_attempted_last_10, p.free_throws_attempted_last_10,
-    p.field_goals_attempted_last_3, p.free_throws_attempted_last_3,
-    p.field_goals_attempted_last_25, p.three_pointers_attempted_last_25, p.free_throws_attempted_last_25,
-    p.attempts_3 / NULLIF(100 * p.minutes_3, 0) AS attempts_per_minute_last_3,
-    p.attempts_10 / NULLIF(100 * p.minutes_10, 0) AS attempts_per_minute_last_10,
-    p.attempts_60 / NULLIF(100 * p.minutes_60, 0) AS attempts_per_minute_last_60,
-    100 * p.points_10 / NULLIF(p.attempts_10, 0) AS points_per_attempt_last_10,
-    100 * p.points_60 / NULLIF(p.attempts_60, 0) AS points_per_attempt_last_60,
-    p.lineup_last_1, p.lineup_last_10, t.team_lineup_last_1, t.team_lineup_last_10,
+    p.points_10 / NULLIF(p.minutes_10, 0) AS points_per_minute_last_10,
+    p.points_in_season / NULLIF(p.minutes_in_season, 0) AS points_per_minute_season,
+    p.field_goals_10 / p.games_10 AS field_goals_attempted_last_10,
+    p.three_pointers_10 / p.games_10 AS three_pointers_attempted_last_10,
+    p.free_throws_10 / p.games_10 AS free_throws_attempted_last_10,
+    p.field_goals_3 / p.games_3 AS field_goals_attempted_last_3,
+    p.free_throws_3 / p.games_3 AS free_throws_attempted_last_3,
+    p.field_goals_25 / p.games_last_25 AS field_goals_attempted_last_25,
+    p.three_pointers_25 / p.games_last_25 AS three_pointers_attempted_last_25,
+    p.free_throws_25 / p.games_last_25 AS free_throws_attempted_last_25,
+    (100 * p.field_goals_3 + 44 * p.free_throws_3) / NULLIF(100 * p.minutes_3, 0) AS attempts_per_minute_last_3,
+    (100 * p.field_goals_10 + 44 * p.free_throws_10) / NULLIF(100 * p.minutes_10, 0) AS attempts_per_minute_last_10,
+    (100 * p.field_goals_60 + 44 * p.free_throws_60) / NULLIF(100 * p.minutes_60, 0) AS attempts_per_minute_last_60,
+    100 * p.points_10 / NULLIF((100 * p.field_goals_10 + 44 * p.free_throws_10), 0) AS points_per_attempt_last_10,
+    100 * p.points_60 / NULLIF((100 * p.field_goals_60 + 44 * p.free_throws_60), 0) AS points_per_attempt_last_60,
+    p.lineup_1 / 1000 AS lineup_last_1, p.lineup_10 / (1000 * p.games_10) AS lineup_last_10,
+    t.lineup_1 / 1000 AS team_lineup_last_1, t.lineup_10 / (1000 * t.games_10) AS team_lineup_last_10,
     -- Deviations from whole sums: STDDEV_SAMP's last digit depends on how the engine shares out the frame, and
     -- a game must have the same features before it is played and afterwards.
     SQRT(CAST(p.games_10 * p.points_squared_10 - p.points_10 * p.points_10 AS DOUBLE)
@@ -261,9 +255,11 @@ SELECT
     CAST(p.points_max_last_20 AS DOUBLE) AS points_max_last_20,
     p.rest_days, t.team_rest_days, p.rest_days = 1 AS is_back_to_back, p.games_last_7_days,
     CAST(CASE WHEN p.is_home IS NULL THEN 0.5 WHEN p.is_home THEN 1 ELSE 0 END AS DOUBLE) AS home,
-    t.team_points_last_15, t.team_pace_last_15,
-    t.opponent_points_allowed_last_15, t.opponent_pace_last_15,
-    t.opponent_points_allowed_last_15 / NULLIF(f.league_points, 0) AS opponent_defence,
+    t.points_15 / t.games_15 AS team_points_last_15,
+    t.possessions_15 / (100 * t.games_15) AS team_pace_last_15,
+    t.opponent_points_15 / t.opponent_games_15 AS opponent_points_allowed_last_15,
+    t.opponent_possessions_15 / (100 * t.opponent_games_15) AS opponent_pace_last_15,
+    t.opponent_points_15 / t.opponent_games_15 / NULLIF(f.league_points, 0) AS opponent_defence,
     f.league_points, f.league_pace,
     p.recent_points, p.recent_minutes
 FROM player_form AS p
