@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -109,6 +110,17 @@ def look_into_home(settings: Settings | None = None) -> Iterator[tuple[Settings,
 
 
 @contextmanager
+def uncollected() -> Iterator[None]:
+    """Import without collecting garbage: what is imported lives as long as the process, and isn't looked at again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+@contextmanager
 def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings, SlateRun]]:
     """Open the home and its Dagster instance, for a command that starts runs."""
     from prediction_assets.stores.profiles import refuse_newer
@@ -118,11 +130,13 @@ def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings,
     refuse_newer(settings)
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
-    with without("pygments"):  # to color tracebacks and templates, which a command doesn't print
-        from prediction_assets.orchestration.instance import open_instance
-        from prediction_assets.orchestration.slate_run import SlateRun
+    with ExitStack() as opened:
+        # pygments would color tracebacks and templates, which a command doesn't print.
+        with without("pygments"), uncollected():
+            from prediction_assets.orchestration.instance import open_instance
+            from prediction_assets.orchestration.slate_run import SlateRun
 
-    with open_instance(settings, capture_output=False) as instance:
+            instance = opened.enter_context(open_instance(settings, capture_output=False))
         yield settings, SlateRun(settings, instance)
 
 
