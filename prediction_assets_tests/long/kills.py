@@ -12,6 +12,7 @@ The folder that it names stays when something went wrong.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import random
 import shutil
@@ -187,7 +188,9 @@ def kill_at_random(
         of_slate = dict(
             zip(map(slate_key, games["game_date"].to_pylist()), games["n"].to_pylist(), strict=True)
         )
-        coming = sorted(calendar(run, players), key=of_slate.__getitem__)  # short ones: many kills for each
+        short = sorted(calendar(run, players), key=of_slate.__getitem__)  # short ones first: many kills for each
+        coming = itertools.cycle(short)  # a slate is clicked again when the season is through
+        clicked = next(coming)
         next_kill = last_kill = began
         try:
             left: list[str] = []
@@ -198,8 +201,9 @@ def kill_at_random(
                 unopened = [slate for slate in left if run.stores.batch_state.progress(slate) is None]
                 if unopened and dev.is_at_rest():
                     dev.launch_roster(unopened[0])
-                elif killed.total() < kills and len(left) < AT_ONCE and dev.launch_roster(coming[len(asked)]):
-                    asked.append(coming[len(asked)])
+                elif killed.total() < kills and len(left) < AT_ONCE and dev.launch_roster(clicked):
+                    asked += [clicked] if clicked not in asked else []
+                    clicked = next(coming)
                 now = time.monotonic()
                 if killed.total() < kills and now >= next_kill and (victim := _kill_one(there, draws)):
                     killed[victim] += 1
