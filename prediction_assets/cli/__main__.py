@@ -1,6 +1,6 @@
 """``python -m prediction_assets.cli``."""
 
-from prediction_assets.cli import main
+from prediction_assets.cli import script
 
 if __name__ == "__main__":
-    main()
+    script()

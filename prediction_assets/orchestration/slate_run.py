@@ -99,9 +99,9 @@ class SlateRun:
         result = self._execute(training_job.name, ops={"points_model": config})
         return _metadata(*result.asset_materializations_for_node("points_model"))
 
-    def roster(self, slate: str, *, reopen: bool = False) -> Progress:
-        """Open the slate's batch, and pin its features if none are."""
-        config = {"slate_roster": {"slate": slate, "reopen": reopen}}
+    def roster(self, slate: str, *, reopen: bool = False, pin_again: bool = False) -> Progress:
+        """Open the slate's batch, and pin its features if none are, or again."""
+        config = {"slate_roster": {"slate": slate, "reopen": reopen, "pin_again": pin_again}}
         self._execute(roster_job.name, ops=config, tags={SLATE_TAG: slate})
         progress = self.stores.batch_state.progress(slate)
         if progress is None:
@@ -229,17 +229,14 @@ class SlateRun:
         if players:
             progress = open_progress(self.stores.batch_state, slate)
             progress.batch.players(players)
-            needs_features = progress.feature_snapshot is None
-        else:
-            on_stage("roster", None)
-            before = self.stores.batch_state.progress(slate)
-            progress = self.roster(slate, reopen=reopen)
-            # Features that the roster found pinned may be those of older facts.
-            needs_features = before is not None and before.feature_snapshot is not None
-        if progress.batch.expected:
-            if needs_features:
+            if progress.feature_snapshot is None:
                 on_stage("features", progress)
                 self.features(slate)
+        else:
+            on_stage("roster", None)
+            # Features that the roster finds pinned may be those of older facts.
+            progress = self.roster(slate, reopen=reopen, pin_again=True)
+        if progress.batch.expected:
             on_stage("staging", progress)
             self.stage(slate, players or None)
         return self._finish(slate, on_stage)
@@ -249,8 +246,8 @@ class SlateRun:
         progress = open_progress(self.stores.batch_state, slate)
         found = read_refresh(progress, self.stores.warehouse, now, markets=self._settings.markets)
         if found.needs_roster:
-            progress = self.roster(slate, reopen=True)
-        if found.needs_features or progress.feature_snapshot is None:
+            progress = self.roster(slate, reopen=True, pin_again=found.needs_features)
+        elif found.needs_features or progress.feature_snapshot is None:
             self.features(slate)
         if found.needs_roster or found.needs_features:
             progress = open_progress(self.stores.batch_state, slate)

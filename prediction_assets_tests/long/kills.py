@@ -188,7 +188,9 @@ def kill_at_random(
         of_slate = dict(
             zip(map(slate_key, games["game_date"].to_pylist()), games["n"].to_pylist(), strict=True)
         )
-        short = sorted(calendar(run, players), key=of_slate.__getitem__)  # short ones first: many kills for each
+        short = sorted(
+            calendar(run, players), key=of_slate.__getitem__
+        )  # short ones first: many kills for each
         coming = itertools.cycle(short)  # a slate is clicked again when the season is through
         clicked = next(coming)
         next_kill = last_kill = began

@@ -46,6 +46,11 @@ class RosterConfig(dg.Config):
         description="Accept that players of an open batch are in another team or game, or against another opponent, "
         "or that no game is on any more. They are staged again; players who are the same keep their outcomes.",
     )
+    pin_again: bool = Field(
+        default=False,
+        description="Pin the features again although the batch has some: from the facts and the model of now. Whoever "
+        "was staged from the earlier ones is staged again when the slate is.",
+    )
 
 
 @dg.asset(
@@ -129,7 +134,7 @@ def slate_roster(
         }
     )
     # After the roster's own event: if this fails, the batch is open, and the sensors request the features.
-    if now_open.feature_snapshot is None and players:
+    if players and (config.pin_again or now_open.feature_snapshot is None):
         log_features(context, pin_features(slate, warehouse, batch_state, settings.markets))
 
 

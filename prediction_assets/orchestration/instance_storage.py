@@ -1,11 +1,14 @@
-"""The storages of runs and of schedules: Dagster's own, with an engine that is kept.
+"""The storages of runs and of schedules: Dagster's own, with a connection that stays open.
 
-Dagster makes a SQLAlchemy engine for each call, which compiles the call's statements again: some hundred times a slate.
-It also reads all its migrations whenever a process opens a file. The event log's storage is in :mod:`.event_storage`.
+Dagster makes a SQLAlchemy engine and a connection for each call: it compiles the call's statements again, and SQLite
+reads the file's schema again, some hundred times a slate. It also reads all its migrations whenever a process opens a
+file. The event log's storage is in :mod:`.event_storage`.
 """
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,32 +22,33 @@ from dagster._config.config_schema import UserConfigSchema
 from dagster._core.instance import DagsterInstance
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._core.storage.sqlite import create_db_conn_string
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._core.storage.sqlite_storage import _runs_directory, _schedule_directory
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
+from prediction_assets.orchestration.event_storage.shards import ShardPool
 from prediction_assets.orchestration.event_storage.storage import has_revision
 
 
-class _KeptEngine:
-    """A storage with one engine for its file; each call still has a connection of its own.
+class _Kept:
+    """A storage that keeps one connection to its file; calls that come meanwhile open one for themselves.
 
     In ``dagster.yaml``:
 
     .. code-block:: yaml
 
         run_storage:
-          module: prediction_assets.orchestration.kept_engines
-          class: KeptEngineRunStorage
+          module: prediction_assets.orchestration.instance_storage
+          class: KeptRunStorage
         schedule_storage:
-          module: prediction_assets.orchestration.kept_engines
-          class: KeptEngineScheduleStorage
+          module: prediction_assets.orchestration.instance_storage
+          class: KeptScheduleStorage
 
     The file, its schema and its migrations are Dagster's own, so an instance can switch over and back. Safe for several
-    processes, threads and forks: an engine holds no connection between calls.
+    processes, threads and forks.
     """
 
     _conn_string: str
@@ -54,6 +58,9 @@ class _KeptEngine:
 
     def __init__(self, base_dir: str | None = None, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__("", inst_data)  # type: ignore[call-arg]  # Dagster's storage is the other base
+        self._turn = threading.Lock()
+        self._kept = ShardPool(max_open=1, synchronous="FULL", timeout_seconds=SQLITE_BUSY_TIMEOUT_SECONDS)
+        weakref.finalize(self, self._kept.close)
         if base_dir is not None:
             self._conn_string = self._prepared(base_dir)
 
@@ -74,28 +81,40 @@ class _KeptEngine:
         super().register_instance(instance)  # type: ignore[misc]
 
     def _prepared(self, base_dir: str) -> str:
-        """Let Dagster make a file that isn't there or was left without a revision; return how to connect to it."""
-        if not has_revision(Path(base_dir, f"{self._database}.db")):
-            self._dagsters.from_local(base_dir)
+        """Make the file where it isn't there, and return how to connect to it."""
+        self._ensure_schema(Path(base_dir, f"{self._database}.db"))
         return create_db_conn_string(base_dir, self._database)
+
+    def _ensure_schema(self, path: Path) -> None:
+        """Let Dagster make a file that isn't there or that was left without a revision."""
+        if not has_revision(path):
+            self._dagsters.from_local(str(path.parent))
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        if not self._turn.acquire(blocking=False):  # another thread's turn, or a call within a call
+            with self._engine.begin() as connection:
+                yield connection
+            return
+        try:
+            path = Path(str(self._engine.url.database))
+            with self._kept.transaction(self._database, path, self._ensure_schema) as connection:
+                yield connection
+        finally:
+            self._turn.release()
 
     @cached_property
     def _engine(self) -> Engine:
         return create_engine(self._conn_string, poolclass=NullPool)
 
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
-            yield connection
 
-
-class KeptEngineRunStorage(_KeptEngine, SqliteRunStorage):
-    """Dagster's ``SqliteRunStorage`` with an engine that is kept."""
+class KeptRunStorage(_Kept, SqliteRunStorage):
+    """Dagster's ``SqliteRunStorage`` with a connection that stays open."""
 
     _database, _dagsters, _folder = "runs", SqliteRunStorage, staticmethod(_runs_directory)
 
 
-class KeptEngineScheduleStorage(_KeptEngine, SqliteScheduleStorage):
-    """Dagster's ``SqliteScheduleStorage`` with an engine that is kept."""
+class KeptScheduleStorage(_Kept, SqliteScheduleStorage):
+    """Dagster's ``SqliteScheduleStorage`` with a connection that stays open."""
 
     _database, _dagsters, _folder = "schedules", SqliteScheduleStorage, staticmethod(_schedule_directory)
