@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -60,7 +61,7 @@ def read_features(
 
     def read(sql: str) -> tuple[pa.Table, pa.Table]:
         history, candidates = split_snapshot(warehouse.query(sql, parameters))
-        return history.sort_by(HISTORY_ORDER), candidates.sort_by("player_id")
+        return _in_order(history), candidates.sort_by("player_id")
 
     history, candidates = read(FEATURES_SQL)
     for stat in stats:
@@ -68,6 +69,14 @@ def read_features(
         history = with_stat(history, stat, of_history)
         candidates = with_stat(candidates, stat, of_candidates)
     return history, candidates
+
+
+def _in_order(history: pa.Table) -> pa.Table:
+    """Return the training rows in :data:`HISTORY_ORDER`: the table itself, as the query gives it, or a copy."""
+    if not history.num_rows:
+        return history
+    order = pc.sort_indices(history, HISTORY_ORDER).to_numpy()
+    return history if np.array_equal(order, np.arange(len(order))) else history.take(order)
 
 
 def choose_model(

@@ -4,6 +4,7 @@ For the command line and for tests. Every step is safe to repeat, and the UI sho
 What doesn't belong here: reading what a slate has; callers read :attr:`SlateRun.stores`.
 """
 
+import ctypes
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from prediction_assets.errors import PredictionAssetsError, StageFailed, one_line
 from prediction_assets.orchestration.jobs import (
@@ -302,7 +304,7 @@ class SlateRun:
                 asset_selection=set(selection),
                 asset_check_selection={key for key in checks if key.asset_key in selection},
             )
-        return definition.execute_in_process(
+        result = definition.execute_in_process(
             run_config={"ops": {name: {"config": dict(values)} for name, values in (ops or {}).items()}},
             instance=self._instance,
             partition_key=partition,
@@ -310,6 +312,16 @@ class SlateRun:
             # A daemon can't retry a run of this process. Without the tag the sensors would wait for that.
             tags={MAX_RETRIES_TAG: "0", **({SLATE_TAG: partition} if partition else {}), **(tags or {})},
         )
+        _return_memory()
+        return result
+
+
+def _return_memory() -> None:
+    """Return to the system what a run has freed: the allocators would keep it, and the next run's comes on top."""
+    pa.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
+    if trim is not None:
+        trim(0)
 
 
 def _warn_of_board(receipt: Receipt, error: Exception) -> None:

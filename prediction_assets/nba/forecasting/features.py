@@ -178,4 +178,7 @@ def split_snapshot(snapshot: pa.Table) -> tuple[pa.Table, pa.Table]:
     """
     table = conform(snapshot)
     on_slate = table.column("is_slate")
-    return table.filter(pc.invert(on_slate)), table.filter(on_slate)
+    past = table.num_rows - (pc.sum(on_slate).as_py() or 0)
+    if pc.any(on_slate.slice(0, past)).as_py():  # not in the query's order: in two copies
+        return table.filter(pc.invert(on_slate)), table.filter(on_slate)
+    return table.slice(0, past), table.slice(past)

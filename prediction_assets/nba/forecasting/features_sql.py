@@ -28,6 +28,16 @@ POINTS_COUNTED = "points AS points"
 """What the query counts, once for all of it; :mod:`.stats` puts others in its place."""
 
 
+def _sum(column: str, window: str) -> str:
+    """Return the sum of a column of whole numbers; DuckDB's own sum has 16 bytes, and there are 30 of each row."""
+    return f"CAST(SUM({column}) OVER {window} AS BIGINT)"
+
+
+def _count(window: str) -> str:
+    """Return the number of games in a window."""
+    return f"CAST(COUNT(*) OVER {window} AS INTEGER)"
+
+
 FEATURES_SQL = f"""
 WITH logs AS (
     -- Game logs are read only here: this filter keeps out the slate's date and everything after it.
@@ -145,34 +155,38 @@ WITH logs AS (
     SELECT
         is_slate, season_id, season_year, p.game_id, game_date, player_id, player_name, p.team, opponent, is_home,
         points, minutes,
-        COUNT(*) OVER last_3 AS games_3, COUNT(*) OVER last_5 AS games_5, COUNT(*) OVER last_10 AS games_10,
-        COUNT(*) OVER last_20 AS games_20, COUNT(*) OVER last_25 AS games_last_25,
-        COUNT(*) OVER season_before AS games_season, COUNT(*) OVER last_7_days AS games_last_7_days,
+        COUNT(*) OVER season_before AS games_season,
+        {_sum("points", "season_before")} AS points_in_season,
+        {_sum("minutes", "season_before")} AS minutes_in_season,
+        COUNT(*) OVER last_7_days AS games_last_7_days,
+        ARRAY_AGG(points) OVER most_recent_first AS recent_points,
+        ARRAY_AGG(minutes) OVER most_recent_first AS recent_minutes,
+        -- One order of rows from here on; after the others, whose sorts would carry all these columns.
+        {_count("last_3")} AS games_3, {_count("last_5")} AS games_5, {_count("last_10")} AS games_10,
+        {_count("last_20")} AS games_20, COUNT(*) OVER last_25 AS games_last_25,
         LAG(points) OVER player_order AS points_last_1,
-        SUM(points) OVER last_3 AS points_3, SUM(points) OVER last_5 AS points_5,
-        SUM(points) OVER last_10 AS points_10, SUM(points) OVER last_20 AS points_20,
-        SUM(points) OVER last_60 AS points_60, SUM(points) OVER season_before AS points_in_season,
-        SUM(points * points) OVER last_10 AS points_squared_10, SUM(points * points) OVER last_20 AS points_squared_20,
+        {_sum("points", "last_3")} AS points_3, {_sum("points", "last_5")} AS points_5,
+        {_sum("points", "last_10")} AS points_10, {_sum("points", "last_20")} AS points_20,
+        {_sum("points", "last_60")} AS points_60,
+        {_sum("points * points", "last_10")} AS points_squared_10,
+        {_sum("points * points", "last_20")} AS points_squared_20,
         MAX(points) OVER last_20 AS points_max_last_20,
         LAG(minutes) OVER player_order AS minutes_last_1,
-        SUM(minutes) OVER last_3 AS minutes_3, SUM(minutes) OVER last_5 AS minutes_5,
-        SUM(minutes) OVER last_10 AS minutes_10, SUM(minutes) OVER last_60 AS minutes_60,
-        SUM(minutes) OVER season_before AS minutes_in_season,
-        SUM(minutes * minutes) OVER last_10 AS minutes_squared_10,
-        SUM(field_goals_attempted) OVER last_3 AS field_goals_3,
-        SUM(field_goals_attempted) OVER last_10 AS field_goals_10,
-        SUM(field_goals_attempted) OVER last_25 AS field_goals_25,
-        SUM(field_goals_attempted) OVER last_60 AS field_goals_60,
-        SUM(three_pointers_attempted) OVER last_10 AS three_pointers_10,
-        SUM(three_pointers_attempted) OVER last_25 AS three_pointers_25,
-        SUM(free_throws_attempted) OVER last_3 AS free_throws_3,
-        SUM(free_throws_attempted) OVER last_10 AS free_throws_10,
-        SUM(free_throws_attempted) OVER last_25 AS free_throws_25,
-        SUM(free_throws_attempted) OVER last_60 AS free_throws_60,
-        LAG(l.lineup) OVER player_order AS lineup_1, SUM(l.lineup) OVER last_10 AS lineup_10,
-        DATE_DIFF('day', LAG(game_date) OVER player_order, game_date) AS rest_days,
-        ARRAY_AGG(points) OVER most_recent_first AS recent_points,
-        ARRAY_AGG(minutes) OVER most_recent_first AS recent_minutes
+        {_sum("minutes", "last_3")} AS minutes_3, {_sum("minutes", "last_5")} AS minutes_5,
+        {_sum("minutes", "last_10")} AS minutes_10, {_sum("minutes", "last_60")} AS minutes_60,
+        {_sum("minutes * minutes", "last_10")} AS minutes_squared_10,
+        {_sum("field_goals_attempted", "last_3")} AS field_goals_3,
+        {_sum("field_goals_attempted", "last_10")} AS field_goals_10,
+        {_sum("field_goals_attempted", "last_25")} AS field_goals_25,
+        {_sum("field_goals_attempted", "last_60")} AS field_goals_60,
+        {_sum("three_pointers_attempted", "last_10")} AS three_pointers_10,
+        {_sum("three_pointers_attempted", "last_25")} AS three_pointers_25,
+        {_sum("free_throws_attempted", "last_3")} AS free_throws_3,
+        {_sum("free_throws_attempted", "last_10")} AS free_throws_10,
+        {_sum("free_throws_attempted", "last_25")} AS free_throws_25,
+        {_sum("free_throws_attempted", "last_60")} AS free_throws_60,
+        LAG(l.lineup) OVER player_order AS lineup_1, {_sum("l.lineup", "last_10")} AS lineup_10,
+        DATE_DIFF('day', LAG(game_date) OVER player_order, game_date) AS rest_days
     FROM player_games AS p
     LEFT JOIN lineups AS l ON l.game_id = p.game_id AND l.team = p.team
     WINDOW
@@ -267,7 +281,7 @@ JOIN team_form AS t ON t.game_id = p.game_id AND t.team = p.team
 JOIN league_form AS f ON f.game_date = p.game_date
 LEFT JOIN player_seasons AS s ON s.player_id = p.player_id AND s.season_year = p.season_year
 WHERE p.game_date >= CAST($history_start AS DATE) AND p.games_last_25 > 0
-ORDER BY p.game_date NULLS FIRST, p.game_id NULLS FIRST, p.player_id NULLS FIRST
+ORDER BY p.is_slate NULLS FIRST, p.game_date NULLS FIRST, p.game_id NULLS FIRST, p.player_id NULLS FIRST
 """
 """The features of one slate, in DuckDB's dialect, portable to BigQuery by ``sqlglot.transpile``.
 
