@@ -81,9 +81,14 @@ def part_content_hash(rows: pa.Table) -> str:
 
 
 def content_id(*tables: pa.Table) -> str:
-    """Return the first 20 hex digits of SHA-256 over the tables' columns: names, types and values.
+    """Return the first 20 hex digits of :func:`tables_hash`."""
+    return tables_hash(*tables)[:20]
 
-    Tables of equal values have one id, however they lie in memory: what is read from a file has the id of what was
+
+def tables_hash(*tables: pa.Table) -> str:
+    """Return SHA-256 over the tables' columns: names, types and values.
+
+    Tables of equal values have one hash, however they lie in memory: what is read from a file has the hash of what was
     written.
     """
     digest = hashlib.sha256()
@@ -96,7 +101,7 @@ def content_id(*tables: pa.Table) -> str:
                 with pa.ipc.new_stream(sink, pa.schema([("values", part.type)])) as writer:
                     writer.write_table(pa.table({"values": part}))
                 digest.update(sink.getvalue())
-    return digest.hexdigest()[:20]
+    return digest.hexdigest()
 
 
 def _plain_arrays(column: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:

@@ -6,11 +6,9 @@ What doesn't belong here: a model as text (:mod:`.model_document`), storing it, 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +17,7 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.stats import stats_in
 from prediction_assets.nba.forecasting.systems import FittedSystem, fit_all, system_versions
+from prediction_assets.slate.staged_rows import tables_hash
 
 _OLDEST_SEASON = 1946
 
@@ -39,26 +38,8 @@ class Model:
 
 
 def data_hash(history: pa.Table, sides: Sides | None = None) -> str:
-    """Return SHA-256 over the training tables' Arrow streams: columns, types, rows and their order."""
-    digest = hashlib.sha256()
-    for table in (history,) if sides is None else (history, sides.candidates, sides.reported):
-        with pa.ipc.new_stream(_Hashed(digest), table.schema.remove_metadata()) as writer:
-            writer.write_table(table.replace_schema_metadata(None).combine_chunks())
-    return digest.hexdigest()
-
-
-class _Hashed(io.RawIOBase):
-    """A file that keeps nothing of what is written but its digest."""
-
-    def __init__(self, digest: hashlib._Hash) -> None:
-        self._digest = digest
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, content: Any) -> int:
-        self._digest.update(content)
-        return len(content)
+    """Return SHA-256 over the training tables: columns, types, rows and their order."""
+    return tables_hash(history, *(() if sides is None else (sides.candidates, sides.reported)))
 
 
 def model_id(league: str, cutoff: date, hashed: str, *, only_slate: bool = False) -> str:

@@ -110,5 +110,5 @@ ORDER BY game_date NULLS FIRST, time_of_day NULLS FIRST, team NULLS FIRST, playe
 """
 """The newest report of each date and time of day (:func:`.availability.time_of_day`), before ``$slate``.
 
-``player_id`` is 0, never NULL, because the bytes in place of a NULL would be a part of the model's hash. A
-report that is published after midnight UTC, when most games have begun, teaches nothing."""
+``player_id`` is 0, never NULL, where a team had not submitted its report. A report that is published after midnight
+UTC, when most games have begun, teaches nothing."""

@@ -40,6 +40,15 @@ def test_other_facts_another_league_or_another_date_are_another_model(
     assert len(ids) == 5
 
 
+def test_equal_training_rows_have_one_hash_however_they_lie_in_memory(league_snapshot: Snapshot) -> None:
+    history = league_snapshot[0].slice(0, 61)
+    alone = history.take(pa.array(range(history.num_rows)))
+    before_others = pa.concat_tables([alone, league_snapshot[0].slice(61)]).combine_chunks().slice(0, 61)
+    assert data_hash(before_others) == data_hash(alone)
+    in_chunks = pa.concat_tables([alone.slice(0, 7), alone.slice(7)])
+    assert data_hash(in_chunks) == data_hash(alone)
+
+
 def test_a_training_row_from_after_the_cut_off_is_refused(league_snapshot: Snapshot) -> None:
     with pytest.raises(PredictionAssetsError, match="train on earlier games only"):
         train(league_snapshot[0], "simulated-test", date(2025, 12, 1))
