@@ -143,8 +143,8 @@ def script() -> NoReturn:
         code = 0
     atexit._run_exitfuncs()
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed before the start
+            stream.flush()
     except OSError:  # Python says what it couldn't write, and has an exit code for it
         sys.exit(code)
     os._exit(code)

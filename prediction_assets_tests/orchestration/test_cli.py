@@ -328,6 +328,15 @@ def test_the_installed_command_answers(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_command_whose_output_is_closed_ends_with_its_own_exit_code(tmp_path, closed):
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m prediction_assets.cli --version {closed}>&-', sys.executable],
+        capture_output=True, text=True, check=False, env={**os.environ, "PREDICTION_ASSETS_HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_injury_reports_are_ingested_with_the_names_that_did_not_resolve(home, prediction_assets, tmp_path):
     logs = tmp_path / "logs.csv"
     logs.write_text(LOGS, "utf-8")
