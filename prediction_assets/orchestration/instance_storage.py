@@ -81,14 +81,10 @@ class _Kept:
         super().register_instance(instance)  # type: ignore[misc]
 
     def _prepared(self, base_dir: str) -> str:
-        """Make the file where it isn't there, and return how to connect to it."""
-        self._ensure_schema(Path(base_dir, f"{self._database}.db"))
+        """Let Dagster make a file that isn't there or was left without a revision, and return how to connect to it."""
+        if not has_revision(Path(base_dir, f"{self._database}.db")):
+            self._dagsters.from_local(base_dir)
         return create_db_conn_string(base_dir, self._database)
-
-    def _ensure_schema(self, path: Path) -> None:
-        """Let Dagster make a file that isn't there or that was left without a revision."""
-        if not has_revision(path):
-            self._dagsters.from_local(str(path.parent))
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -98,14 +94,22 @@ class _Kept:
             return
         try:
             path = Path(str(self._engine.url.database))
-            with self._kept.transaction(self._database, path, self._ensure_schema) as connection:
+            with self._kept.transaction(self._database, path, _make_nothing) as connection:
                 yield connection
         finally:
             self._turn.release()
 
+    def dispose(self) -> None:
+        super().dispose()  # type: ignore[misc]
+        self._kept.close()
+
     @cached_property
     def _engine(self) -> Engine:
         return create_engine(self._conn_string, poolclass=NullPool)
+
+
+def _make_nothing(_path: Path) -> None:
+    """Leave a file that was deleted to the next opening: processes that made it at once would leave it broken."""
 
 
 class KeptRunStorage(_Kept, SqliteRunStorage):

@@ -152,6 +152,27 @@ def test_a_file_that_was_replaced_is_opened_again(kept, home, new_home):
     assert runs(kept) == ["new"]
 
 
+def test_a_folder_that_was_deleted_is_made_by_the_next_opening_alone(kept, home):
+    assert runs(kept) == []
+    shutil.rmtree(home / "history")
+    for _ in range(2):
+        with pytest.raises(OperationalError, match="unable to open database file"):
+            runs(kept)
+    assert not (home / "history" / "runs.db").exists()
+    with instance_in(home, kept=True) as instance:
+        create_run_for_test(instance, job_name="new")
+        assert runs(kept) == ["new"]
+
+
+@pytest.mark.parametrize("kind", ["run_storage", "schedule_storage"])
+def test_a_disposed_storage_leaves_no_open_file(kept, home, kind):
+    storage = getattr(kept, kind)
+    with storage.connect() as connection:
+        connection.execute(text("SELECT 1 FROM alembic_version"))
+    storage.dispose()
+    assert list(home.rglob(f"{storage._database}.db-wal")) == []
+
+
 @pytest.mark.parametrize("database", ["history/runs.db", "schedules/schedules.db"])
 def test_a_file_that_was_left_without_a_revision_is_completed(home, database):
     with closing(sqlite3.connect(home / database)) as connection:
