@@ -131,11 +131,14 @@ def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings,
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
     with ExitStack() as opened:
-        # pygments would color tracebacks and templates, which a command doesn't print.
-        with without("pygments"), uncollected():
-            from prediction_assets.orchestration.instance import open_instance
-            from prediction_assets.orchestration.slate_run import SlateRun
+        with uncollected():
+            # pygments would color tracebacks and templates, which a command doesn't print.
+            with without("pygments"):
+                from prediction_assets.orchestration import instance_storage  # noqa: F401  the opening imports it
+                from prediction_assets.orchestration.instance import open_instance
+                from prediction_assets.orchestration.slate_run import SlateRun
 
+            # Modules that only this instance names may need it.
             instance = opened.enter_context(open_instance(settings, capture_output=False))
         yield settings, SlateRun(settings, instance)
 

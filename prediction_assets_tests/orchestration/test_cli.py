@@ -328,6 +328,27 @@ def test_the_installed_command_answers(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_instance_s_own_modules_import_what_they_need(tmp_path):
+    (tmp_path / "of_a_deployment.py").write_text(
+        "import pygments\nfrom prediction_assets.orchestration.instance import LoggedInstance as Instance\n",
+        "utf-8",
+    )
+    (tmp_path / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\ninstance_class: {module: of_a_deployment, class: Instance}\n", "utf-8"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "prediction_assets.cli", "clean-up", "--slate", "2026-01-01"],
+        capture_output=True, text=True, check=False,
+        env={
+            **os.environ,
+            "DAGSTER_HOME": str(tmp_path),
+            "PREDICTION_ASSETS_HOME": str(tmp_path / "home"),
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+        },
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "slate 2026-01-01: dropped 0 parts, kept 0\n"), done.stderr
+
+
 @pytest.mark.parametrize("closed", ["1", "2"])
 def test_a_command_whose_output_is_closed_ends_with_its_own_exit_code(tmp_path, closed):
     done = subprocess.run(
