@@ -32,11 +32,15 @@ SLATE_ASSETS = [
 
 
 def build_slate_defs(settings: Settings, resources: Mapping[str, object] | None = None) -> dg.Definitions:
-    """Return the assets and jobs of a slate, on the resources that they need."""
+    """Return the assets and jobs of a slate, on the resources that they need.
+
+    On the local profile the jobs are equal to the code location's, by which the UI finds the job of a command's run.
+    """
     return dg.Definitions(
         assets=[for_profile(asset, settings) for asset in SLATE_ASSETS],
         jobs=SLATE_JOBS,
-        resources={**slate_resources(settings), **(resources or {})},
+        # A job's snapshot names all resources of its location, even those that it doesn't use.
+        resources={**slate_resources(settings), "sources": None, **(resources or {})},
         executor=dg.in_process_executor,
     )
 

@@ -12,7 +12,8 @@ from prediction_assets.definitions import defs
 from prediction_assets.orchestration.asset_checks import CHECK_KEYS
 from prediction_assets.orchestration.assets.describing import DOCS
 from prediction_assets.orchestration.build import build_defs
-from prediction_assets.orchestration.jobs import FOLLOWS, JOB_OF_ASSET, JOBS
+from prediction_assets.orchestration.jobs import FOLLOWS, JOB_OF_ASSET, JOBS, SLATE_JOBS
+from prediction_assets.orchestration.slate_defs import build_slate_defs
 from prediction_assets.settings import load_settings
 
 SNAPSHOT = Path(__file__).with_name("asset_specs.json")
@@ -51,6 +52,14 @@ def test_the_assets_are_the_ones_that_were_reviewed(definitions, request):
         SNAPSHOT.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
         pytest.fail(f"{SNAPSHOT.name} was written anew: review and commit it")
     assert found == json.loads(SNAPSHOT.read_text("utf-8"))
+
+
+def test_a_slate_s_jobs_are_the_same_in_a_command_as_in_the_code_location(definitions):
+    """The UI looks for a run's job by the id of its snapshot."""
+    of_a_command = build_slate_defs(load_settings())
+    for job in SLATE_JOBS:
+        ids = {each.resolve_job_def(job.name).get_job_snapshot_id() for each in (definitions, of_a_command)}
+        assert len(ids) == 1, job.name
 
 
 def test_every_asset_has_a_description_an_owner_a_group_and_kinds(definitions):
