@@ -34,8 +34,8 @@ def _sum(column: str, window: str) -> str:
 
 
 def _count(window: str) -> str:
-    """Return the number of games in a window."""
-    return f"CAST(COUNT(*) OVER {window} AS INTEGER)"
+    """Return the number of games in a window; NULL, not 0, because it divides, and BigQuery refuses to divide by 0."""
+    return f"CAST(NULLIF(COUNT(*) OVER {window}, 0) AS INTEGER)"
 
 
 FEATURES_SQL = f"""
@@ -122,8 +122,8 @@ WITH logs AS (
     SELECT
         t.game_id, t.team,
         LAG(l.lineup) OVER team_order AS lineup_1, SUM(l.lineup) OVER team_ten_before AS lineup_10,
-        COUNT(*) OVER team_ten_before AS games_10,
-        COUNT(*) OVER team_before AS games_15, COUNT(*) OVER opponent_before AS opponent_games_15,
+        {_count("team_ten_before")} AS games_10,
+        {_count("team_before")} AS games_15, {_count("opponent_before")} AS opponent_games_15,
         SUM(points) OVER team_before AS points_15, SUM(possessions) OVER team_before AS possessions_15,
         SUM(points) OVER opponent_before AS opponent_points_15,
         SUM(possessions) OVER opponent_before AS opponent_possessions_15,
@@ -238,7 +238,8 @@ SELECT
     CAST(p.minutes_last_1 AS DOUBLE) AS minutes_last_1,
     p.minutes_3 / p.games_3 AS minutes_last_3, p.minutes_5 / p.games_5 AS minutes_last_5,
     p.minutes_10 / p.games_10 AS minutes_last_10,
-    p.points_in_season / p.games_season AS points_season, p.minutes_in_season / p.games_season AS minutes_season,
+    p.points_in_season / NULLIF(p.games_season, 0) AS points_season,
+    p.minutes_in_season / NULLIF(p.games_season, 0) AS minutes_season,
     p.games_season,
     s.points_previous_season, s.minutes_previous_season, s.games_previous_season,
     p.points_10 / NULLIF(p.minutes_10, 0) AS points_per_minute_last_10,
@@ -248,9 +249,9 @@ SELECT
     p.free_throws_10 / p.games_10 AS free_throws_attempted_last_10,
     p.field_goals_3 / p.games_3 AS field_goals_attempted_last_3,
     p.free_throws_3 / p.games_3 AS free_throws_attempted_last_3,
-    p.field_goals_25 / p.games_last_25 AS field_goals_attempted_last_25,
-    p.three_pointers_25 / p.games_last_25 AS three_pointers_attempted_last_25,
-    p.free_throws_25 / p.games_last_25 AS free_throws_attempted_last_25,
+    p.field_goals_25 / NULLIF(p.games_last_25, 0) AS field_goals_attempted_last_25,
+    p.three_pointers_25 / NULLIF(p.games_last_25, 0) AS three_pointers_attempted_last_25,
+    p.free_throws_25 / NULLIF(p.games_last_25, 0) AS free_throws_attempted_last_25,
     (100 * p.field_goals_3 + 44 * p.free_throws_3) / NULLIF(100 * p.minutes_3, 0) AS attempts_per_minute_last_3,
     (100 * p.field_goals_10 + 44 * p.free_throws_10) / NULLIF(100 * p.minutes_10, 0) AS attempts_per_minute_last_10,
     (100 * p.field_goals_60 + 44 * p.free_throws_60) / NULLIF(100 * p.minutes_60, 0) AS attempts_per_minute_last_60,

@@ -30,9 +30,11 @@ from prediction_assets.nba.model_store import (
     challenge,
     choose_model,
     load_model,
+    read_features,
     slate_systems,
     train_model,
 )
+from prediction_assets.simulation.league import simulate_league
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, POINTS_MODELS, SCHEDULE
@@ -258,6 +260,20 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
         assert (one_model, one_snapshot) == (other_model, other_snapshot)
         assert one.num_rows > 500
         assert one.equals(other)
+
+
+def test_bigquery_divides_by_no_count_where_a_player_or_a_team_has_no_game_yet(
+    open_bigquery: Callable[[], Warehouse],
+) -> None:
+    """The simulated league has players and teams whose first game of all is among the training rows."""
+    league = simulate_league(2)
+    found = []
+    for opened in (InMemoryWarehouse(), open_bigquery()):
+        opened.upsert(GAME_LOGS, league.game_logs)
+        opened.upsert(SCHEDULE, league.schedule)
+        found.append([table.to_pylist() for table in read_features(opened, league.name, league.slate, 730)])
+    assert found[0] == found[1]
+    assert len(found[0][1]) >= 2
 
 
 def test_bigquery_gives_a_slate_identical_grades_and_keeps_them(
