@@ -46,7 +46,7 @@ _BUDGETS = {
     "alerts list": (_READING, set()),
     "health": (1_800, {"asyncio", "dagster", "jsonschema", "pyarrow.parquet", "scipy"}),
     # What was fitted for the slate is kept, so that another run of it needs no scikit-learn.
-    f"run --slate {SIMULATED}": (1_980, {"asyncio", "dagster", "jsonschema", "pyarrow.parquet", "scipy"}),
+    f"run --slate {SIMULATED}": (1_860, {"asyncio", "dagster", "jsonschema", "pyarrow.parquet", "scipy"}),
 }
 """The most modules that a command may have imported at its end, and the heavy packages that it needs."""
 
