@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +110,7 @@ def look_into_home(settings: Settings | None = None) -> Iterator[tuple[Settings,
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def _uncollected() -> Iterator[None]:
     """Import without collecting garbage: what is imported lives as long as the process, and isn't looked at again."""
     gc.disable()
     try:
@@ -130,16 +130,14 @@ def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings,
     refuse_newer(settings)
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
-    with ExitStack() as opened:
-        with uncollected():
-            # pygments would color tracebacks and templates, which a command doesn't print.
-            with without("pygments"):
-                from prediction_assets.orchestration import instance_storage  # noqa: F401  the opening imports it
-                from prediction_assets.orchestration.instance import open_instance
-                from prediction_assets.orchestration.slate_run import SlateRun
+    # pygments would color tracebacks and templates, which a command doesn't print.
+    with without("pygments"), _uncollected():
+        from prediction_assets.orchestration import instance_storage  # noqa: F401  the opening imports it
+        from prediction_assets.orchestration.instance import open_instance
+        from prediction_assets.orchestration.slate_run import SlateRun
 
-            # Modules that only this instance names may need it.
-            instance = opened.enter_context(open_instance(settings, capture_output=False))
+    # Outside, because modules that only this instance names may need pygments.
+    with open_instance(settings, capture_output=False) as instance:
         yield settings, SlateRun(settings, instance)
 
 

@@ -45,9 +45,7 @@ staging_job = _job("staging", _assets(STAGED), description="Stage a range of one
 _PUBLISHED = _assets("phase5_completion", "slate_board").without_checks()
 """The morning check belongs to the same asset, but has a job of its own: it looks at the whole morning."""
 
-_AUDITS = dg.AssetSelection.checks(
-    *(dg.AssetCheckKey(dg.AssetKey("predictions"), audit.name) for audit in AUDITS)
-)
+_AUDITS = dg.AssetSelection.checks(*(dg.AssetCheckKey(FOLLOWS.asset_key, audit.name) for audit in AUDITS))
 """All checks of ``predictions`` but one: whether they follow their facts is asked with every look for alerts."""
 
 consolidation_job = _job(
