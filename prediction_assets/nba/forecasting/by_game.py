@@ -15,7 +15,7 @@ import numpy as np
 
 from prediction_assets.nba.forecasting.market_aware import AWAY_DAYS
 from prediction_assets.nba.forecasting.rows import Floats
-from prediction_assets.nba.forecasting.special import special
+from prediction_assets.nba.forecasting.special import normal_quantile, student_quantile
 
 ALL, STARTERS, BENCH, FIRST_DAYS, RETURNING = "all", "starters", "bench", "first_14_days", "returning"
 ROOKIES, MOVED = "rookies", "moved"
@@ -52,7 +52,7 @@ class Interval:
 
 def share_of(hits: int, trials: int) -> Interval:
     """Return a share with Wilson's interval ("Probable Inference", 1927), which stays within 0 and 1."""
-    z = float(special.ndtri((1 + CONFIDENCE) / 2))
+    z = float(normal_quantile((1 + CONFIDENCE) / 2))
     share, spread = hits / trials, z * z / trials
     center = (share + spread / 2) / (1 + spread)
     half = z * sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
@@ -94,7 +94,7 @@ class ByGame:
         mean, error = self.mean, self.standard_error
         if mean is None or error is None:
             return None if mean is None else Interval(mean)
-        half = error * float(special.stdtrit(self.games - 1, (1 + CONFIDENCE) / 2))
+        half = error * student_quantile(self.games - 1, (1 + CONFIDENCE) / 2)
         return Interval(mean, mean - half, mean + half)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prediction_assets.nba.forecasting.rows import Floats
-from prediction_assets.nba.forecasting.special import special
+from prediction_assets.nba.forecasting.special import gamma_survival, log_gamma, normal_quantile
 
 SMALLEST_PROBABILITY = 0.0001
 """No forecast claims certainty: 1 in 10,000 is below the resolution of a season (26,000 player-games)."""
@@ -65,7 +65,7 @@ def quantile(mean: npt.ArrayLike, standard_deviation: npt.ArrayLike, share: npt.
     m, sd, p = _checked(mean, standard_deviation, share)
     shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
     # Below a shape of 1/9 the approximation's base turns negative.
-    base = 1 - 1 / (9 * shape) + special.ndtri(p) / (3 * np.sqrt(shape))
+    base = 1 - 1 / (9 * shape) + normal_quantile(p) / (3 * np.sqrt(shape))
     found: Floats = np.maximum(2 * m * np.maximum(base, 0.0) ** 3 - m, 0.0)
     return found
 
@@ -99,11 +99,12 @@ def ranked_probability_score(
     m, sd, y = _checked(mean, standard_deviation, points)
     shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
     scale = 2 * m / shape
-    shifted = np.maximum(y + m, 0.0)
-    below, below_next = (special.gammainc(k, shifted / scale) for k in (shape, shape + 1))
-    found: Floats = (
-        shifted * (2 * below - 1) - shape * scale * (2 * below_next - 1) - scale / special.beta(0.5, shape)
-    )
+    shifted = np.maximum(y, 0.0) + m
+    x = shifted / scale
+    below = 1 - gamma_survival(shape, x)
+    below_next = below - np.exp(shape * np.log(x) - x - log_gamma(shape + 1))  # DLMF 8.8.5
+    rate = np.exp(log_gamma(shape + 0.5) - log_gamma(shape)) / np.sqrt(np.pi)
+    found: Floats = shifted * (2 * below - 1) - shape * scale * (2 * below_next - 1) - scale * rate
     return found
 
 
@@ -150,5 +151,5 @@ def _survival(m: Floats, sd: Floats, k: Floats) -> Floats:
     """Return P(points > k) for whole k; 1 below zero."""
     shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
     above = np.maximum(k + 0.5 + m, 0.0) * shape / (2 * m)
-    result: Floats = np.where(k < 0, 1.0, special.gammaincc(shape, above))
+    result: Floats = np.where(k < 0, 1.0, gamma_survival(shape, above))
     return result

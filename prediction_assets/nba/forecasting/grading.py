@@ -23,7 +23,7 @@ from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.market_aware import MARKET_WEIGHT
 from prediction_assets.nba.forecasting.recommendation import OVER, UNDER, share_over
 from prediction_assets.nba.forecasting.rows import Floats, Rows
-from prediction_assets.nba.forecasting.special import special
+from prediction_assets.nba.forecasting.special import log_odds
 from prediction_assets.nba.forecasting.stats import STATS, of_stat
 from prediction_assets.slate.markets import POINTS, Market, labelled
 
@@ -344,7 +344,7 @@ def _grade_system(
     odds = np.array([row["bet_odds"] or 0.0 for row in played])
     market = np.array([row["market_probability"] or 0.5 for row in played])
     # The system's own log-odds less the market's, from what :func:`.market_aware.with_market` made of both.
-    apart = (special.logit(share) - special.logit(market)) / (1 - MARKET_WEIGHT)
+    apart = (log_odds(share) - log_odds(market)) / (1 - MARKET_WEIGHT)
     score = float(np.sum((apart * (over - share))[decided]))
     keys = [(row["game_id"], row["player_id"]) for row in played]
     rise = np.array([closing.get(player, np.nan) for _, player in keys]) - line

@@ -19,7 +19,7 @@ from prediction_assets.nba.forecasting.distribution import (
 )
 from prediction_assets.nba.forecasting.recommendation import share_over
 from prediction_assets.nba.forecasting.rows import Floats
-from prediction_assets.nba.forecasting.special import special
+from prediction_assets.nba.forecasting.special import log_odds, normal_quantile, probability_of
 from prediction_assets.nba.forecasting.spread import Spread
 
 MARKET_WEIGHT = 0.85
@@ -75,11 +75,11 @@ def with_market(
     priced = np.where(np.isfinite(fair), fair, 0.5)
     mean, deviation = forecast.mean, forecast.standard_deviation
     share = _share(mean, deviation, at)
-    pooled = special.expit(weight * special.logit(priced) + (1 - weight) * special.logit(share))
+    pooled = probability_of(weight * log_odds(priced) + (1 - weight) * log_odds(share))
     for _ in range(STEPS):
         # Newton's steps: where points are nearly normal, one standard deviation of the mean is one of the quantile.
         mean = np.clip(
-            mean + deviation * (special.ndtri(pooled) - special.ndtri(share)), SMALLEST_MEAN, LARGEST_MEAN
+            mean + deviation * (normal_quantile(pooled) - normal_quantile(share)), SMALLEST_MEAN, LARGEST_MEAN
         )
         deviation = forecast.standard_deviation * np.clip(np.sqrt(mean / forecast.mean), 0.5, 2.0)
         share = _share(mean, deviation, at)
