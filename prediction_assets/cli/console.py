@@ -123,18 +123,18 @@ def _uncollected() -> Iterator[None]:
 @contextmanager
 def open_slate_run(settings: Settings | None = None) -> Iterator[tuple[Settings, SlateRun]]:
     """Open the home and its Dagster instance, for a command that starts runs."""
-    from prediction_assets.stores.profiles import refuse_newer
-    from prediction_assets.stores.without import without
-
     settings = settings or load_settings()
-    refuse_newer(settings)
     # Dagster's own switch: it stores the planned events of a range, and ours of its players, in batches.
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
-    # pygments would color tracebacks and templates, which a command doesn't print.
-    with without("pygments"), _uncollected():
-        from prediction_assets.orchestration import instance_storage  # noqa: F401  the opening imports it
-        from prediction_assets.orchestration.instance import open_instance
-        from prediction_assets.orchestration.slate_run import SlateRun
+    with _uncollected():
+        from prediction_assets.stores.profiles import refuse_newer
+        from prediction_assets.stores.without import without
+
+        refuse_newer(settings)
+        with without("pygments"):  # it would color tracebacks and templates, which a command doesn't print
+            from prediction_assets.orchestration import instance_storage  # noqa: F401  the opening imports it
+            from prediction_assets.orchestration.instance import open_instance
+            from prediction_assets.orchestration.slate_run import SlateRun
 
     # Outside, because modules that only this instance names may need pygments.
     with open_instance(settings, capture_output=False) as instance:

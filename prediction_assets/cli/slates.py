@@ -105,8 +105,6 @@ def run(
     settings = load_settings()
     _refuse_bad(settings, files, simulated_players)
     console = Console(stderr=True, soft_wrap=True)
-    from prediction_assets.nba.roster import refuse_unknown_slate
-
     with (
         open_slate_run(settings) as (_, runner),
         _stages(console, settings.profile, runner.stores.batch_state) as on_stage,
@@ -115,6 +113,8 @@ def run(
         if facts:
             on_stage("ingest", None)
             _say_what_waits(runner.ingest(facts))
+        from prediction_assets.nba.roster import refuse_unknown_slate  # imported with the runner by now
+
         chosen = slate or newest_slate(runner.stores.warehouse)
         refuse_unknown_slate(runner.stores.warehouse, chosen)
         result = runner.whole(chosen, reopen=reopen, players=player or (), on_stage=on_stage)

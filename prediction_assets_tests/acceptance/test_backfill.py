@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from prediction_assets.cli import app
 from prediction_assets.cli.backfill import close, steps
+from prediction_assets.cli.commands import app
 from prediction_assets.cli.simulated_sources import SimulatedSources, serving, simulated_settings
 from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.monitoring.coverage import COLUMNS, Cell, Day, coverage

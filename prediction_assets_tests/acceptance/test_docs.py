@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer
 
-from prediction_assets.cli import app
+from prediction_assets.cli.commands import app
 from prediction_assets.settings import Settings
 from prediction_assets_tests.generated_pages import PAGES as GENERATED
 from prediction_assets_tests.generated_pages import errors_page

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from prediction_assets import cli
+from prediction_assets.cli import commands
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.simulation.league import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
@@ -58,7 +58,7 @@ def announced(gcp: SlateRun) -> Announced:
 
 def morning_check() -> dict[str, str]:
     """Return the color of each of the report's lines, with the environment's settings."""
-    done = CliRunner().invoke(cli.app, ["health", "--json"])
+    done = CliRunner().invoke(commands.app, ["health", "--json"])
     report = json.loads(done.stdout)
     assert done.exit_code == report["exit_code"]
     return {each["name"]: each["color"] for each in report["lines"]}

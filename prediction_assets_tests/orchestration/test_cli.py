@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from prediction_assets import cli
+from prediction_assets.cli import commands
 from prediction_assets.settings import load_settings
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
@@ -280,7 +281,7 @@ def test_status_lists_the_players_who_have_not_settled_beside_those_who_failed(
 
 def all_commands() -> Iterator[tuple[str, Any]]:
     """Yield every command with what is typed for it."""
-    root = typer.main.get_command(cli.app)
+    root = typer.main.get_command(commands.app)
     for name, command in root.commands.items():
         yield name, command
         for sub, each in getattr(command, "commands", {}).items():
@@ -290,7 +291,7 @@ def all_commands() -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("group", ["", "alerts", "dead-letters", "quarantine", "gcp"])
 def test_the_commands_summaries_fit_a_terminal_of_80_columns(group, monkeypatch):
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
-    shown = CliRunner().invoke(cli.app, [group, "--help"] if group else ["--help"]).output
+    shown = CliRunner().invoke(commands.app, [group, "--help"] if group else ["--help"]).output
     panels = shown.partition("--help")[2].partition("╰")[2]
     rows = [line for line in panels.splitlines() if line.startswith("│")]
     assert rows

@@ -79,7 +79,9 @@ class ArrowParts:
         )
         metadata = {_PART_ID: part.part_id.encode()}
         path = self.path(slate, player_slug, part.part_id)
-        rows = rows.cast(PART_SCHEMA).replace_schema_metadata(metadata)
+        if not rows.schema.equals(PART_SCHEMA):
+            rows = rows.cast(PART_SCHEMA)
+        rows = rows.replace_schema_metadata(metadata)
         file = pa.BufferOutputStream()  # written to a file, a part would take some sixty system calls
         with pa.ipc.new_file(file, rows.schema) as writer:
             writer.write_table(rows)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from prediction_assets import cli
+from prediction_assets.cli import commands
 from prediction_assets.monitoring.evaluate import NAMES, evaluate, open_findings
 from prediction_assets.monitoring.finding_kinds import (
     CRITICAL,
@@ -315,7 +315,7 @@ def test_every_command_is_one_that_the_command_line_has():
     templates = [row.command for row in KINDS.values()]
     templates += [*OF_JOB.values(), *OF_CHECK.values(), *OF_TICK.values()]
     files = {name: f" --{name.replace('_', '-')} FILE" for name in ("game_logs", "schedule", "prop_lines")}
-    root = typer.main.get_command(cli.app)
+    root = typer.main.get_command(commands.app)
     for template in {*templates} - {RESTORE_THE_STATE}:
         name, *arguments = shlex.split(template.format(slate=SLATE, **files))
         assert name == "prediction-assets"

@@ -23,7 +23,9 @@ SHAPES = st.floats(0.01, 1e6)
 @pytest.mark.parametrize("shape", [0.01, 0.05, 0.3, 1.0, 2.5, 17.0, 60.0, 400.0, 1e4, 1e6])
 def test_the_survival_of_a_gamma_is_exact_from_half_its_shape_up(shape: float) -> None:
     spread = np.sqrt(shape) * np.linspace(-8, 8, 500)
-    x = np.concatenate([shape * np.linspace(0.5, 1.5, 500), shape * np.geomspace(0.5, 1e4, 500), shape + spread])
+    x = np.concatenate(
+        [shape * np.linspace(0.5, 1.5, 500), shape * np.geomspace(0.5, 1e4, 500), shape + spread]
+    )
     x = x[x >= 0.5 * shape]
     assert gamma_survival(shape, x) == pytest.approx(special.gammaincc(shape, x), rel=0, abs=1e-9)
 
