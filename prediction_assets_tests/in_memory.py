@@ -288,6 +288,11 @@ class InMemoryWarehouse(DuckDBWarehouse):
             complete(connection, _whole_schema())
 
     @contextmanager
+    def reading(self) -> Iterator[None]:
+        with self._turn:
+            yield
+
+    @contextmanager
     def _connect(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._turn, _duckdb() as connection:
             connection.execute(f"USE {self._name}")

@@ -153,9 +153,10 @@ def has_facts(warehouse: Warehouse) -> bool:
     from prediction_assets.stores.sql import queries
     from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
 
-    counts = [
-        warehouse.query(queries.COUNT_FACTS[table.name]).to_pylist()[0] for table in (SCHEDULE, GAME_LOGS)
-    ]
+    with warehouse.reading():
+        counts = [
+            warehouse.query(queries.COUNT_FACTS[table.name]).to_pylist()[0] for table in (SCHEDULE, GAME_LOGS)
+        ]
     return all(count["row_count"] for count in counts)
 
 

@@ -115,8 +115,9 @@ def run(
             _say_what_waits(runner.ingest(facts))
         from prediction_assets.nba.roster import refuse_unknown_slate  # imported with the runner by now
 
-        chosen = slate or newest_slate(runner.stores.warehouse)
-        refuse_unknown_slate(runner.stores.warehouse, chosen)
+        with runner.stores.warehouse.reading():
+            chosen = slate or newest_slate(runner.stores.warehouse)
+            refuse_unknown_slate(runner.stores.warehouse, chosen)
         result = runner.whole(chosen, reopen=reopen, players=player or (), on_stage=on_stage)
     _show_summary(result, settings)
     if result.receipt is not None and result.receipt.status != "success":

@@ -41,16 +41,17 @@ def pin_features(
     run pinned features with a higher fence meanwhile, those stay.
     """
     # In this order: what is read after the claim is as new as the fence says, or newer.
-    fence = claim_fence(key, warehouse, state)
-    facts_version = warehouse.facts_version()
-    batch = open_progress(state, key).batch
-    slate = parse_slate(key)
-    stats = further_stats(markets)
-    model_id = choose_model(warehouse, batch.league, slate, stats)
-    player_ids = [player.player_id for player in batch.expected]
-    players, history = slate_features(
-        warehouse, batch.league, slate, player_ids, HISTORY_DAYS, model_id, stats
-    )
+    with warehouse.reading():
+        fence = claim_fence(key, warehouse, state)
+        facts_version = warehouse.facts_version()
+        batch = open_progress(state, key).batch
+        slate = parse_slate(key)
+        stats = further_stats(markets)
+        model_id = choose_model(warehouse, batch.league, slate, stats)
+        player_ids = [player.player_id for player in batch.expected]
+        players, history = slate_features(
+            warehouse, batch.league, slate, player_ids, HISTORY_DAYS, model_id, stats
+        )
     snapshot_id = warehouse.snapshots.write(batch.slate, players, history)
     reached("features_written")
     counts = state.pin_features(batch.slate, snapshot_id, fence=fence, facts_version=facts_version)

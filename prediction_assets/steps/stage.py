@@ -92,13 +92,14 @@ def begin_staging(
         PredictionAssetsError: no features are pinned for the slate, or their model is gone.
     """
     # In this order: what is read after the claim is as new as the fence says, or newer.
-    fence = claim_fence(slate, warehouse, state)
-    facts_version = warehouse.facts_version()
-    progress = open_progress(state, slate, only=slugs)
+    with warehouse.reading():
+        fence = claim_fence(slate, warehouse, state)
+        facts_version = warehouse.facts_version()
+        progress = open_progress(state, slate, only=slugs)
+        players = progress.batch.players(slugs)
+        facts = read_slate_facts(warehouse, slate, progress.batch.league, settings.markets)
     if progress.feature_snapshot is not None:  # the features are from when they were pinned
         facts_version = min(facts_version, progress.features_version)
-    players = progress.batch.players(slugs)
-    facts = read_slate_facts(warehouse, slate, progress.batch.league, settings.markets)
     if until_tip_off:
         begun = {slug for slug, each in facts.bases(players, {}).items() if each.begins_by(clock.now())}
         players = [player for player in players if player.slug not in begun]

@@ -11,6 +11,7 @@ Errors that any method may raise: ``StateUnreadable`` and ``WarehouseUnreadable`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -249,6 +250,13 @@ class Warehouse(Protocol):
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Run one SELECT in DuckDB's dialect, with named parameters and without write access."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Return a context for reads that follow each other at once: what it costs to open the warehouse, they share.
+
+        A writer of an embedded warehouse waits until it ends, so nothing else belongs in it: no write, no wait for
+        another thread, no long computation.
+        """
 
     def merge(self, plan: MergePlan) -> Receipt:
         """Verify parts, close the rows that they replace, insert theirs, audit the slate and write the receipt.

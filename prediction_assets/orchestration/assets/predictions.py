@@ -142,15 +142,11 @@ with preview_features():
             yield from results_of_refusal(slate, error)
             raise
         cost = warehouse.cost()  # before what is shown is read, which is no part of the MERGE
-        picture, numbers = slate_in_force(warehouse, progress)
+        with warehouse.reading():
+            picture, numbers = slate_in_force(warehouse, progress)
+            shown = _metadata(receipt, warehouse)
         yield dg.MaterializeResult(
-            metadata={
-                "picture": picture,
-                **board_link(settings, slate),
-                **_metadata(receipt, warehouse),
-                **numbers,
-                **cost,
-            },
+            metadata={"picture": picture, **board_link(settings, slate), **shown, **numbers, **cost},
             check_results=[*results_of(receipt, limits.minimum_staged_share)],
         )
         reached("checks_evaluated")

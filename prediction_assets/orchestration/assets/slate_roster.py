@@ -82,7 +82,8 @@ def slate_roster(
     predictions are retracted.
     """
     slate = config.slate or slate_tonight(warehouse, batch_state, clock.now())
-    roster = read_roster(warehouse, slate)
+    with warehouse.reading():
+        roster = read_roster(warehouse, slate)
     earlier = batch_state.progress(slate)
     batch = _batch(slate, roster, earlier, clock.now(), settings)
     if not roster.games:

@@ -12,6 +12,7 @@ import json
 import secrets
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
@@ -145,6 +146,9 @@ class BigQueryWarehouse:
 
     def facts_version(self) -> int:
         return int(self.query(table_sql.FACTS_VERSION)["version"][0].as_py())
+
+    def reading(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         self._tables.ready()

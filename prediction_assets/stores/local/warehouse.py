@@ -7,6 +7,7 @@ DuckDB lets one process write and then no other even read. Readers share the loc
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -41,6 +42,15 @@ _PARTS_READ_AT_ONCE = 100
 """Parts whose rows are in memory at one time, beside the table that they are copied to."""
 
 
+class _Reading(threading.local):
+    """What a thread's reads share within :meth:`DuckDBWarehouse.reading`."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.connection: duckdb.DuckDBPyConnection | None = None  # from the first read on
+        self.kept = ExitStack()
+
+
 class DuckDBWarehouse:
     """A :class:`~prediction_assets.stores.protocols.Warehouse` in one file.
 
@@ -58,6 +68,7 @@ class DuckDBWarehouse:
         self._parts = parts
         self._snapshots = snapshots
         self._wait_seconds = wait_seconds
+        self._reading = _Reading()
 
     @property
     def parts(self) -> ArrowParts:
@@ -73,7 +84,25 @@ class DuckDBWarehouse:
 
     @contextmanager
     def _connect(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file for one operation, after adding what it lacks of the declared tables."""
+        """Open the file for one operation, or go on reading; a write ends what :meth:`reading` keeps open."""
+        if write:
+            self._let_go()
+        if write or not self._reading.is_on:
+            with self._opened(write=write) as connection:
+                yield connection
+            return
+        if self._reading.connection is None:
+            self._reading.connection = self._reading.kept.enter_context(self._opened(write=False))
+        with self._explained():
+            yield self._reading.connection
+
+    def _let_go(self) -> None:
+        self._reading.connection = None
+        self._reading.kept.close()
+
+    @contextmanager
+    def _opened(self, *, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file after adding what it lacks of the declared tables."""
         with ExitStack() as stack:
             if not write and not self._database.exists():
                 self._complete_tables()
@@ -102,29 +131,36 @@ class DuckDBWarehouse:
             with locked(lock, exclusive=write, timeout_seconds=self._wait_seconds):
                 engine, connection = self._open(read_only=not write)
                 try:
-                    if write:
-                        lacking = lack(connection, str(self._database))
-                        if lacking:
-                            complete(connection, lacking)
-                    yield connection
-                except duckdb.Error as error:
-                    if "corrupt" in str(error).lower():  # each block has a checksum
-                        raise WarehouseUnreadable(
-                            f"{self._database}: {_first_line(error)}; nothing of this step was kept. Restore the file "
-                            "from a backup, or move it away and ingest again"
-                        ) from error
-                    if not isinstance(error, _OF_THE_DISK):
-                        raise
-                    raise WarehouseUnreadable(
-                        f"{self._database}: {_first_line(error)}; nothing of this step was kept. Check that the "
-                        "disk has room and that this user may write there, then run it again"
-                    ) from error
+                    with self._explained():
+                        if write:
+                            lacking = lack(connection, str(self._database))
+                            if lacking:
+                                complete(connection, lacking)
+                        yield connection
                 finally:
                     engine.detach(connection)
         except PermissionError as error:
             raise WarehouseUnreadable(
                 f"{error.filename}: {error.strerror}; give this user write access, "
                 "or set PREDICTION_ASSETS_HOME to a writable folder"
+            ) from error
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say of what the disk does to the file what to do about it."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if "corrupt" in str(error).lower():  # each block has a checksum
+                raise WarehouseUnreadable(
+                    f"{self._database}: {_first_line(error)}; nothing of this step was kept. Restore the file "
+                    "from a backup, or move it away and ingest again"
+                ) from error
+            if not isinstance(error, _OF_THE_DISK):
+                raise
+            raise WarehouseUnreadable(
+                f"{self._database}: {_first_line(error)}; nothing of this step was kept. Check that the "
+                "disk has room and that this user may write there, then run it again"
             ) from error
 
     def _open(self, *, read_only: bool) -> tuple[Engine, duckdb.DuckDBPyConnection]:
@@ -193,12 +229,25 @@ class DuckDBWarehouse:
     def facts_version(self) -> int:
         return int(self.query(table_sql.FACTS_VERSION)["version"][0].as_py())
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        if self._reading.is_on:
+            yield
+            return
+        self._reading.is_on = True
+        try:
+            yield
+        finally:
+            self._reading.is_on = False
+            self._let_go()
+
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         try:
             return self._select(sql, parameters)
         except duckdb.InternalException:
             # DuckDB 2.0.1 sometimes fails an assertion of its own on a busy machine, in its dictionary caching. The
             # connection is invalid then and nothing has changed, so the read is repeated on a new one.
+            self._let_go()
             return self._select(sql, parameters)
 
     def _select(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:

@@ -417,6 +417,17 @@ def test_facts_are_inserted_updated_kept_and_removed_and_each_change_raises_thei
     assert warehouse.facts_version() == 5, "what is no fact leaves it alone"
 
 
+def test_reads_that_follow_each_other_see_what_is_written_between_them(warehouse):
+    with warehouse.reading():
+        assert warehouse.facts_version() == 0
+        warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000001", date(2026, 1, 2))]))
+        with warehouse.reading():
+            assert warehouse.facts_version() == 1
+        assert warehouse.receipts(SLATE) == ()
+    warehouse.upsert(SCHEDULE, SCHEDULE.arrow_table([game("9000000002", date(2026, 1, 2), "S03", "S04")]))
+    assert warehouse.facts_version() == 2
+
+
 @pytest.mark.parametrize("warehouse", ["duckdb", "in_memory"], indirect=True)
 def test_an_ingestion_that_fails_raises_no_facts_version(warehouse, monkeypatch):
     monkeypatch.setattr(

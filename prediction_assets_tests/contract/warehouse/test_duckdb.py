@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pytest
@@ -70,6 +71,62 @@ def test_threads_read_at_once_and_the_last_one_lets_the_file_go(open_duckdb):
     assert found == [(0,), (0,)]
     with warehouse._session(write=True) as connection:
         connection.execute("CREATE TABLE ours (n INTEGER)")
+
+
+_THEIRS = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('CREATE TABLE theirs AS SELECT 7 AS n')"
+
+
+def test_reads_that_follow_each_other_keep_the_file_and_let_it_go_at_their_end(open_duckdb):
+    warehouse = open_duckdb()
+    asked = [sys.executable, "-c", _THEIRS, str(warehouse._database)]
+    with warehouse.reading():
+        warehouse.facts_version()
+        assert subprocess.run(asked, check=False, capture_output=True).returncode != 0
+        assert open_duckdb().facts_version() == 0, "others read at the same time"
+    subprocess.run(asked, check=True)
+    assert warehouse.query("SELECT n FROM theirs").to_pylist() == [{"n": 7}]
+
+
+def test_an_error_amid_reads_lets_the_file_go(open_duckdb):
+    warehouse = open_duckdb()
+
+    def fail() -> None:
+        with warehouse.reading():
+            warehouse.facts_version()
+            warehouse.query("SELECT no_column FROM facts.versions")
+
+    with pytest.raises(duckdb.BinderException):
+        fail()
+    subprocess.run([sys.executable, "-c", _THEIRS, str(warehouse._database)], check=True)
+
+
+def test_a_thread_keeps_the_file_for_itself_alone(open_duckdb):
+    warehouse = open_duckdb()
+    with warehouse.reading(), ThreadPoolExecutor(1) as other:
+        warehouse.facts_version()
+        mine = warehouse._reading.connection
+        assert mine is not None
+        assert other.submit(lambda: warehouse._reading.connection).result() is None
+        assert other.submit(warehouse.facts_version).result() == 0
+        assert warehouse._reading.connection is mine
+    assert warehouse._reading.connection is None
+
+
+def test_amid_reads_an_engine_that_failed_is_replaced(open_duckdb, monkeypatch):
+    warehouse = open_duckdb()
+    with warehouse.reading():
+        warehouse.facts_version()
+        engine = engine_of(warehouse._database)
+        select = DuckDBWarehouse._select
+
+        def interrupted(self, *arguments):
+            monkeypatch.setattr(DuckDBWarehouse, "_select", select)
+            engine._root.close()
+            raise duckdb.InternalException("INTERNAL Error: dict-surviving cache: changed identity")
+
+        monkeypatch.setattr(DuckDBWarehouse, "_select", interrupted)
+        assert warehouse.facts_version() == 0
+        assert engine_of(warehouse._database) is not engine
 
 
 def test_an_engine_that_failed_is_replaced(open_duckdb):
