@@ -6,6 +6,7 @@ What doesn't belong here: reading what a slate has; callers read :attr:`SlateRun
 
 import ctypes
 import logging
+import resource
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -54,6 +55,9 @@ class SlateResult:
     entry: OutboxEntry | None
     published: bool = False  # this run delivered the message, not an earlier one
 
+
+_LARGE = 450 * 2**20
+"""Bytes: the peak of a run of all the league's players is below it."""
 
 OnStage = Callable[[str, Progress | None], None]
 
@@ -317,7 +321,12 @@ class SlateRun:
 
 
 def _return_memory() -> None:
-    """Return to the system what a run has freed: the allocators would keep it, and the next run's comes on top."""
+    """Return to the system what a large run has freed: the allocators would keep it, and the next run's comes on top.
+
+    A small one's is used again at once, and costs more to be mapped anew than it takes.
+    """
+    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < _LARGE:
+        return
     pa.default_memory_pool().release_unused()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's alone
     if trim is not None:
