@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -106,6 +107,12 @@ def simulate_league(expected_players: int = 40) -> SimulatedLeague:
         >>> league.name, league.slate.isoformat()
         ('simulated-40', '2091-01-15')
     """
+    if expected_players > _LONG_HISTORY_UP_TO:
+        return _drawn(expected_players)
+    return _drawn_once(expected_players)  # each of its three kinds of facts is ingested by an asset of its own
+
+
+def _drawn(expected_players: int) -> SimulatedLeague:
     slate = simulated_slate(expected_players)
     if expected_players <= _LONG_HISTORY_UP_TO:
         first_day, last_day = date(slate.year - 1, 10, 22), date(slate.year, 4, 13)
@@ -158,6 +165,9 @@ def _days_off(first_day: date) -> set[int]:
 
 def _epoch_day(day: date) -> int:
     return (day - date(1970, 1, 1)).days
+
+
+_drawn_once = lru_cache(maxsize=1)(_drawn)
 
 
 def _name_players(
