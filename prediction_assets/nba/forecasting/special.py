@@ -19,8 +19,8 @@ _NODES = 64
 _NEGLIGIBLE = 32.0
 """An integrand of e to the power of minus this is left out: 1e-14 of its peak."""
 
-_AT_ONCE = 2_000
-"""Values whose integrands are in memory at one time, 1 MiB each time that they are copied."""
+_AT_ONCE = 200
+"""Values whose integrands are in memory at one time: 100 KiB, which the processor keeps near."""
 
 _SHIFT = 10
 """Stirling's series is asked for arguments above this; the recurrence leads there."""
