@@ -323,7 +323,7 @@ class SlateRun:
 def _return_memory() -> None:
     """Return to the system what a large run has freed: the allocators would keep it, and the next run's comes on top.
 
-    A small one's is used again at once, and costs more to be mapped anew than it takes.
+    A small one's is used again at once, and costs more to be mapped again than it takes.
     """
     if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < _LARGE:
         return

@@ -109,7 +109,9 @@ def simulate_league(expected_players: int = 40) -> SimulatedLeague:
     """
     if expected_players > _LONG_HISTORY_UP_TO:
         return _drawn(expected_players)
-    return _drawn_once(expected_players)  # each of its three kinds of facts is ingested by an asset of its own
+    return _drawn_once(
+        expected_players
+    )  # each of its three kinds of facts is ingested by an asset of its own
 
 
 def _drawn(expected_players: int) -> SimulatedLeague:
