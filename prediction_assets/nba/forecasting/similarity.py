@@ -78,9 +78,10 @@ class Similarity:
     def _departure(self, now: Floats) -> Floats:
         # Summed column by column: the rounding of a matrix product depends on the number of rows.
         distance = np.zeros((now.shape[1], self.past.shape[1]), dtype=np.float32)
+        square = np.empty_like(distance)  # one for all columns
         for column in range(len(now)):
-            difference = now[column][:, None] - self.past[column][None, :]
-            distance += difference * difference
+            np.subtract(now[column][:, None], self.past[column][None, :], out=square)
+            distance += np.multiply(square, square, out=square)
         k = min(NEIGHBOURS, self.past.shape[1])
         nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]
         nearest.sort(axis=1)

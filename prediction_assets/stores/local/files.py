@@ -27,7 +27,8 @@ def written_aside(path: Path, content: bytes | memoryview) -> Iterator[Path]:
             os.fsync(descriptor)
             yield aside
         finally:
-            aside.unlink(missing_ok=True)
+            if os.access(aside, os.F_OK):  # quicker than an error
+                aside.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:
