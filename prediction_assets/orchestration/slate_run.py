@@ -56,8 +56,8 @@ class SlateResult:
     published: bool = False  # this run delivered the message, not an earlier one
 
 
-_LARGE = 450 * 2**20
-"""Bytes: the peak of a run of all the league's players is below it."""
+_LARGE = 350 * 2**20
+"""Bytes: the peak of a few games' players is below it."""
 
 OnStage = Callable[[str, Progress | None], None]
 
