@@ -60,7 +60,8 @@ def read_features(
     parameters = {"slate": slate, "league": league, "history_start": since}
 
     def read(sql: str) -> tuple[pa.Table, pa.Table]:
-        history, candidates = split_snapshot(warehouse.query(sql, parameters))
+        asked = sql if history_days else of_candidates(sql)
+        history, candidates = split_snapshot(warehouse.query(asked, parameters))
         return _in_order(history), candidates.sort_by("player_id")
 
     history, candidates = read(FEATURES_SQL)

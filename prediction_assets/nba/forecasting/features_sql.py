@@ -28,6 +28,17 @@ POINTS_COUNTED = "points AS points"
 """What the query counts, once for all of it; :mod:`.stats` puts others in its place."""
 
 
+_PLAYED = "SELECT *, FALSE AS is_slate FROM logs"
+
+
+def of_candidates(sql: str) -> str:
+    """Return :data:`FEATURES_SQL` for a slate without training rows: of other players than its own nothing is added up.
+
+    A player's features are made of his own games and his teams'. So they are the same, sooner.
+    """
+    return sql.replace(_PLAYED, f"{_PLAYED} WHERE player_id IN (SELECT player_id FROM candidates)")
+
+
 def _sum(column: str, window: str) -> str:
     """Return the sum of a column of whole numbers; DuckDB's own sum has 16 bytes, and there are 30 of each row."""
     return f"CAST(SUM({column}) OVER {window} AS BIGINT)"
@@ -69,17 +80,21 @@ WITH logs AS (
     QUALIFY ROW_NUMBER() OVER (
         PARTITION BY player_id ORDER BY game_date DESC NULLS LAST, game_id DESC NULLS LAST
     ) = 1
-), player_games AS (
-    SELECT *, FALSE AS is_slate FROM logs
-    UNION ALL
+), candidates AS (
     SELECT
         g.season_id, MOD(g.season_id, 10000) AS season_year, g.game_id, g.game_date,
-        l.player_id, l.player_name, g.team, g.opponent, g.is_home, NULL AS points, NULL AS minutes,
-        NULL AS field_goals_attempted, NULL AS three_pointers_attempted, NULL AS free_throws_attempted,
-        NULL AS offensive_rebounds, NULL AS turnovers, TRUE AS is_slate
+        l.player_id, l.player_name, g.team, g.opponent, g.is_home
     FROM latest AS l
     JOIN slate_teams AS g ON g.team = l.team
     WHERE l.game_date >= CAST($slate AS DATE) - {CANDIDATE_DAYS}
+), player_games AS (
+    {_PLAYED}
+    UNION ALL
+    SELECT
+        *, NULL AS points, NULL AS minutes,
+        NULL AS field_goals_attempted, NULL AS three_pointers_attempted, NULL AS free_throws_attempted,
+        NULL AS offensive_rebounds, NULL AS turnovers, TRUE AS is_slate
+    FROM candidates
 ), form_before AS (
     SELECT
         game_id, team,

@@ -18,8 +18,9 @@ from prediction_assets.nba.forecasting.features import (
     FEATURES_SCHEMA,
     conform,
 )
-from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
-from prediction_assets_tests.contract.nba.conftest import PAST, SLATE
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_candidates
+from prediction_assets.nba.forecasting.stats import features_sql
+from prediction_assets_tests.contract.nba.conftest import HISTORY_START, LEAGUE, PAST, SLATE, warehouse
 
 Helpers = Mapping[str, Callable[..., Any]]
 Facts = tuple[list[dict[str, Any]], list[dict[str, Any]]]
@@ -32,6 +33,27 @@ def test_the_query_reads_the_same_in_bigquery() -> None:
     assert {p.name for p in parsed.find_all(exp.Parameter)} == {"slate", "league", "history_start"}
     assert {t.sql() for t in parsed.find_all(exp.Table) if t.db} == {"facts.game_logs", "facts.schedule"}
     assert not list(parsed.find_all(exp.Anonymous)), "a function that sqlglot doesn't know isn't portable"
+
+
+@pytest.mark.parametrize("games", [0, 1, 2])
+@pytest.mark.parametrize("sql", [FEATURES_SQL, features_sql("rebounds")], ids=["points", "rebounds"])
+def test_without_training_rows_a_slate_s_features_are_those_beside_them(
+    league_facts: Facts, sql: str, games: int
+) -> None:
+    logs, schedule = league_facts
+    tonight = [game for game in schedule if game["game_date"] == SLATE][:games]
+    before = [game for game in schedule if game["game_date"] != SLATE]
+    connection = warehouse(logs, before + tonight)
+    asked = {"slate": SLATE, "league": LEAGUE}
+
+    def players(sql: str, history_start: date) -> pa.Table:
+        found = connection.sql(sql, params={**asked, "history_start": history_start}).to_arrow_table()
+        return found.filter(pc.field("is_slate"))
+
+    found = players(of_candidates(sql), SLATE)
+    assert found.num_rows == 14 * games
+    assert found.equals(players(sql, SLATE))
+    assert found.equals(players(sql, HISTORY_START))
 
 
 def test_game_logs_are_read_in_one_place_only() -> None:
