@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.features import split_snapshot
-from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_slate_players
 from prediction_assets.nba.forecasting.model import Model, data_hash, model_id, train
 from prediction_assets.nba.forecasting.model_document import ModelUnreadable, pack, unpack
 from prediction_assets.nba.forecasting.promotion import examine, keep_for_trial, libraries
@@ -60,7 +60,7 @@ def read_features(
     parameters = {"slate": slate, "league": league, "history_start": since}
 
     def read(sql: str) -> tuple[pa.Table, pa.Table]:
-        asked = sql if history_days else of_candidates(sql)
+        asked = sql if history_days else of_slate_players(sql)
         history, candidates = split_snapshot(warehouse.query(asked, parameters))
         return _in_order(history), candidates.sort_by("player_id")
 

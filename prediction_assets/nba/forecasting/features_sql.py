@@ -31,7 +31,7 @@ POINTS_COUNTED = "points AS points"
 _PLAYED = "SELECT *, FALSE AS is_slate FROM logs"
 
 
-def of_candidates(sql: str) -> str:
+def of_slate_players(sql: str) -> str:
     """Return :data:`FEATURES_SQL` for a slate without training rows: of other players than its own nothing is added up.
 
     A player's features are made of his own games and his teams'. So they are the same, sooner.

@@ -18,7 +18,7 @@ from prediction_assets.nba.forecasting.features import (
     FEATURES_SCHEMA,
     conform,
 )
-from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_candidates
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_slate_players
 from prediction_assets.nba.forecasting.stats import features_sql
 from prediction_assets_tests.contract.nba.conftest import HISTORY_START, LEAGUE, PAST, SLATE, warehouse
 
@@ -50,7 +50,7 @@ def test_without_training_rows_a_slate_s_features_are_those_beside_them(
         found = connection.sql(sql, params={**asked, "history_start": history_start}).to_arrow_table()
         return found.filter(pc.field("is_slate"))
 
-    found = players(of_candidates(sql), SLATE)
+    found = players(of_slate_players(sql), SLATE)
     assert found.num_rows == 14 * games
     assert found.equals(players(sql, SLATE))
     assert found.equals(players(sql, HISTORY_START))
