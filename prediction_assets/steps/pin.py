@@ -41,8 +41,8 @@ def pin_features(
     run pinned features with a higher fence meanwhile, those stay.
     """
     # In this order: what is read after the claim is as new as the fence says, or newer.
+    fence = claim_fence(key, warehouse, state)
     with warehouse.reading():
-        fence = claim_fence(key, warehouse, state)
         facts_version = warehouse.facts_version()
         batch = open_progress(state, key).batch
         slate = parse_slate(key)

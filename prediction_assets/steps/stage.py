@@ -92,8 +92,8 @@ def begin_staging(
         PredictionAssetsError: no features are pinned for the slate, or their model is gone.
     """
     # In this order: what is read after the claim is as new as the fence says, or newer.
+    fence = claim_fence(slate, warehouse, state)
     with warehouse.reading():
-        fence = claim_fence(slate, warehouse, state)
         facts_version = warehouse.facts_version()
         progress = open_progress(state, slate, only=slugs)
         players = progress.batch.players(slugs)
