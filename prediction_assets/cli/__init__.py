@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 _ALLOCATIONS_PER_COLLECTION = 50_000
-_ROOM = 40_000  # words; the next power of two leaves as many again
+_ROOM = 40_000  # words of a chunk of 65,536, so that 200 KiB are left
 
 
 def main() -> None:

@@ -62,9 +62,10 @@ def read_changes(
         receipts: the slate's receipts, if they were read just now.
     """
     marks = {"slate": parse_slate(receipt.slate), "revision": receipt.revision}
-    found = warehouse.query(queries.CHANGES_OF_REVISION, marks).to_pylist()
     as_of = {"slate": marks["slate"], "moment": receipt.consolidated_at}
-    (bets,) = warehouse.query(queries.BETS_AS_OF, as_of)["bets"].to_pylist()
+    with warehouse.reading():
+        found = warehouse.query(queries.CHANGES_OF_REVISION, marks).to_pylist()
+        (bets,) = warehouse.query(queries.BETS_AS_OF, as_of)["bets"].to_pylist()
     changed = tuple(row["player_slug"] for row in found)
     known = warehouse.receipts(receipt.slate) if receipts is None else receipts
     why = why_changed(known, receipt.revision, changed)

@@ -30,6 +30,9 @@ SMALLEST_MEAN = 0.05
 SMALLEST_SHAPE = 0.05
 """Least shape of the gamma: a standard deviation of nine times the mean, which no forecast has."""
 
+LARGEST_SHAPE = 1e8
+"""Largest shape of the gamma: a standard deviation of 1/5,000 of the mean. A forecast with less counts as that."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
@@ -94,10 +97,11 @@ def ranked_probability_score(
     """Return the continuous ranked probability score of points that were scored, in points; 0 is perfect.
 
     Closed form for the gamma: Scheuerer & Moeller, "Probabilistic Wind Speed Forecasting on a Grid", 2015; a shift
-    moves both. The continuity correction has no part in it. For a forecast without spread it is the absolute error.
+    moves both. The continuity correction has no part in it. For a forecast without spread it is the absolute error,
+    within 1/5,000 of the mean.
     """
     m, sd, y = _checked(mean, standard_deviation, points)
-    shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
+    shape = np.clip((2 * m / sd) ** 2, SMALLEST_SHAPE, LARGEST_SHAPE)
     scale = 2 * m / shape
     shifted = np.maximum(y, 0.0) + m
     x = shifted / scale
@@ -149,7 +153,7 @@ def _checked(
 
 def _survival(m: Floats, sd: Floats, k: Floats) -> Floats:
     """Return P(points > k) for whole k; 1 below zero."""
-    shape = np.maximum((2 * m / sd) ** 2, SMALLEST_SHAPE)
+    shape = np.clip((2 * m / sd) ** 2, SMALLEST_SHAPE, LARGEST_SHAPE)
     above = np.maximum(k + 0.5 + m, 0.0) * shape / (2 * m)
     result: Floats = np.where(k < 0, 1.0, gamma_survival(shape, above))
     return result

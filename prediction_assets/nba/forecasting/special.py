@@ -27,9 +27,10 @@ _SHIFT = 10
 
 
 def log_odds(p: npt.ArrayLike) -> Floats:
-    """Return log(p / (1 - p)) of probabilities in (0, 1)."""
+    """Return log(p / (1 - p)) of probabilities; infinite for 0 and 1."""
     share = np.asarray(p, np.float64)
-    found: Floats = np.log(share) - np.log1p(-share)
+    with np.errstate(divide="ignore"):
+        found: Floats = np.log(share) - np.log1p(-share)
     return found
 
 
@@ -77,7 +78,7 @@ def normal_quantile(p: npt.ArrayLike) -> Floats:
 
 @cache
 def student_quantile(degrees: int, p: float) -> float:
-    """Return the quantile of Student's distribution with so many degrees of freedom, of a p in [0.5, 1), within 1e-9.
+    """Return the quantile of Student's distribution of a p in [0.5, 0.9999], within 1e-9.
 
     By Newton's steps from the normal quantile, in the angle of Abramowitz & Stegun, *Handbook of Mathematical
     Functions*, 1964, 26.7.3 and 26.7.4: the probability rises with it ever more slowly, so that no step goes too far.
@@ -127,12 +128,12 @@ def _binet(a: Floats) -> Floats:
 
 
 def gamma_survival(shape: npt.ArrayLike, x: npt.ArrayLike) -> Floats:
-    """Return P(X > x) of a gamma distribution with this shape and scale 1, within 1e-9. Arguments broadcast.
+    """Return P(X > x) of a gamma distribution with this shape and scale 1, within 1e-7. Arguments broadcast.
 
     The integral of DLMF 8.2.2 with t = shape * e^v: its integrand has one peak, at v = 0. By Fejér's quadrature.
 
     Args:
-        shape: from 0.01 up.
+        shape: from 0.01 to 1e8; up to 1e6 it is within 1e-9.
         x: from half the shape up; a smaller one counts as that.
     """
     a, at = np.broadcast_arrays(np.asarray(shape, np.float64), np.asarray(x, np.float64))

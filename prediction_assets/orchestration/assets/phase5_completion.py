@@ -50,14 +50,12 @@ def phase5_completion(
     after a newer one. A receipt says that the blocking checks passed, or which refusal an operator accepted.
     """
     slate = context.partition_key
-    with warehouse.reading():
-        receipts = warehouse.receipts(slate)
-        receipt = receipt_to_announce(slate, receipts, config.receipt_id)
-        changes = read_changes(receipt, warehouse, receipts)
+    receipts = warehouse.receipts(slate)
+    receipt = receipt_to_announce(slate, receipts, config.receipt_id)
     tag_run(context, slate, receipt.batch_id)
     entry, published_before = announce(
         receipt,
-        changes,
+        read_changes(receipt, warehouse, receipts),
         outbox,
         publisher,
         output_table=warehouse.output_table,

@@ -31,8 +31,7 @@ def slate_board(
     is out before it is written.
     """
     slate = context.partition_key
-    with warehouse.reading():
-        board = read_board(warehouse, slate)
+    board = read_board(warehouse, slate)
     tag_run(context, slate, board.receipt.batch_id)
     path = settings.board_file(slate)
     content = board_page(board).encode()

@@ -27,8 +27,7 @@ def written_aside(path: Path, content: bytes | memoryview) -> Iterator[Path]:
             os.fsync(descriptor)
             yield aside
         finally:
-            if os.access(aside, os.F_OK):  # quicker than an error
-                aside.unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, content: bytes | memoryview) -> None:

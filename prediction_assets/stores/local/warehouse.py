@@ -93,8 +93,12 @@ class DuckDBWarehouse:
             return
         if self._reading.connection is None:
             self._reading.connection = self._reading.kept.enter_context(self._opened(write=False))
-        with self._explained():
-            yield self._reading.connection
+        try:
+            with self._explained():
+                yield self._reading.connection
+        except BaseException:
+            self._let_go()  # after some errors a connection answers nothing more
+            raise
 
     def _let_go(self) -> None:
         self._reading.connection = None
@@ -114,6 +118,7 @@ class DuckDBWarehouse:
             yield connection
 
     def _complete_tables(self) -> None:
+        self._let_go()
         with self._session(write=True):
             pass
 
@@ -247,7 +252,6 @@ class DuckDBWarehouse:
         except duckdb.InternalException:
             # DuckDB 2.0.1 sometimes fails an assertion of its own on a busy machine, in its dictionary caching. The
             # connection is invalid then and nothing has changed, so the read is repeated on a new one.
-            self._let_go()
             return self._select(sql, parameters)
 
     def _select(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:

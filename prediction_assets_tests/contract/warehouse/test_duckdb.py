@@ -112,21 +112,25 @@ def test_a_thread_keeps_the_file_for_itself_alone(open_duckdb):
     assert warehouse._reading.connection is None
 
 
-def test_amid_reads_an_engine_that_failed_is_replaced(open_duckdb, monkeypatch):
+def test_amid_reads_an_engine_that_failed_is_replaced(open_duckdb):
     warehouse = open_duckdb()
     with warehouse.reading():
         warehouse.facts_version()
         engine = engine_of(warehouse._database)
-        select = DuckDBWarehouse._select
-
-        def interrupted(self, *arguments):
-            monkeypatch.setattr(DuckDBWarehouse, "_select", select)
-            engine._root.close()
-            raise duckdb.InternalException("INTERNAL Error: dict-surviving cache: changed identity")
-
-        monkeypatch.setattr(DuckDBWarehouse, "_select", interrupted)
+        engine._root.close()  # as after a fatal error
+        warehouse._reading.connection.close()
+        with pytest.raises(duckdb.Error):
+            warehouse.facts_version()
         assert warehouse.facts_version() == 0
         assert engine_of(warehouse._database) is not engine
+
+
+def test_amid_reads_a_file_may_be_brought_up_to_date(open_duckdb):
+    warehouse = open_duckdb().waiting_at_most(0.0)
+    with warehouse.reading():
+        warehouse.facts_version()
+        assert not warehouse.migrate().changes
+        assert warehouse.facts_version() == 0
 
 
 def test_an_engine_that_failed_is_replaced(open_duckdb):

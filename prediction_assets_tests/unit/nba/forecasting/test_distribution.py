@@ -136,3 +136,12 @@ def test_a_mean_is_found_again_from_median_and_deviation() -> None:
     mean, deviation = np.array([0.6, 2.0, 4.5, 12.0, 27.0]), np.array([1.2, 3.0, 4.5, 6.0, 8.5])
     assert mean_of(median(mean, deviation), deviation) == pytest.approx(mean, abs=1e-6)
     assert np.isfinite(mean_of(np.array([0.0]), np.array([1.0]))).all()
+
+
+@pytest.mark.parametrize("deviation", [1e-9, 1e-3])
+@pytest.mark.parametrize(("mean", "points"), [(5.0, 5.0), (5.0, 0.0), (60.0, 12.0), (17.3, 40.0)])
+def test_without_spread_a_forecast_s_score_is_its_absolute_error(
+    mean: float, points: float, deviation: float
+) -> None:
+    found = ranked_probability_score(mean, deviation, np.array(points))
+    assert found == pytest.approx(abs(mean - points), rel=0, abs=mean / 5_000 + deviation)

@@ -72,3 +72,16 @@ def test_the_logarithm_of_the_gamma_function_is_exact(shape: float) -> None:
 def test_log_odds_and_their_probability_are_each_other_s_inverse(p: float) -> None:
     assert log_odds(p) == pytest.approx(special.logit(p), rel=1e-9, abs=1e-15)
     assert probability_of(log_odds(p)) == pytest.approx(p, rel=0, abs=1e-15)
+
+
+def test_log_odds_of_certainties_are_infinite_without_a_warning() -> None:
+    with np.errstate(all="raise"):
+        assert log_odds([0.0, 1.0]).tolist() == [-np.inf, np.inf]
+
+
+@pytest.mark.parametrize("shape", [1e7, 1e8])
+def test_a_gamma_of_hardly_any_spread_has_nearly_its_survival(shape: float) -> None:
+    z = np.linspace(-8, 8, 500)
+    # Nearly normal, but for its skew; SciPy's own loses more digits here.
+    normal = special.ndtr(-z) + np.exp(-z * z / 2) / np.sqrt(2 * np.pi) * (z * z - 1) / (3 * np.sqrt(shape))
+    assert gamma_survival(shape, shape + np.sqrt(shape) * z) == pytest.approx(normal, rel=0, abs=1e-7)
