@@ -107,14 +107,12 @@ def simulate_league(expected_players: int = 40) -> SimulatedLeague:
         >>> league.name, league.slate.isoformat()
         ('simulated-40', '2091-01-15')
     """
-    if expected_players > _LONG_HISTORY_UP_TO:
-        return _drawn(expected_players)
-    return _drawn_once(
-        expected_players
-    )  # each of its three kinds of facts is ingested by an asset of its own
+    # Each of its three kinds of facts is ingested by an asset of its own.
+    draw = _drawn if expected_players > _LONG_HISTORY_UP_TO else _drawn_once
+    return draw(expected_players, _TEAMS)
 
 
-def _drawn(expected_players: int) -> SimulatedLeague:
+def _drawn(expected_players: int, least_teams: int) -> SimulatedLeague:
     slate = simulated_slate(expected_players)
     if expected_players <= _LONG_HISTORY_UP_TO:
         first_day, last_day = date(slate.year - 1, 10, 22), date(slate.year, 4, 13)
@@ -126,7 +124,7 @@ def _drawn(expected_players: int) -> SimulatedLeague:
         return Draws(expected_players, part)
 
     slate_size = slate_rotations(expected_players).size
-    teams = max(_TEAMS, slate_size)
+    teams = max(least_teams, slate_size)
     slate_teams = draws(_SLATE).permutation(teams)[:slate_size]
     fixtures = draw_fixtures(
         draws(_FIXTURES), teams, slate_teams, slate_day, (last_day - first_day).days + 1, _days_off(first_day)
