@@ -101,7 +101,7 @@ def ranked_probability_score(
     within 1/5,000 of the mean.
     """
     m, sd, y = _checked(mean, standard_deviation, points)
-    shape = np.clip((2 * m / sd) ** 2, SMALLEST_SHAPE, LARGEST_SHAPE)
+    shape = _shape(m, sd)
     scale = 2 * m / shape
     shifted = np.maximum(y, 0.0) + m
     x = shifted / scale
@@ -151,9 +151,15 @@ def _checked(
     return m, sd, x
 
 
+def _shape(m: Floats, sd: Floats) -> Floats:
+    """Return the gamma's shape, within the limits that its formulas have."""
+    found: Floats = np.clip((2 * m / sd) ** 2, SMALLEST_SHAPE, LARGEST_SHAPE)
+    return found
+
+
 def _survival(m: Floats, sd: Floats, k: Floats) -> Floats:
     """Return P(points > k) for whole k; 1 below zero."""
-    shape = np.clip((2 * m / sd) ** 2, SMALLEST_SHAPE, LARGEST_SHAPE)
+    shape = _shape(m, sd)
     above = np.maximum(k + 0.5 + m, 0.0) * shape / (2 * m)
     result: Floats = np.where(k < 0, 1.0, gamma_survival(shape, above))
     return result
