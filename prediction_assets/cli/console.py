@@ -148,16 +148,26 @@ def newest_slate(warehouse: Warehouse) -> str:
     return default_slate(warehouse, CLOCK.now().astimezone(GAME_TIME_ZONE).date(), tonight=False)
 
 
-def has_facts(warehouse: Warehouse) -> bool:
-    """Return whether a schedule and game logs were ingested."""
-    from prediction_assets.stores.sql import queries
-    from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
+def has_facts(warehouse: Warehouse, league: str | None = None) -> bool:
+    """Return whether a league, or any league, has what a slate is made from.
 
-    with warehouse.reading():
-        counts = [
-            warehouse.query(queries.COUNT_FACTS[table.name]).to_pylist()[0] for table in (SCHEDULE, GAME_LOGS)
-        ]
-    return all(count["row_count"] for count in counts)
+    That is a schedule and game logs. A simulated league's lines are part of it, too: an ingestion that was stopped
+    between them and the games is done again.
+    """
+    from prediction_assets.slate.keys import is_simulated
+    from prediction_assets.stores.sql import queries
+    from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
+
+    held: dict[str, set[str]] = {}
+    for row in warehouse.query(queries.LEAGUES_HELD).to_pylist():
+        held.setdefault(row["league"], set()).add(row["facts"])
+    games = {GAME_LOGS.name, SCHEDULE.name}
+    whole = {
+        name
+        for name, facts in held.items()
+        if facts >= games and (PROP_LINES.name in facts or not is_simulated(name))
+    }
+    return league in whole if league is not None else bool(whole)
 
 
 class _Terminal(Console):

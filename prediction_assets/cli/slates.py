@@ -95,7 +95,7 @@ def run(
     """Take one slate from its facts to its completion message.
 
     Ingests the files named here, or else in the settings. If there are no facts at all, it takes the simulated
-    league. Exit code 1 when a player failed.
+    league, which it ingests once. Exit code 1 when a player failed.
     """
     if player and reopen:
         raise BadInput("--player", "can't be combined with --reopen", hint="choose one of them")
@@ -174,8 +174,12 @@ def ingest(
         if season is not None:
             live = {name: {"season": season} for name in ("game_logs", "schedule")}
             facts = live | _given(files)
+        elif simulated_players is not None:
+            from prediction_assets.simulation.league import simulated_facts
+
+            facts = simulated_facts(simulated_players)
         else:
-            facts, _ = _facts(settings, runner.stores.warehouse, files, simulated_players, None)
+            facts, _ = _facts(settings, runner.stores.warehouse, files, None, None)
         if replace:
             _replacing(facts)
         ingested = runner.ingest(facts)
@@ -357,7 +361,10 @@ def _facts(
     simulated_players: int | None,
     slate: str | None,
 ) -> tuple[dict[str, dict[str, Any]], str | None]:
-    """Return what to ingest, and the slate if the facts decide it."""
+    """Return what to ingest, and the slate if the facts decide it.
+
+    A simulated league that is stored is not drawn again.
+    """
     given = _given(files)
     if given:
         return given, slate
@@ -366,10 +373,11 @@ def _facts(
         return configured, slate
     if simulated_players is None:
         _refuse_half_of_the_facts(warehouse)
-    from prediction_assets.simulation.league import simulated_facts, simulated_slate
+    from prediction_assets.simulation.league import simulated_facts, simulated_name, simulated_slate
 
     expected = settings.simulated_players if simulated_players is None else simulated_players
-    return simulated_facts(expected), slate or simulated_slate(expected).isoformat()
+    slate = slate or simulated_slate(expected).isoformat()
+    return {} if has_facts(warehouse, simulated_name(expected)) else simulated_facts(expected), slate
 
 
 def _refuse_half_of_the_facts(warehouse: Warehouse) -> None:

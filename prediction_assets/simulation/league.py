@@ -89,6 +89,11 @@ def simulated_slate(expected_players: int) -> date:
     return date(_FIRST_YEAR + expected_players, 1, 15)
 
 
+def simulated_name(expected_players: int) -> str:
+    """Return the name of the simulated league with so many expected players, ``simulated-40``."""
+    return f"{SIMULATED_PREFIX}-{expected_players}"
+
+
 def simulated_facts(expected_players: int) -> dict[str, dict[str, int]]:
     """Return the config with which each fact asset ingests the simulated league, by the asset's name."""
     return {name: {"simulated_players": expected_players} for name in ("game_logs", "schedule", "prop_lines")}
@@ -184,7 +189,7 @@ def _name_players(
 
 def _label(n: int, slate: date, first_day: date, teams: int, names: list[str], fixtures: Fixtures) -> _Labels:
     return _Labels(
-        name=f"{SIMULATED_PREFIX}-{n}",
+        name=simulated_name(n),
         season_id=int(f"2{slate.year - 1}"),
         first_day=first_day,
         team_ids=20_000_000_000 + n * 100_000 + np.arange(1, teams + 1),

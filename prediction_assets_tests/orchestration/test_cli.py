@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 import typer
@@ -17,7 +18,12 @@ from typer.testing import CliRunner
 
 from prediction_assets import cli
 from prediction_assets.cli import commands
+from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.settings import load_settings
+from prediction_assets.simulation.league import simulate_league
+from prediction_assets.stores.profiles import open_stores
+from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
 from prediction_assets_tests.homes import PLAYERS, SIMULATED
 
 LOGS = """SEASON_ID,PLAYER_ID,PLAYER_NAME,TEAM_ID,TEAM_ABBREVIATION,TEAM_NAME,GAME_ID,GAME_DATE,MATCHUP,WL,MIN,FGM,FGA,\
@@ -89,6 +95,47 @@ def test_without_facts_a_run_takes_the_simulated_league_and_says_so(home, predic
     assert (report["phase_6"], report["acknowledged_revision"]) == ("acknowledged", 1)
     assert (home / "warehouse.duckdb").exists()
     assert {p.name for p in home.iterdir()} >= {"staging", "features", "outbox", "state.sqlite", "dagster"}
+
+
+def materializations(asset: str) -> int:
+    with open_instance(load_settings(), capture_output=False) as instance:
+        return len(instance.fetch_materializations(dg.AssetKey(asset), limit=100).records)
+
+
+def test_a_second_run_finds_the_simulated_league_stored(home, prediction_assets):
+    for _ in range(2):
+        assert prediction_assets("run", "--simulated-players", "6")[0] == 0
+    assert prediction_assets("run")[0] == 0
+    assert {asset: materializations(asset) for asset in ("game_logs", "slate_roster")} == {
+        "game_logs": 1,
+        "slate_roster": 3,
+    }
+
+    code, *_ = prediction_assets("ingest", "--simulated-players", "6")
+    assert (code, materializations("game_logs")) == (0, 2), "who asks for it gets it again"
+
+
+@pytest.mark.parametrize("ingested_until", [("game_logs",), ("game_logs", "schedule")], ids=" and ".join)
+@pytest.mark.parametrize("arguments", [("--simulated-players", "6"), ()], ids=["named", "not named"])
+def test_a_simulated_league_of_which_facts_are_missing_is_ingested_again(
+    home, monkeypatch, prediction_assets, ingested_until, arguments
+):
+    monkeypatch.setenv("PREDICTION_ASSETS_SIMULATED_PLAYERS", "6")
+    league = simulate_league(6)
+    stores = open_stores(load_settings())
+    for table in (GAME_LOGS, SCHEDULE):
+        if table.name in ingested_until:
+            stores.warehouse.upsert(table, getattr(league, table.name))
+    code, out, _ = prediction_assets("run", *arguments)
+    assert (code, "150 inserted + 0 updated + 0 unchanged" in out) == (0, True)
+    (lines,) = stores.warehouse.query(queries.COUNT_FACTS["prop_lines"])["row_count"].to_pylist()
+    assert lines == league.prop_lines.num_rows
+
+
+def test_another_simulated_league_is_ingested_beside_the_first(home, prediction_assets):
+    assert prediction_assets("run", "--simulated-players", "6")[0] == 0
+    code, out, _ = prediction_assets("run", "--simulated-players", "7")
+    assert (code, "7 expected, 7 staged" in out, materializations("game_logs")) == (0, True, 2)
 
 
 def test_a_partial_slate_exits_with_1(ready, monkeypatch, prediction_assets):

@@ -448,6 +448,12 @@ HOLDS_LEAGUE = " UNION ALL ".join(
 )
 """The kinds of facts that a league has."""
 
+LEAGUES_HELD = " UNION ALL ".join(
+    f"SELECT league, '{table.name}' AS facts FROM {table.qualified_name} GROUP BY league"
+    for table in (GAME_LOGS, SCHEDULE, PROP_LINES)
+)
+"""Each league that has any facts, once for each kind that it has."""
+
 COUNT_FACTS = {
     table.name: f"SELECT COUNT(*) AS row_count FROM {table.qualified_name}"
     for table in (GAME_LOGS, SCHEDULE, PROP_LINES, INJURY_REPORTS)

@@ -180,6 +180,7 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
             {**whose, "first": league.slate - timedelta(days=10), "last": league.slate},
         ),
         "HOLDS_LEAGUE": (f"{queries.HOLDS_LEAGUE} ORDER BY facts", {"league": league.name}),
+        "LEAGUES_HELD": (f"{queries.LEAGUES_HELD} ORDER BY facts", {}),
         "GAMES_OF_SEASON": (
             queries.GAMES_OF_SEASON, {"league": league.name, "year": 2025, "today": league.slate},
         ),
