@@ -43,6 +43,8 @@ from prediction_assets.stores.sql import merge_sql
 from prediction_assets.stores.sql.tables import PART_SCHEMA, TABLES
 from prediction_assets.stores.versions import VersionedStore
 
+_NOT_PINNED = (None, 0, 0, "")
+
 
 class InMemoryBatchState:
     """A :class:`~prediction_assets.stores.protocols.BatchState`; threads may share it."""
@@ -51,7 +53,7 @@ class InMemoryBatchState:
         self._lock = threading.Lock()
         self._batches: dict[str, Batch] = {}
         self._fences: dict[str, int] = {}
-        self._pinned: dict[str, tuple[str | None, int, int]] = {}
+        self._pinned: dict[str, tuple[str | None, int, int, str]] = {}
         self._outcomes: dict[tuple[str, str, int], PlayerOutcome] = {}
         self._receipts: dict[str, Receipt] = {}
 
@@ -76,7 +78,7 @@ class InMemoryBatchState:
             self._batches[batch.slate] = _as_stored(batch)
             if len(stay) != len(batch.expected):
                 self._fences[batch.slate] = self._fences.get(batch.slate, 0) + 1
-                self._pinned[batch.slate] = (None, self._fences[batch.slate], 0)
+                self._pinned[batch.slate] = (None, self._fences[batch.slate], 0, "")
             counted = self._counted(batch.slate, (earlier or batch).batch_id)
             for key in [key for key in self._outcomes if key[0] == batch.slate]:
                 del self._outcomes[key]
@@ -101,13 +103,15 @@ class InMemoryBatchState:
             self._fences[slate] = max(self._fences.get(slate, 0), above) + 1
             return self._fences[slate]
 
-    def pin_features(self, slate: str, snapshot_id: str, *, fence: int, facts_version: int) -> bool:
+    def pin_features(
+        self, slate: str, snapshot_id: str, *, fence: int, facts_version: int, made_from: str = ""
+    ) -> bool:
         with self._lock:
             if slate not in self._batches:
                 raise BatchNotOpen.on(slate)
-            if self._pinned.get(slate, (None, 0, 0))[1] > fence:
+            if self._pinned.get(slate, _NOT_PINNED)[1] > fence:
                 return False
-            self._pinned[slate] = (snapshot_id, fence, facts_version)
+            self._pinned[slate] = (snapshot_id, fence, facts_version, made_from)
             return True
 
     def record(self, outcomes: Sequence[PlayerOutcome]) -> None:
@@ -137,12 +141,13 @@ class InMemoryBatchState:
             expected = {player.slug for player in batch.expected}
             counted = self._counted(slate, batch.batch_id)
             receipt = self._receipts.get(slate)
-            snapshot, _, version = self._pinned.get(slate, (None, 0, 0))
+            snapshot, _, version, made_from = self._pinned.get(slate, _NOT_PINNED)
             return Progress(
                 batch=batch,
                 outcomes={slug: outcome for slug, outcome in counted.items() if slug in expected},
                 feature_snapshot=snapshot,
                 features_version=version,
+                features_made_from=made_from,
                 receipt=None if receipt is None else unaltered(deepcopy(receipt), "memory"),
             )
 

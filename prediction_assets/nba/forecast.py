@@ -7,20 +7,26 @@ features: the model's id is one of their columns, and so part of the snapshot's 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from prediction_assets import __version__
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL
 from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE, MarketLine
 from prediction_assets.nba.forecasting.prices import Offer
+from prediction_assets.nba.forecasting.stats import features_sql
 from prediction_assets.nba.forecasting.systems import FittedSystem
 from prediction_assets.nba.model_store import MODEL_ID, load_model, read_features
 from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.slate.markets import POINTS
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
+from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
 
 HISTORY_DAYS = 730
 """Days of game logs before the slate that the systems are fitted on if no stored model serves it."""
@@ -50,6 +56,31 @@ def slate_features(
     wanted = candidates.filter(pc.is_in(candidates["player_id"], pa.array(list(players), pa.int64())))
     wanted = wanted.append_column(MODEL_ID, pa.array([chosen] * wanted.num_rows, pa.string()))
     return wanted, history
+
+
+def features_digest(
+    warehouse: Warehouse,
+    league: str,
+    slate: date,
+    players: Iterable[int],
+    history_days: int,
+    chosen: str,
+    stats: Sequence[str] = (),
+) -> str:
+    """Return SHA-256 over all that :func:`slate_features` makes its answer from, without computing it.
+
+    That is its arguments, its statements and this version of the package, and which change of the game logs and the
+    schedule was the last one.
+    """
+    changed = {
+        row["table_name"]: f"{row['version']} {row['changed_at'].isoformat()}"
+        for row in warehouse.query(queries.FACTS_STATE).to_pylist()
+    }
+    made_from = [
+        __version__, league, slate.isoformat(), sorted(players), history_days, chosen, *stats,
+        FEATURES_SQL, *map(features_sql, stats), changed.get(GAME_LOGS.name), changed.get(SCHEDULE.name),
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 
 
 def market_lines(warehouse: Warehouse, league: str, slate: date) -> dict[int, MarketLine]:

@@ -62,6 +62,7 @@ class Progress:
     receipt: Receipt | None = None
     # the version of the facts that the features were computed from, 0 before they are pinned
     features_version: int = 0
+    features_made_from: str = ""  # a digest of what they were made from, '' if nothing is said of it
 
     def count(self, outcome: Outcome) -> int:
         return sum(c.outcome is outcome for c in self.outcomes.values())

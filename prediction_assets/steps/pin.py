@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import pyarrow as pa
 
-from prediction_assets.nba.forecast import HISTORY_DAYS, slate_features
+from prediction_assets.nba.forecast import HISTORY_DAYS, features_digest, slate_features
 from prediction_assets.nba.forecasting.stats import further_stats
 from prediction_assets.nba.model_store import choose_model
-from prediction_assets.slate.batch import Batch
+from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
@@ -45,16 +46,14 @@ def pin_features(
     with warehouse.reading():
         facts_version = warehouse.facts_version()
         batch = open_progress(state, key).batch
-        slate = parse_slate(key)
-        stats = further_stats(markets)
-        model_id = choose_model(warehouse, batch.league, slate, stats)
-        player_ids = [player.player_id for player in batch.expected]
-        players, history = slate_features(
-            warehouse, batch.league, slate, player_ids, HISTORY_DAYS, model_id, stats
-        )
+        asked = _asked(batch, warehouse, markets)
+        made_from = features_digest(warehouse, *asked)
+        players, history = slate_features(warehouse, *asked)
     snapshot_id = warehouse.snapshots.write(batch.slate, players, history)
     reached("features_written")
-    counts = state.pin_features(batch.slate, snapshot_id, fence=fence, facts_version=facts_version)
+    counts = state.pin_features(
+        batch.slate, snapshot_id, fence=fence, facts_version=facts_version, made_from=made_from
+    )
     reached("features_pinned")
     if not counts:
         _logger.warning(
@@ -66,4 +65,31 @@ def pin_features(
         batch.slate, snapshot_id, players.num_rows, history.num_rows,
         extra={"slate": batch.slate, "batch": batch.batch_id},
     )  # fmt: skip
+    *_, model_id, _ = asked
     return PinnedFeatures(snapshot_id, players, history, model_id, batch, facts_version)
+
+
+def are_features_current(progress: Progress, warehouse: Warehouse, markets: Sequence[str] = ()) -> bool:
+    """Return whether pinning again would pin the features that are pinned, and they can be read."""
+    batch, pinned = progress.batch, progress.feature_snapshot
+    if pinned is None or not progress.features_made_from:
+        return False
+    with warehouse.reading():
+        made_from = features_digest(warehouse, *_asked(batch, warehouse, markets))
+    return made_from == progress.features_made_from and warehouse.snapshots.is_whole(batch.slate, pinned)
+
+
+def _asked(
+    batch: Batch, warehouse: Warehouse, markets: Sequence[str]
+) -> tuple[str, date, list[int], int, str, tuple[str, ...]]:
+    """Return which features of which players a batch is forecast from, the model's id included."""
+    slate, stats = parse_slate(batch.slate), further_stats(markets)
+    players = [player.player_id for player in batch.expected]
+    return (
+        batch.league,
+        slate,
+        players,
+        HISTORY_DAYS,
+        choose_model(warehouse, batch.league, slate, stats),
+        stats,
+    )

@@ -65,11 +65,16 @@ class BatchState(Protocol):
             BatchNotOpen: the slate has no batch.
         """
 
-    def pin_features(self, slate: str, snapshot_id: str, *, fence: int, facts_version: int) -> bool:
+    def pin_features(
+        self, slate: str, snapshot_id: str, *, fence: int, facts_version: int, made_from: str = ""
+    ) -> bool:
         """Record the feature snapshot that the slate's predictions are made from, and return whether it counts.
 
         A lower fence than the one of the pinned features changes nothing. After a reopening that dropped the pinned
         features, neither does a fence that was claimed before it.
+
+        Args:
+            made_from: what the features were made from, as a digest; ``""``: nothing is said of it.
 
         Raises:
             BatchNotOpen: the slate has no batch.

@@ -41,7 +41,7 @@ from prediction_assets_tests.orchestration.test_cli import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SHAPES = {"warehouse": (1, "c18e7b277e01"), "state": (1, "22d4702d32cf")}
+SHAPES = {"warehouse": (1, "c18e7b277e01"), "state": (2, "06e1e4b0de36")}
 """Each store's version, and the first 12 digits of SHA-256 over its declared tables."""
 
 
@@ -98,8 +98,11 @@ def test_a_release_adds_a_table_and_a_column_to_each_store_and_keeps_every_row(h
             "  add notes", "  add outcomes.remark",
         )  # fmt: skip
         assert [line in dry.splitlines() and line in out.splitlines() for line in added] == [True] * 4
-        assert dry.count("version 1, would be 2") == out.count("version 1, now 2") == 2
-        assert command(capsys, monkeypatch, "migrate")[1].count("version 2, nothing to do") == 2
+        again = command(capsys, monkeypatch, "migrate")[1]
+        for version in (WAREHOUSE_SCHEMA_VERSION, len(STEPS)):
+            assert f"version {version}, would be {version + 1}" in dry
+            assert f"version {version}, now {version + 1}" in out
+            assert f"version {version + 1}, nothing to do" in again
         now, migrated = state_rows(home), warehouse_rows(home)
         assert opened(home).query("SELECT remark FROM predictions.consolidation_receipts").to_pylist() == [
             {"remark": None}
@@ -125,7 +128,7 @@ def test_a_store_of_an_earlier_version_gets_what_it_lacks_when_it_is_opened(home
         assert state_rows(home)["notes"] == []
         assert all(store.schema().is_current for store in LocalStores(load_settings(home=home)).versioned())
     for store in LocalStores(load_settings(home=home)).versioned():  # the earlier release, run again
-        with pytest.raises(SchemaTooNew, match="schema version 2, but"):
+        with pytest.raises(SchemaTooNew, match=r"schema version \d, but"):
             store.schema()
 
 
@@ -251,6 +254,26 @@ def test_a_migration_that_is_killed_at_a_statement_leaves_the_earlier_home_and_i
             assert store.schema().is_current
     assert is_kept(before[1]["predictions.player_prop_predictions"],
                    warehouse_rows(home)["predictions.player_prop_predictions"])  # fmt: skip
+
+
+def test_a_batch_of_the_first_schema_says_nothing_of_what_its_features_were_made_from(tmp_path):
+    path = tmp_path / "state.sqlite"
+    with closing(sqlite3.connect(path)) as made:
+        for statement in STEPS[0]:
+            made.execute(statement)
+        made.execute("PRAGMA user_version = 1")
+        moments = ("2026-01-02T15:00:00+00:00", "2026-01-02T15:30:00+00:00")
+        made.execute(
+            "INSERT INTO batches VALUES (?, 'batch', 'simulated-3', 1, ?, ?, 2, 'snapshot1', 2, 7)",
+            (SLATE, *moments),
+        )
+        made.execute("INSERT INTO roster_sizes VALUES (?, 0)", (SLATE,))
+        made.commit()
+    state = SqliteBatchState(path)
+    progress = state.progress(SLATE)
+    assert (progress.feature_snapshot, progress.features_made_from) == ("snapshot1", "")
+    assert state.pin_features(SLATE, "snapshot2", fence=3, facts_version=8, made_from="facts")
+    assert state.progress(SLATE).features_made_from == "facts"
 
 
 def test_a_step_that_fails_is_rolled_back_with_the_steps_before_it(home, monkeypatch):

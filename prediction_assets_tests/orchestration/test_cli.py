@@ -102,14 +102,12 @@ def materializations(asset: str) -> int:
         return len(instance.fetch_materializations(dg.AssetKey(asset), limit=100).records)
 
 
-def test_a_second_run_finds_the_simulated_league_stored(home, prediction_assets):
+def test_a_second_run_finds_the_simulated_league_and_its_features_stored(home, prediction_assets):
     for _ in range(2):
         assert prediction_assets("run", "--simulated-players", "6")[0] == 0
     assert prediction_assets("run")[0] == 0
-    assert {asset: materializations(asset) for asset in ("game_logs", "slate_roster")} == {
-        "game_logs": 1,
-        "slate_roster": 3,
-    }
+    found = {asset: materializations(asset) for asset in ("game_logs", "player_features", "slate_roster")}
+    assert found == {"game_logs": 1, "player_features": 1, "slate_roster": 3}
 
     code, *_ = prediction_assets("ingest", "--simulated-players", "6")
     assert (code, materializations("game_logs")) == (0, 2), "who asks for it gets it again"

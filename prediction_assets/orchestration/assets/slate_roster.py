@@ -23,7 +23,7 @@ from prediction_assets.slate.deadlines import Clock, deadline
 from prediction_assets.slate.keys import is_simulated, player_key
 from prediction_assets.slate.roster_freeze import keeping, require_same_work, roster_change
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.steps.pin import pin_features
+from prediction_assets.steps.pin import are_features_current, pin_features
 from prediction_assets.steps.revert import keep_in_force
 from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 
@@ -48,8 +48,8 @@ class RosterConfig(dg.Config):
     )
     pin_again: bool = Field(
         default=False,
-        description="Pin the features again although the batch has some: from the facts and the model of now. Whoever "
-        "was staged from the earlier ones is staged again when the slate is.",
+        description="Pin the features again although the batch has some, unless these are from the games, the players, "
+        "the model and the version of now. Whoever was staged from the earlier ones is staged again when the slate is.",
     )
 
 
@@ -135,7 +135,8 @@ def slate_roster(
         }
     )
     # After the roster's own event: if this fails, the batch is open, and the sensors request the features.
-    if players and (config.pin_again or now_open.feature_snapshot is None):
+    pinned = now_open.feature_snapshot is not None and not config.pin_again
+    if players and not pinned and not are_features_current(now_open, warehouse, settings.markets):
         log_features(context, pin_features(slate, warehouse, batch_state, settings.markets))
 
 

@@ -118,8 +118,15 @@ class FirestoreBatchState:
 
         return self._calls.until_uncontended(f"slate {slate}: claiming a fence", claim)
 
-    def pin_features(self, slate: str, snapshot_id: str, *, fence: int, facts_version: int) -> bool:
-        fields = {"feature_snapshot": snapshot_id, "features_fence": fence, "features_version": facts_version}
+    def pin_features(
+        self, slate: str, snapshot_id: str, *, fence: int, facts_version: int, made_from: str = ""
+    ) -> bool:
+        fields = {
+            "feature_snapshot": snapshot_id,
+            "features_fence": fence,
+            "features_version": facts_version,
+            "features_made_from": made_from,
+        }
 
         def pin() -> bool:
             head = self._opened(slate)
@@ -163,6 +170,7 @@ class FirestoreBatchState:
                 outcomes=self._counted(opened, as_of, only),
                 feature_snapshot=batch.get("feature_snapshot"),
                 features_version=batch.get("features_version"),
+                features_made_from=_made_from(batch),
                 receipt=self._copy(receipt, as_of),
             )
 
@@ -301,6 +309,7 @@ class FirestoreBatchState:
             "feature_snapshot": None,
             "features_fence": 0,
             "features_version": 0,
+            "features_made_from": "",
         }
 
     def _batch(self, head: firestore.DocumentSnapshot[Any], as_of: datetime) -> Batch:
@@ -338,10 +347,13 @@ def _carried_over(earlier: firestore.DocumentSnapshot[Any], *, keeps_features: b
         # The reopening takes a fence itself: runs that claimed theirs before can't pin any more.
         fence = earlier.get("fence") + 1
         return {"fence": fence, "features_fence": fence}
-    return {
-        name: earlier.get(name)
-        for name in ("fence", "feature_snapshot", "features_fence", "features_version")
-    }
+    kept = ("fence", "feature_snapshot", "features_fence", "features_version")
+    return {name: earlier.get(name) for name in kept} | {"features_made_from": _made_from(earlier)}
+
+
+def _made_from(head: firestore.DocumentSnapshot[Any]) -> str:
+    """Return what the batch's features were made from; a document of an earlier version of the package says nothing."""
+    return str((head.to_dict() or {}).get("features_made_from", ""))
 
 
 def _highest(

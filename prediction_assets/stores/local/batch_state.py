@@ -75,14 +75,16 @@ class SqliteBatchState:
             raise BatchNotOpen.on(slate)
         return int(claimed["fence"])
 
-    def pin_features(self, slate: str, snapshot_id: str, *, fence: int, facts_version: int) -> bool:
+    def pin_features(
+        self, slate: str, snapshot_id: str, *, fence: int, facts_version: int, made_from: str = ""
+    ) -> bool:
         with transaction(self._path) as connection:
             if _batch(connection, slate) is None:
                 raise BatchNotOpen.on(slate)
             done = connection.execute(
-                "UPDATE batches SET feature_snapshot = ?, features_fence = ?, features_version = ? "
-                "WHERE slate = ? AND features_fence <= ?",
-                (snapshot_id, fence, facts_version, slate, fence),
+                "UPDATE batches SET feature_snapshot = ?, features_fence = ?, features_version = ?, "
+                "features_made_from = ? WHERE slate = ? AND features_fence <= ?",
+                (snapshot_id, fence, facts_version, made_from, slate, fence),
             )
         return bool(done.rowcount)
 
@@ -137,6 +139,7 @@ class SqliteBatchState:
                 },
                 feature_snapshot=pinned["feature_snapshot"],
                 features_version=pinned["features_version"],
+                features_made_from=pinned["features_made_from"],
                 receipt=self._copy(connection, slate),
             )
 
@@ -194,7 +197,7 @@ class SqliteBatchState:
 
 def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
     connection.execute(
-        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, 0, NULL, 0, 0)",
+        "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, 0, NULL, 0, 0, '')",
         (
             batch.slate,
             batch.batch_id,
@@ -218,12 +221,13 @@ def _insert(connection: sqlite3.Connection, batch: Batch) -> None:
 
 def _carry_over(connection: sqlite3.Connection, earlier: sqlite3.Row, *, keeps_features: bool) -> None:
     """Give a reopened batch the fence of the earlier one, and its features if they are of all who are expected."""
-    features = ("feature_snapshot", "features_fence", "features_version")
+    features = ("feature_snapshot", "features_fence", "features_version", "features_made_from")
     # A reopening that drops the features takes a fence itself: runs that claimed theirs before can't pin any more.
     fence = earlier["fence"] if keeps_features else earlier["fence"] + 1
-    pinned = tuple(earlier[name] for name in features) if keeps_features else (None, fence, 0)
+    pinned = tuple(earlier[name] for name in features) if keeps_features else (None, fence, 0, "")
     connection.execute(
-        "UPDATE batches SET fence = ?, feature_snapshot = ?, features_fence = ?, features_version = ? WHERE slate = ?",
+        "UPDATE batches SET fence = ?, feature_snapshot = ?, features_fence = ?, features_version = ?, "
+        "features_made_from = ? WHERE slate = ?",
         (fence, *pinned, earlier["slate"]),
     )
 

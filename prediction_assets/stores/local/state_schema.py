@@ -120,4 +120,5 @@ STEPS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID
         """),
     ),
+    ("ALTER TABLE batches ADD COLUMN features_made_from TEXT NOT NULL DEFAULT ''",),
 )

@@ -240,6 +240,12 @@ FACTS_CHANGED = f"""
 """The tables of facts that changed after a version of the facts."""
 
 
+FACTS_STATE = f"""
+    SELECT table_name, MAX(version) AS version, MAX(changed_at) AS changed_at
+    FROM {FACTS_VERSIONS.qualified_name} GROUP BY table_name ORDER BY table_name"""
+"""When each table of facts changed last. A warehouse that was restored and changed since has another moment."""
+
+
 FACTS_CHANGED_AT = f"""
     SELECT MAX(changed_at) AS changed_at FROM {FACTS_VERSIONS.qualified_name} WHERE version > $since"""
 """When the facts changed last, after a version of them."""

@@ -45,7 +45,9 @@ def skipped(slug: str, fence: int = 1) -> PlayerOutcome:
 
 
 def pin(state: BatchState, snapshot_id: str, fence: int = 1, version: int = 1) -> bool:
-    return state.pin_features(SLATE, snapshot_id, fence=fence, facts_version=version)
+    return state.pin_features(
+        SLATE, snapshot_id, fence=fence, facts_version=version, made_from=f"facts of {snapshot_id}"
+    )
 
 
 def by_slug(made: Batch) -> Batch:
@@ -209,8 +211,9 @@ def test_reopening_keeps_the_pinned_features_when_they_are_of_all_who_are_expect
         state.reopen(batch(players))
         progress = state.progress(SLATE)
         assert progress is not None
-        pinned.append(progress.feature_snapshot)
-    assert pinned == ["snapshot1", "snapshot1", None]
+        pinned.append((progress.feature_snapshot, progress.features_made_from))
+    kept = "snapshot1", "facts of snapshot1"
+    assert pinned == [kept, kept, (None, "")]
 
 
 def of_batch(outcome: PlayerOutcome, batch_id: str) -> PlayerOutcome:
@@ -306,6 +309,7 @@ def test_of_pinned_features_the_highest_fence_counts_in_whatever_order_they_come
     progress = state.progress(SLATE)
     assert progress is not None
     assert (progress.feature_snapshot, progress.features_version) == ("snapshot3", 7)
+    assert progress.features_made_from == "facts of snapshot3"
 
 
 def test_features_that_a_run_from_before_a_reopening_pins_after_it_do_not_count(state: BatchState) -> None:

@@ -278,6 +278,20 @@ def test_a_write_that_lost_against_another_is_retried(
     assert (list(progress.outcomes), progress.feature_snapshot) == (["player-1"], "snapshot1")
 
 
+def test_a_document_of_an_earlier_version_says_nothing_of_what_its_features_were_made_from(
+    firestore_client: firestore.Client, firestore_state: FirestoreBatchState
+) -> None:
+    firestore_state.open(batch(2))
+    firestore_state.pin_features(SLATE, "snapshot1", fence=1, facts_version=1, made_from="facts")
+    firestore_client.document(f"batches/{SLATE}").update({"features_made_from": firestore.DELETE_FIELD})
+    for reopened in (False, True):
+        if reopened:
+            firestore_state.reopen(batch(2))
+        progress = firestore_state.progress(SLATE)
+        assert progress is not None
+        assert (progress.feature_snapshot, progress.features_made_from) == ("snapshot1", "")
+
+
 @pytest.fixture
 def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute has passed since every write."""

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from prediction_assets.errors import BatchNotOpen
+from prediction_assets.nba import forecast
 from prediction_assets.steps import failpoints, pin
-from prediction_assets.steps.pin import pin_features
-from prediction_assets.stores.sql.tables import SCHEDULE
+from prediction_assets.steps.pin import are_features_current, pin_features
+from prediction_assets.stores.sql.tables import FACTS_VERSIONS, GAME_LOGS, PROP_LINES, SCHEDULE, Table
 from prediction_assets_tests.made_up import SLATE, batch
 
 
@@ -87,3 +88,82 @@ def test_features_of_players_from_before_a_reopening_are_not_pinned(stores, paus
 def test_a_slate_without_a_batch_has_no_features(stores):
     with pytest.raises(BatchNotOpen):
         pin_features(SLATE, stores.warehouse, stores.batch_state)
+
+
+# Whether pinning again would change anything
+
+
+def change(stores, table: Table) -> None:
+    """Record a change of a table of facts, as an ingestion does."""
+    from prediction_assets.stores.local.warehouse import (
+        _raise_facts_version,  # imports DuckDB: not when tests are collected
+    )
+
+    with stores.warehouse._connect(write=True) as connection:
+        _raise_facts_version(connection, table)
+
+
+def is_current(stores, markets: tuple[str, ...] = ()) -> bool:
+    return are_features_current(stores.batch_state.progress(SLATE), stores.warehouse, markets)
+
+
+@pytest.fixture
+def pinned(stores):
+    stores.batch_state.open(batch(2))
+    ingest(stores, "1")
+    change(stores, GAME_LOGS)
+    assert not is_current(stores), "nothing is pinned yet"
+    pin_features(SLATE, stores.warehouse, stores.batch_state)
+    assert is_current(stores)
+    return stores
+
+
+def without_a_player(stores, _patch) -> None:
+    stores.batch_state.reopen(batch(1))
+    assert stores.batch_state.progress(SLATE).feature_snapshot is not None
+
+
+def restored_and_changed(stores, _patch) -> None:
+    """Give the newest change the number that it had, but another moment."""
+    with stores.warehouse._connect(write=True) as connection:
+        newest = f"(SELECT MAX(version) FROM {FACTS_VERSIONS.qualified_name})"
+        connection.execute(f"DELETE FROM {FACTS_VERSIONS.qualified_name} WHERE version = {newest}")
+    change(stores, GAME_LOGS)
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        pytest.param(lambda stores, _: change(stores, GAME_LOGS), id="game logs"),
+        pytest.param(lambda stores, _: change(stores, SCHEDULE), id="schedule"),
+        pytest.param(restored_and_changed, id="a restored warehouse that changed as often"),
+        pytest.param(without_a_player, id="a player less"),
+        pytest.param(lambda _, patch: patch.setattr(pin, "choose_model", lambda *_: "newer"), id="model"),
+        pytest.param(lambda _, patch: patch.setattr(forecast, "__version__", "9.9"), id="version"),
+        pytest.param(lambda _, patch: patch.setattr(forecast, "FEATURES_SQL", "SELECT 1"), id="statement"),
+        pytest.param(lambda _, patch: patch.setattr(pin, "HISTORY_DAYS", 3), id="days of history"),
+        pytest.param(
+            lambda stores, _: stores.warehouse.snapshots.drop(
+                SLATE, stores.batch_state.progress(SLATE).feature_snapshot
+            ),
+            id="the snapshot is gone",
+        ),
+        pytest.param(
+            lambda stores, _: stores.batch_state.pin_features(SLATE, "other", fence=9, facts_version=1),
+            id="others, of which nothing is said",
+        ),
+    ],
+)
+def test_features_are_pinned_again_after_a_change_of_what_they_were_made_from(pinned, monkeypatch, since):
+    since(pinned, monkeypatch)
+    assert not is_current(pinned)
+
+
+def test_features_stay_when_only_facts_changed_that_they_are_not_made_from(pinned):
+    change(pinned, PROP_LINES)
+    assert is_current(pinned)
+
+
+def test_another_market_asks_for_features_of_its_own(pinned):
+    assert is_current(pinned, ("player_points",))
+    assert not is_current(pinned, ("player_points", "player_rebounds"))
