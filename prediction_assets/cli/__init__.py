@@ -19,29 +19,42 @@ _ROOM = 40_000  # words of a chunk of 65,536, so that 200 KiB are left
 
 
 def main() -> None:
-    """Run the command line; every error becomes one line and exit code 2."""
+    """Run the command line; an error becomes one line and exit code 2, Ctrl-C exit code 130."""
     # Imports make many objects that live as long as the process: collecting them frees nothing. So this comes first.
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     # pydantic would read the metadata of every installed package, in case one of them is a plugin of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from prediction_assets.cli.commands import only
-    from prediction_assets.cli.console import FAILED, say
+    from prediction_assets.cli.console import FAILED, INTERRUPTED, say
     from prediction_assets.errors import PredictionAssetsError, one_line
 
     try:
         only("".join(sys.argv[1:2]))()
-    except PredictionAssetsError as error:
-        say(f"error: {error}", err=True)
-    except Exception as error:  # noqa: BLE001  the traceback is in the Dagster run; the terminal gets one line
-        text = one_line(str(error)) or "no message"
-        say(
-            f"error: unexpected {type(error).__name__}: {text}; the traceback is in the failed run, see "
-            "`prediction-assets dev`, Runs. Steps that were done stay done; run the command again",
-            err=True,
-        )
-    else:
-        return
-    sys.exit(FAILED)
+    except BaseException as error:
+        if _is_interrupt(error):
+            say("interrupted: steps that were done stay done; run the command again to go on", err=True)
+            sys.exit(INTERRUPTED)
+        if not isinstance(error, Exception):
+            raise
+        text = str(error)
+        if not isinstance(error, PredictionAssetsError):  # its traceback is in the Dagster run
+            text = (
+                f"unexpected {type(error).__name__}: {one_line(text) or 'no message'}; the traceback is in the failed "
+                "run, see `prediction-assets dev`, Runs. Steps that were done stay done; run the command again"
+            )
+        say(f"error: {text}", err=True)
+        sys.exit(FAILED)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Return whether an error is about Ctrl-C: Dagster and DuckDB raise errors of their own in its place."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "DagsterExecutionInterruptedError":
+            return True
+        if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _with_room(call: Callable[[], None]) -> None:

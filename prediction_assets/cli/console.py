@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prediction_assets.stores.profiles import Stores
     from prediction_assets.stores.protocols import Warehouse
 
-PARTIAL, FAILED = 1, 2
+PARTIAL, FAILED, INTERRUPTED = 1, 2, 130
 
 CLOCK = Clock()
 """The clock of every command."""

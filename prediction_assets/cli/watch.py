@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from prediction_assets.cli.console import CLOCK, PARTIAL, simulated_label, standard_output
+from prediction_assets.cli.console import CLOCK, INTERRUPTED, PARTIAL, simulated_label, standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from prediction_assets.settings import Settings
     from prediction_assets.slate.batch import Progress
     from prediction_assets.stores.profiles import Stores
-
-INTERRUPTED = 130
-"""The exit code at Ctrl-C, as a shell has it."""
 
 SECONDS = {"local": 1.0, "gcp": 15.0}
 """Seconds between two looks: one reads every outcome of the slate, and Firestore bills each."""

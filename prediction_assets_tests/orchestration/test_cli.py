@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,13 +15,16 @@ import dagster as dg
 import duckdb
 import pytest
 import typer
+from dagster._core import errors as dagster_errors
 from typer.testing import CliRunner
 
 from prediction_assets import cli
 from prediction_assets.cli import commands
+from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulate_league
+from prediction_assets.steps import failpoints
 from prediction_assets.stores.profiles import open_stores
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
@@ -431,3 +435,61 @@ def test_injury_reports_are_ingested_with_the_names_that_did_not_resolve(home, p
     code, _, err = prediction_assets("ingest", "--injury-reports", str(tmp_path / "missing.csv"))
     assert code == 2
     assert "no such file" in err
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "features_written",
+        "part_written",
+        "outcome_recorded",
+        "merge_committed",
+        "outbox_written",
+        "publish_recorded",
+    ],
+)
+def test_ctrl_c_amid_a_run_is_one_line_and_130_and_the_next_run_goes_on(home, prediction_assets, point):
+    def interrupt(reached: str) -> None:
+        if reached == point:
+            failpoints.install(failpoints._go_on)
+            signal.raise_signal(signal.SIGINT)
+
+    failpoints.install(interrupt)
+    try:
+        code, out, err = prediction_assets("run", "--simulated-players", "6")
+    finally:
+        failpoints.install(failpoints._go_on)
+    said = [line for line in err.splitlines() if not line.startswith("{")]
+    assert (code, out) == (130, "")
+    assert said == ["interrupted: steps that were done stay done; run the command again to go on"]
+    code, out, _ = prediction_assets("run", "--simulated-players", "6")
+    assert (code, "6 expected, 6 staged, 0 skipped, 0 failed" in out) == (0, True)
+    assert len(list((home / "outbox").glob("*.json"))) == 1
+
+
+def raised_from(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (KeyboardInterrupt(), 130),
+        (RuntimeError("Query interrupted"), 130),  # DuckDB's own
+        (raised_from(PredictionAssetsError("can't be read"), RuntimeError("Query interrupted")), 130),
+        (dagster_errors.DagsterExecutionInterruptedError(), 130),
+        (RuntimeError("another"), 2),
+        (PredictionAssetsError("Query interrupted"), 2),
+        (raised_from(ValueError("bad"), OSError("worse")), 2),
+    ],
+    ids=repr,
+)
+def test_an_interrupted_query_or_step_is_no_failure(home, monkeypatch, prediction_assets, error, expected):
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("prediction_assets.cli.slates._status", fail)
+    monkeypatch.setattr("prediction_assets.cli.slates.newest_slate", lambda _: SIMULATED)
+    code, _, err = prediction_assets("status")
+    assert (code, "interrupted: " in err) == (expected, expected == 130)

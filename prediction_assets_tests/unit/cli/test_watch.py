@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from prediction_assets.cli import watch as watching
-from prediction_assets.cli.watch import INTERRUPTED, SECONDS, picture, standing, watch
+from prediction_assets.cli.console import INTERRUPTED
+from prediction_assets.cli.watch import SECONDS, picture, standing, watch
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.completion_message import OutboxEntry
