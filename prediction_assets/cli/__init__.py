@@ -48,11 +48,13 @@ def main() -> None:
 
 def _is_interrupt(error: BaseException | None) -> bool:
     """Return whether an error is about Ctrl-C: Dagster and DuckDB raise errors of their own in its place."""
-    while error is not None:
+    seen = set[int]()  # a cause may have been raised while its consequence was handled
+    while error is not None and id(error) not in seen:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "DagsterExecutionInterruptedError":
             return True
         if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 

@@ -467,6 +467,13 @@ def test_ctrl_c_amid_a_run_is_one_line_and_130_and_the_next_run_goes_on(home, pr
     assert len(list((home / "outbox").glob("*.json"))) == 1
 
 
+def raised_in_a_circle() -> BaseException:
+    """Return an error whose cause was raised while the error itself was handled."""
+    error, cause = ValueError("bad"), OSError("worse")
+    error.__cause__, cause.__context__ = cause, error
+    return error
+
+
 def raised_from(error: BaseException, cause: BaseException) -> BaseException:
     error.__cause__ = cause
     return error
@@ -482,6 +489,7 @@ def raised_from(error: BaseException, cause: BaseException) -> BaseException:
         (RuntimeError("another"), 2),
         (PredictionAssetsError("Query interrupted"), 2),
         (raised_from(ValueError("bad"), OSError("worse")), 2),
+        (raised_in_a_circle(), 2),
     ],
     ids=repr,
 )
