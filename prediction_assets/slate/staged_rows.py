@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +26,8 @@ STEPS, FINE, LARGEST = 2.0**32, 2.0**53, 1e6
 
 _HASHED_AT_ONCE = 1_000
 """Rows whose values are text in memory at one time: those of 5,000 players would take half a gigabyte."""
+
+_FIRST_DAY = date(1970, 1, 1)
 
 _OF_THE_PLAYER = {
     "game_id": "game_id",
@@ -158,11 +160,32 @@ def _content_hashes(columns: Mapping[str, Any]) -> list[str]:
 def _texts(name: str, column: pa.Array | pa.ChunkedArray) -> list[str]:
     """Return each value with its name as text that the warehouses' SQL can write too, "" for NULL."""
     # Without pyarrow.compute, whose import takes longer than all that a command that reads computes.
-    values = column.to_pylist()
+    values, made_of = _plain_values(column)
     distinct = [value for value in set(values) if value is not None]
-    written = _float_texts(distinct) if pa.types.is_floating(column.type) else map(_text, distinct)
+    if pa.types.is_floating(column.type):
+        written = _float_texts(distinct)
+    else:
+        written = [_text(made_of(value)) for value in distinct]
     texts = {value: f"{name}={text}," for value, text in zip(distinct, written, strict=True)}
     return [texts.get(value, "") for value in values]
+
+
+def _plain_values(column: pa.Array | pa.ChunkedArray) -> tuple[list[Any], Callable[[Any], Any]]:
+    """Return a column's values as they are cheap to make, and what makes the real one of each distinct value.
+
+    Dates are days since 1970, and decimals whole numbers: a column of Python's own takes ten times as long.
+    """
+    kind = column.type
+    chunks = [c for c in (column.chunks if isinstance(column, pa.ChunkedArray) else [column]) if len(c)]
+    if pa.types.is_date32(kind):
+        days = [day for chunk in chunks for day in chunk.view(pa.int32()).to_pylist()]
+        return days, lambda day: _FIRST_DAY + timedelta(days=day)
+    # Up to 18 digits fit into the first of the two words that hold a decimal; a column of lines has no NULL.
+    if pa.types.is_decimal128(kind) and kind.precision <= 18 and not column.null_count:
+        words = [np.frombuffer(chunk.buffers()[1], np.int64)[2 * chunk.offset :: 2] for chunk in chunks]
+        numbers = [n for chunk, low in zip(chunks, words, strict=True) for n in low[: len(chunk)].tolist()]
+        return numbers, lambda number: Decimal(number).scaleb(-kind.scale)
+    return column.to_pylist(), lambda value: value
 
 
 def _text(value: Any) -> str:

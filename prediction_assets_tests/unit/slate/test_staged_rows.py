@@ -15,6 +15,8 @@ from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA
 from prediction_assets.slate.staged_rows import (
     PREDICTIONS_SCHEMA_VERSION,
     _content_hashes,
+    _text,
+    _texts,
     content_id,
     part_rows,
     row_hashes,
@@ -111,6 +113,31 @@ def test_a_float_is_hashed_by_its_exact_value(value):
     beside = [value, 1.0, -value, 0.0]
     alone = _content_hashes({"x": pa.array([value])})
     assert _content_hashes({"x": pa.array(beside)})[0] == alone[0]
+
+
+_ANY_DATE = st.dates()
+_LINES = st.decimals(min_value=-(10**14), max_value=10**14, places=2, allow_nan=False)
+
+
+@given(data=st.data(), nullable=st.booleans(), cut=st.integers(0, 5))
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.date32(), _ANY_DATE),
+        (pa.decimal128(18, 2), _LINES),
+        (pa.decimal128(38, 2), _LINES),
+        (pa.decimal128(6, 2), st.sampled_from([Decimal("0.00"), Decimal("-0.50"), Decimal("9999.99")])),
+    ],
+    ids=str,
+)
+def test_a_date_or_a_line_is_hashed_by_its_value_however_it_lies_in_memory(kind, values, data, nullable, cut):
+    given_values = data.draw(st.lists(values | st.none() if nullable else values, min_size=1, max_size=8))
+    column = pa.chunked_array([pa.array(given_values[:cut], kind), pa.array(given_values[cut:], kind)])
+    expected = ["" if value is None else f"x={_text(value)}," for value in given_values]
+    assert _texts("x", column) == expected
+    assert _texts("x", pa.array(given_values, kind)) == expected
+    assert _texts("x", column.slice(cut // 2)) == expected[cut // 2 :]
+    assert _texts("x", pa.array(given_values, kind).slice(cut)) == expected[cut:]
 
 
 def test_a_column_without_a_value_leaves_the_hash_as_it_was_before_the_column_was_added():
