@@ -82,18 +82,15 @@ def read_board(warehouse: Warehouse, slate: str) -> Board:
     Raises:
         BadInput: nothing of the slate was merged.
     """
-    receipts = receipts_of(warehouse, slate)
-    receipt = receipts[-1]
-    _, rows = read_rows(warehouse, slate, revision=receipt.revision, receipts=receipts)
-    before = max((each.revision for each in receipts if each.revision < receipt.revision), default=None)
-    return board_of(
-        receipt,
-        rows,
-        form=_form(warehouse, receipt, pc.unique(rows["market"]).to_pylist()),
-        since=before,
-        changes=() if before is None else _changes(warehouse, receipts, before, rows),
-        record=_record(warehouse, receipt),
-    )
+    with warehouse.reading():
+        receipts = receipts_of(warehouse, slate)
+        receipt = receipts[-1]
+        _, rows = read_rows(warehouse, slate, revision=receipt.revision, receipts=receipts)
+        before = max((each.revision for each in receipts if each.revision < receipt.revision), default=None)
+        form = _form(warehouse, receipt, pc.unique(rows["market"]).to_pylist())
+        changes = () if before is None else _changes(warehouse, receipts, before, rows)
+        record = _record(warehouse, receipt)
+    return board_of(receipt, rows, form=form, since=before, changes=changes, record=record)
 
 
 def board_of(

@@ -217,10 +217,11 @@ def slate_systems(
     It is kept in place of what was fitted on an earlier history of the slate, and serves no other slate.
     """
     since = pc.min(history["game_date"]).as_py() if history.num_rows else slate
-    sides = past_sides(warehouse, league, slate, since)
-    hashed = data_hash(history, sides)
-    key = model_id(league, slate, hashed, only_slate=True)
-    kept = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: key}).to_pylist()
+    with warehouse.reading():
+        sides = past_sides(warehouse, league, slate, since)
+        hashed = data_hash(history, sides)
+        key = model_id(league, slate, hashed, only_slate=True)
+        kept = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: key}).to_pylist()
     if kept and _is_usable(kept[0]):
         return _unpacked(kept[0]["document"], key)
     model = _fitted(history, league, slate, hashed, sides)

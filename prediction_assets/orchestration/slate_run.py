@@ -166,6 +166,9 @@ class SlateRun:
     def _receipt_of(self, result: dg.ExecuteInProcessResult, slate: str) -> Receipt:
         """Return the receipt of a consolidation's run; another process may have written a newer one since."""
         receipt_id = _metadata(*result.asset_materializations_for_node("predictions"))[RECEIPT_ID]
+        newest = self.stores.batch_state.consolidated(slate)
+        if newest is not None and newest.receipt_id == receipt_id:
+            return newest
         return next(r for r in self.stores.warehouse.receipts(slate) if r.receipt_id == receipt_id)
 
     def clean_up(self, slate: str) -> int:

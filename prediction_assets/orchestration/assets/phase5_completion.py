@@ -50,12 +50,14 @@ def phase5_completion(
     after a newer one. A receipt says that the blocking checks passed, or which refusal an operator accepted.
     """
     slate = context.partition_key
-    receipts = warehouse.receipts(slate)
-    receipt = receipt_to_announce(slate, receipts, config.receipt_id)
+    with warehouse.reading():
+        receipts = warehouse.receipts(slate)
+        receipt = receipt_to_announce(slate, receipts, config.receipt_id)
+        changes = read_changes(receipt, warehouse, receipts)
     tag_run(context, slate, receipt.batch_id)
     entry, published_before = announce(
         receipt,
-        read_changes(receipt, warehouse, receipts),
+        changes,
         outbox,
         publisher,
         output_table=warehouse.output_table,
