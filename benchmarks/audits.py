@@ -14,7 +14,7 @@ import duckdb
 
 from benchmarks.measuring import table
 from prediction_assets.cli.console import open_slate_run
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.slates import simulated_slate
 from prediction_assets.stores.local import warehouse
 from prediction_assets.stores.sql import audit_sql, merge_sql
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.environments import PEERS, PLAIN, ROOT, Peer
 from benchmarks.measuring import CommandFailed, Usage, repeated, run, table
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.slates import simulated_slate
 
 PORTS = Peer("this project: stage, MERGE, cleanup alone", "ours")
 HEADER = ("", "wall s", "cpu s", "peak MiB", "wall ratio", "cpu ratio")

@@ -23,7 +23,7 @@ import yaml
 from benchmarks.measuring import table
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.slates import simulated_slate
 from prediction_assets.stores.profiles import open_stores
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server, graphql, processes_of
 from prediction_assets_tests.deployment import LAUNCH

@@ -32,7 +32,7 @@ from benchmarks.measuring import run, table
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.run_tags import SLATE_TAG
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_slate
+from prediction_assets.simulation.slates import simulated_slate
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.profiles import open_stores
 

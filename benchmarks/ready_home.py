@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from prediction_assets.cli.console import open_slate_run
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.simulation.slates import simulated_facts, simulated_slate
 
 
 def main(players: int) -> None:

@@ -15,7 +15,7 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation import league
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.simulation.slates import simulated_facts, simulated_slate
 from prediction_assets.stores.local.locks import locked
 from prediction_assets.stores.protocols import open_progress
 

@@ -67,7 +67,7 @@ def dev(
 
         warehouse = runner.stores.warehouse
         if not simulated_sources and not has_facts(warehouse) and not holds_real_facts(warehouse):
-            from prediction_assets.simulation.league import simulated_facts
+            from prediction_assets.simulation.slates import simulated_facts
 
             runner.ingest(simulated_facts(settings.simulated_players))
     environment = {

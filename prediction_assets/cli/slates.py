@@ -175,7 +175,7 @@ def ingest(
             live = {name: {"season": season} for name in ("game_logs", "schedule")}
             facts = live | _given(files)
         elif simulated_players is not None:
-            from prediction_assets.simulation.league import simulated_facts
+            from prediction_assets.simulation.slates import simulated_facts
 
             facts = simulated_facts(simulated_players)
         else:
@@ -320,7 +320,7 @@ def _refuse_bad(
 ) -> None:
     """Refuse what will be ingested before a run about it is recorded, or anything is created."""
     if simulated_players is not None:
-        from prediction_assets.simulation.league import simulated_slate
+        from prediction_assets.simulation.slates import simulated_slate
 
         simulated_slate(simulated_players)
         return
@@ -336,7 +336,7 @@ def _refuse_bad(
 def _require_simulated_slate(slate: str, simulated_players: int | None) -> None:
     if simulated_players is None:
         return
-    from prediction_assets.simulation.league import simulated_slate
+    from prediction_assets.simulation.slates import simulated_slate
 
     simulated = simulated_slate(simulated_players).isoformat()
     if slate != simulated:
@@ -373,7 +373,7 @@ def _facts(
         return configured, slate
     if simulated_players is None:
         _refuse_half_of_the_facts(warehouse)
-    from prediction_assets.simulation.league import simulated_facts, simulated_name, simulated_slate
+    from prediction_assets.simulation.slates import simulated_facts, simulated_name, simulated_slate
 
     expected = settings.simulated_players if simulated_players is None else simulated_players
     slate = slate or simulated_slate(expected).isoformat()

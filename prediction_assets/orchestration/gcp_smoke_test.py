@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateResult, SlateRun
 from prediction_assets.settings import Settings
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.simulation.slates import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp import probes
 from prediction_assets.stores.gcp.stores import GcpStores
 

@@ -17,7 +17,6 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 
-from prediction_assets.errors import BadInput
 from prediction_assets.simulation.box_scores import BoxScores, draw_box_scores, expected_points
 from prediction_assets.simulation.draws import Bools, Draws, Ints
 from prediction_assets.simulation.fixtures import Fixtures, TeamGames, draw_fixtures, games_of_teams
@@ -25,14 +24,12 @@ from prediction_assets.simulation.lines import NO_PRICE, Lines, draw_lines
 from prediction_assets.simulation.minutes import draw_appearances, draw_minutes
 from prediction_assets.simulation.names import BOOKMAKERS, player_names, team_abbreviation, team_name
 from prediction_assets.simulation.rosters import PLACES, Rosters, draw_rosters, slate_rotations
+from prediction_assets.simulation.slates import simulated_name, simulated_slate
 from prediction_assets.slate.keys import SIMULATED_PREFIX, to_ascii
 from prediction_assets.slate.markets import POINTS
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 
-MOST_EXPECTED_PLAYERS = 5_000
-
 _TEAMS = 30
-_FIRST_YEAR = 2051
 _LONG_HISTORY_UP_TO = 1_000  # expected players; larger leagues have 20 games per team, to stay within seconds
 _SHORT_HISTORY_DAYS, _SHORT_FUTURE_DAYS = 42, 14
 _EASTERN = 5  # hours behind UTC; lines exist in January only, so always standard time
@@ -76,27 +73,6 @@ class _Labels:
 
     def constant(self, size: int) -> pa.Array:
         return pa.repeat(pa.scalar(self.name), size)
-
-
-def simulated_slate(expected_players: int) -> date:
-    """Return the slate of the simulated league with so many expected players."""
-    if not 1 <= expected_players <= MOST_EXPECTED_PLAYERS:
-        raise BadInput(
-            "simulated league",
-            f"{expected_players} expected players",
-            hint=f"choose 1 to {MOST_EXPECTED_PLAYERS:,}",
-        )
-    return date(_FIRST_YEAR + expected_players, 1, 15)
-
-
-def simulated_name(expected_players: int) -> str:
-    """Return the name of the simulated league with so many expected players, ``simulated-40``."""
-    return f"{SIMULATED_PREFIX}-{expected_players}"
-
-
-def simulated_facts(expected_players: int) -> dict[str, dict[str, int]]:
-    """Return the config with which each fact asset ingests the simulated league, by the asset's name."""
-    return {name: {"simulated_players": expected_players} for name in ("game_logs", "schedule", "prop_lines")}
 
 
 def simulate_league(expected_players: int = 40) -> SimulatedLeague:

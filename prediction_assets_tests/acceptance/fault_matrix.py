@@ -23,7 +23,7 @@ from pathlib import Path
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_settings
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.simulation.slates import simulated_facts, simulated_slate
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.next_step import next_step
 from prediction_assets.steps import failpoints

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from prediction_assets.simulation.league import simulate_league, simulated_slate
+from prediction_assets.simulation.league import simulate_league
+from prediction_assets.simulation.slates import simulated_slate
 from prediction_assets.slate.audits import AUDITS
 from prediction_assets_tests.browser import browser, require_chromium
 from prediction_assets_tests.dagster_dev import PREDICTION_ASSETS_DEV, dev_server, until

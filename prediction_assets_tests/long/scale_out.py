@@ -24,7 +24,7 @@ from prediction_assets.logs import configure_logging
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_log_settings, load_settings
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.simulation.slates import simulated_facts, simulated_slate
 from prediction_assets_tests.deployment import Deployment, deployment, start_all, until
 
 HOST, WORKERS = "10.203.0.1", "10.203.0.2"

@@ -31,7 +31,7 @@ from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import load_log_settings, load_settings
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.simulation.slates import simulated_facts, simulated_slate
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import slate_key
 from prediction_assets.slate.next_step import Step, next_step

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from prediction_assets.cli import commands
 from prediction_assets.orchestration.slate_run import SlateRun
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.simulation.slates import simulated_facts, simulated_slate
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.parts import part_table
 from prediction_assets_tests.acceptance.test_gcp_profile import (

@@ -15,7 +15,7 @@ from prediction_assets.ingest.live.sources import Sources
 from prediction_assets.orchestration.instance_reader import read_instance
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.settings import Settings
-from prediction_assets.simulation.league import simulated_facts
+from prediction_assets.simulation.slates import simulated_facts
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.stores.sql import queries
 from prediction_assets_tests.source_server import Asked, Reply, SourceServer

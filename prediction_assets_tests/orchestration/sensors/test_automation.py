@@ -15,7 +15,7 @@ from prediction_assets.errors import AuditRefused, NoPartsStaged
 from prediction_assets.orchestration.run_tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_TAG, SLATE_TAG
 from prediction_assets.orchestration.runs import LOST_AFTER
 from prediction_assets.orchestration.slate_run import SlateRun
-from prediction_assets.simulation.league import simulated_facts, simulated_slate
+from prediction_assets.simulation.slates import simulated_facts, simulated_slate
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.steps import failpoints
