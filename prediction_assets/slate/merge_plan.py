@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from prediction_assets.slate.receipt import (
     merged_part_ids,
     replaced_part_ids,
 )
+from prediction_assets.slate.records import as_row
 from prediction_assets.slate.revisions import SeenRevision, revision_floor
 
 _RECEIPT_ID_DIGITS, _OUTCOMES_DIGITS = 32, 20
@@ -105,7 +106,7 @@ class MergePlan:
             for part in self.parts
         )
         missing = tuple(
-            {**asdict(player), **self.origins.get(player.player_slug, {})} for player in self.missing
+            {**as_row(player), **self.origins.get(player.player_slug, {})} for player in self.missing
         )
         return Receipt(
             receipt_id=self.receipt_id,
@@ -249,7 +250,7 @@ def _origins(progress: Progress, receipts: Sequence[Receipt]) -> dict[str, dict[
     before = merged_bases(receipts)
     return {
         slug: {
-            "basis": asdict(done.basis),
+            "basis": as_row(done.basis),
             "causes": [*causes(before[slug], done.basis)] if slug in before else [],
         }
         for slug, done in progress.outcomes.items()

@@ -10,12 +10,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from prediction_assets.errors import ReceiptAltered
 from prediction_assets.slate.outcome import fence_of
+from prediction_assets.slate.records import as_row
 
 _logger = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ class Receipt:
         return (self.lists_digest, self.receipt_hash) != (lists, self.computed_hash())
 
     def to_row(self) -> dict[str, Any]:
-        row = asdict(self)
+        row = as_row(self)
         row["game_date"] = date.fromisoformat(row.pop("slate"))
         for name in LISTS:
             row[name] = json.dumps(list(getattr(self, name)))

@@ -1,7 +1,6 @@
 """The fan-out: one part per slate player, many players per run."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
@@ -21,6 +20,7 @@ from prediction_assets.slate.basis import causes
 from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.outcome import PlayerOutcome
+from prediction_assets.slate.records import as_row
 from prediction_assets.steps.stage import Staging, begin_staging
 from prediction_assets.stores.protocols import BatchState, DeadLetters, Warehouse
 from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS
@@ -112,7 +112,7 @@ def _event(outcome: PlayerOutcome, staging: Staging) -> dg.AssetMaterialization 
     """Return what the player's partition shows of his outcome: a materialization only if he is staged."""
     key, part = player_key(outcome.slate, outcome.player_slug), outcome.part
     why = {"why": _why(staging.progress.outcomes.get(outcome.player_slug), outcome)}
-    made_from = {} if outcome.basis is None else {"made_from": dg.MetadataValue.json(asdict(outcome.basis))}
+    made_from = {} if outcome.basis is None else {"made_from": dg.MetadataValue.json(as_row(outcome.basis))}
     ids: dict[str, Any] = {"fence": outcome.fence, "facts_version": outcome.facts_version, **made_from}
     if part is None:
         shown = {"outcome": outcome.outcome.value, "reason": outcome.reason, **why, **ids}
@@ -145,9 +145,10 @@ _OF_THE_FORECAST = (
 
 def _forecast(rows: pa.Table) -> dict[str, Any]:
     """Return what the board's system says at the player's main line; nothing if it has no row there."""
+    offsets = rows["line_offset"]
     for at, system in enumerate(rows["system"].to_pylist()):
-        if system == SYSTEM and rows["line_offset"][at].as_py() == 0:
-            (row,) = rows.select(_OF_THE_FORECAST).slice(at, 1).to_pylist()
+        if system == SYSTEM and offsets[at].as_py() == 0:
+            row = {name: rows[name][at].as_py() for name in _OF_THE_FORECAST}
             found = {name: value for name, value in row.items() if value is not None}
             if "bookmaker" in found:
                 found["bookmaker"] = plain(found["bookmaker"])

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -26,6 +25,7 @@ from prediction_assets.slate.basis import Basis
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import LISTS, Receipt, unaltered
+from prediction_assets.slate.records import as_row
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.stores.gcp.firestore_calls import FirestoreCalls, document_id, moment, undamaged
 from prediction_assets.stores.gcp.kept_lists import forget_list, keep_list, read_list
@@ -255,7 +255,7 @@ class FirestoreBatchState:
 
     def mark_consolidated(self, receipt: Receipt) -> None:
         slate, newest = self._document(receipt.slate), self._newest(receipt.slate)
-        values = {**asdict(receipt), "consolidated_at": receipt.consolidated_at.astimezone(UTC)}
+        values = {**as_row(receipt), "consolidated_at": receipt.consolidated_at.astimezone(UTC)}
         lists = {name: values.pop(name) for name in _RECEIPT_LISTS}
 
         def replace() -> None:
@@ -297,7 +297,7 @@ class FirestoreBatchState:
         return head
 
     def _batch_fields(self, writes: firestore.WriteBatch, batch: Batch) -> dict[str, Any]:
-        players = [asdict(player) for player in sorted(batch.expected, key=lambda player: player.slug)]
+        players = [as_row(player) for player in sorted(batch.expected, key=lambda player: player.slug)]
         return {
             "batch_id": batch.batch_id,
             "league": batch.league,
@@ -376,12 +376,12 @@ def _outcome_fields(outcome: PlayerOutcome) -> dict[str, Any]:
         "reason": outcome.reason,
         "run_id": outcome.run_id,
         "recorded_at": outcome.recorded_at.astimezone(UTC),
-        "part": None if outcome.part is None else asdict(outcome.part),
+        "part": None if outcome.part is None else as_row(outcome.part),
         "batch_id": outcome.batch_id,
         "player_slug": outcome.player_slug,
         "fence": outcome.fence,
         "facts_version": outcome.facts_version,
-        "basis": None if outcome.basis is None else asdict(outcome.basis),
+        "basis": None if outcome.basis is None else as_row(outcome.basis),
         _WRITTEN_AT: firestore.SERVER_TIMESTAMP,
     }
 

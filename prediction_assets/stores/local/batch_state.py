@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from prediction_assets.slate.basis import Basis
 from prediction_assets.slate.batch import Batch, ExpectedPlayer, Progress
 from prediction_assets.slate.outcome import Outcome, PartRef, PlayerOutcome
 from prediction_assets.slate.receipt import LISTS, Receipt, unaltered
+from prediction_assets.slate.records import as_row
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
 from prediction_assets.stores.local.state_file import (
     connect,
@@ -107,12 +107,12 @@ class SqliteBatchState:
                         done.player_slug,
                         done.outcome.value,
                         done.reason,
-                        None if done.part is None else json.dumps(asdict(done.part)),
+                        None if done.part is None else json.dumps(as_row(done.part)),
                         done.run_id,
                         moment_text(done.recorded_at),
                         done.fence,
                         done.facts_version,
-                        None if done.basis is None else json.dumps(asdict(done.basis)),
+                        None if done.basis is None else json.dumps(as_row(done.basis)),
                     )
                     for done in outcomes
                 ],
@@ -169,7 +169,7 @@ class SqliteBatchState:
                     "receipt_id": receipt.receipt_id,
                     "revision": receipt.revision,
                     "receipt": json.dumps(
-                        {**asdict(receipt), "consolidated_at": moment_text(receipt.consolidated_at)}
+                        {**as_row(receipt), "consolidated_at": moment_text(receipt.consolidated_at)}
                     ),
                 },
             )
