@@ -52,8 +52,11 @@ def slate_features(
     Returns:
         one row per player, sorted by id, with the model's id; and one row per past player-game.
     """
-    history, candidates = read_features(warehouse, league, slate, 0 if chosen else history_days, stats)
-    wanted = candidates.filter(pc.is_in(candidates["player_id"], pa.array(list(players), pa.int64())))
+    ids = list(players)
+    history, candidates = read_features(
+        warehouse, league, slate, history_days, stats, only=ids if chosen else None
+    )
+    wanted = candidates.filter(pc.is_in(candidates["player_id"], pa.array(ids, pa.int64())))
     wanted = wanted.append_column(MODEL_ID, pa.array([chosen] * wanted.num_rows, pa.string()))
     return wanted, history
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.features import split_snapshot
-from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_slate_players
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_players
 from prediction_assets.nba.forecasting.model import Model, data_hash, model_id, train
 from prediction_assets.nba.forecasting.model_document import ModelUnreadable, pack, unpack
 from prediction_assets.nba.forecasting.promotion import examine, keep_for_trial, libraries
@@ -46,21 +46,30 @@ HISTORY_ORDER = [("game_date", "ascending"), ("game_id", "ascending"), ("player_
 
 
 def read_features(
-    warehouse: Warehouse, league: str, slate: date, history_days: int, stats: Sequence[str] = ()
+    warehouse: Warehouse,
+    league: str,
+    slate: date,
+    history_days: int,
+    stats: Sequence[str] = (),
+    *,
+    only: Sequence[int] | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Return the training rows before a slate, in :data:`HISTORY_ORDER`, and its candidates' rows, by player.
 
     Args:
         history_days: days of game logs before the slate that training rows are made from.
+        only: ids of the only players to return rows of; then there are no training rows.
 
     Raises:
         TransientError: a game log came in meanwhile.
     """
-    since = slate - timedelta(days=history_days)
-    parameters = {"slate": slate, "league": league, "history_start": since}
+    since = slate if only is not None else slate - timedelta(days=history_days)
+    parameters: dict[str, Any] = {"slate": slate, "league": league, "history_start": since}
+    if only is not None:
+        parameters["players"] = [*only]
 
     def read(sql: str) -> tuple[pa.Table, pa.Table]:
-        asked = sql if history_days else of_slate_players(sql)
+        asked = sql if only is None else of_players(sql)
         history, candidates = split_snapshot(warehouse.query(asked, parameters))
         return _in_order(history), candidates.sort_by("player_id")
 

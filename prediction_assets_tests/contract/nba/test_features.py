@@ -18,7 +18,7 @@ from prediction_assets.nba.forecasting.features import (
     FEATURES_SCHEMA,
     conform,
 )
-from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_slate_players
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_players
 from prediction_assets.nba.forecasting.stats import features_sql
 from prediction_assets_tests.contract.nba.conftest import HISTORY_START, LEAGUE, PAST, SLATE, warehouse
 
@@ -46,14 +46,19 @@ def test_without_training_rows_a_slate_s_features_are_those_beside_them(
     connection = warehouse(logs, before + tonight)
     asked = {"slate": SLATE, "league": LEAGUE}
 
-    def players(sql: str, history_start: date) -> pa.Table:
-        found = connection.sql(sql, params={**asked, "history_start": history_start}).to_arrow_table()
+    def players(sql: str, history_start: date, **more: list[int]) -> pa.Table:
+        given = {**asked, "history_start": history_start, **more}
+        found = connection.sql(sql, params=given).to_arrow_table()
+        assert more.keys() != {"players"} or pc.all(found["is_slate"]).as_py() in (True, None)
         return found.filter(pc.field("is_slate"))
 
-    found = players(of_slate_players(sql), SLATE)
-    assert found.num_rows == 14 * games
-    assert found.equals(players(sql, SLATE))
-    assert found.equals(players(sql, HISTORY_START))
+    whole = players(sql, HISTORY_START)
+    assert whole.num_rows == 14 * games
+    assert players(sql, SLATE).equals(whole)
+    everybody = sorted({row["player_id"] for row in logs})
+    for wanted in (everybody, everybody[::3], []):
+        theirs = whole.filter(pc.is_in(whole["player_id"], pa.array(wanted, pa.int64())))
+        assert players(of_players(sql), SLATE, players=wanted).equals(theirs.combine_chunks())
 
 
 def test_game_logs_are_read_in_one_place_only() -> None:

@@ -57,7 +57,7 @@ PARAMETERS = {
     **dict.fromkeys(("is_retraction",), "BOOL"),
     **dict.fromkeys(("table_name", "content_digest", "origin"), "STRING"),
     **dict.fromkeys(("receipt_ids", "promised", "accepted_names", "markets"), "ARRAY<STRING>"),
-    **dict.fromkeys(("kept_player_ids", "staged_player_ids"), "ARRAY<INT64>"),
+    **dict.fromkeys(("kept_player_ids", "staged_player_ids", "players"), "ARRAY<INT64>"),
 }
 SINCE_A_MOMENT = {"since": "TIMESTAMP", "until": "TIMESTAMP"}
 SINCE_A_VERSION = {"since": "INT64"}

@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.features import conform
-from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_slate_players
+from prediction_assets.nba.forecasting.features_sql import FEATURES_SQL, of_players
 from prediction_assets.nba.forecasting.lines import SUSPENDED_PRICE
 from prediction_assets.nba.forecasting.sides_sql import CANDIDATES_SQL, REPORTED_SQL
 from prediction_assets.simulation.league import SimulatedLeague, simulate_league
@@ -42,7 +42,7 @@ STATEMENTS = {
     and re.match(r"\s*(SELECT|WITH|MERGE|UPDATE|INSERT|DELETE)\s", value)
 } | {
     "FEATURES_SQL": FEATURES_SQL,
-    "of_slate_players(FEATURES_SQL)": of_slate_players(FEATURES_SQL),
+    "of_players(FEATURES_SQL)": of_players(FEATURES_SQL),
     "CANDIDATES_SQL": CANDIDATES_SQL,
     "REPORTED_SQL": REPORTED_SQL,
     **{f"Pruning.count({name})": pruning.count for name, pruning in PRUNINGS.items()},
@@ -191,7 +191,10 @@ def asked(league, slate) -> dict[str, tuple[str, dict[str, object]]]:
         "PREDICTIONS_SAMPLE": (queries.PREDICTIONS_SAMPLE, {"slate": slate, "limit": 5}),
         "BETS_AS_OF": (queries.BETS_AS_OF, {"slate": slate, "moment": datetime(2026, 1, 2, 15, tzinfo=UTC)}),
         "FEATURES_SQL": (FEATURES_SQL, {**whose, "history_start": league.slate - timedelta(days=15)}),
-        "of_slate_players(FEATURES_SQL)": (of_slate_players(FEATURES_SQL), {**whose, "history_start": league.slate}),
+        "of_players(FEATURES_SQL)": (
+            of_players(FEATURES_SQL),
+            {**whose, "history_start": league.slate, "players": league.game_logs["player_id"].unique().to_pylist()[3:]},
+        ),
         **{f"COUNT_FACTS[{name}]": (text, {}) for name, text in queries.COUNT_FACTS.items()},
     }  # fmt: skip
 
