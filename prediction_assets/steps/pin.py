@@ -12,7 +12,7 @@ import pyarrow as pa
 from prediction_assets.nba.forecast import HISTORY_DAYS, features_digest, slate_features
 from prediction_assets.nba.forecasting.stats import further_stats
 from prediction_assets.nba.model_store import choose_model
-from prediction_assets.slate.batch import Batch, Progress
+from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.steps.claim import claim_fence
 from prediction_assets.steps.failpoints import reached
@@ -47,12 +47,16 @@ def pin_features(
         facts_version = warehouse.facts_version()
         batch = open_progress(state, key).batch
         asked = _asked(batch, warehouse, markets)
-        made_from = features_digest(warehouse, *asked)
+        digest = features_digest(warehouse, *asked)
         players, history = slate_features(warehouse, *asked)
     snapshot_id = warehouse.snapshots.write(batch.slate, players, history)
     reached("features_written")
     counts = state.pin_features(
-        batch.slate, snapshot_id, fence=fence, facts_version=facts_version, made_from=made_from
+        batch.slate,
+        snapshot_id,
+        fence=fence,
+        facts_version=facts_version,
+        made_from=_made_from(snapshot_id, digest),
     )
     reached("features_pinned")
     if not counts:
@@ -69,14 +73,31 @@ def pin_features(
     return PinnedFeatures(snapshot_id, players, history, model_id, batch, facts_version)
 
 
-def are_features_current(progress: Progress, warehouse: Warehouse, markets: Sequence[str] = ()) -> bool:
-    """Return whether pinning again would pin the features that are pinned, and they can be read."""
-    batch, pinned = progress.batch, progress.feature_snapshot
-    if pinned is None or not progress.features_made_from:
+def keep_pinned(key: str, warehouse: Warehouse, state: BatchState, markets: Sequence[str] = ()) -> bool:
+    """Keep the pinned features of a slate if pinning again would pin the same ones, and return whether they are kept.
+
+    They have the fence and the facts version of now then, as if they had been pinned again. Features that can't be read
+    are not kept.
+    """
+    if open_progress(state, key).feature_snapshot is None:
         return False
+    fence = claim_fence(key, warehouse, state)
     with warehouse.reading():
-        made_from = features_digest(warehouse, *_asked(batch, warehouse, markets))
-    return made_from == progress.features_made_from and warehouse.snapshots.is_whole(batch.slate, pinned)
+        facts_version = warehouse.facts_version()
+        progress = open_progress(state, key)
+        snapshot_id = progress.feature_snapshot or ""
+        made_from = _made_from(
+            snapshot_id, features_digest(warehouse, *_asked(progress.batch, warehouse, markets))
+        )
+    if made_from != progress.features_made_from or not warehouse.snapshots.is_whole(key, snapshot_id):
+        return False
+    state.pin_features(key, snapshot_id, fence=fence, facts_version=facts_version, made_from=made_from)
+    return True
+
+
+def _made_from(snapshot_id: str, digest: str) -> str:
+    """Return what batch state keeps: it is about this snapshot, whoever pins another one and says nothing of it."""
+    return f"{snapshot_id} {digest}"
 
 
 def _asked(

@@ -23,7 +23,7 @@ from prediction_assets.slate.deadlines import Clock, deadline
 from prediction_assets.slate.keys import is_simulated, player_key
 from prediction_assets.slate.roster_freeze import keeping, require_same_work, roster_change
 from prediction_assets.steps.failpoints import reached
-from prediction_assets.steps.pin import are_features_current, pin_features
+from prediction_assets.steps.pin import keep_pinned, pin_features
 from prediction_assets.steps.revert import keep_in_force
 from prediction_assets.stores.protocols import BatchState, Warehouse, open_progress
 
@@ -136,7 +136,7 @@ def slate_roster(
     )
     # After the roster's own event: if this fails, the batch is open, and the sensors request the features.
     pinned = now_open.feature_snapshot is not None and not config.pin_again
-    if players and not pinned and not are_features_current(now_open, warehouse, settings.markets):
+    if players and not pinned and not keep_pinned(slate, warehouse, batch_state, settings.markets):
         log_features(context, pin_features(slate, warehouse, batch_state, settings.markets))
 
 

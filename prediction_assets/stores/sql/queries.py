@@ -241,8 +241,9 @@ FACTS_CHANGED = f"""
 
 
 FACTS_STATE = f"""
-    SELECT table_name, MAX(version) AS version, MAX(changed_at) AS changed_at
-    FROM {FACTS_VERSIONS.qualified_name} GROUP BY table_name ORDER BY table_name"""
+    SELECT table_name, version, changed_at FROM {FACTS_VERSIONS.qualified_name}
+    QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name ORDER BY version DESC NULLS LAST) = 1
+    ORDER BY table_name"""
 """When each table of facts changed last. A warehouse that was restored and changed since has another moment."""
 
 

@@ -10,7 +10,7 @@ import pytest
 from prediction_assets.errors import BatchNotOpen
 from prediction_assets.nba import forecast
 from prediction_assets.steps import failpoints, pin
-from prediction_assets.steps.pin import are_features_current, pin_features
+from prediction_assets.steps.pin import keep_pinned, pin_features
 from prediction_assets.stores.sql.tables import FACTS_VERSIONS, GAME_LOGS, PROP_LINES, SCHEDULE, Table
 from prediction_assets_tests.made_up import SLATE, batch
 
@@ -104,7 +104,7 @@ def change(stores, table: Table) -> None:
 
 
 def is_current(stores, markets: tuple[str, ...] = ()) -> bool:
-    return are_features_current(stores.batch_state.progress(SLATE), stores.warehouse, markets)
+    return keep_pinned(SLATE, stores.warehouse, stores.batch_state, markets)
 
 
 @pytest.fixture
@@ -152,6 +152,16 @@ def restored_and_changed(stores, _patch) -> None:
             lambda stores, _: stores.batch_state.pin_features(SLATE, "other", fence=9, facts_version=1),
             id="others, of which nothing is said",
         ),
+        pytest.param(
+            lambda stores, _: stores.batch_state.pin_features(
+                SLATE,
+                "other",
+                fence=9,
+                facts_version=1,
+                made_from=stores.batch_state.progress(SLATE).features_made_from,
+            ),
+            id="others, of which is said what was said of the earlier ones",
+        ),
     ],
 )
 def test_features_are_pinned_again_after_a_change_of_what_they_were_made_from(pinned, monkeypatch, since):
@@ -160,8 +170,24 @@ def test_features_are_pinned_again_after_a_change_of_what_they_were_made_from(pi
 
 
 def test_features_stay_when_only_facts_changed_that_they_are_not_made_from(pinned):
+    before = pinned.batch_state.progress(SLATE)
     change(pinned, PROP_LINES)
     assert is_current(pinned)
+    after = pinned.batch_state.progress(SLATE)
+    assert after.feature_snapshot == before.feature_snapshot
+    assert (before.features_version, after.features_version) == (2, 3), "they are those of the facts of now"
+
+
+def test_features_that_another_run_pinned_meanwhile_from_newer_facts_stay(pinned, paused_at):
+    def meanwhile() -> None:
+        ingest(pinned, "2")
+        newer.append(pin_features(SLATE, pinned.warehouse, pinned.batch_state))
+
+    newer = []
+    paused_at("fence_claimed", meanwhile)
+    assert is_current(pinned)
+    progress = pinned.batch_state.progress(SLATE)
+    assert (progress.feature_snapshot, progress.features_version) == (newer[0].snapshot_id, 3)
 
 
 def test_another_market_asks_for_features_of_its_own(pinned):
