@@ -6,7 +6,7 @@ the code location.
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from prediction_assets.orchestration.instance_config import packaged_text, renew
 from prediction_assets.orchestration.run_tags import labels_of
 from prediction_assets.settings import Settings, load_log_settings
 from prediction_assets.stores.local.locks import locked
+from prediction_assets.stores.local.state_file import opened_to_look
 from prediction_assets.stores.profiles import make_home
 
 _POSTGRES = {"statement_timeout": 300_000, "pool_recycle": 3600, "max_overflow": 20}
@@ -137,7 +138,7 @@ def _broken_databases(folder: Path) -> Iterator[tuple[Path, str]]:
         if path.name not in _DATABASES:
             continue
         try:
-            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            with opened_to_look(path) as connection:
                 there = connection.execute(
                     "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
                 ).fetchall()

@@ -122,13 +122,31 @@ def refuse_damage(connection: sqlite3.Connection, tables: Sequence[str], slate: 
             raise sqlite3.DatabaseError(f"a row of {table} is damaged")
 
 
+@contextmanager
+def opened_to_look(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a SQLite file to read it, and change nothing but what a killed process left half-written: it is rolled back.
+
+    A new file has a journal until it is switched to WAL, and only a connection that may write can roll it back.
+    """
+    for mode in ("ro", "rw"):
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True)) as connection:
+            try:
+                connection.execute("PRAGMA user_version").fetchone()
+            except sqlite3.OperationalError as error:
+                if mode == "rw" or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                    raise
+                continue
+            yield connection
+            return
+
+
 def quick_check(path: Path) -> str:
     """Return the first fault that SQLite finds in a state file's pages, ``""`` if none is found in two seconds."""
     if not path.exists():
         return ""
     deadline = time.monotonic() + _CHECK_SECONDS
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        with opened_to_look(path) as connection:
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
             found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
             if found == "ok":
@@ -151,7 +169,7 @@ class StateFile:
         if not self._path.exists():
             return StoreSchema(str(self._path), None, len(STEPS), is_there=False)
         try:
-            with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=ro", uri=True)) as connection:
+            with opened_to_look(self._path) as connection:
                 version = _version(connection)
         except _DAMAGED as error:
             raise StateUnreadable(
