@@ -1,8 +1,9 @@
 """The command line: one module for each group of commands, and what they share in :mod:`.console`.
 
 A command reads the settings, runs the jobs that the sensors request or reads the stores, and prints the result. What
-doesn't belong here: a rule or an effect of its own. Exit codes: 0 done, 1 done but partial, 2 failed; an error is one
-line on standard error. Dagster takes seconds to import, so commands import it only where they need it.
+doesn't belong here: a rule or an effect of its own. Exit codes: 0 done, 1 done but partial, 2 failed, 130 ended by
+Ctrl-C; an error is one line on standard error. Dagster takes seconds to import, so commands import it only where they
+need it.
 """
 
 from __future__ import annotations
@@ -14,28 +15,26 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+INTERRUPTED = 130
+"""Exit code at Ctrl-C: 128 and the number of SIGINT."""
+
 _ALLOCATIONS_PER_COLLECTION = 50_000
 _ROOM = 40_000  # words of a chunk of 65,536, so that 200 KiB are left
 
 
 def main() -> None:
     """Run the command line; an error becomes one line and exit code 2, Ctrl-C exit code 130."""
-    # Imports make many objects that live as long as the process: collecting them frees nothing. So this comes first.
-    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
-    # pydantic would read the metadata of every installed package, in case one of them is a plugin of its own.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from prediction_assets.cli.commands import only
-    from prediction_assets.cli.console import FAILED, INTERRUPTED, say
-    from prediction_assets.errors import PredictionAssetsError, one_line
-
     try:
-        only("".join(sys.argv[1:2]))()
+        _run_command()
     except BaseException as error:
         if _is_interrupt(error):
-            say("interrupted: steps that were done stay done; run the command again to go on", err=True)
+            sys.stderr.write("interrupted: steps that were done stay done; run the command again to go on\n")
             sys.exit(INTERRUPTED)
         if not isinstance(error, Exception):
             raise
+        from prediction_assets.cli.console import FAILED, say
+        from prediction_assets.errors import PredictionAssetsError, one_line
+
         text = str(error)
         if not isinstance(error, PredictionAssetsError):  # its traceback is in the Dagster run
             text = (
@@ -46,13 +45,21 @@ def main() -> None:
         sys.exit(FAILED)
 
 
+def _run_command() -> None:
+    # Imports make many objects that live as long as the process: collecting them frees nothing. So this comes first.
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
+    # pydantic would read the metadata of every installed package, in case one of them is a plugin of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    from prediction_assets.cli.commands import only
+
+    only("".join(sys.argv[1:2]))()
+
+
 def _is_interrupt(error: BaseException | None) -> bool:
-    """Return whether an error is about Ctrl-C: Dagster and DuckDB raise errors of their own in its place."""
+    """Return whether an error is about Ctrl-C; Dagster raises one of its own in its place."""
     seen = set[int]()  # a cause may have been raised while its consequence was handled
     while error is not None and id(error) not in seen:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "DagsterExecutionInterruptedError":
-            return True
-        if isinstance(error, RuntimeError) and str(error) == "Query interrupted":
             return True
         seen.add(id(error))
         error = error.__cause__ or error.__context__

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from prediction_assets.stores.profiles import Stores
     from prediction_assets.stores.protocols import Warehouse
 
-PARTIAL, FAILED, INTERRUPTED = 1, 2, 130
+PARTIAL, FAILED = 1, 2
 
 CLOCK = Clock()
 """The clock of every command."""

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from prediction_assets.cli.console import CLOCK, INTERRUPTED, PARTIAL, simulated_label, standard_output
+from prediction_assets.cli import INTERRUPTED
+from prediction_assets.cli.console import CLOCK, PARTIAL, simulated_label, standard_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,9 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.orchestration.instance import open_instance
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.league import simulate_league
+from prediction_assets.slate.outcome import Outcome
 from prediction_assets.steps import failpoints
+from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.profiles import open_stores
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
@@ -483,8 +485,7 @@ def raised_from(error: BaseException, cause: BaseException) -> BaseException:
     ("error", "expected"),
     [
         (KeyboardInterrupt(), 130),
-        (RuntimeError("Query interrupted"), 130),  # DuckDB's own
-        (raised_from(PredictionAssetsError("can't be read"), RuntimeError("Query interrupted")), 130),
+        (raised_from(PredictionAssetsError("can't be read"), KeyboardInterrupt()), 130),
         (dagster_errors.DagsterExecutionInterruptedError(), 130),
         (RuntimeError("another"), 2),
         (PredictionAssetsError("Query interrupted"), 2),
@@ -501,3 +502,59 @@ def test_an_interrupted_query_or_step_is_no_failure(home, monkeypatch, predictio
     monkeypatch.setattr("prediction_assets.cli.slates.newest_slate", lambda _: SIMULATED)
     code, _, err = prediction_assets("status")
     assert (code, "interrupted: " in err) == (expected, expected == 130)
+
+
+def interrupted_read(monkeypatch: pytest.MonkeyPatch, number: int) -> list[str]:
+    """Interrupt the warehouse's read of this number; return the list into which the statements are put."""
+    select, asked = DuckDBWarehouse._select, []
+
+    def interrupt(self: DuckDBWarehouse, sql: str, parameters: Any) -> Any:
+        asked.append(sql)
+        if len(asked) == number:
+            raise KeyboardInterrupt
+        return select(self, sql, parameters)
+
+    monkeypatch.setattr(DuckDBWarehouse, "_select", interrupt)
+    return asked
+
+
+def test_ctrl_c_amid_any_read_of_a_run_ends_it_and_fails_no_player(home, prediction_assets):
+    assert prediction_assets("run", "--simulated-players", "6")[0] == 0
+    published = sorted((home / "outbox").glob("*.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        asked = interrupted_read(patch, 0)
+        assert prediction_assets("run", "--simulated-players", "6")[0] == 0
+        reads = len(asked)
+    assert reads > 15
+    for number in range(1, reads + 1, 2):
+        with pytest.MonkeyPatch.context() as patch:
+            interrupted_read(patch, number)
+            code, out, err = prediction_assets("run", "--simulated-players", "6")
+        assert (code, out, "interrupted: " in err) == (130, "", True), number
+        progress = open_stores(load_settings()).batch_state.progress("2057-01-15")
+        assert progress.count(Outcome.FAILED) == 0, number
+    assert prediction_assets("run", "--simulated-players", "6")[0] == 0
+    assert sorted((home / "outbox").glob("*.json")) == published
+
+
+@pytest.mark.parametrize("named", ["health", "status", "alerts check", "verify"])
+def test_ctrl_c_amid_a_read_of_a_command_ends_it(home, prediction_assets, named):
+    assert prediction_assets("run", "--simulated-players", "6")[0] == 0
+    for number in (1, 2, 3):
+        with pytest.MonkeyPatch.context() as patch:
+            asked = interrupted_read(patch, number)
+            code, out, err = prediction_assets(*named.split())
+        if len(asked) < number:
+            assert number > 1
+            break
+        assert (code, out, "interrupted: " in err) == (130, "", True), number
+
+
+def test_ctrl_c_amid_the_first_imports_is_one_line_too(home, monkeypatch, prediction_assets):
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run_command", interrupt)
+    code, out, err = prediction_assets("status")
+    assert (code, out) == (130, "")
+    assert err == "interrupted: steps that were done stay done; run the command again to go on\n"

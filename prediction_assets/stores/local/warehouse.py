@@ -94,7 +94,7 @@ class DuckDBWarehouse:
         if self._reading.connection is None:
             self._reading.connection = self._reading.kept.enter_context(self._opened(write=False))
         try:
-            with self._explained():
+            with self._explained(), _interruptible():
                 yield self._reading.connection
         except BaseException:
             self._let_go()  # after some errors a connection answers nothing more
@@ -133,7 +133,7 @@ class DuckDBWarehouse:
             ) from error
         lock = self._database.with_suffix(".lock")
         try:
-            with locked(lock, exclusive=write, timeout_seconds=self._wait_seconds):
+            with locked(lock, exclusive=write, timeout_seconds=self._wait_seconds), _interruptible():
                 engine, connection = self._open(read_only=not write)
                 try:
                     with self._explained():
@@ -380,6 +380,17 @@ class DuckDBWarehouse:
                 connection.unregister("some_rows")
         except (duckdb.Error, *DAMAGED) as error:
             raise merge_errors.part_unreadable(plan.slate, _first_line(error)) from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C: DuckDB raises an error in its place, which would count as a failed query."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _verify_parts(connection: duckdb.DuckDBPyConnection, plan: MergePlan) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.local.warehouse_file import engine_of
+from prediction_assets.stores.sql.tables import SCHEDULE
 
 
 @pytest.mark.parametrize(("setting", "value"), [("enable_progress_bar", "false"), ("TimeZone", "UTC")])
@@ -147,3 +148,19 @@ def test_an_engine_that_failed_is_replaced(open_duckdb):
         fail()
     assert warehouse.facts_version() == 0
     assert engine_of(warehouse._database) is not engine
+
+
+def test_ctrl_c_amid_reads_is_raised_as_such_and_lets_the_file_go(open_duckdb):
+    warehouse = open_duckdb()
+    for write in (False, True):
+        with pytest.raises(KeyboardInterrupt), warehouse._connect(write=write):
+            raise RuntimeError("Query interrupted")  # as DuckDB says it
+    with warehouse.reading():
+        assert warehouse.facts_version() == 0
+        with pytest.raises(KeyboardInterrupt), warehouse._connect(write=False):
+            raise RuntimeError("Query interrupted")  # as DuckDB says it
+        assert open_duckdb().upsert(SCHEDULE, SCHEDULE.arrow_table([])).inserted == 0, (
+            "a writer isn't kept out"
+        )
+        with pytest.raises(RuntimeError, match="another"), warehouse._connect(write=False):
+            raise RuntimeError("another")

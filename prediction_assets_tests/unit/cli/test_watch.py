@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from prediction_assets.cli import INTERRUPTED
 from prediction_assets.cli import watch as watching
-from prediction_assets.cli.console import INTERRUPTED
 from prediction_assets.cli.watch import SECONDS, picture, standing, watch
 from prediction_assets.settings import load_settings
 from prediction_assets.slate.batch import Progress
