@@ -15,7 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prediction_assets.errors import BadInput
-from prediction_assets.nba.forecast import lines_by_market, pinned_model, slate_features, with_newcomers
+from prediction_assets.nba.forecast import (
+    AskedFeatures,
+    lines_by_market,
+    pinned_model,
+    slate_features,
+    with_newcomers,
+)
 from prediction_assets.nba.forecasting.by_game import FIRST_DAYS_OF_SEASON, groups_of
 from prediction_assets.nba.forecasting.grading import (
     MARKET_LINE,
@@ -148,14 +154,9 @@ def grade_slate(
     lines = further.pop(POINTS.name)
     candidates = roster_candidates(warehouse, league, slate, lines)
     expected = expected_players(candidates, slate, lines)
+    ids, stats = [player.player_id for player in expected], further_stats(options.markets)
     players, history = slate_features(
-        warehouse,
-        league,
-        slate,
-        (p.player_id for p in expected),
-        options.history_days,
-        model,
-        further_stats(options.markets),
+        warehouse, AskedFeatures(league, slate, ids, options.history_days, model, stats)
     )
     players = with_newcomers(players, expected, lines, slate)
     until = datetime.combine(slate, options.reports_at, GAME_TIME_ZONE) if options.reports_at else EVER

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
@@ -32,47 +33,38 @@ HISTORY_DAYS = 730
 """Days of game logs before the slate that the systems are fitted on if no stored model serves it."""
 
 
-def slate_features(
-    warehouse: Warehouse,
-    league: str,
-    slate: date,
-    players: Iterable[int],
-    history_days: int,
-    chosen: str,
-    stats: Sequence[str] = (),
-) -> tuple[pa.Table, pa.Table]:
-    """Return the features of players before a slate, and the training rows that systems are fitted on.
+@dataclass(frozen=True, slots=True)
+class AskedFeatures:
+    """Which features are wanted, of which players."""
 
-    Args:
-        players: player ids; a player without a game log before the slate gets no row.
-        history_days: days of game logs before the slate that training rows are made from.
-        chosen: the stored model's id, ``""`` for none. With a model there are no training rows: nothing is fitted.
-        stats: the stats beside points that are forecast.
+    league: str
+    slate: date  # the features are those before it
+    players: Sequence[int]  # player ids; a player without a game log before the slate gets no row
+    history_days: int  # days of game logs before the slate that training rows are made from
+    # the stored model, '' for none. With a model there are no training rows: nothing is fitted.
+    model_id: str
+    stats: Sequence[str] = ()  # the stats beside points that are forecast
+
+
+def slate_features(warehouse: Warehouse, asked: AskedFeatures) -> tuple[pa.Table, pa.Table]:
+    """Return the features of players before a slate, and the training rows that systems are fitted on.
 
     Returns:
         one row per player, sorted by id, with the model's id; and one row per past player-game.
     """
-    ids = list(players)
+    only = asked.players if asked.model_id else None
     history, candidates = read_features(
-        warehouse, league, slate, history_days, stats, only=ids if chosen else None
+        warehouse, asked.league, asked.slate, asked.history_days, asked.stats, only=only
     )
-    wanted = candidates.filter(pc.is_in(candidates["player_id"], pa.array(ids, pa.int64())))
-    wanted = wanted.append_column(MODEL_ID, pa.array([chosen] * wanted.num_rows, pa.string()))
+    wanted = candidates.filter(pc.is_in(candidates["player_id"], pa.array(asked.players, pa.int64())))
+    wanted = wanted.append_column(MODEL_ID, pa.array([asked.model_id] * wanted.num_rows, pa.string()))
     return wanted, history
 
 
-def features_digest(
-    warehouse: Warehouse,
-    league: str,
-    slate: date,
-    players: Iterable[int],
-    history_days: int,
-    chosen: str,
-    stats: Sequence[str] = (),
-) -> str:
+def features_digest(warehouse: Warehouse, asked: AskedFeatures) -> str:
     """Return SHA-256 over all that :func:`slate_features` makes its answer from, without computing it.
 
-    That is its arguments, its statements and this version of the package, and which change of the game logs and the
+    That is what is asked, its statements and this version of the package, and which change of the game logs and the
     schedule was the last one.
     """
     changed = {
@@ -80,8 +72,9 @@ def features_digest(
         for row in warehouse.query(queries.FACTS_STATE).to_pylist()
     }
     made_from = [
-        __version__, league, slate.isoformat(), sorted(players), history_days, chosen, *stats,
-        FEATURES_SQL, *map(features_sql, stats), changed.get(GAME_LOGS.name), changed.get(SCHEDULE.name),
+        __version__, asked.league, asked.slate.isoformat(), sorted(asked.players), asked.history_days, asked.model_id,
+        *asked.stats, FEATURES_SQL, *map(features_sql, asked.stats),
+        changed.get(GAME_LOGS.name), changed.get(SCHEDULE.name),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import pyarrow as pa
 
-from prediction_assets.nba.forecast import HISTORY_DAYS, features_digest, slate_features
+from prediction_assets.nba.forecast import HISTORY_DAYS, AskedFeatures, features_digest, slate_features
 from prediction_assets.nba.forecasting.stats import further_stats
 from prediction_assets.nba.model_store import choose_model
 from prediction_assets.slate.batch import Batch
@@ -47,8 +46,8 @@ def pin_features(
         facts_version = warehouse.facts_version()
         batch = open_progress(state, key).batch
         asked = _asked(batch, warehouse, markets)
-        digest = features_digest(warehouse, *asked)
-        players, history = slate_features(warehouse, *asked)
+        digest = features_digest(warehouse, asked)
+        players, history = slate_features(warehouse, asked)
     snapshot_id = warehouse.snapshots.write(batch.slate, players, history)
     reached("features_written")
     counts = state.pin_features(
@@ -69,8 +68,7 @@ def pin_features(
         batch.slate, snapshot_id, players.num_rows, history.num_rows,
         extra={"slate": batch.slate, "batch": batch.batch_id},
     )  # fmt: skip
-    *_, model_id, _ = asked
-    return PinnedFeatures(snapshot_id, players, history, model_id, batch, facts_version)
+    return PinnedFeatures(snapshot_id, players, history, asked.model_id, batch, facts_version)
 
 
 def keep_pinned(key: str, warehouse: Warehouse, state: BatchState, markets: Sequence[str] = ()) -> bool:
@@ -87,7 +85,7 @@ def keep_pinned(key: str, warehouse: Warehouse, state: BatchState, markets: Sequ
         progress = open_progress(state, key)
         snapshot_id = progress.feature_snapshot or ""
         made_from = _made_from(
-            snapshot_id, features_digest(warehouse, *_asked(progress.batch, warehouse, markets))
+            snapshot_id, features_digest(warehouse, _asked(progress.batch, warehouse, markets))
         )
     if made_from != progress.features_made_from or not warehouse.snapshots.is_whole(key, snapshot_id):
         return False
@@ -100,17 +98,9 @@ def _made_from(snapshot_id: str, digest: str) -> str:
     return f"{snapshot_id} {digest}"
 
 
-def _asked(
-    batch: Batch, warehouse: Warehouse, markets: Sequence[str]
-) -> tuple[str, date, list[int], int, str, tuple[str, ...]]:
+def _asked(batch: Batch, warehouse: Warehouse, markets: Sequence[str]) -> AskedFeatures:
     """Return which features of which players a batch is forecast from, the model's id included."""
     slate, stats = parse_slate(batch.slate), further_stats(markets)
+    model_id = choose_model(warehouse, batch.league, slate, stats)
     players = [player.player_id for player in batch.expected]
-    return (
-        batch.league,
-        slate,
-        players,
-        HISTORY_DAYS,
-        choose_model(warehouse, batch.league, slate, stats),
-        stats,
-    )
+    return AskedFeatures(batch.league, slate, players, HISTORY_DAYS, model_id, stats)

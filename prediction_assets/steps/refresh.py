@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from prediction_assets.nba.forecast import HISTORY_DAYS, slate_features
+from prediction_assets.nba.forecast import HISTORY_DAYS, AskedFeatures, slate_features
 from prediction_assets.nba.forecasting.stats import stats_in
 from prediction_assets.nba.model_store import MODEL_ID
 from prediction_assets.nba.roster import read_roster
@@ -109,9 +109,8 @@ def _features(
         return digests, digests
     model = next(iter(pinned[MODEL_ID].to_pylist()), "")
     ids = [player.player_id for player in batch.expected]
-    fresh, _ = slate_features(
-        warehouse, batch.league, parse_slate(batch.slate), ids, HISTORY_DAYS, model, stats_in(pinned)
-    )
+    slate, stats = parse_slate(batch.slate), stats_in(pinned)
+    fresh, _ = slate_features(warehouse, AskedFeatures(batch.league, slate, ids, HISTORY_DAYS, model, stats))
     return digests, feature_digests(fresh)
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pytest
 
 from prediction_assets.nba.backtest import BacktestOptions, run_backtest
-from prediction_assets.nba.forecast import slate_features
+from prediction_assets.nba.forecast import AskedFeatures, slate_features
 from prediction_assets.nba.forecasting import availability, promotion
 from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.predictions import predict_slate
@@ -86,9 +86,8 @@ def forecast(
     warehouse: Warehouse, *, looks: bool = True, stats: Sequence[str] = (), days: int = 700
 ) -> pa.Table:
     row, _ = train_model(warehouse, LEAGUE, SLATE, days, now=NOW, stats=stats)
-    players, history = slate_features(
-        warehouse, LEAGUE, SLATE, range(1, 1000), days, str(row[MODEL_ID]), stats
-    )
+    asked = AskedFeatures(LEAGUE, SLATE, range(1, 1000), days, str(row[MODEL_ID]), stats)
+    players, history = slate_features(warehouse, asked)
     report = newest_report(warehouse, LEAGUE, SLATE) if looks else []
     return predict_slate(
         players,

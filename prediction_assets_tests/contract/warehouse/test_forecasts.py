@@ -18,7 +18,7 @@ import pytest
 from prediction_assets.errors import BadInput, PredictionAssetsError, ResultsMissing
 from prediction_assets.nba import model_store
 from prediction_assets.nba.backtest import BacktestOptions, run_backtest, slates_between
-from prediction_assets.nba.forecast import pinned_model, slate_features
+from prediction_assets.nba.forecast import AskedFeatures, pinned_model, slate_features
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.forecasting.promotion import Verdict
@@ -158,7 +158,7 @@ def test_what_was_fitted_on_a_slates_history_is_found_by_its_hash_and_serves_no_
         return [(row[MODEL_ID], row["only_slate"], row["trained_at"]) for row in rows.to_pylist()]
 
     def forecast(minutes: int) -> pa.Table:
-        players, history = slate_features(facts, LEAGUE, FIRST, range(1, 1000), 60, "")
+        players, history = slate_features(facts, AskedFeatures(LEAGUE, FIRST, range(1, 1000), 60, ""))
         now = NOW + timedelta(minutes=minutes)
         fitted = slate_systems(facts, LEAGUE, FIRST, history, now=now)
         return predict_slate(players, history, {}, fitted=fitted)
@@ -246,7 +246,7 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
                 chosen = choose_model(opened, LEAGUE, FIRST, stats)
                 assert chosen == choose_model(opened, LEAGUE, FIRST) == row[MODEL_ID]
                 assert choose_model(opened, LEAGUE, FIRST, ["rebounds"]) == ""
-            features = slate_features(opened, LEAGUE, FIRST, range(1, 1000), 60, chosen, stats)
+            features = slate_features(opened, AskedFeatures(LEAGUE, FIRST, range(1, 1000), 60, chosen, stats))
             snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
             stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
             fitted = pinned_model(opened, stored.players)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prediction_assets.nba.forecast import slate_features, with_newcomers
+from prediction_assets.nba.forecast import AskedFeatures, slate_features, with_newcomers
 from prediction_assets.nba.roster import read_roster, roster_candidates
 from prediction_assets.slate.batch import Progress
 from prediction_assets.steps.refresh import read_refresh
@@ -128,7 +128,9 @@ def test_a_candidate_s_past_says_whether_he_is_a_rookie_and_has_moved(facts):
 
 def test_a_newcomer_gets_a_row_without_features_only_while_he_has_a_line(facts):
     players = read_roster(facts, SLATE.isoformat()).players
-    features, _ = slate_features(facts, LEAGUE, SLATE, [p.player_id for p in players], 700, "model")
+    features, _ = slate_features(
+        facts, AskedFeatures(LEAGUE, SLATE, [p.player_id for p in players], 700, "model")
+    )
     assert {*features["player_id"].to_pylist()} == {REGULAR, RESERVE, AWAY}
     rows = with_newcomers(features, players, {DEBUT, REGULAR}, SLATE).to_pylist()
     assert [row["player_id"] for row in rows] == [REGULAR, RESERVE, AWAY, DEBUT]
