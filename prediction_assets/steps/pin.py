@@ -77,8 +77,6 @@ def keep_pinned(key: str, warehouse: Warehouse, state: BatchState, markets: Sequ
     They have the fence and the facts version of now then, as if they had been pinned again. Features that can't be read
     are not kept.
     """
-    if open_progress(state, key).feature_snapshot is None:
-        return False
     fence = claim_fence(key, warehouse, state)
     with warehouse.reading():
         facts_version = warehouse.facts_version()

@@ -135,8 +135,10 @@ def slate_roster(
         }
     )
     # After the roster's own event: if this fails, the batch is open, and the sensors request the features.
-    pinned = now_open.feature_snapshot is not None and not config.pin_again
-    if players and not pinned and not keep_pinned(slate, warehouse, batch_state, settings.markets):
+    pinned = now_open.feature_snapshot is not None
+    if not players or (pinned and not config.pin_again):
+        return
+    if not pinned or not keep_pinned(slate, warehouse, batch_state, settings.markets):
         log_features(context, pin_features(slate, warehouse, batch_state, settings.markets))
 
 

@@ -31,7 +31,7 @@ def only(job: str, asset: str) -> Callable[[SlateRun], object]:
 
 
 STEPS: list[tuple[str, Callable[[SlateRun], object], dict[str, int]]] = [
-    # Before it opens the batch; then, for what may have been kept; and after the claim of the features' fence.
+    # Before it opens the batch, after that, and after the claim of the features' fence.
     ("slate_roster", lambda run: run.roster(SIMULATED), {"batch": 3, "receipts": 2}),
     ("player_features", lambda run: run.features(SIMULATED), {"batch": 1, "receipts": 1}),
     # The batch once more at the end: it may have been reopened.
