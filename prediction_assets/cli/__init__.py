@@ -50,6 +50,9 @@ def _run_command() -> None:
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     # pydantic would read the metadata of every installed package, in case one of them is a plugin of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # OpenBLAS's threads would wait busily for each other's next piece, and a parallel sum's rounding depends on their
+    # number. What a slate multiplies is small.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from prediction_assets.cli.commands import only
 
     only("".join(sys.argv[1:2]))()

@@ -11,11 +11,14 @@ from prediction_assets.stores.sql.tables import PART_COLUMNS, Column, ColumnType
 
 
 def _text(column: Column) -> str:
-    """Return the SQL of one value's text, with its name."""
+    """Return the SQL of one value's text, with its name.
+
+    ``CONCAT`` copies each of its parts once, a chain of ``||`` all that stands before each part.
+    """
     name = f'"{column.name}"'
     match column.type:
         case ColumnType.STRING | ColumnType.JSON:
-            known = f"CAST(LENGTH({name}) AS VARCHAR) || ':' || {name}"
+            known = f"CAST(LENGTH({name}) AS VARCHAR), ':', {name}"
         case ColumnType.BOOL:
             known = f"CASE WHEN {name} THEN '1' ELSE '0' END"
         case ColumnType.NUMERIC:
@@ -23,18 +26,18 @@ def _text(column: Column) -> str:
         case ColumnType.FLOAT64:
             scaled = f"{name} * {STEPS:.1f}"
             rest = f"FLOOR(({scaled} - FLOOR({scaled})) * {FINE:.1f})"
-            exact = f"{_whole(f'FLOOR({scaled})')} || '.' || {_whole(rest)}"
+            exact = f"CONCAT({_whole(f'FLOOR({scaled})')}, '.', {_whole(rest)})"
             known = (
                 f"CASE WHEN {name} BETWEEN -{LARGEST:.1f} AND {LARGEST:.1f} THEN {exact} ELSE 'beyond' END"
             )
         case _:
             known = f"CAST({name} AS VARCHAR)"
-    return f"CASE WHEN {name} IS NULL THEN '' ELSE '{column.name}=' || {known} || ',' END"
+    return f"CASE WHEN {name} IS NULL THEN '' ELSE CONCAT('{column.name}=', {known}, ',') END"
 
 
 def _whole(number: str) -> str:
     return f"CAST(CAST({number} AS BIGINT) AS VARCHAR)"
 
 
-ROW_HASH = "SHA256(" + " || ".join(_text(c) for c in PART_COLUMNS if c.name != "content_hash") + ")"
+ROW_HASH = f"SHA256(CONCAT({', '.join(_text(c) for c in PART_COLUMNS if c.name != 'content_hash')}))"
 """What a row's ``content_hash`` must be, over the columns of a part."""
