@@ -34,11 +34,11 @@ from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.outcome import PartRef, PlayerOutcome, highest_fence, part_id
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
+from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, id_of_snapshot, part_content_hash
 from prediction_assets.stores.alert import Alert, Change, from_text, to_text
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.local.warehouse_schema import Lack, complete, lack
-from prediction_assets.stores.protocols import Snapshot, TakeAcknowledgement
+from prediction_assets.stores.protocols import TakeAcknowledgement
 from prediction_assets.stores.sql import merge_sql
 from prediction_assets.stores.sql.tables import PART_SCHEMA, TABLES
 from prediction_assets.stores.versions import VersionedStore
@@ -245,25 +245,31 @@ class InMemorySnapshots:
     """A :class:`~prediction_assets.stores.protocols.Snapshots`."""
 
     def __init__(self) -> None:
-        self._snapshots: dict[tuple[str, str], Snapshot] = {}
+        self._snapshots: dict[tuple[str, str], tuple[pa.Table, pa.Table]] = {}
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
         parse_slate(slate)
-        snapshot_id = content_id(players, history)
-        self._snapshots[slate, snapshot_id] = Snapshot(snapshot_id, players, history)
-        return snapshot_id
+        name = id_of_snapshot(players, history)
+        self._snapshots[slate, name] = players, history
+        return name
 
-    def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
+    def players(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> pa.Table:
+        players, _ = self._read(slate, snapshot_id)
+        if player_ids is None:
+            return players
+        return players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
+
+    def history(self, slate: str, snapshot_id: str) -> pa.Table:
+        return self._read(slate, snapshot_id)[1]
+
+    def _read(self, slate: str, snapshot_id: str) -> tuple[pa.Table, pa.Table]:
         found = self._snapshots.get((slate, snapshot_id))
         if found is None:
             raise PredictionAssetsError(
                 f"slate {slate}: there is no feature snapshot {snapshot_id!r}; "
                 "materialize player_features for this slate again"
             )
-        if player_ids is None:
-            return found
-        wanted = pa.array(list(player_ids), pa.int64())
-        return replace(found, players=found.players.filter(pc.is_in(found.players["player_id"], wanted)))
+        return found
 
     def is_whole(self, slate: str, snapshot_id: str) -> bool:
         return (slate, snapshot_id) in self._snapshots

@@ -181,8 +181,7 @@ def backtest(
     last_5_mean, last_game) and with the market's line. Nothing is staged, merged or announced.
     """
     from prediction_assets.nba.backtest import BacktestOptions, run_backtest
-    from prediction_assets.nba.forecast import HISTORY_DAYS
-    from prediction_assets.nba.model_store import MODEL_HISTORY_DAYS
+    from prediction_assets.nba.model_store import HISTORY_DAYS, MODEL_HISTORY_DAYS
 
     first, last = span(since, until)
     console = Console(stderr=True, soft_wrap=True)

@@ -34,6 +34,7 @@ from prediction_assets.nba.forecasting.grading import (
 from prediction_assets.nba.forecasting.lines import MARKET
 from prediction_assets.nba.forecasting.predictions import PREDICTION_SCHEMA, predict_slate
 from prediction_assets.nba.forecasting.stats import further_stats
+from prediction_assets.nba.forecasting.systems import fit_all
 from prediction_assets.nba.grades import BACKTEST, results_of, store_grades
 from prediction_assets.nba.model_store import MODEL_ID, train_model
 from prediction_assets.nba.roster import expected_players, roster_candidates
@@ -164,10 +165,9 @@ def grade_slate(
         return GradedSlate(slate, league, model, len(expected), ())
     forecasts = predict_slate(
         players,
-        history,
+        pinned_model(warehouse, players) or fit_all(history),
         lines,
         least_value=options.least_value,
-        fitted=pinned_model(warehouse, players),
         market_aware=True,
         further=further,
         sides=slate_sides(warehouse, league, slate, newest_report(warehouse, league, slate, until)),

@@ -29,9 +29,6 @@ from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import GAME_LOGS, SCHEDULE
 
-HISTORY_DAYS = 730
-"""Days of game logs before the slate that the systems are fitted on if no stored model serves it."""
-
 
 @dataclass(frozen=True, slots=True)
 class AskedFeatures:

@@ -27,6 +27,7 @@ from prediction_assets.nba.forecasting.promotion import examine, keep_for_trial,
 from prediction_assets.nba.forecasting.stats import features_sql, with_stat
 from prediction_assets.nba.forecasting.systems import FittedSystem, stats_fitted, system_versions
 from prediction_assets.nba.sides import past_sides
+from prediction_assets.slate.staged_rows import content_id, snapshot_content_ids
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import POINTS_MODELS
@@ -37,6 +38,9 @@ MODEL_ID = "model_id"
 
 MODEL_HISTORY_DAYS = 1460
 """Days of game logs that a model is trained on."""
+
+HISTORY_DAYS = 730
+"""Days of game logs before the slate that the systems are fitted on if no stored model serves it."""
 
 OLDEST_MODEL = timedelta(days=400)
 """A model whose cut-off is longer before the slate is not used: it lacks a season."""
@@ -209,7 +213,7 @@ def _trained(
     """Return a model's row, whether it was trained now, the rows that it wasn't fitted on, and all sides."""
     history, _ = read_features(warehouse, league, cutoff, history_days, stats)
     sides = past_sides(warehouse, league, cutoff, cutoff - timedelta(days=history_days))
-    hashed = data_hash(history, sides)
+    hashed = data_hash(content_id(history), sides)
     fitted_on, trial = keep_for_trial(history)
     stored = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: model_id(league, cutoff, hashed)}).to_pylist()
     if stored and _is_usable(stored[0]) and _json(stored[0], "libraries") == libraries():
@@ -219,20 +223,24 @@ def _trained(
 
 
 def slate_systems(
-    warehouse: Warehouse, league: str, slate: date, history: pa.Table, *, now: datetime
+    warehouse: Warehouse, league: str, slate: date, snapshot_id: str, *, now: datetime
 ) -> Mapping[str, FittedSystem]:
     """Return every system, fitted on a slate's own history: what was kept when it was fitted before, else fitted now.
 
-    It is kept in place of what was fitted on an earlier history of the slate, and serves no other slate.
+    It is kept in place of what was fitted on an earlier history of the slate, and serves no other slate. The snapshot's
+    history is read only if it is fitted now.
+
+    Raises:
+        PredictionAssetsError: the snapshot's history is needed and can't be read.
     """
-    since = pc.min(history["game_date"]).as_py() if history.num_rows else slate
     with warehouse.reading():
-        sides = past_sides(warehouse, league, slate, since)
-        hashed = data_hash(history, sides)
+        sides = past_sides(warehouse, league, slate, slate - timedelta(days=HISTORY_DAYS))
+        hashed = data_hash(snapshot_content_ids(snapshot_id)[1], sides)
         key = model_id(league, slate, hashed, only_slate=True)
         kept = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: key}).to_pylist()
     if kept and _is_usable(kept[0]):
         return _unpacked(kept[0]["document"], key)
+    history = warehouse.snapshots.history(slate.isoformat(), snapshot_id)
     model = _fitted(history, league, slate, hashed, sides)
     row = model_row(model, now) | {MODEL_ID: key, "only_slate": slate}
     warehouse.upsert(POINTS_MODELS, POINTS_MODELS.arrow_table([row]), replace_by=("league", "only_slate"))

@@ -24,6 +24,9 @@ PREDICTIONS_SCHEMA_VERSION = 1
 STEPS, FINE, LARGEST = 2.0**32, 2.0**53, 1e6
 """How a float is hashed: in steps of 1/STEPS, what is left of them in steps of 1/(STEPS * FINE), up to LARGEST."""
 
+_CONTENT_ID = 20
+"""Hex digits of a content id."""
+
 _HASHED_AT_ONCE = 1_000
 """Rows whose values are text in memory at one time: those of 5,000 players would take half a gigabyte."""
 
@@ -85,7 +88,17 @@ def part_content_hash(rows: pa.Table) -> str:
 
 def content_id(*tables: pa.Table) -> str:
     """Return the first 20 hex digits of :func:`tables_hash`."""
-    return tables_hash(*tables)[:20]
+    return tables_hash(*tables)[:_CONTENT_ID]
+
+
+def id_of_snapshot(players: pa.Table, history: pa.Table) -> str:
+    """Return a feature snapshot's id: the :func:`content_id` of its players' rows, then that of its history."""
+    return content_id(players) + content_id(history)
+
+
+def snapshot_content_ids(snapshot_id: str) -> tuple[str, str]:
+    """Return the :func:`content_id` of a snapshot's players' rows and that of its history, without reading them."""
+    return snapshot_id[:_CONTENT_ID], snapshot_id[_CONTENT_ID:]
 
 
 def tables_hash(*tables: pa.Table) -> str:

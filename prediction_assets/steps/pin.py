@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from prediction_assets.nba.forecast import HISTORY_DAYS, AskedFeatures, features_digest, slate_features
+from prediction_assets.nba.forecast import AskedFeatures, features_digest, slate_features
 from prediction_assets.nba.forecasting.stats import further_stats
-from prediction_assets.nba.model_store import choose_model
+from prediction_assets.nba.model_store import HISTORY_DAYS, choose_model
 from prediction_assets.slate.batch import Batch
 from prediction_assets.slate.keys import parse_slate
 from prediction_assets.steps.claim import claim_fence

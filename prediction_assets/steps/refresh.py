@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from prediction_assets.nba.forecast import HISTORY_DAYS, AskedFeatures, slate_features
+from prediction_assets.nba.forecast import AskedFeatures, slate_features
 from prediction_assets.nba.forecasting.stats import stats_in
-from prediction_assets.nba.model_store import MODEL_ID
+from prediction_assets.nba.model_store import HISTORY_DAYS, MODEL_ID
 from prediction_assets.nba.roster import read_roster
 from prediction_assets.nba.slate_facts import SlateFacts, feature_digests, read_slate_facts
 from prediction_assets.slate.basis import affected
@@ -103,7 +103,7 @@ def _features(
     batch = progress.batch
     if progress.feature_snapshot is None:
         return {}, {}
-    pinned = warehouse.snapshots.read(batch.slate, progress.feature_snapshot).players
+    pinned = warehouse.snapshots.players(batch.slate, progress.feature_snapshot)
     digests = feature_digests(pinned)
     if GAME_LOGS.name not in changed_since(warehouse, progress.features_version):
         return digests, digests

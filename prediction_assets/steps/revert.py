@@ -176,7 +176,7 @@ def _bases(found: Reversal, warehouse: Warehouse, markets: Sequence[str]) -> dic
         return merged_bases(warehouse.receipts(batch.slate))
     if pinned is None or not warehouse.snapshots.is_whole(batch.slate, pinned):
         return {}
-    features = feature_digests(warehouse.snapshots.read(batch.slate, pinned).players)
+    features = feature_digests(warehouse.snapshots.players(batch.slate, pinned))
     return read_slate_facts(warehouse, batch.slate, batch.league, markets).bases(batch.expected, features)
 
 

@@ -161,34 +161,31 @@ def forecast_parts(
         raise PredictionAssetsError(
             f"slate {batch.slate}: no features are pinned; materialize player_features for it first"
         )
-    snapshot = warehouse.snapshots.read(
-        batch.slate, progress.feature_snapshot, [p.player_id for p in players]
-    )
-    if snapshot.players.num_rows < len(players):  # a newcomer's model is that of the others
-        snapshot = warehouse.snapshots.read(batch.slate, progress.feature_snapshot)
-    features = with_newcomers(snapshot.players, players, lines, parse_slate(batch.slate))
-    pinned = pinned_model(warehouse, snapshot.players)
-    markets = {name: further[name] for name in predictable(further, snapshot.players)}
-    sides = slate_sides(warehouse, batch.league, parse_slate(batch.slate), injuries)
+    snapshot_id, day = progress.feature_snapshot, parse_slate(batch.slate)
+    known = warehouse.snapshots.players(batch.slate, snapshot_id, [p.player_id for p in players])
+    if known.num_rows < len(players):  # a newcomer's model is that of the others
+        known = warehouse.snapshots.players(batch.slate, snapshot_id)
+    features = with_newcomers(known, players, lines, day)
+    pinned = pinned_model(warehouse, known)
+    markets = {name: further[name] for name in predictable(further, known)}
+    sides = slate_sides(warehouse, batch.league, day, injuries)
 
     @cache
     def fitted_here() -> Mapping[str, FittedSystem]:
-        slate = parse_slate(batch.slate)
-        return slate_systems(warehouse, batch.league, slate, snapshot.history, now=clock.now())
+        return slate_systems(warehouse, batch.league, day, snapshot_id, now=clock.now())
 
     def forecast(group: Sequence[ExpectedPlayer]) -> dict[str, pa.Table]:
         ids = pa.array([player.player_id for player in group], pa.int64())
         rows = predict_slate(
             features.filter(pc.is_in(features["player_id"], ids)),
-            snapshot.history,
+            pinned or fitted_here(),
             lines,
             least_value=settings.least_expected_value,
-            fitted=pinned or fitted_here(),
             market_aware=settings.market_aware,
             further=markets,
             sides=sides,
         )
-        return part_rows(rows, batch, snapshot.snapshot_id, PART_SCHEMA)
+        return part_rows(rows, batch, snapshot_id, PART_SCHEMA)
 
     forecasts, failed = bisect_failures(players, forecast, fatal=TRANSIENT_ERRORS)
     if failed:
@@ -198,7 +195,7 @@ def forecast_parts(
             extra={"slate": batch.slate, "batch": batch.batch_id},
         )  # fmt: skip
     parts = {slug: rows for group in forecasts for slug, rows in group.items()}
-    return parts, {player.slug: error for player, error in failed}, feature_digests(snapshot.players)
+    return parts, {player.slug: error for player, error in failed}, feature_digests(known)
 
 
 @dataclass

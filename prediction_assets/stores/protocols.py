@@ -174,26 +174,24 @@ class Parts(Protocol):
         """Return the names in the staging area, or in the slate's, that aren't parts; nothing is removed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Point-in-time features of one slate."""
-
-    snapshot_id: str
-    players: pa.Table  # one row per slate player
-    history: pa.Table  # one row per earlier player-game, with its outcome: what models are fitted on
-
-
 class Snapshots(Protocol):
-    """Feature snapshots, immutable and named by their content."""
+    """Point-in-time features of slates, immutable and named by their content."""
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
         """Store a snapshot and return its id; the same content has the same id. It is readable only when whole."""
 
-    def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
-        """Return a stored snapshot, with the rows of these players only if given.
+    def players(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> pa.Table:
+        """Return the features of a slate's players, one row each, or of these players only.
 
         Raises:
-            PredictionAssetsError: there is no such snapshot, or it is damaged.
+            PredictionAssetsError: there is no such snapshot, or these rows are damaged.
+        """
+
+    def history(self, slate: str, snapshot_id: str) -> pa.Table:
+        """Return a row per earlier player-game, with its outcome: what models are fitted on. It may be large.
+
+        Raises:
+            PredictionAssetsError: there is no such snapshot, or these rows are damaged.
         """
 
     def is_whole(self, slate: str, snapshot_id: str) -> bool:

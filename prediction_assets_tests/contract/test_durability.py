@@ -182,8 +182,10 @@ def test_a_snapshot_whose_rows_changed_is_refused(stores: LocalStores) -> None:
     )
     assert not snapshots.is_whole(SLATE, snapshot_id)
     with pytest.raises(
-        PredictionAssetsError, match=r"its rows have another content.*materialize player_features"
+        PredictionAssetsError,
+        match=r"the rows of players\.parquet have another content.*materialize player_features",
     ):
-        snapshots.read(SLATE, snapshot_id)
+        snapshots.players(SLATE, snapshot_id)
+    assert snapshots.history(SLATE, snapshot_id).equals(history)
     snapshots.write(SLATE, players, history)
-    assert snapshots.read(SLATE, snapshot_id).players.equals(players)
+    assert snapshots.players(SLATE, snapshot_id).equals(players)

@@ -78,7 +78,7 @@ def real_snapshots() -> Iterator[Snapshots]:
 def test_every_player_of_a_real_slate_gets_sound_rows(real_snapshots: Snapshots, slate: date) -> None:
     history, players = real_snapshots(slate)
     assert max(history["game_date"].to_pylist()) < slate
-    rows = predict_slate(players, history, {})
+    rows = predict_slate(players, fit_all(history), {})
     assert rows.num_rows == 25 * players.num_rows > 0
     for name in ("predicted_points", "standard_deviation", "probability_over", "confidence"):
         values = rows[name].to_numpy()

@@ -66,16 +66,17 @@ def snapshots_read_or_refused(home: Path, flips: int) -> Counter[str]:
     snapshots, progress = stores.warehouse.snapshots, stores.batch_state.progress(SIMULATED)
     assert progress is not None
     assert progress.feature_snapshot
-    expected, seen = snapshots.read(SIMULATED, progress.feature_snapshot), Counter[str]()
+    pinned, seen = progress.feature_snapshot, Counter[str]()
+    expected = snapshots.players(SIMULATED, pinned), snapshots.history(SIMULATED, pinned)
 
     def look(flip: int) -> None:
         try:
-            found = snapshots.read(SIMULATED, progress.feature_snapshot or "")
+            found = snapshots.players(SIMULATED, pinned), snapshots.history(SIMULATED, pinned)
         except PredictionAssetsError:
             seen["refused"] += 1
             return
-        assert found.players.equals(expected.players), f"flip {flip}"
-        assert found.history.equals(expected.history), f"flip {flip}"
+        for rows, whole in zip(found, expected, strict=True):
+            assert rows.equals(whole), f"flip {flip}"
         seen["harmless"] += 1
 
     for number, name in enumerate(("players", "history")):

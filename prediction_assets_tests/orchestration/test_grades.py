@@ -112,8 +112,8 @@ def test_a_model_is_pinned_with_the_features_and_a_later_one_changes_no_row(slat
 
     first = slate_run.whole(SIMULATED)
     assert first.receipt.rows == PLAYERS * 25
-    snapshot = slate_run.stores.warehouse.snapshots.read(SIMULATED, first.progress.feature_snapshot)
-    assert set(snapshot.players["model_id"].to_pylist()) == {trained["model_id"]}
-    assert snapshot.history.num_rows == 0
+    snapshots, pinned = slate_run.stores.warehouse.snapshots, first.progress.feature_snapshot
+    assert set(snapshots.players(SIMULATED, pinned)["model_id"].to_pylist()) == {trained["model_id"]}
+    assert snapshots.history(SIMULATED, pinned).num_rows == 0
     slate_run.stage(SIMULATED)
     assert slate_run.consolidate(SIMULATED).rows_unchanged == first.receipt.rows

@@ -17,7 +17,7 @@ from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.stats import stats_in
 from prediction_assets.nba.forecasting.systems import FittedSystem, fit_all, system_versions
-from prediction_assets.slate.staged_rows import tables_hash
+from prediction_assets.slate.staged_rows import content_id
 
 _OLDEST_SEASON = 1946
 
@@ -32,14 +32,15 @@ class Model:
     newest_game: date | None  # date of the newest of those games; None without any
     trained_rows: int  # player-games before the cut-off
     seasons: str  # the seasons of those games, such as `2022-23, 2023-24`
-    data_hash: str  # SHA-256 over the training table
+    data_hash: str  # :func:`data_hash` of what it was fitted on
     systems: Mapping[str, str]  # version by name of the systems in it
     fitted: Mapping[str, FittedSystem]
 
 
-def data_hash(history: pa.Table, sides: Sides | None = None) -> str:
-    """Return SHA-256 over the training tables: columns, types, rows and their order."""
-    return tables_hash(history, *(() if sides is None else (sides.candidates, sides.reported)))
+def data_hash(history_id: str, sides: Sides | None = None) -> str:
+    """Return SHA-256 over the :func:`content_id` of the training rows and of the sides."""
+    of_sides = "" if sides is None else content_id(sides.candidates, sides.reported)
+    return hashlib.sha256(f"{history_id}|{of_sides}".encode()).hexdigest()
 
 
 def model_id(league: str, cutoff: date, hashed: str, *, only_slate: bool = False) -> str:
@@ -67,7 +68,7 @@ def train(
         raise PredictionAssetsError(
             f"model of {league} before {cutoff}: a training row is of {newest}; train on earlier games only"
         )
-    hashed = hashed or data_hash(history, sides)
+    hashed = hashed or data_hash(content_id(history), sides)
     seasons = sorted({season % 10_000 for season in pc.unique(history["season_id"]).to_pylist() if season})
     return Model(
         model_id=model_id(league, cutoff, hashed),

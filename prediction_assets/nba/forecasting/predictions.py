@@ -53,7 +53,7 @@ from prediction_assets.nba.forecasting.recommendation import (
 )
 from prediction_assets.nba.forecasting.rows import Floats, Rows
 from prediction_assets.nba.forecasting.stats import STATS, of_stat, total, unit_of
-from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all, of_fitted, with_report
+from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, of_fitted, with_report
 from prediction_assets.slate.markets import MARKETS, POINTS, Market
 
 NO_FURTHER: Mapping[str, Mapping[int, MarketLine]] = MappingProxyType({})
@@ -100,18 +100,17 @@ QUANTILES = (5, 10, 25, 50, 75, 90, 95)
 
 def predict_slate(
     players: pa.Table,
-    history: pa.Table,
+    fitted: Mapping[str, FittedSystem],
     lines: Mapping[int, MarketLine],
     *,
     least_value: float = DEFAULT_LEAST_VALUE,
-    fitted: Mapping[str, FittedSystem] | None = None,
     market_aware: bool = False,
     further: Mapping[str, Mapping[int, MarketLine]] = NO_FURTHER,
     sides: Sides | None = None,
 ) -> pa.Table:
     """Return 25 prediction rows per player and market, by market, player, system (as registered) and line, ascending.
 
-    A player's rows depend on his own row, the history, his side's report and his market line only, never on which
+    A player's rows depend on his own row, the systems, his side's report and his market line only, never on which
     players are forecast with him: a re-run of one player gives identical values. Points are rounded to 4 decimals and
     probabilities to 6; bets and recommendations are computed from the rounded values. ``predicted_points`` is the
     median of the system's own forecast, which doesn't know the line; probabilities against a market line weigh the line
@@ -123,10 +122,9 @@ def predict_slate(
 
     Args:
         players: slate rows of :data:`.features.FEATURES_SCHEMA`, one per player; with the features of further stats.
-        history: training rows of the same schema; not read when ``fitted`` is given.
+        fitted: every system, by name: the result of :func:`.systems.fit_all`, or a stored model's.
         lines: main line and offers by player id; other players get lines around their recent median.
         least_value: expected value that a recommendation needs (:mod:`.recommendation`).
-        fitted: the result of :func:`.systems.fit_all`, of a stored model or for several calls.
         sides: the slate's sides and its newest injury report; None without a report, or if nobody looks at it.
         market_aware: add the system ``market_aware``, five rows more: the ensemble's forecast moved to the line.
         further: lines as ``lines``, by the name of each market that is predicted beside points.
@@ -136,8 +134,6 @@ def predict_slate(
         ValueError: the least value is negative or not finite.
     """
     players = players.sort_by([("player_id", "ascending"), ("game_id", "ascending")])
-    if fitted is None:
-        fitted = fit_all(history)
     markets = {POINTS.name: lines, **further}
     stats = {stat for name in markets for stat in MARKETS[name].stats}
     forecasts = {stat: _forecast(players, fitted, stat, sides) for stat in STATS if stat in stats}

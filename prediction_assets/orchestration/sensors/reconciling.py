@@ -125,8 +125,7 @@ def _is_pinned(progress: Progress, warehouse: Warehouse) -> bool:
     if progress.feature_snapshot is None:
         return False
     try:
-        snapshot = warehouse.snapshots.read(progress.batch.slate, progress.feature_snapshot)
-        pinned_model(warehouse, snapshot.players)
+        pinned_model(warehouse, warehouse.snapshots.players(progress.batch.slate, progress.feature_snapshot))
     except TransientError:
         raise
     except PredictionAssetsError:

@@ -13,10 +13,9 @@ from google.cloud import bigquery
 
 from prediction_assets.errors import PredictionAssetsError
 from prediction_assets.slate.keys import parse_slate
-from prediction_assets.slate.staged_rows import content_id
+from prediction_assets.slate.staged_rows import id_of_snapshot
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import SNAPSHOTS_DATASET, BigQueryTables
-from prediction_assets.stores.protocols import Snapshot
 
 _SNAPSHOT_TABLE = re.compile(r"snapshot_(\d{4}_\d\d_\d\d)_([0-9a-zA-Z]+)_(?:players|history)\Z")
 _POSITION = "row_position"
@@ -53,20 +52,20 @@ class BigQuerySnapshots:
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
         self._tables.ready()
-        snapshot_id = content_id(players, history)
-        if self._prolong(slate, snapshot_id):
-            return snapshot_id
+        name = id_of_snapshot(players, history)
+        if self._prolong(slate, name):
+            return name
         # The players' table is loaded last: if it exists, the snapshot is whole.
-        for name, table in (("history", history), ("players", players)):
+        for kind, table in (("history", history), ("players", players)):
             self._jobs.load(
                 table.append_column(_POSITION, pa.array(range(table.num_rows), pa.int64())),
-                self._relation(slate, snapshot_id, name),
+                self._relation(slate, name, kind),
                 [*_snapshot_fields(table.schema), bigquery.SchemaField(_POSITION, "INT64")],
                 purpose="load_snapshot",
-                doing=f"slate {slate}: storing feature snapshot {snapshot_id}",
-                labels={"slate": slate, "snapshot": snapshot_id},
+                doing=f"slate {slate}: storing feature snapshot {name}",
+                labels={"slate": slate, "snapshot": name},
             )
-        return snapshot_id
+        return name
 
     def _prolong(self, slate: str, snapshot_id: str) -> bool:
         """Give a stored snapshot the expiration of a new one; False if it isn't stored."""
@@ -83,11 +82,14 @@ class BigQuerySnapshots:
                 return False
         return True
 
-    def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
-        players, history = (self._read(slate, snapshot_id, name) for name in ("players", "history"))
-        if player_ids is not None:
-            players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
-        return Snapshot(snapshot_id, players, history)
+    def players(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> pa.Table:
+        players = self._read(slate, snapshot_id, "players")
+        if player_ids is None:
+            return players
+        return players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
+
+    def history(self, slate: str, snapshot_id: str) -> pa.Table:
+        return self._read(slate, snapshot_id, "history")
 
     def is_whole(self, slate: str, snapshot_id: str) -> bool:
         # BigQuery guards its own storage: a table that is there is what was loaded.

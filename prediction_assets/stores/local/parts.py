@@ -18,10 +18,15 @@ import pyarrow as pa
 from prediction_assets.errors import PredictionAssetsError, WarehouseUnreadable
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
 from prediction_assets.slate.outcome import PartRef, highest_fence, part_id
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, content_id, part_content_hash
+from prediction_assets.slate.staged_rows import (
+    PREDICTIONS_SCHEMA_VERSION,
+    content_id,
+    id_of_snapshot,
+    part_content_hash,
+    snapshot_content_ids,
+)
 from prediction_assets.stores.local.files import replace_file, sync_folder, written_aside
 from prediction_assets.stores.local.locks import remove_if_left_behind
-from prediction_assets.stores.protocols import Snapshot
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
 _PART_ID = b"prediction_assets.part_id"
@@ -202,34 +207,42 @@ class ParquetSnapshots:
         return self._directory / slate / snapshot_id
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
-        snapshot_id = content_id(players, history)
-        folder = self._folder(slate, snapshot_id)
+        name = id_of_snapshot(players, history)
+        folder = self._folder(slate, name)
         # The players' file is renamed last: a snapshot that has it is whole.
-        for name, table in (("history", history), ("players", players)):
-            replace_file(folder / f"{name}{_SUFFIX}", _encoded(table))
+        for kind, table in (("history", history), ("players", players)):
+            replace_file(folder / f"{kind}{_SUFFIX}", _encoded(table))
         _sweep(folder)
-        return snapshot_id
+        return name
 
-    def read(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> Snapshot:
+    def players(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> pa.Table:
+        players = self._read(slate, snapshot_id, "players", snapshot_content_ids(snapshot_id)[0])
+        if player_ids is None:
+            return players
+        import pyarrow.compute as pc
+
+        return players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
+
+    def history(self, slate: str, snapshot_id: str) -> pa.Table:
+        return self._read(slate, snapshot_id, "history", snapshot_content_ids(snapshot_id)[1])
+
+    def _read(self, slate: str, snapshot_id: str, kind: str, its_content_id: str) -> pa.Table:
         folder = self._folder(slate, snapshot_id)
         try:
-            players, history = (_decoded(folder / f"{name}{_SUFFIX}") for name in ("players", "history"))
-            if content_id(players, history) != snapshot_id:
-                raise ValueError("its rows have another content")
+            table = _decoded(folder / f"{kind}{_SUFFIX}")
+            if content_id(table) != its_content_id:
+                raise ValueError(f"the rows of {kind}{_SUFFIX} have another content")
         except DAMAGED as error:
             raise PredictionAssetsError(
                 f"slate {slate}: feature snapshot {snapshot_id} can't be read from {folder} ({error}); "
                 "materialize player_features for this slate again"
             ) from error
-        if player_ids is not None:
-            import pyarrow.compute as pc
-
-            players = players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
-        return Snapshot(snapshot_id, players, history)
+        return table
 
     def is_whole(self, slate: str, snapshot_id: str) -> bool:
         try:
-            self.read(slate, snapshot_id)
+            self.players(slate, snapshot_id)
+            self.history(slate, snapshot_id)
         except PredictionAssetsError:
             return False
         return True

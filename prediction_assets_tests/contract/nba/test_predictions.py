@@ -22,7 +22,7 @@ from prediction_assets.nba.forecasting.predictions import (
 )
 from prediction_assets.nba.forecasting.prices import Offer
 from prediction_assets.nba.forecasting.rows import Rows
-from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem, fit_all
+from prediction_assets.nba.forecasting.systems import SYSTEMS, FittedSystem
 from prediction_assets.nba.model_store import MODEL_ID
 from prediction_assets.slate.batch import ExpectedPlayer
 from prediction_assets.stores.sql.tables import PREDICTIONS
@@ -42,7 +42,7 @@ MARKET = {
 
 @pytest.fixture(scope="module")
 def predicted(league_snapshot: Snapshot, fitted: dict[str, FittedSystem]) -> pa.Table:
-    return predict_slate(league_snapshot[1], league_snapshot[0], MARKET, fitted=fitted)
+    return predict_slate(league_snapshot[1], fitted, MARKET)
 
 
 def of(table: pa.Table, player_id: int, system: str = "ensemble") -> list[dict[str, object]]:
@@ -73,16 +73,10 @@ def test_rows_come_by_player_system_and_line(predicted: pa.Table) -> None:
 def test_one_player_re_run_alone_gets_identical_rows(
     league_snapshot: Snapshot, predicted: pa.Table, refitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     alone = players.filter(pc.equal(players["player_id"], 102))
-    again = predict_slate(alone, history, {102: MARKET[102]}, fitted=refitted)
+    again = predict_slate(alone, refitted, {102: MARKET[102]})
     assert again.equals(predicted.filter(pc.equal(predicted["player_id"], 102)).combine_chunks())
-
-
-def test_without_fitted_systems_they_are_fitted_on_the_training_rows(league_snapshot: Snapshot) -> None:
-    history, players = league_snapshot[0].slice(0, 500), league_snapshot[1]
-    fitted_here = predict_slate(players, history, MARKET)
-    assert fitted_here.equals(predict_slate(players, history, MARKET, fitted=fit_all(history)))
 
 
 def test_lines_are_the_market_s_or_estimated(predicted: pa.Table) -> None:
@@ -136,9 +130,9 @@ def test_a_price_is_of_its_own_line_and_no_other(predicted: pa.Table) -> None:
 def test_prices_move_the_probability_and_not_the_points(
     league_snapshot: Snapshot, predicted: pa.Table, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     dear = MARKET | {101: MarketLine(Decimal("24.5"), "Book A", -150, 120)}
-    moved = predict_slate(players, history, dear, fitted=fitted)
+    moved = predict_slate(players, fitted, dear)
     for before, after in zip(of(predicted, 101), of(moved, 101), strict=True):
         assert after["probability_over"] > before["probability_over"]
         assert after["predicted_points"] == before["predicted_points"]
@@ -169,8 +163,8 @@ def test_probabilities_weigh_the_market_line_and_points_don_t(
 def test_the_market_aware_system_adds_five_rows_and_changes_no_other(
     league_snapshot: Snapshot, predicted: pa.Table, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = league_snapshot
-    more = predict_slate(players, history, MARKET, fitted=fitted, market_aware=True)
+    players = league_snapshot[1]
+    more = predict_slate(players, fitted, MARKET, market_aware=True)
     assert more.num_rows == 30 * players.num_rows
     added = pc.equal(more["system"], "market_aware")
     assert more.filter(pc.invert(added)).equals(predicted)
@@ -185,9 +179,9 @@ def test_the_market_aware_system_adds_five_rows_and_changes_no_other(
 def test_an_absurd_market_line_gives_finite_rows(
     league_snapshot: Snapshot, fitted: dict[str, FittedSystem], line: str
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     market = {player: MarketLine(Decimal(line), "Book A") for player in players["player_id"].to_pylist()}
-    rows = predict_slate(players, history, market, fitted=fitted, market_aware=True)
+    rows = predict_slate(players, fitted, market, market_aware=True)
     for name in (
         "predicted_points",
         "standard_deviation",
@@ -208,12 +202,12 @@ def test_each_line_is_judged_on_its_own(predicted: pa.Table) -> None:
 def test_a_higher_least_value_recommends_less(
     league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     market = {
         player: MarketLine(Decimal("12.5"), "Book A", 102, 102) for player in players["player_id"].to_pylist()
     }
-    lenient = predict_slate(players, history, market, fitted=fitted, least_value=0.0)
-    strict = predict_slate(players, history, market, fitted=fitted, least_value=0.1)
+    lenient = predict_slate(players, fitted, market, least_value=0.0)
+    strict = predict_slate(players, fitted, market, least_value=0.1)
 
     def bets(table: pa.Table) -> int:
         return int(pc.sum(pc.is_in(table["recommendation"], pa.array(["OVER", "UNDER"]))).as_py())
@@ -224,16 +218,17 @@ def test_a_higher_least_value_recommends_less(
 def test_a_slate_without_players_has_no_rows(
     league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = league_snapshot
-    nobody = predict_slate(players.slice(0, 0), history, MARKET, fitted=fitted)
+    players = league_snapshot[1]
+    nobody = predict_slate(players.slice(0, 0), fitted, MARKET)
     assert nobody.num_rows == 0
     assert nobody.schema.equals(PREDICTION_SCHEMA)
 
 
-def test_players_without_features_are_refused(league_snapshot: Snapshot) -> None:
-    history, players = league_snapshot
+def test_players_without_features_are_refused(
+    league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
+) -> None:
     with pytest.raises(BadInput, match="lacks home"):
-        predict_slate(players.drop_columns(["home"]), history, {})
+        predict_slate(league_snapshot[1].drop_columns(["home"]), fitted, {})
 
 
 def test_quantiles_rise_around_the_median_and_are_at_the_main_line_only(predicted: pa.Table) -> None:
@@ -250,8 +245,8 @@ def test_quantiles_rise_around_the_median_and_are_at_the_main_line_only(predicte
 def test_the_parts_of_a_forecast_add_up_to_it_exactly(
     league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = league_snapshot
-    rows = predict_slate(players, history, MARKET, fitted=fitted, market_aware=True)
+    players = league_snapshot[1]
+    rows = predict_slate(players, fitted, MARKET, market_aware=True)
     for row in rows.to_pylist():
         if row["line_offset"] == 0:
             parts = json.loads(row["contributions"], parse_float=Decimal)
@@ -265,11 +260,11 @@ def test_the_parts_of_a_forecast_add_up_to_it_exactly(
 def test_only_what_a_system_knows_contributes(
     league_snapshot: Snapshot, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     few = players.slice(0, 8)
     at = few.column_names.index("opponent_defence")
     weaker = few.set_column(at, "opponent_defence", pa.array([1.1] * few.num_rows))
-    before, after = (parts_by_system(predict_slate(t, history, {}, fitted=fitted)) for t in (few, weaker))
+    before, after = (parts_by_system(predict_slate(t, fitted, {})) for t in (few, weaker))
     for system, parts in after.items():
         is_aware = system != "moving_average"
         assert any(part["rest"] or part["availability"] for part in parts) is is_aware, system
@@ -292,12 +287,12 @@ def parts_by_system(rows: pa.Table) -> dict[str, list[dict[str, float]]]:
 def test_a_long_absent_player_s_points_lie_between_his_games_and_his_line_and_nobody_else_s_do(
     league_snapshot: Snapshot, fitted: dict[str, FittedSystem], days: int, knows_the_line: bool
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     few = players.slice(0, 4)
     rested = few.set_column(few.column_names.index("rest_days"), "rest_days", pa.array([days, 2, 2, 2]))
     who = [int(player) for player in few["player_id"].to_pylist()]
     lines = {player: MarketLine(Decimal("30.5"), "Book A", -110, -110) for player in who}
-    alone, beside = (predict_slate(rested, history, offers, fitted=fitted) for offers in ({}, lines))
+    alone, beside = (predict_slate(rested, fitted, offers) for offers in ({}, lines))
     for player in who:
         without, with_line = (of(rows, player, "ensemble") for rows in (alone, beside))
         moved = with_line[2]["predicted_points"] - without[2]["predicted_points"]
@@ -320,11 +315,11 @@ NEWCOMERS = {
 def test_a_newcomer_s_rows_are_complete_and_near_his_line_and_change_nobody_else_s(
     league_snapshot: Snapshot, predicted: pa.Table, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = league_snapshot
+    players = league_snapshot[1]
     features = players.append_column(MODEL_ID, pa.array([""] * players.num_rows, pa.string()))
     newcomers = [ExpectedPlayer(n, f"p-{n}", f"P {n}", "AAA", "BBB", None, "g") for n in NEWCOMERS]
     every = with_newcomers(features, newcomers, NEWCOMERS, SLATE)
-    rows = predict_slate(every, history, MARKET | NEWCOMERS, fitted=fitted, market_aware=True)
+    rows = predict_slate(every, fitted, MARKET | NEWCOMERS, market_aware=True)
     others = rows.filter(pc.less(rows["player_id"], 9000))
     others = others.filter(pc.not_equal(others["system"], "market_aware"))
     assert others.combine_chunks().equals(predicted.combine_chunks())

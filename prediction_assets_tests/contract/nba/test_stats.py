@@ -101,10 +101,10 @@ def test_features_of_other_rows_are_not_put_beside_each_other(snapshot: Snapshot
 def test_a_market_is_forecast_as_points_are_and_its_rows_leave_those_of_points_alone(
     snapshot: Snapshot, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = snapshot
+    players = snapshot[1]
     offers = {101: MarketLine(Decimal("3.5"), "Book A", -110, -110)}
-    alone = predict_slate(players, history, {}, fitted=fitted)
-    rows = predict_slate(players, history, {}, fitted=fitted, further={"player_assists": offers, RA: {}})
+    alone = predict_slate(players, fitted, {})
+    rows = predict_slate(players, fitted, {}, further={"player_assists": offers, RA: {}})
     assert rows.slice(0, alone.num_rows).equals(alone)
     assert rows.num_rows == 3 * alone.num_rows == 3 * 25 * players.num_rows
     points, assists = alone.to_pylist(), rows_of(rows, "player_assists")
@@ -121,9 +121,9 @@ def test_a_market_is_forecast_as_points_are_and_its_rows_leave_those_of_points_a
 def test_a_sum_s_forecast_is_made_of_those_of_its_parts(
     snapshot: Snapshot, fitted: dict[str, FittedSystem]
 ) -> None:
-    history, players = snapshot
+    players = snapshot[1]
     further = {"player_rebounds": {}, "player_assists": {}, RA: {}}
-    rows = predict_slate(players, history, {}, fitted=fitted, further=further)
+    rows = predict_slate(players, fitted, {}, further=further)
     parts = zip(*(rows_of(rows, market) for market in further), strict=True)
     for rebounds, assists, both in parts:
         assert both["predicted_points"] == pytest.approx(

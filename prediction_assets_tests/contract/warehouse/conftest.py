@@ -151,17 +151,19 @@ def warehouse(request: pytest.FixtureRequest) -> Warehouse:
 @pytest.fixture(scope="module")
 def equal_rows_are_fitted_once() -> Iterator[None]:
     """Fit no model twice in a module: a fit follows from its rows alone (``contract/nba/test_systems.py``)."""
-    from prediction_assets.nba.forecasting import model, predictions
+    from prediction_assets.nba import backtest
+    from prediction_assets.nba.forecasting import model
+    from prediction_assets.slate.staged_rows import content_id
 
     fit, fits = model.fit_all, {}
 
     def fit_once(history: Any, sides: Any = None) -> Any:
-        rows = model.data_hash(history, sides)
+        rows = model.data_hash(content_id(history), sides)
         if rows not in fits:
             fits[rows] = fit(history, sides)
         return dict(fits[rows])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "fit_all", fit_once)
-        patch.setattr(predictions, "fit_all", fit_once)
+        patch.setattr(backtest, "fit_all", fit_once)
         yield

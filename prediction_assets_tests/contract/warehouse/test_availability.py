@@ -87,13 +87,12 @@ def forecast(
 ) -> pa.Table:
     row, _ = train_model(warehouse, LEAGUE, SLATE, days, now=NOW, stats=stats)
     asked = AskedFeatures(LEAGUE, SLATE, range(1, 1000), days, str(row[MODEL_ID]), stats)
-    players, history = slate_features(warehouse, asked)
+    players, _ = slate_features(warehouse, asked)
     report = newest_report(warehouse, LEAGUE, SLATE) if looks else []
     return predict_slate(
         players,
-        history,
+        load_model(warehouse, str(row[MODEL_ID])),
         {},
-        fitted=load_model(warehouse, str(row[MODEL_ID])),
         further={f"player_{stat}": {} for stat in stats},
         sides=slate_sides(warehouse, LEAGUE, SLATE, report),
     )

@@ -368,10 +368,12 @@ def test_a_snapshot_keeps_types_nulls_lists_and_the_order_of_its_rows(warehouse)
         }
     )
     history = players.select(["player_id", "form"]).slice(0, 0)
-    read = warehouse.snapshots.read(SLATE, warehouse.snapshots.write(SLATE, players, history))
-    assert str(read.players.to_pylist()) == str(players.to_pylist())
-    assert read.players.schema.types == players.schema.types
-    assert (read.history.num_rows, read.history.column_names) == (0, ["player_id", "form"])
+    snapshot_id = warehouse.snapshots.write(SLATE, players, history)
+    read = warehouse.snapshots.players(SLATE, snapshot_id)
+    assert str(read.to_pylist()) == str(players.to_pylist())
+    assert read.schema.types == players.schema.types
+    empty = warehouse.snapshots.history(SLATE, snapshot_id)
+    assert (empty.num_rows, empty.column_names) == (0, ["player_id", "form"])
 
 
 def game(game_id: str, day: date, home: str = "S01", away: str = "S02") -> dict[str, object]:
@@ -577,12 +579,12 @@ def test_a_snapshot_is_named_by_its_content_listed_read_and_dropped(warehouse):
     assert one != two
     assert list(snapshots.stored()) == [(SLATE, one), ("2026-01-03", two)]
     assert (snapshots.is_whole(SLATE, one), snapshots.is_whole(SLATE, "0" * 20)) == (True, False)
-    read = snapshots.read(SLATE, one, [2])
-    assert (read.players["form"].to_pylist(), read.history.num_rows) == ([20.0], 1)
+    assert snapshots.players(SLATE, one, [2])["form"].to_pylist() == [20.0]
     snapshots.drop(SLATE, one)
     snapshots.drop(SLATE, one)
     assert list(snapshots.stored()) == [("2026-01-03", two)]
-    assert snapshots.read("2026-01-03", two).history["points"].to_pylist() == [12]
+    assert snapshots.history("2026-01-03", two)["points"].to_pylist() == [12]
     for gone, said in ((one, "materialize player_features"), ("0" * 20, "snapshot"), ("../x", "snapshot")):
-        with pytest.raises(PredictionAssetsError, match=said):
-            snapshots.read(SLATE, gone)
+        for read in (snapshots.players, snapshots.history):
+            with pytest.raises(PredictionAssetsError, match=said):
+                read(SLATE, gone)

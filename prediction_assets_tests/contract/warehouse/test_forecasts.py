@@ -151,7 +151,7 @@ def test_games_from_the_cut_off_on_change_no_model_and_earlier_ones_make_another
 
 
 def test_what_was_fitted_on_a_slates_history_is_found_by_its_hash_and_serves_no_other_slate(
-    facts: Warehouse,
+    facts: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kept() -> list[tuple[str, date, datetime]]:
         rows = facts.query(f"SELECT model_id, only_slate, trained_at FROM {POINTS_MODELS.qualified_name}")
@@ -160,13 +160,16 @@ def test_what_was_fitted_on_a_slates_history_is_found_by_its_hash_and_serves_no_
     def forecast(minutes: int) -> pa.Table:
         players, history = slate_features(facts, AskedFeatures(LEAGUE, FIRST, range(1, 1000), 60, ""))
         now = NOW + timedelta(minutes=minutes)
-        fitted = slate_systems(facts, LEAGUE, FIRST, history, now=now)
-        return predict_slate(players, history, {}, fitted=fitted)
+        snapshot_id = facts.snapshots.write(FIRST.isoformat(), players, history)
+        fitted = slate_systems(facts, LEAGUE, FIRST, snapshot_id, now=now)
+        return predict_slate(players, fitted, {})
 
     first = forecast(0)
     ((key, slate, moment),) = kept()
     assert (slate, moment) == (FIRST, NOW)
-    assert forecast(1).equals(first)
+    with monkeypatch.context() as patch:
+        patch.delattr(type(facts.snapshots), "history")  # what is kept is found without reading it
+        assert forecast(1).equals(first)
     assert kept() == [(key, FIRST, NOW)]
     # Neither this slate nor a later one takes it for a trained model, and training on the same rows makes one.
     assert [choose_model(facts, LEAGUE, day) for day in (FIRST, LAST)] == ["", ""]
@@ -248,13 +251,13 @@ def test_bigquery_gives_identical_rows_with_a_model_and_without(
                 assert choose_model(opened, LEAGUE, FIRST, ["rebounds"]) == ""
             features = slate_features(opened, AskedFeatures(LEAGUE, FIRST, range(1, 1000), 60, chosen, stats))
             snapshot_id = opened.snapshots.write(FIRST.isoformat(), *features)
-            stored = opened.snapshots.read(FIRST.isoformat(), snapshot_id)
-            fitted = pinned_model(opened, stored.players)
+            players = opened.snapshots.players(FIRST.isoformat(), snapshot_id)
+            fitted = pinned_model(opened, players)
             assert (fitted is not None) is train
-            fitted = fitted or slate_systems(opened, LEAGUE, FIRST, stored.history, now=NOW)
+            fitted = fitted or slate_systems(opened, LEAGUE, FIRST, snapshot_id, now=NOW)
             further: dict[str, dict[int, MarketLine]] = {market: {} for market in markets}
-            rows = predict_slate(stored.players, stored.history, {}, fitted=fitted, further=further)
-            assert rows.num_rows == 25 * (1 + len(markets)) * stored.players.num_rows
+            rows = predict_slate(players, fitted, {}, further=further)
+            assert rows.num_rows == 25 * (1 + len(markets)) * players.num_rows
             forecasts.append((chosen, snapshot_id, rows))
         (one_model, one_snapshot, one), (other_model, other_snapshot, other) = forecasts
         assert (one_model, one_snapshot) == (other_model, other_snapshot)

@@ -20,7 +20,7 @@ from prediction_assets_tests.homes import SIMULATED
 READS = {
     "batch": (SqliteBatchState, "progress"),
     "receipts": (DuckDBWarehouse, "receipts"),
-    "features": (ParquetSnapshots, "read"),
+    "features": (ParquetSnapshots, "players"),
     "outbox": (SqliteOutbox, "entries"),
 }
 

@@ -508,12 +508,12 @@ def test_each_player_has_one_materialization_a_run_with_its_metadata(finished):
 
 def test_a_skipped_player_is_not_shown_as_materialized(ready, monkeypatch):
     gone, *others = ready.stores.batch_state.progress(SIMULATED).batch.expected
-    real = ParquetSnapshots.read
+    real = ParquetSnapshots.players
 
     def without_him(self, slate, snapshot_id, player_ids=None):
         return real(self, slate, snapshot_id, [player.player_id for player in others])
 
-    monkeypatch.setattr(ParquetSnapshots, "read", without_him)
+    monkeypatch.setattr(ParquetSnapshots, "players", without_him)
     with duckdb.connect(
         str(ready._settings.home / "warehouse.duckdb")
     ) as connection:  # a line would be enough

@@ -220,9 +220,7 @@ def test_a_corrected_log_stages_all_whose_features_it_changes(day):
 
     def digests() -> dict[str, object]:
         progress = day.stores.batch_state.progress(SIMULATED)
-        found = feature_digests(
-            day.stores.warehouse.snapshots.read(SIMULATED, progress.feature_snapshot).players
-        )
+        found = feature_digests(day.stores.warehouse.snapshots.players(SIMULATED, progress.feature_snapshot))
         return {player.slug: found[player.player_id] for player in progress.batch.expected}
 
     before, features, corrected = day.rows(), digests(), day.slugs[4]

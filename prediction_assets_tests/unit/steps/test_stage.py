@@ -15,7 +15,7 @@ import pytest
 import tenacity
 
 from prediction_assets.errors import BatchConflict, BatchNotOpen, PredictionAssetsError, TransientError
-from prediction_assets.nba.forecasting import model, predictions
+from prediction_assets.nba.forecasting import model
 from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.stats import with_stat
@@ -309,14 +309,16 @@ def forecast(stores, progress: Progress, lines: Mapping[int, MarketLine] = Mappi
     return forecast_parts(stores.warehouse, progress, who, lines, load_settings(), FixedClock())
 
 
-def test_a_second_run_of_a_slate_without_a_model_fits_nothing(stores, pinned, monkeypatch):
+def test_a_second_run_of_a_slate_without_a_model_fits_nothing_and_reads_no_history(
+    stores, pinned, monkeypatch
+):
     first, _, _ = forecast(stores, pinned)
 
     def fits(*_):
-        raise AssertionError("fitted again")
+        raise AssertionError("fitted or read again")
 
     monkeypatch.setattr(model, "fit_all", fits)
-    monkeypatch.setattr(predictions, "fit_all", fits)
+    monkeypatch.setattr(stores.warehouse.snapshots, "history", fits)
     again, errors, _ = forecast(stores, pinned)
     assert errors == {}
     assert again == first
@@ -433,11 +435,11 @@ def test_a_run_claims_its_fence_before_it_reads_the_batch_or_a_fact(stores, pinn
     listen(stores.batch_state, "claim_fence")
     listen(stores.batch_state, "progress")
     listen(stores.warehouse, "facts_version")
-    listen(stores.warehouse.snapshots, "read")
+    listen(stores.warehouse.snapshots, "players")
     facts = stage.read_slate_facts
     monkeypatch.setattr(stage, "read_slate_facts", lambda *of: calls.append("facts") or facts(*of))
     begun(stores, ["player-1"])
-    assert calls == ["claim_fence", "facts_version", "progress", "facts", "read"]
+    assert calls == ["claim_fence", "facts_version", "progress", "facts", "players"]
 
 
 def test_a_run_of_a_slate_without_a_batch_or_with_a_player_who_is_not_expected_does_not_begin(stores):
