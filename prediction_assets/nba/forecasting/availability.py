@@ -79,7 +79,7 @@ def fit_availability(history: History, forecast: Floats, sides: Sides) -> Availa
 
     Args:
         forecast: what a system without reports says of the regulars of the history, shape (n,).
-        sides: of the history's dates.
+        sides: of dates before the slate; only those of the history's games count.
     """
     candidates, rows = Candidates(sides), history.regulars
     statuses = [candidates.statuses(time) for time in range(len(TIMES))]
@@ -88,7 +88,8 @@ def fit_availability(history: History, forecast: Floats, sides: Sides) -> Availa
     residual = (rows["points"] - forecast) / _unit(rows)
     designs, targets = [], []
     for status, played in zip(statuses, shares, strict=True):
-        known = np.flatnonzero((position >= 0) & (status[position] >= 0))
+        known = np.flatnonzero(position >= 0)
+        known = known[status[position[known]] >= 0]
         chosen = Rows(None, rows, known)
         said = candidates.columns(status, played)[position[known]]
         chosen.attach(dict(zip(COLUMNS, np.ascontiguousarray(said.T), strict=True)))

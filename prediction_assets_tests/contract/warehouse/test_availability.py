@@ -19,6 +19,7 @@ from prediction_assets.nba.forecasting import availability, promotion
 from prediction_assets.nba.forecasting.candidates import Sides
 from prediction_assets.nba.forecasting.predictions import predict_slate
 from prediction_assets.nba.forecasting.promotion import keep_for_trial
+from prediction_assets.nba.forecasting.systems import fit_all
 from prediction_assets.nba.model_store import MODEL_ID, load_model, read_features, train_model
 from prediction_assets.nba.sides import newest_report, past_sides, slate_sides
 from prediction_assets.nba.slate_facts import read_slate_facts
@@ -165,6 +166,14 @@ def test_a_report_corrects_every_stat_that_is_predicted(reported: Callable[..., 
 
 def test_without_a_report_about_the_slate_every_row_is_as_if_nobody_looked(facts: Warehouse) -> None:
     assert forecast(facts).equals(forecast(facts, looks=False))
+
+
+def test_reports_about_dates_without_a_game_log_teach_nothing(facts: Warehouse) -> None:
+    history, _ = read_features(facts, LEAGUE, SLATE, 700)
+    sides = past_sides(facts, LEAGUE, SLATE, SLATE - timedelta(700))
+    assert fit_all(history, sides)["ensemble"].availability is not None
+    without_logs = Sides(sides.candidates.slice(0, 0), sides.reported)
+    assert fit_all(history, without_logs)["ensemble"].availability is None
 
 
 def test_the_same_team_is_expected_otherwise_while_it_has_not_reported(
