@@ -157,6 +157,10 @@ class Unreachable(StoreUnreadable):
     """
 
 
+class SnapshotUnreadable(TerminalError):
+    """A slate's pinned features are gone, damaged, or of an earlier version: they are made again from the facts."""
+
+
 class BatchNotOpen(TerminalError):
     """The slate has no batch yet."""
 

@@ -24,7 +24,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prediction_assets.errors import BatchNotOpen, PredictionAssetsError
+from prediction_assets.errors import BatchNotOpen, PredictionAssetsError, SnapshotUnreadable
 from prediction_assets.slate import merge_errors
 from prediction_assets.slate.batch import Batch, Progress
 from prediction_assets.slate.completion_message import OutboxEntry
@@ -34,7 +34,12 @@ from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.outcome import PartRef, PlayerOutcome, highest_fence, part_id
 from prediction_assets.slate.receipt import Receipt, unaltered
 from prediction_assets.slate.roster_freeze import require_same_work, unchanged
-from prediction_assets.slate.staged_rows import PREDICTIONS_SCHEMA_VERSION, id_of_snapshot, part_content_hash
+from prediction_assets.slate.staged_rows import (
+    PREDICTIONS_SCHEMA_VERSION,
+    content_ids_of_snapshot,
+    id_of_snapshot,
+    part_content_hash,
+)
 from prediction_assets.stores.alert import Alert, Change, from_text, to_text
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.local.warehouse_schema import Lack, complete, lack
@@ -249,9 +254,9 @@ class InMemorySnapshots:
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
         parse_slate(slate)
-        name = id_of_snapshot(players, history)
-        self._snapshots[slate, name] = players, history
-        return name
+        snapshot_id = id_of_snapshot(players, history)
+        self._snapshots[slate, snapshot_id] = players, history
+        return snapshot_id
 
     def players(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> pa.Table:
         players, _ = self._read(slate, snapshot_id)
@@ -263,9 +268,10 @@ class InMemorySnapshots:
         return self._read(slate, snapshot_id)[1]
 
     def _read(self, slate: str, snapshot_id: str) -> tuple[pa.Table, pa.Table]:
+        content_ids_of_snapshot(snapshot_id)
         found = self._snapshots.get((slate, snapshot_id))
         if found is None:
-            raise PredictionAssetsError(
+            raise SnapshotUnreadable(
                 f"slate {slate}: there is no feature snapshot {snapshot_id!r}; "
                 "materialize player_features for this slate again"
             )

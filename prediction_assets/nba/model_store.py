@@ -27,7 +27,7 @@ from prediction_assets.nba.forecasting.promotion import examine, keep_for_trial,
 from prediction_assets.nba.forecasting.stats import features_sql, with_stat
 from prediction_assets.nba.forecasting.systems import FittedSystem, stats_fitted, system_versions
 from prediction_assets.nba.sides import past_sides
-from prediction_assets.slate.staged_rows import content_id, snapshot_content_ids
+from prediction_assets.slate.staged_rows import content_id, content_ids_of_snapshot
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql import queries
 from prediction_assets.stores.sql.tables import POINTS_MODELS
@@ -231,11 +231,11 @@ def slate_systems(
     history is read only if it is fitted now.
 
     Raises:
-        PredictionAssetsError: the snapshot's history is needed and can't be read.
+        SnapshotUnreadable: the snapshot's history is needed and can't be read.
     """
     with warehouse.reading():
         sides = past_sides(warehouse, league, slate, slate - timedelta(days=HISTORY_DAYS))
-        hashed = data_hash(snapshot_content_ids(snapshot_id)[1], sides)
+        hashed = data_hash(content_ids_of_snapshot(snapshot_id)[1], sides)
         key = model_id(league, slate, hashed, only_slate=True)
         kept = warehouse.query(queries.MODEL_BY_ID, {MODEL_ID: key}).to_pylist()
     if kept and _is_usable(kept[0]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from prediction_assets.errors import SnapshotUnreadable
 from prediction_assets.slate.batch import Batch, ExpectedPlayer
 
 PREDICTIONS_SCHEMA_VERSION = 1
@@ -26,6 +28,8 @@ STEPS, FINE, LARGEST = 2.0**32, 2.0**53, 1e6
 
 _CONTENT_ID = 20
 """Hex digits of a content id."""
+
+_SNAPSHOT_ID = re.compile(rf"[0-9a-f]{{{2 * _CONTENT_ID}}}")
 
 _HASHED_AT_ONCE = 1_000
 """Rows whose values are text in memory at one time: those of 5,000 players would take half a gigabyte."""
@@ -96,8 +100,17 @@ def id_of_snapshot(players: pa.Table, history: pa.Table) -> str:
     return content_id(players) + content_id(history)
 
 
-def snapshot_content_ids(snapshot_id: str) -> tuple[str, str]:
-    """Return the :func:`content_id` of a snapshot's players' rows and that of its history, without reading them."""
+def content_ids_of_snapshot(snapshot_id: str) -> tuple[str, str]:
+    """Return the :func:`content_id` of a snapshot's players' rows and that of its history, without reading them.
+
+    Raises:
+        SnapshotUnreadable: it is no id of :func:`id_of_snapshot`.
+    """
+    if not _SNAPSHOT_ID.fullmatch(snapshot_id):
+        raise SnapshotUnreadable(
+            f"{snapshot_id!r} is no feature snapshot's id of this version; materialize player_features for its slate "
+            "again"
+        )
     return snapshot_id[:_CONTENT_ID], snapshot_id[_CONTENT_ID:]
 
 

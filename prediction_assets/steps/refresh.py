@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from prediction_assets.errors import SnapshotUnreadable
 from prediction_assets.nba.forecast import AskedFeatures, slate_features
-from prediction_assets.nba.forecasting.stats import stats_in
-from prediction_assets.nba.model_store import HISTORY_DAYS, MODEL_ID
+from prediction_assets.nba.forecasting.stats import further_stats, stats_in
+from prediction_assets.nba.model_store import HISTORY_DAYS, MODEL_ID, choose_model
 from prediction_assets.nba.roster import read_roster
 from prediction_assets.nba.slate_facts import SlateFacts, feature_digests, read_slate_facts
 from prediction_assets.slate.basis import affected
@@ -37,7 +38,8 @@ class Refresh:
     due: Mapping[str, tuple[str, ...]]  # why each affected player has to be staged again, by slug
     # why each player would have to be whose game has begun; his rows stay
     late: Mapping[str, tuple[str, ...]]
-    needs_features: bool  # a game log was corrected: features are pinned again before the staging
+    # features are pinned again before the staging: a game log was corrected, or those that are pinned can't be read
+    needs_features: bool
     # how the expected players would differ, without the players of games that have begun
     roster: RosterChange
 
@@ -67,11 +69,11 @@ def read_refresh(
         progress: the batch as it stands.
         facts: the slate's facts, if they were read just now.
         roster_since: the roster agreed with the facts of this version; None: it is compared in any case.
-        markets: what is predicted; only read without ``facts``.
+        markets: what is predicted.
     """
     batch = progress.batch
     facts = facts or read_slate_facts(warehouse, batch.slate, batch.league, markets)
-    pinned, fresh = _features(progress, warehouse)
+    pinned, fresh = _features(progress, warehouse, markets)
     bases = {slug: done.basis for slug, done in progress.outcomes.items()}
     settled = [player for player in batch.expected if player.slug in bases]
     # They are pinned, and their players staged, before anything follows.
@@ -84,32 +86,35 @@ def read_refresh(
         now_expected = read_roster(warehouse, batch.slate).players
         expected = keeping(batch, replace(batch, expected=now_expected), facts.begun(now + LAST_MINUTE))
         roster = roster_change(batch, expected)
-    return Refresh(
-        due=found.due,
-        late=found.late,
-        needs_features=any(
-            fresh.get(player.player_id) != pinned.get(player.player_id)
-            for player in settled
-            if player.slug in found.due
-        ),
-        roster=roster,
+    asked = Refresh(due=found.due, late=found.late, needs_features=False, roster=roster)
+    if pinned is None:
+        return replace(asked, needs_features=asked.is_needed)
+    corrected = (
+        fresh.get(player.player_id) != pinned.get(player.player_id)
+        for player in settled
+        if player.slug in found.due
     )
+    return replace(asked, needs_features=any(corrected))
 
 
 def _features(
-    progress: Progress, warehouse: Warehouse
-) -> tuple[dict[int, tuple[str, str]], dict[int, tuple[str, str]]]:
-    """Return the digests of the pinned features, and of those that the game logs give now."""
+    progress: Progress, warehouse: Warehouse, markets: Iterable[str]
+) -> tuple[dict[int, tuple[str, str]] | None, dict[int, tuple[str, str]]]:
+    """Return the digests of the pinned features, None if they can't be read, and of those that the facts give now."""
     batch = progress.batch
     if progress.feature_snapshot is None:
         return {}, {}
-    pinned = warehouse.snapshots.players(batch.slate, progress.feature_snapshot)
-    digests = feature_digests(pinned)
-    if GAME_LOGS.name not in changed_since(warehouse, progress.features_version):
-        return digests, digests
-    model = next(iter(pinned[MODEL_ID].to_pylist()), "")
+    slate, stats = parse_slate(batch.slate), further_stats(markets)
+    try:
+        pinned = warehouse.snapshots.players(batch.slate, progress.feature_snapshot)
+    except SnapshotUnreadable:
+        digests, model = None, choose_model(warehouse, batch.league, slate, stats)
+    else:
+        digests, stats = feature_digests(pinned), stats_in(pinned)
+        if GAME_LOGS.name not in changed_since(warehouse, progress.features_version):
+            return digests, digests
+        model = next(iter(pinned[MODEL_ID].to_pylist()), "")
     ids = [player.player_id for player in batch.expected]
-    slate, stats = parse_slate(batch.slate), stats_in(pinned)
     fresh, _ = slate_features(warehouse, AskedFeatures(batch.league, slate, ids, HISTORY_DAYS, model, stats))
     return digests, feature_digests(fresh)
 

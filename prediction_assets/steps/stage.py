@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -30,7 +29,6 @@ from prediction_assets.nba.forecast import pinned_model, with_newcomers
 from prediction_assets.nba.forecasting.lines import MarketLine
 from prediction_assets.nba.forecasting.predictions import NO_FURTHER, predict_slate
 from prediction_assets.nba.forecasting.stats import predictable
-from prediction_assets.nba.forecasting.systems import FittedSystem
 from prediction_assets.nba.model_store import slate_systems
 from prediction_assets.nba.sides import slate_sides
 from prediction_assets.nba.skip_rules import reasons_to_skip
@@ -90,6 +88,7 @@ def begin_staging(
     Raises:
         BatchConflict: a slug is not an expected player's.
         PredictionAssetsError: no features are pinned for the slate, or their model is gone.
+        SnapshotUnreadable: the features can't be read, or not the past games that the systems are fitted on.
     """
     # In this order: what is read after the claim is as new as the fence says, or newer.
     fence = claim_fence(slate, warehouse, state)
@@ -155,6 +154,10 @@ def forecast_parts(
     A market is forecast if the slate's features were made for it, too. A player with neither features nor a line is in
     neither. All players are forecast together; if that fails, in
     smaller and smaller groups, so that one player's odd facts cost no other player his rows.
+
+    Raises:
+        PredictionAssetsError: no features are pinned, or their model is gone.
+        SnapshotUnreadable: the features can't be read, or not the past games that the systems are fitted on.
     """
     batch = progress.batch
     if progress.feature_snapshot is None:
@@ -169,16 +172,14 @@ def forecast_parts(
     pinned = pinned_model(warehouse, known)
     markets = {name: further[name] for name in predictable(further, known)}
     sides = slate_sides(warehouse, batch.league, day, injuries)
-
-    @cache
-    def fitted_here() -> Mapping[str, FittedSystem]:
-        return slate_systems(warehouse, batch.league, day, snapshot_id, now=clock.now())
+    # Before anybody is forecast: that a history can't be read, or nothing be fitted on it, is no player's own failure.
+    fitted = pinned or slate_systems(warehouse, batch.league, day, snapshot_id, now=clock.now())
 
     def forecast(group: Sequence[ExpectedPlayer]) -> dict[str, pa.Table]:
         ids = pa.array([player.player_id for player in group], pa.int64())
         rows = predict_slate(
             features.filter(pc.is_in(features["player_id"], ids)),
-            pinned or fitted_here(),
+            fitted,
             lines,
             least_value=settings.least_expected_value,
             market_aware=settings.market_aware,

@@ -184,14 +184,14 @@ class Snapshots(Protocol):
         """Return the features of a slate's players, one row each, or of these players only.
 
         Raises:
-            PredictionAssetsError: there is no such snapshot, or these rows are damaged.
+            SnapshotUnreadable: there is no such snapshot, or these rows are damaged.
         """
 
     def history(self, slate: str, snapshot_id: str) -> pa.Table:
         """Return a row per earlier player-game, with its outcome: what models are fitted on. It may be large.
 
         Raises:
-            PredictionAssetsError: there is no such snapshot, or these rows are damaged.
+            SnapshotUnreadable: there is no such snapshot, or these rows are damaged.
         """
 
     def is_whole(self, slate: str, snapshot_id: str) -> bool:

@@ -32,7 +32,7 @@ class Model:
     newest_game: date | None  # date of the newest of those games; None without any
     trained_rows: int  # player-games before the cut-off
     seasons: str  # the seasons of those games, such as `2022-23, 2023-24`
-    data_hash: str  # :func:`data_hash` of what it was fitted on
+    data_hash: str  # :func:`data_hash` of its training rows, those of its trial included
     systems: Mapping[str, str]  # version by name of the systems in it
     fitted: Mapping[str, FittedSystem]
 
@@ -44,7 +44,7 @@ def data_hash(history_id: str, sides: Sides | None = None) -> str:
 
 
 def model_id(league: str, cutoff: date, hashed: str, *, only_slate: bool = False) -> str:
-    """Return the id of the model of this league, cut-off and training table; of one slate's it is another one."""
+    """Return the id of the model of this league, cut-off and :func:`data_hash`; of one slate's it is another one."""
     versions = ",".join(f"{name}={version}" for name, version in sorted(system_versions().items()))
     serves = "|only" if only_slate else ""
     return hashlib.sha256(f"{league}|{cutoff}|{versions}|{hashed}{serves}".encode()).hexdigest()[:20]

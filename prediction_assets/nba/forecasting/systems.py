@@ -178,7 +178,7 @@ def fit_all(history: pa.Table, sides: Sides | None = None) -> dict[str, FittedSy
     Further stats that the rows have features of are fitted, too.
 
     Args:
-        sides: of the history's dates with injury reports: the systems of a stat share the correction that is learnt
+        sides: of dates with injury reports before the slate: the systems of a stat share the correction that is learnt
             from them.
 
     Raises:

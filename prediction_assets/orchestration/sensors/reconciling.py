@@ -121,7 +121,7 @@ def _stage_again(
 
 
 def _is_pinned(progress: Progress, warehouse: Warehouse) -> bool:
-    """Return whether the slate's features, and the model that they name, can be read."""
+    """Return whether the slate's players' features, and the model that they name, can be read."""
     if progress.feature_snapshot is None:
         return False
     try:

@@ -186,6 +186,7 @@ class Refreshes:
             self._needs.now,
             facts=facts,
             roster_since=watch.agreed if watch.digest else None,
+            markets=self._needs.settings.markets,
         )
         if found.late:
             yield Skipped(f"{slate}: too late for {_listed(found.late)}: their rows stay")

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from google.api_core import exceptions
 from google.cloud import bigquery
 
-from prediction_assets.errors import PredictionAssetsError
+from prediction_assets.errors import PredictionAssetsError, SnapshotUnreadable
 from prediction_assets.slate.keys import parse_slate
-from prediction_assets.slate.staged_rows import id_of_snapshot
+from prediction_assets.slate.staged_rows import content_ids_of_snapshot, id_of_snapshot
 from prediction_assets.stores.gcp.bigquery_jobs import BigQueryJobs
 from prediction_assets.stores.gcp.bigquery_tables import SNAPSHOTS_DATASET, BigQueryTables
 
@@ -52,20 +52,20 @@ class BigQuerySnapshots:
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
         self._tables.ready()
-        name = id_of_snapshot(players, history)
-        if self._prolong(slate, name):
-            return name
+        snapshot_id = id_of_snapshot(players, history)
+        if self._prolong(slate, snapshot_id):
+            return snapshot_id
         # The players' table is loaded last: if it exists, the snapshot is whole.
         for kind, table in (("history", history), ("players", players)):
             self._jobs.load(
                 table.append_column(_POSITION, pa.array(range(table.num_rows), pa.int64())),
-                self._relation(slate, name, kind),
+                self._relation(slate, snapshot_id, kind),
                 [*_snapshot_fields(table.schema), bigquery.SchemaField(_POSITION, "INT64")],
                 purpose="load_snapshot",
-                doing=f"slate {slate}: storing feature snapshot {name}",
-                labels={"slate": slate, "snapshot": name},
+                doing=f"slate {slate}: storing feature snapshot {snapshot_id}",
+                labels={"slate": slate, "snapshot": snapshot_id},
             )
-        return name
+        return snapshot_id
 
     def _prolong(self, slate: str, snapshot_id: str) -> bool:
         """Give a stored snapshot the expiration of a new one; False if it isn't stored."""
@@ -94,6 +94,10 @@ class BigQuerySnapshots:
     def is_whole(self, slate: str, snapshot_id: str) -> bool:
         # BigQuery guards its own storage: a table that is there is what was loaded.
         client, retry = self._jobs.client, self._jobs.retry
+        try:
+            content_ids_of_snapshot(snapshot_id)
+        except SnapshotUnreadable:
+            return False
         with self._jobs.service.clear_errors(f"slate {slate}: looking for feature snapshot {snapshot_id}"):
             try:
                 for name in ("history", "players"):
@@ -116,12 +120,13 @@ class BigQuerySnapshots:
                 self._jobs.client.delete_table(table, not_found_ok=True, retry=self._jobs.retry)
 
     def _read(self, slate: str, snapshot_id: str, name: str) -> pa.Table:
+        content_ids_of_snapshot(snapshot_id)  # what an earlier version stored has another id
         relation = ".".join(self._relation(slate, snapshot_id, name))
         with self._jobs.service.clear_errors(f"slate {slate}: reading feature snapshot {snapshot_id}"):
             try:
                 rows = self._jobs.table_rows(relation)
             except exceptions.NotFound as error:
-                raise PredictionAssetsError(
+                raise SnapshotUnreadable(
                     f"slate {slate}: feature snapshot {snapshot_id} isn't there or has expired ({relation}); "
                     "materialize player_features for this slate again"
                 ) from error

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from prediction_assets.errors import PredictionAssetsError, WarehouseUnreadable
+from prediction_assets.errors import PredictionAssetsError, SnapshotUnreadable, WarehouseUnreadable
 from prediction_assets.slate.keys import is_slate, parse_slate, player_key
 from prediction_assets.slate.outcome import PartRef, highest_fence, part_id
 from prediction_assets.slate.staged_rows import (
     PREDICTIONS_SCHEMA_VERSION,
     content_id,
+    content_ids_of_snapshot,
     id_of_snapshot,
     part_content_hash,
-    snapshot_content_ids,
 )
 from prediction_assets.stores.local.files import replace_file, sync_folder, written_aside
 from prediction_assets.stores.local.locks import remove_if_left_behind
@@ -207,16 +207,17 @@ class ParquetSnapshots:
         return self._directory / slate / snapshot_id
 
     def write(self, slate: str, players: pa.Table, history: pa.Table) -> str:
-        name = id_of_snapshot(players, history)
-        folder = self._folder(slate, name)
+        snapshot_id = id_of_snapshot(players, history)
+        folder = self._folder(slate, snapshot_id)
         # The players' file is renamed last: a snapshot that has it is whole.
         for kind, table in (("history", history), ("players", players)):
             replace_file(folder / f"{kind}{_SUFFIX}", _encoded(table))
         _sweep(folder)
-        return name
+        return snapshot_id
 
     def players(self, slate: str, snapshot_id: str, player_ids: Iterable[int] | None = None) -> pa.Table:
-        players = self._read(slate, snapshot_id, "players", snapshot_content_ids(snapshot_id)[0])
+        expected, _ = content_ids_of_snapshot(snapshot_id)
+        players = self._read(slate, snapshot_id, "players", expected)
         if player_ids is None:
             return players
         import pyarrow.compute as pc
@@ -224,16 +225,17 @@ class ParquetSnapshots:
         return players.filter(pc.is_in(players["player_id"], pa.array(list(player_ids), pa.int64())))
 
     def history(self, slate: str, snapshot_id: str) -> pa.Table:
-        return self._read(slate, snapshot_id, "history", snapshot_content_ids(snapshot_id)[1])
+        _, expected = content_ids_of_snapshot(snapshot_id)
+        return self._read(slate, snapshot_id, "history", expected)
 
-    def _read(self, slate: str, snapshot_id: str, kind: str, its_content_id: str) -> pa.Table:
+    def _read(self, slate: str, snapshot_id: str, kind: str, expected: str) -> pa.Table:
         folder = self._folder(slate, snapshot_id)
         try:
             table = _decoded(folder / f"{kind}{_SUFFIX}")
-            if content_id(table) != its_content_id:
+            if content_id(table) != expected:
                 raise ValueError(f"the rows of {kind}{_SUFFIX} have another content")
         except DAMAGED as error:
-            raise PredictionAssetsError(
+            raise SnapshotUnreadable(
                 f"slate {slate}: feature snapshot {snapshot_id} can't be read from {folder} ({error}); "
                 "materialize player_features for this slate again"
             ) from error
@@ -243,7 +245,7 @@ class ParquetSnapshots:
         try:
             self.players(slate, snapshot_id)
             self.history(slate, snapshot_id)
-        except PredictionAssetsError:
+        except SnapshotUnreadable:
             return False
         return True
 

@@ -16,23 +16,23 @@ def _text(column: Column) -> str:
     ``CONCAT`` copies each of its parts once, a chain of ``||`` all that stands before each part.
     """
     name = f'"{column.name}"'
+    known: tuple[str, ...]  # the parts of a value's text
     match column.type:
         case ColumnType.STRING | ColumnType.JSON:
-            known = f"CAST(LENGTH({name}) AS VARCHAR), ':', {name}"
+            known = (f"CAST(LENGTH({name}) AS VARCHAR)", "':'", name)
         case ColumnType.BOOL:
-            known = f"CASE WHEN {name} THEN '1' ELSE '0' END"
+            known = (f"CASE WHEN {name} THEN '1' ELSE '0' END",)
         case ColumnType.NUMERIC:
-            known = f"CAST(CAST({name} * 100 AS BIGINT) AS VARCHAR)"
+            known = (_whole(f"{name} * 100"),)
         case ColumnType.FLOAT64:
             scaled = f"{name} * {STEPS:.1f}"
             rest = f"FLOOR(({scaled} - FLOOR({scaled})) * {FINE:.1f})"
             exact = f"CONCAT({_whole(f'FLOOR({scaled})')}, '.', {_whole(rest)})"
-            known = (
-                f"CASE WHEN {name} BETWEEN -{LARGEST:.1f} AND {LARGEST:.1f} THEN {exact} ELSE 'beyond' END"
-            )
+            is_within = f"{name} BETWEEN -{LARGEST:.1f} AND {LARGEST:.1f}"
+            known = (f"CASE WHEN {is_within} THEN {exact} ELSE 'beyond' END",)
         case _:
-            known = f"CAST({name} AS VARCHAR)"
-    return f"CASE WHEN {name} IS NULL THEN '' ELSE CONCAT('{column.name}=', {known}, ',') END"
+            known = (f"CAST({name} AS VARCHAR)",)
+    return f"CASE WHEN {name} IS NULL THEN '' ELSE CONCAT('{column.name}=', {', '.join(known)}, ',') END"
 
 
 def _whole(number: str) -> str:

@@ -388,7 +388,7 @@ POINTS_MODELS = Table(
         Column("newest_game", _D, "date of the newest game that it was trained on"),
         Column("trained_rows", _I, "player-games before the cut-off", True),
         Column("seasons", _S, "the seasons of those games", True),
-        Column("data_hash", _S, "SHA-256 over the training table", True),
+        Column("data_hash", _S, "SHA-256 over the training rows and the sides of their dates", True),
         Column("systems", _J, "version by name of the systems in it", True),
         Column("libraries", _J, "release by name of the libraries that fitted it", True),
         Column("document", _S, "the fitted systems: JSON that describes them, with their arrays as npz", True),

@@ -17,7 +17,7 @@ from prediction_assets.errors import (
     GameBegan,
     Overtaken,
     PartMismatch,
-    PredictionAssetsError,
+    SnapshotUnreadable,
 )
 from prediction_assets.nba.sides import newest_report
 from prediction_assets.slate.completion_message import message_id
@@ -584,7 +584,9 @@ def test_a_snapshot_is_named_by_its_content_listed_read_and_dropped(warehouse):
     snapshots.drop(SLATE, one)
     assert list(snapshots.stored()) == [("2026-01-03", two)]
     assert snapshots.history("2026-01-03", two)["points"].to_pylist() == [12]
-    for gone, said in ((one, "materialize player_features"), ("0" * 20, "snapshot"), ("../x", "snapshot")):
+    of_an_earlier_version = one[:20]
+    for gone in (one, "0" * 40, of_an_earlier_version, "", "../x", one.upper(), f"{one}0"):
+        assert not snapshots.is_whole(SLATE, gone)
         for read in (snapshots.players, snapshots.history):
-            with pytest.raises(PredictionAssetsError, match=said):
+            with pytest.raises(SnapshotUnreadable, match="materialize player_features for"):
                 read(SLATE, gone)

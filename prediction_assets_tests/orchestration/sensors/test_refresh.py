@@ -215,6 +215,39 @@ def follow_the_changes(day: Day, chosen: slice) -> None:
             assert ran == [], name
 
 
+def players_lost(day: Day, pinned: str) -> None:
+    (day.run._settings.home / "features" / SIMULATED / pinned / "players.parquet").unlink()
+
+
+def history_lost(day: Day, pinned: str) -> None:
+    (day.run._settings.home / "features" / SIMULATED / pinned / "history.parquet").write_bytes(b"")
+
+
+def id_of_an_earlier_version(day: Day, pinned: str) -> None:
+    state = day.stores.batch_state
+    version = state.progress(SIMULATED).features_version
+    fence = state.claim_fence(SIMULATED)
+    assert state.pin_features(SIMULATED, pinned[:20], fence=fence, facts_version=version)
+
+
+@pytest.mark.parametrize("lose", [players_lost, history_lost, id_of_an_earlier_version])
+def test_features_that_cant_be_read_are_pinned_again_when_a_players_line_moves(day, lose):
+    pinned, before, moved = (
+        day.stores.batch_state.progress(SIMULATED).feature_snapshot,
+        day.rows(),
+        day.slugs[2],
+    )
+    lose(day, pinned)
+    day.now += timedelta(minutes=50)
+    assert day.until_it_rests() == []
+    day.move_line(moved)
+    assert day.until_it_rests() == ["features", "staging", "consolidation"]
+    assert day.stores.batch_state.progress(SIMULATED).feature_snapshot == pinned
+    after = day.rows()
+    assert {slug for slug in after if after[slug] != before[slug]} == {moved}
+    assert [*day.changes()] == [moved]
+
+
 def test_a_corrected_log_stages_all_whose_features_it_changes(day):
     """Also those of everybody who played against him."""
 

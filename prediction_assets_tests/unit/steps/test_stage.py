@@ -14,7 +14,13 @@ import pyarrow as pa
 import pytest
 import tenacity
 
-from prediction_assets.errors import BatchConflict, BatchNotOpen, PredictionAssetsError, TransientError
+from prediction_assets.errors import (
+    BatchConflict,
+    BatchNotOpen,
+    PredictionAssetsError,
+    SnapshotUnreadable,
+    TransientError,
+)
 from prediction_assets.nba.forecasting import model
 from prediction_assets.nba.forecasting.features import FEATURES_SCHEMA
 from prediction_assets.nba.forecasting.lines import MarketLine
@@ -403,6 +409,18 @@ def begun(stores, slugs: list[str]) -> Staging:
         SLATE, slugs, stores.warehouse, stores.batch_state, stores.dead_letters, load_settings(), FixedClock(),
         run_id="run",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", ["players", "history"])
+def test_features_that_cant_be_read_are_no_players_failure(stores, pinned, monkeypatch, lost):
+    def unreadable(*_):
+        raise SnapshotUnreadable("materialize player_features again")
+
+    monkeypatch.setattr(stores.warehouse.snapshots, lost, unreadable)
+    with pytest.raises(SnapshotUnreadable):
+        begun(stores, ["player-1", "player-2"])
+    assert stores.batch_state.progress(SLATE).outcomes == {}
+    assert list(stores.dead_letters.letters(SLATE)) == []
 
 
 def test_a_run_begins_with_each_of_its_players_forecast_or_skipped(stores, pinned, monkeypatch):
