@@ -24,7 +24,7 @@ from benchmarks.measuring import table
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.sql.queries import COUNT_FACTS
 from prediction_assets.stores.sql.tables import PREDICTIONS
@@ -57,7 +57,7 @@ def main(folder: Path, sizes: list[int]) -> None:
     """Grow one table and merge at each size."""
     root = Path(tempfile.mkdtemp(dir=folder))
     warehouse = DuckDBWarehouse(
-        root / "warehouse.duckdb", ArrowParts(root / "staging"), ParquetSnapshots(root / "features")
+        root / "warehouse.duckdb", ArrowParts(root / "staging"), ArrowSnapshots(root / "features")
     )
     warehouse.query(COUNT_FACTS["game_logs"])  # creates the tables
     rows: list[list[object]] = []

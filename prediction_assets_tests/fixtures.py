@@ -20,7 +20,7 @@ from prediction_assets.stores.local.alerts import SqliteAlertStore
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import SqliteOutbox
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.made_up import NOW
 
@@ -48,7 +48,7 @@ def settings(tmp_path: Path) -> Settings:
 def warehouse(settings: Settings) -> DuckDBWarehouse:
     home = settings.home
     return DuckDBWarehouse(
-        home / "warehouse.duckdb", ArrowParts(home / "staging"), ParquetSnapshots(home / "features"), 10.0
+        home / "warehouse.duckdb", ArrowParts(home / "staging"), ArrowSnapshots(home / "features"), 10.0
     )
 
 

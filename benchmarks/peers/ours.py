@@ -14,7 +14,7 @@ from benchmarks.given_rows import SLATE, expected, staged
 from prediction_assets.slate.audits import AuditLimits
 from prediction_assets.slate.batch import Progress
 from prediction_assets.slate.merge_plan import plan
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.sql.tables import PART_SCHEMA
 
@@ -25,7 +25,7 @@ def main(folder: Path, rows: str) -> None:
     starts = [n for n, slug in enumerate(slugs) if n == 0 or slugs[n - 1] != slug] + [len(slugs)]
     given = [(slugs[a], table.slice(a, b - a)) for a, b in itertools.pairwise(starts)]
     warehouse = DuckDBWarehouse(
-        folder / "ours.duckdb", ArrowParts(folder / "staging"), ParquetSnapshots(folder / "features")
+        folder / "ours.duckdb", ArrowParts(folder / "staging"), ArrowSnapshots(folder / "features")
     )
     with ThreadPoolExecutor(4) as pool:
         parts = list(pool.map(lambda each: warehouse.parts.write(SLATE, *each, 1), given))

@@ -47,7 +47,6 @@ def build_slate_defs(settings: Settings, resources: Mapping[str, object] | None 
 
 _GCP_KINDS = {
     "duckdb": "bigquery",
-    "parquet": "bigquery",
     "arrow": "bigquery",
     "sqlite": "firestore",
     "json": "pubsub",

@@ -123,8 +123,8 @@ def tables_hash(*tables: pa.Table) -> str:
     digest = hashlib.sha256()
     for table in tables:
         digest.update(f"{table.num_columns} columns\n".encode())
-        for name in table.column_names:
-            for part in _plain_arrays(table[name]):
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            for part in _plain_arrays(column):
                 digest.update(f"{name} {part.type} {len(part)}\n".encode())
                 with pa.ipc.new_stream(_Hashed(digest), pa.schema([("values", part.type)])) as writer:
                     writer.write_table(pa.table({"values": part}))

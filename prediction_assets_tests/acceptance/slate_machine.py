@@ -50,7 +50,7 @@ from prediction_assets.steps.cleanup import clean_up, finish_consolidation
 from prediction_assets.steps.merge import merge, plan_merge, read_outcomes, seen_revisions
 from prediction_assets.steps.revert import stage_revision
 from prediction_assets.steps.stage import Staging
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.sql.tables import SCHEDULE
 from prediction_assets_tests.acceptance.slate_model import (
     MINIMUM_SHARE,
@@ -670,7 +670,7 @@ def check_slates(ports: Ports, *, examples: int, steps: int, number: int) -> Non
 
 def check_slates_on_duckdb(folder: Path, *, examples: int, number: int = 0) -> None:
     """Run the machine on an embedded warehouse in a folder."""
-    parts, snapshots = ArrowParts(folder / "staging"), ParquetSnapshots(folder / "features")
+    parts, snapshots = ArrowParts(folder / "staging"), ArrowSnapshots(folder / "features")
     warehouse = KeptOpen(folder / "warehouse.duckdb", parts, snapshots)
     warehouse.receipts("2100-01-01")
     with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:

@@ -18,7 +18,7 @@ from prediction_assets.slate.outcome import PlayerOutcome
 from prediction_assets.steps.cleanup import clean_up
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
 from prediction_assets.stores.local.batch_state import SqliteBatchState
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.contract.warehouse.conftest import (
     bigquery_client,
@@ -42,7 +42,7 @@ from pathlib import Path
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.errors import WarehouseBusy
 from prediction_assets_tests.made_up import SLATE, batch, player, progress_of, rows_of, staged
 
@@ -55,7 +55,7 @@ class Stopping(DuckDBWarehouse):
         return receipt
 
 def opened(kind=DuckDBWarehouse):
-    snapshots = ParquetSnapshots(home / "features")
+    snapshots = ArrowSnapshots(home / "features")
     return kind(home / "warehouse.duckdb", ArrowParts(home / "staging"), snapshots, patience)
 
 state = SqliteBatchState(home / "state.sqlite")
@@ -113,7 +113,7 @@ class Home:
 
     def opened(self, patience: float) -> DuckDBWarehouse:
         parts = ArrowParts(self.folder / "staging")
-        snapshots = ParquetSnapshots(self.folder / "features")
+        snapshots = ArrowSnapshots(self.folder / "features")
         return DuckDBWarehouse(self.folder / "warehouse.duckdb", parts, snapshots, patience)
 
     def stage(self, number: int, points: float, minutes: int = 1) -> PlayerOutcome:

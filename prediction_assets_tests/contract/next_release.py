@@ -11,7 +11,7 @@ import pytest
 
 from prediction_assets.stores.local import state_file, warehouse_schema
 from prediction_assets.stores.local import warehouse as local_warehouse
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.state_schema import STEPS
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.sql.tables import (
@@ -58,4 +58,4 @@ def next_release() -> Iterator[None]:
 
 def opened(home: Path) -> DuckDBWarehouse:
     parts = ArrowParts(home / "staging")
-    return DuckDBWarehouse(home / "warehouse.duckdb", parts, ParquetSnapshots(home / "features"), 30.0)
+    return DuckDBWarehouse(home / "warehouse.duckdb", parts, ArrowSnapshots(home / "features"), 30.0)

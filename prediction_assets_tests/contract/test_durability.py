@@ -177,13 +177,11 @@ def test_a_snapshot_whose_rows_changed_is_refused(stores: LocalStores) -> None:
     other = snapshots.write(SLATE, players.slice(1), history)
     assert snapshots.is_whole(SLATE, snapshot_id)
     folder = snapshots._folder(SLATE, snapshot_id)
-    (folder / "players.parquet").write_bytes(
-        (snapshots._folder(SLATE, other) / "players.parquet").read_bytes()
-    )
+    (folder / "players.arrow").write_bytes((snapshots._folder(SLATE, other) / "players.arrow").read_bytes())
     assert not snapshots.is_whole(SLATE, snapshot_id)
     with pytest.raises(
         PredictionAssetsError,
-        match=r"the rows of players\.parquet have another content.*materialize player_features",
+        match=r"the rows of players\.arrow have another content.*materialize player_features",
     ):
         snapshots.players(SLATE, snapshot_id)
     assert snapshots.history(SLATE, snapshot_id).equals(history)

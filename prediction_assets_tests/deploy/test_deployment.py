@@ -18,7 +18,7 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from prediction_assets.settings import load_settings
 from prediction_assets.simulation.slates import simulated_facts, simulated_slate
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.deployment import (
     PARTS,
@@ -81,7 +81,7 @@ def test_a_slate_asked_for_through_the_ui_is_completed_by_the_processes(carried)
     home = carried.made.home
     assert (carried.message["status"], carried.message["rows"]) == ("success", PLAYERS * 25)
     warehouse = DuckDBWarehouse(
-        home / "warehouse.duckdb", ArrowParts(home / "staging"), ParquetSnapshots(home / "features"), 60.0
+        home / "warehouse.duckdb", ArrowParts(home / "staging"), ArrowSnapshots(home / "features"), 60.0
     )
     (receipt,) = warehouse.receipts(SLATE)
     assert receipt.rows == PLAYERS * 25
@@ -184,7 +184,7 @@ def test_no_secret_of_the_settings_is_in_any_file_that_the_processes_wrote(carri
     password = made.environment["DAGSTER_POSTGRES_PASSWORD"].encode()
     written = [each for each in made.folder.rglob("*") if each.is_file()]
     kinds = {each.suffix for each in written}
-    assert {".log", ".json", ".sqlite", ".duckdb", ".parquet", ".err"} <= kinds
+    assert {".log", ".json", ".sqlite", ".duckdb", ".arrow", ".err"} <= kinds
     leaks = [
         str(each.relative_to(made.folder))
         for each in written

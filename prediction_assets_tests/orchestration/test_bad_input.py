@@ -19,7 +19,7 @@ from prediction_assets.slate.outcome import Outcome, PlayerOutcome
 from prediction_assets.slate.receipt import Receipt
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.made_up import NOW, SLATE, batch, player, progress_of, rows_of, staged
 
@@ -28,7 +28,7 @@ def opened(folder: Path) -> DuckDBWarehouse:
     return DuckDBWarehouse(
         folder / "warehouse.duckdb",
         ArrowParts(folder / "staging"),
-        ParquetSnapshots(folder / "features"),
+        ArrowSnapshots(folder / "features"),
         10.0,
     )
 

@@ -278,7 +278,8 @@ def test_snapshots_of_old_slates_go_and_those_of_young_unfinished_or_simulated_o
         {"2025-01-11": "not finished"},
     )
     half = next((settings.home / "features" / "2025-01-10").iterdir())
-    (half / "players.parquet").unlink()  # where a killed pruning left it
+    (half / "players.arrow").unlink()  # where a killed pruning left it
+    (half / "history.parquet").touch()  # as an earlier version wrote it
     assert prune_snapshots(history, 60, False).removed == 1
     assert [slate for slate, _ in history.warehouse.snapshots.stored()] == ["2025-01-11", SLATE, "2091-01-15"]
     assert not (settings.home / "features" / "2025-01-10").exists()

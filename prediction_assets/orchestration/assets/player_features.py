@@ -19,7 +19,7 @@ from prediction_assets.stores.protocols import BatchState, Warehouse
     partitions_def=SLATES,
     group_name=SLATE,
     owners=OWNERS,
-    kinds={"duckdb", "parquet"},
+    kinds={"duckdb", "arrow"},
     deps=["slate_roster", "game_logs", "points_model"],
     metadata={
         "dagster/column_schema": dg.TableSchema(

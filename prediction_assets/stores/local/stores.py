@@ -1,4 +1,4 @@
-"""The embedded profile's stores: DuckDB, Parquet, SQLite and a folder of messages, all in the home."""
+"""The embedded profile's stores: DuckDB, Arrow, SQLite and a folder of messages, all in the home."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prediction_assets.stores.local.alerts import SqliteAlertStore
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.dead_letters import SqliteDeadLetters
 from prediction_assets.stores.local.outbox import FilePublisher, SqliteOutbox
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.state_file import StateFile
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.versions import VersionedStore
@@ -28,7 +28,7 @@ class LocalStores:
         return DuckDBWarehouse(
             self._home / "warehouse.duckdb",
             ArrowParts(self._home / "staging"),
-            ParquetSnapshots(self._home / "features"),
+            ArrowSnapshots(self._home / "features"),
             self._wait_seconds,
         )
 

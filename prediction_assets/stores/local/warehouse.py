@@ -24,7 +24,7 @@ from prediction_assets.slate.audits import refusal
 from prediction_assets.slate.merge_plan import MergePlan
 from prediction_assets.slate.receipt import MergeCounts, Receipt, later_than
 from prediction_assets.stores.local.locks import locked
-from prediction_assets.stores.local.parts import DAMAGED, ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import DAMAGED, ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse_file import Engine, engine_of
 from prediction_assets.stores.local.warehouse_schema import complete, lack
 from prediction_assets.stores.protocols import Upserted
@@ -62,7 +62,7 @@ class DuckDBWarehouse:
     """
 
     def __init__(
-        self, database: Path, parts: ArrowParts, snapshots: ParquetSnapshots, wait_seconds: float = 60.0
+        self, database: Path, parts: ArrowParts, snapshots: ArrowSnapshots, wait_seconds: float = 60.0
     ) -> None:
         self._database = database
         self._parts = parts
@@ -75,7 +75,7 @@ class DuckDBWarehouse:
         return self._parts
 
     @property
-    def snapshots(self) -> ParquetSnapshots:
+    def snapshots(self) -> ArrowSnapshots:
         return self._snapshots
 
     @property

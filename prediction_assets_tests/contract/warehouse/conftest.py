@@ -17,7 +17,7 @@ from prediction_assets.stores.gcp import bigquery_scripts
 from prediction_assets.stores.gcp import warehouse as warehouse_module
 from prediction_assets.stores.gcp.parts import BigQueryParts
 from prediction_assets.stores.gcp.warehouse import BigQueryWarehouse
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets_tests.contract.warehouse.bigquery_emulator import (
@@ -117,7 +117,7 @@ def open_duckdb(settings: Settings) -> Callable[[], DuckDBWarehouse]:
     """Opens the test's embedded warehouse."""
     home = settings.home
     return lambda: DuckDBWarehouse(
-        home / "warehouse.duckdb", ArrowParts(home / "staging"), ParquetSnapshots(home / "features"), 10.0
+        home / "warehouse.duckdb", ArrowParts(home / "staging"), ArrowSnapshots(home / "features"), 10.0
     )
 
 

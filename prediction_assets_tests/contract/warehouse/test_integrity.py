@@ -12,7 +12,7 @@ import pytest
 from prediction_assets.errors import PartMismatch
 from prediction_assets.slate.merge_plan import plan
 from prediction_assets.slate.staged_rows import row_hashes
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets.stores.protocols import Warehouse
 from prediction_assets.stores.sql.tables import PART_SCHEMA, PREDICTIONS
@@ -43,7 +43,7 @@ def any_warehouse(request) -> Warehouse:
 @pytest.fixture
 def warehouse(tmp_path) -> DuckDBWarehouse:
     parts = ArrowParts(tmp_path / "staging")
-    return DuckDBWarehouse(tmp_path / "warehouse.duckdb", parts, ParquetSnapshots(tmp_path / "features"))
+    return DuckDBWarehouse(tmp_path / "warehouse.duckdb", parts, ArrowSnapshots(tmp_path / "features"))
 
 
 def merged(warehouse: DuckDBWarehouse, outcome) -> list[dict[str, object]]:
@@ -144,7 +144,7 @@ def test_of_20_flipped_bits_in_a_part_none_is_merged_with_other_values(tmp_path)
             homes
         )  # a flip that changes nothing is merged; the next one gets a home of its own
         parts = ArrowParts(home / "staging")
-        warehouse = DuckDBWarehouse(home / "warehouse.duckdb", parts, ParquetSnapshots(home / "features"))
+        warehouse = DuckDBWarehouse(home / "warehouse.duckdb", parts, ArrowSnapshots(home / "features"))
         outcome = staged(parts.write(SLATE, "player-1", rows, 1))
         file = parts.path(SLATE, "player-1", outcome.part.part_id)
         content = bytearray(file.read_bytes())

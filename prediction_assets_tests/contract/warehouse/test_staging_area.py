@@ -183,6 +183,19 @@ def test_parts_that_no_outcome_can_need_are_dropped_and_no_others(warehouse):
     assert clean_up(SLATE, warehouse, state, now=NOW).orphaned == ()
 
 
+def test_a_part_whose_column_has_another_type_is_refused_and_named(open_duckdb):
+    warehouse = open_duckdb()
+    parts = [write(warehouse, 1), write(warehouse, 2)]
+    path = warehouse.parts.path(SLATE, "player-1", parts[0].part_id)
+    rows = pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all()
+    at = rows.column_names.index("player_id")
+    changed = rows.set_column(at, "player_id", rows["player_id"].cast(pa.uint64()))
+    with pa.ipc.new_file(str(path), changed.schema) as writer:
+        writer.write_table(changed)
+    with pytest.raises(PartMismatch, match=r"player-1.*player_id"):
+        warehouse.merge(plan(progress_of(batch(2), *map(staged, parts)), ()))
+
+
 @pytest.mark.parametrize("content", [b"", b"ARROW1 and no more", b"notes"])
 def test_a_file_in_a_part_s_place_is_refused_named_and_has_the_player_staged_again(open_duckdb, content):
     warehouse = open_duckdb()

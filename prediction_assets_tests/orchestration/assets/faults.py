@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from prediction_assets.stores.local.outbox import FilePublisher
-from prediction_assets.stores.local.parts import ArrowParts, ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowParts, ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 
 
@@ -29,7 +29,7 @@ class FailingWarehouse(DuckDBWarehouse):
 
     def __init__(self, home: Path, *, failing: Collection[str]) -> None:
         parts = FailingParts(home / "staging", failing)
-        super().__init__(home / "warehouse.duckdb", parts, ParquetSnapshots(home / "features"))
+        super().__init__(home / "warehouse.duckdb", parts, ArrowSnapshots(home / "features"))
 
 
 class FailingPublisher(FilePublisher):

@@ -13,14 +13,14 @@ from prediction_assets.orchestration.jobs import completion_job, consolidation_j
 from prediction_assets.orchestration.slate_run import SlateRun
 from prediction_assets.stores.local.batch_state import SqliteBatchState
 from prediction_assets.stores.local.outbox import SqliteOutbox
-from prediction_assets.stores.local.parts import ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowSnapshots
 from prediction_assets.stores.local.warehouse import DuckDBWarehouse
 from prediction_assets_tests.homes import SIMULATED
 
 READS = {
     "batch": (SqliteBatchState, "progress"),
     "receipts": (DuckDBWarehouse, "receipts"),
-    "features": (ParquetSnapshots, "players"),
+    "features": (ArrowSnapshots, "players"),
     "outbox": (SqliteOutbox, "entries"),
 }
 

@@ -32,7 +32,7 @@ from prediction_assets.slate.deadlines import Clock
 from prediction_assets.slate.keys import player_key
 from prediction_assets.slate.next_step import Step, next_step
 from prediction_assets.slate.outcome import Outcome
-from prediction_assets.stores.local.parts import ParquetSnapshots
+from prediction_assets.stores.local.parts import ArrowSnapshots
 from prediction_assets.stores.sql.tables import GAME_LOGS, PROP_LINES, SCHEDULE
 from prediction_assets.stores.sql.tables import PREDICTIONS as TABLE
 from prediction_assets_tests.homes import FACTS, PLAYERS, SIMULATED
@@ -508,12 +508,12 @@ def test_each_player_has_one_materialization_a_run_with_its_metadata(finished):
 
 def test_a_skipped_player_is_not_shown_as_materialized(ready, monkeypatch):
     gone, *others = ready.stores.batch_state.progress(SIMULATED).batch.expected
-    real = ParquetSnapshots.players
+    real = ArrowSnapshots.players
 
     def without_him(self, slate, snapshot_id, player_ids=None):
         return real(self, slate, snapshot_id, [player.player_id for player in others])
 
-    monkeypatch.setattr(ParquetSnapshots, "players", without_him)
+    monkeypatch.setattr(ArrowSnapshots, "players", without_him)
     with duckdb.connect(
         str(ready._settings.home / "warehouse.duckdb")
     ) as connection:  # a line would be enough

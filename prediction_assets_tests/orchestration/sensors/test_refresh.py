@@ -216,11 +216,11 @@ def follow_the_changes(day: Day, chosen: slice) -> None:
 
 
 def players_lost(day: Day, pinned: str) -> None:
-    (day.run._settings.home / "features" / SIMULATED / pinned / "players.parquet").unlink()
+    (day.run._settings.home / "features" / SIMULATED / pinned / "players.arrow").unlink()
 
 
 def history_lost(day: Day, pinned: str) -> None:
-    (day.run._settings.home / "features" / SIMULATED / pinned / "history.parquet").write_bytes(b"")
+    (day.run._settings.home / "features" / SIMULATED / pinned / "history.arrow").write_bytes(b"")
 
 
 def id_of_an_earlier_version(day: Day, pinned: str) -> None:

@@ -193,6 +193,13 @@ def test_other_values_other_types_and_other_columns_are_another_id(changed):
     assert content_id(pa.table(changed)) != content_id(pa.table({"a": [None, 1], "b": ["x", "y"]}))
 
 
+def test_a_table_with_two_columns_of_one_name_has_an_id_of_its_own():
+    """Damage to a file can make it so."""
+    columns = [pa.array([1]), pa.array([2])]
+    one, other = (pa.Table.from_arrays(columns, names=names) for names in (["a", "a"], ["a", "b"]))
+    assert content_id(one) != content_id(other)
+
+
 def test_rows_in_another_list_are_another_id():
     one, other = (pa.table({"a": lists}) for lists in ([[1], [2, 3]], [[1, 2], [3]]))
     assert content_id(one) != content_id(other)
