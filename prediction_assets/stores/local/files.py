@@ -8,29 +8,36 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from prediction_assets.stores.local.locks import held
 
+Content = bytes | memoryview | Callable[[IO[bytes]], None]
+"""What a file will hold, or what writes it into the open file: a large one isn't in memory as a whole then."""
+
 
 @contextmanager
-def written_aside(path: Path, content: bytes | memoryview) -> Iterator[Path]:
+def written_aside(path: Path, content: Content) -> Iterator[Path]:
     """Yield a synchronized file beside its destination; it is held until it is renamed, and removed if it isn't."""
     make_folder(path.parent)
     aside = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
     with held(aside) as descriptor:
         try:
             with open(descriptor, "wb", closefd=False) as file:
-                file.write(content)
+                if callable(content):
+                    content(file)
+                else:
+                    file.write(content)
             os.fsync(descriptor)
             yield aside
         finally:
             aside.unlink(missing_ok=True)
 
 
-def replace_file(path: Path, content: bytes | memoryview) -> None:
+def replace_file(path: Path, content: Content) -> None:
     """Replace a file as a whole; it is durable when this returns."""
     with written_aside(path, content) as aside:
         aside.replace(path)

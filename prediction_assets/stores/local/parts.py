@@ -12,7 +12,9 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 
@@ -40,12 +42,10 @@ DAMAGED = (OSError, ValueError, pa.ArrowException)
 _ASIDE = re.compile(r"\..+(?:\.arrow|-\d{8})\.\d+\.[0-9a-f]{8}\Z")
 
 
-def _encoded(table: pa.Table, compression: str | None = None) -> memoryview:
-    file = pa.BufferOutputStream()  # written to a file, a part would take some sixty system calls
+def _write(table: pa.Table, file: pa.NativeFile | IO[bytes], compression: str | None = None) -> None:
     options = pa.ipc.IpcWriteOptions(compression=compression)
     with pa.ipc.new_file(file, table.schema, options=options) as writer:
         writer.write_table(table)
-    return memoryview(file.getvalue())
 
 
 def _decoded(path: Path) -> pa.Table:
@@ -87,7 +87,9 @@ class ArrowParts:
         if not rows.schema.equals(PART_SCHEMA):
             rows = rows.cast(PART_SCHEMA)
         rows = rows.replace_schema_metadata(metadata)
-        with written_aside(path, _encoded(rows)) as aside:
+        file = pa.BufferOutputStream()  # written to a file, a part would take some sixty system calls
+        _write(rows, file)
+        with written_aside(path, memoryview(file.getvalue())) as aside:
             aside.replace(path)
         return part
 
@@ -207,7 +209,7 @@ class ArrowSnapshots:
         folder = self._folder(slate, snapshot_id)
         # The players' file is renamed last: a snapshot that has it is whole.
         for kind, table in (("history", history), ("players", players)):
-            replace_file(folder / f"{kind}{_SUFFIX}", _encoded(table, "lz4"))
+            replace_file(folder / f"{kind}{_SUFFIX}", partial(_write, table, compression="lz4"))
         _sweep(folder)
         return snapshot_id
 
