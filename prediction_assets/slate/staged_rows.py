@@ -91,8 +91,20 @@ def part_content_hash(rows: pa.Table) -> str:
 
 
 def content_id(*tables: pa.Table) -> str:
-    """Return the first 20 hex digits of :func:`tables_hash`."""
-    return tables_hash(*tables)[:_CONTENT_ID]
+    """Return the first 20 hex digits of SHA-256 over the tables' columns: names, types and values.
+
+    Tables of equal values have one id, however they lie in memory: what is read from a file has the id of what was
+    written.
+    """
+    digest = hashlib.sha256()
+    for table in tables:
+        digest.update(f"{table.num_columns} columns\n".encode())
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            for part in _plain_arrays(column):
+                digest.update(f"{name} {part.type} {len(part)}\n".encode())
+                with pa.ipc.new_stream(_Hashed(digest), pa.schema([("values", part.type)])) as writer:
+                    writer.write_table(pa.table({"values": part}))
+    return digest.hexdigest()[:_CONTENT_ID]
 
 
 def id_of_snapshot(players: pa.Table, history: pa.Table) -> str:
@@ -112,23 +124,6 @@ def content_ids_of_snapshot(snapshot_id: str) -> tuple[str, str]:
             "again"
         )
     return snapshot_id[:_CONTENT_ID], snapshot_id[_CONTENT_ID:]
-
-
-def tables_hash(*tables: pa.Table) -> str:
-    """Return SHA-256 over the tables' columns: names, types and values.
-
-    Tables of equal values have one hash, however they lie in memory: what is read from a file has the hash of what was
-    written.
-    """
-    digest = hashlib.sha256()
-    for table in tables:
-        digest.update(f"{table.num_columns} columns\n".encode())
-        for name, column in zip(table.column_names, table.columns, strict=True):
-            for part in _plain_arrays(column):
-                digest.update(f"{name} {part.type} {len(part)}\n".encode())
-                with pa.ipc.new_stream(_Hashed(digest), pa.schema([("values", part.type)])) as writer:
-                    writer.write_table(pa.table({"values": part}))
-    return digest.hexdigest()
 
 
 class _Hashed(io.RawIOBase):

@@ -152,8 +152,8 @@ def forecast_parts(
     Rows and errors are by slug, the digests of the features and their model by player id.
 
     A market is forecast if the slate's features were made for it, too. A player with neither features nor a line is in
-    neither. All players are forecast together; if that fails, in
-    smaller and smaller groups, so that one player's odd facts cost no other player his rows.
+    neither. All players are forecast together; if that fails, in smaller and smaller groups, so that one player's odd
+    facts cost no other player his rows.
 
     Raises:
         PredictionAssetsError: no features are pinned, or their model is gone.
